@@ -1,0 +1,20 @@
+"""Rows of apps (OAuth clients)."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column
+from sqlmodel import Field, SQLModel
+
+
+class App(SQLModel, table=True):
+    client_id: str = Field(primary_key=True)
+    metadata_: dict[str, Any] = Field(sa_column=Column("metadata", JSON, nullable=False))  # the checked declaration
+    metadata_sha256: str  # a later change of name, redirect or keys is detectable
+    auth_method: str  # none | client_secret_basic | private_key_jwt
+    secret_sha256: str | None = None
+    verified: bool = False
+    status: str = "active"  # active | suspended
+    status_reason: str = ""
+    registered_at: datetime
+    changed_at: datetime

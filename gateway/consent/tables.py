@@ -1,0 +1,77 @@
+"""Rows of consents. Terms and events are only ever inserted; a consent's state is the fold of its events."""
+
+from datetime import datetime
+
+from sqlalchemy import UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+class Consent(SQLModel, table=True):
+    id: str = Field(primary_key=True)  # public, stable, equals grant_id; not a secret
+    person_id: str = Field(foreign_key="person.id", index=True)
+    app_id: str = Field(foreign_key="app.client_id", index=True)
+    purpose: str
+    state: str  # rules.State
+    reason: str = ""  # rules.EndReason when ended
+    generation: int = 1  # raised by every change: what was compiled from an older one is void
+    version: int = 0  # current version of the terms; 0: only asked
+    asked: str  # JSON: the access request as validated (request.Ask)
+    created_at: datetime
+    granted_at: datetime | None = None
+    until: datetime | None = None  # end of the current terms
+    ended_at: datetime | None = None
+    last_access_at: datetime | None = None
+    replaces: str | None = None
+
+
+class Terms(SQLModel, table=True):
+    """One immutable version of what was agreed, as canonical JSON (RFC 8785)."""
+
+    consent_id: str = Field(foreign_key="consent.id", primary_key=True)
+    version: int = Field(primary_key=True)
+    json_: str = Field(sa_column_kwargs={"name": "json"})
+    sha256: str
+    previous: str | None = None  # sha256 of version - 1
+    created_at: datetime
+
+
+class ConsentEvent(SQLModel, table=True):
+    """The chain of what happened to a consent; `seq` has no gaps, `prev_sha256` covers the whole event before."""
+
+    consent_id: str = Field(foreign_key="consent.id", primary_key=True)
+    seq: int = Field(primary_key=True)
+    type: str
+    at: datetime
+    actor: str  # person | guardian | app | organisation | operator | system
+    reason: str = ""
+    version: int = 0
+    prev_sha256: str
+    sha256: str
+
+
+class Evidence(SQLModel, table=True):
+    """What the person saw when she decided: enough to render it again and get the same hash."""
+
+    consent_id: str = Field(foreign_key="consent.id", primary_key=True)
+    version: int = Field(primary_key=True)
+    language: str
+    template: str
+    template_sha256: str
+    shown_json: str  # everything the template was rendered from
+    text_sha256: str
+    offered_json: str
+    chosen_json: str
+    shown_at: datetime
+    decided_at: datetime
+
+
+class Use(SQLModel, table=True):
+    """Counted uses per calendar window (terms' `frequency`), kept in the transaction that records the access."""
+
+    __table_args__ = (UniqueConstraint("consent_id", "item", "window", "start"),)
+    id: int | None = Field(default=None, primary_key=True)
+    consent_id: str = Field(foreign_key="consent.id")
+    item: str  # organisation/dataset; "" for the consent as a whole (max_uses)
+    window: str  # hour | day | week | month | year | ever
+    start: int  # epoch seconds of the window's start; 0 for ever
+    used: int = 0

@@ -1,0 +1,117 @@
+"""The errors a caller can meet, drawn once.
+
+    GatewayError              public words (safe to show) apart from private detail (for the log)
+    ├── BadRequest 400        malformed, or not of the form this door takes
+    ├── NotSignedIn 401
+    ├── Forbidden 403
+    ├── NotFound 404          also: exists, but is not yours
+    ├── Conflict 409          the thing has changed or is spent
+    ├── Gone 410
+    ├── TooMany 429
+    └── Unavailable 503       store, log or keys cannot do it now; nothing happened
+
+A refusal to give data is not an exception: it is a `Refusal` value with a `reason`
+of the closed list below, the same in API problems and in the access log.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+# reason → (HTTP status, plain sentence for the app's developer). Shared by log, API problems and screens.
+REASONS: dict[str, tuple[int, str]] = {
+    "no_consent": (403, "No consent stands behind this token."),
+    "ended": (403, "The sharing has ended. Ask the person again if you still need the data."),
+    "paused": (403, "The person paused the sharing. It works again when she resumes it."),
+    "suspended": (403, "The operator or the organisation suspended this app or organisation."),
+    "not_yet_valid": (403, "The sharing has not begun yet."),
+    "dataset": (403, "This type of data is not part of the sharing."),
+    "account": (403, "This account is not part of the sharing."),
+    "field": (403, "The call asks for fields that are not part of the sharing."),
+    "period": (403, "The call asks for a time outside the agreed period."),
+    "frequency": (429, "The agreed number of calls in this time is used up."),
+    "max_uses": (403, "The sharing was for one use and has been used."),
+    "purpose": (403, "The app is not registered for this purpose."),
+    "app_not_allowed": (403, "This app may not do this."),
+    "policy": (403, "A policy of the gateway forbids it."),
+    "strong_sign_in_needed": (403, "The person has to sign in again first."),
+    "not_linked": (403, "The person has no live link with this organisation."),
+    "organisation_unavailable": (502, "The organisation did not answer."),
+    "organisation_slow": (504, "The organisation did not answer in time."),
+    "organisation_refused": (502, "The organisation refused the call."),
+    "organisation_answer_invalid": (502, "The organisation's answer is not of the form it declared."),
+    "filter_failed": (502, "The answer could not be cut to what was agreed."),
+    "too_large": (502, "The organisation's answer is larger than the gateway carries."),
+    "busy": (503, "Too many calls to this organisation at once."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a call or a request is not permitted. `asked` and `allowed` name terms, never data."""
+
+    reason: str
+    term: str = ""
+    asked: str = ""
+    allowed: str = ""
+    retry_after: int | None = None  # seconds
+
+    @property
+    def status(self) -> int:
+        return REASONS[self.reason][0]
+
+
+class GatewayError(Exception):
+    """`public` may be shown to anyone; `detail` goes to the operator's log only."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "server_error"
+    public: ClassVar[str] = "Something went wrong here. Nothing was changed."
+
+    def __init__(self, detail: str = "", *, say: str | None = None) -> None:
+        super().__init__(detail or self.public)
+        self.detail = detail
+        self.say = say or self.public
+
+
+class BadRequest(GatewayError):
+    status, code = 400, "invalid_request"
+    public = "The request is not of the form this address takes."
+
+
+class NotSignedIn(GatewayError):
+    status, code = 401, "not_signed_in"
+    public = "Sign in first."
+
+
+class Forbidden(GatewayError):
+    status, code = 403, "forbidden"
+    public = "You may not do this."
+
+
+class NotFound(GatewayError):
+    status, code = 404, "not_found"
+    public = "There is nothing at this address."
+
+
+class Conflict(GatewayError):
+    status, code = 409, "conflict"
+    public = "This has changed meanwhile. Look at it again."
+
+
+class Gone(GatewayError):
+    status, code = 410, "gone"
+    public = "This has expired. Start again from the app."
+
+
+class TooMany(GatewayError):
+    status, code = 429, "too_many"
+    public = "Too many tries. Wait a little and try again."
+
+    def __init__(self, detail: str = "", *, say: str | None = None, retry_after: int = 60) -> None:
+        super().__init__(detail, say=say)
+        self.retry_after = retry_after
+
+
+class Unavailable(GatewayError):
+    status, code = 503, "temporarily_unavailable"
+    public = "The gateway cannot do this right now. Nothing was changed; try again in a moment."

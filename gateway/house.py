@@ -1,0 +1,37 @@
+"""What the composition root put together, as one typed value that doors are handed.
+
+Only names: the classes are imported for the type checker alone, so that no room
+depends on another through this file.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.consent.catalogue import Catalogue
+    from gateway.keys import KeyRing
+    from gateway.log import Log
+    from gateway.organisations.connector import Connector
+    from gateway.policy import Policies
+    from gateway.settings import Settings
+    from gateway.store import Store
+    from gateway.web.translations import Translations
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class House:
+    settings: "Settings"
+    store: "Store"
+    keys: "KeyRing"
+    log: "Log"
+    catalogue: "Catalogue"
+    policies: "Policies"
+    connector: "Connector"
+    translations: "Translations"
+    clock: Callable[[], datetime] = _clock  # read by doors only

@@ -1,0 +1,32 @@
+"""Opaque secrets: made here, stored only as SHA-256, compared in constant time.
+
+With `KeyRing` this is the only place that draws from the random source.
+"""
+
+import hashlib
+import hmac
+import secrets
+
+
+def fresh(size: int = 32) -> str:
+    """A base64url secret of `size` random bytes (32: 43 characters, 256 bit)."""
+    return secrets.token_urlsafe(size)
+
+
+def fresh_bytes(size: int = 32) -> bytes:
+    return secrets.token_bytes(size)
+
+
+def fresh_digits(count: int = 6) -> str:
+    return f"{secrets.randbelow(10**count):0{count}d}"
+
+
+def hashed(secret: str) -> str:
+    """Hex SHA-256: enough for 256-bit secrets, which no dictionary reaches (access-log format, keys)."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def same(left: str | bytes, right: str | bytes) -> bool:
+    """Constant-time comparison."""
+    as_bytes = [value.encode() if isinstance(value, str) else value for value in (left, right)]
+    return hmac.compare_digest(*as_bytes)

@@ -1,0 +1,162 @@
+"""The key ring: the private keys of one gateway, from its keys folder."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from gateway.errors import Unavailable
+from gateway.keys.opaque import fresh_bytes
+
+_NONCE = 12
+
+
+def b64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def unb64url(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """One ES256 key. `kid` is its RFC 7638 thumbprint."""
+
+    private: ec.EllipticCurvePrivateKey
+
+    @cached_property
+    def jwk(self) -> dict[str, str]:
+        numbers = self.private.public_key().public_numbers()
+        public = {
+            "crv": "P-256",
+            "kty": "EC",
+            "x": b64url(numbers.x.to_bytes(32, "big")),
+            "y": b64url(numbers.y.to_bytes(32, "big")),
+        }
+        thumbprint = hashlib.sha256(json.dumps(public, sort_keys=True, separators=(",", ":")).encode()).digest()
+        return {**public, "kid": b64url(thumbprint), "alg": "ES256", "use": "sig"}
+
+    @property
+    def kid(self) -> str:
+        return self.jwk["kid"]
+
+
+class KeyRing:
+    """Keys read once at start. `create` makes the missing ones; without it a missing key is an error."""
+
+    def __init__(self, folder: Path, *, create: bool = False) -> None:
+        self.folder = folder
+        if create:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._make_missing()
+        try:
+            self.signing = [SigningKey(_ec(path)) for path in sorted(folder.glob("token-*.pem"), reverse=True)]
+            self.log: ed25519.Ed25519PrivateKey = _ed(folder / "log.pem")
+            self._kek = AESGCM(bytes.fromhex((folder / "kek.hex").read_text().strip()))
+            self._root = bytes.fromhex((folder / "root.hex").read_text().strip())
+        except (OSError, ValueError) as error:
+            raise Unavailable(f"keys: {folder}: {type(error).__name__}") from error
+        if not self.signing:
+            raise Unavailable(f"keys: no token-*.pem in {folder}")
+        self._derived: dict[str, bytes] = {}
+
+    def _make_missing(self) -> None:
+        if not list(self.folder.glob("token-*.pem")):
+            _write(self.folder / "token-0001.pem", _pem(ec.generate_private_key(ec.SECP256R1())))
+        if not (self.folder / "log.pem").exists():
+            _write(self.folder / "log.pem", _pem(ed25519.Ed25519PrivateKey.generate()))
+        for name in ("kek.hex", "root.hex"):
+            if not (self.folder / name).exists():
+                _write(self.folder / name, fresh_bytes(32).hex().encode() + b"\n")
+
+    # ---- signing
+
+    def sign(self, claims: dict[str, Any], *, typ: str) -> str:
+        """A compact ES256 JWS by the newest token key."""
+        key = self.signing[0]
+        return jwt.encode(claims, key.private, algorithm="ES256", headers={"kid": key.kid, "typ": typ})
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        return {"keys": [key.jwk for key in self.signing]}
+
+    def public_key(self, kid: str) -> ec.EllipticCurvePublicKey | None:
+        for key in self.signing:
+            if key.kid == kid:
+                return key.private.public_key()
+        return None
+
+    # ---- derived secrets
+
+    def derive(self, use: str) -> bytes:
+        """The 32-byte key for one named use (HKDF-SHA256, RFC 5869). Same name, same key, for ever."""
+        if use not in self._derived:
+            kdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"aval/" + use.encode())
+            self._derived[use] = kdf.derive(self._root)
+        return self._derived[use]
+
+    def mac(self, use: str, *parts: str) -> str:
+        """43 base64url characters: HMAC-SHA256 over the parts, each preceded by its length."""
+        message = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
+        return b64url(hmac.new(self.derive(use), message, hashlib.sha256).digest())
+
+    def pairwise(self, person: str, reader: str) -> str:
+        """The identifier under which `reader` (an app or organisation) knows the person. No two readers share one."""
+        return self.mac("pairwise", person, reader)
+
+    # ---- sealing
+
+    def seal(self, plain: bytes, context: str) -> bytes:
+        """Encrypt under the key-encryption key. `context` (table, row) must be given again to open."""
+        nonce = fresh_bytes(_NONCE)
+        return nonce + self._kek.encrypt(nonce, plain, context.encode())
+
+    def open(self, sealed: bytes, context: str) -> bytes:
+        try:
+            return self._kek.decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode())
+        except InvalidTag as error:
+            raise Unavailable(f"keys: cannot open a sealed value of {context.split(':', 1)[0]}") from error
+
+
+def _pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole, on disk, mode 0600, or not at all."""
+    draft = path.with_suffix(".new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.rename(draft, path)
+
+
+def _ec(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise ValueError("not a P-256 key")
+    return key
+
+
+def _ed(path: Path) -> ed25519.Ed25519PrivateKey:
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, ed25519.Ed25519PrivateKey):
+        raise ValueError("not an Ed25519 key")
+    return key

@@ -1,0 +1,129 @@
+"""Writing an entry: in the transaction of its cause, or not at all.
+
+    payload  = canonical JSON (RFC 8785), no data of the person's, only what happened to them
+    C        = SHA-256("gateway-access-entry/v1\\n" ‖ salt ‖ payload)
+    entry    = 0x01 ‖ C                       the 33 bytes that the Merkle leaf hashes
+
+The payload is kept beside the tree, encrypted under a key per person. Entries of one
+person are numbered (`user_seq`) and chained (`user_prev`), so a missing one shows even
+without the whole log.
+"""
+
+import hashlib
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlmodel import Session
+
+from gateway.keys import KeyRing
+from gateway.keys.opaque import fresh_bytes
+from gateway.store.engine import Connection, raw
+
+DOMAIN = b"gateway-access-entry/v1\n"
+NO_PREVIOUS = bytes(32)
+_KEYS_HELD = 4096  # unsealed data keys kept in memory
+
+Fact = str | int | bool | None | list[str] | dict[str, Any]
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
+def canonical(payload: Mapping[str, Fact]) -> bytes:
+    """RFC 8785 for the members entries have: ASCII member names, strings, booleans, integers below 2^53, lists of these."""
+    return _encoder.encode(payload)
+
+
+def commitment(salt: bytes, payload: bytes) -> bytes:
+    return hashlib.sha256(DOMAIN + salt + payload).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something to be recorded in a person's log. `kind` is a key of events.EVENTS; `facts` are its members."""
+
+    kind: str
+    person: str
+    at: datetime
+    actor: str = "person"  # person | guardian | app | organisation | operator | auditor | system
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+
+def instant(at: datetime) -> str:
+    """RFC 3339, UTC, milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Log:
+    """The writer's side of the log. Safe from several threads; the store lets one write at a time."""
+
+    def __init__(self, keys: KeyRing) -> None:
+        self._keys = keys
+        self._ciphers: OrderedDict[bytes, AESGCM] = OrderedDict()  # by sealed key
+        self._lock = threading.Lock()
+
+    def record(self, session: Session, event: Event) -> int:
+        """Append in the session's own write transaction. Returns the entry's id (not yet its index)."""
+        session.flush()
+        return self.append(raw(session), event)
+
+    def append(self, connection: Connection, event: Event) -> int:
+        """The same on a bare connection inside a transaction (the proxy's group commit)."""
+        row = connection.execute(
+            "SELECT seq, head, key_sealed FROM logchain WHERE person_id = ?", (event.person,)
+        ).fetchone()
+        seq, head, sealed_key = row if row else (0, NO_PREVIOUS, None)
+        cipher, new_key = self._cipher(event.person, sealed_key)
+        seq += 1
+        payload = canonical(
+            {
+                **event.facts,
+                "v": 1,
+                "event": event.kind,
+                "time": instant(event.at),
+                "actor": event.actor,
+                "user_seq": seq,
+                "user_prev": head.hex(),
+            }
+        )
+        salt, nonce = fresh_bytes(32), fresh_bytes(12)
+        committed = commitment(salt, payload)
+        sealed = nonce + cipher.encrypt(nonce, payload, f"{event.person}:{seq}".encode())
+        if row:
+            connection.execute(
+                "UPDATE logchain SET seq = ?, head = ? WHERE person_id = ?", (seq, committed, event.person)
+            )
+        else:
+            connection.execute(
+                "INSERT INTO logchain (person_id, seq, head, key_sealed) VALUES (?, ?, ?, ?)",
+                (event.person, seq, committed, new_key),
+            )
+        cursor = connection.execute(
+            "INSERT INTO logentry (person_id, seq, salt, sealed, commitment) VALUES (?, ?, ?, ?, ?)",
+            (event.person, seq, salt, sealed, committed),
+        )
+        return int(cursor.lastrowid)
+
+    def read(self, person: str, seq: int, sealed: bytes, sealed_key: bytes) -> bytes:
+        """The payload of one entry."""
+        cipher, _ = self._cipher(person, sealed_key)
+        return cipher.decrypt(sealed[:12], sealed[12:], f"{person}:{seq}".encode())
+
+    def _cipher(self, person: str, sealed_key: bytes | None) -> tuple[AESGCM, bytes]:
+        """The person's cipher, and her sealed key (fresh when she has none yet)."""
+        with self._lock:
+            if sealed_key is None:
+                key = fresh_bytes(32)
+                sealed_key = self._keys.seal(key, f"logchain:{person}")
+                self._ciphers[sealed_key] = AESGCM(key)
+            elif sealed_key in self._ciphers:
+                self._ciphers.move_to_end(sealed_key)
+            else:
+                self._ciphers[sealed_key] = AESGCM(self._keys.open(sealed_key, f"logchain:{person}"))
+            if len(self._ciphers) > _KEYS_HELD:
+                self._ciphers.popitem(last=False)
+            return self._ciphers[sealed_key], sealed_key

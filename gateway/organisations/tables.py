@@ -1,0 +1,45 @@
+"""Rows of organisations and of the links people made with them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Column
+from sqlmodel import Field, SQLModel
+
+
+class Organisation(SQLModel, table=True):
+    id: str = Field(primary_key=True)
+    declaration: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
+    declaration_sha256: str
+    client_secret_sealed: bytes | None = None  # of the gateway at this organisation (connection "oauth")
+    status: str = "active"  # active | suspended
+    status_reason: str = ""
+    added_at: datetime
+    changed_at: datetime
+
+
+class Link(SQLModel, table=True):
+    """One person's standing link with one organisation. At most one live link per pair."""
+
+    id: str = Field(primary_key=True)
+    person_id: str = Field(foreign_key="person.id", index=True)
+    organisation_id: str = Field(foreign_key="organisation.id", index=True)
+    subject: str  # pairwise: how the organisation knows the person through us
+    customer: str = ""  # masked customer number, for her own eyes
+    credentials_sealed: bytes | None = None  # JSON {access_token, refresh_token, expires_at, …}
+    accounts_sealed: bytes | None = None  # JSON list of FoundAccount, read when she linked
+    generation: int = 1  # raised when credentials, accounts or state change
+    linked_at: datetime
+    ended_at: datetime | None = None
+
+
+class LinkAttempt(SQLModel, table=True):
+    """A linking under way: OAuth state and verifier, or the customer number awaiting its code."""
+
+    id: str = Field(primary_key=True)  # SHA-256 of the state
+    person_id: str = Field(foreign_key="person.id")
+    organisation_id: str = Field(foreign_key="organisation.id")
+    sealed: bytes  # JSON: code_verifier, or customer_number
+    return_to: str = "/organisations"
+    expires_at: datetime
+    spent_at: datetime | None = None

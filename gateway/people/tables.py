@@ -1,0 +1,53 @@
+"""Rows of people: accounts, their passkeys, their sign-ins, throttling counters."""
+
+from datetime import date, datetime
+
+from sqlmodel import Field, SQLModel
+
+
+class Person(SQLModel, table=True):
+    id: str = Field(primary_key=True)  # opaque; never leaves the gateway (readers get a pairwise one)
+    email: str = Field(unique=True, index=True)  # lower case
+    name: str
+    password_hash: str | None = None  # argon2id; None: passkeys only
+    totp_sealed: bytes | None = None
+    totp_last_step: int = 0  # the last 30 s step spent: a code works once (ASVS 6.5)
+    language: str = "en"
+    birth_date: date | None = None
+    guardian_id: str | None = Field(default=None, foreign_key="person.id")
+    created_at: datetime
+    closed_at: datetime | None = None
+
+
+class Passkey(SQLModel, table=True):
+    credential_id: str = Field(primary_key=True)  # base64url
+    person_id: str = Field(foreign_key="person.id", index=True)
+    public_key: bytes
+    sign_count: int = 0
+    name: str = ""
+    created_at: datetime
+    used_at: datetime | None = None
+
+
+class SignIn(SQLModel, table=True):
+    """A server-side sign-in; the cookie holds the secret, this row its hash."""
+
+    id: str = Field(primary_key=True)  # SHA-256 of the cookie's secret
+    person_id: str = Field(foreign_key="person.id", index=True)
+    at: datetime  # auth_time
+    methods: str  # amr, space separated: "pwd", "pwd otp", "hwk user"
+    complete: bool = True  # False: second factor still owed; counts as not signed in
+    seen_at: datetime
+    ends_at: datetime
+    ended_at: datetime | None = None
+
+
+class Challenge(SQLModel, table=True):
+    """A WebAuthn challenge: spent by one conditional UPDATE."""
+
+    id: str = Field(primary_key=True)
+    challenge: str
+    person_id: str | None = None
+    purpose: str  # register | sign_in
+    expires_at: datetime
+    spent_at: datetime | None = None

@@ -1,0 +1,148 @@
+"""Every setting of a running gateway, in one frozen object.
+
+Read from AVAL_* environment variables over one optional TOML file (AVAL_CONFIG).
+`aval settings` prints this list. Unsafe production settings refuse to start:
+`unsafe()` says which and why.
+"""
+
+import os
+import tomllib
+from collections.abc import Iterator
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+
+class _TomlFile(PydanticBaseSettingsSource):
+    """The file named by AVAL_CONFIG. An unknown key is an error, so that a typing slip never weakens a default."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        path = os.environ.get("AVAL_CONFIG")
+        if not path:
+            return {}
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="AVAL_", extra="forbid", frozen=True)
+
+    mode: Literal["development", "production"] = Field(
+        "development", description="production refuses to start with unsafe settings"
+    )
+    public_url: str = Field(
+        "http://localhost:8400",
+        description="the one address under which people and apps reach the gateway; also the OAuth issuer",
+    )
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8400, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    data_dir: Path = Field(Path(".aval"), description="folder of the database, the log's high-water mark and the keys")
+    keys_dir: Path | None = Field(None, description="folder of the private keys; unset: data_dir/keys")
+    policies_dir: Path | None = Field(None, description="folder of purposes, datasets and Cedar policies; unset: shipped")
+    operator_name: str = Field("Aval", description="who runs this gateway, as people read it")
+    operator_contact: str = Field("", description="mail address or phone for people who cannot use the website")
+    default_language: Literal["fr", "en"] = Field("en", description="when neither person nor browser says")
+    zone: str = Field("Europe/Paris", description="time zone of calendar days and of counted windows")
+    token_seconds: int = Field(300, ge=30, le=300, description="life of an access token; never above five minutes")
+    code_seconds: int = Field(60, ge=5, le=60, description="life of an authorization code")
+    request_seconds: int = Field(90, ge=5, lt=600, description="time in which a pushed request must first be opened")
+    ask_seconds: int = Field(3600, ge=300, le=86400, description="time a person has to answer a request once opened")
+    session_hours: int = Field(12, ge=1, le=24 * 30, description="longest life of a sign-in")
+    session_idle_minutes: int = Field(60, ge=5, description="a sign-in ends after this long without a page")
+    recent_minutes: int = Field(10, ge=1, le=60, description="how young a sign-in must be to share sensitive data")
+    majority_age: int = Field(15, ge=13, le=18, description="age from which a person consents alone (GDPR art. 8)")
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="networks whose X-Forwarded-For is believed; empty: none"
+    )
+    outbound_networks: tuple[str, ...] = Field(
+        (), description="private networks every outbound call may reach; better: `networks` of one organisation"
+    )
+    ca_file: Path | None = Field(None, description="additional trust anchors (PEM) for organisations")
+    answer_limit_bytes: int = Field(8 * 2**20, ge=2**16, description="largest answer of an organisation held whole")
+    stream_limit_bytes: int = Field(2 * 2**30, ge=2**20, description="largest answer of an organisation as a stream")
+    total_seconds: float = Field(60.0, gt=0, description="longest whole call to an organisation")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="verbosity of structured logs")
+    log_fsync: bool = Field(True, description="access entries reach the disk before data leaves; only a bench says no")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, _TomlFile(settings_cls)
+
+    @field_validator("public_url")
+    @classmethod
+    def _an_origin(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise ValueError("write it as https://host or http://localhost:port")
+        if parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("write the origin only, without a path")
+        return url.rstrip("/")
+
+    @field_validator("trusted_proxies", "outbound_networks")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network)
+        return networks
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "aval.sqlite3"
+
+    @property
+    def keys(self) -> Path:
+        return self.keys_dir or self.data_dir / "keys"
+
+    @property
+    def policies(self) -> Path:
+        return self.policies_dir or shipped_policies()
+
+    @property
+    def host_header(self) -> str:
+        return urlsplit(self.public_url).netloc
+
+    @property
+    def secure(self) -> bool:
+        return self.public_url.startswith("https://")
+
+    @property
+    def local(self) -> bool:
+        return urlsplit(self.public_url).hostname == "localhost"
+
+
+def shipped_policies() -> Path:
+    """policies/ of a checkout, or the copy inside an installed wheel."""
+    package = Path(__file__).parent
+    beside = package.parent / "policies"
+    return beside if beside.is_dir() else package / "_policies"
+
+
+def unsafe(settings: Settings) -> Iterator[tuple[str, str]]:
+    """(setting, why and what to do) for each setting that production refuses to start with."""
+    if settings.mode != "production":
+        return
+    if not settings.secure:
+        yield "public_url", "people's passwords and tokens would travel unencrypted; use https://"
+    if settings.local:
+        yield "public_url", "localhost is nobody else's address; use the public host name"
+    if not settings.log_fsync:
+        yield "log_fsync", "an access could be lost in a power cut; leave it true"
+    if not settings.operator_contact:
+        yield "operator_contact", "people need one way to stop sharing without the website; give an address or phone"
+    if settings.keys_dir is None:
+        yield "keys_dir", "keys beside the database die and leak with it; name a folder that backups do not copy"
+    for network in settings.outbound_networks:
+        yield "outbound_networks", f"{network} would be open to every organisation; list it in that one declaration"

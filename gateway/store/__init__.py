@@ -1,0 +1,14 @@
+"""The store: one SQLite file, read by many, written by one at a time.
+
+Every write of the process goes through `Store.write()` or `Store.batch()`; both hold
+the same lock and begin IMMEDIATE, so no write ever waits on a lock inside SQLite and
+no reader ever sees half of one. A caller is answered only after COMMIT, and COMMIT
+means on the disk (WAL, synchronous=FULL).
+
+The proxy reads and writes through bare connections of the same kind (`connect()`),
+because a row through the ORM costs thirty times one without it.
+"""
+
+from gateway.store.engine import Store, connect, sqlite_version
+
+__all__ = ["Store", "connect", "sqlite_version"]

@@ -1,0 +1,148 @@
+"""Engine, sessions and bare connections over the one SQLite file."""
+
+import contextlib
+import fcntl
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, create_engine
+
+from gateway.errors import Unavailable
+
+try:  # SQLite before 3.51.3 can corrupt a WAL file that two connections reset at once; the wheel carries a newer one
+    import pysqlite3 as sqlite3
+except ImportError:  # pragma: no cover - platforms without the wheel
+    import sqlite3
+
+Connection = Any  # sqlite3.Connection of whichever module was imported
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA busy_timeout=5000",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-16000",
+)
+
+
+def sqlite_version() -> str:
+    return str(sqlite3.sqlite_version)
+
+
+def connect(path: Path, *, fsync: bool = True, check_same_thread: bool = False) -> Connection:
+    """A bare connection in autocommit mode: `BEGIN IMMEDIATE` and `COMMIT` are the caller's words."""
+    connection = sqlite3.connect(str(path), isolation_level=None, check_same_thread=check_same_thread)
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    connection.execute(f"PRAGMA synchronous={'FULL' if fsync else 'OFF'}")
+    return connection
+
+
+class Store:
+    """All access to the database of one process.
+
+    `write()`   one transaction through the ORM; commits at the end, rolls back on an exception.
+    `read()`    a snapshot through the ORM; writes nothing.
+    `batch()`   many small writes of bare SQL in one transaction (the log's group commit).
+    """
+
+    def __init__(self, path: Path, *, fsync: bool = True) -> None:
+        self.path = path
+        self.fsync = fsync
+        self._lock = threading.Lock()  # held by whoever writes; never across an outgoing call
+        self._engine = create_engine(
+            f"sqlite:///{path}", module=sqlite3, connect_args={"check_same_thread": False}, pool_size=16, max_overflow=48
+        )
+        self._instance: Any = None
+
+        @event.listens_for(self._engine, "connect")
+        def _prepare(raw: Connection, _record: object) -> None:
+            raw.isolation_level = None  # SQLAlchemy's BEGIN is emitted below, so that a write begins IMMEDIATE
+            for pragma in _PRAGMAS:
+                raw.execute(pragma)
+            raw.execute(f"PRAGMA synchronous={'FULL' if fsync else 'OFF'}")
+
+    @property
+    def engine(self) -> Any:
+        return self._engine
+
+    def connect(self) -> Connection:
+        return connect(self.path, fsync=self.fsync)
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Session]:
+        with _translated(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
+            session.connection().exec_driver_sql("BEGIN")
+            try:
+                yield session
+            finally:
+                session.rollback()
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Session]:
+        with _translated(), self._lock, Session(self._engine, expire_on_commit=False) as session:
+            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+
+    def batch(self, connection: Connection, work: Callable[[Connection], None]) -> None:
+        """Run `work` in one transaction on `connection`; on disk when this returns."""
+        with _translated(), self._lock:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def claim(self) -> None:
+        """Refuse a second serving process on the same file (two could not keep one log)."""
+        handle = open(self.path.with_suffix(".lock"), "a")  # noqa: SIM115 - held until the process ends
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()
+            raise Unavailable(f"another gateway already serves {self.path}") from None
+        self._instance = handle
+
+    def writable(self) -> bool:
+        try:
+            with self.write() as session:
+                session.execute(text("SELECT 1"))
+        except Unavailable:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._engine.dispose()
+        if self._instance is not None:
+            self._instance.close()
+            self._instance = None
+
+
+class _translated:
+    """Faults of the database become `Unavailable`: 503, never a wrong verdict about a token or a person."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, OperationalError | sqlite3.OperationalError):
+            raise Unavailable(f"database: {type(error).__name__}") from error
+
+
+def raw(session: Session) -> Connection:
+    """The bare connection under a session, inside the session's own transaction."""
+    return session.connection().connection.driver_connection

@@ -1,0 +1,7 @@
+"""Doorware shared by every room that has pages or an API: parse, ask, answer.
+
+It knows requests, answers, languages, templates and headers. It knows no person,
+app, consent or token: who the caller is comes in through `identify`, given by the
+composition root. Handlers are plain functions run in worker threads; they say in
+their `Door` whether they read or write, and one transaction covers one request.
+"""

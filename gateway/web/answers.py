@@ -1,0 +1,87 @@
+"""Answers: pages, redirects, and an error in the caller's own form."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from starlette.responses import JSONResponse, Response
+
+from gateway import errors
+from gateway.web import templates
+
+if TYPE_CHECKING:
+    from gateway.web.doors import Context, Kind
+
+# reference: ux-people, section 4. No inline code, no foreign origin, no framing.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+PAGE_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def page(context: "Context", template: str, status: int = 200, **values: Any) -> Response:
+    html = templates.render(context, template, **values)
+    return Response(html, status, {**PAGE_HEADERS, "Content-Language": context.language}, "text/html; charset=utf-8")
+
+
+def see_other(path: str) -> Response:
+    return Response(status_code=303, headers={**PAGE_HEADERS, "Location": path})
+
+
+def json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(value, status, {"Cache-Control": "no-store", **(headers or {})})
+
+
+def problem(status: int, code: str, title: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
+    """RFC 9457. `type` is an address of this gateway's documentation of errors."""
+    body = {"type": f"/problems/{code}", "title": title, "status": status, **members}
+    return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/problem+json")
+
+
+def oauth_error(
+    status: int, error: str, description: str = "", headers: dict[str, str] | None = None, **members: Any
+) -> Response:
+    """RFC 6749 §5.2. `description` is ours, plain ASCII; nothing from outside is repeated in it."""
+    body = {"error": error, **({"error_description": description} if description else {}), **members}
+    return JSONResponse(body, status, {"Cache-Control": "no-store", "Pragma": "no-cache", **(headers or {})})
+
+
+_OAUTH = {400: "invalid_request", 401: "invalid_client", 404: "invalid_request", 429: "slow_down"}
+
+
+def failure(error: errors.GatewayError, kind: "Kind", context: "Context") -> Response:
+    headers = {}
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = "5"
+    if isinstance(error, errors.TooMany):
+        headers["Retry-After"] = str(error.retry_after)
+    if kind == "oauth":
+        code = _OAUTH.get(error.status, "temporarily_unavailable" if error.status == 503 else "invalid_request")
+        return oauth_error(error.status, code, error.public, headers)
+    if kind == "api":
+        return problem(error.status, error.code, error.say, headers)
+    response = page(context, "error.html", error.status, error=error)
+    response.headers.update(headers)
+    return response
+
+
+def sign_in_first(kind: "Kind", context: "Context") -> Response:
+    if kind != "page":
+        return failure(errors.NotSignedIn(), kind, context)
+    url = context.request.url
+    here = url.path + (f"?{url.query}" if url.query else "")
+    return see_other("/sign-in?next=" + quote(here if context.request.method == "GET" else "/", safe=""))
+
+
+def own_path(path: str) -> str:
+    """`path` if it leads to a page of this gateway, else "/" (open redirects: A32)."""
+    fine = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if fine and all(" " < char < "\x7f" for char in path) else "/"

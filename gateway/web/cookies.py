@@ -1,0 +1,20 @@
+"""Cookies: `__Host-`, Secure, HttpOnly, SameSite=Lax (ASVS 3.3). Browsers accept these on http://localhost too."""
+
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+
+from gateway.settings import Settings
+
+SIGN_IN = "__Host-aval-sign-in"
+VISIT = "__Host-aval-visit"
+LANGUAGE = "__Host-aval-language"
+THEME = "__Host-aval-theme"
+
+
+def read(request: HTTPConnection, name: str, settings: Settings) -> str:
+    return request.cookies.get(name, "")
+
+
+def write(response: Response, name: str, value: str, age: int | None, settings: Settings) -> None:
+    """`age` in seconds; None: until the browser closes; 0: forget it."""
+    response.set_cookie(name, value, max_age=age, path="/", secure=True, httponly=True, samesite="lax")

@@ -1,0 +1,231 @@
+"""A door: one address, one plain function `(Context) -> Response`, one transaction.
+
+    Door("/sharings/{id}/stop", stop, methods=("POST",), person=True, opens="write")
+
+The wrapper reads the form, finds out who calls, checks that a form came from our own
+page, opens the session, runs the function in a worker thread, commits, and turns
+errors into an answer of the caller's kind (HTML, OAuth JSON or RFC 9457 problem).
+An answer with an error status commits as well (a refusal's record must stay);
+only an exception rolls back.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Literal
+from urllib.parse import parse_qsl
+
+import anyio.to_thread
+from sqlmodel import Session
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway import errors
+from gateway.house import House
+from gateway.keys import fresh, same
+from gateway.web import answers, cookies
+from gateway.web.languages import choose_language
+
+FORM_LIMIT = 64 * 1024
+FIELDS_LIMIT = 100
+
+Kind = Literal["page", "api", "oauth"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A signed-in person, as far as doors need to know her."""
+
+    person: str
+    name: str
+    language: str
+    auth_time: datetime
+    methods: tuple[str, ...]
+    sign_in: str  # id of the sign-in row
+
+
+@dataclass
+class Context:
+    house: House
+    request: Request
+    now: datetime
+    language: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    form_lists: Mapping[str, list[str]]
+    raw_body: bytes
+    repeated: frozenset[str]  # names given more than once, in query or form or across both
+    visit: str  # secret of the browser's visit cookie; anonymous forms are bound to it
+    caller: Caller | None = None
+    _session: Session | None = None
+    set_cookies: list[tuple[str, str, int | None]] = field(default_factory=list)
+
+    @property
+    def session(self) -> Session:
+        if self._session is None:
+            raise RuntimeError("this door opens no session: declare opens='read' or 'write'")
+        return self._session
+
+    @property
+    def person(self) -> Caller:
+        if self.caller is None:
+            raise errors.NotSignedIn
+        return self.caller
+
+    @property
+    def csrf(self) -> str:
+        """The synchroniser token for this visitor's forms: bound to the sign-in, or to the visit before it."""
+        bound = self.caller.sign_in if self.caller else self.visit
+        return self.house.keys.mac("csrf", bound)
+
+    def signed_in_within(self, minutes: int) -> bool:
+        return self.caller is not None and self.now - self.caller.auth_time <= timedelta(minutes=minutes)
+
+    def page(self, template: str, status: int = 200, **values: object) -> Response:
+        return answers.page(self, template, status, **values)
+
+    def go(self, path: str) -> Response:
+        """303 to one of our own pages (never 307: a form must not be sent twice)."""
+        return answers.see_other(path)
+
+
+Handler = Callable[[Context], Response]
+Identify = Callable[[Session, str, datetime], Caller | None]
+
+
+@dataclass(frozen=True)
+class Door:
+    path: str
+    handler: Handler
+    methods: tuple[str, ...] = ("GET",)
+    kind: Kind = "page"
+    opens: Literal["read", "write", "none"] = "read"
+    person: bool = False  # True: anonymous callers are sent to sign in
+    csrf: bool = True  # POST from pages only; APIs that authenticate apps set False
+    name: str = ""
+
+
+def route(door: Door, house: House, identify: Identify) -> Route:
+    """The Starlette route for one door."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = await _body(request, door)
+        except errors.GatewayError as error:
+            return answers.failure(error, door.kind, _context(house, request, b""))
+        return await anyio.to_thread.run_sync(_run, door, house, identify, request, body)
+
+    endpoint.__name__ = door.name or door.handler.__name__
+    return Route(door.path, endpoint, methods=list(door.methods), name=endpoint.__name__)
+
+
+async def _body(request: Request, door: Door) -> bytes:
+    if request.method in ("GET", "HEAD"):
+        return b""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise errors.BadRequest("content-encoding")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_LIMIT:
+            raise errors.BadRequest("body too large", say="The request is too large.")
+    return body
+
+
+def _run(door: Door, house: House, identify: Identify, request: Request, body: bytes) -> Response:
+    context = _context(house, request, body)
+    try:
+        secret = cookies.read(request, cookies.SIGN_IN, house.settings)
+        with _opened(house, door.opens) as session:
+            context._session = session
+            if secret:
+                with contextlib.nullcontext(session) if session else house.store.read() as reading:
+                    context.caller = identify(reading, secret, context.now)
+            if context.caller:
+                context.language = choose_language(request, house.settings, context.caller.language)
+            _check(door, context)
+            response = door.handler(context)
+    except errors.NotSignedIn:
+        response = answers.sign_in_first(door.kind, context)
+    except errors.GatewayError as error:
+        response = answers.failure(error, door.kind, context)
+    for name, value, age in context.set_cookies:
+        cookies.write(response, name, value, age, house.settings)
+    return response
+
+
+def _check(door: Door, context: Context) -> None:
+    if door.person and context.caller is None:
+        raise errors.NotSignedIn
+    if door.kind == "page" and door.csrf and context.request.method == "POST":
+        _same_origin(context)
+        if not same(context.form.get("csrf", ""), context.csrf):
+            raise errors.Forbidden("csrf token", say="This form is too old or is not ours. Load the page again.")
+
+
+def _same_origin(context: Context) -> None:
+    """Origin and Sec-Fetch-Site, where the browser sends them, must be our own (OWASP CSRF; A19)."""
+    headers = context.request.headers
+    origin = headers.get("origin")
+    if origin is not None and origin != context.house.settings.public_url:
+        raise errors.Forbidden("foreign origin")
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise errors.Forbidden("cross-site form")
+
+
+@contextlib.contextmanager
+def _opened(house: House, opens: str) -> Iterator[Session | None]:
+    if opens == "none":
+        yield None
+    else:
+        with house.store.write() if opens == "write" else house.store.read() as session:
+            yield session
+
+
+def _context(house: House, request: Request, body: bytes) -> Context:
+    query = _pairs(request.url.query)
+    media = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    form = _pairs(body.decode("utf-8", "replace")) if media == "application/x-www-form-urlencoded" else []
+    visit = cookies.read(request, cookies.VISIT, house.settings)
+    context = Context(
+        house=house,
+        request=request,
+        now=house.clock(),
+        language=choose_language(request, house.settings, None),
+        path={name: str(value) for name, value in request.path_params.items()},
+        query=dict(query),
+        form=dict(form),
+        form_lists=_lists(form),
+        raw_body=body,
+        repeated=_repeated(query, form),
+        visit=visit or fresh(),
+    )
+    if not visit:
+        context.set_cookies.append((cookies.VISIT, context.visit, None))
+    return context
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_LIMIT)
+    except ValueError:
+        return []
+
+
+def _lists(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
+    lists: dict[str, list[str]] = {}
+    for name, value in pairs:
+        lists.setdefault(name, []).append(value)
+    return lists
+
+
+def _repeated(query: list[tuple[str, str]], form: list[tuple[str, str]]) -> frozenset[str]:
+    names = [name for name, _ in [*query, *form]]
+    return frozenset(name for name in names if names.count(name) > 1)
+
+
+def with_caller(context: Context, caller: Caller | None) -> Context:
+    return replace(context, caller=caller)
