@@ -44,7 +44,9 @@ class Settings(BaseSettings):
     port: int = Field(8400, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     data_dir: Path = Field(Path(".aval"), description="folder of the database, the log's high-water mark and the keys")
     keys_dir: Path | None = Field(None, description="folder of the private keys; unset: data_dir/keys")
-    policies_dir: Path | None = Field(None, description="folder of purposes, datasets and Cedar policies; unset: shipped")
+    policies_dir: Path | None = Field(
+        None, description="folder of purposes, datasets, policies; unset: shipped"
+    )
     operator_name: str = Field("Aval", description="who runs this gateway, as people read it")
     operator_contact: str = Field("", description="mail address or phone for people who cannot use the website")
     default_language: Literal["fr", "en"] = Field("en", description="when neither person nor browser says")
@@ -57,9 +59,7 @@ class Settings(BaseSettings):
     session_idle_minutes: int = Field(60, ge=5, description="a sign-in ends after this long without a page")
     recent_minutes: int = Field(10, ge=1, le=60, description="how young a sign-in must be to share sensitive data")
     majority_age: int = Field(15, ge=13, le=18, description="age from which a person consents alone (GDPR art. 8)")
-    trusted_proxies: tuple[str, ...] = Field(
-        (), description="networks whose X-Forwarded-For is believed; empty: none"
-    )
+    trusted_proxies: tuple[str, ...] = Field((), description="networks whose X-Forwarded-For is believed; empty: none")
     outbound_networks: tuple[str, ...] = Field(
         (), description="private networks every outbound call may reach; better: `networks` of one organisation"
     )

@@ -57,7 +57,11 @@ class Store:
         self.fsync = fsync
         self._lock = threading.Lock()  # held by whoever writes; never across an outgoing call
         self._engine = create_engine(
-            f"sqlite:///{path}", module=sqlite3, connect_args={"check_same_thread": False}, pool_size=16, max_overflow=48
+            f"sqlite:///{path}",
+            module=sqlite3,
+            connect_args={"check_same_thread": False},
+            pool_size=16,
+            max_overflow=48,
         )
         self._instance: Any = None
 
@@ -109,7 +113,7 @@ class Store:
 
     def claim(self) -> None:
         """Refuse a second serving process on the same file (two could not keep one log)."""
-        handle = open(self.path.with_suffix(".lock"), "a")  # noqa: SIM115 - held until the process ends
+        handle = open(self.path.with_suffix(".lock"), "a")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -1,4 +1,4 @@
-"""One row that says "apps, organisations or policies changed": the proxy's compiled grants are of one such generation."""
+"""One row that says "apps, organisations or links changed": what the proxy compiled is of one such generation."""
 
 from sqlmodel import Field, Session, SQLModel, update
 

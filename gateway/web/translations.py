@@ -1,6 +1,10 @@
-"""Texts in French and English, by gettext catalogues (.po) compiled in memory at start: nothing to build, nothing stale."""
+"""Texts in French by gettext catalogues (.po, one per room), compiled in memory at start: nothing to build, nothing stale.
+
+English is the source language: its texts are the message ids themselves.
+"""
 
 import io
+from gettext import NullTranslations
 from pathlib import Path
 
 from babel.messages.mofile import write_mo
@@ -12,9 +16,12 @@ FOLDER = Path(__file__).parent / "locale"
 
 class Translations:
     def __init__(self, folder: Path = FOLDER) -> None:
-        self._by_language = {language: _load(folder / language / "LC_MESSAGES" / "aval.po") for language in ("fr", "en")}
+        french = Catalogue()
+        for path in sorted((folder / "fr" / "LC_MESSAGES").glob("*.po")):
+            french.merge(_load(path))
+        self._by_language: dict[str, NullTranslations] = {"fr": french, "en": NullTranslations()}
 
-    def of(self, language: str) -> Catalogue:
+    def of(self, language: str) -> NullTranslations:
         return self._by_language[language]
 
 

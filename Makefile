@@ -1,0 +1,49 @@
+PY := .venv/bin/python
+PORT ?= 8400
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' Makefile
+
+venv: .venv/ready ## locked dependencies in .venv
+
+.venv/ready: requirements.lock pyproject.toml
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Aval needs Python 3.11 or newer: $$(python3 --version)"; exit 1; }
+	test -x $(PY) || python3 -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: venv ## the main job, on SQLite, with example organisations and apps (PORT=8400)
+	@.venv/bin/aval demo --port $(PORT)
+
+story: venv ## the demo's story without a browser: every step printed and verified
+	@.venv/bin/aval demo --story --port 0
+
+check: venv ## format, lint, types, architecture
+	.venv/bin/ruff format --check gateway examples tests
+	.venv/bin/ruff check gateway examples tests
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+test: venv browser ## all tests, browser journeys too
+	$(PY) -m pytest -q
+
+browser: ## Debian's chromium for the browser tests
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+	  || echo "chromium is missing: browser tests are skipped. As root: apt-get install chromium"
+
+bench: venv ## side-by-side measurements, as ratios (ONLY=data-plane)
+	@ONLY=$(ONLY) $(PY) -m tests.bench
+
+torture: venv ## long fault and race runs
+	$(PY) -m pytest -q -m "" tests/torture
+
+lock: ## resolve requirements.lock again
+	.venv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
+	  --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+
+clean: ## remove the environment and the demo's data
+	rm -rf .venv .demo
+
+.PHONY: help venv demo story check test browser bench torture lock clean

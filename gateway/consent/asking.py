@@ -1,0 +1,110 @@
+"""Asking: from a validated request to a consent that waits for the person's answer."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlmodel import Session, col, select
+
+from gateway.consent import events
+from gateway.consent.request import AppView, Ask
+from gateway.consent.rules import Act, EndReason, State
+from gateway.consent.tables import Consent
+from gateway.house import House
+from gateway.log import Event
+from gateway.policy import Decision, Sharing
+
+
+def open_ask(
+    session: Session, house: House, person_id: str, app: AppView, ask: Ask, now: datetime, new_id: str
+) -> Consent:
+    """The consent, in state requested, that this request is about for this person. `new_id`: 256 fresh bits."""
+    consent = Consent(
+        id=new_id,
+        person_id=person_id,
+        app_id=app.client_id,
+        purpose=ask.purpose,
+        state=State.REQUESTED,
+        asked=ask.as_json(),
+        created_at=now,
+    )
+    session.add(consent)
+    session.flush()
+    events.append(session, consent, Act.REQUESTED, "app", now)
+    house.log.record(
+        session,
+        Event(
+            "consent_asked",
+            person_id,
+            now,
+            actor="app",
+            facts={
+                "consent": consent.id,
+                "client": app.client_id,
+                "client_name": app.name[house.settings.default_language],
+                "purpose": ask.purpose,
+                "organisations": list(ask.organisations()),
+                "datasets": [item.dataset for item in ask.items],
+            },
+        ),
+    )
+    return consent
+
+
+def lapse(session: Session, consent: Consent, now: datetime) -> None:
+    """Nobody answered in time, or somebody else did."""
+    if consent.state == State.REQUESTED:
+        events.change(session, consent, Act.LAPSED, "system", now, EndReason.LAPSED)
+        consent.ended_at = now
+
+
+def active_for(session: Session, person_id: str, app_id: str, purpose: str) -> list[Consent]:
+    """Live consents of the same person, app and purpose (a new grant replaces them)."""
+    return list(
+        session.exec(
+            select(Consent).where(
+                Consent.person_id == person_id,
+                Consent.app_id == app_id,
+                Consent.purpose == purpose,
+                col(Consent.state).in_([State.ACTIVE, State.PAUSED]),
+            )
+        )
+    )
+
+
+def may_ask(house: House, app: AppView, ask: Ask, organisations_active: Mapping[str, bool]) -> Decision:
+    """Cedar's word on asking at all, for each organisation of the request; the first refusal stands."""
+    decision = Decision(False, ())
+    for organisation in ask.organisations():
+        decision = house.policies.decide(
+            "ask", sharing(app, organisation, organisations_active[organisation], ask, person="nobody", minor=False)
+        )
+        if not decision.permitted:
+            return decision
+    return decision
+
+
+def sharing(
+    app: AppView,
+    organisation: str,
+    organisation_active: bool,
+    ask: Ask,
+    *,
+    person: str,
+    minor: bool,
+    guardian_agreed: bool = False,
+) -> Sharing:
+    """The facts for one organisation of a request, as policies see them."""
+    ranks = ("none", "sensitive", "special")
+    concerned = [item.sensitivity for item in ask.items if item.organisation == organisation]
+    return Sharing(
+        person=person,
+        minor=minor,
+        app=app.client_id,
+        app_active=app.active,
+        app_purposes=app.purposes,
+        organisation=organisation,
+        organisation_active=organisation_active,
+        purpose=ask.purpose,
+        sensitivity=max(concerned, key=ranks.index),
+        guardian_agreed=guardian_agreed,
+    )

@@ -1,0 +1,66 @@
+"""Reading the person's form: what she chose, never more than was offered (negative case A20)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gateway.consent.request import Ask
+from gateway.consent.terms import Choices, offered_durations
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """An account the person may pick at one organisation, by the reference the app would see."""
+
+    ref: str
+    label: str
+    kind: str
+    available: bool
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something the person has to mend before she can allow: `field` is the form's name, `text` a message id."""
+
+    field: str
+    text: str
+
+
+def item_name(organisation: str, dataset: str) -> str:
+    return f"item:{organisation}:{dataset}"
+
+
+def accounts_name(organisation: str) -> str:
+    return f"accounts:{organisation}"
+
+
+def parse(
+    form: Mapping[str, Sequence[str]], ask: Ask, accounts: Mapping[str, Sequence[Offered]]
+) -> Choices | list[Problem]:
+    """`Choices` within what was offered; or what is missing. Names and values that were not offered are ignored."""
+    granted = frozenset(
+        (item.organisation, item.dataset)
+        for item in ask.items
+        if item.necessity == "required" or "yes" in form.get(item_name(item.organisation, item.dataset), ())
+    )
+    problems: list[Problem] = []
+    if not granted:
+        problems.append(Problem("items", "Choose at least one type of data, or refuse."))
+    picked: dict[str, tuple[str, ...]] = {}
+    for organisation in dict.fromkeys(name for name, _ in sorted(granted)):
+        picked[organisation] = _picked(form, organisation, accounts.get(organisation, ()))
+        if not picked[organisation]:
+            problems.append(Problem(accounts_name(organisation), "Choose at least one account to share from."))
+    duration = next(iter(form.get("duration", ())), "")
+    if duration not in offered_durations(ask):
+        problems.append(Problem("duration", "Choose how long the sharing lasts."))
+    return problems or Choices(granted, picked, duration)
+
+
+def _picked(form: Mapping[str, Sequence[str]], organisation: str, offered: Sequence[Offered]) -> tuple[str, ...]:
+    """The ticked accounts; a single available one needs no tick, since the item itself names it."""
+    available = [account.ref for account in offered if account.available]
+    if len(available) == 1:
+        return tuple(available)
+    ticked = set(form.get(accounts_name(organisation), ()))
+    return tuple(ref for ref in available if ref in ticked)

@@ -1,0 +1,331 @@
+"""The access request: an app's `authorization_details` of type `data_access`, checked.
+
+    JSON Schema (shape) → app's registration (who may ask for what) → purpose's caps (how much)
+
+What comes out is an `Ask`, the one frozen object behind screen, terms, receipt and log.
+A request above a cap is refused with the term, what was asked and what is allowed, so
+that an app can correct itself; nothing is ever lowered silently.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import jsonschema
+
+from gateway.consent.catalogue import Caps, Catalogue, Purpose, Words
+from gateway.consent.durations import parse as parse_duration
+
+_PER_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.2425 / 12, "year": 365.2425}
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredData:
+    """One row of an app's registration: what it may ask for at one organisation, and why."""
+
+    organisation: str
+    dataset: str
+    fields: tuple[str, ...]
+    necessity: str  # required | optional
+    reason: Words  # the app's own words, ≤ 140 characters
+
+
+@dataclass(frozen=True, slots=True)
+class AppView:
+    """What other rooms know of an app."""
+
+    client_id: str
+    name: Words
+    legal_entity: str
+    on_behalf_of: str
+    website: str
+    privacy_policy: str
+    terms_url: str
+    deletion_contact: str
+    redirect_uris: tuple[str, ...]
+    auth_method: str
+    purposes: tuple[str, ...]
+    data: tuple[DeclaredData, ...]
+    recipients: tuple[Mapping[str, str], ...]  # {name, role, country}; empty: will not be passed on
+    verified: bool
+    active: bool
+    status_reason: str
+    registered_at: datetime
+    metadata_sha256: str
+    has_logo: bool
+
+
+class OrganisationFacts(Protocol):
+    """What a consent needs to know of an organisation; the organisations room's view fits."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> Words: ...
+    @property
+    def legal_entity(self) -> str: ...
+    @property
+    def zone(self) -> str: ...
+    @property
+    def active(self) -> bool: ...
+    @property
+    def datasets(self) -> Collection[str]: ...
+
+
+class InvalidDetails(Exception):
+    """RFC 9396 §5: invalid_authorization_details. `term`, `asked`, `allowed` say what to change; `why` is ASCII."""
+
+    def __init__(self, why: str, term: str = "", asked: str = "", allowed: str = "") -> None:
+        super().__init__(why)
+        self.why, self.term, self.asked, self.allowed = why, term, asked, allowed
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """How far the data may reach: `history` counts back from each call; `start`/`end` are absolute (RFC 3339)."""
+
+    history: str | None = None
+    start: str | None = None
+    end: str | None = None
+    future: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AskItem:
+    organisation: str
+    dataset: str
+    fields: tuple[str, ...]  # structural ones included, in catalogue order
+    period: Period
+    frequency: tuple[int, str] | None
+    records_max: int | None
+    necessity: str
+    reason: Words
+    sensitivity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    app: str
+    app_metadata_sha256: str
+    purpose: str
+    purpose_version: int
+    items: tuple[AskItem, ...]
+    valid_for: str
+    once: bool
+    retention: str
+
+    def organisations(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(item.organisation for item in self.items))
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Ask":
+        row = json.loads(text)
+        items = tuple(
+            AskItem(
+                **{
+                    **item,
+                    "fields": tuple(item["fields"]),
+                    "period": Period(**item["period"]),
+                    "frequency": tuple(item["frequency"]) if item["frequency"] else None,
+                }
+            )
+            for item in row["items"]
+        )
+        return cls(**{**row, "items": items})
+
+
+@cache
+def _validator(path: Path) -> jsonschema.Draft202012Validator:
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def validate(
+    details: list[Any],
+    app: AppView,
+    directory: Mapping[str, OrganisationFacts],
+    catalogue: Catalogue,
+    public_url: str,
+    schema: Path,
+) -> Ask:
+    """An `Ask` for parsed `authorization_details`. Raises InvalidDetails.
+
+    `directory`: every organisation by id. `schema`: policies/data_access.schema.json.
+    """
+    if not details:
+        raise InvalidDetails("authorization_details is empty", "authorization_details")
+    for position, row in enumerate(details):
+        _shape(row, position, schema)
+    purpose = _one_purpose(details, app, catalogue)
+    items: dict[tuple[str, str], AskItem] = {}
+    for row in details:
+        _within_caps(row, purpose)
+        for item in _items(row, app, directory, catalogue, purpose, public_url):
+            if (item.organisation, item.dataset) in items:
+                raise InvalidDetails("two objects ask for the same data", "datatypes", item.dataset)
+            items[item.organisation, item.dataset] = item
+    same = {key: _same(details, key) for key in ("valid_for", "retention", "once")}
+    return Ask(
+        app=app.client_id,
+        app_metadata_sha256=app.metadata_sha256,
+        purpose=purpose.code,
+        purpose_version=purpose.version,
+        items=tuple(items.values()),
+        valid_for=same["valid_for"],
+        once=bool(same["once"]),
+        retention=same["retention"],
+    )
+
+
+def _shape(row: Any, position: int, schema: Path) -> None:
+    if not isinstance(row, dict) or row.get("type") != "data_access":
+        raise InvalidDetails("unknown type", f"[{position}].type", allowed="data_access")
+    error = next(iter(_validator(schema).iter_errors(row)), None)
+    if error:
+        where = f"[{position}]" + "".join(f".{part}" for part in error.absolute_path)
+        # the validator's message may repeat the app's own text: only the rule's name leaves
+        raise InvalidDetails(f"does not fit the schema of data_access: {error.validator}", where)
+
+
+def _one_purpose(details: list[dict[str, Any]], app: AppView, catalogue: Catalogue) -> Purpose:
+    """One request, one purpose: several purposes are several requests, each with a screen of its own."""
+    codes = list(dict.fromkeys(row["purpose"] for row in details))
+    if len(codes) > 1:
+        raise InvalidDetails("one request carries one purpose", "purpose", " ".join(codes)[:200])
+    if codes[0] not in catalogue.purposes:
+        raise InvalidDetails("unknown purpose", "purpose", codes[0], " ".join(sorted(catalogue.purposes)))
+    if codes[0] not in app.purposes:
+        raise InvalidDetails("the app is not registered for this purpose", "purpose", codes[0], " ".join(app.purposes))
+    return catalogue.purposes[codes[0]]
+
+
+def _same(details: list[dict[str, Any]], key: str) -> Any:
+    values = list(dict.fromkeys(row.get(key) for row in details))
+    if len(values) > 1:
+        raise InvalidDetails(f"{key} differs between objects of one request", key)
+    return values[0]
+
+
+def _within_caps(row: dict[str, Any], purpose: Purpose) -> None:
+    caps: Caps = purpose.caps
+    for term, asked, bound in (
+        ("valid_for", row["valid_for"], "validity"),
+        ("retention", row["retention"], "retention"),
+        ("period.history", row["period"].get("history"), "history"),
+    ):
+        if asked is None:
+            continue
+        try:
+            length = parse_duration(asked).length
+        except ValueError:
+            raise InvalidDetails("not a usable duration", term, asked) from None
+        if length > getattr(caps, bound).length + 0.01:
+            raise InvalidDetails("above the purpose's cap", term, asked, caps.texts[bound])
+    frequency = row.get("frequency")
+    if frequency:
+        _frequency_within(frequency, caps)
+
+
+def _frequency_within(frequency: dict[str, Any], caps: Caps) -> None:
+    """More often than a cap allows in the same or a longer window is refused; the caps bind beside it all the same."""
+    for times, per in caps.frequency:
+        longer = max(1.0, _PER_DAYS[frequency["per"]] / _PER_DAYS[per])
+        if frequency["times"] > times * longer:
+            raise InvalidDetails(
+                "above the purpose's cap",
+                "frequency",
+                f"{frequency['times']} per {frequency['per']}",
+                ", ".join(f"{times} per {per}" for times, per in caps.frequency),
+            )
+
+
+def _items(
+    row: dict[str, Any],
+    app: AppView,
+    directory: Mapping[str, OrganisationFacts],
+    catalogue: Catalogue,
+    purpose: Purpose,
+    public_url: str,
+) -> list[AskItem]:
+    """The cross product of locations and datatypes (RFC 9396 §2.2)."""
+    period = _period(row["period"])
+    items = []
+    for location in row["locations"]:
+        organisation = _organisation(location, directory, public_url)
+        for dataset in row["datatypes"]:
+            if dataset not in organisation.datasets or dataset not in catalogue.datasets:
+                raise InvalidDetails("this organisation does not hold this data", "datatypes", dataset)
+            if dataset not in purpose.datasets:
+                raise InvalidDetails(
+                    "the purpose does not cover this data", "datatypes", dataset, " ".join(purpose.datasets)
+                )
+            declared = _declared(app, organisation.id, dataset)
+            fields = _fields(row.get("fields"), declared, catalogue, dataset)
+            if row.get("necessity") == "required" and declared.necessity != "required":
+                raise InvalidDetails("declared optional at registration", "necessity", "required", "optional")
+            items.append(
+                AskItem(
+                    organisation=organisation.id,
+                    dataset=dataset,
+                    fields=fields,
+                    period=period,
+                    frequency=(row["frequency"]["times"], row["frequency"]["per"]) if "frequency" in row else None,
+                    records_max=row.get("max_records"),
+                    necessity=row.get("necessity", declared.necessity),
+                    reason=row.get("reason") or declared.reason,
+                    sensitivity=catalogue.sensitivity(dataset, fields),
+                )
+            )
+    _no_stray_fields(row, items)
+    return items
+
+
+def _organisation(location: str, directory: Mapping[str, OrganisationFacts], public_url: str) -> OrganisationFacts:
+    prefix = f"{public_url}/data/"
+    found = directory.get(location.removeprefix(prefix).rstrip("/")) if location.startswith(prefix) else None
+    if found is None:
+        raise InvalidDetails("unknown location", "locations", location[:200], f"{prefix}{{organisation}}")
+    return found
+
+
+def _declared(app: AppView, organisation: str, dataset: str) -> DeclaredData:
+    for declared in app.data:
+        if declared.organisation == organisation and declared.dataset == dataset:
+            return declared
+    raise InvalidDetails("the app is not registered for this data", "datatypes", f"{organisation} {dataset}")
+
+
+def _fields(asked: list[str] | None, declared: DeclaredData, catalogue: Catalogue, dataset: str) -> tuple[str, ...]:
+    """In catalogue order, structural ones always among them. `asked` None: all that was declared."""
+    known = catalogue.datasets[dataset].fields
+    wanted = set(declared.fields) if asked is None else set(asked) & set(known)
+    for name in sorted(wanted - set(declared.fields) - set(catalogue.datasets[dataset].structural())):
+        raise InvalidDetails("the app is not registered for this field", "fields", name, " ".join(declared.fields))
+    return tuple(name for name in known if name in wanted or known[name].structural)
+
+
+def _no_stray_fields(row: dict[str, Any], items: list[AskItem]) -> None:
+    covered = {name for item in items for name in item.fields}
+    for name in row.get("fields", ()):
+        if name not in covered:
+            raise InvalidDetails("unknown field", "fields", name)
+
+
+def _period(row: dict[str, Any]) -> Period:
+    if "history" in row:
+        return Period(history=row["history"], future=row.get("future", False))
+    try:
+        start, end = datetime.fromisoformat(row["from"]), datetime.fromisoformat(row["to"])
+    except ValueError:
+        raise InvalidDetails("not a time of RFC 3339", "period") from None
+    if start.tzinfo is None or end.tzinfo is None or start >= end:
+        raise InvalidDetails("from must lie before to, both with a zone", "period")
+    return Period(start=start.isoformat(), end=end.isoformat(), future=False)

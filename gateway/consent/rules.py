@@ -1,0 +1,79 @@
+"""The life cycle of a consent, as one table.
+
+requested ──► refused
+    │
+    ▼
+  active ◄──► paused
+    └────┬─────┘
+         ▼
+       ended (final)
+"""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    REQUESTED = "requested"
+    REFUSED = "refused"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    ENDED = "ended"
+
+
+class Act(StrEnum):
+    """What can happen to a consent; also the `type` of its events."""
+
+    REQUESTED = "requested"
+    REFUSED = "refused"
+    LAPSED = "lapsed"
+    GRANTED = "granted"
+    NARROWED = "narrowed"
+    RENEWED = "renewed"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    ENDED = "ended"
+
+
+class EndReason(StrEnum):
+    WITHDRAWN = "withdrawn"  # by the person
+    BY_APP = "by_app"
+    EXPIRED = "expired"
+    USED_UP = "used_up"
+    REPLACED = "replaced"
+    INVALIDATED = "invalidated"  # by operator or organisation
+    LAPSED = "lapsed"  # asked, never answered
+
+
+NEXT: dict[tuple[State, Act], State] = {
+    (State.REQUESTED, Act.REFUSED): State.REFUSED,
+    (State.REQUESTED, Act.GRANTED): State.ACTIVE,
+    (State.REQUESTED, Act.LAPSED): State.ENDED,
+    (State.ACTIVE, Act.NARROWED): State.ACTIVE,
+    (State.ACTIVE, Act.RENEWED): State.ACTIVE,
+    (State.ACTIVE, Act.PAUSED): State.PAUSED,
+    (State.ACTIVE, Act.ENDED): State.ENDED,
+    (State.PAUSED, Act.NARROWED): State.PAUSED,
+    (State.PAUSED, Act.RESUMED): State.ACTIVE,
+    (State.PAUSED, Act.ENDED): State.ENDED,
+}
+
+
+class ImpossibleAct(Exception):
+    """This cannot happen to a consent in this state (it is ended, or it is already so)."""
+
+    def __init__(self, state: State, act: Act) -> None:
+        super().__init__(f"{act} on {state}")
+        self.state, self.act = state, act
+
+
+def advance(state: str, act: Act) -> State:
+    try:
+        return NEXT[State(state), act]
+    except KeyError:
+        raise ImpossibleAct(State(state), act) from None
+
+
+# What a person may choose as the length of a sharing, shortest first: (key, days; None = once only).
+DURATIONS: tuple[tuple[str, int | None], ...] = (("once", None), ("d30", 30), ("d90", 90), ("d180", 180), ("d365", 365))
+ONCE_HOURS = 24  # a sharing for one use ends after this long even if unused
+OFFERED_DURATIONS = 4  # most choices on one screen, "once" always among them

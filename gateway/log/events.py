@@ -1,0 +1,317 @@
+"""Every kind of event: its badge, the facts it may carry, and how it is told to the person.
+
+Three badges, as people know them: *agreement* (what you did or decided), *access* (data given out),
+*refusal* (refused, or worth a look). Texts are whole English sentences; French is in the room's
+catalogue. A kind has several wordings; the first whose `when` and `needs` hold is used.
+
+Facts are identifiers, names of terms, counts and instants: never a value of the person's data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Badge = Literal["agreement", "access", "refusal"]
+
+
+def N_(text: str) -> str:
+    """Marks a text for translation where it is declared; it is translated where it is used."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    text: str
+    when: Mapping[str, str] = field(default_factory=dict)  # facts (and `actor`) that must have these values
+    needs: tuple[str, ...] = ()  # placeholders that must have something to say
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    badge: Badge
+    wordings: tuple[Wording, ...]
+    members: frozenset[str] = frozenset()  # facts beside COMMON
+
+
+# Facts any kind may carry. `client_name`, `organisation_name`: as they were then, so that an entry
+# can be read when the app or organisation has since changed its name or gone.
+COMMON = frozenset(
+    """consent version generation client client_name organisation organisation_name organisations datasets fields
+    purpose accounts until reason request_id on_behalf_of guardian guardian_name actor_name""".split()
+)
+# Written by the log itself.
+OWN = frozenset(("v", "event", "time", "actor", "user_seq", "user_prev"))
+
+_READ = frozenset(
+    """resource operation outcome status records records_withheld values_withheld fields_delivered fields_withheld
+    period_from period_to bytes present token""".split()
+)
+_REFUSED = frozenset("resource operation term asked allowed status outcome present token".split())
+_TERMS = frozenset("fields_removed datasets_removed evidence terms_sha256 history frequency once renews".split())
+_ACCOUNT = frozenset("method methods name tries network".split())
+
+
+def _W(text: str, *needs: str, **when: str) -> Wording:
+    return Wording(text, when, needs)
+
+
+EVENTS: Mapping[str, Kind] = {
+    # ---- the account
+    "registered": Kind("agreement", (_W(N_("You opened your account.")),), _ACCOUNT),
+    "sign_in": Kind("agreement", (_W(N_("You signed in.")),), _ACCOUNT),
+    "signed_out": Kind("agreement", (_W(N_("You signed out.")),), _ACCOUNT),
+    "sign_in_failed": Kind("refusal", (_W(N_("Somebody tried to sign in to your account and failed.")),), _ACCOUNT),
+    "password_changed": Kind("refusal", (_W(N_("The password of your account was changed.")),), _ACCOUNT),
+    "passkey_added": Kind("refusal", (_W(N_("A passkey was added to your account.")),), _ACCOUNT),
+    "passkey_removed": Kind("refusal", (_W(N_("A passkey was removed from your account.")),), _ACCOUNT),
+    "totp_on": Kind("agreement", (_W(N_("You switched on the one-time codes for signing in.")),), _ACCOUNT),
+    "totp_off": Kind("refusal", (_W(N_("The one-time codes for signing in were switched off.")),), _ACCOUNT),
+    # ---- links with organisations
+    "linked": Kind(
+        "agreement",
+        (
+            _W(
+                N_("{guardian}, as your guardian, linked your account at {organisation}."), "guardian", actor="guardian"
+            ),
+            _W(N_("You linked your account at {organisation}.")),
+        ),
+    ),
+    "unlinked": Kind(
+        "agreement",
+        (
+            _W(N_("{organisation} ended the link with your account."), actor="organisation"),
+            _W(N_("The link with your account at {organisation} was ended by the service."), actor="system"),
+            _W(
+                N_("{guardian}, as your guardian, unlinked your account at {organisation}."),
+                "guardian",
+                actor="guardian",
+            ),
+            _W(N_("You unlinked your account at {organisation}.")),
+        ),
+    ),
+    # ---- consents
+    "consent_asked": Kind(
+        "agreement",
+        (
+            _W(N_("{app} asks to read: {data}, at {organisation}."), "data", "organisation"),
+            _W(N_("{app} asks to read data about you.")),
+        ),
+        _TERMS,
+    ),
+    "consent_given": Kind(
+        "agreement",
+        (
+            _W(
+                N_("{guardian}, as your guardian, agreed that {app} reads: {data}, at {organisation}, until {until}."),
+                "guardian",
+                "data",
+                "organisation",
+                "until",
+                actor="guardian",
+            ),
+            _W(N_("{guardian}, as your guardian, agreed to a sharing with {app}."), "guardian", actor="guardian"),
+            _W(
+                N_("You agreed that {app} reads: {data}, at {organisation}, until {until}."),
+                "data",
+                "organisation",
+                "until",
+            ),
+            _W(N_("You agreed that {app} reads: {data}, at {organisation}."), "data", "organisation"),
+            _W(N_("You agreed to a sharing with {app}.")),
+        ),
+        _TERMS,
+    ),
+    "consent_refused": Kind(
+        "refusal",
+        (
+            _W(N_("{guardian}, as your guardian, refused what {app} asked for."), "guardian", actor="guardian"),
+            _W(N_("The service refused what {app} asked for: its rules do not allow it."), actor="system"),
+            _W(N_("You refused to share with {app}: {data}, at {organisation}."), "data", "organisation"),
+            _W(N_("You refused what {app} asked for.")),
+        ),
+        _TERMS,
+    ),
+    "consent_narrowed": Kind(
+        "agreement",
+        (
+            _W(
+                N_("{guardian}, as your guardian, removed from the sharing with {app}: {removed}."),
+                "guardian",
+                "removed",
+                actor="guardian",
+            ),
+            _W(N_("You removed from the sharing with {app}: {removed}."), "removed"),
+            _W(N_("{organisation} reduced what {app} may read."), "organisation", actor="organisation"),
+            _W(N_("You reduced what {app} may read.")),
+        ),
+        _TERMS,
+    ),
+    "consent_paused": Kind(
+        "agreement",
+        (
+            _W(N_("{guardian}, as your guardian, paused the sharing with {app}."), "guardian", actor="guardian"),
+            _W(N_("You paused the sharing with {app}.")),
+        ),
+    ),
+    "consent_resumed": Kind(
+        "agreement",
+        (
+            _W(N_("{guardian}, as your guardian, resumed the sharing with {app}."), "guardian", actor="guardian"),
+            _W(N_("The pause of the sharing with {app} reached its end date."), actor="system"),
+            _W(N_("You resumed the sharing with {app}.")),
+        ),
+    ),
+    "consent_renewed": Kind(
+        "agreement",
+        (
+            _W(N_("{guardian}, as your guardian, renewed the sharing with {app}."), "guardian", actor="guardian"),
+            _W(N_("You renewed the sharing with {app}, until {until}."), "until"),
+            _W(N_("You renewed the sharing with {app}.")),
+        ),
+        _TERMS,
+    ),
+    "consent_ended": Kind(
+        "agreement",
+        (
+            _W(N_("The sharing with {app} reached its end date."), reason="expired"),
+            _W(N_("The sharing with {app} was for one use and has been used."), reason="used_up"),
+            _W(N_("The sharing with {app} was replaced by a new one."), reason="replaced"),
+            _W(N_("Nobody answered what {app} asked for in time; nothing is shared."), reason="lapsed"),
+            _W(N_("{app} ended the sharing."), reason="by_app"),
+            _W(N_("{app} ended the sharing."), actor="app"),
+            _W(N_("{organisation} ended the sharing with {app}."), "organisation", actor="organisation"),
+            _W(N_("The service ended the sharing with {app}."), reason="invalidated"),
+            _W(N_("The service ended the sharing with {app}."), actor="operator"),
+            _W(N_("{guardian}, as your guardian, stopped the sharing with {app}."), "guardian", actor="guardian"),
+            _W(N_("You stopped the sharing with {app}. From then on we refuse every request of it.")),
+        ),
+        _TERMS | {"last_access"},
+    ),
+    # ---- the app's access
+    "token_issued": Kind(
+        "agreement",
+        (_W(N_("{app} received the key to what you agreed to.")),),
+        frozenset("family expires token grant_type".split()),
+    ),
+    "token_replay": Kind(
+        "refusal",
+        (_W(N_("A used key of {app} was presented again. All keys of this connection were withdrawn to be safe.")),),
+        frozenset("family token what".split()),
+    ),
+    "app_disconnected": Kind(
+        "agreement",
+        (_W(N_("Disconnected by the app: {app} gave its key back. Your agreement stays as it was.")),),
+        frozenset(("family",)),
+    ),
+    "access": Kind(
+        "access",
+        (
+            _W(
+                N_("{app} read at {organisation}: {data}, {period}: {records}."),
+                "organisation",
+                "data",
+                "period",
+                "records",
+            ),
+            _W(N_("{app} read at {organisation}: {data}: {records}."), "organisation", "data", "records"),
+            _W(N_("{app} read at {organisation}: {data}."), "organisation", "data"),
+            _W(N_("{app} read data about you.")),
+        ),
+        _READ,
+    ),
+    "access_outcome": Kind(
+        "access",
+        (
+            _W(N_("The answer to {app} was cut off on its way; part of it may have arrived."), outcome="cut"),
+            _W(N_("The answer to {app} was stopped on its way because the sharing changed."), outcome="stopped"),
+            _W(
+                N_("It is not known whether the answer reached {app}: the service stopped in between."),
+                outcome="unknown",
+            ),
+            _W(N_("The whole answer was sent to {app}.")),
+        ),
+        _READ,
+    ),
+    "denied": Kind(
+        "refusal",
+        (
+            _W(
+                N_("{app} asked for {data} at {organisation}. Nothing was given: {why}."),
+                "app",
+                "data",
+                "organisation",
+                "why",
+            ),
+            _W(N_("{app} asked for data at {organisation}. Nothing was given: {why}."), "app", "organisation", "why"),
+            _W(N_("{app} asked for data about you. Nothing was given: {why}."), "why"),
+            _W(N_("A request for data about you was refused.")),
+        ),
+        _REFUSED,
+    ),
+    "download": Kind(
+        "access",
+        (
+            _W(
+                N_("You downloaded your data from {organisation}: {data}: {records}."),
+                "organisation",
+                "data",
+                "records",
+            ),
+            _W(N_("You downloaded your data from {organisation}."), "organisation"),
+            _W(N_("You downloaded your data.")),
+        ),
+        _READ | {"files"},
+    ),
+}
+
+# A refusal, in the person's words. Keys: errors.REASONS. Read after a colon, so lower case and no full stop.
+WHY: Mapping[str, str] = {
+    "no_consent": N_("there is no agreement of yours for it"),
+    "ended": N_("the sharing has ended"),
+    "paused": N_("the sharing is paused"),
+    "suspended": N_("the app or the organisation is suspended"),
+    "not_yet_valid": N_("the sharing has not begun yet"),
+    "dataset": N_("this type of data is not part of what you agreed to"),
+    "account": N_("this account is not part of what you agreed to"),
+    "field": N_("it asked for details that you did not agree to"),
+    "period": N_("it asked for a time outside the period you agreed to"),
+    "frequency": N_("it asked more often than you agreed to"),
+    "max_uses": N_("the sharing was for one use and has been used"),
+    "purpose": N_("the app may not ask for this purpose"),
+    "app_not_allowed": N_("the app is not allowed to do this"),
+    "policy": N_("the rules of this service forbid it"),
+    "strong_sign_in_needed": N_("you have to sign in again first"),
+    "not_linked": N_("your account at the organisation is not linked"),
+    "organisation_unavailable": N_("the organisation did not answer"),
+    "organisation_slow": N_("the organisation did not answer in time"),
+    "organisation_refused": N_("the organisation refused"),
+    "organisation_answer_invalid": N_("the organisation's answer was not as it should be, so we did not pass it on"),
+    "filter_failed": N_("the answer could not be cut down to what you agreed to"),
+    "too_large": N_("the answer was larger than this service carries"),
+    "busy": N_("there were too many requests at once"),
+}
+
+# Terms by name, for "what was asked" and "what was agreed" on an entry's page.
+TERMS: Mapping[str, str] = {
+    "dataset": N_("type of data"),
+    "datatypes": N_("type of data"),
+    "account": N_("account"),
+    "accounts": N_("account"),
+    "field": N_("details"),
+    "fields": N_("details"),
+    "period": N_("period of the data"),
+    "frequency": N_("how often"),
+    "max_uses": N_("number of uses"),
+    "purpose": N_("purpose"),
+    "actions": N_("what may be done"),
+    "locations": N_("organisation"),
+    "organisation": N_("organisation"),
+    "valid_for": N_("how long"),
+    "retention": N_("how long it is kept"),
+    "records": N_("number of records"),
+}
+
+
+def members(kind: str) -> frozenset[str]:
+    """The facts an event of this kind may carry."""
+    return COMMON | EVENTS[kind].members

@@ -1,0 +1,13 @@
+"""Banks: UK Open Banking account information, version 4 (JSON).
+
+A record is a member of `Data.Account`, `Data.Balance` or `Data.Transaction`; its own time is `DateTime` of a balance
+and `BookingDateTime` of a transaction (an account is a state and has none). The account numbers of the bank stay on
+this side: an app sees pairwise ones, in records, paths and links. Amounts are required by the standard, so a
+transaction without its amount is withheld whole. Sums and page counts that speak of what is withheld are dropped.
+"""
+
+from gateway.sectors.bank.accounts import accounts
+from gateway.sectors.bank.download import download
+from gateway.sectors.bank.plan import plan
+
+__all__ = ["accounts", "download", "plan"]

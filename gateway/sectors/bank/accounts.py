@@ -1,0 +1,92 @@
+"""The accounts a bank says a person has, and reading all pages of a call."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import UNSET
+
+from gateway.sectors.bank.calls import CALLS, base, following
+from gateway.sectors.bank.plan import answer_reader, the_list
+from gateway.sectors.bank.shapes import TABLE
+from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
+from gateway.sectors.shapes import Reader, within_limit
+
+PAGES = 1000  # more pages than any holder has; a bank that links in a circle ends here
+KINDS = {"CACC": "Current", "SVGS": "Savings", "CARD": "Card", "LOAN": "Loan", "MOMA": "Money market", "ODFT": "Overdraft"}
+CLOSED = {"Deleted", "Disabled"}
+
+_account = Reader(TABLE, "Account")
+
+
+def call(source: Source, operation: str, account: str | None = None) -> Upstream:
+    """A call for all there is, as the person herself may make it."""
+    known = CALLS[operation]
+    path = base(source) + known.path.replace("{account}", account or "")
+    whose = (Account(account, account),) if account else ()
+    return Upstream(known.dataset, path, (), "application/json", whose, operation=operation)
+
+
+def pages(fetch: Fetch, first: Upstream) -> Iterator[list[Any]]:
+    """The records of every page, each as JSON text. Raises UnknownShape for a page of another shape."""
+    sent: Upstream | None = first
+    seen: set[object] = set()
+    while sent is not None:
+        if sent.query in seen or len(seen) > PAGES:
+            raise UnknownShape("Links.Next")
+        seen.add(sent.query)
+        _, body = fetch(sent)
+        answer, _ = answer_reader.read(within_limit(body))
+        yield the_list(answer, CALLS[sent.operation].member)
+        sent = _next(sent, answer)
+
+
+def _next(sent: Upstream, answer: Any) -> Upstream | None:
+    if answer.Links is UNSET or answer.Links.Next is UNSET:
+        return None
+    after = following(sent, answer.Links.Next)
+    if after is None:
+        raise UnknownShape("Links.Next")
+    return after
+
+
+def held(source: Source, fetch: Fetch) -> list[tuple[Any, Any]]:
+    """Every account: its members, and its JSON text."""
+    return [(_account.read(raw)[0], raw) for page in pages(fetch, call(source, "accounts")) for raw in page]
+
+
+def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
+    """The accounts of the person, labelled for her own eyes: last four digits, kind, her own name for it."""
+    found = []
+    for account, _ in held(source, fetch):
+        closed = account.Status is not UNSET and account.Status in CLOSED
+        found.append(
+            FoundAccount(
+                native=account.AccountId,
+                label=label(account),
+                kind=kind(account),
+                available=not closed,
+                why_not="closed" if closed else "",
+            )
+        )
+    return found
+
+
+def kind(account: Any) -> str:
+    code = account.AccountTypeCode
+    return KINDS.get(code, code) if code is not UNSET else "Account"
+
+
+def last_digits(account: Any) -> str:
+    """The last four characters of the account's number; empty when the bank does not tell it."""
+    if account.Account is UNSET:
+        return ""
+    numbers = [entry.Identification for entry in account.Account if entry.Identification is not UNSET]
+    return numbers[0][-4:] if numbers else ""
+
+
+def label(account: Any) -> str:
+    digits = last_digits(account)
+    parts = [f"•••• {digits}" if digits else "", kind(account)]
+    if account.Nickname is not UNSET:
+        parts.append(f"({account.Nickname})")
+    return " ".join(part for part in parts if part)

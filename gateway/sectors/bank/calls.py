@@ -1,0 +1,130 @@
+"""Which calls of the account information API the gateway carries, and how their addresses change sides."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.sectors.model import Asked, Denied, Pairs, Source, UnknownShape, Upstream, Window
+from gateway.sectors.names import Names
+from gateway.sectors.paths import checked_query, link, pattern, query_of
+from gateway.sectors.times import instant, local_text, narrowed, window_text, zone
+
+BASE = "/open-banking/v4.0/aisp"
+PERIOD = ("fromBookingDateTime", "toBookingDateTime")
+PAGING = ("page", "pageSize", "page-size", "offset", "limit", "cursor")
+FIRST_PAGE = {("page", "0"), ("page", "1"), ("offset", "0"), ("cursor", "")}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    dataset: str
+    path: str  # below the base
+    member: str  # of Data
+    query: tuple[str, ...] = PAGING
+
+
+CALLS = {
+    "accounts": Call("bank.accounts", "/accounts", "Account"),
+    "account": Call("bank.accounts", "/accounts/{account}", "Account"),
+    "account-balances": Call("bank.balances", "/accounts/{account}/balances", "Balance"),
+    "account-transactions": Call(
+        "bank.transactions", "/accounts/{account}/transactions", "Transaction", PERIOD + PAGING
+    ),
+    "balances": Call("bank.balances", "/balances", "Balance"),
+    "transactions": Call("bank.transactions", "/transactions", "Transaction", PERIOD + PAGING),
+}
+
+
+def base(source: Source) -> str:
+    return source.base_path or BASE
+
+
+def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
+    """The operation a path is, and the account it names."""
+    for operation, call in CALLS.items():
+        found = pattern(base(source) + call.path).fullmatch(path)
+        if found:
+            return operation, found.groupdict().get("account")
+    return None
+
+
+def upstream(source: Source, operation: str, names: Names, asked: Asked, ref: str | None, window: Window) -> Upstream | Denied:
+    """The call as the bank gets it: native account, period no wider than the window."""
+    call = CALLS[operation]
+    query = checked_query(asked, call.query)
+    if isinstance(query, Denied):
+        return query
+    period = _period(source, call, query, window)
+    if isinstance(period, Denied):
+        return period
+    paging = tuple((name, names.inward(value)) for name, value in query.items() if name in PAGING)
+    kept = tuple(account for account in names.accounts if ref is None or account.native == names.native[ref])
+    path = base(source) + call.path
+    return Upstream(
+        dataset=call.dataset,
+        path=path if ref is None else path.replace("{account}", names.native[ref]),
+        query=period + paging,
+        accept="application/json",
+        accounts=kept,
+        continues=any(name not in ("pageSize", "page-size", "limit") and (name, value) not in FIRST_PAGE for name, value in paging),
+        operation=operation,
+    )
+
+
+def _period(source: Source, call: Call, query: Mapping[str, str], window: Window) -> Pairs | Denied:
+    """from/to of the call: what was asked, inside the window. Open Banking ignores the zone of these parameters."""
+    if PERIOD[0] not in call.query:
+        return ()
+    asked: list[datetime | None] = []
+    for name in PERIOD:
+        try:
+            asked.append(_wall_clock(query[name], source.zone) if name in query else None)
+        except ValueError:
+            return Denied("period", name, asked="malformed", allowed=window_text(window))
+    kept = narrowed(window, asked[0], asked[1])
+    if kept is None:
+        return Denied("period", "period", asked=window_text(Window(asked[0], asked[1])), allowed=window_text(window))
+    edges = zip(PERIOD, (kept.start, kept.end), strict=True)
+    return tuple((name, local_text(edge, source.zone)) for name, edge in edges if edge is not None)
+
+
+def _wall_clock(text: str, zone_name: str) -> datetime:
+    """A date-time parameter as the bank reads it: local time, whatever offset stands beside it."""
+    text = f"{text}T00:00:00" if len(text) == 10 else text
+    instant(text, zone_name)  # of the form of a date-time, else ValueError
+    return datetime.fromisoformat(text).replace(tzinfo=zone(zone_name))
+
+
+def outer_path(source: Source, sent: Upstream, names: Names) -> str:
+    path = base(source) + CALLS[sent.operation].path
+    return path.replace("{account}", names.outward(sent.accounts[0].native)) if "{account}" in path else path
+
+
+def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str]) -> dict[str, str]:
+    """The bank's paging links as addresses of the gateway.
+
+    `Last` tells how many pages there are, withheld records included, so it goes unless this is the only page.
+    """
+    path = outer_path(source, sent, names)
+    period = tuple(pair for pair in sent.query if pair[0] in PERIOD)
+    rewritten = {"Self": link(source.gateway_url, path, _outward(sent.query, names))}
+    for rel in ("First", "Prev", "Next"):
+        if rel in found:
+            query = query_of(found[rel], sent.path)
+            if query is None or not query.keys() <= {*PERIOD, *PAGING}:
+                raise UnknownShape(f"Links.{rel}")
+            paging = tuple((name, value) for name, value in query.items() if name in PAGING)
+            rewritten[rel] = link(source.gateway_url, path, period + _outward(paging, names))
+    return rewritten
+
+
+def _outward(query: Pairs, names: Names) -> Pairs:
+    return tuple((name, names.outward(value) if name == "cursor" else value) for name, value in query)
+
+
+def following(sent: Upstream, address: str) -> Upstream | None:
+    """The next page upstream, for reading everything. None: the link does not continue this call."""
+    query = query_of(address, sent.path)
+    if query is None:
+        return None
+    return Upstream(sent.dataset, sent.path, tuple(query.items()), sent.accept, sent.accounts, True, sent.operation)

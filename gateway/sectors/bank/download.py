@@ -1,0 +1,129 @@
+"""All a bank holds of a person: its own JSON, and a midata CSV per account.
+
+midata PCA file, 2014: `Date,Type,Merchant/Description,Debit/Credit,Balance`, newest first, DD/MM/YYYY, amounts signed
+with two decimals, and a last line of three cells with the arranged overdraft.
+"""
+
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from msgspec import UNSET
+
+from gateway.sectors.bank.accounts import call, held, kind, last_digits, pages
+from gateway.sectors.bank.plan import MEDIA_TYPE
+from gateway.sectors.bank.shapes import TABLE
+from gateway.sectors.model import Account, Download, Fetch, Source, UnknownShape
+from gateway.sectors.shapes import Reader, encode
+from gateway.sectors.spreadsheets import written
+from gateway.sectors.times import instant, zone
+
+HEADER = ("Date", "Type", "Merchant/Description", "Debit/Credit", "Balance")
+TYPES = {"IssuedDirectDebits": "DD", "CashWithdrawal": "ATM", "CustomerCardTransactions": "VIS", "MerchantCardTransactions": "VIS"}
+DAY = "%d/%m/%Y"
+
+_transaction = Reader(TABLE, "Transaction")
+_balance = Reader(TABLE, "Balance")
+
+
+def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:
+    """Accounts, balances and transactions with all pages. Only the accounts given; none given means none."""
+    wanted = {account.native for account in accounts}
+    found = [(account, raw) for account, raw in held(source, fetch) if account.AccountId in wanted]
+    files = [_json("accounts.json", "Account", [raw for _, raw in found], "bank.accounts")]
+    balances, transactions, tables = [], [], []
+    for account, _ in found:
+        own = [raw for page in pages(fetch, call(source, "account-balances", account.AccountId)) for raw in page]
+        balances += own
+        rows = [raw for page in pages(fetch, call(source, "account-transactions", account.AccountId)) for raw in page]
+        transactions += rows
+        tables.append((account, own, rows))
+    files.append(_json("balances.json", "Balance", balances, "bank.balances"))
+    files.append(_dated(_json("transactions.json", "Transaction", transactions, "bank.transactions"), transactions, source))
+    names = _file_names([account for account, _, _ in tables])
+    for name, (_, own, rows) in zip(names, tables, strict=True):
+        files.append(_dated(Download(name, "text/csv", midata(own, rows, source.zone), "bank.transactions", len(rows)), rows, source))
+    return files
+
+
+def _json(name: str, member: str, records: list[Any], dataset: str) -> Download:
+    return Download(name, MEDIA_TYPE, encode({"Data": {member: records}}), dataset, len(records))
+
+
+def _dated(file: Download, rows: list[Any], source: Source) -> Download:
+    moments = [moment for moment in (_booked(_transaction.read(raw)[0], source.zone) for raw in rows) if moment]
+    if not moments:
+        return file
+    return Download(file.name, file.media_type, file.body, file.dataset, file.records, min(moments), max(moments))
+
+
+def _file_names(found: list[Any]) -> list[str]:
+    """`midata-current-1234.csv`: at most four digits of the number, told apart by a counter where they collide."""
+    names: list[str] = []
+    for account in found:
+        words = ("midata", kind(account).lower().replace(" ", "-"), last_digits(account))
+        stem = "-".join(word for word in words if word)
+        taken = sum(name == f"{stem}.csv" or name.startswith(f"{stem}_") for name in names)
+        names.append(f"{stem}_{taken + 1}.csv" if taken else f"{stem}.csv")
+    return names
+
+
+def midata(balances: list[Any], transactions: list[Any], zone_name: str) -> bytes:
+    """The midata file of one account."""
+    entries = [_transaction.read(raw)[0] for raw in transactions]
+    dated = sorted(((_booked(e, zone_name), e) for e in entries), key=_when, reverse=True)
+    rows: list[tuple[str, ...]] = [HEADER]
+    rows += [_row(moment, entry, zone_name) for moment, entry in dated]
+    rows += _overdraft([_balance.read(raw)[0] for raw in balances], zone_name)
+    return written(rows)
+
+
+def _when(dated: tuple[datetime | None, Any]) -> float:
+    return dated[0].timestamp() if dated[0] else 0.0
+
+
+def _booked(entry: Any, zone_name: str) -> datetime | None:
+    if entry.BookingDateTime is UNSET:
+        return None
+    try:
+        return instant(entry.BookingDateTime, zone_name)
+    except ValueError:
+        raise UnknownShape("Data.Transaction.BookingDateTime") from None
+
+
+def _row(moment: datetime | None, entry: Any, zone_name: str) -> tuple[str, ...]:
+    day = moment.astimezone(zone(zone_name)).strftime(DAY) if moment else ""
+    return day, _type(entry), _description(entry), _signed(entry), _signed(entry.Balance)
+
+
+def _type(entry: Any) -> str:
+    if entry.ProprietaryBankTransactionCode is not UNSET and entry.ProprietaryBankTransactionCode.Code is not UNSET:
+        return str(entry.ProprietaryBankTransactionCode.Code)
+    code = entry.BankTransactionCode
+    return "TRF" if code is UNSET else TYPES.get(code.Code, "TRF")
+
+
+def _description(entry: Any) -> str:
+    if entry.MerchantDetails is not UNSET and entry.MerchantDetails.MerchantName is not UNSET:
+        return str(entry.MerchantDetails.MerchantName)
+    return "" if entry.TransactionInformation is UNSET else str(entry.TransactionInformation)
+
+
+def _signed(money: Any) -> str:
+    """An amount with its direction as a sign and two decimals. The bank writes amounts unsigned."""
+    if money is UNSET or money.Amount is UNSET:
+        return ""
+    try:
+        amount = Decimal(money.Amount.Amount)
+    except InvalidOperation:
+        raise UnknownShape("Data.Transaction.Amount") from None
+    return f"{-amount if money.CreditDebitIndicator == 'Debit' else amount:.2f}"
+
+
+def _overdraft(balances: list[Any], zone_name: str) -> list[tuple[str, ...]]:
+    for balance in balances:
+        for line in () if balance.CreditLine is UNSET else balance.CreditLine:
+            if line.Amount is not UNSET and line.Type in ("Pre-Agreed", "Available", "Temporary", "Emergency"):
+                day = instant(balance.DateTime, zone_name).astimezone(zone(zone_name)).strftime(DAY)
+                return [("Arranged overdraft limit", day, f"{Decimal(line.Amount.Amount):.2f}")]
+    return []

@@ -1,0 +1,53 @@
+"""The members of UK Open Banking v4 account information (Read/Write API 4.0), as far as this gateway carries it.
+
+`-` marks members that are known and in no field of the catalogue: sums over several accounts, the postal address
+of statements, and the free `SupplementaryData`.
+"""
+
+TABLE = {
+    "Answer": "Data:Data Links:Links Meta:Meta",
+    "Data": "Account:Raw* Balance:Raw* Transaction:Raw* TotalValue:-",
+    "Links": "Self:s First:s Prev:s Next:s Last:s",
+    "Meta": "TotalPages:i FirstAvailableDateTime:s LastAvailableDateTime:s",
+    "Account": (
+        "AccountId:s Status:s StatusUpdateDateTime:s Currency:s AccountCategory:s AccountTypeCode:s Description:s"
+        " Nickname:s OpeningDate:s MaturityDate:s SwitchStatus:s Account:CashAccount* StatementFrequencyAndFormat:-"
+        " Servicer:Agent"
+    ),
+    "CashAccount": "SchemeName:s Identification:s Name:s LEI:s SecondaryIdentification:s",
+    "Balance": (
+        "AccountId:s CreditDebitIndicator:s Type:s DateTime:s Amount:Money CreditLine:CreditLine* LocalAmount:Money"
+        " TotalAmount:-"
+    ),
+    "CreditLine": "Included:b Type:s Amount:Money",
+    "Transaction": (
+        "AccountId:s TransactionId:s TransactionReference:s StatementReference:s* CreditDebitIndicator:s Status:s"
+        " TransactionMutability:s BookingDateTime:s ValueDateTime:s TransactionInformation:s AddressLine:s"
+        " Amount:Money ChargeAmount:Money CurrencyExchange:Exchange BankTransactionCode:BankCode"
+        " ProprietaryBankTransactionCode:OwnCode ExtendedProprietaryBankTransactionCodes:ExtendedCode*"
+        " Balance:CashBalance MerchantDetails:Merchant CreditorAgent:Agent CreditorAccount:PartyAccount"
+        " DebtorAgent:Agent DebtorAccount:PartyAccount CardInstrument:Card SupplementaryData:-"
+        " CategoryPurposeCode:s PaymentPurposeCode:s UltimateCreditor:Agent UltimateDebtor:Agent"
+    ),
+    "Money": "Amount:s Currency:s SubType:s",
+    "Exchange": (
+        "SourceCurrency:s TargetCurrency:s UnitCurrency:s ExchangeRate:n ContractIdentification:s QuotationDate:s"
+        " InstructedAmount:Money"
+    ),
+    "BankCode": "Code:s SubCode:s",
+    "OwnCode": "Code:s Issuer:s",
+    "ExtendedCode": "Code:s Issuer:s Description:s",
+    "CashBalance": "CreditDebitIndicator:s Type:s Amount:Money",
+    "Merchant": "MerchantName:s MerchantCategoryCode:s",
+    "Agent": "SchemeName:s Identification:s Name:s LEI:s PostalAddress:Address",
+    "PartyAccount": "SchemeName:s Identification:s Name:s SecondaryIdentification:s Proxy:Proxy",
+    "Proxy": "Identification:s Code:s Type:s",
+    "Card": "CardSchemeName:s AuthorisationType:s Name:s Identification:s",
+    "Address": (
+        "AddressType:s Department:s SubDepartment:s StreetName:s BuildingNumber:s BuildingName:s Floor:s UnitNumber:s"
+        " Room:s PostBox:s TownLocationName:s DistrictName:s CareOf:s PostCode:s TownName:s CountrySubDivision:s"
+        " Country:s AddressLine:s*"
+    ),
+}
+
+NUMBERS = (b"ExchangeRate",)

@@ -1,0 +1,85 @@
+"""What a dataset's fields are in the format: the `find` selectors of policies/datasets/<sector>.toml.
+
+A selector is `Type/member`: a type of the sector's shape table (or an element) and one of its members. A member
+that no given field names is withheld. The selectors are read from the files shipped with the code they describe:
+an operator who keeps policies elsewhere may reword labels, but not re-aim what a field lets out.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from gateway.sectors.model import Granted
+from gateway.settings import shipped_policies
+
+Member = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    id: str
+    find: frozenset[Member]
+    structural: bool  # comes with the dataset and cannot be unticked
+    drops_record: bool  # the record cannot be valid without it
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    id: str
+    fields: Mapping[str, Field]
+
+    def given(self, granted: AbstractSet[str]) -> set[str]:
+        """The fields that are given: the structural ones and those granted. Unknown names give nothing."""
+        return {field.id for field in self.fields.values() if field.structural or field.id in granted}
+
+    def members(self, granted: AbstractSet[str]) -> set[Member]:
+        """Every member that some given field names."""
+        return {member for name in self.given(granted) for member in self.fields[name].find}
+
+    def drops_records(self, granted: AbstractSet[str]) -> bool:
+        """Whether a field without which no record is valid is missing."""
+        return any(field.drops_record for field in self.fields.values() if field.id not in self.given(granted))
+
+
+def _member(selector: str) -> Member:
+    kind, slash, name = selector.partition("/")
+    if not (kind and slash and name) or "/" in name:
+        raise ValueError(f"selector {selector!r}: expected Type/member")
+    return kind, name
+
+
+def read(document: Mapping[str, Any]) -> dict[str, Dataset]:
+    """The datasets of one parsed catalogue file, by id. Raises ValueError for a selector of another form."""
+    return {entry["id"]: Dataset(entry["id"], _fields(entry["field"])) for entry in document["dataset"]}
+
+
+def _fields(entries: Iterable[Mapping[str, Any]]) -> dict[str, Field]:
+    return {
+        entry["id"]: Field(
+            id=entry["id"],
+            find=frozenset(_member(selector) for selector in entry["find"]),
+            structural=entry.get("structural", False),
+            drops_record=entry.get("drops_record", False),
+        )
+        for entry in entries
+    }
+
+
+@cache
+def datasets(sector: str) -> dict[str, Dataset]:
+    """The shipped datasets of a sector, by id."""
+    text = (shipped_policies() / "datasets" / f"{sector}.toml").read_text(encoding="utf-8")
+    return read(tomllib.loads(text))
+
+
+def governed(sector: str) -> set[str]:
+    """The types whose members are given field by field: those some selector names."""
+    return {kind for dataset in datasets(sector).values() for field in dataset.fields.values() for kind, _ in field.find}
+
+
+def by_dataset(sector: str, granted: Iterable[Granted]) -> dict[str, Granted]:
+    """The granted items of this sector, by dataset. Items of other sectors are not this plan's business."""
+    return {item.dataset: item for item in granted if item.dataset in datasets(sector)}
