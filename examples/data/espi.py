@@ -113,6 +113,20 @@ def service_status() -> bytes:
     return f'{_XML}\n<ServiceStatus xmlns="{_ESPI}"><currentStatus>1</currentStatus></ServiceStatus>\n'.encode()
 
 
+def authorization(base: str, subscription: str, at: int) -> bytes:
+    """What the token stands for, as an ESPI Authorization: active, with the address of its data."""
+    resource = f"{base}{RESOURCE}"
+    body = (
+        f'<Authorization xmlns="{_ESPI}"><status>1</status><expires_at>{at + 400 * 86400}</expires_at>'
+        "<grant_type>authorization_code</grant_type><scope>FB=4_5_15;IntervalDuration=3600;BlockDuration=monthly;"
+        "HistoryLength=13</scope><token_type>Bearer</token_type>"
+        f"<resourceURI>{resource}/Batch/Subscription/{subscription}</resourceURI>"
+        f"<authorizationURI>{resource}/Authorization/{subscription}</authorizationURI></Authorization>"
+    )
+    path = f"Authorization/{subscription}"
+    return document(base, Entry("Authorization", path, "Authorization", at, path, lambda: body))
+
+
 _XML = '<?xml version="1.0" encoding="UTF-8"?>'
 _ESPI = "http://naesb.org/espi"
 _ENTRY = '<entry xmlns="http://www.w3.org/2005/Atom">'

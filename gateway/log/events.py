@@ -47,7 +47,7 @@ _READ = frozenset(
     period_from period_to bytes present token""".split()
 )
 _REFUSED = frozenset("resource operation term asked allowed status outcome present token".split())
-_TERMS = frozenset("fields_removed datasets_removed evidence terms_sha256 history frequency once renews".split())
+_TERMS = frozenset("removed evidence terms_sha256 history frequency once renews".split())
 _ACCOUNT = frozenset("method methods name tries network".split())
 
 
@@ -70,9 +70,7 @@ EVENTS: Mapping[str, Kind] = {
     "linked": Kind(
         "agreement",
         (
-            _W(
-                N_("{guardian}, as your guardian, linked your account at {organisation}."), "guardian", actor="guardian"
-            ),
+            _W(N_("{guardian} linked your account at {organisation}."), actor="guardian"),
             _W(N_("You linked your account at {organisation}.")),
         ),
     ),
@@ -82,7 +80,7 @@ EVENTS: Mapping[str, Kind] = {
             _W(N_("{organisation} ended the link with your account."), actor="organisation"),
             _W(N_("The link with your account at {organisation} was ended by the service."), actor="system"),
             _W(
-                N_("{guardian}, as your guardian, unlinked your account at {organisation}."),
+                N_("{guardian} unlinked your account at {organisation}."),
                 "guardian",
                 actor="guardian",
             ),
@@ -102,14 +100,13 @@ EVENTS: Mapping[str, Kind] = {
         "agreement",
         (
             _W(
-                N_("{guardian}, as your guardian, agreed that {app} reads: {data}, at {organisation}, until {until}."),
-                "guardian",
+                N_("{guardian} agreed that {app} reads: {data}, at {organisation}, until {until}."),
                 "data",
                 "organisation",
                 "until",
                 actor="guardian",
             ),
-            _W(N_("{guardian}, as your guardian, agreed to a sharing with {app}."), "guardian", actor="guardian"),
+            _W(N_("{guardian} agreed to a sharing with {app}."), actor="guardian"),
             _W(
                 N_("You agreed that {app} reads: {data}, at {organisation}, until {until}."),
                 "data",
@@ -124,7 +121,7 @@ EVENTS: Mapping[str, Kind] = {
     "consent_refused": Kind(
         "refusal",
         (
-            _W(N_("{guardian}, as your guardian, refused what {app} asked for."), "guardian", actor="guardian"),
+            _W(N_("{guardian} refused what {app} asked for."), actor="guardian"),
             _W(N_("The service refused what {app} asked for: its rules do not allow it."), actor="system"),
             _W(N_("You refused to share with {app}: {data}, at {organisation}."), "data", "organisation"),
             _W(N_("You refused what {app} asked for.")),
@@ -135,8 +132,7 @@ EVENTS: Mapping[str, Kind] = {
         "agreement",
         (
             _W(
-                N_("{guardian}, as your guardian, removed from the sharing with {app}: {removed}."),
-                "guardian",
+                N_("{guardian} removed from the sharing with {app}: {removed}."),
                 "removed",
                 actor="guardian",
             ),
@@ -149,14 +145,14 @@ EVENTS: Mapping[str, Kind] = {
     "consent_paused": Kind(
         "agreement",
         (
-            _W(N_("{guardian}, as your guardian, paused the sharing with {app}."), "guardian", actor="guardian"),
+            _W(N_("{guardian} paused the sharing with {app}."), actor="guardian"),
             _W(N_("You paused the sharing with {app}.")),
         ),
     ),
     "consent_resumed": Kind(
         "agreement",
         (
-            _W(N_("{guardian}, as your guardian, resumed the sharing with {app}."), "guardian", actor="guardian"),
+            _W(N_("{guardian} resumed the sharing with {app}."), actor="guardian"),
             _W(N_("The pause of the sharing with {app} reached its end date."), actor="system"),
             _W(N_("You resumed the sharing with {app}.")),
         ),
@@ -164,7 +160,7 @@ EVENTS: Mapping[str, Kind] = {
     "consent_renewed": Kind(
         "agreement",
         (
-            _W(N_("{guardian}, as your guardian, renewed the sharing with {app}."), "guardian", actor="guardian"),
+            _W(N_("{guardian} renewed the sharing with {app}."), actor="guardian"),
             _W(N_("You renewed the sharing with {app}, until {until}."), "until"),
             _W(N_("You renewed the sharing with {app}.")),
         ),
@@ -182,7 +178,7 @@ EVENTS: Mapping[str, Kind] = {
             _W(N_("{organisation} ended the sharing with {app}."), "organisation", actor="organisation"),
             _W(N_("The service ended the sharing with {app}."), reason="invalidated"),
             _W(N_("The service ended the sharing with {app}."), actor="operator"),
-            _W(N_("{guardian}, as your guardian, stopped the sharing with {app}."), "guardian", actor="guardian"),
+            _W(N_("{guardian} stopped the sharing with {app}."), actor="guardian"),
             _W(N_("You stopped the sharing with {app}. From then on we refuse every request of it.")),
         ),
         _TERMS | {"last_access"},
@@ -312,6 +308,9 @@ TERMS: Mapping[str, str] = {
 }
 
 
+_MEMBERS = {name: COMMON | kind.members for name, kind in EVENTS.items()}
+
+
 def members(kind: str) -> frozenset[str]:
-    """The facts an event of this kind may carry."""
-    return COMMON | EVENTS[kind].members
+    """The facts an event of this kind may carry. Raises KeyError for an unknown kind."""
+    return _MEMBERS[kind]

@@ -23,6 +23,7 @@ from sqlmodel import Session
 
 from gateway.keys import KeyRing
 from gateway.keys.opaque import fresh_bytes
+from gateway.log.events import members
 from gateway.store.engine import Connection, raw
 
 DOMAIN = b"gateway-access-entry/v1\n"
@@ -34,7 +35,7 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def canonical(payload: Mapping[str, Fact]) -> bytes:
-    """RFC 8785 for the members entries have: ASCII member names, strings, booleans, integers below 2^53, lists of these."""
+    """RFC 8785, for the members entries have: ASCII names, strings, booleans, integers below 2^53, lists of these."""
     return _encoder.encode(payload)
 
 
@@ -73,6 +74,9 @@ class Log:
 
     def append(self, connection: Connection, event: Event) -> int:
         """The same on a bare connection inside a transaction (the proxy's group commit)."""
+        unknown = event.facts.keys() - members(event.kind)
+        if unknown:
+            raise ValueError(f"{event.kind}: no such fact in the table of events: {', '.join(sorted(unknown))}")
         row = connection.execute(
             "SELECT seq, head, key_sealed FROM logchain WHERE person_id = ?", (event.person,)
         ).fetchone()

@@ -1,11 +1,13 @@
 """Rows of the access log. Nothing here is ever updated, except a chain's head; nothing is ever deleted."""
 
+from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
 class LogEntry(SQLModel, table=True):
     """One recorded fact of one person. Committed together with its cause; numbered later by the sequencer."""
 
+    __table_args__ = (UniqueConstraint("person_id", "seq"),)
     id: int | None = Field(default=None, primary_key=True)  # order of commit
     person_id: str
     seq: int  # 1, 2, 3 … per person
@@ -26,14 +28,14 @@ class LogChain(SQLModel, table=True):
 class LogLeaf(SQLModel, table=True):
     """The entry at each index of the tree. Set once, by the sequencer."""
 
-    index: int = Field(primary_key=True)
-    entry_id: int
+    index: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    entry_id: int = Field(unique=True)
 
 
 class LogCheckpoint(SQLModel, table=True):
     """Every signed tree head, with the compact range that lets the next one go on from it."""
 
-    size: int = Field(primary_key=True)
+    size: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     root: bytes
     at_ms: int
     note: str

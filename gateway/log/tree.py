@@ -148,8 +148,8 @@ def check_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proo
     From size 0 only the empty proof is right, as witnesses have it; who wants a proof from a real
     tree asks for `old` ≥ 1.
     """
-    if not 0 <= old <= new or any(len(part) != HASH for part in (old_root, new_root, *proof)):
-        raise BadProof("not of the form of a consistency proof")
+    if not 0 <= old <= new:
+        raise BadProof("the older tree is the smaller one")
     if old == new:
         if proof or old_root != new_root:
             raise BadProof("one size, one root, no proof")
@@ -159,8 +159,8 @@ def check_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proo
             raise BadProof("from nothing to anything needs no proof")
         return
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
-    if not path:
-        raise BadProof("too short")
+    if not path or any(len(part) != HASH for part in path):
+        raise BadProof("too short, or not hashes")
     _climb(old - 1, new - 1, path, old_root, new_root)
 
 

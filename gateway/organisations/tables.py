@@ -31,6 +31,7 @@ class Link(SQLModel, table=True):
     generation: int = 1  # raised when credentials, accounts or state change
     linked_at: datetime
     ended_at: datetime | None = None
+    told_at: datetime | None = None  # when the organisation took note of the end; None and ended: still to be told
 
 
 class LinkAttempt(SQLModel, table=True):
@@ -41,5 +42,6 @@ class LinkAttempt(SQLModel, table=True):
     organisation_id: str = Field(foreign_key="organisation.id")
     sealed: bytes  # JSON: code_verifier, or customer_number
     return_to: str = "/organisations"
+    tries: int = 0  # codes tried; counted before the organisation is asked, so that a race wins nothing
     expires_at: datetime
     spent_at: datetime | None = None

@@ -1,6 +1,5 @@
 """Signed notes and checkpoints, against the public vectors and against bending."""
 
-import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ SIGNER = Signer("gateway.example/log", Ed25519PrivateKey.from_private_bytes(byte
 @pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in NOTES.get("notes", [])])
 def test_notes_open_or_are_refused_as_the_vectors_say(case: dict[str, Any]) -> None:
     keys = [VerifierKey.parse(vkey) for vkey in case["vkeys"]] if "vkeys" in case else []
-    note = case["note"] if "note" in case else base64.b64decode(case["note_b64"])
+    note = case["note"] if "note" in case else bytes.fromhex(case["note_hex"])
     if case["ok"]:
         assert [key.name for key in open_note(note, keys).signed_by] == case["verified"]
     else:

@@ -1,0 +1,103 @@
+"""The doors by which the gateway links a person to a customer, and the page that stands for the customer's phone.
+
+POST start {"customer_number"} → 202 {"sent_to"} · POST confirm {"customer_number", "code"} → {"linked": true}
+POST end → 204 · GET /inbox/{customer_number}: the codes sent, as a page or as JSON
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from html import escape
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from examples.data.people import Person
+from examples.organisations.common import ZONE, Assertions, Links, Refused, Setup
+
+
+def routes(
+    setup: Setup, assertions: Assertions, links: Links, customers: Mapping[str, Person], name: str
+) -> list[Route]:
+    def start(request: Request, asked: dict[str, Any]) -> Response:
+        subject = assertions.subject(request, setup.now())
+        number = _text(asked, "customer_number")
+        if number not in customers:
+            raise Refused(404, "customer_unknown")
+        sent_to = "***" + customers[number].phone[-2:]
+        code = links.start(subject, number, setup.now())
+        # Stands for the text message. A real organisation would never print it.
+        print(f"{name}: one-time code for {number}, sent to {sent_to}: {code}", flush=True)
+        return JSONResponse({"sent_to": sent_to}, 202)
+
+    def confirm(request: Request, asked: dict[str, Any]) -> Response:
+        subject = assertions.subject(request, setup.now())
+        links.confirm(subject, _text(asked, "customer_number"), _text(asked, "code"), setup.now())
+        return JSONResponse({"linked": True})
+
+    def end(request: Request, asked: dict[str, Any]) -> Response:
+        links.end(assertions.subject(request, setup.now()))
+        return Response(status_code=204)
+
+    def inbox(request: Request) -> Response:
+        number = request.path_params["customer_number"]
+        if number not in customers:
+            return HTMLResponse("<!doctype html><title>404</title><p>No such customer.", 404)
+        codes = [{"at": datetime.fromtimestamp(at, ZONE).isoformat(), "code": c} for at, c in links.messages(number)]
+        if "application/json" in request.headers.get("accept", ""):
+            return JSONResponse({"messages": codes})
+        return HTMLResponse(_inbox_page(name, number, codes))
+
+    return [
+        Route("/aval/link/start", _posted(start), methods=["POST"]),
+        Route("/aval/link/confirm", _posted(confirm), methods=["POST"]),
+        Route("/aval/link/end", _posted(end), methods=["POST"]),
+        Route("/inbox/{customer_number}", inbox),
+    ]
+
+
+def _posted(handler: Any) -> Any:
+    """Read a small JSON body, then answer from a worker thread, with errors as JSON."""
+
+    async def door(request: Request) -> Response:
+        try:
+            body = await request.body()
+            asked = json.loads(body) if body else {}
+            if not isinstance(asked, dict):
+                raise ValueError
+        except ValueError:
+            return JSONResponse({"error": "invalid_request"}, 400)
+        try:
+            answer: Response = await run_in_threadpool(handler, request, asked)
+        except Refused as refused:
+            return JSONResponse({"error": refused.code}, refused.status)
+        return answer
+
+    return door
+
+
+def _text(asked: dict[str, Any], name: str) -> str:
+    value = asked.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= 64:
+        raise Refused(400, "invalid_request")
+    return value
+
+
+def _inbox_page(name: str, number: str, codes: list[dict[str, str]]) -> str:
+    items = "".join(
+        f"<li><p>{escape(name)} : votre code est <strong class=code>{m['code']}</strong>. Ne le donnez qu'à votre "
+        f"passerelle Aval. <small><time datetime='{m['at']}'>{m['at'][11:16]}</time></small></p></li>"
+        for m in codes
+    )
+    return f"""<!doctype html>
+<html lang="fr"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Messages de {escape(number)}</title>
+<style>body{{font:1.1rem/1.5 system-ui;max-width:28rem;margin:2rem auto;padding:0 1rem;background:#e9eef2;color:#111}}
+li{{list-style:none;background:#fff;border-radius:1rem;padding:.2rem 1rem;margin:.5rem 0}} ul{{padding:0}}
+.code{{font-size:1.5rem;letter-spacing:.1em}}</style>
+<h1>Messages reçus par {escape(number)}</h1>
+<p>Cette page tient lieu du téléphone du client pendant la démonstration.</p>
+<ul>{items or "<li><p>Aucun message.</p></li>"}</ul></html>"""

@@ -1,0 +1,195 @@
+"""Terms in words: periods, frequencies, lengths, states, in the language of a page.
+
+One place, so that screen, list, detail and receipt say the same thing the same way.
+Names of data and purposes come from the catalogue; these are the words around them.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from gettext import NullTranslations
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+from babel.lists import format_list
+
+from gateway.consent.catalogue import Words
+from gateway.consent.durations import parse as parse_duration
+
+
+def N_(text: str) -> str:
+    """Marks a text for translation where it is declared; it is translated where it is used."""
+    return text
+
+
+def N2_(one: str, many: str) -> tuple[str, str]:
+    """The same for a text with a plural."""
+    return one, many
+
+
+# The fixed labels of reference "people", section 3.
+STATES = {
+    "requested": N_("Requested"),
+    "active": N_("Active"),
+    "paused": N_("Paused"),
+    "refused": N_("Refused"),
+    "ended": N_("Ended"),
+}
+REASONS = {
+    "withdrawn": N_("stopped by you"),
+    "by_app": N_("ended by the app"),
+    "expired": N_("end date reached"),
+    "used_up": N_("used once, as agreed"),
+    "replaced": N_("replaced"),
+    "invalidated": N_("ended by the service"),
+    "lapsed": N_("not answered in time"),
+}
+BY_GUARDIAN = N_("stopped by a guardian")
+SUSPENDED = {
+    "service": N_("suspended by the service"),
+    "organisation": N_("suspended by the organisation"),
+}
+DURATIONS = {
+    "once": N_("once only"),
+    "d30": N_("30 days"),
+    "d90": N_("90 days"),
+    "d180": N_("180 days"),
+    "d365": N_("12 months"),
+}
+SENSITIVE = {
+    ("sensitive", "finance"): N_("Sensitive data: your money"),
+    ("sensitive", "energy"): N_("Sensitive data: your home"),
+    ("sensitive", "health"): N_("Sensitive data: your health"),
+    ("special", "health"): N_("Specially protected data: your health"),
+    ("special", "finance"): N_("Specially protected data: your money"),
+    ("special", "energy"): N_("Specially protected data: your home"),
+}
+_HISTORY = {
+    "year": N2_("Data of the last year.", "Data of the last %(n)d years."),
+    "month": N2_("Data of the last month.", "Data of the last %(n)d months."),
+    "day": N2_("Data of the last day.", "Data of the last %(n)d days."),
+}
+_SPAN = {
+    "year": N2_("%(n)d year", "%(n)d years"),
+    "month": N2_("%(n)d month", "%(n)d months"),
+    "day": N2_("%(n)d day", "%(n)d days"),
+}
+_OFTEN = {
+    "hour": N2_("once an hour", "%(n)d times an hour"),
+    "day": N2_("once a day", "%(n)d times a day"),
+    "week": N2_("once a week", "%(n)d times a week"),
+    "month": N2_("once a month", "%(n)d times a month"),
+    "year": N2_("once a year", "%(n)d times a year"),
+}
+# What happened to a consent, on its own page. (type, who): "*" is anybody.
+HISTORY = {
+    ("requested", "*"): N_("The app asked."),
+    ("refused", "guardian"): N_("The guardian refused."),
+    ("refused", "system"): N_("The service refused: its rules do not allow it."),
+    ("refused", "*"): N_("You refused."),
+    ("lapsed", "*"): N_("Nobody answered in time. Nothing was shared."),
+    ("granted", "guardian"): N_("The guardian agreed."),
+    ("granted", "*"): N_("You agreed."),
+    ("narrowed", "guardian"): N_("The guardian removed some data."),
+    ("narrowed", "*"): N_("You removed some data."),
+    ("renewed", "*"): N_("You renewed the sharing."),
+    ("paused", "guardian"): N_("The guardian paused the sharing."),
+    ("paused", "*"): N_("You paused the sharing."),
+    ("resumed", "guardian"): N_("The guardian resumed the sharing."),
+    ("resumed", "*"): N_("You resumed the sharing."),
+    ("ended", "guardian"): N_("The guardian stopped the sharing."),
+    ("ended", "person"): N_("You stopped the sharing."),
+    ("ended", "app"): N_("The app ended the sharing."),
+    ("ended", "*"): N_("The sharing ended."),
+}
+
+
+class Wording:
+    """Words for one language. Dates are those of the gateway's zone."""
+
+    def __init__(self, language: str, translations: NullTranslations, zone: str) -> None:
+        self.language = language
+        self._texts = translations
+        self._zone = ZoneInfo(zone)
+
+    def __call__(self, text: str, **values: object) -> str:
+        return self._texts.gettext(text) % values if values else self._texts.gettext(text)
+
+    def _count(self, texts: tuple[str, str], n: int) -> str:
+        return self._texts.ngettext(*texts, n) % {"n": n}
+
+    def of(self, words: Words) -> str:
+        return words[self.language]
+
+    def date(self, at: str | date | datetime | None) -> str:
+        """A day, written out; a text is ISO 8601."""
+        if not at:
+            return ""
+        if isinstance(at, str):
+            at = date.fromisoformat(at) if len(at) == 10 else datetime.fromisoformat(at)
+        return format_date(at.astimezone(self._zone) if isinstance(at, datetime) else at, "long", self.language)
+
+    def moment(self, at: str | datetime | None) -> str:
+        if not at:
+            return ""
+        at = datetime.fromisoformat(at) if isinstance(at, str) else at
+        return format_datetime(at.astimezone(self._zone), "d MMMM y, HH:mm", locale=self.language)
+
+    def hour(self, at: str | datetime) -> str:
+        at = datetime.fromisoformat(at) if isinstance(at, str) else at
+        return format_datetime(at.astimezone(self._zone), "HH:mm", locale=self.language)
+
+    def all_of(self, names: Sequence[str]) -> str:
+        return format_list(list(names), locale=self.language) if names else ""
+
+    def duration(self, key: str) -> str:
+        return self(DURATIONS[key])
+
+    def state(self, state: str) -> str:
+        return self(STATES[state])
+
+    def reason(self, reason: str) -> str:
+        return self(REASONS[reason]) if reason in REASONS else ""
+
+    def sensitive(self, sensitivity: str, category: str) -> str:
+        return self(SENSITIVE[sensitivity, category])
+
+    def span(self, duration: str) -> str:
+        """A length of time: "13 months"."""
+        return self.all_of([self._count(_SPAN[unit], n) for n, unit in _units(duration)])
+
+    def period(self, period: Mapping[str, Any]) -> str:
+        """The time the data is of, as sentences. `period`: history, or from and to; future."""
+        if period["history"] is None:
+            return self(
+                N_("Data from %(start)s to %(end)s."), start=self.date(period["from"]), end=self.date(period["to"])
+            )
+        units = _units(period["history"])
+        if len(units) == 1:
+            said = self._count(_HISTORY[units[0][1]], units[0][0])
+        else:
+            said = self(N_("Data going back %(span)s."), span=self.span(period["history"]))
+        return f"{said} {self(N_('And new data, as long as the sharing lasts.'))}" if period["future"] else said
+
+    def often(self, limits: Sequence[Mapping[str, Any]]) -> str:
+        """Every limit binds: of two for the same unit only the lower is said."""
+        lowest: dict[str, int] = {}
+        for limit in limits:
+            lowest[limit["per"]] = min(int(limit["times"]), lowest.get(limit["per"], int(limit["times"])))
+        parts = [self._count(_OFTEN[unit], lowest[unit]) for unit in _OFTEN if unit in lowest]
+        return self(N_("At most %(limits)s."), limits=self.all_of(parts))
+
+    def event(self, type_: str, actor: str) -> str:
+        return self(HISTORY.get((type_, actor)) or HISTORY[type_, "*"])
+
+
+def _units(duration: str) -> list[tuple[int, str]]:
+    """`P13M` → 13 months; `P36M` → 3 years: whole years from two on, because people say "the last 12 months"."""
+    parsed = parse_duration(duration)
+    units = []
+    if parsed.months:
+        whole = parsed.months >= 24 and parsed.months % 12 == 0
+        units.append((parsed.months // 12, "year") if whole else (parsed.months, "month"))
+    if parsed.days:
+        units.append((parsed.days, "day"))
+    return units

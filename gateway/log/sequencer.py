@@ -1,0 +1,207 @@
+"""The sequencer: gives committed entries their index, and signs the tree that holds them, once a second.
+
+One beat, always in this order; a crash between any two steps is finished by the next beat, which does
+nothing else than what it always does:
+
+    1. what was signed still stands: last checkpoint, its compact range and the high-water mark agree
+    2. number: entries without an index get the next ones, in the order of their commit
+    3. read those back from the disk and extend the compact range with them
+    4. sign the new root, open the own signature, store the checkpoint
+    5. write the mark
+
+When 1 or 3 does not hold, the log is *frozen*: entries are still recorded and read, nothing is numbered
+or signed. That is the case after a backup was put back; only an operator can say which history is the
+true one. There is no command for that yet: put the newest database back.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from gateway.log import mark, tree
+from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint
+from gateway.settings import Settings
+from gateway.store.engine import Connection
+
+if TYPE_CHECKING:
+    from gateway.house import House
+
+BEAT_SECONDS = 1.0
+CHUNK = 8192  # entries numbered in one transaction, so that nobody waits long for the writer
+ENTRY_VERSION = b"\x01"
+
+_logger = logging.getLogger("aval.log")
+
+
+class Frozen(Exception):
+    """What was signed before and what the database holds now do not agree. Says what; names nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last signed tree."""
+
+    checkpoint: Checkpoint
+    range: tree.Range
+
+
+def origin(settings: Settings) -> str:
+    """The log's name. Without the port, which is no part of who keeps it."""
+    return f"{urlsplit(settings.public_url).hostname}/log"
+
+
+def leaf(commitment: bytes) -> bytes:
+    """The Merkle leaf of an entry: the tree hashes its version and its commitment, nothing else."""
+    return tree.leaf_hash(ENTRY_VERSION + commitment)
+
+
+def standing(connection: Connection, path: Path, key: VerifierKey) -> Head:
+    """Step 1. Raises Frozen."""
+    try:
+        marked = mark.read(path)
+    except mark.BadMark as error:
+        raise Frozen(f"{path.name}: {error}") from error
+    row = connection.execute(
+        "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 1"
+    ).fetchone()
+    if row is None:
+        if marked not in (None, mark.NOTHING):
+            raise Frozen("a tree was signed, and the database holds no checkpoint")
+        return Head(Checkpoint(key.name, 0, tree.EMPTY_ROOT), tree.Range())
+    head = _head(*row, key=key)
+    if marked is None:
+        raise Frozen(f"{path.name} is missing, and a tree was signed")
+    if marked.size > row[0]:
+        raise Frozen(f"a tree of {marked.size} was signed; the database only knows one of {row[0]}")
+    known = connection.execute("SELECT root FROM logcheckpoint WHERE size = ?", (marked.size,)).fetchone()
+    if marked != mark.NOTHING and (known is None or known[0] != marked.root):
+        raise Frozen(f"the tree of {marked.size} that was signed is not the one in the database")
+    return head
+
+
+def _head(size: int, root: bytes, note: str, frontier: bytes, *, key: VerifierKey) -> Head:
+    try:
+        checkpoint = open_checkpoint(note, [key], key.name)
+        grown = tree.Range.from_bytes(size, frontier)
+    except (BadNote, ValueError) as error:
+        raise Frozen(f"checkpoint {size}: {error}") from error
+    if (checkpoint.size, checkpoint.root) != (size, root) or grown.root() != root:
+        raise Frozen(f"checkpoint {size} contradicts itself")
+    return Head(checkpoint, grown)
+
+
+class Sequencer:
+    """One per serving process. `start` and `stop` for the server; `integrate_once` for commands and tests."""
+
+    def __init__(self, house: "House") -> None:
+        self._store = house.store
+        self._clock: Callable[[], datetime] = house.clock
+        self._signer = Signer(origin(house.settings), house.keys.log)
+        self._path = house.settings.data_dir / mark.FILE
+        self._connection = house.store.connect()
+        self._one = threading.Lock()  # one beat at a time
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.frozen = ""  # why, when it is
+
+    # ---- the beat
+
+    def integrate_once(self) -> int:
+        """One beat. Returns how many entries the new checkpoint added; raises Frozen, Unavailable, OSError."""
+        with self._one:
+            head = standing(self._connection, self._path, self._signer.verifier)  # 1
+            if head.range.size == 0 and not self._path.exists():
+                mark.write(self._path, mark.NOTHING)  # from now on a missing mark means that it was lost
+            self._number()  # 2
+            grown = self._extended(head.range)  # 3
+            if grown.size == head.range.size:
+                self._mark(head.checkpoint)  # a crash before step 5 left it behind
+                return 0
+            checkpoint = Checkpoint(self._signer.name, grown.size, grown.root())
+            self._sign(checkpoint, grown)  # 4
+            self._mark(checkpoint)  # 5
+            return grown.size - head.range.size
+
+    def _number(self) -> None:
+        found = self._connection.execute('SELECT "index", entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1')
+        index, entry = found.fetchone() or (-1, 0)
+        waiting = "SELECT 1 FROM logentry WHERE id > ? LIMIT 1"
+        if self._connection.execute(waiting, (entry,)).fetchone() is None:
+            return
+        self._store.batch(
+            self._connection,
+            lambda connection: connection.execute(
+                'INSERT INTO logleaf ("index", entry_id) SELECT ? + row_number() OVER (ORDER BY id), id'
+                " FROM (SELECT id FROM logentry WHERE id > ? ORDER BY id LIMIT ?)",
+                (index, entry, CHUNK),
+            ),
+        )
+
+    def _extended(self, signed: tree.Range) -> tree.Range:
+        grown = signed.copy()
+        rows = self._connection.execute(
+            'SELECT "index", commitment FROM logleaf LEFT JOIN logentry ON id = entry_id'
+            ' WHERE "index" >= ? ORDER BY "index"',
+            (signed.size,),
+        )
+        for index, commitment in rows:
+            if index != grown.size:
+                raise Frozen(f"index {grown.size} is missing")
+            if commitment is None or len(commitment) != tree.HASH:
+                raise Frozen(f"the entry of index {index} is missing")
+            grown.append(leaf(commitment))
+        return grown
+
+    def _sign(self, checkpoint: Checkpoint, grown: tree.Range) -> None:
+        note = self._signer.sign(checkpoint.text())
+        open_checkpoint(note, [self._signer.verifier], self._signer.name)  # what cannot be opened is never stored
+        at_ms = int(self._clock().timestamp() * 1000)
+        self._store.batch(
+            self._connection,
+            lambda connection: connection.execute(
+                "INSERT INTO logcheckpoint (size, root, at_ms, note, frontier) VALUES (?, ?, ?, ?, ?)",
+                (checkpoint.size, checkpoint.root, at_ms, note, bytes(grown)),
+            ),
+        )
+
+    def _mark(self, checkpoint: Checkpoint) -> None:
+        reached = mark.Mark(checkpoint.size, checkpoint.root)
+        if mark.read(self._path) != reached:
+            mark.write(self._path, reached)
+
+    # ---- the thread
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after one last beat, so that nothing recorded waits for the next start."""
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        with self._one:
+            self._connection.close()
+
+    def _run(self) -> None:
+        while not self._wake.wait(BEAT_SECONDS):
+            self._beat()
+        self._beat()
+
+    def _beat(self) -> None:
+        try:
+            while self.integrate_once() >= CHUNK and not self._wake.is_set():
+                continue
+            self.frozen = ""
+        except Frozen as reason:
+            if self.frozen != str(reason):
+                _logger.error("log frozen: %s", reason)
+            self.frozen = str(reason)
+        except Exception:  # the thread outlives every fault; the entries wait, and readiness says so
+            _logger.exception("log: this beat failed")

@@ -1,0 +1,388 @@
+"""A declaration: one TOML file says all the gateway needs to know of an organisation.
+
+`read` checks everything and tells all faults at once: file, key, what is wrong, what
+would be right. `add` puts a checked declaration into force. A changed declaration rules
+the calls from now on; what people agreed to stays in their terms as it was.
+"""
+
+import difflib
+import hashlib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from sqlmodel import Session
+
+from gateway.consent.catalogue import Catalogue
+from gateway.errors import NotFound
+from gateway.house import House
+from gateway.organisations.addresses import Resolve, base_url_faults, network_fault, resolve
+from gateway.organisations.tables import Organisation
+from gateway.sectors.registry import SECTORS
+from gateway.store.tables import directory_changed
+
+LANGUAGES = ("fr", "en")
+KINDS = {"oauth": "oauth", "assertion": "link"}  # kind of connection → its table under [connection]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    key: str
+    wrong: str
+    right: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.wrong}" + (f"; {self.right}" if self.right else "")
+
+
+class DeclarationError(Exception):
+    """Everything that is wrong with one file."""
+
+    def __init__(self, file: str, faults: list[Fault]) -> None:
+        super().__init__("\n".join(f"{file}: {fault}" for fault in faults))
+        self.file, self.faults = file, faults
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """A checked declaration. Its secret is held apart and never part of the stored document."""
+
+    file: str
+    document: Mapping[str, Any]
+    sha256: str
+    client_secret: str | None = field(default=None, repr=False)
+
+    @property
+    def id(self) -> str:
+        return str(self.document["id"])
+
+
+# ---- the rules, as tables: key → (kind of value, required)
+
+KEYS: dict[str, dict[str, tuple[str, bool]]] = {
+    "": {
+        "id": ("id", True),
+        "name": ("words", True),
+        "legal_entity": ("text", True),
+        "sector": ("sector", True),
+        "zone": ("zone", True),
+        "website": ("website", True),
+        "contact": ("table", True),
+        "connection": ("table", True),
+        "datasets": ("tables", True),
+    },
+    "contact": {"privacy": ("mail", True), "support": ("text", True)},
+    "connection": {
+        "kind": ("kind", True),
+        "base_url": ("text", True),
+        "networks": ("networks", False),
+        "timeout_seconds": ("seconds", False),
+        "max_calls": ("calls", False),
+        "oauth": ("table", False),
+        "link": ("table", False),
+    },
+    "connection.oauth": {
+        "authorize": ("path", True),
+        "token": ("path", True),
+        "revoke": ("path", True),
+        "client_id": ("visible", True),
+        "client_secret": ("secret", True),
+        "scope": ("visible", True),
+    },
+    "connection.link": {
+        "start": ("path", True),
+        "confirm": ("path", True),
+        "unlink": ("path", True),
+        "number_label": ("words", True),
+    },
+    "datasets[]": {"id": ("text", True), "paths": ("patterns", True)},
+}
+
+_SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+|\{[a-z_]+\}|\$?[A-Za-z0-9-]+")
+_TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]{1,200}")  # no controls, no bidi tricks
+
+
+def _matches(expression: str, otherwise: str) -> Any:
+    compiled = re.compile(expression)
+    return lambda value: None if isinstance(value, str) and compiled.fullmatch(value) else otherwise
+
+
+def _text(value: object) -> str | None:
+    fine = isinstance(value, str) and value.strip() == value and _TEXT.fullmatch(value)
+    return None if fine else "write a text of 1 to 200 visible characters"
+
+
+def _words(value: object) -> str | None:
+    if not isinstance(value, dict) or set(value) != set(LANGUAGES):
+        return 'give both languages: { fr = "…", en = "…" }'
+    return next((_text(text) for text in value.values() if _text(text)), None)
+
+
+def _website(value: object) -> str | None:
+    parts = urlsplit(value) if isinstance(value, str) and value.isascii() and value.isprintable() else None
+    fine = parts and parts.scheme == "https" and parts.hostname and parts.username is None and " " not in str(value)
+    return None if fine else "write an https address"
+
+
+def _networks(value: object) -> str | None:
+    if not isinstance(value, list):
+        return 'write a list: ["10.1.0.0/16"]'
+    return next((fault for fault in map(network_fault, value) if fault), None)
+
+
+def _between(low: float, high: float) -> Any:
+    def check(value: object) -> str | None:
+        fine = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+        return None if fine else f"write a number from {low:g} to {high:g}"
+
+    return check
+
+
+def _secret(value: object) -> str | None:
+    fine = isinstance(value, dict) and len(value) == 1 and set(value) <= {"env", "file"}
+    fine = fine and all(isinstance(name, str) and name for name in value.values())  # type: ignore[attr-defined]
+    return None if fine else 'never in this file: write { env = "NAME" } or { file = "path" }'
+
+
+def pattern_fault(text: object) -> str | None:
+    """What is wrong with a path pattern; the words are those of `gateway.sectors.paths`."""
+    if not isinstance(text, str) or not text.startswith("/"):
+        return "a path begins with /"
+    segments = text.removesuffix("/…").split("/")[1:]
+    if text == "/…" or "" in segments[:-1] or segments == [""]:
+        return "a path names at least one segment and has no empty ones"
+    for segment in segments:
+        if segment and (segment in (".", "..") or not _SEGMENT.fullmatch(segment)):
+            return f"{segment!r} is neither a plain segment nor one {{word}}; … may stand at the end only"
+    names = [segment for segment in segments if segment.startswith("{")]
+    return "each {word} may stand once" if len(set(names)) < len(names) else None
+
+
+def _patterns(value: object) -> str | None:
+    if not isinstance(value, list) or not value:
+        return 'write a list of paths: ["/accounts/{account}"]'
+    return next((f"{text!r}: {fault}" for text in value if (fault := pattern_fault(text))), None)
+
+
+CHECKS: dict[str, Any] = {
+    "id": _matches(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", "write 1 to 40 of a-z, 0-9 and -, as in city-energy"),
+    "text": _text,
+    "words": _words,
+    "mail": _matches(r"[^@\s<>\"']{1,64}@[A-Za-z0-9.-]{1,190}", "write a mail address"),
+    "website": _website,
+    "zone": lambda value: None if value in available_timezones() else "write an IANA name, as in Europe/Paris",
+    "path": _matches(r"(/[A-Za-z0-9._~-]+)+", "write a plain path, as in /oauth/token"),
+    "visible": _matches(r"[\x21\x23-\x5b\x5d-\x7e ]{1,400}", "write visible ASCII without quotes and backslashes"),
+    "networks": _networks,
+    "seconds": _between(1, 120),
+    "calls": _between(1, 1000),
+    "secret": _secret,
+    "patterns": _patterns,
+    "table": lambda value: None if isinstance(value, dict) else "write it as a table, [in brackets]",
+    "tables": lambda value: (
+        None
+        if isinstance(value, list) and value and all(isinstance(row, dict) for row in value)
+        else "write at least one [[datasets]]"
+    ),
+}
+
+
+def read(
+    path: Path,
+    catalogue: Catalogue,
+    *,
+    base_url: str | None = None,
+    environ: Mapping[str, str] = os.environ,
+    look_up: Resolve = resolve,
+) -> Declaration:
+    """The checked declaration of one file; `base_url` overrides the one in it. Raises DeclarationError."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DeclarationError(str(path), [Fault("file", f"cannot be read ({type(error).__name__})")]) from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DeclarationError(str(path), [Fault("file", f"is not TOML: {error}")]) from None
+    if base_url is not None and isinstance(document.get("connection"), dict):
+        document["connection"]["base_url"] = base_url
+    secret, secret_faults = _read_secret(document, path.parent, environ)
+    faults = [*check(document, catalogue, look_up), *secret_faults]
+    if faults:
+        raise DeclarationError(str(path), faults)
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return Declaration(str(path), document, hashlib.sha256(text.encode()).hexdigest(), secret)
+
+
+def check(document: Mapping[str, Any], catalogue: Catalogue, look_up: Resolve = resolve) -> list[Fault]:
+    """Every fault of a parsed declaration, in the order of the file's keys."""
+    faults = list(_table("", document))
+    connection = document.get("connection")
+    if isinstance(document.get("contact"), dict):
+        faults += _table("contact", document["contact"])
+    if isinstance(connection, dict):
+        faults += _table("connection", connection)
+        faults += _connection(connection, look_up)
+    if CHECKS["tables"](document.get("datasets")) is None:
+        faults += _datasets(document, catalogue)
+    return faults
+
+
+def _table(name: str, table: Mapping[str, Any], label: str | None = None) -> Iterator[Fault]:
+    known, prefix = KEYS[name], f"{label or name}." if name else ""
+    for key in table:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+            yield Fault(prefix + key, "is not a key of a declaration", hint)
+    for key, (kind, required) in known.items():
+        if key not in table:
+            if required:
+                yield Fault(prefix + key, "is missing", CHECKS[kind](None) or "" if kind in CHECKS else "")
+        elif kind in ("sector", "kind"):
+            yield from _one_of(prefix + key, table[key], SECTORS if kind == "sector" else KINDS)
+        elif wrong := CHECKS[kind](table[key]):
+            yield Fault(prefix + key, "is not right", wrong)
+
+
+def _one_of(key: str, value: object, known: Mapping[str, Any]) -> Iterator[Fault]:
+    if not isinstance(value, str) or value not in known:
+        close = difflib.get_close_matches(str(value), known, 1)
+        hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
+        yield Fault(key, f"{value!r} is not known", hint)
+
+
+def _connection(connection: Mapping[str, Any], look_up: Resolve) -> Iterator[Fault]:
+    networks = connection.get("networks", [])
+    if _text(connection.get("base_url")) is None:
+        listed = networks if isinstance(networks, list) else []
+        for wrong in base_url_faults(connection["base_url"], map(str, listed), look_up):
+            yield Fault("connection.base_url", wrong)
+    wanted = KINDS.get(str(connection.get("kind")))
+    for name in KINDS.values():
+        table = connection.get(name)
+        if name == wanted and table is None:
+            yield Fault(f"connection.{name}", "is missing", f"kind = {connection['kind']!r} needs it")
+        elif wanted and name != wanted and table is not None:
+            yield Fault(f"connection.{name}", f"does not belong to kind = {connection['kind']!r}", "leave it out")
+        elif isinstance(table, dict):
+            yield from _table(f"connection.{name}", table)
+
+
+def _datasets(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]:
+    sector = document.get("sector")
+    known = {name: data for name, data in catalogue.datasets.items() if data.sector == sector}
+    seen: set[str] = set()
+    for position, row in enumerate(document["datasets"]):
+        label = f"datasets[{position}]"
+        yield from _table("datasets[]", row, label)
+        name = row.get("id")
+        if not isinstance(name, str):
+            continue
+        if name in seen:
+            yield Fault(f"{label}.id", f"{name!r} stands twice", "put its paths into one entry")
+        seen.add(name)
+        if sector in SECTORS:
+            yield from _one_of(f"{label}.id", name, known)
+
+
+def _read_secret(
+    document: Mapping[str, Any], folder: Path, environ: Mapping[str, str]
+) -> tuple[str | None, list[Fault]]:
+    """The gateway's secret at this organisation, from where the declaration says. No fault repeats it."""
+    key = "connection.oauth.client_secret"
+    connection = document.get("connection")
+    oauth = connection.get("oauth") if isinstance(connection, dict) else None
+    where = oauth.get("client_secret") if isinstance(oauth, dict) else None
+    if not isinstance(where, dict) or _secret(where):
+        return None, []
+    if "env" in where:
+        secret = environ.get(where["env"], "")
+        return secret or None, [] if secret else [Fault(key, f"the variable {where['env']} is not set", "set it")]
+    try:
+        secret = (folder / where["file"]).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None, [Fault(key, f"the file {where['file']} cannot be read")]
+    return secret or None, [] if secret else [Fault(key, f"the file {where['file']} is empty")]
+
+
+# ---- putting it into force
+
+
+def add(session: Session, house: House, declaration: Declaration, now: datetime) -> str:
+    """Insert or update; "added", "changed" or "unchanged". Raises DeclarationError for a change of what it is."""
+    document = dict(declaration.document)
+    row = session.get(Organisation, declaration.id)
+    outcome = "changed"
+    if row is None:
+        outcome = "added"
+        row = Organisation(
+            id=declaration.id, declaration=document, declaration_sha256="", added_at=now, changed_at=now
+        )
+    else:
+        _same_nature(row, declaration)
+    same_secret = _secret_of(row, house) == declaration.client_secret
+    if row.declaration_sha256 == declaration.sha256 and same_secret:
+        return "unchanged"
+    row.declaration, row.declaration_sha256, row.changed_at = document, declaration.sha256, now
+    if not same_secret:
+        secret = declaration.client_secret
+        row.client_secret_sealed = house.keys.seal(secret.encode(), _context(row.id)) if secret else None
+    session.add(row)
+    directory_changed(session)
+    return outcome
+
+
+def _same_nature(row: Organisation, declaration: Declaration) -> None:
+    """Links and agreements were made with what it was: another sector or way in is another organisation."""
+    old, new = row.declaration, declaration.document
+    pairs = (("sector", old["sector"], new["sector"]), ("connection.kind", _kind(old), _kind(new)))
+    faults = [Fault(key, f"was {was!r}", "give it another id") for key, was, now in pairs if was != now]
+    if faults:
+        raise DeclarationError(declaration.file, faults)
+
+
+def _kind(document: Mapping[str, Any]) -> Any:
+    return document["connection"]["kind"]
+
+
+def _context(organisation: str) -> str:
+    return f"organisation:{organisation}"
+
+
+def _secret_of(row: Organisation, house: House) -> str | None:
+    sealed = row.client_secret_sealed
+    return house.keys.open(sealed, _context(row.id)).decode() if sealed else None
+
+
+def client_secret(session: Session, house: House, organisation: str) -> str:
+    """The gateway's own secret at an organisation, for the one call that needs it."""
+    row = session.get(Organisation, organisation)
+    secret = _secret_of(row, house) if row else None
+    if secret is None:
+        raise NotFound(f"no client secret for {organisation}")
+    return secret
+
+
+def suspend(session: Session, organisation: str, reason: str, now: datetime) -> None:
+    """Nothing is asked of it until `resume`. `reason` is read by people. Links and agreements stay."""
+    _set_status(session, organisation, "suspended", reason, now)
+
+
+def resume(session: Session, organisation: str, now: datetime) -> None:
+    _set_status(session, organisation, "active", "", now)
+
+
+def _set_status(session: Session, organisation: str, status: str, reason: str, now: datetime) -> None:
+    row = session.get(Organisation, organisation)
+    if row is None:
+        raise NotFound(f"organisation {organisation}")
+    row.status, row.status_reason, row.changed_at = status, reason, now
+    session.add(row)
+    directory_changed(session)

@@ -1,0 +1,110 @@
+"""The store: one writer at a time, committed means on the disk, faults are 503 and never a verdict."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import Session
+
+from gateway.errors import Unavailable
+from gateway.store import Store, sqlite_version
+from gateway.store.engine import raw
+
+
+@pytest.fixture
+def store(tmp_path: Path):
+    store = Store(tmp_path / "aval.sqlite3")
+    with store.write() as session:
+        session.execute(text("CREATE TABLE note (id INTEGER PRIMARY KEY, words TEXT NOT NULL)"))
+    yield store
+    store.close()
+
+
+def notes(store: Store) -> list[str]:
+    with store.read() as session:
+        return [row[0] for row in session.execute(text("SELECT words FROM note ORDER BY id"))]
+
+
+def add(session: Session, words: str) -> None:
+    session.execute(text("INSERT INTO note (words) VALUES (:words)"), {"words": words})
+
+
+def test_sqlite_is_a_version_without_the_wal_reset_fault() -> None:
+    assert tuple(int(part) for part in sqlite_version().split(".")) >= (3, 51, 3)
+
+
+def test_a_commit_is_synced_to_the_disk(store: Store) -> None:
+    with store.read() as session:
+        assert raw(session).execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+        assert raw(session).execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_an_exception_leaves_nothing_behind(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.write() as session:
+        add(session, "half")
+        raise RuntimeError
+    assert notes(store) == []
+
+
+def test_a_bare_insert_and_the_orm_share_one_transaction(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.write() as session:
+        raw(session).execute("INSERT INTO note (words) VALUES ('bare')")
+        add(session, "orm")
+        raise RuntimeError
+    assert notes(store) == []
+
+
+def test_a_reader_keeps_its_snapshot_while_another_writes(store: Store) -> None:
+    with store.read() as reading:
+        assert reading.execute(text("SELECT count(*) FROM note")).scalar() == 0
+        with store.write() as writing:
+            add(writing, "new")
+        assert reading.execute(text("SELECT count(*) FROM note")).scalar() == 0
+    assert notes(store) == ["new"]
+
+
+def test_many_threads_write_one_after_the_other_and_none_is_lost(store: Store) -> None:
+    def work(name: int) -> None:
+        for turn in range(20):
+            with store.write() as session:
+                add(session, f"{name}-{turn}")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(notes(store))) == 160
+
+
+def test_a_batch_is_one_transaction_and_rolls_back_whole(store: Store) -> None:
+    connection = store.connect()
+
+    def two_then_fail(bare) -> None:
+        bare.execute("INSERT INTO note (words) VALUES ('one')")
+        raise ValueError
+
+    with pytest.raises(ValueError):
+        store.batch(connection, two_then_fail)
+    store.batch(connection, lambda bare: bare.execute("INSERT INTO note (words) VALUES ('two')"))
+    connection.close()
+    assert notes(store) == ["two"]
+
+
+def test_a_second_serving_process_on_the_same_file_is_refused(store: Store) -> None:
+    store.claim()
+    second = Store(store.path)
+    with pytest.raises(Unavailable):
+        second.claim()
+    second.close()
+
+
+def test_a_database_that_cannot_be_written_is_unavailable_not_wrong(store: Store) -> None:
+    with pytest.raises(Unavailable), store.write() as session:
+        raw(session).execute("PRAGMA query_only=ON")
+        try:
+            add(session, "never")
+        finally:
+            raw(session).execute("PRAGMA query_only=OFF")
+    assert notes(store) == []

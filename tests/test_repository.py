@@ -1,0 +1,47 @@
+"""What the repository must and must not hold."""
+
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TOP = {
+    ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "examples", "gateway",
+    "policies", "pyproject.toml", "requirements.lock", "tests",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def tracked() -> list[str]:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return listed.stdout.splitlines()
+
+
+def test_the_lock_names_no_host_and_hashes_everything() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert "://" not in lock
+    pins = [line for line in lock.splitlines() if "==" in line and not line.startswith((" ", "#"))]
+    assert pins and lock.count("--hash=sha256:") >= len(pins)
+
+
+def test_the_top_level_holds_only_what_the_design_names(tracked: list[str]) -> None:
+    assert {path.split("/")[0] for path in tracked} <= TOP
+
+
+def test_the_changelog_speaks_of_this_version() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"## {version}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_the_rooms_are_built_one_way() -> None:
+    checked = subprocess.run([str(ROOT / ".venv/bin/lint-imports")], cwd=ROOT, capture_output=True, text=True)
+    assert checked.returncode == 0, checked.stdout[-3000:]
+
+
+def test_the_readme_shows_both_commands_first() -> None:
+    head = (ROOT / "README.md").read_text().splitlines()[:40]
+    assert any("make demo" in line for line in head) and any("make test" in line for line in head)
