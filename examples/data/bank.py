@@ -114,15 +114,16 @@ def balances(account: Account, today: date) -> list[Json]:
     ]
 
 
-def transactions(account: Account, today: date) -> list[Json]:
+@lru_cache(maxsize=32)
+def transactions(account: Account, today: date) -> tuple[Json, ...]:
     """Newest first, from the first of the month 13 months back to yesterday. Card payments of yesterday are pending."""
     first = months_back(today, MONTHS)
     pending = today - timedelta(days=1)
-    return [
+    return tuple(
         _transaction(account, entry, pending=entry.kind == "card" and entry.at.date() == pending)
         for entry in reversed(_entries(account, today))
         if entry.at.date() >= first
-    ]
+    )
 
 
 def _money(cents: int) -> Json:

@@ -16,6 +16,7 @@ from examples.data.health_tables import DRUGS, PHARMACY, VISITS, Drug, Visit
 from examples.data.people import Person, digits, months_back
 
 MONTHS = 36
+SETTLED_AFTER = timedelta(days=9)
 CURRENCY = "EUR"
 BB2 = "https://bluebutton.cms.gov/resources"
 CARIN = "http://hl7.org/fhir/us/carin-bb"
@@ -103,11 +104,11 @@ def _coverage(person: Person, part: str, plan: str, kind: str) -> Json:
 
 @lru_cache(maxsize=16)
 def claims(person: Person, today: date) -> tuple[Json, ...]:
-    """Claims whose care lies between the first of the month 36 months back and yesterday."""
+    """Claims for care since the first of the month 36 months back that are settled: an insurer knows no others."""
     found: list[tuple[date, Json]] = []
     for back in range(MONTHS, -1, -1):
         month = months_back(today, back)
-        found += [(day, claim) for day, claim in _month(person, month) if day < today]
+        found += [(day, claim) for day, claim in _month(person, month) if day + SETTLED_AFTER <= today]
     return tuple(claim for _, claim in sorted(found, key=lambda dated: (dated[0], dated[1]["id"]), reverse=True))
 
 
@@ -228,7 +229,7 @@ _TYPES = {
 def _explanation(person: Person, day: date, kind: str, number: str, cents: int) -> Json:
     """What every kind of claim has."""
     ours, theirs, display, profile = _TYPES[kind]
-    paid = day + timedelta(days=9)
+    paid = day + SETTLED_AFTER
     unique = {"coding": [_code(f"{CARIN}/CodeSystem/C4BBIdentifierType", "uc", "Unique Claim ID")]}
     variable = "pde_id" if kind == "pde" else "clm_id"
     return {

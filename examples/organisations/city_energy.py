@@ -3,6 +3,7 @@
 GET /espi/1_1/resource/Batch/Subscription/{s}[/UsagePoint[/{u}]]     everything, as one feed
 GET /espi/1_1/resource/Subscription/{s}/UsagePoint[/{u}[/…]]         one resource or one collection
 GET /espi/1_1/resource/{LocalTimeParameters, ReadingType}[/{id}] · /Authorization/{id} · /ReadServiceStatus
+{s} may be "mine": the subscription that the token stands for, for clients that keep no address
 published-min, published-max (RFC 3339): interval blocks and summaries lie wholly between them
 """
 
@@ -24,6 +25,7 @@ from examples.organisations.city_energy_oauth import Asks, Grants, OAuthError
 from examples.organisations.common import Refused, Setup, serve
 
 COOKIE = "city_energy"
+MINE = "mine"
 _TIMES = ("published-min", "published-max")
 
 
@@ -99,7 +101,7 @@ def _data(setup: Setup, grants: Grants) -> list[Route]:
     def mine(request: Request) -> tuple[str, tuple[energy.Point, ...]]:
         """The token's subscription and points; narrowed to the point in the path when there is one."""
         subscription, customer = grants.bearer(request, setup.now())
-        if request.path_params.get("subscription", subscription) != subscription:
+        if request.path_params.get("subscription", MINE) not in (MINE, subscription):
             raise Refused(403, "another_subscription")
         wanted = request.path_params.get("point")
         points = tuple(p for p in energy.POINTS[customer] if wanted in (None, p.id))
@@ -107,29 +109,29 @@ def _data(setup: Setup, grants: Grants) -> list[Route]:
             raise Refused(404, "unknown_usage_point")
         return subscription, points
 
-    def found(request: Request) -> list[espi.Entry]:
+    def found(request: Request) -> tuple[str, list[espi.Entry]]:
+        """The path below the resource address, with the subscription's own name, and all that may be under it."""
         subscription, points = mine(request)
-        return list(espi.entries(points, subscription, setup.today(), _window(request)))
+        path = request.url.path.removeprefix(espi.RESOURCE + "/").replace(f"/{MINE}", f"/{subscription}", 1)
+        return path, list(espi.entries(points, subscription, setup.today(), _window(request)))
 
-    def feed(request: Request, entries: list[espi.Entry]) -> Response:
-        path = request.url.path.removeprefix(espi.RESOURCE + "/")
+    def feed(path: str, entries: list[espi.Entry]) -> Response:
         body = espi.feed(setup.base_url, path, "City Energy", energy.midnight(setup.today()), entries)
         return _xml(body)
 
     def batch(request: Request) -> Response:
-        return feed(request, found(request))
+        return feed(*found(request))
 
     def one_or_all(request: Request) -> Response:
         """A resource of exactly this address, or the resources one level below it."""
-        path = request.url.path.removeprefix(espi.RESOURCE + "/")
-        entries = found(request)
+        path, entries = found(request)
         for entry in entries:
             if entry.path == path:
                 return _xml(espi.document(setup.base_url, entry))
         kinds = {"UsagePoint", "MeterReading", "IntervalBlock", "UsageSummary", "LocalTimeParameters", "ReadingType"}
         if path.rsplit("/", 1)[-1] not in kinds:
             raise Refused(404, "unknown_resource")
-        return feed(request, [entry for entry in entries if entry.up == path])
+        return feed(path, [entry for entry in entries if entry.up == path])
 
     def authorization(request: Request) -> Response:
         subscription, _ = mine(request)

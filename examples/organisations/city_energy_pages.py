@@ -53,7 +53,7 @@ def approve(ask: str, person: Person, points: Iterable[Point]) -> str:
 <ul><li>votre consommation heure par heure, sur 13 mois et à venir</li><li>vos relevés mensuels</li></ul>
 <p>pour : </p><ul>{places}</ul><p>Vous pourrez délier votre compte à tout moment depuis Aval.</p>
 <form method="post" action="/oauth/approve"><input type="hidden" name="ask" value="{escape(ask)}">
-<button class="go" name="decision" value="yes">Autoriser</button><button name="decision" value="no">Refuser</button>
+<button name="decision" value="no">Refuser</button><button class="go" name="decision" value="yes">Autoriser</button>
 </form>""",
     )
 

@@ -1,9 +1,7 @@
 """Rows of the authorization server. Liveness is read: token → family → consent."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import JSON, Column
 from sqlmodel import Field, SQLModel
 
 
@@ -15,20 +13,22 @@ class AuthorizationRequest(SQLModel, table=True):
     redirect_uri: str
     state: str | None = None
     scope: str = ""
-    code_challenge: str
+    code_challenge: str  # S256, always
     nonce: str | None = None
     ui_locales: str = ""
     prompt: str = ""
     max_age: int | None = None
-    details: list[dict[str, Any]] = Field(sa_column=Column(JSON, nullable=False))
+    ask: str  # JSON: what is asked for, as validated (consent.request.Ask)
     created_at: datetime
-    expires_at: datetime
+    expires_at: datetime = Field(index=True)  # moved once, when the request is first opened
+    opened_at: datetime | None = None
     opened_by: str | None = None  # person
     consent_id: str | None = None
     outcome: str = ""  # "" | granted | refused
+    auth_time: int | None = None  # epoch seconds of the sign-in behind the outcome
     code_sha256: str | None = Field(default=None, unique=True)
     code_expires_at: datetime | None = None
-    redeemed_at: datetime | None = None
+    redeemed_at: datetime | None = None  # set once, by the one conditional UPDATE that spends the code
     family_id: str | None = None
 
 
@@ -42,7 +42,7 @@ class TokenFamily(SQLModel, table=True):
     auth_time: int  # epoch seconds of the sign-in behind it
     started_at: datetime
     ended_at: datetime | None = None
-    ended_reason: str = ""  # revoked_by_app | code_replayed | refresh_replayed | merged
+    ended_reason: str = ""  # revoked_by_app | code_replayed | refresh_replayed
 
 
 class RefreshToken(SQLModel, table=True):
@@ -50,12 +50,20 @@ class RefreshToken(SQLModel, table=True):
     family_id: str = Field(foreign_key="tokenfamily.id", index=True)
     client_id: str
     issued_at: datetime
-    expires_at: datetime
-    spent_at: datetime | None = None
+    expires_at: datetime  # end of the consent: no refresh outlives it
+    spent_at: datetime | None = None  # rotated ones only; set once, by one conditional UPDATE
 
 
 class SpentAssertion(SQLModel, table=True):
     """jti of a client assertion, unique until it expires."""
 
     id: str = Field(primary_key=True)  # SHA-256 of client_id and jti
-    expires_at: datetime
+    expires_at: datetime = Field(index=True)
+
+
+class FailedAuthentication(SQLModel, table=True):
+    """How often an app's credentials were wrong from one address in one minute."""
+
+    id: str = Field(primary_key=True)  # SHA-256 of client_id and address
+    minute: int  # epoch minutes
+    count: int = 0

@@ -23,10 +23,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from gateway.consent.tables import Evidence
 from gateway.consent.words import Wording
 from gateway.keys import KeyRing, same
 from gateway.keys.ring import b64url, unb64url
-from gateway.web.translations import FOLDER as TRANSLATIONS
+from gateway.web import templates, translations
 
 TEMPLATE = "consent/_terms.html"
 _USE = "consent-seen"
@@ -65,16 +66,18 @@ def unsealed(word: str, keys: KeyRing, consent: str, person: str) -> Seen | None
     return Seen(**json.loads(text))
 
 
-def text(shown: Mapping[str, Any], language: str, translations: NullTranslations) -> Markup:
+def text(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> Markup:
     """The content of the screen as HTML, from the facts alone."""
-    environment = _environment()
-    environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
-    say = Wording(language, translations, shown["zone"])
-    return Markup(environment.get_template(TEMPLATE).render(shown=shown, say=say, lang=language))
+    say = Wording(language, texts, shown["zone"])
+    return Markup(_environment(texts).get_template(TEMPLATE).render(shown=shown, say=say, lang=language))
 
 
-def text_hash(shown: Mapping[str, Any], language: str, translations: NullTranslations) -> str:
-    return sha256(text(shown, language, translations))
+def text_hash(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> str:
+    return sha256(text(shown, language, texts))
+
+
+def rendered_again(kept: Evidence, texts: NullTranslations) -> Markup:
+    return text(json.loads(kept.shown_json), kept.language, texts)
 
 
 def sha256(html: str) -> str:
@@ -84,13 +87,14 @@ def sha256(html: str) -> str:
 @cache
 def version_sha256() -> str:
     """One hash over the template and the translations it takes its words from."""
-    source, _, _ = _environment().loader.get_source(_environment(), TEMPLATE)  # type: ignore[union-attr]
-    catalogue = Path(TRANSLATIONS, "fr", "LC_MESSAGES", "consent.po")
-    return hashlib.sha256(source.encode() + b"\n" + catalogue.read_bytes()).hexdigest()
+    template = Path(templates.__file__).parent / "templates" / TEMPLATE
+    catalogue = translations.FOLDER / "fr" / "LC_MESSAGES" / "consent.po"
+    return hashlib.sha256(template.read_bytes() + b"\n" + catalogue.read_bytes()).hexdigest()
 
 
-def _environment() -> Environment:
-    return Environment(
+@cache
+def _environment(texts: NullTranslations) -> Environment:
+    environment = Environment(
         loader=PackageLoader("gateway.web", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -98,3 +102,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    environment.install_gettext_translations(texts, newstyle=True)  # type: ignore[attr-defined]
+    return environment

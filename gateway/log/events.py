@@ -81,7 +81,6 @@ EVENTS: Mapping[str, Kind] = {
             _W(N_("The link with your account at {organisation} was ended by the service."), actor="system"),
             _W(
                 N_("{guardian} unlinked your account at {organisation}."),
-                "guardian",
                 actor="guardian",
             ),
             _W(N_("You unlinked your account at {organisation}.")),
@@ -91,7 +90,7 @@ EVENTS: Mapping[str, Kind] = {
     "consent_asked": Kind(
         "agreement",
         (
-            _W(N_("{app} asks to read: {data}, at {organisation}."), "data", "organisation"),
+            _W(N_("{app} asks to read your {data} at {organisation}."), "data", "organisation"),
             _W(N_("{app} asks to read data about you.")),
         ),
         _TERMS,
@@ -100,7 +99,7 @@ EVENTS: Mapping[str, Kind] = {
         "agreement",
         (
             _W(
-                N_("{guardian} agreed that {app} reads: {data}, at {organisation}, until {until}."),
+                N_("{guardian} agreed that {app} reads your {data} at {organisation}, until {until}."),
                 "data",
                 "organisation",
                 "until",
@@ -108,12 +107,12 @@ EVENTS: Mapping[str, Kind] = {
             ),
             _W(N_("{guardian} agreed to a sharing with {app}."), actor="guardian"),
             _W(
-                N_("You agreed that {app} reads: {data}, at {organisation}, until {until}."),
+                N_("You agreed that {app} reads your {data} at {organisation}, until {until}."),
                 "data",
                 "organisation",
                 "until",
             ),
-            _W(N_("You agreed that {app} reads: {data}, at {organisation}."), "data", "organisation"),
+            _W(N_("You agreed that {app} reads your {data} at {organisation}."), "data", "organisation"),
             _W(N_("You agreed to a sharing with {app}.")),
         ),
         _TERMS,
@@ -123,7 +122,7 @@ EVENTS: Mapping[str, Kind] = {
         (
             _W(N_("{guardian} refused what {app} asked for."), actor="guardian"),
             _W(N_("The service refused what {app} asked for: its rules do not allow it."), actor="system"),
-            _W(N_("You refused to share with {app}: {data}, at {organisation}."), "data", "organisation"),
+            _W(N_("You refused to share with {app} your {data} at {organisation}."), "data", "organisation"),
             _W(N_("You refused what {app} asked for.")),
         ),
         _TERMS,
@@ -203,14 +202,14 @@ EVENTS: Mapping[str, Kind] = {
         "access",
         (
             _W(
-                N_("{app} read at {organisation}: {data}, {period}: {records}."),
+                N_("{app} read your {data} at {organisation}, {period}: {records}."),
                 "organisation",
                 "data",
                 "period",
                 "records",
             ),
-            _W(N_("{app} read at {organisation}: {data}: {records}."), "organisation", "data", "records"),
-            _W(N_("{app} read at {organisation}: {data}."), "organisation", "data"),
+            _W(N_("{app} read your {data} at {organisation}: {records}."), "organisation", "data", "records"),
+            _W(N_("{app} read your {data} at {organisation}."), "organisation", "data"),
             _W(N_("{app} read data about you.")),
         ),
         _READ,
@@ -232,7 +231,7 @@ EVENTS: Mapping[str, Kind] = {
         "refusal",
         (
             _W(
-                N_("{app} asked for {data} at {organisation}. Nothing was given: {why}."),
+                N_("{app} asked for your {data} at {organisation}. Nothing was given: {why}."),
                 "app",
                 "data",
                 "organisation",
@@ -248,7 +247,7 @@ EVENTS: Mapping[str, Kind] = {
         "access",
         (
             _W(
-                N_("You downloaded your data from {organisation}: {data}: {records}."),
+                N_("You downloaded your {data} from {organisation}: {records}."),
                 "organisation",
                 "data",
                 "records",

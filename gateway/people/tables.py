@@ -29,6 +29,14 @@ class Passkey(SQLModel, table=True):
     used_at: datetime | None = None
 
 
+class RecoveryCode(SQLModel, table=True):
+    """One way in when the phone with the one-time codes is lost. Works once."""
+
+    id: str = Field(primary_key=True)  # HMAC of the code under the gateway's root secret
+    person_id: str = Field(foreign_key="person.id", index=True)
+    spent_at: datetime | None = None
+
+
 class SignIn(SQLModel, table=True):
     """A server-side sign-in; the cookie holds the secret, this row its hash."""
 
@@ -37,6 +45,8 @@ class SignIn(SQLModel, table=True):
     at: datetime  # auth_time
     methods: str  # amr, space separated: "pwd", "pwd otp", "hwk user"
     complete: bool = True  # False: second factor still owed; counts as not signed in
+    browser: str = ""  # "Firefox on Linux": for the person to recognise it by
+    idle_minutes: int = 60  # it ends after this long without a page
     seen_at: datetime
     ends_at: datetime
     ended_at: datetime | None = None

@@ -1,0 +1,16 @@
+"""The data plane: one call of an app for one person's data, from the first byte in to the last byte out.
+
+    guard    what an HTTP request must look like, for every door of the gateway
+    call     the six steps of a data call, in order: the file to read first
+    tokens   whose token is it   · dpop   and who holds its key   · jose   the strict reading of both
+    admit    is this call permitted now   · grants   what was agreed, compiled   · windows   calendar windows
+    fetch    the organisation's credential and answer   · streams   answers too large to be held
+    writer   the entry that is on the disk before the first byte   · refuse   the answer when there is none
+    headers  which fields pass, each way   · listener   the server's protocol, with deadlines
+
+It owns no terms and no formats: terms are read from the consent as it is now, and cut by
+the sector. It refuses to know how a person signs in or what a screen looks like.
+
+The one invariant: no byte of data leaves before the entry of its disclosure, written under
+the same state of the consent as was judged, is on the disk.
+"""

@@ -1,7 +1,8 @@
 """What a dataset's fields are in the format: the `find` selectors of policies/datasets/<sector>.toml.
 
 A selector is `Type/member`: a type of the sector's shape table (or an element) and one of its members. A member
-that no given field names is withheld. The selectors are read from the files shipped with the code they describe:
+that no given field names is withheld. `&Type/member` is stricter: the member is given only when every field that
+names it so is given (a claim's notes speak of drugs and of diagnoses alike). The selectors are read from the files shipped with the code they describe:
 an operator who keeps policies elsewhere may reword labels, but not re-aim what a field lets out.
 """
 
@@ -22,6 +23,7 @@ Member = tuple[str, str]
 class Field:
     id: str
     find: frozenset[Member]
+    shared: frozenset[Member]  # given only together with every other field that shares it
     structural: bool  # comes with the dataset and cannot be unticked
     drops_record: bool  # the record cannot be valid without it
 
@@ -36,8 +38,10 @@ class Dataset:
         return {field.id for field in self.fields.values() if field.structural or field.id in granted}
 
     def members(self, granted: AbstractSet[str]) -> set[Member]:
-        """Every member that some given field names."""
-        return {member for name in self.given(granted) for member in self.fields[name].find}
+        """Every member that some given field names, and the shared ones of which no field is missing."""
+        given = self.given(granted)
+        named = {member for name in given for member in self.fields[name].find | self.fields[name].shared}
+        return named - {member for name in self.fields.keys() - given for member in self.fields[name].shared}
 
     def drops_records(self, granted: AbstractSet[str]) -> bool:
         """Whether a field without which no record is valid is missing."""
@@ -60,7 +64,8 @@ def _fields(entries: Iterable[Mapping[str, Any]]) -> dict[str, Field]:
     return {
         entry["id"]: Field(
             id=entry["id"],
-            find=frozenset(_member(selector) for selector in entry["find"]),
+            find=frozenset(_member(text) for text in entry["find"] if not text.startswith("&")),
+            shared=frozenset(_member(text[1:]) for text in entry["find"] if text.startswith("&")),
             structural=entry.get("structural", False),
             drops_record=entry.get("drops_record", False),
         )
@@ -77,7 +82,8 @@ def datasets(sector: str) -> dict[str, Dataset]:
 
 def governed(sector: str) -> set[str]:
     """The types whose members are given field by field: those some selector names."""
-    return {kind for dataset in datasets(sector).values() for field in dataset.fields.values() for kind, _ in field.find}
+    fields = (field for dataset in datasets(sector).values() for field in dataset.fields.values())
+    return {kind for field in fields for kind, _ in field.find | field.shared}
 
 
 def by_dataset(sector: str, granted: Iterable[Granted]) -> dict[str, Granted]:

@@ -5,14 +5,15 @@ whose `…` at the end stands for anything below. Patterns come from the sector 
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from functools import lru_cache
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import quote, unquote_plus
 
 from gateway.sectors.model import Asked, Denied, Pairs, Source
 
 SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]{1,128}"
 _WORD = re.compile(r"\{([a-z_]+)\}|…$")
+_PLAIN = re.compile(r"[A-Za-z0-9:,._~-]*")
 _VALUE = re.compile(r"[A-Za-z0-9._~:+=|/,-]{1,256}")
 
 
@@ -50,21 +51,27 @@ def checked_query(asked: Asked, known: Collection[str]) -> dict[str, str] | Deni
 
 def link(base: str, path: str, query: Pairs = ()) -> str:
     """An absolute address at the gateway."""
-    tail = "&".join(f"{quote(name, safe='')}={quote(value, safe=':,-._~')}" for name, value in query)
+    tail = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in query)
     return f"{base}{path}?{tail}" if tail else f"{base}{path}"
 
 
-def query_of(address: str, path: str) -> Mapping[str, str] | None:
+def _quoted(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else quote(text, safe=":,-._~")
+
+
+def query_of(address: str, path: str) -> dict[str, str] | None:
     """The query of a paging link, when the link is of the same path as the call; else None.
 
     A trailing slash more or less and a path prefix of the organisation's server are tolerated.
     """
-    try:
-        parts = urlsplit(address)
-    except ValueError:
+    address, _, query = address.partition("?")
+    if "#" in address + query or not address.rstrip("/").endswith(path.rstrip("/")):
         return None
-    if not parts.path.rstrip("/").endswith(path.rstrip("/")) or parts.fragment:
-        return None
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    found = dict(pairs)
-    return found if len(found) == len(pairs) and all(_VALUE.fullmatch(value) for value in found.values()) else None
+    found: dict[str, str] = {}
+    for pair in query.split("&") if query else ():
+        name, _, value = pair.partition("=")
+        value = unquote_plus(value) if "%" in value or "+" in value else value
+        if name in found or not _VALUE.fullmatch(value):
+            return None
+        found[name] = value
+    return found

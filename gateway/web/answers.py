@@ -6,6 +6,7 @@ from urllib.parse import quote
 from starlette.responses import JSONResponse, Response
 
 from gateway import errors
+from gateway.settings import Settings
 from gateway.web import templates
 
 if TYPE_CHECKING:
@@ -25,6 +26,12 @@ PAGE_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+_YEARS_2 = 2 * 365 * 24 * 3600
+
+
+def transport(settings: Settings) -> dict[str, str]:
+    """What every answer says about its transport (RFC 6797); browsers ignore it on plain http, so it is left out."""
+    return {"Strict-Transport-Security": f"max-age={_YEARS_2}; includeSubDomains"} if settings.secure else {}
 
 
 def page(context: "Context", template: str, status: int = 200, **values: Any) -> Response:
@@ -37,13 +44,13 @@ def see_other(path: str) -> Response:
 
 
 def json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse(value, status, {"Cache-Control": "no-store", **(headers or {})})
+    return JSONResponse(value, status, {**_DATA_HEADERS, **(headers or {})})
 
 
 def problem(status: int, code: str, title: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
     """RFC 9457. `type` is an address of this gateway's documentation of errors."""
     body = {"type": f"/problems/{code}", "title": title, "status": status, **members}
-    return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/problem+json")
+    return JSONResponse(body, status, {**_DATA_HEADERS, **(headers or {})}, "application/problem+json")
 
 
 def oauth_error(
@@ -51,9 +58,10 @@ def oauth_error(
 ) -> Response:
     """RFC 6749 §5.2. `description` is ours, plain ASCII; nothing from outside is repeated in it."""
     body = {"error": error, **({"error_description": description} if description else {}), **members}
-    return JSONResponse(body, status, {"Cache-Control": "no-store", "Pragma": "no-cache", **(headers or {})})
+    return JSONResponse(body, status, {**_DATA_HEADERS, "Pragma": "no-cache", **(headers or {})})
 
 
+_DATA_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 _OAUTH = {400: "invalid_request", 401: "invalid_client", 404: "invalid_request", 429: "slow_down"}
 
 
@@ -78,10 +86,12 @@ def sign_in_first(kind: "Kind", context: "Context") -> Response:
         return failure(errors.NotSignedIn(), kind, context)
     url = context.request.url
     here = url.path + (f"?{url.query}" if url.query else "")
-    return see_other("/sign-in?next=" + quote(here if context.request.method == "GET" else "/", safe=""))
+    return see_other("/sign-in?next=" + quote(here if context.request.method in ("GET", "HEAD") else "/", safe=""))
 
 
 def own_path(path: str) -> str:
     """`path` if it leads to a page of this gateway, else "/" (open redirects: A32)."""
+    # Browsers read "//host" and "/\\host" as another origin, and drop tabs and line ends before they look.
     fine = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    fine = fine and not path.lower().startswith(("/%09", "/%0a", "/%0d", "/%2f", "/%5c"))
     return path if fine and all(" " < char < "\x7f" for char in path) else "/"

@@ -6,7 +6,7 @@ The wrapper reads the form, finds out who calls, checks that a form came from ou
 page, opens the session, runs the function in a worker thread, commits, and turns
 errors into an answer of the caller's kind (HTML, OAuth JSON or RFC 9457 problem).
 An answer with an error status commits as well (a refusal's record must stay);
-only an exception rolls back.
+only an exception rolls back. `otherwise` answers what no door does: 404, 405, and a fault of ours.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 
 import anyio.to_thread
 from sqlmodel import Session
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -44,6 +45,8 @@ class Caller:
     auth_time: datetime
     methods: tuple[str, ...]
     sign_in: str  # id of the sign-in row
+    # Notes that the sign-in is still used, in a small transaction after the answer; None: was noted a moment ago.
+    seen: Callable[[Session], None] | None = field(default=None, compare=False)
 
 
 @dataclass
@@ -115,11 +118,37 @@ def route(door: Door, house: House, identify: Identify) -> Route:
         try:
             body = await _body(request, door)
         except errors.GatewayError as error:
-            return answers.failure(error, door.kind, _context(house, request, b""))
+            return _sent(answers.failure(error, door.kind, context := _context(house, request, b"")), context)
         return await anyio.to_thread.run_sync(_run, door, house, identify, request, body)
 
     endpoint.__name__ = door.name or door.handler.__name__
     return Route(door.path, endpoint, methods=list(door.methods), name=endpoint.__name__)
+
+
+def otherwise(house: House, identify: Identify) -> Callable[[Request, Exception], Response]:
+    """The handler for what no door answered: Starlette's `exception_handlers` of 404, 405 and 500.
+
+    A page for whoever asks for HTML, a problem (RFC 9457) for everyone else.
+    """
+
+    def answer(request: Request, fault: Exception) -> Response:
+        status = fault.status_code if isinstance(fault, HTTPException) else 500
+        error = errors.GatewayError() if status >= 500 else _UNROUTED.get(status, errors.BadRequest)()
+        context = _context(house, request, b"")
+        if "text/html" not in request.headers.get("accept", ""):
+            response = answers.problem(status, error.code, error.say)
+        else:
+            with contextlib.suppress(errors.Unavailable):  # a broken store must not break the page that says so
+                context.caller = _who(house, identify, context, None)
+            response = answers.page(context, "error.html", status, error=error)
+        if isinstance(fault, HTTPException) and fault.headers:
+            response.headers.update(fault.headers)
+        return _sent(response, context)
+
+    return answer
+
+
+_UNROUTED: dict[int, type[errors.GatewayError]] = {404: errors.NotFound}
 
 
 async def _body(request: Request, door: Door) -> bytes:
@@ -138,22 +167,43 @@ async def _body(request: Request, door: Door) -> bytes:
 def _run(door: Door, house: House, identify: Identify, request: Request, body: bytes) -> Response:
     context = _context(house, request, body)
     try:
-        secret = cookies.read(request, cookies.SIGN_IN, house.settings)
         with _opened(house, door.opens) as session:
             context._session = session
-            if secret:
-                with contextlib.nullcontext(session) if session else house.store.read() as reading:
-                    context.caller = identify(reading, secret, context.now)
-            if context.caller:
-                context.language = choose_language(request, house.settings, context.caller.language)
+            context.caller = _who(house, identify, context, session)
             _check(door, context)
             response = door.handler(context)
     except errors.NotSignedIn:
         response = answers.sign_in_first(door.kind, context)
     except errors.GatewayError as error:
         response = answers.failure(error, door.kind, context)
+    _note_seen(house, context.caller)
+    return _sent(response, context)
+
+
+def _who(house: House, identify: Identify, context: Context, session: Session | None) -> Caller | None:
+    """The signed-in caller; the page is then in her language."""
+    secret = cookies.read(context.request, cookies.SIGN_IN, house.settings)
+    if not secret:
+        return None
+    with contextlib.nullcontext(session) if session else house.store.read() as reading:
+        caller = identify(reading, secret, context.now)
+    if caller:
+        context.language = choose_language(context.request, house.settings, caller.language)
+    return caller
+
+
+def _note_seen(house: House, caller: Caller | None) -> None:
+    if caller and caller.seen:
+        # The answer stands either way: unnoted, the sign-in merely ends a little earlier.
+        with contextlib.suppress(errors.Unavailable), house.store.write() as session:
+            caller.seen(session)
+
+
+def _sent(response: Response, context: Context) -> Response:
+    settings = context.house.settings
+    response.headers.update(answers.transport(settings))
     for name, value, age in context.set_cookies:
-        cookies.write(response, name, value, age, house.settings)
+        cookies.write(response, name, value, age, settings)
     return response
 
 
@@ -167,13 +217,19 @@ def _check(door: Door, context: Context) -> None:
 
 
 def _same_origin(context: Context) -> None:
-    """Origin and Sec-Fetch-Site, where the browser sends them, must be our own (OWASP CSRF; A19)."""
-    headers = context.request.headers
-    origin = headers.get("origin")
+    """Origin and Sec-Fetch-Site, where the browser sends them, must be our own (OWASP CSRF; A19).
+
+    Under our `Referrer-Policy: no-referrer` browsers send `Origin: null` with our own forms (Fetch, "append a
+    request Origin header"); it is believed only beside a Sec-Fetch-Site, which no page can write, of same-origin.
+    """
+    origin = context.request.headers.get("origin")
+    site = context.request.headers.get("sec-fetch-site")
+    if site not in (None, "same-origin", "none"):
+        raise errors.Forbidden("cross-site form")
+    if origin == "null" and site == "same-origin":
+        return
     if origin is not None and origin != context.house.settings.public_url:
         raise errors.Forbidden("foreign origin")
-    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise errors.Forbidden("cross-site form")
 
 
 @contextlib.contextmanager

@@ -1,27 +1,34 @@
 """Jinja2 templates, one per screen: no logic beyond `if` and `for`, whole sentences, escaped always.
 
-Every template is rendered with: `lang`, `caller`, `csrf`, `t` (gettext), `date`, `moment`,
-`operator`, `path` and `url_here` (for the language switch).
+Every template is rendered with: `lang`, `caller`, `csrf`, `csrf_field`, `_` (gettext), `date`, `moment`,
+`static`, `theme`, `operator`, `operator_contact`, `path`, and `url_here` (for the language switch; a page
+that answers a form at an address without a GET gives `return_to` instead).
 """
 
+import functools
+import hashlib
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time, get_datetime_format
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from gateway.web.languages import locale
+from gateway.web import cookies
+from gateway.web.languages import NAMES, locale
+from gateway.web.translations import Translations
 
 if TYPE_CHECKING:
     from gateway.web.doors import Context
 
 STATIC = Path(__file__).parent / "static"
+THEMES = ("light", "dark")  # neither: as the device says
 
 
-def _environment() -> Environment:
+@functools.lru_cache(maxsize=16)
+def _environment(translations: Translations, language: str) -> Environment:
     environment = Environment(
         loader=PackageLoader("gateway.web", "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
@@ -30,44 +37,47 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
+    environment.install_gettext_translations(translations.of(language), newstyle=True)  # type: ignore[attr-defined]
     return environment
 
 
-_ENVIRONMENTS: dict[str, Environment] = {}
-
-
-def _for(context: "Context") -> Environment:
-    language = context.language
-    if language not in _ENVIRONMENTS:
-        environment = _environment()
-        environment.install_gettext_translations(  # type: ignore[attr-defined]
-            context.house.translations.of(language), newstyle=True
-        )
-        _ENVIRONMENTS[language] = environment
-    return _ENVIRONMENTS[language]
+@functools.cache
+def static(name: str) -> str:
+    """The address of a file in static/, with a word that changes when the file does, so that browsers may keep it."""
+    return f"/static/{name}?{hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 
 def render(context: "Context", template: str, **values: Any) -> str:
-    zone = ZoneInfo(context.house.settings.zone)
+    settings = context.house.settings
+    zone = ZoneInfo(settings.zone)
     babel_locale = locale(context.language)
 
     def date(at: datetime | None) -> str:
         return format_date(at.astimezone(zone), "long", babel_locale) if at else ""
 
     def moment(at: datetime | None) -> str:
-        return format_datetime(at, "long", tzinfo=zone, locale=babel_locale) if at else ""
+        if not at:
+            return ""
+        time = format_time(at.astimezone(zone), "short", tzinfo=zone, locale=babel_locale)
+        return str(get_datetime_format("long", babel_locale)).replace("{0}", time).replace("{1}", date(at))
 
     url = context.request.url
-    return _for(context).get_template(template).render(
-        lang=context.language,
-        caller=context.caller,
-        csrf=context.csrf,
-        csrf_field=Markup('<input type="hidden" name="csrf" value="{}">').format(context.csrf),
-        date=date,
-        moment=moment,
-        operator=context.house.settings.operator_name,
-        operator_contact=context.house.settings.operator_contact,
-        path=url.path,
-        url_here=url.path + (f"?{url.query}" if url.query else ""),
-        **values,
+    theme = cookies.read(context.request, cookies.THEME, settings)
+    return _environment(context.house.translations, context.language).get_template(template).render(
+        {
+            "lang": context.language,
+            "languages": NAMES,
+            "theme": theme if theme in THEMES else "",
+            "caller": context.caller,
+            "csrf": context.csrf,
+            "csrf_field": Markup('<input type="hidden" name="csrf" value="{}">').format(context.csrf),
+            "date": date,
+            "moment": moment,
+            "static": static,
+            "operator": settings.operator_name,
+            "operator_contact": settings.operator_contact,
+            "path": url.path,
+            "url_here": url.path + (f"?{url.query}" if url.query else ""),
+            **values,
+        }
     )

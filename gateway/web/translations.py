@@ -1,9 +1,10 @@
-"""Texts in French by gettext catalogues (.po, one per room), compiled in memory at start: nothing to build, nothing stale.
+"""Texts in French by gettext catalogues (.po, one per room), compiled in memory at start: nothing to build or keep.
 
 English is the source language: its texts are the message ids themselves.
 """
 
 import io
+from decimal import Decimal
 from gettext import NullTranslations
 from pathlib import Path
 
@@ -17,12 +18,18 @@ FOLDER = Path(__file__).parent / "locale"
 class Translations:
     def __init__(self, folder: Path = FOLDER) -> None:
         french = Catalogue()
+        french.plural = _french_plural
         for path in sorted((folder / "fr" / "LC_MESSAGES").glob("*.po")):
             french.merge(_load(path))
         self._by_language: dict[str, NullTranslations] = {"fr": french, "en": NullTranslations()}
 
     def of(self, language: str) -> NullTranslations:
         return self._by_language[language]
+
+
+def _french_plural(count: float | Decimal) -> int:
+    """CLDR: zero and one are singular in French. Said here because `merge` keeps the rule of what it merges into."""
+    return int(count >= 2)
 
 
 def _load(path: Path) -> Catalogue:

@@ -8,7 +8,7 @@ from msgspec import UNSET
 
 from gateway.sectors import catalogue
 from gateway.sectors.bank.calls import CALLS, links, recognised, upstream
-from gateway.sectors.bank.shapes import NUMBERS, TABLE
+from gateway.sectors.bank.shapes import TABLE
 from gateway.sectors.model import (
     Asked,
     Counts,
@@ -23,7 +23,7 @@ from gateway.sectors.model import (
 )
 from gateway.sectors.names import Names
 from gateway.sectors.paths import declared
-from gateway.sectors.shapes import Reader, encode, only_numbers, within_limit, withheld_members
+from gateway.sectors.shapes import Reader, encode, within_limit, withheld_members
 from gateway.sectors.times import inside, instant, utc_text
 
 MEDIA_TYPE = "application/json"
@@ -78,7 +78,7 @@ class BankPlan:
         meta = _meta(answer, window, self._source.zone)
         if meta is not None:
             data["Meta"] = meta
-        return Cut(only_numbers(encode(data), NUMBERS, f"Data.{member}"), MEDIA_TYPE, counts)
+        return Cut(encode(data), MEDIA_TYPE, counts)
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         return None

@@ -49,5 +49,3 @@ TABLE = {
         " Country:s AddressLine:s*"
     ),
 }
-
-NUMBERS = (b"ExchangeRate",)

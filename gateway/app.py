@@ -1,0 +1,198 @@
+"""The composition root: the only file that knows every room.
+
+    uvicorn → Guarded (one valid host, sane framing) → request id and access line
+            → /data/… : the data plane, raw ASGI
+            → everything else : doors, run in worker threads
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import cast
+
+from sqlmodel import Session
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway import errors, ops
+from gateway.apps import pages as app_pages
+from gateway.apps import views as apps
+from gateway.authorization import api as authorization_api
+from gateway.authorization import pages as authorization_pages
+from gateway.consent import pages as consent_pages
+from gateway.consent.catalogue import Catalogue
+from gateway.consent.choices import Offered
+from gateway.consent.reading import PersonFacts
+from gateway.consent.request import AppView, OrganisationFacts
+from gateway.house import House
+from gateway.keys import KeyRing
+from gateway.log import Log
+from gateway.log import pages as log_pages
+from gateway.log.sequencer import Sequencer
+from gateway.organisations import links, views
+from gateway.organisations import pages as organisation_pages
+from gateway.organisations.telling import tell_pending
+from gateway.organisations.transport import Transport
+from gateway.people import pages as people_pages
+from gateway.people.sign_ins import identify
+from gateway.people.tables import Person
+from gateway.policy import Policies
+from gateway.proxy.call import DataPlane
+from gateway.proxy.guard import Guarded
+from gateway.settings import Settings
+from gateway.store import Store
+from gateway.web.doors import Door, otherwise, route
+from gateway.web.templates import STATIC
+from gateway.web.translations import Translations
+
+TELL_SECONDS = 30  # how often organisations that could not be told of an unlinking are told again
+
+
+def build_house(settings: Settings, *, create_keys: bool = False) -> House:
+    """Everything a room may need, from the settings. Raises what the first unusable part raises."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    keys = KeyRing(settings.keys, create=create_keys)
+    return House(
+        settings=settings,
+        store=Store(settings.database, fsync=settings.log_fsync),
+        keys=keys,
+        log=Log(keys),
+        catalogue=Catalogue(settings.policies),
+        policies=Policies(settings.policies),
+        connector=Transport(settings),
+        translations=Translations(),
+    )
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """What the consent room asks of the rooms above it (consent.reading.Facts)."""
+
+    house: House
+
+    def app(self, session: Session, client_id: str) -> AppView:
+        found = apps.find(session, client_id)
+        if found is None:
+            raise errors.NotFound("app")
+        return found
+
+    def directory(self, session: Session) -> Mapping[str, OrganisationFacts]:
+        return views.directory(session)
+
+    def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
+        keys = self.house.keys
+        return [
+            Offered(
+                ref=keys.mac("account", client_id, person_id, organisation_id, account.native)[:22],
+                label=account.label,
+                kind=account.kind,
+                available=account.available,
+                why_not=account.why_not,
+            )
+            for account in links.found_accounts(session, keys, person_id, organisation_id)
+        ]
+
+    def person(self, session: Session, person_id: str) -> PersonFacts:
+        row = session.get_one(Person, person_id)
+        minor = row.birth_date is not None and _age(row.birth_date, self.house.clock().date()) < self.majority
+        return PersonFacts(id=row.id, name=row.name, minor=minor, guardian_id=row.guardian_id)
+
+    @property
+    def majority(self) -> int:
+        return self.house.settings.majority_age
+
+
+def _age(born: date, today: date) -> int:
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def doors(house: House) -> list[Door]:
+    rooms = Rooms(house)
+    return [
+        *ops.DOORS,
+        *people_pages.DOORS,
+        *app_pages.DOORS,
+        *organisation_pages.DOORS,
+        *authorization_api.DOORS,
+        *authorization_pages.doors(rooms),
+        *consent_pages.doors(rooms),
+        *log_pages.DOORS,
+    ]
+
+
+class Application:
+    """The ASGI application of one house."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.sequencer = Sequencer(house)
+        self.data_plane = DataPlane(house)
+        routes = [route(door, house, identify) for door in doors(house)]
+        unrouted = otherwise(house, identify)
+        self._pages = Starlette(
+            routes=[*routes, Mount("/static", _Static(directory=STATIC))],
+            exception_handlers={404: unrouted, 405: unrouted, Exception: unrouted},
+            lifespan=self._lifespan,
+        )
+        self._app: ASGIApp = Guarded(ops.Requests(self._dispatch, house), house.settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._pages(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/data/"):
+            await self.data_plane(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        transport = cast(Transport, self.house.connector)
+        transport.start(asyncio.get_running_loop())
+        self.sequencer.start()
+        await self.data_plane.start()
+        try:
+            with _repeating(lambda: tell_pending(self.house, self.house.clock()), TELL_SECONDS):
+                yield
+        finally:
+            await self.data_plane.stop()
+            self.sequencer.stop()
+            await transport.close()
+
+
+class _Static(StaticFiles):
+    """Our own files, revalidated at each use: nobody sees yesterday's stylesheet."""
+
+    def file_response(self, *given: object, **more: object) -> Response:
+        response = super().file_response(*given, **more)  # type: ignore[arg-type]
+        response.headers.update({"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
+        return response
+
+
+@contextlib.contextmanager
+def _repeating(work: object, seconds: float) -> Iterator[None]:
+    stopped = threading.Event()
+
+    def run() -> None:
+        while not stopped.wait(seconds):
+            try:
+                work()  # type: ignore[operator]
+            except errors.GatewayError as error:
+                ops.logger().warning("repeated work failed", detail=error.detail)
+
+    thread = threading.Thread(target=run, daemon=True, name="telling")
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join(5)

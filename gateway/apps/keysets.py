@@ -1,0 +1,97 @@
+"""An app's public keys (RFC 7517), checked by arithmetic before they are ever used.
+
+Only public keys, only of the kinds whose signatures are accepted: P-256, RSA of 2048 bits
+and more, Ed25519 (RFC 8725 §3.2; negative cases H11, H12, H19).
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+ALGORITHMS = {"EC": ("ES256",), "RSA": ("PS256",), "OKP": ("EdDSA", "Ed25519")}
+MAX_KEYS = 10
+
+_P = 2**256 - 2**224 + 2**192 + 2**96 - 1  # the field of P-256 (FIPS 186-5)
+_B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+_P25519 = 2**255 - 19
+
+
+def faults(jwks: object) -> Iterator[str]:
+    """Everything wrong with a set of keys; never repeats a key."""
+    keys = jwks.get("keys") if isinstance(jwks, dict) else None
+    if not isinstance(keys, list) or not keys or len(keys) > MAX_KEYS:
+        yield f"write {{ keys = [ … ] }} with 1 to {MAX_KEYS} public keys"
+        return
+    for position, key in enumerate(keys):
+        wrong = _fault(key) if isinstance(key, dict) else "is not a key"
+        if wrong:
+            yield f"keys[{position}]: {wrong}"
+    kids = [key.get("kid") for key in keys if isinstance(key, dict)]
+    if len(keys) > 1 and (None in kids or len(set(map(str, kids))) < len(kids)):
+        yield "give every key a kid of its own"
+
+
+def _fault(key: Mapping[str, Any]) -> str | None:
+    if any(member in key for member in PRIVATE):
+        return "holds a private or symmetric key; write the public part only"
+    kid = key.get("kid", "x")
+    if not isinstance(kid, str) or not re.fullmatch(r"[\x21-\x7e]{1,200}", kid):
+        return "kid: write 1 to 200 visible ASCII characters"
+    kind = key.get("kty")
+    if kind not in ALGORITHMS:
+        return "kty: one of EC (P-256), RSA, OKP (Ed25519)"
+    if key.get("alg", ALGORITHMS[kind][0]) not in ALGORITHMS[kind]:
+        return f"alg: for {kind} write {' or '.join(ALGORITHMS[kind])}"
+    if key.get("use", "sig") != "sig":
+        return "use: only keys for signatures (sig) belong here"
+    return {"EC": _ec, "RSA": _rsa, "OKP": _okp}[kind](key)
+
+
+def _number(key: Mapping[str, Any], member: str, size: int | None = None) -> bytes | None:
+    text = key.get(member)
+    if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,2000}", text):
+        return None
+    try:
+        value = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except binascii.Error:
+        return None
+    return value if size is None or len(value) == size else None
+
+
+def _ec(key: Mapping[str, Any]) -> str | None:
+    x_bytes, y_bytes = _number(key, "x", 32), _number(key, "y", 32)
+    if key.get("crv") != "P-256" or x_bytes is None or y_bytes is None:
+        return "an EC key is on P-256, with x and y of 32 bytes"
+    x, y = int.from_bytes(x_bytes, "big"), int.from_bytes(y_bytes, "big")
+    on_curve = x < _P and y < _P and (y * y - (x * x * x - 3 * x + _B)) % _P == 0
+    return None if on_curve else "x and y are not a point of P-256"
+
+
+def _rsa(key: Mapping[str, Any]) -> str | None:
+    modulus, exponent = _number(key, "n"), _number(key, "e")
+    if modulus is None or exponent is None:
+        return "an RSA key has n and e"
+    n, e = int.from_bytes(modulus, "big"), int.from_bytes(exponent, "big")
+    if not 2048 <= n.bit_length() <= 8192 or n % 2 == 0:
+        return "n: use 2048 to 8192 bits"
+    return None if e % 2 and 65537 <= e < 2**32 else "e: use 65537"
+
+
+def _okp(key: Mapping[str, Any]) -> str | None:
+    x = _number(key, "x", 32)
+    if key.get("crv") != "Ed25519" or x is None:
+        return "an OKP key is Ed25519, with x of 32 bytes"
+    return "x is a point of small order" if _small_order(x) else None
+
+
+def _small_order(encoded: bytes) -> bool:
+    """y of the eight points whose multiple by 8 is neutral, or no reduced number at all (RFC 8032 §5.1.3)."""
+    y = int.from_bytes(encoded, "little") & (2**255 - 1)
+    if y >= _P25519 or y in (0, 1, _P25519 - 1):
+        return True
+    # order 8: y² = (1 ± sqrt(1 + d)) / -d on -x² + y² = 1 + dx²y²; then d·y⁴ + 2·y² - 1 = 0
+    d = -121665 * pow(121666, -1, _P25519) % _P25519
+    return (d * pow(y, 4, _P25519) + 2 * y * y - 1) % _P25519 == 0

@@ -1,0 +1,29 @@
+"""The one door of apps so far: their logos, from our own address (checklist A3: nothing is hot-linked)."""
+
+from starlette.responses import Response
+
+from gateway.apps.tables import App
+from gateway.apps.views import logo as logo_of
+from gateway.errors import NotFound
+from gateway.web.doors import Context, Door
+
+# A picture opened by itself is a document: it may run nothing and load nothing.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "public, max-age=300",
+}
+
+
+def logo(ctx: Context) -> Response:
+    row = ctx.session.get(App, ctx.path["client_id"])
+    found = logo_of(row) if row else None
+    if found is None:
+        raise NotFound("logo")
+    media_type, content = found
+    return Response(content, 200, HEADERS, media_type)
+
+
+DOORS = [Door("/apps/{client_id}/logo", logo, name="app_logo")]

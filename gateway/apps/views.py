@@ -1,0 +1,68 @@
+"""What other rooms see of an app: one frozen value, read from its row."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from sqlmodel import Session, select
+
+from gateway.apps.tables import App
+from gateway.consent.request import AppView, DeclaredData
+
+
+def find(session: Session, client_id: str) -> AppView | None:
+    row = session.get(App, client_id)
+    return view(row) if row else None
+
+
+def all_apps(session: Session) -> list[AppView]:
+    return [view(row) for row in session.exec(select(App))]
+
+
+def view(row: App) -> AppView:
+    data: dict[str, Any] = row.metadata_
+    return AppView(
+        client_id=row.client_id,
+        name=data["name"],
+        legal_entity=data["legal_entity"],
+        on_behalf_of=data["on_behalf_of"],
+        website=data["website"],
+        privacy_policy=data["privacy_policy"],
+        terms_url=data["terms"],
+        deletion_contact=data["deletion_contact"],
+        redirect_uris=tuple(data["redirect_uris"]),
+        auth_method=row.auth_method,
+        purposes=tuple(data["purposes"]),
+        data=tuple(_declared(each) for each in data["data"]),
+        recipients=tuple(data["recipients"]),
+        verified=row.verified,
+        active=row.status == "active",
+        status_reason=row.status_reason,
+        registered_at=row.registered_at,
+        metadata_sha256=row.metadata_sha256,
+        has_logo=bool(data["logo"]),
+    )
+
+
+def _declared(row: Mapping[str, Any]) -> DeclaredData:
+    return DeclaredData(row["organisation"], row["dataset"], tuple(row["fields"]), row["necessity"], row["reason"])
+
+
+def logo(row: App) -> tuple[str, bytes] | None:
+    """(media type, bytes) of the app's logo."""
+    kept = row.metadata_["logo"]
+    return (kept["media_type"], base64.b64decode(kept["base64"])) if kept else None
+
+
+def is_native(row: App) -> bool:
+    return bool(row.metadata_["application_type"] == "native")
+
+
+def must_push(row: App) -> bool:
+    """RFC 9126 §6: this app's authorization requests come by PAR only."""
+    return bool(row.metadata_["require_pushed_authorization_requests"])
+
+
+def jwks(row: App) -> dict[str, Any]:
+    keys: dict[str, Any] = row.metadata_["jwks"] or {"keys": []}
+    return keys

@@ -1,0 +1,118 @@
+"""The JSON doors of the server: PAR, token, revocation, introspection, metadata, keys."""
+
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from gateway.authorization import metadata, requests
+from gateway.authorization.rules import Refused
+from gateway.authorization.server import Server, authenticated
+from gateway.errors import NotFound
+from gateway.keys import fresh
+from gateway.organisations import views
+from gateway.web import answers
+from gateway.web.doors import Context, Door
+
+Handler = Callable[[Context], Response]
+
+# Public, not secret, and short enough that a new key or organisation is seen within minutes.
+PUBLIC = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
+# Never in an address: it ends up in logs (RFC 6749 §2.3.1, §3.2; negative case B8.1).
+_BODY_ONLY = frozenset(
+    """client_id client_secret client_assertion client_assertion_type grant_type code code_verifier refresh_token
+    token token_type_hint redirect_uri authorization_details response_type""".split()
+)
+
+
+def _form(handler: Handler) -> Handler:
+    """A door that takes one url-encoded form, nothing twice, nothing in the address; a Refused becomes its answer."""
+
+    def door(ctx: Context) -> Response:
+        try:
+            _check_form(ctx)
+            return handler(ctx)
+        except Refused as refused:
+            return answers.oauth_error(
+                refused.status, refused.error, refused.description, refused.headers, **refused.members
+            )
+
+    door.__name__ = handler.__name__
+    return door
+
+
+def _check_form(ctx: Context) -> None:
+    media_type = ctx.request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if media_type != "application/x-www-form-urlencoded":
+        raise Refused("invalid_request", "Send a form: application/x-www-form-urlencoded.")
+    if _BODY_ONLY & ctx.query.keys():
+        raise Refused("invalid_request", "Send parameters in the body, not in the address.")
+    if ctx.repeated:
+        raise Refused("invalid_request", "A parameter is given twice.")
+
+
+@_form
+def par(ctx: Context) -> Response:
+    """RFC 9126 §2."""
+    app = authenticated(ctx)
+    if "request_uri" in ctx.form:
+        raise Refused("invalid_request", "request_uri has no place in a pushed request.")
+    checked = requests.check(ctx.session, ctx.house, app, ctx.form)
+    seconds = ctx.house.settings.request_seconds
+    request_uri = requests.push(ctx.session, checked, fresh(), ctx.now, seconds)
+    return answers.json({"request_uri": request_uri, "expires_in": seconds}, 201)
+
+
+@_form
+def token(ctx: Context) -> Response:
+    """RFC 6749 §3.2. Asking for less than was granted is a new request, not a parameter here."""
+    if not ctx.form.get("grant_type"):
+        raise Refused("invalid_request", "grant_type is missing.")
+    if "authorization_details" in ctx.form:
+        raise Refused("invalid_authorization_details", "Not taken here: the token carries what was granted.")
+    response: Response = Server(ctx).create_token_response()
+    return response
+
+
+@_form
+def revoke(ctx: Context) -> Response:
+    response: Response = Server(ctx).create_endpoint_response("revocation")
+    return response
+
+
+@_form
+def introspect(ctx: Context) -> Response:
+    response: Response = Server(ctx).create_endpoint_response("introspection")
+    return response
+
+
+def jwks(ctx: Context) -> Response:
+    return answers.json(ctx.house.keys.jwks(), headers=PUBLIC)
+
+
+def server_metadata(ctx: Context) -> Response:
+    names = [name for name, facts in views.directory(ctx.session).items() if facts.active]
+    return answers.json(metadata.server(ctx.house.settings, sorted(names)), headers=PUBLIC)
+
+
+def resource_metadata(ctx: Context) -> Response:
+    organisation = views.view(ctx.session, ctx.path["organisation"])
+    if organisation is None:
+        raise NotFound("organisation")
+    return answers.json(metadata.resource(ctx.house.settings, organisation), headers=PUBLIC)
+
+
+DOORS = [
+    Door("/par", par, ("POST",), "oauth", "write", csrf=False),
+    Door("/token", token, ("POST",), "oauth", "write", csrf=False),
+    Door("/revoke", revoke, ("POST",), "oauth", "write", csrf=False),
+    Door("/introspect", introspect, ("POST",), "oauth", "write", csrf=False),
+    Door("/jwks.json", jwks, ("GET",), "api", "none", name="jwks"),
+    Door("/.well-known/oauth-authorization-server", server_metadata, ("GET",), "api", name="server_metadata"),
+    Door(
+        "/.well-known/oauth-protected-resource/data/{organisation}",
+        resource_metadata,
+        ("GET",),
+        "api",
+        name="resource_metadata",
+    ),
+]

@@ -1,0 +1,67 @@
+"""private_key_jwt: a client that signs who it is (RFC 7523 §3, with FAPI 2.0's narrower audience).
+
+    1. one strict JWS, of no other kind of token        4. for us, as one string
+    2. signed by a registered key                       5. not expired, not too long, not from the future
+    3. issuer = subject = client                        6. jti seen for the first time
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import delete
+from sqlalchemy.dialects.sqlite import insert
+from sqlmodel import Session, col
+
+from gateway.authorization import jose, rules
+from gateway.authorization.tables import SpentAssertion
+from gateway.keys import hashed
+
+_TYPES = ("jwt", "client-authentication+jwt")
+
+
+def subject(assertion: str) -> str | None:
+    """Whose assertion it claims to be. Unverified: only good for finding the keys."""
+    token = jose.read(assertion, rules.ASSERTION_LIMIT)
+    found = token.unverified.get("sub") if token else None
+    return found if isinstance(found, str) else None
+
+
+def proves(
+    session: Session, assertion: str, client_id: str, jwks: Mapping[str, Any], public_url: str, now: datetime
+) -> bool:
+    """Whether the assertion is this client's, for us, now, and not used before. Spends it when so."""
+    token = jose.read(assertion, rules.ASSERTION_LIMIT)
+    if token is None or ("typ" in token.header and not jose.is_media_type(token.header, *_TYPES)):  # 1
+        return False
+    if not jose.verified(token, jwks["keys"], rules.SIGNING):  # 2
+        return False
+    claims = token.unverified  # verified by now
+    if claims.get("iss") != client_id or claims.get("sub") != client_id:  # 3
+        return False
+    # one string: a list is how an assertion for another server gets in (CVE-2025-27370)
+    if claims.get("aud") not in (public_url, f"{public_url}/token"):  # 4
+        return False
+    until = _until(claims, int(now.timestamp()))  # 5
+    return until is not None and _first_use(session, client_id, claims.get("jti"), until, now)  # 6
+
+
+def _until(claims: Mapping[str, Any], now: int) -> int | None:
+    """`exp`, when it and the optional `iat` and `nbf` are acceptable now."""
+    until = jose.instant(claims, "exp")
+    if until is None or not now - rules.CLOCK_LATE < until <= now + rules.ASSERTION_SECONDS:
+        return None
+    for name in ("iat", "nbf"):
+        at = jose.instant(claims, name)
+        if name in claims and (at is None or at > now + rules.CLOCK_EARLY):
+            return None
+    return until
+
+
+def _first_use(session: Session, client_id: str, jti: object, until: int, now: datetime) -> bool:
+    if not isinstance(jti, str) or not 1 <= len(jti) <= 512:
+        return False
+    expires = datetime.fromtimestamp(until + rules.CLOCK_LATE, UTC)
+    session.execute(delete(SpentAssertion).where(col(SpentAssertion.expires_at) < now))
+    spent = insert(SpentAssertion).values(id=hashed(f"{client_id}\n{jti}"), expires_at=expires)
+    return bool(session.execute(spent.on_conflict_do_nothing()).rowcount)  # type: ignore[attr-defined]

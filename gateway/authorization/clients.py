@@ -1,0 +1,123 @@
+"""Who calls: an app authenticates by the one method it registered (RFC 6749 §2.3, RFC 7523).
+
+Wrong credentials are counted per app and address; too many in a minute and that pair has to
+wait. The app itself, calling from elsewhere, is not locked out.
+"""
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import unquote_plus
+
+from sqlalchemy.dialects.sqlite import insert
+from sqlmodel import Session, col
+
+from gateway.apps.tables import App
+from gateway.apps.views import jwks
+from gateway.authorization import assertions, rules
+from gateway.authorization.rules import Refused
+from gateway.authorization.tables import FailedAuthentication
+from gateway.errors import TooMany
+from gateway.keys import hashed, same
+
+_NOBODY = "0" * 64  # compared with when there is nothing to compare with: the same time for both
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="aval", charset="UTF-8"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """What a caller showed of itself."""
+
+    form: Mapping[str, str]
+    authorization: tuple[str, ...]  # every Authorization header
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Credentials:
+    method: str
+    client_id: str
+    proof: str = ""
+    headers: Mapping[str, str] | None = None  # of a refusal
+
+
+def authenticate(session: Session, presented: Presented, public_url: str, now: datetime) -> App:
+    """The app that calls. Raises Refused (invalid_client, invalid_request, unauthorized_client) or TooMany."""
+    credentials = _credentials(presented)
+    app = session.get(App, credentials.client_id)
+    key = hashed(f"{credentials.client_id if app else ''}\n{presented.address}")
+    minute = int(now.timestamp()) // 60
+    failed = session.get(FailedAuthentication, key)
+    if failed and failed.minute == minute and failed.count >= rules.FAILURES_A_MINUTE:
+        raise TooMany("client authentication", retry_after=60 - int(now.timestamp()) % 60)
+    if not _proved(session, app, credentials, public_url, now) or app is None:
+        _count_failure(session, key, minute)
+        raise Refused("invalid_client", status=401, headers=dict(credentials.headers or {}))
+    claimed = presented.form.get("client_id")
+    if claimed is not None and claimed != app.client_id:
+        raise Refused("invalid_client", "client_id names another client.", status=401)
+    if app.status != "active":
+        raise Refused("unauthorized_client", "This client is suspended.", reason="suspended")
+    return app
+
+
+def _proved(session: Session, app: App | None, shown: _Credentials, public_url: str, now: datetime) -> bool:
+    if shown.method == "client_secret_basic":
+        kept = app.secret_sha256 if app else None
+        return same(hashed(shown.proof), kept or _NOBODY) and app is not None and app.auth_method == shown.method
+    if app is None or app.auth_method != shown.method:
+        return False
+    if shown.method == "private_key_jwt":
+        return assertions.proves(session, shown.proof, app.client_id, jwks(app), public_url, now)
+    return shown.method == "none"
+
+
+def _credentials(presented: Presented) -> _Credentials:
+    """The one method presented. Two at once are refused, not chosen between (RFC 6749 §2.3)."""
+    form, headers = presented.form, presented.authorization
+    if len(headers) > 1:
+        raise Refused("invalid_request", "One Authorization header, please.")
+    asserted = "client_assertion" in form or "client_assertion_type" in form
+    if (len(headers) + asserted + ("client_secret" in form)) > 1:
+        raise Refused("invalid_request", "More than one method of client authentication.")
+    if headers:
+        return _basic(headers[0])
+    if asserted:
+        if form.get("client_assertion_type") != rules.ASSERTION_TYPE:
+            raise Refused("invalid_client", "Unknown client_assertion_type.", status=401)
+        assertion = form.get("client_assertion", "")
+        return _Credentials("private_key_jwt", assertions.subject(assertion) or "", assertion)
+    if "client_secret" in form:
+        raise Refused("invalid_client", "Send the secret by HTTP Basic.", status=401, headers=CHALLENGE)
+    if not form.get("client_id"):
+        raise Refused("invalid_client", "No client authentication.", status=401, headers=CHALLENGE)
+    return _Credentials("none", form["client_id"])
+
+
+def _basic(header: str) -> _Credentials:
+    """RFC 7617, with both parts form-encoded before (RFC 6749 §2.3.1)."""
+    scheme, _, encoded = header.partition(" ")
+    wrong = Refused("invalid_client", "Not HTTP Basic.", status=401, headers=CHALLENGE)
+    if scheme.lower() != "basic" or not re.fullmatch(r" *[A-Za-z0-9+/]+={0,2} *", encoded):
+        raise wrong
+    try:
+        text = base64.b64decode(encoded.strip(), validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise wrong from None
+    client_id, colon, secret = text.partition(":")
+    if not colon:
+        raise wrong
+    return _Credentials("client_secret_basic", unquote_plus(client_id), unquote_plus(secret), CHALLENGE)
+
+
+def _count_failure(session: Session, key: str, minute: int) -> None:
+    row = insert(FailedAuthentication).values(id=key, minute=minute, count=1)
+    again = col(FailedAuthentication.minute) == minute
+    counted = row.on_conflict_do_update(
+        index_elements=["id"],
+        set_={"minute": minute, "count": (col(FailedAuthentication.count) * again) + 1},
+    )
+    session.execute(counted)

@@ -1,0 +1,33 @@
+"""`authorization_details` as text (RFC 9396 §2): strictly read here, judged by the consent room."""
+
+from typing import Any
+
+from gateway.apps import wording
+from gateway.authorization import rules, strict
+from gateway.consent.request import InvalidDetails
+
+
+def parse(text: str) -> list[Any]:
+    """The array of objects. Raises InvalidDetails with the rule that is broken, never the content."""
+    if len(text.encode()) > rules.DETAILS_LIMIT:
+        raise InvalidDetails(f"more than {rules.DETAILS_LIMIT} bytes", "authorization_details")
+    try:
+        value = strict.loads(text, depth=rules.DETAILS_DEPTH)
+    except strict.Malformed as error:
+        raise InvalidDetails(str(error), "authorization_details") from None
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise InvalidDetails("not an array of objects", "authorization_details")
+    if len(value) > rules.DETAILS_COUNT:
+        raise InvalidDetails(f"more than {rules.DETAILS_COUNT} objects", "authorization_details")
+    # people read the app's reasons: nothing invisible, nothing that turns the line around (R13)
+    if any(wording.hidden(found) for found in _texts(value)):
+        raise InvalidDetails("holds control or invisible characters", "authorization_details")
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, dict):
+        return [text for pair in value.items() for member in pair for text in _texts(member)]
+    return [text for member in value for text in _texts(member)] if isinstance(value, list) else []

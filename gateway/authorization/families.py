@@ -1,0 +1,143 @@
+"""Token families: all that descends from one code. They start by spending it, and end as one.
+
+A code and a rotated refresh token are spent by one conditional UPDATE each: of any number of
+callers at once exactly one succeeds, in any number of processes (LIBRARIES AL1). Whoever
+comes second has something that was used: the family ends, and the person is told.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import update
+from sqlmodel import Session, col
+
+from gateway.authorization.tables import AuthorizationRequest, RefreshToken, TokenFamily
+from gateway.consent import deciding
+from gateway.consent.tables import Consent
+from gateway.house import House
+from gateway.keys import hashed
+from gateway.log import Event
+
+# why a family ended → the event of it
+ENDINGS = {
+    "revoked_by_app": "app_disconnected",
+    "code_replayed": "token_replay",
+    "refresh_replayed": "token_replay",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A live family with the consent and terms it stands on: what an access token is made of."""
+
+    family: TokenFamily
+    consent: Consent
+    terms: dict[str, Any]
+
+
+def redeem(
+    session: Session, house: House, request: AuthorizationRequest, new_id: str, now: datetime
+) -> TokenFamily | None:
+    """Spend the code and start its family. None: spent before (then its family has ended now), expired or refused."""
+    if request.outcome != "granted" or request.consent_id is None:
+        return None
+    spent = session.execute(
+        update(AuthorizationRequest)
+        .where(
+            col(AuthorizationRequest.id) == request.id,
+            col(AuthorizationRequest.redeemed_at).is_(None),
+            col(AuthorizationRequest.code_expires_at) > now,
+        )
+        .values(redeemed_at=now, family_id=new_id)
+        .execution_options(synchronize_session=False)
+    )
+    session.expire(request)
+    if spent.rowcount != 1:  # type: ignore[attr-defined]
+        if request.family_id:
+            end(session, house, session.get_one(TokenFamily, request.family_id), "code_replayed", now)
+        return None
+    consent = session.get_one(Consent, request.consent_id)
+    family = TokenFamily(
+        id=new_id,
+        consent_id=consent.id,
+        client_id=request.client_id,
+        person_id=consent.person_id,
+        auth_time=request.auth_time or 0,
+        started_at=now,
+    )
+    session.add(family)
+    return family
+
+
+def standing(session: Session, family: TokenFamily, now: datetime) -> Granted | str:
+    """What the family stands on, or why it stands on nothing: "ended" or "paused"."""
+    consent = session.get(Consent, family.consent_id)
+    terms = deciding.current(session, consent) if consent else None
+    if family.ended_at is not None or consent is None or terms is None or deciding.is_over(consent, now):
+        return "ended"
+    if deciding.is_live(consent, now):
+        return Granted(family, consent, terms)
+    return "paused" if consent.state == "paused" else "ended"
+
+
+def end(session: Session, house: House, family: TokenFamily, reason: str, now: datetime) -> None:
+    """End every token of the family; the consent stays. Once: a second ending leaves the first as it was."""
+    ended = session.execute(
+        update(TokenFamily)
+        .where(col(TokenFamily.id) == family.id, col(TokenFamily.ended_at).is_(None))
+        .values(ended_at=now, ended_reason=reason)
+        .execution_options(synchronize_session=False)
+    )
+    session.expire(family)
+    if ended.rowcount == 1:  # type: ignore[attr-defined]
+        record(session, house, ENDINGS[reason], family, now, what=reason)
+
+
+def record(session: Session, house: House, kind: str, family: TokenFamily, now: datetime, **facts: str) -> None:
+    """An event of the family in the person's log."""
+    consent = session.get(Consent, family.consent_id)
+    terms = deciding.current(session, consent) if consent else None
+    common = {"consent": family.consent_id, "app": family.client_id, "family": family.id}
+    if terms:
+        common["client_name"] = terms["app"]["name"]
+    if kind == "app_disconnected":
+        facts.pop("what", None)
+    house.log.record(session, Event(kind, family.person_id, now, "app", {**common, **facts}))
+
+
+# ---- refresh tokens
+
+
+def add_refresh(session: Session, granted: Granted, secret: str, now: datetime) -> str:
+    if granted.consent.until is None:
+        raise ValueError("an active consent has an end")
+    session.add(
+        RefreshToken(
+            id=hashed(secret),
+            family_id=granted.family.id,
+            client_id=granted.family.client_id,
+            issued_at=now,
+            expires_at=granted.consent.until,
+        )
+    )
+    return secret
+
+
+def find_refresh(session: Session, secret: str) -> RefreshToken | None:
+    return session.get(RefreshToken, hashed(secret))
+
+
+def rotate(session: Session, house: House, token: RefreshToken, now: datetime) -> bool:
+    """Spend a refresh token. False: it had been spent, and its family has ended now (RFC 9700 §4.14)."""
+    spent = session.execute(
+        update(RefreshToken)
+        .where(col(RefreshToken.id) == token.id, col(RefreshToken.spent_at).is_(None))
+        .values(spent_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    session.expire(token)
+    if spent.rowcount == 1:  # type: ignore[attr-defined]
+        return True
+    end(session, house, session.get_one(TokenFamily, token.family_id), "refresh_replayed", now)
+    return False

@@ -1,0 +1,237 @@
+"""/authorize: the only dispatcher of the flow. Every step comes back here, and here alone the next one is decided.
+
+    1. nothing is given twice                        4. what comes next (steps.py)
+    2. the app is known, and so is the address       5. sign in, link, consent: a page of that room
+    3. the request is kept, and is this caller's     6. issue, refuse: a page that goes on to the app
+
+The end is a page and not a redirect: browsers block a redirect chain that leaves the origin
+of the form it began with. Only prompt=none, which no form precedes, is answered by redirect.
+Whatever is wrong before the app and its address are known ends on a page of ours.
+"""
+
+from collections.abc import Mapping
+from functools import partial
+from urllib.parse import quote, urlsplit
+
+from starlette.responses import Response
+
+from gateway.apps import addresses
+from gateway.apps.tables import App
+from gateway.apps.views import must_push, view
+from gateway.authorization import requests, rules, steps
+from gateway.authorization.rules import Refused, Step
+from gateway.authorization.tables import AuthorizationRequest
+from gateway.consent import pages as consent_pages
+from gateway.consent.deciding import Decider
+from gateway.consent.reading import Facts, PersonFacts
+from gateway.consent.request import Ask
+from gateway.consent.tables import Consent
+from gateway.errors import Forbidden
+from gateway.keys import fresh
+from gateway.organisations.views import directory
+from gateway.web import answers
+from gateway.web.answers import PAGE_HEADERS
+from gateway.web.doors import Caller, Context, Door
+from gateway.web.languages import choose_language
+
+# What is wrong with a link from an app, as the person reads it. Keys: `why` of _problem().
+PROBLEMS = {
+    "malformed": "The link from the app is not of the right form.",
+    "unknown_app": "No app of that name is registered here.",
+    "suspended": "This app is suspended. It may not ask for data at the moment.",
+    "unknown_address": "The app did not say to which of its registered addresses to return.",
+    "over": "This request is unknown, has expired or has been answered already.",
+}
+
+
+def doors(facts: Facts) -> list[Door]:
+    handler = partial(authorize, facts)
+    return [
+        Door("/authorize", handler, ("GET",), opens="write", name="authorize"),
+        # an app may send its request as a form of its own; nothing is decided by it
+        Door("/authorize", handler, ("POST",), opens="write", csrf=False, name="authorize_form"),
+    ]
+
+
+def authorize(others: Facts, ctx: Context) -> Response:
+    parameters = ctx.form if ctx.request.method == "POST" else ctx.query
+    if ctx.repeated:  # 1
+        return _problem(ctx, "malformed")
+    app = ctx.session.get(App, parameters.get("client_id", ""))  # 2
+    if app is None:
+        return _problem(ctx, "unknown_app")
+    if app.status != "active":
+        return _problem(ctx, "suspended", 403)
+    if "request_uri" not in parameters or "request" in parameters:
+        return _plain(ctx, app, parameters)
+    request_uri = parameters["request_uri"]
+    row = requests.find(ctx.session, request_uri, app.client_id, ctx.now)  # 3
+    if row is None:
+        return _problem(ctx, "over")
+    if ctx.request.method == "POST":
+        return ctx.go(requests.resume_path(app.client_id, request_uri))
+    requests.open_(row, ctx.now, ctx.house.settings.ask_seconds)
+    preferred = ctx.caller.language if ctx.caller else None
+    ctx.language = choose_language(ctx.request, ctx.house.settings, preferred, row.ui_locales)
+    if "none" in row.prompt.split():
+        return _silent(others, ctx, row)
+    return _interactive(others, ctx, app, row, requests.resume_path(app.client_id, request_uri))
+
+
+def _plain(ctx: Context, app: App, parameters: Mapping[str, str]) -> Response:
+    """A request in the address itself: kept like a pushed one, for apps that may, and opened by its request_uri."""
+    if "request_uri" in parameters:
+        return _problem(ctx, "malformed")
+    try:
+        to, state = requests.redirect_uri(app, parameters), requests.state(parameters)
+    except Refused:
+        return _problem(ctx, "unknown_address")
+    try:
+        if must_push(app):
+            raise Refused("invalid_request", "This client pushes its requests (PAR).")
+        checked = requests.check(ctx.session, ctx.house, app, parameters)
+    except Refused as refused:
+        answer = {"error": refused.error, "error_description": refused.description or None, "state": state}
+        return _on_to_app(ctx, app, to, answer, plain="none" in parameters.get("prompt", "").split())
+    request_uri = requests.push(ctx.session, checked, fresh(), ctx.now, ctx.house.settings.request_seconds)
+    return ctx.go(requests.resume_path(app.client_id, request_uri))
+
+
+def _interactive(others: Facts, ctx: Context, app: App, row: AuthorizationRequest, resume: str) -> Response:
+    caller = ctx.caller
+    if caller is None:
+        return _sign_in(resume)
+    consent, person = _hers(others, ctx, app, row, caller)
+    ask = Ask.from_json(row.ask)
+    facts = steps.standing(ctx.session, consent, ask, person, caller, ctx.now)
+    match steps.next_step(row, caller, facts, ctx.house.settings, ctx.now):  # 4
+        case Step.ISSUE:  # 6
+            code = requests.grant(row, ctx.house.keys, caller.auth_time, ctx.now, ctx.house.settings.code_seconds)
+            return _on_to_app(ctx, app, row.redirect_uri, {"code": code, "state": row.state})
+        case Step.REFUSED:
+            requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
+            return _on_to_app(ctx, app, row.redirect_uri, {"error": "access_denied", "state": row.state})
+        case Step.SIGN_IN_AGAIN:  # 5
+            return answers.see_other(consent_pages.sign_in_again(resume))
+        case Step.LINK:
+            return _link(ctx, app, consent, facts.unlinked, person if person.id != caller.person else None, resume)
+        case _:
+            return _screen(others, ctx, app, row, consent, person, resume)
+
+
+def _hers(
+    others: Facts, ctx: Context, app: App, row: AuthorizationRequest, caller: Caller
+) -> tuple[Consent, PersonFacts]:
+    """The consent this request is about and whose it is: the caller's own, or that of an under-age person whose
+    guardian she is. A request of somebody else's becomes hers as long as nobody decided it."""
+    consent = ctx.session.get(Consent, row.consent_id) if row.consent_id else None
+    person = others.person(ctx.session, consent.person_id) if consent else None
+    if consent is None or person is None or not consent_pages.may_decide(ctx, person):
+        consent = steps.take(ctx.session, ctx.house, row, caller, view(app), fresh(), ctx.now)
+        person = others.person(ctx.session, caller.person)
+    if person is None:
+        raise Forbidden("no such person")
+    return consent, person
+
+
+def _silent(others: Facts, ctx: Context, row: AuthorizationRequest) -> Response:
+    """prompt=none: no page, ever. A code only under an agreement to this very request (A13, A14)."""
+    caller, settings = ctx.caller, ctx.house.settings
+    person = others.person(ctx.session, caller.person) if caller else None
+    if row.opened_by and caller and row.opened_by != caller.person:
+        raise Forbidden("request of another person", say="This request was answered by somebody else.")
+    facts, consent = steps.Standing(), None
+    if caller and person:
+        consent = steps.agreed_before(ctx.session, row, person.id, ctx.now)
+        facts = steps.standing(ctx.session, consent, Ask.from_json(row.ask), person, caller, ctx.now)
+    step = steps.next_step(row, caller, facts, settings, ctx.now)
+    answer: dict[str, str | None] = {"error": rules.SILENT.get(step, "consent_required")}
+    if step is Step.ISSUE and caller and consent:
+        row.opened_by, row.consent_id = caller.person, consent.id
+        code = requests.grant(row, ctx.house.keys, caller.auth_time, ctx.now, settings.code_seconds)
+        answer = {"code": code}
+    return answers.see_other(_answer_uri(ctx, row.redirect_uri, {**answer, "state": row.state}))
+
+
+def _screen(
+    others: Facts,
+    ctx: Context,
+    app: App,
+    row: AuthorizationRequest,
+    consent: Consent,
+    person: PersonFacts,
+    resume: str,
+) -> Response:
+    caller, settings = ctx.person, ctx.house.settings
+    guardian = caller.person if person.id != caller.person else None
+    parts = urlsplit(row.redirect_uri)
+    return consent_pages.screen(
+        ctx,
+        consent,
+        app=view(app),
+        directory=directory(ctx.session),
+        accounts={
+            name: others.accounts(ctx.session, app.client_id, person.id, name)
+            for name in Ask.from_json(row.ask).organisations()
+        },
+        decider=Decider(
+            person=person.id,
+            minor=person.minor,
+            guardian=guardian,
+            auth_time=caller.auth_time,
+            methods=caller.methods,
+            recent_sign_in=ctx.signed_in_within(settings.recent_minutes),
+        ),
+        ward_name=person.name if guardian else None,
+        resume=resume,
+        redirect_host=parts.netloc,
+        redirect_scheme=parts.scheme,
+    )
+
+
+def _sign_in(resume: str) -> Response:
+    return answers.see_other("/sign-in?next=" + quote(resume, safe=""))
+
+
+def _link(
+    ctx: Context, app: App, consent: Consent, unlinked: tuple[str, ...], ward: PersonFacts | None, resume: str
+) -> Response:
+    """What has to be linked before there is anything to choose from; refusing is possible without linking."""
+    known = directory(ctx.session)
+    return ctx.page(
+        "authorization/link.html",
+        app_name=view(app).name[ctx.language],
+        organisations=[(name, known[name].name[ctx.language]) for name in unlinked],
+        next=quote(resume, safe=""),
+        ward=ward.name if ward else None,
+        consent=consent.id,
+        resume=resume,
+    )
+
+
+def _answer_uri(ctx: Context, uri: str, answer: Mapping[str, str | None]) -> str:
+    """With `iss`, in success and error alike (RFC 9207)."""
+    return requests.answer_uri(uri, {**answer, "iss": ctx.house.settings.public_url})
+
+
+def _on_to_app(
+    ctx: Context, app: App, uri: str, answer: Mapping[str, str | None], *, plain: bool = False
+) -> Response:
+    """The page that goes on to the app: by itself, and by a link that names where it leads (ux-people §4)."""
+    target = _answer_uri(ctx, uri, answer)
+    if plain:
+        return answers.see_other(target)
+    return ctx.page(
+        "authorization/back.html",
+        target=target,
+        app_name=view(app).name[ctx.language],
+        place=addresses.place(uri),
+        granted="code" in answer,
+        refused=answer.get("error") == "access_denied",
+    )
+
+
+def _problem(ctx: Context, why: str, status: int = 400) -> Response:
+    response = ctx.page("authorization/problem.html", status, text=PROBLEMS[why])
+    response.headers.update(PAGE_HEADERS)
+    return response

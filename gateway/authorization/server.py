@@ -1,0 +1,210 @@
+"""Authlib's server, its grants and endpoints, with what it leaves open filled in and its defaults tightened.
+
+One server object serves one request: it holds the door's context, so that no hook needs a
+global. What is decided is decided in typed rooms (clients, families, tokens); here it is
+only put where Authlib looks for it. The traps named AL1 … are those of the library's list.
+"""
+
+import hashlib
+import re
+from typing import Any
+
+from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidGrantError, InvalidRequestError, OAuth2Error
+from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant, RefreshTokenGrant
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7636 import CodeChallenge
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+from starlette.responses import Response
+
+from gateway.authorization import clients, families, requests, rules, tokens
+from gateway.authorization.adapter import Client, Code, Held, Refresh, Request
+from gateway.authorization.families import Granted
+from gateway.authorization.rules import Refused
+from gateway.authorization.tables import RefreshToken, TokenFamily
+from gateway.keys import fresh, same
+from gateway.keys.ring import b64url
+from gateway.web import answers
+from gateway.web.doors import Context
+
+METHODS = ["client_secret_basic", "private_key_jwt", "none"]
+
+
+class Server(AuthorizationServer):
+    def __init__(self, ctx: Context) -> None:
+        super().__init__(scopes_supported=list(rules.SCOPES))
+        self.ctx = ctx
+        self.register_grant(CodeGrant, [S256(required=True)])
+        self.register_grant(RefreshGrant)
+        self.register_endpoint(Revocation)
+        self.register_endpoint(Introspection)
+
+    def authenticate_client(self, request: Request, methods: list[str], endpoint: str = "token") -> Client:
+        """In place of Authlib's registry: one method only, strictly decoded, throttled (AL4, AL6, AL17)."""
+        client = Client(authenticated(self.ctx))
+        request.client, request.auth_method = client, client.app.auth_method
+        return client
+
+    def generate_token(self, grant_type: str, client: Client, user: Granted, **_: Any) -> dict[str, Any]:
+        """Ours, from the terms (AL12, AL13). `user` is what the grant's authenticate_user returned."""
+        body = tokens.response(self.ctx.house, user, fresh(), self.ctx.now)
+        if body["expires_in"] < 1:
+            raise InvalidGrantError()
+        if client.is_public or grant_type == "authorization_code":
+            body["refresh_token"] = families.add_refresh(self.ctx.session, user, fresh(), self.ctx.now)
+        return body
+
+    def save_token(self, token: dict[str, Any], request: Request) -> None:
+        """Nothing to keep: access tokens are signed, refresh tokens were stored when made."""
+
+    def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """Nobody listens: events are recorded where they happen, in the same transaction."""
+
+    def create_oauth2_request(self, request: Any) -> Request:
+        return request if isinstance(request, Request) else Request(self.ctx)
+
+    def handle_response(self, status: int, body: Any, headers: Any) -> Response:
+        return answers.json(body, status, {"Pragma": "no-cache"})
+
+    def handle_error_response(self, request: Request, error: OAuth2Error) -> Response:
+        """The error's code with our own words: Authlib's may repeat what the caller sent (AL11)."""
+        code = str(error.error)
+        return answers.oauth_error(401 if code == "invalid_client" else 400, code, rules.DESCRIPTIONS.get(code, ""))
+
+
+def authenticated(ctx: Context) -> Any:
+    """The app that calls this door."""
+    peer = ctx.request.client
+    shown = clients.Presented(
+        form=ctx.form,
+        authorization=tuple(ctx.request.headers.getlist("authorization")),
+        address=peer.host if peer else "",
+    )
+    return clients.authenticate(ctx.session, shown, ctx.house.settings.public_url, ctx.now)
+
+
+class S256(CodeChallenge):
+    """PKCE by S256, required of every client at the authorization request, so required here too (AL3)."""
+
+    def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
+        """Not reached: authorization requests are checked in requests.py."""
+
+    def validate_code_verifier(self, grant: Any, result: Any) -> None:
+        verifier = grant.request.form.get("code_verifier")
+        if verifier is None:
+            raise InvalidGrantError()
+        if not re.fullmatch(r"[A-Za-z0-9\-._~]{43,128}", verifier):
+            raise InvalidRequestError()
+        challenge = b64url(hashlib.sha256(verifier.encode("ascii")).digest())
+        if not same(challenge, grant.request.authorization_code.code_challenge):
+            raise InvalidGrantError()
+
+
+class CodeGrant(AuthorizationCodeGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
+
+    def query_authorization_code(self, code: str, client: Client) -> Code | None:
+        """Spent and expired ones too: presenting a spent one again must be noticed, after PKCE."""
+        row = requests.by_code(self.server.ctx.session, code, client.client_id)
+        return Code(row) if row else None
+
+    def authenticate_user(self, authorization_code: Code) -> Granted | None:
+        """The first hook after PKCE and before minting: here the code is spent (AL1)."""
+        ctx: Context = self.server.ctx
+        family = families.redeem(ctx.session, ctx.house, authorization_code.row, fresh(), ctx.now)
+        if family is None:
+            return None
+        ctx.session.flush()
+        granted = families.standing(ctx.session, family, ctx.now)
+        if not isinstance(granted, Granted):
+            return None
+        families.record(
+            ctx.session, ctx.house, "token_issued", family, ctx.now, grant_type="authorization_code"
+        )
+        return granted
+
+    def delete_authorization_code(self, authorization_code: Code) -> None:
+        """Too late to matter (AL1); a spent request stays as a witness of replays."""
+
+
+class RefreshGrant(RefreshTokenGrant):
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
+
+    def authenticate_refresh_token(self, refresh_token: str) -> Refresh | None:
+        row = families.find_refresh(self.server.ctx.session, refresh_token)
+        return Refresh(row, " ".join(rules.SCOPES)) if row and row.expires_at > self.server.ctx.now else None
+
+    def authenticate_user(self, refresh_token: Refresh) -> Granted:
+        """What the family stands on now. Public clients' tokens are spent here, before minting."""
+        ctx: Context = self.server.ctx
+        family = ctx.session.get_one(TokenFamily, refresh_token.row.family_id)
+        granted = families.standing(ctx.session, family, ctx.now)
+        if granted == "paused":
+            # not invalid_grant: clients throw the token away on that, and it works again when she resumes
+            raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
+        if not isinstance(granted, Granted):
+            raise InvalidGrantError()
+        rotated = self.request.client.is_public
+        if rotated and not families.rotate(ctx.session, ctx.house, refresh_token.row, ctx.now):
+            raise InvalidGrantError()
+        return granted
+
+    def revoke_old_credential(self, refresh_token: Refresh) -> None:
+        """Done in authenticate_user, before the new one was made."""
+
+
+class _OwnTokens:
+    """What revocation and introspection share: any token of ours, by what it is rather than by the hint."""
+
+    server: Server
+
+    def check_params(self, request: Request, client: Client) -> None:
+        """token_type_hint only hints (RFC 7009 §2.1): unknown ones are no error."""
+        if not request.form.get("token"):
+            raise InvalidRequestError()
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> Held | None:
+        ctx = self.server.ctx
+        refresh: RefreshToken | None = families.find_refresh(ctx.session, token_string)
+        if refresh is not None:
+            return Held(ctx.session.get(TokenFamily, refresh.family_id))
+        claims = tokens.read(token_string, ctx.house.keys, ctx.house.settings.public_url)
+        family = tokens.family_of(ctx.session, claims) if claims else None
+        return Held(family, claims) if family else None
+
+
+class Revocation(_OwnTokens, RevocationEndpoint):
+    """RFC 7009: ends the family of the token, not the consent. A foreign or unknown token changes nothing: 200."""
+
+    CLIENT_AUTH_METHODS = METHODS
+
+    def authenticate_token(self, request: Request, client: Client) -> Held | None:
+        self.check_params(request, client)
+        held = self.query_token(request.form["token"], request.form.get("token_type_hint"))
+        return held if held and held.family.client_id == client.client_id else None
+
+    def revoke_token(self, token: Held, request: Request) -> None:
+        ctx = self.server.ctx
+        families.end(ctx.session, ctx.house, token.family, "revoked_by_app", ctx.now)
+
+
+class Introspection(_OwnTokens, IntrospectionEndpoint):
+    """RFC 7662: an authenticated client about its own access tokens; about anything else `{"active": false}`."""
+
+    CLIENT_AUTH_METHODS = METHODS
+
+    def authenticate_endpoint_client(self, request: Request) -> Client:
+        client: Client = super().authenticate_endpoint_client(request)
+        if client.is_public:
+            raise Refused("invalid_client", "A public client cannot be authenticated.", status=401)
+        return client
+
+    def authenticate_token(self, request: Request, client: Client) -> dict[str, Any] | None:
+        self.check_params(request, client)
+        held = self.query_token(request.form["token"], request.form.get("token_type_hint"))
+        if held is None or held.claims is None:
+            return None
+        ctx = self.server.ctx
+        return tokens.introspect(ctx.session, ctx.house, held.claims, client.client_id, ctx.now)
+
+    def create_introspection_payload(self, token: dict[str, Any] | None) -> dict[str, Any]:
+        return token or {"active": False}

@@ -1,0 +1,87 @@
+"""Access tokens (RFC 9068): signed, short, never beyond the consent; all that is in them is read from the terms."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session
+
+from gateway.authorization import families, jose, rules
+from gateway.authorization.families import Granted
+from gateway.authorization.tables import TokenFamily
+from gateway.consent import granting
+from gateway.house import House
+from gateway.keys import KeyRing
+
+_LIMIT = 64 * 1024
+
+
+def seconds_left(granted: Granted, longest: int, now: datetime) -> int:
+    """Life of a token made now: whole seconds, never beyond the end of the consent (negative case B7)."""
+    end = granted.consent.until or now
+    return min(longest, int((end - now) / timedelta(seconds=1)))
+
+
+def response(house: House, granted: Granted, jti: str, now: datetime) -> dict[str, Any]:
+    """The token response without a refresh token (RFC 6749 §5.1, RFC 9396 §7, Grant Management §6)."""
+    public_url = house.settings.public_url
+    lifetime = seconds_left(granted, house.settings.token_seconds, now)
+    claims = {
+        "iss": public_url,
+        "sub": house.keys.pairwise(granted.consent.person_id, granted.family.client_id),
+        "aud": [f"{public_url}/data/{name}" for name in granting.organisations(granted.terms)],
+        "client_id": granted.family.client_id,
+        "iat": int(now.timestamp()),
+        "exp": int(now.timestamp()) + lifetime,
+        "jti": jti,
+        "auth_time": granted.family.auth_time,
+        "scope": " ".join(rules.SCOPES),
+        "grant_id": granted.consent.id,
+        "fam": granted.family.id,
+        "authorization_details": granting.details(granted.terms, public_url),
+    }
+    return {
+        "access_token": house.keys.sign(claims, typ="at+jwt"),
+        "token_type": "Bearer",
+        "expires_in": lifetime,
+        "scope": claims["scope"],
+        "authorization_details": claims["authorization_details"],
+        "grant_id": claims["grant_id"],
+    }
+
+
+def read(token: str, keys: KeyRing, public_url: str) -> Mapping[str, Any] | None:
+    """The claims of an access token that we made; also of an expired one."""
+    signed = jose.read(token, _LIMIT)
+    if signed is None or not jose.is_media_type(signed.header, "at+jwt"):
+        return None
+    if not jose.verified(signed, keys.jwks()["keys"], ("ES256",)):
+        return None
+    claims = signed.unverified  # verified by now
+    return claims if claims.get("iss") == public_url and jose.instant(claims, "exp") is not None else None
+
+
+def family_of(session: Session, claims: Mapping[str, Any]) -> TokenFamily | None:
+    return session.get(TokenFamily, claims.get("fam", ""))
+
+
+def introspect(
+    session: Session, house: House, claims: Mapping[str, Any], client_id: str, now: datetime
+) -> dict[str, Any] | None:
+    """RFC 7662 §2.2 for a token of this client that is worth something now; None for any other.
+
+    Liveness is read: token → family → consent. What is granted is told as it is now, not as it was.
+    """
+    if claims["client_id"] != client_id or claims["exp"] <= now.timestamp():
+        return None
+    family = family_of(session, claims)
+    granted = families.standing(session, family, now) if family else "ended"
+    if not isinstance(granted, Granted):
+        return None
+    kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "scope", "grant_id")
+    return {
+        "active": True,
+        "token_type": "Bearer",
+        **{name: claims[name] for name in kept},
+        "authorization_details": granting.details(granted.terms, house.settings.public_url),
+    }

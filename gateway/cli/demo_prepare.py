@@ -1,0 +1,74 @@
+"""`aval demo-prepare`: the demo gateway's database, in one process: tables, keys, organisations, apps, people."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlmodel import Session
+
+from gateway.cli.demo_setup import APPS, CHECKOUT, ORGANISATIONS, PASSWORD
+from gateway.house import House
+
+
+def demo_prepare(
+    folder: Annotated[Path, typer.Option("--dir")],
+    urls: Annotated[str, typer.Option(help="JSON: the address of each process by name")],
+) -> None:
+    """Used by `aval demo`; safe to run again on a folder that it prepared before."""
+    from gateway.app import build_house
+    from gateway.settings import Settings
+    from gateway.store.migrate import upgrade
+
+    addresses: dict[str, str] = json.loads(urls)
+    house = build_house(Settings(), create_keys=True)
+    upgrade(house.settings)
+    now = datetime.now(UTC)
+    with house.store.write() as session:
+        _add_organisations(session, house, addresses, now)
+    with house.store.write() as session:
+        _add_apps(session, house, addresses, folder, now)
+    _add_people(house, now)
+    house.store.close()
+
+
+def _add_organisations(session: Session, house: House, addresses: dict[str, str], now: datetime) -> None:
+    from gateway.organisations import declare
+
+    for name in ORGANISATIONS:
+        path = CHECKOUT / "examples" / "organisations" / f"{name}.toml"
+        declare.add(session, house, declare.read(path, house.catalogue, base_url=addresses[name]), now)
+
+
+def _add_apps(session: Session, house: House, addresses: dict[str, str], folder: Path, now: datetime) -> None:
+    """Secrets are told once, at registration: the demo keeps them for the app's process."""
+    from gateway.apps import declare, verbs
+
+    kept = folder / "demo.json"
+    shared = json.loads(kept.read_text())
+    for name in APPS:
+        path = CHECKOUT / "examples" / "apps" / f"{name}.toml"
+        declaration = declare.read(path, redirect_uris=[f"{addresses[name]}/callback"])
+        _, secret = verbs.register(session, house, declaration, now)
+        if secret:
+            shared[name] = secret
+        elif declaration.auth_method == "client_secret_basic" and name not in shared:
+            shared[name] = verbs.renew_secret(session, name, now)
+    draft = kept.with_suffix(".new")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w") as file:
+        json.dump(shared, file)
+    os.replace(draft, kept)
+
+
+def _add_people(house: House, now: datetime) -> None:
+    from examples.data.people import PEOPLE
+    from gateway.people import seeding
+
+    for person in PEOPLE:
+        guardian = "alice@example.org" if person.key == "chloe" else None
+        seeding.ensure_person(
+            house, person.email, person.name, PASSWORD, now, birth_date=person.birth_date, guardian_email=guardian
+        )

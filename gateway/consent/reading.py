@@ -1,0 +1,293 @@
+"""Sharings as their pages tell them: queries, and the facts each page is rendered from.
+
+A person sees her own, and those of children she decides for. Nothing here writes.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+from sqlalchemy import text
+from sqlmodel import Session, col, select
+
+from gateway import errors
+from gateway.consent import deciding
+from gateway.consent.choices import Offered
+from gateway.consent.request import AppView, Ask, OrganisationFacts
+from gateway.consent.rules import EndReason, State
+from gateway.consent.tables import Consent, ConsentEvent, Evidence, Terms
+from gateway.consent.words import N_, Wording
+from gateway.house import House
+from gateway.log import reading as log_reading
+
+RECENT_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFacts:
+    id: str
+    name: str
+    minor: bool  # under the age at which a person consents alone
+    guardian_id: str | None
+
+
+class Facts(Protocol):
+    """What other rooms know; the composition root answers."""
+
+    def app(self, session: Session, client_id: str) -> AppView: ...
+    def directory(self, session: Session) -> Mapping[str, OrganisationFacts]: ...
+    def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
+        """Her accounts there, by the references this app would see."""
+
+    def person(self, session: Session, person_id: str) -> PersonFacts: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """One consent with what its pages need to say about it."""
+
+    consent: Consent
+    app: AppView
+    directory: Mapping[str, OrganisationFacts]
+    terms: Mapping[str, Any] | None  # None: only asked, or refused
+    ask: Ask
+    state: State  # as of now: an end date that has passed counts, written down or not
+    reason: str
+    ended_by: str  # actor of the last event
+    owner: PersonFacts
+    mine: bool  # False: of a child the reader decides for
+    accesses: int  # in the last RECENT_DAYS days
+
+    @property
+    def running(self) -> bool:
+        return self.state in (State.ACTIVE, State.PAUSED)
+
+    @property
+    def data(self) -> list[tuple[str, str]]:
+        """(organisation, type of data): what is shared, or was asked for."""
+        if self.terms is None:
+            return [(item.organisation, item.dataset) for item in self.ask.items]
+        return [(item["organisation"], item["dataset"]) for item in self.terms["items"] if item["granted"]] or [
+            (item["organisation"], item["dataset"]) for item in self.terms["items"]
+        ]
+
+    @property
+    def organisations(self) -> list[str]:
+        return list(dict.fromkeys(organisation for organisation, _ in self.data))
+
+    @property
+    def suspended(self) -> str:
+        """Laid over the state, and never the person's act (C16): "service", "organisation" or ""."""
+        if not self.running:
+            return ""
+        if not self.app.active:
+            return "service"
+        gone = (name not in self.directory or not self.directory[name].active for name in self.organisations)
+        return "organisation" if any(gone) else ""
+
+    @property
+    def order(self) -> tuple[bool, float]:
+        """Running ones first, then by what happened last."""
+        latest = self.consent.last_access_at or self.consent.granted_at or self.consent.created_at
+        return not self.running, -latest.timestamp()
+
+    def why_ended(self, say: Wording) -> str:
+        """The reason, worded for the reader: "stopped by you" is said to nobody else."""
+        if self.state != State.ENDED:
+            return ""
+        if self.reason == EndReason.WITHDRAWN and self.ended_by == "guardian":
+            return say(N_("stopped by the guardian"))
+        if self.reason == EndReason.WITHDRAWN and not self.mine:
+            return say(N_("stopped by %(name)s"), name=self.owner.name)
+        if self.reason == EndReason.INVALIDATED and self.ended_by == "organisation":
+            return say(N_("organisation disconnected"))
+        if self.reason == EndReason.INVALIDATED and self.ended_by == "operator":
+            return say(N_("app disabled"))
+        return say.reason(self.reason)
+
+
+def all_of(session: Session, house: House, facts: Facts, reader: str, now: datetime) -> list[Sharing]:
+    """Every sharing the reader may see. A request nobody answered in time was never a sharing."""
+    found = []
+    directory = facts.directory(session)
+    for owner in owners(session, facts, reader):
+        counted = log_reading.accesses(session, house.log, owner.id, now - timedelta(days=RECENT_DAYS))
+        for consent in session.exec(select(Consent).where(Consent.person_id == owner.id)):
+            sharing = _sharing(session, facts, consent, directory, owner, reader, counted[consent.id], now)
+            if sharing.reason != EndReason.LAPSED and not _unanswered(house, sharing, now):
+                found.append(sharing)
+    return sorted(found, key=lambda sharing: sharing.order)
+
+
+def one(session: Session, house: House, facts: Facts, reader: str, consent_id: str, now: datetime) -> Sharing:
+    """Raises NotFound also for a sharing that is somebody else's: nobody learns that it exists."""
+    consent = session.get(Consent, consent_id)
+    owner = facts.person(session, consent.person_id) if consent else None
+    if consent is None or owner is None or not _may_see(owner, reader):
+        raise errors.NotFound
+    counted = log_reading.accesses(session, house.log, owner.id, now - timedelta(days=RECENT_DAYS))
+    directory = facts.directory(session)
+    return _sharing(session, facts, consent, directory, owner, reader, counted[consent.id], now)
+
+
+def owners(session: Session, facts: Facts, reader: str) -> list[PersonFacts]:
+    """The reader, and the children she decides for."""
+    wards = session.execute(text("SELECT id FROM person WHERE guardian_id = :g ORDER BY id"), {"g": reader}).scalars()
+    known = [facts.person(session, reader), *(facts.person(session, ward) for ward in wards)]
+    return [person for person in known if _may_see(person, reader)]
+
+
+def _may_see(owner: PersonFacts, reader: str) -> bool:
+    return owner.id == reader or (owner.minor and owner.guardian_id == reader)
+
+
+def _unanswered(house: House, sharing: Sharing, now: datetime) -> bool:
+    age = now - sharing.consent.created_at
+    return sharing.state == State.REQUESTED and age > timedelta(seconds=house.settings.ask_seconds)
+
+
+def _sharing(
+    session: Session,
+    facts: Facts,
+    consent: Consent,
+    directory: Mapping[str, OrganisationFacts],
+    owner: PersonFacts,
+    reader: str,
+    accesses: int,
+    now: datetime,
+) -> Sharing:
+    state, reason = State(consent.state), consent.reason
+    if state in (State.ACTIVE, State.PAUSED) and deciding.is_over(consent, now):
+        state, reason = State.ENDED, EndReason.EXPIRED
+    return Sharing(
+        consent=consent,
+        app=facts.app(session, consent.app_id),
+        directory=directory,
+        terms=deciding.current(session, consent),
+        ask=Ask.from_json(consent.asked),
+        state=state,
+        reason=reason,
+        ended_by=_last_actor(session, consent.id) if state == State.ENDED else "",
+        owner=owner,
+        mine=owner.id == reader,
+        accesses=accesses,
+    )
+
+
+def _last_actor(session: Session, consent_id: str) -> str:
+    last = (
+        select(ConsentEvent.actor)
+        .where(ConsentEvent.consent_id == consent_id)
+        .order_by(col(ConsentEvent.seq).desc())
+        .limit(1)
+    )
+    return session.exec(last).first() or ""
+
+
+# ---- the list: filters, order, search, all from the address
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the list is narrowed to. Empty: everything. An unknown value finds nothing, and says so."""
+
+    status: str = ""
+    app: str = ""
+    organisation: str = ""
+    type: str = ""
+    q: str = ""
+    sort: str = ""  # "" (what happened last) | access | end
+    by: str = ""  # "" (by app) | data
+
+    @classmethod
+    def read(cls, query: Mapping[str, str]) -> "Wanted":
+        return cls(**{name: query.get(name, "")[:100] for name in cls.__slots__})
+
+    @property
+    def narrows(self) -> bool:
+        return bool(self.status or self.app or self.organisation or self.type or self.q)
+
+
+def narrowed(sharings: Iterable[Sharing], wanted: Wanted, house: House, language: str) -> list[Sharing]:
+    kept = [sharing for sharing in sharings if _keeps(wanted, sharing, house, language)]
+    if wanted.sort == "access":
+        kept.sort(key=lambda s: -(s.consent.last_access_at.timestamp() if s.consent.last_access_at else 0))
+    if wanted.sort == "end":
+        kept.sort(key=lambda s: s.consent.until.timestamp() if s.consent.until else float("inf"))
+    return kept
+
+
+def _keeps(wanted: Wanted, sharing: Sharing, house: House, language: str) -> bool:
+    return (
+        wanted.status in ("", sharing.state)
+        and wanted.app in ("", sharing.app.client_id)
+        and (not wanted.organisation or wanted.organisation in sharing.organisations)
+        and (not wanted.type or wanted.type in [dataset for _, dataset in sharing.data])
+        and wanted.q.casefold().strip() in _searched(sharing, house, language).casefold()
+    )
+
+
+def _searched(sharing: Sharing, house: House, language: str) -> str:
+    return " ".join(
+        [
+            sharing.app.name.get(language, ""),
+            sharing.app.legal_entity,
+            *(organisation_name(sharing, name, language) for name in sharing.organisations),
+            purpose_title(sharing, house, language),
+            *(label(house, dataset, language) for _, dataset in sharing.data),
+        ]
+    )
+
+
+# ---- names, always from the same place
+
+
+def label(house: House, dataset: str, language: str) -> str:
+    known = house.catalogue.datasets.get(dataset)
+    return known.label[language] if known else dataset
+
+
+def purpose_title(sharing: Sharing, house: House, language: str) -> str:
+    """As agreed; for a mere request as the catalogue has it now."""
+    if sharing.terms:
+        return str(sharing.terms["purpose"]["title"][language])
+    known = house.catalogue.purposes.get(sharing.consent.purpose)
+    return known.title[language] if known else sharing.consent.purpose
+
+
+def organisation_name(sharing: Sharing, organisation: str, language: str) -> str:
+    if organisation in sharing.directory:
+        return sharing.directory[organisation].name[language]
+    items = sharing.terms["items"] if sharing.terms else ()
+    return next((i["organisation_name"][language] for i in items if i["organisation"] == organisation), organisation)
+
+
+# ---- one sharing's past
+
+
+def versions(session: Session, consent_id: str) -> list[Terms]:
+    return list(session.exec(select(Terms).where(Terms.consent_id == consent_id).order_by(col(Terms.version))))
+
+
+def events(session: Session, consent_id: str) -> list[ConsentEvent]:
+    return list(
+        session.exec(select(ConsentEvent).where(ConsentEvent.consent_id == consent_id).order_by(col(ConsentEvent.seq)))
+    )
+
+
+def evidence_of(session: Session, consent_id: str) -> Evidence | None:
+    return session.get(Evidence, (consent_id, 1))
+
+
+def account_labels(kept: Evidence | None) -> dict[str, str]:
+    """Reference → the name the person knew the account by when she agreed."""
+    shown = json.loads(kept.shown_json) if kept else {"organisations": []}
+    return {one["ref"]: one["label"] for place in shown["organisations"] for one in place["accounts"]}
+
+
+def acted_at(session: Session, kind: str, at: datetime) -> list[str]:
+    """Ids of the consents to which `kind` happened at exactly this instant (one act on many)."""
+    found = select(ConsentEvent.consent_id).where(ConsentEvent.type == kind, ConsentEvent.at == at)
+    return list(session.exec(found))

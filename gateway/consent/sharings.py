@@ -1,0 +1,376 @@
+"""Doors of "Data sharing": the list, one sharing, stop, pause, resume, remove, and all at once.
+
+A GET never changes anything (mail scanners and browsers fetch ahead); stopping takes two clicks,
+asks no reason and needs no new sign-in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from gateway import errors
+from gateway.consent import deciding, evidence, reading
+from gateway.consent.choices import item_name
+from gateway.consent.reading import Facts, Sharing, Wanted
+from gateway.consent.rules import Act, EndReason, State
+from gateway.consent.screen import app_facts, dataset_facts, said, wording
+from gateway.log import reading as log_reading
+from gateway.log.sentences import Voice
+from gateway.web.doors import Context, Door
+
+ACCESSES_SHOWN = 10
+
+Handler = Callable[[Facts, Context], Response]
+
+
+def doors(facts: Facts) -> list[Door]:
+    table: tuple[tuple[str, str, Handler], ...] = (
+        ("GET", "/sharings", listing),
+        ("GET", "/sharings/stop-all", confirm_all),
+        ("POST", "/sharings/stop-all", stop_all),
+        ("GET", "/sharings/pause-all", confirm_all),
+        ("POST", "/sharings/pause-all", pause_all),
+        ("GET", "/sharings/done", done),
+        ("GET", "/sharings/{id}", detail),
+        ("GET", "/sharings/{id}/seen", seen),
+        ("GET", "/sharings/{id}/stop", confirm_stop),
+        ("POST", "/sharings/{id}/stop", stop),
+        ("GET", "/sharings/{id}/stopped", stopped),
+        ("POST", "/sharings/{id}/pause", pause),
+        ("POST", "/sharings/{id}/resume", resume),
+        ("POST", "/sharings/{id}/remove", remove),
+    )
+    return [
+        Door(
+            path,
+            partial(handler, facts),
+            (method,),
+            opens="write" if method == "POST" else "read",
+            person=True,
+            name=f"sharings_{handler.__name__}",
+        )
+        for method, path, handler in table
+    ]
+
+
+def _one(facts: Facts, ctx: Context) -> Sharing:
+    return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now)
+
+
+def _actor(sharing: Sharing) -> str:
+    return "person" if sharing.mine else "guardian"
+
+
+# ---- the list
+
+
+def listing(facts: Facts, ctx: Context) -> Response:
+    wanted = Wanted.read(ctx.query)
+    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
+    cards = [card(ctx, sharing) for sharing in reading.narrowed(every, wanted, ctx.house, ctx.language)]
+    return ctx.page(
+        "sharings/list.html",
+        wanted=wanted,
+        cards=cards,
+        running=sum(sharing.running for sharing in every),
+        by_data=by_data(cards) if wanted.by == "data" else [],
+        choices=_choices(ctx, every),
+        any=bool(every),
+        say=wording(ctx),
+    )
+
+
+def card(ctx: Context, sharing: Sharing) -> dict[str, Any]:
+    consent, say = sharing.consent, wording(ctx)
+    return {
+        "id": consent.id,
+        "app": said(sharing.app.name, ctx.language),
+        "app_id": sharing.app.client_id,
+        "legal_entity": sharing.app.legal_entity,
+        "logo": sharing.app.has_logo,
+        "ward": None if sharing.mine else sharing.owner.name,
+        "organisations": [reading.organisation_name(sharing, one, ctx.language) for one in sharing.organisations],
+        "purpose": reading.purpose_title(sharing, ctx.house, ctx.language),
+        "data": [
+            {
+                "organisation": organisation,
+                "organisation_name": reading.organisation_name(sharing, organisation, ctx.language),
+                "dataset": dataset,
+                "label": reading.label(ctx.house, dataset, ctx.language),
+            }
+            for organisation, dataset in sharing.data
+        ],
+        "state": sharing.state,
+        "why": sharing.why_ended(say),
+        "suspended": sharing.suspended,
+        "running": sharing.running,
+        "granted_at": consent.granted_at,
+        "until": consent.until,
+        "once": bool(sharing.terms) and sharing.terms["valid"]["max_uses"] == 1,  # type: ignore[index]
+        "ended_at": consent.ended_at or consent.until,
+        "last_access_at": consent.last_access_at,
+        "accesses": sharing.accesses,
+        "asked_at": consent.created_at,
+    }
+
+
+def by_data(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same sharings, turned round: organisation → type of data → the apps that read it."""
+    places: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in cards:
+        for datum in one["data"]:
+            place = places.setdefault(
+                (datum["organisation"], datum["dataset"]),
+                {"organisation": datum["organisation_name"], "label": datum["label"], "cards": []},
+            )
+            place["cards"].append(one)
+    return sorted(places.values(), key=lambda place: (place["organisation"], place["label"]))
+
+
+def _choices(ctx: Context, every: list[Sharing]) -> dict[str, list[tuple[str, str]]]:
+    """What the filters offer: only what the person's own sharings have."""
+    apps = {s.app.client_id: said(s.app.name, ctx.language)["text"] for s in every}
+    places = {o: reading.organisation_name(s, o, ctx.language) for s in every for o in s.organisations}
+    types = {d: reading.label(ctx.house, d, ctx.language) for s in every for _, d in s.data}
+    return {
+        "app": sorted(apps.items(), key=lambda pair: pair[1]),
+        "organisation": sorted(places.items(), key=lambda pair: pair[1]),
+        "type": sorted(types.items(), key=lambda pair: pair[1]),
+    }
+
+
+# ---- one sharing
+
+
+def detail(facts: Facts, ctx: Context) -> Response:
+    sharing = _one(facts, ctx)
+    kept = reading.evidence_of(ctx.session, sharing.consent.id)
+    entries = log_reading.page(
+        ctx.session,
+        ctx.house.log,
+        sharing.owner.id,
+        log_reading.Filter(consent=sharing.consent.id),
+        size=ACCESSES_SHOWN,
+    ).entries
+    return ctx.page(
+        "sharings/detail.html",
+        card=card(ctx, sharing),
+        app=app_facts(sharing.app, ctx.language, ctx.now),
+        places=places(ctx, sharing, reading.account_labels(kept)),
+        terms=sharing.terms,
+        versions=reading.versions(ctx.session, sharing.consent.id),
+        events=reading.events(ctx.session, sharing.consent.id),
+        evidence=kept,
+        entries=[(entry, voice(facts, ctx).tell(entry.kind, entry.actor, entry.facts)) for entry in entries],
+        disconnected=_disconnected(entries),
+        say=wording(ctx),
+    )
+
+
+def places(ctx: Context, sharing: Sharing, accounts: dict[str, str]) -> list[dict[str, Any]]:
+    """What is shared, by organisation, in the catalogue's words: the same as on the screen and the receipt."""
+    return [
+        {
+            "id": organisation,
+            "name": reading.organisation_name(sharing, organisation, ctx.language),
+            "items": [
+                {
+                    **item,
+                    "name": item_name(organisation, item["dataset"]),
+                    "said": said(item["reason"], ctx.language),
+                    "accounts": [accounts.get(ref, ref) for ref in item["accounts"]],
+                    **dataset_facts(ctx.house.catalogue, item["dataset"], item["shown_fields"], ctx.language),
+                }
+                for item in _items(sharing)
+                if item["organisation"] == organisation
+            ],
+        }
+        for organisation in dict.fromkeys(item["organisation"] for item in _items(sharing))
+    ]
+
+
+def _items(sharing: Sharing) -> list[dict[str, Any]]:
+    if sharing.terms:
+        return [{**item, "shown_fields": item["fields"] or item["asked"]["fields"]} for item in sharing.terms["items"]]
+    return [
+        {
+            "organisation": item.organisation,
+            "dataset": item.dataset,
+            "shown_fields": item.fields,
+            "accounts": [],
+            "granted": False,
+            "necessity": item.necessity,
+            "reason": item.reason,
+            "sensitivity": item.sensitivity,
+        }
+        for item in sharing.ask.items
+    ]
+
+
+def _disconnected(entries: tuple[log_reading.Entry, ...]) -> datetime | None:
+    """The app gave its token back (RFC 7009) and has not fetched a new one: the sharing itself goes on (C9)."""
+    for entry in entries:  # newest first
+        if entry.kind in ("app_disconnected", "token_issued"):
+            return entry.at if entry.kind == "app_disconnected" else None
+    return None
+
+
+def seen(facts: Facts, ctx: Context) -> Response:
+    """The screen as it was agreed to, rendered again from the evidence, and whether it is the same to the letter."""
+    sharing = _one(facts, ctx)
+    kept = reading.evidence_of(ctx.session, sharing.consent.id)
+    if kept is None:
+        raise errors.NotFound
+    html = evidence.rendered_again(kept, ctx.house.translations.of(kept.language))
+    return ctx.page(
+        "sharings/seen.html",
+        id=sharing.consent.id,
+        kept=kept,
+        html=html,
+        same=evidence.sha256(html) == kept.text_sha256,
+        same_version=evidence.version_sha256() == kept.template_sha256,
+        say=wording(ctx),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`log.sentences.Names`, answered from the catalogue and the other rooms."""
+
+    facts: Facts
+    ctx: Context
+
+    def app(self, client: str) -> Any:
+        return self.facts.app(self.ctx.session, client).name
+
+    def organisation(self, organisation: str) -> Any:
+        found = self.facts.directory(self.ctx.session).get(organisation)
+        return found.name if found else None
+
+    def dataset(self, dataset: str) -> Any:
+        found = self.ctx.house.catalogue.datasets.get(dataset)
+        return found.label if found else None
+
+    def field(self, field: str) -> Any:
+        for dataset in self.ctx.house.catalogue.datasets.values():
+            if field in dataset.fields:
+                return dataset.fields[field].label
+        return None
+
+    def purpose(self, purpose: str) -> Any:
+        found = self.ctx.house.catalogue.purposes.get(purpose)
+        return found.title if found else None
+
+    def person(self, person: str) -> str | None:
+        return self.facts.person(self.ctx.session, person).name if person else None
+
+
+def voice(facts: Facts, ctx: Context) -> Voice:
+    texts, zone = ctx.house.translations.of(ctx.language), ZoneInfo(ctx.house.settings.zone)
+    return Voice(ctx.language, texts, zone, Known(facts, ctx))
+
+
+# ---- stopping, pausing, removing
+
+
+def confirm_stop(facts: Facts, ctx: Context) -> Response:
+    sharing = _one(facts, ctx)
+    if not sharing.running:
+        return ctx.go(f"/sharings/{sharing.consent.id}")
+    return ctx.page(
+        "sharings/stop.html",
+        card=card(ctx, sharing),
+        app=app_facts(sharing.app, ctx.language, ctx.now),
+        say=wording(ctx),
+    )
+
+
+def stop(facts: Facts, ctx: Context) -> Response:
+    sharing = _one(facts, ctx)
+    deciding.end(ctx.session, ctx.house, sharing.consent, _actor(sharing), EndReason.WITHDRAWN, ctx.now)
+    return ctx.go(f"/sharings/{sharing.consent.id}/stopped")
+
+
+def stopped(facts: Facts, ctx: Context) -> Response:
+    sharing = _one(facts, ctx)
+    if sharing.state != State.ENDED or sharing.terms is None:
+        return ctx.go(f"/sharings/{sharing.consent.id}")
+    return ctx.page(
+        "sharings/stopped.html",
+        card=card(ctx, sharing),
+        app=app_facts(sharing.app, ctx.language, ctx.now),
+        say=wording(ctx),
+    )
+
+
+def pause(facts: Facts, ctx: Context) -> Response:
+    sharing = _one(facts, ctx)
+    deciding.pause(ctx.session, ctx.house, sharing.consent, ctx.now)
+    return ctx.go(f"/sharings/{sharing.consent.id}")
+
+
+def resume(facts: Facts, ctx: Context) -> Response:
+    sharing = _one(facts, ctx)
+    deciding.resume(ctx.session, ctx.house, sharing.consent, ctx.now)
+    return ctx.go(f"/sharings/{sharing.consent.id}")
+
+
+def remove(facts: Facts, ctx: Context) -> Response:
+    """Take the ticked types of data out. Names that are not part of the sharing are ignored (A20)."""
+    sharing = _one(facts, ctx)
+    ticked = set(ctx.form_lists.get("remove", ()))
+    keep = frozenset(pair for pair in sharing.data if item_name(*pair) not in ticked)
+    deciding.keep_only(ctx.session, ctx.house, sharing.consent, keep, ctx.now)
+    ended = sharing.consent.state == State.ENDED
+    return ctx.go(f"/sharings/{sharing.consent.id}" + ("/stopped" if ended else ""))
+
+
+# ---- everything at once
+
+
+def _is_stop(ctx: Context) -> bool:
+    return ctx.request.url.path.endswith("/stop-all")
+
+
+def _own_running(facts: Facts, ctx: Context, *states: State) -> list[Sharing]:
+    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
+    return [sharing for sharing in every if sharing.mine and sharing.state in states]
+
+
+def confirm_all(facts: Facts, ctx: Context) -> Response:
+    states = (State.ACTIVE, State.PAUSED) if _is_stop(ctx) else (State.ACTIVE,)
+    cards = [card(ctx, sharing) for sharing in _own_running(facts, ctx, *states)]
+    return ctx.page("sharings/all.html", cards=cards, stop=_is_stop(ctx), say=wording(ctx))
+
+
+def stop_all(facts: Facts, ctx: Context) -> Response:
+    for sharing in _own_running(facts, ctx, State.ACTIVE, State.PAUSED):
+        deciding.end(ctx.session, ctx.house, sharing.consent, "person", EndReason.WITHDRAWN, ctx.now)
+    return ctx.go(f"/sharings/done?what=stopped&at={quote(ctx.now.isoformat(), safe='')}")
+
+
+def pause_all(facts: Facts, ctx: Context) -> Response:
+    for sharing in _own_running(facts, ctx, State.ACTIVE):
+        deciding.pause(ctx.session, ctx.house, sharing.consent, ctx.now)
+    return ctx.go(f"/sharings/done?what=paused&at={quote(ctx.now.isoformat(), safe='')}")
+
+
+def done(facts: Facts, ctx: Context) -> Response:
+    """The result of one act on many: read back from the events of that instant."""
+    try:
+        at = datetime.fromisoformat(ctx.query.get("at", ""))
+    except ValueError:
+        raise errors.NotFound from None
+    if at.tzinfo is None:
+        raise errors.NotFound
+    is_stop = ctx.query.get("what") == "stopped"
+    ids = set(reading.acted_at(ctx.session, Act.ENDED if is_stop else Act.PAUSED, at))
+    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
+    cards = [card(ctx, sharing) for sharing in every if sharing.consent.id in ids]
+    return ctx.page("sharings/done.html", cards=cards, stop=is_stop, at=at, say=wording(ctx))

@@ -1,0 +1,163 @@
+"""A person's own entries, newest first. Filters apply after decryption: the database cannot tell who did what."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from sqlalchemy import text
+from sqlmodel import Session
+
+from gateway.log.events import EVENTS, Badge
+from gateway.log.record import Log
+from gateway.log.sentences import instant
+from gateway.log.sequencer import leaf
+
+PAGE = 50  # entries on one page
+SCAN = 5000  # entries opened for one page at most; a rarer filter goes on with the next page
+_BATCH = 200
+_CLOCK = timedelta(days=1)  # how far the clock may have been set back between two entries
+
+UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One opened entry. `kind` is UNREADABLE, without facts, when it cannot be opened."""
+
+    seq: int
+    id: int
+    kind: str
+    actor: str
+    at: datetime | None
+    facts: dict[str, Any]
+    commitment: bytes
+    payload: bytes
+
+    @property
+    def badge(self) -> Badge:
+        return EVENTS[self.kind].badge if self.kind in EVENTS else "refusal"
+
+    @property
+    def organisations(self) -> tuple[str, ...]:
+        return tuple(self.facts.get("organisations") or filter(None, [self.facts.get("organisation")]))
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What the person wants to see. Empty: everything. `start` and `end` are half-open."""
+
+    badge: str = ""
+    client: str = ""
+    organisation: str = ""
+    consent: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def keeps(self, entry: Entry) -> bool:
+        return (
+            self.badge in ("", entry.badge)
+            and self.client in ("", entry.facts.get("client"))
+            and (not self.organisation or self.organisation in entry.organisations)
+            and self.consent in ("", entry.facts.get("consent"))
+            and (self.start is None or (entry.at is not None and entry.at >= self.start))
+            and (self.end is None or (entry.at is not None and entry.at < self.end))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`older` is the cursor of the next page: stays right while entries arrive. None: this was the last."""
+
+    entries: tuple[Entry, ...]
+    older: int | None
+
+
+def page(
+    session: Session, log: Log, person: str, wanted: Filter, *, before: int | None = None, size: int = PAGE
+) -> Page:
+    """The newest `size` entries below number `before` that the filter keeps."""
+    kept: list[Entry] = []
+    opened = 0
+    for entry in entries(session, log, person, before=before):
+        if wanted.start and entry.at and entry.at < wanted.start - _CLOCK:
+            return Page(tuple(kept), None)
+        if len(kept) == size or opened == SCAN:
+            return Page(tuple(kept), entry.seq + 1)
+        opened += 1
+        if wanted.keeps(entry):
+            kept.append(entry)
+    return Page(tuple(kept), None)
+
+
+def entries(session: Session, log: Log, person: str, *, before: int | None = None) -> Iterator[Entry]:
+    """All entries of one person below number `before`, newest first, opened as they are asked for."""
+    key = session.execute(text("SELECT key_sealed FROM logchain WHERE person_id = :p"), {"p": person}).scalar()
+    below = before if before is not None else 2**62
+    while True:
+        rows = session.execute(
+            text(
+                "SELECT id, seq, sealed, commitment FROM logentry"
+                " WHERE person_id = :p AND seq < :below ORDER BY seq DESC LIMIT :n"
+            ),
+            {"p": person, "below": below, "n": _BATCH},
+        ).all()
+        for row in rows:
+            yield _opened(log, person, key, *row)
+        if len(rows) < _BATCH:
+            return
+        below = rows[-1].seq
+
+
+def one(session: Session, log: Log, person: str, seq: int) -> Entry | None:
+    """The entry of this number, if the person has one."""
+    entry = next(entries(session, log, person, before=seq + 1), None)
+    return entry if entry is not None and entry.seq == seq else None
+
+
+def accesses(session: Session, log: Log, person: str, since: datetime) -> Counter[str]:
+    """How often each consent of the person was used since then: consent → number of accesses."""
+    counted: Counter[str] = Counter()
+    for entry in entries(session, log, person):
+        if entry.at and entry.at < since - _CLOCK:
+            break
+        if entry.kind == "access" and entry.at and entry.at >= since:
+            counted[str(entry.facts.get("consent", ""))] += 1
+    return counted
+
+
+def _opened(log: Log, person: str, key: bytes | None, id_: int, seq: int, sealed: bytes, commitment: bytes) -> Entry:
+    try:
+        payload = log.read(person, seq, sealed, key) if key else b""
+    except InvalidTag:
+        payload = b""
+    if not payload:
+        return Entry(seq, id_, UNREADABLE, "", None, {}, commitment, b"")
+    facts: dict[str, Any] = msgspec.json.decode(payload)
+    kind, actor, at = facts.pop("event"), facts.pop("actor"), instant(facts.pop("time"))
+    return Entry(seq, id_, kind, actor, at, facts, commitment, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an entry stands in the tree. `signed_size` is the first signed tree that holds it."""
+
+    index: int
+    leaf: bytes
+    signed_size: int | None
+    signed_root: bytes | None
+
+
+def place(session: Session, entry: Entry) -> Place | None:
+    """None: recorded, not yet numbered (the sequencer does so every second)."""
+    index = session.execute(text('SELECT "index" FROM logleaf WHERE entry_id = :e'), {"e": entry.id}).scalar()
+    if index is None:
+        return None
+    found = session.execute(
+        text("SELECT size, root FROM logcheckpoint WHERE size > :i ORDER BY size LIMIT 1"), {"i": index}
+    ).first()
+    size, root = found if found else (None, None)
+    return Place(index, leaf(entry.commitment), size, root)

@@ -1,0 +1,189 @@
+"""An event as a sentence the person can read, in her language.
+
+Sentences come from the table in `events`; names of apps, organisations and types of data from
+`Names`. A name stored in the entry wins over today's: it is what the app was called then.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from gettext import NullTranslations
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date
+from babel.lists import format_list
+from babel.numbers import format_decimal
+
+from gateway.log.events import EVENTS, N_, TERMS, WHY, Kind, Wording
+
+Words = Mapping[str, str]  # language → text
+Facts = Mapping[str, Any]
+
+
+class Names(Protocol):
+    """What the identifiers in entries are called, by language. None: not known (any more)."""
+
+    def app(self, client: str) -> Words | None: ...
+    def organisation(self, organisation: str) -> Words | None: ...
+    def dataset(self, dataset: str) -> Words | None: ...
+    def field(self, field: str) -> Words | None: ...
+    def purpose(self, purpose: str) -> Words | None: ...
+    def person(self, person: str) -> str | None:
+        """The name of a guardian."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    sentence: str
+    notes: tuple[str, ...]  # further whole sentences
+
+
+@dataclass(frozen=True)
+class Voice:
+    """Whose words: one language, its translations, the zone of calendar days, the names."""
+
+    language: str
+    translations: NullTranslations
+    zone: ZoneInfo
+    names: Names
+
+    # ---- sentences
+
+    def tell(self, kind: str, actor: str, facts: Facts) -> Told:
+        if kind not in EVENTS:
+            return Told(self._(N_("This entry cannot be opened. Ask the operator to check the log.")), ())
+        said = self._placeholders(actor, facts)
+        wording = _chosen(EVENTS[kind], {**facts, "actor": actor}, said)
+        return Told(self._(wording.text).format_map(said), tuple(self._notes(kind, facts, said)))
+
+    def _placeholders(self, actor: str, facts: Facts) -> dict[str, str]:
+        said = {
+            "app": self.app(facts) or self._(N_("An app")),
+            "organisation": self.organisations(facts),
+            "data": self.datasets(facts.get("datasets", ())),
+            "removed": self._removed(facts.get("removed", ())),
+            "until": self.day(facts.get("until")),
+            "period": self.period(facts),
+            "records": self._records(facts.get("records")),
+            "why": self._(WHY[str(facts["reason"])]) if facts.get("reason") in WHY else "",
+            "guardian": "",
+        }
+        if actor == "guardian":
+            name = facts.get("guardian_name") or self.names.person(str(facts.get("guardian", "")))
+            said["guardian"] = (
+                self._(N_("{name}, as your guardian,")).format(name=name) if name else self._(N_("Your guardian"))
+            )
+        return said
+
+    def _notes(self, kind: str, facts: Facts, said: Mapping[str, str]) -> Iterable[str]:
+        purpose = self.word(self.names.purpose, facts.get("purpose"))
+        if purpose and kind in ("consent_asked", "consent_given", "access"):
+            yield self._(N_("{app} states the purpose: {purpose}.")).format(app=said["app"], purpose=purpose)
+        withheld = facts.get("fields_withheld")
+        if withheld:
+            count = len(withheld) if isinstance(withheld, list) else int(withheld)
+            yield self.many(
+                "{n} kind of details was withheld: you did not agree to it.",
+                "{n} kinds of details were withheld: you did not agree to them.",
+                count,
+            )
+        if facts.get("records_withheld"):
+            yield self.many(
+                "{n} record outside what you agreed to was withheld.",
+                "{n} records outside what you agreed to were withheld.",
+                int(facts["records_withheld"]),
+            )
+        if facts.get("present") is False:
+            yield self._(N_("This happened while you were away."))
+
+    # ---- parts
+
+    def _(self, text: str) -> str:
+        return self.translations.gettext(text)
+
+    def many(self, one: str, more: str, count: int) -> str:
+        return self.translations.ngettext(one, more, count).format(n=format_decimal(count, locale=self.language))
+
+    def word(self, look_up: Any, identifier: object) -> str:
+        """A name in this language; "" when unknown."""
+        words = look_up(str(identifier)) if identifier else None
+        return str(words.get(self.language) or next(iter(words.values()), "")) if words else ""
+
+    def app(self, facts: Facts) -> str:
+        return (
+            self._stored(facts.get("client_name"))
+            or self.word(self.names.app, facts.get("client"))
+            or (str(facts.get("client", "")))
+        )
+
+    def _stored(self, name: object) -> str:
+        if isinstance(name, Mapping):
+            return str(name.get(self.language) or next(iter(name.values()), ""))
+        return str(name or "")
+
+    def organisations(self, facts: Facts) -> str:
+        if "organisation_name" in facts:
+            return self._stored(facts["organisation_name"])
+        found = facts.get("organisations") or [facts.get("organisation", "")]
+        return self.joined(self.word(self.names.organisation, one) or str(one) for one in found if one)
+
+    def datasets(self, datasets: Sequence[str]) -> str:
+        return self.joined(_lower(self.word(self.names.dataset, one) or one) for one in datasets)
+
+    def _removed(self, removed: Sequence[str]) -> str:
+        """Types of data or single details, whichever the person took out."""
+        return self.joined(self.datum(one) for one in removed)
+
+    def datum(self, identifier: str) -> str:
+        named = self.word(self.names.dataset, identifier) or self.word(self.names.field, identifier)
+        return _lower(named or identifier)
+
+    def joined(self, parts: Iterable[str]) -> str:
+        found = list(dict.fromkeys(parts))
+        return format_list(found, locale=self.language) if found else ""
+
+    def day(self, at: object) -> str:
+        moment = instant(at)
+        return format_date(moment.astimezone(self.zone), "long", self.language) if moment else ""
+
+    def period(self, facts: Facts) -> str:
+        start, end = self.day(facts.get("period_from")), self.day(facts.get("period_to"))
+        if start and end and start != end:
+            return self._(N_("{start} to {end}")).format(start=start, end=end)
+        return start or end
+
+    def _records(self, records: object) -> str:
+        return self.many("{n} record", "{n} records", records) if isinstance(records, int) else ""
+
+    def term(self, name: str) -> str:
+        return self._(TERMS[name]) if name in TERMS else name
+
+    def value(self, text: str) -> str:
+        """One side of "asked" and "agreed": a date, a name from the catalogue, or as it is."""
+        if instant(text) and len(text) >= 10:
+            return self.day(text)
+        parts = [part.strip() for part in text.split(",")]
+        return ", ".join(self.datum(part) if "." in part else part for part in parts)
+
+
+def instant(at: object) -> datetime | None:
+    """An RFC 3339 text as an aware instant; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(at) if isinstance(at, str) else None
+    except ValueError:
+        return None
+    return moment if moment and moment.tzinfo else None
+
+
+def _chosen(kind: Kind, facts: Facts, said: Mapping[str, str]) -> Wording:
+    """The first wording that fits; a kind's last one always does."""
+    for wording in kind.wordings[:-1]:
+        if all(facts.get(name) == value for name, value in wording.when.items()) and all(map(said.get, wording.needs)):
+            return wording
+    return kind.wordings[-1]
+
+
+def _lower(label: str) -> str:
+    """As it stands inside a sentence: "Electricity use" → "electricity use", but "IBAN" stays."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() or label[1:2] in "' " else label

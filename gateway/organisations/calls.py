@@ -1,0 +1,111 @@
+"""Asking an organisation about one person who linked it: the credential, the call, the reason when it fails.
+
+For link flows and downloads, from a worker thread and outside any transaction. The proxy
+has its own, streaming way; both use the same connector and the same credentials.
+"""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from gateway.house import House
+from gateway.keys import fresh
+from gateway.organisations import assertion, tokens, views
+from gateway.organisations.connector import ConnectorError, Headers
+from gateway.organisations.links import LinkView
+from gateway.organisations.oauth import reason_of
+from gateway.organisations.views import OrganisationView
+from gateway.sectors.model import FoundAccount, TooLarge, UnknownShape, Upstream
+from gateway.sectors.registry import SECTORS
+
+SMALL = 64 * 1024
+CALLS_MAX = 5000  # of one reading: a source that pages in a circle ends here
+
+
+@dataclass
+class Line:
+    """One reading of one person's data at one organisation. Not shared between threads."""
+
+    house: House
+    organisation: OrganisationView
+    link: LinkView
+    request_id: str
+    calls: int = field(default=0, init=False)
+
+    def fetch(self, upstream: Upstream) -> tuple[str, bytes]:
+        """One page, as `sectors.model.Fetch` wants it. Raises ConnectorError."""
+        self.calls += 1
+        if self.calls > CALLS_MAX:
+            raise ConnectorError("too_large", "too many pages")
+        path = upstream.path.replace("{subscription}", self.link.resource)
+        if upstream.query:
+            path += "?" + urlencode(upstream.query, quote_via=quote, safe=":,")
+        status, headers, body = self._ask(path, upstream.accept)
+        if status == 401 and self.link.kind == "oauth":
+            self._renew(refused=self.link.access_token)
+            status, headers, body = self._ask(path, upstream.accept)
+        if status != 200:
+            raise ConnectorError(reason_of(status), f"data: {status}")
+        return dict(headers).get(b"content-type", b"").decode("latin-1"), body
+
+    def _ask(self, path: str, accept: str) -> tuple[int, Headers, bytes]:
+        headers: Headers = [
+            self._authorization(),
+            (b"accept", accept.encode()),
+            (b"x-request-id", self.request_id.encode()),
+        ]
+        limit = self.house.settings.answer_limit_bytes
+        return self.house.connector.ask(views.target(self.organisation), "GET", path, headers, b"", limit)
+
+    def _authorization(self) -> tuple[bytes, bytes]:
+        now = self.house.clock()  # a reading may outlast both kinds of credential
+        if self.link.kind == "assertion":
+            return asserted(self.house, self.organisation, self.link.subject, now)
+        if self.link.expires_at is None or (self.link.expires_at - now).total_seconds() < tokens.EARLY_SECONDS:
+            self._renew(refused=None)
+        return b"authorization", f"Bearer {self.link.access_token}".encode()
+
+    def _renew(self, refused: str | None) -> None:
+        renewed = tokens.refreshed(self.house, self.link.id, self.house.clock(), refused=refused)
+        if renewed is None:
+            raise ConnectorError("not_linked", "the organisation ended the link")
+        self.link = renewed
+
+
+def asserted(house: House, organisation: OrganisationView, subject: str, now: datetime) -> tuple[bytes, bytes]:
+    settings = house.settings
+    return assertion.header(house.keys, settings.public_url, organisation.base_url, subject, now, fresh(16))
+
+
+def post(
+    house: House, organisation: OrganisationView, path: str, subject: str, body: dict[str, str], now: datetime
+) -> tuple[int, Any]:
+    """One call of the linking protocol: (status, parsed answer or None). Raises ConnectorError."""
+    headers: Headers = [
+        asserted(house, organisation, subject, now),
+        (b"content-type", b"application/json"),
+        (b"accept", b"application/json"),
+        (b"x-request-id", fresh(16).encode()),
+    ]
+    sent = json.dumps(body).encode() if body else b""
+    status, _, answer = house.connector.ask(views.target(organisation), "POST", path, headers, sent, SMALL)
+    try:
+        return status, json.loads(answer)
+    except (ValueError, RecursionError):
+        return status, None
+
+
+def read_accounts(line: Line) -> list[FoundAccount]:
+    """What the organisation says she has there. Raises ConnectorError, also for an answer of another shape."""
+    source = views.source(line.organisation, line.house.settings)
+    try:
+        found = SECTORS[line.organisation.sector].accounts(source, line.fetch)
+    except UnknownShape as error:
+        raise ConnectorError("organisation_answer_invalid", f"shape: {error.where}") from None
+    except TooLarge:
+        raise ConnectorError("too_large", "accounts") from None
+    if len({account.native for account in found}) < len(found):
+        raise ConnectorError("organisation_answer_invalid", "an account stands twice")
+    return found

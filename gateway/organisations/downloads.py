@@ -1,0 +1,203 @@
+"""A person's own copy of what one organisation holds of her, in the sector's native format.
+
+Read whole before anything leaves: either every declared type of data is in it, or the
+manifest, the readme and the page say what is missing. Nothing is kept here afterwards.
+Layout: reference "sectors", section 0.5.
+"""
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from gettext import NullTranslations
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_datetime
+
+from gateway.organisations import views
+from gateway.organisations.calls import Line
+from gateway.organisations.connector import ConnectorError
+from gateway.organisations.sentences import N_
+from gateway.organisations.views import OrganisationView
+from gateway.sectors.model import Account, Download, FoundAccount, TooLarge, UnknownShape
+from gateway.sectors.registry import SECTORS
+
+Labels = Mapping[str, Mapping[str, str]]  # dataset → language → label
+README = {"en": "README.txt", "fr": "LISEZMOI.txt"}
+ZIP_TYPE = "application/zip"
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # names Windows keeps for itself
+
+# ending of a file → how to open it
+OPENING: Mapping[str, str] = {
+    "xml": N_("Software for this format reads it; a browser or a text editor shows it."),
+    "json": N_("Software for this format reads it; a browser or a text editor shows it."),
+    "csv": N_("A spreadsheet opens it."),
+    "txt": N_("Any text editor opens it."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Everything that was read, with safe names, and what is missing."""
+
+    organisation: OrganisationView
+    files: tuple[Download, ...]
+    missing: tuple[str, ...]  # datasets the organisation declares and did not give
+    at: datetime
+
+    @property
+    def records(self) -> int:
+        """Of each dataset once: several files may hold the same records in several forms."""
+        most: dict[str, int] = {}
+        for file in self.files:
+            most[file.dataset] = max(most.get(file.dataset, 0), file.records)
+        return sum(most.values())
+
+    @property
+    def single(self) -> bool:
+        """One dataset in one native file needs no archive around it."""
+        return len(self.files) == 1 and not self.missing
+
+
+def read(line: Line, accounts: Sequence[FoundAccount], now: datetime) -> Copy:
+    """Ask the organisation for all of it. Raises ConnectorError: then there is no copy."""
+    organisation = line.organisation
+    hers = tuple(Account(account.native, account.native) for account in accounts)  # her own data, its own names
+    source = views.source(organisation, line.house.settings)
+    try:
+        found = SECTORS[organisation.sector].download(source, line.fetch, hers)
+    except UnknownShape as error:
+        raise ConnectorError("organisation_answer_invalid", f"shape: {error.where}") from None
+    except TooLarge:
+        raise ConnectorError("too_large", "download") from None
+    given = {file.dataset for file in found}
+    missing = tuple(name for name in organisation.datasets if name not in given)
+    return Copy(organisation, _named(found), missing, now)
+
+
+def _named(files: Sequence[Download]) -> tuple[Download, ...]:
+    """The same under names that are safe in any folder and differ in more than letter case (G8)."""
+    taken: set[str] = set()
+    named = []
+    for file in files:
+        name = safe_name(file.name)
+        stem, dot, ending = name.rpartition(".")
+        count = 1
+        while name.lower() in taken:
+            count += 1
+            name = f"{stem}_{count}{dot}{ending}" if dot else f"{ending}_{count}"
+        taken.add(name.lower())
+        named.append(replace(file, name=name))
+    return tuple(named)
+
+
+def safe_name(name: str) -> str:
+    """One plain ASCII segment; never a path, a hidden file or a device."""
+    plain = _UNSAFE.sub("-", name.replace("\\", "/").rsplit("/", 1)[-1]).strip(".-")[-100:].lstrip(".-")
+    return f"file-{plain}" if not plain or _DEVICES.fullmatch(plain) else plain
+
+
+def file_name(copy: Copy) -> str:
+    if copy.single:
+        return copy.files[0].name
+    return f"{copy.organisation.id}-{copy.at.astimezone(UTC):%Y-%m-%d}.zip"
+
+
+def packed(copy: Copy, words: Mapping[str, NullTranslations], labels: Labels) -> bytes:
+    """The bytes that leave: the one native file, or the archive."""
+    if copy.single:
+        return copy.files[0].body
+    archive = io.BytesIO()
+    stamp = copy.at.astimezone(ZoneInfo(copy.organisation.zone)).timetuple()[:6]
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
+
+        def put(name: str, body: bytes) -> None:
+            entry = zipfile.ZipInfo(name, stamp)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o600 << 16
+            writer.writestr(entry, body)
+
+        for language, name in README.items():
+            # Windows' own editor needs both: the mark tells UTF-8, the line ends break lines.
+            text = readme(copy, words[language], language, labels).replace("\n", "\r\n")
+            put(name, b"\xef\xbb\xbf" + text.encode())
+        put("manifest.json", manifest(copy))
+        for file in copy.files:
+            put(_path(copy, file), file.body)
+    return archive.getvalue()
+
+
+def _path(copy: Copy, file: Download) -> str:
+    return f"data/{copy.organisation.id}/{file.name}"
+
+
+def manifest(copy: Copy) -> bytes:
+    """What is in the archive, for programs. `missing` names what the organisation declares and did not give."""
+    document = {
+        "organisation": copy.organisation.id,
+        "name": dict(copy.organisation.name),
+        "source": copy.organisation.base_url,
+        "at": copy.at.astimezone(UTC).isoformat(timespec="seconds"),
+        "complete": not copy.missing,
+        "missing": [{"organisation": copy.organisation.id, "dataset": name} for name in copy.missing],
+        "files": [_entry(copy, file) for file in copy.files],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def _entry(copy: Copy, file: Download) -> dict[str, object]:
+    return {
+        "organisation": copy.organisation.id,
+        "dataset": file.dataset,
+        "path": _path(copy, file),
+        "media_type": file.media_type,
+        "bytes": len(file.body),
+        "sha256": hashlib.sha256(file.body).hexdigest(),
+        "period": {
+            "from": file.start.isoformat() if file.start else None,
+            "to": file.end.isoformat() if file.end else None,
+        },
+        "records": file.records,
+        "complete": True,
+    }
+
+
+def readme(copy: Copy, words: NullTranslations, language: str, labels: Labels) -> str:
+    """What each file is, the period, what is missing, source and instant, how to open it."""
+    _, name = words.gettext, copy.organisation.name[language]
+    zone = ZoneInfo(copy.organisation.zone)
+    moment = format_datetime(copy.at, "long", tzinfo=zone, locale=language)
+    lines = [
+        _("Your data at {organisation}").format(organisation=name),
+        "",
+        _("Read on {moment} from {organisation} ({legal_entity}), by you, for yourself.").format(
+            moment=moment, organisation=name, legal_entity=copy.organisation.legal_entity
+        ),
+        _("Nothing was filtered out: this is all that {organisation} gives about you.").format(organisation=name),
+        "",
+    ]
+    for file in copy.files:
+        label = labels.get(file.dataset, {}).get(language, file.dataset)
+        lines += [_path(copy, file), "  " + _("{label}. Records: {records}.").format(label=label, records=file.records)]
+        if file.start and file.end:
+            first, last = (format_date(at.astimezone(zone), "long", language) for at in (file.start, file.end))
+            lines.append("  " + _("From {first} to {last}.").format(first=first, last=last))
+        lines += ["  " + _(OPENING.get(file.name.rpartition(".")[2], OPENING["txt"])), ""]
+    lines += _left_out(copy, words, language, labels)
+    lines.append(_("manifest.json says the same for programs, with a SHA-256 sum for each file."))
+    return "\n".join(lines) + "\n"
+
+
+def _left_out(copy: Copy, words: NullTranslations, language: str, labels: Labels) -> list[str]:
+    if not copy.missing:
+        return [words.gettext("Nothing is missing."), ""]
+    text = words.gettext("Missing: {label}. {organisation} did not give it this time.")
+    name = copy.organisation.name[language]
+    return [
+        *(text.format(label=labels.get(row, {}).get(language, row), organisation=name) for row in copy.missing),
+        "",
+    ]

@@ -1,0 +1,306 @@
+"""Linking and unlinking: the two ways in, each in short transactions with the calls between them.
+
+    oauth       begin ──► at the organisation ──► spend(state) ──► exchange ──► link ──► accounts
+    assertion   begin(number) ──► her code by message ──► confirm ──► link ──► accounts
+
+An attempt belongs to one person and one organisation and is spent once. Wrong codes are counted before the
+organisation is asked. Whether a customer number exists is never told: the same pages follow.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlmodel import Session, col, delete, select, update
+
+from gateway.errors import NotFound
+from gateway.house import House
+from gateway.keys import fresh, hashed
+from gateway.log import Event
+from gateway.organisations import calls, links, tokens
+from gateway.organisations.connector import ConnectorError
+from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
+from gateway.organisations.tables import Link, LinkAttempt
+from gateway.organisations.views import LinkEnds, OrganisationView
+
+MINUTES = {"oauth": 15, "assertion": 10}  # in which an attempt must end; organisations keep their code for ten
+TRIES = 5
+NUMBER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/-]{1,38})[A-Za-z0-9]")
+CODE = re.compile(r"[0-9]{6}")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A linking under way, as read back. `secret` is what was sealed."""
+
+    id: str
+    return_to: str
+    tries: int
+    secret: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    link: str
+    return_to: str
+    unread: str = ""  # reason why her accounts could not be read yet; "": they are
+
+
+@dataclass(frozen=True, slots=True)
+class NotLinked:
+    """Why not: a reason of errors.REASONS, or one of `expired`, `spent`, `declined`, `wrong_code`, `no_tries`."""
+
+    reason: str
+    return_to: str = "/organisations"
+    tries_left: int = 0
+
+
+def return_address(house: House, organisation: str) -> str:
+    """The gateway's redirect URI: one per organisation, so that no answer of one is taken for another's."""
+    return f"{house.settings.public_url}/organisations/{organisation}/linked"
+
+
+# ---- attempts
+
+
+def open_attempt(
+    house: House, person: str, view: OrganisationView, secret: dict[str, Any], return_to: str, now: datetime, state: str
+) -> None:
+    """`state`: fresh, known afterwards to her browser only."""
+    row = LinkAttempt(
+        id=hashed(state),
+        person_id=person,
+        organisation_id=view.id,
+        sealed=house.keys.seal(json.dumps(secret).encode(), f"linkattempt:{hashed(state)}"),
+        return_to=return_to,
+        expires_at=now + timedelta(minutes=MINUTES[view.kind]),
+    )
+    with house.store.write() as session:
+        session.execute(delete(LinkAttempt).where(col(LinkAttempt.expires_at) < now - timedelta(days=1)))
+        session.add(row)
+
+
+def find_attempt(
+    session: Session, house: House, person: str, organisation: str, state: str, now: datetime
+) -> Attempt | NotLinked:
+    """Hers, for this organisation, unspent and in time. Anybody else's does not exist: raises NotFound."""
+    row = session.exec(
+        select(LinkAttempt).where(
+            LinkAttempt.id == hashed(state),
+            LinkAttempt.person_id == person,
+            LinkAttempt.organisation_id == organisation,
+        )
+    ).first()
+    if row is None:
+        raise NotFound("link attempt")
+    if row.spent_at is not None:
+        return NotLinked("no_tries" if row.tries >= TRIES else "spent", row.return_to)
+    if row.expires_at <= now:
+        return NotLinked("expired", row.return_to)
+    secret = json.loads(house.keys.open(row.sealed, f"linkattempt:{row.id}"))
+    return Attempt(row.id, row.return_to, row.tries, secret)
+
+
+def _spend(session: Session, attempt: str, now: datetime) -> bool:
+    spent = session.execute(
+        update(LinkAttempt)
+        .where(col(LinkAttempt.id) == attempt, col(LinkAttempt.spent_at).is_(None))
+        .values(spent_at=now, sealed=b"")
+    )
+    return bool(spent.rowcount)  # type: ignore[attr-defined]
+
+
+# ---- by OAuth
+
+
+def begin_oauth(house: House, person: str, view: OrganisationView, return_to: str, now: datetime) -> str:
+    """The organisation's address to send her browser to."""
+    state, verifier = fresh(), fresh()
+    open_attempt(house, person, view, {"code_verifier": verifier}, return_to, now, state)
+    return authorize_address(view, return_address(house, view.id), state, challenge_of(verifier))
+
+
+def finish_oauth(
+    house: House, person: str, view: OrganisationView, state: str, code: str, error: str, now: datetime
+) -> Linked | NotLinked:
+    """What came back with her browser. The state is spent first, whatever follows."""
+    with house.store.write() as session:
+        attempt = find_attempt(session, house, person, view.id, state, now)
+        if isinstance(attempt, NotLinked):
+            return attempt
+        if not _spend(session, attempt.id, now):
+            return NotLinked("spent", attempt.return_to)
+    if error or not code:
+        return NotLinked("declined" if error == "access_denied" else "organisation_refused", attempt.return_to)
+    try:
+        ends = tokens.ends_of(house, view.id)
+        held = ends.exchange(code, attempt.secret["code_verifier"], return_address(house, view.id), now)
+    except GrantRefused:
+        return NotLinked("organisation_refused", attempt.return_to)
+    except ConnectorError as fault:
+        return NotLinked(fault.reason, attempt.return_to)
+    with house.store.write() as session:
+        link, replaced = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held)
+        _record(session, house, "linked", person, view, now)
+    if replaced:
+        tokens.drop(ends, replaced)
+    return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
+
+
+# ---- by customer number and code
+
+
+def begin_number(
+    house: House, person: str, view: OrganisationView, number: str, return_to: str, now: datetime
+) -> str:
+    """Have the organisation send a code to the customer. Returns the attempt's secret, number known or not.
+
+    Raises ConnectorError.
+    """
+    status, _ = calls.post(
+        house, view, _ends(view).start, house.keys.pairwise(person, view.id), {"customer_number": number}, now
+    )
+    if status not in (202, 404):
+        raise ConnectorError(reason_of(status), f"link start: {status}")
+    state = fresh()
+    secret = {"customer_number": number, "known": status == 202}
+    open_attempt(house, person, view, secret, return_to, now, state)
+    return state
+
+
+def confirm_code(
+    house: House, person: str, view: OrganisationView, state: str, code: str, now: datetime
+) -> Linked | NotLinked:
+    """One try of a code."""
+    with house.store.write() as session:
+        attempt = find_attempt(session, house, person, view.id, state, now)
+        if isinstance(attempt, NotLinked):
+            return attempt
+        left = TRIES - _count_try(session, attempt, now)
+    status = _confirmed(house, person, view, attempt, code, now)
+    if isinstance(status, ConnectorError):
+        with house.store.write() as session:
+            _uncount_try(session, attempt.id)  # the code was not looked at
+        return NotLinked(status.reason, attempt.return_to)
+    if status == 410:
+        with house.store.write() as session:
+            _spend(session, attempt.id, now)
+        return NotLinked("expired", attempt.return_to)
+    if status != 200:
+        return NotLinked("wrong_code" if left else "no_tries", attempt.return_to, left)
+    with house.store.write() as session:
+        _spend(session, attempt.id, now)
+        customer = masked(attempt.secret["customer_number"])
+        link, _ = links.make(session, house.keys, person, view.id, now, new_id=fresh(), customer=customer)
+        _record(session, house, "linked", person, view, now)
+    return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
+
+
+def _confirmed(
+    house: House, person: str, view: OrganisationView, attempt: Attempt, code: str, now: datetime
+) -> int | ConnectorError:
+    """200, 403 (wrong) or 410 (over)."""
+    if not attempt.secret["known"]:
+        return 403
+    body = {"customer_number": attempt.secret["customer_number"], "code": code}
+    try:
+        status, answer = calls.post(
+            house, view, _ends(view).confirm, house.keys.pairwise(person, view.id), body, now
+        )
+    except ConnectorError as fault:
+        return fault
+    linked = isinstance(answer, dict) and answer.get("linked") is True
+    if (status == 200 and linked) or status in (403, 410):
+        return status
+    return ConnectorError("organisation_answer_invalid" if status == 200 else reason_of(status), f"confirm: {status}")
+
+
+def _count_try(session: Session, attempt: Attempt, now: datetime) -> int:
+    """The number of this try; the last one spends the attempt before anybody looks at the code."""
+    session.execute(
+        update(LinkAttempt)
+        .where(col(LinkAttempt.id) == attempt.id)
+        .values(tries=LinkAttempt.tries + 1, spent_at=now if attempt.tries + 1 >= TRIES else None)
+    )
+    return attempt.tries + 1
+
+
+def _uncount_try(session: Session, attempt: str) -> None:
+    session.execute(
+        update(LinkAttempt)
+        .where(col(LinkAttempt.id) == attempt, col(LinkAttempt.sealed) != b"")
+        .values(tries=LinkAttempt.tries - 1, spent_at=None)
+    )
+
+
+def masked(number: str) -> str:
+    """As much of a customer number as she needs to recognise it."""
+    return "••• " + number[-3:] if len(number) > 5 else "••• " + number[-1:]
+
+
+def _ends(view: OrganisationView) -> LinkEnds:
+    if view.link is None:
+        raise ConnectorError("organisation_refused", "not an assertion connection")
+    return view.link
+
+
+# ---- accounts
+
+
+def read_accounts(house: House, view: OrganisationView, link: Link) -> str:
+    """Read and keep what she has there. "" or the reason why that failed; the link stands either way."""
+    line = calls.Line(house, view, links.view_of(house.keys, link), fresh(16))
+    try:
+        found = calls.read_accounts(line)
+    except ConnectorError as fault:
+        return fault.reason
+    with house.store.write() as session:
+        return "" if links.store_accounts(session, house.keys, link.id, found) else "not_linked"
+
+
+# ---- ending
+
+
+def unlink(house: House, person: str, view: OrganisationView, now: datetime) -> bool | None:
+    """End the link here, at once; then tell the organisation. Did it hear? None: there was no link."""
+    with house.store.write() as session:
+        link = links.current(session, person, view.id)
+        if link is None or not links.end(session, link.id, now):
+            return None
+        _record(session, house, "unlinked", person, view, now)
+    return tell_end(house, view, link, now)
+
+
+def tell_end(house: House, view: OrganisationView, link: Link, now: datetime) -> bool:
+    """Have the organisation forget an ended link: revoke its tokens, or call its `unlink`."""
+    with house.store.read() as session:
+        anew = links.current(session, link.person_id, view.id) if view.kind == "assertion" else None
+    try:
+        if anew is None:
+            _tell(house, view, link, now)
+        # else: the organisation knows her by one subject, and she linked again since; there is nothing to end
+    except ConnectorError:
+        return False
+    with house.store.write() as session:
+        links.told(session, link.id, now)
+    return True
+
+
+def _tell(house: House, view: OrganisationView, link: Link, now: datetime) -> None:
+    if view.kind == "oauth":
+        held = links.credentials(house.keys, link)
+        if held:
+            tokens.ends_of(house, view.id).revoke(held)
+        return
+    status, _ = calls.post(house, view, _ends(view).unlink, link.subject, {}, now)
+    if status not in (200, 204, 404, 410):  # the last two: it does not know the link, which is what we want
+        raise ConnectorError(reason_of(status), f"unlink: {status}")
+
+
+def _record(
+    session: Session, house: House, kind: str, person: str, view: OrganisationView, now: datetime
+) -> None:
+    facts = {"organisation": view.id, "organisation_name": tokens.spoken(house, view)}
+    house.log.record(session, Event(kind, person, now, facts=facts))

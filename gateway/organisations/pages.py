@@ -1,0 +1,359 @@
+"""The person's doors to organisations: what is linked, linking, unlinking, her own download.
+
+Doors that ask an organisation open no session of their own: no transaction is held while a call is out.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote, urlsplit
+
+from sqlmodel import Session, col, select
+from starlette.responses import Response
+
+from gateway.consent import deciding
+from gateway.consent.rules import State
+from gateway.consent.tables import Consent
+from gateway.consent.terms import granted_items
+from gateway.errors import BadRequest, NotFound
+from gateway.log import Event, reading
+from gateway.organisations import calls, downloads, linking, links, tokens, views
+from gateway.organisations.connector import ConnectorError
+from gateway.organisations.linking import Linked, NotLinked
+from gateway.organisations.sentences import N_, failed
+from gateway.organisations.tables import Link
+from gateway.organisations.throttle import once_more
+from gateway.organisations.views import OrganisationView
+from gateway.sectors.model import FoundAccount
+from gateway.keys import fresh
+from gateway.web.answers import PAGE_HEADERS, own_path
+from gateway.web.doors import Context, Door
+
+HOME = "/organisations"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One organisation on her list. `link` None: not linked."""
+
+    view: OrganisationView
+    link: Link | None
+    accounts: list[FoundAccount]
+    last_access: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A sharing that reads data at an organisation."""
+
+    id: str
+    app: str
+    purpose: str
+    paused: bool
+
+
+# ---- the list
+
+
+def index(ctx: Context) -> Response:
+    person = ctx.person.person
+    linked = links.of_person(ctx.session, person)
+    rows = [_row(ctx, view, linked.get(view.id)) for view in views.directory(ctx.session).values()]
+    return ctx.page(
+        "organisations/index.html",
+        linked=[row for row in rows if row.link],
+        others=[row for row in rows if not row.link],
+    )
+
+
+def _row(ctx: Context, view: OrganisationView, link: Link | None) -> Row:
+    if link is None:
+        return Row(view, None, [], None)
+    return Row(view, link, links.accounts_of(ctx.house.keys, link), _last_access(ctx, view.id))
+
+
+def _last_access(ctx: Context, organisation: str) -> datetime | None:
+    """When data of hers last left the organisation through us, as her access log has it."""
+    wanted = reading.Filter(badge="access", organisation=organisation)
+    found = reading.page(ctx.session, ctx.house.log, ctx.person.person, wanted, size=1)
+    return found.entries[0].at if found.entries else None
+
+
+# ---- linking
+
+
+def explain(ctx: Context) -> Response:
+    view, link = _here(ctx)
+    if link:
+        return ctx.go(_next(ctx))
+    return _link_page(ctx, view)
+
+
+def start(ctx: Context) -> Response:
+    view, link = _here(ctx)
+    if link:
+        return ctx.go(_next(ctx))
+    if not view.active:
+        return _failed(ctx, view, "suspended")
+    number = ctx.form.get("customer_number", "").strip()
+    if view.kind == "assertion" and not linking.NUMBER.fullmatch(number):
+        return _link_page(ctx, view, N_("Write the number as it stands on your letters, 3 to 40 characters."), number)
+    once_more(ctx.house, "link", ctx.person.person)
+    if view.kind == "oauth":
+        address = linking.begin_oauth(ctx.house, ctx.person.person, view, _next(ctx), ctx.now)
+        return _leave(ctx, view, address)
+    try:
+        state = linking.begin_number(ctx.house, ctx.person.person, view, number, _next(ctx), ctx.now)
+    except ConnectorError as fault:
+        return _failed(ctx, view, fault.reason)
+    return ctx.go(f"{HOME}/{view.id}/link/code?attempt={state}")
+
+
+def _link_page(ctx: Context, view: OrganisationView, error: str = "", number: str = "") -> Response:
+    return ctx.page(
+        "organisations/link.html",
+        400 if error else 200,
+        view=view,
+        next=_next(ctx),
+        datasets=_datasets(ctx, view),
+        error=error,
+        number=number,
+    )
+
+
+def _leave(ctx: Context, view: OrganisationView, address: str) -> Response:
+    """A page, not a redirect: `form-action 'self'` blocks a form whose answer leads to another origin."""
+    response = ctx.page("organisations/leave.html", view=view, address=address, host=urlsplit(address).netloc)
+    response.headers["Refresh"] = f"0;url={address}"
+    return response
+
+
+def came_back(ctx: Context) -> Response:
+    """The organisation sends her browser here (RFC 6749 §4.1.2). A GET that links: its state is hers and spent once."""
+    view, _ = _here(ctx)
+    if view.kind != "oauth":
+        raise NotFound("no OAuth connection")
+    state, code, error = (ctx.query.get(name, "") for name in ("state", "code", "error"))
+    if ctx.repeated or not state or len(state) > 200 or len(code) > 4096:
+        raise BadRequest("linked: parameters")
+    outcome = linking.finish_oauth(ctx.house, ctx.person.person, view, state, code, error, ctx.now)
+    return _outcome(ctx, view, outcome)
+
+
+def code_form(ctx: Context) -> Response:
+    view, _ = _here(ctx)
+    attempt = _attempt(ctx, view, ctx.query.get("attempt", ""))
+    return _failed(ctx, view, attempt.reason) if isinstance(attempt, NotLinked) else _code_page(ctx, view, attempt)
+
+
+def try_code(ctx: Context) -> Response:
+    view, link = _here(ctx)
+    state, code = ctx.form.get("attempt", ""), ctx.form.get("code", "").replace(" ", "")
+    attempt = _attempt(ctx, view, state)
+    if isinstance(attempt, NotLinked):
+        # A second click on the same button finds the work done.
+        return ctx.go(attempt.return_to) if link and attempt.reason == "spent" else _failed(ctx, view, attempt.reason)
+    if not linking.CODE.fullmatch(code):
+        return _code_page(ctx, view, attempt, N_("The code has six digits."))
+    if not view.active:
+        return _failed(ctx, view, "suspended")
+    once_more(ctx.house, "code", ctx.person.person)
+    outcome = linking.confirm_code(ctx.house, ctx.person.person, view, state, code, ctx.now)
+    if isinstance(outcome, NotLinked) and outcome.reason == "wrong_code":
+        return _code_page(ctx, view, attempt, N_("This code is not right."), outcome.tries_left)
+    return _outcome(ctx, view, outcome)
+
+
+def _attempt(ctx: Context, view: OrganisationView, state: str) -> linking.Attempt | NotLinked:
+    with ctx.house.store.read() as session:
+        return linking.find_attempt(session, ctx.house, ctx.person.person, view.id, state, ctx.now)
+
+
+def _code_page(
+    ctx: Context, view: OrganisationView, attempt: linking.Attempt, error: str = "", left: int | None = None
+) -> Response:
+    return ctx.page(
+        "organisations/code.html",
+        400 if error else 200,
+        view=view,
+        attempt=ctx.form.get("attempt") or ctx.query.get("attempt", ""),
+        customer=linking.masked(attempt.secret["customer_number"]),
+        error=error,
+        left=linking.TRIES - attempt.tries if left is None else left,
+    )
+
+
+def _outcome(ctx: Context, view: OrganisationView, outcome: Linked | NotLinked) -> Response:
+    if isinstance(outcome, NotLinked):
+        return _failed(ctx, view, outcome.reason, outcome.return_to)
+    if outcome.unread:
+        return _failed(ctx, view, "unread", outcome.return_to)
+    return ctx.go(outcome.return_to)
+
+
+def refresh(ctx: Context) -> Response:
+    """Read her accounts again, after she opened or closed one there."""
+    view, link = _linked_here(ctx)
+    once_more(ctx.house, "refresh", ctx.person.person)
+    reason = linking.read_accounts(ctx.house, view, link) if view.active else "suspended"
+    return _failed(ctx, view, reason) if reason else ctx.go(_next(ctx))
+
+
+# ---- unlinking
+
+
+def unlink_form(ctx: Context) -> Response:
+    view, link = _here(ctx)
+    if link is None:
+        return ctx.go(HOME)
+    with ctx.house.store.read() as session:
+        affected = _affected(ctx, session, view.id)
+    return ctx.page("organisations/unlink.html", view=view, link=link, affected=affected)
+
+
+def unlink(ctx: Context) -> Response:
+    view, _ = _here(ctx)
+    with ctx.house.store.read() as session:
+        affected = _affected(ctx, session, view.id)
+    told = linking.unlink(ctx.house, ctx.person.person, view, ctx.now)
+    if told is None:
+        return ctx.go(HOME)  # a second click on the same button
+    return ctx.page("organisations/unlinked.html", view=view, told=told, affected=affected, at=ctx.now)
+
+
+def _affected(ctx: Context, session: Session, organisation: str) -> list[Affected]:
+    """Her live sharings that read data there: they stay, and get nothing from it while it is not linked."""
+    query = select(Consent).where(
+        Consent.person_id == ctx.person.person, col(Consent.state).in_([State.ACTIVE, State.PAUSED])
+    )
+    found = []
+    for consent in session.exec(query.order_by(col(Consent.created_at))):
+        terms = deciding.current(session, consent)
+        if terms is None or deciding.is_over(consent, ctx.now):
+            continue
+        if any(item["organisation"] == organisation for item in granted_items(terms)):
+            app, purpose = terms["app"]["name"][ctx.language], terms["purpose"]["title"][ctx.language]
+            found.append(Affected(consent.id, app, purpose, consent.state == State.PAUSED))
+    return found
+
+
+# ---- her own download
+
+
+def download_form(ctx: Context) -> Response:
+    view, link = _here(ctx)
+    if link is None:
+        return ctx.go(HOME)
+    accounts = links.accounts_of(ctx.house.keys, link)
+    return ctx.page("organisations/download.html", view=view, datasets=_datasets(ctx, view), accounts=accounts)
+
+
+def download(ctx: Context) -> Response:
+    """1. a recent sign-in   2. read everything   3. the entry is durable   4. the bytes leave"""
+    if not ctx.signed_in_within(ctx.house.settings.recent_minutes):  # 1.
+        here = quote(f"{HOME}/{ctx.path['id']}/download", safe="")
+        return ctx.go(f"/sign-in?again=1&next={here}")
+    view, link = _linked_here(ctx)
+    if not view.active:
+        return _failed(ctx, view, "suspended")
+    once_more(ctx.house, "download", ctx.person.person)
+    line = calls.Line(ctx.house, view, links.view_of(ctx.house.keys, link), fresh(16))
+    try:
+        copy = downloads.read(line, links.accounts_of(ctx.house.keys, link), ctx.now)  # 2.
+    except ConnectorError as fault:
+        return _failed(ctx, view, fault.reason, f"{HOME}/{view.id}/download", missing=_datasets(ctx, view))
+    languages = {name: ctx.house.translations.of(name) for name in downloads.README}
+    labels = {name: found.label for name, found in ctx.house.catalogue.datasets.items()}
+    body = downloads.packed(copy, languages, labels)
+    _record_download(ctx, copy, len(body), line.request_id)  # 3.
+    return _attachment(copy, body)  # 4.
+
+
+def _record_download(ctx: Context, copy: downloads.Copy, size: int, request_id: str) -> None:
+    view = copy.organisation
+    facts = {
+        "organisation": view.id,
+        "organisation_name": tokens.spoken(ctx.house, view),
+        "datasets": sorted({file.dataset for file in copy.files}),
+        "records": copy.records,
+        "files": len(copy.files),
+        "bytes": size,
+        "request_id": request_id,
+    }
+    with ctx.house.store.write() as session:
+        ctx.house.log.record(session, Event("download", ctx.person.person, ctx.now, facts=facts))
+
+
+def _attachment(copy: downloads.Copy, body: bytes) -> Response:
+    headers = {
+        **PAGE_HEADERS,
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Content-Disposition": f'attachment; filename="{downloads.file_name(copy)}"',
+    }
+    media_type = copy.files[0].media_type if copy.single else downloads.ZIP_TYPE
+    return Response(body, 200, headers, media_type)
+
+
+# ---- common to all
+
+
+def _here(ctx: Context) -> tuple[OrganisationView, Link | None]:
+    """The organisation in the path, and her live link with it."""
+    with ctx.house.store.read() as session:
+        view = views.view(session, ctx.path["id"])
+        if view is None:
+            raise NotFound("organisation")
+        return view, links.current(session, ctx.person.person, view.id)
+
+
+def _linked_here(ctx: Context) -> tuple[OrganisationView, Link]:
+    view, link = _here(ctx)
+    if link is None:
+        raise NotFound("no link")
+    return view, link
+
+
+def _next(ctx: Context) -> str:
+    """Where to go on afterwards: one of our own pages (A32)."""
+    path = own_path(ctx.form.get("next") or ctx.query.get("next", ""))
+    return HOME if path == "/" else path
+
+
+def _datasets(ctx: Context, view: OrganisationView) -> list[tuple[str, str]]:
+    """(label, one line) of each type of data it holds, in the catalogue's words."""
+    known = ctx.house.catalogue.datasets
+    found = [known[name] for name in view.datasets if name in known]
+    return [(dataset.label[ctx.language], dataset.short[ctx.language]) for dataset in found]
+
+
+def _failed(
+    ctx: Context,
+    view: OrganisationView,
+    reason: str,
+    onward: str = HOME,
+    missing: list[tuple[str, str]] | None = None,
+) -> Response:
+    status, sentence = failed(reason, view.name[ctx.language], ctx.house.translations.of(ctx.language))
+    return ctx.page(
+        "organisations/failed.html",
+        status,
+        view=view,
+        reason=reason,
+        sentence=sentence,
+        onward=onward,
+        missing=missing or [],
+    )
+
+
+DOORS = [
+    Door(HOME, index, person=True, name="organisations"),
+    Door(HOME + "/{id}/link", explain, opens="none", person=True, name="organisation_link"),
+    Door(HOME + "/{id}/link", start, methods=("POST",), opens="none", person=True, name="organisation_link_start"),
+    Door(HOME + "/{id}/link/code", code_form, opens="none", person=True, name="organisation_code"),
+    Door(HOME + "/{id}/link/code", try_code, methods=("POST",), opens="none", person=True, name="organisation_try"),
+    Door(HOME + "/{id}/linked", came_back, opens="none", person=True, name="organisation_came_back"),
+    Door(HOME + "/{id}/refresh", refresh, methods=("POST",), opens="none", person=True, name="organisation_refresh"),
+    Door(HOME + "/{id}/unlink", unlink_form, opens="none", person=True, name="organisation_unlink"),
+    Door(HOME + "/{id}/unlink", unlink, methods=("POST",), opens="none", person=True, name="organisation_unlink_do"),
+    Door(HOME + "/{id}/download", download_form, opens="none", person=True, name="organisation_download"),
+    Door(HOME + "/{id}/download", download, methods=("POST",), opens="none", person=True, name="organisation_read"),
+]

@@ -1,0 +1,37 @@
+"""What pages say when something did not work: one sentence per reason, whole, with the organisation's name in it.
+
+English texts are the message ids; French is in the room's catalogue.
+"""
+
+from collections.abc import Mapping
+from gettext import NullTranslations
+
+
+def N_(text: str) -> str:
+    """Marks a text for translation where it is declared; it is translated where it is used."""
+    return text
+
+
+# reason → (status of the page, sentence)
+FAILED: Mapping[str, tuple[int, str]] = {
+    "organisation_unavailable": (502, N_("{organisation} did not answer. Nothing was changed. Try again later.")),
+    "organisation_slow": (504, N_("{organisation} did not answer in time. Nothing was changed. Try again later.")),
+    "organisation_refused": (502, N_("{organisation} refused the request. Nothing was changed.")),
+    "organisation_answer_invalid": (502, N_("{organisation} gave an answer that cannot be read. Nothing was changed.")),
+    "too_large": (502, N_("The answer of {organisation} is larger than this service carries. Nothing was changed.")),
+    "busy": (503, N_("{organisation} is being asked too often at the moment. Try again in a few minutes.")),
+    "suspended": (403, N_("{organisation} is suspended here at the moment, so nothing can be asked of it.")),
+    "not_linked": (409, N_("Your account at {organisation} is not linked any more. Link it again first.")),
+    "declined": (200, N_("You chose not to link your account at {organisation}. Nothing was changed.")),
+    "expired": (410, N_("This attempt to link {organisation} has expired. Start again.")),
+    "spent": (409, N_("This attempt to link {organisation} has already been used. Start again if it is not linked.")),
+    "no_tries": (403, N_("The code was wrong too many times. Start again, and {organisation} sends a new code.")),
+    "unread": (200, N_("Your account at {organisation} is linked, but your accounts there could not be read yet.")),
+}
+OTHERWISE = "organisation_unavailable"
+
+
+def failed(reason: str, organisation: str, words: NullTranslations) -> tuple[int, str]:
+    """(status, sentence in the reader's language)."""
+    status, text = FAILED.get(reason, FAILED[OTHERWISE])
+    return status, words.gettext(text).format(organisation=organisation)

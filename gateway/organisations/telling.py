@@ -1,0 +1,36 @@
+"""Telling organisations, later, of links that ended while they could not be reached.
+
+The composition root runs `tell_pending` every few minutes; an operator may run it too.
+The link itself has ended long before: this only makes the organisation forget it.
+"""
+
+from datetime import datetime, timedelta
+
+from gateway.house import House
+from gateway.organisations import links, views
+from gateway.organisations.linking import tell_end
+
+PATIENCE = timedelta(days=30)  # after this nobody is told any more; refresh tokens do not live for ever either
+AT_ONCE = 50
+
+
+def tell_pending(house: House, now: datetime) -> tuple[int, int]:
+    """(told, still pending). One organisation that is down does not hold up the others: it is asked once per run."""
+    with house.store.read() as session:
+        waiting = links.untold(session)
+        known = views.directory(session)
+    told, down = 0, set()
+    for link in waiting:
+        if told >= AT_ONCE:
+            break
+        view = known.get(link.organisation_id)
+        if view is None or link.ended_at is None or now - link.ended_at > PATIENCE:
+            with house.store.write() as session:
+                links.told(session, link.id, now)
+        elif view.id not in down:
+            if tell_end(house, view, link, now):
+                told += 1
+            else:
+                down.add(view.id)
+    with house.store.read() as session:
+        return told, len(links.untold(session))

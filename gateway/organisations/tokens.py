@@ -1,0 +1,115 @@
+"""Keeping OAuth links alive: one renewal at a time per link, whoever asks, and none of it lost.
+
+    1. wait for whoever is renewing this link   2. read the link as it is now: perhaps there is nothing left to do
+    3. ask the organisation                     4. store, on condition that the link is live and has still what was renewed
+    5. if not, what we just got is revoked, not kept
+
+The organisation may rotate its refresh token, so two renewals from one token would end the link (RFC 9700 §4.14).
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from gateway.house import House
+from gateway.keys import fresh
+from gateway.log import Event
+from gateway.organisations import declare, links, views
+from gateway.organisations.connector import ConnectorError
+from gateway.organisations.links import Credentials, LinkView
+from gateway.organisations.oauth import Ends, GrantRefused
+from gateway.organisations.tables import Link
+
+EARLY_SECONDS = 30  # an access token this close to its end is renewed before it is used
+
+
+class _Turns:
+    """A lock per link, held only while somebody waits for it or has it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[str, tuple[threading.Lock, int]] = {}  # link → (lock, how many want it); under _guard
+
+    @contextmanager
+    def take(self, link: str) -> Iterator[None]:
+        with self._guard:
+            lock, wanting = self._locks.get(link, (threading.Lock(), 0))
+            self._locks[link] = lock, wanting + 1
+        try:
+            with lock:
+                yield
+        finally:
+            with self._guard:
+                lock, wanting = self._locks[link]
+                if wanting == 1:
+                    del self._locks[link]
+                else:
+                    self._locks[link] = lock, wanting - 1
+
+
+_turns = _Turns()  # one process serves one database (Store.claim), so this is the whole world
+
+
+def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None = None) -> LinkView | None:
+    """The link with an access token that lives, renewed if need be; None when the link is no longer live.
+
+    For a worker thread, outside any transaction. `refused`: the access token the organisation just turned down,
+    renewed whatever its date says. Raises ConnectorError when the organisation cannot be asked.
+    """
+    with _turns.take(link_id):  # 1.
+        link, held = _now(house, link_id)  # 2.
+        if link is None:
+            return None
+        if held is None or (held.access_token != refused and held.lives(now, EARLY_SECONDS)):
+            return links.view_of(house.keys, link)
+        ends = ends_of(house, link.organisation_id)
+        try:
+            renewed = ends.renew(held, now)  # 3.
+        except GrantRefused:
+            _ended_there(house, link, ends, now)
+            return None
+        with house.store.write() as session:  # 4.
+            stored = links.store_credentials(session, house.keys, link.id, held, renewed)
+        if not stored:
+            drop(ends, renewed)  # 5.
+        link, _ = _now(house, link_id)
+        return links.view_of(house.keys, link) if link else None
+
+
+def ends_of(house: House, organisation: str) -> Ends:
+    with house.store.read() as session:
+        view = views.view(session, organisation)
+        if view is None:
+            raise ConnectorError("not_linked", "organisation gone")
+        return Ends(house, view, declare.client_secret(session, house, organisation), fresh(16))
+
+
+def drop(ends: Ends, held: Credentials) -> bool:
+    """Revoke what is not kept, if the organisation hears it. They expire by themselves otherwise."""
+    try:
+        ends.revoke(held)
+    except ConnectorError:
+        return False
+    return True
+
+
+def _now(house: House, link_id: str) -> tuple[Link | None, Credentials | None]:
+    with house.store.read() as session:
+        link = session.get(Link, link_id)
+        if link is None or link.ended_at is not None:
+            return None, None
+        return link, links.credentials(house.keys, link)
+
+
+def _ended_there(house: House, link: Link, ends: Ends, now: datetime) -> None:
+    """The organisation no longer honours the link: it ends here too, and the person can read so."""
+    with house.store.write() as session:
+        if links.end(session, link.id, now, told=True):
+            facts = {"organisation": link.organisation_id, "organisation_name": spoken(house, ends.organisation)}
+            house.log.record(session, Event("unlinked", link.person_id, now, "organisation", facts))
+
+
+def spoken(house: House, organisation: views.OrganisationView) -> str:
+    """The name kept in log entries, readable when the organisation has gone."""
+    return organisation.name[house.settings.default_language]

@@ -1,0 +1,283 @@
+"""The one way out, as `Connector` promises it: pools of our own connections, one per organisation.
+
+    Transport.send ── Pool.enter (limit, breaker) ── a pooled or new Wire ── Exchange (the answer)
+
+One organisation never waits for another: limit, waiting room, breaker and connections are
+per `Target`. Deadlines are looked at by one sweep four times a second, which costs a call nothing.
+"""
+
+import asyncio
+import re
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as AskTimeout
+from typing import Any
+
+from gateway.organisations.connector import ConnectorError, Headers, Target
+from gateway.organisations.reach import Resolve, _look_up, addresses, origin
+from gateway.organisations.wire import Dead, Exchange, Wire
+from gateway.settings import Settings
+
+CONNECT_SECONDS = 3.0
+POOLED_SECONDS = 20.0  # an idle connection is kept this long
+SWEEP_SECONDS = 0.25
+WAIT_SECONDS = 2.0  # for a free place at a busy organisation
+FAULTS_TO_OPEN = 5  # consecutive
+OPEN_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0)  # how long the breaker stays open, first time, second time, …
+
+_TARGET = re.compile(r"/[!-~]*")
+_NAME = re.compile(rb"[a-z0-9-]+")
+_UNFIT = re.compile(rb"[^\t -~]")
+_COUNTED = frozenset(("organisation_unavailable", "organisation_slow"))  # faults of the way there, not of one answer
+
+
+class Breaker:
+    """Closed → open after consecutive faults → one probe → closed again, or open for longer."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._faults = 0
+        self._opened = 0  # times in a row
+        self._until = 0.0
+
+    def check(self) -> None:
+        if self._faults < FAULTS_TO_OPEN:
+            return
+        if self._clock() < self._until:
+            raise ConnectorError("organisation_unavailable", "breaker open")
+        self._until = self._clock() + OPEN_SECONDS[0]  # this caller is the probe; others keep out meanwhile
+
+    def good(self) -> None:
+        self._faults = self._opened = 0
+
+    def bad(self) -> None:
+        self._faults += 1
+        if self._faults >= FAULTS_TO_OPEN:
+            self._until = self._clock() + OPEN_SECONDS[min(self._opened, len(OPEN_SECONDS) - 1)]
+            self._opened += 1
+
+
+class Pool:
+    """Connections, places and breaker of one target."""
+
+    def __init__(self, transport: "Transport", target: Target) -> None:
+        self.target = target
+        self.origin = origin(target.base_url)
+        self.breaker = Breaker(transport.loop.time)
+        self.idle: list[Wire] = []  # most recently used last
+        self._transport = transport
+        self._active = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def enter(self) -> None:
+        """Take one of the target's places, waiting a little. Raises ConnectorError("busy")."""
+        self.breaker.check()
+        if self._active < self.target.max_calls:
+            self._active += 1
+            return
+        if len(self._waiting) >= 2 * self.target.max_calls:
+            raise ConnectorError("busy", "waiting room full")
+        turn = self._transport.loop.create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self.leave()  # the place came while we were giving up
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
+            if isinstance(error, TimeoutError):
+                raise ConnectorError("busy", "no place in time") from None
+            raise
+
+    def leave(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)  # the place is handed over
+                return
+        self._active -= 1
+
+    def pooled(self) -> Wire | None:
+        while self.idle:
+            wire = self.idle.pop()
+            if wire.usable:
+                return wire
+        return None
+
+    def keep(self, wire: Wire) -> None:
+        wire.idle_since = self._transport.loop.time()
+        self.idle.append(wire)
+
+    async def connect(self) -> Wire:
+        """A new connection to a checked address. Raises ConnectorError."""
+        where, loop = self.origin, self._transport.loop
+        tls: dict[str, Any] = {}
+        if where.secure:
+            tls = {"ssl": self._transport.tls, "server_hostname": where.host}
+        detail = "no connection"
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                for address in await addresses(where, self._transport.networks(self.target), self._transport.look_up):
+                    try:
+                        made = await loop.create_connection(lambda: Wire(self.keep), address, where.port, **tls)
+                        return made[1]
+                    except ssl.SSLError:
+                        detail = "TLS"
+                    except OSError:
+                        detail = "refused or unreachable"
+        except TimeoutError:
+            detail = "connect deadline"
+        raise ConnectorError("organisation_unavailable", detail)
+
+    def sweep(self, now: float) -> None:
+        stale = [wire for wire in self.idle if not wire.usable or now - wire.idle_since > POOLED_SECONDS]
+        for wire in stale:
+            self.idle.remove(wire)
+            wire.drop()
+
+
+class Transport:
+    """The `Connector` of a serving process. `start` on its event loop; before that `ask` runs a loop of its own."""
+
+    def __init__(self, settings: Settings, *, look_up: Resolve = _look_up) -> None:
+        self.look_up = look_up
+        self.tls = ssl.create_default_context()
+        if settings.ca_file is not None:
+            self.tls.load_verify_locations(settings.ca_file)
+        self.tls.set_alpn_protocols(["http/1.1"])
+        self._everywhere = settings.outbound_networks
+        self._total = settings.total_seconds
+        self._pools: dict[Target, Pool] = {}
+        self._running: set[Exchange] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._starting = threading.Lock()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def networks(self, target: Target) -> tuple[str, ...]:
+        return (*self._everywhere, *target.networks)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    async def close(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for exchange in list(self._running):
+            await exchange.abort()
+        for pool in self._pools.values():
+            for wire in pool.idle:
+                wire.drop()
+        self._pools.clear()
+
+    # ---- calls
+
+    async def send(self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"") -> Exchange:
+        pool = self._pools.get(target)
+        if pool is None:
+            pool = self._pools[target] = Pool(self, target)
+        request = _request(pool, method, path, headers, body)
+        await pool.enter()
+        exchange: Exchange | None = None
+        try:
+            wire = pool.pooled() if method == "GET" else None  # only what may be sent twice meets an old connection
+            if wire is not None:
+                exchange = self._call(pool, wire, request)
+                try:
+                    await exchange.begun()
+                except Dead:
+                    await pool.enter()
+                    exchange = None
+            if exchange is None:
+                exchange = self._call(pool, await pool.connect(), request)
+                await exchange.begun()
+        except Dead:
+            pool.breaker.bad()
+            raise ConnectorError("organisation_unavailable", "closed without an answer") from None
+        except BaseException as error:
+            if exchange is None:
+                pool.leave()
+            else:
+                await exchange.abort()
+            if isinstance(error, ConnectorError) and error.reason in _COUNTED:
+                pool.breaker.bad()
+            raise
+        pool.breaker.good()
+        return exchange
+
+    def _call(self, pool: Pool, wire: Wire, request: bytes) -> Exchange:
+        def done(exchange: Exchange) -> None:
+            self._running.discard(exchange)
+            pool.leave()
+
+        exchange = Exchange(self.loop, pool.target.timeout_seconds, self._total, done)
+        self._running.add(exchange)
+        if self._sweeping is None:
+            self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+        wire.call(exchange, request)
+        return exchange
+
+    def _sweep(self) -> None:
+        now = self.loop.time()
+        for exchange in [exchange for exchange in self._running if exchange.deadline < now]:
+            exchange.overdue()
+        for pool in self._pools.values():
+            pool.sweep(now)
+        busy = self._running or any(pool.idle for pool in self._pools.values())
+        self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep) if busy else None
+
+    # ---- calls from worker threads
+
+    def ask(
+        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
+    ) -> tuple[int, Headers, bytes]:
+        async def whole() -> tuple[int, Headers, bytes]:
+            async with asyncio.timeout(self._total + 1):
+                answer = await self.send(target, method, path, headers, body)
+                return answer.status, answer.headers, await answer.read(limit)
+
+        waiting = asyncio.run_coroutine_threadsafe(whole(), self._serving_loop())
+        try:
+            return waiting.result(self._total + 5)
+        except (TimeoutError, AskTimeout):
+            waiting.cancel()
+            raise ConnectorError("organisation_slow", "deadline") from None
+
+    def _serving_loop(self) -> asyncio.AbstractEventLoop:
+        """The server's loop; for a command without a server, one in a thread of our own."""
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                threading.Thread(target=self._loop.run_forever, name="aval-connector", daemon=True).start()
+            return self._loop
+
+
+def _request(pool: Pool, method: str, path: str, headers: Headers, body: bytes) -> bytes:
+    """The bytes of one request. Raises ConnectorError for what would be more than one."""
+    where = pool.origin
+    if not _TARGET.fullmatch(path) or "#" in path or not method.isalpha():
+        raise ConnectorError("organisation_unavailable", "unfit path")
+    head = [f"{method} {where.path}{path} HTTP/1.1\r\nhost: {where.host_header}\r\n".encode()]
+    coding = b"accept-encoding: identity\r\n"
+    for name, value in headers:
+        if not _NAME.fullmatch(name) or _UNFIT.search(value):
+            raise ConnectorError("organisation_unavailable", "unfit field")
+        if name == b"accept-encoding":
+            coding = b""
+        head += (name, b": ", value, b"\r\n")
+    head.append(coding)
+    if body or method not in ("GET", "HEAD"):
+        head.append(b"content-length: %d\r\n" % len(body))
+    head += (b"\r\n", body)
+    return b"".join(head)
+
+

@@ -1,0 +1,129 @@
+"""An organisation as other rooms see it: frozen values read from its declaration, no rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlmodel import Session, select
+
+from gateway.organisations.connector import Target
+from gateway.organisations.tables import Organisation
+from gateway.sectors.model import Source
+from gateway.settings import Settings
+
+Words = Mapping[str, str]
+KEPT = 512  # parsed declarations held; more organisations than that are only parsed again
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthEnds:
+    authorize: str
+    token: str
+    revoke: str
+    client_id: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEnds:
+    start: str
+    confirm: str
+    unlink: str
+    number_label: Words
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationView:
+    id: str
+    name: Words
+    legal_entity: str
+    sector: str
+    zone: str
+    website: str
+    contact: Mapping[str, str]  # privacy, support
+    datasets: Mapping[str, tuple[str, ...]]  # dataset → path patterns
+    kind: str  # oauth | assertion
+    base_url: str
+    networks: tuple[str, ...]
+    timeout_seconds: float
+    max_calls: int
+    oauth: OAuthEnds | None
+    link: LinkEnds | None
+    declaration_sha256: str
+    status: str = "active"  # active | suspended
+    status_reason: str = ""
+
+    @property
+    def active(self) -> bool:
+        return self.status == "active"
+
+
+_parsed: dict[str, OrganisationView] = {}  # by declaration hash; values are immutable, so any thread may add one
+
+
+def view_of(row: Organisation) -> OrganisationView:
+    found = _parsed.get(row.declaration_sha256)
+    if found is None:
+        if len(_parsed) >= KEPT:
+            _parsed.clear()
+        found = _parsed.setdefault(row.declaration_sha256, _parse(row.declaration, row.declaration_sha256))
+    if (row.status, row.status_reason) == (found.status, found.status_reason):
+        return found
+    return replace(found, status=row.status, status_reason=row.status_reason)
+
+
+def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
+    connection = document["connection"]
+    oauth, link = connection.get("oauth"), connection.get("link")
+    return OrganisationView(
+        id=document["id"],
+        name=document["name"],
+        legal_entity=document["legal_entity"],
+        sector=document["sector"],
+        zone=document["zone"],
+        website=document["website"],
+        contact=document["contact"],
+        datasets={row["id"]: tuple(row["paths"]) for row in document["datasets"]},
+        kind=connection["kind"],
+        base_url=connection["base_url"].rstrip("/"),
+        networks=tuple(connection.get("networks", ())),
+        timeout_seconds=float(connection.get("timeout_seconds", 10)),
+        max_calls=int(connection.get("max_calls", 32)),
+        oauth=OAuthEnds(**{key: value for key, value in oauth.items() if key != "client_secret"}) if oauth else None,
+        link=LinkEnds(**link) if link else None,
+        declaration_sha256=sha256,
+    )
+
+
+def directory(session: Session) -> dict[str, OrganisationView]:
+    """Every organisation by id, suspended ones too, in the order in which they joined."""
+    rows = session.exec(select(Organisation).order_by(Organisation.added_at, Organisation.id))  # type: ignore[arg-type]
+    return {row.id: view_of(row) for row in rows}
+
+
+def view(session: Session, organisation: str) -> OrganisationView | None:
+    row = session.get(Organisation, organisation)
+    return view_of(row) if row else None
+
+
+def target(organisation: OrganisationView) -> Target:
+    return Target(
+        organisation=organisation.id,
+        base_url=organisation.base_url,
+        networks=organisation.networks,
+        timeout_seconds=organisation.timeout_seconds,
+        max_calls=organisation.max_calls,
+    )
+
+
+def source(organisation: OrganisationView, settings: Settings) -> Source:
+    """What the sector needs to know of it. Paths are relative to `base_url`, so the API has no prefix of its own."""
+    return Source(
+        organisation=organisation.id,
+        sector=organisation.sector,
+        base_path="",
+        zone=organisation.zone,
+        gateway_url=f"{settings.public_url}/data/{organisation.id}",
+        upstream_url=organisation.base_url,
+        paths=organisation.datasets,
+    )

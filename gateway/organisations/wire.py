@@ -1,0 +1,366 @@
+"""One connection to an organisation, and one exchange on it: bytes in, an answer or a fault out.
+
+    Wire      the connection: writes one request, parses one answer, is pooled only when nothing is left over
+    Exchange  the call under way: what has come so far, who waits for more, and until when
+
+An answer that can be read in two ways is no answer: two lengths, a length and chunks, a
+split or endless head, a flood of 1xx, an unknown coding, a body cut short. The parser is
+httptools (llhttp, strict); what it lets through is refused in `_framing`.
+"""
+
+import asyncio
+import zlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httptools
+
+from gateway.organisations.connector import ConnectorError, Headers
+
+HEAD_LIMIT = 64 * 1024  # bytes of status line and fields
+FIELDS_LIMIT = 200
+INTERIM_LIMIT = 8  # 1xx answers before the final one
+HELD_LIMIT = 256 * 1024  # bytes not yet taken by the reader; then the organisation has to wait
+RATIO_LIMIT = 100  # expanded to compressed size (D15.1)
+RATIO_FREE = 64 * 1024  # expanded bytes that no ratio is asked of
+STEP = 64 * 1024  # expanded at a time
+IDLE_SECONDS = 15.0
+
+_HOP_BY_HOP = frozenset(
+    (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"transfer-encoding",
+     b"upgrade")
+)  # fmt: skip
+_NO_BODY = (204, 304)
+INVALID = "organisation_answer_invalid"
+
+
+class Dead(Exception):
+    """A pooled connection was closed before a byte of the answer: the one fault worth a second try."""
+
+
+class Expander:
+    """gzip or deflate undone step by step, so that a bomb is noticed while it is small."""
+
+    def __init__(self, coding: bytes) -> None:
+        self._inflate = zlib.decompressobj(31 if coding == b"gzip" else 15)
+        self._read = 0
+        self._given = 0
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Expanded steps. Raises ConnectorError."""
+        self._read += len(data)
+        steps = []
+        try:
+            while data and not self._inflate.eof:
+                step = self._inflate.decompress(data, STEP)
+                data = self._inflate.unconsumed_tail
+                self._given += len(step)
+                if self._given > RATIO_FREE and self._given > RATIO_LIMIT * self._read:
+                    raise ConnectorError("too_large", "expands too far")
+                steps.append(step)
+        except zlib.error:
+            raise ConnectorError(INVALID, "broken coding") from None
+        if self._inflate.unused_data:
+            raise ConnectorError(INVALID, "bytes after the coded body")
+        return steps
+
+    def close(self) -> None:
+        if not self._inflate.eof:
+            raise ConnectorError(INVALID, "coded body cut short")
+
+
+class Exchange:
+    """The `Answer` of one call. All of it happens on the event loop."""
+
+    __slots__ = (
+        "status", "headers", "started", "complete", "fault", "deadline", "_last", "_until_close", "_length",
+        "_parts", "_held", "_wake", "_wire", "_expander", "_done", "_loop",
+    )  # fmt: skip
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, first_byte: float, total: float, done: Callable[["Exchange"], None]
+    ) -> None:
+        now = loop.time()
+        self.status = 0
+        self.headers: Headers = []
+        self.started = False  # status and fields are in
+        self.complete = False  # and the whole body
+        self.fault: Exception | None = None
+        self.deadline = now + first_byte  # on the loop's clock; the transport's sweep looks at it
+        self._last = now + total
+        self._until_close = False
+        self._length: int | None = None
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._wake: asyncio.Future[None] | None = None
+        self._wire: Wire | None = None
+        self._expander: Expander | None = None
+        self._done = done
+        self._loop = loop
+
+    # ---- the wire's side
+
+    def begin(self, wire: "Wire", status: int, headers: Headers) -> None:
+        self._framing(status, headers)
+        self._wire, self.status, self.started = wire, status, True
+        self.renew()
+        self._rouse()
+
+    def renew(self) -> None:
+        self.deadline = min(self._loop.time() + IDLE_SECONDS, self._last)
+
+    def add(self, data: bytes) -> None:
+        self._parts.append(data)
+        self._held += len(data)
+        if self._held > HELD_LIMIT and self._wire is not None:
+            self._wire.pause(True)
+            self.deadline = self._last
+        self._rouse()
+
+    def finish(self) -> None:
+        if not self.complete and self.fault is None:
+            self.complete = True
+            self._done(self)
+            self._rouse()
+
+    def fail(self, fault: Exception) -> None:
+        if not self.complete and self.fault is None:
+            self.fault = fault
+            self._done(self)
+            self._rouse()
+
+    def closed(self, clean: bool) -> None:
+        """The connection ended. Only an answer that is delimited by that is whole now."""
+        if self._until_close and clean:
+            self.finish()
+        elif self.started:
+            self.fail(ConnectorError(INVALID, "cut short"))
+        else:
+            self.fail(Dead())
+
+    def overdue(self) -> None:
+        self.fail(ConnectorError("organisation_slow", "deadline"))
+        self._hang_up()
+
+    def _framing(self, status: int, headers: Headers) -> None:
+        """RFC 9112 §6: how the body is delimited, in exactly one way. Raises ConnectorError."""
+        lengths = [value for name, value in headers if name == b"content-length"]
+        codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
+        if len(lengths) > 1 or len(codings) > 1 or (lengths and codings) or (codings and codings != [b"chunked"]):
+            raise ConnectorError(INVALID, "two framings")
+        if lengths:
+            if not lengths[0].isdigit() or len(lengths[0]) > 15:
+                raise ConnectorError(INVALID, "length")
+            self._length = int(lengths[0])
+        self._until_close = not lengths and not codings and status not in _NO_BODY
+        coding = b", ".join(value.lower() for name, value in headers if name == b"content-encoding")
+        if coding in (b"gzip", b"x-gzip", b"deflate"):
+            self._expander = Expander(b"deflate" if coding == b"deflate" else b"gzip")
+        elif coding not in (b"", b"identity"):
+            raise ConnectorError(INVALID, "unknown coding")
+        named = {word.strip().lower() for name, value in headers if name == b"connection" for word in value.split(b",")}
+        left_out = _HOP_BY_HOP | named | ({b"content-encoding", b"content-length"} if self._expander else set())
+        self.headers = [field for field in headers if field[0] not in left_out]
+
+    def _rouse(self) -> None:
+        wake = self._wake
+        if wake is not None:
+            self._wake = None
+            if not wake.done():
+                wake.set_result(None)
+
+    # ---- the reader's side
+
+    async def begun(self) -> None:
+        """Returns when status and fields are in. Raises the fault."""
+        while not self.started:
+            if self.fault is not None:
+                raise self.fault
+            await self._more()
+
+    async def read(self, limit: int) -> bytes:
+        if self._length is not None and self._length > limit:
+            await self.abort()
+            raise ConnectorError("too_large", "announced")
+        if self.complete and self._expander is None and self._held <= limit:  # the usual small answer
+            return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        whole: list[bytes] = []
+        size = 0
+        async for chunk in self.chunks():
+            size += len(chunk)
+            if size > limit:
+                await self.abort()
+                raise ConnectorError("too_large", "counted")
+            whole.append(chunk)
+        return b"".join(whole)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while True:
+            for chunk in self._take():
+                yield chunk
+            if self._parts:
+                continue
+            if self.fault is not None:
+                raise self.fault
+            if self.complete:
+                break
+            await self._more()
+        if self._expander is not None:
+            self._expander.close()
+
+    async def abort(self) -> None:
+        self.fail(ConnectorError("organisation_answer_invalid", "given up"))
+        self._parts.clear()
+        self._hang_up()
+
+    def _take(self) -> list[bytes]:
+        parts, self._parts, self._held = self._parts, [], 0
+        if self._wire is not None and not self.complete:
+            self._wire.pause(False)
+            self.renew()
+        if self._expander is None:
+            return parts
+        try:
+            return [step for part in parts for step in self._expander.feed(part)]
+        except ConnectorError as fault:
+            self.fail(fault)
+            self._hang_up()
+            raise
+
+    async def _more(self) -> None:
+        if self._wake is None:
+            self._wake = self._loop.create_future()
+        await self._wake
+
+    def _hang_up(self) -> None:
+        if self._wire is not None:
+            self._wire.drop()
+
+
+class Wire(asyncio.Protocol):
+    """One connection. `idle` is told when it may carry another exchange."""
+
+    __slots__ = ("transport", "exchange", "used", "idle_since", "_parser", "_idle", "_spoiled", "_head", "_interim",
+                 "_fields", "_paused", "_lost")  # fmt: skip
+
+    def __init__(self, idle: Callable[["Wire"], None]) -> None:
+        self.transport: Any = None
+        self.exchange: Exchange | None = None
+        self.used = False  # has carried an exchange before
+        self.idle_since = 0.0
+        self._parser: Any = None
+        self._idle = idle
+        self._spoiled = False  # never to be pooled
+        self._head = 0
+        self._interim = 0
+        self._fields: Headers = []
+        self._paused = False
+        self._lost = False
+
+    @property
+    def usable(self) -> bool:
+        return not self._lost and not self._spoiled and not self.transport.is_closing()
+
+    def call(self, exchange: Exchange, request: bytes) -> None:
+        self.exchange = exchange
+        exchange._wire = self
+        self._parser = httptools.HttpResponseParser(self)  # a new one each time: no state of one caller meets another
+        self._head = self._interim = 0
+        self.transport.write(request)
+
+    def drop(self) -> None:
+        """Close for good."""
+        self._spoiled = True
+        if self.transport is not None:
+            self.transport.abort()
+
+    def pause(self, pause: bool) -> None:
+        if pause is not self._paused and not self._lost:
+            self._paused = pause
+            if pause:
+                self.transport.pause_reading()
+            else:
+                self.transport.resume_reading()
+
+    # ---- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self.exchange
+        if exchange is None:  # bytes nobody asked for
+            self.drop()
+            return
+        if not exchange.started:
+            self._head += len(data)
+            if self._head > HEAD_LIMIT + STEP:
+                self._refuse("endless head")
+                return
+        else:
+            exchange.renew()
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            context = error.__context__
+            fault = context if isinstance(context, ConnectorError) else ConnectorError(INVALID, "not HTTP")
+            exchange.fail(fault)  # no effect on an answer that was whole: what follows it is dropped
+            self.drop()
+            return
+        if exchange.complete:
+            self._release(exchange)
+
+    def eof_received(self) -> bool:
+        return False  # close our side too
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost = True
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.closed(clean=error is None)
+
+    def _release(self, exchange: Exchange) -> None:
+        self.exchange = None
+        self.used = True
+        if self._spoiled or not self._parser.should_keep_alive() or self.transport.get_write_buffer_size():
+            self.drop()
+            return
+        self.pause(False)
+        self._idle(self)
+
+    def _refuse(self, detail: str) -> None:
+        if self.exchange is not None:
+            self.exchange.fail(ConnectorError(INVALID, detail))
+        self.drop()
+
+    # ---- httptools
+
+    def on_message_begin(self) -> None:
+        self._fields = []
+        if self.exchange is not None and self.exchange.complete:
+            self._spoiled = True  # leftover bytes: another answer nobody asked for (D13.2)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name.lower(), value))
+        if len(self._fields) > FIELDS_LIMIT:
+            raise ConnectorError(INVALID, "too many fields")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._interim += 1
+            if status == 101 or self._interim > INTERIM_LIMIT:
+                raise ConnectorError(INVALID, "interim answers")
+            return
+        if self.exchange is not None and not self.exchange.complete:
+            if self._head > HEAD_LIMIT and sum(len(n) + len(v) for n, v in self._fields) > HEAD_LIMIT:
+                raise ConnectorError(INVALID, "endless head")
+            self.exchange.begin(self, status, self._fields)
+
+    def on_body(self, data: bytes) -> None:
+        if self.exchange is not None and not self.exchange.complete:
+            self.exchange.add(data)
+
+    def on_message_complete(self) -> None:
+        if self.exchange is not None and self.exchange.started:
+            self.exchange.finish()

@@ -1,0 +1,156 @@
+"""Accounts: what a person writes about herself is checked here; rows are found, opened and changed.
+
+The address is a name to sign in with, not a proof: no mail is sent to it. Whoever runs the gateway for
+more than a trial checks addresses before (or instead of) open registration.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlmodel import Session, select
+
+from gateway.log import Event, Log
+from gateway.people.tables import Person
+from gateway.people.words import N_
+
+NAME_LONGEST = 100
+EMAIL_LONGEST = 254  # RFC 5321 §4.5.3.1.3
+_OLDEST = 1900
+# RFC 5322 dot-atom at an ordinary host name; quoted local parts and address literals are left out.
+_LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
+_DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An account to be: checked, nothing kept yet."""
+
+    name: str
+    email: str
+    birth_date: date | None = None
+
+
+def clean_name(text: str) -> str | None:
+    """One line, spaces folded; None when empty, too long, or with characters that nobody sees (A33)."""
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    if not 0 < len(name) <= NAME_LONGEST or any(unicodedata.category(char).startswith("C") for char in name):
+        return None
+    return name if any(char.isalpha() for char in name) else None
+
+
+def clean_email(text: str) -> str | None:
+    """Lower case, the domain in ASCII; None when it is no address."""
+    local, at, domain = unicodedata.normalize("NFC", text).strip().lower().rpartition("@")
+    try:
+        domain = domain.encode("idna").decode() if domain else ""
+    except UnicodeError:
+        return None
+    if not at or len(local) > 64 or not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
+        return None
+    address = f"{local}@{domain}"
+    return address if len(address) <= EMAIL_LONGEST else None
+
+
+def clean_birth_date(text: str, today: date) -> date | None:
+    """None when it is no date, or none that a living person was born on."""
+    try:
+        born = date.fromisoformat(text.strip())
+    except ValueError:
+        return None
+    return born if _OLDEST <= born.year and born <= today else None
+
+
+def draft(form: Mapping[str, str], today: date) -> tuple[Draft | None, dict[str, str]]:
+    """What a registration form says, or field → what is wrong with it."""
+    name, email = clean_name(form.get("name", "")), clean_email(form.get("email", ""))
+    wrong = {}
+    if name is None:
+        wrong["name"] = N_("Write your name, on one line of at most 100 characters.")
+    if email is None:
+        wrong["email"] = N_("Write an e-mail address, such as name@example.org.")
+    born, given = None, form.get("birth_date", "").strip()
+    if given:
+        born = clean_birth_date(given, today)
+        if born is None:
+            wrong["birth_date"] = N_("Write a date that has passed, or leave it empty.")
+    if name is None or email is None or wrong:
+        return None, wrong
+    return Draft(name, email, born), {}
+
+
+# ---- rows
+
+
+def get(session: Session, person: str) -> Person | None:
+    """The open account of this id."""
+    row = session.get(Person, person)
+    return row if row and row.closed_at is None else None
+
+
+def find(session: Session, email: str) -> Person | None:
+    """The open account with this address (as `clean_email` writes it)."""
+    return session.exec(select(Person).where(Person.email == email, Person.closed_at == None)).first()  # noqa: E711
+
+
+def open_account(
+    session: Session, log: Log, draft: Draft, password_hash: str | None, *, id: str, language: str, now: datetime
+) -> Person | None:
+    """The new account; None when the address is taken, whoever has it. `id`: a fresh secret."""
+    if session.exec(select(Person.id).where(Person.email == draft.email)).first():
+        return None
+    person = Person(
+        id=id,
+        email=draft.email,
+        name=draft.name,
+        password_hash=password_hash,
+        language=language,
+        birth_date=draft.birth_date,
+        created_at=now,
+    )
+    session.add(person)
+    session.flush()
+    log.record(session, Event("registered", person.id, now))
+    return person
+
+
+def change_password(session: Session, log: Log, person: Person, password_hash: str, now: datetime) -> None:
+    person.password_hash = password_hash
+    session.add(person)
+    log.record(session, Event("password_changed", person.id, now))
+
+
+# ---- age
+
+
+def age(born: date, today: date) -> int:
+    """Whole years. Whoever was born on 29 February has her birthday on 1 March in other years."""
+    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+
+
+def is_minor(person: Person, today: date, majority_age: int) -> bool:
+    """Known to be too young to agree alone (GDPR art. 8). Without a birth date nobody is taken for a child."""
+    return person.birth_date is not None and age(person.birth_date, today) < majority_age
+
+
+def children(session: Session, guardian: str) -> list[Person]:
+    found = session.exec(select(Person).where(Person.guardian_id == guardian, Person.closed_at == None))  # noqa: E711
+    return sorted(found, key=lambda person: person.name)
+
+
+def appoint_guardian(
+    session: Session, child: Person, guardian: Person | None, today: date, majority_age: int
+) -> str | None:
+    """Set or remove (None) who decides for a child. Returns why not, if not. The operator's act, never a page's."""
+    if guardian is not None:
+        if guardian.id == child.id or guardian.guardian_id is not None:
+            return "a guardian is somebody else, who has no guardian"
+        if is_minor(guardian, today, majority_age):
+            return "the guardian is under age"
+        if not is_minor(child, today, majority_age):
+            return "the account is not one of a child: it has no birth date, or it is of age"
+    child.guardian_id = guardian.id if guardian else None
+    session.add(child)
+    return None

@@ -1,0 +1,31 @@
+"""Texts that are chosen in one place and translated in another."""
+
+
+def N_(text: str) -> str:
+    """Marks a text for translation where it is written; it is translated where it is shown."""
+    return text
+
+
+# amr values (RFC 8176) of a sign-in, as one thing the person did
+METHODS = {
+    "pwd": N_("by password"),
+    "pwd otp": N_("by password and one-time code"),
+    "hwk user": N_("by passkey"),
+    "pwd rcv": N_("by password and recovery code"),
+}
+
+_SYSTEMS = (("Android", "Android"), ("iPhone", "iPhone"), ("iPad", "iPad"), ("Windows", "Windows"), ("CrOS", "ChromeOS"))
+_SYSTEMS += (("Macintosh", "macOS"), ("Linux", "Linux"))
+_BROWSERS = (("Edg", "Edge"), ("OPR", "Opera"), ("SamsungBrowser", "Samsung Internet"), ("Firefox", "Firefox"))
+_BROWSERS += (("FxiOS", "Firefox"), ("CriOS", "Chrome"), ("Chrome", "Chrome"), ("Safari", "Safari"))
+
+
+def browser(user_agent: str) -> str:
+    """ "Firefox, Linux": two words to recognise a sign-in by; "" when it says nothing we know.
+
+    Only names of the tables above are kept, never text of the caller's.
+    """
+    head = user_agent[:400]
+    named = next((name for mark, name in _BROWSERS if f"{mark}/" in head), "")
+    system = next((name for mark, name in _SYSTEMS if mark in head), "")
+    return ", ".join(filter(None, (named, system)))

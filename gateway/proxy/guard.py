@@ -1,0 +1,156 @@
+"""What a request must look like before any door sees it. In front of everything, as plain ASGI.
+
+The parser lets some of it through, a framework would repair some of it; here one request
+has one meaning or gets one refusal, and the connection closes after it (negative cases D4 to D11).
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from ipaddress import ip_address, ip_network
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from gateway.proxy import refuse
+from gateway.sectors.model import Pairs
+from gateway.settings import Settings
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Fault = tuple[int, str]  # status, what is wrong
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+FIELDS_LIMIT = 100
+FIELDS_BYTES = 32 * 1024
+TARGET_BYTES = 8 * 1024
+QUERY_PAIRS = 64
+
+_ONCE = frozenset(
+    (b"host", b"authorization", b"dpop", b"content-type", b"content-length", b"transfer-encoding", b"expect",
+     b"content-encoding", b"cookie")
+)  # fmt: skip
+# Fields by which a client could pretend to be our reverse proxy, or another method or address (D6, D11.1).
+_FORGED = re.compile(
+    rb"forwarded|x-forwarded-.*|x-real-ip|x-original-.*|x-rewrite-.*|x-http-method.*|x-method-override"
+    rb"|x-ssl-.*|x-client-cert.*|x-user-.*|x-internal-.*|true-client-ip|proxy-.*|.*_.*"
+)
+# One spelling per path: plain segments, none empty, none that is or ends with a dot, nothing escaped (D9).
+_PATH = re.compile(rb"/|(?:/[A-Za-z0-9._~$@:+,=-]*[A-Za-z0-9_~$@:+,=-])+/?")
+_QUERY = re.compile(rb"[!-~]*")
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_UNFIT = re.compile(rb"[^\t -~\x80-\xff]")
+
+
+class Guard:
+    """`app` behind the rules. Lifespan passes; web sockets are not spoken."""
+
+    def __init__(self, app: App, settings: Settings) -> None:
+        self._app = app
+        self._host = settings.host_header.lower().encode()
+        self._trusted = tuple(ip_network(network) for network in settings.trusted_proxies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            fault = self.fault(scope)
+            if fault is not None:
+                await refuse.malformed(send, *fault)
+                return
+        elif kind == "websocket":
+            await send({"type": "websocket.close", "code": 1002})
+            return
+        await self._app(scope, receive, send)
+
+    def fault(self, scope: Scope) -> Fault | None:
+        """What is wrong with the request. Drops forged fields from the scope and finds the true peer."""
+        method, headers = scope["method"], scope["headers"]
+        if method not in METHODS:
+            return 405, "method"
+        if scope["http_version"] not in ("1.1", "1.0"):
+            return 505, "HTTP version"
+        if len(headers) > FIELDS_LIMIT:
+            return 431, "too many fields"
+        raw_path = scope["raw_path"]
+        if len(raw_path) + len(scope["query_string"]) > TARGET_BYTES:
+            return 414, "target"
+        if not _PATH.fullmatch(raw_path) or not _QUERY.fullmatch(scope["query_string"]):
+            return 400, "path"
+        once: dict[bytes, bytes] = {}
+        size = 0
+        forged = False
+        for name, value in headers:
+            size += len(name) + len(value)
+            if name in _ONCE:
+                if name in once:
+                    return 400, "repeated field"
+                once[name] = value
+            elif _FORGED.fullmatch(name):
+                forged = True
+            if _UNFIT.search(value):
+                return 400, "control character"
+        if size > FIELDS_BYTES:
+            return 431, "fields too large"
+        if once.get(b"host", b"").lower() != self._host:
+            return 400, "host"
+        if forged:
+            self._drop_forged(scope)
+        return _body_fault(method, scope["http_version"], once)
+
+    def _drop_forged(self, scope: Scope) -> None:
+        headers = scope["headers"]
+        if self._trusted and scope.get("client"):
+            scope["client"] = self._peer(scope["client"], (v for n, v in headers if n == b"x-forwarded-for"))
+        scope["headers"] = [field for field in headers if not _FORGED.fullmatch(field[0])]
+
+    def _peer(self, client: tuple[str, int], chains: Iterable[bytes]) -> tuple[str, int]:
+        """The nearest address that is not one of our own proxies; only those are believed about the one before."""
+        chain = [word.strip() for value in chains for word in value.decode("latin-1").split(",")]
+        address = client[0]
+        while chain and self._is_trusted(address):
+            address = chain.pop()
+        return (address, 0) if address != client[0] else client
+
+    def _is_trusted(self, address: str) -> bool:
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return False
+        return any(found in network for network in self._trusted)
+
+
+def _body_fault(method: str, version: str, once: dict[bytes, bytes]) -> Fault | None:
+    coding, length = once.get(b"transfer-encoding"), once.get(b"content-length")
+    if coding is not None and (length is not None or coding.lower() != b"chunked" or version == "1.0"):
+        return 400, "two framings"
+    if length is not None and not length.isdigit():
+        return 400, "length"
+    if method in ("GET", "HEAD") and (coding is not None or length not in (None, b"0")):
+        return 400, "body on a read"
+    if once.get(b"expect", b"100-continue").lower() != b"100-continue":
+        return 417, "expectation"
+    if once.get(b"content-encoding", b"identity").lower() != b"identity":
+        return 415, "content coding"
+    return None
+
+
+def query_pairs(raw: bytes) -> Pairs | None:
+    """The query, read once (D10): what is judged is what is sent on. None: it can be read in two ways.
+
+    `+` is a plus sign (RFC 3986); `;` separates nothing and is refused, and so are empty names.
+    """
+    if not raw:
+        return ()
+    if b";" in raw or _BROKEN_ESCAPE.search(raw):
+        return None
+    pairs = []
+    for part in raw.split(b"&"):
+        name, _, value = part.partition(b"=")
+        try:
+            pair = unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
+        except UnicodeDecodeError:
+            return None
+        if not pair[0] or "[" in pair[0] or not (pair[0] + pair[1]).isprintable():
+            return None
+        pairs.append(pair)
+    return tuple(pairs) if len(pairs) <= QUERY_PAIRS else None

@@ -1,0 +1,95 @@
+"""The answer when there is no data: problem+json (RFC 9457) that names the term, and challenges (RFC 6750, 9449, 9728)."""
+
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from gateway.errors import REASONS, Refusal
+from gateway.organisations.connector import Headers
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_CLOSE = (b"connection", b"close")
+_TITLES = {
+    400: "The request is malformed.",
+    401: "A valid access token is needed.",
+    404: "There is nothing at this address.",
+    405: "This method is not allowed here.",
+    414: "The address is too long.",
+    415: "This content coding is not accepted.",
+    417: "This expectation cannot be met.",
+    431: "The header fields are too large.",
+    500: "Something went wrong here. Nothing was given.",
+    503: "The gateway cannot do this right now. Nothing was given; try again in a moment.",
+    505: "This version of HTTP is not spoken.",
+}
+_CODES = {
+    401: "invalid_token",
+    404: "not_found",
+    405: "method_not_allowed",
+    500: "server_error",
+    503: "temporarily_unavailable",
+}
+
+
+async def answer(send: Send, status: int, problem: dict[str, Any], headers: Headers | None = None) -> None:
+    body = json.dumps(problem, ensure_ascii=False).encode()
+    fields = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        *(headers or ()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def plain(send: Send, status: int, headers: Headers | None = None, **members: Any) -> None:
+    """A refusal that stands behind no consent: malformed, not signed, not found, or not now."""
+    code = _CODES.get(status, "invalid_request")
+    problem = {"type": f"/problems/{code}", "title": _TITLES[status], "status": status, **members}
+    await answer(send, status, problem, headers)
+
+
+async def malformed(send: Send, status: int, what: str) -> None:
+    """Closes the connection: what follows on it may be half of what we refused."""
+    allow = [(b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")] if status == 405 else []
+    await plain(send, status, [_CLOSE, *allow], detail=what)
+
+
+async def unavailable(send: Send) -> None:
+    await plain(send, 503, [(b"retry-after", b"5")])
+
+
+async def refused(send: Send, refusal: Refusal, request_id: str, status: int | None = None) -> None:
+    """An identified app is told which term refused, what it asked and what is allowed, so that it can correct itself."""
+    status = status or refusal.status
+    title = _TITLES[404] if status == 404 else REASONS[refusal.reason][1]
+    told = {"term": refusal.term, "asked": refusal.asked, "allowed": refusal.allowed}
+    problem = {
+        "type": f"/problems/{'not_found' if status == 404 else refusal.reason}",
+        "title": title,
+        "status": status,
+        "reason": refusal.reason,
+        **{name: value for name, value in told.items() if value},
+        "request_id": request_id,
+    }
+    fields = [(b"x-request-id", request_id.encode())]
+    if refusal.retry_after is not None:
+        fields.append((b"retry-after", b"%d" % refusal.retry_after))
+    elif status == 503:
+        fields.append((b"retry-after", b"1"))
+    await answer(send, status, problem, fields)
+
+
+async def challenge(send: Send, resource: str, error: str, *, dpop: bool, public_url: str) -> None:
+    """401. `error` is of RFC 6750 §3.1 or RFC 9449 §7; empty when no token was sent at all."""
+    metadata = f'{public_url}/.well-known/oauth-protected-resource{resource}'
+    said = f', error="{error}"' if error else ""
+    bearer = f'Bearer resource_metadata="{metadata}"' + ("" if dpop else said)
+    proof = f'DPoP algs="ES256", resource_metadata="{metadata}"' + (said if dpop else "")
+    fields = [(b"www-authenticate", (proof if dpop else bearer).encode())]
+    if not error:
+        fields.append((b"www-authenticate", proof.encode()))
+    await plain(send, 401, fields, **({"error": error} if error else {}))

@@ -1,0 +1,73 @@
+"""The insured person as the insurer has her, and reading all pages of a search."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import UNSET, Raw
+
+from gateway.sectors.health.calls import CALLS, MEDIA_TYPE, base, query_of_search
+from gateway.sectors.health.plan import bundle_reader
+from gateway.sectors.health.shapes import TABLE
+from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
+from gateway.sectors.shapes import Reader, within_limit
+
+PAGES = 2000  # more pages than any holder has; an insurer that links in a circle ends here
+
+_patient = Reader(TABLE, "Patient")
+
+
+def call(source: Source, operation: str, native: str = "") -> Upstream:
+    """A search for all there is of a person, as she herself may make it."""
+    known = CALLS[operation]
+    whose = ((known.person, native),) if known.person and native else ()
+    accounts = (Account(native, native),) if native else ()
+    return Upstream(known.dataset, base(source) + known.path, whose, MEDIA_TYPE, accounts, operation=operation)
+
+
+def resources(fetch: Fetch, first: Upstream) -> Iterator[Raw]:
+    """Every resource of every page, as JSON text. Raises UnknownShape for a page that is not a searchset."""
+    sent: Upstream | None = first
+    seen: set[object] = set()
+    while sent is not None:
+        if sent.query in seen or len(seen) > PAGES:
+            raise UnknownShape("link[next]")
+        seen.add(sent.query)
+        _, body = fetch(sent)
+        bundle, _ = bundle_reader.read(within_limit(body))
+        if bundle.resourceType != "Bundle":
+            raise UnknownShape("resourceType")
+        for index, entry in enumerate([] if bundle.entry is UNSET else bundle.entry):
+            if entry.resource is UNSET:
+                raise UnknownShape(f"entry[{index}].resource")
+            yield entry.resource
+        sent = _next(sent, bundle)
+
+
+def _next(sent: Upstream, bundle: Any) -> Upstream | None:
+    for link in [] if bundle.link is UNSET else bundle.link:
+        if link.relation == "next":
+            query = query_of_search(link.url, sent.path, CALLS[sent.operation])
+            if query is None:
+                raise UnknownShape("link[next]")
+            pairs = tuple(query.items())
+            return Upstream(sent.dataset, sent.path, pairs, sent.accept, sent.accounts, True, sent.operation)
+    return None
+
+
+def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
+    """The patients of the link: one person, rarely more (a guardian's child). Labelled by name for her own eyes."""
+    found = []
+    for text in resources(fetch, call(source, "patients")):
+        patient, _ = _patient.read(text, "Patient")
+        if patient.resourceType != "Patient" or patient.id is UNSET:
+            raise UnknownShape("Patient.id")
+        found.append(FoundAccount(native=patient.id, label=_name(patient), kind="patient"))
+    return found
+
+
+def _name(patient: Any) -> str:
+    for name in [] if patient.name is UNSET else patient.name:
+        words = ([] if name.given is UNSET else name.given) + ([] if name.family is UNSET else [name.family])
+        if words:
+            return " ".join(words)
+    return "Patient"

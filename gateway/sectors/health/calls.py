@@ -1,0 +1,198 @@
+"""Which FHIR calls the gateway carries, and how their addresses change sides.
+
+A FHIR id has no underscore, so a pairwise ref is spelt with a dot in its place; apps may send either.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from gateway.sectors.model import Asked, Denied, Pairs, Source, UnknownShape, Upstream, Window
+from gateway.sectors.names import Names
+from gateway.sectors.paths import checked_query, link, pattern, query_of
+from gateway.sectors.times import midnight, narrowed, span, window_text, zone
+
+BASE = "/v2/fhir"
+MEDIA_TYPE = "application/fhir+json"
+MEDIA_TYPES = (MEDIA_TYPE, "application/json", "application/json+fhir")
+FHIR_ID = {ord("_"): "."}
+
+PAGING = ("_count", "startIndex")
+COUNT_MOST = 50  # of one page, as Blue Button allows
+_SERVICE_DATE = re.compile(r"(eq|ge|gt|le|lt)?([0-9T:.+Z-]{4,40})")
+_FORMS = {
+    "_count": re.compile(r"[0-9]{1,2}"),
+    "startIndex": re.compile(r"[0-9]{1,7}"),
+    "_lastUpdated": re.compile(r"(?:eq|ne|ge|gt|le|lt)?[0-9T:.+Z-]{4,40}"),
+    "_format": re.compile(r"(?:application/)?(?:fhir\+|json\+)?(?:json|fhir)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    dataset: str
+    resource: str
+    path: str  # below the base
+    person: str = ""  # the search parameter that names the person
+    query: tuple[str, ...] = ("_format",)
+
+
+CALLS = {
+    "patients": Call("health.person", "Patient", "/Patient", query=("_format", "_lastUpdated", *PAGING)),
+    "patient": Call("health.person", "Patient", "/Patient/{account}"),
+    "coverages": Call(
+        "health.coverage", "Coverage", "/Coverage", "beneficiary", ("_format", "beneficiary", "_lastUpdated", *PAGING)
+    ),
+    "coverage": Call("health.coverage", "Coverage", "/Coverage/{id}"),
+    "claims": Call(
+        "health.claims",
+        "ExplanationOfBenefit",
+        "/ExplanationOfBenefit",
+        "patient",
+        ("_format", "patient", "service-date", "type", "_lastUpdated", *PAGING),
+    ),
+    "claim": Call("health.claims", "ExplanationOfBenefit", "/ExplanationOfBenefit/{id}"),
+}
+# Reading by number, or asking for a kind, tells the number or the kind: it needs that field.
+NEEDS = {"coverage": "coverage.ids", "claim": "claims.ids", "type": "claims.type"}
+
+
+def base(source: Source) -> str:
+    return source.base_path or BASE
+
+
+def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
+    """The operation a path is, and the person or resource it names."""
+    for operation, call in CALLS.items():
+        found = pattern(base(source) + call.path).fullmatch(path)
+        if found:
+            return operation, next(iter(found.groups()), None)
+    return None
+
+
+def upstream(source: Source, operation: str, names: Names, asked: Asked, named: str | None, window: Window) -> Upstream | Denied:
+    """The call as the insurer gets it: her id there, and no wider period than the window."""
+    call = CALLS[operation]
+    dates = [value for name, value in asked.query if name == "service-date"]
+    rest = tuple(pair for pair in asked.query if pair[0] != "service-date")
+    if len(dates) > 2 or (dates and "service-date" not in call.query):
+        return Denied("field", "query", asked="service-date", allowed=" ".join(call.query))
+    query = checked_query(Asked(asked.method, asked.path, rest), call.query)
+    if isinstance(query, Denied):
+        return query
+    for name, value in query.items():
+        if name in _FORMS and not _FORMS[name].fullmatch(value):
+            return Denied("field", name, asked="malformed")
+    return _upstream(source, operation, names, query, dates, named, window)
+
+
+def _upstream(
+    source: Source, operation: str, names: Names, query: dict[str, str], dates: list[str], named: str | None, window: Window
+) -> Upstream | Denied:
+    call = CALLS[operation]
+    accounts = names.accounts
+    if call.person and call.person in query:
+        ref = query.pop(call.person).removeprefix("Patient/")
+        if ref not in names.native:
+            return Denied("account", "accounts", asked=ref, allowed=" ".join(a.ref for a in names.accounts))
+        accounts = tuple(a for a in accounts if a.native == names.native[ref])
+    whose = ((call.person, accounts[0].native),) if call.person and len(accounts) == 1 else ()
+    period = _period(source, call, dates, window)
+    if isinstance(period, Denied):
+        return period
+    if "_count" in query:
+        query["_count"] = str(min(max(int(query["_count"]), 1), COUNT_MOST))
+    path = base(source) + re.sub(r"\{\w+\}", names.inward(named or ""), call.path)
+    return Upstream(
+        dataset=call.dataset,
+        path=path,
+        query=whose + period + tuple(query.items()),
+        accept=MEDIA_TYPE,
+        accounts=accounts,
+        continues=query.get("startIndex", "0").strip("0") != "",
+        operation=operation,
+    )
+
+
+def _period(source: Source, call: Call, dates: list[str], window: Window) -> Pairs | Denied:
+    """service-date of a search: what was asked inside the window, as whole local days (the parameter has no time)."""
+    if "service-date" not in call.query:
+        return ()
+    asked = Window(None, None)
+    for text in dates:
+        try:
+            edge = _asked_dates(text, source.zone)
+        except ValueError:
+            return Denied("period", "service-date", asked="malformed", allowed=window_text(window))
+        both = narrowed(asked, edge.start, edge.end)
+        if both is None:
+            return Denied("period", "service-date", asked="empty", allowed=window_text(window))
+        asked = both
+    kept = narrowed(window, asked.start, asked.end)
+    if kept is None:
+        return Denied("period", "service-date", asked=window_text(asked), allowed=window_text(window))
+    return _whole_days(kept, source.zone)
+
+
+def _whole_days(kept: Window, zone_name: str) -> Pairs:
+    pairs = []
+    if kept.start is not None:
+        pairs.append(("service-date", f"ge{kept.start.astimezone(zone(zone_name)).date().isoformat()}"))
+    if kept.end is not None:
+        last: date = kept.end.astimezone(zone(zone_name)).date()
+        if midnight(last, zone_name) == kept.end:
+            last -= timedelta(days=1)
+        pairs.append(("service-date", f"le{last.isoformat()}"))
+    return tuple(pairs)
+
+
+def _asked_dates(text: str, zone_name: str) -> Window:
+    """The span one service-date parameter asks for. FHIR search prefixes that could widen (ne, ap, sa, eb) are refused."""
+    found = _SERVICE_DATE.fullmatch(text)
+    if found is None:
+        raise ValueError("not a date")
+    start, end = span(found[2], zone_name)
+    edges: dict[str, tuple[datetime | None, datetime | None]] = {
+        "ge": (start, None),
+        "gt": (end, None),
+        "le": (None, end),
+        "lt": (None, start),
+    }
+    return Window(*edges.get(found[1] or "eq", (start, end)))
+
+
+def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str]) -> list[dict[str, str]]:
+    """The insurer's paging links as addresses of the gateway; `last` goes unless this is the only page."""
+    call = CALLS[sent.operation]
+    fixed = tuple(pair for pair in sent.query if pair[0] not in PAGING)
+    path = base(source) + call.path
+    kept = []
+    for relation in ("first", "previous", "self", "next"):
+        if relation not in found:
+            continue
+        query = query_of_search(found[relation], sent.path, call)
+        if query is None:
+            raise UnknownShape(f"link[{relation}]")
+        paging = tuple((name, value) for name, value in query.items() if name in PAGING)
+        pairs = tuple((name, names.outward(value)) for name, value in fixed) + paging
+        kept.append({"relation": relation, "url": link(source.gateway_url, path, pairs)})
+    return kept
+
+
+def query_of_search(address: str, path: str, call: Call) -> Mapping[str, str] | None:
+    """The query of a link, when it is of this search and has no parameter beyond those of the call."""
+    head, mark, tail = address.partition("?")
+    pieces = tail.split("&") if mark else []
+    own = "&".join(piece for piece in pieces if not piece.startswith("service-date="))
+    query = query_of(f"{head}?{own}", path)
+    return query if query is not None and query.keys() <= set(call.query) else None
+
+
+def overlaps(window: Window, start: datetime | None, end: datetime | None) -> bool:
+    """A state that lasts from start to end (None: open) was so at some moment of the window."""
+    return (window.end is None or start is None or start < window.end) and (
+        window.start is None or end is None or end > window.start
+    )
+
+

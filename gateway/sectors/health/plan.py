@@ -1,0 +1,244 @@
+"""One consent version at one health insurer, compiled: which calls it may make and what is left of the answers."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from msgspec import UNSET, Raw
+
+from gateway.sectors import catalogue
+from gateway.sectors.health.calls import (
+    CALLS,
+    FHIR_ID,
+    MEDIA_TYPE,
+    MEDIA_TYPES,
+    NEEDS,
+    base,
+    links,
+    overlaps,
+    recognised,
+    upstream,
+)
+from gateway.sectors.health.repair import fill_lines, mark_as_subset, repaired
+from gateway.sectors.health.shapes import ENVELOPE, TABLE
+from gateway.sectors.model import Asked, Counts, Cut, Cutter, Denied, Granted, Source, UnknownShape, Upstream, Window
+from gateway.sectors.names import Names
+from gateway.sectors.paths import declared
+from gateway.sectors.shapes import Reader, encode, within_limit, withheld_members
+from gateway.sectors.times import Span, inside, span
+
+_PATIENT = re.compile(r"(?:https?://[^?#]+/)?Patient/([A-Za-z0-9.-]{1,64})")
+OWNER = {"ExplanationOfBenefit": "patient", "Coverage": "beneficiary"}
+NOT_FOUND = encode(
+    {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}
+)  # what a read outside the period answers: as if it were not there
+
+bundle_reader = Reader(TABLE, "Bundle")
+
+
+class Part:
+    """One granted dataset."""
+
+    def __init__(self, granted: Granted, kind: str) -> None:
+        dataset = catalogue.datasets("health")[granted.dataset]
+        given = dataset.given(granted.fields)
+        self.kind = kind
+        self.names = Names(granted.accounts, spell=FHIR_ID)
+        self.fields = given
+        self.whole = given == dataset.fields.keys()
+        self.drugs = "claims.drugs" in given
+        self.services = {"claims.procedures", "claims.diagnoses"} <= given
+        self.records_max = granted.records_max
+        members = dataset.members(granted.fields) | {(kind, name) for name in ENVELOPE}
+        if kind == "Patient":
+            members.add((kind, "id"))
+        self.reader = Reader(TABLE, kind, withheld_members(TABLE, catalogue.governed("health"), members))
+
+
+class Record(NamedTuple):
+    """A resource as it may leave."""
+
+    id: Any  # text or UNSET
+    text: bytes
+    taken: int  # members withheld
+    lasted: Span | None
+
+
+class HealthPlan:
+    def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
+        self._source = source
+        kinds = {call.dataset: call.resource for call in CALLS.values()}
+        items = catalogue.by_dataset("health", granted)
+        self._parts = {name: Part(item, kinds[name]) for name, item in items.items()}
+
+    def request(self, asked: Asked, window: Window) -> Upstream | Denied:
+        found = recognised(self._source, asked.path)
+        if found is None:
+            return Denied("dataset", "path", allowed=" ".join(self._parts))
+        operation, named = found
+        dataset = CALLS[operation].dataset
+        part = self._parts.get(dataset)
+        if part is None or not declared(self._source, dataset, asked.path):
+            return Denied("dataset", "datasets", asked=dataset, allowed=" ".join(self._parts))
+        if operation == "patient" and named not in part.names.native:
+            return Denied("account", "accounts", asked=named or "", allowed=" ".join(a.ref for a in part.names.accounts))
+        for word in (operation, *(name for name, _ in asked.query)):
+            if word in NEEDS and NEEDS[word] not in part.fields:
+                return Denied("field", "fields", asked=NEEDS[word], allowed=" ".join(sorted(part.fields)))
+        return upstream(self._source, operation, part.names, asked, named, window)
+
+    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
+        if media_type.partition(";")[0].strip().lower() not in MEDIA_TYPES:
+            raise UnknownShape("content-type")
+        within_limit(body)
+        part = self._parts[sent.dataset]
+        natives = {account.native for account in sent.accounts}
+        if "{" in CALLS[sent.operation].path:
+            return self._read(part, natives, body, window)
+        return self._search(part, natives, sent, body, window)
+
+    def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
+        return None
+
+    def _read(self, part: Part, natives: set[str], body: bytes, window: Window) -> Cut:
+        record = self._record(part, natives, body, window, "")
+        if record is None:
+            return Cut(NOT_FOUND, MEDIA_TYPE, Counts(records_withheld=1))
+        counts = Counts(1, 0, record.taken, *(record.lasted or (None, None)))
+        return Cut(part.names.outward_bytes(record.text), MEDIA_TYPE, counts)
+
+    def _search(self, part: Part, natives: set[str], sent: Upstream, body: bytes, window: Window) -> Cut:
+        bundle, _ = bundle_reader.read(body)
+        if bundle.resourceType != "Bundle" or bundle.type != "searchset":
+            raise UnknownShape("resourceType")
+        entries = [] if bundle.entry is UNSET else bundle.entry
+        kept: list[dict[str, Any]] = []
+        lasted: list[Span] = []
+        fields = 0
+        for index, entry in enumerate(entries):
+            where = f"entry[{index}].resource"
+            if entry.resource is UNSET:
+                raise UnknownShape(where)
+            record = self._record(part, natives, entry.resource, window, where)
+            if record is None or (part.records_max is not None and len(kept) >= part.records_max):
+                continue
+            kept.append(self._entry(part, entry, record))
+            fields += record.taken
+            if record.lasted:
+                lasted.append(record.lasted)
+        answer = self._bundle(part, sent, bundle, kept)
+        first, last = (min(s for s, _ in lasted), max(e for _, e in lasted)) if lasted else (None, None)
+        counts = Counts(len(kept), len(entries) - len(kept), fields, first, last)
+        return Cut(part.names.outward_bytes(encode(answer)), MEDIA_TYPE, counts)
+
+    def _record(
+        self, part: Part, natives: set[str], text: bytes | Raw, window: Window, where: str
+    ) -> Record | None:
+        """A resource as it may leave; None when it is outside the window."""
+        resource, taken = part.reader.read(text, where)
+        if resource.resourceType != part.kind:
+            raise UnknownShape(f"{where}.resourceType")
+        native = _owner(resource, part.kind, where)
+        if native not in natives:
+            raise UnknownShape(f"{where}.{OWNER.get(part.kind, 'id')}")
+        lasted = _lasted(resource, part.kind, self._source.zone, where)
+        if not _in_time(resource, part.kind, lasted, window, self._source.zone, where):
+            return None
+        if part.kind == "ExplanationOfBenefit" and not (part.drugs and part.services):
+            taken += fill_lines(resource, part.drugs, part.services)
+        if part.kind in OWNER:
+            # the name beside a reference is a field of its own; only the pairwise reference stays
+            setattr(resource, OWNER[part.kind], {"reference": f"Patient/{part.names.ref[native]}"})
+        else:
+            resource.id = part.names.ref[native]
+        if taken or not part.whole:
+            mark_as_subset(resource)
+        return Record(resource.id, repaired(resource, part.kind), taken, lasted)
+
+    def _entry(self, part: Part, entry: Any, record: Record) -> dict[str, Any]:
+        kept: dict[str, Any] = {"resource": Raw(record.text)}
+        if record.id is not UNSET:
+            name = part.names.outward(record.id)
+            kept = {"fullUrl": f"{self._source.gateway_url}{base(self._source)}/{part.kind}/{name}"} | kept
+        if entry.search is not UNSET:
+            kept["search"] = entry.search
+        return kept
+
+    def _bundle(self, part: Part, sent: Upstream, bundle: Any, kept: list[dict[str, Any]]) -> dict[str, Any]:
+        """The page, with a total only where all is on it: any other number counts what is withheld."""
+        found = {} if bundle.link is UNSET else {each.relation: each.url for each in bundle.link}
+        answer: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+        if bundle.total is not UNSET and not found.keys() & {"next", "previous"}:
+            answer["total"] = len(kept)
+        addresses = links(self._source, sent, part.names, found)
+        if addresses:
+            answer["link"] = addresses
+        if kept:
+            answer["entry"] = kept
+        return answer
+
+
+def plan(source: Source, granted: Iterable[Granted]) -> HealthPlan:
+    return HealthPlan(source, granted)
+
+
+def _owner(resource: Any, kind: str, where: str) -> str:
+    """The id of the patient the resource is about. Raises UnknownShape when it does not say."""
+    if kind == "Patient":
+        owner = resource.id
+    else:
+        reference = getattr(resource, OWNER[kind])
+        text = UNSET if reference is UNSET else reference.reference
+        found = None if text is UNSET else _PATIENT.fullmatch(text)
+        owner = found[1] if found else UNSET
+    if owner is UNSET:
+        raise UnknownShape(f"{where}.{OWNER.get(kind, 'id')}")
+    return str(owner)
+
+
+def _lasted(resource: Any, kind: str, zone: str, where: str) -> Span | None:
+    """The span of a claim: its billablePeriod, else from the first to the last of its items. None: it has no time."""
+    if kind != "ExplanationOfBenefit":
+        return None
+    try:
+        if resource.billablePeriod is not UNSET:
+            return _period(resource.billablePeriod, zone)
+        items = [] if resource.item is UNSET else resource.item
+        spans = [_serviced(item, zone) for item in items]
+    except ValueError:
+        raise UnknownShape(f"{where}.billablePeriod") from None
+    dated = [each for each in spans if each is not None]
+    if not dated or len(dated) < len(spans):
+        return None
+    return min(start for start, _ in dated), max(end for _, end in dated)
+
+
+def _serviced(item: Any, zone: str) -> Span | None:
+    if item.servicedDate is not UNSET:
+        return span(item.servicedDate, zone)
+    return None if item.servicedPeriod is UNSET else _period(item.servicedPeriod, zone)
+
+
+def _period(period: Any, zone: str) -> Span | None:
+    """A FHIR Period as a span. One without start or end is not wholly inside anything: None."""
+    if period.start is UNSET or period.end is UNSET:
+        return None
+    return span(period.start, zone)[0], span(period.end, zone)[1]
+
+
+def _in_time(resource: Any, kind: str, lasted: Span | None, window: Window, zone: str, where: str) -> bool:
+    if kind == "ExplanationOfBenefit":
+        return lasted is not None and inside(window, *lasted)
+    if kind == "Coverage" and resource.period is not UNSET:
+        return overlaps(window, *_state(resource.period, zone, where))
+    return True
+
+
+def _state(period: Any, zone: str, where: str) -> tuple[datetime | None, datetime | None]:
+    try:
+        start = None if period.start is UNSET else span(period.start, zone)[0]
+        end = None if period.end is UNSET else span(period.end, zone)[1]
+    except ValueError:
+        raise UnknownShape(f"{where}.period") from None
+    return start, end

@@ -1,0 +1,115 @@
+"""What FHIR requires and the person withheld: the neutral values that keep a cut resource valid R4."""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from gateway.sectors.shapes import encode
+
+WITHHELD_CONCEPT = {"text": "withheld"}
+WITHHELD_REFERENCE = {"display": "withheld"}
+WITHHELD_INSURANCE = [{"focal": True, "coverage": WITHHELD_REFERENCE}]
+SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
+EMPTY = re.compile(rb"\{\}")  # what an element leaves that was an extension alone
+NDC = "http://hl7.org/fhir/sid/ndc"  # the code system of drugs; every other code of a line is of a service
+
+REQUIRED = {
+    "ExplanationOfBenefit": {
+        "type": WITHHELD_CONCEPT,
+        "insurer": WITHHELD_REFERENCE,
+        "provider": WITHHELD_REFERENCE,
+        "insurance": WITHHELD_INSURANCE,
+    },
+    "Coverage": {"payor": [WITHHELD_REFERENCE]},
+    "Patient": {},
+}
+
+
+def repaired(resource: Any, kind: str) -> bytes:
+    """The resource as JSON, with what FHIR requires put in and what it forbids taken out.
+
+    Empty elements and dangling references are rare, so they are looked for in the encoded text.
+    """
+    _fill_required(resource, kind)
+    text = encode(resource)
+    if b"#" in text and b'"reference":"#' in text:
+        _drop_local_references(resource)
+        text = encode(resource)
+    if EMPTY.search(text):
+        _prune(resource)
+        if kind == "ExplanationOfBenefit":
+            fill_lines(resource, True, True)
+        _fill_required(resource, kind)
+        text = encode(resource)
+    return text
+
+
+def _fill_required(resource: Any, kind: str) -> None:
+    for name, neutral in REQUIRED[kind].items():
+        if getattr(resource, name) is UNSET:
+            setattr(resource, name, neutral)
+
+
+def fill_lines(resource: Any, drugs: bool, services: bool) -> int:
+    """Withhold the code of every line whose kind is not given. Returns how many were taken.
+
+    A line of drugs tells drugs. Any other code tells what was done and why, so it needs both of these fields.
+    """
+    taken = 0
+    for line in () if resource.item is UNSET else resource.item:
+        product = line.productOrService
+        if product is UNSET:
+            line.productOrService = WITHHELD_CONCEPT
+        elif not (drugs if _is_drug(product) else services):
+            line.productOrService = WITHHELD_CONCEPT
+            line.quantity = UNSET
+            taken += 1
+    return taken
+
+
+def _is_drug(product: Any) -> bool:
+    codings = product.coding
+    return codings is not UNSET and bool(codings) and all(coding.system == NDC for coding in codings)
+
+
+def mark_as_subset(resource: Any) -> None:
+    """The SUBSETTED tag of R4 (Resource.meta.tag); a profile claim would no longer hold."""
+    if resource.meta is UNSET:
+        resource.meta = {"tag": [SUBSETTED]}
+        return
+    resource.meta.profile = UNSET
+    tags = [] if resource.meta.tag is UNSET else resource.meta.tag
+    resource.meta.tag = [tag for tag in tags if tag.code != "SUBSETTED"] + [SUBSETTED]
+
+
+def _prune(value: Any) -> bool:
+    """Take out what is left empty once extensions are gone: FHIR has no empty objects or lists. True: it is empty."""
+    if isinstance(value, list):
+        value[:] = [each for each in value if not _prune(each)]
+        return not value
+    if not isinstance(value, msgspec.Struct):
+        return False
+    empty = True
+    for name in value.__struct_fields__:
+        member = getattr(value, name)
+        if member is not UNSET and _prune(member):
+            setattr(value, name, UNSET)
+        elif member is not UNSET:
+            empty = False
+    return empty
+
+
+def _drop_local_references(value: Any) -> None:
+    """References into `contained`, which never leaves, become the neutral reference."""
+    if isinstance(value, list):
+        for each in value:
+            _drop_local_references(each)
+    elif isinstance(value, msgspec.Struct):
+        fields = value.__struct_fields__
+        if "reference" in fields and isinstance(value.reference, str) and value.reference.startswith("#"):  # type: ignore[attr-defined]  # compiled from the table
+            value.reference = UNSET  # type: ignore[attr-defined]
+            value.display = "withheld"  # type: ignore[attr-defined]
+        for name in fields:
+            _drop_local_references(getattr(value, name))

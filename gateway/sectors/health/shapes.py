@@ -1,0 +1,110 @@
+"""The members of FHIR R4 as far as this gateway carries it: Patient, Coverage, ExplanationOfBenefit, searchset Bundle.
+
+`-` marks what is known and in no field of the catalogue: element ids, extensions inside other elements, narrative and
+other free text, contained resources, people around the patient. `implicitRules` and `modifierExtension` change the
+meaning of what stands beside them, so they are not even known: an answer with one is refused.
+"""
+
+_BASE = "id:- extension:-"
+_RESOURCE = "resourceType:s id:s meta:Meta language:- text:- contained:-"
+
+TABLE = {
+    "Bundle": "resourceType:s id:- meta:- type:s timestamp:- total:i identifier:- link:Link* entry:Entry*",
+    "Link": "relation:s url:s",
+    "Entry": "fullUrl:s resource:Raw search:Search link:-",
+    "Search": "mode:s score:-",
+    "Kind": "resourceType:s",
+    "Meta": f"{_BASE} versionId:s lastUpdated:s source:- profile:s* security:Coding* tag:Coding*",
+    "Coding": f"{_BASE} system:s version:s code:s display:s userSelected:b",
+    "CodeableConcept": f"{_BASE} coding:Coding* text:s",
+    "Period": f"{_BASE} start:s end:s",
+    "Identifier": f"{_BASE} use:s type:CodeableConcept system:s value:s period:Period assigner:-",
+    "Reference": f"{_BASE} reference:s type:s identifier:Identifier display:s",
+    "Quantity": f"{_BASE} value:n comparator:s unit:s system:s code:s",
+    "Money": f"{_BASE} value:n currency:s",
+    "Address": (
+        f"{_BASE} use:s type:s text:s line:s* city:s district:s state:s postalCode:s country:s period:Period"
+    ),
+    "HumanName": f"{_BASE} use:s text:s family:s given:s* prefix:s* suffix:s* period:Period",
+    "ContactPoint": f"{_BASE} system:s value:s use:s rank:i period:Period",
+    "Patient": (
+        f"{_RESOURCE} extension:Extension* identifier:- active:b name:HumanName* telecom:ContactPoint* gender:s"
+        " birthDate:s deceasedBoolean:b deceasedDateTime:s address:Address* maritalStatus:CodeableConcept"
+        " multipleBirthBoolean:b multipleBirthInteger:i photo:- contact:- communication:Communication*"
+        " generalPractitioner:- managingOrganization:- link:-"
+    ),
+    "Communication": f"{_BASE} language:CodeableConcept preferred:b",
+    # Extensions nest. Three levels are more than any published one has; a fourth is an unknown shape.
+    "Extension": "id:- url:s VALUES extension:Extension2*",
+    "Extension2": "id:- url:s VALUES extension:Extension3*",
+    "Extension3": "id:- url:s VALUES",
+    "Coverage": (
+        f"{_RESOURCE} extension:- identifier:Identifier* status:s type:CodeableConcept policyHolder:Reference"
+        " subscriber:Reference subscriberId:s beneficiary:Reference dependent:s relationship:CodeableConcept"
+        " period:Period payor:Reference* class:Class* order:i network:s costToBeneficiary:Cost* subrogation:-"
+        " contract:Reference*"
+    ),
+    "Class": f"{_BASE} type:CodeableConcept value:s name:s",
+    "Cost": f"{_BASE} type:CodeableConcept valueQuantity:Quantity valueMoney:Money exception:-",
+    "ExplanationOfBenefit": (
+        f"{_RESOURCE} extension:- identifier:Identifier* status:s type:CodeableConcept subType:CodeableConcept use:s"
+        " patient:Reference billablePeriod:Period created:s enterer:Reference insurer:Reference provider:Reference"
+        " priority:CodeableConcept fundsReserveRequested:CodeableConcept fundsReserve:CodeableConcept"
+        " related:Related* prescription:Reference originalPrescription:Reference payee:Payee referral:Reference"
+        " facility:Reference claim:Reference claimResponse:Reference outcome:s disposition:- preAuthRef:s*"
+        " preAuthRefPeriod:Period* careTeam:CareTeam* supportingInfo:SupportingInfo* diagnosis:Diagnosis*"
+        " procedure:Procedure* precedence:i insurance:Insurance* accident:Accident item:Item* addItem:-"
+        " adjudication:Adjudication* total:Total* payment:Payment formCode:- form:- processNote:-"
+        " benefitPeriod:Period benefitBalance:Balance*"
+    ),
+    "Related": f"{_BASE} claim:Reference relationship:CodeableConcept reference:Identifier",
+    "Payee": f"{_BASE} type:CodeableConcept party:Reference",
+    "CareTeam": (
+        f"{_BASE} sequence:i provider:Reference responsible:b role:CodeableConcept qualification:CodeableConcept"
+    ),
+    "SupportingInfo": (
+        f"{_BASE} sequence:i category:CodeableConcept code:CodeableConcept timingDate:s timingPeriod:Period"
+        " valueBoolean:b valueString:- valueQuantity:Quantity valueAttachment:- valueReference:Reference reason:Coding"
+    ),
+    "Diagnosis": (
+        f"{_BASE} sequence:i diagnosisCodeableConcept:CodeableConcept diagnosisReference:Reference"
+        " type:CodeableConcept* onAdmission:CodeableConcept packageCode:CodeableConcept"
+    ),
+    "Procedure": (
+        f"{_BASE} sequence:i type:CodeableConcept* date:s procedureCodeableConcept:CodeableConcept"
+        " procedureReference:Reference udi:-"
+    ),
+    "Insurance": f"{_BASE} focal:b coverage:Reference preAuthRef:s*",
+    "Accident": f"{_BASE} date:s type:CodeableConcept locationAddress:Address locationReference:Reference",
+    "Item": (
+        f"{_BASE} sequence:i careTeamSequence:i* diagnosisSequence:i* procedureSequence:i* informationSequence:i*"
+        " revenue:CodeableConcept category:CodeableConcept productOrService:CodeableConcept modifier:CodeableConcept*"
+        " programCode:CodeableConcept* servicedDate:s servicedPeriod:Period locationCodeableConcept:CodeableConcept"
+        " locationAddress:Address locationReference:Reference quantity:Quantity unitPrice:Money factor:n net:Money"
+        " udi:- bodySite:CodeableConcept subSite:CodeableConcept* encounter:- noteNumber:- adjudication:Adjudication*"
+        " detail:-"
+    ),
+    "Adjudication": f"{_BASE} category:CodeableConcept reason:CodeableConcept amount:Money value:n",
+    "Total": f"{_BASE} category:CodeableConcept amount:Money",
+    "Payment": (
+        f"{_BASE} type:CodeableConcept adjustment:Money adjustmentReason:CodeableConcept date:s amount:Money"
+        " identifier:Identifier"
+    ),
+    "Balance": (
+        f"{_BASE} category:CodeableConcept excluded:b name:s description:- network:CodeableConcept"
+        " unit:CodeableConcept term:CodeableConcept financial:Financial*"
+    ),
+    "Financial": (
+        f"{_BASE} type:CodeableConcept allowedUnsignedInt:i allowedString:- allowedMoney:Money usedUnsignedInt:i"
+        " usedMoney:Money"
+    ),
+}
+
+_VALUES = (
+    "valueBoolean:b valueCode:s valueDate:s valueDateTime:s valueDecimal:n valueInteger:i valueString:s valueUri:s"
+    " valueCoding:Coding valueCodeableConcept:CodeableConcept valueIdentifier:Identifier valueMoney:Money"
+    " valuePeriod:Period valueQuantity:Quantity"
+)
+TABLE = {kind: line.replace("VALUES", _VALUES) for kind, line in TABLE.items()}
+
+ENVELOPE = ("resourceType", "meta")  # of every resource, whatever is granted

@@ -1,0 +1,84 @@
+"""Bringing a database to the schema this version of the gateway was written for.
+
+One transaction for all steps that are missing: killed in the middle, the old schema still stands
+and the next start begins again. A database of a newer gateway is never touched.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import MetaData
+
+from gateway.errors import Unavailable
+from gateway.settings import Settings
+from gateway.store.engine import Store, connect
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+FOLDER = Path(__file__).parent / "migrations"
+HEAD = "0001"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
+
+
+def current(settings: Settings) -> str | None:
+    """The revision of the database; None when there is no database, or an empty one."""
+    if not settings.database.exists():
+        return None
+    connection = connect(settings.database)
+    try:
+        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+    finally:
+        connection.close()
+    return str(row[0]) if row else None
+
+
+def is_current(settings: Settings) -> bool:
+    return current(settings) == HEAD
+
+
+def upgrade(settings: Settings, metadata: MetaData) -> tuple[str | None, str]:
+    """(revision before, revision now). Makes the data folder and the database when there are none.
+
+    `metadata` holds all tables (`gateway.schema`). Raises Unavailable for a database of a newer gateway.
+    """
+    before = current(settings)
+    if before == HEAD:
+        return before, HEAD
+    if before is not None and not list((FOLDER / "versions").glob(f"{before}_*.py")):
+        raise Unavailable(
+            f"the database is of schema {before}, which this version does not know: run the newer gateway"
+        )
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = Store(settings.database)
+    try:
+        _run(store, metadata)
+    finally:
+        store.close()
+    return before, HEAD
+
+
+def _run(store: Store, metadata: MetaData) -> None:
+    from alembic import command  # 0.2 s to import; only paid when there is something to do
+
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver is in autocommit mode: this is the transaction
+        try:
+            config = configuration()
+            config.attributes["connection"] = connection
+            config.attributes["metadata"] = metadata
+            command.upgrade(config, "head")
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            connection.exec_driver_sql("ROLLBACK")
+            raise
+
+
+def configuration() -> "Config":
+    """Alembic's configuration, without an ini file."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,378 @@
+"""All tables of the first version."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlmodel.sql.sqltypes import UTCDateTime
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "app",
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("metadata", sa.JSON(), nullable=False),
+        sa.Column("metadata_sha256", sa.String(), nullable=False),
+        sa.Column("auth_method", sa.String(), nullable=False),
+        sa.Column("secret_sha256", sa.String(), nullable=True),
+        sa.Column("verified", sa.Boolean(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("status_reason", sa.String(), nullable=False),
+        sa.Column("registered_at", UTCDateTime(), nullable=False),
+        sa.Column("changed_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("client_id"),
+    )
+    op.create_table(
+        "challenge",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("challenge", sa.String(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=True),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.Column("spent_at", UTCDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "directory",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "failedauthentication",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("minute", sa.Integer(), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "logchain",
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("head", sa.LargeBinary(), nullable=False),
+        sa.Column("key_sealed", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("person_id"),
+    )
+    op.create_table(
+        "logcheckpoint",
+        sa.Column("size", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("root", sa.LargeBinary(), nullable=False),
+        sa.Column("at_ms", sa.Integer(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("frontier", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("size"),
+    )
+    op.create_table(
+        "logentry",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("commitment", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("person_id", "seq"),
+    )
+    op.create_table(
+        "logleaf",
+        sa.Column("index", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("entry_id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("index"),
+        sa.UniqueConstraint("entry_id"),
+    )
+    op.create_table(
+        "organisation",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("declaration", sa.JSON(), nullable=False),
+        sa.Column("declaration_sha256", sa.String(), nullable=False),
+        sa.Column("client_secret_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("status_reason", sa.String(), nullable=False),
+        sa.Column("added_at", UTCDateTime(), nullable=False),
+        sa.Column("changed_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "person",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("password_hash", sa.String(), nullable=True),
+        sa.Column("totp_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("totp_last_step", sa.Integer(), nullable=False),
+        sa.Column("language", sa.String(), nullable=False),
+        sa.Column("birth_date", sa.Date(), nullable=True),
+        sa.Column("guardian_id", sa.String(), nullable=True),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("closed_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["guardian_id"],
+            ["person.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("person", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_person_email"), ["email"], unique=True)
+
+    op.create_table(
+        "spentassertion",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("spentassertion", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_spentassertion_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
+        "authorizationrequest",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("redirect_uri", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=True),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("code_challenge", sa.String(), nullable=False),
+        sa.Column("nonce", sa.String(), nullable=True),
+        sa.Column("ui_locales", sa.String(), nullable=False),
+        sa.Column("prompt", sa.String(), nullable=False),
+        sa.Column("max_age", sa.Integer(), nullable=True),
+        sa.Column("ask", sa.String(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.Column("opened_at", UTCDateTime(), nullable=True),
+        sa.Column("opened_by", sa.String(), nullable=True),
+        sa.Column("consent_id", sa.String(), nullable=True),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("auth_time", sa.Integer(), nullable=True),
+        sa.Column("code_sha256", sa.String(), nullable=True),
+        sa.Column("code_expires_at", UTCDateTime(), nullable=True),
+        sa.Column("redeemed_at", UTCDateTime(), nullable=True),
+        sa.Column("family_id", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["client_id"],
+            ["app.client_id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("code_sha256"),
+    )
+    with op.batch_alter_table("authorizationrequest", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_authorizationrequest_client_id"), ["client_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_authorizationrequest_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
+        "consent",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("app_id", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("asked", sa.String(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("granted_at", UTCDateTime(), nullable=True),
+        sa.Column("until", UTCDateTime(), nullable=True),
+        sa.Column("ended_at", UTCDateTime(), nullable=True),
+        sa.Column("last_access_at", UTCDateTime(), nullable=True),
+        sa.Column("replaces", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["app_id"],
+            ["app.client_id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("consent", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_consent_app_id"), ["app_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_consent_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "link",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("organisation_id", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("customer", sa.String(), nullable=False),
+        sa.Column("credentials_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("accounts_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("linked_at", UTCDateTime(), nullable=False),
+        sa.Column("ended_at", UTCDateTime(), nullable=True),
+        sa.Column("told_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisation.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("link", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_link_organisation_id"), ["organisation_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_link_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "linkattempt",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("organisation_id", sa.String(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("return_to", sa.String(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.Column("spent_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisation.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "passkey",
+        sa.Column("credential_id", sa.String(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("public_key", sa.LargeBinary(), nullable=False),
+        sa.Column("sign_count", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("used_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+        ),
+        sa.PrimaryKeyConstraint("credential_id"),
+    )
+    with op.batch_alter_table("passkey", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_passkey_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "signin",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("at", UTCDateTime(), nullable=False),
+        sa.Column("methods", sa.String(), nullable=False),
+        sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column("seen_at", UTCDateTime(), nullable=False),
+        sa.Column("ends_at", UTCDateTime(), nullable=False),
+        sa.Column("ended_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("signin", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_signin_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
+        "consentevent",
+        sa.Column("consent_id", sa.String(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("at", UTCDateTime(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("prev_sha256", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["consent_id"],
+            ["consent.id"],
+        ),
+        sa.PrimaryKeyConstraint("consent_id", "seq"),
+    )
+    op.create_table(
+        "evidence",
+        sa.Column("consent_id", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("language", sa.String(), nullable=False),
+        sa.Column("template", sa.String(), nullable=False),
+        sa.Column("template_sha256", sa.String(), nullable=False),
+        sa.Column("shown_json", sa.String(), nullable=False),
+        sa.Column("text_sha256", sa.String(), nullable=False),
+        sa.Column("offered_json", sa.String(), nullable=False),
+        sa.Column("chosen_json", sa.String(), nullable=False),
+        sa.Column("shown_at", UTCDateTime(), nullable=False),
+        sa.Column("decided_at", UTCDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["consent_id"],
+            ["consent.id"],
+        ),
+        sa.PrimaryKeyConstraint("consent_id", "version"),
+    )
+    op.create_table(
+        "terms",
+        sa.Column("consent_id", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("json", sa.String(), nullable=False),
+        sa.Column("sha256", sa.String(), nullable=False),
+        sa.Column("previous", sa.String(), nullable=True),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["consent_id"],
+            ["consent.id"],
+        ),
+        sa.PrimaryKeyConstraint("consent_id", "version"),
+    )
+    op.create_table(
+        "tokenfamily",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("consent_id", sa.String(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("auth_time", sa.Integer(), nullable=False),
+        sa.Column("started_at", UTCDateTime(), nullable=False),
+        sa.Column("ended_at", UTCDateTime(), nullable=True),
+        sa.Column("ended_reason", sa.String(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["consent_id"],
+            ["consent.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("tokenfamily", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_tokenfamily_consent_id"), ["consent_id"], unique=False)
+
+    op.create_table(
+        "use",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("consent_id", sa.String(), nullable=False),
+        sa.Column("item", sa.String(), nullable=False),
+        sa.Column("window", sa.String(), nullable=False),
+        sa.Column("start", sa.Integer(), nullable=False),
+        sa.Column("used", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["consent_id"],
+            ["consent.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("consent_id", "item", "window", "start"),
+    )
+    op.create_table(
+        "refreshtoken",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("family_id", sa.String(), nullable=False),
+        sa.Column("client_id", sa.String(), nullable=False),
+        sa.Column("issued_at", UTCDateTime(), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.Column("spent_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["family_id"],
+            ["tokenfamily.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("refreshtoken", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_refreshtoken_family_id"), ["family_id"], unique=False)

@@ -1,0 +1,42 @@
+"""The whole flow, as an app and a person go through it."""
+
+from tests.authorization.conftest import ISSUER, answered, claims, usage
+
+
+def test_a_public_app_gets_a_token_that_says_what_alice_agreed_to(gateway):
+    final = gateway.agree(gateway.browser("alice"), gateway.pushed())
+    answer = answered(final)
+    assert answer["state"] == "a state"
+    assert answer["iss"] == ISSUER
+    response = gateway.redeem(answer["code"])
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert body["token_type"] == "Bearer"
+    assert body["expires_in"] == 300
+    assert body["scope"] == "data_access"
+    [detail] = body["authorization_details"]
+    assert detail["accounts"] == ["point-1"]
+    assert claims(body["access_token"])["authorization_details"] == body["authorization_details"]
+    assert body["grant_id"] == claims(body["access_token"])["grant_id"]
+    assert response.headers["cache-control"] == "no-store"
+
+
+def test_the_token_refreshes_and_dies_when_the_app_gives_it_back(gateway):
+    first = gateway.tokens()
+    second = gateway.refresh(first["refresh_token"])
+    assert second.status_code == 200, second.text
+    token = second.json()["refresh_token"]
+    assert token != first["refresh_token"]
+    assert gateway.post("/revoke", {"token": token}).status_code == 200
+    again = gateway.refresh(token)
+    assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
+    assert [event["event"] for event in gateway.events("alice")][-2:] == ["token_issued", "app_disconnected"]
+
+
+def test_a_confidential_app_keeps_its_refresh_token(gateway):
+    body = gateway.tokens("budget")
+    for _ in range(3):
+        again = gateway.refresh(body["refresh_token"], "budget")
+        assert again.status_code == 200, again.text
+        assert "refresh_token" not in again.json()
+    assert usage()["type"] == again.json()["authorization_details"][0]["type"]

@@ -1,0 +1,23 @@
+"""What every test may use. The cast: Alice owns the data, Bob may, Mallory has no business here."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A developer's own settings must not steer the tests.
+    for name in [name for name in os.environ if name.startswith("AVAL_")]:
+        del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Public samples, schemas and vectors kept beside the checkout; never part of it."""
+    if not SHARED.is_dir():
+        pytest.skip("the public samples and vectors are not beside this checkout")
+    return SHARED

@@ -1,0 +1,311 @@
+"""The sequencer: indices without gaps, one history, and the same result after a crash at any point."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.house import House
+from gateway.keys import KeyRing
+from gateway.log import mark, sequencer, tree
+from gateway.log.mark import Mark
+from gateway.log.notes import VerifierKey, open_checkpoint
+from gateway.log.sequencer import Frozen, Sequencer, leaf
+from gateway.store import connect
+
+Recorded = Callable[..., int]
+
+
+def rows(house: House, sql: str, *values: Any) -> list[Any]:
+    with house.store.read() as session:
+        return [tuple(row) for row in session.connection().exec_driver_sql(sql, values).all()]
+
+
+def change(house: House, sql: str, *values: Any) -> None:
+    with house.store.write() as session:
+        session.connection().exec_driver_sql(sql, values)
+
+
+def marked(house: House) -> Mark | None:
+    return mark.read(house.settings.data_dir / mark.FILE)
+
+
+def test_entries_get_indices_in_the_order_of_their_commit(
+    house: House, sequencer: Sequencer, recorded: Recorded
+) -> None:
+    for person in ("alice", "bob", "alice"):
+        recorded(person, count=2)
+    assert sequencer.integrate_once() == 6
+    recorded("bob")
+    assert sequencer.integrate_once() == 1
+    assert rows(house, 'SELECT "index", entry_id FROM logleaf ORDER BY 1') == [(i, i + 1) for i in range(7)]
+
+
+def test_a_checkpoint_is_signed_over_exactly_the_entries(
+    house: House, sequencer: Sequencer, recorded: Recorded, vkey: VerifierKey
+) -> None:
+    recorded("alice", count=5)
+    sequencer.integrate_once()
+    [(note,)] = rows(house, "SELECT note FROM logcheckpoint")
+    leaves = [leaf(commitment) for (commitment,) in rows(house, "SELECT commitment FROM logentry ORDER BY id")]
+    checkpoint = open_checkpoint(note, [vkey], "gateway.example/log")
+    assert (checkpoint.size, checkpoint.root) == (5, tree.root(leaves))
+    assert marked(house) == Mark(5, checkpoint.root)
+
+
+def test_without_new_entries_nothing_is_signed(house: House, sequencer: Sequencer, recorded: Recorded) -> None:
+    assert sequencer.integrate_once() == 0
+    recorded("alice")
+    sequencer.integrate_once()
+    assert sequencer.integrate_once() == 0
+    assert len(rows(house, "SELECT size FROM logcheckpoint")) == 1
+
+
+def test_every_checkpoint_is_consistent_with_the_one_before(
+    house: House, sequencer: Sequencer, recorded: Recorded
+) -> None:
+    for count in (1, 2, 3, 7, 1, 13):
+        recorded("alice", count=count)
+        sequencer.integrate_once()
+    leaves = [leaf(commitment) for (commitment,) in rows(house, "SELECT commitment FROM logentry ORDER BY id")]
+    signed = rows(house, "SELECT size, root FROM logcheckpoint ORDER BY size")
+    assert len(signed) == 6
+    for (old, old_root), (new, new_root) in zip(signed, signed[1:], strict=False):
+        proof = tree.consistency_proof(old, leaves[:new])
+        tree.check_consistency(old, new, old_root, new_root, proof)
+
+
+def test_many_waiting_entries_are_taken_in_several_beats(
+    house: House, sequencer: Sequencer, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.log.sequencer.CHUNK", 4)
+    recorded("alice", count=10)
+    assert [sequencer.integrate_once() for _ in range(4)] == [4, 4, 2, 0]
+
+
+class Crash(Exception):
+    pass
+
+
+STEPS = ["_number", "_extended", "_sign", "_mark"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_crash_at_any_step_is_finished_by_the_next_start(
+    house: House, recorded: Recorded, monkeypatch: pytest.MonkeyPatch, step: str, when: str
+) -> None:
+    recorded("alice", count=3)
+    first = Sequencer(house)
+    first.integrate_once()
+    recorded("bob", count=4)
+    real = getattr(Sequencer, step)
+
+    def crashing(self: Sequencer, *arguments: Any) -> None:
+        if when == "after":
+            real(self, *arguments)
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Sequencer, step, crashing)
+        with pytest.raises(Crash):
+            first.integrate_once()
+    first.stop()
+    recorded("alice", count=2)
+    second = Sequencer(house)
+    second.integrate_once()
+    second.stop()
+    leaves = [leaf(commitment) for (commitment,) in rows(house, "SELECT commitment FROM logentry ORDER BY id")]
+    assert rows(house, 'SELECT "index", entry_id FROM logleaf ORDER BY 1') == [(i, i + 1) for i in range(9)]
+    for size, root in rows(house, "SELECT size, root FROM logcheckpoint"):
+        assert root == tree.root(leaves[:size])
+    assert marked(house) == Mark(9, tree.root(leaves))
+
+
+def test_a_crash_before_the_first_mark_is_no_loss_of_the_mark(
+    house: House, sequencer: Sequencer, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded("alice")
+    with monkeypatch.context() as patch:
+        patch.setattr(Sequencer, "_mark", lambda *_: (_ for _ in ()).throw(Crash))
+        with pytest.raises(Crash):
+            sequencer.integrate_once()
+    assert marked(house) == mark.NOTHING
+    assert sequencer.integrate_once() == 0
+    assert marked(house) != mark.NOTHING
+
+
+def test_an_older_database_put_back_freezes_the_log(
+    house: House, sequencer: Sequencer, recorded: Recorded, tmp_path: Path
+) -> None:
+    recorded("alice", count=3)
+    sequencer.integrate_once()
+    backup = sqlite3.connect(tmp_path / "backup")
+    live = sqlite3.connect(house.settings.database)
+    live.backup(backup)
+    recorded("alice", count=3)
+    sequencer.integrate_once()
+    backup.backup(live)
+    live.close()
+    backup.close()
+    recorded("mallory", count=9)  # more entries than were lost: size alone would not tell
+    with pytest.raises(Frozen, match="a tree of 6 was signed; the database only knows one of 3"):
+        sequencer.integrate_once()
+    assert rows(house, 'SELECT max("index") FROM logleaf') == [(2,)]
+    assert rows(house, "SELECT max(size) FROM logcheckpoint") == [(3,)]
+
+
+@pytest.mark.parametrize(
+    ("tampering", "reason"),
+    [
+        ("UPDATE logcheckpoint SET root = zeroblob(32)", "contradicts itself"),
+        ("UPDATE logcheckpoint SET note = replace(note, 'gateway', 'catdoor')", "no known key"),
+        ("UPDATE logcheckpoint SET frontier = CAST(frontier || frontier AS BLOB)", "compact range"),
+        ("DELETE FROM logcheckpoint", "holds no checkpoint"),
+        ('DELETE FROM logleaf WHERE "index" = 4', "index 4 is missing"),
+        ("DELETE FROM logentry WHERE id = 5", "the entry of index 4 is missing"),
+    ],
+)
+def test_what_was_changed_behind_its_back_freezes_the_log(
+    house: House, recorded: Recorded, tampering: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded("alice", count=3)
+    first = Sequencer(house)
+    first.integrate_once()
+    recorded("alice", count=3)
+    with monkeypatch.context() as patch:  # numbered, not yet signed
+        patch.setattr(Sequencer, "_sign", lambda *_: (_ for _ in ()).throw(Crash))
+        with pytest.raises(Crash):
+            first.integrate_once()
+    change(house, tampering)
+    with pytest.raises(Frozen, match=reason):
+        first.integrate_once()
+    first.stop()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"aval-log-mark/v1\n3\nAAAA\n", b"\xff", b"aval-log-mark/v1\n03\n"])
+def test_a_lost_or_spoilt_mark_freezes_the_log(
+    house: House, sequencer: Sequencer, recorded: Recorded, content: bytes | None
+) -> None:
+    recorded("alice", count=3)
+    sequencer.integrate_once()
+    path = house.settings.data_dir / mark.FILE
+    path.unlink() if content is None else path.write_bytes(content)
+    recorded("alice")
+    with pytest.raises(Frozen, match="log.high-water"):
+        sequencer.integrate_once()
+
+
+def test_a_mark_of_another_tree_freezes_the_log(house: House, sequencer: Sequencer, recorded: Recorded) -> None:
+    recorded("alice", count=3)
+    sequencer.integrate_once()
+    mark.write(house.settings.data_dir / mark.FILE, Mark(3, bytes(32)))
+    with pytest.raises(Frozen, match="not the one in the database"):
+        sequencer.integrate_once()
+
+
+def test_a_mark_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / mark.FILE
+    mark.write(path, Mark(1, bytes(32)))
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError):
+        mark.write(path, Mark(2, bytes(32)))
+    monkeypatch.undo()
+    assert mark.read(path) == Mark(1, bytes(32))
+    mark.write(path, Mark(3, bytes(32)))
+    assert mark.read(path) == Mark(3, bytes(32))
+
+
+def test_the_thread_integrates_what_comes_and_a_last_time_when_it_stops(house: House, recorded: Recorded) -> None:
+    running = Sequencer(house)
+    running.start()
+    recorded("alice", count=2)
+    running.stop()
+    assert rows(house, "SELECT max(size) FROM logcheckpoint") == [(2,)]
+
+
+def test_a_frozen_log_says_so_once_and_thaws_when_the_newest_database_is_back(
+    house: House, recorded: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorded("alice", count=3)
+    running = Sequencer(house)
+    running.integrate_once()
+    path = house.settings.data_dir / mark.FILE
+    away = path.rename(path.with_suffix(".away"))
+    running._beat()
+    running._beat()
+    assert "is missing" in running.frozen
+    assert len([record for record in caplog.records if "frozen" in record.message]) == 1
+    away.rename(path)
+    running._beat()
+    assert running.frozen == ""
+    running.stop()
+
+
+def test_writers_and_the_sequencer_do_not_disturb_one_another(
+    house: House, sequencer: Sequencer, recorded: Recorded
+) -> None:
+    threads = [threading.Thread(target=lambda: [recorded("alice") for _ in range(25)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        sequencer.integrate_once()
+    sequencer.integrate_once()
+    assert rows(house, 'SELECT count(*), max("index") FROM logleaf') == [(100, 99)]
+    assert rows(house, "SELECT seq FROM logentry ORDER BY id") == [(n,) for n in range(1, 101)]
+
+
+KILLED = """
+    import sys
+    from datetime import UTC, datetime
+    from pathlib import Path
+    from gateway.house import House
+    from gateway.keys import KeyRing
+    from gateway.log import Event, Log
+    from gateway.log.sequencer import Sequencer
+    from gateway.settings import Settings
+    from gateway.store import Store
+    settings = Settings(data_dir=Path(sys.argv[1]), public_url="https://gateway.example", keys_dir=Path(sys.argv[2]))
+    store, keys = Store(settings.database), KeyRing(settings.keys)
+    house = House(settings, store, keys, Log(keys), None, None, None, None)
+    sequencer = Sequencer(house)
+    while True:
+        with store.write() as session:
+            entry = house.log.record(session, Event("access", "alice", datetime.now(UTC)))
+        print(entry, flush=True)
+        sequencer.integrate_once()
+"""
+
+
+def test_killed_at_random_nothing_acknowledged_is_lost(house: House, keys: KeyRing) -> None:
+    acknowledged = 0
+    for _ in range(3):
+        command = [sys.executable, "-c", textwrap.dedent(KILLED), str(house.settings.data_dir), str(keys.folder)]
+        root = Path(__file__).parents[2]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+            assert process.stdout is not None
+            for _ in range(7):
+                acknowledged = int(process.stdout.readline())
+            process.send_signal(signal.SIGKILL)
+            acknowledged = max([acknowledged, *map(int, process.stdout.read().split())])
+    after = Sequencer(house)
+    after.integrate_once()
+    after.stop()
+    [(count, last)] = rows(house, 'SELECT count(*), max("index") FROM logleaf')
+    assert count == last + 1 >= acknowledged
+    connection = connect(house.settings.database)
+    key = VerifierKey("gateway.example/log", keys.log.public_key().public_bytes_raw())
+    assert sequencer.standing(connection, house.settings.data_dir / mark.FILE, key).range.size == count
+    connection.close()
