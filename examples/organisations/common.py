@@ -133,11 +133,11 @@ class Assertions:
         self._since = int(setup.now())
         self._lock = threading.Lock()
 
-    def subject(self, request: Request, now: float) -> str:
+    def subject(self, request: Request, now: float, *, once: bool = False) -> str:
         """The pairwise subject of a call.
 
         1. a bearer token of our type   2. signed by a key the gateway publishes now   3. issued by it, for us
-        4. young, and no older than this process   5. never seen before
+        4. young, and no older than this process   5. `once`: never seen before (linking; reads may share one)
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
@@ -162,7 +162,8 @@ class Assertions:
         except jwt.PyJWTError as error:
             raise Refused(401, "assertion_invalid") from error
         self._check_time(claims["iat"], claims["exp"], now)
-        self._spend(str(claims["jti"]), claims["exp"], now)
+        if once:
+            self._spend(str(claims["jti"]), claims["exp"], now)
         return str(claims["sub"])
 
     def _check_time(self, iat: Any, exp: Any, now: float) -> None:

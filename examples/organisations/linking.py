@@ -23,7 +23,7 @@ def routes(
     setup: Setup, assertions: Assertions, links: Links, customers: Mapping[str, Person], name: str
 ) -> list[Route]:
     def start(request: Request, asked: dict[str, Any]) -> Response:
-        subject = assertions.subject(request, setup.now())
+        subject = assertions.subject(request, setup.now(), once=True)
         number = _text(asked, "customer_number")
         if number not in customers:
             raise Refused(404, "customer_unknown")
@@ -34,12 +34,12 @@ def routes(
         return JSONResponse({"sent_to": sent_to}, 202)
 
     def confirm(request: Request, asked: dict[str, Any]) -> Response:
-        subject = assertions.subject(request, setup.now())
+        subject = assertions.subject(request, setup.now(), once=True)
         links.confirm(subject, _text(asked, "customer_number"), _text(asked, "code"), setup.now())
         return JSONResponse({"linked": True})
 
     def end(request: Request, asked: dict[str, Any]) -> Response:
-        links.end(assertions.subject(request, setup.now()))
+        links.end(assertions.subject(request, setup.now(), once=True))
         return Response(status_code=204)
 
     def inbox(request: Request) -> Response:

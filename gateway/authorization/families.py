@@ -98,7 +98,7 @@ def record(session: Session, house: House, kind: str, family: TokenFamily, now: 
     """An event of the family in the person's log."""
     consent = session.get(Consent, family.consent_id)
     terms = deciding.current(session, consent) if consent else None
-    common = {"consent": family.consent_id, "app": family.client_id, "family": family.id}
+    common = {"consent": family.consent_id, "client": family.client_id, "family": family.id}
     if terms:
         common["client_name"] = terms["app"]["name"]
     if kind == "app_disconnected":

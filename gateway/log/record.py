@@ -12,7 +12,7 @@ without the whole log.
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -59,6 +59,23 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of one person's chain, and her key."""
+
+    seq: int
+    commitment: bytes
+    key_sealed: bytes
+    cipher: AESGCM
+
+
+Heads = dict[str, Head]  # by person
+
+_ENTRY = "INSERT INTO logentry (person_id, seq, salt, sealed, commitment) VALUES (?, ?, ?, ?, ?)"
+_CHAIN = """INSERT INTO logchain (person_id, seq, head, key_sealed) VALUES (?, ?, ?, ?)
+    ON CONFLICT (person_id) DO UPDATE SET seq = excluded.seq, head = excluded.head"""
+
+
 class Log:
     """The writer's side of the log. Safe from several threads; the store lets one write at a time."""
 
@@ -73,44 +90,49 @@ class Log:
         return self.append(raw(session), event)
 
     def append(self, connection: Connection, event: Event) -> int:
-        """The same on a bare connection inside a transaction (the proxy's group commit)."""
-        unknown = event.facts.keys() - members(event.kind)
-        if unknown:
-            raise ValueError(f"{event.kind}: no such fact in the table of events: {', '.join(sorted(unknown))}")
+        """The same on a bare connection inside a transaction."""
+        self.append_all(connection, [event], {})
+        return int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
+
+    def append_all(self, connection: Connection, events: Iterable[Event], heads: Heads) -> None:
+        """Append several entries, in order, inside one transaction (the proxy's group commit).
+
+        `heads` are chain heads known to be as the database has them, and is kept so. Forget it when
+        the transaction fails or when another connection has written since.
+        """
+        entries, changed = [], {}
+        for event in events:
+            head = heads.get(event.person) or self._head(connection, event.person)
+            seq = head.seq + 1
+            payload = canonical(
+                {
+                    **event.facts,
+                    "v": 1,
+                    "event": event.kind,
+                    "time": instant(event.at),
+                    "actor": event.actor,
+                    "user_seq": seq,
+                    "user_prev": head.commitment.hex(),
+                }
+            )
+            chance = fresh_bytes(44)
+            salt, nonce = chance[:32], chance[32:]
+            committed = commitment(salt, payload)
+            sealed = nonce + head.cipher.encrypt(nonce, payload, f"{event.person}:{seq}".encode())
+            entries.append((event.person, seq, salt, sealed, committed))
+            heads[event.person] = changed[event.person] = Head(seq, committed, head.key_sealed, head.cipher)
+        connection.executemany(_ENTRY, entries)
+        connection.executemany(
+            _CHAIN, [(person, head.seq, head.commitment, head.key_sealed) for person, head in changed.items()]
+        )
+
+    def _head(self, connection: Connection, person: str) -> "Head":
         row = connection.execute(
-            "SELECT seq, head, key_sealed FROM logchain WHERE person_id = ?", (event.person,)
+            "SELECT seq, head, key_sealed FROM logchain WHERE person_id = ?", (person,)
         ).fetchone()
         seq, head, sealed_key = row if row else (0, NO_PREVIOUS, None)
-        cipher, new_key = self._cipher(event.person, sealed_key)
-        seq += 1
-        payload = canonical(
-            {
-                **event.facts,
-                "v": 1,
-                "event": event.kind,
-                "time": instant(event.at),
-                "actor": event.actor,
-                "user_seq": seq,
-                "user_prev": head.hex(),
-            }
-        )
-        salt, nonce = fresh_bytes(32), fresh_bytes(12)
-        committed = commitment(salt, payload)
-        sealed = nonce + cipher.encrypt(nonce, payload, f"{event.person}:{seq}".encode())
-        if row:
-            connection.execute(
-                "UPDATE logchain SET seq = ?, head = ? WHERE person_id = ?", (seq, committed, event.person)
-            )
-        else:
-            connection.execute(
-                "INSERT INTO logchain (person_id, seq, head, key_sealed) VALUES (?, ?, ?, ?)",
-                (event.person, seq, committed, new_key),
-            )
-        cursor = connection.execute(
-            "INSERT INTO logentry (person_id, seq, salt, sealed, commitment) VALUES (?, ?, ?, ?, ?)",
-            (event.person, seq, salt, sealed, committed),
-        )
-        return int(cursor.lastrowid)
+        cipher, sealed_key = self._cipher(person, sealed_key)
+        return Head(seq, head, sealed_key, cipher)
 
     def read(self, person: str, seq: int, sealed: bytes, sealed_key: bytes) -> bytes:
         """The payload of one entry."""

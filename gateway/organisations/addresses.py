@@ -19,7 +19,8 @@ PRIVATE = tuple(
     for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7")
 )
 LOW_PORTS = (80, 443)
-CLOSED_PORTS = frozenset({2049, 2375, 3306, 5432, 5984, 6379, 9200, 11211, 27017})  # stores and daemons that take any text
+# Stores and daemons above 1023 that would take a request for something else.
+CLOSED_PORTS = frozenset({2049, 2375, 3306, 5432, 5984, 6379, 9200, 11211, 27017})
 
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?")

@@ -1,9 +1,10 @@
-"""The gateway's word to an organisation about whom it asks: a short ES256 JWT, one per call.
+"""The gateway's word to an organisation about whom it asks: a short ES256 JWT.
 
     typ aval-assertion+jwt · iss our address · aud the organisation's base address · sub the pairwise subject
-    iat, exp at most 60 seconds later · jti, never twice
+    iat, exp at most 60 seconds later · jti
 
-An organisation may refuse a second use of one `jti`, so an assertion is made for each call and never kept.
+Linking carries a fresh one each time, and an organisation refuses a second use of its `jti` there. Reads about
+the same person may share one while it lives, as they would share an access token: signing is the dearest step.
 """
 
 from datetime import datetime
@@ -15,7 +16,7 @@ SECONDS = 60
 
 
 def sign(keys: KeyRing, issuer: str, audience: str, subject: str, now: datetime, jti: str) -> str:
-    """A compact JWS. `jti`: fresh for each call."""
+    """A compact JWS. `jti`: fresh for each one."""
     at = int(now.timestamp())
     claims = {"iss": issuer, "aud": audience, "sub": subject, "iat": at, "exp": at + SECONDS, "jti": jti}
     return keys.sign(claims, typ=TYPE)

@@ -168,6 +168,6 @@ def _seconds(value: object) -> int:
 
 
 def _resource(value: object) -> str:
-    """The identifier at the end of ESPI's resourceURI. Only the segment is kept: no address of theirs is ever called."""
+    """The identifier at the end of ESPI's resourceURI. Only this segment is kept: their address is never called."""
     last = value.rstrip("/").rsplit("/", 1)[-1] if isinstance(value, str) else ""
     return last if _SEGMENT.fullmatch(last) else ""

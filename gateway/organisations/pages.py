@@ -15,7 +15,9 @@ from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
 from gateway.errors import BadRequest, NotFound
+from gateway.keys import fresh
 from gateway.log import Event, reading
+from gateway.log.record import Fact
 from gateway.organisations import calls, downloads, linking, links, tokens, views
 from gateway.organisations.connector import ConnectorError
 from gateway.organisations.linking import Linked, NotLinked
@@ -24,7 +26,6 @@ from gateway.organisations.tables import Link
 from gateway.organisations.throttle import once_more
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import FoundAccount
-from gateway.keys import fresh
 from gateway.web.answers import PAGE_HEADERS, own_path
 from gateway.web.doors import Context, Door
 
@@ -122,9 +123,7 @@ def _link_page(ctx: Context, view: OrganisationView, error: str = "", number: st
 
 def _leave(ctx: Context, view: OrganisationView, address: str) -> Response:
     """A page, not a redirect: `form-action 'self'` blocks a form whose answer leads to another origin."""
-    response = ctx.page("organisations/leave.html", view=view, address=address, host=urlsplit(address).netloc)
-    response.headers["Refresh"] = f"0;url={address}"
-    return response
+    return ctx.page("organisations/leave.html", view=view, address=address, host=urlsplit(address).netloc)
 
 
 def came_back(ctx: Context) -> Response:
@@ -171,11 +170,13 @@ def _attempt(ctx: Context, view: OrganisationView, state: str) -> linking.Attemp
 def _code_page(
     ctx: Context, view: OrganisationView, attempt: linking.Attempt, error: str = "", left: int | None = None
 ) -> Response:
+    secret = ctx.form.get("attempt") or ctx.query.get("attempt", "")
     return ctx.page(
         "organisations/code.html",
         400 if error else 200,
         view=view,
-        attempt=ctx.form.get("attempt") or ctx.query.get("attempt", ""),
+        attempt=secret,
+        return_to=f"{HOME}/{view.id}/link/code?attempt={secret}",
         customer=linking.masked(attempt.secret["customer_number"]),
         error=error,
         left=linking.TRIES - attempt.tries if left is None else left,
@@ -217,7 +218,7 @@ def unlink(ctx: Context) -> Response:
     told = linking.unlink(ctx.house, ctx.person.person, view, ctx.now)
     if told is None:
         return ctx.go(HOME)  # a second click on the same button
-    return ctx.page("organisations/unlinked.html", view=view, told=told, affected=affected, at=ctx.now)
+    return ctx.page("organisations/unlinked.html", view=view, told=told, affected=affected, at=ctx.now, return_to=HOME)
 
 
 def _affected(ctx: Context, session: Session, organisation: str) -> list[Affected]:
@@ -270,7 +271,7 @@ def download(ctx: Context) -> Response:
 
 def _record_download(ctx: Context, copy: downloads.Copy, size: int, request_id: str) -> None:
     view = copy.organisation
-    facts = {
+    facts: dict[str, Fact] = {
         "organisation": view.id,
         "organisation_name": tokens.spoken(ctx.house, view),
         "datasets": sorted({file.dataset for file in copy.files}),
@@ -341,6 +342,7 @@ def _failed(
         sentence=sentence,
         onward=onward,
         missing=missing or [],
+        return_to=HOME,
     )
 
 

@@ -57,7 +57,7 @@ KEYS: dict[str, dict[str, tuple[str, bool]]] = {
 }
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+|\{[a-z_]+\}|\$?[A-Za-z0-9-]+")
-_TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]{1,200}")  # no controls, no bidi tricks
+_TEXT = re.compile(r"[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]{1,200}")  # no controls, no bidi
 
 
 def _matches(expression: str, otherwise: str) -> Any:

@@ -1,7 +1,9 @@
 """Keeping OAuth links alive: one renewal at a time per link, whoever asks, and none of it lost.
 
-    1. wait for whoever is renewing this link   2. read the link as it is now: perhaps there is nothing left to do
-    3. ask the organisation                     4. store, on condition that the link is live and has still what was renewed
+    1. wait for whoever is renewing this link
+    2. read the link as it is now: perhaps there is nothing left to do
+    3. ask the organisation
+    4. store, on condition that the link is live and still has what was renewed
     5. if not, what we just got is revoked, not kept
 
 The organisation may rotate its refresh token, so two renewals from one token would end the link (RFC 9700 §4.14).

@@ -22,17 +22,18 @@ _room = threading.BoundedSemaphore(_AT_ONCE)
 
 # What most guessed passwords are made of (English and French); with digits and signs around, and "0" for "o".
 _COMMON = frozenset(
-    """password passwort passe motdepasse mdp secret admin administrator administrateur root user login welcome bienvenue
-    bonjour hello salut coucou letmein laissemoientrer iloveyou jetaime jtaime amour love loulou doudou cheri cherie
-    princess princesse soleil sunshine starwars pokemon football baseball basketball hockey soccer rugby marseille paris
-    france lyon monkey dragon shadow master batman superman spiderman michael jordan thomas nicolas camille julien chloe
-    qwerty qwertyuiop azerty azertyuiop asdfgh asdfghjkl qsdfgh qsdfghjkl zxcvbn zxcvbnm wxcvbn qazwsx azeqsd qwertz
-    qwertzuiop trustno trustnoone whatever freedom liberte internet computer ordinateur google facebook samsung iphone
-    changeme changezmoi default defaut guest invite test testing temp temporaire access acces chocolat chocolate vanille
-    cookie cheese fromage banana banane orange apple pomme summer winter spring autumn ete hiver printemps automne january
-    janvier february fevrier march mars april avril may mai june juin july juillet august aout september septembre october
-    octobre november novembre december decembre monday lundi friday vendredi sunday dimanche family famille maison home
-    fuckyou connard putain merde killer gamer minecraft fortnite naruto aval consent""".split()
+    """password passwort passe motdepasse mdp secret admin administrator administrateur root user login welcome
+    bienvenue bonjour hello salut coucou letmein laissemoientrer iloveyou jetaime jtaime amour love loulou doudou
+    cheri cherie princess princesse soleil sunshine starwars pokemon football baseball basketball hockey soccer
+    rugby marseille paris france lyon monkey dragon shadow master batman superman spiderman michael jordan thomas
+    nicolas camille julien chloe qwerty qwertyuiop azerty azertyuiop asdfgh asdfghjkl qsdfgh qsdfghjkl zxcvbn
+    zxcvbnm wxcvbn qazwsx azeqsd qwertz qwertzuiop trustno trustnoone whatever freedom liberte internet computer
+    ordinateur google facebook samsung iphone changeme changezmoi default defaut guest invite test testing temp
+    temporaire access acces chocolat chocolate vanille cookie cheese fromage banana banane orange apple pomme
+    summer winter spring autumn ete hiver printemps automne january janvier february fevrier march mars april
+    avril may mai june juin july juillet august aout september septembre october octobre november novembre
+    december decembre monday lundi friday vendredi sunday dimanche family famille maison home fuckyou connard
+    putain merde killer gamer minecraft fortnite naruto aval consent""".split()
 )
 _LETTERS = str.maketrans("04135$@7!|", "oalessatil")
 _RUNS = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "98765432109876543210", "qwertyuiop", "azertyuiop")

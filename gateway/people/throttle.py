@@ -5,6 +5,7 @@ person out, a browser that has signed in to the account before carries a cookie 
 counted on its own. Nothing is ever locked: every count fades.
 """
 
+import threading
 import time
 from weakref import WeakKeyDictionary
 
@@ -29,7 +30,8 @@ class Throttle:
     def __init__(self, limits: dict[str, str] | None = None) -> None:
         self._storage = MemoryStorage()
         self._window = MovingWindowRateLimiter(self._storage)
-        self._limits: dict[str, RateLimitItem] = {name: parse(text) for name, text in {**_LIMITS, **(limits or {})}.items()}
+        told = {**_LIMITS, **(limits or {})}
+        self._limits: dict[str, RateLimitItem] = {name: parse(text) for name, text in told.items()}
 
     def spend(self, what: str, who: str) -> None:
         """Count one try. Raises TooMany."""
@@ -61,12 +63,16 @@ class Throttle:
         return count
 
 
+_LOCK = threading.Lock()
 _BY_STORE: WeakKeyDictionary[Store, Throttle] = WeakKeyDictionary()
 
 
 def of(store: Store) -> Throttle:
     """The counters of this process for the gateway on `store`."""
-    return _BY_STORE.setdefault(store, Throttle()) if store not in _BY_STORE else _BY_STORE[store]
+    with _LOCK:
+        if store not in _BY_STORE:
+            _BY_STORE[store] = Throttle()
+        return _BY_STORE[store]
 
 
 # ---- browsers that have signed in to an account before

@@ -42,7 +42,7 @@ _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _UNFIT = re.compile(rb"[^\t -~\x80-\xff]")
 
 
-class Guard:
+class Guarded:
     """`app` behind the rules. Lifespan passes; web sockets are not spoken."""
 
     def __init__(self, app: App, settings: Settings) -> None:

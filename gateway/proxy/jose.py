@@ -97,9 +97,9 @@ def p256_key(jwk: object) -> tuple[ec.EllipticCurvePublicKey, str]:
     x, y = jwk.get("x"), jwk.get("y")
     if not isinstance(x, str) or not isinstance(y, str) or len(x) != 43 or len(y) != 43:
         raise Malformed("key")
-    numbers = [int.from_bytes(decoded(coordinate), "big") for coordinate in (x, y)]
+    numbers = int.from_bytes(decoded(x), "big"), int.from_bytes(decoded(y), "big")
     try:
-        key = ec.EllipticCurvePublicNumbers(*numbers, ec.SECP256R1()).public_key()
+        key = ec.EllipticCurvePublicNumbers(numbers[0], numbers[1], ec.SECP256R1()).public_key()
     except ValueError:
         raise Malformed("not on the curve") from None
     canonical = f'{{"crv":"P-256","kty":"EC","x":"{x}","y":"{y}"}}'

@@ -1,4 +1,4 @@
-"""The answer when there is no data: problem+json (RFC 9457) that names the term, and challenges (RFC 6750, 9449, 9728)."""
+"""The answer when there is no data: problem+json (RFC 9457) naming the term, and challenges (RFC 6750, 9449, 9728)."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -63,7 +63,7 @@ async def unavailable(send: Send) -> None:
 
 
 async def refused(send: Send, refusal: Refusal, request_id: str, status: int | None = None) -> None:
-    """An identified app is told which term refused, what it asked and what is allowed, so that it can correct itself."""
+    """An identified app is told which term refused, what it asked and what is allowed: it can correct itself."""
     status = status or refusal.status
     title = _TITLES[404] if status == 404 else REASONS[refusal.reason][1]
     told = {"term": refusal.term, "asked": refusal.asked, "allowed": refusal.allowed}
@@ -85,7 +85,7 @@ async def refused(send: Send, refusal: Refusal, request_id: str, status: int | N
 
 async def challenge(send: Send, resource: str, error: str, *, dpop: bool, public_url: str) -> None:
     """401. `error` is of RFC 6750 §3.1 or RFC 9449 §7; empty when no token was sent at all."""
-    metadata = f'{public_url}/.well-known/oauth-protected-resource{resource}'
+    metadata = f"{public_url}/.well-known/oauth-protected-resource{resource}"
     said = f', error="{error}"' if error else ""
     bearer = f'Bearer resource_metadata="{metadata}"' + ("" if dpop else said)
     proof = f'DPoP algs="ES256", resource_metadata="{metadata}"' + (said if dpop else "")

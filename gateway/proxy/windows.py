@@ -49,5 +49,5 @@ def window(per: str, zone: str, now: datetime) -> CalendarWindow:
 
 
 def _epoch(local: datetime) -> int:
-    """Wall-clock arithmetic first, the zone's rules last: a midnight that does not exist is the first instant after it."""
+    """Wall-clock arithmetic first, the zone's rules last: a midnight that is skipped is the first instant after it."""
     return int(local.astimezone(UTC).timestamp())

@@ -7,8 +7,6 @@ and the next start begins again. A database of a newer gateway is never touched.
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import MetaData
-
 from gateway.errors import Unavailable
 from gateway.settings import Settings
 from gateway.store.engine import Store, connect
@@ -37,10 +35,10 @@ def is_current(settings: Settings) -> bool:
     return current(settings) == HEAD
 
 
-def upgrade(settings: Settings, metadata: MetaData) -> tuple[str | None, str]:
+def upgrade(settings: Settings) -> tuple[str | None, str]:
     """(revision before, revision now). Makes the data folder and the database when there are none.
 
-    `metadata` holds all tables (`gateway.schema`). Raises Unavailable for a database of a newer gateway.
+    Raises Unavailable for a database of a newer gateway.
     """
     before = current(settings)
     if before == HEAD:
@@ -52,13 +50,13 @@ def upgrade(settings: Settings, metadata: MetaData) -> tuple[str | None, str]:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = Store(settings.database)
     try:
-        _run(store, metadata)
+        _run(store)
     finally:
         store.close()
     return before, HEAD
 
 
-def _run(store: Store, metadata: MetaData) -> None:
+def _run(store: Store) -> None:
     from alembic import command  # 0.2 s to import; only paid when there is something to do
 
     with store.engine.connect() as connection:
@@ -66,7 +64,6 @@ def _run(store: Store, metadata: MetaData) -> None:
         try:
             config = configuration()
             config.attributes["connection"] = connection
-            config.attributes["metadata"] = metadata
             command.upgrade(config, "head")
             connection.exec_driver_sql("COMMIT")
         except BaseException:
@@ -75,7 +72,7 @@ def _run(store: Store, metadata: MetaData) -> None:
 
 
 def configuration() -> "Config":
-    """Alembic's configuration, without an ini file."""
+    """Alembic's configuration, without an ini file. To compare or generate, `metadata` is put into its attributes."""
     from alembic.config import Config
 
     config = Config()

@@ -1,354 +1,37 @@
-"""A gateway of just the rooms that authorization stands on, on a real SQLite file, and a cast that drives it by HTTP.
+"""The small gateway as fixtures; what it is made of is in authorization_world.py."""
 
-The doors of authorization, apps and consent are the real ones; signing in is a cookie that the
-fixture knows, and organisations and links are rows (nothing calls an organisation here).
-"""
-
-import base64
-import hashlib
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from html.parser import HTMLParser
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from sqlmodel import Session, SQLModel
+from authorization_world import (
+    BUDGET,
+    ISSUER,
+    Clock,
+    Gateway,
+    Rooms,
+    declaration,
+    link_row,
+    organisation_row,
+    people_rows,
+    registered,
+)
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
-from gateway.apps import declare, verbs, views
+from gateway import schema
 from gateway.apps import pages as app_pages
 from gateway.authorization import api, pages
 from gateway.consent import pages as consent_pages
 from gateway.consent.catalogue import Catalogue
-from gateway.consent.choices import Offered
-from gateway.consent.reading import PersonFacts
-from gateway.consent.request import AppView
 from gateway.house import House
-from gateway.keys import KeyRing, fresh
+from gateway.keys import KeyRing
 from gateway.log import Log
-from gateway.organisations import links
-from gateway.organisations import views as organisations
-from gateway.organisations.tables import Organisation
-from gateway.people.tables import Person
 from gateway.policy import Policies
-from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from gateway.store import Store
-from gateway.web import cookies
 from gateway.web.doors import Caller, route
 from gateway.web.translations import Translations
-
-ISSUER = "http://localhost:8400"
-CALLBACK = "http://localhost:8411/callback"
-VERIFIER = "v" * 43
-CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
-WORDS = {"fr": "Pour vous.", "en": "For you."}
-USAGE = ["interval.start", "interval.value"]
-
-
-def declaration(client_id: str, **changes: Any) -> dict[str, Any]:
-    """A good declaration of an app that reads electricity, with changes."""
-    return {
-        "client_id": client_id,
-        "name": {"fr": client_id.title(), "en": client_id.title()},
-        "legal_entity": "Example SAS",
-        "website": "https://app.example",
-        "privacy_policy": "https://app.example/privacy",
-        "terms": "https://app.example/terms",
-        "deletion_contact": "delete@app.example",
-        "redirect_uris": [CALLBACK],
-        "token_endpoint_auth_method": "none",
-        "purposes": ["energy-advice"],
-        "data": [
-            {
-                "organisation": "city-energy",
-                "dataset": "energy.electricity.usage",
-                "fields": [*USAGE, "interval.cost"],
-                "necessity": "required",
-                "reason": WORDS,
-            }
-        ],
-        **changes,
-    }
-
-
-BUDGET: dict[str, Any] = {
-    "token_endpoint_auth_method": "client_secret_basic",
-    "purposes": ["household-budget"],
-    "redirect_uris": ["https://budget.example/callback?kept=a%20b&c=d"],
-    "data": [
-        {
-            "organisation": "harbour-bank",
-            "dataset": name,
-            "fields": fields,
-            "necessity": necessity,
-            "reason": WORDS,
-        }
-        for name, fields, necessity in (
-            ("bank.accounts", ["account.kind"], "required"),
-            ("bank.balances", ["balance.amount"], "optional"),
-        )
-    ],
-}
-
-
-def usage(**changes: Any) -> dict[str, Any]:
-    """What the meter app asks for."""
-    return {
-        "type": "data_access",
-        "locations": [f"{ISSUER}/data/city-energy"],
-        "datatypes": ["energy.electricity.usage"],
-        "actions": ["read"],
-        "purpose": "energy-advice",
-        "fields": USAGE,
-        "period": {"history": "P12M", "future": True},
-        "valid_for": "P6M",
-        "retention": "P1M",
-        **changes,
-    }
-
-
-def bank(**changes: Any) -> dict[str, Any]:
-    return usage(
-        locations=[f"{ISSUER}/data/harbour-bank"],
-        datatypes=["bank.accounts"],
-        purpose="household-budget",
-        fields=["account.kind"],
-        **changes,
-    )
-
-
-@dataclass
-class Clock:
-    now: datetime = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def passes(self, **time: float) -> None:
-        self.now += timedelta(**time)
-
-
-class Page(HTMLParser):
-    """The forms and the link of an HTML answer, as a browser without JavaScript sees them."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.action, self.fields, self.refresh, self.links = "", {}, "", []  # type: ignore[var-annotated]
-        self._in_consent = False
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self._in_consent = given.get("action", "").startswith("/consent/")
-            self.action = given["action"] if self._in_consent else self.action
-        elif tag == "meta" and given.get("http-equiv") == "refresh":
-            self.refresh = given["content"].partition("url=")[2]
-        elif tag == "a":
-            self.links.append(given.get("href", ""))
-        elif tag == "input" and self._in_consent and given.get("type") not in ("checkbox", "submit"):
-            if given.get("type") != "radio" or "checked" in given:
-                self.fields[given["name"]] = given.get("value", "")
-
-
-@dataclass
-class Gateway:
-    house: House
-    clock: Clock
-    app: Starlette
-    secrets: dict[str, str] = field(default_factory=dict)  # app → client secret
-    callers: dict[str, Caller] = field(default_factory=dict)  # cookie → who
-
-    # ---- people
-
-    def browser(self, person: str = "", methods: tuple[str, ...] = ("pwd",)) -> TestClient:
-        """A browser; signed in as `person` at this moment."""
-        client = TestClient(self.app, base_url=ISSUER, follow_redirects=False)
-        if person:
-            self.sign_in(client, person, methods)
-        return client
-
-    def sign_in(self, client: TestClient, person: str, methods: tuple[str, ...] = ("pwd",)) -> None:
-        cookie = fresh()
-        self.callers[cookie] = Caller(person, person.title(), "en", self.clock.now, methods, fresh())
-        client.headers["cookie"] = f"{cookies.SIGN_IN}={cookie}"
-
-    def sign_out(self, client: TestClient) -> None:
-        self.callers.pop(client.headers.pop("cookie").partition("=")[2])
-
-    def session(self) -> Any:
-        return self.house.store.read()
-
-    def suspend(self, app: str) -> None:
-        with self.house.store.write() as session:
-            verbs.suspend(session, app, "asked to", self.clock.now)
-
-    def events(self, person: str) -> list[dict[str, Any]]:
-        """What the person's log says, oldest first."""
-        with self.house.store.read() as session:
-            rows = session.connection().exec_driver_sql(
-                "SELECT e.seq, e.sealed, c.key_sealed FROM logentry e JOIN logchain c ON c.person_id = e.person_id"
-                " WHERE e.person_id = ? ORDER BY e.seq",
-                (person,),
-            )
-            return [json.loads(self.house.log.read(person, seq, sealed, key)) for seq, sealed, key in rows]
-
-    # ---- apps
-
-    def auth(self, app: str) -> dict[str, Any]:
-        """How the app proves who it is: arguments for a form post."""
-        if app in self.secrets:
-            token = base64.b64encode(f"{app}:{self.secrets[app]}".encode()).decode()
-            return {"form": {}, "headers": {"authorization": f"Basic {token}"}}
-        return {"form": {"client_id": app}, "headers": {}}
-
-    def post(self, path: str, form: Mapping[str, Any], app: str | None = "meter", **headers: str) -> Any:
-        shown = self.auth(app) if app else {"form": {}, "headers": {}}
-        client = TestClient(self.app, base_url=ISSUER, follow_redirects=False)
-        return client.post(path, data={**shown["form"], **form}, headers={**shown["headers"], **headers})
-
-    def request(self, app: str = "meter", details: Any = None, **changes: Any) -> dict[str, Any]:
-        """The parameters of a good authorization request, with changes; None leaves one out."""
-        redirect = {"budget": BUDGET["redirect_uris"][0], "native": "com.example.native:/callback"}.get(app, CALLBACK)
-        if details is None:
-            details = [bank()] if app == "budget" else [usage()]
-        parameters = {
-            "response_type": "code",
-            "redirect_uri": redirect,
-            "state": "a state",
-            "code_challenge": CHALLENGE,
-            "code_challenge_method": "S256",
-            "authorization_details": details if isinstance(details, str) else json.dumps(details),
-            **changes,
-        }
-        return {name: value for name, value in parameters.items() if value is not None}
-
-    def push(self, app: str = "meter", details: Any = None, **changes: Any) -> Any:
-        return self.post("/par", self.request(app, details, **changes), app)
-
-    def pushed(self, app: str = "meter", details: Any = None, **changes: Any) -> str:
-        """The /authorize address of a pushed request."""
-        answer = self.push(app, details, **changes)
-        assert answer.status_code == 201, answer.text
-        return "/authorize?" + urlencode({"client_id": app, "request_uri": answer.json()["request_uri"]})
-
-    def agree(self, browser: TestClient, address: str, decision: str = "allow", **ticked: Any) -> Any:
-        """Open the request, answer the screen, and come back to /authorize."""
-        screen = browser.get(address)
-        assert screen.status_code == 200, (screen.status_code, screen.headers.get("location"), screen.text[:500])
-        page = Page(screen.text)
-        accounts = {"accounts:city-energy": "point-1", **ticked}
-        answer = browser.post(page.action, data={**page.fields, **accounts, "decision": decision})
-        assert answer.status_code == 303, answer.text
-        return browser.get(answer.headers["location"])
-
-    def code(self, app: str = "meter", person: str = "alice", **changes: Any) -> str:
-        """A fresh code after a whole agreement."""
-        final = self.agree(self.browser(person), self.pushed(app, **changes))
-        return answered(final)["code"]
-
-    def redeem(self, code: str, app: str = "meter", **changes: Any) -> Any:
-        redirect = self.request(app)["redirect_uri"]
-        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "code_verifier": VERIFIER}
-        return self.post("/token", {k: v for k, v in {**form, **changes}.items() if v is not None}, app)
-
-    def tokens(self, app: str = "meter", person: str = "alice", **changes: Any) -> dict[str, Any]:
-        answer = self.redeem(self.code(app, person, **changes), app)
-        assert answer.status_code == 200, answer.text
-        body: dict[str, Any] = answer.json()
-        return body
-
-    def refresh(self, token: str, app: str = "meter", **changes: Any) -> Any:
-        return self.post("/token", {"grant_type": "refresh_token", "refresh_token": token, **changes}, app)
-
-    def introspect(self, token: str, app: str = "budget") -> Any:
-        return self.post("/introspect", {"token": token}, app)
-
-
-def answered(final: Any) -> dict[str, str]:
-    """The answer on the page that goes on to the app, which its refresh and its link must agree on."""
-    assert final.status_code == 200, (final.status_code, final.text[:300])
-    page = Page(final.text)
-    assert page.refresh and page.refresh in page.links
-    return {name: values[0] for name, values in parse_qs(urlsplit(page.refresh).query, keep_blank_values=True).items()}
-
-
-def claims(token: str) -> dict[str, Any]:
-    part = token.split(".")[1]
-    body: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    return body
-
-
-class Rooms:
-    """consent.reading.Facts of this small gateway."""
-
-    def __init__(self, house: House) -> None:
-        self.house = house
-
-    def app(self, session: Session, client_id: str) -> AppView:
-        found = views.find(session, client_id)
-        assert found
-        return found
-
-    def directory(self, session: Session) -> Any:
-        return organisations.directory(session)
-
-    def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
-        found = links.found_accounts(session, self.house.keys, person_id, organisation_id)
-        return [Offered(account.native, account.label, account.kind, account.available) for account in found]
-
-    def person(self, session: Session, person_id: str) -> PersonFacts:
-        row = session.get_one(Person, person_id)
-        minor = row.birth_date is not None and row.birth_date > date(2011, 11, 23)
-        return PersonFacts(row.id, row.name, minor, row.guardian_id)
-
-
-def _organisation(name: str, sector: str, datasets: Sequence[str], at: datetime) -> Organisation:
-    document = {
-        "id": name,
-        "name": {"fr": name.title(), "en": name.title()},
-        "legal_entity": f"{name} SA",
-        "sector": sector,
-        "zone": "Europe/Paris",
-        "website": "https://organisation.example",
-        "contact": {"privacy": "privacy@organisation.example", "support": "help"},
-        "connection": {
-            "kind": "assertion",
-            "base_url": "https://organisation.example",
-            "link": {"start": "/s", "confirm": "/c", "unlink": "/u", "number_label": WORDS},
-        },
-        "datasets": [{"id": dataset, "paths": ["/x"]} for dataset in datasets],
-    }
-    return Organisation(id=name, declaration=document, declaration_sha256=fresh(), added_at=at, changed_at=at)
-
-
-def _people(at: datetime) -> list[Person]:
-    born = {"alice": date(1980, 1, 1), "chloe": date(2012, 5, 5)}
-    return [
-        Person(
-            id=name,
-            email=f"{name}@example.org",
-            name=name.title(),
-            created_at=at,
-            birth_date=born.get(name),
-            guardian_id="alice" if name == "chloe" else None,
-        )
-        for name in ("alice", "bob", "mallory", "chloe")
-    ]
-
-
-def _link(session: Session, house: House, person: str, organisation: str, accounts: Sequence[str], at: datetime) -> None:
-    link, _ = links.make(session, house.keys, person, organisation, at, new_id=fresh(), customer="***1")
-    session.flush()
-    found = [FoundAccount(native=name, label=name.title(), kind="x") for name in accounts]
-    links.store_accounts(session, house.keys, link.id, found)
 
 
 @pytest.fixture(scope="session")
@@ -361,7 +44,7 @@ def gateway(tmp_path: Path, _keys: KeyRing) -> Iterator[Gateway]:
     settings = Settings(public_url=ISSUER, data_dir=tmp_path)
     clock = Clock()
     store = Store(settings.database, fsync=False)
-    SQLModel.metadata.create_all(store.engine)
+    schema.metadata.create_all(store.engine)
     house = House(
         settings=settings,
         store=store,
@@ -378,25 +61,19 @@ def gateway(tmp_path: Path, _keys: KeyRing) -> Iterator[Gateway]:
     routes = [route(door, house, lambda _session, cookie, _now: callers.get(cookie)) for door in doors]
     made = Gateway(house, clock, Starlette(routes=routes), callers=callers)
     with store.write() as session:
-        session.add_all(_people(clock.now))
+        session.add_all(people_rows(clock.now))
         energy = [name for name in house.catalogue.datasets if name.startswith("energy.")]
         money = [name for name in house.catalogue.datasets if name.startswith("bank.")]
-        session.add(_organisation("city-energy", "energy", energy, clock.now))
-        session.add(_organisation("harbour-bank", "bank", money, clock.now))
+        session.add(organisation_row("city-energy", "energy", energy, clock.now))
+        session.add(organisation_row("harbour-bank", "bank", money, clock.now))
         session.flush()
         for person in ("alice", "bob", "mallory", "chloe"):
-            _link(session, house, person, "city-energy", ["point-1", "point-2"], clock.now)
-            _link(session, house, person, "harbour-bank", ["account-1"], clock.now)
+            link_row(session, house, person, "city-energy", ["point-1", "point-2"], clock.now)
+            link_row(session, house, person, "harbour-bank", ["account-1"], clock.now)
         for document in (declaration("meter"), declaration("budget", **BUDGET), declaration("other")):
-            made.secrets |= _register(session, house, document, clock.now)
+            made.secrets |= registered(session, house, document, clock.now)
     yield made
     store.close()
-
-
-def _register(session: Session, house: House, document: dict[str, Any], now: datetime) -> dict[str, str]:
-    parsed = declare.parse(document, Path("app.toml"))
-    row, secret = verbs.register(session, house, parsed, now)
-    return {row.client_id: secret} if secret else {}
 
 
 @pytest.fixture
@@ -406,12 +83,7 @@ def register(gateway: Gateway) -> Any:
     def add(client_id: str, **changes: Any) -> None:
         with gateway.house.store.write() as session:
             gateway.secrets.update(
-                _register(session, gateway.house, declaration(client_id, **changes), gateway.clock.now)
+                registered(session, gateway.house, declaration(client_id, **changes), gateway.clock.now)
             )
 
     return add
-
-
-def visible(text: str) -> str:
-    """The text of a page without its tags."""
-    return " ".join(re.sub(r"<[^>]*>", " ", text).split())

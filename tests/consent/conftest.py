@@ -321,8 +321,7 @@ class Place:
             return asking.open_ask(session, self.house, person.id, app, ask, self.clock(), fresh()).id
 
     def consent(self, consent_id: str) -> Consent:
-        with self.house.store.read() as session:
-            return session.get_one(Consent, consent_id)
+        return self._row(Consent, consent_id)
 
     def terms(self, consent_id: str) -> dict[str, Any]:
         with self.house.store.read() as session:
@@ -331,8 +330,13 @@ class Place:
         return found
 
     def evidence(self, consent_id: str) -> Evidence:
+        return self._row(Evidence, (consent_id, 1))
+
+    def _row(self, table: Any, key: Any) -> Any:
         with self.house.store.read() as session:
-            return session.get_one(Evidence, (consent_id, 1))
+            row = session.get_one(table, key)
+            session.expunge(row)
+            return row
 
     def events(self, consent_id: str) -> list[str]:
         with self.house.store.read() as session:

@@ -86,10 +86,12 @@ def test_an_assertion_signed_by_another_key_is_refused(bank):
     assert answer.status_code == 401
 
 
-def test_an_assertion_works_once(bank):
+def test_reads_may_share_an_assertion_while_it_lives_but_linking_takes_each_once(bank):
     headers = bank.signed(ALICE)
-    assert bank.http.get(f"{AISP}/accounts", headers=headers).status_code == 200
-    assert bank.http.get(f"{AISP}/accounts", headers=headers).status_code == 401
+    assert [bank.http.get(f"{AISP}/accounts", headers=headers).status_code for _ in range(2)] == [200, 200]
+    headers, asked = bank.signed("c" * 43), {"customer_number": "HB-2002"}
+    assert bank.http.post("/aval/link/start", json=asked, headers=headers).status_code == 202
+    assert bank.http.post("/aval/link/start", json=asked, headers=headers).status_code == 401
 
 
 def test_a_new_key_of_the_gateway_is_found(bank):

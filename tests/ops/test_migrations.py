@@ -22,7 +22,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_a_new_database_has_exactly_the_tables_that_the_code_declares(settings: Settings) -> None:
-    assert migrate.upgrade(settings, schema.metadata) == (None, migrate.HEAD)
+    assert migrate.upgrade(settings) == (None, migrate.HEAD)
     store = Store(settings.database)
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
@@ -37,18 +37,18 @@ def test_the_head_known_to_the_code_is_the_newest_revision() -> None:
 
 def test_a_second_upgrade_has_nothing_to_do(settings: Settings) -> None:
     assert migrate.current(settings) is None
-    migrate.upgrade(settings, schema.metadata)
+    migrate.upgrade(settings)
     assert migrate.is_current(settings)
-    assert migrate.upgrade(settings, schema.metadata) == (migrate.HEAD, migrate.HEAD)
+    assert migrate.upgrade(settings) == (migrate.HEAD, migrate.HEAD)
 
 
 def test_a_database_of_a_newer_gateway_is_refused_and_left_alone(settings: Settings) -> None:
-    migrate.upgrade(settings, schema.metadata)
+    migrate.upgrade(settings)
     with sqlite3.connect(settings.database) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     with pytest.raises(Unavailable, match="run the newer gateway"):
-        migrate.upgrade(settings, schema.metadata)
+        migrate.upgrade(settings)
     assert migrate.current(settings) == "9999"
 
 
@@ -68,9 +68,9 @@ def test_an_upgrade_that_breaks_off_leaves_the_database_as_it_was(
 
     monkeypatch.setattr("alembic.op.create_table", create_table)
     with pytest.raises(Killed):
-        migrate.upgrade(settings, schema.metadata)
+        migrate.upgrade(settings)
     connection = sqlite3.connect(settings.database)
     assert made and connection.execute("SELECT name FROM sqlite_master").fetchall() == []
     connection.close()
     monkeypatch.undo()
-    assert migrate.upgrade(settings, schema.metadata) == (None, migrate.HEAD)
+    assert migrate.upgrade(settings) == (None, migrate.HEAD)

@@ -1,10 +1,10 @@
-"""Run by Alembic: the connection and the metadata come from store/migrate.py, the transaction is already open."""
+"""Run by Alembic: the connection comes from store/migrate.py, its transaction is already open."""
 
 from alembic import context
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=context.config.attributes["metadata"],
+    target_metadata=context.config.attributes.get("metadata"),
     render_as_batch=True,  # SQLite changes a column only by making the table anew
     compare_type=True,
     transaction_per_migration=False,

@@ -1,6 +1,6 @@
 """The whole flow, as an app and a person go through it."""
 
-from tests.authorization.conftest import ISSUER, answered, claims, usage
+from authorization_world import ISSUER, answered, claims, usage
 
 
 def test_a_public_app_gets_a_token_that_says_what_alice_agreed_to(gateway):

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.organisations.conftest import DECLARATIONS, Gateway
 
 from gateway.consent.catalogue import Catalogue
 from gateway.organisations import declare, views
 from gateway.organisations.tables import Organisation
 from gateway.settings import shipped_policies
 from gateway.store.tables import Directory
+from tests.organisations.stage import DECLARATIONS, Gateway
 
 FILES = ("city-energy", "harbour-bank", "meadow-health")
 SECRETS = {"CITY_ENERGY_CLIENT_SECRET": "s"}
@@ -136,7 +136,7 @@ def test_addresses_that_are_fine(url: str, networks: list[str]) -> None:
     assert faults_of_address(url, networks) == []
 
 
-LOCAL = ["127.1", "0.0.0.0", "127.0.0.1", "[::1]", "[::]", "[::ffff:127.0.0.1]", "localhost", "localhost.", "a.localhost"]
+LOCAL = ["127.1", "0.0.0.0", "127.0.0.1", "[::1]", "[::]", "[::ffff:127.0.0.1]", "localhost", "localhost."]
 PRIVATE = ["169.254.169.254", "[fe80::1]", "10.0.0.1", "172.16.0.1", "192.168.1.1", "100.64.0.1", "[fc00::1]"]
 ODD = ["224.0.0.1", "240.0.0.1", "192.0.0.1", "198.18.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::1]"]
 SPELT = ["2130706433", "0x7f000001", "0177.0.0.1", "127.0x1", "10.1"]
@@ -184,7 +184,7 @@ def test_http_needs_every_address_inside_the_declared_networks() -> None:
     assert faults_of_address("http://localhost", ["127.0.0.0/8"])  # ::1 is an address of it as well
 
 
-@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "169.254.0.0/16", "8.8.8.0/24", "10.0.0.1/8", "x", "fe80::/10"])
+@pytest.mark.parametrize("network", ["0.0.0.0/0", "::/0", "169.254.0.0/16", "8.8.8.0/24", "10.0.0.1/8", "fe80::/10"])
 def test_networks_open_private_networks_only(network: str) -> None:
     assert any(fault.startswith("connection.networks") for fault in faults_of_address("https://api.example", [network]))
 

@@ -1,0 +1,59 @@
+"""People added by the operator: the `aval people add` command, and the demo."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlmodel import Session
+
+from gateway.house import House
+from gateway.keys import fresh
+from gateway.people import accounts, passwords
+from gateway.people.tables import Person
+
+
+@dataclass(frozen=True, slots=True)
+class NewPerson:
+    """Checked, and with the password hashed: what `add_person` writes without taking the writer's time."""
+
+    draft: accounts.Draft
+    password_hash: str | None
+    language: str
+
+
+def prepare(
+    *,
+    name: str,
+    email: str,
+    password: str | None,
+    today: date,
+    language: str = "en",
+    birth_date: date | None = None,
+) -> NewPerson:
+    """Check and hash, outside of any transaction. Raises ValueError saying what is wrong (in English)."""
+    form = {"name": name, "email": email, "birth_date": birth_date.isoformat() if birth_date else ""}
+    draft, wrong = accounts.draft(form, today)
+    if password is not None:
+        weak = passwords.weakness(password, (name, email))
+        wrong = {**wrong, **({"password": weak} if weak else {})}
+    if draft is None or wrong:
+        raise ValueError("; ".join(f"{field}: {words}" for field, words in wrong.items()))
+    return NewPerson(draft, passwords.hash_(password) if password is not None else None, language)
+
+
+def add_person(
+    session: Session, house: House, new: NewPerson, now: datetime, *, guardian_email: str | None = None
+) -> Person:
+    """The account, with her guardian if one is named. Raises ValueError: address taken, guardian not possible."""
+    person = accounts.open_account(
+        session, house.log, new.draft, new.password_hash, id=fresh(), language=new.language, now=now
+    )
+    if person is None:
+        raise ValueError("email: this address already has an account")
+    if guardian_email is not None:
+        guardian = accounts.find(session, accounts.clean_email(guardian_email) or "")
+        if guardian is None:
+            raise ValueError("guardian: nobody has this address")
+        refused = accounts.appoint_guardian(session, person, guardian, now.date(), house.settings.majority_age)
+        if refused:
+            raise ValueError(f"guardian: {refused}")
+    return person

@@ -1,0 +1,125 @@
+"""Which ESPI calls the gateway carries, and how addresses change sides.
+
+Outside, an address names the app's own view: `Subscription/mine`, the pairwise ref of a usage point, and the
+organisation's names of what lies below it. Going in, the connector puts the link's own subscription in the place of
+`{subscription}`, so no other subscription can be asked for, whatever an app writes there.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.sectors.model import Asked, Denied, Pairs, Source, Upstream, Window
+from gateway.sectors.names import Names
+from gateway.sectors.paths import checked_query, pattern
+from gateway.sectors.times import instant, narrowed, utc_text, window_text
+
+BASE = "/espi/1_1/resource"
+MEDIA_TYPE = "application/atom+xml"
+MEDIA_TYPES = (MEDIA_TYPE, "application/xml", "text/xml")
+MINE = "mine"
+USAGE, SUMMARY, POINT = "energy.electricity.usage", "energy.electricity.summary", "energy.point"
+ALL = (USAGE, SUMMARY, POINT)
+PERIOD = ("published-min", "published-max")
+UPDATED = ("updated-min", "updated-max")
+PAGING = ("max-results", "start-index")
+_COUNT = re.compile(r"[0-9]{1,7}")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    datasets: tuple[str, ...]  # any of these lets the call through
+    path: str  # below the base
+    kind: str  # of the entries; "" for a batch of all kinds
+    query: tuple[str, ...] = PERIOD + UPDATED + PAGING
+
+
+_BATCH = "/Batch/Subscription/{subscription}"
+_POINT = "/Subscription/{subscription}/UsagePoint/{account}"
+_METER = _POINT + "/MeterReading"
+CALLS = {
+    "batch": Call(ALL, _BATCH, ""),
+    "batch-points": Call(ALL, _BATCH + "/UsagePoint", ""),
+    "batch-point": Call(ALL, _BATCH + "/UsagePoint/{account}", ""),
+    "points": Call(ALL, "/Subscription/{subscription}/UsagePoint", "UsagePoint"),
+    "point": Call(ALL, _POINT, "UsagePoint"),
+    "meters": Call((USAGE,), _METER, "MeterReading"),
+    "meter": Call((USAGE,), _METER + "/{meter}", "MeterReading"),
+    "blocks": Call((USAGE,), _METER + "/{meter}/IntervalBlock", "IntervalBlock"),
+    "block": Call((USAGE,), _METER + "/{meter}/IntervalBlock/{block}", "IntervalBlock"),
+    "summaries": Call((SUMMARY,), _POINT + "/UsageSummary", "UsageSummary"),
+    "summary": Call((SUMMARY,), _POINT + "/UsageSummary/{summary}", "UsageSummary"),
+    "old-summaries": Call((SUMMARY,), _POINT + "/ElectricPowerUsageSummary", "UsageSummary"),
+    "old-summary": Call((SUMMARY,), _POINT + "/ElectricPowerUsageSummary/{summary}", "UsageSummary"),
+    "times": Call((USAGE, SUMMARY), "/LocalTimeParameters", "LocalTimeParameters", ()),
+    "time": Call((USAGE, SUMMARY), "/LocalTimeParameters/{id}", "LocalTimeParameters", ()),
+    "types": Call((USAGE,), "/ReadingType", "ReadingType", ()),
+    "type": Call((USAGE,), "/ReadingType/{id}", "ReadingType", ()),
+}
+
+
+def base(source: Source) -> str:
+    return source.base_path or BASE
+
+
+def recognised(source: Source, path: str) -> tuple[str, dict[str, str]] | None:
+    """The operation a path is, and the words it fills in."""
+    for operation, call in CALLS.items():
+        found = pattern(base(source) + call.path).fullmatch(path)
+        if found:
+            return operation, found.groupdict()
+    return None
+
+
+def upstream(
+    source: Source, operation: str, dataset: str, names: Names, words: Mapping[str, str], asked: Asked, window: Window
+) -> Upstream | Denied:
+    """The call as the organisation gets it: its own names, period no wider than the window."""
+    call = CALLS[operation]
+    query = checked_query(asked, call.query)
+    if isinstance(query, Denied):
+        return query
+    for name in PAGING:
+        if name in query and not _COUNT.fullmatch(query[name]):
+            return Denied("field", name, asked="malformed")
+    period = _period(call, query, window)
+    if isinstance(period, Denied):
+        return period
+    path = base(source) + call.path
+    for word, value in words.items():
+        if word != "subscription":
+            path = path.replace("{" + word + "}", names.inward(value))
+    ref = words.get("account")
+    return Upstream(
+        dataset=dataset,
+        path=path,
+        query=period + tuple((name, value) for name, value in query.items() if name in UPDATED + PAGING),
+        accept=MEDIA_TYPE,
+        accounts=tuple(a for a in names.accounts if ref is None or a.native == names.native[ref]),
+        continues=query.get("start-index", "0").strip("0") not in ("", "1"),
+        operation=operation,
+    )
+
+
+def _period(call: Call, query: Mapping[str, str], window: Window) -> Pairs | Denied:
+    if PERIOD[0] not in call.query:
+        return ()
+    asked: list[datetime | None] = []
+    for name in PERIOD + UPDATED:
+        try:
+            asked.append(_rfc3339(query[name]) if name in query else None)
+        except ValueError:
+            return Denied("period", name, asked="malformed", allowed=window_text(window))
+    kept = narrowed(window, asked[0], asked[1])
+    if kept is None:
+        return Denied("period", "period", asked=window_text(Window(asked[0], asked[1])), allowed=window_text(window))
+    edges = zip(PERIOD, (kept.start, kept.end), strict=True)
+    return tuple((name, utc_text(edge)) for name, edge in edges if edge is not None)
+
+
+def _rfc3339(text: str) -> datetime:
+    """RFC 3339 wants an offset; without one the instant is not known."""
+    if not re.search(r"(?:Z|[+-][0-9]{2}:[0-9]{2})$", text):
+        raise ValueError("no offset")
+    return instant(text, "UTC")

@@ -1,0 +1,266 @@
+"""The cut of one answer: which entries leave, and their text, written anew."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from uuid import uuid5
+
+from gateway.sectors.energy.calls import CALLS, MINE, POINT, SUMMARY, USAGE, base
+from gateway.sectors.energy.family import Family
+from gateway.sectors.energy.feed import Entry, Feed, count_withheld, integers, written_children
+from gateway.sectors.energy.readings import Run
+from gateway.sectors.energy.shapes import ATOM, ESPI, SUMMARIES, TITLES
+from gateway.sectors.model import Counts, UnknownShape, Upstream, Window
+from gateway.sectors.paths import link
+
+if TYPE_CHECKING:
+    from gateway.sectors.energy.plan import Terms
+
+HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+FOREVER = 1 << 48  # seconds: beyond the Int48 of ESPI
+NEEDS = {  # kind → the datasets of which one must be granted for its usage point
+    "UsagePoint": (USAGE, SUMMARY, POINT),
+    "MeterReading": (USAGE,),
+    "IntervalBlock": (USAGE,),
+    "UsageSummary": (SUMMARY,),
+    "ElectricPowerUsageSummary": (SUMMARY,),
+}
+
+
+class Cutting:
+    """Learn every entry, then write. A stream learns and writes entry by entry."""
+
+    def __init__(self, terms: "Terms", sent: Upstream, window: Window) -> None:
+        self.terms = terms
+        self.family = Family()
+        self.needed: set[str] = set()  # addresses that entries given link to: reading types, time parameters
+        self._whole = CALLS[sent.operation].kind  # "" for a batch: what belongs together is all in this document
+        self._sent = sent
+        self._mine = {account.native for account in sent.accounts}
+        self._low = -FOREVER if window.start is None else _ceil(window.start)
+        self._high = FOREVER if window.end is None else int(window.end.timestamp())
+        self._left = FOREVER if terms.records_max is None else terms.records_max
+        self._records = self._withheld = self._fields = 0
+        self._first, self._last = FOREVER, -FOREVER
+        self._entries: list[Entry] = []
+
+    def learn(self, entry: Entry) -> None:
+        self.family.learn(entry)
+        self._entries.append(entry)
+
+    def counts(self) -> Counts:
+        start, end = (None, None) if self._first > self._last else (_at(self._first), _at(self._last))
+        return Counts(self._records, self._withheld, self._fields, start, end)
+
+    def document(self, found: Feed) -> bytes:
+        """The whole answer. The order of entries stays."""
+        bodies: dict[int, bytes] = {}
+        later: list[tuple[int, Entry, str]] = []
+        for index, entry in enumerate(self._entries):
+            if entry.kind in ("ReadingType", "LocalTimeParameters", "UsagePoint", "MeterReading"):
+                later.append((index, entry, self.owner(entry) or ""))
+            else:
+                self._place(bodies, index, self.record(entry))
+        present = set(bodies)
+        targets = {t for i in present for t in (self._entries[i].self, self._entries[i].up)}
+        for kinds in (("MeterReading",), ("UsagePoint",), ("ReadingType", "LocalTimeParameters")):
+            for index, entry, owner in later:
+                if entry.kind in kinds and self.is_given(entry, owner, targets):
+                    self._place(bodies, index, self.part(entry, owner, None if self._whole else targets))
+                    targets |= {entry.self, entry.up}
+        if found.is_entry:
+            return self._single(bodies)
+        return self.opening(found.updated) + b"".join(bodies[i] for i in sorted(bodies)) + b"</feed>\n"
+
+    def _place(self, bodies: dict[int, bytes], index: int, text: bytes | None) -> None:
+        if text is not None:
+            bodies[index] = text
+
+    def _single(self, bodies: dict[int, bytes]) -> bytes:
+        """A document of one entry; a feed without entries when it is withheld."""
+        if not bodies:
+            return self.opening("1970-01-01T00:00:00Z") + b"</feed>\n"
+        return HEAD.encode() + bodies[0].replace(b"<entry>", f'<entry xmlns="{ATOM}">'.encode(), 1)
+
+    def opening(self, updated: str) -> bytes:
+        """The feed's head: our title and address, an id of this view."""
+        path = base(self.terms.source) + CALLS[self._sent.operation].path.replace("{subscription}", MINE)
+        if "{account}" in path:
+            path = path.replace("{account}", self.terms.names.ref[self._sent.accounts[0].native])
+        inner = self._sent.path.split("/MeterReading/", 1)
+        if "{meter}" in path and len(inner) == 2:
+            path = path.split("/MeterReading/", 1)[0] + "/MeterReading/" + self.terms.names.outward(inner[1])
+        kind = f"espi-feed/{self._whole}" if self._whole else "espi-entry/Subscription"
+        address = link(self.terms.source.gateway_url, path)
+        return (
+            f'{HEAD}<feed xmlns="{ATOM}"><id>urn:uuid:{uuid5(self.terms.namespace, "feed/" + path)}</id>'
+            f"<title>Green Button</title><updated>{updated or '1970-01-01T00:00:00Z'}</updated>"
+            f'<link rel="self" href="{_attribute(address)}" type="{kind}"/>'
+        ).encode()
+
+    # ---- whose
+
+    def owner(self, entry: Entry) -> str | None:
+        """The native id of the usage point, when some dataset that gives this kind is granted for it."""
+        if entry.kind in ("ReadingType", "LocalTimeParameters"):
+            return ""
+        native = self.family.point(entry)
+        needs = NEEDS.get(entry.kind, ())
+        if native is None or native not in self._mine:
+            return None
+        return native if any(native in self.terms.accounts.get(name, ()) for name in needs) else None
+
+    def is_given(self, entry: Entry, owner: str, targets: set[str]) -> bool:
+        """Whether a part that carries no record leaves: only as far as something else hangs from it."""
+        if entry.kind in ("ReadingType", "LocalTimeParameters"):
+            return entry.self in self.needed or self._whole == entry.kind
+        if not owner:
+            return False
+        if entry.kind == "MeterReading" and not self._whole:
+            # an empty meter reading leaves no trace: neither it nor the link to it
+            return any(path in targets for path in entry.related)
+        return True
+
+    # ---- records
+
+    def record(self, entry: Entry) -> bytes | None:
+        """A block or summary as it may leave; None when it is withheld."""
+        owner = self.owner(entry)
+        if entry.kind == "IntervalBlock":
+            return self._block(entry, owner)
+        if entry.kind in SUMMARIES:
+            return self._summary(entry, owner)
+        self._withheld += 1
+        return None
+
+    def _block(self, entry: Entry, owner: str | None) -> bytes | None:
+        held = sum(len(run) for run in entry.runs)
+        kept: list[Run] = []
+        if owner is not None and self.terms.readings:
+            for run in entry.runs:
+                inside = run.within(self._low, self._high)
+                inside = inside.at_most(self._left) if inside and self._left < FOREVER else inside
+                if inside is not None:
+                    kept.append(inside)
+                    self._left -= len(inside)
+        given = sum(len(run) for run in kept)
+        self._withheld += held - given
+        if owner is None or not kept:
+            return None
+        self._records += given
+        start, lasts = min(run.first for run in kept), sum(sum(run.durations) for run in kept)
+        self._seen(start, max(run.end for run in kept))
+        texts, taken = [], 0
+        for run in kept:
+            plain, count = run.without(self.terms.reading_withheld)
+            texts.append(plain.text)
+            taken += count
+        taken += len(entry.content) - (entry.content.find(f"{{{ESPI}}}interval") is not None)
+        self._fields += taken
+        head = f"<interval><duration>{lasts}</duration><start>{start}</start></interval>".encode()
+        cut = f"/{start}/{lasts}/{self.terms.signature}" if taken or given < held else ""
+        return self._entry(entry, owner, head + b"".join(texts), (), cut)
+
+    def _summary(self, entry: Entry, owner: str | None) -> bytes | None:
+        where = f"entry[{entry.kind}]/content"
+        period = entry.content.find(f"{{{ESPI}}}billingPeriod")
+        if owner is None or period is None or not self.terms.summaries or self._left <= 0:
+            self._withheld += 1
+            return None
+        lasts, start = integers(period, ("duration", "start"), where)
+        if start < self._low or start + lasts > self._high:
+            self._withheld += 1
+            return None
+        self._records += 1
+        self._left -= 1
+        self._seen(start, start + lasts)
+        taken = count_withheld(entry.content, entry.kind, self.terms.withheld)
+        self._fields += taken
+        body = written_children(entry.content, entry.kind, self.terms.withheld).encode()
+        return self._entry(entry, owner, body, (), f"/{self.terms.signature}" if taken else "")
+
+    def part(self, entry: Entry, owner: str, targets: set[str] | None) -> bytes:
+        """A usage point, meter reading, reading type or time parameters. `targets`: what it may link to, if known."""
+        withheld = self.terms.withheld
+        if entry.kind == "UsagePoint" and owner not in self.terms.accounts.get(POINT, ()):
+            withheld = self.terms.without_location
+        self._fields += count_withheld(entry.content, entry.kind, withheld)
+        if entry.kind == "UsagePoint" and owner in self.terms.accounts.get(POINT, ()):
+            self._records += 1
+        body = written_children(entry.content, entry.kind, withheld).encode()
+        related = [(path, self._related(path, owner)) for path in entry.related]
+        links = tuple(to for path, to in related if to and (targets is None or path in targets or _is_shared(path)))
+        self.needed |= {path for path, to in related if to and _is_shared(path)}
+        return self._entry(entry, owner, body, links, "")
+
+    # ---- addresses
+
+    def _address(self, entry: Entry, owner: str) -> tuple[str, str]:
+        """(self, up) of an entry, below the base, as the app sees them."""
+        name = self.terms.names.outward(entry.name)
+        if entry.kind in ("ReadingType", "LocalTimeParameters"):
+            return f"/{entry.kind}/{name}", f"/{entry.kind}"
+        points = f"/Subscription/{MINE}/UsagePoint"
+        point = f"{points}/{self.terms.names.ref[owner]}"
+        if entry.kind == "UsagePoint":
+            return point, points
+        if entry.kind == "IntervalBlock":
+            meter = self.family.meter(entry)
+            if meter is None:
+                raise UnknownShape("entry[IntervalBlock]/link")
+            above = f"{point}/MeterReading/{self.terms.names.outward(meter.rsplit('/', 1)[-1])}/IntervalBlock"
+        else:
+            above = f"{point}/{'UsageSummary' if entry.kind in SUMMARIES else entry.kind}"
+        return f"{above}/{name}", above
+
+    def _related(self, path: str, owner: str) -> tuple[str, str] | None:
+        """(address, link type) of a related link of a usage point or meter reading; None: it leads to nothing given."""
+        segments = path.split("/")
+        for kind in ("ReadingType", "LocalTimeParameters"):
+            if len(segments) > 1 and segments[-2] == kind:
+                return f"/{kind}/{self.terms.names.outward(segments[-1])}", f"espi-entry/{kind}"
+        kinds = {"MeterReading": USAGE, "IntervalBlock": USAGE, **dict.fromkeys(SUMMARIES, SUMMARY)}
+        for depth in (1, 2):  # a feed ends with the kind, an entry with its id
+            kind = segments[-depth] if len(segments) >= depth else ""
+            if kind in kinds and owner in self.terms.accounts.get(kinds[kind], ()):
+                shown = "UsageSummary" if kind in SUMMARIES else kind
+                above = f"/Subscription/{MINE}/UsagePoint/{self.terms.names.ref[owner]}"
+                if kind == "IntervalBlock":
+                    meter = segments[-depth - 1] if len(segments) > depth else ""
+                    above += f"/MeterReading/{self.terms.names.outward(meter)}"
+                tail = "" if depth == 1 else f"/{self.terms.names.outward(segments[-1])}"
+                return f"{above}/{shown}{tail}", f"espi-{'feed' if depth == 1 else 'entry'}/{shown}"
+        return None
+
+    def _entry(self, entry: Entry, owner: str, body: bytes, related: tuple[tuple[str, str], ...], cut: str) -> bytes:
+        own, up = self._address(entry, owner)
+        root = self.terms.source.gateway_url + base(self.terms.source)
+        kind = "UsageSummary" if entry.kind in SUMMARIES else entry.kind
+        links = [("self", own, f"espi-entry/{kind}"), ("up", up, f"espi-feed/{kind}")]
+        links += [("related", path, to) for path, to in related]
+        text = "".join(
+            f'<link rel="{rel}" href="{_attribute(root + path)}" type="{to}"/>' for rel, path, to in links
+        )
+        name = uuid5(self.terms.namespace, entry.id + cut)
+        head = f"<entry><id>urn:uuid:{name}</id>{text}<title>{TITLES[entry.kind]}</title><content>"
+        foot = f"</content><published>{entry.published}</published><updated>{entry.updated}</updated></entry>\n"
+        content = f'<{entry.kind} xmlns="{ESPI}">'.encode() + body + f"</{entry.kind}>".encode()
+        return head.encode() + content + foot.encode()
+
+    def _seen(self, start: int, end: int) -> None:
+        self._first, self._last = min(self._first, start), max(self._last, end)
+
+
+def _is_shared(path: str) -> bool:
+    return path.rsplit("/", 2)[-2:-1] in (["ReadingType"], ["LocalTimeParameters"])
+
+
+def _attribute(text: str) -> str:
+    return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+
+
+def _at(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)
+
+
+def _ceil(moment: datetime) -> int:
+    return -int(-moment.timestamp() // 1)

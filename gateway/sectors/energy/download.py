@@ -1,0 +1,84 @@
+"""All an energy supplier holds of a person: the Green Button file, and a plain CSV beside it."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from gateway.sectors.energy.accounts import fetched
+from gateway.sectors.energy.calls import MEDIA_TYPE
+from gateway.sectors.energy.family import Family
+from gateway.sectors.energy.feed import Entry, Feed
+from gateway.sectors.energy.readings import CLOSE
+from gateway.sectors.energy.shapes import ESPI, SUMMARIES
+from gateway.sectors.model import Account, Download, Fetch, Source
+from gateway.sectors.spreadsheets import written
+from gateway.sectors.times import zone
+
+HEADER = ("usage_point", "start", "duration_s", "value", "unit", "cost", "currency", "quality")
+UNITS = {"38": "W", "42": "m3", "72": "Wh", "119": "ft3", "169": "therm"}
+CURRENCIES = {"36": "AUD", "756": "CHF", "826": "GBP", "840": "USD", "978": "EUR"}
+MONEY = Decimal("0.00001")  # of the currency, whatever the reading's multiplier is
+
+
+def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:
+    """`GreenButtonDownload.xml` as the supplier sends it, and `readings.csv`. The feed is one page."""
+    document, body = fetched(source, fetch, "batch")
+    rows, seconds = _rows(source, document, {account.native for account in accounts})
+    records = len(rows) + sum(entry.kind in SUMMARIES for entry in document.entries)
+    span = (_at(min(seconds)), _at(max(seconds))) if seconds else (None, None)
+    return [
+        Download("GreenButtonDownload.xml", MEDIA_TYPE, body, "energy", records, *span),
+        Download("readings.csv", "text/csv", written([HEADER, *rows]), "energy.electricity.usage", len(rows), *span),
+    ]
+
+
+def _rows(source: Source, document: Feed, wanted: set[str]) -> tuple[list[tuple[str, ...]], list[int]]:
+    family = Family(document.entries)
+    types = {entry.self: entry for entry in document.entries if entry.kind == "ReadingType"}
+    rows: list[tuple[str, ...]] = []
+    seconds: list[int] = []
+    for entry in document.entries:
+        point = family.point(entry) if entry.kind == "IntervalBlock" else None
+        if point not in wanted:
+            continue
+        meter = family.meters.get(family.meter(entry) or "")
+        kind = next((types[path] for path in meter.related if path in types), None) if meter else None
+        for start, row in _readings(entry, kind, source.zone):
+            rows.append((point or "", *row))
+            seconds += (start, start + int(row[1]))
+    return rows, seconds
+
+
+def _readings(block: Entry, kind: Entry | None, zone_name: str) -> list[tuple[int, tuple[str, ...]]]:
+    power = Decimal(10) ** int(_text(kind, "powerOfTenMultiplier") or 0)
+    unit = UNITS.get(_text(kind, "uom"), _text(kind, "uom"))
+    currency = CURRENCIES.get(_text(kind, "currency"), _text(kind, "currency"))
+    found = []
+    for run in block.runs:
+        for piece, start, lasts in zip(run.text.split(CLOSE), run.starts, run.durations, strict=False):
+            value, cost = _number(piece, b"value"), _number(piece, b"cost")
+            moment = _at(start).astimezone(zone(zone_name)).isoformat()
+            row = (
+                moment,
+                str(lasts),
+                f"{Decimal(value) * power:f}" if value else "",
+                unit,
+                f"{Decimal(cost) * MONEY:f}" if cost else "",
+                currency if cost else "",
+                _number(piece, b"quality"),
+            )
+            found.append((start, row))
+    return found
+
+
+def _number(piece: bytes, name: bytes) -> str:
+    """The text of one element of a reading in plain form; empty when it is not there."""
+    _, found, after = piece.partition(b"<%b>" % name)
+    return after.partition(b"<")[0].decode() if found else ""
+
+
+def _text(entry: Entry | None, name: str) -> str:
+    return "" if entry is None else (entry.content.findtext(f"{{{ESPI}}}{name}") or "").strip()
+
+
+def _at(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)

@@ -1,0 +1,294 @@
+"""An Atom document with ESPI resources, read strictly: entries with their links and their checked content.
+
+The parser reads no DOCTYPE, no entity, no network and UTF-8 only. An element or attribute that the tables do not know
+is an UnknownShape, wherever it stands; comments and processing instructions are not part of a resource and go.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from urllib.parse import urljoin, urlsplit
+
+from lxml import etree
+
+from gateway.sectors.energy.readings import CLOSE, MARK, OPEN, Run, lifted
+from gateway.sectors.energy.shapes import ATOM, CHILDREN, ESPI, NEVER, RESOURCES
+from gateway.sectors.model import UnknownShape
+
+_ENCODING = re.compile(rb"""<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})?")
+_INTEGER = re.compile(r"-?[0-9]{1,15}")
+_SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_FEED_PARTS = {"author", "category", "contributor", "generator", "icon", "logo", "rights", "subtitle"}
+_ENTRY_PARTS = {"author", "category", "contributor", "rights", "source", "summary"}
+_LINK_ATTRIBUTES = {"rel", "href", "type", "hreflang", "title", "length"}
+
+_PARSER = etree.XMLParser(
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    dtd_validation=False,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One resource. Paths are those of its links, without server and trailing slash."""
+
+    kind: str
+    id: str
+    self: str
+    up: str
+    related: tuple[str, ...]
+    published: str
+    updated: str
+    title: str  # often an address: for the person's own eyes only
+    content: etree._Element
+    runs: list[Run] = field(default_factory=list)  # of an IntervalBlock
+
+    @property
+    def name(self) -> str:
+        """The resource's own id: the last segment of its address."""
+        name = self.self.rsplit("/", 1)[-1]
+        if not _SEGMENT.fullmatch(name) or name in (".", ".."):
+            raise UnknownShape(f"entry[{self.kind}]/link")
+        return name
+
+
+@dataclass(slots=True)
+class Feed:
+    is_entry: bool  # the document is one entry, not a feed
+    updated: str
+    entries: list[Entry]
+
+
+def read(body: bytes) -> Feed:
+    """The document. Raises UnknownShape for anything that is not exactly a known one."""
+    root, runs = parsed(body)
+    if root.tag == f"{{{ATOM}}}entry":
+        return Feed(True, "", [read_entry(root, runs, "", "entry")])
+    if root.tag != f"{{{ATOM}}}feed":
+        raise UnknownShape("feed")
+    base, updated = feed_head(root)
+    entries = [
+        read_entry(child, runs, base, f"entry[{index}]")
+        for index, child in enumerate(root.iterchildren(f"{{{ATOM}}}entry"))
+    ]
+    return Feed(False, updated, entries)
+
+
+def parsed(body: bytes) -> tuple[etree._Element, list[bytes]]:
+    """The element tree with marks for runs of readings, and the runs."""
+    guarded(body)
+    text, runs = (body, []) if b"<![CDATA[" in body else lifted(body)
+    try:
+        root = etree.fromstring(text, _PARSER)
+    except (etree.XMLSyntaxError, ValueError):
+        raise UnknownShape("xml") from None
+    if root.getroottree().docinfo.doctype:
+        raise UnknownShape("doctype")
+    return root, runs
+
+
+def guarded(body: bytes) -> None:
+    """Refuses what no feed needs: document types, other encodings, and our own mark."""
+    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+        raise UnknownShape("doctype")
+    if MARK in body or b"\0" in body:
+        raise UnknownShape("xml")
+    declared = _ENCODING.match(body.removeprefix(b"\xef\xbb\xbf"))
+    if declared and declared[1].upper() not in (b"UTF-8", b"US-ASCII", b"ASCII"):
+        raise UnknownShape("encoding")
+
+
+def feed_head(root: etree._Element) -> tuple[str, str]:
+    """(self link, updated) of a feed; its other parts must be known."""
+    base, updated = "", ""
+    for child in root.iterchildren():
+        namespace, name = _qualified(child, "feed")
+        if namespace != ATOM:
+            raise UnknownShape(f"feed/{name}")
+        if name == "link":
+            rel, href = _link(child, "feed/link")
+            base = href if rel == "self" else base
+        elif name == "updated":
+            updated = _instant(child, "feed/updated")
+        elif name not in ("id", "title", "entry") and name not in _FEED_PARTS:
+            raise UnknownShape(f"feed/{name}")
+    return base, updated
+
+
+def read_entry(element: etree._Element, runs: list[bytes], base: str, where: str) -> Entry:
+    texts: dict[str, str] = {}
+    links: list[tuple[str, str]] = []
+    content: etree._Element | None = None
+    for child in element.iterchildren():
+        namespace, name = _qualified(child, where)
+        if namespace != ATOM or (name in texts) or (name == "content" and content is not None):
+            raise UnknownShape(f"{where}/{name}")
+        if name == "link":
+            rel, href = _link(child, f"{where}/link")
+            links.append((rel, path_of(href, base)))
+        elif name == "content":
+            content = _only_child(child, f"{where}/content")
+        elif name in ("published", "updated"):
+            texts[name] = _instant(child, f"{where}/{name}")
+        elif name in ("id", "title"):
+            texts[name] = child.text or ""
+        elif name not in _ENTRY_PARTS:
+            raise UnknownShape(f"{where}/{name}")
+    if content is None:
+        raise UnknownShape(f"{where}/content")
+    return _entry(content, links, texts, runs, where)
+
+
+def _entry(
+    content: etree._Element, links: list[tuple[str, str]], texts: dict[str, str], runs: list[bytes], where: str
+) -> Entry:
+    namespace, kind = _qualified(content, f"{where}/content")
+    if namespace != ESPI or kind not in RESOURCES:
+        raise UnknownShape(f"{where}/content/{kind}")
+    where = f"{where}/content/{kind}"
+    own = [path for rel, path in links if rel == "self"]
+    stamp = texts.get("updated") or texts.get("published")
+    if len(own) != 1 or not own[0] or stamp is None or "id" not in texts:
+        raise UnknownShape(f"{where}/link")
+    up = next((path for rel, path in links if rel == "up"), own[0].rsplit("/", 1)[0])
+    readings = list(_readings(content, runs, where)) if kind == "IntervalBlock" else []
+    check(content, kind, where)
+    related = tuple(path for rel, path in links if rel == "related")
+    published = texts.get("published", stamp)
+    return Entry(kind, texts["id"], own[0], up, related, published, stamp, texts.get("title", ""), content, readings)
+
+
+def _readings(block: etree._Element, runs: list[bytes], where: str) -> Iterator[Run]:
+    """The readings of a block: recognised runs, and one by one what the grammar left. They leave the tree."""
+    for child in list(block.iterchildren()):
+        if child.tag == f"{{{ESPI}}}{MARK.decode()}":
+            yield Run(runs[int(child.text or "")])
+            block.remove(child)
+        elif child.tag == f"{{{ESPI}}}IntervalReading":
+            check(child, "IntervalReading", f"{where}/IntervalReading")
+            if child.find(f"{{{ESPI}}}timePeriod") is not None:  # without its time it is outside
+                yield Run(plain_reading(child, where))
+            block.remove(child)
+
+
+def plain_reading(element: etree._Element, where: str) -> bytes:
+    """A reading as the grammar would have it: integers only, in schema order."""
+    for leaf in element.iter(etree.Element):
+        if len(leaf) == 0 and not _INTEGER.fullmatch((leaf.text or "").strip()):
+            raise UnknownShape(f"{where}/IntervalReading")
+    return (OPEN.decode() + written_children(element, "IntervalReading", frozenset()) + CLOSE.decode()).encode()
+
+
+def check(element: etree._Element, kind: str, where: str) -> None:
+    """That an element holds only children the table knows, no attributes, and no text beside children."""
+    if element.attrib and any(not name.startswith("{http://www.w3.org/2001/XMLSchema-instance}") for name in element.attrib):
+        raise UnknownShape(where)
+    known = CHILDREN[kind]
+    seen: set[str] = set()
+    _no_text(element, where)
+    for child in element.iterchildren():
+        namespace, name = _qualified(child, where)
+        word = "-" if name in NEVER else known.get(name)
+        if namespace != ESPI or word is None or (name in seen and not (word.endswith("*") or word == "-")):
+            raise UnknownShape(f"{where}/{name}" if word else where)
+        seen.add(name)
+        if word == "t":
+            if len(child) or child.attrib:
+                raise UnknownShape(f"{where}/{name}")
+        elif word != "-":
+            check(child, word.rstrip("*"), f"{where}/{name}")
+
+
+def written_children(element: etree._Element, kind: str, withheld: frozenset[tuple[str, str]]) -> str:
+    """The given children of a checked element as XML text, in schema order."""
+    found: dict[str, list[etree._Element]] = {}
+    for child in element.iterchildren():
+        found.setdefault(_local(child), []).append(child)
+    parts: list[str] = []
+    for name, word in CHILDREN[kind].items():
+        if word == "-" or (kind, name) in withheld:
+            continue
+        for child in found.get(name, ()):
+            inner = escaped((child.text or "").strip()) if word == "t" else written_children(child, word.rstrip("*"), withheld)
+            parts.append(f"<{name}>{inner}</{name}>")
+    return "".join(parts)
+
+
+def count_withheld(element: etree._Element, kind: str, withheld: frozenset[tuple[str, str]]) -> int:
+    """How many elements of a checked element are not given."""
+    taken = 0
+    for child in element.iterchildren():
+        name = _local(child)
+        word = "-" if name in NEVER else CHILDREN[kind][name]
+        if word == "-" or (kind, name) in withheld:
+            taken += 1
+        elif word != "t":
+            taken += count_withheld(child, word.rstrip("*"), withheld)
+    return taken
+
+
+def integers(element: etree._Element | None, names: Iterable[str], where: str) -> list[int]:
+    """The integer children of an element. Raises UnknownShape when one is missing or no integer."""
+    found = []
+    for name in names:
+        text = None if element is None else element.findtext(f"{{{ESPI}}}{name}")
+        if text is None or not _INTEGER.fullmatch(text.strip()):
+            raise UnknownShape(f"{where}/{name}")
+        found.append(int(text))
+    return found
+
+
+def path_of(href: str, base: str) -> str:
+    """The path of a link, relative ones against the feed's own address."""
+    try:
+        return urlsplit(urljoin(base, href.strip())).path.rstrip("/")
+    except ValueError:
+        raise UnknownShape("link") from None
+
+
+def escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _link(element: etree._Element, where: str) -> tuple[str, str]:
+    attributes = dict(element.attrib)
+    if not attributes.keys() <= _LINK_ATTRIBUTES or len(element):
+        raise UnknownShape(where)
+    return str(attributes.get("rel", "alternate")), str(attributes.get("href", ""))
+
+
+def _instant(element: etree._Element, where: str) -> str:
+    text = (element.text or "").strip()
+    if not _INSTANT.fullmatch(text) or len(element):
+        raise UnknownShape(where)
+    return text
+
+
+def _only_child(element: etree._Element, where: str) -> etree._Element:
+    if len(element) != 1:
+        raise UnknownShape(where)
+    _no_text(element, where)
+    return element[0]
+
+
+def _no_text(element: etree._Element, where: str) -> None:
+    if (element.text and element.text.strip()) or any(child.tail and child.tail.strip() for child in element):
+        raise UnknownShape(where)
+
+
+def _qualified(element: etree._Element, where: str) -> tuple[str, str]:
+    """(namespace, local name). An entity reference or anything else that is no element is refused."""
+    if not isinstance(element.tag, str):
+        raise UnknownShape(where)
+    namespace, _, name = element.tag.rpartition("}")
+    return namespace[1:], name
+
+
+def _local(element: etree._Element) -> str:
+    return str(element.tag).rpartition("}")[2]

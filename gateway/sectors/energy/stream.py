@@ -1,0 +1,99 @@
+"""The same cut for answers above the limit: entry by entry, in bounded memory.
+
+An entry is decided when it is met, so what it hangs from must have come before it, or be told by its own address.
+Links to feeds stay by what is granted, not by what is found: it is not known yet. Reading types and time parameters
+are small and wait for the end.
+"""
+
+import re
+
+from gateway.sectors.energy.cutting import Cutting
+from gateway.sectors.energy.feed import Entry, feed_head, guarded, parsed, read_entry
+from gateway.sectors.energy.shapes import ATOM
+from gateway.sectors.model import LIMIT, Counts, TooLarge, UnknownShape
+
+_OPEN = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?entry[\s>]")
+_CLOSE = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?entry\s*>")
+_WAITING = 1024  # shared parts held back; a feed has one or two
+
+
+class Stream:
+    def __init__(self, cutting: Cutting) -> None:
+        self._cutting = cutting
+        self._buffer = bytearray()
+        self._from = 0  # where the search for the end of the entry goes on
+        self._head: bytes | None = None  # everything before the first entry
+        self._base = ""
+        self._waiting: list[Entry] = []
+
+    def feed(self, chunk: bytes) -> bytes:
+        self._buffer += chunk
+        out: list[bytes] = []
+        if self._head is None:
+            out.append(self._opened())
+        while self._head is not None and (piece := self._next_entry()) is not None:
+            out.append(self._entry(piece))
+        if len(self._buffer) > LIMIT:
+            raise TooLarge("one entry")
+        return b"".join(out)
+
+    def close(self) -> tuple[bytes, Counts]:
+        if self._head is None:
+            raise UnknownShape("feed")
+        root, _ = parsed(self._head + bytes(self._buffer))  # the end of the feed, and nothing unknown before it
+        feed_head(root)
+        out = [self._cutting.part(e, "", None) for e in self._waiting if self._cutting.is_given(e, "", set())]
+        return b"".join([*out, b"</feed>\n"]), self._cutting.counts()
+
+    def _opened(self) -> bytes:
+        first = _OPEN.search(self._buffer)
+        if first is None:
+            return b""
+        head = bytes(self._buffer[: first.start()])
+        root, _ = parsed(head + self._end_of(head))
+        if root.tag != f"{{{ATOM}}}feed":
+            raise UnknownShape("feed")
+        self._base, updated = feed_head(root)
+        self._head = head
+        del self._buffer[: first.start()]
+        return self._cutting.opening(updated)
+
+    def _end_of(self, head: bytes) -> bytes:
+        prefix = re.search(rb"<((?:[A-Za-z_][\w.-]*:)?)feed[\s>]", head)
+        if prefix is None:
+            raise UnknownShape("feed")
+        return b"</" + prefix[1] + b"feed>"
+
+    def _next_entry(self) -> bytes | None:
+        first = _OPEN.match(self._buffer.lstrip())
+        if first is None:
+            return None
+        end = _CLOSE.search(self._buffer, self._from)
+        if end is None:
+            self._from = max(0, len(self._buffer) - 64)
+            return None
+        piece = bytes(self._buffer[: end.end()])
+        del self._buffer[: end.end()]
+        self._from = 0
+        while self._buffer[:1].isspace():
+            del self._buffer[:1]
+        return piece
+
+    def _entry(self, piece: bytes) -> bytes:
+        guarded(piece)
+        head = self._head or b""
+        root, runs = parsed(head + piece + self._end_of(head))
+        found = list(root.iterchildren(f"{{{ATOM}}}entry"))
+        if len(found) != 1:
+            raise UnknownShape("entry")
+        entry = read_entry(found[0], runs, self._base, "entry")
+        self._cutting.family.learn(entry)
+        if entry.kind in ("ReadingType", "LocalTimeParameters"):
+            self._waiting.append(entry)
+            if len(self._waiting) > _WAITING:
+                raise TooLarge("shared parts")
+            return b""
+        if entry.kind in ("UsagePoint", "MeterReading"):
+            owner = self._cutting.owner(entry)
+            return self._cutting.part(entry, owner, None) if owner else b""
+        return self._cutting.record(entry) or b""
