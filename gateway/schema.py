@@ -11,6 +11,7 @@ import gateway.consent.tables
 import gateway.log.tables
 import gateway.organisations.tables
 import gateway.people.tables
+import gateway.proxy.tables
 import gateway.store.tables
 
 TABLES = (
@@ -21,6 +22,7 @@ TABLES = (
     gateway.consent.tables,
     gateway.authorization.tables,
     gateway.log.tables,
+    gateway.proxy.tables,
 )
 
 metadata = SQLModel.metadata

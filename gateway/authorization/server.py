@@ -6,6 +6,7 @@ only put where Authlib looks for it. The traps named AL1 … are those of the li
 """
 
 import hashlib
+import logging
 import re
 from typing import Any
 
@@ -25,6 +26,9 @@ from gateway.keys import fresh, same
 from gateway.keys.ring import b64url
 from gateway.web import answers
 from gateway.web.doors import Context
+
+# Its debug lines print whole token responses, secrets and all.
+logging.getLogger("authlib").setLevel(logging.INFO)
 
 METHODS = ["client_secret_basic", "private_key_jwt", "none"]
 

@@ -65,10 +65,15 @@ def _add_apps(session: Session, house: House, addresses: dict[str, str], folder:
 
 def _add_people(house: House, now: datetime) -> None:
     from examples.data.people import PEOPLE
-    from gateway.people import seeding
+    from gateway.people import accounts, seeding
 
     for person in PEOPLE:
-        guardian = "alice@example.org" if person.key == "chloe" else None
-        seeding.ensure_person(
-            house, person.email, person.name, PASSWORD, now, birth_date=person.birth_date, guardian_email=guardian
-        )
+        with house.store.read() as session:
+            known = accounts.find(session, person.email)
+        if known is None:
+            new = seeding.prepare(
+                name=person.name, email=person.email, password=PASSWORD, today=now.date(), birth_date=person.birth_date
+            )
+            with house.store.write() as session:
+                guardian = "alice@example.org" if person.key == "chloe" else None
+                seeding.add_person(session, house, new, now, guardian_email=guardian)

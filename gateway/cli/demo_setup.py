@@ -84,7 +84,7 @@ def start(demo: Demo, say: Callable[[str], None]) -> None:
         _prepare_gateway(demo)
         _launch(demo, "gateway", [sys.executable, "-m", "gateway", "serve"], demo.environment())
         for name in (*ORGANISATIONS, *APPS):
-            _launch(demo, name, _command(demo, name), {**os.environ, "PYTHONUNBUFFERED": "1"})
+            _launch(demo, name, _command(demo, name), _environment(demo, name))
         for name in PORTS:
             _await_ready(demo, name)
             say(f"{name} is ready at {demo.url(name)}")
@@ -115,15 +115,14 @@ def _command(demo: Demo, name: str) -> list[str]:
     module = ("examples.organisations." if name in ORGANISATIONS else "examples.apps.") + name.replace("-", "_")
     command = [sys.executable, "-m", module, "--port", str(demo.ports[name]), "--gateway", demo.url("gateway")]
     command += ["--dir", str(demo.folder / name)]
-    if name == "city-energy":
-        command += ["--client-secret", demo.secrets["city-energy"]]
-    if name == "clear-budget":
-        command += ["--client-secret", _kept_secret(demo, name)]
     return command
 
 
-def _kept_secret(demo: Demo, name: str) -> str:
-    return str(json.loads((demo.folder / "demo.json").read_text())[name])
+def _environment(demo: Demo, name: str) -> dict[str, str]:
+    """Secrets go by the environment: a command line is readable by everybody on the machine."""
+    kept = json.loads((demo.folder / "demo.json").read_text())
+    variable = f"{name.replace('-', '_').upper()}_CLIENT_SECRET"
+    return {**os.environ, "PYTHONUNBUFFERED": "1", **({variable: kept[name]} if name in kept else {})}
 
 
 def _launch(demo: Demo, name: str, command: list[str], environment: dict[str, str]) -> None:

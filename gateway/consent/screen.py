@@ -147,7 +147,7 @@ def item_facts(item: AskItem, catalogue: Catalogue, language: str) -> dict[str, 
 
 
 def dataset_facts(catalogue: Catalogue, dataset: str, fields: Sequence[str], language: str) -> dict[str, Any]:
-    """A type of data in the catalogue's words, the same on every page (E6). One that has left the catalogue keeps its id."""
+    """A type of data in the catalogue's words, the same on every page (E6). One unknown now keeps its id."""
     known = catalogue.datasets.get(dataset)
     if known is None:
         return {"label": dataset, "short": "", "long": "", "fields": []}
@@ -249,6 +249,7 @@ def show(ctx: Context, showing: Showing, decider: Decider, resume: str, status: 
         consent=consent.id,
         seen=seen.sealed(house.keys, consent.id, ctx.person.person),
         resume=resume,
+        return_to=resume,
         sign_in_again=sensitive and not decider.recent_sign_in,
         answer_by=answer_by(house, consent),
         say=wording(ctx),

@@ -10,7 +10,7 @@ from gettext import NullTranslations
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_time, get_datetime_format
 from babel.lists import format_list
 
 from gateway.consent.catalogue import Words
@@ -44,7 +44,6 @@ REASONS = {
     "invalidated": N_("ended by the service"),
     "lapsed": N_("not answered in time"),
 }
-BY_GUARDIAN = N_("stopped by a guardian")
 SUSPENDED = {
     "service": N_("suspended by the service"),
     "organisation": N_("suspended by the organisation"),
@@ -65,9 +64,14 @@ SENSITIVE = {
     ("special", "energy"): N_("Specially protected data: your home"),
 }
 _HISTORY = {
-    "year": N2_("Data of the last year.", "Data of the last %(n)d years."),
-    "month": N2_("Data of the last month.", "Data of the last %(n)d months."),
-    "day": N2_("Data of the last day.", "Data of the last %(n)d days."),
+    "year": N2_("the last year", "the last %(n)d years"),
+    "month": N2_("the last month", "the last %(n)d months"),
+    "day": N2_("the last day", "the last %(n)d days"),
+}
+_AND_TO_COME = {
+    "year": N2_("the last year, and to come", "the last %(n)d years, and to come"),
+    "month": N2_("the last month, and to come", "the last %(n)d months, and to come"),
+    "day": N2_("the last day, and to come", "the last %(n)d days, and to come"),
 }
 _SPAN = {
     "year": N2_("%(n)d year", "%(n)d years"),
@@ -129,15 +133,20 @@ class Wording:
             at = date.fromisoformat(at) if len(at) == 10 else datetime.fromisoformat(at)
         return format_date(at.astimezone(self._zone) if isinstance(at, datetime) else at, "long", self.language)
 
+    def day(self, at: str) -> str:
+        """The same, with the month's name cut short, where it stands in a line of choices."""
+        return format_date(date.fromisoformat(at), "medium", self.language)
+
     def moment(self, at: str | datetime | None) -> str:
         if not at:
             return ""
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
-        return format_datetime(at.astimezone(self._zone), "d MMMM y, HH:mm", locale=self.language)
+        pattern = str(get_datetime_format("long", self.language))  # "{1} at {0}": day and time in the language's order
+        return pattern.replace("{0}", self.hour(at)).replace("{1}", self.date(at))
 
     def hour(self, at: str | datetime) -> str:
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
-        return format_datetime(at.astimezone(self._zone), "HH:mm", locale=self.language)
+        return format_time(at.astimezone(self._zone), "short", tzinfo=self._zone, locale=self.language)
 
     def all_of(self, names: Sequence[str]) -> str:
         return format_list(list(names), locale=self.language) if names else ""
@@ -159,17 +168,16 @@ class Wording:
         return self.all_of([self._count(_SPAN[unit], n) for n, unit in _units(duration)])
 
     def period(self, period: Mapping[str, Any]) -> str:
-        """The time the data is of, as sentences. `period`: history, or from and to; future."""
+        """The time the data is of. `period`: history, or from and to; future."""
         if period["history"] is None:
-            return self(
-                N_("Data from %(start)s to %(end)s."), start=self.date(period["from"]), end=self.date(period["to"])
-            )
+            start, end = self.date(period["from"]), self.date(period["to"])
+            return self(N_("from %(start)s to %(end)s"), start=start, end=end)
         units = _units(period["history"])
         if len(units) == 1:
-            said = self._count(_HISTORY[units[0][1]], units[0][0])
-        else:
-            said = self(N_("Data going back %(span)s."), span=self.span(period["history"]))
-        return f"{said} {self(N_('And new data, as long as the sharing lasts.'))}" if period["future"] else said
+            n, unit = units[0]
+            return self._count((_AND_TO_COME if period["future"] else _HISTORY)[unit], n)
+        back = N_("the last %(span)s, and to come") if period["future"] else N_("the last %(span)s")
+        return self(back, span=self.span(period["history"]))
 
     def often(self, limits: Sequence[Mapping[str, Any]]) -> str:
         """Every limit binds: of two for the same unit only the lower is said."""
@@ -177,7 +185,7 @@ class Wording:
         for limit in limits:
             lowest[limit["per"]] = min(int(limit["times"]), lowest.get(limit["per"], int(limit["times"])))
         parts = [self._count(_OFTEN[unit], lowest[unit]) for unit in _OFTEN if unit in lowest]
-        return self(N_("At most %(limits)s."), limits=self.all_of(parts))
+        return self(N_("at most %(limits)s"), limits=self.all_of(parts))
 
     def event(self, type_: str, actor: str) -> str:
         return self(HISTORY.get((type_, actor)) or HISTORY[type_, "*"])

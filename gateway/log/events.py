@@ -243,6 +243,7 @@ EVENTS: Mapping[str, Kind] = {
         ),
         _REFUSED,
     ),
+    "log_read": Kind("access", (_W(N_("The operator of this service read your access log.")),)),
     "download": Kind(
         "access",
         (

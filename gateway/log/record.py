@@ -23,7 +23,6 @@ from sqlmodel import Session
 
 from gateway.keys import KeyRing
 from gateway.keys.opaque import fresh_bytes
-from gateway.log.events import members
 from gateway.store.engine import Connection, raw
 
 DOMAIN = b"gateway-access-entry/v1\n"
@@ -127,9 +126,7 @@ class Log:
         )
 
     def _head(self, connection: Connection, person: str) -> "Head":
-        row = connection.execute(
-            "SELECT seq, head, key_sealed FROM logchain WHERE person_id = ?", (person,)
-        ).fetchone()
+        row = connection.execute("SELECT seq, head, key_sealed FROM logchain WHERE person_id = ?", (person,)).fetchone()
         seq, head, sealed_key = row if row else (0, NO_PREVIOUS, None)
         cipher, sealed_key = self._cipher(person, sealed_key)
         return Head(seq, head, sealed_key, cipher)

@@ -24,6 +24,8 @@ from typing import Any, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.errors import Unavailable
 from gateway.log.mark import Mark
@@ -80,6 +82,15 @@ class _Chained(msgspec.Struct):
 
     user_seq: int
     user_prev: str
+
+
+def public_key(keys: Path, name: str) -> VerifierKey | None:
+    """The log's public key, from its private one; None where that cannot be read. The other keys may be missing."""
+    try:
+        key = load_pem_private_key((keys / "log.pem").read_bytes(), None)
+    except (OSError, ValueError):
+        return None
+    return VerifierKey(name, key.public_key().public_bytes_raw()) if isinstance(key, Ed25519PrivateKey) else None
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:

@@ -141,7 +141,7 @@ def _connection(connection: Mapping[str, Any], look_up: Resolve) -> Iterator[Fau
 
 
 def _datasets(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]:
-    sector = document.get("sector")
+    sector = str(document.get("sector"))
     known = {name: data for name, data in catalogue.datasets.items() if data.sector == sector}
     seen: set[str] = set()
     for position, row in enumerate(document["datasets"]):

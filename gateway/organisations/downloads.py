@@ -52,11 +52,16 @@ class Copy:
 
     @property
     def records(self) -> int:
-        """Of each dataset once: several files may hold the same records in several forms."""
+        """Each once: several files may hold the same records in several forms, one may hold those of all datasets."""
         most: dict[str, int] = {}
         for file in self.files:
             most[file.dataset] = max(most.get(file.dataset, 0), file.records)
-        return sum(most.values())
+        whole = [count for name, count in most.items() if name not in self.organisation.datasets]
+        return max(whole) if whole else sum(most.values())
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(name for name in self.organisation.datasets if name not in self.missing)
 
     @property
     def single(self) -> bool:
@@ -75,9 +80,14 @@ def read(line: Line, accounts: Sequence[FoundAccount], now: datetime) -> Copy:
         raise ConnectorError("organisation_answer_invalid", f"shape: {error.where}") from None
     except TooLarge:
         raise ConnectorError("too_large", "download") from None
-    given = {file.dataset for file in found}
+    given = {name for file in found for name in covered(organisation, file.dataset)}
     missing = tuple(name for name in organisation.datasets if name not in given)
     return Copy(organisation, _named(found), missing, now)
+
+
+def covered(organisation: OrganisationView, name: str) -> list[str]:
+    """The datasets a file's `dataset` speaks of: itself, or all below it ("energy" for a whole feed)."""
+    return [dataset for dataset in organisation.datasets if dataset == name or dataset.startswith(name + ".")]
 
 
 def _named(files: Sequence[Download]) -> tuple[Download, ...]:
@@ -181,7 +191,7 @@ def readme(copy: Copy, words: NullTranslations, language: str, labels: Labels) -
         "",
     ]
     for file in copy.files:
-        label = labels.get(file.dataset, {}).get(language, file.dataset)
+        label = ", ".join(_label(labels, row, language) for row in covered(copy.organisation, file.dataset))
         lines += [_path(copy, file), "  " + _("{label}. Records: {records}.").format(label=label, records=file.records)]
         if file.start and file.end:
             first, last = (format_date(at.astimezone(zone), "long", language) for at in (file.start, file.end))
@@ -192,12 +202,16 @@ def readme(copy: Copy, words: NullTranslations, language: str, labels: Labels) -
     return "\n".join(lines) + "\n"
 
 
+def _label(labels: Labels, dataset: str, language: str) -> str:
+    return labels.get(dataset, {}).get(language, dataset)
+
+
 def _left_out(copy: Copy, words: NullTranslations, language: str, labels: Labels) -> list[str]:
     if not copy.missing:
         return [words.gettext("Nothing is missing."), ""]
     text = words.gettext("Missing: {label}. {organisation} did not give it this time.")
     name = copy.organisation.name[language]
     return [
-        *(text.format(label=labels.get(row, {}).get(language, row), organisation=name) for row in copy.missing),
+        *(text.format(label=_label(labels, row, language), organisation=name) for row in copy.missing),
         "",
     ]

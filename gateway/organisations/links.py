@@ -59,6 +59,13 @@ def current(session: Session, person: str, organisation: str) -> Link | None:
     ).first()
 
 
+def kept(session: Session, link: Link | None) -> Link | None:
+    """The row taken out of its session, to be read when the transaction is over and a call is out."""
+    if link is not None:
+        session.expunge(link)
+    return link
+
+
 def is_linked(session: Session, person: str, organisation: str) -> bool:
     return current(session, person, organisation) is not None
 
@@ -210,7 +217,9 @@ def end(session: Session, link: str, now: datetime, *, told: bool = False) -> bo
 def untold(session: Session) -> list[Link]:
     """Ended links whose end the organisation does not know yet, oldest first."""
     query = select(Link).where(col(Link.ended_at).is_not(None), col(Link.told_at).is_(None))
-    return list(session.exec(query.order_by(col(Link.ended_at))))
+    rows = list(session.exec(query.order_by(col(Link.ended_at))))
+    session.expunge_all()
+    return rows
 
 
 def told(session: Session, link: str, now: datetime) -> None:

@@ -274,7 +274,7 @@ def _record_download(ctx: Context, copy: downloads.Copy, size: int, request_id: 
     facts: dict[str, Fact] = {
         "organisation": view.id,
         "organisation_name": tokens.spoken(ctx.house, view),
-        "datasets": sorted({file.dataset for file in copy.files}),
+        "datasets": list(copy.datasets),
         "records": copy.records,
         "files": len(copy.files),
         "bytes": size,
@@ -303,7 +303,7 @@ def _here(ctx: Context) -> tuple[OrganisationView, Link | None]:
         view = views.view(session, ctx.path["id"])
         if view is None:
             raise NotFound("organisation")
-        return view, links.current(session, ctx.person.person, view.id)
+        return view, links.kept(session, links.current(session, ctx.person.person, view.id))
 
 
 def _linked_here(ctx: Context) -> tuple[OrganisationView, Link]:

@@ -116,6 +116,11 @@ def pattern_fault(text: object) -> str | None:
     return "each {word} may stand once" if len(set(names)) < len(names) else None
 
 
+def _zone(value: object) -> str | None:
+    fine = isinstance(value, str) and value in available_timezones()
+    return None if fine else "write an IANA name, as in Europe/Paris"
+
+
 def _patterns(value: object) -> str | None:
     if not isinstance(value, list) or not value:
         return 'write a list of paths: ["/accounts/{account}"]'
@@ -128,7 +133,7 @@ CHECKS: dict[str, Any] = {
     "words": _words,
     "mail": _matches(r"[^@\s<>\"']{1,64}@[A-Za-z0-9.-]{1,190}", "write a mail address"),
     "website": _website,
-    "zone": lambda value: None if value in available_timezones() else "write an IANA name, as in Europe/Paris",
+    "zone": _zone,
     "path": _matches(r"(/[A-Za-z0-9._~-]+)+", "write a plain path, as in /oauth/token"),
     "visible": _matches(r"[\x21\x23-\x5b\x5d-\x7e ]{1,400}", "write visible ASCII without quotes and backslashes"),
     "networks": _networks,

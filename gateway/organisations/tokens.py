@@ -101,7 +101,7 @@ def _now(house: House, link_id: str) -> tuple[Link | None, Credentials | None]:
         link = session.get(Link, link_id)
         if link is None or link.ended_at is not None:
             return None, None
-        return link, links.credentials(house.keys, link)
+        return links.kept(session, link), links.credentials(house.keys, link)
 
 
 def _ended_there(house: House, link: Link, ends: Ends, now: datetime) -> None:

@@ -279,5 +279,3 @@ def _request(pool: Pool, method: str, path: str, headers: Headers, body: bytes) 
         head.append(b"content-length: %d\r\n" % len(body))
     head += (b"\r\n", body)
     return b"".join(head)
-
-

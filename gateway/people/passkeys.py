@@ -118,7 +118,7 @@ def add(
         created_at=now,
     )
     session.add(key)
-    log.record(session, Event("passkey_added", person.id, now, facts={"name": name} if name else {}))
+    log.record(session, Event("passkey_added", person.id, now))
     return True
 
 
@@ -127,7 +127,7 @@ def remove(session: Session, log: Log, person: str, credential: str, now: dateti
     if row is None or row.person_id != person:
         return False
     session.delete(row)
-    log.record(session, Event("passkey_removed", person, now, facts={"name": row.name} if row.name else {}))
+    log.record(session, Event("passkey_removed", person, now))
     return True
 
 
@@ -150,7 +150,9 @@ def begin_sign_in(session: Session, settings: Settings, chance: bytes, now: date
     return id, options_to_json(options)
 
 
-def recognise(session: Session, keys: KeyRing, settings: Settings, id: str, answer: str, now: datetime) -> Person | None:
+def recognise(
+    session: Session, keys: KeyRing, settings: Settings, id: str, answer: str, now: datetime
+) -> Person | None:
     """Whose passkey answered our challenge."""
     challenge = _spend(session, id, "sign_in", None, now)
     if challenge is None or len(answer) > _LONGEST:

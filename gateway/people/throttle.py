@@ -43,6 +43,10 @@ class Throttle:
         if not self._window.test(self._limits[what], what, who):
             raise TooMany(what, retry_after=self._wait(what, who))
 
+    def count(self, what: str, who: str) -> None:
+        """Count one try that is already answered."""
+        self._window.hit(self._limits[what], what, who)
+
     def forgive(self, what: str, who: str) -> None:
         self._window.clear(self._limits[what], what, who)
 

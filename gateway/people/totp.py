@@ -75,7 +75,14 @@ def spend_recovery(session: Session, keys: KeyRing, person: Person, code: str, n
 
 
 def switch_on(
-    session: Session, keys: KeyRing, log: Log, person: Person, secret: str, step: int, chance: list[bytes], now: datetime
+    session: Session,
+    keys: KeyRing,
+    log: Log,
+    person: Person,
+    secret: str,
+    step: int,
+    chance: list[bytes],
+    now: datetime,
 ) -> list[str]:
     """Ask for codes from now on. Returns the recovery codes, which can never be shown again.
 

@@ -6,12 +6,12 @@ def N_(text: str) -> str:
     return text
 
 
-# amr values (RFC 8176) of a sign-in, as one thing the person did
+# amr values (RFC 8176) of a sign-in → how it is told
 METHODS = {
-    "pwd": N_("by password"),
-    "pwd otp": N_("by password and one-time code"),
-    "hwk user": N_("by passkey"),
-    "pwd rcv": N_("by password and recovery code"),
+    "pwd": N_("Signed in by password on %(at)s."),
+    "pwd otp": N_("Signed in by password and one-time code on %(at)s."),
+    "pwd rcv": N_("Signed in by password and recovery code on %(at)s."),
+    "hwk user": N_("Signed in by passkey on %(at)s."),
 }
 
 # (what a User-Agent says, how people call it); the first that fits, so the more special first

@@ -60,6 +60,11 @@ class Standing:
         """Generations of consent, directory and link: what a compiled grant was compiled from."""
         return self.row[4:8]
 
+    @property
+    def but_directory(self) -> tuple[Any, ...]:
+        """What ends a running stream by itself; a new generation of the directory may concern others only."""
+        return (*self.row[:5], *self.row[6:])
+
     def holds(self, connection: Connection) -> bool:
         """Whether nothing of it has changed, as `connection` sees it."""
         return bool(self.row == _row(connection, self.consent, self.family, self.organisation))

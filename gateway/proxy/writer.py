@@ -10,12 +10,10 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from queue import Empty, SimpleQueue
-from typing import Any
 
 from gateway.consent import live
 from gateway.errors import Unavailable
@@ -183,5 +181,3 @@ def _told(batch: list[Item]) -> None:
 def stored(at: datetime) -> str:
     """An instant the way the ORM's columns hold it: UTC without a zone."""
     return at.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
-
-

@@ -2,8 +2,10 @@
 
 A selector is `Type/member`: a type of the sector's shape table (or an element) and one of its members. A member
 that no given field names is withheld. `&Type/member` is stricter: the member is given only when every field that
-names it so is given (a claim's notes speak of drugs and of diagnoses alike). The selectors are read from the files shipped with the code they describe:
-an operator who keeps policies elsewhere may reword labels, but not re-aim what a field lets out.
+names it so is given (a claim's notes speak of drugs and of diagnoses alike).
+
+The selectors are read from the files shipped with the code they describe: an operator who keeps policies elsewhere may
+reword labels, but not re-aim what a field lets out.
 """
 
 import tomllib

@@ -14,7 +14,7 @@ TELLING = 5  # characters from which an identifier inside another is taken to na
 class Names:
     """Accounts one call may speak of."""
 
-    def __init__(self, accounts: Iterable[Account], *, spell: dict[int, int] | None = None) -> None:
+    def __init__(self, accounts: Iterable[Account], *, spell: dict[int, str] | None = None) -> None:
         """`spell` rewrites characters of a ref that the format's identifiers do not allow."""
         self.accounts = tuple(accounts)
         self.ref = {a.native: a.ref.translate(spell or {}) for a in self.accounts}

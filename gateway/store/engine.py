@@ -83,10 +83,7 @@ class Store:
     def read(self) -> Iterator[Session]:
         with _translated(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
             session.connection().exec_driver_sql("BEGIN")
-            try:
-                yield session
-            finally:
-                session.rollback()
+            yield session  # closing ends the snapshot and leaves what was read readable; a rollback would void it
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:

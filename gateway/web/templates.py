@@ -5,9 +5,9 @@ Every template is rendered with: `lang`, `caller`, `csrf`, `csrf_field`, `_` (ge
 that answers a form at an address without a GET gives `return_to` instead).
 """
 
+import datetime
 import functools
 import hashlib
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -52,10 +52,11 @@ def render(context: "Context", template: str, **values: Any) -> str:
     zone = ZoneInfo(settings.zone)
     babel_locale = locale(context.language)
 
-    def date(at: datetime | None) -> str:
-        return format_date(at.astimezone(zone), "long", babel_locale) if at else ""
+    def date(at: datetime.date | None) -> str:
+        day = at.astimezone(zone) if isinstance(at, datetime.datetime) else at
+        return format_date(day, "long", babel_locale) if day else ""
 
-    def moment(at: datetime | None) -> str:
+    def moment(at: datetime.datetime | None) -> str:
         if not at:
             return ""
         time = format_time(at.astimezone(zone), "short", tzinfo=zone, locale=babel_locale)

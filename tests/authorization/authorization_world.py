@@ -334,7 +334,9 @@ def people_rows(at: datetime) -> list[Person]:
     ]
 
 
-def link_row(session: Session, house: House, person: str, organisation: str, accounts: Sequence[str], at: datetime) -> None:
+def link_row(
+    session: Session, house: House, person: str, organisation: str, accounts: Sequence[str], at: datetime
+) -> None:
     link, _ = links.make(session, house.keys, person, organisation, at, new_id=fresh(), customer="***1")
     session.flush()
     found = [FoundAccount(native=name, label=name.title(), kind="x") for name in accounts]

@@ -3,10 +3,11 @@
 The authorization room is one door here: it shows the screen for a request that waits, and says how it ended.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 import lxml.html
 import pytest
-from sqlmodel import Session, SQLModel, select
+from sqlmodel import Session, select
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount
@@ -130,10 +131,10 @@ CLEAR_BUDGET = an_app(
 )
 
 
-def energy_details(**more: Any) -> list[dict[str, Any]]:
+def energy_details(url: str = URL, **more: Any) -> list[dict[str, Any]]:
     detail = {
         "type": "data_access",
-        "locations": [f"{URL}/data/city-energy"],
+        "locations": [f"{url}/data/city-energy"],
         "datatypes": ["energy.electricity.usage", "energy.electricity.summary", "energy.point"],
         "actions": ["read"],
         "purpose": "energy-advice",
@@ -145,10 +146,10 @@ def energy_details(**more: Any) -> list[dict[str, Any]]:
     return [{**detail, **more}]
 
 
-def budget_details() -> list[dict[str, Any]]:
+def budget_details(url: str = URL) -> list[dict[str, Any]]:
     bank = {
         "type": "data_access",
-        "locations": [f"{URL}/data/harbour-bank"],
+        "locations": [f"{url}/data/harbour-bank"],
         "datatypes": ["bank.accounts", "bank.transactions"],
         "actions": ["read"],
         "purpose": "household-budget",
@@ -157,7 +158,7 @@ def budget_details() -> list[dict[str, Any]]:
         "valid_for": "P3M",
         "retention": "P1M",
     }
-    health = {**bank, "locations": [f"{URL}/data/meadow-health"], "datatypes": ["health.claims"]}
+    health = {**bank, "locations": [f"{url}/data/meadow-health"], "datatypes": ["health.claims"]}
     return [bank, {**health, "period": {"history": "P6M"}}]
 
 
@@ -304,8 +305,10 @@ class Place:
     ) -> str:
         """The app asks; the consent that waits for an answer."""
         self.town.apps[app.client_id] = app
-        details = details or (energy_details() if app.client_id == "watt-coach" else budget_details())
         settings = self.house.settings
+        if details is None:
+            asked = energy_details if "energy-advice" in app.purposes else budget_details
+            details = asked(settings.public_url)
         ask = validate(
             details,
             app,
@@ -394,48 +397,63 @@ def translations() -> Translations:
     return Translations()
 
 
-@pytest.fixture
-def place(
-    tmp_path: Path, keys: KeyRing, catalogue: Catalogue, policies: Policies, translations: Translations
+@contextlib.contextmanager
+def opened(
+    folder: Path, keys: KeyRing, catalogue: Catalogue, policies: Policies, texts: Translations, url: str
 ) -> Iterator[Place]:
+    """The consent room's doors in a house of its own, on a real file."""
     clock, town = Clock(), Town()
-    settings = Settings(data_dir=tmp_path, public_url=URL, operator_contact="+33 1 23 45 67 89")
+    settings = Settings(data_dir=folder, public_url=url, operator_contact="+33 1 23 45 67 89")
     store = Store(settings.database, fsync=False)
     unused: Any = None
-    house = House(settings, store, keys, Log(keys), catalogue, policies, unused, translations, clock)
+    house = House(settings, store, keys, Log(keys), catalogue, policies, unused, texts, clock)
     schema.metadata.create_all(store.engine)
-    place = Place(house, town, clock, None, None)  # type: ignore[arg-type]
+    visitors: dict[str, Visitor] = {}
 
     def identify(session: Session, secret: str, now: datetime) -> Caller | None:
-        found = place.visitors.get(secret)
+        found = visitors.get(secret)
         if found is None:
             return None
         return Caller(found.id, found.name, found.language, found.signed_in_at, ("pwd",), found.id)
 
-    doors = [*pages.doors(town), *_neighbours(town)]
     unrouted = otherwise(house, identify)
-    place.application = Starlette(
-        routes=[*(route(door, house, identify) for door in doors), Mount("/static", StaticFiles(directory=STATIC))],
+    application = Starlette(
+        routes=[
+            *(route(door, house, identify) for door in [*pages.doors(town), *_neighbours(town)]),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
         exception_handlers={404: unrouted, 405: unrouted},
     )
-    place.client = TestClient(place.application, base_url=URL)
+    place = Place(house, town, clock, TestClient(application, base_url=url), application, visitors)
     for id_, name in (("alice", "Alice Martin"), ("mallory", "Mallory Malin"), ("chloe", "Chloé Petit")):
-        minor = id_ == "chloe"
-        place.visitors[id_] = Visitor(place, id_, name)
-        town.people[id_] = PersonFacts(id_, name, minor, "alice" if minor else None)
-        with store.write() as session:
-            session.add(
-                Person(
-                    id=id_,
-                    email=f"{id_}@example.org",
-                    name=name,
-                    birth_date=date(2012, 5, 1) if minor else None,
-                    guardian_id="alice" if minor else None,
-                    created_at=START,
-                )
-            )
+        _moves_in(place, id_, name, minor=id_ == "chloe")
     yield place
     store.close()
+
+
+def _moves_in(place: Place, id_: str, name: str, minor: bool) -> None:
+    guardian = "alice" if minor else None
+    place.visitors[id_] = Visitor(place, id_, name)
+    place.town.people[id_] = PersonFacts(id_, name, minor, guardian)
+    with place.house.store.write() as session:
+        session.add(
+            Person(
+                id=id_,
+                email=f"{id_}@example.org",
+                name=name,
+                birth_date=date(2012, 5, 1) if minor else None,
+                guardian_id=guardian,
+                created_at=START,
+            )
+        )
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, keys: KeyRing, catalogue: Catalogue, policies: Policies, translations: Translations
+) -> Iterator[Place]:
+    with opened(tmp_path, keys, catalogue, policies, translations, URL) as place:
+        yield place
 
 
 def _neighbours(town: Town) -> list[Door]:
@@ -471,8 +489,14 @@ def _neighbours(town: Town) -> list[Door]:
     def elsewhere(ctx: Context) -> Response:
         return ctx.page("error.html", error=type("Said", (), {"say": "elsewhere"}))
 
+    def enter(ctx: Context) -> Response:
+        """A sign-in for real browsers: a `__Host-` cookie can only be set by the server itself."""
+        ctx.set_cookies += [(cookies.SIGN_IN, ctx.path["who"], None), (cookies.LANGUAGE, ctx.path["language"], None)]
+        return Response("come in", media_type="text/plain")
+
     return [
         Door("/authorize", dispatch, person=True),
+        Door("/enter/{who}/{language}", enter),
         Door("/sign-out", elsewhere, methods=("POST",)),
         Door("/language", elsewhere, methods=("POST",)),
         *(Door(path, elsewhere, name=path) for path in ("/", "/log", "/organisations", "/account")),

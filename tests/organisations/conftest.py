@@ -67,23 +67,30 @@ def gateway(server: Server, tmp_path: Path) -> Iterator[Gateway]:
 def start(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Running]]:
     """Start an example organisation on a free port; stopped at the end of the run."""
     processes: list[subprocess.Popen[str]] = []
+    readers: list[threading.Thread] = []
 
     def one(name: str) -> Running:
+        folder = tmp_path_factory.mktemp(name)
         command = [sys.executable, "-m", f"examples.organisations.{name}", "--port", "0", "--faults"]
-        command += ["--gateway", server.url, "--dir", str(tmp_path_factory.mktemp(name)), "--today", "2026-11-23"]
+        command += ["--gateway", server.url, "--dir", str(folder), "--today", "2026-11-23"]
         environment = {**os.environ, "CITY_ENERGY_CLIENT_SECRET": SECRET}
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
         processes.append(process)
         assert process.stdout
         line = process.stdout.readline()
         assert line.startswith("ready http://localhost:"), line
-        threading.Thread(target=process.stdout.read, daemon=True).start()  # codes are printed; nobody may block on them
-        return Running(name.replace("_", "-"), line.removeprefix("ready ").strip(), process)
+        reader = threading.Thread(target=process.stdout.read, daemon=True)  # codes are printed; the pipe may not fill
+        reader.start()
+        readers.append(reader)
+        return Running(name.replace("_", "-"), line.removeprefix("ready ").strip(), folder, process)
 
     yield one
-    for process in processes:
+    for process, reader in zip(processes, readers, strict=True):
         process.terminate()
         process.wait(10)
+        reader.join(10)
+        if process.stdout:
+            process.stdout.close()
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +106,7 @@ def energy_process(start: Callable[[str], Running]) -> Running:
 @pytest.fixture
 def bank(gateway: Gateway, bank_process: Running) -> Iterator[Running]:
     gateway.add(bank_process)
+    bank_process.forgets_messages()
     yield bank_process
     bank_process.fault("none")
 

@@ -4,6 +4,7 @@ import html
 import http.client
 import re
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -23,6 +24,7 @@ from gateway.consent.tables import Consent
 from gateway.house import House
 from gateway.keys import KeyRing
 from gateway.log import reading
+from gateway.log.tables import LogEntry
 from gateway.organisations import declare, links
 from gateway.organisations.connector import ConnectorError, Headers, Target
 from gateway.organisations.tables import Link
@@ -30,7 +32,7 @@ from gateway.people.tables import Person
 from gateway.web.doors import Caller
 
 ROOT = Path(__file__).parents[2]
-TABLES = (App, Consent, Link, Person)
+TABLES = (App, Consent, Link, LogEntry, Person)
 SECRET = "of the tests: + / % and ü"
 DECLARATIONS = ROOT / "examples" / "organisations"
 
@@ -75,7 +77,7 @@ class Server:
         self.app: Any = None
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://localhost:{self.socket.getsockname()[1]}"
-        config = uvicorn.Config(self._answer, log_level="warning", access_log=False, lifespan="off")
+        config = uvicorn.Config(self._answer, interface="asgi3", log_level="warning", access_log=False, lifespan="off")
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.uvicorn.run, args=([self.socket],), daemon=True)
         self.thread.start()
@@ -94,7 +96,14 @@ class Running:
 
     id: str
     url: str
+    folder: Path
     process: subprocess.Popen[str]
+
+    def forgets_messages(self) -> None:
+        """It sends one customer twenty codes an hour; the tests of one run are to be independent of each other."""
+        database = sqlite3.connect(self.folder / "links.sqlite3", isolation_level=None)
+        database.execute("DELETE FROM message")
+        database.close()
 
     def fault(self, mode: str, **more: Any) -> None:
         assert httpx2.post(f"{self.url}/_fault", json={"mode": mode, **more}, trust_env=False).status_code == 204
@@ -114,7 +123,8 @@ class Browser:
         self.language = "en"
 
     def request(self, method: str, path: str, form: dict[str, str] | None = None, **more: Any) -> httpx2.Response:
-        headers = {"Cookie": f"__Host-aval-sign-in={self.caller.sign_in}", "Accept-Language": self.language}
+        cookies = f"__Host-aval-sign-in={self.caller.sign_in}; __Host-aval-language={self.language}"
+        headers = {"Cookie": cookies}
         headers |= more.pop("headers", {})
         url = self.gateway.url + path
         return httpx2.request(method, url, data=form, headers=headers, trust_env=False, timeout=30, **more)
@@ -210,7 +220,7 @@ class Gateway:
 
     def link(self, browser: Browser, organisation: str) -> Link | None:
         with self.house.store.read() as session:
-            return links.current(session, browser.person, organisation)
+            return links.kept(session, links.current(session, browser.person, organisation))
 
     def events(self, browser: Browser) -> list[reading.Entry]:
         with self.house.store.read() as session:

@@ -275,8 +275,8 @@ def test_adding_says_what_it_did_and_tells_the_directory(gateway: Gateway) -> No
         assert declare.client_secret(session, gateway.house, "city-energy") == "rotated"
         view = views.directory(session)["city-energy"]
         row = session.get(Organisation, "city-energy")
+        assert row and b"rotated" not in (row.client_secret_sealed or b"") and "rotated" not in str(row.declaration)
     assert (view.base_url, view.kind, view.name["fr"]) == ("http://localhost:9401", "oauth", "Énergie de la Ville")
-    assert row and b"rotated" not in (row.client_secret_sealed or b"") and "rotated" not in str(row.declaration)
 
 
 def test_what_an_organisation_is_cannot_be_changed_under_its_id(gateway: Gateway) -> None:

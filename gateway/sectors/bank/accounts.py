@@ -12,7 +12,14 @@ from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownS
 from gateway.sectors.shapes import Reader, within_limit
 
 PAGES = 1000  # more pages than any holder has; a bank that links in a circle ends here
-KINDS = {"CACC": "Current", "SVGS": "Savings", "CARD": "Card", "LOAN": "Loan", "MOMA": "Money market", "ODFT": "Overdraft"}
+KINDS = {
+    "CACC": "Current",
+    "SVGS": "Savings",
+    "CARD": "Card",
+    "LOAN": "Loan",
+    "MOMA": "Money market",
+    "ODFT": "Overdraft",
+}
 CLOSED = {"Deleted", "Disabled"}
 
 _account = Reader(TABLE, "Account")

@@ -48,7 +48,9 @@ def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
     return None
 
 
-def upstream(source: Source, operation: str, names: Names, asked: Asked, ref: str | None, window: Window) -> Upstream | Denied:
+def upstream(
+    source: Source, operation: str, names: Names, asked: Asked, ref: str | None, window: Window
+) -> Upstream | Denied:
     """The call as the bank gets it: native account, period no wider than the window."""
     call = CALLS[operation]
     query = checked_query(asked, call.query)
@@ -66,7 +68,9 @@ def upstream(source: Source, operation: str, names: Names, asked: Asked, ref: st
         query=period + paging,
         accept="application/json",
         accounts=kept,
-        continues=any(name not in ("pageSize", "page-size", "limit") and (name, value) not in FIRST_PAGE for name, value in paging),
+        continues=any(
+            name not in ("pageSize", "page-size", "limit") and (name, value) not in FIRST_PAGE for name, value in paging
+        ),
         operation=operation,
     )
 

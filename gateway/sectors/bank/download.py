@@ -19,7 +19,12 @@ from gateway.sectors.spreadsheets import written
 from gateway.sectors.times import instant, zone
 
 HEADER = ("Date", "Type", "Merchant/Description", "Debit/Credit", "Balance")
-TYPES = {"IssuedDirectDebits": "DD", "CashWithdrawal": "ATM", "CustomerCardTransactions": "VIS", "MerchantCardTransactions": "VIS"}
+TYPES = {
+    "IssuedDirectDebits": "DD",
+    "CashWithdrawal": "ATM",
+    "CustomerCardTransactions": "VIS",
+    "MerchantCardTransactions": "VIS",
+}
 DAY = "%d/%m/%Y"
 
 _transaction = Reader(TABLE, "Transaction")
@@ -39,10 +44,16 @@ def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> lis
         transactions += rows
         tables.append((account, own, rows))
     files.append(_json("balances.json", "Balance", balances, "bank.balances"))
-    files.append(_dated(_json("transactions.json", "Transaction", transactions, "bank.transactions"), transactions, source))
+    files.append(
+        _dated(_json("transactions.json", "Transaction", transactions, "bank.transactions"), transactions, source)
+    )
     names = _file_names([account for account, _, _ in tables])
     for name, (_, own, rows) in zip(names, tables, strict=True):
-        files.append(_dated(Download(name, "text/csv", midata(own, rows, source.zone), "bank.transactions", len(rows)), rows, source))
+        files.append(
+            _dated(
+                Download(name, "text/csv", midata(own, rows, source.zone), "bank.transactions", len(rows)), rows, source
+            )
+        )
     return files
 
 

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from gateway.sectors import catalogue
 from gateway.sectors.bank.calls import CALLS, links, recognised, upstream
 from gateway.sectors.bank.shapes import TABLE
+from gateway.sectors.media import expect
 from gateway.sectors.model import (
     Asked,
     Counts,
@@ -23,7 +24,7 @@ from gateway.sectors.model import (
 )
 from gateway.sectors.names import Names
 from gateway.sectors.paths import declared
-from gateway.sectors.shapes import Reader, encode, within_limit, withheld_members
+from gateway.sectors.shapes import Reader, encode, withheld_members, within_limit
 from gateway.sectors.times import inside, instant, utc_text
 
 MEDIA_TYPE = "application/json"
@@ -69,8 +70,7 @@ class BankPlan:
         return upstream(self._source, operation, part.names, asked, ref, window)
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
-        if media_type.partition(";")[0].strip().lower() != MEDIA_TYPE:
-            raise UnknownShape("content-type")
+        expect(media_type, (MEDIA_TYPE,))
         answer, _ = answer_reader.read(within_limit(body))
         member = CALLS[sent.operation].member
         records, counts = self._records(sent, member, the_list(answer, member), window)

@@ -13,19 +13,14 @@ def call(source: Source, operation: str) -> Upstream:
     return Upstream(USAGE, base(source) + CALLS[operation].path, (), MEDIA_TYPE, (), operation=operation)
 
 
-def fetched(source: Source, fetch: Fetch, operation: str) -> tuple[feed.Feed, bytes]:
-    _, body = fetch(call(source, operation))
-    if len(body) > LIMIT:
-        raise TooLarge(f"{len(body)} bytes")
-    return feed.read(body), body
-
-
 def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
     """Usage points with the title the supplier gave them, for her own eyes."""
-    document, _ = fetched(source, fetch, "points")
+    _, body = fetch(call(source, "points"))
+    if len(body) > LIMIT:
+        raise TooLarge(f"{len(body)} bytes")
     return [
         FoundAccount(native=entry.name, label=entry.title or f"Usage point {entry.name}", kind=_kind(entry))
-        for entry in document.entries
+        for entry in feed.read(body).entries
         if entry.kind == "UsagePoint"
     ]
 

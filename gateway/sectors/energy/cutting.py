@@ -237,9 +237,7 @@ class Cutting:
         kind = "UsageSummary" if entry.kind in SUMMARIES else entry.kind
         links = [("self", own, f"espi-entry/{kind}"), ("up", up, f"espi-feed/{kind}")]
         links += [("related", path, to) for path, to in related]
-        text = "".join(
-            f'<link rel="{rel}" href="{_attribute(root + path)}" type="{to}"/>' for rel, path, to in links
-        )
+        text = "".join(f'<link rel="{rel}" href="{_attribute(root + path)}" type="{to}"/>' for rel, path, to in links)
         name = uuid5(self.terms.namespace, entry.id + cut)
         head = f"<entry><id>urn:uuid:{name}</id>{text}<title>{TITLES[entry.kind]}</title><content>"
         foot = f"</content><published>{entry.published}</published><updated>{entry.updated}</updated></entry>\n"

@@ -3,25 +3,30 @@
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from gateway.sectors.energy.accounts import fetched
+from gateway.sectors.energy import feed
+from gateway.sectors.energy.accounts import call
 from gateway.sectors.energy.calls import MEDIA_TYPE
 from gateway.sectors.energy.family import Family
 from gateway.sectors.energy.feed import Entry, Feed
 from gateway.sectors.energy.readings import CLOSE
 from gateway.sectors.energy.shapes import ESPI, SUMMARIES
-from gateway.sectors.model import Account, Download, Fetch, Source
+from gateway.sectors.model import LIMIT, Account, Download, Fetch, Source, TooLarge
 from gateway.sectors.spreadsheets import written
 from gateway.sectors.times import zone
 
 HEADER = ("usage_point", "start", "duration_s", "value", "unit", "cost", "currency", "quality")
 UNITS = {"38": "W", "42": "m3", "72": "Wh", "119": "ft3", "169": "therm"}
 CURRENCIES = {"36": "AUD", "756": "CHF", "826": "GBP", "840": "USD", "978": "EUR"}
+MOST = 8 * LIMIT  # bytes of her own file: two meters of quarter hours over some years
 MONEY = Decimal("0.00001")  # of the currency, whatever the reading's multiplier is
 
 
 def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:
     """`GreenButtonDownload.xml` as the supplier sends it, and `readings.csv`. The feed is one page."""
-    document, body = fetched(source, fetch, "batch")
+    _, body = fetch(call(source, "batch"))
+    if len(body) > MOST:
+        raise TooLarge(f"{len(body)} bytes")
+    document = feed.read(body)
     rows, seconds = _rows(source, document, {account.native for account in accounts})
     records = len(rows) + sum(entry.kind in SUMMARIES for entry in document.entries)
     span = (_at(min(seconds)), _at(max(seconds))) if seconds else (None, None)
@@ -52,7 +57,7 @@ def _readings(block: Entry, kind: Entry | None, zone_name: str) -> list[tuple[in
     power = Decimal(10) ** int(_text(kind, "powerOfTenMultiplier") or 0)
     unit = UNITS.get(_text(kind, "uom"), _text(kind, "uom"))
     currency = CURRENCIES.get(_text(kind, "currency"), _text(kind, "currency"))
-    found = []
+    found: list[tuple[int, tuple[str, ...]]] = []
     for run in block.runs:
         for piece, start, lasts in zip(run.text.split(CLOSE), run.starts, run.durations, strict=False):
             value, cost = _number(piece, b"value"), _number(piece, b"cost")

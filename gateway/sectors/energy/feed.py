@@ -16,10 +16,13 @@ from gateway.sectors.energy.shapes import ATOM, CHILDREN, ESPI, NEVER, RESOURCES
 from gateway.sectors.model import UnknownShape
 
 _ENCODING = re.compile(rb"""<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
-_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})?")
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})?"
+)
 _INTEGER = re.compile(r"-?[0-9]{1,15}")
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _FEED_PARTS = {"author", "category", "contributor", "generator", "icon", "logo", "rights", "subtitle"}
+_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"  # schema hints, not data
 _ENTRY_PARTS = {"author", "category", "contributor", "rights", "source", "summary"}
 _LINK_ATTRIBUTES = {"rel", "href", "type", "hreflang", "title", "length"}
 
@@ -88,7 +91,8 @@ def parsed(body: bytes) -> tuple[etree._Element, list[bytes]]:
         root = etree.fromstring(text, _PARSER)
     except (etree.XMLSyntaxError, ValueError):
         raise UnknownShape("xml") from None
-    if root.getroottree().docinfo.doctype:
+    document_type: str = root.getroottree().docinfo.doctype  # type: ignore[union-attr]  # the stubs miss it
+    if document_type:
         raise UnknownShape("doctype")
     return root, runs
 
@@ -187,7 +191,7 @@ def plain_reading(element: etree._Element, where: str) -> bytes:
 
 def check(element: etree._Element, kind: str, where: str) -> None:
     """That an element holds only children the table knows, no attributes, and no text beside children."""
-    if element.attrib and any(not name.startswith("{http://www.w3.org/2001/XMLSchema-instance}") for name in element.attrib):
+    if element.attrib and any(not str(name).startswith(_INSTANCE) for name in element.attrib):
         raise UnknownShape(where)
     known = CHILDREN[kind]
     seen: set[str] = set()
@@ -215,7 +219,11 @@ def written_children(element: etree._Element, kind: str, withheld: frozenset[tup
         if word == "-" or (kind, name) in withheld:
             continue
         for child in found.get(name, ()):
-            inner = escaped((child.text or "").strip()) if word == "t" else written_children(child, word.rstrip("*"), withheld)
+            inner = (
+                escaped((child.text or "").strip())
+                if word == "t"
+                else written_children(child, word.rstrip("*"), withheld)
+            )
             parts.append(f"<{name}>{inner}</{name}>")
     return "".join(parts)
 
@@ -257,10 +265,10 @@ def escaped(text: str) -> str:
 
 
 def _link(element: etree._Element, where: str) -> tuple[str, str]:
-    attributes = dict(element.attrib)
+    attributes = {str(name): str(value) for name, value in element.attrib.items()}
     if not attributes.keys() <= _LINK_ATTRIBUTES or len(element):
         raise UnknownShape(where)
-    return str(attributes.get("rel", "alternate")), str(attributes.get("href", ""))
+    return attributes.get("rel", "alternate"), attributes.get("href", "")
 
 
 def _instant(element: etree._Element, where: str) -> str:

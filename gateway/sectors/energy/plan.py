@@ -9,6 +9,7 @@ from gateway.sectors.energy.calls import ALL, CALLS, MEDIA_TYPE, MEDIA_TYPES, SU
 from gateway.sectors.energy.cutting import Cutting
 from gateway.sectors.energy.shapes import CHILDREN
 from gateway.sectors.energy.stream import Stream
+from gateway.sectors.media import expect
 from gateway.sectors.model import (
     LIMIT,
     Asked,
@@ -18,7 +19,6 @@ from gateway.sectors.model import (
     Granted,
     Source,
     TooLarge,
-    UnknownShape,
     Upstream,
     Window,
 )
@@ -80,7 +80,7 @@ class EnergyPlan:
         return upstream(terms.source, operation, fitting[0], terms.names, words, asked, window)
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
-        _check_type(media_type)
+        expect(media_type, MEDIA_TYPES)
         if len(body) > LIMIT:
             raise TooLarge(f"{len(body)} bytes")
         document = feed.read(body)
@@ -91,15 +91,8 @@ class EnergyPlan:
         return Cut(text, MEDIA_TYPE, cutting.counts())
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
-        _check_type(media_type)
+        expect(media_type, MEDIA_TYPES)
         return Stream(Cutting(self._terms, sent, window))
-
-
-def _check_type(media_type: str) -> None:
-    kind, _, parameters = media_type.partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if kind.strip().lower() not in MEDIA_TYPES or charset not in ("", "utf-8", "us-ascii", "type=feed", "type=entry"):
-        raise UnknownShape("content-type")
 
 
 def plan(source: Source, granted: Iterable[Granted]) -> EnergyPlan:

@@ -65,8 +65,7 @@ def _one_line(value: str) -> str:
 
 
 def _demographic(patient: Json) -> Record:
-    name = patient.get("name", [{}])[0]
-    address = patient.get("address", [{}])[0]
+    name, address = _first(patient.get("name")), _first(patient.get("address"))
     lines = [*address.get("line", []), "", ""]
     contact = {each.get("system"): each.get("value", "") for each in patient.get("telecom", [])}
     return [
@@ -89,7 +88,11 @@ def _drugs(claims: list[Json]) -> Iterator[Record]:
             name = _drug(line)
             if name and name not in seen:
                 seen.add(name)
-                yield [("Drug Name", name), ("Supply", _number_text(line.get("quantity", {}))), ("Orig Drug Entry", name)]
+                yield [
+                    ("Drug Name", name),
+                    ("Supply", _number_text(line.get("quantity", {}))),
+                    ("Orig Drug Entry", name),
+                ]
 
 
 def _providers(claims: list[Json]) -> Iterator[Record]:
@@ -102,7 +105,7 @@ def _providers(claims: list[Json]) -> Iterator[Record]:
                 ("Provider Name", name),
                 ("Provider Address", ""),
                 ("Type", _concept(claim.get("type", {}))),
-                ("Specialty", _concept(next(iter(claim.get("careTeam", [])), {}).get("qualification", {}))),
+                ("Specialty", _concept(_first(claim.get("careTeam")).get("qualification", {}))),
                 ("Medicare Provider", "Not Available"),
             ]
 
@@ -114,7 +117,7 @@ def _plan(coverage: Json) -> Record:
         ("Contract ID/Plan ID", coverage.get("id", "")),
         ("Plan Period", f"{_us(period.get('start', ''))} - {_us(period.get('end', '')) or 'current'}"),
         ("Plan Name", " ".join(names)),
-        ("Marketing Name", _reference(next(iter(coverage.get("payor", [])), {}))),
+        ("Marketing Name", _reference(_first(coverage.get("payor")))),
         ("Plan Address", ""),
         ("Plan Type", _concept(coverage.get("type", {}))),
     ]
@@ -169,6 +172,10 @@ def _line(claim: Json, line: Json) -> Record:
     ]
 
 
+def _first(found: list[Json] | None) -> Json:
+    return found[0] if found else {}
+
+
 def _drug(line: Json) -> str:
     product = line.get("productOrService", {})
     drugs = [each for each in product.get("coding", []) if each.get("system") == NDC]
@@ -176,18 +183,18 @@ def _drug(line: Json) -> str:
 
 
 def _number(claim: Json) -> str:
-    return claim.get("identifier", [{}])[0].get("value") or claim.get("id", "")
+    return str(_first(claim.get("identifier")).get("value") or claim.get("id", ""))
 
 
 def _start(claim: Json) -> str:
-    return claim.get("billablePeriod", {}).get("start", "")
+    return str(claim.get("billablePeriod", {}).get("start", ""))
 
 
 def _concept(concept: Json, part: str = "display") -> str:
     """The words of a code (or the code itself), so that a person can read it."""
     codings = concept.get("coding", [])
     found = [each[part] for each in codings if part in each] or [each["code"] for each in codings if "code" in each]
-    return found[-1] if found else concept.get("text", "")
+    return str(found[-1] if found else concept.get("text", ""))
 
 
 def _code(concept: Json) -> str:
@@ -195,7 +202,7 @@ def _code(concept: Json) -> str:
 
 
 def _reference(reference: Json) -> str:
-    return reference.get("display") or reference.get("identifier", {}).get("value", "")
+    return str(reference.get("display") or reference.get("identifier", {}).get("value", ""))
 
 
 def _money(amount: Json) -> str:

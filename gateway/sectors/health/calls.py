@@ -71,7 +71,9 @@ def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
     return None
 
 
-def upstream(source: Source, operation: str, names: Names, asked: Asked, named: str | None, window: Window) -> Upstream | Denied:
+def upstream(
+    source: Source, operation: str, names: Names, asked: Asked, named: str | None, window: Window
+) -> Upstream | Denied:
     """The call as the insurer gets it: her id there, and no wider period than the window."""
     call = CALLS[operation]
     dates = [value for name, value in asked.query if name == "service-date"]
@@ -88,7 +90,13 @@ def upstream(source: Source, operation: str, names: Names, asked: Asked, named: 
 
 
 def _upstream(
-    source: Source, operation: str, names: Names, query: dict[str, str], dates: list[str], named: str | None, window: Window
+    source: Source,
+    operation: str,
+    names: Names,
+    query: dict[str, str],
+    dates: list[str],
+    named: str | None,
+    window: Window,
 ) -> Upstream | Denied:
     call = CALLS[operation]
     accounts = names.accounts
@@ -148,7 +156,7 @@ def _whole_days(kept: Window, zone_name: str) -> Pairs:
 
 
 def _asked_dates(text: str, zone_name: str) -> Window:
-    """The span one service-date parameter asks for. FHIR search prefixes that could widen (ne, ap, sa, eb) are refused."""
+    """The span one service-date parameter asks for. Prefixes of FHIR that could widen (ne, ap, sa, eb) are refused."""
     found = _SERVICE_DATE.fullmatch(text)
     if found is None:
         raise ValueError("not a date")
@@ -194,5 +202,3 @@ def overlaps(window: Window, start: datetime | None, end: datetime | None) -> bo
     return (window.end is None or start is None or start < window.end) and (
         window.start is None or end is None or end > window.start
     )
-
-

@@ -22,10 +22,11 @@ from gateway.sectors.health.calls import (
 )
 from gateway.sectors.health.repair import fill_lines, mark_as_subset, repaired
 from gateway.sectors.health.shapes import ENVELOPE, TABLE
+from gateway.sectors.media import expect
 from gateway.sectors.model import Asked, Counts, Cut, Cutter, Denied, Granted, Source, UnknownShape, Upstream, Window
 from gateway.sectors.names import Names
 from gateway.sectors.paths import declared
-from gateway.sectors.shapes import Reader, encode, within_limit, withheld_members
+from gateway.sectors.shapes import Reader, encode, withheld_members, within_limit
 from gateway.sectors.times import Span, inside, span
 
 _PATIENT = re.compile(r"(?:https?://[^?#]+/)?Patient/([A-Za-z0-9.-]{1,64})")
@@ -82,15 +83,15 @@ class HealthPlan:
         if part is None or not declared(self._source, dataset, asked.path):
             return Denied("dataset", "datasets", asked=dataset, allowed=" ".join(self._parts))
         if operation == "patient" and named not in part.names.native:
-            return Denied("account", "accounts", asked=named or "", allowed=" ".join(a.ref for a in part.names.accounts))
+            allowed = " ".join(a.ref for a in part.names.accounts)
+            return Denied("account", "accounts", asked=named or "", allowed=allowed)
         for word in (operation, *(name for name, _ in asked.query)):
             if word in NEEDS and NEEDS[word] not in part.fields:
                 return Denied("field", "fields", asked=NEEDS[word], allowed=" ".join(sorted(part.fields)))
         return upstream(self._source, operation, part.names, asked, named, window)
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
-        if media_type.partition(";")[0].strip().lower() not in MEDIA_TYPES:
-            raise UnknownShape("content-type")
+        expect(media_type, MEDIA_TYPES)
         within_limit(body)
         part = self._parts[sent.dataset]
         natives = {account.native for account in sent.accounts}
@@ -132,9 +133,7 @@ class HealthPlan:
         counts = Counts(len(kept), len(entries) - len(kept), fields, first, last)
         return Cut(part.names.outward_bytes(encode(answer)), MEDIA_TYPE, counts)
 
-    def _record(
-        self, part: Part, natives: set[str], text: bytes | Raw, window: Window, where: str
-    ) -> Record | None:
+    def _record(self, part: Part, natives: set[str], text: bytes | Raw, window: Window, where: str) -> Record | None:
         """A resource as it may leave; None when it is outside the window."""
         resource, taken = part.reader.read(text, where)
         if resource.resourceType != part.kind:

@@ -15,7 +15,7 @@ SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValu
 EMPTY = re.compile(rb"\{\}")  # what an element leaves that was an extension alone
 NDC = "http://hl7.org/fhir/sid/ndc"  # the code system of drugs; every other code of a line is of a service
 
-REQUIRED = {
+REQUIRED: dict[str, dict[str, Any]] = {
     "ExplanationOfBenefit": {
         "type": WITHHELD_CONCEPT,
         "insurer": WITHHELD_REFERENCE,
@@ -33,6 +33,8 @@ def repaired(resource: Any, kind: str) -> bytes:
     Empty elements and dangling references are rare, so they are looked for in the encoded text.
     """
     _fill_required(resource, kind)
+    if kind == "ExplanationOfBenefit":
+        _fill_codes(resource)
     text = encode(resource)
     if b"#" in text and b'"reference":"#' in text:
         _drop_local_references(resource)
@@ -40,7 +42,7 @@ def repaired(resource: Any, kind: str) -> bytes:
     if EMPTY.search(text):
         _prune(resource)
         if kind == "ExplanationOfBenefit":
-            fill_lines(resource, True, True)
+            _fill_codes(resource)
         _fill_required(resource, kind)
         text = encode(resource)
     return text
@@ -60,13 +62,16 @@ def fill_lines(resource: Any, drugs: bool, services: bool) -> int:
     taken = 0
     for line in () if resource.item is UNSET else resource.item:
         product = line.productOrService
-        if product is UNSET:
-            line.productOrService = WITHHELD_CONCEPT
-        elif not (drugs if _is_drug(product) else services):
-            line.productOrService = WITHHELD_CONCEPT
-            line.quantity = UNSET
+        if product is not UNSET and not (drugs if _is_drug(product) else services):
+            line.productOrService, line.quantity = UNSET, UNSET
             taken += 1
     return taken
+
+
+def _fill_codes(resource: Any) -> None:
+    for line in () if resource.item is UNSET else resource.item:
+        if line.productOrService is UNSET:
+            line.productOrService = WITHHELD_CONCEPT
 
 
 def _is_drug(product: Any) -> bool:

@@ -22,9 +22,7 @@ TABLE = {
     "Reference": f"{_BASE} reference:s type:s identifier:Identifier display:s",
     "Quantity": f"{_BASE} value:n comparator:s unit:s system:s code:s",
     "Money": f"{_BASE} value:n currency:s",
-    "Address": (
-        f"{_BASE} use:s type:s text:s line:s* city:s district:s state:s postalCode:s country:s period:Period"
-    ),
+    "Address": (f"{_BASE} use:s type:s text:s line:s* city:s district:s state:s postalCode:s country:s period:Period"),
     "HumanName": f"{_BASE} use:s text:s family:s given:s* prefix:s* suffix:s* period:Period",
     "ContactPoint": f"{_BASE} system:s value:s use:s rank:i period:Period",
     "Patient": (

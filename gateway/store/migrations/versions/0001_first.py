@@ -84,6 +84,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("entry_id"),
     )
     op.create_table(
+        "openstream",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("facts", sa.String(), nullable=False),
+        sa.Column("begun_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "organisation",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("declaration", sa.JSON(), nullable=False),
@@ -258,12 +266,28 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_passkey_person_id"), ["person_id"], unique=False)
 
     op.create_table(
+        "recoverycode",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("spent_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["person_id"],
+            ["person.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("recoverycode", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_recoverycode_person_id"), ["person_id"], unique=False)
+
+    op.create_table(
         "signin",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("person_id", sa.String(), nullable=False),
         sa.Column("at", UTCDateTime(), nullable=False),
         sa.Column("methods", sa.String(), nullable=False),
         sa.Column("complete", sa.Boolean(), nullable=False),
+        sa.Column("browser", sa.String(), nullable=False),
+        sa.Column("idle_minutes", sa.Integer(), nullable=False),
         sa.Column("seen_at", UTCDateTime(), nullable=False),
         sa.Column("ends_at", UTCDateTime(), nullable=False),
         sa.Column("ended_at", UTCDateTime(), nullable=True),

@@ -1,0 +1,108 @@
+"""`aval apps`: those who want to use people's data."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlmodel import select
+
+from gateway.cli.opening import NO, opened, stop
+from gateway.cli.tables import table
+
+commands = typer.Typer(no_args_is_help=True, help="Apps that want to use people's data.", rich_markup_mode=None)
+Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="As `aval apps list` shows it.")]
+
+
+@commands.command()
+def add(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Declarations (TOML).")],
+    redirect_uri: Annotated[
+        list[str] | None, typer.Option(help="Its redirect address, instead of those in the file. May be repeated.")
+    ] = None,
+) -> None:
+    """Register an app, or put a changed declaration in place of the old.
+
+    \b
+    aval apps add examples/apps/watt-coach.toml
+    aval apps add clear-budget.toml --redirect-uri http://localhost:8412/callback
+
+    An app with token_endpoint_auth_method = "client_secret_basic" gets its secret here, once: only its hash is kept.
+    Says everything that is wrong with a file (file, key, what, what would be right) and then ends 1.
+    """
+    from gateway.apps import declare, verbs
+
+    with opened() as house:
+        try:
+            found = [declare.read(path, redirect_uris=redirect_uri) for path in files]
+            with house.store.write() as session:
+                made = [verbs.register(session, house, declaration, datetime.now(UTC)) for declaration in found]
+                told = [(row.client_id, secret) for row, secret in made]
+        except declare.DeclarationError as error:
+            stop(str(error), NO)
+    for declaration in found:
+        for warning in declaration.warnings:
+            typer.echo(f"aval: {declaration.file}: {warning}", err=True)
+    for client_id, secret in told:
+        typer.echo(f"{client_id}: registered")
+        if secret:
+            _tell(secret)
+
+
+def _tell(secret: str) -> None:
+    typer.echo(f"  client_secret: {secret}\n  (shown this once; keep it where the app keeps its secrets)")
+
+
+@commands.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
+    """List the apps: client_id, name, operator, how it authenticates, status."""
+    from gateway.apps.tables import App
+
+    with opened() as house, house.store.read() as session:
+        rows = [
+            {
+                "client_id": row.client_id,
+                "name": row.metadata_["name"][house.settings.default_language],
+                "legal_entity": row.metadata_["legal_entity"],
+                "authenticates": row.auth_method,
+                "verified": row.verified,
+                "status": row.status + (f" ({row.status_reason})" if row.status_reason else ""),
+            }
+            for row in session.exec(select(App).order_by(App.client_id))
+        ]
+    table(rows, as_json, "No app yet: aval apps add FILE")
+
+
+@commands.command()
+def suspend(app: Id, reason: Annotated[str, typer.Option(help="Why, as people and the app will read it.")]) -> None:
+    """Refuse every request of an app until `resume`. What people agreed to stays.
+
+    \b
+    aval apps suspend watt-coach --reason "Its privacy policy is being checked."
+    """
+    from gateway.apps import verbs
+
+    with opened() as house, house.store.write() as session:
+        verbs.suspend(session, app, reason, datetime.now(UTC))
+    typer.echo(f"{app}: suspended")
+
+
+@commands.command()
+def resume(app: Id) -> None:
+    """End a suspension."""
+    from gateway.apps import verbs
+
+    with opened() as house, house.store.write() as session:
+        verbs.resume(session, app, datetime.now(UTC))
+    typer.echo(f"{app}: active")
+
+
+@commands.command("renew-secret")
+def renew_secret(app: Id) -> None:
+    """Give an app a new secret, shown once. The old one stops working at once."""
+    from gateway.apps import verbs
+
+    with opened() as house, house.store.write() as session:
+        secret = verbs.renew_secret(session, app, datetime.now(UTC))
+    typer.echo(f"{app}:")
+    _tell(secret)

@@ -1,0 +1,220 @@
+"""`aval doctor`: what stands in the way of running well, and what to do about each."""
+
+import json
+import os
+import platform
+import socket
+import sqlite3
+import stat
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import typer
+
+from gateway.cli.opening import NO, settings
+from gateway.errors import Unavailable
+from gateway.settings import Settings, unsafe
+from gateway.store import connect, migrate, sqlite_version
+
+OLDEST_PYTHON = (3, 11)
+OLDEST_SQLITE = (3, 51, 3)  # before it two connections can corrupt a write-ahead log they reset at once
+CLOCK_BACK = timedelta(minutes=5)
+REACH_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    found: str
+    do: str = ""  # what to do about it
+
+
+def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False) -> None:
+    """Check everything a running gateway depends on; say what to do about what is not right.
+
+    \b
+    aval doctor          one line per check: ok, warn or FAIL
+    aval doctor --json   for machines
+
+    Ends 0 when nothing failed (warnings allowed), 1 when something did. Changes nothing.
+    """
+    found = list(checks(settings()))
+    for check in found:
+        if as_json:
+            typer.echo(json.dumps(asdict(check)))
+        else:
+            word = {"ok": "ok  ", "warn": "warn", "fail": "FAIL"}[check.status]
+            typer.echo(f"{word}  {check.name}: {check.found}" + (f"\n      → {check.do}" if check.do else ""))
+    if any(check.status == "fail" for check in found):
+        raise typer.Exit(NO)
+
+
+def checks(using: Settings) -> Iterator[Check]:
+    yield _python()
+    yield _sqlite()
+    yield from _settings(using)
+    yield from _addresses(using)
+    yield _data_dir(using)
+    yield from _keys(using)
+    yield from _policies(using)
+    yield from _database(using)
+
+
+def _python() -> Check:
+    fine = sys.version_info >= OLDEST_PYTHON
+    return Check(
+        "python", "ok" if fine else "fail", platform.python_version(), "" if fine else "run it with 3.11 or newer"
+    )
+
+
+def _sqlite() -> Check:
+    version = sqlite_version()
+    if tuple(map(int, version.split("."))) >= OLDEST_SQLITE:
+        return Check("sqlite", "ok", version)
+    return Check(
+        "sqlite", "warn", f"{version} can corrupt a database under load", "install pysqlite3, which carries a newer"
+    )
+
+
+def _settings(using: Settings) -> Iterator[Check]:
+    faults = list(unsafe(using))
+    for name, why in faults:
+        yield Check(f"settings.{name}", "fail", why)
+    if not faults:
+        yield Check("settings", "ok", f"{using.mode}; `aval settings` lists them")
+
+
+def _addresses(using: Settings) -> Iterator[Check]:
+    public = urlsplit(using.public_url)
+    port = public.port or (443 if using.secure else 80)
+    if using.local and port != using.port:
+        do = "set AVAL_PORT or AVAL_PUBLIC_URL so that both name one port"
+        yield Check("public_url", "warn", f"{using.public_url} is not where the gateway listens ({using.port})", do)
+    elif using.secure and not using.trusted_proxies:
+        found = f"{using.public_url} needs a proxy that ends TLS in front of {using.host}:{using.port}"
+        yield Check(
+            "public_url", "warn", found, "name its address in AVAL_TRUSTED_PROXIES, else all callers look like one"
+        )
+    else:
+        yield Check("public_url", "ok", using.public_url)
+
+
+def _data_dir(using: Settings) -> Check:
+    folder = using.data_dir
+    if not folder.exists():
+        return Check("data_dir", "warn", f"{folder} does not exist yet", "`aval serve` makes it")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Check("data_dir", "fail", f"{folder} cannot be written", "give it to the user that runs the gateway")
+    if folder.stat().st_mode & 0o077:
+        return Check("data_dir", "warn", f"{folder} is open to other users", f"chmod 700 {folder}")
+    return Check("data_dir", "ok", str(folder))
+
+
+def open_key_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """(path, mode it should have) of every key file or folder that group or others may use."""
+    for path in (folder, *sorted(folder.glob("*"))) if folder.is_dir() else ():
+        mode = path.stat().st_mode
+        if stat.S_IMODE(mode) & 0o077:
+            yield path, "700" if stat.S_ISDIR(mode) else "600"
+
+
+def _keys(using: Settings) -> Iterator[Check]:
+    from gateway.keys import KeyRing
+
+    if not using.database.exists() and not using.keys.exists():
+        yield Check("keys", "warn", f"none in {using.keys} yet", "`aval serve` makes them at its first start")
+        return
+    for path, mode in open_key_files(using.keys):
+        yield Check("keys", "fail", f"{path} is open to other users", f"chmod {mode} {path}")
+    try:
+        ring = KeyRing(using.keys)
+    except Unavailable as error:
+        yield Check("keys", "fail", error.detail, "put the key files back from where you keep them")
+    else:
+        yield Check("keys", "ok", f"{len(ring.signing)} for tokens, one for the log, in {using.keys}")
+
+
+def _policies(using: Settings) -> Iterator[Check]:
+    from gateway.consent.catalogue import Catalogue, CatalogueError
+    from gateway.policy import Policies, PolicyError
+
+    try:
+        catalogue, _ = Catalogue(using.policies), Policies(using.policies)
+    except (CatalogueError, PolicyError, OSError) as error:
+        yield Check("policies", "fail", str(error), f"correct the file in {using.policies}")
+    else:
+        found = f"{len(catalogue.datasets)} types of data, {len(catalogue.purposes)} purposes"
+        yield Check("policies", "ok", found)
+
+
+# ---- what the database says
+
+
+def _database(using: Settings) -> Iterator[Check]:
+    try:
+        found = migrate.current(using)
+    except sqlite3.Error as error:
+        yield Check("schema", "fail", f"{using.database}: {error}", "put a copy back that `aval log verify` accepts")
+        return
+    if found is None:
+        yield Check("schema", "warn", "there is no database yet", "`aval serve` makes it")
+    elif found != migrate.HEAD:
+        yield Check("schema", "fail", f"{found}; this version needs {migrate.HEAD}", "aval migrate")
+    else:
+        yield Check("schema", "ok", found)
+        connection = connect(using.database)
+        try:
+            yield from _clock(connection, datetime.now(UTC))
+            yield from _log(connection, using)
+            yield from _organisations(connection)
+        finally:
+            connection.close()
+
+
+def _clock(connection: sqlite3.Connection, now: datetime) -> Iterator[Check]:
+    (last,) = connection.execute("SELECT max(at_ms) FROM logcheckpoint").fetchone()
+    if last is not None and now < datetime.fromtimestamp(last / 1000, UTC) - CLOCK_BACK:
+        found = f"{now:%Y-%m-%d %H:%M} UTC is before the last signed log entry"
+        yield Check("clock", "fail", found, "set the clock right: sharings would end too late")
+    else:
+        yield Check("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+def _log(connection: sqlite3.Connection, using: Settings) -> Iterator[Check]:
+    from gateway.keys import KeyRing
+    from gateway.log import mark
+    from gateway.log.notes import Signer
+    from gateway.log.sequencer import Frozen, origin, standing
+
+    try:
+        key = Signer(origin(using), KeyRing(using.keys).log).verifier
+        head = standing(connection, using.data_dir / mark.FILE, key)
+    except Frozen as error:
+        do = "put the newest database back, then `aval log verify`; nothing is signed until then"
+        yield Check("log", "fail", f"frozen: {error}", do)
+    except Unavailable:
+        return  # told by the check of the keys
+    else:
+        yield Check("log", "ok", f"{head.checkpoint.size} entries signed")
+
+
+def _organisations(connection: sqlite3.Connection) -> Iterator[Check]:
+    for name, status, declaration in connection.execute("SELECT id, status, declaration FROM organisation ORDER BY id"):
+        base = urlsplit(json.loads(declaration)["connection"]["base_url"])
+        where = (base.hostname or "", base.port or (443 if base.scheme == "https" else 80))
+        if status != "active":
+            yield Check(f"organisation {name}", "warn", status, f"aval organisations resume {name}")
+            continue
+        try:
+            socket.create_connection(where, REACH_SECONDS).close()
+        except OSError as error:
+            found = f"{base.scheme}://{base.netloc} cannot be reached: {error.strerror or error}"
+            yield Check(f"organisation {name}", "warn", found, "ask the organisation, or correct its declaration")
+        else:
+            yield Check(f"organisation {name}", "ok", f"answers at {base.scheme}://{base.netloc}")

@@ -1,0 +1,52 @@
+"""`aval keys`: what keys there are. Never a private part."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.opening import settings, stop
+from gateway.cli.tables import table
+
+commands = typer.Typer(no_args_is_help=True, help="The gateway's keys.", rich_markup_mode=None)
+
+
+@commands.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
+    """List the keys: what for, algorithm, public name, made when, file and its mode. No private part is shown.
+
+    \b
+    aval keys list
+
+    The public name of a token key is its `kid`; that of the log key is the verifier key an auditor needs for
+    `aval log verify --key`.
+    """
+    from gateway.errors import Unavailable
+    from gateway.keys import KeyRing
+    from gateway.log.notes import Signer
+    from gateway.log.sequencer import origin
+
+    using = settings()
+    try:
+        ring = KeyRing(using.keys)
+    except Unavailable as error:
+        stop(error.detail)
+    files = sorted(using.keys.glob("token-*.pem"), reverse=True)
+    rows = [_row("tokens", "ES256", key.kid, path) for key, path in zip(ring.signing, files, strict=True)]
+    rows.append(_row("log", "Ed25519", str(Signer(origin(using), ring.log).verifier), using.keys / "log.pem"))
+    rows.append(_row("sealing", "AES-256-GCM", "", using.keys / "kek.hex"))
+    rows.append(_row("derived secrets", "HKDF-SHA256", "", using.keys / "root.hex"))
+    table(rows, as_json, "No keys yet: aval serve makes them")
+
+
+def _row(use: str, algorithm: str, name: str, path: Path) -> dict[str, Any]:
+    found = path.stat()
+    return {
+        "for": use,
+        "algorithm": algorithm,
+        "made": datetime.fromtimestamp(found.st_mtime, UTC).date().isoformat(),
+        "mode": f"{found.st_mode & 0o777:03o}",
+        "file": str(path),
+        "public": name,
+    }

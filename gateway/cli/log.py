@@ -1,0 +1,156 @@
+"""`aval log`: checking the access log, and reading one person's."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import typer
+
+from gateway.cli.opening import CANNOT, NO, opened, settings, stop
+from gateway.settings import Settings
+
+commands = typer.Typer(no_args_is_help=True, help="The access log.", rich_markup_mode=None)
+
+
+@commands.command()
+def verify(
+    folder: Annotated[Path | None, typer.Option("--dir", help="Data folder to check; else AVAL_DATA_DIR.")] = None,
+    keys: Annotated[Path | None, typer.Option(help="Folder of the keys, instead of AVAL_KEYS_DIR.")] = None,
+    key: Annotated[str | None, typer.Option(help="The log's verifier key, without its key folder.")] = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A signed checkpoint somebody kept; it must be a prefix. May be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Check a whole log, offline: no server is asked and nothing is written.
+
+    \b
+    aval log verify                            the log of this gateway
+    aval log verify --dir /backups/friday      a copy
+    aval log verify --dir COPY --key "$VKEY"   without the keys: the tree and its signatures, not the payloads
+    aval log verify --checkpoint kept.txt      also against a checkpoint you kept
+
+    Ends 0 when the log is whole, 1 when something was changed (each finding names the entry's index), 2 when it
+    could not be checked.
+    """
+    using = settings()
+    if folder is not None:
+        using = using.model_copy(update={"data_dir": folder, "keys_dir": keys or _keys_beside(using, folder)})
+    elif keys is not None:
+        using = using.model_copy(update={"keys_dir": keys})
+    report = _checked(using, key, [path.read_text(encoding="utf-8") for path in _readable(checkpoint or [])])
+    typer.echo(json.dumps(_as_json(report), indent=2) if as_json else "\n".join(_as_text(report)))
+    if not report.whole:
+        raise typer.Exit(NO)
+    if any(text.startswith(("signatures", "a kept checkpoint")) for text in report.unchecked):
+        raise typer.Exit(CANNOT)
+
+
+def _keys_beside(using: Settings, folder: Path) -> Path | None:
+    """A copied data folder may hold its keys; otherwise those of the settings are meant."""
+    return None if (folder / "keys").is_dir() else using.keys
+
+
+def _readable(paths: list[Path]) -> Iterator[Path]:
+    for path in paths:
+        if not path.is_file():
+            stop(f"{path}: cannot be read")
+        yield path
+
+
+def _checked(using: Settings, vkey: str | None, kept: list[str]) -> Any:
+    from gateway.errors import Unavailable
+    from gateway.keys import KeyRing
+    from gateway.log import Log, mark, verify
+    from gateway.log.notes import BadNote, VerifierKey
+    from gateway.log.sequencer import origin
+
+    try:
+        opener = Log(KeyRing(using.keys))
+    except Unavailable:
+        opener = None
+    try:
+        key = VerifierKey.parse(vkey) if vkey else verify.public_key(using.keys, origin(using))
+        marked = mark.read(using.data_dir / mark.FILE)
+        connection = verify.open_read_only(using.database)
+    except BadNote as error:
+        stop(f"--key: {error}")
+    except mark.BadMark as error:
+        stop(f"{using.data_dir / mark.FILE}: {error}", NO)
+    except sqlite3.Error as error:
+        stop(f"{using.database}: {error}")
+    try:
+        return verify.check(connection, key=key, opener=opener, marked=marked, kept=kept)
+    except sqlite3.DatabaseError as error:
+        stop(f"{using.database}: the file is damaged: {error}")
+    finally:
+        connection.close()
+
+
+def _as_text(report: Any) -> Iterator[str]:
+    for finding in report.findings:
+        span = f"{finding.index}" if finding.last in (None, finding.index) else f"{finding.index} to {finding.last}"
+        yield f"index {span}: {finding.what}"
+    yield from report.unchecked
+    yield (
+        f"{report.entries} entries of {report.people} people, {report.waiting} not yet numbered, "
+        f"{report.checkpoints} checkpoints, {report.opened} payloads opened"
+    )
+    if report.findings:
+        yield f"NOT whole: {len(report.findings)} findings"
+    else:
+        yield f"whole: signed up to {report.signed}"
+
+
+def _as_json(report: Any) -> dict[str, Any]:
+    found = [{"index": finding.index, "last": finding.last, "what": finding.what} for finding in report.findings]
+    counts = ("entries", "waiting", "people", "checkpoints", "signed", "opened", "erased")
+    return {"whole": report.whole, **{name: getattr(report, name) for name in counts}, "findings": found,
+            "unchecked": report.unchecked}  # fmt: skip
+
+
+@commands.command()
+def show(
+    person: Annotated[str, typer.Option(help="Address of the person's account.")],
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many entries, newest first.")] = 50,
+    language: Annotated[str, typer.Option(help="fr or en.")] = "en",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object per entry: the payload as it was written.")
+    ] = (False),
+) -> None:
+    """Read one person's entries, as she reads them. Recorded in her log: reading it is an access too.
+
+    \b
+    aval log show --person alice@example.org
+    aval log show --person alice@example.org --language fr --limit 10
+    """
+    from gateway.log import Event, reading
+    from gateway.log.names import HouseNames
+    from gateway.log.sentences import Voice
+    from gateway.people import accounts
+
+    if language not in ("fr", "en"):
+        stop(f"--language: {language!r} is not known; one of fr, en")
+    with opened() as house:
+        with house.store.write() as session:
+            found = accounts.find(session, person.lower())
+            if found is None:
+                stop(f"nobody has the address {person}", NO)
+            house.log.record(session, Event("log_read", found.id, datetime.now(UTC), "operator"))
+        with house.store.read() as session:
+            zone, names = ZoneInfo(house.settings.zone), HouseNames(session, house.catalogue)
+            voice = Voice(language, house.translations.of(language), zone, names)
+            for count, entry in enumerate(reading.entries(session, house.log, found.id)):
+                if count == limit:
+                    break
+                typer.echo(entry.payload.decode() if as_json else _line(entry, voice))
+
+
+def _line(entry: Any, voice: Any) -> str:
+    told = voice.tell(entry.kind, entry.actor, entry.facts)
+    at = entry.at.astimezone(voice.zone).strftime("%Y-%m-%d %H:%M:%S") if entry.at else "?"
+    return f"{entry.seq:>6}  {at}  {' '.join((told.sentence, *told.notes))}"

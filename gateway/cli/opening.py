@@ -1,0 +1,89 @@
+"""What every command begins with: the settings, and the house they describe."""
+
+import contextlib
+import os
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
+from gateway.errors import GatewayError, Unavailable
+from gateway.house import House
+from gateway.settings import Settings
+
+NO = 1  # the answer is no: something was refused, is wrong or was tampered with
+CANNOT = 2  # wrong command line or settings, or it could not be done or checked
+
+
+def stop(text: str, code: int = CANNOT) -> NoReturn:
+    """One clear line on standard error per fault, and the exit code."""
+    for line in text.splitlines():
+        print(f"aval: {line}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def settings() -> Settings:
+    """The settings in force; every fault of theirs is told with where it was written."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        stop("\n".join(_fault(str(fault["loc"][0]), fault["msg"]) for fault in error.errors()))
+    except SettingsError as error:
+        stop(f"settings: {error}")
+    except OSError as error:
+        stop(f"settings: {os.environ.get('AVAL_CONFIG')}: cannot be read ({error.strerror})")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        stop(f"settings: {os.environ.get('AVAL_CONFIG')}: is not TOML: {error}")
+
+
+def _fault(name: str, message: str) -> str:
+    wrong = message.removeprefix("Value error, ")
+    if name not in Settings.model_fields:
+        return f"{source(name)}: {name}: there is no such setting; `aval settings` lists them"
+    return f"{source(name)}: {name}: {wrong[:1].lower()}{wrong[1:]} ({Settings.model_fields[name].description})"
+
+
+def source(name: str) -> str:
+    """Where a setting's value comes from: a variable, the file, or the default."""
+    variable = f"AVAL_{name}".upper()
+    if variable in {key.upper() for key in os.environ}:
+        return variable
+    config = os.environ.get("AVAL_CONFIG")
+    with contextlib.suppress(OSError, ValueError):
+        if config and name in tomllib.loads(Path(config).read_text(encoding="utf-8")):
+            return config
+    return "default" if name in Settings.model_fields else "settings"
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[House]:
+    """The house, with its database at the schema of this version; the first command makes keys and database.
+
+    Keys are made only where there is no database yet: one that was sealed with other keys is not given new ones.
+    """
+    from gateway.app import build_house
+    from gateway.consent.catalogue import CatalogueError
+    from gateway.policy import PolicyError
+    from gateway.store import migrate
+
+    using = settings()
+    try:
+        house = build_house(using, create_keys=not using.database.exists())
+    except (CatalogueError, PolicyError) as error:
+        stop(f"policies: {error}")
+    except Unavailable as error:
+        stop(error.detail)
+    except OSError as error:
+        stop(f"{using.data_dir}: {error.strerror}; data_dir must be a folder that can be written")
+    try:
+        migrate.upgrade(using)
+        yield house
+    except GatewayError as error:
+        stop(error.detail or error.say)
+    finally:
+        house.store.close()

@@ -1,0 +1,85 @@
+"""`aval organisations`: those who hold people's data."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlmodel import select
+
+from gateway.cli.opening import NO, opened, stop
+from gateway.cli.tables import table
+
+commands = typer.Typer(no_args_is_help=True, help="Organisations that hold people's data.", rich_markup_mode=None)
+Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
+
+
+@commands.command()
+def add(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Declarations (TOML).")],
+    base_url: Annotated[str | None, typer.Option(help="Its address, instead of the one in the file.")] = None,
+) -> None:
+    """Put a declaration into force, or a changed one in place of the old.
+
+    \b
+    aval organisations add examples/organisations/city-energy.toml
+    aval organisations add city-energy.toml --base-url http://localhost:8401
+
+    Says everything that is wrong with a file (file, key, what, what would be right) and then ends 1.
+    """
+    from gateway.organisations import declare
+
+    with opened() as house:
+        try:
+            found = [declare.read(path, house.catalogue, base_url=base_url) for path in files]
+            with house.store.write() as session:
+                for declaration in found:
+                    outcome = declare.add(session, house, declaration, datetime.now(UTC))
+                    typer.echo(f"{declaration.id}: {outcome}")
+        except declare.DeclarationError as error:
+            stop(str(error), NO)
+
+
+@commands.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
+    """List the organisations: id, sector, status, types of data, address."""
+    from gateway.organisations.tables import Organisation
+
+    with opened() as house, house.store.read() as session:
+        rows = [
+            {
+                "id": row.id,
+                "sector": row.declaration["sector"],
+                "status": row.status + (f" ({row.status_reason})" if row.status_reason else ""),
+                "datasets": [dataset["id"] for dataset in row.declaration["datasets"]],
+                "base_url": row.declaration["connection"]["base_url"],
+            }
+            for row in session.exec(select(Organisation).order_by(Organisation.id))
+        ]
+    table(rows, as_json, "No organisation yet: aval organisations add FILE")
+
+
+@commands.command()
+def suspend(
+    organisation: Id, reason: Annotated[str, typer.Option(help="Why, as people and apps will read it.")]
+) -> None:
+    """Let nothing through from this organisation until `resume`. Links and agreements stay.
+
+    \b
+    aval organisations suspend city-energy --reason "Its certificate has expired."
+    """
+    from gateway.organisations import declare
+
+    with opened() as house, house.store.write() as session:
+        declare.suspend(session, organisation, reason, datetime.now(UTC))
+    typer.echo(f"{organisation}: suspended")
+
+
+@commands.command()
+def resume(organisation: Id) -> None:
+    """End a suspension."""
+    from gateway.organisations import declare
+
+    with opened() as house, house.store.write() as session:
+        declare.resume(session, organisation, datetime.now(UTC))
+    typer.echo(f"{organisation}: active")

@@ -1,0 +1,83 @@
+"""`aval serve`: one process, from checked settings to the last checkpoint."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.opening import opened, settings, stop
+from gateway.settings import Settings, unsafe
+
+GRACE_SECONDS = 10  # in which running requests may finish after SIGTERM
+KEEP_ALIVE_SECONDS = 5
+BACKLOG = 2048
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on, instead of AVAL_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on, instead of AVAL_PORT; 0: any free one.")] = None,
+) -> None:
+    """Run the gateway. Makes keys and database at its very first start.
+
+    \b
+    aval serve                                       development, on http://localhost:8400
+    AVAL_CONFIG=/etc/aval.toml aval serve            as the file says
+    AVAL_MODE=production AVAL_PUBLIC_URL=https://gw.example … aval serve
+
+    Refuses to start with unsafe production settings, with key files that others can read, on a database of a
+    newer version, or beside another gateway on the same data. SIGTERM lets running requests finish.
+    """
+    using = settings()
+    refuse_unsafe(using)
+    from gateway import ops
+
+    ops.configure(using.log_level)
+    with opened() as house:
+        refuse_open_keys(house.settings)
+        house.store.claim()
+        from gateway.app import Application
+
+        _run(Application(house), using, host or using.host, using.port if port is None else port)
+
+
+def refuse_unsafe(using: Settings) -> None:
+    faults = [f"{name}: {why}" for name, why in unsafe(using)]
+    if faults:
+        stop("\n".join(["refuses to start in production with these settings:", *faults]))
+
+
+def refuse_open_keys(using: Settings) -> None:
+    """Private keys that group or others may read are not private."""
+    from gateway.cli.doctor import open_key_files
+
+    faults = [f"{path}: others can read it; chmod {mode} {path}" for path, mode in open_key_files(using.keys)]
+    if faults:
+        stop("\n".join(["refuses to start with these key files:", *faults]))
+
+
+def _run(application: Any, using: Settings, host: str, port: int) -> None:
+    import uvicorn
+
+    from gateway.cli.protocol import Patient
+
+    config = uvicorn.Config(
+        application,
+        host=host,
+        port=port,
+        http=Patient,  # httptools: h11 takes two lengths in one request
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        ws="none",
+        lifespan="on",
+        proxy_headers=False,  # the guard alone believes forwarding headers, from trusted_proxies alone
+        server_header=False,
+        date_header=True,
+        access_log=False,  # ops.Requests writes the line, without query strings
+        log_config=None,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why")

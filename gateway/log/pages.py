@@ -1,0 +1,238 @@
+"""The person's access log: plain sentences under three badges, by month and day; filters in the address."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Any
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+from starlette.responses import Response
+
+from gateway.errors import NotFound
+from gateway.log import names, reading
+from gateway.log.events import N_
+from gateway.log.reading import Entry, Filter
+from gateway.log.sentences import Told, Voice
+from gateway.web import answers
+from gateway.web.doors import Context, Door
+
+BADGES = {"agreement": N_("Agreement"), "access": N_("Access"), "refusal": N_("Refusal/alert")}
+OUTCOMES = {
+    "delivered": N_("delivered"),
+    "partly": N_("delivered in part"),
+    "complete": N_("sent to the end"),
+    "cut": N_("cut off"),
+    "stopped": N_("stopped because the sharing changed"),
+    "unknown": N_("not known"),
+}
+ACTORS = {
+    "person": N_("you"),
+    "guardian": N_("your guardian"),
+    "app": N_("the app"),
+    "organisation": N_("the organisation"),
+    "operator": N_("the operator of this service"),
+    "auditor": N_("an auditor"),
+    "system": N_("this service, by itself"),
+}
+_FILTERS = ("badge", "app", "organisation", "consent", "from", "to")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    entry: Entry
+    told: Told
+    badge: str
+    day: str
+    month: str
+    time: str
+
+
+def voice(ctx: Context) -> Voice:
+    house = ctx.house
+    known = names.HouseNames(ctx.session, house.catalogue)
+    return Voice(ctx.language, house.translations.of(ctx.language), ZoneInfo(house.settings.zone), known)
+
+
+# ---- the list
+
+
+def index(ctx: Context) -> Response:
+    speaks = voice(ctx)
+    page = _page(ctx, speaks)
+    rows = [_row(entry, speaks) for entry in page.entries]
+    asked = {name: ctx.query.get(name, "") for name in _FILTERS}
+    kept = {name: value for name, value in asked.items() if value}
+    return ctx.page(
+        "log/index.html",
+        months=[(month, _by(of_month, "day")) for month, of_month in _by(rows, "month")],
+        badges=BADGES,
+        apps=_choices(names.apps_of(ctx.session, ctx.person.person), lambda one: speaks.word(speaks.names.app, one)),
+        organisations=_choices(
+            names.organisations(ctx.session), lambda one: speaks.word(speaks.names.organisation, one)
+        ),
+        asked=asked,
+        filtered=bool(kept),
+        first="before" not in ctx.query,
+        older="/log?" + urlencode({**kept, "before": page.older}) if page.older else "",
+        export=urlencode({**kept, **({"before": ctx.query["before"]} if "before" in ctx.query else {})}),
+    )
+
+
+def _page(ctx: Context, speaks: Voice) -> reading.Page:
+    before = ctx.query.get("before", "")
+    below = int(before) if before.isdecimal() and len(before) < 16 else None
+    return reading.page(ctx.session, ctx.house.log, ctx.person.person, _wanted(ctx, speaks.zone), before=below)
+
+
+def _wanted(ctx: Context, zone: ZoneInfo) -> Filter:
+    """The filter of the address. What cannot be read filters nothing: nothing is hidden by a slip of the keyboard."""
+    badge = ctx.query.get("badge", "")
+    end = _day(ctx.query.get("to", ""), zone, 1)
+    return Filter(
+        badge=badge if badge in BADGES else "",
+        client=ctx.query.get("app", ""),
+        organisation=ctx.query.get("organisation", ""),
+        consent=ctx.query.get("consent", ""),
+        start=_day(ctx.query.get("from", ""), zone),
+        end=end,
+    )
+
+
+def _day(text: str, zone: ZoneInfo, later: int = 0) -> datetime | None:
+    """Midnight of a day as the person counts days."""
+    try:
+        day = date.fromisoformat(text) + timedelta(days=later)
+        return datetime(day.year, day.month, day.day, tzinfo=zone)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _row(entry: Entry, speaks: Voice) -> Row:
+    told = speaks.tell(entry.kind, entry.actor, entry.facts)
+    badge = speaks.translations.gettext(BADGES[entry.badge])
+    if entry.at is None:
+        return Row(entry, told, badge, "", "", "")
+    at = entry.at.astimezone(speaks.zone)
+    day = format_date(at, "full", speaks.language)
+    month = format_date(at, "LLLL y", speaks.language)
+    time = format_time(at, "short", locale=speaks.language)
+    return Row(entry, told, badge, day, month[:1].upper() + month[1:], time)
+
+
+def _by(rows: Iterable[Row], part: str) -> list[tuple[str, list[Row]]]:
+    return [(label, list(found)) for label, found in groupby(rows, key=lambda row: str(getattr(row, part)))]
+
+
+def _choices(identifiers: Iterable[str], named: Any) -> list[tuple[str, str]]:
+    return sorted(((one, named(one) or one) for one in identifiers), key=lambda pair: pair[1].casefold())
+
+
+# ---- one entry
+
+
+def detail(ctx: Context) -> Response:
+    speaks = voice(ctx)
+    entry = reading.one(ctx.session, ctx.house.log, ctx.person.person, int(ctx.path["seq"]))
+    if entry is None:
+        raise NotFound("log entry")
+    return ctx.page(
+        "log/detail.html",
+        row=_row(entry, speaks),
+        entry=entry,
+        facts=list(_facts(entry, speaks)),
+        place=reading.place(ctx.session, entry),
+        payload=json.dumps(json.loads(entry.payload), indent=2, ensure_ascii=False) if entry.payload else "",
+    )
+
+
+def _facts(entry: Entry, speaks: Voice) -> Iterable[tuple[str, str]]:
+    """(label, value) of what the entry says, in words; both translated."""
+    facts, _ = entry.facts, speaks.translations.gettext
+    said = {
+        N_("Done by"): _in_words(ACTORS, entry.actor, speaks),
+        N_("App"): speaks.app(facts) if facts.get("client") else "",
+        N_("On behalf of"): str(facts.get("on_behalf_of", "")),
+        N_("Organisation"): speaks.organisations(facts),
+        N_("Types of data"): speaks.datasets(facts.get("datasets", ())),
+        N_("Purpose stated by the app"): speaks.word(speaks.names.purpose, facts.get("purpose")),
+        N_("Outcome"): _in_words(OUTCOMES, facts.get("outcome"), speaks),
+        N_("Period of the data given"): speaks.period(facts),
+        N_("Records given"): _number(facts.get("records")),
+        N_("Records withheld"): _number(facts.get("records_withheld")),
+        N_("Details given"): _fields(facts.get("fields_delivered"), speaks),
+        N_("Details withheld"): _fields(facts.get("fields_withheld"), speaks),
+        N_("What was refused"): speaks.term(str(facts["term"])) if facts.get("term") else "",
+        N_("The app asked for"): speaks.value(str(facts.get("asked", ""))),
+        N_("You had agreed to"): speaks.value(str(facts.get("allowed", ""))),
+        N_("Until"): speaks.day(facts.get("until")),
+        N_("Reference of the request"): str(facts.get("request_id", "")),
+    }
+    if facts.get("present") is not None:
+        said[N_("Were you there?")] = (
+            _(N_("yes")) if facts["present"] else _(N_("no, this happened while you were away"))
+        )
+    return ((_(label), value) for label, value in said.items() if value)
+
+
+def _in_words(table: Mapping[str, str], key: object, speaks: Voice) -> str:
+    return speaks.translations.gettext(table[str(key)]) if key in table else str(key or "")
+
+
+def _number(value: object) -> str:
+    return str(value) if isinstance(value, int) else ""
+
+
+def _fields(value: object, speaks: Voice) -> str:
+    return speaks.joined(speaks.datum(one) for one in value) if isinstance(value, list) else _number(value)
+
+
+# ---- exactly what is shown, as a file
+
+
+def export(ctx: Context) -> Response:
+    speaks = voice(ctx)
+    rows = [_export_row(_row(entry, speaks)) for entry in _page(ctx, speaks).entries]
+    form = ctx.request.url.path.rpartition(".")[2]
+    if form == "json":
+        body, media = json.dumps(rows, indent=2, ensure_ascii=False), "application/json"
+    else:
+        body, media = _csv(rows), "text/csv; charset=utf-8"
+    disposition = f'attachment; filename="access-log.{form}"'
+    return Response(body, headers={**answers.PAGE_HEADERS, "Content-Disposition": disposition}, media_type=media)
+
+
+def _export_row(row: Row) -> dict[str, Any]:
+    return {
+        "number": row.entry.seq,
+        "time": row.entry.at.isoformat() if row.entry.at else "",
+        "badge": row.badge,
+        "what": " ".join((row.told.sentence, *row.told.notes)),
+        "event": row.entry.kind,
+        "commitment": row.entry.commitment.hex(),
+    }
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    out = io.StringIO()
+    writer = csv.DictWriter(out, ("number", "time", "badge", "what", "event", "commitment"))
+    writer.writeheader()
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would calculate gets an apostrophe in front."""
+    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+DOORS = [
+    Door("/log", index, person=True, name="log"),
+    *(Door(f"/log/export.{form}", export, person=True, name=f"log_{form}") for form in ("csv", "json")),
+    Door("/log/{seq:int}", detail, person=True, name="log_entry"),
+]

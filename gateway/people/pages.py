@@ -1,0 +1,55 @@
+"""The home page, and the list of all doors of people."""
+
+from datetime import timedelta
+
+from sqlalchemy import func, or_, text
+from sqlmodel import Session, col, select
+from starlette.responses import Response
+
+from gateway.consent.rules import State
+from gateway.consent.tables import Consent
+from gateway.log import reading
+from gateway.people import account_pages, accounts, preference_pages, register_pages, sign_in_pages
+from gateway.people.steps import account, today
+from gateway.web.doors import Context, Door
+
+_DAYS = 30
+
+
+def home(ctx: Context) -> Response:
+    if ctx.caller is None:
+        return ctx.page("people/welcome.html")
+    person, settings = account(ctx), ctx.house.settings
+    accesses = reading.accesses(ctx.session, ctx.house.log, person.id, ctx.now - timedelta(days=_DAYS))
+    return ctx.page(
+        "people/home.html",
+        sharings=_active_sharings(ctx, person.id),
+        accesses=accesses.total(),
+        organisations=_linked_organisations(ctx.session, person.id),
+        minor=accounts.is_minor(person, today(ctx), settings.majority_age),
+        guarded=person.guardian_id is not None,
+    )
+
+
+def _active_sharings(ctx: Context, person: str) -> int:
+    live = select(func.count()).where(
+        Consent.person_id == person,
+        Consent.state == State.ACTIVE,
+        or_(col(Consent.until).is_(None), col(Consent.until) > ctx.now),
+    )
+    return ctx.session.exec(live).one()
+
+
+def _linked_organisations(session: Session, person: str) -> int:
+    # Plain SQL: links belong to a room beside this one, whose code people does not import.
+    count = text("SELECT count(*) FROM link WHERE person_id = :person AND ended_at IS NULL")
+    return int(session.execute(count, {"person": person}).scalar_one())
+
+
+DOORS = [
+    Door("/", home, name="home"),
+    *register_pages.DOORS,
+    *sign_in_pages.DOORS,
+    *account_pages.DOORS,
+    *preference_pages.DOORS,
+]

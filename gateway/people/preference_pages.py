@@ -1,0 +1,39 @@
+"""Language and appearance: a cookie in this browser; the language also in the account."""
+
+from starlette.responses import Response
+
+from gateway.errors import BadRequest
+from gateway.people import accounts
+from gateway.people.steps import next_path
+from gateway.web import cookies
+from gateway.web.doors import Context, Door
+from gateway.web.languages import LANGUAGES
+from gateway.web.templates import THEMES
+
+
+def switch_language(ctx: Context) -> Response:
+    language = ctx.form.get("language", "")
+    if language not in LANGUAGES:
+        raise BadRequest("language")
+    if ctx.caller and ctx.caller.language != language:
+        with ctx.house.store.write() as session:
+            person = accounts.get(session, ctx.caller.person)
+            if person:
+                person.language = language
+                session.add(person)
+    ctx.set_cookies.append((cookies.LANGUAGE, language, cookies.YEAR))
+    return ctx.go(next_path(ctx))
+
+
+def switch_theme(ctx: Context) -> Response:
+    """Anything but light and dark: as the device says."""
+    theme = ctx.form.get("theme", "")
+    chosen = theme in THEMES
+    ctx.set_cookies.append((cookies.THEME, theme if chosen else "", cookies.YEAR if chosen else 0))
+    return ctx.go(next_path(ctx))
+
+
+DOORS = [
+    Door("/language", switch_language, methods=("POST",), opens="none"),
+    Door("/theme", switch_theme, methods=("POST",), opens="none"),
+]

@@ -1,0 +1,57 @@
+"""Opening an account. The answer is the same whether the address was free or taken (A29)."""
+
+from starlette.responses import Response
+
+from gateway.errors import TooMany
+from gateway.keys import fresh
+from gateway.people import accounts, passwords, throttle
+from gateway.people.steps import next_path, onward, today
+from gateway.people.words import N_
+from gateway.web.addresses import client_network
+from gateway.web.doors import Context, Door
+
+TOO_MANY = N_("Too many accounts were opened from your network. Try again in an hour.")
+
+
+def show_register(ctx: Context) -> Response:
+    return ctx.go(next_path(ctx)) if ctx.caller else _page(ctx, {})
+
+
+def _page(ctx: Context, wrong: dict[str, str], status: int = 200) -> Response:
+    written = {name: ctx.form.get(name, "") for name in ("name", "email", "birth_date")}
+    return ctx.page(
+        "people/register.html",
+        status,
+        written=written,
+        wrong=wrong,
+        here=onward(ctx, "/register"),
+        sign_in=onward(ctx, "/sign-in"),
+        majority_age=ctx.house.settings.majority_age,
+        today=today(ctx).isoformat(),
+    )
+
+
+def register(ctx: Context) -> Response:
+    house, password = ctx.house, ctx.form.get("password", "")
+    draft, wrong = accounts.draft(ctx.form, today(ctx))
+    weak = passwords.weakness(password, (ctx.form.get("name", ""), ctx.form.get("email", "")))
+    if weak:
+        wrong["password"] = weak
+    if draft is None or wrong:
+        return _page(ctx, wrong, 400)
+    try:
+        throttle.of(house.store).spend("register", client_network(ctx.request, house.settings))
+    except TooMany as error:
+        response = _page(ctx, {"email": TOO_MANY}, 429)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    hashed = passwords.hash_(password)
+    with house.store.write() as session:
+        accounts.open_account(session, house.log, draft, hashed, id=fresh(), language=ctx.language, now=ctx.now)
+    return ctx.go(onward(ctx, "/sign-in", registered="1"))
+
+
+DOORS = [
+    Door("/register", show_register, opens="none", name="register_page"),
+    Door("/register", register, methods=("POST",), opens="none"),
+]

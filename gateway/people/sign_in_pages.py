@@ -1,0 +1,217 @@
+"""Doors of signing in and out: password, second factor, passkey.
+
+A password is checked with no session open; only its success writes. Every success makes a new sign-in
+with a new secret, and ends the one the browser came with (fixation: ASVS 7.2.4).
+"""
+
+from sqlmodel import Session
+from starlette.responses import Response
+
+from gateway.errors import TooMany
+from gateway.keys import fresh
+from gateway.keys.opaque import fresh_bytes
+from gateway.log import Event
+from gateway.people import accounts, passkeys, passwords, sign_ins, throttle, totp
+from gateway.people.steps import is_again, next_path, onward
+from gateway.people.tables import Person
+from gateway.people.words import N_, browser
+from gateway.web import cookies
+from gateway.web.addresses import client_network
+from gateway.web.doors import Context, Door
+
+WRONG_PASSWORD = N_("The address or the password is not right.")
+WRONG_CODE = N_("This code is not right, or it was used before. Wait for the next one.")
+WRONG_PASSKEY = N_("The passkey was not accepted. Try again, or sign in with your password.")
+TOO_MANY = N_("Too many tries. Wait a few minutes, then try again. Your account is not locked.")
+_TELL_FROM = 5  # failed tries before a sign-in that are worth telling; fewer are one's own slips
+
+# ---- by password
+
+
+def show_sign_in(ctx: Context) -> Response:
+    if ctx.caller and not is_again(ctx):
+        return ctx.go(next_path(ctx))
+    return _sign_in_page(ctx, _again_email(ctx, ctx.session))
+
+
+def _again_email(ctx: Context, session: Session) -> str:
+    person = accounts.get(session, ctx.person.person) if is_again(ctx) else None
+    return person.email if person else ""
+
+
+def _sign_in_page(ctx: Context, email: str, status: int = 200, wrong: str = "", wait: int = 0) -> Response:
+    response = ctx.page(
+        "people/sign_in.html",
+        status,
+        email=email,
+        wrong=wrong,
+        again=is_again(ctx),
+        registered=ctx.query.get("registered") == "1",
+        here=onward(ctx, "/sign-in"),
+        passkey=onward(ctx, "/sign-in/passkey"),
+        register=onward(ctx, "/register"),
+        back=next_path(ctx),
+    )
+    if wait:
+        response.headers["Retry-After"] = str(wait)
+    return response
+
+
+def sign_in(ctx: Context) -> Response:
+    house, password = ctx.house, ctx.form.get("password", "")
+    with house.store.read() as session:
+        written = _again_email(ctx, session) or ctx.form.get("email", "")
+        email = accounts.clean_email(written) or ""
+        person = accounts.find(session, email)
+    counts = throttle.of(house.store)
+    who = throttle.who_tries(house.keys, _known(ctx), email, person.id if person else None)
+    try:
+        counts.check("network", client_network(ctx.request, house.settings))
+        counts.spend("account", who)
+    except TooMany as error:
+        return _sign_in_page(ctx, written, 429, TOO_MANY, error.retry_after)
+    kept = person.password_hash if person else None
+    if not passwords.verify(kept, password) or person is None:
+        counts.count("network", client_network(ctx.request, house.settings))
+        counts.failed(email)
+        return _sign_in_page(ctx, written, 400, WRONG_PASSWORD)
+    counts.forgive("account", who)
+    anew = passwords.hash_(password) if kept and passwords.is_outdated(kept) else None
+    with house.store.write() as session:
+        now_kept = accounts.get(session, person.id)
+        if now_kept is None or now_kept.password_hash != kept:  # changed or closed while we hashed
+            return _sign_in_page(ctx, written, 400, WRONG_PASSWORD)
+        now_kept.password_hash = anew or kept
+        session.add(now_kept)
+        return _enter(ctx, session, now_kept, "pwd", complete=now_kept.totp_sealed is None)
+
+
+def _known(ctx: Context) -> str:
+    return cookies.read(ctx.request, cookies.KNOWN, ctx.house.settings)
+
+
+def _enter(ctx: Context, session: Session, person: Person, methods: str, *, complete: bool = True) -> Response:
+    """Begin the sign-in; its cookie replaces whatever the browser had."""
+    house = ctx.house
+    secret = fresh()
+    sign_ins.end_by_secret(session, cookies.read(ctx.request, cookies.SIGN_IN, house.settings), ctx.now)
+    sign_ins.begin(
+        session,
+        person,
+        methods,
+        secret=secret,
+        settings=house.settings,
+        now=ctx.now,
+        browser=browser(ctx.request.headers.get("user-agent", "")),
+        complete=complete,
+    )
+    ctx.set_cookies.append((cookies.SIGN_IN, secret, None))
+    if not complete:
+        return ctx.go(onward(ctx, "/sign-in/second"))
+    tries = throttle.of(house.store).take_failed(person.email)
+    if tries >= _TELL_FROM:
+        house.log.record(session, Event("sign_in_failed", person.id, ctx.now, "system", {"tries": tries}))
+    house.log.record(session, Event("sign_in", person.id, ctx.now, facts={"methods": methods.split()}))
+    ctx.set_cookies.append((cookies.KNOWN, throttle.known_mark(house.keys, person.id, fresh(16)), cookies.YEAR))
+    return ctx.go(next_path(ctx))
+
+
+# ---- the second factor
+
+
+def show_second(ctx: Context) -> Response:
+    if sign_ins.owing_second_factor(ctx.session, _cookie(ctx), ctx.now) is None:
+        return ctx.go(onward(ctx, "/sign-in"))
+    return _second_page(ctx)
+
+
+def _second_page(ctx: Context, status: int = 200, wrong: str = "") -> Response:
+    return ctx.page("people/second.html", status, wrong=wrong, here=onward(ctx, "/sign-in/second"))
+
+
+def second(ctx: Context) -> Response:
+    house = ctx.house
+    owing = sign_ins.owing_second_factor(ctx.session, _cookie(ctx), ctx.now)
+    if owing is None:
+        return ctx.go(onward(ctx, "/sign-in"))
+    _, person = owing
+    counts = throttle.of(house.store)
+    try:
+        counts.spend("code", person.id)
+    except TooMany as error:
+        response = _second_page(ctx, 429, TOO_MANY)
+        response.headers["Retry-After"] = str(error.retry_after)
+        return response
+    code = ctx.form.get("code", "")[:64]
+    if totp.spend(ctx.session, house.keys, person, code, ctx.now):
+        methods = "pwd otp"
+    elif totp.spend_recovery(ctx.session, house.keys, person, code, ctx.now):
+        methods = "pwd rcv"
+    else:
+        counts.failed(person.email)
+        return _second_page(ctx, 400, WRONG_CODE)
+    counts.forgive("code", person.id)
+    return _enter(ctx, ctx.session, person, methods)
+
+
+def _cookie(ctx: Context) -> str:
+    return cookies.read(ctx.request, cookies.SIGN_IN, ctx.house.settings)
+
+
+# ---- by passkey
+
+
+def show_passkey(ctx: Context) -> Response:
+    if ctx.caller and not is_again(ctx):
+        return ctx.go(next_path(ctx))
+    return _passkey_page(ctx)
+
+
+def _passkey_page(ctx: Context, status: int = 200, wrong: str = "") -> Response:
+    id, options = passkeys.begin_sign_in(ctx.session, ctx.house.settings, fresh_bytes(), ctx.now)
+    here, password = onward(ctx, "/sign-in/passkey"), onward(ctx, "/sign-in")
+    return ctx.page(
+        "people/passkey.html", status, challenge=id, options=options, wrong=wrong, here=here, password=password
+    )
+
+
+def passkey(ctx: Context) -> Response:
+    house, network = ctx.house, client_network(ctx.request, ctx.house.settings)
+    counts = throttle.of(house.store)
+    try:
+        counts.check("network", network)
+    except TooMany:
+        return _passkey_page(ctx, 429, TOO_MANY)
+    form = ctx.form
+    person = passkeys.recognise(
+        ctx.session, house.keys, house.settings, form.get("challenge", ""), form.get("answer", ""), ctx.now
+    )
+    other = is_again(ctx) and person is not None and person.id != ctx.person.person
+    if person is None or other:
+        counts.count("network", network)
+        return _passkey_page(ctx, 400, WRONG_PASSKEY)
+    return _enter(ctx, ctx.session, person, "hwk user")
+
+
+# ---- out
+
+
+def sign_out(ctx: Context) -> Response:
+    """Also what "not you?" posts: `next` leads back to the same request."""
+    if ctx.caller:
+        sign_ins.sign_out(ctx.session, ctx.house.log, ctx.caller, ctx.now)
+    else:
+        sign_ins.end_by_secret(ctx.session, _cookie(ctx), ctx.now)
+    ctx.set_cookies.append((cookies.SIGN_IN, "", 0))
+    return ctx.go(next_path(ctx))
+
+
+DOORS = [
+    Door("/sign-in", show_sign_in, name="sign_in_page"),
+    Door("/sign-in", sign_in, methods=("POST",), opens="none"),
+    Door("/sign-in/second", show_second, name="second_page"),
+    Door("/sign-in/second", second, methods=("POST",), opens="write"),
+    Door("/sign-in/passkey", show_passkey, opens="write", name="passkey_page"),
+    Door("/sign-in/passkey", passkey, methods=("POST",), opens="write"),
+    Door("/sign-out", sign_out, methods=("POST",), opens="write"),
+]

@@ -1,0 +1,50 @@
+"""What several doors of people share: where to go on, today's date, and "sign in again first"."""
+
+from datetime import date
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from starlette.responses import Response
+
+from gateway.errors import NotSignedIn
+from gateway.people import accounts
+from gateway.people.tables import Person
+from gateway.web import answers
+from gateway.web.doors import Context
+
+
+def next_path(ctx: Context) -> str:
+    """Where the person was going: the `next` of the address, or of the form; only ever a path of ours (A32)."""
+    return answers.own_path(ctx.query.get("next") or ctx.form.get("next") or "/")
+
+
+def is_again(ctx: Context) -> bool:
+    """The page is to confirm who is signed in, rather than to sign somebody in."""
+    return ctx.caller is not None and ctx.query.get("again") == "1"
+
+
+def onward(ctx: Context, path: str, **more: str) -> str:
+    """Another step of the same sign-in: `path`, with where it is to lead."""
+    kept = {"next": next_path(ctx)} if next_path(ctx) != "/" else {}
+    kept |= {"again": "1"} if is_again(ctx) else {}
+    return f"{path}?{urlencode(kept | more)}" if kept or more else path
+
+
+def today(ctx: Context) -> date:
+    return ctx.now.astimezone(ZoneInfo(ctx.house.settings.zone)).date()
+
+
+def recently(ctx: Context) -> Response | None:
+    """None when the sign-in is young enough for changes to how one signs in; else the way to sign in again."""
+    if ctx.signed_in_within(ctx.house.settings.recent_minutes):
+        return None
+    here = ctx.request.url.path if ctx.request.method == "GET" else "/account"
+    return ctx.go("/sign-in?" + urlencode({"next": here, "again": "1"}))
+
+
+def account(ctx: Context) -> Person:
+    """The caller's own row, in the door's session."""
+    person = accounts.get(ctx.session, ctx.person.person)
+    if person is None:
+        raise NotSignedIn
+    return person

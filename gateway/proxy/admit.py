@@ -1,0 +1,187 @@
+"""Is this call permitted, now? The third step, as a value: `Permit`, or `Refusal` with the term that refused.
+
+1. the token's family lives, is of this consent, and the token is for this organisation
+2. the consent is live right now                 5. one of its plans knows the call, and covers it
+3. it has begun and not run out                  6. every policy permits it
+4. something was granted at this organisation    7. a use is left in every window
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from gateway.consent.rules import EndReason, State
+from gateway.errors import Refusal
+from gateway.house import House
+from gateway.proxy import standing as standings
+from gateway.proxy.grants import Grant, Grants, Item, Part
+from gateway.proxy.standing import Standing
+from gateway.proxy.tokens import Token
+from gateway.proxy.uses import Count, Uses
+from gateway.proxy.writer import Writer
+from gateway.sectors.model import Asked, Denied, Upstream, Window
+
+COMPILE_TRIES = 3
+
+
+class Changing(Exception):
+    """Consent, link or directory change faster than they can be read. The app may try again."""
+
+
+@dataclass(slots=True)
+class Permit:
+    """Everything the rest of the call needs. A use is reserved until `Admission.settle`."""
+
+    grant: Grant
+    item: Item
+    part: Part
+    upstream: Upstream
+    window: Window
+    standing: Standing
+    counts: tuple[Count, ...]
+    listing: tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Judged:
+    """The verdict with whom it concerns, so that a refusal can be told to the person."""
+
+    verdict: Permit | Refusal
+    person: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Admission:
+    def __init__(self, house: House, writer: Writer) -> None:
+        self._connection = house.store.connect()
+        self._writer = writer
+        self._grants = Grants(house)
+        self._uses = Uses(self._connection)
+        self._compiling: dict[tuple[str, str], asyncio.Future[Any]] = {}
+
+    def close(self) -> None:
+        self._grants.close()
+        self._connection.close()
+
+    async def judge(self, token: Token, organisation: str, asked: Asked, now: datetime) -> Judged | None:
+        """None: the token stands on nothing that lives (401). Raises Changing."""
+        for _ in range(COMPILE_TRIES):
+            standing = self._standing(token, organisation)
+            # 1.
+            if standing is None or not standing.family_lives or standing.app != token.client:
+                return None
+            if organisation not in token.organisations:
+                refusal = Refusal("dataset", "organisation", organisation, " ".join(sorted(token.organisations)))
+                return Judged(refusal, standing.person, _facts(standing))
+            # 2.
+            if standing.state != State.ACTIVE:
+                return Judged(_not_live(standing), standing.person, _facts(standing))
+            grant = self._grants.get(token.consent, organisation, standing.terms)
+            if grant is None:
+                grant = await self._compiled(token.consent, organisation, standing.terms)
+            if grant is not None:
+                return Judged(self._covers(grant, standing, asked, now), standing.person, dict(grant.facts))
+        raise Changing
+
+    def _standing(self, token: Token, organisation: str) -> Standing | None:
+        version = self._writer.version  # read before the row: see Standing.version
+        return standings.read(self._connection, token.consent, token.family, organisation, version)
+
+    async def _compiled(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
+        """Compile in a worker thread, once however many calls wait for it."""
+        key = consent, organisation
+        if key not in self._compiling:
+            task = asyncio.ensure_future(asyncio.to_thread(self._grants.compiled, consent, organisation, terms))
+            self._compiling[key] = task
+            task.add_done_callback(lambda _: self._compiling.pop(key, None))
+        await asyncio.wait([self._compiling[key]])
+        return self._grants.get(consent, organisation, terms)
+
+    def _covers(self, grant: Grant, standing: Standing, asked: Asked, now: datetime) -> Permit | Refusal:
+        # 3.
+        if now >= grant.until:
+            return Refusal("ended", "valid", allowed=grant.until.isoformat())
+        if now < grant.granted_at:
+            return Refusal("not_yet_valid", "valid", allowed=grant.granted_at.isoformat())
+        # 4.
+        if grant.refusal is not None:
+            return grant.refusal
+        # 5.
+        found = _plan_of(grant, asked, now)
+        if isinstance(found, Denied):
+            return Refusal(found.reason, found.term, found.asked, found.allowed)
+        part, upstream, window = found
+        item = grant.items[upstream.dataset]
+        # 6.
+        if item.refusal is not None:
+            return item.refusal
+        # 7.
+        natives = tuple(account.native for account in upstream.accounts)
+        listing = (standing.consent, standing.generation, standing.organisation, upstream.operation, natives)
+        counts: tuple[Count, ...] = ()
+        if not (upstream.continues and self._uses.continues(listing, now.timestamp())):
+            counts = tuple([limit.count(standing.consent, now) for limit in item.limits])
+            used_up = self._uses.reserve(counts)
+            if used_up is not None:
+                return exhausted(used_up, now)
+        return Permit(grant, item, part, upstream, window, standing, counts, listing)
+
+    async def still(self, permit: Permit, token: Token, now: datetime) -> bool:
+        """Whether a stream may go on: the same consent, link and family, unexpired; no policy against it since."""
+        standing = self._standing(token, permit.standing.organisation)
+        if standing is None or now >= permit.grant.until:
+            return False
+        if standing.row == permit.standing.row:
+            return True
+        if standing.but_directory != permit.standing.but_directory:
+            return False
+        grant = await self._compiled(token.consent, standing.organisation, standing.terms)
+        item = grant.items.get(permit.upstream.dataset) if grant else None
+        if item is None or item.refusal is not None:
+            return False
+        permit.standing = standing
+        return True
+
+    def settle(self, permit: Permit, now: datetime, *, given: bool) -> None:
+        """The reserved use is used, or given back because nothing was given."""
+        self._uses.settle(permit.counts, given)
+        if given and permit.counts:
+            self._uses.begun(permit.listing, now.timestamp())
+
+
+def _plan_of(grant: Grant, asked: Asked, now: datetime) -> tuple[Part, Upstream, Window] | Denied:
+    """The first part that covers the call; else the refusal that says most."""
+    denied = Denied("dataset", "datasets", allowed=" ".join(grant.items))
+    for part in grant.parts:
+        window = part.window(now)
+        answer = part.plan.request(asked, window)
+        if isinstance(answer, Upstream):
+            return part, answer, window
+        if denied.reason == "dataset":
+            denied = answer
+    return denied
+
+
+def exhausted(count: Count, now: datetime) -> Refusal:
+    if count.key[2] == "ever":
+        return Refusal("max_uses", "max_uses", allowed=str(count.times))
+    wait = max(1, count.end - int(now.timestamp()))
+    return Refusal("frequency", "frequency", allowed=f"{count.times} per {count.key[2]}", retry_after=wait)
+
+
+def _not_live(standing: Standing) -> Refusal:
+    if standing.state == State.PAUSED:
+        return Refusal("paused", "state")
+    if standing.state == State.ENDED:
+        return Refusal("max_uses" if standing.reason == EndReason.USED_UP else "ended", "state")
+    return Refusal("no_consent", "state")
+
+
+def _facts(standing: Standing) -> dict[str, Any]:
+    return {
+        "consent": standing.consent,
+        "generation": standing.generation,
+        "client": standing.app,
+        "organisation": standing.organisation,
+    }

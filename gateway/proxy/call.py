@@ -1,0 +1,314 @@
+"""One data call, `GET /data/{organisation}/{path}`: six steps, in this order, in `_attempt`.
+
+    1. guard    one reading of the path and query                       guard
+    2. token    ours, unexpired, and held by whoever sends it           tokens, dpop
+    3. admit    live now, covered by what was agreed, a use left        admit
+    4. fetch    by the organisation's own credential for this person    fetch
+    5. filter   to the agreed fields, accounts and period               sectors
+    6. record   the entry on the disk, then the first byte              writer
+
+Raw ASGI: nothing between these lines and the server. A refusal is a value and goes to the
+person's log; whatever is not foreseen delivers nothing.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from gateway.errors import Refusal, Unavailable
+from gateway.house import House
+from gateway.keys import fresh
+from gateway.log import Event
+from gateway.log.record import instant
+from gateway.organisations.connector import Answer, ConnectorError
+from gateway.proxy import admit, guard, headers, refuse
+from gateway.proxy.admit import Admission, Changing, Judged, Permit
+from gateway.proxy.denials import Denials
+from gateway.proxy.dpop import Proofs, Replays
+from gateway.proxy.fetch import NotThere, Renewed, fetch
+from gateway.proxy.guard import Receive, Scope, Send
+from gateway.proxy.recovery import close_open_streams
+from gateway.proxy.streams import Stream
+from gateway.proxy.tokens import Token, Tokens
+from gateway.proxy.writer import Item, Verdict, Writer
+from gateway.sectors.model import Asked, Counts, Cut, TooLarge, UnknownShape
+
+ATTEMPTS = 3  # of one call, while its consent or credential changes under it
+IN_LOOP_BYTES = 64 * 1024  # larger answers are cut in a worker thread, so that other calls go on
+FLUSH_SECONDS = 15.0
+
+Done = Literal["answered", "again"]
+
+
+@dataclass(slots=True)
+class Call:
+    """One request, as read once."""
+
+    scope: Scope
+    receive: Receive
+    send: Send
+    id: str
+    now: datetime
+    organisation: str
+    asked: Asked
+    may_renew: bool = True
+
+
+class DataPlane:
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._settings = house.settings
+        self._tokens = Tokens(house.keys, house.settings.public_url)
+        self._proofs = Proofs(house.settings.public_url, Replays(house.clock().timestamp()))
+        self._writer = Writer(house.store, house.log)
+        self._denials = Denials(self._writer)
+        self._admission: Admission | None = None
+        self._flushing: asyncio.Task[None] | None = None
+        self._ids = (f"{prefix}-{number:x}" for prefix in (fresh(9),) for number in itertools.count(1))
+
+    async def start(self) -> None:
+        self._writer.start(asyncio.get_running_loop())
+        self._admission = Admission(self._house, self._writer)
+        await close_open_streams(self._house, self._writer)
+        self._flushing = asyncio.ensure_future(self._flush())
+
+    async def stop(self) -> None:
+        if self._flushing is not None:
+            self._flushing.cancel()
+            await asyncio.gather(self._flushing, return_exceptions=True)
+        if self._admission is not None:
+            await self._denials.flush(float("inf"))
+            await asyncio.to_thread(self._writer.stop)
+            self._admission.close()
+            self._admission = None
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            await self._denials.flush(self._house.clock().timestamp())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            await refuse.plain(send, 405, [(b"allow", b"GET, HEAD")])
+            return
+        try:
+            # 1. guard
+            call = self._read(scope, receive, send)
+            if call is None:
+                await refuse.plain(send, 400)
+                return
+            for _ in range(ATTEMPTS):
+                if await self._attempt(call) == "answered":
+                    return
+            await refuse.unavailable(send)
+        except (Unavailable, Changing):
+            await refuse.unavailable(send)
+
+    def _read(self, scope: Scope, receive: Receive, send: Send) -> Call | None:
+        _, _, rest = scope["path"].partition("/data/")
+        organisation, slash, path = rest.partition("/")
+        query = guard.query_pairs(scope["query_string"])
+        if not slash or not path or query is None:
+            return None
+        request_id = scope.get("state", {}).get("request_id") or next(self._ids)
+        asked = Asked("GET", slash + path, query)
+        return Call(scope, receive, send, request_id, self._house.clock(), organisation, asked)
+
+    async def _attempt(self, call: Call) -> Done:
+        # 2. token
+        token = await self._token(call)
+        if token is None:
+            return "answered"
+        # 3. admit
+        admission = self._admission
+        if admission is None:
+            raise Unavailable("data plane: not started")
+        judged = await admission.judge(token, call.organisation, call.asked, call.now)
+        if judged is None:
+            return await self._challenged(call, "invalid_token", dpop=token.key is not None)
+        permit = judged.verdict
+        if isinstance(permit, Refusal):
+            return await self._refused(call, judged, permit)
+        given = False
+        try:
+            # 4. fetch
+            answer = await fetch(self._house, permit, call.id, call.now, may_renew=call.may_renew)
+            # 5. filter
+            held = await self._cut(permit, answer)
+            if isinstance(held, Stream):
+                given = await self._stream(call, token, judged, permit, held)
+                return "answered"
+            # 6. record
+            verdict = await self._writer.commit(self._entry(call, token, permit, held.counts, len(held.body)))
+            if verdict is Verdict.WRITTEN:
+                given = True
+                await _release(call, held)
+                return "answered"
+            return await self._not_recorded(call, judged, permit, verdict)
+        except Renewed:
+            call.may_renew = False
+            return "again"
+        except NotThere:
+            return await self._refused(call, judged, Refusal("organisation_refused"), status=404)
+        except ConnectorError as fault:
+            return await self._refused(call, judged, Refusal(fault.reason))
+        except UnknownShape:
+            return await self._refused(call, judged, Refusal("organisation_answer_invalid"))
+        except TooLarge:
+            return await self._refused(call, judged, Refusal("too_large"))
+        finally:
+            admission.settle(permit, call.now, given=given)
+
+    # ---- 2. token
+
+    async def _token(self, call: Call) -> Token | None:
+        """The valid token of the request; None when it was answered with a challenge."""
+        authorization, proof = b"", None
+        for name, value in call.scope["headers"]:
+            if name == b"authorization":
+                authorization = value
+            elif name == b"dpop":
+                proof = value
+        scheme, _, text = authorization.decode("latin-1").partition(" ")
+        scheme = scheme.lower()
+        if scheme not in ("bearer", "dpop") or not text:
+            await self._challenged(call, "", dpop=False)
+            return None
+        now = call.now.timestamp()
+        token = self._tokens.read(text, now)
+        # A key-bound token without its proof is a stolen one; a proof beside an unbound token proves nothing.
+        if token is None or (token.key is not None) != (scheme == "dpop"):
+            await self._challenged(call, "invalid_token", dpop=scheme == "dpop")
+            return None
+        if token.key is not None:
+            method, path = call.scope["method"], call.scope["path"]
+            shown = proof.decode("latin-1") if proof is not None else ""
+            if not self._proofs.holds(shown, token.key, text, method, path, now):
+                await self._challenged(call, "invalid_dpop_proof", dpop=True)
+                return None
+        return token
+
+    async def _challenged(self, call: Call, error: str, *, dpop: bool) -> Done:
+        resource = f"/data/{call.organisation}"
+        await refuse.challenge(call.send, resource, error, dpop=dpop, public_url=self._settings.public_url)
+        return "answered"
+
+    # ---- 5. filter
+
+    async def _cut(self, permit: Permit, answer: Answer) -> Cut | Stream:
+        """The answer as the app may have it: whole, or as a stream when it is too large to be held."""
+        media_type = headers.found(answer.headers, b"content-type")
+        if media_type is None:
+            await answer.abort()
+            raise ConnectorError("organisation_answer_invalid", "content type")
+        limit = self._settings.answer_limit_bytes
+        announced = headers.found(answer.headers, b"content-length")
+        if announced is not None and int(announced) <= limit:
+            return await _filtered(permit, media_type, await answer.read(limit))
+        held, rest, size = [], answer.chunks(), 0
+        async for chunk in rest:
+            held.append(chunk)
+            size += len(chunk)
+            if size > limit or announced is not None:
+                return await self._streamed(permit, media_type, answer, held, rest)
+        return await _filtered(permit, media_type, b"".join(held))
+
+    async def _streamed(
+        self, permit: Permit, media_type: str, answer: Answer, held: list[bytes], rest: AsyncIterator[bytes]
+    ) -> Stream:
+        cutter = permit.part.plan.cutter(permit.upstream, media_type, permit.window)
+        if cutter is None:
+            await answer.abort()
+            raise TooLarge
+        return Stream(answer, cutter, held, rest, media_type, self._settings.stream_limit_bytes)
+
+    # ---- 6. record
+
+    def _entry(self, call: Call, token: Token, permit: Permit, counts: Counts | None, size: int) -> Item:
+        """`counts` None: a stream begins, and its outcome entry will say."""
+        facts: dict[str, Any] = {
+            **permit.item.facts,
+            "operation": permit.upstream.operation,
+            "accounts": [account.ref for account in permit.upstream.accounts],
+            "request_id": call.id,
+            "token": token.digest,
+        }
+        if counts is None:
+            facts["outcome"] = "begun"
+        else:
+            facts |= told(counts, size)
+            facts["outcome"] = "partly" if counts.records_withheld else "delivered"
+        event = Event("access", permit.standing.person, call.now, "app", facts)
+        opens = call.id if counts is None else None
+        return Item(event, permit.standing, permit.counts, permit.grant.once, opens=opens)
+
+    async def _not_recorded(self, call: Call, judged: Judged, permit: Permit, verdict: Verdict) -> Done:
+        """What was fetched is forgotten: it was judged by terms that are not there any more."""
+        if verdict is Verdict.CHANGED:
+            return "again"
+        last = permit.counts[-1]
+        return await self._refused(call, judged, admit.exhausted(last, call.now))
+
+    async def _stream(self, call: Call, token: Token, judged: Judged, permit: Permit, stream: Stream) -> bool:
+        """Whether the app was given anything. The entry is on the disk before, the outcome after."""
+        item = self._entry(call, token, permit, None, 0)
+        verdict = await self._writer.commit(item)
+        if verdict is not Verdict.WRITTEN:
+            await stream.answer.abort()
+            await self._refused(call, judged, Refusal("busy"))
+            return False
+        admission = self._admission
+        stream.headers = headers.answer(stream.media_type, None, call.id)
+        stream.head_only = call.scope["method"] == "HEAD"
+
+        async def holds() -> bool:
+            return admission is not None and await admission.still(permit, token, self._house.clock())
+
+        try:
+            await stream.carry(call.receive, call.send, holds)
+        finally:
+            facts = {**item.event.facts, **told(stream.counts, stream.sent), "outcome": stream.outcome}
+            ended = Event("access_outcome", judged.person, self._house.clock(), "system", facts)
+            await asyncio.shield(self._writer.commit(Item(ended, closes=call.id)))
+        if not stream.started:
+            await self._refused(call, judged, Refusal(stream.reason))
+        return True
+
+    # ---- refusals
+
+    async def _refused(self, call: Call, judged: Judged, refusal: Refusal, status: int | None = None) -> Done:
+        """In the person's log first, then to the app."""
+        status = status or refusal.status
+        await self._denials.record(judged, refusal, call.now, call.id, status)
+        await refuse.refused(call.send, refusal, call.id, status)
+        return "answered"
+
+
+async def _filtered(permit: Permit, media_type: str, body: bytes) -> Cut:
+    cut = permit.part.plan.cut
+    if len(body) <= IN_LOOP_BYTES:
+        return cut(permit.upstream, media_type, body, permit.window)
+    return await asyncio.to_thread(cut, permit.upstream, media_type, body, permit.window)
+
+
+async def _release(call: Call, cut: Cut) -> None:
+    """The first byte, and all of them. The answer to HEAD is the same without its body."""
+    fields = headers.answer(cut.media_type, len(cut.body), call.id)
+    await call.send({"type": "http.response.start", "status": 200, "headers": fields})
+    await call.send({"type": "http.response.body", "body": cut.body if call.scope["method"] == "GET" else b""})
+
+
+def told(counts: Counts, size: int) -> dict[str, Any]:
+    """Counts and instants, never values."""
+    facts: dict[str, Any] = {
+        "records": counts.records,
+        "records_withheld": counts.records_withheld,
+        "values_withheld": counts.fields_withheld,
+        "bytes": size,
+    }
+    if counts.start is not None and counts.end is not None:
+        facts |= {"period_from": instant(counts.start), "period_to": instant(counts.end)}
+    return facts

@@ -1,0 +1,80 @@
+"""Refusals in the person's log: each one for a while, then how many more there were.
+
+A looping app must not fill the disk, and must not be able to hide in the flood: after `EACH`
+entries of one consent in a minute the rest is counted, and the count is an entry too.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gateway.errors import Refusal
+from gateway.log import Event
+from gateway.proxy.admit import Judged
+from gateway.proxy.writer import Item, Writer
+
+EACH = 20  # entries of one consent in one minute
+MINUTE = 60.0
+SHOWN = 200  # characters of a term's sides
+
+
+@dataclass(slots=True)
+class _Minute:
+    until: float
+    written: int
+    more: int
+    event: Event  # the last one that was only counted
+
+
+class Denials:
+    """Of the event loop."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._minutes: dict[str, _Minute] = {}  # by consent
+
+    async def record(self, judged: Judged, refusal: Refusal, now: datetime, request_id: str, status: int) -> None:
+        """On the disk, or counted, when this returns. Raises Unavailable."""
+        event = Event("denied", judged.person, now, "app", _facts(judged, refusal, request_id, status))
+        epoch, consent = now.timestamp(), str(judged.facts["consent"])
+        minute = self._minutes.get(consent)
+        if minute is None or minute.until <= epoch:
+            if minute is not None:
+                await self._sum_up(minute)
+            minute = self._minutes[consent] = _Minute(epoch + MINUTE, 0, 0, event)
+        if minute.written < EACH:
+            minute.written += 1
+            await self._writer.commit(Item(event))
+        else:
+            minute.more += 1
+            minute.event = event
+
+    async def flush(self, epoch: float) -> None:
+        """Write what was counted in the minutes that are over at `epoch`."""
+        for consent, minute in list(self._minutes.items()):
+            if minute.until <= epoch:
+                del self._minutes[consent]
+                await self._sum_up(minute)
+
+    async def _sum_up(self, minute: _Minute) -> None:
+        if minute.more:
+            more, minute.more = minute.more, 0
+            last = minute.event
+            facts = {**last.facts, "outcome": f"and {more} more in this minute"}
+            await self._writer.commit(Item(Event("denied", last.person, last.at, last.actor, facts)))
+
+
+def _facts(judged: Judged, refusal: Refusal, request_id: str, status: int) -> dict[str, Any]:
+    told = {"term": refusal.term, "asked": refusal.asked, "allowed": refusal.allowed}
+    return {
+        **judged.facts,
+        "reason": refusal.reason,
+        "status": status,
+        "request_id": request_id,
+        **{name: shown(value) for name, value in told.items() if value},
+    }
+
+
+def shown(text: str) -> str:
+    """What an app wrote, fit to be read by the person: bounded, visible characters."""
+    return "".join(char if char.isascii() and char.isprintable() else "?" for char in text[:SHOWN])

@@ -1,0 +1,94 @@
+"""The fourth step: the organisation's own credential for this person, and its answer.
+
+The credential never leaves this module but towards the organisation that gave it.
+"""
+
+import asyncio
+from datetime import datetime
+from urllib.parse import quote, urlencode
+
+from gateway.house import House
+from gateway.keys import fresh
+from gateway.organisations import assertion, tokens
+from gateway.organisations.connector import Answer, ConnectorError
+from gateway.organisations.links import LinkView
+from gateway.proxy import headers
+from gateway.proxy.admit import Permit
+
+Field = tuple[bytes, bytes]
+SMALL = 64 * 1024
+
+
+class NotThere(Exception):
+    """The organisation has nothing at this address."""
+
+
+class Renewed(Exception):
+    """The link has new credentials: judge the call again, by the link as it is now."""
+
+
+# status of the organisation → reason of errors.REASONS; others of the same hundred as the last lines say
+_REASON = {401: "organisation_refused", 403: "organisation_refused", 429: "busy", 503: "organisation_unavailable",
+           504: "organisation_slow"}  # fmt: skip
+_REASON_OF_HUNDRED = {4: "organisation_refused", 5: "organisation_unavailable"}
+
+
+async def fetch(house: House, permit: Permit, request_id: str, now: datetime, *, may_renew: bool) -> Answer:
+    """The answer's beginning, status 200. Raises ConnectorError, NotThere, and, if it may, Renewed."""
+    link, target = permit.grant.link, permit.grant.target
+    assert link is not None and target is not None  # a permit is of a grant that is not refused
+    if may_renew and _runs_out(link, now):
+        await _renew(house, link, now, refused=None)
+    credential = _credential(house, permit, link, now)
+    sent = headers.upstream(credential, permit.upstream.accept, request_id)
+    answer = await house.connector.send(target, "GET", _path(permit, link), sent)
+    if answer.status == 200:
+        return answer
+    await _throw_away(answer)
+    if answer.status == 401 and link.kind == "oauth" and may_renew:
+        await _renew(house, link, now, refused=link.access_token)
+    if answer.status in (404, 410):
+        raise NotThere
+    # Redirects are followed nowhere (D13.7); a part, or nothing, is not what was asked for.
+    by_hundred = _REASON_OF_HUNDRED.get(answer.status // 100, "organisation_answer_invalid")
+    raise ConnectorError(_REASON.get(answer.status, by_hundred), f"status {answer.status}")
+
+
+async def _throw_away(answer: Answer) -> None:
+    """Read a short error page to its end, so that the connection can be kept; it is passed on to nobody."""
+    try:
+        await answer.read(SMALL)
+    except ConnectorError:
+        await answer.abort()
+
+
+def _path(permit: Permit, link: LinkView) -> str:
+    path = permit.upstream.path
+    if "{" in path:
+        path = path.replace("{subscription}", link.resource)
+    if permit.upstream.query:
+        path += "?" + urlencode(permit.upstream.query, quote_via=quote, safe=":,")
+    return path
+
+
+def _credential(house: House, permit: Permit, link: LinkView, now: datetime) -> Field:
+    if link.kind == "oauth":
+        return b"authorization", f"Bearer {link.access_token}".encode("latin-1")
+    organisation = permit.grant.organisation
+    assert organisation is not None
+    # One for each call: an organisation may refuse the second use of a `jti`.
+    return assertion.header(house.keys, house.settings.public_url, organisation.base_url, link.subject, now, fresh(16))
+
+
+def _runs_out(link: LinkView, now: datetime) -> bool:
+    if link.kind != "oauth":
+        return False
+    return link.expires_at is None or (link.expires_at - now).total_seconds() < tokens.EARLY_SECONDS
+
+
+async def _renew(house: House, link: LinkView, now: datetime, refused: str | None) -> None:
+    """Always raises: Renewed, or ConnectorError."""
+    renewed = await asyncio.to_thread(tokens.refreshed, house, link.id, now, refused=refused)
+    if renewed is None:
+        raise ConnectorError("not_linked", "the organisation ended the link")
+    raise Renewed

@@ -1,0 +1,274 @@
+"""A grant: what one consent allows at one organisation, compiled once per state of consent, link and directory.
+
+Built in a worker thread from rows; what comes out is immutable and answers without a read.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from gateway.apps import views as apps
+from gateway.consent import live
+from gateway.consent.live import LiveConsent
+from gateway.consent.request import AppView
+from gateway.consent.terms import granted_items
+from gateway.errors import Refusal
+from gateway.house import House
+from gateway.organisations import links, views
+from gateway.organisations.connector import Target
+from gateway.organisations.links import LinkView
+from gateway.organisations.views import OrganisationView
+from gateway.policy.cedar import Sharing
+from gateway.proxy.uses import Count
+from gateway.proxy.windows import CalendarWindow, window
+from gateway.sectors.model import Account, Granted, Plan, Window
+from gateway.sectors.registry import SECTORS
+
+HELD = 4096
+REF_LENGTH = 22  # characters of an account's pairwise reference
+
+
+@dataclass(slots=True)
+class Limit:
+    """At most `times` uses per calendar window."""
+
+    item: str
+    per: str
+    zone: str
+    times: int
+    _now: CalendarWindow = CalendarWindow(0, 0)
+
+    def count(self, consent: str, now: datetime) -> Count:
+        epoch = now.timestamp()
+        if not self._now.holds(epoch):
+            self._now = window(self.per, self.zone, now)
+        return Count((consent, self.item, self.per, self._now.start), self.times, self._now.end)
+
+
+@dataclass(slots=True)
+class Part:
+    """The items with one and the same period: one plan of the sector, one window."""
+
+    plan: Plan
+    period: Mapping[str, Any]
+    zone: str
+    granted_at: datetime
+    _second: int = -1
+    _window: Window = Window(None, None)
+
+    def window(self, now: datetime) -> Window:
+        second = int(now.timestamp())
+        if second != self._second:
+            self._window = live.window(self.period, now, self.zone, self.granted_at)
+            self._second = second
+        return self._window
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One dataset of the grant."""
+
+    limits: tuple[Limit, ...]
+    facts: Mapping[str, Any]  # of every log entry about it
+    refusal: Refusal | None  # by policy, whatever the person agreed to
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    terms: tuple[Any, ...]  # Standing.terms it was compiled from
+    granted_at: datetime
+    until: datetime
+    once: bool
+    refusal: Refusal | None  # of everything at this organisation
+    facts: Mapping[str, Any]
+    parts: tuple[Part, ...] = ()
+    items: Mapping[str, Item] = field(default_factory=dict)
+    target: Target | None = None
+    organisation: OrganisationView | None = None
+    link: LinkView | None = None
+
+
+class Grants:
+    """The compiled grants in memory. `get` on the event loop, `compiled` in a worker thread."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._lock = threading.Lock()  # one compiling at a time: it has one connection
+        self._connection = house.store.connect()
+        self._held: OrderedDict[tuple[str, str], Grant] = OrderedDict()
+
+    def get(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
+        grant = self._held.get((consent, organisation))
+        return grant if grant is not None and grant.terms == terms else None
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def compiled(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
+        """The grant, made and kept. None when the rows have changed since `terms` was read: read it again."""
+        with self._lock:
+            grant = self.get(consent, organisation, terms)
+            if grant is None:
+                self._connection.execute("BEGIN")  # one snapshot for all reads
+                try:
+                    grant = self._compile(consent, organisation, terms)
+                finally:
+                    self._connection.execute("ROLLBACK")
+                if grant is not None:
+                    self._held[consent, organisation] = grant
+                    if len(self._held) > HELD:
+                        self._held.popitem(last=False)
+            return grant
+
+    def _compile(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
+        found = live.load(self._connection, consent)
+        if found is None or found.generation != terms[0] or found.terms is None:
+            return None
+        with self._house.store.read() as session:
+            app, view = apps.find(session, found.app), views.view(session, organisation)
+        link = links.for_call(self._connection, self._house.keys, found.person, organisation)
+        if (link.id, link.generation) != terms[2:4] if link else terms[2] is not None:
+            return None
+        base = _Base(self._house, found, organisation, app, view)
+        items = [item for item in granted_items(found.terms) if item["organisation"] == organisation]
+        if not items or view is None or app is None:
+            return base.refused(terms, Refusal("dataset", "organisation", organisation))
+        if link is None:
+            return base.refused(terms, Refusal("not_linked", "organisation", organisation))
+        known = [Account(native, self._ref(found, organisation, native)) for native in link.accounts]
+        return Grant(
+            **base.members(terms),
+            refusal=None,
+            parts=tuple(base.parts(items, known)),
+            items={item["dataset"]: base.item(item, app, view) for item in items},
+            target=views.target(view),
+            organisation=view,
+            link=link,
+        )
+
+    def _ref(self, found: LiveConsent, organisation: str, native: str) -> str:
+        return self._house.keys.mac("account", found.app, found.person, organisation, native)[:REF_LENGTH]
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What every part of one compilation reads."""
+
+    house: House
+    consent: LiveConsent
+    organisation_id: str
+    app: AppView | None
+    organisation: OrganisationView | None
+
+    @property
+    def agreed(self) -> Mapping[str, Any]:
+        return self.consent.terms or {}
+
+    def members(self, terms: tuple[Any, ...]) -> dict[str, Any]:
+        valid = self.agreed["valid"]
+        return {
+            "terms": terms,
+            "granted_at": datetime.fromisoformat(valid["from"]),
+            "until": datetime.fromisoformat(valid["until"]),
+            "once": valid["max_uses"] == 1,
+            "facts": self.facts(),
+        }
+
+    def refused(self, terms: tuple[Any, ...], refusal: Refusal) -> Grant:
+        return Grant(**self.members(terms), refusal=refusal)
+
+    def facts(self) -> dict[str, Any]:
+        """As people read them in the log, also when app or organisation have gone."""
+        language = self.house.settings.default_language
+        facts: dict[str, Any] = {
+            "consent": self.consent.id,
+            "version": self.consent.version,
+            "generation": self.consent.generation,
+            "client": self.consent.app,
+            "organisation": self.organisation_id,
+            "purpose": self.consent.purpose,
+        }
+        if self.app is not None:
+            facts["client_name"] = self.app.name[language]
+        if self.organisation is not None:
+            facts["organisation_name"] = self.organisation.name[language]
+        return facts
+
+    def parts(self, items: list[dict[str, Any]], known: list[Account]) -> list[Part]:
+        assert self.organisation is not None
+        source = views.source(self.organisation, self.house.settings)
+        by_period: dict[str, list[dict[str, Any]]] = {}
+        for item in items:
+            by_period.setdefault(repr(sorted(item["period"].items())), []).append(item)
+        granted_at = datetime.fromisoformat(self.agreed["valid"]["from"])
+        return [
+            Part(
+                plan=SECTORS[self.organisation.sector].plan(source, [_granted(item, known) for item in together]),
+                period=together[0]["period"],
+                zone=_zone(together[0], self.house.settings.zone),
+                granted_at=granted_at,
+            )
+            for together in by_period.values()
+        ]
+
+    def item(self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView) -> Item:
+        name = f"{self.organisation_id}/{item['dataset']}"
+        limits = [Limit(name, row["per"], row["zone"], row["times"]) for row in item["frequency"]]
+        if self.agreed["valid"]["max_uses"] is not None:
+            limits.append(Limit("", "ever", "UTC", self.agreed["valid"]["max_uses"]))
+        dataset = self.house.catalogue.datasets.get(item["dataset"])
+        return Item(
+            limits=tuple(limits),
+            facts={
+                **self.facts(),
+                "datasets": [item["dataset"]],
+                "fields_delivered": list(item["fields"]),
+                "fields_withheld": len(dataset.fields) - len(item["fields"]) if dataset else 0,
+            },
+            refusal=self._policy(item, app, organisation),
+        )
+
+    def _policy(self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView) -> Refusal | None:
+        """Every policy permits it, for the state that is being compiled (law 6: what errs is refused)."""
+        decision = self.house.policies.decide(
+            "read",
+            Sharing(
+                person=self.consent.person,
+                minor=_is_minor(self.consent.birth_date, self.house),
+                app=app.client_id,
+                app_active=app.active,
+                app_purposes=app.purposes,
+                organisation=organisation.id,
+                organisation_active=organisation.active,
+                purpose=self.consent.purpose,
+                sensitivity=item["sensitivity"],
+                guardian_agreed=self.consent.guardian_agreed,
+            ),
+        )
+        return None if decision.permitted else Refusal(decision.reason, "policy", allowed=" ".join(decision.policies))
+
+
+def _granted(item: Mapping[str, Any], known: list[Account]) -> Granted:
+    return Granted(
+        dataset=item["dataset"],
+        fields=frozenset(item["fields"]),
+        accounts=tuple(account for account in known if account.ref in item["accounts"]),
+        records_max=item["records_max"],
+    )
+
+
+def _zone(item: Mapping[str, Any], default: str) -> str:
+    """The zone fixed in the terms; travelling does not move a day."""
+    return str(item["frequency"][0]["zone"]) if item["frequency"] else default
+
+
+def _is_minor(born: date | None, house: House) -> bool:
+    if born is None:
+        return False
+    today = house.clock().date()
+    age = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
+    return age < house.settings.majority_age

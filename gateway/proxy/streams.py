@@ -1,0 +1,95 @@
+"""An answer too large to be held: cut as it comes, with bounded memory, and watched while it runs.
+
+    entry on the disk ── first byte ── … ── last byte ── outcome on the disk
+
+Three end it before its time: the consent is no longer what it was (within a second), the
+app has gone, or the organisation's answer breaks. The app sees a connection cut short,
+never a whole answer that is not one.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.organisations.connector import Answer, ConnectorError, Headers
+from gateway.sectors.model import Counts, Cutter
+
+WATCH_SECONDS = 0.4
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass
+class Stream:
+    """One answer on its way. `outcome` is one of the log's: delivered, cut, stopped."""
+
+    answer: Answer
+    cutter: Cutter
+    held: list[bytes]  # what was read before it turned out too large
+    rest: AsyncIterator[bytes]
+    media_type: str
+    limit: int  # bytes of the organisation's answer
+    headers: Headers = field(default_factory=list)
+    head_only: bool = False
+    sent: int = 0
+    started: bool = False
+    counts: Counts = field(default_factory=Counts)
+    outcome: str = "cut"
+    reason: str = "organisation_answer_invalid"  # of errors.REASONS, told to the app when nothing has started
+
+    async def carry(self, receive: Receive, send: Send, holds: Callable[[], Awaitable[bool]]) -> None:
+        """Returns when it has ended, in whatever way; `started` says whether the app has seen a part of it."""
+        pump = asyncio.ensure_future(self._pump(send))
+        watch = asyncio.ensure_future(_until_changed(holds))
+        gone = asyncio.ensure_future(_until_gone(receive))
+        tasks = (pump, watch, gone)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if pump.done() and not pump.cancelled() and pump.exception() is None:
+                self.outcome = "delivered"
+            elif watch.done():
+                self.outcome, self.reason = "stopped", "ended"
+            elif pump.done() and isinstance(fault := pump.exception(), ConnectorError):
+                self.reason = fault.reason
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self.outcome != "delivered" or self.head_only:
+                await self.answer.abort()
+
+    async def _pump(self, send: Send) -> None:
+        taken = 0
+        for chunk in self.held:
+            taken += len(chunk)
+            await self._give(send, self.cutter.feed(chunk))
+        self.held.clear()
+        async for chunk in self.rest:
+            taken += len(chunk)
+            if taken > self.limit:
+                raise ConnectorError("too_large", "stream")
+            await self._give(send, self.cutter.feed(chunk))
+        last, self.counts = self.cutter.close()
+        await self._give(send, last, more=False)
+
+    async def _give(self, send: Send, data: bytes, more: bool = True) -> None:
+        """The first byte waits until there is one, so that what breaks before it is answered as an error."""
+        if not data and more:
+            return
+        if not self.started:
+            self.started = True
+            await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+        self.sent += len(data)
+        await send({"type": "http.response.body", "body": b"" if self.head_only else data, "more_body": more})
+
+
+async def _until_changed(holds: Callable[[], Awaitable[bool]]) -> None:
+    while await holds():
+        await asyncio.sleep(WATCH_SECONDS)
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue

@@ -1,0 +1,18 @@
+"""Media types of answers, compared without their parameters; only UTF-8 is read."""
+
+from collections.abc import Collection
+
+from gateway.sectors.model import UnknownShape
+
+UTF_8 = ("utf-8", "utf8", "us-ascii")
+
+
+def expect(header: str, known: Collection[str]) -> None:
+    """Raises UnknownShape when the answer is of another type, or of another character set than UTF-8."""
+    kind, *parameters = (part.strip().lower() for part in header.split(";"))
+    if kind not in known:
+        raise UnknownShape("content-type")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "charset" and value.strip('"') not in UTF_8:
+            raise UnknownShape("content-type")

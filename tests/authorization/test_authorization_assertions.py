@@ -1,0 +1,296 @@
+"""private_key_jwt: who signs is who calls, once, for us (negative cases B9 and H). Signatures are made here by hand."""
+
+import base64
+import hmac
+import json
+import threading
+
+import pytest
+from authorization_world import CALLBACK, ISSUER
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+def b64(data):
+    if not isinstance(data, bytes):
+        data = (data if isinstance(data, str) else json.dumps(data)).encode()
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def number(value, size):
+    return b64(value.to_bytes(size, "big"))
+
+
+class EC:
+    def __init__(self, kid="ec"):
+        self.key, self.kid = ec.generate_private_key(ec.SECP256R1()), kid
+
+    @property
+    def jwk(self):
+        point = self.key.public_key().public_numbers()
+        return {"kty": "EC", "crv": "P-256", "kid": self.kid, "x": number(point.x, 32), "y": number(point.y, 32)}
+
+    def sign(self, message):
+        r, s = decode_dss_signature(self.key.sign(message, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+class RSA:
+    key = rsa.generate_private_key(65537, 2048)
+
+    @property
+    def jwk(self):
+        public = self.key.public_key().public_numbers()
+        return {"kty": "RSA", "kid": "rsa", "n": number(public.n, 256), "e": "AQAB"}
+
+    def sign(self, message):
+        return self.key.sign(message, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
+
+
+class OKP:
+    key = ed25519.Ed25519PrivateKey.generate()
+
+    @property
+    def jwk(self):
+        return {"kty": "OKP", "crv": "Ed25519", "kid": "okp", "x": b64(self.key.public_key().public_bytes_raw())}
+
+    def sign(self, message):
+        return self.key.sign(message)
+
+
+KEYS = {"ES256": EC(), "PS256": RSA(), "EdDSA": OKP(), "Ed25519": OKP()}
+NEVER = object()
+
+
+@pytest.fixture
+def keyed(gateway, register):
+    jwks = {"keys": [KEYS["ES256"].jwk, KEYS["PS256"].jwk, KEYS["EdDSA"].jwk]}
+    register("keyed", token_endpoint_auth_method="private_key_jwt", jwks=jwks)
+    return gateway
+
+
+COUNT = iter(range(1_000_000))
+
+
+def assertion(gateway, alg="ES256", header=None, signer=None, **changes):
+    now = int(gateway.clock.now.timestamp())
+    claims = {"iss": "keyed", "sub": "keyed", "aud": ISSUER, "iat": now, "exp": now + 60, "jti": f"id-{next(COUNT)}"}
+    claims = {name: value for name, value in {**claims, **changes}.items() if value is not NEVER}
+    signer = signer or KEYS.get(alg, KEYS["ES256"])
+    message = f"{b64({'alg': alg, **(header or {})})}.{b64(claims)}"
+    return f"{message}.{b64(signer.sign(message.encode()))}"
+
+
+def push(gateway, token, **extra):
+    form = {**gateway.request(), "redirect_uri": CALLBACK, "client_assertion_type": TYPE, "client_assertion": token}
+    return gateway.post("/par", {**form, **extra}, None)
+
+
+def refused(answer):
+    assert (answer.status_code, answer.json()["error"]) in ((401, "invalid_client"), (400, "invalid_request"))
+    return True
+
+
+@pytest.mark.parametrize("alg", KEYS)
+def test_the_three_kinds_of_signature_are_accepted(keyed, alg):
+    assert push(keyed, assertion(keyed, alg)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"aud": f"{ISSUER}/token"},
+        {"header": {"kid": "ec"}},
+        {"header": {"typ": "JWT"}},
+        {"header": {"typ": "application/client-authentication+jwt"}},
+        {"header": {"jku": "https://evil.example/jwks", "x5u": "https://evil.example/x", "jwk": {"kty": "EC"}}},
+        {"nbf": 1795426200 + 8},
+        {"iat": NEVER},
+        {"extra": {"a": 1}},
+    ],
+)
+def test_harmless_differences_are_accepted(keyed, changes):
+    assert push(keyed, assertion(keyed, **changes)).status_code == 201
+
+
+NOW = 1795426200  # the clock of the fixture
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alg": "none"},
+        {"alg": "NONE"},
+        {"alg": "nOnE"},
+        {"alg": None},
+        {"alg": "RS256", "signer": KEYS["PS256"]},
+        {"alg": "ES384"},
+        {"alg": "PS256", "signer": KEYS["ES256"]},
+        {"alg": "ES256", "signer": KEYS["PS256"]},
+        {"signer": EC()},
+        {"header": {"kid": "nope"}},
+        {"header": {"kid": "rsa"}},
+        {"header": {"kid": "../../dev/null"}},
+        {"header": {"kid": "' OR 1=1 --"}},
+        {"header": {"kid": "k\u0000"}},
+        {"header": {"kid": 5}},
+        {"header": {"kid": "k" * 20_000}},
+        {"header": {"crit": ["exp"], "exp": 1}},
+        {"header": {"b64": False, "crit": ["b64"]}},
+        {"header": {"zip": "DEF"}},
+        {"header": {"cty": "JWT"}},
+        {"header": {"typ": "at+jwt"}},
+        {"header": {"typ": "dpop+jwt"}},
+        {"header": {"typ": "logout+jwt"}},
+        {"header": {"typ": "oauth-authz-req+jwt"}},
+        {"header": {"typ": "aval-assertion+jwt"}},
+        {"header": {"typ": 5}},
+        {"iss": "meter"},
+        {"iss": NEVER},
+        {"sub": "meter"},
+        {"sub": "nobody", "iss": "nobody"},
+        {"sub": NEVER},
+        {"sub": ["keyed"]},
+        {"aud": NEVER},
+        {"aud": [ISSUER]},
+        {"aud": [ISSUER, "https://other.example"]},
+        {"aud": f"{ISSUER}/"},
+        {"aud": f"{ISSUER}/par"},
+        {"aud": "https://other.example"},
+        {"exp": NEVER},
+        {"exp": NOW - 300},
+        {"exp": NOW + 3700},
+        {"exp": str(NOW + 60)},
+        {"exp": NOW + 60.5},
+        {"exp": 1e308},
+        {"exp": -1},
+        {"exp": True},
+        {"nbf": NOW + 90},
+        {"nbf": "now"},
+        {"iat": NOW + 90},
+        {"iat": 1.5},
+        {"jti": NEVER},
+        {"jti": ""},
+        {"jti": 7},
+        {"jti": "j" * 1000},
+        {"pad": "x" * 20_000},
+        {"deep": json.loads("[" * 40 + "]" * 40)},
+    ],
+)
+def test_anything_else_is_not_proof(keyed, changes):
+    assert refused(push(keyed, assertion(keyed, **changes)))
+
+
+def test_a_public_key_is_not_a_shared_secret(keyed):
+    class Hmac:
+        def sign(self, message):
+            return hmac.digest(json.dumps(KEYS["ES256"].jwk).encode(), message, "sha256")
+
+    assert refused(push(keyed, assertion(keyed, "HS256", signer=Hmac())))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda t: t + "=",
+        lambda t: t + "A",
+        lambda t: t[:-2],
+        lambda t: t.rsplit(".", 1)[0] + ".",
+        lambda t: t.rsplit(".", 1)[0] + "." + b64(bytes(64)),
+        lambda t: t.rsplit(".", 1)[0] + "." + b64(KEYS["ES256"].key.sign(b"x", ec.ECDSA(hashes.SHA256()))),
+        lambda t: " " + t,
+        lambda t: t + "\n",
+        lambda t: t.replace(".", "..", 1),
+        lambda t: t + ".x.y",
+        lambda t: "eyJhbGciOiJFUzI1NiIsImFsZyI6IkVTMjU2In0." + t.split(".", 1)[1],
+        lambda t: b64(t) + "." + b64(t) + "." + b64(t),
+        lambda t: "",
+        lambda t: "a.b.c",
+        lambda t: "..",
+        lambda t: "é.é.é",
+    ],
+)
+def test_a_spoiled_assertion_is_not_proof(keyed, spoil):
+    assert refused(push(keyed, spoil(assertion(keyed))))
+
+
+def test_claims_given_twice_are_not_proof(keyed):
+    now = int(keyed.clock.now.timestamp())
+    claims = f'{{"iss":"keyed","sub":"keyed","sub":"keyed","aud":"{ISSUER}","exp":{now + 60},"jti":"twice"}}'
+    message = f"{b64({'alg': 'ES256'})}.{b64(claims)}"
+    assert refused(push(keyed, f"{message}.{b64(KEYS['ES256'].sign(message.encode()))}"))
+
+
+def test_a_malleable_ed25519_signature_is_not_proof(keyed):
+    token = assertion(keyed, "EdDSA")
+    message, _, last = token.rpartition(".")
+    signature = base64.urlsafe_b64decode(last + "==")
+    order = 2**252 + 27742317777372353535851937790883648493
+    again = int.from_bytes(signature[32:], "little") + order
+    assert refused(push(keyed, f"{message}.{b64(signature[:32] + again.to_bytes(32, 'little'))}"))
+
+
+def test_an_assertion_is_used_once_even_when_the_request_was_wrong(keyed):
+    token = assertion(keyed)
+    assert push(keyed, token, response_type="token").json()["error"] == "unsupported_response_type"
+    assert refused(push(keyed, token))
+    keyed.clock.passes(seconds=65)  # longer than it lives, within the leeway
+    assert refused(push(keyed, token))
+
+
+def test_of_eight_uses_at_once_one_counts(keyed):
+    token, answers = assertion(keyed), []
+    threads = [threading.Thread(target=lambda: answers.append(push(keyed, token).status_code)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(answers) == [201] + [401] * 7
+
+
+def test_two_apps_may_use_the_same_jti(keyed, register):
+    register("twin", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [KEYS["ES256"].jwk]})
+    assert push(keyed, assertion(keyed, jti="same")).status_code == 201
+    assert push(keyed, assertion(keyed, jti="same", iss="twin", sub="twin")).status_code == 201
+
+
+def test_a_key_of_one_app_does_not_speak_for_another(keyed, register):
+    other = EC("ec")
+    register("twin", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [other.jwk]})
+    assert refused(push(keyed, assertion(keyed, signer=other)))
+
+
+def test_an_app_registered_for_a_secret_or_for_nothing_cannot_sign(keyed):
+    for app in ("budget", "meter"):
+        assert refused(push(keyed, assertion(keyed, iss=app, sub=app)))
+
+
+def test_an_access_token_of_ours_is_not_an_assertion(keyed):
+    assert refused(push(keyed, keyed.tokens()["access_token"]))
+
+
+def test_the_type_of_the_assertion_is_named(keyed):
+    assert refused(push(keyed, assertion(keyed), client_assertion_type="urn:x"))
+    form = {**keyed.request(), "client_assertion": assertion(keyed)}
+    assert refused(keyed.post("/par", form, None))
+
+
+def test_the_whole_flow_with_signed_clients(keyed):
+    from authorization_world import VERIFIER, answered
+
+    pushed = push(keyed, assertion(keyed)).json()["request_uri"]
+    final = keyed.agree(keyed.browser("alice"), f"/authorize?client_id=keyed&request_uri={pushed}")
+    form = {
+        "grant_type": "authorization_code",
+        "code": answered(final)["code"],
+        "redirect_uri": CALLBACK,
+        "code_verifier": VERIFIER,
+        "client_assertion_type": TYPE,
+    }
+    body = keyed.post("/token", {**form, "client_assertion": assertion(keyed, "PS256")}, None).json()
+    shown = {"token": body["access_token"], "client_assertion_type": TYPE}
+    seen = keyed.post("/introspect", {**shown, "client_assertion": assertion(keyed, "EdDSA")}, None).json()
+    assert (seen["active"], seen["client_id"]) == (True, "keyed")

@@ -1,0 +1,337 @@
+"""What an app may send to /par and /authorize, and what is refused before anybody is asked (A1 to A12, A16, A17)."""
+
+import json
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from authorization_world import CALLBACK, CHALLENGE, ISSUER, Page, answered, bank, usage, visible
+
+REGISTERED = "https://app.example/cb/Path?a=b&c=d"
+
+
+def error(answer):
+    assert answer.status_code == 400, (answer.status_code, answer.text)
+    assert answer.headers["cache-control"] == "no-store"
+    return answer.json()["error"]
+
+
+def plain(gateway, app, **changes):
+    """An authorization request in the address itself."""
+    return gateway.browser("alice").get("/authorize", params={"client_id": app, **gateway.request(app, **changes)})
+
+
+def test_a_pushed_request_gets_a_request_uri_for_a_short_time(gateway):
+    answer = gateway.push()
+    assert answer.status_code == 201
+    assert answer.json()["expires_in"] == 90
+    prefix, secret = answer.json()["request_uri"][:-43], answer.json()["request_uri"][-43:]
+    assert prefix == "urn:ietf:params:oauth:request_uri:"
+    with gateway.session() as session:
+        stored = session.connection().exec_driver_sql("SELECT * FROM authorizationrequest").fetchall()
+    assert secret not in str(stored)  # kept as a hash only
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "https://app.example/cb/path?a=b&c=d",
+        "https://app.example/cb/Path/?a=b&c=d",
+        "https://app.example/cb/Path?a=b&c=d&e=f",
+        "https://app.example/cb/x/../Path?a=b&c=d",
+        "https://app.example/cb/%2e%2e/cb/Path?a=b&c=d",
+        "https://app.example:444/cb/Path?a=b&c=d",
+        "https://app.example:443/cb/Path?a=b&c=d",
+        "https://app.example@evil.example/cb/Path?a=b&c=d",
+        "https://app.example.evil.example/cb/Path?a=b&c=d",
+        "https://evil.app.example/cb/Path?a=b&c=d",
+        "http://app.example/cb/Path?a=b&c=d",
+        "https://аpp.example/cb/Path?a=b&c=d",
+        "https://xn--pp-viaa.example/cb/Path?a=b&c=d",
+        "https://app.example/cb/Path?a=b&c=d#x",
+        "https://app.example/cb/Path?a=b&c=d\r\nSet-Cookie: a=b",
+        'https://app.example/cb/Path?a=b&c=d"\\',
+        "javascript:alert(1)",
+        "//app.example/cb/Path?a=b&c=d",
+        " https://app.example/cb/Path?a=b&c=d",
+    ],
+)
+def test_an_address_that_is_not_registered_gets_no_redirect(gateway, register, asked):
+    register("strictly", redirect_uris=[REGISTERED], require_pushed_authorization_requests=False)
+    assert error(gateway.push("strictly", redirect_uri=asked)) == "invalid_request"
+    page = plain(gateway, "strictly", redirect_uri=asked)
+    assert page.status_code == 400
+    assert "location" not in page.headers
+    assert not Page(page.text).refresh
+
+
+def test_the_registered_address_is_taken_and_its_query_kept_byte_for_byte(gateway):
+    final = gateway.agree(gateway.browser("alice"), gateway.pushed("budget"))
+    assert Page(final.text).refresh.startswith("https://budget.example/callback?kept=a%20b&c=d&code=")
+
+
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [
+        ("http://127.0.0.1:50123/cb", True),
+        ("http://[::1]:50123/cb", True),
+        ("http://127.0.0.1/cb", True),
+        ("http://127.0.0.1:50123/other", False),
+        ("http://localhost:50123/cb", False),
+        ("http://127.0.0.1:0/cb", False),
+        ("http://127.0.0.1:99999/cb", False),
+        ("http://127.0.0.1:50123@evil.example/cb", False),
+        ("http://127.0.0.2:50123/cb", False),
+    ],
+)
+def test_only_the_loopback_port_of_a_native_app_is_free(gateway, register, asked, taken):
+    register("phone", application_type="native", redirect_uris=["http://127.0.0.1/cb", "http://[::1]:1/cb"])
+    assert (gateway.push("phone", redirect_uri=asked).status_code == 201) is taken
+
+
+def test_the_port_of_a_web_app_is_not_free(gateway):
+    assert error(gateway.push(redirect_uri=CALLBACK.replace("8411", "8412"))) == "invalid_request"
+
+
+@pytest.mark.parametrize("name", ["redirect_uri", "client_id", "scope", "state", "response_type", "request_uri"])
+def test_a_parameter_given_twice_is_refused(gateway, name):
+    form = urlencode([("client_id", "meter"), *gateway.request().items(), (name, "x"), (name, "x")])
+    client = gateway.browser()
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    assert error(client.post("/par", content=form, headers=headers)) == "invalid_request"
+    once = urlencode({"client_id": "meter", **gateway.request(), name: "x"})
+    assert error(client.post(f"/par?{name}=x", content=once, headers=headers)) == "invalid_request"
+    page = gateway.browser("alice").get(f"/authorize?{form}")
+    assert (page.status_code, Page(page.text).refresh) == (400, "")
+
+
+@pytest.mark.parametrize("client_id", [None, "", "nobody", "x" * 10240])
+def test_an_app_nobody_knows_gets_a_page(gateway, client_id):
+    query = {} if client_id is None else {"client_id": client_id}
+    page = gateway.browser("alice").get("/authorize", params={**query, **gateway.request()})
+    assert page.status_code == 400
+    assert "location" not in page.headers
+    pushed = gateway.post("/par", {**query, **gateway.request()}, None)
+    assert (pushed.status_code, pushed.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ("token", "unsupported_response_type"),
+        ("id_token", "unsupported_response_type"),
+        ("code token", "unsupported_response_type"),
+        ('"\\é', "unsupported_response_type"),
+        ("none", "unsupported_response_type"),
+        ("", "invalid_request"),
+        (None, "invalid_request"),
+    ],
+)
+def test_only_a_code_is_given(gateway, asked, expected):
+    assert error(gateway.push(response_type=asked)) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"code_challenge": None, "code_challenge_method": None},
+        {"code_challenge": None},
+        {"code_challenge_method": "plain"},
+        {"code_challenge_method": None},
+        {"code_challenge": CHALLENGE[:-1]},
+        {"code_challenge": CHALLENGE + "A"},
+        {"code_challenge": CHALLENGE[:-1] + "="},
+        {"code_challenge": CHALLENGE[:-1] + "."},
+    ],
+)
+@pytest.mark.parametrize("app", ["meter", "budget"])
+def test_pkce_by_s256_is_asked_of_every_app(gateway, app, changes):
+    assert error(gateway.push(app, **changes)) == "invalid_request"
+
+
+@pytest.mark.parametrize("state", ["s" * 4096, "é𝄞", "\x00", "a&b#c+d e%20f", "\r\nSet-Cookie: x=y", "<script>'\""])
+def test_state_comes_back_exactly(gateway, state):
+    final = gateway.agree(gateway.browser("alice"), gateway.pushed(state=state))
+    assert answered(final)["state"] == state
+    assert "set-cookie: x=y" not in str(final.headers).lower()
+
+
+def test_without_state_none_comes_back(gateway):
+    final = gateway.agree(gateway.browser("alice"), gateway.pushed(state=None))
+    assert set(answered(final)) == {"code", "iss"}
+
+
+def test_a_state_that_could_not_be_echoed_is_refused(gateway):
+    assert error(gateway.push(state="s" * 9000)) == "invalid_request"
+    body = urlencode({"client_id": "meter", **gateway.request(state=None)}) + "&state=%ff"
+    answer = gateway.browser().post(
+        "/par", content=body, headers={"content-type": "application/x-www-form-urlencoded"}
+    )
+    assert error(answer) == "invalid_request"
+
+
+def test_request_objects_are_not_offered(gateway):
+    assert error(gateway.push(request="eyJhbGciOiJub25lIn0.e30.")) == "request_not_supported"
+    assert error(gateway.push(request_uri="urn:ietf:params:oauth:request_uri:" + "x" * 43)) == "invalid_request"
+    both = {"client_id": "meter", "request": "x", "request_uri": "https://evil.example/"}
+    assert gateway.browser("alice").get("/authorize", params=both).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "request_uri",
+    [
+        "https://evil.example/request.jwt",
+        "http://169.254.169.254/latest",
+        "urn:ietf:params:oauth:request_uri:" + "A" * 43,
+        "urn:ietf:params:oauth:request_uri:",
+        "",
+    ],
+)
+def test_a_request_uri_that_we_did_not_give_is_a_page(gateway, request_uri):
+    query = {"client_id": "meter", "request_uri": request_uri}
+    page = gateway.browser("alice").get("/authorize", params=query)
+    assert (page.status_code, Page(page.text).refresh) == (400, "")
+
+
+def test_a_request_uri_is_of_the_app_that_pushed_it(gateway):
+    address = gateway.pushed().replace("client_id=meter", "client_id=other")
+    assert gateway.browser("alice").get(address).status_code == 400
+
+
+def test_a_request_uri_lives_until_it_is_opened_and_then_until_the_answer(gateway):
+    late = gateway.pushed()
+    gateway.clock.passes(seconds=91)
+    assert gateway.browser("alice").get(late).status_code == 400
+    opened = gateway.pushed()
+    browser = gateway.browser("alice")
+    assert browser.get(opened).status_code == 200
+    gateway.clock.passes(minutes=30)
+    assert browser.get(opened).status_code == 200  # reopened: the back button, a preloading browser
+    gateway.clock.passes(minutes=31)
+    assert browser.get(opened).status_code in (400, 410)
+
+
+def test_an_app_that_must_push_gets_invalid_request_for_a_plain_request(gateway):
+    final = plain(gateway, "meter")
+    assert answered(final)["error"] == "invalid_request"
+    assert answered(final)["iss"] == ISSUER
+
+
+def test_an_app_that_may_sends_its_request_in_the_address(gateway, register):
+    register("older", require_pushed_authorization_requests=False)
+    opened = plain(gateway, "older")
+    assert opened.status_code == 303
+    final = gateway.agree(gateway.browser("alice"), opened.headers["location"])
+    assert gateway.redeem(answered(final)["code"], "older").status_code == 200
+    wrong = plain(gateway, "older", code_challenge_method="plain")
+    assert answered(wrong)["error"] == "invalid_request"
+    assert answered(wrong)["state"] == "a state"
+
+
+def test_the_request_may_be_posted_to_the_authorization_endpoint(gateway):
+    query = parse_qs(urlsplit(gateway.pushed()).query)
+    answer = gateway.browser().post(
+        "/authorize", data={"client_id": "meter", "request_uri": query["request_uri"][0]}
+    )
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/authorize?client_id=meter&request_uri=")
+
+
+DEEP = "[" * 200 + "]" * 200
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        "",
+        "not json",
+        "{}",
+        "null",
+        "[]",
+        "[[]]",
+        '["data_access"]',
+        DEEP,
+        '[{"type":"data_access","x":' + DEEP + "}]",
+        '[{"type":"data_access","type":"data_access"}]',
+        '[{"type":"data_access","n":NaN}]',
+        '[{"type":"data_access","n":1e999}]',
+        '[{"type":"data_access","n":"\\ud800"}]',
+        '[{"type":"data_access"}',
+        "[" + ",".join(["{}"] * 51) + "]",
+        [usage(type="payment")],
+        [usage(surprise=1)],
+        [usage(actions=["read", "write"])],
+        [usage(datatypes="energy.electricity.usage")],
+        [usage(purpose="marketing")],
+        [usage(purpose="household-budget")],
+        [usage(locations=["https://evil.example/data/city-energy"])],
+        [usage(locations=[f"{ISSUER}/data/harbour-bank"])],
+        [usage(datatypes=["energy.point"])],
+        [usage(fields=["interval.quality"])],
+        [usage(valid_for="P20Y")],
+        [usage(retention="P20Y")],
+        [usage(period={"history": "P900Y"})],
+        [usage(frequency={"times": 100000, "per": "hour"})],
+        [usage(reason={"fr": "\u202eRetourné", "en": "x"})],
+        [usage(), usage()],
+        [usage(), bank()],
+        [{k: v for k, v in usage().items() if k != "purpose"}],
+    ],
+)
+def test_details_that_are_not_of_the_declared_form_are_refused(gateway, details):
+    answer = gateway.push(details=details)
+    assert error(answer) in ("invalid_authorization_details", *(("invalid_request",) if details == "" else ()))
+
+
+def test_a_refusal_of_details_says_what_to_change(gateway):
+    body = gateway.push(details=[usage(valid_for="P20Y")]).json()
+    assert (body["term"], body["asked"], body["allowed"]) == ("valid_for", "P20Y", "P12M")
+    assert set(body["error_description"]) <= {chr(n) for n in range(0x20, 0x7F)} - set('"\\')
+
+
+def test_a_body_above_the_limit_is_refused(gateway):
+    answer = gateway.push(details=json.dumps([usage(datatypes=["x" * 70_000])]))
+    assert error(answer) in ("invalid_request", "invalid_authorization_details")
+
+
+def test_unknown_scopes_are_refused_and_the_known_one_is_granted(gateway):
+    assert error(gateway.push(scope="openid")) == "invalid_scope"
+    assert error(gateway.push(scope="data_access admin")) == "invalid_scope"
+    assert gateway.push(scope="data_access").status_code == 201
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"prompt": "none login"},
+        {"prompt": "create"},
+        {"max_age": "-1"},
+        {"max_age": "1.5"},
+        {"ui_locales": "fr<script>"},
+        {"response_mode": "fragment"},
+        {"nonce": "n" * 600},
+    ],
+)
+def test_other_parameters_are_of_their_form(gateway, changes):
+    assert error(gateway.push(**changes)) == "invalid_request"
+
+
+def test_unknown_parameters_are_ignored(gateway):
+    assert gateway.push(display="popup", login_hint="alice", nonsense="x").status_code == 201
+
+
+def test_a_suspended_app_may_not_ask(gateway):
+    address = gateway.pushed()
+    gateway.suspend("meter")
+    answer = gateway.push()
+    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+    page = gateway.browser("alice").get(address)
+    assert page.status_code == 403
+    assert "suspended" in visible(page.text)
+
+
+def test_par_takes_posts_of_a_form_only(gateway):
+    client = gateway.browser()
+    assert client.get("/par").status_code == 405
+    assert error(client.post("/par", json=gateway.request())) == "invalid_request"
+    as_text = gateway.post("/par", gateway.request(), "meter", **{"content-type": "text/plain"})
+    assert error(as_text) == "invalid_request"

@@ -1,0 +1,89 @@
+"""JSON and JWS, read with one meaning or none."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.authorization import details, jose, strict
+from gateway.authorization.requests import answer_uri
+from gateway.consent.request import InvalidDetails
+
+
+@pytest.mark.parametrize("vectors", ["json-parsing"])
+def test_public_json_vectors(shared, vectors):
+    folder = shared / "vectors" / vectors
+    if not folder.is_dir():
+        pytest.skip("the JSON parsing vectors are not here")
+    wrong = []
+    for path in sorted(folder.rglob("*.json")):
+        twice = path.name.startswith("y_object_duplicated_key")  # refused on purpose
+        try:
+            strict.loads(path.read_bytes().decode(), depth=20)
+            taken = True
+        except (strict.Malformed, UnicodeDecodeError):
+            taken = False
+        if (path.name.startswith("n_") and taken) or (path.name.startswith("y_") and taken is twice):
+            wrong.append(path.name)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("text", ['"' + '\\"' * 30_000, "[" * 60_000, '{"a":' * 10_000, '"\\' * 30_000, "9" * 60_000])
+def test_hostile_text_costs_no_time(text):
+    started = time.monotonic()
+    with pytest.raises(strict.Malformed):
+        strict.loads(text, depth=20)
+    assert time.monotonic() - started < 0.5
+
+
+def test_depth_counts_brackets_outside_strings():
+    assert strict.loads('["[[[[[[", "\\"[["]', depth=1) == ["[[[[[[", '"[[']
+    with pytest.raises(strict.Malformed):
+        strict.loads("[[]]", depth=1)
+
+
+def test_details_above_their_limits_name_the_rule_and_not_the_content():
+    for text in ('["' + "secret" * 20_000 + '"]', "[" + "{}," * 60 + "{}]", '[{"secret":1,"secret":2}]'):
+        with pytest.raises(InvalidDetails) as raised:
+            details.parse(text)
+        assert "secret" not in str(raised.value.why)
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_the_reader_of_tokens(text):
+    assert jose.read(text, 1000) is None or text.count(".") == 2
+
+
+@pytest.mark.parametrize("folder", ["jose", "wycheproof"])
+def test_public_signature_vectors(shared, folder):
+    import json
+
+    path = shared / "vectors" / folder
+    if not path.is_dir():
+        pytest.skip(f"the {folder} vectors are not here")
+    files = [found for found in path.rglob("*.json") if "web_signature" in found.name or "jws" in found.name.lower()]
+    if not files:
+        pytest.skip("no vectors of signed tokens among them")
+    wrong = []
+    for file in files:
+        for group in json.loads(file.read_text()).get("testGroups", []):
+            key = group.get("public") or group.get("key") or {}
+            for test in group["tests"]:
+                token = jose.read(test["jws"], 10**6) if isinstance(test.get("jws"), str) else None
+                taken = token is not None and jose.verified(token, [key], ("ES256", "PS256", "EdDSA", "Ed25519"))
+                if taken and test["result"] == "invalid":
+                    wrong.append((file.name, test["tcId"], test.get("comment")))
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [
+        ("https://a.example/cb", "https://a.example/cb?state=a%20b%26c"),
+        ("https://a.example/cb?x=%20y", "https://a.example/cb?x=%20y&state=a%20b%26c"),
+        ("com.example:/cb", "com.example:/cb?state=a%20b%26c"),
+    ],
+)
+def test_the_answer_is_appended_to_the_registered_address(uri, expected):
+    assert answer_uri(uri, {"state": "a b&c", "code": None}) == expected

@@ -1,0 +1,50 @@
+"""Every text this room shows to people, taken from where it is written: templates, and Python's N_ and N2_."""
+
+import ast
+from pathlib import Path
+
+import gateway.consent
+
+from gateway.web import templates
+
+Message = str | tuple[str, str]
+_TEMPLATES = Path(templates.__file__).parent / "templates"
+_CODE = Path(gateway.consent.__file__).parent
+
+
+def from_templates() -> set[Message]:
+    from jinja2 import Environment
+
+    environment = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)
+    environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    found: set[Message] = set()
+    for folder in ("consent", "sharings"):
+        for path in sorted((_TEMPLATES / folder).glob("*.html")):
+            for _, function, message in environment.extract_translations(path.read_text()):  # type: ignore[attr-defined]
+                if function == "ngettext":
+                    found.add((message[0], message[1]))
+                    continue
+                text = message[0] if isinstance(message, tuple) else message  # a tuple: with placeholders
+                if text:  # else: a text that comes from the code, and is found there
+                    found.add(text)
+    return found
+
+
+def from_code() -> set[Message]:
+    found: set[Message] = set()
+    for path in sorted(_CODE.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            literals = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            if node.func.id == "N_" and len(literals) == 1:
+                found.add(literals[0])
+            if node.func.id == "N2_" and len(literals) == 2:
+                found.add((literals[0], literals[1]))
+            if node.func.id == "Problem" and isinstance(node.args[-1], ast.Constant):  # read as it is written
+                found.add(node.args[-1].value)
+    return found
+
+
+def all_messages() -> set[Message]:
+    return from_templates() | from_code()

@@ -1,0 +1,122 @@
+"""Every door of the room against those who have no business there."""
+
+import httpx2
+import pytest
+
+from gateway.organisations import declare, pages
+from tests.organisations.stage import Browser, Gateway, Running
+
+ALL = [(door.path, door.methods[0]) for door in pages.DOORS]
+GETS = [path for path, method in ALL if method == "GET"]
+POSTS = [path for path, method in ALL if method == "POST"]
+
+
+@pytest.mark.parametrize(("path", "method"), ALL)
+def test_nobody_gets_in_unsigned(gateway: Gateway, bank: Running, path: str, method: str) -> None:
+    url = gateway.url + path.replace("{id}", "harbour-bank")
+    answer = httpx2.request(method, url, trust_env=False)
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in?next=")
+    assert not gateway.connector.calls
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_form_needs_its_token_and_our_origin(gateway: Gateway, bank: Running, alice: Browser, path: str) -> None:
+    path = path.replace("{id}", "harbour-bank")
+    form = {"customer_number": "HB-2001"}
+    assert alice.request("POST", path, form).status_code == 403
+    assert alice.request("POST", path, {**form, "csrf": "x" * 43}).status_code == 403
+    for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
+        assert alice.post(path, form, headers=headers).status_code == 403
+    assert not gateway.connector.calls
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_alices_token_is_nothing_in_mallorys_hands(
+    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser, path: str
+) -> None:
+    token = gateway.house.keys.mac("csrf", alice.caller.sign_in)
+    answer = mallory.request("POST", path.replace("{id}", "harbour-bank"), {"csrf": token})
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ALL if "{id}" in p])
+def test_an_organisation_that_does_not_exist_is_not_found(
+    gateway: Gateway, alice: Browser, path: str, method: str
+) -> None:
+    for name in ("nobody", "..%2f..%2fetc", "%00", "x" * 500):
+        path_there = path.replace("{id}", name)
+        answer = alice.get(path_there) if method == "GET" else alice.post(path_there)
+        assert answer.status_code == 404
+        assert "<script" not in answer.text
+
+
+@pytest.mark.parametrize("path", GETS)
+def test_a_get_changes_nothing(gateway: Gateway, bank: Running, alice: Browser, path: str) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    before = gateway.link(alice, "harbour-bank")
+    gateway.connector.calls.clear()
+    answer = alice.get(path.replace("{id}", "harbour-bank"))
+    after = gateway.link(alice, "harbour-bank")
+    assert answer.status_code < 500
+    assert before and after and before.model_dump() == after.model_dump()
+    assert not gateway.connector.calls
+
+
+@pytest.mark.parametrize("path", ["/organisations/harbour-bank/refresh", "/organisations/harbour-bank/download"])
+def test_mallory_has_no_link_to_use(
+    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser, path: str
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    gateway.connector.calls.clear()
+    assert mallory.post(path).status_code == 404
+    assert not gateway.connector.calls
+
+
+def test_mallory_sees_nothing_of_alices_links(
+    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    page = mallory.get("/organisations").text
+    assert "••• 001" not in page and "You have not linked any organisation yet" in page
+    for door in ("unlink", "download"):
+        answer = mallory.get(f"/organisations/harbour-bank/{door}")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/organisations")
+
+
+@pytest.mark.parametrize("path", GETS)
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_pages_are_strict_and_private(
+    gateway: Gateway, bank: Running, alice: Browser, path: str, language: str
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    alice.language = language
+    answer = alice.get(path.replace("{id}", "harbour-bank"))
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert "'unsafe" not in answer.headers["content-security-policy"]
+    if answer.status_code == 200:
+        assert f'<html lang="{language}"' in answer.text
+        assert answer.text.count("<h1") == 1
+        for forbidden in ("style=", "<script", " onclick", "javascript:"):
+            assert forbidden not in answer.text
+
+
+def test_a_suspended_organisation_is_asked_nothing(gateway: Gateway, bank: Running, alice: Browser) -> None:
+    bob = gateway.person("Bob")
+    alice.links_by_number(bank, "HB-2001")
+    attempt = bob.starts("harbour-bank", "HB-2002")
+    code = bank.newest_code("HB-2002")
+    with gateway.house.store.write() as session:
+        declare.suspend(session, "harbour-bank", "Under <repair>", gateway.now)
+    gateway.connector.calls.clear()
+    assert "Under &lt;repair&gt;" in alice.get("/organisations").text
+    answers = [
+        alice.post("/organisations/harbour-bank/download"),
+        alice.post("/organisations/harbour-bank/refresh"),
+        bob.post("/organisations/harbour-bank/link", {"customer_number": "HB-2002"}),
+        bob.tries("harbour-bank", attempt, code),
+    ]
+    assert [answer.status_code for answer in answers] == [403] * 4
+    assert all("is suspended here" in answer.text for answer in answers)
+    assert not gateway.connector.calls

@@ -1,0 +1,224 @@
+"""A person's own copy: everything, in native formats, or a page that says what is missing."""
+
+import hashlib
+import io
+import json
+import zipfile
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from gateway.organisations import downloads, links, pages
+from gateway.organisations.views import OrganisationView
+from gateway.sectors.model import Download, Source
+from tests.organisations.stage import Browser, Gateway, Running
+
+DOOR = "/organisations/harbour-bank/download"
+
+
+def opened(body: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_alice_downloads_all_her_bank_holds_of_her(gateway: Gateway, bank: Running, alice: Browser) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    page = alice.get(DOOR).text
+    assert "without keeping a copy" in page and "Transactions" in page
+    answer = alice.post(DOOR)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="harbour-bank-20')
+    assert answer.headers["cache-control"] == "no-store" and answer.headers["x-content-type-options"] == "nosniff"
+    files = opened(answer.content)
+    assert {"README.txt", "LISEZMOI.txt", "manifest.json"} < set(files)
+    manifest = json.loads(files["manifest.json"])
+    assert (manifest["complete"], manifest["missing"]) == (True, [])
+    assert {entry["dataset"] for entry in manifest["files"]} == {"bank.accounts", "bank.balances", "bank.transactions"}
+    for entry in manifest["files"]:
+        body = files[entry["path"]]
+        assert (len(body), hashlib.sha256(body).hexdigest()) == (entry["bytes"], entry["sha256"])
+        assert entry["path"].startswith("data/harbour-bank/")
+    transactions = json.loads(files["data/harbour-bank/transactions.json"])["Data"]["Transaction"]
+    assert len(transactions) > 1000  # all pages, not the first
+
+
+def test_the_readme_speaks_both_languages(gateway: Gateway, bank: Running, alice: Browser) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    files = opened(alice.post(DOOR).content)
+    english, french = (files[name].decode("utf-8-sig") for name in ("README.txt", "LISEZMOI.txt"))
+    assert "Your data at Harbour Bank" in english and "Nothing is missing." in english
+    assert "Vos données chez Banque du Port" in french and "Il ne manque rien." in french
+    assert "Banque du Port" not in english and "Your data" not in french
+
+
+def test_it_is_written_into_her_log_before_it_leaves(gateway: Gateway, bank: Running, alice: Browser) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    answer = alice.post(DOOR)
+    event = gateway.events(alice)[0]
+    assert (event.kind, event.actor) == ("download", "person")
+    assert event.facts["organisation"] == "harbour-bank" and event.facts["bytes"] == len(answer.content)
+    assert event.facts["datasets"] == ["bank.accounts", "bank.balances", "bank.transactions"]
+    assert event.facts["records"] > 1000
+    assert "Nothing has been read yet" not in alice.get("/organisations").text
+
+
+def test_an_older_sign_in_is_asked_for_again(gateway: Gateway, bank: Running, alice: Browser) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    gateway.connector.calls.clear()
+    gateway.passes(minutes=11)
+    answer = alice.post(DOOR)
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/sign-in?again=1&next=%2Forganisations%2Fharbour-bank%2Fdownload",
+    )
+    assert not gateway.connector.calls
+
+
+@pytest.mark.parametrize(("mode", "status"), [("down", 502), ("html", 502), ("truncated", 502), ("wrong_type", 502)])
+def test_trouble_gives_a_page_that_names_what_is_missing_and_no_file(
+    gateway: Gateway, bank: Running, alice: Browser, mode: str, status: int
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    bank.fault(mode)
+    answer = alice.post(DOOR)
+    assert answer.status_code == status, answer.text[:300]
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "No download from Harbour Bank this time" in answer.text and "Transactions" in answer.text
+    assert [event.kind for event in gateway.events(alice)] == ["linked"]
+
+
+def test_trouble_on_a_later_page_is_no_shorter_file(gateway: Gateway, bank: Running, alice: Browser) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    seen: list[str] = []
+
+    def fail_on_third_page(path: str) -> None:
+        seen.append(path)
+        if sum("/transactions" in one for one in seen) == 3:
+            bank.fault("down")
+
+    gateway.connector.before = fail_on_third_page
+    answer = alice.post(DOOR)
+    assert answer.status_code == 502 and "You get everything or nothing" in answer.text
+
+
+def test_a_log_that_cannot_be_written_gives_no_data(
+    gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gateway.errors import Unavailable
+
+    alice.links_by_number(bank, "HB-2001")
+
+    def full(*_: object) -> int:
+        raise Unavailable("disk full")
+
+    monkeypatch.setattr(gateway.house.log, "record", full)
+    answer = alice.post(DOOR)
+    assert answer.status_code == 503 and answer.headers["content-type"].startswith("text/html")
+
+
+def test_mallory_downloads_her_own_account_only(
+    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    mallory.links_by_number(bank, "HB-2002")
+    hers, others = (
+        {native for native in opened(browser.post(DOOR).content)["data/harbour-bank/accounts.json"].split(b'"')}
+        for browser in (alice, mallory)
+    )
+    with gateway.house.store.read() as session:
+        found = links.found_accounts(session, gateway.house.keys, alice.person, "harbour-bank")
+    assert found and all(account.native.encode() in hers and account.native.encode() not in others for account in found)
+
+
+def test_energy_comes_as_green_button(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    alice.links_by_oauth("CE-1001", "lanterne bleue 1001")
+    gateway.connector.calls.clear()
+    files = opened(alice.post("/organisations/city-energy/download").content)
+    assert "data/city-energy/GreenButtonDownload.xml" in files
+    assert json.loads(files["manifest.json"])["missing"] == []
+
+
+def test_a_token_that_dies_on_the_way_is_renewed(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    alice.links_by_oauth("CE-1001", "lanterne bleue 1001")
+    link = gateway.link(alice, "city-energy")
+    assert link
+    held = links.credentials(gateway.house.keys, link)
+    assert held
+    with gateway.house.store.write() as session:  # the organisation forgot the access token, its date still says live
+        dead = links.Credentials("dead", held.refresh_token, held.expires_at, held.scope, held.resource)
+        links.store_credentials(session, gateway.house.keys, link.id, held, dead)
+    gateway.connector.calls.clear()
+    assert alice.post("/organisations/city-energy/download").status_code == 200
+    assert gateway.connector.calls.count("POST /oauth/token") == 1
+
+
+# ---- the archive alone
+
+AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+
+
+def organisation(*datasets: str) -> OrganisationView:
+    return OrganisationView(
+        id="o", name={"fr": "Ô", "en": "O"}, legal_entity="O SA", sector="bank", zone="Europe/Paris", website="",
+        contact={}, datasets={name: ("/a",) for name in datasets}, kind="assertion", base_url="https://o.example",
+        networks=(), timeout_seconds=1, max_calls=1, oauth=None, link=None, declaration_sha256="",
+    )  # fmt: skip
+
+
+def test_one_file_of_one_dataset_needs_no_archive(gateway: Gateway) -> None:
+    file = Download("a.json", "application/json", b"{}", "bank.accounts", 1)
+    copy = downloads.Copy(organisation("bank.accounts"), (file,), (), AT)
+    assert downloads.packed(copy, {}, {}) == b"{}"
+    assert downloads.file_name(copy) == "a.json"
+
+
+def test_what_is_missing_is_said_in_every_place(gateway: Gateway) -> None:
+    file = Download("a.json", "application/json", b"{}", "bank.accounts", 1)
+    copy = downloads.Copy(organisation("bank.accounts", "bank.balances"), (file,), ("bank.balances",), AT)
+    words = {name: gateway.house.translations.of(name) for name in downloads.README}
+    files = opened(downloads.packed(copy, words, {"bank.balances": {"en": "Balances", "fr": "Soldes"}}))
+    manifest = json.loads(files["manifest.json"])
+    assert manifest["complete"] is False
+    assert manifest["missing"] == [{"organisation": "o", "dataset": "bank.balances"}]
+    assert "Missing: Balances." in files["README.txt"].decode("utf-8-sig")
+    assert "Il manque : Soldes." in files["LISEZMOI.txt"].decode("utf-8-sig")
+
+
+@pytest.mark.parametrize(
+    ("given", "safe"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("..\\..\\evil.csv", "evil.csv"),
+        ("/abs.json", "abs.json"),
+        (".htaccess", "htaccess"),
+        ("con.txt", "file-con.txt"),
+        ("", "file-"),
+        ("..", "file-"),
+        ("relevé n°1.csv", "relev-n-1.csv"),
+        ("a\x00b\r\n.json", "a-b-.json"),
+        ("x" * 300 + ".csv", "x" * 96 + ".csv"),
+    ],
+)
+def test_names_inside_the_archive_are_safe(given: str, safe: str) -> None:
+    assert downloads.safe_name(given) == safe
+
+
+def test_names_that_fall_together_are_told_apart(monkeypatch: pytest.MonkeyPatch, gateway: Gateway) -> None:
+    found = [Download(name, "text/csv", b"x", "bank.accounts", 1) for name in ("a.csv", "A.csv", "x/a.csv", "b", "b")]
+
+    class Odd:
+        @staticmethod
+        def download(source: Source, fetch: Any, accounts: Any) -> list[Download]:
+            return found
+
+    monkeypatch.setitem(downloads.SECTORS, "bank", Odd)
+    line: Any = type("Line", (), {"organisation": organisation("bank.accounts"), "house": gateway.house, "fetch": None})
+    copy = downloads.read(line, [], AT)
+    assert [file.name for file in copy.files] == ["a.csv", "A_2.csv", "a_3.csv", "b", "b_2"]
+
+
+def test_every_door_of_the_room_is_listed_once() -> None:
+    assert len({(door.path, door.methods) for door in pages.DOORS}) == len(pages.DOORS)

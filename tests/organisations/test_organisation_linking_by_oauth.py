@@ -1,0 +1,332 @@
+"""Linking through the organisation's own sign-in, with City Energy as a real process."""
+
+import threading
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from gateway.organisations import linking, links, telling, tokens
+from gateway.organisations.connector import ConnectorError
+from gateway.organisations.links import Credentials
+from tests.organisations.stage import Browser, Gateway, Running, agrees_there
+
+NUMBER, PASSWORD = "CE-1001", "lanterne bleue 1001"
+
+
+def linked(gateway: Gateway, browser: Browser) -> Credentials | None:
+    link = gateway.link(browser, "city-energy")
+    return links.credentials(gateway.house.keys, link) if link else None
+
+
+def test_alice_links_at_the_organisation_and_comes_back(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    done = alice.links_by_oauth(NUMBER, PASSWORD)
+    assert (done.status_code, done.headers["location"]) == (303, "/organisations")
+    held = linked(gateway, alice)
+    assert held and held.refresh_token and held.resource
+    page = alice.get("/organisations").text
+    assert "Linked since" in page and "Not read yet" not in page
+    assert [event.kind for event in gateway.events(alice)] == ["linked"]
+
+
+def test_the_page_between_names_the_host_and_needs_no_script(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    answer = alice.post("/organisations/city-energy/link")
+    assert f"Continue to {urlsplit(energy.url).netloc}" in answer.text
+    assert 'http-equiv="refresh"' in answer.text and "<script" not in answer.text
+    assert "form-action 'self'" in answer.headers["content-security-policy"]
+    assert not gateway.connector.calls
+
+
+def test_the_request_carries_a_challenge_and_a_state_kept_as_hash(
+    gateway: Gateway, energy: Running, alice: Browser
+) -> None:
+    query = {key: value[0] for key, value in parse_qs(urlsplit(alice.leaves_for("city-energy")).query).items()}
+    assert query["code_challenge_method"] == "S256" and len(query["code_challenge"]) == 43
+    assert query["redirect_uri"] == f"{gateway.url}/organisations/city-energy/linked"
+    assert query["scope"].startswith("FB=4_5_15;")
+    folder = gateway.house.settings.data_dir
+    stored = b"".join(path.read_bytes() for path in folder.glob("aval.sqlite3*"))
+    assert query["state"].encode() not in stored
+
+
+def test_tokens_are_sealed_at_rest(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    held = linked(gateway, alice)
+    assert held and held.refresh_token
+    folder = gateway.house.settings.data_dir
+    stored = b"".join(path.read_bytes() for path in folder.glob("aval.sqlite3*"))
+    for token in (held.access_token, held.refresh_token, "of the tests: +"):
+        assert token.encode() not in stored
+    assert held.access_token not in repr(held)
+    connection = gateway.house.store.connect()
+    found = links.for_call(connection, gateway.house.keys, alice.person, "city-energy")
+    connection.close()
+    assert found and (found.kind, found.access_token) == ("oauth", held.access_token)
+    assert found.resource == held.resource and held.access_token not in repr(found)
+
+
+def test_a_pending_request_is_resumed_after_linking(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    done = alice.links_by_oauth(NUMBER, PASSWORD, next="/authorize?request_uri=urn%3Ax")
+    assert done.headers["location"] == "/authorize?request_uri=urn%3Ax"
+
+
+def test_saying_no_there_is_an_ordinary_answer_here(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    page = alice.links_by_oauth(NUMBER, PASSWORD, decision="no")
+    assert page.status_code == 200 and "You chose not to link" in page.text
+    assert linked(gateway, alice) is None
+    assert not gateway.connector.calls
+
+
+def test_a_state_works_once(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    assert alice.get(back).status_code == 303
+    first = linked(gateway, alice)
+    again = alice.get(back)
+    assert again.status_code == 409 and "already been used" in again.text
+    assert linked(gateway, alice) == first
+
+
+def test_two_browsers_coming_back_at_once_link_once(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    answers: list[int] = []
+    threads = [threading.Thread(target=lambda: answers.append(alice.get(back).status_code)) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(answers) == [303, 409, 409, 409, 409, 409]
+    assert gateway.connector.calls.count("POST /oauth/token") == 1
+
+
+def test_mallory_cannot_come_back_with_alices_state(
+    gateway: Gateway, energy: Running, alice: Browser, mallory: Browser
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    assert mallory.get(back).status_code == 404
+    assert linked(gateway, mallory) is None
+    assert alice.get(back).status_code == 303  # and it was not spent by her trying
+
+
+def test_alice_cannot_be_linked_to_mallorys_account(
+    gateway: Gateway, energy: Running, alice: Browser, mallory: Browser
+) -> None:
+    back = agrees_there(mallory.leaves_for("city-energy"), "CE-1002", "lanterne verte 1002")
+    assert alice.get(back).status_code == 404
+    assert linked(gateway, alice) is None
+
+
+@pytest.mark.parametrize("query", ["", "code=x", "state=", "state=unknown&code=x", "state=a&state=b&code=x"])
+def test_coming_back_with_nothing_of_ours_is_refused(
+    gateway: Gateway, energy: Running, alice: Browser, query: str
+) -> None:
+    assert alice.get(f"/organisations/city-energy/linked?{query}").status_code in (400, 404)
+    assert not gateway.connector.calls
+
+
+def test_a_state_expires(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    gateway.passes(minutes=16)
+    assert alice.get(back).status_code == 410
+    assert linked(gateway, alice) is None
+
+
+def test_a_code_of_somebody_elses_flow_is_refused_by_pkce(
+    gateway: Gateway, energy: Running, alice: Browser, mallory: Browser
+) -> None:
+    hers = parse_qs(urlsplit(agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)).query)["code"][0]
+    state = parse_qs(urlsplit(mallory.leaves_for("city-energy")).query)["state"][0]
+    answer = mallory.get(f"/organisations/city-energy/linked?state={state}&code={hers}")
+    assert answer.status_code == 502 and "refused the request" in answer.text
+    assert linked(gateway, mallory) is None
+
+
+@pytest.mark.parametrize(("mode", "status"), [("down", 502), ("html", 502), ("oversized", 502), ("wrong_type", 502)])
+def test_a_token_answer_in_trouble_links_nothing(
+    gateway: Gateway, energy: Running, alice: Browser, mode: str, status: int
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    energy.fault(mode, prefix="/oauth/token")
+    answer = alice.get(back)
+    assert answer.status_code == status and "Nothing was changed" in answer.text or "larger" in answer.text
+    assert linked(gateway, alice) is None
+    assert gateway.events(alice) == []
+
+
+# ---- renewing
+
+
+def test_a_token_near_its_end_is_renewed_and_the_rotated_one_kept(
+    gateway: Gateway, energy: Running, alice: Browser
+) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link, before = gateway.link(alice, "city-energy"), linked(gateway, alice)
+    assert link and before
+    same = tokens.refreshed(gateway.house, link.id, gateway.now)
+    assert same and same.access_token == before.access_token
+    later = tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(seconds=280))
+    after = linked(gateway, alice)
+    assert later and after and later.access_token == after.access_token != before.access_token
+    assert after.refresh_token != before.refresh_token and after.resource == before.resource
+    assert later.generation == link.generation + 1
+
+
+def test_eight_who_need_a_new_token_at_once_make_one_call(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link = gateway.link(alice, "city-energy")
+    assert link
+    gateway.connector.calls.clear()
+    at = gateway.now + timedelta(seconds=290)
+    found: list[str | None] = []
+
+    def one() -> None:
+        view = tokens.refreshed(gateway.house, link.id, at)
+        found.append(view.access_token if view else None)
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert gateway.connector.calls == ["POST /oauth/token"]
+    assert len(found) == 8 and len(set(found)) == 1 and found[0]
+
+
+def test_a_token_the_organisation_turned_down_is_renewed_before_its_date(
+    gateway: Gateway, energy: Running, alice: Browser
+) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link, held = gateway.link(alice, "city-energy"), linked(gateway, alice)
+    assert link and held
+    renewed = tokens.refreshed(gateway.house, link.id, gateway.now, refused=held.access_token)
+    assert renewed and renewed.access_token != held.access_token
+    # The next who was turned down with the same old token finds the new one.
+    again = tokens.refreshed(gateway.house, link.id, gateway.now, refused=held.access_token)
+    assert again and again.access_token == renewed.access_token
+
+
+def test_a_link_ended_at_the_organisation_ends_here_and_says_so(
+    gateway: Gateway, energy: Running, alice: Browser
+) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link, held = gateway.link(alice, "city-energy"), linked(gateway, alice)
+    assert link and held
+    tokens.ends_of(gateway.house, "city-energy").revoke(held)
+    assert tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(hours=1)) is None
+    assert gateway.link(alice, "city-energy") is None
+    assert [(event.kind, event.actor) for event in gateway.events(alice)][0] == ("unlinked", "organisation")
+
+
+def test_an_organisation_that_is_down_ends_no_link(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link = gateway.link(alice, "city-energy")
+    assert link
+    energy.fault("down", prefix="/oauth/")
+    with pytest.raises(ConnectorError, match="organisation_unavailable"):
+        tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(hours=1))
+    energy.fault("none")
+    assert tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(hours=1))
+
+
+def test_unlinking_while_a_renewal_is_out_keeps_nothing(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link = gateway.link(alice, "city-energy")
+    assert link
+
+    def unlink_first(path: str) -> None:
+        if path == "/oauth/token":
+            with gateway.house.store.write() as session:
+                links.end(session, link.id, gateway.now)
+
+    gateway.connector.before = unlink_first
+    assert tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(hours=1)) is None
+    assert gateway.connector.calls[-2:] == ["POST /oauth/revoke"] * 2  # what came back was given back
+    assert gateway.link(alice, "city-energy") is None
+
+
+def test_reading_accounts_while_a_renewal_is_out_loses_neither(
+    gateway: Gateway, energy: Running, alice: Browser
+) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link = gateway.link(alice, "city-energy")
+    assert link
+
+    def accounts_first(path: str) -> None:
+        if path == "/oauth/token":
+            with gateway.house.store.write() as session:
+                links.store_accounts(session, gateway.house.keys, link.id, [])
+
+    gateway.connector.before = accounts_first
+    renewed = tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(hours=1))
+    assert renewed and renewed.accounts == ()
+    held = linked(gateway, alice)
+    assert held and held.access_token == renewed.access_token
+
+
+# ---- unlinking
+
+
+def test_unlinking_revokes_there_and_forgets_here(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    held = linked(gateway, alice)
+    page = alice.get("/organisations/city-energy/unlink")
+    assert "Unlink City Energy?" in page.text and "No sharing of yours reads data" in page.text
+    done = alice.post("/organisations/city-energy/unlink")
+    assert done.status_code == 200 and "has been told" in done.text
+    assert linked(gateway, alice) is None
+    assert [event.kind for event in gateway.events(alice)] == ["unlinked", "linked"]
+    with pytest.raises(tokens.GrantRefused):
+        assert held
+        tokens.ends_of(gateway.house, "city-energy").renew(held, gateway.now)
+
+
+def test_a_second_click_on_unlink_does_nothing_more(gateway: Gateway, energy: Running, alice: Browser) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    alice.post("/organisations/city-energy/unlink")
+    again = alice.post("/organisations/city-energy/unlink")
+    assert (again.status_code, again.headers["location"]) == (303, "/organisations")
+    assert [event.kind for event in gateway.events(alice)] == ["unlinked", "linked"]
+
+
+def test_unlinking_works_while_the_organisation_is_down_and_it_is_told_later(
+    gateway: Gateway, energy: Running, alice: Browser
+) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    held = linked(gateway, alice)
+    assert held
+    energy.fault("down", prefix="/oauth/")
+    done = alice.post("/organisations/city-energy/unlink")
+    assert done.status_code == 200 and "it does not know yet" in done.text
+    assert linked(gateway, alice) is None
+    assert telling.tell_pending(gateway.house, gateway.now) == (0, 1)
+    energy.fault("none")
+    assert telling.tell_pending(gateway.house, gateway.now) == (1, 0)
+    assert telling.tell_pending(gateway.house, gateway.now) == (0, 0)
+    with pytest.raises(tokens.GrantRefused):
+        tokens.ends_of(gateway.house, "city-energy").renew(held, gateway.now)
+
+
+def test_mallory_cannot_unlink_alice(
+    gateway: Gateway, energy: Running, alice: Browser, mallory: Browser
+) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    assert mallory.post("/organisations/city-energy/unlink").headers["location"] == "/organisations"
+    assert linked(gateway, alice)
+
+
+def test_unlinking_by_assertion_is_told_too_and_never_ends_a_newer_link(
+    gateway: Gateway, bank: Running, alice: Browser
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    bank.fault("down", prefix="/aval/link/end")
+    alice.post("/organisations/harbour-bank/unlink")
+    bank.fault("none")
+    alice.links_by_number(bank, "HB-2001")
+    assert telling.tell_pending(gateway.house, gateway.now) == (1, 0)
+    assert alice.post("/organisations/harbour-bank/refresh").status_code == 303  # still linked there
+    done = alice.post("/organisations/harbour-bank/unlink")
+    assert "has been told" in done.text
+    assert "POST /aval/link/end" in gateway.connector.calls
+
+
+def test_what_is_masked_stays_masked() -> None:
+    assert [linking.masked(number) for number in ("HB-2001", "12345", "123")] == ["••• 001", "••• 5", "••• 3"]
