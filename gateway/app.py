@@ -33,6 +33,7 @@ from gateway.consent.request import AppView, OrganisationFacts
 from gateway.house import House
 from gateway.keys import KeyRing
 from gateway.log import Log
+from gateway.log import pages as log_pages
 from gateway.log.sequencer import Sequencer
 from gateway.organisations import links, views
 from gateway.organisations import pages as organisation_pages
@@ -121,6 +122,7 @@ def doors(house: House) -> list[Door]:
         *authorization_api.DOORS,
         *authorization_pages.doors(rooms),
         *consent_pages.doors(rooms),
+        *log_pages.DOORS,
     ]
 
 

@@ -322,7 +322,7 @@ class Wire(asyncio.Protocol):
     def _release(self, exchange: Exchange) -> None:
         self.exchange = None
         self.used = True
-        if self._spoiled or not self._parser.should_keep_alive() or self.transport.get_write_buffer_size():
+        if self._spoiled or self.transport.get_write_buffer_size():
             self.drop()
             return
         self.pause(False)
@@ -355,6 +355,7 @@ class Wire(asyncio.Protocol):
         if self.exchange is not None and not self.exchange.complete:
             if self._head > HEAD_LIMIT and sum(len(n) + len(v) for n, v in self._fields) > HEAD_LIMIT:
                 raise ConnectorError(INVALID, "endless head")
+            self._spoiled |= not self._parser.should_keep_alive()  # known only here: the end of the message resets it
             self.exchange.begin(self, status, self._fields)
 
     def on_body(self, data: bytes) -> None:

@@ -6,7 +6,7 @@ import json
 import threading
 
 import pytest
-from authorization_world import CALLBACK, ISSUER
+from authorization_world import CALLBACK, ISSUER, VERIFIER, answered
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -279,8 +279,6 @@ def test_the_type_of_the_assertion_is_named(keyed):
 
 
 def test_the_whole_flow_with_signed_clients(keyed):
-    from authorization_world import VERIFIER, answered
-
     pushed = push(keyed, assertion(keyed)).json()["request_uri"]
     final = keyed.agree(keyed.browser("alice"), f"/authorize?client_id=keyed&request_uri={pushed}")
     form = {

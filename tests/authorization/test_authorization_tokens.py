@@ -1,4 +1,4 @@
-"""Codes, tokens and refresh tokens: spent once, bound to their app, never outliving the agreement (negative cases B)."""
+"""Codes, tokens, refresh tokens: spent once, bound to their app, never outliving the agreement (negative cases B)."""
 
 import base64
 import threading
@@ -278,9 +278,10 @@ def test_secrets_do_not_travel_in_addresses_or_bodies(gateway):
 
 def test_one_method_of_authentication_is_used_not_two(gateway):
     token = gateway.tokens("budget")["refresh_token"]
+    assertion_type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
     for extra in (
         {"client_secret": gateway.secrets["budget"]},
-        {"client_assertion": "a.b.c", "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
+        {"client_assertion": "a.b.c", "client_assertion_type": assertion_type},
     ):
         assert error(gateway.refresh(token, "budget", **extra)) == "invalid_request"
     assert error(gateway.refresh(token, "budget", client_id="meter"), 401) == "invalid_client"
@@ -352,8 +353,8 @@ def test_other_grants_are_not_offered(gateway, grant_type):
 def test_a_grant_type_missing_or_given_twice_is_malformed(gateway):
     assert error(gateway.post("/token", {})) == "invalid_request"
     assert error(gateway.post("/token", {"grant_type": ["refresh_token", "refresh_token"]})) == "invalid_request"
-    code = gateway.code()
-    assert error(gateway.post("/token", {"grant_type": "authorization_code", "code": [code, code]})) == "invalid_request"
+    twice = {"grant_type": "authorization_code", "code": [gateway.code()] * 2}
+    assert error(gateway.post("/token", twice)) == "invalid_request"
 
 
 @pytest.mark.parametrize(

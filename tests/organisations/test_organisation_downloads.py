@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from examples.data.people import PEOPLE
 from gateway.organisations import downloads, links, pages
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import Download, Source
@@ -134,7 +135,7 @@ def test_mallory_downloads_her_own_account_only(
 
 
 def test_energy_comes_as_green_button(gateway: Gateway, energy: Running, alice: Browser) -> None:
-    alice.links_by_oauth("CE-1001", "lanterne bleue 1001")
+    alice.links_by_oauth(PEOPLE[0].energy, PEOPLE[0].energy_password)
     gateway.connector.calls.clear()
     files = opened(alice.post("/organisations/city-energy/download").content)
     assert "data/city-energy/GreenButtonDownload.xml" in files
@@ -142,7 +143,7 @@ def test_energy_comes_as_green_button(gateway: Gateway, energy: Running, alice: 
 
 
 def test_a_token_that_dies_on_the_way_is_renewed(gateway: Gateway, energy: Running, alice: Browser) -> None:
-    alice.links_by_oauth("CE-1001", "lanterne bleue 1001")
+    alice.links_by_oauth(PEOPLE[0].energy, PEOPLE[0].energy_password)
     link = gateway.link(alice, "city-energy")
     assert link
     held = links.credentials(gateway.house.keys, link)

@@ -6,12 +6,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from examples.data.people import PEOPLE
 from gateway.organisations import linking, links, telling, tokens
 from gateway.organisations.connector import ConnectorError
 from gateway.organisations.links import Credentials
 from tests.organisations.stage import Browser, Gateway, Running, agrees_there
 
-NUMBER, PASSWORD = "CE-1001", "lanterne bleue 1001"
+NUMBER, PASSWORD = PEOPLE[0].energy, PEOPLE[0].energy_password
 
 
 def linked(gateway: Gateway, browser: Browser) -> Credentials | None:
@@ -110,7 +111,7 @@ def test_mallory_cannot_come_back_with_alices_state(
 def test_alice_cannot_be_linked_to_mallorys_account(
     gateway: Gateway, energy: Running, alice: Browser, mallory: Browser
 ) -> None:
-    back = agrees_there(mallory.leaves_for("city-energy"), "CE-1002", "lanterne verte 1002")
+    back = agrees_there(mallory.leaves_for("city-energy"), PEOPLE[1].energy, PEOPLE[1].energy_password)
     assert alice.get(back).status_code == 404
     assert linked(gateway, alice) is None
 

@@ -1,0 +1,57 @@
+"""A store, the real catalogue, and two organisations that an app may name."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apps_world import NOW, Shop
+
+from gateway import schema
+from gateway.consent.catalogue import Catalogue
+from gateway.house import House
+from gateway.keys import KeyRing
+from gateway.log import Log
+from gateway.organisations.tables import Organisation
+from gateway.policy import Policies
+from gateway.settings import Settings
+from gateway.store import Store
+from gateway.web.translations import Translations
+
+
+@pytest.fixture(scope="session")
+def ring(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
+    return KeyRing(tmp_path_factory.mktemp("keys"), create=True)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, ring: KeyRing) -> Iterator[Shop]:
+    settings = Settings(data_dir=tmp_path)
+    store = Store(settings.database, fsync=False)
+    schema.metadata.create_all(store.engine)
+    unused: Any = None
+    house = House(
+        settings=settings,
+        store=store,
+        keys=ring,
+        log=Log(ring),
+        catalogue=Catalogue(settings.policies),
+        policies=Policies(settings.policies),
+        connector=unused,
+        translations=Translations(),
+        clock=lambda: NOW,
+    )
+    with store.write() as session:
+        for name, sector in (("city-energy", "energy"), ("harbour-bank", "bank")):
+            datasets = [{"id": found} for found in house.catalogue.datasets if found.startswith(f"{sector}.")]
+            session.add(
+                Organisation(
+                    id=name,
+                    declaration={"datasets": datasets},
+                    declaration_sha256="x",
+                    added_at=NOW,
+                    changed_at=NOW,
+                )
+            )
+    yield Shop(house)
+    store.close()
