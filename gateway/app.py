@@ -1,8 +1,8 @@
 """The composition root: the only file that knows every room.
 
-    uvicorn → Guarded (one valid host, sane framing) → request id and access line
-            → /data/… : the data plane, raw ASGI
-            → everything else : doors, run in worker threads
+uvicorn → Guarded (one valid host, sane framing) → request id and access line
+        → /data/… : the data plane, raw ASGI
+        → everything else : doors, run in worker threads
 """
 
 import asyncio

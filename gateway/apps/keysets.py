@@ -58,7 +58,8 @@ def _number(key: Mapping[str, Any], member: str, size: int | None = None) -> byt
         value = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except binascii.Error:
         return None
-    return value if size is None or len(value) == size else None
+    canonical = base64.urlsafe_b64encode(value).rstrip(b"=").decode() == text
+    return value if canonical and size in (None, len(value)) else None
 
 
 def _ec(key: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,6 @@
 """Who calls: an app authenticates by the one method it registered (RFC 6749 §2.3, RFC 7523).
 
-Wrong credentials are counted per app and address; too many in a minute and that pair has to
+Wrong credentials are counted per app and network; too many in a minute and that pair has to
 wait. The app itself, calling from elsewhere, is not locked out.
 """
 
@@ -33,7 +33,7 @@ class Presented:
 
     form: Mapping[str, str]
     authorization: tuple[str, ...]  # every Authorization header
-    address: str
+    network: str  # where the call comes from, as far as it can be believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def authenticate(session: Session, presented: Presented, public_url: str, now: d
     """The app that calls. Raises Refused (invalid_client, invalid_request, unauthorized_client) or TooMany."""
     credentials = _credentials(presented)
     app = session.get(App, credentials.client_id)
-    key = hashed(f"{credentials.client_id if app else ''}\n{presented.address}")
+    key = hashed(f"{credentials.client_id if app else ''}\n{presented.network}")
     minute = int(now.timestamp()) // 60
     failed = session.get(FailedAuthentication, key)
     if failed and failed.minute == minute and failed.count >= rules.FAILURES_A_MINUTE:

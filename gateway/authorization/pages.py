@@ -30,7 +30,6 @@ from gateway.errors import Forbidden
 from gateway.keys import fresh
 from gateway.organisations.views import directory
 from gateway.web import answers
-from gateway.web.answers import PAGE_HEADERS
 from gateway.web.doors import Caller, Context, Door
 from gateway.web.languages import choose_language
 
@@ -125,23 +124,22 @@ def _hers(
     """The consent this request is about and whose it is: the caller's own, or that of an under-age person whose
     guardian she is. A request of somebody else's becomes hers as long as nobody decided it."""
     consent = ctx.session.get(Consent, row.consent_id) if row.consent_id else None
-    person = others.person(ctx.session, consent.person_id) if consent else None
-    if consent is None or person is None or not consent_pages.may_decide(ctx, person):
-        consent = steps.take(ctx.session, ctx.house, row, caller, view(app), fresh(), ctx.now)
-        person = others.person(ctx.session, caller.person)
-    if person is None:
-        raise Forbidden("no such person")
-    return consent, person
+    if consent:
+        person = others.person(ctx.session, consent.person_id)
+        if consent_pages.may_decide(ctx, person):
+            return consent, person
+    taken = steps.take(ctx.session, ctx.house, row, caller, view(app), fresh(), ctx.now)
+    return taken, others.person(ctx.session, caller.person)
 
 
 def _silent(others: Facts, ctx: Context, row: AuthorizationRequest) -> Response:
     """prompt=none: no page, ever. A code only under an agreement to this very request (A13, A14)."""
     caller, settings = ctx.caller, ctx.house.settings
-    person = others.person(ctx.session, caller.person) if caller else None
     if row.opened_by and caller and row.opened_by != caller.person:
         raise Forbidden("request of another person", say="This request was answered by somebody else.")
     facts, consent = steps.Standing(), None
-    if caller and person:
+    if caller:
+        person = others.person(ctx.session, caller.person)
         consent = steps.agreed_before(ctx.session, row, person.id, ctx.now)
         facts = steps.standing(ctx.session, consent, Ask.from_json(row.ask), person, caller, ctx.now)
     step = steps.next_step(row, caller, facts, settings, ctx.now)
@@ -232,6 +230,4 @@ def _on_to_app(
 
 
 def _problem(ctx: Context, why: str, status: int = 400) -> Response:
-    response = ctx.page("authorization/problem.html", status, text=PROBLEMS[why])
-    response.headers.update(PAGE_HEADERS)
-    return response
+    return ctx.page("authorization/problem.html", status, text=PROBLEMS[why])

@@ -25,6 +25,7 @@ from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.keys import fresh, same
 from gateway.keys.ring import b64url
 from gateway.web import answers
+from gateway.web.addresses import client_network
 from gateway.web.doors import Context
 
 # Its debug lines print whole token responses, secrets and all.
@@ -77,11 +78,10 @@ class Server(AuthorizationServer):
 
 def authenticated(ctx: Context) -> Any:
     """The app that calls this door."""
-    peer = ctx.request.client
     shown = clients.Presented(
         form=ctx.form,
         authorization=tuple(ctx.request.headers.getlist("authorization")),
-        address=peer.host if peer else "",
+        network=client_network(ctx.request, ctx.house.settings),
     )
     return clients.authenticate(ctx.session, shown, ctx.house.settings.public_url, ctx.now)
 
@@ -117,13 +117,10 @@ class CodeGrant(AuthorizationCodeGrant):
         family = families.redeem(ctx.session, ctx.house, authorization_code.row, fresh(), ctx.now)
         if family is None:
             return None
-        ctx.session.flush()
         granted = families.standing(ctx.session, family, ctx.now)
         if not isinstance(granted, Granted):
             return None
-        families.record(
-            ctx.session, ctx.house, "token_issued", family, ctx.now, grant_type="authorization_code"
-        )
+        families.record(ctx.session, ctx.house, "token_issued", family, ctx.now, grant_type=self.GRANT_TYPE)
         return granted
 
     def delete_authorization_code(self, authorization_code: Code) -> None:

@@ -62,8 +62,8 @@ class SpentAssertion(SQLModel, table=True):
 
 
 class FailedAuthentication(SQLModel, table=True):
-    """How often an app's credentials were wrong from one address in one minute."""
+    """How often an app's credentials were wrong from one network in one minute."""
 
-    id: str = Field(primary_key=True)  # SHA-256 of client_id and address
+    id: str = Field(primary_key=True)  # SHA-256 of client_id and network
     minute: int  # epoch minutes
     count: int = 0

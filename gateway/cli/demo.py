@@ -12,9 +12,13 @@ from gateway.cli.demo_story import tell
 
 
 def demo(
-    story: Annotated[bool, typer.Option("--story", help="Run it without a browser; print and verify each step.")] = False,
+    story: Annotated[
+        bool, typer.Option("--story", help="Run it without a browser; print and verify each step.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --story: one JSON object per step.")] = False,
-    folder: Annotated[Path, typer.Option("--dir", help="Where the demo keeps its data between starts.")] = Path(".demo"),
+    folder: Annotated[Path, typer.Option("--dir", help="Where the demo keeps its data between starts.")] = Path(
+        ".demo"
+    ),
     port: Annotated[int, typer.Option(help="The gateway's port; the others follow it. 0: any free ones.")] = 8400,
 ) -> None:
     """Start the gateway, three example organisations and two example apps, with data for four people.

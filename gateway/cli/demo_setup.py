@@ -1,4 +1,4 @@
-"""The demo's processes: the gateway, three example organisations, two example apps, and what they need to know of each other."""
+"""The demo's processes: the gateway, three organisations, two apps, and what they need to know of each other."""
 
 import json
 import os
@@ -61,17 +61,27 @@ def prepare(folder: Path, port: int) -> Demo:
     shared.setdefault("city-energy", secrets.token_urlsafe(32))
     kept.touch(mode=0o600)
     kept.write_text(json.dumps(shared))
-    ports = {name: port + above for name, above in PORTS.items()} if port else dict(zip(PORTS, _free(len(PORTS)), strict=True))
+    ports = (
+        {name: port + above for name, above in PORTS.items()}
+        if port
+        else dict(zip(PORTS, _free(len(PORTS)), strict=True))
+    )
     for name, number in ports.items():
         if not _is_free(number):
-            raise typer.BadParameter(f"port {number} ({name}) is taken; try another with --port, or 0 for any free ones")
+            raise typer.BadParameter(
+                f"port {number} ({name}) is taken; try another with --port, or 0 for any free ones"
+            )
     return Demo(folder.resolve(), ports, shared)
 
 
 def aval(demo: Demo, *arguments: str) -> str:
     """One command of ours against the demo's gateway; its output. Raises RuntimeError with what it said."""
     done = subprocess.run(
-        [sys.executable, "-m", "gateway", *arguments], capture_output=True, text=True, env=demo.environment(), cwd=CHECKOUT
+        [sys.executable, "-m", "gateway", *arguments],
+        capture_output=True,
+        text=True,
+        env=demo.environment(),
+        cwd=CHECKOUT,
     )
     if done.returncode:
         raise RuntimeError(f"aval {' '.join(arguments[:2])} failed:\n{done.stderr or done.stdout}")
@@ -129,7 +139,13 @@ def _launch(demo: Demo, name: str, command: list[str], environment: dict[str, st
     (demo.folder / name).mkdir(exist_ok=True)
     output = (demo.folder / f"{name}.log").open("w")
     demo.processes[name] = subprocess.Popen(
-        command, stdout=output, stderr=subprocess.STDOUT, text=True, env=environment, cwd=CHECKOUT, start_new_session=True
+        command,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+        cwd=CHECKOUT,
+        start_new_session=True,
     )
 
 

@@ -134,7 +134,9 @@ class Story:
         if not _linkable(page):
             return f"Alice's account at {organisation} was linked before"
         page = self.alice.submit(page, page.form(f"/organisations/{organisation}/link"), customer_number=customer)
-        page = self.alice.submit(page, page.form(f"/organisations/{organisation}/"), code=self._code(organisation, customer))
+        page = self.alice.submit(
+            page, page.form(f"/organisations/{organisation}/"), code=self._code(organisation, customer)
+        )
         expect(page.status, 200, "status after linking")
         expect(self._linked(organisation), True, f"{organisation} linked")
         return f"{organisation} sent Alice a code, she typed it in, and her account is linked"
@@ -160,11 +162,15 @@ class Story:
             expect(len(feed.findall(f".//{ESPI}{withheld}")), 0, f"{withheld} elements")
         if account not in answer.text:
             raise Amiss("the usage point does not carry the reference the app was given")
-        oldest = min(int(start.text or 0) for start in feed.findall(f".//{ESPI}IntervalReading/{ESPI}timePeriod/{ESPI}start"))
+        oldest = min(
+            int(start.text or 0) for start in feed.findall(f".//{ESPI}IntervalReading/{ESPI}timePeriod/{ESPI}start")
+        )
         floor = datetime.now(UTC) - timedelta(days=368)
         if datetime.fromtimestamp(oldest, UTC) < floor:
             raise Amiss("a reading from before the agreed twelve months")
-        return f"{len(readings)} hourly readings of the one meter, no cost, no address, nothing older than twelve months"
+        return (
+            f"{len(readings)} hourly readings of the one meter, no cost, no address, nothing older than twelve months"
+        )
 
     def agree_budget(self) -> str:
         bank = ["bank.accounts", "bank.transactions"]
@@ -174,7 +180,9 @@ class Story:
         ]
         granted = self._obtain("clear-budget", asked, accounts=1, tick=("meadow-health:health.claims",))
         expect(len(granted.details), 3, "items granted")
-        return "Clear Budget asked two organisations in one request; Alice chose one of her two accounts and her refunds"
+        return (
+            "Clear Budget asked two organisations in one request; Alice chose one of her two accounts and her refunds"
+        )
 
     def read_bank(self) -> str:
         account = self.grants["clear-budget"].accounts("bank.transactions")[0]
@@ -208,7 +216,16 @@ class Story:
 
     def see_log(self) -> str:
         page = self.alice.get(f"{self.gateway}/log")
-        for words in ("Watt Coach", "Clear Budget", "City Energy", "Harbour Bank", "Meadow Health", "Agreement", "Access", "Refusal"):
+        for words in (
+            "Watt Coach",
+            "Clear Budget",
+            "City Energy",
+            "Harbour Bank",
+            "Meadow Health",
+            "Agreement",
+            "Access",
+            "Refusal",
+        ):
             if words not in page.text:
                 raise Amiss(f"the log page does not say {words!r}")
         return "Alice's log shows both agreements, every reading, and the refused call, in plain sentences"
@@ -229,7 +246,11 @@ class Story:
         expect(problem["reason"], "ended", "reason of the refusal")
         renewed = self.http.post(
             f"{self.gateway}/token",
-            data={"grant_type": "refresh_token", "refresh_token": self.grants["watt-coach"].refresh, "client_id": "watt-coach"},
+            data={
+                "grant_type": "refresh_token",
+                "refresh_token": self.grants["watt-coach"].refresh,
+                "client_id": "watt-coach",
+            },
         )
         expect((renewed.status_code, renewed.json()["error"]), (400, "invalid_grant"), "refresh after the stop")
         self._read("clear-budget", "harbour-bank", "/open-banking/v4.0/aisp/accounts")
@@ -334,7 +355,7 @@ def _linkable(page: Page) -> bool:
 
 
 def _affirmative(buttons: dict[str, str]) -> str:
-    """The value of the approving button of an organisation's own page (the last, as forms of ours and theirs have it)."""
+    """The value of the approving button of an organisation's own page: its last one."""
     return list(buttons)[-1] if buttons else ""
 
 

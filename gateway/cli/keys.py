@@ -31,7 +31,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
     try:
         ring = KeyRing(using.keys)
     except Unavailable as error:
-        stop(error.detail)
+        stop(f"{error.detail}; `aval serve` makes them at its first start")
     files = sorted(using.keys.glob("token-*.pem"), reverse=True)
     rows = [_row("tokens", "ES256", key.kid, path) for key, path in zip(ring.signing, files, strict=True)]
     rows.append(_row("log", "Ed25519", str(Signer(origin(using), ring.log).verifier), using.keys / "log.pem"))

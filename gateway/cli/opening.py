@@ -64,7 +64,7 @@ def source(name: str) -> str:
 def opened() -> Iterator[House]:
     """The house, with its database at the schema of this version; the first command makes keys and database.
 
-    Keys are made only where there is no database yet: one that was sealed with other keys is not given new ones.
+    Keys are made only where nothing was sealed yet: new ones could not open what the old ones closed.
     """
     from gateway.app import build_house
     from gateway.consent.catalogue import CatalogueError
@@ -73,11 +73,11 @@ def opened() -> Iterator[House]:
 
     using = settings()
     try:
-        house = build_house(using, create_keys=not using.database.exists())
+        house = build_house(using, create_keys=_nothing_sealed(using))
     except (CatalogueError, PolicyError) as error:
         stop(f"policies: {error}")
     except Unavailable as error:
-        stop(error.detail)
+        stop(f"{error.detail}; put the key files back from where you keep them")
     except OSError as error:
         stop(f"{using.data_dir}: {error.strerror}; data_dir must be a folder that can be written")
     try:
@@ -87,3 +87,16 @@ def opened() -> Iterator[House]:
         stop(error.detail or error.say)
     finally:
         house.store.close()
+
+
+def _nothing_sealed(using: Settings) -> bool:
+    from gateway.store import connect, migrate
+
+    if migrate.current(using) is None:
+        return True
+    connection = connect(using.database)
+    try:
+        rows = connection.execute("SELECT EXISTS(SELECT 1 FROM logchain) OR EXISTS(SELECT 1 FROM organisation)")
+        return not rows.fetchone()[0]
+    finally:
+        connection.close()

@@ -52,7 +52,7 @@ def agree(
     notice: Notice,
     now: datetime,
 ) -> Refusal | None:
-    """Make the consent active with version 1 of its terms. None: done, or done before (a second click changes nothing)."""
+    """Make the consent active with version 1 of its terms. None: done, now or before (a second click adds nothing)."""
     if consent.state != State.REQUESTED:
         return None
     ask = Ask.from_json(consent.asked)

@@ -18,9 +18,9 @@ from gateway import errors
 from gateway.consent import asking, choices, deciding, evidence, sharings
 from gateway.consent.choices import Offered, Problem
 from gateway.consent.reading import Facts, PersonFacts
-from gateway.consent.request import AppView, OrganisationFacts
+from gateway.consent.request import AppView, Ask, OrganisationFacts
 from gateway.consent.rules import DURATIONS, State
-from gateway.consent.screen import Showing, answer_by, facts, late, show, wording
+from gateway.consent.screen import Showing, answer_by, answerable, facts, late, running, show, wording
 from gateway.consent.tables import Consent
 from gateway.consent.words import N_
 from gateway.web.answers import own_path
@@ -62,7 +62,15 @@ def screen(
     """The consent screen for a consent in state requested. `resume`: the /authorize address that shows it again.
     `accounts`: by organisation, with references pairwise for the app. `ward_name`: whom the guardian decides for."""
     showing = Showing(
-        consent, app, directory, accounts, ward_name, redirect_host, redirect_scheme, problems=tuple(problems)
+        consent=consent,
+        app=app,
+        directory=directory,
+        accounts=accounts,
+        ward=ward_name,
+        redirect_host=redirect_host,
+        redirect_scheme=redirect_scheme,
+        running=running(ctx.session, consent),
+        problems=tuple(problems),
     )
     return show(ctx, showing, decider, resume)
 
@@ -121,6 +129,9 @@ def _allow(
         recent_sign_in=ctx.signed_in_within(ctx.house.settings.recent_minutes),
     )
     showing = _shown_before(others, ctx, consent, app, person if guardian else None, seen)
+    if not answerable(ctx.house, showing):
+        asking.lapse(ctx.session, consent, ctx.now)
+        return late(ctx, app)
     chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts)
     shown = facts(ctx.house, showing, seen.language, ctx.now)
     if evidence.text_hash(shown, seen.language, ctx.house.translations.of(seen.language)) != seen.text_sha256:
@@ -135,9 +146,7 @@ def _allow(
         text_sha256=seen.text_sha256,
         shown_at=seen.shown_at,
     )
-    refusal = deciding.agree(
-        ctx.session, ctx.house, consent, app, showing.directory, chosen, decider, notice, ctx.now
-    )
+    refusal = deciding.agree(ctx.session, ctx.house, consent, app, showing.directory, chosen, decider, notice, ctx.now)
     return _answer(ctx, refusal, resume)
 
 
@@ -158,18 +167,16 @@ def _shown_before(
     others: Facts, ctx: Context, consent: Consent, app: AppView, ward: PersonFacts | None, seen: evidence.Seen
 ) -> Showing:
     """The screen as it would be shown now, with the marks it had when it left."""
-    directory = others.directory(ctx.session)
-    ask = Showing(consent, app, directory, {}, None, "", "").ask
+    organisations = Ask.from_json(consent.asked).organisations()
     return Showing(
         consent=consent,
         app=app,
-        directory=directory,
-        accounts={
-            name: others.accounts(ctx.session, app.client_id, consent.person_id, name) for name in ask.organisations()
-        },
+        directory=others.directory(ctx.session),
+        accounts={name: others.accounts(ctx.session, app.client_id, consent.person_id, name) for name in organisations},
         ward=ward.name if ward else None,
         redirect_host=seen.redirect_host,
         redirect_scheme=seen.redirect_scheme,
+        running=running(ctx.session, consent),
         chosen=seen.chosen,
         problems=[Problem(*problem) for problem in seen.problems],
     )

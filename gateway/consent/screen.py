@@ -3,19 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from sqlmodel import Session
 from starlette.responses import Response
 
-from gateway.consent import evidence
+from gateway.consent import asking, deciding, evidence
 from gateway.consent.catalogue import Catalogue, Words
 from gateway.consent.choices import Offered, Problem, accounts_name, item_name
 from gateway.consent.deciding import Decider
 from gateway.consent.request import AppView, Ask, AskItem, OrganisationFacts
 from gateway.consent.rules import DURATIONS
 from gateway.consent.tables import Consent
-from gateway.consent.terms import offered_durations, until
+from gateway.consent.terms import granted_items, offered_durations, until
 from gateway.consent.words import Wording
 from gateway.house import House
 from gateway.web.doors import Context
@@ -24,7 +26,7 @@ NEW_DAYS = 30  # an app registered more recently is pointed out (A34)
 Accounts = Mapping[str, Sequence[Offered]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Showing:
     """Everything one screen is about. `chosen`: what is ticked on it; empty on first display."""
 
@@ -35,16 +37,30 @@ class Showing:
     ward: str | None
     redirect_host: str
     redirect_scheme: str
+    running: Mapping[str, Any] | None  # terms of the sharing that this one would replace
     chosen: Mapping[str, list[str]] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
 
-    @property
+    @cached_property
     def ask(self) -> Ask:
         return Ask.from_json(self.consent.asked)
 
 
 def answer_by(house: House, consent: Consent) -> datetime:
     return consent.created_at + timedelta(seconds=house.settings.ask_seconds)
+
+
+def answerable(house: House, showing: Showing) -> bool:
+    """False: the purpose, an organisation or a type of data has gone since it was asked."""
+    ask = showing.ask
+    known = ask.purpose in house.catalogue.purposes and all(i.dataset in house.catalogue.datasets for i in ask.items)
+    return known and all(name in showing.directory for name in ask.organisations())
+
+
+def running(session: Session, consent: Consent) -> dict[str, Any] | None:
+    """The terms in force of the same person, app and purpose: what `deciding.agree` would replace."""
+    before = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
+    return deciding.current(session, before[0]) if before else None
 
 
 def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[str, Any]:
@@ -60,6 +76,7 @@ def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[
         "operator": {"name": house.settings.operator_name, "contact": house.settings.operator_contact},
         "gateway": house.settings.host_header,
         "ward": showing.ward,
+        "running_until": showing.running["valid"]["until"] if showing.running else None,
         "app": app_facts(app, language, now),
         "purpose": {
             "code": purpose.code,
@@ -117,7 +134,8 @@ def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, la
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for item in items:
         kind = (item.sensitivity, catalogue.datasets[item.dataset].category if item.sensitivity != "none" else "")
-        groups.setdefault(kind, []).append(item_facts(item, catalogue, language))
+        new = showing.running is not None and (id_, item.dataset) not in _granted(showing.running)
+        groups.setdefault(kind, []).append({**item_facts(item, catalogue, language), "new": new})
     account = catalogue.datasets[items[0].dataset].account
     return {
         "id": id_,
@@ -221,14 +239,27 @@ def preselected(durations: Sequence[Mapping[str, Any]]) -> str:
     return str(lasting[0] if lasting else durations[0]["key"])
 
 
+def _first_marks(showing: Showing) -> dict[str, list[str]]:
+    """What is marked before the person has marked anything: a duration; and when this replaces a running sharing, what
+    she had chosen there (A33). Never anything she has not chosen herself (A8, A11)."""
+    marks = {"duration": [preselected([{"key": key} for key in offered_durations(showing.ask)])]}
+    for item in granted_items(showing.running) if showing.running else ():
+        marks[item_name(item["organisation"], item["dataset"])] = ["yes"]
+        marks[accounts_name(item["organisation"])] = list(item["accounts"])
+    return marks
+
+
+def _granted(terms: Mapping[str, Any]) -> set[tuple[str, str]]:
+    return {(item["organisation"], item["dataset"]) for item in granted_items(terms)}
+
+
 def show(ctx: Context, showing: Showing, decider: Decider, resume: str, status: int = 200) -> Response:
     """The screen, in the language of the page, with the sealed word that lets an answer to it count."""
     house, consent = ctx.house, showing.consent
-    if ctx.now > answer_by(house, consent):
+    if ctx.now > answer_by(house, consent) or not answerable(house, showing):
         return late(ctx, showing.app)
     if not showing.chosen:
-        default = preselected([{"key": key} for key in offered_durations(showing.ask)])
-        showing = replace(showing, chosen={"duration": [default]})
+        showing = replace(showing, chosen=_first_marks(showing))
     shown = facts(house, showing, ctx.language, ctx.now)
     html = evidence.text(shown, ctx.language, house.translations.of(ctx.language))
     seen = evidence.Seen(

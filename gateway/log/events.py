@@ -46,7 +46,9 @@ _READ = frozenset(
     """resource operation outcome status records records_withheld values_withheld fields_delivered fields_withheld
     period_from period_to bytes present token""".split()
 )
-_REFUSED = frozenset("resource operation term asked allowed status outcome present token".split())
+_REFUSED = frozenset(
+    "resource operation term asked allowed status outcome present token fields_delivered fields_withheld more".split()
+)
 _TERMS = frozenset("removed evidence terms_sha256 history frequency once renews".split())
 _ACCOUNT = frozenset("method methods name tries network".split())
 
@@ -77,7 +79,7 @@ EVENTS: Mapping[str, Kind] = {
     "unlinked": Kind(
         "agreement",
         (
-            _W(N_("{organisation} ended the link with your account."), actor="organisation"),
+            _W(N_("{organisation} ended the link with your account."), "organisation", actor="organisation"),
             _W(N_("The link with your account at {organisation} was ended by the service."), actor="system"),
             _W(
                 N_("{guardian} unlinked your account at {organisation}."),

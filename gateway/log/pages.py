@@ -26,6 +26,7 @@ BADGES = {"agreement": N_("Agreement"), "access": N_("Access"), "refusal": N_("R
 OUTCOMES = {
     "delivered": N_("delivered"),
     "partly": N_("delivered in part"),
+    "begun": N_("begun; a later entry says how it ended"),
     "complete": N_("sent to the end"),
     "cut": N_("cut off"),
     "stopped": N_("stopped because the sharing changed"),

@@ -23,6 +23,7 @@ from sqlmodel import Session
 
 from gateway.keys import KeyRing
 from gateway.keys.opaque import fresh_bytes
+from gateway.log.events import members
 from gateway.store.engine import Connection, raw
 
 DOMAIN = b"gateway-access-entry/v1\n"
@@ -101,6 +102,9 @@ class Log:
         """
         entries, changed = [], {}
         for event in events:
+            unknown = event.facts.keys() - members(event.kind)
+            if unknown:
+                raise ValueError(f"{event.kind}: not in the table of events: {', '.join(sorted(unknown))}")
             head = heads.get(event.person) or self._head(connection, event.person)
             seq = head.seq + 1
             payload = canonical(

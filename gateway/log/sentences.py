@@ -4,7 +4,7 @@ Sentences come from the table in `events`; names of apps, organisations and type
 `Names`. A name stored in the entry wins over today's: it is what the app was called then.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from gettext import NullTranslations
@@ -19,6 +19,7 @@ from gateway.log.events import EVENTS, N_, TERMS, WHY, Kind, Wording
 
 Words = Mapping[str, str]  # language → text
 Facts = Mapping[str, Any]
+LookUp = Callable[[str], Words | None]
 
 
 class Names(Protocol):
@@ -55,11 +56,14 @@ class Voice:
             return Told(self._(N_("This entry cannot be opened. Ask the operator to check the log.")), ())
         said = self._placeholders(actor, facts)
         wording = _chosen(EVENTS[kind], {**facts, "actor": actor}, said)
-        return Told(self._(wording.text).format_map(said), tuple(self._notes(kind, facts, said)))
+        said["app"] = said["app"] or self._(N_("an app"))
+        said["organisation"] = said["organisation"] or self._(N_("an organisation"))
+        sentence = self._(wording.text).format_map(said)
+        return Told(sentence[:1].upper() + sentence[1:], tuple(self._notes(kind, facts, said)))
 
     def _placeholders(self, actor: str, facts: Facts) -> dict[str, str]:
         said = {
-            "app": self.app(facts) or self._(N_("An app")),
+            "app": self.app(facts),
             "organisation": self.organisations(facts),
             "data": self.datasets(facts.get("datasets", ())),
             "removed": self._removed(facts.get("removed", ())),
@@ -80,7 +84,7 @@ class Voice:
         purpose = self.word(self.names.purpose, facts.get("purpose"))
         if purpose and kind in ("consent_asked", "consent_given", "access"):
             yield self._(N_("{app} states the purpose: {purpose}.")).format(app=said["app"], purpose=purpose)
-        withheld = facts.get("fields_withheld")
+        withheld = facts.get("fields_withheld") if kind != "denied" else None
         if withheld:
             count = len(withheld) if isinstance(withheld, list) else int(withheld)
             yield self.many(
@@ -94,6 +98,12 @@ class Voice:
                 "{n} records outside what you agreed to were withheld.",
                 int(facts["records_withheld"]),
             )
+        if facts.get("more"):
+            yield self.many(
+                "{n} more request like this was refused in the same minute.",
+                "{n} more requests like this were refused in the same minute.",
+                int(facts["more"]),
+            )
         if facts.get("present") is False:
             yield self._(N_("This happened while you were away."))
 
@@ -105,26 +115,26 @@ class Voice:
     def many(self, one: str, more: str, count: int) -> str:
         return self.translations.ngettext(one, more, count).format(n=format_decimal(count, locale=self.language))
 
-    def word(self, look_up: Any, identifier: object) -> str:
+    def word(self, look_up: LookUp, identifier: object) -> str:
         """A name in this language; "" when unknown."""
         words = look_up(str(identifier)) if identifier else None
         return str(words.get(self.language) or next(iter(words.values()), "")) if words else ""
 
     def app(self, facts: Facts) -> str:
-        return (
-            self._stored(facts.get("client_name"))
-            or self.word(self.names.app, facts.get("client"))
-            or (str(facts.get("client", "")))
-        )
+        return self._then(facts.get("client_name"), self.names.app, facts.get("client")) or str(facts.get("client", ""))
 
-    def _stored(self, name: object) -> str:
-        if isinstance(name, Mapping):
-            return str(name.get(self.language) or next(iter(name.values()), ""))
-        return str(name or "")
+    def _then(self, stored: object, look_up: LookUp, identifier: object) -> str:
+        """The name as it was. One stored in another language is said in this one if it is still the name."""
+        if isinstance(stored, Mapping):
+            return str(stored.get(self.language) or next(iter(stored.values()), ""))
+        today = look_up(str(identifier)) if identifier else None
+        if stored and (today is None or stored not in today.values()):
+            return str(stored)
+        return self.word(look_up, identifier)
 
     def organisations(self, facts: Facts) -> str:
         if "organisation_name" in facts:
-            return self._stored(facts["organisation_name"])
+            return self._then(facts["organisation_name"], self.names.organisation, facts.get("organisation"))
         found = facts.get("organisations") or [facts.get("organisation", "")]
         return self.joined(self.word(self.names.organisation, one) or str(one) for one in found if one)
 

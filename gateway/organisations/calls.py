@@ -17,10 +17,16 @@ from gateway.organisations.connector import ConnectorError, Headers
 from gateway.organisations.links import LinkView
 from gateway.organisations.oauth import reason_of
 from gateway.organisations.views import OrganisationView
+from gateway.sectors.media import expect
 from gateway.sectors.model import FoundAccount, TooLarge, UnknownShape, Upstream
 from gateway.sectors.registry import SECTORS
 
 SMALL = 64 * 1024
+# last word of what was asked for → the types an honest answer may have
+KINDRED = {
+    "json": ("application/json", "application/fhir+json"),
+    "xml": ("application/atom+xml", "application/xml", "text/xml"),
+}
 CALLS_MAX = 5000  # of one reading: a source that pages in a circle ends here
 
 
@@ -35,7 +41,7 @@ class Line:
     calls: int = field(default=0, init=False)
 
     def fetch(self, upstream: Upstream) -> tuple[str, bytes]:
-        """One page, as `sectors.model.Fetch` wants it. Raises ConnectorError."""
+        """One page, as `sectors.model.Fetch` wants it. Raises ConnectorError, UnknownShape."""
         self.calls += 1
         if self.calls > CALLS_MAX:
             raise ConnectorError("too_large", "too many pages")
@@ -48,7 +54,9 @@ class Line:
             status, headers, body = self._ask(path, upstream.accept)
         if status != 200:
             raise ConnectorError(reason_of(status), f"data: {status}")
-        return dict(headers).get(b"content-type", b"").decode("latin-1"), body
+        media_type = dict(headers).get(b"content-type", b"").decode("latin-1")
+        expect(media_type, KINDRED.get(upstream.accept.rpartition("/")[2].rpartition("+")[2], (upstream.accept,)))
+        return media_type, body
 
     def _ask(self, path: str, accept: str) -> tuple[int, Headers, bytes]:
         headers: Headers = [

@@ -67,19 +67,22 @@ class Ends:
         """The refresh token first: it is the one that outlives. Raises ConnectorError when that was not heard."""
         for token, hint in ((held.refresh_token, "refresh_token"), (held.access_token, "access_token")):
             if token:
-                status, _ = self._post(self._oauth.revoke, {"token": token, "token_type_hint": hint})
+                status, _, _ = self._post(self._oauth.revoke, {"token": token, "token_type_hint": hint})
                 if status != 200:  # RFC 7009 §2.2: 200 for unknown tokens too
                     raise ConnectorError(reason_of(status), f"revocation: {status}")
 
     def _tokens(self, form: Mapping[str, str], now: datetime, old: Credentials | None) -> Credentials:
-        status, body = self._post(self._oauth.token, form)
+        status, media_type, body = self._post(self._oauth.token, form)
         if status == 400 and _error(body) == "invalid_grant":
             raise GrantRefused
         if status != 200:
             raise ConnectorError(reason_of(status), f"token endpoint: {status}")
+        if media_type.split(";")[0].strip().lower() != "application/json":  # RFC 6749 §5.1
+            raise ConnectorError("organisation_answer_invalid", "token answer of another type")
         return _credentials(body, now, old)
 
-    def _post(self, path: str, form: Mapping[str, str]) -> tuple[int, bytes]:
+    def _post(self, path: str, form: Mapping[str, str]) -> tuple[int, str, bytes]:
+        """(status, media type, body)."""
         # RFC 6749 §2.3.1: both parts form-encoded before they are joined
         pair = f"{quote_plus(self._oauth.client_id)}:{quote_plus(self.secret)}"
         headers: Headers = [
@@ -89,10 +92,10 @@ class Ends:
             (b"x-request-id", self.request_id.encode()),
         ]
         body = urlencode(form).encode()
-        status, _, answer = self.house.connector.ask(
+        status, found, answer = self.house.connector.ask(
             target(self.organisation), "POST", path, headers, body, ANSWER_LIMIT
         )
-        return status, answer
+        return status, dict(found).get(b"content-type", b"").decode("latin-1"), answer
 
 
 def authorize_address(organisation: OrganisationView, redirect_uri: str, state: str, challenge: str) -> str:

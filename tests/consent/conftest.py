@@ -300,9 +300,7 @@ class Place:
     application: Starlette
     visitors: dict[str, Visitor] = field(default_factory=dict)
 
-    def asks(
-        self, person: Visitor, app: AppView = WATT_COACH, details: list[dict[str, Any]] | None = None
-    ) -> str:
+    def asks(self, person: Visitor, app: AppView = WATT_COACH, details: list[dict[str, Any]] | None = None) -> str:
         """The app asks; the consent that waits for an answer."""
         self.town.apps[app.client_id] = app
         settings = self.house.settings
@@ -519,5 +517,3 @@ def mallory(place: Place) -> Visitor:
 def chloe(place: Place) -> Visitor:
     """Chloé is under age; Alice is her guardian."""
     return place.visitors["chloe"]
-
-

@@ -4,7 +4,6 @@ import ast
 from pathlib import Path
 
 import gateway.consent
-
 from gateway.web import templates
 
 Message = str | tuple[str, str]

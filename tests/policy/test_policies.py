@@ -66,7 +66,7 @@ def test_an_under_age_account_needs_its_guardian_to_agree_and_to_be_read(policie
 def test_a_condition_that_errs_refuses_instead_of_being_skipped(tmp_path: Path) -> None:
     for name in ("schema.cedarschema", "aval.cedar"):
         (tmp_path / name).write_text((POLICIES / name).read_text())
-    overflow = 'forbid (principal, action, resource is Sharing) when { 9223372036854775807 + 1 > 0 };'
+    overflow = "forbid (principal, action, resource is Sharing) when { 9223372036854775807 + 1 > 0 };"
     (tmp_path / "zz.cedar").write_text(f'@id("errs")\n{overflow}')
     decision = Policies(tmp_path).decide("read", FINE)
     assert not decision.permitted
@@ -78,7 +78,10 @@ def test_facts_that_do_not_fit_the_schema_refuse(policies: Policies) -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    ["permit (principal, action, resource", 'permit (principal is Person, action, resource) when { principal.nmae == "x" };'],
+    [
+        "permit (principal, action, resource",
+        'permit (principal is Person, action, resource) when { principal.nmae == "x" };',
+    ],
 )
 def test_the_gateway_does_not_start_with_policies_that_do_not_parse_or_fit(tmp_path: Path, broken: str) -> None:
     (tmp_path / "schema.cedarschema").write_text((POLICIES / "schema.cedarschema").read_text())
@@ -89,5 +92,5 @@ def test_the_gateway_does_not_start_with_policies_that_do_not_parse_or_fit(tmp_p
 
 def test_every_forbidding_rule_has_a_reason_for_apps() -> None:
     text = (POLICIES / "aval.cedar").read_text()
-    forbidding = [block.split('"')[0] for block in text.split('@id("')[1:] if 'forbid (' in block]
+    forbidding = [block.split('"')[0] for block in text.split('@id("')[1:] if "forbid (" in block]
     assert len(forbidding) == 5 and set(forbidding) == set(REASON_OF)

@@ -354,7 +354,7 @@ ENERGY_CANARIES = {
         "interval.start": ["<start>", "<duration>"],
         "interval.value": ["<value>"],
         "interval.quality": ["<quality>"],
-        "interval.cost": ["<cost>", "<currency>978</currency></ReadingType>", "<tou>"],
+        "interval.cost": ["<cost>", "<currency>", "<tou>"],
     },
     "energy.electricity.summary": {
         "summary.period": ["<billingPeriod>"],

@@ -111,6 +111,7 @@ def guarded(body: bytes) -> None:
 def feed_head(root: etree._Element) -> tuple[str, str]:
     """(self link, updated) of a feed; its other parts must be known."""
     base, updated = "", ""
+    _no_text(root, "feed")
     for child in root.iterchildren():
         namespace, name = _qualified(child, "feed")
         if namespace != ATOM:
@@ -129,6 +130,7 @@ def read_entry(element: etree._Element, runs: list[bytes], base: str, where: str
     texts: dict[str, str] = {}
     links: list[tuple[str, str]] = []
     content: etree._Element | None = None
+    _no_text(element, where)
     for child in element.iterchildren():
         namespace, name = _qualified(child, where)
         if namespace != ATOM or (name in texts) or (name == "content" and content is not None):

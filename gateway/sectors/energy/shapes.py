@@ -9,17 +9,17 @@ from collections.abc import Mapping
 ESPI = "http://naesb.org/espi"
 ATOM = "http://www.w3.org/2005/Atom"
 
-_MEASURED = (
-    "currentDayLastYearNetConsumption currentDayNetConsumption currentDayOverallConsumption peakDemand"
-    " previousDayLastYearOverallConsumption previousDayNetConsumption previousDayOverallConsumption"
-).split()
+_COMPARED = (
+    "currentDayLastYearNetConsumption:Measured currentDayNetConsumption:Measured currentDayOverallConsumption:Measured"
+    " peakDemand:- previousDayLastYearOverallConsumption:Measured previousDayNetConsumption:Measured"
+    " previousDayOverallConsumption:Measured"
+)
 
 _SUMMARY = (
     "billingPeriod:Interval billLastPeriod:t billToDate:t costAdditionalLastPeriod:t"
     " costAdditionalDetailLastPeriod:LineItem* currency:t overallConsumptionLastPeriod:Measured"
-    " currentBillingPeriodOverAllConsumption:Measured "
-    + " ".join(f"{name}:Measured" for name in _MEASURED)
-    + " qualityOfReading:t ratchetDemand:- ratchetDemandPeriod:- statusTimeStamp:t commodity:t tariffProfile:t"
+    f" currentBillingPeriodOverAllConsumption:Measured {_COMPARED}"
+    " qualityOfReading:t ratchetDemand:- ratchetDemandPeriod:- statusTimeStamp:t commodity:t tariffProfile:t"
     " readCycle:- tariffRiderRefs:TariffRiderRefs billingChargeSource:BillingChargeSource"
 )
 

@@ -13,6 +13,7 @@ from gateway.sectors.energy.shapes import ATOM
 from gateway.sectors.model import LIMIT, Counts, TooLarge, UnknownShape
 
 _OPEN = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?entry[\s>]")
+_BLANK = re.compile(rb"[ \t\r\n]+")
 _CLOSE = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?entry\s*>")
 _WAITING = 1024  # shared parts held back; a feed has one or two
 
@@ -42,6 +43,8 @@ class Stream:
             raise UnknownShape("feed")
         root, _ = parsed(self._head + bytes(self._buffer))  # the end of the feed, and nothing unknown before it
         feed_head(root)
+        if root.find(f"{{{ATOM}}}entry") is not None:
+            raise UnknownShape("feed")
         out = [self._cutting.part(e, "", None) for e in self._waiting if self._cutting.is_given(e, "", set())]
         return b"".join([*out, b"</feed>\n"]), self._cutting.counts()
 
@@ -65,8 +68,10 @@ class Stream:
         return b"</" + prefix[1] + b"feed>"
 
     def _next_entry(self) -> bytes | None:
-        first = _OPEN.match(self._buffer.lstrip())
-        if first is None:
+        blank = _BLANK.match(self._buffer)
+        if blank is not None:
+            del self._buffer[: blank.end()]
+        if _OPEN.match(self._buffer) is None:
             return None
         end = _CLOSE.search(self._buffer, self._from)
         if end is None:
@@ -75,14 +80,13 @@ class Stream:
         piece = bytes(self._buffer[: end.end()])
         del self._buffer[: end.end()]
         self._from = 0
-        while self._buffer[:1].isspace():
-            del self._buffer[:1]
         return piece
 
     def _entry(self, piece: bytes) -> bytes:
         guarded(piece)
         head = self._head or b""
         root, runs = parsed(head + piece + self._end_of(head))
+        feed_head(root)
         found = list(root.iterchildren(f"{{{ATOM}}}entry"))
         if len(found) != 1:
             raise UnknownShape("entry")

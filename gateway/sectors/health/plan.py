@@ -20,7 +20,7 @@ from gateway.sectors.health.calls import (
     recognised,
     upstream,
 )
-from gateway.sectors.health.repair import fill_lines, mark_as_subset, repaired
+from gateway.sectors.health.repair import mark_as_subset, repaired, withhold_codes
 from gateway.sectors.health.shapes import ENVELOPE, TABLE
 from gateway.sectors.media import expect
 from gateway.sectors.model import Asked, Counts, Cut, Cutter, Denied, Granted, Source, UnknownShape, Upstream, Window
@@ -145,7 +145,7 @@ class HealthPlan:
         if not _in_time(resource, part.kind, lasted, window, self._source.zone, where):
             return None
         if part.kind == "ExplanationOfBenefit" and not (part.drugs and part.services):
-            taken += fill_lines(resource, part.drugs, part.services)
+            taken += withhold_codes(resource, part.drugs, part.services)
         if part.kind in OWNER:
             # the name beside a reference is a field of its own; only the pairwise reference stays
             setattr(resource, OWNER[part.kind], {"reference": f"Patient/{part.names.ref[native]}"})

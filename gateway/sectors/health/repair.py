@@ -33,16 +33,12 @@ def repaired(resource: Any, kind: str) -> bytes:
     Empty elements and dangling references are rare, so they are looked for in the encoded text.
     """
     _fill_required(resource, kind)
-    if kind == "ExplanationOfBenefit":
-        _fill_codes(resource)
     text = encode(resource)
     if b"#" in text and b'"reference":"#' in text:
         _drop_local_references(resource)
         text = encode(resource)
     if EMPTY.search(text):
         _prune(resource)
-        if kind == "ExplanationOfBenefit":
-            _fill_codes(resource)
         _fill_required(resource, kind)
         text = encode(resource)
     return text
@@ -52,10 +48,14 @@ def _fill_required(resource: Any, kind: str) -> None:
     for name, neutral in REQUIRED[kind].items():
         if getattr(resource, name) is UNSET:
             setattr(resource, name, neutral)
+    if kind == "ExplanationOfBenefit" and resource.item is not UNSET:
+        for line in resource.item:
+            if line.productOrService is UNSET:
+                line.productOrService = WITHHELD_CONCEPT
 
 
-def fill_lines(resource: Any, drugs: bool, services: bool) -> int:
-    """Withhold the code of every line whose kind is not given. Returns how many were taken.
+def withhold_codes(resource: Any, drugs: bool, services: bool) -> int:
+    """Withhold code and quantity of every line whose kind is not given. Returns how many members were taken.
 
     A line of drugs tells drugs. Any other code tells what was done and why, so it needs both of these fields.
     """
@@ -63,15 +63,9 @@ def fill_lines(resource: Any, drugs: bool, services: bool) -> int:
     for line in () if resource.item is UNSET else resource.item:
         product = line.productOrService
         if product is not UNSET and not (drugs if _is_drug(product) else services):
+            taken += 1 + (line.quantity is not UNSET)
             line.productOrService, line.quantity = UNSET, UNSET
-            taken += 1
     return taken
-
-
-def _fill_codes(resource: Any) -> None:
-    for line in () if resource.item is UNSET else resource.item:
-        if line.productOrService is UNSET:
-            line.productOrService = WITHHELD_CONCEPT
 
 
 def _is_drug(product: Any) -> bool:

@@ -1,0 +1,178 @@
+"""What an app may ask for: shape, registration, caps. A request above a cap is refused with what would be allowed."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import CITY_ENERGY, CLEAR_BUDGET, FOR, HARBOUR_BANK, MEADOW_HEALTH, URL, WATT_COACH, energy_details
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.consent.catalogue import Catalogue
+from gateway.consent.request import AppView, Ask, InvalidDetails, validate
+from gateway.settings import shipped_policies
+
+SCHEMA = shipped_policies() / "data_access.schema.json"
+DIRECTORY = {one.id: one for one in (CITY_ENERGY, HARBOUR_BANK, MEADOW_HEALTH)}
+USAGE_ONLY = {"datatypes": ["energy.electricity.usage"]}
+
+
+@pytest.fixture
+def check(catalogue: Catalogue) -> Callable[..., Ask]:
+    def run(details: list[Any], app: AppView = WATT_COACH) -> Ask:
+        return validate(details, app, DIRECTORY, catalogue, URL, SCHEMA)
+
+    return run
+
+
+def test_a_request_within_everything_becomes_an_ask(check: Callable[..., Ask]) -> None:
+    ask = check(energy_details())
+    assert [item.dataset for item in ask.items] == [
+        "energy.electricity.usage",
+        "energy.electricity.summary",
+        "energy.point",
+    ]
+    assert [item.necessity for item in ask.items] == ["required", "optional", "optional"]
+    assert ask.items[0].reason == FOR
+
+
+def test_an_ask_survives_being_written_down(check: Callable[..., Ask]) -> None:
+    ask = check(energy_details())
+    assert Ask.from_json(ask.as_json()) == ask
+
+
+def test_structural_fields_come_along_unasked(check: Callable[..., Ask]) -> None:
+    ask = check(energy_details(**USAGE_ONLY, fields=["interval.value"]))
+    assert ask.items[0].fields == ("interval.start", "interval.value")
+
+
+@pytest.mark.parametrize(
+    ("change", "term", "allowed"),
+    [
+        ({"valid_for": "P13M"}, "valid_for", "P12M"),
+        ({"retention": "P2Y"}, "retention", "P12M"),
+        ({"period": {"history": "P37M"}}, "period.history", "P36M"),
+        ({"frequency": {"times": 25, "per": "day"}}, "frequency", "24 per day"),
+        ({"frequency": {"times": 30, "per": "hour"}}, "frequency", "24 per day"),
+        ({"purpose": "world-domination"}, "purpose", "energy-advice household-budget"),
+    ],
+)
+def test_above_a_cap_is_refused_and_says_what_is_allowed(
+    check: Callable[..., Ask], change: dict[str, Any], term: str, allowed: str
+) -> None:
+    with pytest.raises(InvalidDetails) as refused:
+        check(energy_details(**change))
+    assert (refused.value.term, refused.value.allowed) == (term, allowed)
+
+
+def test_at_the_cap_is_allowed(check: Callable[..., Ask]) -> None:
+    at_cap = energy_details(
+        valid_for="P12M", retention="P12M", period={"history": "P36M"}, frequency={"times": 24, "per": "day"}
+    )
+    assert check(at_cap).valid_for == "P12M"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": "account_information"},
+        {"actions": ["read", "write"]},
+        {"actions": []},
+        {"extra": True},
+        {"locations": []},
+        {"locations": ["https://elsewhere.example/data/city-energy"]},
+        {"locations": [f"{URL}/data/nobody"]},
+        {"datatypes": ["bank.accounts"]},
+        {"datatypes": ["energy.electricity.usage"] * 2},
+        {"period": {}},
+        {"period": {"history": "P1M", "from": "2026-01-01T00:00:00Z", "to": "2026-02-01T00:00:00Z"}},
+        {"period": {"from": "2026-02-01T00:00:00Z", "to": "2026-01-01T00:00:00Z"}},
+        {"period": {"from": "2026-01-01T00:00:00", "to": "2026-02-01T00:00:00"}},
+        {"period": {"from": "yesterday", "to": "today"}},
+        {"frequency": {"times": 0, "per": "day"}},
+        {"frequency": {"times": 1, "per": "second"}},
+        {"valid_for": "for ever"},
+        {"fields": ["interval.value", "no.such.field"]},
+        {"max_records": 0},
+        {"reason": {"fr": "x" * 141, "en": "x"}},
+        {"reason": {"en": "only English"}},
+        {"purpose": "household-budget"},
+    ],
+)
+def test_bad_details_are_refused_with_a_reason_in_ascii(check: Callable[..., Ask], change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidDetails) as refused:
+        check(energy_details(**change))
+    assert refused.value.why.isascii() and refused.value.why
+
+
+@pytest.mark.parametrize("details", [[], [None], ["data_access"], [[]], [{"type": "data_access"}]])
+def test_what_is_no_request_at_all_is_refused(check: Callable[..., Ask], details: list[Any]) -> None:
+    with pytest.raises(InvalidDetails):
+        check(details)
+
+
+def test_an_item_is_required_only_if_registered_so(check: Callable[..., Ask]) -> None:
+    with pytest.raises(InvalidDetails) as refused:
+        check(energy_details(necessity="required"))
+    assert (refused.value.term, refused.value.allowed) == ("necessity", "optional")
+
+
+def test_a_required_item_may_be_asked_as_optional(check: Callable[..., Ask]) -> None:
+    assert {item.necessity for item in check(energy_details(necessity="optional")).items} == {"optional"}
+
+
+def test_a_field_the_app_did_not_register_is_refused(check: Callable[..., Ask]) -> None:
+    with pytest.raises(InvalidDetails) as refused:
+        check(energy_details(**USAGE_ONLY, fields=["interval.cost"]))
+    assert refused.value.term == "fields"
+
+
+def test_data_the_app_did_not_register_is_refused(check: Callable[..., Ask]) -> None:
+    with pytest.raises(InvalidDetails) as refused:
+        check(energy_details(), replace(WATT_COACH, data=WATT_COACH.data[:1]))
+    assert refused.value.term == "datatypes"
+
+
+def test_a_purpose_the_app_is_not_registered_for_is_refused(check: Callable[..., Ask]) -> None:
+    with pytest.raises(InvalidDetails):
+        check(energy_details(), replace(CLEAR_BUDGET, data=WATT_COACH.data))
+
+
+def test_one_request_carries_one_purpose(check: Callable[..., Ask]) -> None:
+    first, second = energy_details(**USAGE_ONLY), energy_details(datatypes=["energy.point"], purpose="household-budget")
+    with pytest.raises(InvalidDetails) as refused:
+        check([*first, *second])
+    assert refused.value.term == "purpose"
+
+
+def test_the_same_data_twice_in_one_request_is_refused(check: Callable[..., Ask]) -> None:
+    with pytest.raises(InvalidDetails):
+        check([*energy_details(**USAGE_ONLY), *energy_details(**USAGE_ONLY)])
+
+
+def test_two_objects_of_a_request_agree_on_how_long_and_how_kept(check: Callable[..., Ask]) -> None:
+    with pytest.raises(InvalidDetails) as refused:
+        check([*energy_details(**USAGE_ONLY), *energy_details(datatypes=["energy.point"], valid_for="P1M")])
+    assert refused.value.term == "valid_for"
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(energy_details()[0])), _json, max_size=4))
+def test_whatever_is_sent_is_an_ask_or_refused_and_never_a_fault(change: dict[str, Any]) -> None:
+    details = json.loads(json.dumps(energy_details(**change)))
+    try:
+        ask = validate(details, WATT_COACH, DIRECTORY, _CATALOGUE, URL, SCHEMA)
+    except InvalidDetails:
+        return
+    assert {item.dataset for item in ask.items} <= set(CITY_ENERGY.datasets)
+
+
+_CATALOGUE = Catalogue(shipped_policies())

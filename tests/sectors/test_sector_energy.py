@@ -1,0 +1,561 @@
+"""Energy: what leaves is valid ESPI, of the granted usage points, and of exactly the readings inside the period."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lxml import etree
+from sector_world import (
+    ALWAYS,
+    BASES,
+    ENERGY_CANARIES,
+    ENERGY_NEVER,
+    ESPI,
+    FOREIGN,
+    HOUR,
+    MINE,
+    OTHER,
+    ROOT,
+    START,
+    TYPES,
+    YEAR,
+    asked,
+    block,
+    city,
+    espi_entry,
+    espi_feed,
+    free_fields,
+    granted,
+    hours,
+    later,
+    plan,
+    reading,
+    removals,
+    sent,
+    source,
+    summary,
+    usage_point,
+)
+
+from gateway.sectors.energy.readings import lifted
+from gateway.sectors.model import LIMIT, Account, Cut, Denied, TooLarge, UnknownShape, Upstream, Window
+
+DATASETS = tuple(ENERGY_CANARIES)
+BATCH = "/Batch/Subscription/anything"
+POINT = f"/Subscription/mine/UsagePoint/{MINE.ref}"
+READING = f"{{{ESPI}}}IntervalReading"
+MIDNIGHT = datetime.fromtimestamp(START, UTC)
+
+
+def all_of(without=(), accounts=(MINE,), most=None):
+    return plan(*(granted(name, without, accounts, most) for name in DATASETS))
+
+
+def cut(body: bytes, of=None, window=ALWAYS, path=BATCH) -> Cut:
+    of = of or all_of()
+    return of.cut(sent(of, "energy", path, window=window), TYPES["energy"], body, window)
+
+
+def starts(found: Cut) -> list[int]:
+    return [int(each) for each in re.findall(rb"<timePeriod><duration>\d+</duration><start>(\d+)", found.body)]
+
+
+def day(*readings: str) -> bytes:
+    return espi_feed(*usage_point(MINE.native, block("".join(readings))))
+
+
+def seconds(start: int, end: int) -> Window:
+    return Window(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC))
+
+
+@pytest.mark.parametrize("dataset", DATASETS)
+def test_every_field_and_every_pair_of_fields_can_be_withheld(dataset, espi):
+    for without in removals(dataset, pairs=True):
+        found = cut(city(), plan(granted(dataset, without)))
+        espi(found.body)
+        text = found.body.decode()
+        for field in without:
+            assert not [canary for canary in ENERGY_CANARIES[dataset][field] if canary in text], (field, without)
+        assert not [never for never in ENERGY_NEVER if never in text]
+        if not without:
+            for canaries in ENERGY_CANARIES[dataset].values():
+                assert not [canary for canary in canaries if canary not in text]
+
+
+def test_a_dataset_that_is_not_granted_leaves_no_trace(espi):
+    for dataset in DATASETS:
+        found = cut(city(), plan(granted(dataset)))
+        espi(found.body)
+        text = found.body.decode()
+        assert ("MeterReading" in text) == ("IntervalBlock" in text) == (dataset == DATASETS[0])
+        assert ("UsageSummary" in text) == (dataset == DATASETS[1])
+        assert ("street-canary" in text) == (dataset == DATASETS[2])
+
+
+def test_readings_without_value_and_cost_are_withheld():
+    found = cut(city(), plan(granted(DATASETS[0], ["interval.value", "interval.cost"])))
+    assert (found.counts.records, found.counts.records_withheld) == (0, 25) and b"MeterReading" not in found.body
+    only_cost = cut(city(), plan(granted(DATASETS[0], ["interval.value"])))
+    assert only_cost.counts.records == 24 and b"<cost>12</cost>" in only_cost.body
+
+
+def test_a_summary_of_its_period_alone_is_withheld():
+    found = cut(city(), plan(granted(DATASETS[1], free_fields(DATASETS[1]))))
+    assert found.counts.records == 0 and b"UsageSummary" not in found.body
+
+
+def test_counts_are_exact():
+    counts = cut(city()).counts
+    assert (counts.records, counts.records_withheld) == (26, 0)  # 24 readings, a bill, the usage point's file
+    assert counts.fields_withheld == 3  # roleFlags, readRoute, readCycle
+    assert (counts.start, counts.end) == (MIDNIGHT, MIDNIGHT + timedelta(days=30))
+    fewer = cut(city(), plan(granted(DATASETS[0], ["interval.cost"]))).counts
+    assert (fewer.records, fewer.records_withheld) == (24, 1)
+    # cost and tariff band of 24 readings, currency, and three parts of the usage point
+    assert fewer.fields_withheld == 48 + 1 + 3
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kept"), [(0, 24, 24), (1, 24, 23), (0, 23, 23), (5, 6, 1), (5, 5, 0), (24, 48, 0), (-9, 99, 24)]
+)
+@pytest.mark.parametrize("edge", [-1, 0, 1])
+def test_the_window_is_exact_to_the_second(low, high, kept, edge, espi):
+    of = plan(granted(DATASETS[0]))
+    body = espi_feed(*usage_point(MINE.native, block(hours(START, 24))))
+    for start, end in (
+        (START + low * HOUR + edge, START + high * HOUR),
+        (START + low * HOUR, START + high * HOUR + edge),
+    ):
+        if start >= end:
+            continue
+        found = of.cut(sent(of, "energy", BATCH), TYPES["energy"], body, seconds(start, end))
+        espi(found.body)
+        inside = [s for s in range(START, START + 24 * HOUR, HOUR) if s >= start and s + HOUR <= end]
+        assert starts(found) == inside and found.counts.records_withheld == 24 - len(inside)
+        if inside:
+            span = f"<interval><duration>{len(inside) * HOUR}</duration><start>{inside[0]}</start></interval>"
+            assert span.encode() in found.body
+        else:
+            assert b"IntervalBlock" not in found.body and b"MeterReading" not in found.body
+    assert edge or kept == len([s for s in range(24) if s >= low and s + 1 <= high])
+
+
+@pytest.mark.parametrize(("date", "count"), [((2025, 3, 30), 23), ((2025, 10, 26), 25), ((2024, 2, 29), 24)])
+def test_a_local_day_has_its_own_number_of_hours(date, count):
+    paris = ZoneInfo("Europe/Paris")
+    start, end = datetime(*date, tzinfo=paris), datetime(*date, tzinfo=paris) + timedelta(days=1)
+    body = espi_feed(*usage_point(MINE.native, block(hours(int(start.timestamp()) - 5 * HOUR, 40))))
+    found = cut(body, plan(granted(DATASETS[0])), Window(start.astimezone(UTC), end.astimezone(UTC)))
+    assert found.counts.records == count and starts(found)[0] == int(start.timestamp())
+
+
+def test_readings_out_of_order_and_of_several_lengths_are_cut_one_by_one():
+    mixed = [reading(START + 7200), reading(START, lasts=900), reading(START + 3600, lasts=5400), reading(START - 1)]
+    found = cut(day(*mixed), window=seconds(START, START + 9000))
+    assert starts(found) == [START, START + 3600] and found.counts.records_withheld == 2
+
+
+def test_a_bill_is_inside_only_when_wholly_inside():
+    body = espi_feed(*usage_point(MINE.native, summaries=[summary(START, 86400)]))
+    assert cut(body, plan(granted(DATASETS[1])), seconds(START, START + 86400)).counts.records == 1
+    for window in (seconds(START + 1, START + 86400), seconds(START, START + 86399)):
+        assert cut(body, plan(granted(DATASETS[1])), window).counts.records_withheld == 1
+
+
+def test_a_usage_point_that_is_not_granted_goes_with_everything_that_hangs_from_it(espi):
+    strange = usage_point(FOREIGN, block(hours(START, 3)), summaries=[summary()], shared=False)
+    for body in (
+        city(*strange),
+        espi_feed(*strange, *usage_point(MINE.native, block(hours(START, 24)), summaries=[summary()])),
+    ):
+        found = cut(body)
+        espi(found.body)
+        assert FOREIGN.encode() not in found.body and found.counts.records_withheld == 4
+        assert found.counts.records == 26
+
+
+def test_each_dataset_has_its_own_usage_points():
+    of = plan(granted(DATASETS[0], accounts=(MINE,)), granted(DATASETS[1], accounts=(OTHER,)))
+    mine = usage_point(MINE.native, block(hours(START, 2)), summaries=[summary()])
+    other = usage_point(OTHER.native, block(hours(START, 2)), summaries=[summary()], shared=False)
+    found = cut(espi_feed(*mine, *other), of)
+    assert (found.counts.records, found.counts.records_withheld) == (3, 3)
+    assert found.body.count(b"<IntervalBlock") == found.body.count(b"<UsageSummary") == 1
+
+
+def test_entries_are_joined_by_their_links_in_any_order_and_wherever_they_live(espi):
+    """Addresses that do not tell the usage point, and children before their parents."""
+    meter, kind = "/m/MeterReading/9", "/espi/1_1/resource/ReadingType/07"
+    entries = usage_point(MINE.native)
+    point = espi_entry(
+        f"{ROOT}/{MINE.native}",
+        f'<UsagePoint xmlns="{ESPI}"><ServiceCategory><kind>0</kind></ServiceCategory></UsagePoint>',
+        ["/m/MeterReading"],
+    )
+    meter_entry = espi_entry(meter, f'<MeterReading xmlns="{ESPI}"/>', ["/b/IntervalBlock", kind])
+    block_entry = espi_entry("/b/IntervalBlock/1", block(hours(START, 2)))
+    lost = espi_entry("/c/IntervalBlock/2", block(hours(START, 5)))
+    found = cut(espi_feed(block_entry, entries[-1], lost, meter_entry, point))
+    espi(found.body)
+    assert (found.counts.records, found.counts.records_withheld) == (2 + 1, 5)
+    assert f"{POINT}/MeterReading/9/IntervalBlock/1".encode() in found.body
+    claimed = espi_feed(block_entry, entries[-1], meter_entry, point, *_rival(meter))
+    with pytest.raises(UnknownShape):
+        cut(claimed)
+
+
+def _rival(meter: str) -> list[str]:
+    inner = "<ServiceCategory><kind>0</kind></ServiceCategory>"
+    return [espi_entry(f"{ROOT}/{FOREIGN}", f'<UsagePoint xmlns="{ESPI}">{inner}</UsagePoint>', [meter])]
+
+
+def test_one_address_twice_refuses_the_answer():
+    with pytest.raises(UnknownShape):
+        cut(city(*usage_point(MINE.native, shared=False)))
+
+
+def test_the_supplier_s_numbers_and_titles_stay_there(espi):
+    found = cut(city())
+    espi(found.body)
+    text = found.body.decode()
+    assert "rgb-street" not in text and "9B6C7070" not in text and MINE.native not in text
+    prefix = source("energy").gateway_url + BASES["energy"]
+    assert all(href.startswith(prefix) for href in re.findall('href="([^"]*)"', text))
+    assert f'href="{prefix}{POINT}/MeterReading/01/IntervalBlock/0"' in text
+
+
+def test_two_apps_cannot_compare_ids_and_one_app_finds_the_same_again():
+    bob = Account(MINE.native, "another-pairwise-ref-x")
+    ids = [set(re.findall(rb"<id>(.*?)</id>", cut(city(), all_of(accounts=(who,))).body)) for who in (MINE, MINE, bob)]
+    assert ids[0] == ids[1] and not ids[0] & ids[2]
+    part = cut(city(), window=seconds(START, START + HOUR)).body
+    assert len(set(re.findall(rb"<id>(.*?)</id>", part)) - ids[0]) == 1  # the shortened block is another resource
+
+
+def test_no_more_records_than_agreed():
+    found = cut(city(), plan(granted(DATASETS[0], most=5)))
+    assert found.counts.records == 5 and len(starts(found)) == 5
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        ("<value>", "<secret>1</secret><value>"),
+        ("</IntervalReading>", "<secret/></IntervalReading>"),
+        ("<IntervalReading>", '<IntervalReading secret="1">'),
+        ("<IntervalReading>", "secret<IntervalReading>"),
+        ("<quality>0", "<quality>secret"),
+        ("<cost>12", "<cost>1<secret/>2"),
+        ("<uom>72", "<secret/><uom>72"),
+        ("<uom>72</uom>", "<uom>72</uom><uom>73</uom>"),
+        ("<kind>0", "<kind secret='1'>0"),
+        ("<UsagePoint ", "<UsagePoint secret='1' "),
+        ("<MeterReading xmlns", "<Secret xmlns"),
+        ("<content>", "<content>secret"),
+        ("<content>", "<secret/><content>"),
+        ("<published>", '<x xmlns="http://x">1</x><published>'),
+        ('<link rel="self"', '<link secret="1" rel="self"'),
+        ('xmlns="http://naesb.org/espi"', 'xmlns="http://naesb.org/espi/customer"'),
+        ("<updated>2025", "<updated>secret2025"),
+        ("</feed>", "<secret/></feed>"),
+        ("<billingPeriod><duration>", "<billingPeriod><duration>secret"),
+        ("<timePeriod><duration>", "<timePeriod><duration>secret"),
+        ("<entry>", "secret<entry>"),
+        ("<published>", "secret<published>"),
+    ],
+)
+def test_an_unknown_element_attribute_or_text_refuses_the_whole_answer(plant):
+    old, new = plant
+    text = city().decode()
+    assert old in text
+    with pytest.raises(UnknownShape):
+        cut(text.replace(old, new, 1).encode())
+
+
+def test_the_slow_way_gives_the_same_as_the_fast_one(espi):
+    """Prefixes, comments, character data and another order of children."""
+    plain = cut(city()).body
+    body = city().decode()
+    prefixed = re.sub(
+        r"<(/?)(Interval\w+|interval|cost|ReadingQuality|quality|timePeriod|duration|start|value|tou)>",
+        r"<\1e:\2>",
+        body,
+    )
+    prefixed = prefixed.replace("<IntervalBlock xmlns=", "<e:IntervalBlock xmlns:e=").replace(
+        "</IntervalBlock>", "</e:IntervalBlock>"
+    )
+    prefixed = prefixed.replace("<UsageSummary xmlns=", '<UsageSummary xmlns:e="http://naesb.org/espi" xmlns=')
+    variants = {
+        "prefix": prefixed,
+        "comment": body.replace("<timePeriod>", "<!-- 1/1 <value>9</value> --><timePeriod>"),
+        "spaces": body.replace("<value>", "\n\t<value>"),
+        "inner spaces": re.sub(r"<value>(\d+)", r"<value> \1 ", body),
+        "character data": re.sub(r"<cost>(\d+)", r"<cost><![CDATA[\1]]>", body),
+        "reference": body.replace("<cost>12", "<cost>&#49;2"),
+    }
+    for name, text in variants.items():
+        found = cut(text.encode())
+        espi(found.body)
+        assert re.sub(rb"\s", b"", found.body) == re.sub(rb"\s", b"", plain), name
+
+
+def test_a_run_inside_a_comment_is_no_reading():
+    body = (
+        city().decode().replace("<IntervalBlock xmlns", f"<!-- {hours(START - 99 * HOUR, 2)} --><IntervalBlock xmlns")
+    )
+    assert len(starts(cut(body.encode()))) == 24
+
+
+def test_our_own_mark_in_an_answer_is_refused():
+    with pytest.raises(UnknownShape):
+        cut(city().replace(b"<IntervalReading>", b"<aval-run>0</aval-run><IntervalReading>", 1))
+    assert lifted(b"<a/>") == (b"<a/>", [])
+
+
+BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "attack",
+    {
+        "billion laughs": lambda t: t.replace("<feed", BOMB + "<feed").replace("rgb-street", "&b;"),
+        "external entity": lambda t: t.replace("<feed", '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><feed'),
+        "parameter entity": lambda t: t.replace(
+            "<feed", '<!DOCTYPE x [<!ENTITY % a SYSTEM "http://127.0.0.1/">%a;]><feed'
+        ),
+        "doctype alone": lambda t: t.replace("<feed", "<!DOCTYPE feed><feed"),
+        "entity without doctype": lambda t: t.replace("rgb-street", "&b;"),
+        "xinclude": lambda t: t.replace(
+            "<content>", '<content><i:include xmlns:i="http://www.w3.org/2001/XInclude" href="/etc/passwd"/>'
+        ),
+        "attributes": lambda t: t.replace(
+            "<UsagePoint ", "<UsagePoint " + " ".join(f'a{i}="1"' for i in range(100_000)) + " "
+        ),
+        "depth": lambda t: t.replace("<ServiceCategory>", "<ServiceCategory>" * 100_000),
+        "depth closed": lambda t: t.replace("<kind>0</kind>", "<a>" * 100_000 + "</a>" * 100_000),
+        "another character set": lambda t: t.replace("UTF-8", "UTF-7"),
+        "latin": lambda t: t.replace("UTF-8", "ISO-8859-1"),
+        "not closed": lambda t: t.replace("</feed>", ""),
+        "twice": lambda t: t + t,
+        "nothing": lambda t: "",
+        "html": lambda t: "<html><body>sign in</body></html>",
+        "zero": lambda t: t.replace("rgb-street", "rgb\0street"),
+        "open readings": lambda t: t.replace("<IntervalReading>", "<IntervalReading><!-- " * 5000),
+    }.items(),
+    ids=lambda case: case[0] if isinstance(case, tuple) else None,
+)
+def test_an_attack_by_xml_is_refused(attack):
+    with pytest.raises(UnknownShape):
+        cut(attack[1](city().decode()).encode())
+
+
+def test_another_encoding_of_the_bytes_is_refused():
+    with pytest.raises(UnknownShape):
+        cut(city().decode().replace("UTF-8", "UTF-16").encode("utf-16"))
+    with pytest.raises(UnknownShape):
+        cut(city().replace(b"rgb-street", b"rgb-\xff"))
+
+
+# ---- calls
+
+
+def test_the_period_asked_for_is_clamped_to_the_agreed_one():
+    of = all_of()
+    call = sent(of, "energy", BATCH, ("published-min", "2020-01-01T00:00:00Z"), window=YEAR)
+    assert call.path == f"{BASES['energy']}/Batch/Subscription/{{subscription}}"
+    assert dict(call.query) == {"published-min": "2025-01-01T00:00:00Z", "published-max": "2026-01-01T00:00:00Z"}
+    narrow = sent(
+        of, "energy", BATCH, ("published-min", "2025-02-01T00:00:00+01:00"), ("max-results", "5"), window=YEAR
+    )
+    assert dict(narrow.query)["published-min"] == "2025-01-31T23:00:00Z" and not narrow.continues
+    assert sent(of, "energy", BATCH, ("start-index", "101"), window=YEAR).continues
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "reason"),
+    [
+        ("/Batch/RetailCustomer/1", (), "dataset"),
+        ("/Batch/Bulk/1", (), "dataset"),
+        ("/Authorization", (), "dataset"),
+        (f"{POINT}/ElectricPowerQualitySummary", (), "dataset"),
+        (f"{POINT}/UsageSummary", (), "dataset"),
+        ("/Batch/Subscription/../x", (), "dataset"),
+        (f"/Subscription/mine/UsagePoint/{OTHER.ref}", (), "account"),
+        (f"/Subscription/mine/UsagePoint/{MINE.native}", (), "account"),
+        (BATCH, (("published-max", "2024-01-01T00:00:00Z"),), "period"),
+        (BATCH, (("published-min", "2025-01-01"),), "period"),
+        (BATCH, (("updated-min", "x"),), "period"),
+        (BATCH, (("depth", "9"),), "field"),
+        (BATCH, (("max-results", "-1"),), "field"),
+    ],
+)
+def test_what_is_not_agreed_is_refused_with_the_term(path, query, reason):
+    found = plan(granted(DATASETS[0])).request(asked("energy", path, *query), YEAR)
+    assert isinstance(found, Denied) and found.reason == reason and found.term
+
+
+def test_the_links_of_an_answer_can_be_followed_and_give_the_same(espi):
+    of = all_of()
+    prefix = source("energy").gateway_url + BASES["energy"]
+    hrefs = {h.removeprefix(prefix) for h in re.findall('href="([^"]*)"', cut(city()).body.decode())}
+    assert len(hrefs) >= 10
+    for href in hrefs:
+        found = of.request(asked("energy", href), ALWAYS)
+        assert isinstance(found, Upstream), href
+        assert MINE.ref not in found.path
+    single = usage_point(MINE.native, block(hours(START, 3)))[2].replace(
+        "<entry>", '<entry xmlns="http://www.w3.org/2005/Atom">'
+    )
+    found = cut(single.encode(), of, path=f"{POINT}/MeterReading/01/IntervalBlock/0")
+    espi(found.body)
+    assert found.counts.records == 3 and etree.fromstring(found.body).tag.endswith("}entry")
+    outside = cut(single.encode(), of, seconds(0, 1), path=f"{POINT}/MeterReading/01/IntervalBlock/0")
+    espi(outside.body)
+    assert outside.counts.records_withheld == 3
+
+
+def test_part_of_a_tree_knows_its_usage_point_by_its_address(espi):
+    of = all_of()
+    entries = usage_point(MINE.native, block(hours(START, 3)))
+    foreign = usage_point(FOREIGN, block(hours(START, 4)))
+    found = cut(espi_feed(entries[2], foreign[2]), of, path=f"{POINT}/MeterReading/01/IntervalBlock")
+    espi(found.body)
+    assert (found.counts.records, found.counts.records_withheld) == (3, 4)
+    points = cut(espi_feed(entries[0], foreign[0]), of, path="/Subscription/mine/UsagePoint")
+    espi(points.body)
+    assert points.body.count(b"<entry>") == 1 and b"MeterReading" in points.body
+    meters = cut(espi_feed(entries[1]), of, path=f"{POINT}/MeterReading")
+    espi(meters.body)
+    types = cut(espi_feed(entries[-1]), of, path="/ReadingType")
+    espi(types.body)
+    assert b"<currency>" in types.body
+    times = cut(espi_feed(entries[-2]), of, path="/LocalTimeParameters")
+    espi(times.body)
+
+
+# ---- large answers
+
+
+def streamed(body: bytes, of=None, window=ALWAYS, step=1000):
+    of = of or all_of()
+    cutter = of.cutter(sent(of, "energy", BATCH, window=window), TYPES["energy"], window)
+    out = [cutter.feed(body[at : at + step]) for at in range(0, len(body), step)]
+    last, counts = cutter.close()
+    return b"".join([*out, last]), counts
+
+
+@pytest.mark.parametrize("step", [1, 7, 64, 1000, 10**9])
+def test_the_stream_gives_what_the_whole_gives(step, espi):
+    strange = usage_point(FOREIGN, block(hours(START, 3)), shared=False)
+    window = seconds(START + HOUR, START + 9 * HOUR)
+    body = city(*strange)
+    out, counts = streamed(body, window=window, step=step)
+    espi(out)
+    whole = cut(body, window=window)
+    assert counts == whole.counts
+    found = [re.sub(rb"<updated>.*?</updated>", b"", part) for part in (out, whole.body)]
+    entries = [sorted(re.findall(rb"<entry>.*?</entry>", each)) for each in found]
+    related = re.compile(rb'<link rel="related"[^>]*>')
+    assert [related.sub(b"", each) for each in entries[0]] == [related.sub(b"", each) for each in entries[1]]
+
+
+def test_a_stream_holds_one_entry_and_no_more():
+    of = all_of()
+    cutter = of.cutter(sent(of, "energy", BATCH), TYPES["energy"], ALWAYS)
+    entries = usage_point(MINE.native)
+    out = len(cutter.feed(espi_feed(*entries).removesuffix(b"</feed>")))
+    meter = f"{ROOT}/{MINE.native}/MeterReading/01/IntervalBlock"
+    for number in range(60):
+        entry = espi_entry(f"{meter}/{number}", block(hours(START + number * 720 * HOUR, 720))).encode()
+        out += len(cutter.feed(entry))
+        assert len(cutter._buffer) < 100
+    out += len(cutter.feed(b"</feed>"))
+    last, counts = cutter.close()
+    assert counts.records == 60 * 720 + 1 and out > LIMIT
+
+
+def test_a_single_entry_above_the_limit_is_too_large():
+    of = all_of()
+    cutter = of.cutter(sent(of, "energy", BATCH), TYPES["energy"], ALWAYS)
+    with pytest.raises(TooLarge):
+        for _ in range(10):
+            cutter.feed(b"<feed xmlns='http://www.w3.org/2005/Atom'><entry>" + b" " * 1_000_000)
+    with pytest.raises(TooLarge):
+        cut(b" " * (LIMIT + 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.replace("</feed>", ""),
+        lambda t: t.replace("</feed>", "<secret/></feed>"),
+        lambda t: t.replace("<value>", "<secret/><value>", 1),
+        lambda t: t.replace("<entry>", "secret<entry>", 3),
+        lambda t: t.replace("<feed", BOMB + "<feed"),
+        lambda t: t.replace("</content>", "<![CDATA[</entry>]]></content>", 1),
+        lambda t: t.replace("<UsagePoint ", "<!-- </entry> --><UsagePoint "),
+        lambda t: "<html/>",
+        lambda t: "",
+    ],
+)
+def test_a_stream_refuses_what_the_whole_refuses(change):
+    with pytest.raises(UnknownShape):
+        streamed(change(city().decode()).encode())
+
+
+# ---- properties
+
+
+@given(
+    offsets=st.lists(st.integers(0, 40).map(lambda n: n * 1800), max_size=30),
+    lasts=st.sampled_from([900, 3600]),
+    low=st.integers(-2, 70_000),
+    high=st.integers(-2, 70_000),
+    without=st.sets(st.sampled_from(free_fields(DATASETS[0]))),
+)
+def test_the_cut_never_holds_more_than_is_granted(offsets, lasts, low, high, without):
+    body = day(*(reading(START + each, lasts=lasts) for each in offsets))
+    window = Window(later(MIDNIGHT, min(low, high)), later(MIDNIGHT, max(low, high) + 1))
+    found = cut(body, plan(granted(DATASETS[0], without)), window)
+    agreed = [START + each for each in offsets if each >= min(low, high) and each + lasts <= max(low, high) + 1]
+    if {"interval.value", "interval.cost"} <= without:
+        agreed = []
+    assert starts(found) == agreed and found.counts.records == len(agreed)
+    for field in without:
+        assert not [canary for canary in ENERGY_CANARIES[DATASETS[0]][field] if canary.encode() in found.body]
+
+
+# ---- public samples
+
+SAMPLES = {
+    "dmd_electricity_hourly_1y_8760": 8762,
+    "dmd_electricity_15min_1340": 1342,
+    "dmd_electricity_daily_1y_binned_monthly": 446,
+    "dmd_gas_monthly": 15,
+    "dmd_water": 4,
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_public_samples_are_cut_to_valid_feeds(name, shared, espi):
+    body = (shared / f"samples/energy/greenbutton/{name}.xml").read_bytes()
+    native = "1" if b'UsagePoint/1"' in body else "5446AF3F"
+    of = all_of(accounts=(Account(native, MINE.ref),))
+    found = cut(body, of)
+    espi(found.body)
+    assert found.counts.records == SAMPLES[name] and b"SOMEPLACE" not in found.body
+    for without in [(field,) for dataset in DATASETS for field in free_fields(dataset)]:
+        espi(cut(body, all_of(without, (Account(native, MINE.ref),))).body)
+    assert cut(body, all_of()).counts.records == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["dmd_INVALID_legacy_hourly", "cmd_usage_subscription_feed", "cmd_customer_subscription_feed"]
+)
+def test_invalid_samples_are_refused(name, shared):
+    with pytest.raises(UnknownShape):
+        cut((shared / f"samples/energy/greenbutton/{name}.xml").read_bytes())

@@ -1,0 +1,146 @@
+"""Headers on every page (A26), errors in the caller's own form, redirects to our own pages only (A32)."""
+
+import pytest
+from web_world import ALICE, NOTED, Street
+
+from gateway.web.answers import own_path
+
+
+@pytest.mark.parametrize("path", ["/says", "/nowhere", "/raises/gone", "/mine", "/raises/down"])
+def test_every_page_carries_the_headers_errors_and_redirects_too(street: Street, path: str) -> None:
+    headers = street.visitor().get(path).headers
+    policy = headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in policy and "form-action 'self'" in policy and "base-uri 'none'" in policy
+    assert "unsafe" not in policy and policy.startswith("default-src 'none'")
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cross-origin-opener-policy"] == "same-origin"
+    assert headers["cache-control"] == "no-store"
+    assert headers["strict-transport-security"].startswith("max-age=63072000")
+
+
+def test_on_plain_http_nothing_is_said_of_https(tmp_path: object) -> None:
+    from pathlib import Path
+
+    street = Street(Path(str(tmp_path)), "http://localhost:8400")
+    assert "strict-transport-security" not in street.visitor().get("/says").headers
+    street.house.store.close()
+
+
+def test_our_cookies_are_host_only_secure_and_not_for_scripts(street: Street) -> None:
+    cookie = street.visitor().get("/says").headers["set-cookie"]
+    assert cookie.startswith("__Host-")
+    words = {word.strip().lower() for word in cookie.split(";")[1:]}
+    assert {"secure", "httponly", "samesite=lax", "path=/"} <= words
+    assert not any(word.startswith("domain") for word in words)
+
+
+@pytest.mark.parametrize(("how", "status", "code"), [("gone", 410, "gone"), ("down", 503, "temporarily_unavailable")])
+def test_an_api_answers_with_a_problem(street: Street, how: str, status: int, code: str) -> None:
+    answer = street.visitor().get(f"/api/raises/{how}")
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == f"/problems/{code}"
+    assert "private detail" not in answer.text
+
+
+def test_oauth_answers_as_oauth_does(street: Street) -> None:
+    answer = street.visitor().get("/oauth/raises/busy")
+    assert (answer.status_code, answer.json()["error"]) == (429, "slow_down")
+    assert answer.headers["retry-after"] == "7"
+    assert "private detail" not in answer.text
+
+
+def test_a_page_says_it_in_the_persons_language_and_no_detail(street: Street) -> None:
+    answer = street.visitor("alice").get("/raises/gone")
+    assert answer.status_code == 410
+    assert "Le délai est dépassé" in answer.text and '<html lang="fr"' in answer.text
+    assert answer.headers["content-language"] == "fr"
+    assert "private detail" not in answer.text
+    assert street.visitor().get("/raises/down").headers["retry-after"] == "5"
+
+
+def test_an_unknown_address_is_a_page_for_people_and_a_problem_for_programs(street: Street) -> None:
+    page = street.visitor("alice").get("/nowhere")
+    assert page.status_code == 404
+    assert "Il n’y a rien à cette adresse." in page.text and "Mes partages de données" in page.text
+    answer = street.visitor(accept="application/json").get("/nowhere")
+    assert (answer.status_code, answer.json()["status"]) == (404, 404)
+
+
+def test_a_wrong_method_says_which_are_right(street: Street) -> None:
+    answer = street.visitor().delete("/says")
+    assert answer.status_code == 405
+    assert set(answer.headers["allow"].replace(" ", "").split(",")) == {"GET", "HEAD"}
+
+
+def test_whatever_is_reflected_is_escaped(street: Street) -> None:
+    attack = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+    text = street.visitor().get("/says", params={"say": attack}).text
+    assert "<script>alert" not in text and "<img src=x" not in text
+    assert "&lt;script&gt;" in text
+
+
+def test_no_page_asks_anything_of_another_origin(street: Street) -> None:
+    text = street.visitor().get("/says").text
+    assert "http://" not in text.replace("http://www.w3.org/2000/svg", "") and "https://" not in text
+    assert "style=" not in text and " onclick" not in text and "<script" not in text
+
+
+def test_who_is_not_signed_in_is_sent_to_sign_in_and_back(street: Street) -> None:
+    answer = street.visitor().get("/mine?a=1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fmine%3Fa%3D1")
+    assert street.visitor().get("/api/mine").status_code == 401
+
+
+def test_a_post_that_needs_signing_in_leads_back_home_not_to_the_post(street: Street) -> None:
+    assert street.visitor().post("/mine").headers["location"] == "/sign-in?next=%2F"
+
+
+def test_who_is_signed_in_gets_the_page(street: Street) -> None:
+    assert street.visitor("alice").get("/mine").text == f"{ALICE.name} fr True"
+    assert street.visitor("mallory").get("/mine").text == "Mallory en False"
+    assert street.visitor("nobody").get("/mine").status_code == 303
+
+
+def test_a_sign_in_in_use_is_noted_after_the_answer(street: Street) -> None:
+    NOTED.clear()
+    street.visitor("unnoted").get("/says")
+    assert NOTED == ["seen"]
+
+
+def test_a_door_that_opens_no_session_has_none(street: Street) -> None:
+    assert street.visitor().get("/no-session").status_code == 500
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/sharings", "/sharings/abc?x=1&y=%2F", "/authorize?redirect_uri=https%3A%2F%2Fapp.example", "/a//b"]
+)
+def test_our_own_paths_are_followed(path: str) -> None:
+    assert own_path(path) == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "https:evil.example",
+        "https://evil.example/",
+        "javascript:alert(1)",
+        "/%09/evil.example",
+        "/%0d%0aLocation:%20https://evil.example",
+        "/\t/evil.example",
+        "/\r\nSet-Cookie: a=b",
+        "/%2f/evil.example",
+        "/%5cevil.example",
+        " /x",
+        "/é",
+        "x",
+        "",
+    ],
+)
+def test_nothing_else_is(path: str) -> None:
+    assert own_path(path) == "/"

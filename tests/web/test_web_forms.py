@@ -1,0 +1,107 @@
+"""Forms count only from our own pages (A18, A19), and one transaction covers one request."""
+
+import pytest
+from web_world import HOME, Street, csrf
+
+OURS = {"origin": HOME, "sec-fetch-site": "same-origin"}
+
+
+def test_a_form_from_our_page_is_taken(street: Street) -> None:
+    alice = street.visitor("alice")
+    answer = alice.post("/note", data={"csrf": csrf(alice), "text": "hello"}, headers=OURS)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/says")
+    assert street.notes() == ["hello"]
+
+
+def test_a_form_without_a_token_is_refused(street: Street) -> None:
+    alice = street.visitor("alice")
+    assert alice.post("/note", data={"text": "x"}, headers=OURS).status_code == 403
+    assert street.notes() == []
+
+
+def test_a_token_of_before_signing_in_is_stale(street: Street) -> None:
+    visitor = street.visitor()
+    token = csrf(visitor)
+    visitor.cookies.set("__Host-aval-sign-in", "alice")
+    assert visitor.post("/note", data={"csrf": token, "text": "x"}, headers=OURS).status_code == 403
+    assert street.notes() == []
+
+
+def test_mallorys_token_is_worth_nothing_with_alices_cookie(street: Street) -> None:
+    token = csrf(street.visitor("mallory"))
+    assert street.visitor("alice").post("/note", data={"csrf": token, "text": "x"}, headers=OURS).status_code == 403
+    assert street.notes() == []
+
+
+def test_a_visitor_has_a_token_of_her_own_before_signing_in(street: Street) -> None:
+    one, other = street.visitor(), street.visitor()
+    assert csrf(one) == csrf(one) != csrf(other)
+    assert one.post("/note", data={"csrf": csrf(one), "text": "x"}, headers=OURS).status_code == 303
+    assert one.post("/note", data={"csrf": csrf(other), "text": "y"}, headers=OURS).status_code == 403
+    assert street.notes() == ["x"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "https://evil.example"},
+        {"origin": "http://gateway.test"},
+        {"origin": "https://gateway.test.evil.example"},
+        {"origin": "null"},
+        {"origin": "null", "sec-fetch-site": "cross-site"},
+        {"origin": HOME, "sec-fetch-site": "cross-site"},
+        {"origin": HOME, "sec-fetch-site": "same-site"},
+        {"sec-fetch-site": "cross-site"},
+    ],
+)
+def test_a_form_from_elsewhere_is_refused_even_with_the_right_token(street: Street, headers: dict[str, str]) -> None:
+    alice = street.visitor("alice")
+    assert alice.post("/note", data={"csrf": csrf(alice), "text": "x"}, headers=headers).status_code == 403
+    assert street.notes() == []
+
+
+@pytest.mark.parametrize("headers", [{}, {"origin": HOME}, {"origin": "null", "sec-fetch-site": "same-origin"}])
+def test_what_honest_browsers_send_is_taken(street: Street, headers: dict[str, str]) -> None:
+    """The last: Chromium and Firefox, because our pages say `Referrer-Policy: no-referrer`."""
+    alice = street.visitor("alice")
+    assert alice.post("/note", data={"csrf": csrf(alice), "text": "x"}, headers=headers).status_code == 303
+
+
+def test_an_answer_with_an_error_status_commits(street: Street) -> None:
+    alice = street.visitor("alice")
+    assert alice.post("/note/refused", data={"csrf": csrf(alice), "text": "kept"}, headers=OURS).status_code == 403
+    assert street.notes() == ["kept"]
+
+
+def test_a_fault_rolls_back_and_shows_no_detail(street: Street) -> None:
+    alice = street.visitor("alice")
+    answer = alice.post("/note/failed", data={"csrf": csrf(alice), "text": "lost"}, headers=OURS)
+    assert answer.status_code == 500
+    assert "nobody may see" not in answer.text
+    assert street.notes() == []
+
+
+def test_fields_given_twice_are_told_apart_from_others(street: Street) -> None:
+    answer = street.visitor().post("/tells?a=1&b=2", data={"b": "3", "c": "4"})
+    assert answer.json() == {"repeated": ["b"], "form": {"b": "3", "c": "4"}, "query": {"a": "1", "b": "2"}}
+
+
+def test_too_large_a_body_is_refused_and_not_read(street: Street) -> None:
+    answer = street.visitor().post("/tells", data={"a": "x" * 70_000})
+    assert answer.status_code == 400
+
+
+def test_more_fields_than_any_form_of_ours_count_as_none(street: Street) -> None:
+    answer = street.visitor().post("/tells", data={f"f{i}": "1" for i in range(150)})
+    assert answer.json()["form"] == {}
+
+
+def test_a_compressed_body_is_refused(street: Street) -> None:
+    assert street.visitor().post("/tells", content=b"x", headers={"content-encoding": "gzip"}).status_code == 400
+
+
+def test_broken_utf8_and_other_media_are_no_form(street: Street) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    assert street.visitor().post("/tells", content=b"a=%ff\xfe", headers=form).status_code == 200
+    answer = street.visitor().post("/tells", content=b"a=1", headers={"content-type": "text/plain"})
+    assert answer.json()["form"] == {}
