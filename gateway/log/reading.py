@@ -19,6 +19,7 @@ from gateway.log.sequencer import leaf
 PAGE = 50  # entries on one page
 SCAN = 5000  # entries opened for one page at most; a rarer filter goes on with the next page
 _BATCH = 200
+_LARGEST = 2**62  # a number no person's chain comes to
 _CLOCK = timedelta(days=1)  # how far the clock may have been set back between two entries
 
 UNREADABLE = "unreadable"
@@ -83,7 +84,7 @@ def page(
     kept: list[Entry] = []
     opened = 0
     for entry in entries(session, log, person, before=before):
-        if wanted.start and entry.at and entry.at < wanted.start - _CLOCK:
+        if wanted.start and entry.at and entry.at + _CLOCK < wanted.start:
             return Page(tuple(kept), None)
         if len(kept) == size or opened == SCAN:
             return Page(tuple(kept), entry.seq + 1)
@@ -96,7 +97,7 @@ def page(
 def entries(session: Session, log: Log, person: str, *, before: int | None = None) -> Iterator[Entry]:
     """All entries of one person below number `before`, newest first, opened as they are asked for."""
     key = session.execute(text("SELECT key_sealed FROM logchain WHERE person_id = :p"), {"p": person}).scalar()
-    below = before if before is not None else 2**62
+    below = min(before, _LARGEST) if before is not None else _LARGEST
     while True:
         rows = session.execute(
             text(
@@ -122,7 +123,7 @@ def accesses(session: Session, log: Log, person: str, since: datetime) -> Counte
     """How often each consent of the person was used since then: consent → number of accesses."""
     counted: Counter[str] = Counter()
     for entry in entries(session, log, person):
-        if entry.at and entry.at < since - _CLOCK:
+        if entry.at and entry.at + _CLOCK < since:
             break
         if entry.kind == "access" and entry.at and entry.at >= since:
             counted[str(entry.facts.get("consent", ""))] += 1

@@ -25,6 +25,7 @@ from gateway.keys import KeyRing
 from gateway.keys.opaque import fresh_bytes
 from gateway.log.events import members
 from gateway.store.engine import Connection, raw
+from gateway.store.many import Rows
 
 DOMAIN = b"gateway-access-entry/v1\n"
 NO_PREVIOUS = bytes(32)
@@ -56,6 +57,8 @@ class Event:
 
 def instant(at: datetime) -> str:
     """RFC 3339, UTC, milliseconds."""
+    if at.tzinfo is UTC:  # as every clock of ours says it
+        return at.isoformat(timespec="milliseconds")[:-6] + "Z"
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -71,9 +74,12 @@ class Head:
 
 Heads = dict[str, Head]  # by person
 
-_ENTRY = "INSERT INTO logentry (person_id, seq, salt, sealed, commitment) VALUES (?, ?, ?, ?, ?)"
-_CHAIN = """INSERT INTO logchain (person_id, seq, head, key_sealed) VALUES (?, ?, ?, ?)
-    ON CONFLICT (person_id) DO UPDATE SET seq = excluded.seq, head = excluded.head"""
+_ENTRIES = Rows("INSERT INTO logentry (person_id, seq, salt, sealed, commitment)", 5)
+_CHAINS = Rows(
+    "INSERT INTO logchain (person_id, seq, head, key_sealed)",
+    4,
+    "ON CONFLICT (person_id) DO UPDATE SET seq = excluded.seq, head = excluded.head",
+)
 
 
 class Log:
@@ -124,9 +130,9 @@ class Log:
             sealed = nonce + head.cipher.encrypt(nonce, payload, f"{event.person}:{seq}".encode())
             entries.append((event.person, seq, salt, sealed, committed))
             heads[event.person] = changed[event.person] = Head(seq, committed, head.key_sealed, head.cipher)
-        connection.executemany(_ENTRY, entries)
-        connection.executemany(
-            _CHAIN, [(person, head.seq, head.commitment, head.key_sealed) for person, head in changed.items()]
+        _ENTRIES.put(connection, entries)
+        _CHAINS.put(
+            connection, [(person, head.seq, head.commitment, head.key_sealed) for person, head in changed.items()]
         )
 
     def _head(self, connection: Connection, person: str) -> "Head":

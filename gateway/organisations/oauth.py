@@ -123,10 +123,10 @@ def reason_of(status: int) -> str:
     """The reason class of an organisation's unhappy status."""
     if status == 429:
         return "busy"
-    if status in (502, 503):
-        return "organisation_unavailable"
     if status == 504:
         return "organisation_slow"
+    if status >= 500:
+        return "organisation_unavailable"
     return "organisation_refused" if 400 <= status < 500 else "organisation_answer_invalid"
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
-from zoneinfo import available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.organisations.addresses import network_fault
 
@@ -117,8 +117,11 @@ def pattern_fault(text: object) -> str | None:
 
 
 def _zone(value: object) -> str | None:
-    fine = isinstance(value, str) and value in available_timezones()
-    return None if fine else "write an IANA name, as in Europe/Paris"
+    try:
+        ZoneInfo(value if isinstance(value, str) else "")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return "write an IANA name, as in Europe/Paris"
+    return None
 
 
 def _patterns(value: object) -> str | None:

@@ -229,9 +229,7 @@ def add_passkey(ctx: Context) -> Response:
     person, form = account(ctx), ctx.form
     name = accounts.clean_name(form.get("name", "")) or ""
     answer, settings = form.get("answer", ""), ctx.house.settings
-    added = passkeys.add(
-        ctx.session, ctx.house.log, settings, person, form.get("challenge", ""), answer, name, ctx.now
-    )
+    added = passkeys.add(ctx.session, ctx.house.log, settings, person, form.get("challenge", ""), answer, name, ctx.now)
     return _done(ctx, "passkey") if added else _passkey_page(ctx, person, WRONG_PASSKEY)
 
 

@@ -51,17 +51,17 @@ def weakness(password: str, own: Iterable[str]) -> str | None:
         return N_("Use at least 8 characters. Several words in a row are easy to remember and hard to guess.")
     if len(text) > LONGEST:
         return N_("Use at most 128 characters.")
-    if _is_run(text) or _core(text) in _COMMON:
+    if _is_run(text) or _cores(text) & _COMMON:
         return N_("This password is among the first that are tried. Choose another.")
-    if _core(text) in _own_words(own):
+    if _cores(text) & _own_words(own):
         return N_("This password is made of your name or address. Choose another.")
     return None
 
 
-def _core(text: str) -> str:
-    """What is left when the usual digits, signs and look-alikes are taken away."""
-    bare = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", text.lower())
-    return re.sub(r"[\W\d_]", "", _plain(bare).translate(_LETTERS))
+def _cores(text: str) -> set[str]:
+    """What is left when the usual digits and signs are taken away, and when look-alikes are letters before that."""
+    bare = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", _plain(text.lower()))
+    return {re.sub(r"[\W\d_]", "", one) for one in (bare, bare.translate(_LETTERS))}
 
 
 def _plain(text: str) -> str:
@@ -79,7 +79,7 @@ def _own_words(own: Iterable[str]) -> set[str]:
 
 def _is_run(text: str) -> bool:
     low = text.lower()
-    return len(set(low)) <= 2 or any(low in run or low[::-1] in run for run in _RUNS) or not _core(text)
+    return len(set(low)) <= 2 or any(low in run or low[::-1] in run for run in _RUNS) or _cores(text) == {""}
 
 
 def hash_(password: str) -> str:

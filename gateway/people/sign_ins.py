@@ -102,7 +102,8 @@ def end_by_secret(session: Session, secret: str, now: datetime) -> bool:
 def end_all(session: Session, person: str, now: datetime, *, but: str = "") -> int:
     """End all of a person's, `but` one. How many ended."""
     theirs = (col(SignIn.person_id) == person, col(SignIn.ended_at).is_(None), col(SignIn.id) != but)
-    return int(session.execute(update(SignIn).where(*theirs).values(ended_at=now)).rowcount)  # type: ignore[attr-defined]
+    ended = session.execute(update(SignIn).where(*theirs).values(ended_at=now))
+    return int(ended.rowcount)  # type: ignore[attr-defined]
 
 
 def sign_out(session: Session, log: Log, caller: Caller, now: datetime) -> None:

@@ -108,7 +108,7 @@ def switch_off(session: Session, log: Log, person: Person, now: datetime) -> Non
 
 
 def _spelled(chance: bytes) -> str:
-    """"abcd-efgh-ijkl-mnop": base32 has no 0, 1, 8 and 9 to take for letters."""
+    """ "abcd-efgh-ijkl-mnop": base32 has no 0, 1, 8 and 9 to take for letters."""
     text = base64.b32encode(chance).decode().lower()
     return "-".join(text[i : i + 4] for i in range(0, len(text), 4))
 

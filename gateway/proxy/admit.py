@@ -15,12 +15,12 @@ from gateway.consent.rules import EndReason, State
 from gateway.errors import Refusal
 from gateway.house import House
 from gateway.proxy import standing as standings
-from gateway.proxy.grants import Grant, Grants, Item, Part
+from gateway.proxy.grants import Grant, Grants, Route
 from gateway.proxy.standing import Standing
 from gateway.proxy.tokens import Token
 from gateway.proxy.uses import Count, Uses
 from gateway.proxy.writer import Writer
-from gateway.sectors.model import Asked, Denied, Upstream, Window
+from gateway.sectors.model import Asked, Denied
 
 COMPILE_TRIES = 3
 
@@ -34,13 +34,9 @@ class Permit:
     """Everything the rest of the call needs. A use is reserved until `Admission.settle`."""
 
     grant: Grant
-    item: Item
-    part: Part
-    upstream: Upstream
-    window: Window
+    route: Route
     standing: Standing
     counts: tuple[Count, ...]
-    listing: tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -108,24 +104,21 @@ class Admission:
         if grant.refusal is not None:
             return grant.refusal
         # 5.
-        found = _plan_of(grant, asked, now)
-        if isinstance(found, Denied):
-            return Refusal(found.reason, found.term, found.asked, found.allowed)
-        part, upstream, window = found
-        item = grant.items[upstream.dataset]
+        route = grant.route(asked, now)
+        if isinstance(route, Denied):
+            return Refusal(route.reason, route.term, route.asked, route.allowed)
         # 6.
-        if item.refusal is not None:
-            return item.refusal
+        if route.item.refusal is not None:
+            return route.item.refusal
         # 7.
-        natives = tuple(account.native for account in upstream.accounts)
-        listing = (standing.consent, standing.generation, standing.organisation, upstream.operation, natives)
         counts: tuple[Count, ...] = ()
-        if not (upstream.continues and self._uses.continues(listing, now.timestamp())):
-            counts = tuple([limit.count(standing.consent, now) for limit in item.limits])
+        listing = (standing.consent, *route.listing)
+        if not (route.upstream.continues and self._uses.continues(listing, now.timestamp())):
+            counts = tuple([limit.count(standing.consent, now) for limit in route.item.limits])
             used_up = self._uses.reserve(counts)
             if used_up is not None:
                 return exhausted(used_up, now)
-        return Permit(grant, item, part, upstream, window, standing, counts, listing)
+        return Permit(grant, route, standing, counts)
 
     async def still(self, permit: Permit, token: Token, now: datetime) -> bool:
         """Whether a stream may go on: the same consent, link and family, unexpired; no policy against it since."""
@@ -137,7 +130,7 @@ class Admission:
         if standing.but_directory != permit.standing.but_directory:
             return False
         grant = await self._compiled(token.consent, standing.organisation, standing.terms)
-        item = grant.items.get(permit.upstream.dataset) if grant else None
+        item = grant.items.get(permit.route.upstream.dataset) if grant else None
         if item is None or item.refusal is not None:
             return False
         permit.standing = standing
@@ -147,20 +140,7 @@ class Admission:
         """The reserved use is used, or given back because nothing was given."""
         self._uses.settle(permit.counts, given)
         if given and permit.counts:
-            self._uses.begun(permit.listing, now.timestamp())
-
-
-def _plan_of(grant: Grant, asked: Asked, now: datetime) -> tuple[Part, Upstream, Window] | Denied:
-    """The first part that covers the call; else the refusal that says most."""
-    denied = Denied("dataset", "datasets", allowed=" ".join(grant.items))
-    for part in grant.parts:
-        window = part.window(now)
-        answer = part.plan.request(asked, window)
-        if isinstance(answer, Upstream):
-            return part, answer, window
-        if denied.reason == "dataset":
-            denied = answer
-    return denied
+            self._uses.begun((permit.standing.consent, *permit.route.listing), now.timestamp())
 
 
 def exhausted(count: Count, now: datetime) -> Refusal:

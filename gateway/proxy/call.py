@@ -219,7 +219,8 @@ class DataPlane:
     async def _streamed(
         self, permit: Permit, media_type: str, answer: Answer, held: list[bytes], rest: AsyncIterator[bytes]
     ) -> Stream:
-        cutter = permit.part.plan.cutter(permit.upstream, media_type, permit.window)
+        route = permit.route
+        cutter = route.part.plan.cutter(route.upstream, media_type, route.window)
         if cutter is None:
             await answer.abort()
             raise TooLarge
@@ -230,9 +231,7 @@ class DataPlane:
     def _entry(self, call: Call, token: Token, permit: Permit, counts: Counts | None, size: int) -> Item:
         """`counts` None: a stream begins, and its outcome entry will say."""
         facts: dict[str, Any] = {
-            **permit.item.facts,
-            "operation": permit.upstream.operation,
-            "accounts": [account.ref for account in permit.upstream.accounts],
+            **permit.route.facts,
             "request_id": call.id,
             "token": token.digest,
         }
@@ -288,10 +287,10 @@ class DataPlane:
 
 
 async def _filtered(permit: Permit, media_type: str, body: bytes) -> Cut:
-    cut = permit.part.plan.cut
+    route = permit.route
     if len(body) <= IN_LOOP_BYTES:
-        return cut(permit.upstream, media_type, body, permit.window)
-    return await asyncio.to_thread(cut, permit.upstream, media_type, body, permit.window)
+        return route.part.plan.cut(route.upstream, media_type, body, route.window)
+    return await asyncio.to_thread(route.part.plan.cut, route.upstream, media_type, body, route.window)
 
 
 async def _release(call: Call, cut: Cut) -> None:

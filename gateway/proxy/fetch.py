@@ -5,7 +5,6 @@ The credential never leaves this module but towards the organisation that gave i
 
 import asyncio
 from datetime import datetime
-from urllib.parse import quote, urlencode
 
 from gateway.house import House
 from gateway.keys import fresh
@@ -40,8 +39,8 @@ async def fetch(house: House, permit: Permit, request_id: str, now: datetime, *,
     if may_renew and _runs_out(link, now):
         await _renew(house, link, now, refused=None)
     credential = _credential(house, permit, link, now)
-    sent = headers.upstream(credential, permit.upstream.accept, request_id)
-    answer = await house.connector.send(target, "GET", _path(permit, link), sent)
+    sent = headers.upstream(credential, permit.route.upstream.accept, request_id)
+    answer = await house.connector.send(target, "GET", permit.route.path, sent)
     if answer.status == 200:
         return answer
     await _throw_away(answer)
@@ -60,15 +59,6 @@ async def _throw_away(answer: Answer) -> None:
         await answer.read(SMALL)
     except ConnectorError:
         await answer.abort()
-
-
-def _path(permit: Permit, link: LinkView) -> str:
-    path = permit.upstream.path
-    if "{" in path:
-        path = path.replace("{subscription}", link.resource)
-    if permit.upstream.query:
-        path += "?" + urlencode(permit.upstream.query, quote_via=quote, safe=":,")
-    return path
 
 
 def _credential(house: House, permit: Permit, link: LinkView, now: datetime) -> Field:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from gateway.apps import views as apps
 from gateway.consent import live
@@ -24,10 +25,11 @@ from gateway.organisations.views import OrganisationView
 from gateway.policy.cedar import Sharing
 from gateway.proxy.uses import Count
 from gateway.proxy.windows import CalendarWindow, window
-from gateway.sectors.model import Account, Granted, Plan, Window
+from gateway.sectors.model import Account, Asked, Denied, Granted, Pairs, Plan, Upstream, Window
 from gateway.sectors.registry import SECTORS
 
 HELD = 4096
+ROUTES_HELD = 32
 REF_LENGTH = 22  # characters of an account's pairwise reference
 
 
@@ -62,9 +64,11 @@ class Part:
     def window(self, now: datetime) -> Window:
         second = int(now.timestamp())
         if second != self._second:
-            self._window = live.window(self.period, now, self.zone, self.granted_at)
+            found = live.window(self.period, now, self.zone, self.granted_at)
+            if found != self._window:
+                self._window = found
             self._second = second
-        return self._window
+        return self._window  # the same object as long as it is the same window
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,19 @@ class Item:
     limits: tuple[Limit, ...]
     facts: Mapping[str, Any]  # of every log entry about it
     refusal: Refusal | None  # by policy, whatever the person agreed to
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One call that the grant covers: what the sector makes of it, worked out once for as long as the window stands."""
+
+    part: Part
+    window: Window
+    upstream: Upstream
+    path: str  # upstream, with its query
+    item: Item
+    listing: tuple[Any, ...]  # names the listing of which a call may be a following page
+    facts: Mapping[str, Any]  # of its entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +106,46 @@ class Grant:
     target: Target | None = None
     organisation: OrganisationView | None = None
     link: LinkView | None = None
+    routes: dict[tuple[str, Pairs], Route] = field(default_factory=dict)  # the last calls seen
+
+    def route(self, asked: Asked, now: datetime) -> Route | Denied:
+        """How the call is made, or the refusal that says most."""
+        key = asked.path, asked.query
+        route = self.routes.get(key)
+        if route is not None and route.part.window(now) is route.window:
+            return route
+        denied = Denied("dataset", "datasets", allowed=" ".join(self.items))
+        for part in self.parts:
+            window = part.window(now)
+            answer = part.plan.request(asked, window)
+            if isinstance(answer, Upstream):
+                if len(self.routes) >= ROUTES_HELD:
+                    self.routes.clear()
+                route = self.routes[key] = self._route(part, window, answer)
+                return route
+            if denied.reason == "dataset":
+                denied = answer
+        return denied
+
+    def _route(self, part: Part, window: Window, upstream: Upstream) -> Route:
+        assert self.link is not None  # only a grant that is not refused has parts
+        path = upstream.path.replace("{subscription}", self.link.resource)
+        if upstream.query:
+            path += "?" + urlencode(upstream.query, quote_via=quote, safe=":,")
+        item = self.items[upstream.dataset]
+        return Route(
+            part=part,
+            window=window,
+            upstream=upstream,
+            path=path,
+            item=item,
+            listing=(*self.terms, upstream.operation, *(account.native for account in upstream.accounts)),
+            facts={
+                **item.facts,
+                "operation": upstream.operation,
+                "accounts": [account.ref for account in upstream.accounts],
+            },
+        )
 
 
 class Grants:

@@ -12,15 +12,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.store.engine import Connection
+from gateway.store.many import Rows
 
 MIRRORED = 50_000
 PAGES_SECONDS = 15 * 60  # following pages of one listing are the same use for this long
 PAGES_HELD = 50_000
 
 _USED = 'SELECT used FROM "use" WHERE consent_id = ? AND item = ? AND "window" = ? AND start = ?'
-_SPEND = """INSERT INTO "use" (consent_id, item, "window", start, used) VALUES (?, ?, ?, ?, 1)
-    ON CONFLICT (consent_id, item, "window", start) DO UPDATE SET used = used + 1 WHERE used < ?"""
-_UNSPEND = 'UPDATE "use" SET used = used - 1 WHERE consent_id = ? AND item = ? AND "window" = ? AND start = ?'
+_SPEND = Rows(
+    'INSERT INTO "use" (consent_id, item, "window", start, used)',
+    5,
+    'ON CONFLICT (consent_id, item, "window", start) DO UPDATE SET used = used + excluded.used'
+    ' RETURNING consent_id, item, "window", start, used',
+)
 
 Key = tuple[str, str, str, int]  # consent, item, window, start
 
@@ -90,11 +94,14 @@ class Uses:
 
 
 def spend(connection: Connection, counts: Iterable[Count]) -> bool:
-    """Count one use under every limit, inside the transaction of its entry. False: one is used up, none is counted."""
-    done: list[Count] = []
+    """Count one use under every given limit, inside the transaction of their entries.
+
+    False: some limit is passed, and the transaction has to be rolled back.
+    """
+    wanted: dict[Key, int] = {}
+    times: dict[Key, int] = {}
     for count in counts:
-        if connection.execute(_SPEND, (*count.key, count.times)).rowcount != 1:
-            connection.executemany(_UNSPEND, [each.key for each in done])
-            return False
-        done.append(count)
-    return True
+        wanted[count.key] = wanted.get(count.key, 0) + 1
+        times[count.key] = min(count.times, times.get(count.key, count.times))
+    used = _SPEND.put(connection, [(*key, uses) for key, uses in wanted.items()])
+    return all(row[4] <= times[row[:4]] for row in used)

@@ -53,6 +53,10 @@ class Item:
     told: "asyncio.Future[Verdict] | None" = field(default=None, repr=False)
 
 
+class _UsedUp(Exception):
+    """One of the items has no use left: roll back, and find out which."""
+
+
 class Writer:
     def __init__(self, store: Store, log: Log) -> None:
         self._store = store
@@ -103,22 +107,26 @@ class Writer:
         connection.close()
 
     def _commit(self, connection: Connection, batch: list[Item]) -> None:
+        """Together; if one cannot be written, each alone, so that it does not take the others with it."""
         try:
             self._store.batch(connection, lambda c: self._write(c, batch))
         except Unavailable as error:
             self._failed(batch, error)
-        except Exception as error:  # one item cannot be written: it must not take the others with it
+        except _UsedUp:
+            self._failed(batch, Verdict.USED_UP)
+        except Exception as error:
             self._failed(batch, error)
-            if len(batch) > 1:
-                for item in batch:
-                    item.verdict = None
-                    self._commit(connection, [item])
+        else:
+            return
+        if len(batch) > 1 and not isinstance(batch[0].verdict, Unavailable):
+            for item in batch:
+                self._commit(connection, [item])
 
-    def _failed(self, batch: list[Item], error: Exception) -> None:
+    def _failed(self, batch: list[Item], verdict: Verdict | Exception) -> None:
         self._heads.clear()
         self._accessed.clear()
         for item in batch:
-            item.verdict = error
+            item.verdict = verdict
 
     def _write(self, connection: Connection, batch: list[Item]) -> None:
         # The version moves when any other connection has committed. Unmoved, all that was read since the last
@@ -126,31 +134,25 @@ class Writer:
         version = connection.execute("PRAGMA data_version").fetchone()[0]
         if version != self.version or len(self._heads) > HEADS_HELD:
             self._heads.clear()
-        accepted = [item for item in batch if self._accepts(connection, item, version)]
-        self._log.append_all(connection, [item.event for item in accepted], self._heads)
+        accepted = [item for item in batch if _holds(connection, item, version)]
+        if not uses.spend(connection, [count for item in accepted for count in item.counts]):
+            raise _UsedUp
         for item in accepted:
-            if item.opens is not None:
-                facts = json.dumps(dict(item.event.facts))
-                connection.execute(_OPEN, (item.opens, item.event.person, facts, stored(item.event.at)))
-            if item.closes is not None:
-                connection.execute(_CLOSE, (item.closes,))
+            self._with(connection, item)
+        self._log.append_all(connection, [item.event for item in accepted], self._heads)
         self.version = version
 
-    def _accepts(self, connection: Connection, item: Item, version: int) -> bool:
-        item.verdict = Verdict.WRITTEN
-        standing = item.standing
-        if standing is None:
-            return True
-        if standing.version != version and not standing.holds(connection):
-            item.verdict = Verdict.CHANGED
-        elif not uses.spend(connection, item.counts):
-            item.verdict = Verdict.USED_UP
-        elif item.once and not live.end_used_up(connection, standing.consent, item.event.at):
-            raise AssertionError("a consent for one use was counted once and is not active")
-        else:
-            self._accessed_at(connection, standing.consent, item.event.at)
-            return True
-        return False
+    def _with(self, connection: Connection, item: Item) -> None:
+        """What else becomes true with an entry."""
+        if item.standing is not None:
+            if item.once and not live.end_used_up(connection, item.standing.consent, item.event.at):
+                raise _UsedUp
+            self._accessed_at(connection, item.standing.consent, item.event.at)
+        if item.opens is not None:
+            facts = json.dumps(dict(item.event.facts))
+            connection.execute(_OPEN, (item.opens, item.event.person, facts, stored(item.event.at)))
+        if item.closes is not None:
+            connection.execute(_CLOSE, (item.closes,))
 
     def _accessed_at(self, connection: Connection, consent: str, at: datetime) -> None:
         now = at.timestamp()
@@ -165,6 +167,15 @@ class Writer:
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits any more
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(_told, batch)
+
+
+def _holds(connection: Connection, item: Item, version: int) -> bool:
+    standing = item.standing
+    if standing is not None and standing.version != version and not standing.holds(connection):
+        item.verdict = Verdict.CHANGED
+        return False
+    item.verdict = Verdict.WRITTEN
+    return True
 
 
 def _told(batch: list[Item]) -> None:

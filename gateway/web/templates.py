@@ -8,13 +8,14 @@ that answers a form at an address without a GET gives `return_to` instead).
 import datetime
 import functools
 import hashlib
+from gettext import NullTranslations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time, get_datetime_format
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from gateway.web import cookies
 from gateway.web.languages import NAMES, locale
@@ -37,8 +38,23 @@ def _environment(translations: Translations, language: str) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.install_gettext_translations(translations.of(language), newstyle=True)  # type: ignore[attr-defined]
+    install_texts(environment, translations.of(language))
     return environment
+
+
+def install_texts(environment: Environment, texts: NullTranslations) -> None:
+    """`_` and `{% trans %}`. Texts hold no markup and are escaped like everything else.
+
+    Jinja's own new-style gettext takes whatever it is given for safe HTML: `_(variable)` would then let through
+    what stands in the variable.
+    """
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda text: escape(texts.gettext(text)),
+        lambda one, many, count: escape(texts.ngettext(one, many, count)),
+        newstyle=True,
+        pgettext=lambda context, text: escape(texts.pgettext(context, text)),
+        npgettext=lambda context, one, many, count: escape(texts.npgettext(context, one, many, count)),
+    )
 
 
 @functools.cache

@@ -94,6 +94,7 @@ def test_at_the_cap_is_allowed(check: Callable[..., Ask]) -> None:
         {"frequency": {"times": 0, "per": "day"}},
         {"frequency": {"times": 1, "per": "second"}},
         {"valid_for": "for ever"},
+        {"valid_for": "P\u0663M"},  # a digit, but not one of ISO 8601
         {"fields": ["interval.value", "no.such.field"]},
         {"max_records": 0},
         {"reason": {"fr": "x" * 141, "en": "x"}},

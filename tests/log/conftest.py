@@ -1,34 +1,24 @@
 """A house with nothing in it but store, keys and log, and a clock that tests move."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-from sqlmodel import SQLModel
+from log_cast import Clock, Visitor
 
+from gateway import schema
+from gateway.consent.catalogue import Catalogue
 from gateway.house import House
 from gateway.keys import KeyRing
 from gateway.log import Event, Log
 from gateway.log.notes import VerifierKey
 from gateway.log.sequencer import Sequencer, origin
-from gateway.log.tables import LogChain, LogCheckpoint, LogEntry, LogLeaf
-from gateway.settings import Settings
+from gateway.settings import Settings, shipped_policies
 from gateway.store import Store
 from gateway.web.translations import Translations
 
-TABLES = [cast(Any, row).__table__ for row in (LogEntry, LogChain, LogLeaf, LogCheckpoint)]
-
-
-@dataclass
-class Clock:
-    now: datetime = datetime(2026, 4, 1, 9, 30, tzinfo=UTC)
-    passed: timedelta = field(default_factory=timedelta)
-
-    def __call__(self) -> datetime:
-        return self.now
+CATALOGUE = Catalogue(shipped_policies())
 
 
 @pytest.fixture(scope="session")
@@ -45,9 +35,9 @@ def clock() -> Clock:
 def house(tmp_path: Path, keys: KeyRing, clock: Clock) -> Iterator[House]:
     settings = Settings(data_dir=tmp_path, public_url="https://gateway.example", default_language="en")
     store = Store(settings.database, fsync=False)
-    SQLModel.metadata.create_all(store.engine, tables=TABLES)
+    schema.metadata.create_all(store.engine)
     unused: Any = None
-    yield House(settings, store, keys, Log(keys), unused, unused, unused, Translations(), clock)
+    yield House(settings, store, keys, Log(keys), CATALOGUE, unused, unused, Translations(), clock)
     store.close()
 
 
@@ -72,10 +62,15 @@ def recorded(house: House, clock: Clock) -> Recorded:
 
     def record(person: str, kind: str = "access", *, count: int = 1, actor: str = "app", **facts: Any) -> int:
         last = 0
+        plain = {"client": "watt-coach", "organisation": "city-energy"} if kind == "access" and not facts else facts
         with house.store.write() as session:
-            for number in range(count):
-                given = facts or {"client": "watt-coach", "organisation": "city-energy", "records": number}
-                last = house.log.record(session, Event(kind, person, clock.now, actor, given))
+            for _ in range(count):
+                last = house.log.record(session, Event(kind, person, clock.now, actor, plain))
         return last
 
     return record
+
+
+@pytest.fixture
+def visits(house: House) -> Callable[..., Visitor]:
+    return lambda person, language="en": Visitor(house, person, language)

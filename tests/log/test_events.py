@@ -13,7 +13,7 @@ import rfc8785
 from babel.messages.pofile import read_po
 from hypothesis import given
 from hypothesis import strategies as st
-from words import texts
+from log_texts import texts
 
 from gateway.errors import REASONS
 from gateway.house import House

@@ -34,8 +34,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running.stop()
 
 
+@pytest.fixture(scope="session")
+def texts() -> tuple[Catalogue, Translations]:
+    return Catalogue(shipped_policies()), Translations()
+
+
 @pytest.fixture
-def gateway(server: Server, tmp_path: Path) -> Iterator[Gateway]:
+def gateway(server: Server, texts: tuple[Catalogue, Translations], tmp_path: Path) -> Iterator[Gateway]:
     settings = Settings(public_url=server.url, data_dir=tmp_path)
     store = Store(settings.database, fsync=False)
     SQLModel.metadata.create_all(store.engine)
@@ -45,10 +50,10 @@ def gateway(server: Server, tmp_path: Path) -> Iterator[Gateway]:
         store=store,
         keys=server.keys,
         log=Log(server.keys),
-        catalogue=Catalogue(shipped_policies()),
+        catalogue=texts[0],
         policies=cast(Any, None),  # these doors decide nothing by policy
         connector=cast(Any, connector),
-        translations=Translations(),
+        translations=texts[1],
         clock=lambda: datetime.now(UTC) + clock[0],
     )
     callers: dict[str, Caller] = {}

@@ -13,6 +13,7 @@ from examples.data.people import PEOPLE
 from gateway.organisations import downloads, links, pages
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import Download, Source
+from gateway.sectors.registry import SECTORS
 from tests.organisations.stage import Browser, Gateway, Running
 
 DOOR = "/organisations/harbour-bank/download"
@@ -215,7 +216,7 @@ def test_names_that_fall_together_are_told_apart(monkeypatch: pytest.MonkeyPatch
         def download(source: Source, fetch: Any, accounts: Any) -> list[Download]:
             return found
 
-    monkeypatch.setitem(downloads.SECTORS, "bank", Odd)
+    monkeypatch.setitem(SECTORS, "bank", Odd)
     line: Any = type("Line", (), {"organisation": organisation("bank.accounts"), "house": gateway.house, "fetch": None})
     copy = downloads.read(line, [], AT)
     assert [file.name for file in copy.files] == ["a.csv", "A_2.csv", "a_3.csv", "b", "b_2"]

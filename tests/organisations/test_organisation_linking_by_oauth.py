@@ -10,6 +10,7 @@ from examples.data.people import PEOPLE
 from gateway.organisations import linking, links, telling, tokens
 from gateway.organisations.connector import ConnectorError
 from gateway.organisations.links import Credentials
+from gateway.organisations.oauth import GrantRefused
 from tests.organisations.stage import Browser, Gateway, Running, agrees_there
 
 NUMBER, PASSWORD = PEOPLE[0].energy, PEOPLE[0].energy_password
@@ -275,7 +276,7 @@ def test_unlinking_revokes_there_and_forgets_here(gateway: Gateway, energy: Runn
     assert done.status_code == 200 and "has been told" in done.text
     assert linked(gateway, alice) is None
     assert [event.kind for event in gateway.events(alice)] == ["unlinked", "linked"]
-    with pytest.raises(tokens.GrantRefused):
+    with pytest.raises(GrantRefused):
         assert held
         tokens.ends_of(gateway.house, "city-energy").renew(held, gateway.now)
 
@@ -302,7 +303,7 @@ def test_unlinking_works_while_the_organisation_is_down_and_it_is_told_later(
     energy.fault("none")
     assert telling.tell_pending(gateway.house, gateway.now) == (1, 0)
     assert telling.tell_pending(gateway.house, gateway.now) == (0, 0)
-    with pytest.raises(tokens.GrantRefused):
+    with pytest.raises(GrantRefused):
         tokens.ends_of(gateway.house, "city-energy").renew(held, gateway.now)
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from sqlmodel import SQLModel, select
 from starlette.applications import Starlette
@@ -88,7 +89,7 @@ class World:
         )
 
     def person(self, name: str, *, password: str | None = PASSWORD, born: date | None = None, **more: Any) -> Person:
-        email = f"{name.split()[0].lower()}@example.org"
+        email = f"{name.split()[0].lower().replace('é', 'e')}@example.org"
         new = seeding.prepare(name=name, email=email, password=None, today=self.clock.now.date(), birth_date=born)
         new = replace(new, password_hash=_hashed(password) if password else None)
         with self.house.store.write() as session:
@@ -169,6 +170,12 @@ class Browser:
     @property
     def sign_in_cookie(self) -> str:
         return str(self.client.cookies.get(cookies.SIGN_IN) or "")
+
+    def holds(self, secret: str) -> None:
+        """Put this sign-in cookie into the browser, as a thief would."""
+        self.client.cookies.set(
+            cookies.SIGN_IN, secret, domain=urlsplit(str(self.client.base_url)).hostname or "", path="/"
+        )
 
     def csrf(self, path: str = "/") -> str:
         found = re.search(r'name="csrf" value="([^"]+)"', self.get(path).text)

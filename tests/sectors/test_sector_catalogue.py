@@ -3,7 +3,8 @@
 import tomllib
 
 import pytest
-from sector_world import ATOM, fields_of
+from energy_world import ATOM
+from sector_world import fields_of
 
 from gateway.sectors import catalogue
 from gateway.sectors.bank.shapes import TABLE as BANK

@@ -6,30 +6,24 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from energy_world import HOUR, START, block, city, espi_feed, hours, usage_point
 from fhir.resources.R4B.bundle import Bundle
 from sector_world import (
     BASES,
     DAY,
     FOREIGN,
-    HOUR,
     MINE,
     OTHER,
-    START,
     TYPES,
     account,
     balance,
     bank,
-    block,
     bundle,
-    city,
     claim,
     coverage,
-    espi_feed,
-    hours,
     patient,
     source,
     transaction,
-    usage_point,
 )
 
 from gateway.sectors.model import TooLarge, UnknownShape, Upstream

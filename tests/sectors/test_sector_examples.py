@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, date, datetime
-from functools import partial
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
@@ -16,7 +15,7 @@ from examples.data.people import PEOPLE
 from gateway.sectors.model import Account, Window
 
 TODAY = date(2026, 3, 1)
-YEAR = Window(datetime(2025, 3, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC))
+YEAR = Window(datetime(2025, 2, 28, 23, tzinfo=UTC), datetime(2026, 2, 28, 23, tzinfo=UTC))  # local midnights
 ALICE = next(person for person in PEOPLE if person.key == "alice")
 
 
@@ -47,7 +46,7 @@ def test_harbour_bank(open_banking):
     kept = refs(account.id for account in accounts)
     held = {
         "bank.accounts": ("/accounts", "Account", harbour.accounts(ALICE), "OBReadAccount6"),
-        "bank.balances": ("/balances", "Balance", _all(accounts, partial(_balances, ALICE)), "OBReadBalance1"),
+        "bank.balances": ("/balances", "Balance", _all(accounts, _balances), "OBReadBalance1"),
         "bank.transactions": ("/transactions", "Transaction", _all(accounts, _transactions), "OBReadTransaction6"),
     }
     for dataset, (path, member, records, schema) in held.items():
@@ -63,8 +62,8 @@ def _all(accounts, make):
     return [record for account in accounts for record in make(account)]
 
 
-def _balances(person, account):
-    return harbour.balances(person, account, TODAY)
+def _balances(account):
+    return harbour.balances(account, TODAY)
 
 
 def _transactions(account):

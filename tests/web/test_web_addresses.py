@@ -28,7 +28,5 @@ def _from(peer: str, *forwarded: str, trusted: tuple[str, ...] = ()) -> str:
         ("", (), (), ""),
     ],
 )
-def test_where_a_call_comes_from(
-    peer: str, forwarded: tuple[str, ...], trusted: tuple[str, ...], seen: str
-) -> None:
+def test_where_a_call_comes_from(peer: str, forwarded: tuple[str, ...], trusted: tuple[str, ...], seen: str) -> None:
     assert _from(peer, *forwarded, trusted=trusted) == seen

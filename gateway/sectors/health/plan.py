@@ -149,8 +149,7 @@ class HealthPlan:
         if part.kind in OWNER:
             # the name beside a reference is a field of its own; only the pairwise reference stays
             setattr(resource, OWNER[part.kind], {"reference": f"Patient/{part.names.ref[native]}"})
-        else:
-            resource.id = part.names.ref[native]
+        _rename(resource, part.names)
         if taken or not part.whole:
             mark_as_subset(resource)
         return Record(resource.id, repaired(resource, part.kind), taken, lasted)
@@ -158,8 +157,7 @@ class HealthPlan:
     def _entry(self, part: Part, entry: Any, record: Record) -> dict[str, Any]:
         kept: dict[str, Any] = {"resource": Raw(record.text)}
         if record.id is not UNSET:
-            name = part.names.outward(record.id)
-            kept = {"fullUrl": f"{self._source.gateway_url}{base(self._source)}/{part.kind}/{name}"} | kept
+            kept = {"fullUrl": f"{self._source.gateway_url}{base(self._source)}/{part.kind}/{record.id}"} | kept
         if entry.search is not UNSET:
             kept["search"] = entry.search
         return kept
@@ -180,6 +178,18 @@ class HealthPlan:
 
 def plan(source: Source, granted: Iterable[Granted]) -> HealthPlan:
     return HealthPlan(source, granted)
+
+
+def _rename(resource: Any, names: Names) -> None:
+    """The places where insurers write the person's number, as the app may see it.
+
+    The encoded answer is searched for it as well; that is dear only when it is found.
+    """
+    if resource.id is not UNSET:
+        resource.id = names.outward(resource.id)
+    for insurance in getattr(resource, "insurance", UNSET) or ():
+        if insurance.coverage is not UNSET and insurance.coverage.reference is not UNSET:
+            insurance.coverage.reference = names.outward(insurance.coverage.reference)
 
 
 def _owner(resource: Any, kind: str, where: str) -> str:

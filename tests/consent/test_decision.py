@@ -1,0 +1,450 @@
+"""The answer: what it records, and everything that must not become one."""
+
+import json
+import threading
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from conftest import CLEAR_BUDGET, URL, WATT_COACH, Place, Visitor, authorize, words
+
+from gateway.consent import evidence
+
+SUMMARY = "item:city-energy:energy.electricity.summary"
+BANK = {"accounts:harbour-bank": ["ref-current"]}
+
+
+def granted(terms: dict[str, Any]) -> list[str]:
+    return [item["dataset"] for item in terms["items"] if item["granted"]]
+
+
+# ---- yes and no
+
+
+def test_allowing_makes_exactly_what_was_chosen_active(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    answer = alice.allows(consent, **{SUMMARY: "yes", "duration": "d90"})
+    assert answer.location == authorize(consent)
+    terms = place.terms(consent)
+    assert place.consent(consent).state == "active"
+    assert granted(terms) == ["energy.electricity.usage", "energy.electricity.summary"]
+    assert terms["valid"]["until"].startswith("2026-06-30") and terms["valid"]["max_uses"] is None
+    assert place.events(consent) == ["requested", "granted"]
+    assert place.logged(alice)[0] == "consent_given"
+
+
+def test_required_items_need_no_tick_and_optional_ones_are_not_given_without_one(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    alice.allows(consent)
+    assert granted(place.terms(consent)) == ["energy.electricity.usage"]
+
+
+def test_once_only_is_for_one_use(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    alice.allows(consent, duration="once")
+    assert place.terms(consent)["valid"]["max_uses"] == 1
+
+
+def test_only_the_picked_accounts_are_shared(place: Place, alice: Visitor) -> None:  # A11
+    consent = place.asks(alice, CLEAR_BUDGET)
+    alice.allows(consent, **BANK)
+    assert place.terms(consent)["items"][0]["accounts"] == ["ref-current"]
+
+
+def test_refusing_asks_nothing_back_and_gives_nothing(place: Place, alice: Visitor) -> None:  # A23
+    consent = place.asks(alice)
+    answer = alice.answers(consent, "refuse")
+    assert (answer.status, answer.location) == (303, authorize(consent))
+    assert place.consent(consent).state == "refused"
+    assert place.logged(alice)[0] == "consent_refused"
+
+
+def test_refusing_needs_nothing_to_be_in_order(place: Place, alice: Visitor) -> None:  # A23
+    consent = place.asks(alice, CLEAR_BUDGET)
+    place.clock.passes(minutes=30)
+    assert alice.answers(consent, "refuse", duration="nonsense").status == 303
+    assert place.consent(consent).state == "refused"
+
+
+def test_a_new_sharing_for_the_same_purpose_replaces_the_old_one(place: Place, alice: Visitor) -> None:  # A32
+    first, second = place.asks(alice), place.asks(alice)
+    alice.allows(first)
+    alice.allows(second)
+    assert (place.consent(first).state, place.consent(first).reason) == ("ended", "replaced")
+    assert place.terms(second)["replaces"] == first
+
+
+# ---- what is missing is said, and nothing is recorded
+
+
+def test_allow_without_an_account_says_so_and_records_nothing(place: Place, alice: Visitor) -> None:  # A26
+    consent = place.asks(alice, CLEAR_BUDGET)
+    before = place.logged(alice)
+    page = alice.answers(consent, "allow", **{"item:harbour-bank:bank.transactions": "yes", "duration": "d90"})
+    assert page.status == 422
+    assert page.title.startswith("Error:")
+    (summary,) = page.tree.xpath("//*[contains(@class,'error-summary')]")
+    assert summary.get("autofocus") is not None and summary.get("tabindex") == "-1"
+    assert "Choose at least one account to share from." in words(summary)
+    (target,) = summary.xpath(".//a/@href")
+    assert page.tree.xpath(f"//*[@id={target.removeprefix('#')!r}]")
+    assert place.consent(consent).state == "requested" and place.logged(alice) == before
+
+
+def test_what_she_had_ticked_is_still_ticked_after_a_mistake(place: Place, alice: Visitor) -> None:  # A26
+    consent = place.asks(alice, CLEAR_BUDGET)
+    page = alice.answers(consent, "allow", **{"item:harbour-bank:bank.transactions": "yes", "duration": "once"})
+    assert page.main.xpath(".//input[@checked]/@value") == ["yes", "once"]
+    done = alice.answers(consent, "allow", page, **BANK)
+    assert done.status == 303
+    assert granted(place.terms(consent)) == ["bank.accounts", "bank.transactions"]
+    assert place.terms(consent)["valid"]["duration"] == "once"
+
+
+def test_allow_with_every_optional_item_left_out_says_so(place: Place, alice: Visitor) -> None:  # A26
+    usage = replace(WATT_COACH.data[0], necessity="optional")
+    app = replace(WATT_COACH, data=(usage, *WATT_COACH.data[1:]))
+    page = alice.answers(place.asks(alice, app), "allow")
+    assert page.status == 422
+    assert "Choose at least one type of data, or refuse." in page.text
+
+
+def test_the_mistake_is_said_in_french_too(place: Place, alice: Visitor) -> None:  # E5
+    alice.language = "fr"
+    page = alice.answers(place.asks(alice, CLEAR_BUDGET), "allow")
+    assert "Choisissez au moins un compte d'où partager." in page.text and page.title.startswith("Erreur")
+
+
+def test_switching_the_language_after_a_mistake_leads_back_to_the_request(place: Place, alice: Visitor) -> None:  # A28
+    consent = place.asks(alice, CLEAR_BUDGET)
+    page = alice.answers(consent, "allow")
+    (form,) = page.tree.xpath("//form[@action='/language']")
+    assert form.xpath("./input[@name='next']/@value") == [authorize(consent)]
+
+
+# ---- twice
+
+
+def test_a_second_click_changes_nothing_and_shows_the_same(place: Place, alice: Visitor) -> None:  # A25, A21
+    consent = place.asks(alice)
+    page = alice.sees(consent)
+    first = alice.answers(consent, "allow", page)
+    logged = place.logged(alice)
+    second = alice.answers(consent, "allow", page)
+    other = alice.answers(consent, "refuse", page)
+    assert first.location == second.location == other.location
+    assert place.consent(consent).state == "active"
+    assert place.logged(alice) == logged and place.events(consent) == ["requested", "granted"]
+
+
+def test_two_clicks_at_the_same_moment_make_one_record(place: Place, alice: Visitor) -> None:  # A25
+    consent = place.asks(alice)
+    page = alice.sees(consent)
+    threads = [threading.Thread(target=alice.answers, args=(consent, "allow", page)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert place.events(consent) == ["requested", "granted"]
+    assert place.logged(alice).count("consent_given") == 1
+
+
+# ---- who may answer
+
+
+@pytest.mark.parametrize("decision", ["allow", "refuse"])
+def test_mallory_cannot_answer_for_alice(place: Place, alice: Visitor, mallory: Visitor, decision: str) -> None:
+    consent = place.asks(alice)
+    fields = alice.sees(consent).form(f"/consent/{consent}")
+    answer = mallory.posts(f"/consent/{consent}", {**fields, "csrf": mallory.csrf(), "decision": decision})
+    assert answer.status == 404
+    assert place.consent(consent).state == "requested"
+
+
+def test_a_screen_opened_by_alice_is_not_answered_with_mallorys_cookies(
+    place: Place, alice: Visitor, mallory: Visitor
+) -> None:  # A22
+    consent = place.asks(alice)
+    fields = alice.sees(consent).form(f"/consent/{consent}")
+    assert mallory.posts(f"/consent/{consent}", {**fields, "decision": "allow"}).status == 403
+    assert place.consent(consent).state == "requested"
+
+
+def test_a_stranger_is_sent_to_sign_in(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    stranger = Visitor(place, "nobody", "Nobody")
+    assert stranger.posts(f"/consent/{consent}", {"decision": "allow"}).location.startswith("/sign-in")
+    assert place.consent(consent).state == "requested"
+
+
+@pytest.mark.parametrize("csrf", ["", "x" * 43])
+def test_an_answer_without_the_forms_own_token_is_none(place: Place, alice: Visitor, csrf: str) -> None:  # A18
+    consent = place.asks(alice)
+    assert alice.answers(consent, "allow", csrf=csrf).status == 403
+    assert place.consent(consent).state == "requested"
+
+
+@pytest.mark.parametrize("header", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
+def test_an_answer_from_another_site_is_none(place: Place, alice: Visitor, header: dict[str, str]) -> None:  # A19
+    consent = place.asks(alice)
+    fields = alice.sees(consent).form(f"/consent/{consent}")
+    assert alice.posts(f"/consent/{consent}", {**fields, "decision": "allow"}, **header).status == 403
+    assert place.consent(consent).state == "requested"
+
+
+def test_a_get_answers_nothing(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    assert alice.gets(f"/consent/{consent}").status == 405
+
+
+@pytest.mark.parametrize("decision", ["", "yes", "ALLOW"])
+def test_a_form_sent_without_a_button_is_no_answer(place: Place, alice: Visitor, decision: str) -> None:  # A22
+    consent = place.asks(alice)
+    answer = alice.answers(consent, decision)
+    assert (answer.status, answer.location) == (303, authorize(consent))
+    assert place.consent(consent).state == "requested"
+
+
+# ---- never more than was asked
+
+
+def test_what_was_not_offered_is_ignored(place: Place, alice: Visitor) -> None:  # A20
+    consent = place.asks(alice)
+    alice.allows(
+        consent,
+        **{
+            "item:harbour-bank:bank.accounts": "yes",
+            "item:city-energy:energy.everything": "yes",
+            "accounts:city-energy": ["ref-home", "ref-of-somebody-else"],
+            "accounts:harbour-bank": ["ref-current"],
+            "fields": "interval.cost",
+            "client_id": "evil",
+            "purpose": "household-budget",
+            "person_id": "mallory",
+        },
+    )
+    terms = place.terms(consent)
+    assert granted(terms) == ["energy.electricity.usage"]
+    assert [item["accounts"] for item in terms["items"]] == [["ref-home"], [], []]
+    assert terms["items"][0]["fields"] == ["interval.start", "interval.value"]
+    assert (terms["app"]["client_id"], terms["purpose"]["code"]) == ("watt-coach", "energy-advice")
+
+
+@pytest.mark.parametrize("duration", ["d365", "P10Y", "", "forever"])
+def test_a_duration_that_was_not_offered_is_no_answer(place: Place, alice: Visitor, duration: str) -> None:  # A20
+    consent = place.asks(alice)
+    assert alice.answers(consent, "allow", duration=duration).status == 422
+    assert place.consent(consent).state == "requested"
+
+
+def test_an_unavailable_account_cannot_be_shared(place: Place, alice: Visitor) -> None:  # A20
+    consent = place.asks(alice, CLEAR_BUDGET)
+    assert alice.answers(consent, "allow", **{"accounts:harbour-bank": ["ref-joint"]}).status == 422
+
+
+@pytest.mark.parametrize("resume", ["https://evil.example/", "//evil.example", "/sharings", "/authorize", "\\evil"])
+def test_the_way_back_is_the_dispatcher_or_the_sharing(place: Place, alice: Visitor, resume: str) -> None:
+    consent = place.asks(alice)
+    assert alice.answers(consent, "refuse", resume=resume).location == f"/sharings/{consent}"
+
+
+# ---- the page she answers is the page she was shown
+
+
+def test_an_answer_without_a_page_shows_the_page_first(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    answer = alice.posts(
+        f"/consent/{consent}",
+        {"csrf": alice.csrf(), "decision": "allow", "duration": "d30", "resume": authorize(consent)},
+    )
+    assert (answer.status, answer.location) == (303, authorize(consent))
+    assert place.consent(consent).state == "requested"
+
+
+@pytest.mark.parametrize("word", ["x", "x.y", "eyJ9.", "\u00e9.\u00e9", "e30." + "A" * 43])
+def test_a_forged_word_of_what_was_seen_is_none(place: Place, alice: Visitor, word: str) -> None:
+    consent = place.asks(alice)
+    assert alice.answers(consent, "allow", seen=word).status == 303
+    assert place.consent(consent).state == "requested"
+
+
+def test_the_word_of_another_page_is_none(place: Place, alice: Visitor) -> None:
+    consent, other = place.asks(alice), place.asks(alice)
+    seen = alice.sees(other).form(f"/consent/{other}")["seen"]
+    alice.answers(consent, "allow", seen=seen)
+    assert place.consent(consent).state == "requested"
+
+
+def test_a_page_that_would_read_differently_now_is_shown_again(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    page = alice.sees(consent)
+    place.town.apps["watt-coach"] = replace(WATT_COACH, recipients=({"name": "X", "role": "r", "country": "FR"},))
+    again = alice.answers(consent, "allow", page, **{SUMMARY: "yes"})
+    assert again.status == 422
+    assert "Something on this page has changed since you opened it." in again.text
+    assert "will be passed on to X (r, FR)" in again.text
+    assert place.consent(consent).state == "requested"
+    assert alice.answers(consent, "allow", again).status == 303
+    assert granted(place.terms(consent)) == ["energy.electricity.usage", "energy.electricity.summary"]
+
+
+def test_a_page_left_open_over_midnight_is_shown_again_with_its_new_dates(place: Place, alice: Visitor) -> None:
+    place.clock.passes(hours=12)  # 23:30 in Paris
+    alice.signed_in_at = place.clock.now
+    consent = place.asks(alice)
+    page = alice.sees(consent)
+    place.clock.passes(minutes=40)
+    again = alice.answers(consent, "allow", page)
+    assert again.status == 422 and "30 days, until May 2, 2026" in again.text
+
+
+# ---- evidence (A37)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("app", [WATT_COACH, CLEAR_BUDGET])
+def test_what_was_shown_can_be_shown_again_to_the_letter(
+    place: Place, alice: Visitor, language: str, app: Any
+) -> None:
+    alice.language = language
+    consent = place.asks(alice, app)
+    page = alice.sees(consent)
+    place.clock.passes(minutes=3)
+    alice.answers(consent, "allow", page, **(BANK if app is CLEAR_BUDGET else {}))
+    kept, terms = place.evidence(consent), place.terms(consent)
+    html = evidence.text(json.loads(kept.shown_json), language, place.house.translations.of(language))
+    assert evidence.sha256(html) == kept.text_sha256 == terms["notice"]["text_sha256"]
+    assert str(html) in page.body
+    assert kept.language == language == terms["notice"]["language"]
+    assert kept.template_sha256 == evidence.version_sha256()
+    assert (kept.decided_at - kept.shown_at).total_seconds() == 180
+
+
+def test_the_evidence_holds_what_was_offered_and_chosen_and_no_secret(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    page = alice.sees(consent)
+    alice.answers(consent, "allow", page, **{SUMMARY: "yes"})
+    kept = place.evidence(consent)
+    assert len(json.loads(kept.offered_json)["items"]) == 3
+    assert json.loads(kept.chosen_json)["granted"] == [
+        ["city-energy", "energy.electricity.summary"],
+        ["city-energy", "energy.electricity.usage"],
+    ]
+    assert json.loads(kept.shown_json)["chosen"] == {"duration": ["d30"]}  # as it was when first displayed
+    assert alice.csrf() not in kept.shown_json and "request_uri" not in kept.shown_json
+
+
+def test_the_terms_name_the_sign_in_the_agreement_rests_on(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    alice.allows(consent)
+    indication = place.terms(consent)["indication"]
+    assert indication["method"] == "button" and indication["auth"]["amr"] == ["pwd"]
+
+
+# ---- time
+
+
+def test_a_late_answer_is_explained_and_nothing_is_shared(place: Place, alice: Visitor) -> None:  # A35
+    consent = place.asks(alice)
+    page = alice.sees(consent)
+    place.clock.passes(seconds=place.house.settings.ask_seconds + 1)
+    late = alice.answers(consent, "allow", page)
+    assert late.status == 410
+    assert "Nothing was shared. To answer Watt Coach, start again from the app." in late.text
+    assert (place.consent(consent).state, place.consent(consent).reason) == ("ended", "lapsed")
+
+
+def test_a_late_screen_is_explained_too(place: Place, alice: Visitor) -> None:  # A35
+    consent = place.asks(alice)
+    place.clock.passes(seconds=place.house.settings.ask_seconds + 1)
+    assert alice.sees(consent).status == 410
+
+
+@pytest.mark.parametrize(("minutes", "allowed"), [(9, True), (11, False)])
+def test_sensitive_data_needs_a_sign_in_of_the_last_ten_minutes(
+    place: Place, alice: Visitor, minutes: int, allowed: bool
+) -> None:  # A35
+    consent = place.asks(alice, CLEAR_BUDGET)
+    page = alice.sees(consent)
+    place.clock.passes(minutes=minutes)
+    answer = alice.answers(consent, "allow", page, **BANK)
+    if allowed:
+        assert place.consent(consent).state == "active"
+    else:
+        assert answer.location == f"/sign-in?again=1&next={quote(authorize(consent), safe='')}"
+        assert place.consent(consent).state == "requested"
+
+
+def test_an_old_sign_in_is_pointed_out_before_she_fills_anything_in(place: Place, alice: Visitor) -> None:  # A35
+    consent = place.asks(alice, CLEAR_BUDGET)
+    place.clock.passes(minutes=11)
+    assert "Sign in again before you allow." in alice.sees(consent).text
+
+
+def test_data_that_is_not_sensitive_needs_no_second_sign_in(place: Place, alice: Visitor) -> None:  # A35
+    consent = place.asks(alice)
+    place.clock.passes(minutes=50)
+    alice.allows(consent)
+    assert place.consent(consent).state == "active"
+
+
+# ---- what policies forbid
+
+
+def test_a_suspended_app_gets_no_agreement_and_the_person_reads_why(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    page = alice.sees(consent)
+    place.town.apps["watt-coach"] = replace(WATT_COACH, active=False)
+    answer = alice.answers(consent, "allow", page)
+    assert answer.status == 403 and "The app or the organisation is suspended." in answer.text
+    assert place.consent(consent).state == "requested"
+
+
+def test_an_organisation_that_has_gone_ends_the_request(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    page = alice.sees(consent)
+    del place.town.organisations["city-energy"]
+    assert alice.sees(consent).status == 410
+    assert alice.answers(consent, "allow", page).status == 410
+    assert place.consent(consent).state == "ended"
+
+
+# ---- guardians
+
+
+def test_a_child_is_told_that_her_guardian_decides_and_may_refuse(place: Place, chloe: Visitor) -> None:
+    consent = place.asks(chloe)
+    page = chloe.sees(consent)
+    assert page.h1 == "Your guardian has to agree"
+    assert [words(button) for button in page.main.xpath(".//button")] == ["Refuse"]
+    chloe.answers(consent, "refuse", page)
+    assert place.consent(consent).state == "refused"
+
+
+def test_a_child_cannot_agree_by_sending_the_form_herself(place: Place, chloe: Visitor) -> None:
+    consent = place.asks(chloe)
+    assert chloe.answers(consent, "allow", chloe.sees(consent), duration="d30").status == 403
+    assert place.consent(consent).state == "requested"
+
+
+def test_a_guardian_decides_for_her_child_and_it_is_written_so(place: Place, alice: Visitor, chloe: Visitor) -> None:
+    consent = place.asks(chloe)
+    page = alice.sees(consent)
+    assert page.h1 == "Watt Coach asks to read the data of Chloé Petit at City Energy"
+    alice.answers(consent, "allow", page)
+    assert place.terms(consent)["acted_by"] == [{"capacity": "guardian"}]
+    assert place.consent(consent).person_id == "chloe"
+    assert place.logged(chloe)[0] == "consent_given"
+
+
+def test_mallory_is_nobodys_guardian(place: Place, mallory: Visitor, chloe: Visitor) -> None:
+    consent = place.asks(chloe)
+    answer = mallory.posts(f"/consent/{consent}", {"csrf": mallory.csrf(), "decision": "refuse"})
+    assert answer.status == 404 and place.consent(consent).state == "requested"
+
+
+def test_the_forms_own_address_is_ours(place: Place, alice: Visitor) -> None:
+    page = alice.sees(place.asks(alice))
+    assert all(form.startswith("/") for form in page.tree.xpath("//form/@action"))
+    assert URL not in page.body

@@ -1,0 +1,92 @@
+"""Guessing is slowed down, for known and unknown addresses alike, and the true person still gets in (A30)."""
+
+import time
+
+import pytest
+from people_world import PASSWORD, Browser, World
+
+from gateway.errors import TooMany
+from gateway.people.tables import Person
+from gateway.people.throttle import Throttle, known_mark, who_tries
+
+
+def _guesses(browser: Browser, email: str, times: int) -> list[int]:
+    form = {"csrf": browser.csrf("/sign-in"), "email": email, "password": "a wrong guess"}
+    return [browser.send("/sign-in", form).status_code for _ in range(times)]
+
+
+@pytest.mark.parametrize("email", ["alice@example.org", "nobody@example.org"])
+def test_the_eleventh_guess_in_five_minutes_is_not_even_looked_at(
+    world: World, alice: Person, browser: Browser, email: str
+) -> None:
+    assert _guesses(browser, email, 12) == [400] * 10 + [429] * 2
+    answer = browser.submit("/sign-in", email=email, password=PASSWORD)
+    assert answer.status_code == 429
+    assert 1 <= int(answer.headers["retry-after"]) <= 301
+    assert "Your account is not locked." in answer.text
+
+
+def test_alice_gets_in_with_her_own_browser_while_mallory_guesses(world: World, alice: Person) -> None:
+    hers = world.browser()
+    hers.signs_in(alice)
+    hers.submit("/", to="/sign-out")
+    assert _guesses(world.browser(), alice.email, 12)[-1] == 429
+    assert hers.signs_in(alice).status_code == 303
+
+
+def test_her_browser_is_counted_as_well(world: World, alice: Person) -> None:
+    hers = world.browser()
+    hers.signs_in(alice)
+    hers.submit("/", to="/sign-out")
+    assert _guesses(hers, alice.email, 11)[-1] == 429
+
+
+def test_a_browser_known_to_mallory_is_not_known_to_alice(world: World, alice: Person) -> None:
+    keys = world.house.keys
+    mark = known_mark(keys, "mallory", "n")
+    assert who_tries(keys, mark, alice.email, "mallory") == "browser n"
+    for forged in (mark, "n.", "n", ".", "", "n." + "A" * 43):
+        assert who_tries(keys, forged, alice.email, alice.id).startswith("account ")
+    assert who_tries(keys, mark, "x@example.org", None).startswith("account ")
+
+
+def test_one_password_tried_at_many_accounts_stops_at_the_network(world: World, browser: Browser) -> None:
+    form = {"csrf": browser.csrf("/sign-in"), "password": "Summer2026!"}
+    statuses = [browser.send("/sign-in", {**form, "email": f"p{n}@example.org"}).status_code for n in range(52)]
+    assert statuses[:50] == [400] * 50 and statuses[50:] == [429, 429]
+
+
+def test_signing_in_forgives_the_slips_before(world: World, alice: Person, browser: Browser) -> None:
+    assert _guesses(browser, alice.email, 9) == [400] * 9
+    assert browser.signs_in(alice).status_code == 303
+    browser.submit("/", to="/sign-out")
+    assert _guesses(world.browser(), alice.email, 9) == [400] * 9
+
+
+def test_many_failed_tries_are_told_at_the_next_sign_in_a_few_are_not(world: World, alice: Person, bob: Person) -> None:
+    _guesses(world.browser(), alice.email, 6)
+    _guesses(world.browser(), bob.email, 2)
+    world.browser().signs_in(alice)
+    world.browser().signs_in(bob)
+    assert world.events(alice)[1:] == ["sign_in_failed", "sign_in"]
+    assert world.events(bob)[1:] == ["sign_in"]
+
+
+def test_counts_fade_by_themselves() -> None:
+    counts = Throttle({"account": "2 per 1 second"})
+    counts.spend("account", "alice")
+    counts.spend("account", "alice")
+    with pytest.raises(TooMany) as full:
+        counts.spend("account", "alice")
+    assert full.value.retry_after <= 2
+    counts.spend("account", "bob")
+    time.sleep(1.1)
+    counts.spend("account", "alice")
+
+
+def test_a_flood_of_registrations_from_one_network_is_stopped(world: World, browser: Browser) -> None:
+    counts = Throttle({"register": "2 per hour"})
+    for _ in range(2):
+        counts.spend("register", "203.0.113.9")
+    with pytest.raises(TooMany):
+        counts.check("register", "203.0.113.9")

@@ -1,0 +1,221 @@
+"""Energy: what is unknown, hostile or too large is refused, as a whole and as a stream."""
+
+import re
+
+import pytest
+from energy_world import (
+    BATCH,
+    HOUR,
+    ROOT,
+    START,
+    all_of,
+    block,
+    city,
+    cut,
+    espi_entry,
+    espi_feed,
+    hours,
+    seconds,
+    starts,
+    usage_point,
+)
+from sector_world import (
+    ALWAYS,
+    FOREIGN,
+    MINE,
+    TYPES,
+    sent,
+)
+
+from gateway.sectors.energy.readings import lifted
+from gateway.sectors.model import LIMIT, TooLarge, UnknownShape
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        ("<value>", "<secret>1</secret><value>"),
+        ("</IntervalReading>", "<secret/></IntervalReading>"),
+        ("<IntervalReading>", '<IntervalReading secret="1">'),
+        ("<IntervalReading>", "secret<IntervalReading>"),
+        ("<quality>0", "<quality>secret"),
+        ("<cost>12", "<cost>1<secret/>2"),
+        ("<uom>72", "<secret/><uom>72"),
+        ("<uom>72</uom>", "<uom>72</uom><uom>73</uom>"),
+        ("<kind>0", "<kind secret='1'>0"),
+        ("<UsagePoint ", "<UsagePoint secret='1' "),
+        ("<MeterReading xmlns", "<Secret xmlns"),
+        ("<content>", "<content>secret"),
+        ("<content>", "<secret/><content>"),
+        ("<published>", '<x xmlns="http://x">1</x><published>'),
+        ('<link rel="self"', '<link secret="1" rel="self"'),
+        ('xmlns="http://naesb.org/espi"', 'xmlns="http://naesb.org/espi/customer"'),
+        ("<updated>2025", "<updated>secret2025"),
+        ("</feed>", "<secret/></feed>"),
+        ("<billingPeriod><duration>", "<billingPeriod><duration>secret"),
+        ("<timePeriod><duration>", "<timePeriod><duration>secret"),
+        ("<entry>", "secret<entry>"),
+        ("<published>", "secret<published>"),
+    ],
+)
+def test_an_unknown_element_attribute_or_text_refuses_the_whole_answer(plant):
+    old, new = plant
+    text = city().decode()
+    assert old in text
+    with pytest.raises(UnknownShape):
+        cut(text.replace(old, new, 1).encode())
+
+
+def test_the_slow_way_gives_the_same_as_the_fast_one(espi):
+    """Prefixes, comments, character data and another order of children."""
+    plain = cut(city()).body
+    body = city().decode()
+    prefixed = re.sub(
+        r"<(/?)(Interval\w+|interval|cost|ReadingQuality|quality|timePeriod|duration|start|value|tou)>",
+        r"<\1e:\2>",
+        body,
+    )
+    prefixed = prefixed.replace("<IntervalBlock xmlns=", "<e:IntervalBlock xmlns:e=").replace(
+        "</IntervalBlock>", "</e:IntervalBlock>"
+    )
+    prefixed = prefixed.replace("<UsageSummary xmlns=", '<UsageSummary xmlns:e="http://naesb.org/espi" xmlns=')
+    variants = {
+        "prefix": prefixed,
+        "comment": body.replace("<timePeriod>", "<!-- 1/1 <value>9</value> --><timePeriod>"),
+        "spaces": body.replace("<value>", "\n\t<value>"),
+        "inner spaces": re.sub(r"<value>(\d+)", r"<value> \1 ", body),
+        "character data": re.sub(r"<cost>(\d+)", r"<cost><![CDATA[\1]]>", body),
+        "reference": body.replace("<cost>12", "<cost>&#49;2"),
+    }
+    for name, text in variants.items():
+        found = cut(text.encode())
+        espi(found.body)
+        assert re.sub(rb"\s", b"", found.body) == re.sub(rb"\s", b"", plain), name
+
+
+def test_a_run_inside_a_comment_is_no_reading():
+    body = (
+        city().decode().replace("<IntervalBlock xmlns", f"<!-- {hours(START - 99 * HOUR, 2)} --><IntervalBlock xmlns")
+    )
+    assert len(starts(cut(body.encode()))) == 24
+
+
+def test_our_own_mark_in_an_answer_is_refused():
+    with pytest.raises(UnknownShape):
+        cut(city().replace(b"<IntervalReading>", b"<aval-run>0</aval-run><IntervalReading>", 1))
+    assert lifted(b"<a/>") == (b"<a/>", [])
+
+
+BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "attack",
+    {
+        "billion laughs": lambda t: t.replace("<feed", BOMB + "<feed").replace("rgb-street", "&b;"),
+        "external entity": lambda t: t.replace("<feed", '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><feed'),
+        "parameter entity": lambda t: t.replace(
+            "<feed", '<!DOCTYPE x [<!ENTITY % a SYSTEM "http://127.0.0.1/">%a;]><feed'
+        ),
+        "doctype alone": lambda t: t.replace("<feed", "<!DOCTYPE feed><feed"),
+        "entity without doctype": lambda t: t.replace("rgb-street", "&b;"),
+        "xinclude": lambda t: t.replace(
+            "<content>", '<content><i:include xmlns:i="http://www.w3.org/2001/XInclude" href="/etc/passwd"/>'
+        ),
+        "attributes": lambda t: t.replace(
+            "<UsagePoint ", "<UsagePoint " + " ".join(f'a{i}="1"' for i in range(100_000)) + " "
+        ),
+        "depth": lambda t: t.replace("<ServiceCategory>", "<ServiceCategory>" * 100_000),
+        "depth closed": lambda t: t.replace("<kind>0</kind>", "<a>" * 100_000 + "</a>" * 100_000),
+        "another character set": lambda t: t.replace("UTF-8", "UTF-7"),
+        "latin": lambda t: t.replace("UTF-8", "ISO-8859-1"),
+        "not closed": lambda t: t.replace("</feed>", ""),
+        "twice": lambda t: t + t,
+        "nothing": lambda t: "",
+        "html": lambda t: "<html><body>sign in</body></html>",
+        "zero": lambda t: t.replace("rgb-street", "rgb\0street"),
+        "open readings": lambda t: t.replace("<IntervalReading>", "<IntervalReading><!-- " * 5000),
+    }.items(),
+    ids=lambda case: case[0] if isinstance(case, tuple) else None,
+)
+def test_an_attack_by_xml_is_refused(attack):
+    with pytest.raises(UnknownShape):
+        cut(attack[1](city().decode()).encode())
+
+
+def test_another_encoding_of_the_bytes_is_refused():
+    with pytest.raises(UnknownShape):
+        cut(city().decode().replace("UTF-8", "UTF-16").encode("utf-16"))
+    with pytest.raises(UnknownShape):
+        cut(city().replace(b"rgb-street", b"rgb-\xff"))
+
+
+# ---- large answers
+
+
+def streamed(body: bytes, of=None, window=ALWAYS, step=1000):
+    of = of or all_of()
+    cutter = of.cutter(sent(of, "energy", BATCH, window=window), TYPES["energy"], window)
+    out = [cutter.feed(body[at : at + step]) for at in range(0, len(body), step)]
+    last, counts = cutter.close()
+    return b"".join([*out, last]), counts
+
+
+@pytest.mark.parametrize("step", [1, 7, 64, 1000, 10**9])
+def test_the_stream_gives_what_the_whole_gives(step, espi):
+    strange = usage_point(FOREIGN, block(hours(START, 3)), shared=False)
+    window = seconds(START + HOUR, START + 9 * HOUR)
+    body = city(*strange)
+    out, counts = streamed(body, window=window, step=step)
+    espi(out)
+    whole = cut(body, window=window)
+    assert counts == whole.counts
+    found = [re.sub(rb"<updated>.*?</updated>", b"", part) for part in (out, whole.body)]
+    entries = [sorted(re.findall(rb"<entry>.*?</entry>", each)) for each in found]
+    related = re.compile(rb'<link rel="related"[^>]*>')
+    assert [related.sub(b"", each) for each in entries[0]] == [related.sub(b"", each) for each in entries[1]]
+
+
+def test_a_stream_holds_one_entry_and_no_more():
+    of = all_of()
+    cutter = of.cutter(sent(of, "energy", BATCH), TYPES["energy"], ALWAYS)
+    entries = usage_point(MINE.native)
+    out = len(cutter.feed(espi_feed(*entries).removesuffix(b"</feed>")))
+    meter = f"{ROOT}/{MINE.native}/MeterReading/01/IntervalBlock"
+    for number in range(60):
+        entry = espi_entry(f"{meter}/{number}", block(hours(START + number * 720 * HOUR, 720))).encode()
+        out += len(cutter.feed(entry))
+        assert len(cutter._buffer) < 100
+    out += len(cutter.feed(b"</feed>"))
+    last, counts = cutter.close()
+    assert counts.records == 60 * 720 + 1 and out > LIMIT
+
+
+def test_a_single_entry_above_the_limit_is_too_large():
+    of = all_of()
+    cutter = of.cutter(sent(of, "energy", BATCH), TYPES["energy"], ALWAYS)
+    with pytest.raises(TooLarge):
+        for _ in range(10):
+            cutter.feed(b"<feed xmlns='http://www.w3.org/2005/Atom'><entry>" + b" " * 1_000_000)
+    with pytest.raises(TooLarge):
+        cut(b" " * (LIMIT + 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda t: t.replace("</feed>", ""),
+        lambda t: t.replace("</feed>", "<secret/></feed>"),
+        lambda t: t.replace("<value>", "<secret/><value>", 1),
+        lambda t: t.replace("<entry>", "secret<entry>", 3),
+        lambda t: t.replace("<feed", BOMB + "<feed"),
+        lambda t: t.replace("</content>", "<![CDATA[</entry>]]></content>", 1),
+        lambda t: t.replace("<UsagePoint ", "<!-- </entry> --><UsagePoint "),
+        lambda t: "<html/>",
+        lambda t: "",
+    ],
+)
+def test_a_stream_refuses_what_the_whole_refuses(change):
+    with pytest.raises(UnknownShape):
+        streamed(change(city().decode()).encode())

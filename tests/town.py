@@ -1,0 +1,126 @@
+"""One running town for all journeys: gateway, three organisations, two apps, each a process of its own.
+
+People of the tests open accounts of their own, so that no journey finds the traces of another. At the organisations
+they are customers whom the example data knows.
+"""
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from gateway.cli import demo_setup
+from gateway.cli.demo_setup import PASSWORD, Demo
+from gateway.cli.demo_story import Story
+from gateway.cli.demo_visitor import Visitor
+
+CUSTOMERS = {"city-energy": "CE-1001", "harbour-bank": "HB-2001", "meadow-health": "MH-3001"}
+_ordinal = itertools.count(1)
+_running: list[Demo] = []
+_guests: list[None] = []
+_clients: list[httpx2.Client] = []  # to be closed when the town closes
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """Both rooms of journeys import this fixture, and pytest takes it for two: the town is started once all the same."""
+    if not _running:
+        _running.append(started(tmp_path_factory.mktemp("town")))
+    _guests.append(None)
+    yield _running[0]
+    _guests.pop()
+    if not _guests:
+        demo_setup.stop(_running.pop())
+        while _clients:
+            _clients.pop().close()
+
+
+def started(folder: Path) -> Demo:
+    """A town of one's own, for who breaks things. To be ended with `demo_setup.stop`."""
+    demo = demo_setup.prepare(folder, 0)
+    with warnings.catch_warnings():  # each process's log file is left for the garbage collector to close
+        warnings.simplefilter("ignore", ResourceWarning)
+        demo_setup.start(demo, lambda _line: None)
+    return demo
+
+
+@dataclass
+class Resident:
+    """A person with an account at the gateway, and her browser without a window."""
+
+    demo: Demo
+    name: str
+    email: str
+    visitor: Visitor
+
+    def __post_init__(self) -> None:
+        self.story = Story(self.demo, self.email)  # both sides of the OAuth flow, played for her
+        for client in (self.story.http, self.story.alice._client):
+            _clients.append(client)
+        self.story.alice = self.visitor
+
+    @property
+    def gateway(self) -> str:
+        return self.demo.url("gateway")
+
+    def cookies(self) -> list[dict[str, str | bool]]:
+        """Her sign-in, for a browser with a window."""
+        jar = self.visitor._cookies[self.gateway]
+        return [
+            {"name": name, "value": value, "url": self.gateway, "secure": True, "httpOnly": True}
+            for name, value in jar.items()
+        ]
+
+    def links(self, *organisations: str) -> None:
+        for name in organisations:
+            if name == "city-energy":
+                self._links_by_their_pages()
+            else:
+                self.story.link_by_code(name, CUSTOMERS[name])
+
+    def _links_by_their_pages(self) -> None:
+        page = self.visitor.get(f"{self.gateway}/organisations/city-energy/link")
+        page = self.visitor.submit(page, page.form("/organisations/city-energy/link"))
+        page = self.visitor.submit(
+            page, page.forms[0], customer_number=CUSTOMERS["city-energy"], password=PASSWORD
+        )
+        page = self.visitor.submit(page, page.forms[0], press="yes")
+        assert page.status == 200 and urlsplit(page.url).netloc == urlsplit(self.gateway).netloc, page.text
+
+
+def newcomer(demo: Demo, name: str = "Alice Martin", born: date | None = None) -> Resident:
+    """Opens an account and signs in."""
+    email = f"{name.split()[0].lower()}.{next(_ordinal)}@example.org"
+    visitor = stranger(demo)
+    page = visitor.get(f"{demo.url('gateway')}/register")
+    page = visitor.submit(
+        page,
+        page.form("/register"),
+        name=name,
+        email=email,
+        password=PASSWORD,
+        birth_date=born.isoformat() if born else "",
+    )
+    return signed_in(demo, name, email, visitor)
+
+
+def stranger(demo: Demo) -> Visitor:
+    """A browser that nobody has signed in with."""
+    visitor = Visitor(demo.url("gateway"), *(demo.url(each) for each in demo_setup.ORGANISATIONS))
+    _clients.append(visitor._client)
+    return visitor
+
+
+def signed_in(demo: Demo, name: str, email: str, visitor: Visitor | None = None) -> Resident:
+    """Someone who has an account, such as the four people of the demo."""
+    visitor = visitor or stranger(demo)
+    page = visitor.get(f"{demo.url('gateway')}/sign-in")
+    page = visitor.submit(page, page.form("/sign-in"), email=email, password=PASSWORD)
+    assert page.status == 200 and name.split()[0] in page.text, page.text
+    return Resident(demo, name, email, visitor)
