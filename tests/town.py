@@ -70,10 +70,11 @@ class Resident:
         return self.demo.url("gateway")
 
     def cookies(self) -> list[dict[str, str | bool]]:
-        """Her sign-in, for a browser with a window."""
+        """Her sign-in, for a browser with a window. A cookie named __Host- is only taken for an https address."""
         jar = self.visitor._cookies[self.gateway]
+        address = self.gateway.replace("http:", "https:")
         return [
-            {"name": name, "value": value, "url": self.gateway, "secure": True, "httpOnly": True}
+            {"name": name, "value": value, "url": address, "secure": True, "httpOnly": True}
             for name, value in jar.items()
         ]
 

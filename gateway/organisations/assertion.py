@@ -22,8 +22,6 @@ def sign(keys: KeyRing, issuer: str, audience: str, subject: str, now: datetime,
     return keys.sign(claims, typ=TYPE)
 
 
-def header(
-    keys: KeyRing, issuer: str, audience: str, subject: str, now: datetime, jti: str
-) -> tuple[bytes, bytes]:
+def header(keys: KeyRing, issuer: str, audience: str, subject: str, now: datetime, jti: str) -> tuple[bytes, bytes]:
     """The Authorization header of one call."""
     return b"authorization", b"Bearer " + sign(keys, issuer, audience, subject, now, jti).encode()

@@ -187,9 +187,7 @@ def add(session: Session, house: House, declaration: Declaration, now: datetime)
     outcome = "changed"
     if row is None:
         outcome = "added"
-        row = Organisation(
-            id=declaration.id, declaration=document, declaration_sha256="", added_at=now, changed_at=now
-        )
+        row = Organisation(id=declaration.id, declaration=document, declaration_sha256="", added_at=now, changed_at=now)
     else:
         _same_nature(row, declaration)
     same_secret = _secret_of(row, house) == declaration.client_secret

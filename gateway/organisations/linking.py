@@ -152,9 +152,7 @@ def finish_oauth(
 # ---- by customer number and code
 
 
-def begin_number(
-    house: House, person: str, view: OrganisationView, number: str, return_to: str, now: datetime
-) -> str:
+def begin_number(house: House, person: str, view: OrganisationView, number: str, return_to: str, now: datetime) -> str:
     """Have the organisation send a code to the customer. Returns the attempt's secret, number known or not.
 
     Raises ConnectorError.
@@ -206,9 +204,7 @@ def _confirmed(
         return 403
     body = {"customer_number": attempt.secret["customer_number"], "code": code}
     try:
-        status, answer = calls.post(
-            house, view, _ends(view).confirm, house.keys.pairwise(person, view.id), body, now
-        )
+        status, answer = calls.post(house, view, _ends(view).confirm, house.keys.pairwise(person, view.id), body, now)
     except ConnectorError as fault:
         return fault
     linked = isinstance(answer, dict) and answer.get("linked") is True
@@ -299,8 +295,6 @@ def _tell(house: House, view: OrganisationView, link: Link, now: datetime) -> No
         raise ConnectorError(reason_of(status), f"unlink: {status}")
 
 
-def _record(
-    session: Session, house: House, kind: str, person: str, view: OrganisationView, now: datetime
-) -> None:
+def _record(session: Session, house: House, kind: str, person: str, view: OrganisationView, now: datetime) -> None:
     facts = {"organisation": view.id, "organisation_name": tokens.spoken(house, view)}
     house.log.record(session, Event(kind, person, now, facts=facts))

@@ -53,9 +53,7 @@ class LinkView:
 def current(session: Session, person: str, organisation: str) -> Link | None:
     """The one live link of the pair."""
     return session.exec(
-        select(Link).where(
-            Link.person_id == person, Link.organisation_id == organisation, col(Link.ended_at).is_(None)
-        )
+        select(Link).where(Link.person_id == person, Link.organisation_id == organisation, col(Link.ended_at).is_(None))
     ).first()
 
 

@@ -26,7 +26,6 @@ SWEEP_SECONDS = 1.0
 NEVER = float("inf")
 
 _LINE = re.compile(rb"[A-Z]{1,20} /[!-~]* HTTP/1\.[01]\r\n")
-_LOOSE_END = re.compile(rb"(?<!\r)\n|\r(?!\n)")
 
 _listening: "WeakKeyDictionary[asyncio.AbstractEventLoop, set[Listener]]" = WeakKeyDictionary()
 
@@ -114,9 +113,10 @@ def _fit(head: bytes) -> bool:
     seen = head if end < 0 else head[:end]
     if len(seen) > HEAD_BYTES:
         return False
-    if b"\n" in seen and not _LINE.match(head):
+    ends = seen.count(b"\r\n")
+    if ends and not _LINE.match(head):
         return False
-    return not _LOOSE_END.search(seen.removesuffix(b"\r"))
+    return seen.count(b"\n") == ends and seen.count(b"\r") - seen.endswith(b"\r") == ends
 
 
 def _watched(loop: asyncio.AbstractEventLoop) -> "set[Listener]":

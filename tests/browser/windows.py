@@ -106,7 +106,7 @@ class Window:
         """From the page that asks to link first: to City Energy's own site, and back."""
         self.click(self.page.locator("a[href^='/organisations/city-energy/link']"))
         self.click(self.page.locator("form[action='/organisations/city-energy/link'] button").last)
-        assert self.is_at("city-energy")
+        self.page.wait_for_url(f"{self.town.url('city-energy')}/**")
         self.page.fill("#n", CUSTOMERS["city-energy"])
         self.page.fill("#p", PASSWORD)
         self.click(self.page.locator("form[action='/oauth/sign-in'] button"))

@@ -57,9 +57,7 @@ def test_the_hot_path_reads_the_same_link_from_a_bare_connection(
     connection.close()
 
 
-def test_the_page_explains_what_linking_does_and_does_not_do(
-    gateway: Gateway, bank: Running, alice: Browser
-) -> None:
+def test_the_page_explains_what_linking_does_and_does_not_do(gateway: Gateway, bank: Running, alice: Browser) -> None:
     english = alice.get("/organisations/harbour-bank/link").text
     assert "It shares nothing with any app: sharing is a separate switch" in english
     assert "Customer number" in english
@@ -131,9 +129,7 @@ def test_a_second_click_finds_the_work_done(gateway: Gateway, bank: Running, ali
     assert [event.kind for event in gateway.events(alice)] == ["linked"]
 
 
-def test_mallory_cannot_use_alices_attempt(
-    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser
-) -> None:
+def test_mallory_cannot_use_alices_attempt(gateway: Gateway, bank: Running, alice: Browser, mallory: Browser) -> None:
     attempt = alice.starts("harbour-bank", WHO)
     code = bank.newest_code(WHO)
     assert mallory.get(f"/organisations/harbour-bank/link/code?attempt={attempt}").status_code == 404
@@ -153,9 +149,7 @@ def test_an_attempt_at_one_organisation_is_nothing_at_another(
 @pytest.mark.parametrize(
     "foreign", ["//evil.example", "/\\evil.example", "https:evil", "https://evil.example", "javascript:x()", "%0d%0a"]
 )
-def test_a_foreign_next_leads_nowhere_but_home(
-    gateway: Gateway, bank: Running, alice: Browser, foreign: str
-) -> None:
+def test_a_foreign_next_leads_nowhere_but_home(gateway: Gateway, bank: Running, alice: Browser, foreign: str) -> None:
     page = alice.request("GET", "/organisations/harbour-bank/link", params={"next": foreign})
     assert 'name="next" value="/organisations"' in page.text
     attempt = alice.starts("harbour-bank", WHO, next=foreign)

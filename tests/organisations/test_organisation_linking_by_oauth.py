@@ -307,9 +307,7 @@ def test_unlinking_works_while_the_organisation_is_down_and_it_is_told_later(
         tokens.ends_of(gateway.house, "city-energy").renew(held, gateway.now)
 
 
-def test_mallory_cannot_unlink_alice(
-    gateway: Gateway, energy: Running, alice: Browser, mallory: Browser
-) -> None:
+def test_mallory_cannot_unlink_alice(gateway: Gateway, energy: Running, alice: Browser, mallory: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
     assert mallory.post("/organisations/city-energy/unlink").headers["location"] == "/organisations"
     assert linked(gateway, alice)

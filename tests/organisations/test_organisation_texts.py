@@ -67,14 +67,18 @@ def agreed(browser: Browser, gateway: Gateway, consent: str, organisation: str, 
         )
         session.add(
             Consent(
-                id=consent, person_id=browser.person, app_id="watt", purpose="p", state=state, version=1, asked="{}",
+                id=consent,
+                person_id=browser.person,
+                app_id="watt",
+                purpose="p",
+                state=state,
+                version=1,
+                asked="{}",
                 created_at=gateway.now,
             )  # fmt: skip
         )
         session.flush()
-        session.add(
-            Terms(consent_id=consent, version=1, json_=text, sha256=sha256(text), created_at=gateway.now)
-        )
+        session.add(Terms(consent_id=consent, version=1, json_=text, sha256=sha256(text), created_at=gateway.now))
 
 
 def test_unlinking_says_which_sharings_stop_working(

@@ -54,8 +54,9 @@ def block(readings: str, start: int = START, lasts: int = HOUR) -> str:
 def espi_entry(path: str, content: str, related: Iterable[str] = (), title: str = "rgb-street 7") -> str:
     links = f'<link rel="self" href="{path}"/><link rel="up" href="{path.rsplit("/", 1)[0]}"/>'
     links += "".join(f'<link rel="related" href="{to}"/>' for to in related)
+    name = uuid5(NAMESPACE_URL, path)
     return (
-        f"<entry><id>urn:uuid:{uuid5(NAMESPACE_URL, path)}</id>{links}<title>{title}</title><content>{content}</content>"
+        f"<entry><id>urn:uuid:{name}</id>{links}<title>{title}</title><content>{content}</content>"
         "<published>2025-07-01T00:00:00Z</published><updated>2025-07-01T00:00:00Z</updated></entry>"
     )
 

@@ -1,0 +1,151 @@
+"""The operator's verbs, from the command line to the rows and back."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_run import APPS, ORGANISATIONS, Aval
+
+Run = Callable[..., Aval]
+PASSWORD = "correct horse battery\n"
+
+
+@pytest.fixture
+def organisations(aval: Run) -> None:
+    for port, name in enumerate(("city-energy", "harbour-bank", "meadow-health"), 8401):
+        done = aval("organisations", "add", ORGANISATIONS / f"{name}.toml", "--base-url", f"http://localhost:{port}")
+        assert done.out == f"{name}: added\n", done.err
+
+
+def rows(done: Aval) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(done.out)
+    return found
+
+
+# ---- organisations
+
+
+def test_an_organisation_is_added_once_and_changed_when_its_file_does(aval: Run, organisations: None) -> None:
+    same = aval("organisations", "add", ORGANISATIONS / "city-energy.toml", "--base-url", "http://localhost:8401")
+    assert same.out == "city-energy: unchanged\n"
+    other = aval("organisations", "add", ORGANISATIONS / "city-energy.toml", "--base-url", "http://localhost:9401")
+    assert other.out == "city-energy: changed\n"
+    listed = {row["id"]: row for row in rows(aval("organisations", "list", "--json"))}
+    assert listed["city-energy"]["base_url"] == "http://localhost:9401" and len(listed) == 3
+
+
+def test_everything_wrong_with_a_declaration_is_told_and_nothing_is_kept(aval: Run, tmp_path: Path) -> None:
+    text = (ORGANISATIONS / "city-energy.toml").read_text()
+    file = tmp_path / "wrong.toml"
+    file.write_text(text.replace('sector = "energy"', 'sector = "enrgy"').replace("website", "web_site"))
+    done = aval("organisations", "add", file)
+    assert done.code == 1 and not done.out
+    assert all(line.startswith(f"aval: {file}: ") for line in done.err.splitlines())
+    assert "did you mean energy?" in done.err and "web_site" in done.err
+    assert "No organisation yet" in aval("organisations", "list").out
+
+
+def test_an_organisation_is_suspended_with_a_reason_and_resumed(aval: Run, organisations: None) -> None:
+    assert aval("organisations", "suspend", "city-energy", "--reason", "Certificate expired.").code == 0
+    assert "suspended (Certificate expired.)" in aval("organisations", "list").out
+    assert aval("organisations", "resume", "city-energy").code == 0
+    assert "suspended" not in aval("organisations", "list").out
+    assert aval("organisations", "suspend", "city-energy").code == 2  # a reason is owed
+    assert aval("organisations", "resume", "nobody").code == 2
+
+
+# ---- apps
+
+
+def test_an_apps_secret_is_told_once(aval: Run, organisations: None, folder: Path) -> None:
+    first = aval("apps", "add", APPS / "clear-budget.toml")
+    assert first.code == 0, first.err
+    [secret] = [line.split()[-1] for line in first.out.splitlines() if "client_secret:" in line]
+    again = aval("apps", "add", APPS / "clear-budget.toml")
+    assert again.code == 0 and "client_secret" not in again.out
+    assert secret not in aval("apps", "list").out and secret.encode() not in (folder / "aval.sqlite3").read_bytes()
+    renewed = aval("apps", "renew-secret", "clear-budget")
+    assert "client_secret:" in renewed.out and secret not in renewed.out
+
+
+def test_an_app_that_names_what_is_not_there_is_refused(aval: Run) -> None:
+    done = aval("apps", "add", APPS / "watt-coach.toml")
+    assert done.code == 1 and "data[0].organisation: 'city-energy' is not known" in done.err
+    assert "No app yet" in aval("apps", "list").out
+
+
+def test_an_app_is_suspended_and_resumed(aval: Run, organisations: None) -> None:
+    aval("apps", "add", APPS / "watt-coach.toml")
+    aval("apps", "suspend", "watt-coach", "--reason", "Being checked.")
+    [row] = rows(aval("apps", "list", "--json"))
+    assert row["status"] == "suspended (Being checked.)"
+    aval("apps", "resume", "watt-coach")
+    assert rows(aval("apps", "list", "--json"))[0]["status"] == "active"
+
+
+def test_an_app_gets_the_redirect_addresses_of_the_command_line(aval: Run, organisations: None, folder: Path) -> None:
+    done = aval("apps", "add", APPS / "watt-coach.toml", "--redirect-uri", "http://localhost:9411/callback")
+    assert done.code == 0, done.err
+    assert b"localhost:9411/callback" in b"".join(path.read_bytes() for path in folder.glob("aval.sqlite3*"))
+
+
+# ---- people
+
+
+def test_people_are_added_with_a_password_from_standard_input(aval: Run) -> None:
+    done = aval("people", "add", "alice@example.org", "--name", "Alice Martin", stdin=PASSWORD)
+    assert done.out == "alice@example.org: added\n", done.err
+    [row] = rows(aval("people", "list", "--json"))
+    assert row["name"] == "Alice Martin" and "password" not in row
+    twice = aval("people", "add", "alice@example.org", "--name", "Alice Martin", stdin=PASSWORD)
+    assert twice.code == 1 and "already has an account" in twice.err
+
+
+@pytest.mark.parametrize("password", ["short\n", "alice martin\n", "\n"])
+def test_a_weak_password_is_refused(aval: Run, password: str) -> None:
+    done = aval("people", "add", "alice@example.org", "--name", "Alice Martin", stdin=password)
+    assert done.code == 1 and "password" in done.err
+    assert not password.strip() or password.strip() not in done.err
+    assert "Nobody yet" in aval("people", "list").out
+
+
+def test_a_child_has_a_guardian(aval: Run) -> None:
+    aval("people", "add", "alice@example.org", "--name", "Alice Martin", stdin=PASSWORD)
+    child = ("chloe@example.org", "--name", "Chloé Petit", "--birth-date", "2018-05-17")
+    done = aval("people", "add", *child, "--guardian", "alice@example.org", stdin=PASSWORD)
+    assert done.code == 0, done.err
+    listed = {row["email"]: row for row in rows(aval("people", "list", "--json"))}
+    assert listed["chloe@example.org"]["guardian"] == "alice@example.org"
+    assert aval("people", "guardian", "chloe@example.org", "--by", "").code == 0
+    assert aval("people", "guardian", "chloe@example.org", "--by", "alice@example.org").code == 0
+    assert aval("people", "guardian", "alice@example.org", "--by", "chloe@example.org").code == 1
+    assert aval("people", "guardian", "nobody@example.org", "--by", "alice@example.org").code == 1
+
+
+# ---- keys, schema
+
+
+def test_keys_are_listed_by_their_public_names_only(aval: Run, folder: Path) -> None:
+    assert aval("keys", "list").code == 2
+    aval("organisations", "list")
+    done = aval("keys", "list", "--json")
+    listed = rows(done)
+    assert [row["for"] for row in listed] == ["tokens", "log", "sealing", "derived secrets"]
+    assert {row["mode"] for row in listed} == {"600"}
+    for path in (folder / "keys").iterdir():
+        for line in path.read_text().splitlines():
+            assert line.startswith("-----") or line not in done.out
+
+
+def test_migrate_says_what_it_did(aval: Run) -> None:
+    assert aval("migrate").out == "schema none → 0001\n"
+    assert aval("migrate").out == "schema 0001: nothing to do\n"
+    assert aval("people", "list").code == 0
+
+
+def test_keys_that_are_lost_are_not_replaced_over_sealed_data(aval: Run, organisations: None, folder: Path) -> None:
+    (folder / "keys" / "kek.hex").unlink()
+    done = aval("organisations", "list")
+    assert done.code == 2 and "put the key files back" in done.err
+    assert not (folder / "keys" / "kek.hex").exists()

@@ -1,0 +1,121 @@
+"""`aval doctor`: each thing that is wrong is named, with what to do about it."""
+
+import json
+import socket
+import sqlite3
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_run import ORGANISATIONS, Aval
+
+from gateway.log import mark
+from gateway.log.mark import Mark
+
+Run = Callable[..., Aval]
+
+
+def found(aval: Run) -> dict[str, dict[str, str]]:
+    return {row["name"]: row for row in map(json.loads, aval("doctor", "--json").out.splitlines())}
+
+
+@pytest.fixture
+def database(aval: Run, folder: Path) -> Path:
+    aval("people", "add", "alice@example.org", "--name", "Alice Martin", stdin="correct horse battery\n")
+    return folder / "aval.sqlite3"
+
+
+def change(database: Path, sql: str, *values: object) -> None:
+    connection = sqlite3.connect(database)
+    connection.execute(sql, values)
+    connection.commit()
+    connection.close()
+
+
+def test_before_the_first_start_nothing_is_wrong_and_nothing_is_made(aval: Run, folder: Path) -> None:
+    done = aval("doctor")
+    assert done.code == 0 and "`aval serve` makes" in done.out and not folder.exists()
+
+
+def test_a_healthy_gateway_has_only_oks(aval: Run, database: Path) -> None:
+    checks = found(aval)
+    assert {row["status"] for row in checks.values()} == {"ok"}, checks
+    assert set(checks) == {
+        *("python", "sqlite", "settings", "public_url", "data_dir", "keys", "policies", "schema", "clock", "log")
+    }
+
+
+def test_key_files_that_others_can_read_fail(aval: Run, database: Path, folder: Path) -> None:
+    (folder / "keys" / "log.pem").chmod(0o640)
+    done = aval("doctor")
+    assert done.code == 1 and f"chmod 600 {folder / 'keys' / 'log.pem'}" in done.out
+
+
+def test_a_missing_key_fails(aval: Run, database: Path, folder: Path) -> None:
+    (folder / "keys" / "root.hex").unlink()
+    assert found(aval)["keys"]["status"] == "fail"
+
+
+def test_unsafe_production_settings_fail_each_with_its_reason(aval: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVAL_MODE", "production")
+    checks = found(aval)
+    assert {name for name, row in checks.items() if row["status"] == "fail"} >= {
+        "settings.public_url",
+        "settings.keys_dir",
+        "settings.operator_contact",
+    }
+
+
+def test_an_address_that_is_not_where_the_gateway_listens_warns(aval: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVAL_PORT", "8499")
+    assert found(aval)["public_url"]["status"] == "warn"
+    monkeypatch.setenv("AVAL_PUBLIC_URL", "https://gateway.example")
+    assert "AVAL_TRUSTED_PROXIES" in found(aval)["public_url"]["do"]
+    monkeypatch.setenv("AVAL_TRUSTED_PROXIES", '["127.0.0.1/32"]')
+    assert found(aval)["public_url"]["status"] == "ok"
+
+
+def test_a_schema_of_another_version_fails(aval: Run, database: Path) -> None:
+    change(database, "UPDATE alembic_version SET version_num = '0000'")
+    assert found(aval)["schema"]["do"] == "aval migrate"
+
+
+def test_a_file_that_is_no_database_fails(aval: Run, folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    (folder / "aval.sqlite3").write_bytes(b"not a database, and long enough to be looked at" * 99)
+    done = aval("doctor")
+    assert done.code == 1 and "FAIL  schema" in done.out
+
+
+def test_a_frozen_log_fails(aval: Run, database: Path, folder: Path) -> None:
+    mark.write(folder / mark.FILE, Mark(9, bytes(32)))
+    check = found(aval)["log"]
+    assert check["status"] == "fail" and check["found"].startswith("frozen: a tree was signed")
+
+
+def test_a_clock_before_the_last_entry_fails(aval: Run, database: Path) -> None:
+    later = int((time.time() + 3600) * 1000)
+    change(database, "INSERT INTO logcheckpoint VALUES (1, zeroblob(32), ?, '', zeroblob(32))", later)
+    assert found(aval)["clock"]["status"] == "fail"
+
+
+def test_organisations_that_do_not_answer_or_are_suspended_warn(aval: Run, database: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as closed:
+        ports = {"harbour-bank": listening.getsockname()[1], "meadow-health": closed.getsockname()[1]}
+        closed.close()
+        for name, port in ports.items():
+            aval("organisations", "add", ORGANISATIONS / f"{name}.toml", "--base-url", f"http://localhost:{port}")
+        checks = found(aval)
+        assert checks["organisation harbour-bank"]["status"] == "ok"
+        assert "cannot be reached" in checks["organisation meadow-health"]["found"]
+        aval("organisations", "suspend", "meadow-health", "--reason", "Quiet.")
+        assert found(aval)["organisation meadow-health"]["do"] == "aval organisations resume meadow-health"
+
+
+def test_policies_that_do_not_parse_fail(aval: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVAL_POLICIES_DIR", str(tmp_path))
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "energy.toml").write_text("sector = ")
+    check = found(aval)["policies"]
+    assert check["status"] == "fail" and "energy.toml" in check["found"]

@@ -1,0 +1,125 @@
+"""`aval serve`: what it refuses to start with, and a whole life from start to SIGTERM."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import httpx2
+import pytest
+from cli_run import ROOT, Aval
+
+Run = Callable[..., Aval]
+
+
+@pytest.mark.parametrize("name", ["public_url", "operator_contact", "keys_dir"])
+def test_unsafe_production_settings_are_refused_each_with_its_reason(
+    aval: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("AVAL_MODE", "production")
+    done = aval("serve")
+    assert done.code == 2 and f"aval: {name}: " in done.err and not folder.exists()
+
+
+def test_key_files_that_others_can_read_are_refused(aval: Run, folder: Path) -> None:
+    aval("organisations", "list")
+    (folder / "keys" / "kek.hex").chmod(0o644)
+    done = aval("serve")
+    assert done.code == 2 and f"chmod 600 {folder / 'keys' / 'kek.hex'}" in done.err
+
+
+class Gateway:
+    """A serving process, its address and its log."""
+
+    def __init__(self, folder: Path, log: Path, port: int) -> None:
+        self.url, self.log = f"http://localhost:{port}", log
+        environment = {
+            **os.environ,
+            "AVAL_DATA_DIR": str(folder),
+            "AVAL_PORT": str(port),
+            "AVAL_PUBLIC_URL": self.url,
+        }
+        self._output: IO[str] = log.open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "serve"],
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=ROOT,
+        )
+
+    def get(self, path: str, **headers: str) -> httpx2.Response:
+        return httpx2.get(self.url + path, headers=headers, timeout=10)
+
+    def until_ready(self) -> "Gateway":
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if self.get("/readyz").status_code == 200:
+                    return self
+            except httpx2.TransportError:
+                time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
+    def ends(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(20)
+        self._output.close()
+        return code
+
+    def lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+@pytest.fixture
+def gateway(folder: Path, tmp_path: Path) -> Iterator[Gateway]:
+    started = Gateway(folder, tmp_path / "serve.log", free_port())
+    yield started.until_ready()
+    started.ends()
+
+
+def test_a_life_from_first_start_to_sigterm(gateway: Gateway, folder: Path, tmp_path: Path) -> None:
+    live, ready = gateway.get("/healthz"), gateway.get("/readyz")
+    assert live.json() == {"status": "ok"}
+    assert ready.json() == {
+        "ready": True,
+        "checks": dict.fromkeys(("database", "schema", "log", "keys", "policies"), "ok"),
+    }
+    assert "server" not in live.headers and "date" in live.headers
+
+    second = Gateway(folder, tmp_path / "second.log", free_port())
+    assert second.process.wait(30) == 2 and "another gateway already serves" in second.log.read_text()
+    second.ends()
+
+    given = gateway.get("/sign-in?code=not-to-be-written", **{"X-Request-Id": "forged", "Accept": "text/html"})
+    assert given.status_code == 200 and given.headers["x-request-id"] != "forged"
+    assert gateway.ends() == 0
+    text = gateway.log.read_text()
+    assert "not-to-be-written" not in text and "forged" not in text
+    [line] = [line for line in gateway.lines() if line.get("path") == "/sign-in"]
+    assert line["status"] == 200 and line["request_id"] == given.headers["x-request-id"]
+
+
+def test_killed_it_starts_again_and_is_ready(folder: Path, tmp_path: Path) -> None:
+    first = Gateway(folder, tmp_path / "first.log", free_port()).until_ready()
+    first.ends(signal.SIGKILL)
+    again = Gateway(folder, tmp_path / "again.log", free_port())
+    assert again.until_ready().ends() == 0
+
+
+def test_a_taken_port_ends_2(gateway: Gateway, tmp_path: Path) -> None:
+    other = Gateway(tmp_path / "elsewhere", tmp_path / "other.log", int(gateway.url.rpartition(":")[2]))
+    assert other.process.wait(30) == 2 and "could not listen" in other.log.read_text()
+    other.ends()

@@ -1,0 +1,141 @@
+"""Words: complete in both languages, plain, neutral, one for each thing (reference "people", sections 3 and 9)."""
+
+import re
+from pathlib import Path
+
+import polib
+import pytest
+from conftest import CLEAR_BUDGET, Place, Visitor
+from texts import Message, all_messages
+
+from gateway.consent import words
+from gateway.consent.catalogue import Catalogue
+from gateway.web import templates, translations
+
+PO = Path(translations.FOLDER) / "fr" / "LC_MESSAGES"
+FOLDERS = [Path(templates.__file__).parent / "templates" / name for name in ("consent", "sharings")]
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
+# reference "people", E3 and section 3: nothing that pushes, and no second word for one thing
+PUSHING = {
+    "fr": ["seulement", "malheureusement", "profitez", "recommandé", "dépêchez", "révoquer", "permission", "traces"],
+    "en": ["unfortunately", "enjoy", "recommended", "hurry", "revoke", "permission", "grant access", "withdraw"],
+}
+
+
+@pytest.fixture(scope="module")
+def french() -> polib.POFile:
+    return polib.pofile(str(PO / "consent.po"))
+
+
+def said(message: Message) -> str:
+    return message if isinstance(message, str) else message[0]
+
+
+def test_every_text_is_there_in_french_and_none_is_left_over(french: polib.POFile) -> None:  # E5
+    assert {entry.msgid for entry in french if entry.translated()} == {said(message) for message in all_messages()}
+
+
+def test_placeholders_are_the_same_in_both_languages(french: polib.POFile) -> None:
+    for entry in french:
+        for text in [entry.msgstr] if entry.msgstr else entry.msgstr_plural.values():
+            allowed = set(PLACEHOLDER.findall(entry.msgid)) | set(PLACEHOLDER.findall(entry.msgid_plural))
+            assert set(PLACEHOLDER.findall(text)) <= allowed
+            if not entry.msgid_plural:
+                assert set(PLACEHOLDER.findall(text)) == allowed
+
+
+def test_a_text_shared_with_another_room_says_the_same_there(french: polib.POFile) -> None:  # E5
+    for path in sorted(PO.glob("*.po")):
+        for entry in polib.pofile(str(path)):
+            ours = french.find(entry.msgid)
+            if ours is not None:
+                texts = [text.replace("\xa0", " ") for text in (ours.msgstr, entry.msgstr)]
+                assert texts[0] == texts[1], f"{path.name}: {entry.msgid}"
+
+
+def test_french_sentences_have_twenty_words_at_most(french: polib.POFile, catalogue: Catalogue) -> None:  # A27
+    ours = [text for entry in french for text in [entry.msgstr, *entry.msgstr_plural.values()]]
+    theirs = [d.short["fr"] for d in catalogue.datasets.values()] + [d.long["fr"] for d in catalogue.datasets.values()]
+    for text in ours + theirs + [purpose.text["fr"] for purpose in catalogue.purposes.values()]:
+        for sentence in re.split(r"[.?!;:]\s", text):
+            assert len(sentence.replace("\xa0", " ").split()) <= 20, sentence
+
+
+def test_no_word_pushes_and_no_thing_has_two_words(french: polib.POFile) -> None:  # E3, C2
+    texts = {
+        "en": [entry.msgid for entry in french],
+        "fr": [text for entry in french for text in [entry.msgstr, *entry.msgstr_plural.values()]],
+    }
+    for language, banned in PUSHING.items():
+        for text in texts[language]:
+            assert not [word for word in banned if re.search(rf"\b{word}\b", text, re.IGNORECASE)], text
+
+
+@pytest.mark.parametrize(
+    ("english", "french_text"),
+    [
+        ("Data sharing", "Mes partages de données"),
+        ("Refuse", "Refuser"),
+        ("Allow", "Autoriser"),
+        ("Required", "Nécessaire"),
+        ("Optional", "Facultatif"),
+        ("once only", "une seule fois"),
+        ("View", "Voir"),
+        ("Stop sharing", "Arrêter le partage"),
+        ("Pause everything", "Tout mettre en pause"),
+        ("Stop everything", "Tout arrêter"),
+        ("Requested", "Demandé"),
+        ("Active", "Actif"),
+        ("Paused", "En pause"),
+        ("Refused", "Refusé"),
+        ("Ended", "Terminé"),
+        ("stopped by you", "arrêté par vous"),
+        ("end date reached", "date de fin atteinte"),
+        ("replaced", "remplacé"),
+        ("app disabled", "application désactivée"),
+        ("organisation disconnected", "organisation déconnectée"),
+        ("suspended by the organisation", "suspendu par l'organisation"),
+        ("suspended by the service", "suspendu par le service"),
+        ("While you were away", "En votre absence"),
+        ("Technical details", "Détails techniques"),
+        ("(text supplied in English)", "(texte fourni en anglais)"),
+    ],
+)
+def test_the_fixed_labels_are_as_they_were_fixed(french: polib.POFile, english: str, french_text: str) -> None:
+    entry = french.find(english)
+    assert entry is not None and entry.msgstr == french_text
+
+
+def test_every_state_reason_duration_and_event_has_a_word() -> None:
+    from gateway.consent.rules import DURATIONS, Act, EndReason, State
+
+    assert set(words.STATES) == set(State)
+    assert set(words.REASONS) == set(EndReason)
+    assert set(words.DURATIONS) == {key for key, _ in DURATIONS}
+    assert {type_ for type_, _ in words.HISTORY} == set(Act)
+
+
+def test_every_category_of_sensitive_data_has_a_title(catalogue: Catalogue) -> None:
+    for dataset in catalogue.datasets.values():
+        for sensitivity in {dataset.sensitivity, *(field.sensitivity for field in dataset.fields.values())} - {"none"}:
+            assert (sensitivity, dataset.category) in words.SENSITIVE
+
+
+@pytest.mark.parametrize("path", sorted(path for folder in FOLDERS for path in folder.glob("*.html")), ids=lambda p: p.name)
+def test_templates_hold_no_style_no_script_and_no_bare_text(path: Path) -> None:  # F9, E5
+    source = path.read_text(encoding="utf-8")
+    assert "style=" not in source and "<script" not in source and not re.search(r"\son\w+=\"", source)
+    bare = re.sub(r"\{%-?\s*trans.*?endtrans\s*-?%\}|\{#.*?#\}", "", source, flags=re.DOTALL)
+    bare = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|<[^>]*>", " ", bare, flags=re.DOTALL)
+    assert not re.findall(r"[A-Za-z]{2,}", bare.replace("SHA-256", "")), bare
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_a_page_speaks_one_language(place: Place, alice: Visitor, language: str) -> None:  # E5
+    alice.language = language
+    consent = place.asks(alice, CLEAR_BUDGET)
+    alice.allows(consent, **{"accounts:harbour-bank": ["ref-current"]})
+    other = {"en": ("chez", "vous", "partage"), "fr": ("sharing", "your", "from")}[language]
+    for path in ("/sharings", "/sharings?by=data", f"/sharings/{consent}", f"/sharings/{consent}/stop"):
+        text = alice.gets(path).closed_text().casefold()
+        assert not [word for word in other if re.search(rf"\b{word}\b", text)], path
