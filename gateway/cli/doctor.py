@@ -4,7 +4,6 @@ import json
 import os
 import platform
 import socket
-import sqlite3
 import stat
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from gateway.cli.opening import NO, settings
 from gateway.errors import Unavailable
 from gateway.settings import Settings, unsafe
 from gateway.store import connect, migrate, sqlite_version
+from gateway.store.engine import Connection
 
 OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 51, 3)  # before it two connections can corrupt a write-ahead log they reset at once
@@ -159,8 +159,8 @@ def _policies(using: Settings) -> Iterator[Check]:
 def _database(using: Settings) -> Iterator[Check]:
     try:
         found = migrate.current(using)
-    except sqlite3.Error as error:
-        yield Check("schema", "fail", f"{using.database}: {error}", "put a copy back that `aval log verify` accepts")
+    except Unavailable as error:
+        yield Check("schema", "fail", error.detail, "put a copy back that `aval log verify` accepts")
         return
     if found is None:
         yield Check("schema", "warn", "there is no database yet", "`aval serve` makes it")
@@ -177,7 +177,7 @@ def _database(using: Settings) -> Iterator[Check]:
             connection.close()
 
 
-def _clock(connection: sqlite3.Connection, now: datetime) -> Iterator[Check]:
+def _clock(connection: Connection, now: datetime) -> Iterator[Check]:
     (last,) = connection.execute("SELECT max(at_ms) FROM logcheckpoint").fetchone()
     if last is not None and now < datetime.fromtimestamp(last / 1000, UTC) - CLOCK_BACK:
         found = f"{now:%Y-%m-%d %H:%M} UTC is before the last signed log entry"
@@ -186,7 +186,7 @@ def _clock(connection: sqlite3.Connection, now: datetime) -> Iterator[Check]:
         yield Check("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
 
 
-def _log(connection: sqlite3.Connection, using: Settings) -> Iterator[Check]:
+def _log(connection: Connection, using: Settings) -> Iterator[Check]:
     from gateway.keys import KeyRing
     from gateway.log import mark
     from gateway.log.notes import Signer
@@ -204,7 +204,7 @@ def _log(connection: sqlite3.Connection, using: Settings) -> Iterator[Check]:
         yield Check("log", "ok", f"{head.checkpoint.size} entries signed")
 
 
-def _organisations(connection: sqlite3.Connection) -> Iterator[Check]:
+def _organisations(connection: Connection) -> Iterator[Check]:
     for name, status, declaration in connection.execute("SELECT id, status, declaration FROM organisation ORDER BY id"):
         base = urlsplit(json.loads(declaration)["connection"]["base_url"])
         where = (base.hostname or "", base.port or (443 if base.scheme == "https" else 80))

@@ -77,7 +77,8 @@ def opened() -> Iterator[House]:
     except (CatalogueError, PolicyError) as error:
         stop(f"policies: {error}")
     except Unavailable as error:
-        stop(f"{error.detail}; put the key files back from where you keep them")
+        again = "; put the key files back from where you keep them" if error.detail.startswith("keys:") else ""
+        stop(error.detail + again)
     except OSError as error:
         stop(f"{using.data_dir}: {error.strerror}; data_dir must be a folder that can be written")
     try:

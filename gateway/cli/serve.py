@@ -1,5 +1,7 @@
 """`aval serve`: one process, from checked settings to the last checkpoint."""
 
+import contextlib
+import signal
 import sys
 from typing import Annotated, Any
 
@@ -78,6 +80,9 @@ def _run(application: Any, using: Settings, host: str, port: int) -> None:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = uvicorn.Server(config)
-    server.run()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn raises it again when all is done: then it means nothing more
+    with contextlib.suppress(SystemExit):
+        server.run()
     if not server.started:
         stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why")

@@ -88,13 +88,10 @@ def decide(others: Facts, ctx: Context) -> Response:
         asking.lapse(ctx.session, consent, ctx.now)
         return late(ctx, app)
     guardian = ctx.person.person if person.id != ctx.person.person else None
-    match ctx.form.get("decision"):
-        case "refuse":
-            deciding.refuse(ctx.session, ctx.house, consent, ctx.now, "guardian" if guardian else "person")
-            return ctx.go(resume)
-        case "allow":
-            return _allow(others, ctx, consent, app, person, guardian, resume)
-    return ctx.go(resume)
+    if ctx.form.get("decision") == "refuse":
+        deciding.refuse(ctx.session, ctx.house, consent, ctx.now, "guardian" if guardian else "person")
+        return ctx.go(resume)
+    return _allow(others, ctx, consent, app, person, guardian, resume)
 
 
 def may_decide(ctx: Context, person: PersonFacts) -> bool:
@@ -132,6 +129,8 @@ def _allow(
     if not answerable(ctx.house, showing):
         asking.lapse(ctx.session, consent, ctx.now)
         return late(ctx, app)
+    if ctx.form.get("decision") != "allow":  # Enter in a field: the same page, with what she has marked so far
+        return _again(ctx, showing, decider, resume, [], status=200)
     chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts)
     shown = facts(ctx.house, showing, seen.language, ctx.now)
     if evidence.text_hash(shown, seen.language, ctx.house.translations.of(seen.language)) != seen.text_sha256:
@@ -183,7 +182,12 @@ def _shown_before(
 
 
 def _again(
-    ctx: Context, showing: Showing, decider: deciding.Decider, resume: str, problems: Sequence[Problem]
+    ctx: Context,
+    showing: Showing,
+    decider: deciding.Decider,
+    resume: str,
+    problems: Sequence[Problem],
+    status: int = 422,
 ) -> Response:
     """The screen once more, with what is to be mended and what she had ticked."""
     offered = {"duration": {duration for duration, _ in DURATIONS}}
@@ -193,4 +197,4 @@ def _again(
         offered[choices.accounts_name(item.organisation)] = refs
     chosen = {name: sorted(offered[name] & set(values)) for name, values in ctx.form_lists.items() if name in offered}
     again = replace(showing, chosen=chosen, problems=problems)
-    return show(ctx, again, decider, resume, status=422)
+    return show(ctx, again, decider, resume, status)

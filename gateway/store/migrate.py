@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "migrations"
 HEAD = "0001"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
 
+_MAGIC = b"SQLite format 3\x00"  # what every SQLite file begins with
+
 
 def current(settings: Settings) -> str | None:
-    """The revision of the database; None when there is no database, or an empty one."""
-    if not settings.database.exists():
+    """The revision of the database; None when there is no database, or an empty one. Raises Unavailable."""
+    if not settings.database.exists() or settings.database.stat().st_size == 0:
         return None
+    with settings.database.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise Unavailable(f"{settings.database}: this file is not a database")
     connection = connect(settings.database)
     try:
         known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()

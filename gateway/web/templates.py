@@ -80,21 +80,25 @@ def render(context: "Context", template: str, **values: Any) -> str:
 
     url = context.request.url
     theme = cookies.read(context.request, cookies.THEME, settings)
-    return _environment(context.house.translations, context.language).get_template(template).render(
-        {
-            "lang": context.language,
-            "languages": NAMES,
-            "theme": theme if theme in THEMES else "",
-            "caller": context.caller,
-            "csrf": context.csrf,
-            "csrf_field": Markup('<input type="hidden" name="csrf" value="{}">').format(context.csrf),
-            "date": date,
-            "moment": moment,
-            "static": static,
-            "operator": settings.operator_name,
-            "operator_contact": settings.operator_contact,
-            "path": url.path,
-            "url_here": url.path + (f"?{url.query}" if url.query else ""),
-            **values,
-        }
+    return (
+        _environment(context.house.translations, context.language)
+        .get_template(template)
+        .render(
+            {
+                "lang": context.language,
+                "languages": NAMES,
+                "theme": theme if theme in THEMES else "",
+                "caller": context.caller,
+                "csrf": context.csrf,
+                "csrf_field": Markup('<input type="hidden" name="csrf" value="{}">').format(context.csrf),
+                "date": date,
+                "moment": moment,
+                "static": static,
+                "operator": settings.operator_name,
+                "operator_contact": settings.operator_contact,
+                "path": url.path,
+                "url_here": url.path + (f"?{url.query}" if url.query else ""),
+                **values,
+            }
+        )
     )

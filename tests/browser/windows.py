@@ -47,10 +47,15 @@ class Window:
         self.page.goto(address if "://" in address else self.town.url(at) + address)
         return self
 
-    def click(self, what: str | Locator, role: str = "") -> "Window":
-        """By its words (a button or a link), or by a locator; counted."""
+    def click(self, what: str | Locator, role: str = "", *, stays: bool = False) -> "Window":
+        """By its words (a button or a link), or by a locator; counted. Waits for the next page unless it `stays`."""
         self.clicks += 1
-        self.control(what, role).click() if isinstance(what, str) else what.click()
+        control = self.control(what, role) if isinstance(what, str) else what
+        if stays:
+            control.click()
+        else:
+            with self.page.expect_navigation():
+                control.click()
         return self
 
     def control(self, words: str, role: str = "") -> Locator:
@@ -66,14 +71,14 @@ class Window:
     def choose_accounts(self, organisation: str, count: int = 1) -> "Window":
         boxes = self.page.locator(f"input[name='accounts:{organisation}']:not([disabled])")
         for index in range(count):
-            self.click(boxes.nth(index))
+            self.click(boxes.nth(index), stays=True)
         return self
 
     def tick(self, dataset: str) -> "Window":
-        return self.click(self.page.locator(f"input[name='item:{dataset}']"))
+        return self.click(self.page.locator(f"input[name='item:{dataset}']"), stays=True)
 
     def last_for(self, duration: str) -> "Window":
-        return self.click(self.page.locator(f"input[name=duration][value={duration}]"))
+        return self.click(self.page.locator(f"input[name=duration][value={duration}]"), stays=True)
 
     # ---- eyes
 

@@ -121,5 +121,6 @@ def test_killed_it_starts_again_and_is_ready(folder: Path, tmp_path: Path) -> No
 
 def test_a_taken_port_ends_2(gateway: Gateway, tmp_path: Path) -> None:
     other = Gateway(tmp_path / "elsewhere", tmp_path / "other.log", int(gateway.url.rpartition(":")[2]))
-    assert other.process.wait(30) == 2 and "could not listen" in other.log.read_text()
+    code = other.process.wait(30)
     other.ends()
+    assert code == 2 and "could not listen" in other.log.read_text()

@@ -1,11 +1,11 @@
-""""Data sharing": the list, one sharing, stopping, pausing, removing; reference "people", sections 6 and 7."""
+""" "Data sharing": the list, one sharing, stopping, pausing, removing; reference "people", sections 6 and 7."""
 
 from dataclasses import replace
 from typing import Any
 
+from consent_cast import CLEAR_BUDGET, SUMMARY, USAGE, WATT_COACH, an_app, energy_details as energy
+from consent_place import Page, Place, Visitor, words
 import pytest
-from conftest import CLEAR_BUDGET, SUMMARY, USAGE, WATT_COACH, Page, Place, Visitor, an_app, words
-from conftest import energy_details as energy
 
 from gateway.consent import deciding
 from gateway.consent.rules import EndReason

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import polib
+from consent_cast import CLEAR_BUDGET
+from consent_place import Place, Visitor
 import pytest
-from conftest import CLEAR_BUDGET, Place, Visitor
-from texts import Message, all_messages
+from consent_texts import Message, all_messages
 
 from gateway.consent import words
 from gateway.consent.catalogue import Catalogue
@@ -121,7 +122,9 @@ def test_every_category_of_sensitive_data_has_a_title(catalogue: Catalogue) -> N
             assert (sensitivity, dataset.category) in words.SENSITIVE
 
 
-@pytest.mark.parametrize("path", sorted(path for folder in FOLDERS for path in folder.glob("*.html")), ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "path", sorted(path for folder in FOLDERS for path in folder.glob("*.html")), ids=lambda p: p.name
+)
 def test_templates_hold_no_style_no_script_and_no_bare_text(path: Path) -> None:  # F9, E5
     source = path.read_text(encoding="utf-8")
     assert "style=" not in source and "<script" not in source and not re.search(r"\son\w+=\"", source)

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+from consent_cast import CLEAR_BUDGET, URL, WATT_COACH
+from consent_place import Place, Visitor, authorize, words
 import pytest
-from conftest import CLEAR_BUDGET, URL, WATT_COACH, Place, Visitor, authorize, words
 
 from gateway.consent import evidence
 
@@ -198,12 +199,17 @@ def test_a_get_answers_nothing(place: Place, alice: Visitor) -> None:
     assert alice.gets(f"/consent/{consent}").status == 405
 
 
-@pytest.mark.parametrize("decision", ["", "yes", "ALLOW"])
-def test_a_form_sent_without_a_button_is_no_answer(place: Place, alice: Visitor, decision: str) -> None:  # A22
+@pytest.mark.parametrize("decision", ["", "none", "yes", "ALLOW"])
+def test_a_form_sent_without_a_button_is_no_answer_and_loses_nothing(
+    place: Place, alice: Visitor, decision: str
+) -> None:  # A22
     consent = place.asks(alice)
-    answer = alice.answers(consent, decision)
-    assert (answer.status, answer.location) == (303, authorize(consent))
+    page = alice.answers(consent, decision, **{SUMMARY: "yes", "duration": "d90"})
+    assert page.status == 200 and not page.tree.xpath("//*[contains(@class,'error-summary')]")
+    assert page.main.xpath(".//input[@checked]/@value") == ["yes", "d90"]
     assert place.consent(consent).state == "requested"
+    alice.answers(consent, "allow", page)
+    assert granted(place.terms(consent)) == ["energy.electricity.usage", "energy.electricity.summary"]
 
 
 # ---- never more than was asked
@@ -304,9 +310,7 @@ def test_a_page_left_open_over_midnight_is_shown_again_with_its_new_dates(place:
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 @pytest.mark.parametrize("app", [WATT_COACH, CLEAR_BUDGET])
-def test_what_was_shown_can_be_shown_again_to_the_letter(
-    place: Place, alice: Visitor, language: str, app: Any
-) -> None:
+def test_what_was_shown_can_be_shown_again_to_the_letter(place: Place, alice: Visitor, language: str, app: Any) -> None:
     alice.language = language
     consent = place.asks(alice, app)
     page = alice.sees(consent)

@@ -1,0 +1,368 @@
+"""The consent room's doors in a house of its own, with the rooms around it faked as values, and visitors without a window.
+
+The authorization room is one door here: it shows the screen for a request that waits, and says how it ended.
+"""
+
+import contextlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import lxml.html
+from sqlmodel import Session, select
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.testclient import TestClient
+
+from gateway import schema
+from gateway.apps.tables import App
+from gateway.consent import asking, deciding, pages
+from gateway.consent.catalogue import Catalogue
+from gateway.consent.choices import Offered
+from gateway.consent.reading import PersonFacts
+from gateway.consent.request import AppView, DeclaredData, OrganisationFacts, validate
+from gateway.consent.tables import Consent, ConsentEvent, Evidence
+from gateway.house import House
+from gateway.keys import KeyRing, fresh
+from gateway.log import Event, Log
+from gateway.log import reading as log_reading
+from gateway.people.tables import Person
+from gateway.policy import Policies
+from gateway.settings import Settings, shipped_policies
+from gateway.store import Store
+from gateway.web import cookies
+from gateway.web.doors import Caller, Context, Door, otherwise, route
+from gateway.web.templates import STATIC
+from gateway.web.translations import Translations
+
+from consent_cast import *
+
+
+@dataclass
+class Clock:
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def passes(self, **length: float) -> None:
+        self.now += timedelta(**length)
+
+
+@dataclass
+class Town:
+    """What other rooms would answer (consent.pages.Facts); tests change it."""
+
+    apps: dict[str, AppView] = field(default_factory=lambda: {a.client_id: a for a in (WATT_COACH, CLEAR_BUDGET)})
+    organisations: dict[str, OrganisationFacts] = field(
+        default_factory=lambda: {o.id: o for o in (CITY_ENERGY, HARBOUR_BANK, MEADOW_HEALTH)}
+    )
+    held: dict[str, list[Offered]] = field(
+        default_factory=lambda: {
+            "city-energy": [Offered("ref-home", "Home, 4 Mill Lane", "electricity", True)],
+            "harbour-bank": [
+                Offered("ref-current", "Current account ***56", "current", True),
+                Offered("ref-savings", "Savings ***78", "savings", True),
+                Offered("ref-joint", "Joint account ***90", "current", False, "the other holder has to agree"),
+            ],
+            "meadow-health": [Offered("ref-self", "Your own file", "member", True)],
+        }
+    )
+    people: dict[str, PersonFacts] = field(default_factory=dict)
+
+    def app(self, session: Session, client_id: str) -> AppView:
+        return self.apps[client_id]
+
+    def directory(self, session: Session) -> Mapping[str, OrganisationFacts]:
+        return self.organisations
+
+    def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
+        return self.held.get(organisation_id, [])
+
+    def person(self, session: Session, person_id: str) -> PersonFacts:
+        return self.people[person_id]
+
+
+class Page:
+    """An answer as a person or a parser sees it."""
+
+    def __init__(self, response: Any) -> None:
+        self.status: int = response.status_code
+        self.headers = response.headers
+        self.location: str = response.headers.get("location", "")
+        self.body: str = response.text
+        self.tree: Any = lxml.html.fromstring(self.body) if self.body.strip() else lxml.html.fromstring("<p></p>")
+
+    @property
+    def text(self) -> str:
+        return words(self.tree.xpath("//body")[0] if self.tree.xpath("//body") else self.tree)
+
+    @property
+    def main(self) -> Any:
+        return self.tree.xpath("//main")[0]
+
+    @property
+    def h1(self) -> str:
+        (heading,) = self.tree.xpath("//h1")
+        return words(heading)
+
+    @property
+    def title(self) -> str:
+        return words(self.tree.xpath("//title")[0])
+
+    def form(self, action: str) -> dict[str, list[str]]:
+        """The fields of a form as a browser would send them untouched, without any button."""
+        (form,) = self.tree.xpath(f"//form[@action={action!r}]")
+        fields: dict[str, list[str]] = {}
+        for each in form.xpath(".//input[@name][not(@disabled)]"):
+            if each.get("type") not in ("checkbox", "radio") or each.get("checked") is not None:
+                fields.setdefault(each.get("name"), []).append(each.get("value", ""))
+        return fields
+
+    def closed_text(self) -> str:
+        """What can be read while every disclosure is closed."""
+        tree = lxml.html.fromstring(self.body)
+        for each in tree.xpath("//details/*[not(self::summary)]"):
+            each.drop_tree()
+        return words(tree.xpath("//main")[0])
+
+
+def words(element: Any) -> str:
+    return " ".join(element.text_content().split())
+
+
+@dataclass
+class Visitor:
+    """A signed-in person's browser: no JavaScript, no redirects followed unless asked."""
+
+    place: "Place"
+    id: str
+    name: str
+    language: str = "en"
+    signed_in_at: datetime = START
+
+    def _headers(self) -> dict[str, str]:
+        return {"cookie": f"{cookies.SIGN_IN}={self.id}; {cookies.VISIT}=visit-{self.id}"}
+
+    def gets(self, path: str, **headers: str) -> Page:
+        return Page(self.place.client.get(path, headers={**self._headers(), **headers}, follow_redirects=False))
+
+    def posts(self, path: str, fields: Mapping[str, Any], **headers: str) -> Page:
+        answer = self.place.client.post(
+            path, data=dict(fields), headers={**self._headers(), **headers}, follow_redirects=False
+        )
+        return Page(answer)
+
+    def csrf(self) -> str:
+        return self.place.house.keys.mac("csrf", self.id)
+
+    def sees(self, consent: str) -> Page:
+        """The consent screen."""
+        return self.gets(authorize(consent))
+
+    def answers(self, consent: str, decision: str, page: Page | None = None, **fields: Any) -> Page:
+        sent = (page or self.sees(consent)).form(f"/consent/{consent}")
+        sent |= {name: value if isinstance(value, list) else [value] for name, value in fields.items()}
+        return self.posts(f"/consent/{consent}", {**sent, "decision": decision})
+
+    def allows(self, consent: str, **fields: Any) -> Page:
+        page = self.answers(consent, "allow", **fields)
+        assert page.status == 303, page.text
+        return page
+
+    def does(self, consent: str, act: str, **fields: Any) -> Page:
+        return self.posts(f"/sharings/{consent}/{act}", {"csrf": self.csrf(), **fields})
+
+
+def authorize(consent: str) -> str:
+    return f"/authorize?client_id=app&request_uri={quote(f'urn:{consent}', safe='')}"
+
+
+@dataclass
+class Place:
+    house: House
+    town: Town
+    clock: Clock
+    client: TestClient
+    application: Starlette
+    visitors: dict[str, Visitor] = field(default_factory=dict)
+
+    def asks(self, person: Visitor, app: AppView = WATT_COACH, details: list[dict[str, Any]] | None = None) -> str:
+        """The app asks; the consent that waits for an answer."""
+        self.town.apps[app.client_id] = app
+        settings = self.house.settings
+        if details is None:
+            asked = energy_details if "energy-advice" in app.purposes else budget_details
+            details = asked(settings.public_url)
+        ask = validate(
+            details,
+            app,
+            self.town.organisations,
+            self.house.catalogue,
+            settings.public_url,
+            settings.policies / "data_access.schema.json",
+        )
+        with self.house.store.write() as session:
+            if session.get(App, app.client_id) is None:
+                session.add(_app_row(app))
+                session.flush()
+            return asking.open_ask(session, self.house, person.id, app, ask, self.clock(), fresh()).id
+
+    def consent(self, consent_id: str) -> Consent:
+        return self._row(Consent, consent_id)
+
+    def terms(self, consent_id: str) -> dict[str, Any]:
+        with self.house.store.read() as session:
+            found = deciding.current(session, session.get_one(Consent, consent_id))
+        assert found is not None
+        return found
+
+    def evidence(self, consent_id: str) -> Evidence:
+        return self._row(Evidence, (consent_id, 1))
+
+    def _row(self, table: Any, key: Any) -> Any:
+        with self.house.store.read() as session:
+            row = session.get_one(table, key)
+            session.expunge(row)
+            return row
+
+    def events(self, consent_id: str) -> list[str]:
+        with self.house.store.read() as session:
+            rows = session.exec(
+                select(ConsentEvent).where(ConsentEvent.consent_id == consent_id).order_by(ConsentEvent.seq)  # type: ignore[arg-type]
+            )
+            return [row.type for row in rows]
+
+    def logged(self, person: Visitor) -> list[str]:
+        with self.house.store.read() as session:
+            return [entry.kind for entry in log_reading.entries(session, self.house.log, person.id)]
+
+    def reads(self, consent_id: str, kind: str = "access", **facts: Any) -> None:
+        """A data call of the app, as the data plane would write it down."""
+        with self.house.store.write() as session:
+            consent = session.get_one(Consent, consent_id)
+            known = {"consent": consent_id, "client": consent.app_id, "organisation": "city-energy"}
+            self.house.log.record(
+                session,
+                Event(kind, consent.person_id, self.clock(), "app", {**known, "datasets": [], **facts}),
+            )
+            if kind == "access":
+                consent.last_access_at = self.clock()
+                session.add(consent)
+
+
+def _app_row(app: AppView) -> App:
+    return App(
+        client_id=app.client_id,
+        metadata_={},
+        metadata_sha256=app.metadata_sha256,
+        auth_method="none",
+        registered_at=START,
+        changed_at=START,
+    )
+
+
+@contextlib.contextmanager
+def opened(
+    folder: Path, keys: KeyRing, catalogue: Catalogue, policies: Policies, texts: Translations, url: str
+) -> Iterator[Place]:
+    """The consent room's doors in a house of its own, on a real file."""
+    clock, town = Clock(), Town()
+    settings = Settings(data_dir=folder, public_url=url, operator_contact="+33 1 23 45 67 89")
+    store = Store(settings.database, fsync=False)
+    unused: Any = None
+    house = House(settings, store, keys, Log(keys), catalogue, policies, unused, texts, clock)
+    schema.metadata.create_all(store.engine)
+    visitors: dict[str, Visitor] = {}
+
+    def identify(session: Session, secret: str, now: datetime) -> Caller | None:
+        found = visitors.get(secret)
+        if found is None:
+            return None
+        return Caller(found.id, found.name, found.language, found.signed_in_at, ("pwd",), found.id)
+
+    unrouted = otherwise(house, identify)
+    application = Starlette(
+        routes=[
+            *(route(door, house, identify) for door in [*pages.doors(town), *_neighbours(town)]),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        exception_handlers={404: unrouted, 405: unrouted},
+    )
+    place = Place(house, town, clock, TestClient(application, base_url=url), application, visitors)
+    for id_, name in (("alice", "Alice Martin"), ("mallory", "Mallory Malin"), ("chloe", "Chloé Petit")):
+        _moves_in(place, id_, name, minor=id_ == "chloe")
+    yield place
+    store.close()
+
+
+def _moves_in(place: Place, id_: str, name: str, minor: bool) -> None:
+    guardian = "alice" if minor else None
+    place.visitors[id_] = Visitor(place, id_, name)
+    place.town.people[id_] = PersonFacts(id_, name, minor, guardian)
+    with place.house.store.write() as session:
+        session.add(
+            Person(
+                id=id_,
+                email=f"{id_}@example.org",
+                name=name,
+                birth_date=date(2012, 5, 1) if minor else None,
+                guardian_id=guardian,
+                created_at=START,
+            )
+        )
+
+
+def _neighbours(town: Town) -> list[Door]:
+    """The authorization room's one dispatcher, as far as this room needs it, and the addresses pages link to."""
+
+    def dispatch(ctx: Context) -> Response:
+        found = re.search(r"urn:([\w-]{43})", ctx.query.get("request_uri", ""))
+        assert found
+        consent = ctx.session.get_one(Consent, found[1])
+        if consent.state != "requested":
+            return Response(f"answered: {consent.state}", media_type="text/plain")
+        ask = json.loads(consent.asked)
+        owner = town.people[consent.person_id]
+        guardian = ctx.person.person if ctx.person.person != owner.id else None
+        return pages.screen(
+            ctx,
+            consent,
+            app=town.apps[consent.app_id],
+            directory=town.organisations,
+            accounts={
+                item["organisation"]: town.accounts(ctx.session, consent.app_id, owner.id, item["organisation"])
+                for item in ask["items"]
+            },
+            decider=deciding.Decider(
+                owner.id, owner.minor, guardian, ctx.person.auth_time, ctx.person.methods, ctx.signed_in_within(10)
+            ),
+            ward_name=owner.name if guardian else None,
+            resume=f"/authorize?{ctx.request.url.query}",
+            redirect_host=f"{consent.app_id}.example",
+            redirect_scheme="https",
+        )
+
+    def elsewhere(ctx: Context) -> Response:
+        return ctx.page("error.html", error=type("Said", (), {"say": "elsewhere"}))
+
+    def enter(ctx: Context) -> Response:
+        """A sign-in for real browsers: a `__Host-` cookie can only be set by the server itself."""
+        ctx.set_cookies += [(cookies.SIGN_IN, ctx.path["who"], None), (cookies.LANGUAGE, ctx.path["language"], None)]
+        return Response("come in", media_type="text/plain")
+
+    return [
+        Door("/authorize", dispatch, person=True),
+        Door("/enter/{who}/{language}", enter),
+        Door("/favicon.ico", lambda ctx: Response(status_code=204), name="favicon"),  # browsers ask for it unasked
+        Door("/sign-out", elsewhere, methods=("POST",)),
+        Door("/language", elsewhere, methods=("POST",)),
+        *(Door(path, elsewhere, name=path) for path in ("/", "/log", "/organisations", "/account")),
+    ]

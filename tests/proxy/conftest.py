@@ -1,0 +1,31 @@
+"""The data plane behind a real server, in front of an organisation that answers whatever a test tells it to."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.bank import Bank
+from tests.proxy.raw import RawOrganisation
+from tests.proxy.world import World
+
+
+@pytest.fixture(scope="session")
+def organisation() -> Iterator[RawOrganisation]:
+    with RawOrganisation.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, organisation: RawOrganisation) -> Iterator[World]:
+    folder: Path = tmp_path_factory.mktemp("aval")
+    made = World(folder, total_seconds=6.0, answer_limit_bytes=2**18)
+    with made.serving():
+        yield made
+
+
+@pytest.fixture
+def bank(world: World, organisation: RawOrganisation) -> Bank:
+    """Alice's account at a bank of this test alone, shared with an app."""
+    organisation.reset()
+    return Bank(world, organisation)
