@@ -10,7 +10,6 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from typing import cast
 
 from sqlmodel import Session
@@ -26,6 +25,7 @@ from gateway.apps import views as apps
 from gateway.authorization import api as authorization_api
 from gateway.authorization import pages as authorization_pages
 from gateway.consent import pages as consent_pages
+from gateway.consent.ages import minor_now
 from gateway.consent.catalogue import Catalogue
 from gateway.consent.choices import Offered
 from gateway.consent.reading import PersonFacts
@@ -100,16 +100,8 @@ class Rooms:
 
     def person(self, session: Session, person_id: str) -> PersonFacts:
         row = session.get_one(Person, person_id)
-        minor = row.birth_date is not None and _age(row.birth_date, self.house.clock().date()) < self.majority
+        minor = minor_now(row.birth_date, self.house.clock(), self.house.settings)
         return PersonFacts(id=row.id, name=row.name, minor=minor, guardian_id=row.guardian_id)
-
-    @property
-    def majority(self) -> int:
-        return self.house.settings.majority_age
-
-
-def _age(born: date, today: date) -> int:
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
 def doors(house: House) -> list[Door]:

@@ -92,7 +92,7 @@ EVENTS: Mapping[str, Kind] = {
     "consent_asked": Kind(
         "agreement",
         (
-            _W(N_("{app} asks to read your {data} at {organisation}."), "data", "organisation"),
+            _W(N_("{app} asks to read your data at {organisation} ({data})."), "data", "organisation"),
             _W(N_("{app} asks to read data about you.")),
         ),
         _TERMS,
@@ -101,7 +101,7 @@ EVENTS: Mapping[str, Kind] = {
         "agreement",
         (
             _W(
-                N_("{guardian} agreed that {app} reads your {data} at {organisation}, until {until}."),
+                N_("{guardian} agreed that {app} reads your data at {organisation} ({data}), until {until}."),
                 "data",
                 "organisation",
                 "until",
@@ -109,12 +109,12 @@ EVENTS: Mapping[str, Kind] = {
             ),
             _W(N_("{guardian} agreed to a sharing with {app}."), actor="guardian"),
             _W(
-                N_("You agreed that {app} reads your {data} at {organisation}, until {until}."),
+                N_("You agreed that {app} reads your data at {organisation} ({data}), until {until}."),
                 "data",
                 "organisation",
                 "until",
             ),
-            _W(N_("You agreed that {app} reads your {data} at {organisation}."), "data", "organisation"),
+            _W(N_("You agreed that {app} reads your data at {organisation} ({data})."), "data", "organisation"),
             _W(N_("You agreed to a sharing with {app}.")),
         ),
         _TERMS,
@@ -124,7 +124,7 @@ EVENTS: Mapping[str, Kind] = {
         (
             _W(N_("{guardian} refused what {app} asked for."), actor="guardian"),
             _W(N_("The service refused what {app} asked for: its rules do not allow it."), actor="system"),
-            _W(N_("You refused to share with {app} your {data} at {organisation}."), "data", "organisation"),
+            _W(N_("You refused to share with {app} your data at {organisation} ({data})."), "data", "organisation"),
             _W(N_("You refused what {app} asked for.")),
         ),
         _TERMS,
@@ -204,14 +204,14 @@ EVENTS: Mapping[str, Kind] = {
         "access",
         (
             _W(
-                N_("{app} read your {data} at {organisation}, {period}: {records}."),
+                N_("{app} read your data at {organisation} ({data}), {period}: {records}."),
                 "organisation",
                 "data",
                 "period",
                 "records",
             ),
-            _W(N_("{app} read your {data} at {organisation}: {records}."), "organisation", "data", "records"),
-            _W(N_("{app} read your {data} at {organisation}."), "organisation", "data"),
+            _W(N_("{app} read your data at {organisation} ({data}): {records}."), "organisation", "data", "records"),
+            _W(N_("{app} read your data at {organisation} ({data})."), "organisation", "data"),
             _W(N_("{app} read data about you.")),
         ),
         _READ,
@@ -233,7 +233,7 @@ EVENTS: Mapping[str, Kind] = {
         "refusal",
         (
             _W(
-                N_("{app} asked for your {data} at {organisation}. Nothing was given: {why}."),
+                N_("{app} asked for your data at {organisation} ({data}). Nothing was given: {why}."),
                 "app",
                 "data",
                 "organisation",
@@ -250,7 +250,7 @@ EVENTS: Mapping[str, Kind] = {
         "access",
         (
             _W(
-                N_("You downloaded your {data} from {organisation}: {records}."),
+                N_("You downloaded your data from {organisation} ({data}): {records}."),
                 "organisation",
                 "data",
                 "records",

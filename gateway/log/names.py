@@ -53,6 +53,12 @@ class HouseNames:
         return str(name) if name else None
 
 
+def operator(session: Session, client: str) -> str:
+    """The legal entity behind an app; "" when it is not known any more."""
+    found = session.execute(text("SELECT metadata FROM app WHERE client_id = :id"), {"id": client}).scalar()
+    return str(json.loads(found).get("legal_entity", "")) if found else ""
+
+
 def apps_of(session: Session, person: str) -> list[str]:
     """Apps that ever asked this person for something."""
     sql = "SELECT DISTINCT app_id FROM consent WHERE person_id = :p ORDER BY app_id"

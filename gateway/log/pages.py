@@ -146,18 +146,19 @@ def detail(ctx: Context) -> Response:
         "log/detail.html",
         row=_row(entry, speaks),
         entry=entry,
-        facts=list(_facts(entry, speaks)),
+        facts=list(_facts(entry, speaks, names.operator(ctx.session, str(entry.facts.get("client", ""))))),
         place=reading.place(ctx.session, entry),
         payload=json.dumps(json.loads(entry.payload), indent=2, ensure_ascii=False) if entry.payload else "",
     )
 
 
-def _facts(entry: Entry, speaks: Voice) -> Iterable[tuple[str, str]]:
+def _facts(entry: Entry, speaks: Voice, operator: str) -> Iterable[tuple[str, str]]:
     """(label, value) of what the entry says, in words; both translated."""
     facts, _ = entry.facts, speaks.translations.gettext
     said = {
         N_("Done by"): _in_words(ACTORS, entry.actor, speaks),
         N_("App"): speaks.app(facts) if facts.get("client") else "",
+        N_("Operated by"): operator,
         N_("On behalf of"): str(facts.get("on_behalf_of", "")),
         N_("Organisation"): speaks.organisations(facts),
         N_("Types of data"): speaks.datasets(facts.get("datasets", ())),

@@ -82,7 +82,7 @@ class Voice:
 
     def _notes(self, kind: str, facts: Facts, said: Mapping[str, str]) -> Iterable[str]:
         purpose = self.word(self.names.purpose, facts.get("purpose"))
-        if purpose and kind in ("consent_asked", "consent_given", "access"):
+        if purpose and kind in ("consent_asked", "consent_given"):
             yield self._(N_("{app} states the purpose: {purpose}.")).format(app=said["app"], purpose=purpose)
         withheld = facts.get("fields_withheld") if kind != "denied" else None
         if withheld:

@@ -8,6 +8,7 @@ import binascii
 from sqlmodel import col, select
 from starlette.responses import Response
 
+from gateway.consent.ages import is_minor
 from gateway.errors import BadRequest, NotFound, TooMany, Unavailable
 from gateway.keys import same
 from gateway.keys.opaque import fresh_bytes
@@ -43,7 +44,7 @@ def show(ctx: Context) -> Response:
         "people/account.html",
         person=person,
         done=DONE.get(ctx.query.get("done", ""), ""),
-        minor=accounts.is_minor(person, today(ctx), settings.majority_age),
+        minor=is_minor(person.birth_date, today(ctx), settings.majority_age),
         guardian=guardian.name if guardian else "",
         children=[child.name for child in accounts.children(ctx.session, person.id)],
         codes_left=len(ctx.session.exec(codes).all()),

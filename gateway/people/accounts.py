@@ -13,6 +13,7 @@ from datetime import date, datetime
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
+from gateway.consent.ages import is_minor
 from gateway.log import Event, Log
 from gateway.people.tables import Person
 from gateway.people.words import N_
@@ -125,17 +126,7 @@ def change_password(session: Session, log: Log, person: Person, password_hash: s
     log.record(session, Event("password_changed", person.id, now))
 
 
-# ---- age
-
-
-def age(born: date, today: date) -> int:
-    """Whole years. Whoever was born on 29 February has her birthday on 1 March in other years."""
-    return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-
-
-def is_minor(person: Person, today: date, majority_age: int) -> bool:
-    """Known to be too young to agree alone (GDPR art. 8). Without a birth date nobody is taken for a child."""
-    return person.birth_date is not None and age(person.birth_date, today) < majority_age
+# ---- children
 
 
 def children(session: Session, guardian: str) -> list[Person]:
@@ -150,9 +141,9 @@ def appoint_guardian(
     if guardian is not None:
         if guardian.id == child.id or guardian.guardian_id is not None:
             return "a guardian is somebody else, who has no guardian"
-        if is_minor(guardian, today, majority_age):
+        if is_minor(guardian.birth_date, today, majority_age):
             return "the guardian is under age"
-        if not is_minor(child, today, majority_age):
+        if not is_minor(child.birth_date, today, majority_age):
             return "the account is not one of a child: it has no birth date, or it is of age"
     child.guardian_id = guardian.id if guardian else None
     session.add(child)

@@ -6,10 +6,11 @@ from sqlalchemy import func, or_, text
 from sqlmodel import Session, col, select
 from starlette.responses import Response
 
+from gateway.consent.ages import is_minor
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.log import reading
-from gateway.people import account_pages, accounts, preference_pages, register_pages, sign_in_pages
+from gateway.people import account_pages, preference_pages, register_pages, sign_in_pages
 from gateway.people.steps import account, today
 from gateway.web.doors import Context, Door
 
@@ -26,7 +27,7 @@ def home(ctx: Context) -> Response:
         sharings=_active_sharings(ctx, person.id),
         accesses=accesses.total(),
         organisations=_linked_organisations(ctx.session, person.id),
-        minor=accounts.is_minor(person, today(ctx), settings.majority_age),
+        minor=is_minor(person.birth_date, today(ctx), settings.majority_age),
         guarded=person.guardian_id is not None,
     )
 

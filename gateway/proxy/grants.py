@@ -7,12 +7,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from gateway.apps import views as apps
 from gateway.consent import live
+from gateway.consent.ages import minor_now
 from gateway.consent.live import LiveConsent
 from gateway.consent.request import AppView
 from gateway.consent.terms import granted_items
@@ -295,7 +296,7 @@ class _Base:
             "read",
             Sharing(
                 person=self.consent.person,
-                minor=_is_minor(self.consent.birth_date, self.house),
+                minor=minor_now(self.consent.birth_date, self.house.clock(), self.house.settings),
                 app=app.client_id,
                 app_active=app.active,
                 app_purposes=app.purposes,
@@ -321,11 +322,3 @@ def _granted(item: Mapping[str, Any], known: list[Account]) -> Granted:
 def _zone(item: Mapping[str, Any], default: str) -> str:
     """The zone fixed in the terms; travelling does not move a day."""
     return str(item["frequency"][0]["zone"]) if item["frequency"] else default
-
-
-def _is_minor(born: date | None, house: House) -> bool:
-    if born is None:
-        return False
-    today = house.clock().date()
-    age = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
-    return age < house.settings.majority_age

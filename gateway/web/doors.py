@@ -62,6 +62,7 @@ class Context:
     raw_body: bytes
     repeated: frozenset[str]  # names given more than once, in query or form or across both
     visit: str  # secret of the browser's visit cookie; anonymous forms are bound to it
+    new_visit: bool  # the browser has no such cookie yet; it gets one with the first form
     caller: Caller | None = None
     _session: Session | None = None
     set_cookies: list[tuple[str, str, int | None]] = field(default_factory=list)
@@ -81,6 +82,9 @@ class Context:
     @property
     def csrf(self) -> str:
         """The synchroniser token for this visitor's forms: bound to the sign-in, or to the visit before it."""
+        if self.caller is None and self.new_visit:
+            self.new_visit = False
+            self.set_cookies.append((cookies.VISIT, self.visit, None))
         bound = self.caller.sign_in if self.caller else self.visit
         return self.house.keys.mac("csrf", bound)
 
@@ -258,9 +262,8 @@ def _context(house: House, request: Request, body: bytes) -> Context:
         raw_body=body,
         repeated=_repeated(query, form),
         visit=visit or fresh(),
+        new_visit=not visit,
     )
-    if not visit:
-        context.set_cookies.append((cookies.VISIT, context.visit, None))
     return context
 
 

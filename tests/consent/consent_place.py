@@ -1,4 +1,4 @@
-"""The consent room's doors in a house of its own, with the rooms around it faked as values, and visitors without a window.
+"""The consent room's doors in a house of its own, the rooms around it faked as values, and windowless visitors.
 
 The authorization room is one door here: it shows the screen for a request that waits, and says how it ended.
 """
@@ -8,12 +8,22 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import lxml.html
+from consent_cast import (
+    CITY_ENERGY,
+    CLEAR_BUDGET,
+    HARBOUR_BANK,
+    MEADOW_HEALTH,
+    START,
+    WATT_COACH,
+    budget_details,
+    energy_details,
+)
 from sqlmodel import Session, select
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -27,7 +37,7 @@ from gateway.consent import asking, deciding, pages
 from gateway.consent.catalogue import Catalogue
 from gateway.consent.choices import Offered
 from gateway.consent.reading import PersonFacts
-from gateway.consent.request import AppView, DeclaredData, OrganisationFacts, validate
+from gateway.consent.request import AppView, OrganisationFacts, validate
 from gateway.consent.tables import Consent, ConsentEvent, Evidence
 from gateway.house import House
 from gateway.keys import KeyRing, fresh
@@ -35,14 +45,12 @@ from gateway.log import Event, Log
 from gateway.log import reading as log_reading
 from gateway.people.tables import Person
 from gateway.policy import Policies
-from gateway.settings import Settings, shipped_policies
+from gateway.settings import Settings
 from gateway.store import Store
 from gateway.web import cookies
 from gateway.web.doors import Caller, Context, Door, otherwise, route
 from gateway.web.templates import STATIC
 from gateway.web.translations import Translations
-
-from consent_cast import *
 
 
 @dataclass

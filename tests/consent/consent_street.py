@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from consent_place import Place, Visitor, opened
 import uvicorn
+from consent_place import Place, Visitor, opened
 
 FLAGS = [
     "--disable-gpu",

@@ -1,14 +1,14 @@
-"""What only a browser can tell: sizes, focus, keys, contrast, printing. Debian's chromium, JavaScript off where it can be."""
+"""What only a browser can tell: sizes, focus, keys, contrast, printing. JavaScript is off unless the test measures."""
 
 import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import consent_street as street
+import pytest
 from consent_cast import CLEAR_BUDGET, WATT_COACH, an_app
 from consent_place import Place, Visitor, authorize
-import pytest
-import consent_street as street
 from playwright.sync_api import sync_playwright
 
 pytestmark = [

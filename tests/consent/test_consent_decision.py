@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
+import pytest
 from consent_cast import CLEAR_BUDGET, URL, WATT_COACH
 from consent_place import Place, Visitor, authorize, words
-import pytest
 
 from gateway.consent import evidence
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from consent_cast import CITY_ENERGY, CLEAR_BUDGET, FOR, HARBOUR_BANK, MEADOW_HEALTH, URL, WATT_COACH, energy_details
 import pytest
+from consent_cast import CITY_ENERGY, CLEAR_BUDGET, FOR, HARBOUR_BANK, MEADOW_HEALTH, URL, WATT_COACH, energy_details
 from hypothesis import given
 from hypothesis import strategies as st
 

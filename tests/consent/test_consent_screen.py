@@ -4,9 +4,10 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 
-from consent_cast import CLEAR_BUDGET, FOR, START, SUMMARY, USAGE, WATT_COACH, an_app, energy_details as energy
-from consent_place import Place, Visitor, authorize, words
 import pytest
+from consent_cast import CLEAR_BUDGET, FOR, START, SUMMARY, USAGE, WATT_COACH, an_app
+from consent_cast import energy_details as energy
+from consent_place import Place, Visitor, authorize, words
 
 from gateway.consent.choices import Offered
 

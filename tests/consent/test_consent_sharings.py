@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from consent_cast import CLEAR_BUDGET, SUMMARY, USAGE, WATT_COACH, an_app, energy_details as energy
-from consent_place import Page, Place, Visitor, words
 import pytest
+from consent_cast import CLEAR_BUDGET, SUMMARY, USAGE, WATT_COACH, an_app
+from consent_cast import energy_details as energy
+from consent_place import Page, Place, Visitor, words
 
 from gateway.consent import deciding
 from gateway.consent.rules import EndReason

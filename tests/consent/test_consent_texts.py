@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import polib
+import pytest
 from consent_cast import CLEAR_BUDGET
 from consent_place import Place, Visitor
-import pytest
 from consent_texts import Message, all_messages
 
 from gateway.consent import words

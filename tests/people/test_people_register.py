@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 from people_world import PASSWORD, Browser, World
 
+from gateway.consent.ages import age
 from gateway.people import accounts, passwords, seeding
 from gateway.people.tables import Person
 
@@ -104,7 +105,7 @@ def test_the_operator_gets_a_reason_for_what_will_not_do() -> None:
     ],
 )
 def test_age_in_whole_years(born: date, on: date, years: int) -> None:
-    assert accounts.age(born, on) == years
+    assert age(born, on) == years
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ def test_the_tightest_of_several_windows_wins(bank: Bank) -> None:
 
 def test_a_new_day_in_alices_zone_brings_new_uses(bank: Bank) -> None:
     clock = bank.world.clock
-    at = datetime(2026, 11, 23, 22, 30, tzinfo=UTC)  # 23:30 in Paris
+    at = datetime(2026, 1, 20, 22, 30, tzinfo=UTC)  # 23:30 in Paris
     try:
         bank.world.clock = lambda: at
         bank.agrees(frequency=[{**DAILY, "times": 1}])

@@ -144,3 +144,8 @@ def test_our_own_paths_are_followed(path: str) -> None:
 )
 def test_nothing_else_is(path: str) -> None:
     assert own_path(path) == "/"
+
+
+def test_an_answer_to_a_program_sets_no_cookie(street):
+    assert "set-cookie" not in street.visitor().get("/api/mine").headers
+    assert "set-cookie" in street.visitor().get("/says").headers

@@ -1,0 +1,156 @@
+"""Servers as processes: started on one core, in one process group, counted by /proc, and always stopped."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SERVER_CORE = 0  # the server under test
+OTHER_CORE = 1  # load generator and data server
+READY_SECONDS = 30.0
+STOP_SECONDS = 10.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class NotStarted(Exception):
+    """A server did not come up; says which, and its last lines."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def core(wanted: int) -> int:
+    """The wanted core, or the last one there is."""
+    return sorted(os.sched_getaffinity(0))[min(wanted, len(os.sched_getaffinity(0)) - 1)]
+
+
+@dataclass
+class Group:
+    """All processes of one run of the bench. `close` ends every one of them, whatever happened."""
+
+    folder: Path  # of their outputs
+    core_of: Mapping[int, int] = field(default_factory=lambda: {n: core(n) for n in (SERVER_CORE, OTHER_CORE)})
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _group: int = 0  # of processes; its leader only sleeps
+
+    def start(
+        self, name: str, command: Sequence[str], *, on: int, port: int, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Running, and listening on `port`. Raises NotStarted."""
+        process = self.launch(name, command, on=on, environment=environment)
+        deadline = time.monotonic() + READY_SECONDS
+        while time.monotonic() < deadline and process.poll() is None:
+            if listens(port):
+                return process
+            time.sleep(0.02)
+        self.stop(process)
+        raise NotStarted(f"{name}: {self.output(name)[-1500:]}")
+
+    def launch(
+        self, name: str, command: Sequence[str], *, on: int, environment: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        if not self._group:
+            keeper = subprocess.Popen(["sleep", "3600"], process_group=0)
+            self._processes.append(keeper)
+            self._group = keeper.pid
+        with (self.folder / f"{name}.log").open("wb") as output:
+            process = subprocess.Popen(
+                pinned(command, self.core_of[on]),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=dict(environment) if environment is not None else None,
+                process_group=self._group,
+            )
+        self._processes.append(process)
+        return process
+
+    def output(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text(errors="replace")
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        if process in self._processes:
+            self._processes.remove(process)
+        _ended([process])
+
+    def close(self) -> None:
+        _ended(self._processes[::-1])
+        if self._group:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._group, signal.SIGKILL)
+        self._processes.clear()
+        self._group = 0
+
+
+def _ended(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        try:
+            process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def pinned(command: Sequence[str], on: int) -> list[str]:
+    return ["taskset", "-c", str(on), *command]
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def python(*module: str) -> list[str]:
+    return [sys.executable, "-m", *module]
+
+
+# ---- what /proc says
+
+
+def family(pids: Sequence[int]) -> list[int]:
+    """The processes and all their descendants."""
+    found = list(pids)
+    for pid in found:
+        found += [child for child in _children(pid) if child not in found]
+    return found
+
+
+def _children(pid: int) -> Iterator[int]:
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with contextlib.suppress(OSError):
+                yield from map(int, Path(f"/proc/{pid}/task/{thread}/children").read_text().split())
+
+
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """User and system time of the processes, their threads, and their children, living and dead (proc(5), stat)."""
+    total = 0
+    for pid in family(pids):
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15]))  # utime, stime, cutime, cstime
+    return total / _TICKS
+
+
+def memory_mb(pids: Sequence[int]) -> float:
+    """Resident memory now, MB of 10^6 bytes."""
+    total = 0
+    for pid in family(pids):
+        with contextlib.suppress(OSError):
+            status = Path(f"/proc/{pid}/status").read_text()
+            total += sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+    return total * 1024 / 1e6

@@ -1,0 +1,169 @@
+"""What the operator's log says, and what it never says."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import structlog
+from starlette.testclient import TestClient
+
+from gateway import ops
+from gateway.keys import fresh
+from gateway.ops import HIDDEN, redacted
+
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    stream = io.StringIO()
+    before = logging.root.handlers, logging.root.level
+    ops.configure("info", stream)
+    structlog.contextvars.clear_contextvars()
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # the test's own client
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logging.root.handlers, logging.root.level = before
+    structlog.contextvars.clear_contextvars()
+    structlog.reset_defaults()
+
+
+SECRETS = [
+    "Bearer abcdef",
+    "DPoP abc.def",
+    "Basic YWxpY2U6c2VjcmV0",
+    "code=4711",
+    "/authorize/back?state=x&code=SplxlOBeZQQYbYS6WxSbIA",
+    "refresh_token=abc",
+    "client_secret=abc",
+    "code_verifier=abc",
+    "request_uri=urn:ietf:params:oauth:request_uri:abc",
+    JWT,
+    fresh(),
+    f"consent {fresh()} ended",
+    "alice@example.org",
+    "mailto:alice.martin+x@mail.example.co.uk",
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_no_secret_survives_in_a_text(text: str) -> None:
+    secret = text.split("=")[-1].split()[-1 if "consent" not in text else 1]
+    assert HIDDEN in redacted(text) and secret not in redacted(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "request",
+        "/data/city-energy/espi/1_1/resource/UsagePoint",
+        "city-energy answered 502 after 3.0 s",
+        "a" * 42,
+        "log frozen: a tree of 6 was signed; the database only knows one of 3",
+        "http://localhost:8400",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_no_secret_survives_anywhere_in_a_line(lines: Lines, text: str) -> None:
+    ops.logger().info(text, detail=text, nested={"deep": [text, (text,)]}, raw=text.encode(), error=ValueError(text))
+    logging.getLogger("library").warning("%s", text)
+    logging.getLogger("library").warning("found %r", {"value": text})
+    written = json.dumps(lines())
+    secret = text.split("=")[-1].split()[-1 if "consent" not in text else 1]
+    assert secret not in written and written.count(HIDDEN) >= 7
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("password", "access_token", "token", "client_secret", "code", "user_code", "Authorization", "cookie"),
+        *("email", "otp", "code_verifier", "client_assertion", "customer_number", "request_uri"),
+    ],
+)
+def test_a_value_under_a_secrets_name_is_never_written_whatever_it_looks_like(lines: Lines, name: str) -> None:
+    ops.logger().info("x", **{name: "plain", "inner": {name: "plain"}})
+    [line] = lines()
+    assert line[name] == HIDDEN == line["inner"][name]
+
+
+def test_a_traceback_is_redacted_too(lines: Lines) -> None:
+    try:
+        raise ValueError(f"bad token {JWT} of alice@example.org")
+    except ValueError:
+        ops.logger().exception("it broke")
+        logging.getLogger("library").exception("it broke")
+    for line in lines():
+        assert JWT not in line["exception"] and "alice@" not in line["exception"]
+        assert "ValueError: bad token" in line["exception"]
+
+
+def test_lines_of_ours_and_of_libraries_are_json_with_time_and_level(lines: Lines) -> None:
+    ops.logger().warning("ours", organisation="city-energy")
+    logging.getLogger("uvicorn.error").info("theirs")
+    logging.getLogger("uvicorn.error").debug("too fine")
+    ours, theirs = lines()
+    assert (ours["event"], ours["level"], ours["organisation"]) == ("ours", "warning", "city-energy")
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("theirs", "info", "uvicorn.error")
+    assert ours["timestamp"].endswith("Z")
+
+
+# ---- requests
+
+
+def client(app: Any) -> TestClient:
+    unused: Any = None
+    return TestClient(ops.Requests(app, unused), raise_server_exceptions=False)
+
+
+async def hello(scope: Any, receive: Any, send: Any) -> None:
+    ops.logger().info("inside")
+    await send({"type": "http.response.start", "status": 201, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+def test_each_request_has_an_id_of_ours_in_its_answer_and_in_every_line(lines: Lines) -> None:
+    visitor = client(hello)
+    answers = [visitor.get("/a?code=secret", headers={"X-Request-Id": "forged"}) for _ in range(2)]
+    ids = [answer.headers["x-request-id"] for answer in answers]
+    assert len(set(ids)) == 2 and "forged" not in ids
+    assert [line["request_id"] for line in lines()] == [ids[0], ids[0], ids[1], ids[1]]
+
+
+def test_a_request_is_one_line_without_its_query(lines: Lines) -> None:
+    client(hello).get("/authorize?code=SplxlOBeZQQYbYS6WxSbIA&state=af0ifjsldkj")
+    line = lines()[-1]
+    assert (line["event"], line["method"], line["path"], line["status"]) == ("request", "GET", "/authorize", 201)
+    assert line["ms"] >= 0 and "Splx" not in json.dumps(lines()) and "af0if" not in json.dumps(lines())
+
+
+def test_health_checks_fill_no_log(lines: Lines) -> None:
+    client(hello).get("/readyz")
+    assert [line["event"] for line in lines()] == ["inside"]
+
+
+def test_a_fault_is_logged_with_its_traceback_and_answered_without(lines: Lines) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("secret inside")
+
+    answer = client(broken).get("/x")
+    assert answer.status_code == 500 and "secret" not in answer.text
+    assert answer.headers["content-type"] == "application/problem+json" and answer.headers["x-request-id"]
+    failed, request = lines()
+    assert "RuntimeError: secret inside" in failed["exception"] and request["status"] == 500
+
+
+def test_a_fault_after_the_answer_has_begun_adds_nothing_to_it(lines: Lines) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"x-request-id", b"own")]})
+        await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        raise RuntimeError
+
+    answer = client(broken).get("/x")
+    assert answer.text == "part" and answer.headers.get_list("x-request-id") == ["own"]

@@ -1,0 +1,289 @@
+"""Requests as bytes, against the real server: one meaning, or one refusal and a closed connection (negative cases D4 to D11)."""
+
+import contextlib
+import json
+import socket
+import time
+
+import pytest
+
+from tests.proxy.bank import Bank
+from tests.proxy.world import World
+
+
+def exchange(world: World, data: bytes, *, seconds: float = 5.0) -> bytes:
+    """Everything the server says until it closes or falls silent."""
+    said = b""
+    with socket.create_connection(("127.0.0.1", world.port), timeout=seconds) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(data)
+        connection.settimeout(0.4)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while piece := connection.recv(65536):
+                said += piece
+                connection.settimeout(0.4)
+    return said
+
+
+def statuses(said: bytes) -> list[int]:
+    return [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]]
+
+
+def refused(said: bytes, *expected: int) -> bool:
+    """One answer, of 4xx or 5xx, or none at all."""
+    found = statuses(said)
+    return len(found) <= 1 and all(status >= 400 for status in found) and (not expected or found == [expected[0]])
+
+
+@pytest.fixture
+def head(bank: Bank) -> bytes:
+    """A good request's beginning, to which a case adds what is wrong."""
+    return (
+        f"GET {bank.path} HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\nAuthorization: Bearer {bank.token}\r\n"
+    ).encode()
+
+
+SMUGGLED = b"0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+def test_the_good_request_is_answered(bank: Bank, head: bytes) -> None:
+    assert statuses(exchange(bank.world, head + b"\r\n")) == [200]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + SMUGGLED,
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n" + SMUGGLED,
+        b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhelloo",
+        b"Content-Length: 5\r\nContent-Length: 5\r\n\r\nhello",
+        b"Content-Length: 5, 6\r\n\r\nhello",
+        b"Content-Length: +5\r\n\r\nhello",
+        b"Content-Length: -1\r\n\r\n",
+        b"Content-Length: 0x5\r\n\r\nhello",
+        b"Content-Length: 1 0\r\n\r\nhellohello",
+        b"Content-Length: \r\n\r\n",
+        b"Content-Length: 99999999999999999999\r\n\r\n",
+        b"Transfer-Encoding: xchunked\r\n\r\n" + SMUGGLED,
+        b"Transfer-Encoding: chunked, identity\r\n\r\n" + SMUGGLED,
+        b"Transfer-Encoding: chunked, chunked\r\n\r\n" + SMUGGLED,
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" + SMUGGLED,
+        b"Transfer-Encoding: \x0bchunked\r\n\r\n" + SMUGGLED,
+        b"Transfer-Encoding : chunked\r\n\r\n" + SMUGGLED,
+        b"X-A: b\r\n folded\r\n\r\n",
+        b"X-A: b\rX-B: c\r\n\r\n",
+        b"X-A: b\nX-B: c\r\n\r\n",
+        b"X-A: b\n\n",
+        b"X-A: b\x00c\r\n\r\n",
+        b"X-\x00A: bc\r\n\r\n",
+        b"X-A: b\x01c\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n+5\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\nhello\n0\n\n",
+        b"Content-Length: 5\r\n\r\nhello",
+        b"Authorization: Bearer x\r\n\r\n",
+        b"DPoP: a\r\nDPoP: b\r\n\r\n",
+        b"Content-Type: a/b\r\nContent-Type: a/c\r\n\r\n",
+        b"Expect: 200-maybe\r\n\r\n",
+        b"Content-Encoding: gzip\r\n\r\n",
+        b"Host: localhost\r\n\r\n",
+    ],
+)
+def test_what_can_be_read_in_two_ways_is_refused(bank: Bank, head: bytes, fields: bytes) -> None:
+    said = exchange(bank.world, head + fields)
+    assert refused(said), said
+    assert not bank.organisation.seen
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Transfer-Encoding: chunked\r\n\r\n5;" + b"x" * 70_000 + b"\r\nhello\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n" + b"X-T: y\r\n" * 5000 + b"\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Trailer: y\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n" + SMUGGLED,
+    ],
+)
+def test_a_body_that_is_not_framed_in_one_way_is_refused_at_other_doors_too(bank: Bank, fields: bytes) -> None:
+    head = f"POST /token HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\n".encode()
+    said = exchange(bank.world, head + fields)
+    assert len(statuses(said)) <= 1, said
+    assert not said.startswith(b"HTTP/1.1 200") or b"smuggled" not in said
+
+
+def test_a_whole_chunked_body_is_taken_where_bodies_are(bank: Bank) -> None:
+    head = f"POST /token HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\nConnection: close\r\n".encode()
+    said = exchange(bank.world, head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    assert statuses(said) == [200] and b'"body": 5' in said
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        (b"", 400),
+        (b"Host: \r\n", 400),
+        (b"Host: a/b@c\r\n", 400),
+        (b"Host: user@localhost\r\n", 400),
+        (b"Host: http://localhost/\r\n", 400),
+        (b"Host: mallory.example\r\n", 400),
+        (b"Host: localhost.\r\n", 400),
+        (b"Host: localhost:1\r\n", 400),
+    ],
+)
+def test_exactly_our_own_host_is_served(bank: Bank, host: bytes, status: int) -> None:
+    assert statuses(exchange(bank.world, b"GET /healthz HTTP/1.1\r\n" + host + b"\r\n")) == [status]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"GET http://localhost/ HTTP/1.1",
+        b"GET http://mallory.example/ HTTP/1.1",
+        b"GET  / HTTP/1.1",
+        b"GET / HTTP/1.1 ",
+        b"GET\t/ HTTP/1.1",
+        b"GET /\x01 HTTP/1.1",
+        b"GET /\xc3\xa9 HTTP/1.1",
+        b"GET /a b HTTP/1.1",
+        b"GET * HTTP/1.1",
+        b"GET /",
+        b"GET / HTTP/9.9",
+        b"GET / HTTP/2.0",
+        b"GET / HTTP/0.9",
+        b"PRI * HTTP/2.0",
+        b"CONNECT mallory.example:443 HTTP/1.1",
+        b"TRACK / HTTP/1.1",
+        b"get / HTTP/1.1",
+        b"JUMP / HTTP/1.1",
+    ],
+)
+def test_a_request_line_has_one_form(bank: Bank, line: bytes) -> None:
+    said = exchange(bank.world, line + f"\r\nHost: {bank.world.settings.host_header}\r\n\r\n".encode())
+    assert refused(said), said
+
+
+def test_http_1_0_with_chunks_is_refused(bank: Bank) -> None:
+    head = f"POST /token HTTP/1.0\r\nHost: {bank.world.settings.host_header}\r\n".encode()
+    assert refused(exchange(bank.world, head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"))
+
+
+def test_trace_is_not_allowed_anywhere(bank: Bank) -> None:
+    line = f"TRACE / HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\n\r\n"
+    assert statuses(exchange(bank.world, line.encode())) == [405]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        (b"X-A: " + b"x" * 65536 + b"\r\n\r\n", 431),
+        (b"X-A: " + b"x" * 33000 + b"\r\n\r\n", 431),
+        (b"X-A: x\r\n" * 1000 + b"\r\n", 431),
+        (b"".join(b"X-%d: x\r\n" % n for n in range(101)) + b"\r\n", 431),
+        (b"X-A: x\r\n" * 130_000 + b"\r\n", 431),
+    ],
+)
+def test_heads_are_bounded(bank: Bank, head: bytes, fields: bytes, status: int) -> None:
+    found = statuses(exchange(bank.world, head + fields))
+    assert found in ([status], [])  # a flood may be closed before its answer can be read
+
+
+@pytest.mark.parametrize("size", [9_000, 65_536])
+def test_targets_are_bounded(bank: Bank, size: int) -> None:
+    line = f"GET /{'a' * size} HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\n\r\n"
+    assert statuses(exchange(bank.world, line.encode())) in ([414], [431])
+
+
+def test_nothing_after_a_refused_request_is_processed(bank: Bank, head: bytes) -> None:
+    said = exchange(bank.world, head + b"Content-Encoding: gzip\r\n\r\n" + head + b"\r\n")
+    assert statuses(said) == [415]
+    assert not bank.organisation.seen
+
+
+def test_requests_on_one_connection_are_answered_in_order(bank: Bank, head: bytes) -> None:
+    said = exchange(bank.world, (head + b"\r\n") * 3)
+    assert statuses(said) == [200, 200, 200]
+
+
+def test_names_with_underscores_and_forged_forwarding_are_dropped(bank: Bank) -> None:
+    lines = (
+        f"GET /hello HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\nX_User_Id: bob\r\nX-Forwarded-For: 9.9.9.9\r\n"
+        "Forwarded: for=9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\nX-SSL-Client-Cert: a\r\nX-User-Id: bob\r\nAccept: a\r\n\r\n"
+    )
+    said = json.loads(exchange(bank.world, lines.encode()).split(b"\r\n\r\n", 1)[1])
+    assert said["headers"] == ["host", "accept"]
+    assert said["client"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/../x", "/./x", "/%2e%2e/x", "/%252e", "/..;/x", "//x", "/a\\b", "/%5c", "/%00", "/a;b=c", "/%2F", "/a./b",
+     "/a.", "/..", "/%c0%ae", "/%2E%2e", "/.hidden", "/a%20b", "/%E2%80%A4"],
+)  # fmt: skip
+def test_a_path_has_one_spelling(bank: Bank, path: str) -> None:
+    line = f"GET /data/{bank.id}{path} HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\n"
+    said = exchange(bank.world, f"{line}Authorization: Bearer {bank.token}\r\n\r\n".encode())
+    assert statuses(said) == [400], said
+    assert not bank.organisation.seen
+
+
+@pytest.mark.parametrize("query", ["a=1;b=2", "a[]=1", "=x", "a=%", "a=%zz", "a=%00", "a=%ff", "&&a=1", "a=%0d%0a"])
+def test_a_query_has_one_reading(bank: Bank, query: str) -> None:
+    assert bank.reads(f"{bank.path}?{query}").status == 400
+    assert not bank.organisation.seen
+
+
+def test_a_parameter_given_twice_is_refused(bank: Bank) -> None:
+    assert bank.reads(f"{bank.path}?page=1&page=2").status == 403
+
+
+def test_policy_and_organisation_see_the_same_value(bank: Bank) -> None:
+    bank.reads(f"{bank.path}?fromBookingDateTime=2026-11-01T00:00:00%2B00:00")
+    assert "fromBookingDateTime=2026-11-01T00:00:00%2B01:00" in bank.organisation.seen[-1].target
+
+
+# ---- D19: slow clients
+
+
+def test_a_head_that_never_ends_is_closed(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.proxy.listener.HEAD_SECONDS", 1.0)
+    with socket.create_connection(("127.0.0.1", bank.world.port), timeout=10) as connection:
+        begun = time.monotonic()
+        connection.sendall(b"GET / HTTP/1.1\r\nHost:")
+        assert connection.recv(1000) == b""
+        assert time.monotonic() - begun < 5
+
+
+def test_trickling_a_head_does_not_win_time(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.proxy.listener.HEAD_SECONDS", 1.0)
+    with socket.create_connection(("127.0.0.1", bank.world.port), timeout=10) as connection:
+        begun = time.monotonic()
+        connection.settimeout(0.2)
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() - begun < 6:
+                connection.sendall(b"X")
+                try:
+                    if connection.recv(1000) == b"":
+                        break
+                except TimeoutError:
+                    continue
+        assert time.monotonic() - begun < 5
+
+
+def test_a_body_that_never_ends_is_closed(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.proxy.listener.BODY_SECONDS", 1.0)
+    head = f"POST /token HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\nContent-Length: 10\r\n\r\nab"
+    with socket.create_connection(("127.0.0.1", bank.world.port), timeout=10) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(1000) == b""
+
+
+def test_a_silent_connection_is_closed(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.proxy.listener.HEAD_SECONDS", 1.0)
+    with socket.create_connection(("127.0.0.1", bank.world.port), timeout=10) as connection:
+        assert connection.recv(1000) == b""
