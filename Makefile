@@ -26,7 +26,7 @@ check: venv ## format, lint, types, architecture
 	.venv/bin/lint-imports
 
 test: venv browser ## all tests, browser journeys too
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -n 2 --dist loadfile
 
 browser: ## Debian's chromium for the browser tests
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \

@@ -7,8 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway import __version__
 from gateway.cli.opening import opened, settings, stop
 from gateway.settings import Settings, unsafe
+from gateway.store import sqlite_version
 
 GRACE_SECONDS = 10  # in which running requests may finish after SIGTERM
 KEEP_ALIVE_SECONDS = 5
@@ -37,6 +39,9 @@ def serve(
     with opened() as house:
         refuse_open_keys(house.settings)
         house.store.claim()
+        ops.logger().info(
+            "starting", version=__version__, sqlite=sqlite_version(), mode=using.mode, public_url=using.public_url
+        )
         from gateway.app import Application
 
         _run(Application(house), using, host or using.host, using.port if port is None else port)

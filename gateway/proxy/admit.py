@@ -120,6 +120,12 @@ class Admission:
                 return exhausted(used_up, now)
         return Permit(grant, route, standing, counts)
 
+    def used_once(self, permit: Permit, token: Token) -> None:
+        """The entry of a stream for one use has ended its consent: that is how it stands while the stream runs."""
+        standing = self._standing(token, permit.standing.organisation)
+        if standing is not None and standing.reason == EndReason.USED_UP:
+            permit.standing = standing
+
     async def still(self, permit: Permit, token: Token, now: datetime) -> bool:
         """Whether a stream may go on: the same consent, link and family, unexpired; no policy against it since."""
         standing = self._standing(token, permit.standing.organisation)

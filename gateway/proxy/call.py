@@ -13,9 +13,12 @@ person's log; whatever is not foreseen delivers nothing.
 
 import asyncio
 import itertools
+import logging
+import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any, Literal
 
 from gateway.errors import Refusal, Unavailable
@@ -41,6 +44,7 @@ IN_LOOP_BYTES = 64 * 1024  # larger answers are cut in a worker thread, so that 
 FLUSH_SECONDS = 15.0
 
 Done = Literal["answered", "again"]
+_log = logging.getLogger("gateway.proxy")
 
 
 @dataclass(slots=True)
@@ -106,6 +110,9 @@ class DataPlane:
             await refuse.unavailable(send)
         except (Unavailable, Changing):
             await refuse.unavailable(send)
+        except Exception as error:  # nothing has been sent: what follows the first byte is in streams
+            _log.error("data call failed: %s", where(error))
+            await refuse.plain(send, 500)
 
     def _read(self, scope: Scope, receive: Receive, send: Send) -> Call | None:
         _, _, rest = scope["path"].partition("/data/")
@@ -113,7 +120,7 @@ class DataPlane:
         query = guard.query_pairs(scope["query_string"])
         if not slash or not path or query is None:
             return None
-        request_id = scope.get("state", {}).get("request_id") or next(self._ids)
+        request_id = scope.get("aval.request_id") or next(self._ids)
         asked = Asked("GET", slash + path, query)
         return Call(scope, receive, send, request_id, self._house.clock(), organisation, asked)
 
@@ -154,6 +161,7 @@ class DataPlane:
         except NotThere:
             return await self._refused(call, judged, Refusal("organisation_refused"), status=404)
         except ConnectorError as fault:
+            _log.info("organisation %s: %s, %s, call %s", call.organisation, fault.reason, fault.detail, call.id)
             return await self._refused(call, judged, Refusal(fault.reason))
         except UnknownShape:
             return await self._refused(call, judged, Refusal("organisation_answer_invalid"))
@@ -260,6 +268,8 @@ class DataPlane:
             await self._refused(call, judged, Refusal("busy"))
             return False
         admission = self._admission
+        if permit.grant.once and admission is not None:
+            admission.used_once(permit, token)
         stream.headers = headers.answer(stream.media_type, None, call.id)
         stream.head_only = call.scope["method"] == "HEAD"
 
@@ -287,10 +297,17 @@ class DataPlane:
 
 
 async def _filtered(permit: Permit, media_type: str, body: bytes) -> Cut:
+    """The sector's cut. A fault of the filter itself gives nothing (promise P10), and is ours to repair."""
     route = permit.route
-    if len(body) <= IN_LOOP_BYTES:
-        return route.part.plan.cut(route.upstream, media_type, body, route.window)
-    return await asyncio.to_thread(route.part.plan.cut, route.upstream, media_type, body, route.window)
+    try:
+        if len(body) <= IN_LOOP_BYTES:
+            return route.part.plan.cut(route.upstream, media_type, body, route.window)
+        return await asyncio.to_thread(route.part.plan.cut, route.upstream, media_type, body, route.window)
+    except (UnknownShape, TooLarge):
+        raise
+    except Exception as error:
+        _log.error("filter failed: %s", where(error))
+        raise ConnectorError("filter_failed", type(error).__name__) from error
 
 
 async def _release(call: Call, cut: Cut) -> None:
@@ -298,6 +315,12 @@ async def _release(call: Call, cut: Cut) -> None:
     fields = headers.answer(cut.media_type, len(cut.body), call.id)
     await call.send({"type": "http.response.start", "status": 200, "headers": fields})
     await call.send({"type": "http.response.body", "body": cut.body if call.scope["method"] == "GET" else b""})
+
+
+def where(error: BaseException) -> str:
+    """Class and place of a fault. Never its message: that may quote the data."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}, {PurePath(frame.filename).name}:{frame.lineno}"
 
 
 def told(counts: Counts, size: int) -> dict[str, Any]:

@@ -9,13 +9,17 @@ A format is a table of types, each a line of `member:type` words:
 `Reader` turns the table into msgspec structs for one plan. A member the plan does not give is typed `Withheld`:
 it is read, counted and forgotten. A member the table does not name is an error, so an unknown shape never leaves.
 What is encoded again has each key once, whatever tricks the input played with duplicate keys.
+
+One decoding in C reads a whole answer; what is left to Python goes over all its records at once, member by member.
 """
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from itertools import chain
+from operator import attrgetter
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
@@ -28,7 +32,7 @@ Member = tuple[str, str]  # (type of the table, member)
 encode = msgspec.json.Encoder().encode
 
 _PLACE = re.compile(r"at `\$([^`]*)`")
-_DIGITS = b"-0123456789"
+_OF_NUMBERS = b"-+.0123456789eE"  # JSON texts of these characters alone are numbers
 _tally = threading.local()
 
 
@@ -45,8 +49,13 @@ class Withheld(metaclass=_Anything):
 
 
 def _forget(kind: type, value: object) -> UnsetType:
-    _tally.members += 1
+    _tally.taken[-1] += 1
     return UNSET
+
+
+def _next_record(record: object) -> None:
+    """Runs when a record has been decoded: what is withheld from now on is of the record after it."""
+    _tally.taken.append(0)
 
 
 SCALARS: dict[str, Any] = {"s": str, "b": bool, "i": int, "n": Raw, "Raw": Raw, "-": Withheld}
@@ -62,7 +71,9 @@ def withheld_members(table: Table, governed: Iterable[str], given: AbstractSet[M
     return {(kind, name) for kind in governed for name in members(table, kind) if (kind, name) not in given}
 
 
-def _compile(table: Table, root: str, withheld: AbstractSet[Member]) -> type[msgspec.Struct]:
+def _compile(
+    table: Table, root: str, withheld: AbstractSet[Member], record: str, unread: AbstractSet[str]
+) -> type[msgspec.Struct]:
     built: dict[str, Any] = dict(SCALARS)
 
     def kind_of(word: str) -> Any:
@@ -73,69 +84,111 @@ def _compile(table: Table, root: str, withheld: AbstractSet[Member]) -> type[msg
         return built[word]
 
     def struct_of(kind: str) -> type[msgspec.Struct]:
+        hidden = "Raw" if kind in unread else "-"
         fields = [
-            (name, kind_of("-" if (kind, name) in withheld else word) | UnsetType, UNSET)
+            (name, kind_of(hidden if (kind, name) in withheld and word != "-" else word) | UnsetType, UNSET)
             for name, word in members(table, kind).items()
         ]
-        return msgspec.defstruct(kind, fields, forbid_unknown_fields=True, gc=False)
+        own = {"__post_init__": _next_record} if kind == record else {}
+        return msgspec.defstruct(kind, fields, forbid_unknown_fields=True, gc=False, namespace=own)
 
     return struct_of(root)
 
 
 class Reader:
-    """Reads one type of a table. Types of a table may not contain themselves, so depth is bounded by the table."""
+    """Reads one type of a table. Types of a table may not contain themselves, so depth is bounded by the table.
 
-    def __init__(self, table: Table, root: str, withheld: AbstractSet[Member] = frozenset()) -> None:
-        self._decode = msgspec.json.Decoder(_compile(table, root, withheld), dec_hook=_forget).decode
-        self._numbers = _number_check(table, root, withheld)
+    `record` is the type whose withheld members are counted for each value of it. Withheld members of the types
+    `unread` are skipped as text, which costs a tenth of reading them; whoever encodes such a value calls `remover`.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        root: str,
+        withheld: AbstractSet[Member] = frozenset(),
+        *,
+        record: str = "",
+        unread: AbstractSet[str] = frozenset(),
+    ) -> None:
+        kind = _compile(table, root, withheld, record, unread)
+        self._decode = msgspec.json.Decoder(kind, dec_hook=_forget).decode
+        self._numbers = _paths_of_numbers(table, root, withheld)
+        self._skips = bool(unread)
 
     def read(self, text: bytes | Raw, where: str = "") -> tuple[Any, int]:
         """The value, and how many members were withheld from it.
 
         Raises UnknownShape for text that is not JSON of exactly this shape. `where` is the place of `text`.
         """
-        _tally.members = 0
+        value, taken = self.read_each(text, where)
+        return value, taken[0]
+
+    def read_each(self, text: bytes | Raw, where: str = "") -> tuple[Any, list[int]]:
+        """The value, and how many members were withheld from each record in it, in order; then from what follows."""
+        _tally.taken = [0]
         try:
             value = self._decode(text)
+            if self._skips and not (body := bytes(text)).isascii():
+                body.decode()  # text that is skipped is checked in all but its encoding
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as problem:
             raise UnknownShape(where + _place(problem)) from None
-        if self._numbers and not self._numbers(value):
-            raise UnknownShape(where)
-        return value, _tally.members
+        if self._numbers:
+            found: list[Raw] = []
+            _gather([value], self._numbers, found)
+            if b"".join(found).translate(None, _OF_NUMBERS):
+                raise UnknownShape(where)
+        return value, _tally.taken
 
 
-def _number_check(table: Table, kind: str, withheld: AbstractSet[Member]) -> Callable[[Any], bool] | None:
-    """Whether every number member of a value is a number. They are carried as text, which could be any JSON.
+def remover(table: Table, kind: str, withheld: AbstractSet[Member]) -> Callable[[Any], int] | None:
+    """Takes the withheld members out of a value of an `unread` type; answers how many it had. None: nothing is."""
+    names = [name for name, word in members(table, kind).items() if (kind, name) in withheld and word != "-"]
+    if not names:
+        return None
+    values_of = attrgetter(*names, names[0])  # one more, since attrgetter gives a tuple for several names only
 
-    The decoder has checked that the text is one JSON value, so its first character tells its kind.
-    """
-    leaves: list[str] = []
-    nested: list[tuple[str, bool, Callable[[Any], bool]]] = []
+    def remove(value: Any) -> int:
+        taken = 0
+        for name, found in zip(names, values_of(value), strict=False):
+            if found is not UNSET:
+                setattr(value, name, UNSET)
+                taken += 1
+        return taken
+
+    return remove
+
+
+class _Path(NamedTuple):
+    """One member on the way to numbers."""
+
+    value_of: Callable[[Any], Any]
+    many: bool
+    below: "list[_Path]"  # empty: the member is a number
+
+
+def _paths_of_numbers(table: Table, kind: str, withheld: AbstractSet[Member]) -> list[_Path]:
+    """Where a value has numbers. They are carried as text, which could be any JSON, so their kind is checked here."""
+    found = []
     for name, word in members(table, kind).items():
-        if (kind, name) in withheld or word.rstrip("*") in ("s", "b", "i", "-", "Raw"):
+        inner = word.rstrip("*")
+        if (kind, name) in withheld or (inner in SCALARS and inner != "n"):
             continue
-        if word == "n":
-            leaves.append(name)
-        elif inner := _number_check(table, word.rstrip("*"), withheld):
-            nested.append((name, word.endswith("*"), inner))
+        below = [] if inner == "n" else _paths_of_numbers(table, inner, withheld)
+        if below or inner == "n":
+            found.append(_Path(attrgetter(name), word.endswith("*"), below))
+    return found
 
-    def leaf(value: Any, name: str = leaves[0] if leaves else "") -> bool:
-        text = getattr(value, name)
-        return text is UNSET or bytes(text)[0] in _DIGITS
 
-    def check(value: Any) -> bool:
-        for name in leaves:
-            if not leaf(value, name):
-                return False
-        for name, many, inner in nested:
-            found = getattr(value, name)
-            if found is not UNSET and not (all(map(inner, found)) if many else inner(found)):
-                return False
-        return True
-
-    if len(leaves) == 1 and not nested:
-        return leaf
-    return check if leaves or nested else None
+def _gather(values: Collection[Any], paths: list[_Path], into: list[Raw]) -> None:
+    for value_of, many, below in paths:
+        found = [each for each in map(value_of, values) if each is not UNSET]
+        if not found:
+            continue
+        if below:
+            _gather(list(chain.from_iterable(found)) if many else found, below, into)
+        else:
+            into += found
 
 
 def _place(problem: Exception) -> str:

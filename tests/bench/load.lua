@@ -4,25 +4,16 @@
 local proofs, used, head = {}, 0, nil
 
 function init(args)
-   wrk.init(args)
-   if args[1] then
-      for line in io.lines(args[1]) do
-         proofs[#proofs + 1] = line
-      end
-      head = wrk.format(nil, nil):gsub("\r\n\r\n$", "\r\nDPoP: ")
-      request = proven
+   if not args[1] then
+      return
    end
-end
-
-function proven()
-   used = used + 1
-   return head .. (proofs[used] or "used-up") .. "\r\n\r\n"
-end
-
--- wrk looks once, before init, whether requests differ; the name has to be there by then when they do.
-if os.getenv("BENCH_PROOFS") then
-   function request()
-      return proven()
+   for line in io.lines(args[1]) do
+      proofs[#proofs + 1] = line
+   end
+   head = wrk.format():gsub("\r\n\r\n$", "\r\nDPoP: ")
+   request = function()
+      used = used + 1
+      return head .. (proofs[used] or "none-left") .. "\r\n\r\n"
    end
 end
 

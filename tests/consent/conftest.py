@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from consent_cast import URL
+from consent_cast import BANK, CLEAR_BUDGET, SECOND_APP, SUMMARY_BOX, TWO_TYPES, URL, energy_details
 from consent_place import Place, Visitor, opened
 
 from gateway.consent.catalogue import Catalogue
@@ -58,3 +58,25 @@ def mallory(place: Place) -> Visitor:
 def chloe(place: Place) -> Visitor:
     """Chloé is under age; Alice is her guardian."""
     return place.visitors["chloe"]
+
+
+@pytest.fixture
+def consent(place: Place, alice: Visitor) -> str:
+    """Watt Coach may read two types of data of Alice."""
+    found = place.asks(alice)
+    alice.allows(found, **{SUMMARY_BOX: "yes"})
+    return found
+
+
+@pytest.fixture
+def several(place: Place, alice: Visitor, consent: str) -> dict[str, str]:
+    """Watt Coach active, Clear Budget paused, Second App stopped."""
+    budget = place.asks(alice, CLEAR_BUDGET)
+    alice.allows(budget, **BANK, duration="d90")
+    alice.does(budget, "pause")
+    second = place.asks(alice, SECOND_APP, energy_details(**TWO_TYPES))
+    alice.allows(second)
+    place.clock.passes(minutes=5)
+    place.reads(consent)
+    alice.does(second, "stop")
+    return {"watt": consent, "budget": budget, "second": second}

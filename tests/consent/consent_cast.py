@@ -113,3 +113,10 @@ def budget_details(url: str = URL) -> list[dict[str, Any]]:
     }
     health = {**bank, "locations": [f"{url}/data/meadow-health"], "datatypes": ["health.claims"]}
     return [bank, {**health, "period": {"history": "P6M"}}]
+
+
+SECOND_APP = an_app("second", "Second App", ("energy-advice",), USAGE, SUMMARY)
+TWO_TYPES = {"datatypes": ["energy.electricity.usage", "energy.electricity.summary"]}
+# form fields
+SUMMARY_BOX = "item:city-energy:energy.electricity.summary"
+BANK = {"accounts:harbour-bank": ["ref-current"], "item:harbour-bank:bank.transactions": "yes"}

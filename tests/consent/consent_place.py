@@ -374,3 +374,16 @@ def _neighbours(town: Town) -> list[Door]:
         Door("/language", elsewhere, methods=("POST",)),
         *(Door(path, elsewhere, name=path) for path in ("/", "/log", "/organisations", "/account")),
     ]
+
+
+def cards(page: Page) -> list[Any]:
+    return list(page.main.xpath(".//article"))
+
+
+def named(page: Page) -> list[str]:
+    return [words(card.xpath("./h2")[0]) for card in cards(page)]
+
+
+def facts(element: Any) -> dict[str, str]:
+    terms = element.xpath(".//dl[contains(@class,'facts')]//dt")
+    return {words(term): words(term.getnext()) for term in terms}

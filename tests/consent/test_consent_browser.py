@@ -7,7 +7,7 @@ from typing import Any
 
 import consent_street as street
 import pytest
-from consent_cast import CLEAR_BUDGET, WATT_COACH, an_app
+from consent_cast import BANK, CLEAR_BUDGET, WATT_COACH, an_app
 from consent_place import Place, Visitor, authorize
 from playwright.sync_api import sync_playwright
 
@@ -15,7 +15,6 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(street.chromium() is None, reason="chromium is not installed (apt-get install chromium)"),
 ]
-BANK = {"accounts:harbour-bank": ["ref-current"], "item:harbour-bank:bank.transactions": "yes"}
 SHAPE = """buttons => buttons.map(b => {
   const box = b.getBoundingClientRect(), s = getComputedStyle(b);
   return [box.y, box.width, box.height, [s.color, s.backgroundColor, s.borderTopColor, s.borderTopWidth, s.borderRadius,

@@ -1,6 +1,5 @@
 """The answer: what it records, and everything that must not become one."""
 
-import json
 import threading
 from dataclasses import replace
 from typing import Any
@@ -9,8 +8,6 @@ from urllib.parse import quote
 import pytest
 from consent_cast import CLEAR_BUDGET, URL, WATT_COACH
 from consent_place import Place, Visitor, authorize, words
-
-from gateway.consent import evidence
 
 SUMMARY = "item:city-energy:energy.electricity.summary"
 BANK = {"accounts:harbour-bank": ["ref-current"]}
@@ -303,47 +300,6 @@ def test_a_page_left_open_over_midnight_is_shown_again_with_its_new_dates(place:
     place.clock.passes(minutes=40)
     again = alice.answers(consent, "allow", page)
     assert again.status == 422 and "30 days, until May 2, 2026" in again.text
-
-
-# ---- evidence (A37)
-
-
-@pytest.mark.parametrize("language", ["en", "fr"])
-@pytest.mark.parametrize("app", [WATT_COACH, CLEAR_BUDGET])
-def test_what_was_shown_can_be_shown_again_to_the_letter(place: Place, alice: Visitor, language: str, app: Any) -> None:
-    alice.language = language
-    consent = place.asks(alice, app)
-    page = alice.sees(consent)
-    place.clock.passes(minutes=3)
-    alice.answers(consent, "allow", page, **(BANK if app is CLEAR_BUDGET else {}))
-    kept, terms = place.evidence(consent), place.terms(consent)
-    html = evidence.text(json.loads(kept.shown_json), language, place.house.translations.of(language))
-    assert evidence.sha256(html) == kept.text_sha256 == terms["notice"]["text_sha256"]
-    assert str(html) in page.body
-    assert kept.language == language == terms["notice"]["language"]
-    assert kept.template_sha256 == evidence.version_sha256()
-    assert (kept.decided_at - kept.shown_at).total_seconds() == 180
-
-
-def test_the_evidence_holds_what_was_offered_and_chosen_and_no_secret(place: Place, alice: Visitor) -> None:
-    consent = place.asks(alice)
-    page = alice.sees(consent)
-    alice.answers(consent, "allow", page, **{SUMMARY: "yes"})
-    kept = place.evidence(consent)
-    assert len(json.loads(kept.offered_json)["items"]) == 3
-    assert json.loads(kept.chosen_json)["granted"] == [
-        ["city-energy", "energy.electricity.summary"],
-        ["city-energy", "energy.electricity.usage"],
-    ]
-    assert json.loads(kept.shown_json)["chosen"] == {"duration": ["d30"]}  # as it was when first displayed
-    assert alice.csrf() not in kept.shown_json and "request_uri" not in kept.shown_json
-
-
-def test_the_terms_name_the_sign_in_the_agreement_rests_on(place: Place, alice: Visitor) -> None:
-    consent = place.asks(alice)
-    alice.allows(consent)
-    indication = place.terms(consent)["indication"]
-    assert indication["method"] == "button" and indication["auth"]["amr"] == ["pwd"]
 
 
 # ---- time

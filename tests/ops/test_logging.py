@@ -11,9 +11,9 @@ import structlog
 from starlette.testclient import TestClient
 
 from gateway import ops
-from gateway.keys import fresh
 from gateway.ops import HIDDEN, redacted
 
+OPAQUE = "8a1ETdOjgoi26zVGPDTY4DNJckdvnLgFo1HsseUI-2w"  # as keys.fresh() makes them
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
 Lines = Callable[[], list[dict[str, Any]]]
 
@@ -42,8 +42,8 @@ SECRETS = [
     "code_verifier=abc",
     "request_uri=urn:ietf:params:oauth:request_uri:abc",
     JWT,
-    fresh(),
-    f"consent {fresh()} ended",
+    OPAQUE,
+    f"consent {OPAQUE} ended",
     "alice@example.org",
     "mailto:alice.martin+x@mail.example.co.uk",
 ]

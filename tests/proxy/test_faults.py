@@ -1,4 +1,4 @@
-"""Everything an organisation can do wrong: one problem for the app, an entry for the person, nothing passed as whole (D12, D13, D15)."""
+"""Everything an organisation can do wrong: a problem for the app, an entry for the person, no data (D12, D13, D15)."""
 
 import gzip
 import time
@@ -12,6 +12,8 @@ from tests.proxy.raw import Exchange, answer, transactions
 
 GOOD = answer(transactions(NATIVE))
 BODY = transactions(NATIVE)
+SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n"
+REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/secret\r\nContent-Length: 0\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
@@ -34,7 +36,7 @@ def length(body: bytes, count: int | None = None) -> bytes:
         (OK + b"X-A: " + b"x" * 300_000, "organisation_answer_invalid"),
         (OK + b"X-A: x\r\n" * 20_000, "organisation_answer_invalid"),
         (b"HTTP/1.1 100 Continue\r\n\r\n" * 50 + GOOD, "organisation_answer_invalid"),
-        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: upgrade\r\n\r\n", "organisation_answer_invalid"),
+        (SWITCH, "organisation_answer_invalid"),
         (length(BODY, len(BODY) + 10), "organisation_answer_invalid"),
         (OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel", "organisation_answer_invalid"),
         (OK + b"Transfer-Encoding: chunked\r\n\r\nZZ\r\nhello\r\n0\r\n\r\n", "organisation_answer_invalid"),
@@ -46,7 +48,7 @@ def length(body: bytes, count: int | None = None) -> bytes:
         (b"HTTP/1.1 204 No Content\r\n\r\nleftover", "organisation_answer_invalid"),
         (b"HTTP/1.1 206 Partial Content\r\nContent-Length: 2\r\n\r\n{}", "organisation_answer_invalid"),
         (b"HTTP/1.1 304 Not Modified\r\n\r\n", "organisation_answer_invalid"),
-        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/secret\r\nContent-Length: 0\r\n\r\n", "organisation_answer_invalid"),
+        (REDIRECT, "organisation_answer_invalid"),
         (b"HTTP/1.1 403 No\r\nContent-Length: 6\r\n\r\nsecret", "organisation_refused"),
         (b"HTTP/1.1 400 No\r\nContent-Length: 6\r\n\r\nsecret", "organisation_refused"),
         (b"HTTP/1.1 500 No\r\nContent-Length: 6\r\n\r\nsecret", "organisation_unavailable"),

@@ -56,7 +56,8 @@ def test_no_token_is_a_challenge_that_says_where_to_get_one(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization", ["Basic YTpi", "Bearer", "Bearer  ", "Bearer a.b.c", "Bearer x" * 10, "DPoP abc", "Bearer \xff.\xff.\xff"]
+    "authorization",
+    ["Basic YTpi", "Bearer", "Bearer  ", "Bearer a.b.c", "Bearer x" * 10, "DPoP abc", "Bearer \xff.\xff.\xff"],
 )  # fmt: skip
 def test_what_is_no_token_opens_nothing(bank: Bank, authorization: str) -> None:
     assert bank.reads(Authorization=authorization).status == 401

@@ -1,4 +1,4 @@
-"""Requests as bytes, against the real server: one meaning, or one refusal and a closed connection (negative cases D4 to D11)."""
+"""Requests as bytes, against the real server: one meaning, or one refusal and a closed connection (D4 to D11, D19)."""
 
 import contextlib
 import json
@@ -212,8 +212,9 @@ def test_requests_on_one_connection_are_answered_in_order(bank: Bank, head: byte
 
 def test_names_with_underscores_and_forged_forwarding_are_dropped(bank: Bank) -> None:
     lines = (
-        f"GET /hello HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\nX_User_Id: bob\r\nX-Forwarded-For: 9.9.9.9\r\n"
-        "Forwarded: for=9.9.9.9\r\nX-Real-IP: 9.9.9.9\r\nX-SSL-Client-Cert: a\r\nX-User-Id: bob\r\nAccept: a\r\n\r\n"
+        f"GET /hello HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\nX_User_Id: bob\r\n"
+        "X-Forwarded-For: 9.9.9.9\r\nForwarded: for=9.9.9.9\r\n"
+        "X-Real-IP: 9.9.9.9\r\nX-SSL-Client-Cert: a\r\nX-User-Id: bob\r\nAccept: a\r\n\r\n"
     )
     said = json.loads(exchange(bank.world, lines.encode()).split(b"\r\n\r\n", 1)[1])
     assert said["headers"] == ["host", "accept"]

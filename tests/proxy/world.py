@@ -9,13 +9,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 from sqlmodel import Session, SQLModel, text
 
 import gateway.proxy.tables
-import gateway.schema  # noqa: F401 - fills the metadata
+import gateway.schema
 from gateway.apps.tables import App
 from gateway.authorization.tables import TokenFamily
 from gateway.consent import events
@@ -40,7 +40,7 @@ from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store.tables import directory_changed
 
-assert gateway.proxy.tables
+assert gateway.schema and gateway.proxy.tables  # they fill the metadata
 TOKEN = "organisation-token"
 WORDS = {"fr": "…", "en": "…"}
 
@@ -69,7 +69,7 @@ class World:
             catalogue=Catalogue(self.settings.policies),
             policies=Policies(self.settings.policies),
             connector=Transport(self.settings),
-            translations=None,  # type: ignore[arg-type] - no page is shown
+            translations=cast(Any, None),  # no page is shown
             clock=lambda: self.clock(),
         )
         self.address = f"127.0.0.1:{port}"

@@ -1,11 +1,12 @@
 """One consent version at one health insurer, compiled: which calls it may make and what is left of the answers."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from gateway.sectors import catalogue
 from gateway.sectors.health.calls import (
@@ -21,13 +22,16 @@ from gateway.sectors.health.calls import (
     upstream,
 )
 from gateway.sectors.health.repair import mark_as_subset, repaired, withhold_codes
-from gateway.sectors.health.shapes import ENVELOPE, TABLE
+from gateway.sectors.health.shapes import ENVELOPE, TABLE, bundle_of
 from gateway.sectors.media import expect
 from gateway.sectors.model import Asked, Counts, Cut, Cutter, Denied, Granted, Source, UnknownShape, Upstream, Window
 from gateway.sectors.names import Names
 from gateway.sectors.paths import declared
-from gateway.sectors.shapes import Reader, encode, withheld_members, within_limit
-from gateway.sectors.times import Span, inside, span
+from gateway.sectors.shapes import Reader, encode, remover, withheld_members, within_limit
+from gateway.sectors.times import Span, inside
+from gateway.sectors.times import span as _span_of
+
+span = lru_cache(maxsize=4096)(_span_of)  # the days of one page come back on the next
 
 _PATIENT = re.compile(r"(?:https?://[^?#]+/)?Patient/([A-Za-z0-9.-]{1,64})")
 OWNER = {"ExplanationOfBenefit": "patient", "Coverage": "beneficiary"}
@@ -54,16 +58,31 @@ class Part:
         members = dataset.members(granted.fields) | {(kind, name) for name in ENVELOPE}
         if kind == "Patient":
             members.add((kind, "id"))
-        self.reader = Reader(TABLE, kind, withheld_members(TABLE, catalogue.governed("health"), members))
+        governed = catalogue.governed("health")
+        withheld = withheld_members(TABLE, governed, members)
+        self.reader = Reader(TABLE, kind, withheld, unread=governed)
+        self.bundles = Reader(bundle_of(kind), "Bundle", withheld, record=kind, unread=governed)
+        self._remove = remover(TABLE, kind, withheld)
+        self._remove_of_line = remover(TABLE, "Item", withheld) if kind == "ExplanationOfBenefit" else None
+
+    def reduce(self, resource: Any) -> int:
+        """Take what is not granted out of a resource. Returns how many members that were."""
+        taken = self._remove(resource) if self._remove else 0
+        lines = getattr(resource, "item", UNSET) or ()
+        if self._remove_of_line:
+            taken += sum(map(self._remove_of_line, lines))
+        if self.kind == "ExplanationOfBenefit" and not (self.drugs and self.services):
+            taken += withhold_codes(lines, self.drugs, self.services)
+        return taken
 
 
-class Record(NamedTuple):
-    """A resource as it may leave."""
+class Call(NamedTuple):
+    """What is the same for every resource of one answer."""
 
-    id: Any  # text or UNSET
-    text: bytes
-    taken: int  # members withheld
-    lasted: Span | None
+    part: Part
+    owners: Mapping[str, str]  # what the reference to each person of the call says upstream → her id
+    window: Window
+    zone: str
 
 
 class HealthPlan:

@@ -9,11 +9,11 @@ _BASE = "id:- extension:-"
 _RESOURCE = "resourceType:s id:s meta:Meta language:- text:- contained:-"
 
 TABLE = {
-    "Bundle": "resourceType:s id:- meta:- type:s timestamp:- total:i identifier:- link:Link* entry:Entry*",
+    # The envelope is written anew: its Raw members are skipped, but for the resource.
+    "Bundle": "resourceType:s id:Raw meta:Raw type:s timestamp:Raw total:i identifier:Raw link:Link* entry:Entry*",
     "Link": "relation:s url:s",
-    "Entry": "fullUrl:s resource:Raw search:Search link:-",
-    "Search": "mode:s score:-",
-    "Kind": "resourceType:s",
+    "Entry": "fullUrl:Raw resource:Raw search:Search link:Raw",
+    "Search": "mode:s score:Raw",
     "Meta": f"{_BASE} versionId:s lastUpdated:s source:- profile:s* security:Coding* tag:Coding*",
     "Coding": f"{_BASE} system:s version:s code:s display:s userSelected:b",
     "CodeableConcept": f"{_BASE} coding:Coding* text:s",
@@ -106,3 +106,8 @@ _VALUES = (
 TABLE = {kind: line.replace("VALUES", _VALUES) for kind, line in TABLE.items()}
 
 ENVELOPE = ("resourceType", "meta")  # of every resource, whatever is granted
+
+
+def bundle_of(kind: str) -> dict[str, str]:
+    """The table in which every resource of a bundle is of this type, so that one reading reads them all."""
+    return TABLE | {"Entry": TABLE["Entry"].replace("resource:Raw", f"resource:{kind}")}

@@ -1,0 +1,85 @@
+"""The command line: what to measure, how long at most, and that nothing is left running."""
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.bench.processes import Group
+
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / ".bench"
+BENCHES = ("data-plane",)
+LIMIT_SECONDS = 600  # of the whole; with room for a first build of the crowd
+
+
+class TooLong(Exception):
+    """The bench ran into its own bound."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Side-by-side measurements, as ratios.")
+    parser.add_argument("--quick", action="store_true", help="nginx's plain proxy and Aval, 2 kB, one minute")
+    parser.add_argument("--profile", action="store_true", help="Aval under the 2 kB load, and where its time went")
+    parser.add_argument("--kind", choices=("bank", "claims", "usage", "dpop"), default="bank", help="of --profile")
+    asked = parser.parse_args()
+    only = os.environ.get("ONLY") or BENCHES[0]
+    if only not in BENCHES:
+        parser.error(f"ONLY={only}: known here: {', '.join(BENCHES)}")
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
+
+    from tests.bench import dataplane, profiling
+
+    with _bounded(), _group() as group:
+        if asked.profile:
+            return profiling.run(group, say, asked.kind)
+        return dataplane.quick(group, say) if asked.quick else dataplane.full(group, say)
+
+
+@contextlib.contextmanager
+def _group() -> Iterator[Group]:
+    folder = KEPT / "run"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o755)
+    group = Group(folder)
+    try:
+        yield group
+    finally:
+        group.close()
+
+
+@contextlib.contextmanager
+def _bounded() -> Iterator[None]:
+    """Ends by an exception, so that everything is stopped: after LIMIT_SECONDS, and when we are told to end."""
+
+    def stopper(error: type[BaseException]) -> Callable[[int, object], None]:
+        def stop(signum: int, _frame: object) -> None:
+            raise error(signal.Signals(signum).name)
+
+        return stop
+
+    signal.signal(signal.SIGALRM, stopper(TooLong))
+    signal.signal(signal.SIGTERM, stopper(KeyboardInterrupt))
+    signal.alarm(LIMIT_SECONDS)
+    try:
+        yield
+    except TooLong:
+        print(f"bench: stopped after {LIMIT_SECONDS} s", file=sys.stderr)
+        raise SystemExit(3) from None
+    except KeyboardInterrupt:
+        print("bench: stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+    finally:
+        signal.alarm(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,325 @@
+"""Aval under test: a data folder prepared by the rooms' own verbs, `aval serve` on it, and tokens as it makes them.
+
+Two people. Alice gave Clear Budget her bank transactions and some of her claims, and Watt Coach her electricity; Bob
+is linked to the same membership and gave Clear Budget all there is in it. What was agreed is what people agree to,
+except that it may be read a thousand million times a day.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from sqlmodel import Session
+
+from gateway.app import build_house
+from gateway.apps import declare as app_declarations
+from gateway.apps import verbs as apps
+from gateway.apps import views as app_views
+from gateway.authorization import tokens
+from gateway.authorization.families import Granted
+from gateway.authorization.tables import TokenFamily
+from gateway.consent import asking, deciding
+from gateway.consent.request import Ask, AskItem, Period
+from gateway.consent.tables import Consent, Terms
+from gateway.consent.terms import Choices, canonical, sha256
+from gateway.house import House
+from gateway.keys import fresh
+from gateway.organisations import declare as organisation_declarations
+from gateway.organisations import links, views
+from gateway.organisations.links import Credentials
+from gateway.people import seeding
+from gateway.sectors.model import FoundAccount
+from gateway.settings import Settings
+from gateway.store.migrate import upgrade
+from tests.bench import documents
+from tests.bench.processes import Group, python
+
+ROOT = Path(__file__).parents[2]
+SECRET = "BENCH_CLIENT_SECRET"
+OFTEN = 10**9  # uses of a window, so that none binds
+
+_CONNECTION = """[connection]
+kind = "oauth"
+base_url = "{base_url}"
+networks = ["127.0.0.0/8", "::1/128"]
+timeout_seconds = 10
+max_calls = 64
+
+[connection.oauth]
+authorize = "/oauth/authorize"
+token = "/oauth/token"
+revoke = "/oauth/revoke"
+client_id = "aval"
+client_secret = {{ env = "BENCH_CLIENT_SECRET" }}
+scope = "all"
+
+"""
+
+# organisation → the accounts people have there
+ACCOUNTS = {
+    "city-energy": (documents.POINT.id, "usage_point"),
+    "harbour-bank": (documents.ACCOUNT.id, "current"),
+    "meadow-health": (documents.PATIENT, "patient"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """One consent: who gave which app what."""
+
+    person: str
+    app: str
+    purpose: str
+    data: Mapping[str, Mapping[str, tuple[str, ...]]]  # organisation → dataset → fields; none named: all
+
+
+CHOSEN = ("transaction.date", "transaction.amount", "transaction.type", "transaction.merchant")
+SHARINGS = {
+    "budget": Sharing(
+        "alice",
+        "clear-budget",
+        "household-budget",
+        {
+            "harbour-bank": {"bank.transactions": CHOSEN},
+            "meadow-health": {"health.claims": ("claims.dates", "claims.amounts")},
+        },
+    ),
+    "everything": Sharing("bob", "clear-budget", "household-budget", {"meadow-health": {"health.claims": ()}}),
+    "advice": Sharing(
+        "alice",
+        "watt-coach",
+        "energy-advice",
+        {"city-energy": {"energy.electricity.usage": ("interval.start", "interval.value")}},
+    ),
+}
+
+
+@dataclass
+class Prepared:
+    """A gateway that may be started. `granted`: by the name of its sharing."""
+
+    house: House
+    granted: dict[str, Granted]
+    holder: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
+
+    @property
+    def settings(self) -> Settings:
+        return self.house.settings
+
+    @property
+    def folder(self) -> Path:
+        return self.settings.data_dir
+
+    def url(self, sharing: str, organisation: str, path: str) -> str:
+        """The address at which the sharing's app reads `path` of the organisation: its own names, not theirs."""
+        given = SHARINGS[sharing]
+        native, _ = ACCOUNTS[organisation]
+        ref = _ref(self.house, given.app, self.granted[sharing].consent.person_id, organisation, native)
+        path = path.replace(native, ref).replace(documents.SUBSCRIPTION, "mine")
+        return f"{self.settings.public_url}/data/{organisation}{path}"
+
+    # ---- tokens
+
+    def bearer(self, sharing: str) -> str:
+        """A fresh access token, by the verb that makes them all."""
+        answer = tokens.response(self.house, self.granted[sharing], fresh(), self.house.clock())
+        return str(answer["access_token"])
+
+    def bound(self, sharing: str) -> str:
+        """The same, bound to the holder's key (RFC 9449 §6.1)."""
+        claims = json.loads(_unb64(self.bearer(sharing).split(".")[1]))
+        jkt = _b64(hashlib.sha256(_json(self._jwk())).digest())
+        return self.house.keys.sign({**claims, "cnf": {"jkt": jkt}}, typ="at+jwt")
+
+    def proofs(self, token: str, url: str, count: int) -> list[str]:
+        """DPoP proofs for reading `url`, each good for one call (RFC 9449 §4.2)."""
+        head = _b64(_json({"typ": "dpop+jwt", "alg": "ES256", "jwk": self._jwk()}))
+        ath = _b64(hashlib.sha256(token.encode()).digest())
+        now = int(datetime.now(UTC).timestamp())
+        made = []
+        for _ in range(count):
+            claims = {"jti": fresh(16), "htm": "GET", "htu": url, "iat": now, "ath": ath}
+            message = f"{head}.{_b64(_json(claims))}"
+            made.append(f"{message}.{_b64(_signature(self.holder, message.encode()))}")
+        return made
+
+    def _jwk(self) -> dict[str, str]:
+        numbers = self.holder.public_key().public_numbers()
+        x, y = numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
+        return {"crv": "P-256", "kty": "EC", "x": _b64(x), "y": _b64(y)}
+
+    # ---- running
+
+    def serve(self, group: Group, name: str, on: int, *, profile: Path | None = None) -> int:
+        """`aval serve`; its process id. `profile`: a folder for the profiles of its threads."""
+        command = python("tests.bench.profiled" if profile else "gateway", "serve")
+        environment = self.environment() | ({"BENCH_PROFILE": str(profile)} if profile else {})
+        return group.start(name, command, on=on, port=self.settings.port, environment=environment).pid
+
+    def environment(self) -> dict[str, str]:
+        settings = self.settings
+        return {
+            **{name: value for name, value in os.environ.items() if not name.startswith("AVAL_")},
+            "AVAL_PUBLIC_URL": settings.public_url,
+            "AVAL_PORT": str(settings.port),
+            "AVAL_DATA_DIR": str(settings.data_dir),
+            "AVAL_LOG_FSYNC": str(settings.log_fsync).lower(),
+        }
+
+
+def prepare(folder: Path, port: int, data_url: str, *, fsync: bool = True) -> Prepared:
+    """A data folder, made or taken up again. `data_url`: where all three organisations are."""
+    settings = Settings(public_url=f"http://localhost:{port}", port=port, data_dir=folder, log_fsync=fsync)
+    kept = folder / "bench.json"
+    if folder.exists() and not kept.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    house = build_house(settings, create_keys=True)
+    upgrade(settings)
+    now = datetime.now(UTC)
+    with house.store.write() as session:
+        _add_organisations(session, house, data_url, now)
+    if not kept.exists():
+        kept.write_text(json.dumps(_seed(house, now)))
+    with house.store.read() as session:
+        granted = {name: _granted(session, *ids) for name, ids in json.loads(kept.read_text()).items()}
+    house.store.close()
+    return Prepared(house, granted)
+
+
+def _add_organisations(session: Session, house: House, data_url: str, now: datetime) -> None:
+    """The example organisations, all of them reached by a token that lasts."""
+    for name in ACCOUNTS:
+        text = (ROOT / "examples" / "organisations" / f"{name}.toml").read_text()
+        head, _, rest = text.partition("[connection]")
+        draft = house.settings.data_dir / f"{name}.toml"
+        draft.write_text(head + _CONNECTION.format(base_url=data_url) + rest[rest.index("[[datasets]]") :])
+        declaration = organisation_declarations.read(draft, house.catalogue, environ={SECRET: "of the bench"})
+        organisation_declarations.add(session, house, declaration, now)
+
+
+def _seed(house: House, now: datetime) -> dict[str, tuple[str, str]]:
+    """Apps, people, links and sharings; (consent, family) by the sharing's name."""
+    people: dict[str, str] = {}
+    with house.store.write() as session:
+        for app in {sharing.app for sharing in SHARINGS.values()}:
+            declaration = app_declarations.read(ROOT / "examples" / "apps" / f"{app}.toml")
+            apps.register(session, house, declaration, now)
+        for name in ("alice", "bob"):
+            new = seeding.prepare(
+                name=name.title(), email=f"{name}@example.org", password=None, today=now.date()
+            )
+            people[name] = seeding.add_person(session, house, new, now).id
+    with house.store.write() as session:
+        for person in people.values():
+            for organisation, account in ACCOUNTS.items():
+                _link(session, house, person, organisation, account, now)
+    with house.store.write() as session:
+        return {name: _agree(session, house, people[each.person], each, now) for name, each in SHARINGS.items()}
+
+
+def _link(session: Session, house: House, person: str, organisation: str, account: tuple[str, str], now: datetime) -> None:
+    ends = int((now + timedelta(days=3650)).timestamp())
+    held = Credentials("organisation-token", None, ends, resource=documents.SUBSCRIPTION)
+    link, _ = links.make(session, house.keys, person, organisation, now, new_id=fresh(), held=held)
+    native, kind = account
+    session.flush()
+    links.store_accounts(session, house.keys, link.id, [FoundAccount(native, "Account", kind)])
+
+
+def _agree(session: Session, house: House, person: str, sharing: Sharing, now: datetime) -> tuple[str, str]:
+    """Asked, agreed, and a token family begun."""
+    app = app_views.find(session, sharing.app)
+    assert app is not None
+    directory = views.directory(session)
+    items = [
+        _item(house, organisation, dataset, fields)
+        for organisation, data in sharing.data.items()
+        for dataset, fields in data.items()
+    ]
+    purpose = house.catalogue.purposes[sharing.purpose]
+    ask = Ask(app.client_id, app.metadata_sha256, purpose.code, purpose.version, tuple(items), "P12M", False, "P1M")
+    consent = asking.open_ask(session, house, person, app, ask, now, fresh())
+    accounts = {name: (_ref(house, sharing.app, person, name, ACCOUNTS[name][0]),) for name in sharing.data}
+    choices = Choices(frozenset((item.organisation, item.dataset) for item in items), accounts, "d365")
+    decider = deciding.Decider(person, False, None, now, ("pwd", "otp"), True)
+    notice = deciding.Notice("en", "bench", "0" * 64, {}, "0" * 64, now)
+    refusal = deciding.agree(session, house, consent, app, directory, choices, decider, notice, now)
+    if refusal is not None:
+        raise RuntimeError(f"the bench's consent is refused: {refusal}")
+    session.flush()
+    _often(session, consent)
+    family = TokenFamily(
+        id=fresh(), consent_id=consent.id, client_id=app.client_id, person_id=person, auth_time=0, started_at=now
+    )
+    session.add(family)
+    return consent.id, family.id
+
+
+def _item(house: House, organisation: str, dataset: str, fields: tuple[str, ...]) -> AskItem:
+    known = house.catalogue.datasets[dataset].fields
+    named = tuple(name for name in known if not fields or name in fields or known[name].structural)
+    return AskItem(
+        organisation=organisation,
+        dataset=dataset,
+        fields=named,
+        period=Period(history="P13M", future=True),
+        frequency=None,
+        records_max=None,
+        necessity="required",
+        reason={"fr": "Pour mesurer.", "en": "To measure."},
+        sensitivity=house.catalogue.sensitivity(dataset, named),
+    )
+
+
+def _often(session: Session, consent: Consent) -> None:
+    """The same limits, counted in the same windows, only higher."""
+    row = session.get_one(Terms, (consent.id, consent.version))
+    agreed = json.loads(row.json_)
+    for item in agreed["items"]:
+        item["frequency"] = [{**limit, "times": OFTEN} for limit in item["frequency"]]
+    row.json_ = canonical(agreed)
+    row.sha256 = sha256(row.json_)
+    session.add(row)
+
+
+def _granted(session: Session, consent_id: str, family_id: str) -> Granted:
+    consent, family = session.get_one(Consent, consent_id), session.get_one(TokenFamily, family_id)
+    agreed = deciding.current(session, consent)
+    assert agreed is not None
+    session.expunge_all()
+    return Granted(family, consent, agreed)
+
+
+def _ref(house: House, app: str, person: str, organisation: str, native: str) -> str:
+    return house.keys.mac("account", app, person, organisation, native)[:22]
+
+
+# ---- compact JWS
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _unb64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _signature(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")

@@ -1,0 +1,115 @@
+"""What every measurement stands on: the data server with its documents, and Aval prepared to read them."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from tests.bench import aval, documents, nginx
+from tests.bench.aval import Prepared
+from tests.bench.documents import Document
+from tests.bench.load import Load
+from tests.bench.processes import OTHER_CORE, SERVER_CORE, Group, free_port
+
+PROOFS_AT_FIRST = 1500
+Say = Callable[[str], None]
+
+
+class NotRight(Exception):
+    """A server under test does not answer what it has to. Says which."""
+
+
+@dataclass
+class Stage:
+    group: Group
+    port: int  # of the data server
+    documents: dict[str, Document]
+
+    @property
+    def data_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def gateway(self, name: str, *, fsync: bool = True, folder: Path | None = None) -> Prepared:
+        return aval.prepare(folder or self.group.folder / name, free_port(), self.data_url, fsync=fsync)
+
+
+def stage(group: Group) -> Stage:
+    port = free_port()
+    found = documents.documents(f"http://127.0.0.1:{port}", date.today())
+    made = Stage(group, port, found)
+    documents.write(group.folder / "documents", found)
+    _serve(made, "data", OTHER_CORE, port)
+    return made
+
+
+def second_data_server(stage: Stage, port: int) -> int:
+    """The organisation's server itself as the server under test; its process id."""
+    return _serve(stage, "direct", SERVER_CORE, port)
+
+
+def _serve(stage: Stage, name: str, on: int, port: int) -> int:
+    return nginx.data_server(stage.group, name, on, port, stage.documents, stage.group.folder / "documents")
+
+
+# ---- what is asked of Aval
+
+
+READS = {  # kind of load → sharing, organisation, document
+    "bank": ("budget", "harbour-bank", "bank"),
+    "claims": ("budget", "meadow-health", "claims"),
+    "everything": ("everything", "meadow-health", "claims"),
+    "usage": ("advice", "city-energy", "usage"),
+}
+
+
+def url(stage: Stage, gateway: Prepared, kind: str) -> str:
+    sharing, organisation, document = READS[kind]
+    return gateway.url(sharing, organisation, stage.documents[document].path)
+
+
+def bearer(stage: Stage, gateway: Prepared, kind: str) -> Load:
+    """With a token that lives five minutes from now."""
+    return Load(url(stage, gateway, kind), {"Authorization": f"Bearer {gateway.bearer(READS[kind][0])}"})
+
+
+class Proven:
+    """The load of a client that holds a key: one token, and a file of new proofs for each slice."""
+
+    def __init__(self, stage: Stage, gateway: Prepared) -> None:
+        self._gateway = gateway
+        self._url = url(stage, gateway, "bank")
+        self._token = gateway.bound("budget")
+        self._file = stage.group.folder / "proofs"
+
+    def load(self, last: object = None) -> Load:
+        count = int(1.6 * getattr(last, "requests", PROOFS_AT_FIRST / 1.6)) + 500
+        self._file.write_text("\n".join(self._gateway.proofs(self._token, self._url, count)) + "\n")
+        return Load(self._url, {"Authorization": f"DPoP {self._token}"}, self._file)
+
+
+def fetched(load: Load) -> bytes:
+    """One answer to the load's request. Raises NotRight when it is not 200."""
+    headers = dict(load.headers)
+    if load.proofs:
+        headers["DPoP"] = load.proofs.read_text().splitlines()[-1]
+    try:
+        with urllib.request.urlopen(urllib.request.Request(load.url, headers=headers), timeout=30) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        raise NotRight(f"{load.url}: {error.code} {error.read()[:500]!r}") from None
+
+
+def check_cut(stage: Stage, gateway: Prepared) -> None:
+    """That what is measured is the cut: what was not agreed to is gone, what was is there. Raises NotRight."""
+    rows = json.loads(fetched(bearer(stage, gateway, "bank")))["Data"]["Transaction"]
+    if len(rows) != 2 or "Amount" not in rows[0] or "TransactionInformation" in rows[0]:
+        raise NotRight("Aval, 2 kB: not the two transactions without their narrative")
+    sizes = {kind: len(fetched(bearer(stage, gateway, kind))) for kind in ("claims", "everything", "usage")}
+    whole = {kind: len(stage.documents[READS[kind][2]].body) for kind in sizes}
+    if not sizes["claims"] < 0.7 * sizes["everything"] < whole["everything"]:
+        raise NotRight(f"Aval, 100 kB: {sizes} of {whole}")
+    if not 0.2 * whole["usage"] < sizes["usage"] < whole["usage"]:
+        raise NotRight(f"Aval, 1 MB: {sizes} of {whole}")

@@ -1,0 +1,130 @@
+"""Evidence: what was shown, the versions of terms and the chain of events; and that no form makes more of an ask."""
+
+import json
+from typing import Any
+
+import pytest
+from consent_cast import BANK, CLEAR_BUDGET, SUMMARY_BOX, WATT_COACH
+from consent_place import Place, Visitor
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlmodel import select
+
+from gateway.consent import choices, events, evidence, live, terms
+from gateway.consent.choices import Offered
+from gateway.consent.request import Ask, AskItem, Period
+from gateway.consent.tables import ConsentEvent, Terms
+
+# ---- what was shown (A37)
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("app", [WATT_COACH, CLEAR_BUDGET])
+def test_what_was_shown_can_be_shown_again_to_the_letter(place: Place, alice: Visitor, language: str, app: Any) -> None:
+    alice.language = language
+    consent = place.asks(alice, app)
+    page = alice.sees(consent)
+    place.clock.passes(minutes=3)
+    alice.answers(consent, "allow", page, **(BANK if app is CLEAR_BUDGET else {}))
+    kept, terms = place.evidence(consent), place.terms(consent)
+    html = evidence.text(json.loads(kept.shown_json), language, place.house.translations.of(language))
+    assert evidence.sha256(html) == kept.text_sha256 == terms["notice"]["text_sha256"]
+    assert str(html) in page.body
+    assert kept.language == language == terms["notice"]["language"]
+    assert kept.template_sha256 == evidence.version_sha256()
+    assert (kept.decided_at - kept.shown_at).total_seconds() == 180
+
+
+def test_the_evidence_holds_what_was_offered_and_chosen_and_no_secret(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    page = alice.sees(consent)
+    alice.answers(consent, "allow", page, **{SUMMARY_BOX: "yes"})
+    kept = place.evidence(consent)
+    assert len(json.loads(kept.offered_json)["items"]) == 3
+    assert json.loads(kept.chosen_json)["granted"] == [
+        ["city-energy", "energy.electricity.summary"],
+        ["city-energy", "energy.electricity.usage"],
+    ]
+    assert json.loads(kept.shown_json)["chosen"] == {"duration": ["d30"]}  # as it was when first displayed
+    assert alice.csrf() not in kept.shown_json and "request_uri" not in kept.shown_json
+
+
+def test_the_terms_name_the_sign_in_the_agreement_rests_on(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    alice.allows(consent)
+    indication = place.terms(consent)["indication"]
+    assert indication["method"] == "button" and indication["auth"]["amr"] == ["pwd"]
+
+
+# ---- what was agreed, and what happened
+
+
+def test_each_version_of_the_terms_names_the_one_before(place: Place, alice: Visitor, consent: str) -> None:
+    alice.does(consent, "remove", remove=SUMMARY_BOX)
+    with place.house.store.read() as session:
+        first, second = session.exec(select(Terms).where(Terms.consent_id == consent).order_by(Terms.version))  # type: ignore[arg-type]
+        for row in (first, second):
+            assert terms.sha256(row.json_) == row.sha256
+            assert terms.canonical(json.loads(row.json_)) == row.json_
+        assert (first.previous, second.previous) == (None, first.sha256)
+
+
+def test_the_events_are_a_chain_in_which_every_change_shows(place: Place, alice: Visitor, consent: str) -> None:
+    for act in ("pause", "resume", "stop"):
+        alice.does(consent, act)
+    with place.house.store.read() as session:
+        rows = list(session.exec(select(ConsentEvent).where(ConsentEvent.consent_id == consent)))
+        previous = "0" * 64
+        for position, row in enumerate(sorted(rows, key=lambda row: row.seq), 1):
+            assert (row.seq, row.prev_sha256, events.digest(row)) == (position, previous, row.sha256)
+            previous = row.sha256
+        session.expunge_all()
+    rows[1].actor = "app"
+    assert events.digest(rows[1]) != rows[1].sha256
+
+
+def test_a_sharing_for_one_use_ends_with_it_and_keeps_the_chain(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    alice.allows(consent, duration="once")
+    connection = place.house.store.connect()
+    assert live.end_used_up(connection, consent, place.clock())
+    assert not live.end_used_up(connection, consent, place.clock())
+    connection.close()
+    assert place.events(consent) == ["requested", "granted", "ended"]
+    assert "used once, as agreed" in alice.gets("/sharings").text
+    with place.house.store.read() as session:
+        last = session.get_one(ConsentEvent, (consent, 3))
+        assert events.digest(last) == last.sha256
+
+
+# ---- granted is never more than asked
+
+
+def _item(dataset: str, necessity: str) -> AskItem:
+    return AskItem("city-energy", dataset, ("a",), Period(history="P1M"), None, None, necessity, {}, "none")
+
+
+ITEMS = (_item("one", "required"), _item("two", "optional"), _item("three", "optional"))
+ASK = Ask("app", "ab", "purpose", 1, ITEMS, "P6M", False, "P1M")
+ACCOUNTS = {
+    "city-energy": [
+        Offered("ref-a", "A", "", True),
+        Offered("ref-b", "B", "", True),
+        Offered("ref-c", "C", "", False, "closed"),
+    ]
+}
+NAMES = """item:city-energy:two item:city-energy:three item:city-energy:four item:other:two accounts:city-energy
+accounts:other duration decision client_id""".split()
+VALUES = ["", *"yes no ref-a ref-b ref-c ref-x d30 d365 once".split()]
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.lists(st.sampled_from(VALUES), max_size=4)))
+def test_no_form_makes_more_of_it_than_was_offered(form: dict[str, list[str]]) -> None:
+    found = choices.parse(form, ASK, ACCOUNTS)
+    if isinstance(found, list):
+        assert {problem.field for problem in found} <= {"items", "accounts:city-energy", "duration"}
+        return
+    assert ("city-energy", "one") in found.granted
+    assert found.granted <= {("city-energy", name) for name in ("one", "two", "three")}
+    assert set(found.accounts) == {"city-energy"} and set(found.accounts["city-energy"]) <= {"ref-a", "ref-b"}
+    assert found.duration in terms.offered_durations(ASK)

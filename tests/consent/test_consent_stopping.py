@@ -1,0 +1,242 @@
+"""Stopping, pausing and removing; everything at once; and who may do it (reference "people", section 7)."""
+
+from dataclasses import replace
+
+import pytest
+from consent_cast import SECOND_APP, SUMMARY_BOX, TWO_TYPES, energy_details
+from consent_place import Place, Visitor, cards, facts, named, words
+
+# ---- stopping
+
+
+def test_stopping_takes_two_clicks_and_no_reason(place: Place, alice: Visitor, consent: str) -> None:  # C1, C5
+    (stop,) = alice.gets("/sharings").main.xpath(".//a[.='Stop sharing']/@href")  # first click
+    page = alice.gets(stop)
+    fields = page.form(stop)
+    assert set(fields) == {"csrf"}
+    done = alice.posts(stop, fields)  # second click
+    assert (done.status, done.location) == (303, f"/sharings/{consent}/stopped")
+    assert (place.consent(consent).state, place.consent(consent).reason) == ("ended", "withdrawn")
+    assert place.logged(alice)[0] == "consent_ended"
+
+
+def test_stopping_needs_no_new_sign_in(place: Place, alice: Visitor, consent: str) -> None:  # C5
+    place.clock.passes(hours=11)
+    assert alice.does(consent, "stop").location == f"/sharings/{consent}/stopped"
+
+
+@pytest.mark.parametrize("path", ["", "/stop", "/stopped", "/seen"])
+def test_looking_never_changes_anything(place: Place, alice: Visitor, consent: str, path: str) -> None:  # C13
+    before = (place.consent(consent), place.logged(alice))
+    for _ in range(2):
+        alice.gets(f"/sharings/{consent}{path}")
+    after = (place.consent(consent), place.logged(alice))
+    assert (after[0].state, after[0].generation, after[1]) == (before[0].state, before[0].generation, before[1])
+
+
+@pytest.mark.parametrize("act", ["pause", "resume", "remove"])
+def test_acts_are_forms_only(alice: Visitor, consent: str, act: str) -> None:  # C13
+    assert alice.gets(f"/sharings/{consent}/{act}").status == 405
+
+
+def test_the_question_says_what_stops_what_does_not_and_alternatives_below(alice: Visitor, consent: str) -> None:
+    page = alice.gets(f"/sharings/{consent}/stop")  # C3, C6
+    for said in (
+        "From now on we refuse every request of Watt Coach for: Electricity use and Statements and bills.",
+        "What Watt Coach has received by then stays with it.",
+        "You have the right to have it deleted. Check with Watt Coach what it did.",
+    ):
+        assert said in page.text
+    order = [words(e) for e in page.main.xpath(".//button | .//a[@class='button']")]
+    assert order == ["Stop sharing", "Back", "Pause", "Remove some data"]
+
+
+def test_the_receipt_says_what_happened_and_what_happens_from_now_on(
+    place: Place, alice: Visitor, consent: str
+) -> None:  # C12
+    alice.does(consent, "stop")
+    page = alice.gets(f"/sharings/{consent}/stopped")
+    assert page.h1 == "The sharing with Watt Coach has ended"
+    assert "From now on we refuse every request of Watt Coach for this sharing." in page.text
+    (receipt,) = page.main.xpath(".//article")
+    assert facts(receipt) | {"Last access": "", "Data": ""} == {
+        "Reference": consent,
+        "Time": "April 1, 2026, 11:30 AM",
+        "Person": "Alice Martin",
+        "App": "Watt Coach, Watt Coach SAS",
+        "Purpose": "Understand and lower my energy use",
+        "Data": "",
+        "Organisation": "City Energy",
+        "Agreed on": "April 1, 2026",
+        "Ended on": "April 1, 2026",
+        "Last access": "",
+    }
+
+
+def test_stopping_twice_keeps_the_first_end(place: Place, alice: Visitor, consent: str) -> None:
+    alice.does(consent, "stop")
+    first = place.consent(consent)
+    place.clock.passes(days=1)
+    assert alice.does(consent, "stop").location.endswith("/stopped")
+    assert place.consent(consent).ended_at == first.ended_at
+    assert place.events(consent) == ["requested", "granted", "ended"]
+
+
+def test_stopping_after_the_end_date_says_end_date_reached(place: Place, alice: Visitor, consent: str) -> None:
+    place.clock.passes(days=31)
+    alice.does(consent, "stop")
+    assert "end date reached" in alice.gets(f"/sharings/{consent}/stopped").text
+
+
+def test_stopping_one_leaves_the_others(place: Place, alice: Visitor, several: dict[str, str]) -> None:  # C8
+    alice.does(several["watt"], "stop")
+    assert place.consent(several["budget"]).state == "paused"
+
+
+# ---- pausing, removing
+
+
+def test_a_paused_sharing_says_so_and_can_be_resumed(place: Place, alice: Visitor, consent: str) -> None:
+    alice.does(consent, "pause")
+    page = alice.gets(f"/sharings/{consent}")
+    assert words(page.main.xpath(".//p[@class='status']/strong")[0]) == "Paused"
+    assert "While the sharing is paused, we refuse every request of Watt Coach." in page.text
+    alice.does(consent, "resume")
+    assert place.consent(consent).state == "active"
+
+
+def test_one_type_of_data_is_removed_and_the_rest_goes_on(place: Place, alice: Visitor, consent: str) -> None:  # B15
+    assert alice.does(consent, "remove", remove=SUMMARY_BOX).location == f"/sharings/{consent}"
+    terms = place.terms(consent)
+    assert [item["dataset"] for item in terms["items"] if item["granted"]] == ["energy.electricity.usage"]
+    assert terms["version"] == 2 and place.consent(consent).state == "active"
+    assert "Statements and bills" not in words(cards(alice.gets("/sharings"))[0])
+
+
+def test_removing_everything_ends_the_sharing(place: Place, alice: Visitor, consent: str) -> None:  # B15
+    every = [SUMMARY_BOX, "item:city-energy:energy.electricity.usage"]
+    assert alice.does(consent, "remove", remove=every).location == f"/sharings/{consent}/stopped"
+    assert place.consent(consent).state == "ended"
+
+
+@pytest.mark.parametrize("remove", ["", "item:city-energy:energy.point", "nonsense"])
+def test_removing_what_is_not_shared_changes_nothing(place: Place, alice: Visitor, consent: str, remove: str) -> None:
+    alice.does(consent, "remove", remove=remove)
+    assert place.terms(consent)["version"] == 1
+
+
+@pytest.mark.parametrize("act", ["stop", "pause", "resume", "remove"])
+def test_acts_on_what_has_ended_change_nothing(place: Place, alice: Visitor, consent: str, act: str) -> None:
+    alice.does(consent, "stop")
+    events = place.events(consent)
+    assert alice.does(consent, act, remove=SUMMARY_BOX).status == 303
+    assert place.events(consent) == events
+
+
+# ---- everything at once
+
+
+def test_everything_is_paused_in_two_clicks_with_a_result(place: Place, alice: Visitor, consent: str) -> None:  # B14
+    other = place.asks(alice, SECOND_APP, energy_details(**TWO_TYPES))
+    alice.allows(other)
+    assert alice.gets("/sharings").main.xpath(".//a[.='Pause everything']/@href") == ["/sharings/pause-all"]
+    asked = alice.gets("/sharings/pause-all")
+    assert "Watt Coach: Electricity use and Statements and bills (City Energy)" in asked.text
+    assert place.consent(consent).state == "active"
+    done = alice.posts("/sharings/pause-all", asked.form("/sharings/pause-all"))
+    page = alice.gets(done.location)
+    assert page.h1 == "Everything has been paused"
+    assert "Watt Coach: Paused" in page.text and "Second App: Paused" in page.text
+    assert {place.consent(consent).state, place.consent(other).state} == {"paused"}
+
+
+def test_everything_is_stopped_with_a_receipt_for_each(place: Place, alice: Visitor, several: dict[str, str]) -> None:
+    place.clock.passes(minutes=1)
+    asked = alice.gets("/sharings/stop-all")  # B14
+    done = alice.posts("/sharings/stop-all", asked.form("/sharings/stop-all"))
+    page = alice.gets(done.location)
+    receipts = set(page.main.xpath(".//li/a/@href"))
+    assert receipts == {f"/sharings/{several[name]}/stopped" for name in ("watt", "budget")}
+    assert {place.consent(one).state for one in several.values()} == {"ended"}
+
+
+def test_stopping_everything_when_nothing_runs_says_so(alice: Visitor) -> None:
+    assert "No sharing is active." in alice.gets("/sharings/stop-all").text
+    done = alice.posts("/sharings/stop-all", {"csrf": alice.csrf()})
+    assert "Nothing was running." in alice.gets(done.location).text
+
+
+@pytest.mark.parametrize("at", ["", "yesterday", "2026-04-01", "2026-04-01T00:00:00"])
+def test_a_result_of_no_instant_is_no_page(alice: Visitor, at: str) -> None:
+    assert alice.gets(f"/sharings/done?what=stopped&at={at}").status == 404
+
+
+# ---- Mallory, strangers, guardians
+
+
+@pytest.mark.parametrize("path", ["", "/stop", "/stopped", "/seen"])
+def test_mallory_sees_nothing_of_alices(mallory: Visitor, consent: str, path: str) -> None:
+    page = mallory.gets(f"/sharings/{consent}{path}")
+    assert page.status == 404 and "Watt Coach" not in page.text
+
+
+@pytest.mark.parametrize("act", ["stop", "pause", "resume", "remove"])
+def test_mallory_changes_nothing_of_alices(place: Place, mallory: Visitor, consent: str, act: str) -> None:
+    assert mallory.does(consent, act, remove=SUMMARY_BOX).status == 404
+    assert place.consent(consent).generation == 2
+
+
+def test_mallory_lists_and_stops_only_her_own(place: Place, mallory: Visitor, consent: str) -> None:
+    assert not cards(mallory.gets("/sharings"))
+    mallory.posts("/sharings/stop-all", {"csrf": mallory.csrf()})
+    mallory.posts("/sharings/pause-all", {"csrf": mallory.csrf()})
+    assert place.consent(consent).state == "active"
+
+
+def test_mallory_reads_no_result_of_alices(place: Place, alice: Visitor, mallory: Visitor, consent: str) -> None:
+    done = alice.posts("/sharings/stop-all", {"csrf": alice.csrf()})
+    assert "Watt Coach" not in mallory.gets(done.location).text
+
+
+@pytest.mark.parametrize("path", ["", "/stop-all", "/pause-all", "/done", "/x", "/x/stop", "/x/seen"])
+def test_a_stranger_is_sent_to_sign_in(place: Place, path: str) -> None:
+    assert Visitor(place, "nobody", "Nobody").gets(f"/sharings{path}").location.startswith("/sign-in?next=")
+
+
+@pytest.mark.parametrize("act", ["stop", "pause", "resume", "remove"])
+def test_an_act_without_the_forms_token_is_none(place: Place, alice: Visitor, consent: str, act: str) -> None:
+    assert alice.posts(f"/sharings/{consent}/{act}", {"remove": SUMMARY_BOX}).status == 403
+    assert place.consent(consent).generation == 2
+
+
+@pytest.mark.parametrize("name", ["x", "a" * 43, "%00", "..%2f..%2fetc"])
+def test_a_sharing_that_does_not_exist_is_not_found(alice: Visitor, name: str) -> None:
+    assert alice.gets(f"/sharings/{name}").status in (404, 405)
+
+
+def test_a_guardian_sees_and_stops_her_childs_sharing_and_the_child_does_too(
+    place: Place, alice: Visitor, chloe: Visitor
+) -> None:
+    consent = place.asks(chloe)
+    alice.answers(consent, "allow")
+    (card,) = cards(alice.gets("/sharings"))
+    assert "for Chloé Petit" in words(card)
+    assert named(chloe.gets("/sharings")) == ["Watt Coach"]
+    alice.does(consent, "stop")
+    assert "stopped by the guardian" in chloe.gets(f"/sharings/{consent}/stopped").text
+
+
+def test_a_child_stops_what_her_guardian_agreed_to(place: Place, alice: Visitor, chloe: Visitor) -> None:
+    consent = place.asks(chloe)
+    alice.answers(consent, "allow")
+    chloe.does(consent, "stop")
+    assert "stopped by Chloé Petit" in alice.gets(f"/sharings/{consent}/stopped").text
+    assert "stopped by you" in chloe.gets(f"/sharings/{consent}/stopped").text
+
+
+def test_a_guardian_of_somebody_grown_up_sees_nothing_more(place: Place, alice: Visitor, chloe: Visitor) -> None:
+    consent = place.asks(chloe)
+    alice.answers(consent, "allow")
+    place.town.people["chloe"] = replace(place.town.people["chloe"], minor=False)
+    assert not cards(alice.gets("/sharings"))
+    assert alice.gets(f"/sharings/{consent}").status == 404

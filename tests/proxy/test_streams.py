@@ -1,0 +1,206 @@
+"""Answers too large to be held: bounded memory, one entry before and one after, cut when the sharing ends."""
+
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.consent.rules import Act
+from gateway.proxy import grants
+from tests.proxy import streaming
+from tests.proxy.bank import Bank
+from tests.proxy.raw import Exchange, RawOrganisation
+from tests.proxy.world import World
+
+MEGABYTE = 2**20
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
+
+
+@pytest.fixture
+def stream(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> Bank:
+    monkeypatch.setitem(grants.SECTORS, "bank", sys.modules[streaming.__name__])
+    return bank
+
+
+def endless(
+    organisation: RawOrganisation, pieces: int, pause: float = 0.0, last: bytes = b"", size: int = 65536
+) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.say(OK + b"Content-Length: %d\r\n\r\n" % (pieces * size + len(last)))
+        with contextlib.suppress(ConnectionError):
+            for _ in range(pieces):
+                await exchange.say(b"x" * size, *((pause,) if pause else ()))
+            await exchange.say(last)
+
+    organisation.behaviour = behave
+
+
+def resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def opened(bank: Bank) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", bank.world.port), timeout=10)
+    connection.sendall(
+        f"GET {bank.path} HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\nConnection: close\r\n"
+        f"Authorization: Bearer {bank.token}\r\n\r\n".encode()
+    )
+    return connection
+
+
+def drained(connection: socket.socket) -> int:
+    size = 0
+    while piece := connection.recv(2**20):
+        size += len(piece)
+    return size
+
+
+def outcomes(bank: Bank) -> list[tuple[str, str]]:
+    return [(entry["event"], entry["outcome"]) for entry in bank.log()]
+
+
+def eventually(bank: Bank, expected: tuple[str, str], seconds: float = 3.0) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and expected not in outcomes(bank):
+        time.sleep(0.05)
+    assert expected in outcomes(bank)
+
+
+def test_a_large_answer_is_carried_whole_in_little_memory(stream: Bank) -> None:
+    endless(stream.organisation, 1)
+    stream.reads()
+    endless(stream.organisation, 1024)
+    before, most, size = resident(), 0, 0
+    with opened(stream) as connection:
+        while piece := connection.recv(2**18):
+            size += len(piece)
+            most = max(most, resident())
+    assert size > 64 * MEGABYTE
+    assert most - before < 16 * MEGABYTE
+    eventually(stream, ("access_outcome", "delivered"))
+    assert outcomes(stream)[-2] == ("access", "begun")
+    assert stream.log()[-1]["records"] == 64 * MEGABYTE
+    assert stream.world.row("SELECT count(*) FROM openstream") == (0,)
+
+
+def test_a_reader_that_does_not_read_holds_up_the_organisation_and_no_memory(
+    stream: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.proxy.listener.WRITE_SECONDS", 1.5)
+    endless(stream.organisation, 1024)
+    before = resident()
+    with opened(stream) as connection:
+        connection.recv(1000)
+        time.sleep(1.0)
+        assert resident() - before < 16 * MEGABYTE
+        time.sleep(2.0)
+    eventually(stream, ("access_outcome", "cut"))
+
+
+@pytest.mark.parametrize("act", [Act.ENDED, Act.PAUSED])
+def test_a_running_stream_is_cut_within_a_second_when_alice_stops(stream: Bank, act: Act) -> None:
+    endless(stream.organisation, 400, pause=0.02)
+    with opened(stream) as connection:
+        connection.recv(1000)
+        stream.world.change(stream.consent, act, "withdrawn" if act is Act.ENDED else "")
+        stopped = time.monotonic()
+        size = drained(connection)
+        assert time.monotonic() - stopped < 1.0
+    assert size < 400 * 65536
+    eventually(stream, ("access_outcome", "stopped"))
+
+
+def test_a_stream_of_somebody_else_goes_on_when_the_directory_changes(stream: Bank) -> None:
+    endless(stream.organisation, 60, pause=0.02)
+    with opened(stream) as connection:
+        connection.recv(1000)
+        stream.world.app("another-app")
+        drained(connection)
+    eventually(stream, ("access_outcome", "delivered"))
+
+
+def test_a_stream_for_one_use_is_carried_to_its_end(stream: Bank) -> None:
+    stream.agrees(once=True)
+    endless(stream.organisation, 60, pause=0.02)
+    with opened(stream) as connection:
+        drained(connection)
+    eventually(stream, ("access_outcome", "delivered"))
+    assert stream.reads().reason == "max_uses"
+
+
+def test_an_app_that_goes_away_ends_the_call_to_the_organisation(stream: Bank) -> None:
+    endless(stream.organisation, 400, pause=0.02)
+    with opened(stream) as connection:
+        connection.recv(1000)
+    eventually(stream, ("access_outcome", "cut"))
+
+
+def test_a_stream_that_breaks_is_not_passed_as_whole(stream: Bank) -> None:
+    endless(stream.organisation, 100, last=b"POISON" * 10)
+    with opened(stream) as connection:
+        said = b""
+        while piece := connection.recv(2**20):
+            said += piece
+    assert b"POISON" not in said and not said.endswith(b"0\r\n\r\n")
+    eventually(stream, ("access_outcome", "cut"))
+
+
+def test_an_organisation_that_breaks_off_is_an_incomplete_answer(stream: Bank) -> None:
+    async def behave(exchange: Exchange) -> None:
+        await exchange.say(OK + b"Content-Length: 9000000\r\n\r\n" + b"x" * 500_000)
+        await exchange.close()
+
+    stream.organisation.behaviour = behave
+    with opened(stream) as connection:
+        size = drained(connection)
+    assert size < 9_000_000
+    eventually(stream, ("access_outcome", "cut"))
+
+
+def test_what_breaks_before_the_first_byte_is_answered_as_an_error(stream: Bank) -> None:
+    stream.organisation.says(OK + b"Content-Length: 9000000\r\n\r\nPOISON" + b"x" * 500_000)
+    assert stream.reads().status == 502
+
+
+def test_head_of_a_large_answer_carries_nothing(stream: Bank) -> None:
+    endless(stream.organisation, 100)
+    found = stream.reads(method="HEAD")
+    assert found.status == 200 and found.body == b""
+
+
+def test_a_fault_of_the_filter_gives_nothing(stream: Bank) -> None:
+    stream.organisation.says(OK + b"Content-Length: 3\r\n\r\nBUG")
+    found = stream.reads()
+    assert (found.status, found.reason) == (502, "filter_failed")
+    assert stream.world.kinds(stream.person) == ["denied"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+
+
+def test_a_stream_that_the_process_did_not_survive_has_an_unknown_outcome(
+    folder: Path, organisation: RawOrganisation
+) -> None:
+    world = World(folder)
+    organisation.reset()
+    with world.serving():
+        bank = Bank(world, organisation)
+        bank.reads()
+    connection = World(folder, port=world.port).house.store.connect()
+    connection.execute(
+        "INSERT INTO openstream VALUES ('request-1', ?, '{\"organisation\": \"bank\"}', '2026-01-01 10:00:00.000000')",
+        (bank.person,),
+    )
+    connection.close()
+    again = World(folder, port=world.port)
+    with again.serving():
+        entry = again.entries(bank.person)[-1]
+    assert (entry["event"], entry["outcome"], entry["request_id"]) == ("access_outcome", "unknown", "request-1")
