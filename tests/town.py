@@ -97,7 +97,7 @@ class Resident:
 
 def newcomer(demo: Demo, name: str = "Alice Martin", born: date | None = None) -> Resident:
     """Opens an account and signs in."""
-    email = f"{name.split()[0].lower()}.{next(_ordinal)}@example.org"
+    email = f"newcomer.{next(_ordinal)}@example.org"
     visitor = stranger(demo)
     page = visitor.get(f"{demo.url('gateway')}/register")
     page = visitor.submit(

@@ -114,7 +114,6 @@ class Reader:
         kind = _compile(table, root, withheld, record, unread)
         self._decode = msgspec.json.Decoder(kind, dec_hook=_forget).decode
         self._numbers = _paths_of_numbers(table, root, withheld)
-        self._skips = bool(unread)
 
     def read(self, text: bytes | Raw, where: str = "") -> tuple[Any, int]:
         """The value, and how many members were withheld from it.
@@ -129,8 +128,6 @@ class Reader:
         _tally.taken = [0]
         try:
             value = self._decode(text)
-            if self._skips and not (body := bytes(text)).isascii():
-                body.decode()  # text that is skipped is checked in all but its encoding
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as problem:
             raise UnknownShape(where + _place(problem)) from None
         if self._numbers:
@@ -198,7 +195,14 @@ def _place(problem: Exception) -> str:
 
 
 def within_limit(body: bytes) -> bytes:
-    """The same bytes. Raises TooLarge above LIMIT: JSON is cut whole."""
+    """The same bytes, which are UTF-8: a decoder checks all of a member it skips but that.
+
+    Raises TooLarge above LIMIT, since JSON is cut whole, and UnknownShape for another encoding.
+    """
     if len(body) > LIMIT:
         raise TooLarge(f"{len(body)} bytes")
+    try:
+        body.decode()
+    except UnicodeError:
+        raise UnknownShape("") from None
     return body

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -165,6 +166,10 @@ class Prepared:
         command = python("tests.bench.profiled" if profile else "gateway", "serve")
         environment = self.environment() | ({"BENCH_PROFILE": str(profile)} if profile else {})
         return group.start(name, command, on=on, port=self.settings.port, environment=environment).pid
+
+    def launch(self, group: Group, name: str, on: int) -> subprocess.Popen[bytes]:
+        """The same without waiting for it."""
+        return group.launch(name, python("gateway", "serve"), on=on, environment=self.environment())
 
     def environment(self) -> dict[str, str]:
         settings = self.settings

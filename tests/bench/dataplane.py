@@ -1,34 +1,312 @@
 """The measurements of the data plane, in groups that are run side by side."""
 
-from tests.bench import measure, nginx, stage
-from tests.bench.load import Load
+import http.client
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.bench import apache, crowd, figures, issuer, measure, nginx, processes, stage, tools
+from tests.bench.aval import Prepared
+from tests.bench.figures import Measured
+from tests.bench.issuer import Issuer
+from tests.bench.load import Load, LoadFailed
 from tests.bench.measure import Target
-from tests.bench.processes import SERVER_CORE, Group, free_port
-from tests.bench.stage import Say
+from tests.bench.processes import SERVER_CORE, Group, NotStarted, free_port
+from tests.bench.stage import NotRight, Say, Stage
+
+KEPT = Path(__file__).parents[2] / ".bench"
+STARTS = 3
+QUICK_SLICES = 16
+UNLOADED_SLICES = 5
+VERIFICATIONS = 300
 
 
 def quick(group: Group, say: Say) -> int:
     """nginx's plain proxy beside Aval, bearer, 2 kB."""
-    say("quick: starting the data server, nginx's plain proxy and Aval")
+    found = Measured(load_before=os.getloadavg()[0])
     scene = stage.stage(group)
-    port = free_port()
-    proxy = nginx.plain_proxy(group, SERVER_CORE, port, scene.port)
     gateway = scene.gateway("aval")
     pid = gateway.serve(group, "aval", SERVER_CORE)
     stage.check_cut(scene, gateway)
-    load = stage.bearer(scene, gateway, "bank")
-    plain = Load(f"http://127.0.0.1:{port}{scene.documents['bank'].path}", load.headers)
-    found = measure.side_by_side(
-        [Target("nginx", [proxy], lambda _: plain), Target("aval", [pid], lambda _: load)], say, slices=12
-    )
-    ours, theirs = found["aval"], found["nginx"]
-    for name, each in found.items():
-        print(f"{name:6} {each.rps:8.0f} rps {each.cpu_us:8.1f} µs CPU  busy {each.busy:.2f}"
-              f"  p50 {each.p50_ms:.2f} ms  p99 {each.p99_ms:.2f} ms  unwell {each.unwell}")
-    print(f"cpu_vs_nginx_proxy {ours.cpu_us / theirs.cpu_us:.2f} (goal ≤ 5.2)"
-          f"   rps_vs_nginx_proxy {ours.rps / theirs.rps:.3f} (goal ≥ 0.20)")
+    ours = stage.bearer(scene, gateway, "bank")
+    targets = [_nginx_proxy(scene, "bank", ours), Target("aval", [pid], lambda _: ours)]
+    found.groups["2 kB"] = measure.side_by_side(targets, say, slices=QUICK_SLICES)
+    print(figures.table(found))
     return 0
 
 
 def full(group: Group, say: Say) -> int:
-    return quick(group, say)
+    """Everything; the table on standard output, and the file."""
+    found = Measured(load_before=os.getloadavg()[0])
+    absent = tools.missing(say)
+    for name in tools.ESSENTIAL:
+        if name in absent:
+            say(f"nothing can be measured: {absent[name]}")
+            return 2
+    say("starting the data server and preparing Aval")
+    scene = stage.stage(group)
+    gateway = scene.gateway("aval")
+    pid = gateway.serve(group, "aval", SERVER_CORE)
+    stage.check_cut(scene, gateway)
+    found.single |= {f"{name}_bytes": float(len(document.body)) for name, document in scene.documents.items()}
+    found.single["p256_verify_us"] = verification_us()
+    rivals = Rivals(scene, gateway, absent, found, say)
+    parts: Mapping[str, Callable[[], None]] = {
+        "2 kB": lambda: _small(scene, gateway, pid, rivals, found, say),
+        "unloaded": lambda: _unloaded(scene, gateway, pid, rivals, found, say),
+        "100 kB": lambda: _claims(scene, gateway, pid, found, say),
+        "1 MB": lambda: _usage(scene, gateway, pid, found, say),
+        "crowd": lambda: _crowd(scene, gateway, pid, found, say),
+    }
+    for name, part in parts.items():
+        say(figures.GROUPS[name])
+        try:
+            part()
+        except (NotStarted, NotRight, LoadFailed) as error:
+            found.left_out[name] = str(error)
+            say(f"  left out: {error}")
+    found.versions = _versions()
+    print(figures.table(found), flush=True)
+    say(f"written: {figures.write(found).relative_to(Path.cwd())}")
+    return 0
+
+
+# ---- who stands beside Aval
+
+
+class Rivals:
+    """The other stacks, as far as they can be had. Each answers 200 to its token and refuses a wrong one."""
+
+    def __init__(self, scene: Stage, gateway: Prepared, absent: Mapping[str, str], found: Measured, say: Say) -> None:
+        self._scene, self._gateway = scene, gateway
+        self.issuer: Issuer | None = None
+        self._proxies: dict[str, tuple[list[int], int, Callable[[], str]]] = {}  # name → pids, port, token
+        why = issuer.installed(KEPT / "node")
+        if not why:
+            self.issuer = Issuer()
+            self.issuer.start(scene.group, KEPT / "node", SERVER_CORE)
+        makers: dict[str, tuple[str, Callable[[], None]]] = {
+            "apache, local": (absent.get("apache", ""), self._apache_local),
+            "apache, introspection": (absent.get("apache", "") or why, self._apache_introspecting),
+            "nginx auth_request": (why, self._nginx_asking),
+        }
+        for name, (reason, make) in makers.items():
+            try:
+                if not reason:
+                    make()
+                    self._check(name)
+            except (NotStarted, NotRight) as error:
+                self._proxies.pop(name, None)
+                reason = str(error)
+            if reason:
+                found.left_out[name] = reason
+                say(f"left out: {name}: {reason}")
+
+    def target(self, name: str) -> list[Target]:
+        if name not in self._proxies:
+            return []
+        pids, port, token = self._proxies[name]
+        load = self._load(port, token())
+        return [Target(name, pids, lambda _: load)]
+
+    def _load(self, port: int, token: str) -> Load:
+        path = self._scene.documents["bank"].path
+        return Load(f"http://127.0.0.1:{port}{path}", {"Authorization": f"Bearer {token}"})
+
+    def _check(self, name: str) -> None:
+        _, port, token = self._proxies[name]
+        right = token()
+        stage.fetched(self._load(port, right))
+        try:
+            stage.fetched(self._load(port, right[:-6] + "AAAAAA"))
+        except NotRight:
+            return
+        raise NotRight(f"{name} lets a wrong token through")
+
+    def _apache_local(self) -> None:
+        port = free_port()
+        jwks = f"{self._scene.data_url}{stage.JWKS_PATH}"
+        self._scene.publish(self._gateway)
+        pid = apache.local(self._scene.group, SERVER_CORE, port, self._scene.port, jwks)
+        self._proxies["apache, local"] = [pid], port, lambda: self._gateway.bearer("budget")
+
+    def _apache_introspecting(self) -> None:
+        assert self.issuer is not None
+        port = free_port()
+        pid = apache.introspecting(self._scene.group, SERVER_CORE, port, self._scene.port, self.issuer)
+        self._proxies["apache, introspection"] = [pid, self.issuer.pid], port, self.issuer.token
+
+    def _nginx_asking(self) -> None:
+        assert self.issuer is not None
+        port, data = free_port(), self._scene.port
+        pid = nginx.asking_proxy(
+            self._scene.group, SERVER_CORE, port, data, self.issuer.port, self.issuer.credentials
+        )
+        self._proxies["nginx auth_request"] = [pid, self.issuer.pid], port, self.issuer.token
+
+
+_proxy_ports: dict[int, tuple[int, int]] = {}  # data port → pid and port of the plain proxy in front of it
+
+
+def _nginx_proxy(scene: Stage, document: str, like: Load) -> Target:
+    """nginx as a plain reverse proxy, sent the same fields."""
+    if scene.port not in _proxy_ports:
+        port = free_port()
+        _proxy_ports[scene.port] = nginx.plain_proxy(scene.group, SERVER_CORE, port, scene.port), port
+    pid, port = _proxy_ports[scene.port]
+    load = Load(f"http://127.0.0.1:{port}{scene.documents[document].path}", like.headers)
+    return Target("nginx proxy", [pid], lambda _: load)
+
+
+_direct_ports: dict[int, tuple[int, int]] = {}
+
+
+def _direct(scene: Stage, document: str) -> Target:
+    """The organisation's server itself, in the place of the server under test."""
+    if scene.port not in _direct_ports:
+        port = free_port()
+        _direct_ports[scene.port] = stage.second_data_server(scene, port), port
+    pid, port = _direct_ports[scene.port]
+    load = Load(f"http://127.0.0.1:{port}{scene.documents[document].path}")
+    return Target("direct", [pid], lambda _: load)
+
+
+# ---- the groups
+
+
+def _small(scene: Stage, gateway: Prepared, pid: int, rivals: Rivals, found: Measured, say: Say) -> None:
+    careless = scene.gateway("aval-no-fsync", fsync=False)
+    careless_pid = careless.serve(scene.group, "aval-no-fsync", SERVER_CORE)
+    bearer, other = stage.bearer(scene, gateway, "bank"), stage.bearer(scene, careless, "bank")
+    proven = stage.Proven(scene, gateway)
+    stage.fetched(proven.load())
+    targets = [
+        _direct(scene, "bank"),
+        _nginx_proxy(scene, "bank", bearer),
+        *rivals.target("apache, local"),
+        *rivals.target("apache, introspection"),
+        *rivals.target("nginx auth_request"),
+        Target("aval", [pid], lambda _: bearer),
+        Target("aval, DPoP", [pid], proven.load),
+        Target("aval, no fsync", [careless_pid], lambda _: other),
+    ]
+    found.groups["2 kB"] = measure.side_by_side(targets, say)
+    scene.group.finish(careless_pid)
+
+
+def _unloaded(scene: Stage, gateway: Prepared, pid: int, rivals: Rivals, found: Measured, say: Say) -> None:
+    bearer = stage.bearer(scene, gateway, "bank")
+    targets = [
+        _nginx_proxy(scene, "bank", bearer),
+        *rivals.target("apache, local"),
+        *rivals.target("nginx auth_request"),
+        Target("aval", [pid], lambda _: bearer),
+    ]
+    found.groups["unloaded"] = measure.side_by_side(targets, say, slices=UNLOADED_SLICES, connections=1)
+
+
+def _claims(scene: Stage, gateway: Prepared, pid: int, found: Measured, say: Say) -> None:
+    filtered, everything = (stage.bearer(scene, gateway, kind) for kind in ("claims", "everything"))
+    targets = [
+        _direct(scene, "claims"),
+        _nginx_proxy(scene, "claims", filtered),
+        Target("aval, filtered", [pid], lambda _: filtered),
+        Target("aval, all agreed", [pid], lambda _: everything),
+    ]
+    found.groups["100 kB"] = measure.side_by_side(targets, say)
+
+
+def _usage(scene: Stage, gateway: Prepared, pid: int, found: Measured, say: Say) -> None:
+    load = stage.bearer(scene, gateway, "usage")
+    targets = [_nginx_proxy(scene, "usage", load), Target("aval, filtered", [pid], lambda _: load)]
+    found.groups["1 MB"] = measure.side_by_side(targets, say)
+
+
+def _crowd(scene: Stage, gateway: Prepared, pid: int, found: Measured, say: Say) -> None:
+    """The same gateway with a million people in it; then memory and starts of both."""
+    many = crowd.prepare(KEPT, free_port(), scene.data_url, say)
+    many_pid = many.serve(scene.group, "aval-many", SERVER_CORE)
+    few_load, many_load = (stage.bearer(scene, each, "bank") for each in (gateway, many))
+    stage.fetched(many_load)
+    targets = [Target("aval", [pid], lambda _: few_load), Target("aval, many", [many_pid], lambda _: many_load)]
+    found.groups["crowd"] = measure.side_by_side(targets, say)
+    sizes = {"rss_few_mb": processes.memory_mb([pid]), "rss_many_mb": processes.memory_mb([many_pid])}
+    for each in (pid, many_pid):
+        scene.group.finish(each)
+    say("starting each anew")
+    starts = {"start_few_ms": start_ms(scene, gateway), "start_many_ms": start_ms(scene, many)}
+    found.single |= {**sizes, **starts, "rss_mb": max(sizes.values()), "start_ms": max(starts.values())}
+
+
+# ---- single figures
+
+
+def start_ms(scene: Stage, gateway: Prepared) -> float:
+    """From exec to the first data, the median of a few starts. Raises NotStarted."""
+    took = []
+    for number in range(STARTS):
+        load = stage.bearer(scene, gateway, "bank")
+        begun = time.monotonic()
+        process = gateway.launch(scene.group, f"start-{number}", SERVER_CORE)
+        while not _answers(load):
+            if process.poll() is not None or time.monotonic() - begun > processes.READY_SECONDS:
+                raise NotStarted(scene.group.output(f"start-{number}")[-1000:])
+            time.sleep(0.005)
+        took.append((time.monotonic() - begun) * 1000)
+        scene.group.stop(process)
+    return statistics.median(took)
+
+
+def _answers(load: Load) -> bool:
+    address = urlsplit(load.url)
+    connection = http.client.HTTPConnection("localhost", address.port or 80, timeout=5)
+    try:
+        connection.request("GET", address.path, headers=dict(load.headers))
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+def verification_us() -> float:
+    """CPU time of one P-256 verification, on the core of the servers."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    public, message = key.public_key(), b"m" * 400
+    signature = key.sign(message, ec.ECDSA(hashes.SHA256()))
+    ours = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {processes.core(SERVER_CORE)})
+    try:
+        took = []
+        for _ in range(5):
+            begun = time.thread_time()
+            for _ in range(VERIFICATIONS):
+                public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+            took.append((time.thread_time() - begun) / VERIFICATIONS * 1e6)
+    finally:
+        os.sched_setaffinity(0, ours)
+    return statistics.median(took)
+
+
+def _versions() -> dict[str, str]:
+    wrk = subprocess.run(["wrk", "-v"], capture_output=True, text=True).stdout.split()
+    modules = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Version}", "libapache2-mod-oauth2"], capture_output=True, text=True
+    )
+    return figures.versions(
+        {
+            "aval": figures.commit(),
+            "nginx": nginx.version(),
+            "apache": apache.version() if not tools.NEEDED["apache"][0]() else "",
+            "mod_oauth2": modules.stdout.strip(),
+            "oidc-provider": issuer.version(KEPT / "node"),
+            "wrk": wrk[1] if len(wrk) > 1 else "",
+        }
+    )

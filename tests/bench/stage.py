@@ -15,6 +15,7 @@ from tests.bench.load import Load
 from tests.bench.processes import OTHER_CORE, SERVER_CORE, Group, free_port
 
 PROOFS_AT_FIRST = 1500
+JWKS_PATH = "/jwks.json"
 Say = Callable[[str], None]
 
 
@@ -36,9 +37,15 @@ class Stage:
         return aval.prepare(folder or self.group.folder / name, free_port(), self.data_url, fsync=fsync)
 
 
+    def publish(self, gateway: Prepared) -> None:
+        """The gateway's public keys, where the data server serves them."""
+        (self.group.folder / "documents" / "jwks").write_text(json.dumps(gateway.house.keys.jwks()))
+
+
 def stage(group: Group) -> Stage:
     port = free_port()
     found = documents.documents(f"http://127.0.0.1:{port}", date.today())
+    found["jwks"] = Document(JWKS_PATH, "application/json", b"{}")
     made = Stage(group, port, found)
     documents.write(group.folder / "documents", found)
     _serve(made, "data", OTHER_CORE, port)

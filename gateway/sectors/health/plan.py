@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec import UNSET
 
@@ -33,7 +33,7 @@ from gateway.sectors.times import span as _span_of
 
 span = lru_cache(maxsize=4096)(_span_of)  # the days of one page come back on the next
 
-_PATIENT = re.compile(r"(?:https?://[^?#]+/)?Patient/([A-Za-z0-9.-]{1,64})")
+_ABSOLUTE = re.compile(r"https?://[^?#]+/(Patient/[A-Za-z0-9.-]{1,64})")
 OWNER = {"ExplanationOfBenefit": "patient", "Coverage": "beneficiary"}
 NOT_FOUND = encode(
     {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-found"}]}
@@ -65,24 +65,39 @@ class Part:
         self._remove = remover(TABLE, kind, withheld)
         self._remove_of_line = remover(TABLE, "Item", withheld) if kind == "ExplanationOfBenefit" else None
 
-    def reduce(self, resource: Any) -> int:
-        """Take what is not granted out of a resource. Returns how many members that were."""
+    def reduce(self, resource: Any, native: str, elements: int) -> int:
+        """Take what is not granted out of a resource of this person, and give her and it their outward names.
+
+        Returns how many members were taken, beside the `elements` the reader has withheld inside others.
+        """
         taken = self._remove(resource) if self._remove else 0
-        lines = getattr(resource, "item", UNSET) or ()
-        if self._remove_of_line:
-            taken += sum(map(self._remove_of_line, lines))
-        if self.kind == "ExplanationOfBenefit" and not (self.drugs and self.services):
+        if self.kind == "ExplanationOfBenefit":
+            taken += self._reduce_lines(() if resource.item is UNSET else resource.item)
+        if self.kind in OWNER:
+            # the name beside a reference is a field of its own; only the pairwise reference stays
+            setattr(resource, OWNER[self.kind], {"reference": f"Patient/{self.names.ref[native]}"})
+        _rename(resource, self.names)
+        if taken or elements or not self.whole:
+            mark_as_subset(resource)
+        return taken
+
+    def _reduce_lines(self, lines: Iterable[Any]) -> int:
+        taken = sum(map(self._remove_of_line, lines)) if self._remove_of_line else 0
+        if not (self.drugs and self.services):
             taken += withhold_codes(lines, self.drugs, self.services)
         return taken
 
 
-class Call(NamedTuple):
-    """What is the same for every resource of one answer."""
+def _rename(resource: Any, names: Names) -> None:
+    """The places where insurers write the person's number, as the app may see it.
 
-    part: Part
-    owners: Mapping[str, str]  # what the reference to each person of the call says upstream → her id
-    window: Window
-    zone: str
+    The encoded answer is searched for it as well; that is dear only when it is found.
+    """
+    if resource.id is not UNSET:
+        resource.id = names.outward(resource.id)
+    for insurance in getattr(resource, "insurance", UNSET) or ():
+        if insurance.coverage is not UNSET and insurance.coverage.reference is not UNSET:
+            insurance.coverage.reference = names.outward(insurance.coverage.reference)
 
 
 class HealthPlan:
@@ -113,73 +128,52 @@ class HealthPlan:
         expect(media_type, MEDIA_TYPES)
         within_limit(body)
         part = self._parts[sent.dataset]
-        natives = {account.native for account in sent.accounts}
+        prefix = "" if part.kind == "Patient" else "Patient/"
+        owners = {prefix + account.native: account.native for account in sent.accounts}
         if "{" in CALLS[sent.operation].path:
-            return self._read(part, natives, body, window)
-        return self._search(part, natives, sent, body, window)
+            return self._read(part, owners, body, window)
+        return self._search(part, owners, sent, body, window)
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         return None
 
-    def _read(self, part: Part, natives: set[str], body: bytes, window: Window) -> Cut:
-        record = self._record(part, natives, body, window, "")
-        if record is None:
+    def _read(self, part: Part, owners: Mapping[str, str], body: bytes, window: Window) -> Cut:
+        resource, elements = part.reader.read(body)
+        lasted = _lasted(resource, part.kind, self._source.zone)
+        native = _owner(resource, part.kind, owners)
+        if not _in_time(resource, part.kind, lasted, window, self._source.zone):
             return Cut(NOT_FOUND, MEDIA_TYPE, Counts(records_withheld=1))
-        counts = Counts(1, 0, record.taken, *(record.lasted or (None, None)))
-        return Cut(part.names.outward_bytes(record.text), MEDIA_TYPE, counts)
+        taken = elements + part.reduce(resource, native, elements)
+        text = repaired(resource, [resource], part.kind, elements > 0)
+        return Cut(part.names.outward_bytes(text), MEDIA_TYPE, Counts(1, 0, taken, *(lasted or (None, None))))
 
-    def _search(self, part: Part, natives: set[str], sent: Upstream, body: bytes, window: Window) -> Cut:
-        bundle, _ = bundle_reader.read(body)
-        if bundle.resourceType != "Bundle" or bundle.type != "searchset":
-            raise UnknownShape("resourceType")
-        entries = [] if bundle.entry is UNSET else bundle.entry
+    def _search(self, part: Part, owners: Mapping[str, str], sent: Upstream, body: bytes, window: Window) -> Cut:
+        bundle, elements = _read_bundle(part, body)
+        kind, zone = part.kind, self._source.zone
+        most = len(bundle.entry) if part.records_max is None else part.records_max
+        prefix = f"{self._source.gateway_url}{base(self._source)}/{kind}/"
         kept: list[dict[str, Any]] = []
-        lasted: list[Span] = []
-        fields = 0
-        for index, entry in enumerate(entries):
-            where = f"entry[{index}].resource"
-            if entry.resource is UNSET:
-                raise UnknownShape(where)
-            record = self._record(part, natives, entry.resource, window, where)
-            if record is None or (part.records_max is not None and len(kept) >= part.records_max):
-                continue
-            kept.append(self._entry(part, entry, record))
-            fields += record.taken
-            if record.lasted:
-                lasted.append(record.lasted)
+        spans: list[Span] = []
+        fields = hidden = 0
+        for index, (entry, inner) in enumerate(zip(bundle.entry, elements, strict=True)):
+            resource = entry.resource
+            try:
+                native = _owner(resource, kind, owners)
+                lasted = _lasted(resource, kind, zone)
+                if len(kept) >= most or not _in_time(resource, kind, lasted, window, zone):
+                    continue
+            except UnknownShape as problem:
+                raise UnknownShape(f"entry[{index}].resource.{problem.where}") from None
+            fields += inner + part.reduce(resource, native, inner)
+            hidden += inner
+            kept.append(_entry(prefix, entry))
+            if lasted:
+                spans.append(lasted)
         answer = self._bundle(part, sent, bundle, kept)
-        first, last = (min(s for s, _ in lasted), max(e for _, e in lasted)) if lasted else (None, None)
-        counts = Counts(len(kept), len(entries) - len(kept), fields, first, last)
-        return Cut(part.names.outward_bytes(encode(answer)), MEDIA_TYPE, counts)
-
-    def _record(self, part: Part, natives: set[str], text: bytes | Raw, window: Window, where: str) -> Record | None:
-        """A resource as it may leave; None when it is outside the window."""
-        resource, taken = part.reader.read(text, where)
-        if resource.resourceType != part.kind:
-            raise UnknownShape(f"{where}.resourceType")
-        native = _owner(resource, part.kind, where)
-        if native not in natives:
-            raise UnknownShape(f"{where}.{OWNER.get(part.kind, 'id')}")
-        lasted = _lasted(resource, part.kind, self._source.zone, where)
-        if not _in_time(resource, part.kind, lasted, window, self._source.zone, where):
-            return None
-        if part.kind == "ExplanationOfBenefit" and not (part.drugs and part.services):
-            taken += withhold_codes(resource, part.drugs, part.services)
-        if part.kind in OWNER:
-            # the name beside a reference is a field of its own; only the pairwise reference stays
-            setattr(resource, OWNER[part.kind], {"reference": f"Patient/{part.names.ref[native]}"})
-        _rename(resource, part.names)
-        if taken or not part.whole:
-            mark_as_subset(resource)
-        return Record(resource.id, repaired(resource, part.kind), taken, lasted)
-
-    def _entry(self, part: Part, entry: Any, record: Record) -> dict[str, Any]:
-        kept: dict[str, Any] = {"resource": Raw(record.text)}
-        if record.id is not UNSET:
-            kept = {"fullUrl": f"{self._source.gateway_url}{base(self._source)}/{part.kind}/{record.id}"} | kept
-        if entry.search is not UNSET:
-            kept["search"] = entry.search
-        return kept
+        text = repaired(answer, [entry["resource"] for entry in kept], kind, hidden > 0)
+        first, last = (min(s for s, _ in spans), max(e for _, e in spans)) if spans else (None, None)
+        counts = Counts(len(kept), len(bundle.entry) - len(kept), fields, first, last)
+        return Cut(part.names.outward_bytes(text), MEDIA_TYPE, counts)
 
     def _bundle(self, part: Part, sent: Upstream, bundle: Any, kept: list[dict[str, Any]]) -> dict[str, Any]:
         """The page, with a total only where all is on it: any other number counts what is withheld."""
@@ -199,33 +193,59 @@ def plan(source: Source, granted: Iterable[Granted]) -> HealthPlan:
     return HealthPlan(source, granted)
 
 
-def _rename(resource: Any, names: Names) -> None:
-    """The places where insurers write the person's number, as the app may see it.
+def _read_bundle(part: Part, body: bytes) -> tuple[Any, list[int]]:
+    """A searchset of resources of one kind, and how many members inside elements were withheld from each of them.
 
-    The encoded answer is searched for it as well; that is dear only when it is found.
+    Raises UnknownShape for any other; which entry is at fault is looked for only then.
     """
-    if resource.id is not UNSET:
-        resource.id = names.outward(resource.id)
-    for insurance in getattr(resource, "insurance", UNSET) or ():
-        if insurance.coverage is not UNSET and insurance.coverage.reference is not UNSET:
-            insurance.coverage.reference = names.outward(insurance.coverage.reference)
+    try:
+        bundle, elements = part.bundles.read_each(body)
+    except UnknownShape:
+        _find_fault(part, body)
+        raise
+    if bundle.resourceType != "Bundle" or bundle.type != "searchset":
+        raise UnknownShape("resourceType")
+    bundle.entry = [] if bundle.entry is UNSET else bundle.entry
+    for index, entry in enumerate(bundle.entry):
+        if entry.resource is UNSET:
+            raise UnknownShape(f"entry[{index}].resource")
+    if len(elements) != len(bundle.entry) + 1:  # an entry that has its resource twice
+        raise UnknownShape("entry")
+    return bundle, elements[:-1]
 
 
-def _owner(resource: Any, kind: str, where: str) -> str:
-    """The id of the patient the resource is about. Raises UnknownShape when it does not say."""
+def _find_fault(part: Part, body: bytes) -> None:
+    bundle, _ = bundle_reader.read(body)
+    for index, entry in enumerate([] if bundle.entry is UNSET else bundle.entry):
+        if entry.resource is not UNSET:
+            part.reader.read(entry.resource, f"entry[{index}].resource")
+
+
+def _entry(prefix: str, entry: Any) -> dict[str, Any]:
+    resource = entry.resource
+    kept = {"resource": resource} if resource.id is UNSET else {"fullUrl": prefix + resource.id, "resource": resource}
+    if entry.search is not UNSET and entry.search.mode is not UNSET:
+        kept["search"] = {"mode": entry.search.mode}
+    return kept
+
+
+def _owner(resource: Any, kind: str, owners: Mapping[str, str]) -> str:
+    """The id of the person the resource is about. Raises UnknownShape when she is not of the call, or not named."""
+    if resource.resourceType != kind:
+        raise UnknownShape("resourceType")
     if kind == "Patient":
-        owner = resource.id
+        text = resource.id
     else:
         reference = getattr(resource, OWNER[kind])
         text = UNSET if reference is UNSET else reference.reference
-        found = None if text is UNSET else _PATIENT.fullmatch(text)
-        owner = found[1] if found else UNSET
-    if owner is UNSET:
-        raise UnknownShape(f"{where}.{OWNER.get(kind, 'id')}")
-    return str(owner)
+        if text not in owners and text is not UNSET and (found := _ABSOLUTE.fullmatch(text)):
+            text = found[1]
+    if text not in owners:
+        raise UnknownShape(OWNER.get(kind, "id"))
+    return owners[text]
 
 
-def _lasted(resource: Any, kind: str, zone: str, where: str) -> Span | None:
+def _lasted(resource: Any, kind: str, zone: str) -> Span | None:
     """The span of a claim: its billablePeriod, else from the first to the last of its items. None: it has no time."""
     if kind != "ExplanationOfBenefit":
         return None
@@ -235,7 +255,7 @@ def _lasted(resource: Any, kind: str, zone: str, where: str) -> Span | None:
         items = [] if resource.item is UNSET else resource.item
         spans = [_serviced(item, zone) for item in items]
     except ValueError:
-        raise UnknownShape(f"{where}.billablePeriod") from None
+        raise UnknownShape("billablePeriod") from None
     dated = [each for each in spans if each is not None]
     if not dated or len(dated) < len(spans):
         return None
@@ -255,18 +275,18 @@ def _period(period: Any, zone: str) -> Span | None:
     return span(period.start, zone)[0], span(period.end, zone)[1]
 
 
-def _in_time(resource: Any, kind: str, lasted: Span | None, window: Window, zone: str, where: str) -> bool:
+def _in_time(resource: Any, kind: str, lasted: Span | None, window: Window, zone: str) -> bool:
     if kind == "ExplanationOfBenefit":
         return lasted is not None and inside(window, *lasted)
     if kind == "Coverage" and resource.period is not UNSET:
-        return overlaps(window, *_state(resource.period, zone, where))
+        return overlaps(window, *_state(resource.period, zone))
     return True
 
 
-def _state(period: Any, zone: str, where: str) -> tuple[datetime | None, datetime | None]:
+def _state(period: Any, zone: str) -> tuple[datetime | None, datetime | None]:
     try:
         start = None if period.start is UNSET else span(period.start, zone)[0]
         end = None if period.end is UNSET else span(period.end, zone)[1]
     except ValueError:
-        raise UnknownShape(f"{where}.period") from None
+        raise UnknownShape("period") from None
     return start, end

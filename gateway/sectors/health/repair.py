@@ -1,6 +1,7 @@
 """What FHIR requires and the person withheld: the neutral values that keep a cut resource valid R4."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -27,20 +28,24 @@ REQUIRED: dict[str, dict[str, Any]] = {
 }
 
 
-def repaired(resource: Any, kind: str) -> bytes:
-    """The resource as JSON, with what FHIR requires put in and what it forbids taken out.
+def repaired(answer: Any, resources: list[Any], kind: str, holes: bool) -> bytes:
+    """The answer as JSON, its resources with what FHIR requires put in and what it forbids taken out.
 
-    Empty elements and dangling references are rare, so they are looked for in the encoded text.
+    Empty elements and dangling references are rare, so they are looked for in the encoded text: empty elements only
+    when there may be `holes` (something was withheld inside elements).
     """
-    _fill_required(resource, kind)
-    text = encode(resource)
-    if b"#" in text and b'"reference":"#' in text:
-        _drop_local_references(resource)
-        text = encode(resource)
-    if EMPTY.search(text):
-        _prune(resource)
+    for resource in resources:
         _fill_required(resource, kind)
-        text = encode(resource)
+    text = encode(answer)
+    if b"#" in text and b'"reference":"#' in text:
+        for resource in resources:
+            _drop_local_references(resource)
+        text = encode(answer)
+    if holes and EMPTY.search(text):
+        for resource in resources:
+            _prune(resource)
+            _fill_required(resource, kind)
+        text = encode(answer)
     return text
 
 
@@ -54,13 +59,13 @@ def _fill_required(resource: Any, kind: str) -> None:
                 line.productOrService = WITHHELD_CONCEPT
 
 
-def withhold_codes(resource: Any, drugs: bool, services: bool) -> int:
+def withhold_codes(lines: Iterable[Any], drugs: bool, services: bool) -> int:
     """Withhold code and quantity of every line whose kind is not given. Returns how many members were taken.
 
     A line of drugs tells drugs. Any other code tells what was done and why, so it needs both of these fields.
     """
     taken = 0
-    for line in () if resource.item is UNSET else resource.item:
+    for line in lines:
         product = line.productOrService
         if product is not UNSET and not (drugs if _is_drug(product) else services):
             taken += 1 + (line.quantity is not UNSET)
