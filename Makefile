@@ -39,7 +39,8 @@ bench: venv ## side-by-side measurements, as ratios (ONLY=data-plane)
 torture: venv ## long fault and race runs
 	$(PY) -m pytest -q -m "" tests/torture
 
-lock: ## resolve requirements.lock again
+lock: venv ## resolve requirements.lock again
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	.venv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
 

@@ -171,9 +171,7 @@ def test_the_receipt_prints_on_one_page(browser: Any, town: Place, resident: Vis
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_axe_finds_nothing_on_any_page(
-    browser: Any, town: Place, resident: Visitor, language: str
-) -> None:  # F1
+def test_axe_finds_nothing_on_any_page(browser: Any, town: Place, resident: Visitor, language: str) -> None:  # F1
     new = an_app("new", "New", ("energy-advice",), *WATT_COACH.data, verified=False)
     budget, stopped = town.asks(resident, CLEAR_BUDGET), town.asks(resident, new)
     resident.allows(budget, **BANK)
