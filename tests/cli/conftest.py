@@ -1,11 +1,22 @@
 """The `aval` command on a data folder of its own."""
 
+import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from cli_run import Aval
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """`aval serve` turns the logs of the whole process into its own; here the process is the tests'."""
+    before = logging.root.handlers, logging.root.level
+    yield
+    logging.root.handlers, logging.root.level = before
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -75,7 +75,12 @@ def withhold_codes(lines: Iterable[Any], drugs: bool, services: bool) -> int:
 
 def _is_drug(product: Any) -> bool:
     codings = product.coding
-    return codings is not UNSET and bool(codings) and all(coding.system == NDC for coding in codings)
+    if codings is UNSET or not codings:
+        return False
+    for coding in codings:  # not all(…): this runs for every line
+        if coding.system != NDC:
+            return False
+    return True
 
 
 def mark_as_subset(resource: Any) -> None:
@@ -83,9 +88,10 @@ def mark_as_subset(resource: Any) -> None:
     if resource.meta is UNSET:
         resource.meta = {"tag": [SUBSETTED]}
         return
-    resource.meta.profile = UNSET
-    tags = [] if resource.meta.tag is UNSET else resource.meta.tag
-    resource.meta.tag = [tag for tag in tags if tag.code != "SUBSETTED"] + [SUBSETTED]
+    meta = resource.meta
+    meta.profile = UNSET
+    kept = [] if meta.tag is UNSET else [tag for tag in meta.tag if tag.code != "SUBSETTED"]
+    meta.tag = [*kept, SUBSETTED]
 
 
 def _prune(value: Any) -> bool:
