@@ -111,8 +111,7 @@ class Aval:
             )
             form = dict(parse_qsl(urlsplit(address).query))
             endpoint = metadata["pushed_authorization_request_endpoint"]
-            auth = http.client_auth(self._method)
-            answer = _sent(lambda: http.post(endpoint, data=form, auth=auth))
+            answer = _sent(lambda: http.post(endpoint, data=form, auth=self._authentication(http)))
         pushed = _object(answer)
         if answer.status_code != 201:
             raise Refused(str(pushed.get("error", "server_error")))
@@ -152,10 +151,13 @@ class Aval:
         """RFC 7009: the app forgets. The person's agreement is hers to end."""
         with self._client(token) as http:
             endpoint = self.metadata()["revocation_endpoint"]
-            auth = http.client_auth(self._method)
             form = {"token": token.get("refresh_token") or token["access_token"]}
             form["client_id"] = self.declared.document["client_id"]
-            _sent(lambda: http.post(endpoint, data=form, auth=auth))
+            _sent(lambda: http.post(endpoint, data=form, auth=self._authentication(http)))
+
+    def _authentication(self, http: Any) -> Any:
+        """None for a public app: it says its client_id in the form, and Authlib's "none" would say it a second time."""
+        return None if self._method == "none" else http.client_auth(self._method)
 
     def _token(self, ask: Any) -> Json:
         try:

@@ -93,45 +93,63 @@ def agree(
     consent.replaces = agreed["replaces"]
     _store(session, consent, agreed, now)
     session.add(_evidence(consent, ask, choices, notice, now))
-    events.change(session, consent, Act.GRANTED, "guardian" if decider.guardian else "person", now)
-    _record(session, house, "consent_given", consent, agreed, now, "guardian" if decider.guardian else "person")
+    actor, by = _by(decider.guardian)
+    events.change(session, consent, Act.GRANTED, actor, now)
+    _record(session, house, "consent_given", consent, agreed, now, actor, by)
     for old in replaced:
         end(session, house, old, "person", EndReason.REPLACED, now)
     return None
 
 
-def refuse(session: Session, house: House, consent: Consent, now: datetime, actor: str = "person") -> None:
+def refuse(session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None) -> None:
+    """`guardian`, here and below: the person who decided for her; None: she herself did."""
     if consent.state != State.REQUESTED:
         return
+    actor, by = _by(guardian)
     events.change(session, consent, Act.REFUSED, actor, now)
     consent.ended_at = now
     ask = Ask.from_json(consent.asked)
     facts = {"organisations": list(ask.organisations()), "datasets": [item.dataset for item in ask.items]}
-    _record(session, house, "consent_refused", consent, None, now, actor, facts)
+    _record(session, house, "consent_refused", consent, None, now, actor, facts | by)
 
 
-def end(session: Session, house: House, consent: Consent, actor: str, reason: EndReason, now: datetime) -> bool:
+def end(
+    session: Session,
+    house: House,
+    consent: Consent,
+    actor: str,
+    reason: EndReason,
+    now: datetime,
+    guardian: str | None = None,
+) -> bool:
     """Stop for good. False: it had ended before (then nothing changes and the earlier end stands)."""
     if consent.state not in (State.ACTIVE, State.PAUSED):
         return False
+    actor, by = _by(guardian) if guardian else (actor, {})
     if is_over(consent, now):
-        actor, reason = "system", EndReason.EXPIRED
+        actor, by, reason = "system", {}, EndReason.EXPIRED
     events.change(session, consent, Act.ENDED, actor, now, reason)
     consent.ended_at = min(now, consent.until) if consent.until and reason == EndReason.EXPIRED else now
-    _record(session, house, "consent_ended", consent, current(session, consent), now, actor, {"reason": str(reason)})
+    facts = {"reason": str(reason), **by}
+    _record(session, house, "consent_ended", consent, current(session, consent), now, actor, facts)
     return True
 
 
-def pause(session: Session, house: House, consent: Consent, now: datetime) -> bool:
-    return _toggle(session, house, consent, State.ACTIVE, Act.PAUSED, "consent_paused", now)
+def pause(session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None) -> bool:
+    return _toggle(session, house, consent, State.ACTIVE, Act.PAUSED, "consent_paused", now, guardian)
 
 
-def resume(session: Session, house: House, consent: Consent, now: datetime) -> bool:
-    return _toggle(session, house, consent, State.PAUSED, Act.RESUMED, "consent_resumed", now)
+def resume(session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None) -> bool:
+    return _toggle(session, house, consent, State.PAUSED, Act.RESUMED, "consent_resumed", now, guardian)
 
 
 def keep_only(
-    session: Session, house: House, consent: Consent, keep: frozenset[tuple[str, str]], now: datetime
+    session: Session,
+    house: House,
+    consent: Consent,
+    keep: frozenset[tuple[str, str]],
+    now: datetime,
+    guardian: str | None = None,
 ) -> bool:
     """Narrow to the items in `keep`. With none of them left the consent is stopped instead."""
     agreed = current(session, consent)
@@ -139,16 +157,17 @@ def keep_only(
         return False
     before = {(item["organisation"], item["dataset"]) for item in terms.granted_items(agreed)}
     if not before & keep:
-        return end(session, house, consent, "person", EndReason.WITHDRAWN, now)
+        return end(session, house, consent, "person", EndReason.WITHDRAWN, now, guardian)
     if before <= keep:
         return False
     previous = session.get_one(Terms, (consent.id, consent.version))
     consent.version += 1
     agreed = terms.narrowed(agreed, consent.version, previous.sha256, keep)
     _store(session, consent, agreed, now)
-    events.change(session, consent, Act.NARROWED, "person", now)
+    actor, by = _by(guardian)
+    events.change(session, consent, Act.NARROWED, actor, now)
     gone = sorted(dataset for _, dataset in before - keep)
-    _record(session, house, "consent_narrowed", consent, agreed, now, "person", {"removed": gone})
+    _record(session, house, "consent_narrowed", consent, agreed, now, actor, {"removed": gone, **by})
     return True
 
 
@@ -168,13 +187,26 @@ def is_live(consent: Consent, now: datetime) -> bool:
 
 
 def _toggle(
-    session: Session, house: House, consent: Consent, needed: State, act: Act, kind: str, now: datetime
+    session: Session,
+    house: House,
+    consent: Consent,
+    needed: State,
+    act: Act,
+    kind: str,
+    now: datetime,
+    guardian: str | None,
 ) -> bool:
     if consent.state != needed or is_over(consent, now):
         return False
-    events.change(session, consent, act, "person", now)
-    _record(session, house, kind, consent, current(session, consent), now, "person")
+    actor, by = _by(guardian)
+    events.change(session, consent, act, actor, now)
+    _record(session, house, kind, consent, current(session, consent), now, actor, by)
     return True
+
+
+def _by(guardian: str | None) -> tuple[str, dict[str, Any]]:
+    """The actor of an event, and whom the log names with it."""
+    return ("guardian", {"guardian": guardian}) if guardian else ("person", {})
 
 
 def _policy_refuses(

@@ -5,7 +5,7 @@ from calendar import monthrange
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-_FORM = re.compile(r"^P(?=\d)(?:(\d{1,3})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,5})D)?$")
+_FORM = re.compile(r"P(?=[0-9])(?:([0-9]{1,3})Y)?(?:([0-9]{1,4})M)?(?:([0-9]{1,4})W)?(?:([0-9]{1,5})D)?")
 _MONTH_DAYS = 365.2425 / 12
 
 
@@ -28,7 +28,7 @@ class Duration:
 
 def parse(text: str) -> Duration:
     """Raises ValueError on anything but a duration of calendar parts, and on one that is zero or above 100 years."""
-    found = _FORM.match(text)
+    found = _FORM.fullmatch(text)
     if not found:
         raise ValueError(f"not a duration of years, months, weeks or days: {text[:20]!r}")
     years, months, weeks, days = (int(part or 0) for part in found.groups())

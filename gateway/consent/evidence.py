@@ -102,5 +102,5 @@ def _environment(texts: NullTranslations) -> Environment:
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )
-    environment.install_gettext_translations(texts, newstyle=True)  # type: ignore[attr-defined]
+    templates.install_texts(environment, texts)
     return environment

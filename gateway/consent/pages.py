@@ -89,7 +89,7 @@ def decide(others: Facts, ctx: Context) -> Response:
         return late(ctx, app)
     guardian = ctx.person.person if person.id != ctx.person.person else None
     if ctx.form.get("decision") == "refuse":
-        deciding.refuse(ctx.session, ctx.house, consent, ctx.now, "guardian" if guardian else "person")
+        deciding.refuse(ctx.session, ctx.house, consent, ctx.now, guardian)
         return ctx.go(resume)
     return _allow(others, ctx, consent, app, person, guardian, resume)
 

@@ -63,8 +63,8 @@ def _one(facts: Facts, ctx: Context) -> Sharing:
     return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now)
 
 
-def _actor(sharing: Sharing) -> str:
-    return "person" if sharing.mine else "guardian"
+def _guardian(ctx: Context, sharing: Sharing) -> str | None:
+    return None if sharing.mine else ctx.person.person
 
 
 # ---- the list
@@ -293,7 +293,9 @@ def confirm_stop(facts: Facts, ctx: Context) -> Response:
 
 def stop(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
-    deciding.end(ctx.session, ctx.house, sharing.consent, _actor(sharing), EndReason.WITHDRAWN, ctx.now)
+    deciding.end(
+        ctx.session, ctx.house, sharing.consent, "person", EndReason.WITHDRAWN, ctx.now, _guardian(ctx, sharing)
+    )
     return ctx.go(f"/sharings/{sharing.consent.id}/stopped")
 
 
@@ -311,13 +313,13 @@ def stopped(facts: Facts, ctx: Context) -> Response:
 
 def pause(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
-    deciding.pause(ctx.session, ctx.house, sharing.consent, ctx.now)
+    deciding.pause(ctx.session, ctx.house, sharing.consent, ctx.now, _guardian(ctx, sharing))
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
 def resume(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
-    deciding.resume(ctx.session, ctx.house, sharing.consent, ctx.now)
+    deciding.resume(ctx.session, ctx.house, sharing.consent, ctx.now, _guardian(ctx, sharing))
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
@@ -326,7 +328,7 @@ def remove(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
     ticked = set(ctx.form_lists.get("remove", ()))
     keep = frozenset(pair for pair in sharing.data if item_name(*pair) not in ticked)
-    deciding.keep_only(ctx.session, ctx.house, sharing.consent, keep, ctx.now)
+    deciding.keep_only(ctx.session, ctx.house, sharing.consent, keep, ctx.now, _guardian(ctx, sharing))
     ended = sharing.consent.state == State.ENDED
     return ctx.go(f"/sharings/{sharing.consent.id}" + ("/stopped" if ended else ""))
 

@@ -156,6 +156,7 @@ class Transport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._starting = threading.Lock()
+        self._own: threading.Thread | None = None  # runs the loop when no server does
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -257,8 +258,22 @@ class Transport:
         with self._starting:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(target=self._loop.run_forever, name="aval-connector", daemon=True).start()
+                self._own = threading.Thread(target=self._run, args=(self._loop,), name="aval-connector", daemon=True)
+                self._own.start()
             return self._loop
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_forever()
+        loop.run_until_complete(self.close())
+        loop.run_until_complete(asyncio.sleep(0))  # what was aborted closes its sockets
+        loop.close()
+
+    def shut(self) -> None:
+        """End the loop of our own, if there is one. For commands; a server's loop is closed by `close`."""
+        if self._own is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._own.join(5)
+            self._own = self._loop = None
 
 
 def _request(pool: Pool, method: str, path: str, headers: Headers, body: bytes) -> bytes:

@@ -9,10 +9,11 @@ import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.settings import Settings
 
@@ -94,9 +95,38 @@ class Listener(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
+        """As in uvicorn, with our own cycle, and without parsing a target whose form `_LINE` has settled."""
         self._head, self._overhead = None, 0
         self.deadline = self.loop.time() + BODY_SECONDS
-        super().on_headers_complete()
+        version, scope = self.parser.get_http_version(), self.scope
+        raw_path, _, query = self.url.partition(b"?")
+        path = raw_path.decode("ascii")
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["http_version"] = version
+        scope["path"] = unquote(path) if "%" in path else path
+        scope["raw_path"] = raw_path
+        scope["query_string"] = query
+        before, self.cycle = (
+            self.cycle,
+            Cycle(
+                scope=scope,
+                transport=self.transport,
+                flow=self.flow,
+                logger=self.logger,
+                access_logger=self.access_logger,
+                access_log=False,
+                default_headers=self.server_state.default_headers,
+                message_event=asyncio.Event(),
+                expect_100_continue=self.expect_100_continue,
+                keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+                on_response=self.on_response_complete,
+            ),
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         self._overhead = 0
@@ -105,6 +135,62 @@ class Listener(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._head, self.deadline = b"", NEVER
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """As in uvicorn; the time an idle connection is kept is watched by the sweep, not by a timer of its own."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif self._head == b"":
+            self.deadline = self.loop.time() + KEEP_ALIVE_SECONDS
+
+
+class Cycle(RequestResponseCycle):
+    """One request and its answer. An answer given whole is one write; any other goes uvicorn's way."""
+
+    _begun: Any = None  # the start of an answer whose body is not known yet
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and not self.response_started and self._begun is None:
+            self._begun = message
+            return
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            if not message.get("more_body") and self._whole(begun, message.get("body", b"")):
+                return
+            await super().send(begun)
+        await super().send(message)
+
+    def _whole(self, begun: Any, body: bytes) -> bool:
+        """False: something about the answer is special, and nothing was sent."""
+        if self.disconnected or self.flow.write_paused or self.scope["method"] == "HEAD" or begun["status"] < 200:
+            return False
+        parts, lines, length = [STATUS_LINE[begun["status"]]], 2, -1
+        for name, value in (*self.default_headers, *begun["headers"]):
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"connection" or name == b"transfer-encoding":
+                return False
+            parts += (name, b": ", value, b"\r\n")
+            lines += 1
+        if not self.keep_alive:
+            parts.append(b"connection: close\r\n")
+            lines += 1
+        parts.append(b"\r\n")
+        head = b"".join(parts)
+        if length != len(body) or head.count(b"\n") != lines or head.count(b"\r") != lines:
+            return False  # uvicorn says what is wrong with it
+        self.response_started = self.response_complete = True
+        self.waiting_for_100_continue = False
+        self.transport.write(head + body)
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+        return True
 
 
 def _fit(head: bytes) -> bool:

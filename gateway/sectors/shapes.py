@@ -17,7 +17,6 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -136,50 +135,45 @@ class Reader:
         return value, _tally.taken
 
 
-def remover(table: Table, kind: str, withheld: AbstractSet[Member]) -> Callable[[Any], int] | None:
-    """Takes the withheld members out of a value of an `unread` type; answers how many it had. None: nothing is."""
-    names = [name for name, word in members(table, kind).items() if (kind, name) in withheld and word != "-"]
-    if not names:
-        return None
-    values_of = attrgetter(*names, names[-1])  # one twice, since attrgetter gives a tuple for several names only
-
-    def remove(value: Any) -> int:
-        taken = 0
-        for name, found in zip(names, values_of(value), strict=False):
-            if found is not UNSET:
-                setattr(value, name, UNSET)
-                taken += 1
-        return taken
-
+def remover(table: Table, root: str, withheld: AbstractSet[Member]) -> Callable[[Any], int]:
+    """Takes what an `unread` reader has skipped out of a value; answers how many members that were."""
+    visits = _visits(table, root, withheld, "value", at_withheld="{value}.{name}, taken = UNSET, taken + 1")
+    remove: Callable[[Any], int] = _function("visit(value)", ["taken = 0", *visits, "return taken"])
     return remove
 
 
 def _gatherer(table: Table, root: str, withheld: AbstractSet[Member]) -> Callable[[Any, Callable[[Raw], None]], None]:
-    """A function that hands on every number of a value. They are carried as text, which could be any JSON.
-
-    It is written out as source, as dataclasses are: a member spelt in code is read several times as fast as by name.
-    """
-    lines = ["def gather(value, add):", *_indented(_visits(table, root, withheld, "value") or ["pass"])]
-    found: dict[str, Any] = {"UNSET": UNSET}
-    exec("\n".join(lines), found)
-    gather: Callable[[Any, Callable[[Raw], None]], None] = found["gather"]
+    """Hands on every number of a value. They are carried as text, which could be any JSON."""
+    visits = _visits(table, root, withheld, "value", at_number="add({value}_{name})")
+    gather: Callable[[Any, Callable[[Raw], None]], None] = _function("visit(value, add)", visits or ["pass"])
     return gather
 
 
-def _visits(table: Table, kind: str, withheld: AbstractSet[Member], value: str) -> list[str]:
-    """The statements that visit the numbers of `value`; none where it has none."""
+def _visits(
+    table: Table, kind: str, withheld: AbstractSet[Member], value: str, *, at_withheld: str = "", at_number: str = ""
+) -> list[str]:
+    """Statements that go through `value` and below, and do something at the members of it that are there."""
     lines = []
     for name, word in members(table, kind).items():
         inner = word.rstrip("*")
-        if (kind, name) in withheld or (inner in SCALARS and inner != "n"):
-            continue
         member = f"{value}_{name}"
-        visits = [f"add({member})"] if inner == "n" else _visits(table, inner, withheld, member)
-        if visits and word.endswith("*"):
-            visits = [f"for {member} in {member}:", *_indented(visits)]
+        if (kind, name) in withheld or inner in SCALARS:
+            act = (at_number if inner == "n" else "") if (kind, name) not in withheld else at_withheld
+            visits = [act.format(value=value, name=name)] if act and word != "-" else []
+        else:
+            visits = _visits(table, inner, withheld, member, at_withheld=at_withheld, at_number=at_number)
+            if visits and word.endswith("*"):
+                visits = [f"for {member} in {member}:", *_indented(visits)]
         if visits:
             lines += [f"{member} = {value}.{name}", f"if {member} is not UNSET:", *_indented(visits)]
     return lines
+
+
+def _function(head: str, lines: list[str]) -> Any:
+    """Written out as source, as dataclasses are: a member spelt in code is read several times as fast as by name."""
+    found: dict[str, Any] = {"UNSET": UNSET}
+    exec("\n".join([f"def {head}:", *_indented(lines)]), found)
+    return found["visit"]
 
 
 def _indented(lines: list[str]) -> list[str]:
@@ -199,8 +193,9 @@ def within_limit(body: bytes) -> bytes:
     """
     if len(body) > LIMIT:
         raise TooLarge(f"{len(body)} bytes")
-    try:
-        body.decode()
-    except UnicodeError:
-        raise UnknownShape("") from None
+    if not body.isascii():
+        try:
+            body.decode()
+        except UnicodeError:
+            raise UnknownShape("") from None
     return body

@@ -70,9 +70,7 @@ def _started(group: Group, name: str, on: int, port: int, data_port: int, verify
     folder = group.folder / name
     folder.mkdir(parents=True, exist_ok=True)
     modules = "\n".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in _LOADED)
-    text = _FRAME.format(
-        folder=folder, port=port, data_port=data_port, verify=verify, modules=modules, user=_user()
-    )
+    text = _FRAME.format(folder=folder, port=port, data_port=data_port, verify=verify, modules=modules, user=_user())
     (folder / "apache.conf").write_text(text)
     command = ["apache2", "-f", str(folder / "apache.conf"), "-DFOREGROUND"]
     return group.start(name, command, on=on, port=port).pid

@@ -221,9 +221,7 @@ def _seed(house: House, now: datetime) -> dict[str, tuple[str, str]]:
             declaration = app_declarations.read(ROOT / "examples" / "apps" / f"{app}.toml")
             apps.register(session, house, declaration, now)
         for name in ("alice", "bob"):
-            new = seeding.prepare(
-                name=name.title(), email=f"{name}@example.org", password=None, today=now.date()
-            )
+            new = seeding.prepare(name=name.title(), email=f"{name}@example.org", password=None, today=now.date())
             people[name] = seeding.add_person(session, house, new, now).id
     with house.store.write() as session:
         for person in people.values():
@@ -233,7 +231,9 @@ def _seed(house: House, now: datetime) -> dict[str, tuple[str, str]]:
         return {name: _agree(session, house, people[each.person], each, now) for name, each in SHARINGS.items()}
 
 
-def _link(session: Session, house: House, person: str, organisation: str, account: tuple[str, str], now: datetime) -> None:
+def _link(
+    session: Session, house: House, person: str, organisation: str, account: tuple[str, str], now: datetime
+) -> None:
     ends = int((now + timedelta(days=3650)).timestamp())
     held = Credentials("organisation-token", None, ends, resource=documents.SUBSCRIPTION)
     link, _ = links.make(session, house.keys, person, organisation, now, new_id=fresh(), held=held)

@@ -36,7 +36,7 @@ def quick(group: Group, say: Say) -> int:
     pid = gateway.serve(group, "aval", SERVER_CORE)
     stage.check_cut(scene, gateway)
     ours = stage.bearer(scene, gateway, "bank")
-    targets = [_nginx_proxy(scene, "bank", ours), Target("aval", [pid], lambda _: ours)]
+    targets = [_plain("nginx proxy", scene, "bank", ours), Target("aval", [pid], lambda _: ours)]
     found.groups["2 kB"] = measure.side_by_side(targets, say, slices=QUICK_SLICES)
     print(figures.table(found))
     return 0
@@ -55,7 +55,7 @@ def full(group: Group, say: Say) -> int:
     gateway = scene.gateway("aval")
     pid = gateway.serve(group, "aval", SERVER_CORE)
     stage.check_cut(scene, gateway)
-    found.single |= {f"{name}_bytes": float(len(document.body)) for name, document in scene.documents.items()}
+    found.single |= {f"{name}_bytes": float(len(scene.documents[name].body)) for name in ("bank", "claims", "usage")}
     found.single["p256_verify_us"] = verification_us()
     rivals = Rivals(scene, gateway, absent, found, say)
     parts: Mapping[str, Callable[[], None]] = {
@@ -146,36 +146,38 @@ class Rivals:
     def _nginx_asking(self) -> None:
         assert self.issuer is not None
         port, data = free_port(), self._scene.port
-        pid = nginx.asking_proxy(
-            self._scene.group, SERVER_CORE, port, data, self.issuer.port, self.issuer.credentials
-        )
+        pid = nginx.asking_proxy(self._scene.group, SERVER_CORE, port, data, self.issuer.port, self.issuer.credentials)
         self._proxies["nginx auth_request"] = [pid, self.issuer.pid], port, self.issuer.token
 
 
-_proxy_ports: dict[int, tuple[int, int]] = {}  # data port → pid and port of the plain proxy in front of it
+Maker = Callable[[Stage, int], int]  # starts it on a port; its process id
 
 
-def _nginx_proxy(scene: Stage, document: str, like: Load) -> Target:
-    """nginx as a plain reverse proxy, sent the same fields."""
-    if scene.port not in _proxy_ports:
-        port = free_port()
-        _proxy_ports[scene.port] = nginx.plain_proxy(scene.group, SERVER_CORE, port, scene.port), port
-    pid, port = _proxy_ports[scene.port]
-    load = Load(f"http://127.0.0.1:{port}{scene.documents[document].path}", like.headers)
-    return Target("nginx proxy", [pid], lambda _: load)
-
-
-_direct_ports: dict[int, tuple[int, int]] = {}
-
-
-def _direct(scene: Stage, document: str) -> Target:
+def _direct(scene: Stage, port: int) -> int:
     """The organisation's server itself, in the place of the server under test."""
-    if scene.port not in _direct_ports:
+    return stage.second_data_server(scene, port)
+
+
+def _nginx(scene: Stage, port: int) -> int:
+    return nginx.plain_proxy(scene.group, SERVER_CORE, port, scene.port)
+
+
+def _shipped(scene: Stage, port: int) -> int:
+    return nginx.shipped_proxy(scene.group, SERVER_CORE, port, scene.port)
+
+
+_PLAIN: dict[str, Maker] = {"direct": _direct, "nginx proxy": _nginx, "nginx proxy, shipped": _shipped}
+_running: dict[str, tuple[int, int]] = {}  # process id and port of those started
+
+
+def _plain(name: str, scene: Stage, document: str, like: Load) -> Target:
+    """One that checks nothing, sent the same fields."""
+    if name not in _running:
         port = free_port()
-        _direct_ports[scene.port] = stage.second_data_server(scene, port), port
-    pid, port = _direct_ports[scene.port]
-    load = Load(f"http://127.0.0.1:{port}{scene.documents[document].path}")
-    return Target("direct", [pid], lambda _: load)
+        _running[name] = _PLAIN[name](scene, port), port
+    pid, port = _running[name]
+    load = Load(f"http://127.0.0.1:{port}{scene.documents[document].path}", like.headers)
+    return Target(name, [pid], lambda _: load)
 
 
 # ---- the groups
@@ -188,8 +190,9 @@ def _small(scene: Stage, gateway: Prepared, pid: int, rivals: Rivals, found: Mea
     proven = stage.Proven(scene, gateway)
     stage.fetched(proven.load())
     targets = [
-        _direct(scene, "bank"),
-        _nginx_proxy(scene, "bank", bearer),
+        _plain("direct", scene, "bank", bearer),
+        _plain("nginx proxy", scene, "bank", bearer),
+        _plain("nginx proxy, shipped", scene, "bank", bearer),
         *rivals.target("apache, local"),
         *rivals.target("apache, introspection"),
         *rivals.target("nginx auth_request"),
@@ -204,7 +207,7 @@ def _small(scene: Stage, gateway: Prepared, pid: int, rivals: Rivals, found: Mea
 def _unloaded(scene: Stage, gateway: Prepared, pid: int, rivals: Rivals, found: Measured, say: Say) -> None:
     bearer = stage.bearer(scene, gateway, "bank")
     targets = [
-        _nginx_proxy(scene, "bank", bearer),
+        _plain("nginx proxy", scene, "bank", bearer),
         *rivals.target("apache, local"),
         *rivals.target("nginx auth_request"),
         Target("aval", [pid], lambda _: bearer),
@@ -215,8 +218,8 @@ def _unloaded(scene: Stage, gateway: Prepared, pid: int, rivals: Rivals, found: 
 def _claims(scene: Stage, gateway: Prepared, pid: int, found: Measured, say: Say) -> None:
     filtered, everything = (stage.bearer(scene, gateway, kind) for kind in ("claims", "everything"))
     targets = [
-        _direct(scene, "claims"),
-        _nginx_proxy(scene, "claims", filtered),
+        _plain("direct", scene, "claims", filtered),
+        _plain("nginx proxy", scene, "claims", filtered),
         Target("aval, filtered", [pid], lambda _: filtered),
         Target("aval, all agreed", [pid], lambda _: everything),
     ]
@@ -225,7 +228,7 @@ def _claims(scene: Stage, gateway: Prepared, pid: int, found: Measured, say: Say
 
 def _usage(scene: Stage, gateway: Prepared, pid: int, found: Measured, say: Say) -> None:
     load = stage.bearer(scene, gateway, "usage")
-    targets = [_nginx_proxy(scene, "usage", load), Target("aval, filtered", [pid], lambda _: load)]
+    targets = [_plain("nginx proxy", scene, "usage", load), Target("aval, filtered", [pid], lambda _: load)]
     found.groups["1 MB"] = measure.side_by_side(targets, say)
 
 

@@ -38,7 +38,7 @@ class Measured:
 
     def of(self, group: str, target: str, member: str) -> float | None:
         figures = self.groups.get(group, {}).get(target)
-        return getattr(figures, member) if figures is not None and figures.requests else None
+        return getattr(figures, member) if figures is not None and figures.sound else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +137,9 @@ def table(found: Measured) -> str:
 
 
 def _row(name: str, each: Figures) -> str:
-    unwell = f"   {each.unwell} refused or broken" if each.unwell else ""
-    return (
-        f"  {name:24}{each.rps:9.0f}{each.cpu_us:9.1f}{each.busy:7.2f}{each.p50_ms:9.2f}{each.p99_ms:9.2f}{unwell}"
-    )
+    unwell = f"   {each.unwell} of {each.requests + each.unwell} refused or broken" if each.unwell else ""
+    unwell += "" if each.sound else ": NOT SOUND"
+    return f"  {name:24}{each.rps:9.0f}{each.cpu_us:9.1f}{each.busy:7.2f}{each.p50_ms:9.2f}{each.p99_ms:9.2f}{unwell}"
 
 
 def _verdict(name: str, value: float | None, goal: Goal | None) -> str:

@@ -30,8 +30,12 @@ class Sent:
     p99: float
 
     @property
+    def served(self) -> int:
+        return self.requests - self.refused
+
+    @property
     def rate(self) -> float:
-        return self.requests / self.seconds
+        return self.served / self.seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from tests.bench.load import Load, Sent
 from tests.bench.processes import cpu_seconds
 
 SLICES = 8
+UNWELL_PART = 0.005
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Target:
         took = cpu_seconds(self.pids) - before
         if counted:
             self.unwell += sent.refused + sent.broken
-            if sent.requests:
+            if sent.served:
                 self.slices.append((sent, took))
 
     def figures(self) -> "Figures":
@@ -37,12 +38,12 @@ class Target:
 
         return Figures(
             rps=middle(lambda sent, took: sent.rate),
-            cpu_us=middle(lambda sent, took: took / sent.requests * 1e6),
+            cpu_us=middle(lambda sent, took: took / sent.served * 1e6),
             busy=middle(lambda sent, took: took / sent.seconds),
             p50_ms=middle(lambda sent, took: sent.p50 / 1e3),
             p99_ms=middle(lambda sent, took: sent.p99 / 1e3),
             bytes=middle(lambda sent, took: sent.bytes / sent.requests),
-            requests=sum(sent.requests for sent, _ in self.slices),
+            requests=sum(sent.served for sent, _ in self.slices),
             unwell=self.unwell,
         )
 
@@ -57,8 +58,13 @@ class Figures:
     p50_ms: float
     p99_ms: float  # reported only: noise here
     bytes: float  # of one answer, with its head
-    requests: int
+    requests: int  # served
     unwell: int
+
+    @property
+    def sound(self) -> bool:
+        """Whether it measures what it says: a server that refuses a part is not as fast as it looks."""
+        return self.requests > 0 and self.unwell <= UNWELL_PART * self.requests
 
 
 def side_by_side(

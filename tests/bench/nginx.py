@@ -53,6 +53,13 @@ _PROXY = """
         location / {{ proxy_pass http://data; }}
     }}
 """
+# As a configuration of three lines does it: HTTP/1.0 and a new connection with each request.
+_SHIPPED = """
+    server {{
+        listen 127.0.0.1:{port} backlog=2048;
+        location / {{ proxy_pass http://127.0.0.1:{data_port}; }}
+    }}
+"""
 _ASKING = """
     upstream issuer {{ server 127.0.0.1:{issuer_port}; keepalive 64; keepalive_requests 100000000; }}
     map $http_authorization $shown {{ "~^Bearer (?<token>[A-Za-z0-9._~+/-]+=*)$" $token; default ""; }}
@@ -87,6 +94,11 @@ def data_server(group: Group, name: str, on: int, port: int, documents: Mapping[
 
 def plain_proxy(group: Group, on: int, port: int, data_port: int) -> int:
     return _started(group, "nginx-proxy", on, port, _UPSTREAM.format(data_port=data_port) + _PROXY.format(port=port))
+
+
+def shipped_proxy(group: Group, on: int, port: int, data_port: int) -> int:
+    """The same by nginx's own defaults; measured to be looked at, not to be compared with."""
+    return _started(group, "nginx-shipped", on, port, _SHIPPED.format(port=port, data_port=data_port))
 
 
 def asking_proxy(group: Group, on: int, port: int, data_port: int, issuer_port: int, credentials: str) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.bench import aval, documents, nginx
 from tests.bench.aval import Prepared
 from tests.bench.documents import Document
-from tests.bench.load import Load
+from tests.bench.load import Load, Sent
 from tests.bench.processes import OTHER_CORE, SERVER_CORE, Group, free_port
 
 PROOFS_AT_FIRST = 1500
@@ -35,7 +35,6 @@ class Stage:
 
     def gateway(self, name: str, *, fsync: bool = True, folder: Path | None = None) -> Prepared:
         return aval.prepare(folder or self.group.folder / name, free_port(), self.data_url, fsync=fsync)
-
 
     def publish(self, gateway: Prepared) -> None:
         """The gateway's public keys, where the data server serves them."""
@@ -90,10 +89,13 @@ class Proven:
         self._url = url(stage, gateway, "bank")
         self._token = gateway.bound("budget")
         self._file = stage.group.folder / "proofs"
+        self._most = PROOFS_AT_FIRST
 
-    def load(self, last: object = None) -> Load:
-        count = int(1.6 * getattr(last, "requests", PROOFS_AT_FIRST / 1.6)) + 500
-        self._file.write_text("\n".join(self._gateway.proofs(self._token, self._url, count)) + "\n")
+    def load(self, last: Sent | None = None) -> Load:
+        """Twice as many proofs as any slice has used: one that has none left is refused."""
+        self._most = max(self._most, last.requests if last else 0)
+        proofs = self._gateway.proofs(self._token, self._url, 2 * self._most)
+        self._file.write_text("\n".join(proofs) + "\n")
         return Load(self._url, {"Authorization": f"DPoP {self._token}"}, self._file)
 
 

@@ -75,7 +75,7 @@ def opens(chromium: Browser, town: Demo) -> Iterator[Opens]:
             viewport={"width": width, "height": height},
             **more,
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(10_000)
         if who:
             context.add_cookies(who.cookies())  # type: ignore[arg-type]
         window = Window(context, town)

@@ -104,7 +104,7 @@ def test_items_are_grouped_by_organisation(place: Place, alice: Visitor) -> None
     page = alice.sees(place.asks(alice, CLEAR_BUDGET))
     groups = page.main.xpath(".//fieldset[contains(@class,'from-organisation')]")
     assert [words(group.xpath("./legend")[0]) for group in groups] == ["At Harbour Bank", "At Meadow Health"]
-    assert "My transactions" in words(groups[0]) and "My transactions" not in words(groups[1])
+    assert "Transactions" in words(groups[0]) and "Transactions" not in words(groups[1])
 
 
 def test_required_is_told_and_optional_is_a_box_that_nobody_ticked(place: Place, alice: Visitor) -> None:  # A8
@@ -199,8 +199,8 @@ def test_the_period_of_the_data_is_told_apart_from_the_duration(
 
 def test_periods_that_differ_are_told_for_each_type_of_data(place: Place, alice: Visitor) -> None:  # A13
     text = alice.sees(place.asks(alice, CLEAR_BUDGET)).text
-    assert "My transactions: the last 12 months, and to come" in text
-    assert "My care and claims: the last 6 months" in text
+    assert "Transactions: the last 12 months, and to come" in text
+    assert "Care and claims: the last 6 months" in text
 
 
 def test_the_end_is_a_date_before_the_buttons_and_there_are_four_choices_at_most(

@@ -91,8 +91,8 @@ def test_by_app_and_by_data_list_the_same_sharings(alice: Visitor, several: dict
     assert [words(heading) for heading in turned.main.xpath(".//section/h2")] == [
         "Electricity use at City Energy",
         "Statements and bills at City Energy",
-        "My accounts at Harbour Bank",
-        "My transactions at Harbour Bank",
+        "Accounts at Harbour Bank",
+        "Transactions at Harbour Bank",
     ]
 
 

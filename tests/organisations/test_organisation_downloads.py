@@ -28,7 +28,7 @@ def opened(body: bytes) -> dict[str, bytes]:
 def test_alice_downloads_all_her_bank_holds_of_her(gateway: Gateway, bank: Running, alice: Browser) -> None:
     alice.links_by_number(bank, "HB-2001")
     page = alice.get(DOOR).text
-    assert "without keeping a copy" in page and "My transactions" in page
+    assert "without keeping a copy" in page and "Transactions" in page
     answer = alice.post(DOOR)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/zip"
@@ -88,7 +88,7 @@ def test_trouble_gives_a_page_that_names_what_is_missing_and_no_file(
     answer = alice.post(DOOR)
     assert answer.status_code == status, answer.text[:300]
     assert answer.headers["content-type"].startswith("text/html")
-    assert "No download from Harbour Bank this time" in answer.text and "My transactions" in answer.text
+    assert "No download from Harbour Bank this time" in answer.text and "Transactions" in answer.text
     assert [event.kind for event in gateway.events(alice)] == ["linked"]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -172,6 +173,7 @@ def test_asking_from_a_command_without_a_server(organisation: RawOrganisation) -
     with pytest.raises(ConnectorError) as caught:
         transport.ask(target(organisation.url), "GET", "/x", [], limit=3)
     assert caught.value.reason == "too_large"
+    transport.shut()
 
 
 # ---- TLS
@@ -200,22 +202,22 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
-    import threading
+    ports: list[int] = []
+    ready, over = threading.Event(), threading.Event()
 
-    loop, ports, ready = asyncio.new_event_loop(), [], threading.Event()
-
-    async def start() -> None:
+    async def run() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # refused handshakes are what is tested
         server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
         ports.append(server.sockets[0].getsockname()[1])
         ready.set()
+        await asyncio.to_thread(over.wait)
+        server.close()
 
-    loop.set_exception_handler(lambda *_: None)
-    loop.create_task(start())
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
     ready.wait(5)
     yield ports[0], folder / "cert.pem"
-    loop.call_soon_threadsafe(loop.stop)
+    over.set()
     thread.join(5)
 
 

@@ -174,7 +174,8 @@ def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str]
     """The insurer's paging links as addresses of the gateway; `last` goes unless this is the only page."""
     call = CALLS[sent.operation]
     fixed = tuple(pair for pair in sent.query if pair[0] not in PAGING)
-    path = base(source) + call.path
+    pairs = tuple((name, names.outward(value)) for name, value in fixed)
+    search = link(source.gateway_url, base(source) + call.path, pairs)
     kept = []
     for relation in ("first", "previous", "self", "next"):
         if relation not in found:
@@ -182,9 +183,8 @@ def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str]
         query = query_of_search(found[relation], sent.path, call)
         if query is None:
             raise UnknownShape(f"link[{relation}]")
-        paging = tuple((name, value) for name, value in query.items() if name in PAGING)
-        pairs = tuple((name, names.outward(value)) for name, value in fixed) + paging
-        kept.append({"relation": relation, "url": link(source.gateway_url, path, pairs)})
+        paging = link("", "", tuple((name, value) for name, value in query.items() if name in PAGING))
+        kept.append({"relation": relation, "url": search + (paging.replace("?", "&") if pairs else paging)})
     return kept
 
 

@@ -63,28 +63,21 @@ class Part:
         self.reader = Reader(TABLE, kind, withheld, unread=governed)
         self.bundles = Reader(bundle_of(kind), "Bundle", withheld, record=kind, unread=governed)
         self._remove = remover(TABLE, kind, withheld)
-        self._remove_of_line = remover(TABLE, "Item", withheld) if kind == "ExplanationOfBenefit" else None
 
     def reduce(self, resource: Any, native: str, elements: int) -> int:
         """Take what is not granted out of a resource of this person, and give her and it their outward names.
 
         Returns how many members were taken, beside the `elements` the reader has withheld inside others.
         """
-        taken = self._remove(resource) if self._remove else 0
-        if self.kind == "ExplanationOfBenefit":
-            taken += self._reduce_lines(() if resource.item is UNSET else resource.item)
+        taken = self._remove(resource)
+        if self.kind == "ExplanationOfBenefit" and not (self.drugs and self.services):
+            taken += withhold_codes(resource, self.drugs, self.services)
         if self.kind in OWNER:
             # the name beside a reference is a field of its own; only the pairwise reference stays
             setattr(resource, OWNER[self.kind], {"reference": f"Patient/{self.names.ref[native]}"})
         _rename(resource, self.names)
         if taken or elements or not self.whole:
             mark_as_subset(resource)
-        return taken
-
-    def _reduce_lines(self, lines: Iterable[Any]) -> int:
-        taken = sum(map(self._remove_of_line, lines)) if self._remove_of_line else 0
-        if not (self.drugs and self.services):
-            taken += withhold_codes(lines, self.drugs, self.services)
         return taken
 
 

@@ -1,7 +1,6 @@
 """What FHIR requires and the person withheld: the neutral values that keep a cut resource valid R4."""
 
 import re
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -59,13 +58,13 @@ def _fill_required(resource: Any, kind: str) -> None:
                 line.productOrService = WITHHELD_CONCEPT
 
 
-def withhold_codes(lines: Iterable[Any], drugs: bool, services: bool) -> int:
+def withhold_codes(resource: Any, drugs: bool, services: bool) -> int:
     """Withhold code and quantity of every line whose kind is not given. Returns how many members were taken.
 
     A line of drugs tells drugs. Any other code tells what was done and why, so it needs both of these fields.
     """
     taken = 0
-    for line in lines:
+    for line in () if resource.item is UNSET else resource.item:
         product = line.productOrService
         if product is not UNSET and not (drugs if _is_drug(product) else services):
             taken += 1 + (line.quantity is not UNSET)
