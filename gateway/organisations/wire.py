@@ -31,6 +31,7 @@ _HOP_BY_HOP = frozenset(
      b"upgrade")
 )  # fmt: skip
 _NO_BODY = (204, 304)
+_EXPANDED = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # → the window bits that zlib reads it with
 INVALID = "organisation_answer_invalid"
 
 
@@ -41,8 +42,8 @@ class Dead(Exception):
 class Expander:
     """gzip or deflate undone step by step, so that a bomb is noticed while it is small."""
 
-    def __init__(self, coding: bytes) -> None:
-        self._inflate = zlib.decompressobj(31 if coding == b"gzip" else 15)
+    def __init__(self, window_bits: int) -> None:
+        self._inflate = zlib.decompressobj(window_bits)
         self._read = 0
         self._given = 0
 
@@ -144,22 +145,32 @@ class Exchange:
 
     def _framing(self, status: int, headers: Headers) -> None:
         """RFC 9112 §6: how the body is delimited, in exactly one way. Raises ConnectorError."""
-        lengths = [value for name, value in headers if name == b"content-length"]
-        codings = [value.lower() for name, value in headers if name == b"transfer-encoding"]
-        if len(lengths) > 1 or len(codings) > 1 or (lengths and codings) or (codings and codings != [b"chunked"]):
+        length = coding = content_coding = None
+        left_out = _HOP_BY_HOP
+        for name, value in headers:
+            if name == b"content-length":
+                if length is not None or not value.isdigit() or len(value) > 15:
+                    raise ConnectorError(INVALID, "length")
+                length = int(value)
+            elif name == b"transfer-encoding":
+                if coding is not None or value.lower() != b"chunked":
+                    raise ConnectorError(INVALID, "transfer coding")
+                coding = value
+            elif name == b"content-encoding":
+                if content_coding is not None:
+                    raise ConnectorError(INVALID, "two codings")
+                content_coding = value.lower()
+            elif name == b"connection" and value.lower() not in (b"keep-alive", b"close"):
+                left_out = left_out.union(word.strip().lower() for word in value.split(b","))
+        if length is not None and coding is not None:
             raise ConnectorError(INVALID, "two framings")
-        if lengths:
-            if not lengths[0].isdigit() or len(lengths[0]) > 15:
-                raise ConnectorError(INVALID, "length")
-            self._length = int(lengths[0])
-        self._until_close = not lengths and not codings and status not in _NO_BODY
-        coding = b", ".join(value.lower() for name, value in headers if name == b"content-encoding")
-        if coding in (b"gzip", b"x-gzip", b"deflate"):
-            self._expander = Expander(b"deflate" if coding == b"deflate" else b"gzip")
-        elif coding not in (b"", b"identity"):
+        self._length = length
+        self._until_close = length is None and coding is None and status not in _NO_BODY
+        if content_coding in _EXPANDED:
+            self._expander = Expander(_EXPANDED[content_coding])
+            left_out = left_out | {b"content-encoding", b"content-length"}
+        elif content_coding not in (None, b"", b"identity"):
             raise ConnectorError(INVALID, "unknown coding")
-        named = {word.strip().lower() for name, value in headers if name == b"connection" for word in value.split(b",")}
-        left_out = _HOP_BY_HOP | named | ({b"content-encoding", b"content-length"} if self._expander else set())
         self.headers = [field for field in headers if field[0] not in left_out]
 
     def _rouse(self) -> None:

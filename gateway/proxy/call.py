@@ -12,6 +12,7 @@ person's log; whatever is not foreseen delivers nothing.
 """
 
 import asyncio
+import gc
 import itertools
 import logging
 import traceback
@@ -42,6 +43,7 @@ from gateway.sectors.model import Asked, Counts, Cut, TooLarge, UnknownShape
 ATTEMPTS = 3  # of one call, while its consent or credential changes under it
 IN_LOOP_BYTES = 64 * 1024  # larger answers are cut in a worker thread, so that other calls go on
 FLUSH_SECONDS = 15.0
+GC_THRESHOLD = (20_000, 20, 50)  # a call makes few cycles; looking for them after every 700 objects cost 4 % of its CPU
 
 Done = Literal["answered", "again"]
 _log = logging.getLogger("gateway.proxy")
@@ -74,6 +76,7 @@ class DataPlane:
         self._ids = (f"{prefix}-{number:x}" for prefix in (fresh(9),) for number in itertools.count(1))
 
     async def start(self) -> None:
+        gc.set_threshold(*GC_THRESHOLD)
         self._writer.start(asyncio.get_running_loop())
         self._admission = Admission(self._house, self._writer)
         await close_open_streams(self._house, self._writer)

@@ -240,8 +240,7 @@ class _Base:
         return Grant(**self.members(terms), refusal=refusal)
 
     def facts(self) -> dict[str, Any]:
-        """As people read them in the log, also when app or organisation have gone."""
-        language = self.house.settings.default_language
+        """As people read them in the log, in their language, also when app or organisation have gone."""
         facts: dict[str, Any] = {
             "consent": self.consent.id,
             "version": self.consent.version,
@@ -251,9 +250,9 @@ class _Base:
             "purpose": self.consent.purpose,
         }
         if self.app is not None:
-            facts["client_name"] = self.app.name[language]
+            facts["client_name"] = dict(self.app.name)
         if self.organisation is not None:
-            facts["organisation_name"] = self.organisation.name[language]
+            facts["organisation_name"] = dict(self.organisation.name)
         return facts
 
     def parts(self, items: list[dict[str, Any]], known: list[Account]) -> list[Part]:

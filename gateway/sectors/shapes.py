@@ -97,7 +97,7 @@ class Reader:
     """Reads one type of a table. Types of a table may not contain themselves, so depth is bounded by the table.
 
     `record` is the type whose withheld members are counted for each value of it. Withheld members of the types
-    `unread` are skipped as text, which costs a tenth of reading them; whoever encodes such a value calls `remover`.
+    `unread` are skipped as text, at a tenth of the cost: whoever encodes such a value must first call its `remover`.
     """
 
     def __init__(
@@ -152,14 +152,17 @@ def _gatherer(table: Table, root: str, withheld: AbstractSet[Member]) -> Callabl
 def _visits(
     table: Table, kind: str, withheld: AbstractSet[Member], value: str, *, at_withheld: str = "", at_number: str = ""
 ) -> list[str]:
-    """Statements that go through `value` and below, and do something at the members of it that are there."""
+    """Statements that go through `value` and below, and do something at each withheld member or number that is there.
+
+    Members the table knows as never given are not visited: the reader has forgotten them already.
+    """
     lines = []
     for name, word in members(table, kind).items():
         inner = word.rstrip("*")
         member = f"{value}_{name}"
-        if (kind, name) in withheld or inner in SCALARS:
-            act = (at_number if inner == "n" else "") if (kind, name) not in withheld else at_withheld
-            visits = [act.format(value=value, name=name)] if act and word != "-" else []
+        if inner in SCALARS or (kind, name) in withheld:
+            act = "" if inner == "-" else at_withheld if (kind, name) in withheld else at_number if inner == "n" else ""
+            visits = [act.format(value=value, name=name)] if act else []
         else:
             visits = _visits(table, inner, withheld, member, at_withheld=at_withheld, at_number=at_number)
             if visits and word.endswith("*"):

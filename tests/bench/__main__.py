@@ -26,7 +26,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Side-by-side measurements, as ratios.")
     parser.add_argument("--quick", action="store_true", help="nginx's plain proxy and Aval, 2 kB, one minute")
     parser.add_argument("--profile", action="store_true", help="Aval under the 2 kB load, and where its time went")
-    parser.add_argument("--kind", choices=("bank", "claims", "usage", "dpop"), default="bank", help="of --profile")
+    parser.add_argument(
+        "--kind", choices=("bank", "claims", "everything", "usage", "dpop"), default="bank", help="of --profile"
+    )
     asked = parser.parse_args()
     only = os.environ.get("ONLY") or BENCHES[0]
     if only not in BENCHES:

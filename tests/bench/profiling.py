@@ -6,7 +6,7 @@ A profiler makes every call of a function dearer, so this tells where to look, a
 import os
 import pstats
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.bench import load, stage
@@ -15,8 +15,14 @@ from tests.bench.processes import SERVER_CORE, Group
 from tests.bench.stage import Say
 
 SECONDS = 8
-TOP = {"main": 40, "aval-writer": 20}  # thread → rows shown
-TREE = 30  # rows of the event loop by what is below them
+# heading → files of which threads, and rows shown
+TOP = {
+    "event loop": ("main.prof", 40),
+    "writer": ("aval-writer.prof", 20),
+    "workers": ("*_[0-9]*.prof", 20),
+    "sequencer": ("sequencer.prof", 10),
+}
+TREE = 40  # rows of the event loop, and of the workers, by what is below them
 
 
 def run(group: Group, say: Say, kind: str) -> int:
@@ -34,19 +40,19 @@ def run(group: Group, say: Say, kind: str) -> int:
     requests = sum(load.send(asked()).requests for _ in range(SECONDS))
     say(f"{requests} requests in a profiler")
     group.finish(pid)
-    for name, rows in TOP.items():
-        _print(written / f"{name}.prof", "tottime", rows, requests)
-    _print(written / "main.prof", "cumtime", TREE, requests)
+    for heading, (files, rows) in TOP.items():
+        _print(heading, sorted(written.glob(files)), "tottime", rows, requests)
+    for heading in ("event loop", "workers"):
+        _print(heading, sorted(written.glob(TOP[heading][0])), "cumtime", TREE, requests)
     return 0
 
 
-def _print(path: Path, order: str, rows: int, requests: int) -> None:
-    if not path.exists():
-        print(f"{path.stem}: no profile was written")
+def _print(heading: str, paths: Sequence[Path], order: str, rows: int, requests: int) -> None:
+    if not paths:
         return
-    stats = pstats.Stats(str(path))
+    stats = pstats.Stats(*map(str, paths))
     total = stats.total_tt  # type: ignore[attr-defined]
-    print(f"\n{path.stem} by {order}: {total / max(requests, 1) * 1e6:.0f} µs for one request, in the profiler")
+    print(f"\n{heading} by {order}: {total / max(requests, 1) * 1e6:.0f} µs for one request, in the profiler")
     print(f"{'part':>6} {'µs/request':>10} {'calls/request':>13}")
     found = stats.stats.items()  # type: ignore[attr-defined]
     at = {"tottime": 2, "cumtime": 3}[order]

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 from playwright.sync_api import Error as BrowserError
 from town import Resident, newcomer, town
-from windows import Window
+from windows import LANGUAGE, Window
 
 from gateway.cli.demo_setup import Demo
 
@@ -78,6 +78,9 @@ def opens(chromium: Browser, town: Demo) -> Iterator[Opens]:
         context.set_default_timeout(10_000)
         if who:
             context.add_cookies(who.cookies())  # type: ignore[arg-type]
+        if lang != "en":  # chosen by the switch: the account itself was opened in English
+            address = town.url("gateway").replace("http:", "https:")
+            context.add_cookies([{"name": LANGUAGE, "value": lang, "url": address, "secure": True}])
         window = Window(context, town)
         windows.append(window)
         return window

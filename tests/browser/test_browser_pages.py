@@ -13,13 +13,13 @@ import pytest
 from measures import CLIPPED, CONTRASTS, SPACED_OUT
 from playwright.sync_api import Browser, Page
 from town import CUSTOMERS, Resident, newcomer
+from windows import LANGUAGE
 
 from gateway.cli.demo_setup import Demo
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 FIND = "(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})"
-LANGUAGE = "__Host-aval-language"
 
 SIGNED_OUT = ["/", "/sign-in", "/sign-in/passkey", "/register", "/nowhere", "/authorize"]
 OF_ALICE = [

@@ -8,6 +8,7 @@ from town import CUSTOMERS, Resident
 
 from gateway.cli.demo_setup import PASSWORD, Demo
 
+LANGUAGE = "__Host-aval-language"  # the cookie of the language switch
 _OWN = ("data:", "about:", "blob:")
 
 

@@ -132,8 +132,8 @@ class HealthPlan:
 
     def _read(self, part: Part, owners: Mapping[str, str], body: bytes, window: Window) -> Cut:
         resource, elements = part.reader.read(body)
-        lasted = _lasted(resource, part.kind, self._source.zone)
         native = _owner(resource, part.kind, owners)
+        lasted = _lasted(resource, part.kind, self._source.zone)
         if not _in_time(resource, part.kind, lasted, window, self._source.zone):
             return Cut(NOT_FOUND, MEDIA_TYPE, Counts(records_withheld=1))
         taken = elements + part.reduce(resource, native, elements)
@@ -153,7 +153,7 @@ class HealthPlan:
             try:
                 native = _owner(resource, kind, owners)
                 lasted = _lasted(resource, kind, zone)
-                if len(kept) >= most or not _in_time(resource, kind, lasted, window, zone):
+                if not _in_time(resource, kind, lasted, window, zone) or len(kept) >= most:
                     continue
             except UnknownShape as problem:
                 raise UnknownShape(f"entry[{index}].resource.{problem.where}") from None

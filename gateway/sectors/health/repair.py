@@ -42,8 +42,9 @@ def repaired(answer: Any, resources: list[Any], kind: str, holes: bool) -> bytes
         text = encode(answer)
     if holes and EMPTY.search(text):
         for resource in resources:
-            _prune(resource)
-            _fill_required(resource, kind)
+            if EMPTY.search(encode(resource)):
+                _prune(resource)
+                _fill_required(resource, kind)
         text = encode(answer)
     return text
 
