@@ -1,8 +1,8 @@
 """The composition root: the only file that knows every room.
 
-uvicorn → Guarded (one valid host, sane framing) → request id and access line
-        → /data/… : the data plane, raw ASGI
-        → everything else : doors, run in worker threads
+uvicorn → Guarded (one valid host, sane framing)
+        → /data/… : the data plane, raw ASGI; its record is the access log itself
+        → everything else : request id and access line → doors, run in worker threads
 """
 
 import asyncio
@@ -132,7 +132,8 @@ class Application:
             exception_handlers={404: unrouted, 405: unrouted, Exception: unrouted},
             lifespan=self._lifespan,
         )
-        self._app: ASGIApp = Guarded(ops.Requests(self._dispatch, house), house.settings)
+        self._doors: ASGIApp = ops.Requests(self._pages, house)
+        self._app: ASGIApp = Guarded(self._dispatch, house.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -144,7 +145,7 @@ class Application:
         if scope["path"].startswith("/data/"):
             await self.data_plane(scope, receive, send)
         else:
-            await self._pages(scope, receive, send)
+            await self._doors(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:

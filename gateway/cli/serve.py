@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -12,9 +11,6 @@ from gateway.cli.opening import opened, settings, stop
 from gateway.settings import Settings, unsafe
 from gateway.store import sqlite_version
 
-GRACE_SECONDS = 10  # in which running requests may finish after SIGTERM
-KEEP_ALIVE_SECONDS = 5
-BACKLOG = 2048
 
 
 def serve(
@@ -65,25 +61,9 @@ def refuse_open_keys(using: Settings) -> None:
 def _run(application: Any, using: Settings, host: str, port: int) -> None:
     import uvicorn
 
-    from gateway.cli.protocol import Patient
+    from gateway.proxy import listener
 
-    config = uvicorn.Config(
-        application,
-        host=host,
-        port=port,
-        http=Patient,  # httptools: h11 takes two lengths in one request
-        loop="uvloop" if sys.platform != "win32" else "asyncio",
-        ws="none",
-        lifespan="on",
-        proxy_headers=False,  # the guard alone believes forwarding headers, from trusted_proxies alone
-        server_header=False,
-        date_header=True,
-        access_log=False,  # ops.Requests writes the line, without query strings
-        log_config=None,
-        backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
+    config = listener.config(application, using, host=host, port=port, log_config=None)
     server = uvicorn.Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again when all is done: then it means nothing more

@@ -216,7 +216,10 @@ def _watched(loop: asyncio.AbstractEventLoop) -> "set[Listener]":
 def _sweep(loop: asyncio.AbstractEventLoop) -> None:
     now = loop.time()
     for listener in [each for each in _listening[loop] if each.deadline < now]:
-        listener.transport.abort()
+        if listener.flow.read_paused and not listener.flow.write_paused:
+            listener.deadline = now + BODY_SECONDS  # it is we who do not read
+        else:
+            listener.transport.abort()
     loop.call_later(SWEEP_SECONDS, _sweep, loop)
 
 

@@ -1,8 +1,24 @@
-"""The side-by-side bench of the data plane: Aval beside nginx, Apache mod_oauth2 and nginx auth_request.
+"""The side-by-side bench of the data plane: what Aval costs beside servers that check less.
 
-    make bench ONLY=data-plane            everything, at most ten minutes: one table, and results/latest.json
-    python -m tests.bench --quick         nginx's plain proxy beside Aval, 2 KB, one minute: for steering
-    python -m tests.bench --profile       Aval under load, and where its time went
+    make bench ONLY=data-plane               everything, some four minutes: one table, and results/latest.json
+    python -m tests.bench --quick            nginx's plain proxy beside Aval, 2 kB, under a minute: for steering
+    python -m tests.bench --profile          Aval under load, and where the time of each thread went
+                          --kind bank|claims|everything|usage|dpop
 
-Being built.
+    __main__   the command line, the bound in time      dataplane  the groups of measurements, in order
+    stage      data server, what is asked of Aval       measure    slices in turn, medians
+    aval       a prepared gateway, tokens, proofs       crowd      the same among a million people
+    nginx, apache, issuer    the other stacks           load       wrk, and load.lua in it
+    documents  what is read: examples/data as files     figures    ratios, goals, table, file
+    processes  started, pinned, counted by /proc, ended tools      what has to be installed
+
+Everything is on loopback, on ports that were free. The server under test has the first core to itself; the load
+and the data server share the second, and so does this program. All stacks on their best: connections kept upstream,
+buffers that hold the answer, no access log but Aval's own. Rates and latencies are noisy; CPU time for one served
+request, read from /proc, is what to steer by. What a server refuses is not served: a figure of a server that
+refused more than a few is marked as not sound, and no ratio is made of it.
+
+It owns no code of the gateway and changes none: a data folder is prepared by the rooms' verbs and `aval serve` is
+started on it, as an operator does. What cannot be installed is left out and named. `.bench/` keeps the packages of
+oidc-provider and the crowd between runs.
 """

@@ -70,7 +70,8 @@ def _bounded() -> Iterator[None]:
         return stop
 
     signal.signal(signal.SIGALRM, stopper(TooLong))
-    signal.signal(signal.SIGTERM, stopper(KeyboardInterrupt))
+    for told in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(told, stopper(KeyboardInterrupt))
     signal.alarm(LIMIT_SECONDS)
     try:
         yield

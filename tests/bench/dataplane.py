@@ -21,7 +21,8 @@ from tests.bench.measure import Target
 from tests.bench.processes import SERVER_CORE, Group, NotStarted, free_port
 from tests.bench.stage import NotRight, Say, Stage
 
-KEPT = Path(__file__).parents[2] / ".bench"
+ROOT = Path(__file__).parents[2]
+KEPT = ROOT / ".bench"
 STARTS = 3
 QUICK_SLICES = 16
 UNLOADED_SLICES = 5
@@ -65,17 +66,23 @@ def full(group: Group, say: Say) -> int:
         "1 MB": lambda: _usage(scene, gateway, pid, found, say),
         "crowd": lambda: _crowd(scene, gateway, pid, found, say),
     }
-    for name, part in parts.items():
-        say(figures.GROUPS[name])
-        try:
-            part()
-        except (NotStarted, NotRight, LoadFailed) as error:
-            found.left_out[name] = str(error)
-            say(f"  left out: {error}")
+    try:
+        for name, part in parts.items():
+            say(figures.GROUPS[name])
+            _tried(name, part, found, say)
+    finally:  # also of a run that was ended: what it has found
+        print(figures.table(found), flush=True)
     found.versions = _versions()
-    print(figures.table(found), flush=True)
-    say(f"written: {figures.write(found).relative_to(Path.cwd())}")
+    say(f"written: {figures.write(found).relative_to(ROOT)}")
     return 0
+
+
+def _tried(name: str, part: Callable[[], None], found: Measured, say: Say) -> None:
+    try:
+        part()
+    except (NotStarted, NotRight, LoadFailed) as error:
+        found.left_out[name] = str(error)
+        say(f"  left out: {error}")
 
 
 # ---- who stands beside Aval

@@ -1,6 +1,7 @@
 """The pictures of the README: `PICTURES=1 pytest tests/browser/test_browser_pictures.py` writes them anew."""
 
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,28 @@ def keep(window: Window, name: str, lang: str, tallest: int = TALLEST) -> None:
     page.wait_for_load_state("networkidle")
     end = page.evaluate("Math.ceil(document.querySelector('main').getBoundingClientRect().bottom + scrollY)")
     page.set_viewport_size({"width": WIDTH, "height": min(end, tallest)})
-    page.screenshot(path=FOLDER / f"{name}-{lang}.png", clip={"x": 0, "y": 0, "width": WIDTH, "height": min(end, tallest)})
+    taken = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": min(end, tallest)})
+    (FOLDER / f"{name}-{lang}.png").write_bytes(packed(taken))
     page.set_viewport_size({"width": WIDTH, "height": 900})
+
+
+def packed(png: bytes) -> bytes:
+    """The same picture, compressed as far as zlib can: the browser is in a hurry when it writes."""
+    at, parts, pixels = 8, [png[:8]], b""
+    while at < len(png):
+        size = int.from_bytes(png[at : at + 4], "big")
+        kind, body = png[at + 4 : at + 8], png[at + 8 : at + 8 + size]
+        at += size + 12
+        pixels += body if kind == b"IDAT" else b""
+        if kind == b"IEND":
+            parts.append(chunk(b"IDAT", zlib.compress(zlib.decompress(pixels), 9)))
+        if kind in (b"IHDR", b"IEND"):
+            parts.append(chunk(kind, body))
+    return b"".join(parts)
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
 
 
 @writing
@@ -34,6 +55,7 @@ def test_the_tour_in_pictures(opens: Any, alice: Resident, lang: str) -> None:
     window: Window = opens(lang=lang, reduced_motion="reduce", color_scheme="light").connect()
     page = window.page
     page.fill("#email", "alice@example.org")
+    page.locator("#email").blur()
     keep(window, "sign-in", lang)
     window.sign_in(alice)
     window.click(page.locator("a[href^='/organisations/city-energy/link']"))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from gateway.cli import protocol
+from gateway.proxy import listener
 
 PATIENCE = 0.4
 
@@ -35,10 +35,11 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    for name in ("HEADER_SECONDS", "BODY_SECONDS", "WRITE_SECONDS"):
-        monkeypatch.setattr(protocol, name, PATIENCE)
+    for name in ("HEAD_SECONDS", "BODY_SECONDS", "WRITE_SECONDS"):
+        monkeypatch.setattr(listener, name, PATIENCE)
+    monkeypatch.setattr(listener, "SWEEP_SECONDS", PATIENCE / 8)
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http=protocol.Patient, lifespan="off", log_config=None, timeout_keep_alive=1
+        app, host="127.0.0.1", port=0, http=listener.Listener, lifespan="off", log_config=None, timeout_keep_alive=1
     )
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))
@@ -69,8 +70,8 @@ def closed_after(connection: socket.socket) -> float:
 
 @pytest.mark.parametrize(
     "begun",
-    [b"", b"G", b"GET / HTTP/1.1\r\nHost: a\r\n", b"\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1"],
-    ids=["nothing", "a byte", "half a header", "an empty line", "half a body"],
+    [b"", b"G", b"GET / HTTP/1.1\r\nHost: a\r\n", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1"],
+    ids=["nothing", "a byte", "half a header", "half a body"],
 )
 def test_a_request_that_does_not_come_on_is_cut_off(port: int, begun: bytes) -> None:
     with connected(port) as connection:
@@ -86,6 +87,12 @@ def test_a_header_that_trickles_is_cut_off_all_the_same(port: int) -> None:
                 connection.sendall(bytes([byte]))
                 time.sleep(PATIENCE / 8)
         assert time.monotonic() - began < PATIENCE * 4
+
+
+def test_an_empty_line_is_no_beginning_of_a_request(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(b"\r\n")
+        assert connection.recv(2**16).startswith(b"HTTP/1.1 400 ")
 
 
 def test_an_empty_line_after_an_answer_does_not_hold_the_connection_for_ever(port: int) -> None:

@@ -1,0 +1,196 @@
+"""What happens when things break: an organisation fails in every way it can, the gateway is killed. In a town of its own."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from town import Resident, newcomer, started
+
+from gateway.cli import demo_setup
+from gateway.cli.demo_setup import Demo
+
+READING = "/espi/1_1/resource/Batch/Subscription/mine"
+# what City Energy does → what the app is told, any of these
+TOLD = {
+    "down": {"organisation_unavailable"},
+    "html": {"organisation_answer_invalid"},
+    "truncated": {"organisation_answer_invalid"},
+    "wrong_type": {"organisation_answer_invalid"},
+    "oversized": {"too_large", "organisation_answer_invalid"},
+    "redirect": {"organisation_answer_invalid"},
+    "slow": {"organisation_slow"},
+}
+
+
+@pytest.fixture(scope="module")
+def weak_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """As the town, but its organisations obey POST /_fault."""
+    plain = demo_setup._command
+
+    def command(demo: Demo, name: str) -> list[str]:
+        return [*plain(demo, name), *(["--faults"] if name in demo_setup.ORGANISATIONS else [])]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo_setup, "_command", command)
+        demo = started(tmp_path_factory.mktemp("weak"))
+    yield demo
+    demo_setup.stop(demo)
+
+
+@pytest.fixture(scope="module")
+def alice(weak_town: Demo) -> Resident:
+    one = newcomer(weak_town)
+    one.links("city-energy", "harbour-bank", "meadow-health")
+    one.story.agree_energy()
+    one.story.agree_budget()
+    return one
+
+
+def fault(demo: Demo, organisation: str, mode: str, **more: Any) -> None:
+    answer = httpx2.post(f"{demo.url(organisation)}/_fault", json={"mode": mode, **more}, timeout=10)
+    assert answer.status_code == 204
+
+
+@pytest.mark.parametrize("mode", TOLD)
+def test_a_failing_organisation_is_told_apart_logged_and_never_passed_on(alice: Resident, mode: str) -> None:
+    before = newest(alice)
+    fault(alice.demo, "city-energy", mode, seconds=14)
+    try:
+        began = time.monotonic()
+        answer = alice.story._call("watt-coach", "city-energy", READING)
+        took = time.monotonic() - began
+    finally:
+        fault(alice.demo, "city-energy", "none")
+    assert answer.status_code in (502, 503, 504), (answer.status_code, answer.text[:300])
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    problem = answer.json()
+    assert problem["reason"] in TOLD[mode] and "IntervalReading" not in answer.text
+    assert took < 13, "the organisation's own deadline is ten seconds"
+    entry = newest(alice)
+    assert entry["number"] > before["number"] and entry["badge"] == "Refusal/alert" and "City Energy" in entry["what"]
+
+
+def newest(who: Resident) -> dict[str, Any]:
+    rows = json.loads(who.visitor.get(f"{who.gateway}/log/export.json").body)
+    return dict(rows[0])
+
+
+def test_a_healthy_organisation_is_read_again_and_others_never_stopped(alice: Resident) -> None:
+    fault(alice.demo, "meadow-health", "down")
+    try:
+        for _ in range(3):
+            answer = alice.story._call("clear-budget", "meadow-health", "/v2/fhir/ExplanationOfBenefit")
+            assert answer.json()["reason"] == "organisation_unavailable"
+        answer = alice.story._call("clear-budget", "harbour-bank", "/open-banking/v4.0/aisp/accounts")
+        assert answer.status_code == 200
+    finally:
+        fault(alice.demo, "meadow-health", "none")
+    deadline = time.monotonic() + 40
+    while time.monotonic() < deadline:
+        if alice.story._call("clear-budget", "meadow-health", "/v2/fhir/ExplanationOfBenefit").status_code == 200:
+            return
+        time.sleep(0.5)
+    raise AssertionError("Meadow Health has been well for forty seconds and is still not read")
+
+
+def test_two_towns_side_by_side_know_nothing_of_each_other(alice: Resident, town: Demo) -> None:
+    token = alice.story.grants["watt-coach"].token
+    answer = httpx2.get(
+        f"{town.url('gateway')}/data/city-energy{READING}", headers={"authorization": f"Bearer {token}"}, timeout=30
+    )
+    assert answer.status_code == 401
+    cookie = "; ".join(f"{one['name']}={one['value']}" for one in alice.cookies())
+    page = httpx2.get(f"{town.url('gateway')}/sharings", headers={"cookie": cookie}, timeout=30)
+    assert page.status_code == 303 and page.headers["location"].startswith("/sign-in")
+
+
+class Traffic:
+    """One thread that pauses and resumes a sharing, another that reads data; both count what was acknowledged."""
+
+    def __init__(self, who: Resident) -> None:
+        self.who, self.turns, self.reads, self.over = who, 0, 0, False
+        self.consent = who.story.grants["watt-coach"].consent
+        self.threads = [threading.Thread(target=self._turn), threading.Thread(target=self._read)]
+        for thread in self.threads:
+            thread.start()
+
+    def _turn(self) -> None:
+        form = self.who.visitor.get(f"{self.who.gateway}/sharings/{self.consent}").form("/sign-out").fields
+        jar = self.who.visitor._cookies[self.who.gateway]
+        headers = {"cookie": "; ".join(f"{k}={v}" for k, v in jar.items()), "origin": self.who.gateway}
+        with httpx2.Client(timeout=5, headers=headers) as client:
+            while not self.over:
+                verb = ("pause", "resume")[self.turns % 2]
+                try:
+                    answer = client.post(f"{self.who.gateway}/sharings/{self.consent}/{verb}", data=form)
+                except httpx2.HTTPError:
+                    return
+                if answer.status_code == 303:
+                    self.turns += 1
+
+    def _read(self) -> None:
+        token = self.who.story.grants["clear-budget"].token
+        url = f"{self.who.gateway}/data/harbour-bank/open-banking/v4.0/aisp/accounts"
+        with httpx2.Client(timeout=5, headers={"authorization": f"Bearer {token}"}) as client:
+            while not self.over:
+                try:
+                    answer = client.get(url)
+                except httpx2.HTTPError:
+                    return
+                self.reads += answer.status_code == 200
+
+    def end(self) -> None:
+        self.over = True
+        for thread in self.threads:
+            thread.join(30)
+
+
+def entries(who: Resident, query: str) -> int:
+    """How many log entries the filter finds, over all pages."""
+    count, address = 0, f"{who.gateway}/log?{query}"
+    while address:
+        page = who.visitor.get(address)
+        count += page.body.count('class="card"')
+        older = [part.split('"')[0] for part in page.body.split('href="')[1:] if "before=" in part.split('"')[0]]
+        address = who.gateway + older[-1].replace("&amp;", "&") if older else ""
+    return count
+
+
+def test_killed_in_the_middle_of_traffic_nothing_acknowledged_is_lost(weak_town: Demo) -> None:
+    carol = newcomer(weak_town, "Carol Noir")
+    carol.links("city-energy", "harbour-bank", "meadow-health")
+    carol.story.agree_energy()
+    carol.story.agree_budget()
+    traffic = Traffic(carol)
+    time.sleep(1.0)
+    gateway = weak_town.processes["gateway"]
+    gateway.kill()
+    gateway.wait(10)
+    traffic.end()
+    assert traffic.turns > 3 and traffic.reads > 0
+    began = time.monotonic()
+    relaunch(weak_town)
+    assert time.monotonic() - began < 20
+
+    page = carol.visitor.get(f"{carol.gateway}/sharings/{traffic.consent}")
+    assert page.status == 200, "her sign-in lives on"
+    told = page.text.count("You paused") + page.text.count("You resumed")
+    assert told >= traffic.turns, "a change that was acknowledged is gone"
+    assert entries(carol, "badge=access") >= traffic.reads, "data left without an entry"
+    demo_setup.stop(weak_town)
+    report = json.loads(demo_setup.aval(weak_town, "log", "verify", "--json"))
+    assert report["whole"] is True, report
+
+
+def relaunch(demo: Demo) -> None:
+    import sys
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        demo_setup._launch(demo, "gateway", [sys.executable, "-m", "gateway", "serve"], demo.environment())
+    demo_setup._await_ready(demo, "gateway")
