@@ -14,6 +14,7 @@ A refusal to give data is not an exception: it is a `Refusal` value with a `reas
 of the closed list below, the same in API problems and in the access log.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -115,3 +116,26 @@ class TooMany(GatewayError):
 class Unavailable(GatewayError):
     status, code = 503, "temporarily_unavailable"
     public = "The gateway cannot do this right now. Nothing was changed; try again in a moment."
+
+
+# ---- declarations: the files by which operators add apps and organisations
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong in a file: at which key, what, and what would be right."""
+
+    key: str
+    wrong: str
+    right: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.wrong}" + (f"; {self.right}" if self.right else "")
+
+
+class DeclarationError(Exception):
+    """Everything that is wrong with one file, told at once."""
+
+    def __init__(self, file: str, faults: Sequence[Fault]) -> None:
+        super().__init__("\n".join(f"{file}: {fault}" for fault in faults))
+        self.file, self.faults = file, list(faults)

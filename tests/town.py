@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -29,7 +30,7 @@ _clients: list[httpx2.Client] = []  # to be closed when the town closes
 
 @pytest.fixture(scope="session")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Both rooms of journeys import this fixture, and pytest takes it for two: the town is started once all the same."""
+    """Both rooms of journeys import this fixture; pytest takes it for two, yet there is one town."""
     if not _running:
         _running.append(started(tmp_path_factory.mktemp("town")))
     _guests.append(None)
@@ -69,7 +70,7 @@ class Resident:
     def gateway(self) -> str:
         return self.demo.url("gateway")
 
-    def cookies(self) -> list[dict[str, str | bool]]:
+    def cookies(self) -> list[Any]:
         """Her sign-in, for a browser with a window. A cookie named __Host- is only taken for an https address."""
         jar = self.visitor._cookies[self.gateway]
         address = self.gateway.replace("http:", "https:")
@@ -88,9 +89,7 @@ class Resident:
     def _links_by_their_pages(self) -> None:
         page = self.visitor.get(f"{self.gateway}/organisations/city-energy/link")
         page = self.visitor.submit(page, page.form("/organisations/city-energy/link"))
-        page = self.visitor.submit(
-            page, page.forms[0], customer_number=CUSTOMERS["city-energy"], password=PASSWORD
-        )
+        page = self.visitor.submit(page, page.forms[0], customer_number=CUSTOMERS["city-energy"], password=PASSWORD)
         page = self.visitor.submit(page, page.forms[0], press="yes")
         assert page.status == 200 and urlsplit(page.url).netloc == urlsplit(self.gateway).netloc, page.text
 

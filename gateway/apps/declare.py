@@ -19,30 +19,13 @@ from urllib.parse import urlsplit
 
 from gateway.apps import addresses, keysets, logos, wording
 from gateway.consent.catalogue import Catalogue
+from gateway.errors import DeclarationError, Fault
 
 LANGUAGES = ("fr", "en")
 AUTH_METHODS = ("none", "client_secret_basic", "private_key_jwt")
 NECESSITIES = ("required", "optional")
 REASON_LENGTH = 140  # checklist A9
 NAME_LENGTH = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    key: str
-    wrong: str
-    right: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.wrong}" + (f"; {self.right}" if self.right else "")
-
-
-class DeclarationError(Exception):
-    """Everything that is wrong with one file."""
-
-    def __init__(self, file: str, faults: Sequence[Fault]) -> None:
-        super().__init__("\n".join(f"{file}: {fault}" for fault in faults))
-        self.file, self.faults = file, list(faults)
 
 
 @dataclass(frozen=True, slots=True)

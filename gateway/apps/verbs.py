@@ -7,9 +7,9 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlmodel import Session
 
-from gateway.apps.declare import Declaration, DeclarationError, against
+from gateway.apps.declare import Declaration, against
 from gateway.apps.tables import App
-from gateway.errors import NotFound
+from gateway.errors import DeclarationError, NotFound
 from gateway.house import House
 from gateway.keys import fresh, hashed
 from gateway.store.tables import directory_changed

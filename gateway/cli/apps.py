@@ -9,6 +9,7 @@ from sqlmodel import select
 
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.tables import table
+from gateway.errors import DeclarationError
 
 commands = typer.Typer(no_args_is_help=True, help="Apps that want to use people's data.", rich_markup_mode=None)
 Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="As `aval apps list` shows it.")]
@@ -38,7 +39,7 @@ def add(
             with house.store.write() as session:
                 made = [verbs.register(session, house, declaration, datetime.now(UTC)) for declaration in found]
                 told = [(row.client_id, secret) for row, secret in made]
-        except declare.DeclarationError as error:
+        except DeclarationError as error:
             stop(str(error), NO)
     for declaration in found:
         for warning in declaration.warnings:

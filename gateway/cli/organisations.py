@@ -9,6 +9,7 @@ from sqlmodel import select
 
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.tables import table
+from gateway.errors import DeclarationError
 
 commands = typer.Typer(no_args_is_help=True, help="Organisations that hold people's data.", rich_markup_mode=None)
 Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
@@ -36,7 +37,7 @@ def add(
                 for declaration in found:
                     outcome = declare.add(session, house, declaration, datetime.now(UTC))
                     typer.echo(f"{declaration.id}: {outcome}")
-        except declare.DeclarationError as error:
+        except DeclarationError as error:
             stop(str(error), NO)
 
 

@@ -12,7 +12,6 @@ from gateway.settings import Settings, unsafe
 from gateway.store import sqlite_version
 
 
-
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on, instead of AVAL_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, instead of AVAL_PORT; 0: any free one.")] = None,

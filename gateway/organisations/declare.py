@@ -19,31 +19,13 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.consent.catalogue import Catalogue
-from gateway.errors import NotFound
+from gateway.errors import DeclarationError, Fault, NotFound
 from gateway.house import House
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
 from gateway.organisations.rules import CHECKS, CONNECTIONS, KEYS
 from gateway.organisations.tables import Organisation
 from gateway.sectors.registry import SECTORS
 from gateway.store.tables import directory_changed
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    key: str
-    wrong: str
-    right: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.wrong}" + (f"; {self.right}" if self.right else "")
-
-
-class DeclarationError(Exception):
-    """Everything that is wrong with one file."""
-
-    def __init__(self, file: str, faults: list[Fault]) -> None:
-        super().__init__("\n".join(f"{file}: {fault}" for fault in faults))
-        self.file, self.faults = file, faults
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import pytest
 from apps_world import WORDS, faults, good, item, parsed
 
 from gateway.apps import addresses, declare, wording
+from gateway.errors import DeclarationError
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "apps"
 
@@ -32,7 +33,7 @@ def test_a_good_declaration_has_one_hash_that_every_change_changes():
 def test_all_faults_are_told_at_once_with_file_key_and_what_is_right(tmp_path):
     path = tmp_path / "bad.toml"
     path.write_text('client_id = "Bad Id"\nnam = "x"\nwebsite = "http://x.example"\ndata = []\n')
-    with pytest.raises(declare.DeclarationError) as raised:
+    with pytest.raises(DeclarationError) as raised:
         declare.read(path)
     lines = str(raised.value).splitlines()
     assert all(line.startswith(f"{path}: ") for line in lines)
@@ -46,9 +47,9 @@ def test_all_faults_are_told_at_once_with_file_key_and_what_is_right(tmp_path):
 def test_a_file_that_is_not_toml_is_told_so(tmp_path, content):
     path = tmp_path / "bad.toml"
     path.write_bytes(content)
-    with pytest.raises(declare.DeclarationError):
+    with pytest.raises(DeclarationError):
         declare.read(path)
-    with pytest.raises(declare.DeclarationError, match="cannot be read"):
+    with pytest.raises(DeclarationError, match="cannot be read"):
         declare.read(tmp_path / "absent.toml")
 
 
@@ -244,13 +245,13 @@ def test_a_still_picture_is_taken(tmp_path):
     ],
 )
 def test_a_picture_that_could_act_or_call_home_is_refused(tmp_path, name, content):
-    with pytest.raises(declare.DeclarationError, match="logo: the file"):
+    with pytest.raises(DeclarationError, match="logo: the file"):
         with_logo(tmp_path, name, content)
 
 
 @pytest.mark.parametrize("name", ["../secret.svg", "/etc/passwd", ".hidden.svg", "absent.svg", "https://x.example/a.svg"])
 def test_a_logo_lies_next_to_the_declaration(tmp_path, name):
-    with pytest.raises(declare.DeclarationError, match="logo"):
+    with pytest.raises(DeclarationError, match="logo"):
         declare.parse(good(logo=name), tmp_path / "app.toml")
 
 

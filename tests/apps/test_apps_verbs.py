@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from gateway.apps import declare, pages, verbs, views
 from gateway.apps.tables import App
-from gateway.errors import NotFound
+from gateway.errors import DeclarationError, NotFound
 from gateway.keys import hashed
 from gateway.web.doors import route
 
@@ -46,7 +46,7 @@ def test_a_renewed_secret_replaces_the_old_one(shop):
 
 
 def test_what_this_gateway_does_not_have_is_told_with_the_nearest_name(shop):
-    with pytest.raises(declare.DeclarationError) as raised:
+    with pytest.raises(DeclarationError) as raised:
         shop.register(
             purposes=["energy-advise"],
             data=[

@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -41,10 +42,23 @@ def main() -> int:
     os.sched_setaffinity(0, {core(OTHER_CORE)})  # whatever we do ourselves is beside the server under test
     from tests.bench import dataplane, profiling
 
-    with _bounded(), _group() as group:
+    with _alone(say), _bounded(), _group() as group:
         if asked.profile:
             return profiling.run(group, say, asked.kind)
         return dataplane.quick(group, say) if asked.quick else dataplane.full(group, say)
+
+
+@contextlib.contextmanager
+def _alone(say: Callable[[str], None]) -> Iterator[None]:
+    """Two benches at once would measure each other: the second waits."""
+    KEPT.mkdir(exist_ok=True)
+    with (KEPT / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another bench is running; waiting for its end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextlib.contextmanager

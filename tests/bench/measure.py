@@ -19,13 +19,14 @@ class Target:
     name: str
     pids: Sequence[int]
     load: Callable[[Sent | None], Load]
+    last: Sent | None = None
     slices: list[tuple[Sent, float]] = field(default_factory=list)  # with the CPU seconds it took
     unwell: int = 0  # refused or broken requests
 
     def run(self, *, connections: int, counted: bool) -> None:
-        asked = self.load(self.slices[-1][0] if self.slices else None)
+        asked = self.load(self.last)
         before = cpu_seconds(self.pids)
-        sent = load.send(asked, connections=connections)
+        sent = self.last = load.send(asked, connections=connections)
         took = cpu_seconds(self.pids) - before
         if counted:
             self.unwell += sent.refused + sent.broken

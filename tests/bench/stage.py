@@ -14,7 +14,7 @@ from tests.bench.documents import Document
 from tests.bench.load import Load, Sent
 from tests.bench.processes import OTHER_CORE, SERVER_CORE, Group, free_port
 
-PROOFS_AT_FIRST = 1500
+PROOFS_AT_FIRST = 4000
 JWKS_PATH = "/jwks.json"
 Say = Callable[[str], None]
 

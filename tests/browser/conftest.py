@@ -67,7 +67,13 @@ def opens(chromium: Browser, town: Demo) -> Iterator[Opens]:
     windows: list[Window] = []
 
     def open_one(
-        who: Resident | None = None, *, js: bool = True, lang: str = "en", width: int = 1280, height: int = 900, **more: Any
+        who: Resident | None = None,
+        *,
+        js: bool = True,
+        lang: str = "en",
+        width: int = 1280,
+        height: int = 900,
+        **more: Any,
     ) -> Window:
         context = chromium.new_context(
             java_script_enabled=js,
@@ -77,7 +83,7 @@ def opens(chromium: Browser, town: Demo) -> Iterator[Opens]:
         )
         context.set_default_timeout(10_000)
         if who:
-            context.add_cookies(who.cookies())  # type: ignore[arg-type]
+            context.add_cookies(who.cookies())
         if lang != "en":  # chosen by the switch: the account itself was opened in English
             address = town.url("gateway").replace("http:", "https:")
             context.add_cookies([{"name": LANGUAGE, "value": lang, "url": address, "secure": True}])

@@ -1,4 +1,4 @@
-"""What axe-core is blind to, measured in the page itself. Each script returns a list of sentences, empty when all is well."""
+"""What axe-core is blind to, measured in the page itself: scripts that return a list of faults as sentences."""
 
 # WCAG 1.4.11: the edge of a field or a button stands out by 3:1 from what lies beside it, or its filling does.
 CONTRASTS = """() => {
@@ -31,9 +31,11 @@ CONTRASTS = """() => {
     const box = one.getBoundingClientRect();
     if (box.width < 2 || box.height < 2 || !one.checkVisibility()) continue;
     const style = getComputedStyle(one), around = behind(one.parentElement), inside = behind(one);
-    const edge = parseFloat(style.borderTopWidth) > 0 && style.borderTopStyle !== 'none' ? rgba(style.borderTopColor) : inside;
+    const edged = parseFloat(style.borderTopWidth) > 0 && style.borderTopStyle !== 'none';
+    const edge = edged ? rgba(style.borderTopColor) : inside;
     const best = Math.max(contrast(edge, around), contrast(inside, around));
-    if (best < 3) told.push(`${one.tagName} "${(one.name || one.innerText || '').slice(0, 30)}" stands out by ${best.toFixed(2)} only`);
+    const name = (one.name || one.innerText || '').slice(0, 30);
+    if (best < 3) told.push(`${one.tagName} "${name}" stands out by ${best.toFixed(2)} only`);
   }
   return told;
 }"""
@@ -41,7 +43,8 @@ CONTRASTS = """() => {
 # WCAG 1.4.12: the spacing a reader may set.
 SPACED_OUT = """() => {
   const sheet = new CSSStyleSheet();
-  sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important; }
+  sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: 0.12em !important;
+                         word-spacing: 0.16em !important; }
                      p { margin-bottom: 2em !important; }`);
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
 }"""
@@ -62,7 +65,8 @@ CLIPPED = """() => {
 # All that makes two buttons look alike.
 LOOK = """(one) => {
   const style = getComputedStyle(one), box = one.getBoundingClientRect();
-  const names = ['color', 'backgroundColor', 'borderTopColor', 'borderTopWidth', 'borderTopStyle', 'borderRadius', 'fontFamily',
-                 'fontSize', 'fontWeight', 'textTransform', 'opacity', 'boxShadow', 'textDecorationLine', 'cursor'];
-  return {look: Object.fromEntries(names.map((name) => [name, style[name]])), top: box.top, width: box.width, height: box.height};
+  const names = ['color', 'backgroundColor', 'borderTopColor', 'borderTopWidth', 'borderTopStyle', 'borderRadius',
+                 'fontFamily', 'fontSize', 'fontWeight', 'textTransform', 'opacity', 'boxShadow', 'cursor'];
+  const look = Object.fromEntries(names.map((name) => [name, style[name]]));
+  return {look, top: box.top, width: box.width, height: box.height};
 }"""

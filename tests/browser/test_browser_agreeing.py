@@ -91,7 +91,9 @@ def test_the_language_switch_keeps_the_pending_request(opens: Any, linked: Resid
     assert hours_read(window) > 8000
 
 
-def test_not_you_keeps_the_pending_request_for_the_right_person(opens: Any, town: Demo, linked: Resident, js: bool) -> None:
+def test_not_you_keeps_the_pending_request_for_the_right_person(
+    opens: Any, town: Demo, linked: Resident, js: bool
+) -> None:
     bob = newcomer(town, "Bob Leroy")
     bob.links("city-energy")
     window: Window = opens(linked, js=js).at_the_question()

@@ -54,7 +54,7 @@ class _Callback(BaseHTTPRequestHandler):
         self.server.seen.append((self.path, self.headers.get("Referer")))  # type: ignore[attr-defined]
         if self.path.startswith("/callback"):
             self.send_response(302)
-            self.send_header("Location", f"http://127.0.0.1:{self.server.server_address[1]}/arrived")  # type: ignore[attr-defined]
+            self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/arrived")  # type: ignore[attr-defined]
         else:
             self.send_response(200)
         self.send_header("Content-Type", "text/html")

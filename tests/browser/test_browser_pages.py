@@ -127,12 +127,14 @@ def bare(chromium: Browser, town: Demo, lang: str) -> Iterator[Callable[[Residen
     contexts = []
 
     def open_one(who: Resident | None) -> Page:
-        context = chromium.new_context(bypass_csp=True, reduced_motion="reduce", locale={"en": "en-GB", "fr": "fr-FR"}[lang])
+        context = chromium.new_context(
+            bypass_csp=True, reduced_motion="reduce", locale={"en": "en-GB", "fr": "fr-FR"}[lang]
+        )
         context.set_default_timeout(20_000)
         address = town.url("gateway").replace("http:", "https:")
         context.add_cookies([{"name": LANGUAGE, "value": lang, "url": address, "secure": True}])
         if who:
-            context.add_cookies([c for c in who.cookies() if c["name"] != LANGUAGE])  # type: ignore[arg-type]
+            context.add_cookies([c for c in who.cookies() if c["name"] != LANGUAGE])
         contexts.append(context)
         return context.new_page()
 
@@ -150,7 +152,7 @@ def faults_of(page: Page, name: str, lang: str) -> Iterator[str]:
     for width in (320, 1280):
         page.set_viewport_size({"width": width, "height": 800})
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             where = f"{name} ({lang}, {width} px, {scheme})"
             for found in page.evaluate(FIND, TAGS)["violations"]:
                 yield f"{where}: {found['id']}: {found['help']}: {found['nodes'][0]['html'][:160]}"

@@ -25,12 +25,15 @@ QUERIES = (
     "?request_uri=urn:x&client_id=%C3%A9&client_id=two&response_type=" + "z" * 200,
 )
 BODIES: tuple[tuple[str, bytes], ...] = (
-    ("application/x-www-form-urlencoded", b"csrf=x&decision=allow&email=%00&password=%FF&code=000000&next=//evil.example"),
+    (
+        "application/x-www-form-urlencoded",
+        b"csrf=x&decision=allow&email=%00&password=%FF&code=000000&next=//evil.example",
+    ),
     ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % n for n in range(200))),
     ("application/x-www-form-urlencoded", b"grant_type=authorization_code&code=x&code_verifier=y&client_id=watt-coach"),
     ("application/x-www-form-urlencoded", b"token=" + b"A" * 70_000),
     ("application/json", b'{"a": [[[[[[]]]]]], "b": 1e999}'),
-    ("multipart/form-data; boundary=x", b"--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n"),
+    ("multipart/form-data; boundary=x", b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n'),
     ("text/xml", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>"),
     ("", b"\x00\xff\xfe"),
 )

@@ -1,4 +1,4 @@
-"""What happens when things break: an organisation fails in every way it can, the gateway is killed. In a town of its own."""
+"""What happens when things break, in a town of its own: an organisation fails, the gateway is killed."""
 
 import json
 import threading

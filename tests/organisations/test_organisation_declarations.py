@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.consent.catalogue import Catalogue
+from gateway.errors import DeclarationError
 from gateway.organisations import declare, views
 from gateway.organisations.tables import Organisation
 from gateway.settings import shipped_policies
@@ -209,7 +210,7 @@ def energy_text(secret: str) -> str:
 
 
 def told(path: Path, **more: Any) -> str:
-    with pytest.raises(declare.DeclarationError) as error:
+    with pytest.raises(DeclarationError) as error:
         declare.read(path, catalogue, look_up=here, **more)
     return str(error.value)
 
@@ -284,7 +285,7 @@ def test_what_an_organisation_is_cannot_be_changed_under_its_id(gateway: Gateway
     add(gateway, load(gateway))
     other = load(gateway, "harbour-bank")
     impostor = declare.Declaration(other.file, {**other.document, "id": "city-energy"}, "0" * 64)
-    with pytest.raises(declare.DeclarationError, match="sector: was 'energy'; give it another id"):
+    with pytest.raises(DeclarationError, match="sector: was 'energy'; give it another id"):
         add(gateway, impostor)
 
 

@@ -1,0 +1,393 @@
+"""The whole gateway in one process, with organisations that answer from memory and a clock that stands still.
+
+Everything but the organisations is real: guard, doors, data plane, writer, sequencer, SQLite. An organisation answers
+whatever it holds for the subject of the assertion, and honours no parameter: what is cut is cut by the gateway.
+"""
+
+import base64
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import lxml.html
+from starlette.testclient import TestClient
+
+from gateway import schema
+from gateway.app import Application
+from gateway.apps import declare as app_declare
+from gateway.apps import verbs
+from gateway.consent.catalogue import Catalogue
+from gateway.house import House
+from gateway.keys import KeyRing, fresh, hashed
+from gateway.log import Log
+from gateway.organisations import declare, links
+from gateway.organisations.connector import ConnectorError, Headers, Target
+from gateway.people import sign_ins
+from gateway.people.tables import Person
+from gateway.policy import Policies
+from gateway.sectors.model import FoundAccount
+from gateway.settings import Settings
+from gateway.store import Store, migrate
+from gateway.web import cookies
+from gateway.web.translations import Translations
+
+ISSUER = "http://localhost:8400"
+CALLBACK = "https://app.example/callback"
+VERIFIER = "v" * 43
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+WORDS = {"fr": "Pour vous.", "en": "For you."}
+START = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+ORGANISATIONS = Path(__file__).parents[2] / "examples" / "organisations"
+
+Reply = tuple[int, str, bytes]  # status, media type, body
+Responder = Callable[[str, str, str], Reply]  # subject, path, query → reply
+
+
+@dataclass
+class Clock:
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def passes(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+class Answer:
+    """One answer from memory."""
+
+    def __init__(self, status: int, media_type: str, body: bytes) -> None:
+        self.status, self._body = status, body
+        self.headers: Headers = [(b"content-type", media_type.encode()), (b"content-length", b"%d" % len(body))]
+
+    async def read(self, limit: int) -> bytes:
+        if len(self._body) > limit:
+            raise ConnectorError("too_large", "counted")
+        return self._body
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self._body
+
+    async def abort(self) -> None:
+        self._body = b""
+
+
+@dataclass
+class Organisations:
+    """The connector: every organisation there is, in memory."""
+
+    responders: dict[str, Responder] = field(default_factory=dict)
+    asked: list[tuple[str, str, str]] = field(default_factory=list)  # organisation, method, path with its query
+    during: Callable[[], None] | None = None  # happens while a call is out
+
+    def start(self, _loop: object) -> None:
+        return None
+
+    async def close(self) -> None:
+        return None
+
+    async def send(self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"") -> Answer:
+        return Answer(*self._reply(target, method, path, headers))
+
+    def ask(
+        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
+    ) -> tuple[int, Headers, bytes]:
+        status, media_type, found = self._reply(target, method, path, headers)
+        return status, [(b"content-type", media_type.encode())], found
+
+    def _reply(self, target: Target, method: str, path: str, headers: Headers) -> Reply:
+        self.asked.append((target.organisation, method, path))
+        if self.during:
+            happens, self.during = self.during, None
+            happens()
+        token = dict(headers)[b"authorization"].decode().removeprefix("Bearer ")
+        subject = claims(token)["sub"] if token.count(".") == 2 else token
+        plain, _, query = path.partition("?")
+        return self.responders[target.organisation](subject, plain, query)
+
+
+def claims(token: str) -> dict[str, Any]:
+    part = token.split(".")[1]
+    body: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return body
+
+
+class Page:
+    """An HTML answer as a browser without JavaScript sees it."""
+
+    def __init__(self, text: str) -> None:
+        self.document = lxml.html.fromstring(text)
+
+    def form(self, action: str) -> dict[str, Any]:
+        """Every field of the form, as it stands."""
+        found = next(form for form in self.document.forms if (form.action or "").startswith(action))
+        return {name: value for name, value in found.form_values()}
+
+    def offered(self, name: str) -> list[str]:
+        return [str(each.get("value")) for each in self.document.xpath(f'//input[@name="{name}"]')]
+
+    @property
+    def onward(self) -> str:
+        found = self.document.xpath('//meta[@http-equiv="refresh"]/@content')
+        return str(found[0]).partition("url=")[2] if found else ""
+
+
+@dataclass
+class Browser:
+    """A visitor of the person's pages, signed in or not."""
+
+    fort: "Fort"
+    http: TestClient
+    person: str = ""
+    sign_in: str = ""
+
+    def get(self, path: str) -> Any:
+        return self.http.get(path)
+
+    def post(self, path: str, form: Mapping[str, Any] | None = None, **headers: str) -> Any:
+        """With the CSRF token of this sign-in, unless the form carries one."""
+        given = {"csrf": self.fort.house.keys.mac("csrf", self.sign_in), **(form or {})}
+        return self.http.post(path, data=given, headers=headers)
+
+
+class Fort:
+    """A gateway with Alice, Bob and Mallory, two apps and three organisations."""
+
+    def __init__(self, folder: Path, keys: KeyRing, **settings: Any) -> None:
+        self.clock = Clock()
+        made = Settings(public_url=ISSUER, data_dir=folder, log_fsync=False, **settings)
+        migrate.upgrade(made)
+        assert schema.TABLES
+        self.organisations = Organisations()
+        self.house = House(
+            settings=made,
+            store=Store(made.database, fsync=False),
+            keys=keys,
+            log=Log(keys),
+            catalogue=Catalogue(made.policies),
+            policies=Policies(made.policies),
+            connector=self.organisations,  # type: ignore[arg-type]
+            translations=Translations(),
+            clock=self.clock,
+        )
+        self.application = Application(self.house)
+        self.secrets: dict[str, str] = {}
+        for name in ("city-energy", "harbour-bank", "meadow-health"):
+            self.declare(name)
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator["Fort"]:
+        with TestClient(
+            self.application, base_url=ISSUER, follow_redirects=False, raise_server_exceptions=False
+        ) as self.http:
+            yield self
+        self.house.store.close()
+
+    # ---- organisations and apps
+
+    def declare(self, name: str, base_url: str | None = None) -> None:
+        environ = {"CITY_ENERGY_CLIENT_SECRET": "secret-of-the-gateway"}
+        path = ORGANISATIONS / f"{name}.toml"
+        found = declare.read(path, self.house.catalogue, base_url=base_url, environ=environ)
+        with self.house.store.write() as session:
+            declare.add(session, self.house, found, self.clock.now)
+
+    def app(self, client_id: str, data: Sequence[Mapping[str, Any]], **changes: Any) -> None:
+        document = {
+            "client_id": client_id,
+            "name": {"fr": client_id.title(), "en": client_id.title()},
+            "legal_entity": "Example SAS",
+            "website": "https://app.example",
+            "privacy_policy": "https://app.example/privacy",
+            "terms": "https://app.example/terms",
+            "deletion_contact": "delete@app.example",
+            "redirect_uris": [CALLBACK],
+            "token_endpoint_auth_method": "none",
+            "purposes": ["household-budget", "energy-advice"],
+            "data": [{"reason": WORDS, "necessity": "optional", **row} for row in data],
+            **changes,
+        }
+        with self.house.store.write() as session:
+            parsed = app_declare.parse(document, Path("app.toml"))
+            row, secret = verbs.register(session, self.house, parsed, self.clock.now)
+            if secret:
+                self.secrets[row.client_id] = secret
+
+    # ---- people
+
+    def person(self, name: str, *, born: date | None = None, guardian: str | None = None) -> str:
+        person = fresh()
+        with self.house.store.write() as session:
+            session.add(
+                Person(
+                    id=person,
+                    email=f"{name.lower()}.{person[:8].lower()}@example.org",
+                    name=name,
+                    birth_date=born,
+                    guardian_id=guardian,
+                    created_at=self.clock.now,
+                )
+            )
+        return person
+
+    def link(self, person: str, organisation: str, natives: Sequence[str], customer: str = "••• 001") -> str:
+        """As if she had linked by customer number; a second time: made anew. Returns the subject they know her by."""
+        found = [FoundAccount(native=native, label=f"Account {native}", kind="x") for native in natives]
+        held = None
+        if organisation == "city-energy":
+            subject = f"held-{person}"
+            later = int(self.clock.now.timestamp()) + 10 * 365 * 86400
+            held = links.Credentials(subject, "refresh", later, resource=natives[0])
+        with self.house.store.write() as session:
+            made, _ = links.make(
+                session,
+                self.house.keys,
+                person,
+                organisation,
+                self.clock.now,
+                new_id=fresh(),
+                held=held,
+                customer=customer,
+            )
+            session.flush()
+            links.store_accounts(session, self.house.keys, made.id, found)
+            return held.access_token if held else made.subject
+
+    def browser(self, person: str = "") -> Browser:
+        """Signed in at this moment."""
+        http = TestClient(
+            self.application, base_url=ISSUER, follow_redirects=False, raise_server_exceptions=False
+        )
+        http.portal = self.http.portal  # type: ignore[attr-defined]  # one loop for all: the data plane lives there
+        browser = Browser(self, http, person)
+        if person:
+            self.signs_in(browser)
+        return browser
+
+    def signs_in(self, browser: Browser) -> None:
+        secret = fresh()
+        with self.house.store.write() as session:
+            row = session.get_one(Person, browser.person)
+            sign_ins.begin(session, row, "pwd", secret=secret, settings=self.house.settings, now=self.clock.now)
+        browser.sign_in = hashed(secret)
+        browser.http.headers["cookie"] = f"{cookies.SIGN_IN}={secret}"
+
+    # ---- the flow
+
+    def oauth(self, path: str, form: Mapping[str, Any], app: str) -> Any:
+        headers, sent = {}, dict(form)
+        if app in self.secrets:
+            pair = base64.b64encode(f"{app}:{self.secrets[app]}".encode()).decode()
+            headers["authorization"] = f"Basic {pair}"
+        else:
+            sent["client_id"] = app
+        return self.http.post(path, data=sent, headers=headers)
+
+    def pushed(self, app: str, details: Sequence[Mapping[str, Any]], **changes: Any) -> Any:
+        form = {
+            "response_type": "code",
+            "redirect_uri": CALLBACK,
+            "state": "a state",
+            "code_challenge": CHALLENGE,
+            "code_challenge_method": "S256",
+            "authorization_details": json.dumps(details),
+            **changes,
+        }
+        return self.oauth("/par", form, app)
+
+    def request(self, app: str, details: Sequence[Mapping[str, Any]], **changes: Any) -> str:
+        """The /authorize address of a pushed request."""
+        answer = self.pushed(app, details, **changes)
+        assert answer.status_code == 201, answer.text
+        return "/authorize?" + urlencode({"client_id": app, "request_uri": answer.json()["request_uri"]})
+
+    def answer(self, browser: Browser, address: str, decision: str = "allow", **ticked: Any) -> dict[str, str]:
+        """Open the request, answer the screen, come back; what the app is told."""
+        screen = browser.get(address)
+        assert screen.status_code == 200, (screen.status_code, screen.headers.get("location"))
+        page = Page(screen.text)
+        form = page.form("/consent/") | {"decision": decision} | ticked
+        action = re.findall(r'action="(/consent/[^"]+)"', screen.text)[0]
+        answer = browser.post(action, form)
+        assert answer.status_code == 303, (answer.status_code, answer.text[:2000])
+        return told(browser.get(answer.headers["location"]))
+
+    def redeem(self, code: str, app: str, **changes: Any) -> Any:
+        form = {
+            "grant_type": "authorization_code",
+            "code": code,
+            "redirect_uri": CALLBACK,
+            "code_verifier": VERIFIER,
+            **changes,
+        }
+        return self.oauth("/token", form, app)
+
+    def agreed(
+        self, browser: Browser, app: str, details: Sequence[Mapping[str, Any]], **ticked: Any
+    ) -> dict[str, Any]:
+        """A whole agreement with everything ticked that is offered; the token response."""
+        address = self.request(app, details)
+        screen = Page(browser.get(address).text)
+        boxes: dict[str, Any] = {}
+        for name in screen.document.xpath("//input[@type='checkbox']/@name"):
+            boxes[str(name)] = screen.offered(str(name))
+        answer = self.redeem(self.answer(browser, address, **(boxes | ticked))["code"], app)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def refresh(self, token: str, app: str) -> Any:
+        return self.oauth("/token", {"grant_type": "refresh_token", "refresh_token": token}, app)
+
+    def read(self, token: str, path: str, method: str = "GET") -> Any:
+        return self.http.request(method, path, headers={"authorization": f"Bearer {token}"})
+
+    # ---- what is written
+
+    def log(self, person: str) -> list[dict[str, Any]]:
+        connection = self.house.store.connect()
+        try:
+            key = connection.execute("SELECT key_sealed FROM logchain WHERE person_id = ?", (person,)).fetchone()
+            rows = connection.execute(
+                "SELECT seq, sealed FROM logentry WHERE person_id = ? ORDER BY seq", (person,)
+            ).fetchall()
+            return [json.loads(self.house.log.read(person, seq, sealed, key[0])) for seq, sealed in rows]
+        finally:
+            connection.close()
+
+    def rows(self, statement: str, *values: Any) -> list[Any]:
+        connection = self.house.store.connect()
+        try:
+            found: list[Any] = connection.execute(statement, values).fetchall()
+            return found
+        finally:
+            connection.close()
+
+
+def told(final: Any) -> dict[str, str]:
+    """The answer on the page that goes on to the app."""
+    assert final.status_code == 200, (final.status_code, final.headers.get("location"), final.text[:300])
+    found = parse_qs(urlsplit(Page(final.text).onward).query, keep_blank_values=True)
+    return {name: values[0] for name, values in found.items()}
+
+
+def detail(organisation: str, datasets: Sequence[str], purpose: str = "household-budget", **more: Any) -> dict[str, Any]:
+    return {
+        "type": "data_access",
+        "locations": [f"{ISSUER}/data/{organisation}"],
+        "datatypes": list(datasets),
+        "actions": ["read"],
+        "purpose": purpose,
+        "period": {"history": "P13M", "future": True},
+        "valid_for": "P6M",
+        "retention": "P1M",
+        **more,
+    }
