@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from town import Resident, newcomer, started
 
-from gateway.cli import demo_setup
+from gateway.cli import demo_setup, demo_story
 from gateway.cli.demo_setup import Demo
 
 READING = "/espi/1_1/resource/Batch/Subscription/mine"
@@ -95,6 +95,17 @@ def test_a_healthy_organisation_is_read_again_and_others_never_stopped(alice: Re
             return
         time.sleep(0.5)
     raise AssertionError("Meadow Health has been well for forty seconds and is still not read")
+
+
+def test_a_large_answer_is_read_whole_every_time(town: Demo) -> None:
+    """Two megabytes may come in one piece or in many: it must make no difference."""
+    bob = newcomer(town, "Bob Leroy")
+    bob.links("city-energy")
+    asked = demo_story._detail(bob.gateway, "city-energy", ["energy.electricity.usage"], "energy-advice", "P12M", 24)
+    bob.story.grants["watt-coach"] = bob.story._obtain("watt-coach", [asked], accounts=2, tick=())
+    answers = [bob.story._call("watt-coach", "city-energy", READING) for _ in range(10)]
+    assert [answer.status_code for answer in answers] == [200] * 10, [a.text[:200] for a in answers if a.is_error]
+    assert len({len(answer.content) for answer in answers}) == 1
 
 
 def test_two_towns_side_by_side_know_nothing_of_each_other(alice: Resident, town: Demo) -> None:

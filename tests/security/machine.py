@@ -1,0 +1,311 @@
+"""People and an app at the real doors, in any order; after every step the answers are compared with the terms.
+
+Some steps happen while a call is out at the organisation: what was agreed when the entry is written is what counts.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+from bank import BASE, FIELDS, INSIDE, Bank, moves_in, transactions
+from fortress import Fort, Page, claims, detail
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from model import LENGTH, Agreement, Family, Token
+
+from gateway.consent import deciding
+from gateway.consent.events import digest
+from gateway.consent.rules import EndReason
+from gateway.consent.tables import Consent, ConsentEvent
+from gateway.consent.terms import sha256
+
+DATASETS = ("bank.accounts", "bank.transactions", "bank.balances")
+GIVEN = {
+    "bank.accounts": {"AccountId", "Currency"},
+    "bank.transactions": {"AccountId", "CreditDebitIndicator", "Status", "BookingDateTime", "Amount"},
+    "bank.balances": {"AccountId", "CreditDebitIndicator", "Type", "DateTime", "Amount"},
+}
+ASKED = [detail("harbour-bank", DATASETS, frequency={"times": 3, "per": "hour"})]
+FOLD = {
+    "requested": "requested", "granted": "active", "narrowed": None, "paused": "paused", "resumed": "active",
+    "ended": "ended", "lapsed": "ended", "refused": "refused",
+}  # fmt: skip
+
+subsets = st.sets(st.sampled_from(DATASETS))
+places = st.integers(0, 10**6)  # the how-manieth of what there is then
+kinds = st.sampled_from(DATASETS)
+
+
+class Town(RuleBasedStateMachine):
+    """`fort` and `bank` are given by the test: one gateway for all runs, a new Alice for each."""
+
+    fort: Fort
+    bank: Bank
+
+    @initialize()
+    def alice_and_mallory_arrive(self) -> None:
+        self.alice, self.mallory = self.fort.person("Alice"), self.fort.person("Mallory")
+        moves_in(self.fort, self.bank, self.alice, f"canary-{self.alice[:8]}")
+        self.agreements: list[Agreement] = []
+        self.hers, self.his = self.fort.browser(self.alice), self.fort.browser(self.mallory)
+
+    @property
+    def now(self) -> datetime:
+        return self.fort.clock.now
+
+    def _awake(self) -> None:
+        """A sign-in ends by itself when nobody comes."""
+        self.fort.signs_in(self.hers)
+        self.fort.signs_in(self.his)
+
+    def _one(self, place: int) -> Agreement:
+        return self.agreements[place % len(self.agreements)]
+
+    # ---- time
+
+    @rule(minutes=st.sampled_from([1, 4, 7, 61, 60 * 9, 60 * 24 * 3, 60 * 24 * 31]))
+    def time_passes(self, minutes: int) -> None:
+        self.fort.clock.passes(minutes=minutes)
+
+    @precondition(lambda self: self.agreements)
+    @rule(place=places, seconds=st.sampled_from([-1, 0, 1]))
+    def the_end_comes_near(self, place: int, seconds: int) -> None:
+        """The clock stands just before, on, or just after an end date."""
+        edge = self._one(place).until + timedelta(seconds=seconds)
+        self.fort.clock.now = max(self.now, edge)
+
+    # ---- the person
+
+    @rule(
+        ticked=subsets,
+        one_account=st.booleans(),
+        duration=st.sampled_from(sorted(LENGTH)),
+        redeems=st.booleans() | st.just(True),
+    )
+    def alice_agrees(self, ticked: set[str], one_account: bool, duration: str, redeems: bool) -> None:
+        self._awake()
+        address = self.fort.request("budget", ASKED)
+        screen = self.hers.get(address)
+        page = Page(screen.text)
+        offered = page.offered("accounts:harbour-bank")
+        refs = offered[:1] if one_account else offered
+        form = page.form("/consent/") | {"decision": "allow", "duration": duration, "accounts:harbour-bank": refs}
+        form = {name: value for name, value in form.items() if not name.startswith("item:")}
+        form |= {f"item:harbour-bank:{name}": "yes" for name in ticked}
+        where = re.findall(r'action="(/consent/([^"]+))"', screen.text)[0]
+        answer = self.hers.post(where[0], form)
+        assert answer.status_code == 303, answer.text[:500]
+        for old in self.agreements:
+            old.ends("replaced", self.now)
+        granted = ticked | {"bank.accounts"}  # the required one has no box
+        made = Agreement(where[1], granted, refs, self.now + LENGTH[duration], duration == "once")
+        self.agreements.append(made)
+        final = self.hers.get(answer.headers["location"])
+        code = re.findall(r"[?&]code=([A-Za-z0-9_-]+)", Page(final.text).onward)[0]
+        if redeems:
+            self._keeps(made, self.fort.redeem(code, "budget"), None)
+
+    def _keeps(self, agreement: Agreement, answer: Any, family: Family | None) -> None:
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        told = {name for row in body["authorization_details"] for name in row["datatypes"]}
+        assert told == agreement.granted and body["grant_id"] == agreement.id
+        expires = datetime.fromtimestamp(claims(body["access_token"])["exp"], self.now.tzinfo)
+        assert expires <= min(agreement.until, self.now + timedelta(minutes=5))
+        if family is None:
+            family = Family(body["refresh_token"])
+            agreement.families.append(family)
+        else:
+            family.spent.append(family.refresh)
+            family.refresh = body["refresh_token"]
+        agreement.tokens.append(Token(body["access_token"], expires, family))
+
+    @precondition(lambda self: self.agreements)
+    @rule(place=places)
+    def alice_stops(self, place: int) -> None:
+        self._awake()
+        agreement = self._one(place)
+        assert self.hers.post(f"/sharings/{agreement.id}/stop").status_code == 303
+        agreement.ends("withdrawn", self.now)
+
+    @precondition(lambda self: self.agreements)
+    @rule(place=places, resumes=st.booleans())
+    def alice_pauses_or_resumes(self, place: int, resumes: bool) -> None:
+        self._awake()
+        agreement = self._one(place)
+        word, needed, state = ("resume", "paused", "active") if resumes else ("pause", "active", "paused")
+        assert self.hers.post(f"/sharings/{agreement.id}/{word}").status_code == 303
+        agreement.toggles(needed, state, self.now)
+
+    @precondition(lambda self: self.agreements)
+    @rule(place=places, removed=subsets)
+    def alice_removes(self, place: int, removed: set[str]) -> None:
+        self._awake()
+        agreement = self._one(place)
+        form = {"remove": [f"item:harbour-bank:{name}" for name in sorted(removed)]}
+        assert self.hers.post(f"/sharings/{agreement.id}/remove", form).status_code == 303
+        agreement.keeps(set(DATASETS) - removed, self.now)
+
+    # ---- the app
+
+    @precondition(lambda self: any(one.tokens for one in self.agreements))
+    @rule(place=places, dataset=kinds, account=st.sampled_from(["first", "second", "foreign", "all"]),
+          old=st.booleans())  # fmt: skip
+    def the_app_reads(self, place: int, dataset: str, account: str, old: bool) -> None:
+        agreement, token, ref, path = self._chosen(place, dataset, account, old)
+        expected = agreement.read(token, dataset, ref, self.now)
+        self._reads(agreement, token, path, dataset, ref, expected)
+
+    @precondition(lambda self: any(one.tokens for one in self.agreements))
+    @rule(place=places, dataset=kinds, act=st.sampled_from(["stop", "pause", "narrow", "narrow other", "expire"]))
+    def alice_acts_while_a_read_is_out(self, place: int, dataset: str, act: str) -> None:
+        agreement, token, ref, path = self._chosen(place, dataset, "first", False)
+        if agreement.read(token, dataset, ref, self.now)[0] != 200:
+            return
+        now = self.now
+        kept = set(DATASETS) - {dataset} if act == "narrow" else {dataset}
+
+        def happens() -> None:
+            with self.fort.house.store.write() as session:
+                row = session.get_one(Consent, agreement.id)
+                if act == "stop":
+                    deciding.end(session, self.fort.house, row, "person", EndReason.WITHDRAWN, now)
+                elif act == "pause":
+                    deciding.pause(session, self.fort.house, row, now)
+                elif act.startswith("narrow"):
+                    keep = frozenset(("harbour-bank", name) for name in kept)
+                    deciding.keep_only(session, self.fort.house, row, keep, now)
+
+        self.fort.organisations.during = happens
+        if act == "stop":
+            agreement.ends("withdrawn", now)
+        elif act == "pause":
+            agreement.toggles("active", "paused", now)
+        elif act.startswith("narrow"):
+            agreement.keeps(kept, now)
+        expected = agreement.read(token, dataset, ref, now)
+        self._reads(agreement, token, path, dataset, ref, expected)
+        assert self.fort.organisations.during is None
+
+    def _chosen(self, place: int, dataset: str, account: str, old: bool) -> tuple[Agreement, Token, str | None, str]:
+        with_tokens = [one for one in self.agreements if one.tokens]
+        agreement = with_tokens[place % len(with_tokens)] if old else with_tokens[-1]
+        token = agreement.tokens[place % len(agreement.tokens)] if old else agreement.tokens[-1]
+        keys = self.fort.house.keys
+        from bank import natives
+
+        refs = [keys.mac("account", "budget", self.alice, "harbour-bank", each)[:22] for each in natives(self.alice)]
+        foreign = keys.mac("account", "budget", self.mallory, "harbour-bank", natives(self.alice)[0])[:22]
+        ref = {"first": refs[0], "second": refs[1], "foreign": foreign, "all": None}[account]
+        tail = {"bank.accounts": "", "bank.transactions": "/transactions", "bank.balances": "/balances"}[dataset]
+        if ref is None:
+            return agreement, token, None, f"/data/harbour-bank{BASE}" + (tail or "/accounts")
+        return agreement, token, ref, transactions(ref).removesuffix("/transactions") + tail
+
+    def _reads(
+        self, agreement: Agreement, token: Token, path: str, dataset: str, ref: str | None, expected: tuple[int, str]
+    ) -> None:
+        answer = self.fort.read(token.text, path)
+        assert f"canary-{self.alice[:8]}" not in answer.text and "native-" not in answer.text
+        problem = answer.json()
+        assert (answer.status_code, problem.get("reason", "")) == expected, (answer.text[:300], expected)
+        if answer.status_code != 200:
+            assert "Data" not in problem
+            return
+        (records,) = problem["Data"].values()
+        whose = [ref] if ref else agreement.accounts
+        assert {row["AccountId"] for row in records} == set(whose)
+        assert len(records) == len(whose) * (INSIDE if dataset == "bank.transactions" else 1)
+        assert all(row.keys() <= GIVEN[dataset] for row in records)
+        agreement.has_read(dataset, self.now)
+
+    @precondition(lambda self: any(one.families for one in self.agreements))
+    @rule(place=places, replay=st.booleans())
+    def the_app_refreshes(self, place: int, replay: bool) -> None:
+        with_families = [one for one in self.agreements if one.families]
+        agreement = with_families[place % len(with_families)]
+        family = agreement.families[place % len(agreement.families)]
+        token = family.spent[place % len(family.spent)] if replay and family.spent else family.refresh
+        expected = agreement.refreshes(family, token, self.now)
+        answer = self.fort.refresh(token, "budget")
+        assert answer.status_code == expected, (answer.text, expected)
+        if expected == 200:
+            self._keeps(agreement, answer, family)
+        else:
+            assert "access_token" not in answer.text
+
+    @precondition(lambda self: any(one.families for one in self.agreements))
+    @rule(place=places)
+    def the_app_gives_its_key_back(self, place: int) -> None:
+        agreement = [one for one in self.agreements if one.families][-1]
+        family = agreement.families[place % len(agreement.families)]
+        assert self.fort.oauth("/revoke", {"token": family.refresh}, "budget").status_code == 200
+        family.lives = False
+
+    # ---- Mallory
+
+    @precondition(lambda self: self.agreements)
+    @rule(place=places, word=st.sampled_from(["stop", "pause", "resume", "remove"]))
+    def mallory_tries_her_sharing(self, place: int, word: str) -> None:
+        self._awake()
+        agreement = self._one(place)
+        assert self.his.post(f"/sharings/{agreement.id}/{word}").status_code == 404
+        assert self.his.post(f"/consent/{agreement.id}", {"decision": "allow"}).status_code == 404
+        for tail in ("", "/stop", "/stopped", "/seen"):
+            assert self.his.get(f"/sharings/{agreement.id}{tail}").status_code == 404
+
+    @precondition(lambda self: any(one.families for one in self.agreements))
+    @rule(place=places)
+    def another_app_tries_its_tokens(self, place: int) -> None:
+        agreement = [one for one in self.agreements if one.families][-1]
+        family = agreement.families[place % len(agreement.families)]
+        assert self.fort.refresh(family.refresh, "other").status_code == 400
+        assert self.fort.oauth("/revoke", {"token": family.refresh}, "other").status_code == 200
+
+    # ---- what always holds
+
+    @invariant()
+    def the_store_is_what_the_model_says(self) -> None:
+        if not hasattr(self, "agreements"):
+            return
+        found = dict(self._rows("SELECT id, state || ' ' || reason FROM consent WHERE person_id = ? AND version > 0"))
+        assert found == {one.id: f"{one.state} {one.reason}" for one in self.agreements}
+
+    def _rows(self, statement: str) -> list[Any]:
+        return self.fort.rows(statement, self.alice)
+
+    def teardown(self) -> None:
+        if hasattr(self, "agreements"):
+            for agreement in self.agreements:
+                self._chains(agreement)
+            entries = self.fort.log(self.alice)
+            assert [entry["user_seq"] for entry in entries] == list(range(1, len(entries) + 1))
+            assert f"canary-{self.alice[:8]}" not in json.dumps(entries)
+
+    def _chains(self, agreement: Agreement) -> None:
+        """State is the fold of the events; terms and events are chained; nothing removed ever comes back."""
+        from sqlmodel import select
+
+        with self.fort.house.store.read() as session:
+            events = list(
+                session.exec(
+                    select(ConsentEvent).where(ConsentEvent.consent_id == agreement.id).order_by(ConsentEvent.seq)  # type: ignore[arg-type]
+                )
+            )
+        state, previous = "", "0" * 64
+        for number, event in enumerate(events, 1):
+            assert (event.seq, event.prev_sha256, event.sha256) == (number, previous, digest(event))
+            assert state not in ("ended", "refused")
+            state, previous = FOLD[event.type] or state, event.sha256
+        assert state == agreement.state
+        before, given = None, set(DATASETS)
+        statement = "SELECT json, sha256, previous FROM terms WHERE consent_id = ? ORDER BY version"
+        for text, hashed, chained in self.fort.rows(statement, agreement.id):
+            assert sha256(text) == hashed and chained == before
+            now_given = {item["dataset"] for item in json.loads(text)["items"] if item["granted"]}
+            assert now_given <= given
+            before, given = hashed, now_given
+
+
