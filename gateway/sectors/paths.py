@@ -55,6 +55,7 @@ def link(base: str, path: str, query: Pairs = ()) -> str:
     return f"{base}{path}?{tail}" if tail else f"{base}{path}"
 
 
+@lru_cache(maxsize=1024)
 def _quoted(text: str) -> str:
     return text if _PLAIN.fullmatch(text) else quote(text, safe=":,-._~")
 

@@ -49,3 +49,12 @@ TABLE = {
         " Country:s AddressLine:s*"
     ),
 }
+
+
+def answer_of(kind: str) -> dict[str, str]:
+    """The table in which the records of this type are read with their answer.
+
+    What stands beside the list is skipped as text, so that all that is withheld is withheld from a record.
+    """
+    data = TABLE["Data"].replace(f"{kind}:Raw*", f"{kind}:{kind}*").replace(":-", ":Raw")
+    return TABLE | {"Data": data}
