@@ -137,16 +137,16 @@ def _environment(demo: Demo, name: str) -> dict[str, str]:
 
 def _launch(demo: Demo, name: str, command: list[str], environment: dict[str, str]) -> None:
     (demo.folder / name).mkdir(exist_ok=True)
-    output = (demo.folder / f"{name}.log").open("w")
-    demo.processes[name] = subprocess.Popen(
-        command,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env=environment,
-        cwd=CHECKOUT,
-        start_new_session=True,
-    )
+    with (demo.folder / f"{name}.log").open("w") as output:
+        demo.processes[name] = subprocess.Popen(
+            command,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            cwd=CHECKOUT,
+            start_new_session=True,
+        )
 
 
 def _await_ready(demo: Demo, name: str) -> None:

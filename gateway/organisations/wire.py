@@ -303,13 +303,10 @@ class Wire(asyncio.Protocol):
         if exchange is None:  # bytes nobody asked for
             self.drop()
             return
-        if not exchange.started:
-            self._head += len(data)
-            if self._head > HEAD_LIMIT + STEP:
-                self._refuse("endless head")
-                return
-        else:
+        if exchange.started:
             exchange.renew()
+        else:
+            self._head += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -320,6 +317,8 @@ class Wire(asyncio.Protocol):
             return
         if exchange.complete:
             self._release(exchange)
+        elif not exchange.started and self._head > HEAD_LIMIT:  # one reading may hold a head and much of a body
+            self._refuse("endless head")
 
     def eof_received(self) -> bool:
         return False  # close our side too

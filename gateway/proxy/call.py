@@ -211,12 +211,11 @@ class DataPlane:
 
     async def _cut(self, permit: Permit, answer: Answer) -> Cut | Stream:
         """The answer as the app may have it: whole, or as a stream when it is too large to be held."""
-        media_type = headers.found(answer.headers, b"content-type")
+        media_type, announced = headers.described(answer.headers)
         if media_type is None:
             await answer.abort()
             raise ConnectorError("organisation_answer_invalid", "content type")
         limit = self._settings.answer_limit_bytes
-        announced = headers.found(answer.headers, b"content-length")
         if announced is not None and int(announced) <= limit:
             return await _filtered(permit, media_type, await answer.read(limit))
         held, rest, size = [], answer.chunks(), 0

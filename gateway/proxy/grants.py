@@ -29,6 +29,8 @@ from gateway.proxy.windows import CalendarWindow, window
 from gateway.sectors.model import Account, Asked, Denied, Granted, Pairs, Plan, Upstream, Window
 from gateway.sectors.registry import SECTORS
 
+Field = tuple[bytes, bytes]
+
 HELD = 4096
 ROUTES_HELD = 32
 REF_LENGTH = 22  # characters of an account's pairwise reference
@@ -108,6 +110,7 @@ class Grant:
     organisation: OrganisationView | None = None
     link: LinkView | None = None
     routes: dict[tuple[str, Pairs], Route] = field(default_factory=dict)  # the last calls seen
+    assertions: dict[str, tuple[datetime, Field]] = field(default_factory=dict)  # by subject: the last one, when signed
 
     def route(self, asked: Asked, now: datetime) -> Route | Denied:
         """How the call is made, or the refusal that says most."""

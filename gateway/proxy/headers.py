@@ -18,9 +18,18 @@ def upstream(authorization: Field, accept: str, request_id: str) -> Headers:
     return [authorization, (b"accept", accept.encode("latin-1")), (b"x-request-id", request_id.encode())]
 
 
-def found(headers: Headers, name: bytes) -> str | None:
-    """The value of one field, None when absent or given twice."""
-    values = [value for key, value in headers if key == name]
+def described(headers: Headers) -> tuple[str | None, str | None]:
+    """Type and length of the document, each None when absent or given twice."""
+    types, lengths = [], []
+    for name, value in headers:
+        if name == b"content-type":
+            types.append(value)
+        elif name == b"content-length":
+            lengths.append(value)
+    return _one(types), _one(lengths)
+
+
+def _one(values: list[bytes]) -> str | None:
     return values[0].decode("latin-1") if len(values) == 1 else None
 
 

@@ -20,7 +20,7 @@ VERIFY_MARGIN = 1.3
 GROUPS = {
     "2 kB": "2 kB of JSON, 32 connections",
     "100 kB": "100 kB FHIR bundle, 32 connections",
-    "1 MB": "1 MB ESPI feed, 32 connections",
+    "1 MB": "1 MB ESPI feed, 2 connections",
     "unloaded": "2 kB of JSON, 1 connection",
     "crowd": "2 kB of JSON, 32 connections, among few and among many",
 }

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from bank import BASE, FIELDS, INSIDE, Bank, moves_in, transactions
+from bank import BASE, INSIDE, Bank, moves_in, natives, transactions
 from fortress import Fort, Page, claims, detail
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from model import LENGTH, Agreement, Family, Token
+from sqlmodel import select
 
 from gateway.consent import deciding
 from gateway.consent.events import digest
@@ -28,6 +29,7 @@ GIVEN = {
     "bank.balances": {"AccountId", "CreditDebitIndicator", "Type", "DateTime", "Amount"},
 }
 ASKED = [detail("harbour-bank", DATASETS, frequency={"times": 3, "per": "hour"})]
+# event → state; None: as before
 FOLD = {
     "requested": "requested", "granted": "active", "narrowed": None, "paused": "paused", "resumed": "active",
     "ended": "ended", "lapsed": "ended", "refused": "refused",
@@ -50,6 +52,7 @@ class Town(RuleBasedStateMachine):
         moves_in(self.fort, self.bank, self.alice, f"canary-{self.alice[:8]}")
         self.agreements: list[Agreement] = []
         self.hers, self.his = self.fort.browser(self.alice), self.fort.browser(self.mallory)
+        self._agrees(set(DATASETS), False, "d30", True)
 
     @property
     def now(self) -> datetime:
@@ -65,7 +68,7 @@ class Town(RuleBasedStateMachine):
 
     # ---- time
 
-    @rule(minutes=st.sampled_from([1, 4, 7, 61, 60 * 9, 60 * 24 * 3, 60 * 24 * 31]))
+    @rule(minutes=st.sampled_from([1, 4, 5, 7, 20, 61, 60 * 9, 60 * 24 * 3]))
     def time_passes(self, minutes: int) -> None:
         self.fort.clock.passes(minutes=minutes)
 
@@ -85,6 +88,9 @@ class Town(RuleBasedStateMachine):
         redeems=st.booleans() | st.just(True),
     )
     def alice_agrees(self, ticked: set[str], one_account: bool, duration: str, redeems: bool) -> None:
+        self._agrees(ticked, one_account, duration, redeems)
+
+    def _agrees(self, ticked: set[str], one_account: bool, duration: str, redeems: bool) -> None:
         self._awake()
         address = self.fort.request("budget", ASKED)
         screen = self.hers.get(address)
@@ -152,15 +158,31 @@ class Town(RuleBasedStateMachine):
 
     @precondition(lambda self: any(one.tokens for one in self.agreements))
     @rule(place=places, dataset=kinds, account=st.sampled_from(["first", "second", "foreign", "all"]),
-          old=st.booleans())  # fmt: skip
-    def the_app_reads(self, place: int, dataset: str, account: str, old: bool) -> None:
-        agreement, token, ref, path = self._chosen(place, dataset, account, old)
-        expected = agreement.read(token, dataset, ref, self.now)
-        self._reads(agreement, token, path, dataset, ref, expected)
+          times=st.integers(1, 4))  # fmt: skip
+    def the_app_reads(self, place: int, dataset: str, account: str, times: int) -> None:
+        """With the newest token, renewed when it has run out, as apps do."""
+        self._renewed()
+        for _ in range(times):
+            agreement, token, ref, path = self._chosen(place, dataset, account, False)
+            expected = agreement.read(token, dataset, ref, self.now)
+            self._reads(agreement, token, path, dataset, ref, expected)
 
     @precondition(lambda self: any(one.tokens for one in self.agreements))
-    @rule(place=places, dataset=kinds, act=st.sampled_from(["stop", "pause", "narrow", "narrow other", "expire"]))
+    @rule(place=places, dataset=kinds, account=st.sampled_from(["first", "second", "foreign", "all"]))
+    def the_app_reads_with_any_token_it_ever_had(self, place: int, dataset: str, account: str) -> None:
+        agreement, token, ref, path = self._chosen(place, dataset, account, True)
+        self._reads(agreement, token, path, dataset, ref, agreement.read(token, dataset, ref, self.now))
+
+    def _renewed(self) -> None:
+        agreement = [one for one in self.agreements if one.tokens][-1]
+        token = agreement.tokens[-1]
+        if self.now >= token.expires and agreement.state == "active":
+            self._refreshes(agreement, token.family, token.family.refresh)
+
+    @precondition(lambda self: any(one.tokens for one in self.agreements))
+    @rule(place=places, dataset=kinds, act=st.sampled_from(["stop", "pause", "narrow", "narrow other"]))
     def alice_acts_while_a_read_is_out(self, place: int, dataset: str, act: str) -> None:
+        self._renewed()
         agreement, token, ref, path = self._chosen(place, dataset, "first", False)
         if agreement.read(token, dataset, ref, self.now)[0] != 200:
             return
@@ -194,8 +216,6 @@ class Town(RuleBasedStateMachine):
         agreement = with_tokens[place % len(with_tokens)] if old else with_tokens[-1]
         token = agreement.tokens[place % len(agreement.tokens)] if old else agreement.tokens[-1]
         keys = self.fort.house.keys
-        from bank import natives
-
         refs = [keys.mac("account", "budget", self.alice, "harbour-bank", each)[:22] for each in natives(self.alice)]
         foreign = keys.mac("account", "budget", self.mallory, "harbour-bank", natives(self.alice)[0])[:22]
         ref = {"first": refs[0], "second": refs[1], "foreign": foreign, "all": None}[account]
@@ -228,6 +248,9 @@ class Town(RuleBasedStateMachine):
         agreement = with_families[place % len(with_families)]
         family = agreement.families[place % len(agreement.families)]
         token = family.spent[place % len(family.spent)] if replay and family.spent else family.refresh
+        self._refreshes(agreement, family, token)
+
+    def _refreshes(self, agreement: Agreement, family: Family, token: str) -> None:
         expected = agreement.refreshes(family, token, self.now)
         answer = self.fort.refresh(token, "budget")
         assert answer.status_code == expected, (answer.text, expected)
@@ -286,8 +309,6 @@ class Town(RuleBasedStateMachine):
 
     def _chains(self, agreement: Agreement) -> None:
         """State is the fold of the events; terms and events are chained; nothing removed ever comes back."""
-        from sqlmodel import select
-
         with self.fort.house.store.read() as session:
             events = list(
                 session.exec(
