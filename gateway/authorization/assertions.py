@@ -1,8 +1,8 @@
 """private_key_jwt: a client that signs who it is (RFC 7523 §3, with FAPI 2.0's narrower audience).
 
-    1. one strict JWS, of no other kind of token        4. for us, as one string
-    2. signed by a registered key                       5. not expired, not too long, not from the future
-    3. issuer = subject = client                        6. jti seen for the first time
+1. one strict JWS, of no other kind of token        4. for us, as one string
+2. signed by a registered key                       5. not expired, not too long, not from the future
+3. issuer = subject = client                        6. jti seen for the first time
 """
 
 from collections.abc import Mapping

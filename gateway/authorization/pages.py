@@ -21,11 +21,13 @@ from gateway.apps.views import must_push, view
 from gateway.authorization import requests, rules, steps
 from gateway.authorization.rules import Refused, Step
 from gateway.authorization.tables import AuthorizationRequest
+from gateway.consent import asking, deciding
 from gateway.consent import pages as consent_pages
 from gateway.consent.deciding import Decider
 from gateway.consent.reading import Facts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
+from gateway.consent.terms import granted_items
 from gateway.errors import Forbidden
 from gateway.keys import fresh
 from gateway.organisations.views import directory
@@ -49,6 +51,7 @@ def doors(facts: Facts) -> list[Door]:
         Door("/authorize", handler, ("GET",), opens="write", name="authorize"),
         # an app may send its request as a form of its own; nothing is decided by it
         Door("/authorize", handler, ("POST",), opens="write", csrf=False, name="authorize_form"),
+        Door("/authorize/continue", partial(go_on, facts), ("POST",), opens="write", person=True, name="go_on"),
     ]
 
 
@@ -114,8 +117,33 @@ def _interactive(others: Facts, ctx: Context, app: App, row: AuthorizationReques
             return answers.see_other(consent_pages.sign_in_again(resume))
         case Step.LINK:
             return _link(ctx, app, consent, facts.unlinked, person if person.id != caller.person else None, resume)
+        case Step.CONSENT if "change" not in ctx.query and (earlier := _to_continue(ctx, row, person)):
+            return _continue(ctx, app, row, earlier, consent, resume)
         case _:
             return _screen(others, ctx, app, row, consent, person, resume)
+
+
+def _to_continue(ctx: Context, row: AuthorizationRequest, person: PersonFacts) -> Consent | None:
+    """The live agreement to this very request (checklist A32), unless the app wants the whole screen."""
+    return None if "consent" in row.prompt.split() else steps.agreed_before(ctx.session, row, person.id, ctx.now)
+
+
+def go_on(others: Facts, ctx: Context) -> Response:
+    """She goes on with what she agreed to before: the new request hangs from the agreement that is there."""
+    app = ctx.session.get(App, ctx.form.get("client_id", ""))
+    row = requests.find(ctx.session, ctx.form.get("request_uri", ""), app.client_id, ctx.now) if app else None
+    if app is None or row is None or app.status != "active":
+        return _problem(ctx, "over")
+    consent, person = _hers(others, ctx, app, row, ctx.person)
+    facts = steps.standing(ctx.session, consent, Ask.from_json(row.ask), person, ctx.person, ctx.now)
+    earlier = _to_continue(ctx, row, person)
+    if earlier and steps.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
+        asking.lapse(ctx.session, consent, ctx.now)
+        row.consent_id = earlier.id
+        deciding.record_continued(
+            ctx.session, ctx.house, earlier, ctx.now, ctx.person.person if person.id != ctx.person.person else None
+        )
+    return ctx.go(requests.resume_path(app.client_id, ctx.form["request_uri"]))
 
 
 def _hers(
@@ -187,6 +215,29 @@ def _screen(
     )
 
 
+def _continue(
+    ctx: Context, app: App, row: AuthorizationRequest, earlier: Consent, consent: Consent, resume: str
+) -> Response:
+    terms = deciding.current(ctx.session, earlier)
+    catalogue, language = ctx.house.catalogue, ctx.language
+    return ctx.page(
+        "authorization/continue.html",
+        app_name=view(app).name[language],
+        purpose=catalogue.purposes[earlier.purpose].title[language],
+        shared=[
+            (catalogue.datasets[item["dataset"]].label[language], item["organisation_name"][language])
+            for item in granted_items(terms or {"items": []})
+        ],
+        until=earlier.until,
+        sharing=earlier.id,
+        client_id=app.client_id,
+        request_uri=ctx.query["request_uri"],
+        consent=consent.id,
+        resume=resume,
+        place=addresses.place(row.redirect_uri),
+    )
+
+
 def _sign_in(resume: str) -> Response:
     return answers.see_other("/sign-in?next=" + quote(resume, safe=""))
 
@@ -212,9 +263,7 @@ def _answer_uri(ctx: Context, uri: str, answer: Mapping[str, str | None]) -> str
     return requests.answer_uri(uri, {**answer, "iss": ctx.house.settings.public_url})
 
 
-def _on_to_app(
-    ctx: Context, app: App, uri: str, answer: Mapping[str, str | None], *, plain: bool = False
-) -> Response:
+def _on_to_app(ctx: Context, app: App, uri: str, answer: Mapping[str, str | None], *, plain: bool = False) -> Response:
     """The page that goes on to the app: by itself, and by a link that names where it leads (ux-people §4)."""
     target = _answer_uri(ctx, uri, answer)
     if plain:

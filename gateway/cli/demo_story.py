@@ -314,6 +314,8 @@ class Story:
         return {"form": {}, "auth": httpx2.BasicAuth(app, kept[app])}
 
     def _agree(self, page: Page, accounts: int, tick: tuple[str, ...]) -> Page:
+        if "/authorize/continue" in page.body:  # agreed to the same at an earlier start: choose again all the same
+            page = self.alice.get(page.url + "&change=1")
         form = page.form("/consent/")
         values: dict[str, str | list[str]] = {f"item:{name}": "yes" for name in tick}
         for name, offered in form.offered.items():

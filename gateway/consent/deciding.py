@@ -135,6 +135,14 @@ def end(
     return True
 
 
+def record_continued(
+    session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None
+) -> None:
+    """She let the app go on under this agreement: nothing of it changes, and it is written down (checklist A32)."""
+    actor, by = _by(guardian)
+    _record(session, house, "consent_continued", consent, current(session, consent), now, actor, by)
+
+
 def pause(session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None) -> bool:
     return _toggle(session, house, consent, State.ACTIVE, Act.PAUSED, "consent_paused", now, guardian)
 

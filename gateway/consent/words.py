@@ -15,6 +15,7 @@ from babel.lists import format_list
 
 from gateway.consent.catalogue import Words
 from gateway.consent.durations import parse as parse_duration
+from gateway.web.languages import locale
 
 
 def N_(text: str) -> str:
@@ -69,9 +70,9 @@ _HISTORY = {
     "day": N2_("the last day", "the last %(n)d days"),
 }
 _AND_TO_COME = {
-    "year": N2_("the last year, and to come", "the last %(n)d years, and to come"),
-    "month": N2_("the last month, and to come", "the last %(n)d months, and to come"),
-    "day": N2_("the last day, and to come", "the last %(n)d days, and to come"),
+    "year": N2_("the last year, and from now on", "the last %(n)d years, and from now on"),
+    "month": N2_("the last month, and from now on", "the last %(n)d months, and from now on"),
+    "day": N2_("the last day, and from now on", "the last %(n)d days, and from now on"),
 }
 _SPAN = {
     "year": N2_("%(n)d year", "%(n)d years"),
@@ -106,6 +107,12 @@ HISTORY = {
     ("ended", "app"): N_("The app ended the sharing."),
     ("ended", "*"): N_("The sharing ended."),
 }
+# Ends that are not an act of stopping, whoever's click brought them about. Keys: rules.EndReason.
+ENDINGS = {
+    "replaced": N_("It was replaced by a newer agreement."),
+    "expired": N_("It reached its end date."),
+    "used_up": N_("It was for one use and has been used."),
+}
 
 
 class Wording:
@@ -113,6 +120,7 @@ class Wording:
 
     def __init__(self, language: str, translations: NullTranslations, zone: str) -> None:
         self.language = language
+        self._locale = locale(language)
         self._texts = translations
         self._zone = ZoneInfo(zone)
 
@@ -131,25 +139,25 @@ class Wording:
             return ""
         if isinstance(at, str):
             at = date.fromisoformat(at) if len(at) == 10 else datetime.fromisoformat(at)
-        return format_date(at.astimezone(self._zone) if isinstance(at, datetime) else at, "long", self.language)
+        return format_date(at.astimezone(self._zone) if isinstance(at, datetime) else at, "long", self._locale)
 
     def day(self, at: str) -> str:
         """The same, with the month's name cut short, where it stands in a line of choices."""
-        return format_date(date.fromisoformat(at), "medium", self.language)
+        return format_date(date.fromisoformat(at), "medium", self._locale)
 
     def moment(self, at: str | datetime | None) -> str:
         if not at:
             return ""
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
-        pattern = str(get_datetime_format("long", self.language))  # "{1} at {0}": day and time in the language's order
+        pattern = str(get_datetime_format("long", self._locale))  # "{1}, {0}": day and time in the language's order
         return pattern.replace("{0}", self.hour(at)).replace("{1}", self.date(at))
 
     def hour(self, at: str | datetime) -> str:
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
-        return format_time(at.astimezone(self._zone), "short", tzinfo=self._zone, locale=self.language)
+        return format_time(at.astimezone(self._zone), "short", tzinfo=self._zone, locale=self._locale)
 
     def all_of(self, names: Sequence[str]) -> str:
-        return format_list(list(names), locale=self.language) if names else ""
+        return format_list(list(names), locale=self._locale) if names else ""
 
     def duration(self, key: str) -> str:
         return self(DURATIONS[key])
@@ -176,7 +184,7 @@ class Wording:
         if len(units) == 1:
             n, unit = units[0]
             return self._count((_AND_TO_COME if period["future"] else _HISTORY)[unit], n)
-        back = N_("the last %(span)s, and to come") if period["future"] else N_("the last %(span)s")
+        back = N_("the last %(span)s, and from now on") if period["future"] else N_("the last %(span)s")
         return self(back, span=self.span(period["history"]))
 
     def often(self, limits: Sequence[Mapping[str, Any]]) -> str:
@@ -187,8 +195,10 @@ class Wording:
         parts = [self._count(_OFTEN[unit], lowest[unit]) for unit in _OFTEN if unit in lowest]
         return self(N_("at most %(limits)s"), limits=self.all_of(parts))
 
-    def event(self, type_: str, actor: str) -> str:
-        return self(HISTORY.get((type_, actor)) or HISTORY[type_, "*"])
+    def event(self, type_: str, actor: str, reason: str = "") -> str:
+        """`reason`: why it ended; what ended without anybody's wish is never told as somebody's act."""
+        why = ENDINGS.get(reason) if type_ == "ended" else None
+        return self(why or HISTORY.get((type_, actor)) or HISTORY[type_, "*"])
 
 
 def _units(duration: str) -> list[tuple[int, str]]:

@@ -158,6 +158,13 @@ EVENTS: Mapping[str, Kind] = {
             _W(N_("You resumed the sharing with {app}.")),
         ),
     ),
+    "consent_continued": Kind(
+        "agreement",
+        (
+            _W(N_("{guardian} let {app} go on with what was agreed before."), actor="guardian"),
+            _W(N_("You let {app} go on with what you agreed to before.")),
+        ),
+    ),
     "consent_renewed": Kind(
         "agreement",
         (
@@ -187,7 +194,7 @@ EVENTS: Mapping[str, Kind] = {
     # ---- the app's access
     "token_issued": Kind(
         "agreement",
-        (_W(N_("{app} received the key to what you agreed to.")),),
+        (_W(N_("{app} was given access to what you agreed to.")),),
         frozenset("family expires token grant_type".split()),
     ),
     "token_replay": Kind(

@@ -21,6 +21,7 @@ from gateway.log.reading import Entry, Filter
 from gateway.log.sentences import Told, Voice
 from gateway.web import answers
 from gateway.web.doors import Context, Door
+from gateway.web.languages import locale
 
 BADGES = {"agreement": N_("Agreement"), "access": N_("Access"), "refusal": N_("Refusal/alert")}
 OUTCOMES = {
@@ -119,10 +120,10 @@ def _row(entry: Entry, speaks: Voice) -> Row:
     badge = speaks.translations.gettext(BADGES[entry.badge])
     if entry.at is None:
         return Row(entry, told, badge, "", "", "")
-    at = entry.at.astimezone(speaks.zone)
-    day = format_date(at, "full", speaks.language)
-    month = format_date(at, "LLLL y", speaks.language)
-    time = format_time(at, "short", locale=speaks.language)
+    at, babel = entry.at.astimezone(speaks.zone), locale(speaks.language)
+    day = format_date(at, "full", babel)
+    month = format_date(at, "LLLL y", babel)
+    time = format_time(at, "short", locale=babel)
     return Row(entry, told, badge, day, month[:1].upper() + month[1:], time)
 
 

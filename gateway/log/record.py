@@ -62,7 +62,7 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """The end of one person's chain, and her key."""
 
@@ -108,8 +108,9 @@ class Log:
         """
         entries, changed = [], {}
         for event in events:
-            unknown = event.facts.keys() - members(event.kind)
-            if unknown:
+            known = members(event.kind)
+            if not known.issuperset(event.facts):
+                unknown = event.facts.keys() - known
                 raise ValueError(f"{event.kind}: not in the table of events: {', '.join(sorted(unknown))}")
             head = heads.get(event.person) or self._head(connection, event.person)
             seq = head.seq + 1

@@ -16,6 +16,7 @@ from babel.lists import format_list
 from babel.numbers import format_decimal
 
 from gateway.log.events import EVENTS, N_, TERMS, WHY, Kind, Wording
+from gateway.web.languages import locale
 
 Words = Mapping[str, str]  # language → text
 Facts = Mapping[str, Any]
@@ -113,7 +114,7 @@ class Voice:
         return self.translations.gettext(text)
 
     def many(self, one: str, more: str, count: int) -> str:
-        return self.translations.ngettext(one, more, count).format(n=format_decimal(count, locale=self.language))
+        return self.translations.ngettext(one, more, count).format(n=format_decimal(count, locale=locale(self.language)))
 
     def word(self, look_up: LookUp, identifier: object) -> str:
         """A name in this language; "" when unknown."""
@@ -151,11 +152,11 @@ class Voice:
 
     def joined(self, parts: Iterable[str]) -> str:
         found = list(dict.fromkeys(parts))
-        return format_list(found, locale=self.language) if found else ""
+        return format_list(found, locale=locale(self.language)) if found else ""
 
     def day(self, at: object) -> str:
         moment = instant(at)
-        return format_date(moment.astimezone(self.zone), "long", self.language) if moment else ""
+        return format_date(moment.astimezone(self.zone), "long", locale(self.language)) if moment else ""
 
     def period(self, facts: Facts) -> str:
         start, end = self.day(facts.get("period_from")), self.day(facts.get("period_to"))

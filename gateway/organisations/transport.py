@@ -65,6 +65,7 @@ class Pool:
     def __init__(self, transport: "Transport", target: Target) -> None:
         self.target = target
         self.origin = origin(target.base_url)
+        self.host_line = f" HTTP/1.1\r\nhost: {self.origin.host_header}\r\n"
         self.breaker = Breaker(transport.loop.time)
         self.idle: list[Wire] = []  # most recently used last
         self._transport = transport
@@ -278,10 +279,9 @@ class Transport:
 
 def _request(pool: Pool, method: str, path: str, headers: Headers, body: bytes) -> bytes:
     """The bytes of one request. Raises ConnectorError for what would be more than one."""
-    where = pool.origin
     if not _TARGET.fullmatch(path) or "#" in path or not method.isalpha():
         raise ConnectorError("organisation_unavailable", "unfit path")
-    head = [f"{method} {where.path}{path} HTTP/1.1\r\nhost: {where.host_header}\r\n".encode()]
+    head = [f"{method} {pool.origin.path}{path}{pool.host_line}".encode()]
     coding = b"accept-encoding: identity\r\n"
     for name, value in headers:
         if not name or name.translate(None, _NAME_CHARACTERS) or value.translate(None, _VALUE_CHARACTERS):

@@ -7,7 +7,8 @@
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -45,7 +46,7 @@ class Judged:
 
     verdict: Permit | Refusal
     person: str
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any]
 
 
 class Admission:
@@ -77,7 +78,7 @@ class Admission:
             if grant is None:
                 grant = await self._compiled(token.consent, organisation, standing.terms)
             if grant is not None:
-                return Judged(self._covers(grant, standing, asked, now), standing.person, dict(grant.facts))
+                return Judged(self._covers(grant, standing, asked, now), standing.person, grant.facts)
         raise Changing
 
     def _standing(self, token: Token, organisation: str) -> Standing | None:
@@ -114,7 +115,7 @@ class Admission:
         counts: tuple[Count, ...] = ()
         listing = (standing.consent, *route.listing)
         if not (route.upstream.continues and self._uses.continues(listing, now.timestamp())):
-            counts = tuple([limit.count(standing.consent, now) for limit in route.item.limits])
+            counts = tuple([limit.count(now) for limit in route.item.limits])
             used_up = self._uses.reserve(counts)
             if used_up is not None:
                 return exhausted(used_up, now)

@@ -19,6 +19,7 @@ import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ from gateway.errors import Refusal, Unavailable
 from gateway.house import House
 from gateway.keys import fresh
 from gateway.log import Event
-from gateway.log.record import instant
+from gateway.log.record import instant as instant_of
 from gateway.organisations.connector import Answer, ConnectorError
 from gateway.proxy import admit, guard, headers, refuse
 from gateway.proxy.admit import Admission, Changing, Judged, Permit
@@ -47,6 +48,7 @@ GC_THRESHOLD = (20_000, 20, 50)  # a call makes few cycles; looking for them aft
 
 Done = Literal["answered", "again"]
 _log = logging.getLogger("gateway.proxy")
+instant = lru_cache(maxsize=1024)(instant_of)  # of records: the instants of one page come back when it is read again
 
 
 @dataclass(slots=True)

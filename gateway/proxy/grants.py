@@ -40,17 +40,20 @@ REF_LENGTH = 22  # characters of an account's pairwise reference
 class Limit:
     """At most `times` uses per calendar window."""
 
+    consent: str
     item: str
     per: str
     zone: str
     times: int
     _now: CalendarWindow = CalendarWindow(0, 0)
+    _count: Count = Count(("", "", "", 0), 0, 0)
 
-    def count(self, consent: str, now: datetime) -> Count:
-        epoch = now.timestamp()
-        if not self._now.holds(epoch):
+    def count(self, now: datetime) -> Count:
+        if not self._now.holds(now.timestamp()):
             self._now = window(self.per, self.zone, now)
-        return Count((consent, self.item, self.per, self._now.start), self.times, self._now.end)
+            key = self.consent, self.item, self.per, self._now.start
+            self._count = Count(key, self.times, self._now.end)
+        return self._count
 
 
 @dataclass(slots=True)
@@ -277,9 +280,9 @@ class _Base:
 
     def item(self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView) -> Item:
         name = f"{self.organisation_id}/{item['dataset']}"
-        limits = [Limit(name, row["per"], row["zone"], row["times"]) for row in item["frequency"]]
+        limits = [Limit(self.consent.id, name, row["per"], row["zone"], row["times"]) for row in item["frequency"]]
         if self.agreed["valid"]["max_uses"] is not None:
-            limits.append(Limit("", "ever", "UTC", self.agreed["valid"]["max_uses"]))
+            limits.append(Limit(self.consent.id, "", "ever", "UTC", self.agreed["valid"]["max_uses"]))
         dataset = self.house.catalogue.datasets.get(item["dataset"])
         return Item(
             limits=tuple(limits),

@@ -8,6 +8,7 @@ from gateway.web import cookies
 
 LANGUAGES = ("fr", "en")
 NAMES = {"fr": "Français", "en": "English"}  # each in its own language: whoever needs it can read it
+_LOCALES = {"en": "en_GB"}
 _PARTS = 20  # ranges of one Accept-Language header that are looked at
 
 
@@ -52,4 +53,5 @@ def _weight(parameter: str) -> float:
 
 
 def locale(language: str) -> Locale:
-    return Locale.parse(language)
+    """Whose dates, times and lists: our English is European, "23 November 2026, 21:25"."""
+    return Locale.parse(_LOCALES.get(language, language))

@@ -233,6 +233,8 @@ class Gateway:
         """Open the request, answer the screen, and come back to /authorize."""
         screen = browser.get(address)
         assert screen.status_code == 200, (screen.status_code, screen.headers.get("location"), screen.text[:500])
+        if "/authorize/continue" in screen.text:  # agreed to before: she wants the whole screen
+            screen = browser.get(address + "&change=1")
         page = Page(screen.text)
         accounts = {"accounts:city-energy": "point-1", **ticked}
         answer = browser.post(page.action, data={**page.fields, **accounts, "decision": decision})

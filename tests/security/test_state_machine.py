@@ -16,7 +16,7 @@ from machine import Town
 
 from gateway.keys import KeyRing
 
-RUNS, STEPS = (2000, 50) if os.environ.get("TORTURE") else (25, 20)
+RUNS, STEPS = (2000, 50) if os.environ.get("TORTURE") else (60, 30)
 
 
 @pytest.mark.timeout(6 * 3600 if os.environ.get("TORTURE") else 120)

@@ -25,7 +25,7 @@ from gateway.sectors.model import (
 )
 from gateway.sectors.names import Names
 from gateway.sectors.paths import declared
-from gateway.sectors.shapes import Reader, encode, withheld_members, within_limit
+from gateway.sectors.shapes import Reader, encode, remover, withheld_members, within_limit
 from gateway.sectors.times import inside, utc_text
 from gateway.sectors.times import instant as _instant_of
 
@@ -50,8 +50,10 @@ class Part:
         self.holder_only = {"account.holder"} <= granted.fields and "account.number" not in granted.fields
         withheld = withheld_members(TABLE, catalogue.governed("bank"), dataset.members(granted.fields))
         kinds = {call.member for call in CALLS.values() if call.dataset == granted.dataset}
-        self.answers = {kind: Reader(answer_of(kind), "Answer", withheld, record=kind) for kind in kinds}
-        self.records = {kind: Reader(TABLE, kind, withheld) for kind in kinds}
+        unread = catalogue.governed("bank")
+        self.answers = {kind: Reader(answer_of(kind), "Answer", withheld, record=kind, unread=unread) for kind in kinds}
+        self.records = {kind: Reader(TABLE, kind, withheld, unread=unread) for kind in kinds}
+        self.remove = {kind: remover(TABLE, kind, withheld) for kind in kinds}
         self.around: dict[tuple[Any, ...], Raw | None] = {}
 
     def remembered(self, key: tuple[Any, ...], make: Callable[[], dict[str, Any] | None]) -> Raw | None:
@@ -116,11 +118,13 @@ class BankPlan:
         self, sent: Upstream, member: str, found: list[Any], withheld: list[int], window: Window
     ) -> tuple[list[Any], Counts]:
         part, time, zone = self._parts[sent.dataset], TIME.get(member), self._source.zone
+        remove = part.remove[member]
         refs = {account.native: part.names.ref[account.native] for account in sent.accounts}
         kept: list[Any] = []
         moments: list[datetime] = []
         fields = 0
         for index, record in enumerate(found):
+            taken = withheld[index] + remove(record)
             ref = refs.get(record.AccountId)
             moment = None if time is None else _moment(record, time, zone, index)
             if ref is None or part.drops_records or not _in_time(moment, time, window):
@@ -131,7 +135,7 @@ class BankPlan:
             if part.holder_only:
                 _hide_numbers(record)
             kept.append(record)
-            fields += withheld[index]
+            fields += taken
             if moment:
                 moments.append(moment)
         first, last = (min(moments), max(moments)) if moments else (None, None)

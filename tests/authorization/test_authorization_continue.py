@@ -1,0 +1,91 @@
+"""The same app asks for the same again while Alice's agreement runs: one short page, and the agreement stays one (A32)."""
+
+import re
+from html import unescape
+
+from authorization_world import answered, bank
+from sqlmodel import select
+
+from gateway.consent.tables import Consent
+
+
+def going_on(gateway, browser, address):
+    """Press Continue on the page at `address`; the page that follows."""
+    page = browser.get(address)
+    form = page.text.partition('action="/authorize/continue"')[2].partition("</form>")[0]
+    fields = dict(re.findall(r'name="([a-z_]+)" value="([^"]*)"', unescape(form)))
+    answer = browser.post("/authorize/continue", data=fields)
+    assert answer.status_code == 303, answer.text
+    return browser.get(answer.headers["location"])
+
+
+def granted(gateway):
+    with gateway.session() as session:
+        return sorted(row.state for row in session.exec(select(Consent)))
+
+
+def test_a_request_she_agreed_to_before_needs_one_click_and_makes_no_second_agreement(gateway):
+    first = gateway.tokens()
+    browser, address = gateway.browser("alice"), gateway.pushed()
+    page = browser.get(address)
+    assert page.status_code == 200 and "/authorize/continue" in page.text and "You already share this" in page.text
+    code = answered(going_on(gateway, browser, address))["code"]
+    second = gateway.redeem(code).json()
+    assert second["grant_id"] == first["grant_id"]
+    assert granted(gateway).count("active") == 1
+    assert gateway.refresh(first["refresh_token"]).status_code == 200, "the earlier tokens are of the same agreement"
+
+
+def test_going_on_is_written_in_her_log(gateway):
+    gateway.tokens()
+    going_on(gateway, gateway.browser("alice"), gateway.pushed())
+    assert [event["event"] for event in gateway.events("alice")].count("consent_continued") == 1
+
+
+def test_she_can_refuse_it_and_the_agreement_before_stays(gateway):
+    gateway.tokens()
+    browser, address = gateway.browser("alice"), gateway.pushed()
+    form = browser.get(address).text.partition('action="/consent/')[2].partition("</form>")[0]
+    fields = dict(re.findall(r'name="([a-z_]+)" value="([^"]*)"', unescape(form)))
+    answer = browser.post("/consent/" + form.partition('"')[0], data={**fields, "decision": "refuse"})
+    assert answered(browser.get(answer.headers["location"]))["error"] == "access_denied"
+    assert "active" in granted(gateway)
+
+
+def test_anything_else_than_the_very_same_request_shows_the_whole_screen(gateway):
+    gateway.tokens()
+    browser = gateway.browser("alice")
+    assert "/authorize/continue" not in browser.get(gateway.pushed(prompt="consent")).text
+    assert "/authorize/continue" not in browser.get(gateway.pushed() + "&change=1").text
+    assert "/authorize/continue" not in gateway.browser("bob").get(gateway.pushed()).text
+
+
+def test_sensitive_data_still_needs_a_recent_sign_in_to_go_on(gateway):
+    gateway.tokens("budget", details=[bank()])
+    browser = gateway.browser("alice")
+    gateway.clock.passes(minutes=11)
+    answer = browser.get(gateway.pushed("budget", details=[bank()]))
+    assert answer.status_code == 303 and answer.headers["location"].startswith("/sign-in")
+
+
+def test_mallory_cannot_go_on_in_alices_place(gateway):
+    gateway.tokens()
+    browser, address = gateway.browser("alice"), gateway.pushed()
+    browser.get(address)
+    mallory = gateway.browser("mallory")
+    page = mallory.get(address)
+    assert "/authorize/continue" not in page.text
+    request_uri = address.rpartition("request_uri=")[2]
+    csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)
+    answer = mallory.post(
+        "/authorize/continue", data={"csrf": csrf[1], "client_id": "meter", "request_uri": unescape(request_uri)}
+    )
+    assert "code=" not in answer.text and answer.status_code in (303, 400)
+
+
+def test_the_button_needs_its_own_form(gateway):
+    gateway.tokens()
+    browser, address = gateway.browser("alice"), gateway.pushed()
+    browser.get(address)
+    assert browser.post("/authorize/continue", data={"client_id": "meter"}).status_code == 403
+    assert browser.get("/authorize/continue").status_code == 405
