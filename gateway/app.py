@@ -47,6 +47,7 @@ from gateway.proxy.call import DataPlane
 from gateway.proxy.guard import Guarded
 from gateway.settings import Settings
 from gateway.store import Store
+from gateway.web import problems
 from gateway.web.doors import Door, otherwise, route
 from gateway.web.templates import STATIC
 from gateway.web.translations import Translations
@@ -108,6 +109,7 @@ def doors(house: House) -> list[Door]:
     rooms = Rooms(house)
     return [
         *ops.DOORS,
+        *problems.DOORS,
         *people_pages.DOORS,
         *app_pages.DOORS,
         *organisation_pages.DOORS,

@@ -118,7 +118,7 @@ def all_of(session: Session, house: House, facts: Facts, reader: str, now: datet
             sharing = _sharing(session, facts, consent, directory, owner, reader, counted[consent.id], now)
             if sharing.reason != EndReason.LAPSED and not _unanswered(house, sharing, now):
                 found.append(sharing)
-    return sorted(found, key=lambda sharing: sharing.order)
+    return sorted(_newest_requests(found), key=lambda sharing: sharing.order)
 
 
 def one(session: Session, house: House, facts: Facts, reader: str, consent_id: str, now: datetime) -> Sharing:
@@ -141,6 +141,17 @@ def owners(session: Session, facts: Facts, reader: str) -> list[PersonFacts]:
 
 def _may_see(owner: PersonFacts, reader: str) -> bool:
     return owner.id == reader or (owner.minor and owner.guardian_id == reader)
+
+
+def _newest_requests(found: Iterable[Sharing]) -> list[Sharing]:
+    """Of requests still open for the same person, app and purpose only the newest: the app asked again, the older
+    ones were left behind half way."""
+    newest: dict[object, Sharing] = {}
+    for sharing in sorted(found, key=lambda one: one.consent.created_at):
+        consent = sharing.consent
+        one = consent.id if sharing.state != State.REQUESTED else (consent.person_id, consent.app_id, consent.purpose)
+        newest[one] = sharing
+    return list(newest.values())
 
 
 def _unanswered(house: House, sharing: Sharing, now: datetime) -> bool:

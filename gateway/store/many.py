@@ -1,8 +1,8 @@
 """Many rows in few statements.
 
 Each statement run lets go of the interpreter lock and has to win it back. Next to a busy
-event loop that costs more than the row, so rows go in together: 16 at once, then 8, 4, 2, 1,
-which are few enough statements to stay prepared.
+event loop that costs more than the row, so rows go in together. There is one statement for
+each number of rows up to `MOST`: few enough that all of them stay prepared.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.store.engine import Connection
 
-_SIZES = (64, 32, 16, 8, 4, 2, 1)
+MOST = 32  # rows of one statement; a connection keeps 128 statements, of some three tables
 
 
 class Rows:
@@ -18,14 +18,12 @@ class Rows:
 
     def __init__(self, insert: str, columns: int, tail: str = "") -> None:
         row = f"({', '.join('?' * columns)})"
-        self._statements = {size: f"{insert} VALUES {', '.join([row] * size)} {tail}" for size in _SIZES}
+        self._statements = [f"{insert} VALUES {', '.join([row] * size)} {tail}" for size in range(MOST + 1)]
 
     def put(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         returned: list[tuple[Any, ...]] = []
-        at = 0
-        for size in _SIZES:
-            while len(rows) - at >= size:
-                values = [value for row in rows[at : at + size] for value in row]
-                returned += connection.execute(self._statements[size], values).fetchall()
-                at += size
+        for at in range(0, len(rows), MOST):
+            some = rows[at : at + MOST]
+            values = [value for row in some for value in row]
+            returned += connection.execute(self._statements[len(some)], values).fetchall()
         return returned

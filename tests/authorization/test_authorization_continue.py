@@ -1,4 +1,4 @@
-"""The same app asks for the same again while Alice's agreement runs: one short page, and the agreement stays one (A32)."""
+"""The same app asks for the same again while Alice's agreement runs: one short page, one agreement (A32)."""
 
 import re
 from html import unescape

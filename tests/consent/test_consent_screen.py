@@ -171,14 +171,14 @@ def test_the_purpose_is_stated_once_and_as_the_apps_own(place: Place, alice: Vis
 @pytest.mark.parametrize(
     ("period", "english", "french"),
     [
-        ({"history": "P13M", "future": True}, "the last 13 months, and to come", "les 13 derniers mois et à venir"),
+        ({"history": "P13M", "future": True}, "the last 13 months, and from now on", "les 13 derniers mois et à venir"),
         ({"history": "P12M"}, "the last 12 months", "les 12 derniers mois"),
         ({"history": "P24M"}, "the last 2 years", "les 2 dernières années"),
         ({"history": "P1M"}, "the last month", "le dernier mois"),
         ({"history": "P1M10D"}, "the last 1 month and 10 days", "les derniers 1 mois et 10 jours"),
         (
             {"from": "2026-01-01T00:00:00+01:00", "to": "2026-02-01T00:00:00+01:00"},
-            "from January 1, 2026 to February 1, 2026",
+            "from 1 January 2026 to 1 February 2026",
             "du 1 janvier 2026 au 1 février 2026",
         ),
     ],
@@ -199,7 +199,7 @@ def test_the_period_of_the_data_is_told_apart_from_the_duration(
 
 def test_periods_that_differ_are_told_for_each_type_of_data(place: Place, alice: Visitor) -> None:  # A13
     text = alice.sees(place.asks(alice, CLEAR_BUDGET)).text
-    assert "Transactions: the last 12 months, and to come" in text
+    assert "Transactions: the last 12 months, and from now on" in text
     assert "Care and claims: the last 6 months" in text
 
 
@@ -209,10 +209,10 @@ def test_the_end_is_a_date_before_the_buttons_and_there_are_four_choices_at_most
     page = alice.sees(place.asks(alice))
     choices = page.main.xpath(".//input[@name='duration']/..")
     assert [words(choice) for choice in choices] == [
-        "once only, by Apr 2, 2026",
-        "30 days, until May 1, 2026",
-        "90 days, until Jun 30, 2026",
-        "180 days, until Sep 28, 2026",
+        "once only, by 2 Apr 2026",
+        "30 days, until 1 May 2026",
+        "90 days, until 30 Jun 2026",
+        "180 days, until 28 Sept 2026",
     ]
     checked = [choice for choice in choices if choice.xpath("./input[@checked]")]
     assert [words(choice)[:7] for choice in checked] == ["30 days"]
@@ -223,15 +223,15 @@ def test_the_end_is_a_date_before_the_buttons_and_there_are_four_choices_at_most
 def test_a_shorter_time_than_any_choice_is_told_by_its_date_alone(place: Place, alice: Visitor) -> None:  # A14
     page = alice.sees(place.asks(alice, details=energy(valid_for="P10D")))
     assert [words(choice) for choice in page.main.xpath(".//input[@name='duration']/..")] == [
-        "once only, by Apr 2, 2026",
-        "until Apr 11, 2026",
+        "once only, by 2 Apr 2026",
+        "until 11 Apr 2026",
     ]
 
 
 @pytest.mark.parametrize("once", [False, True])
 def test_unattended_reading_is_told_if_and_only_if_it_can_happen(place: Place, alice: Visitor, once: bool) -> None:
     text = alice.sees(place.asks(alice, details=energy(once=once))).text  # A15
-    assert ("While you were away Watt Coach may read without asking you again." in text) is not once
+    assert ("While you are away Watt Coach may read without asking you again." in text) is not once
     assert "How often at most 4 times a day" in text
 
 
@@ -332,7 +332,7 @@ def test_a_running_sharing_is_told_and_only_what_is_new_is_marked(place: Place, 
     first = place.asks(alice)
     alice.allows(first, **{"item:city-energy:energy.point": "yes"})
     page = alice.sees(place.asks(alice))
-    assert "You already share with Watt Coach for this purpose, until May 1, 2026." in page.text
+    assert "You already share with Watt Coach for this purpose, until 1 May 2026." in page.text
     tags = [words(item.xpath(".//*[@class='tags']")[0]) for item in page.main.xpath(".//li[@class='item']")]
     assert tags == ["Required", "New Optional", "Optional"]
     assert page.main.xpath(".//input[@checked]/@name") == ["item:city-energy:energy.point", "duration"]

@@ -23,9 +23,9 @@ def test_a_card_tells_who_what_for_until_when_and_how_often(place: Place, alice:
         "Purpose": "Understand and lower my energy use",
         "Data": "Electricity use, Statements and bills",
         "Organisation": "City Energy",
-        "Agreed on": "April 1, 2026",
-        "Ends on": "May 1, 2026",
-        "Last access": "April 3, 2026, 11:30 AM (2 accesses in 30 days)",
+        "Agreed on": "1 April 2026",
+        "Ends on": "1 May 2026",
+        "Last access": "3 April 2026, 11:30 (2 accesses in 30 days)",
     }
 
 
@@ -155,7 +155,7 @@ def test_the_detail_tells_what_was_agreed_in_the_words_of_the_screen(place: Plac
         assert words(label) in page.text
     for disclosed in screen.main.xpath(".//li[@class='item']//summary | .//li[@class='item']//dd"):
         assert words(disclosed) in page.text
-    for said in ("the last 12 months, and to come", "at most 4 times a day and 200 times a month", "Current account"):
+    for said in ("the last 12 months, and from now on", "at most 4 times a day and 200 times a month", "Current account"):
         assert said in screen.text and said in page.text
     assert "will not be passed on, kept for 1 month at most" in page.text
     assert "Optional Not shared" in page.text  # the health claims
@@ -203,7 +203,7 @@ def test_an_app_that_gave_its_key_back_is_told_without_ending_the_sharing(
 ) -> None:  # C9
     place.reads(consent, "app_disconnected")
     page = alice.gets(f"/sharings/{consent}")
-    assert "Disconnected by the app on April 1, 2026" in page.text
+    assert "Disconnected by the app on 1 April 2026" in page.text
     assert words(page.main.xpath(".//p[@class='status']/strong")[0]) == "Active"
     place.reads(consent, "token_issued")
     assert "Disconnected by the app on" not in alice.gets(f"/sharings/{consent}").text

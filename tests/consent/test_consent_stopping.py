@@ -61,14 +61,14 @@ def test_the_receipt_says_what_happened_and_what_happens_from_now_on(
     (receipt,) = page.main.xpath(".//article")
     assert facts(receipt) | {"Last access": "", "Data": ""} == {
         "Reference": consent,
-        "Time": "April 1, 2026, 11:30 AM",
+        "Time": "1 April 2026, 11:30",
         "Person": "Alice Martin",
         "App": "Watt Coach, Watt Coach SAS",
         "Purpose": "Understand and lower my energy use",
         "Data": "",
         "Organisation": "City Energy",
-        "Agreed on": "April 1, 2026",
-        "Ended on": "April 1, 2026",
+        "Agreed on": "1 April 2026",
+        "Ended on": "1 April 2026",
         "Last access": "",
     }
 

@@ -97,7 +97,7 @@ def test_no_word_pushes_and_no_thing_has_two_words(french: polib.POFile) -> None
         ("organisation disconnected", "organisation déconnectée"),
         ("suspended by the organisation", "suspendu par l'organisation"),
         ("suspended by the service", "suspendu par le service"),
-        ("While you were away", "En votre absence"),
+        ("While you are away", "En votre absence"),
         ("Technical details", "Détails techniques"),
         ("(text supplied in English)", "(texte fourni en anglais)"),
     ],

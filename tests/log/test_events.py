@@ -73,7 +73,7 @@ def told(kind: str, language: str = "en", actor: str = "person", **facts: Any) -
 
 def test_an_access_is_told_as_a_person_would_tell_it() -> None:
     assert told("access", actor="app", **ACCESS) == (
-        "Watt Coach read your data at City Energy (hourly electricity use), March 1, 2026 to March 31, 2026: 744"
+        "Watt Coach read your data at City Energy (hourly electricity use), 1 March 2026 to 31 March 2026: 744"
         " records. 3 kinds of details were withheld: you did not agree to them. This happened while you were away."
     )
     assert told("access", "fr", "app", **ACCESS) == (

@@ -60,11 +60,11 @@ def test_alice_reads_what_happened_newest_first_by_month_and_day(alice: None, vi
     assert [said.split()[0] for said in sentences(page)] == ["You", "Clear", "Watt", "Watt", "You"]
     assert re.findall(r"<h[23]>([^<]+)</h[23]>", page) == [
         "April 2026",
-        "Thursday, April 2, 2026",
-        "Wednesday, April 1, 2026",
+        "Thursday, 2 April 2026",
+        "Wednesday, 1 April 2026",
         "March 2026",
-        "Tuesday, March 31, 2026",
-        "Monday, March 30, 2026",
+        "Tuesday, 31 March 2026",
+        "Monday, 30 March 2026",
     ]
 
 

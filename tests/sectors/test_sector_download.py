@@ -70,7 +70,7 @@ def test_bank_accounts_are_labelled_without_their_number():
     first, second = SECTORS["bank"].accounts(source("bank"), bank_fetch())
     assert (first.native, first.label, first.kind, first.available) == (
         MINE.native,
-        "•••• 0189 Current (nick-canary)",
+        "•••• 0189 (nick-canary)",
         "Current",
         True,
     )

@@ -62,7 +62,7 @@ def held(source: Source, fetch: Fetch) -> list[tuple[Any, Any]]:
 
 
 def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
-    """The accounts of the person, labelled for her own eyes: last four digits, kind, her own name for it."""
+    """The accounts of the person, labelled for her own eyes: last four digits, her own name for it."""
     found = []
     for account, _ in held(source, fetch):
         closed = account.Status is not UNSET and account.Status in CLOSED
@@ -92,8 +92,7 @@ def last_digits(account: Any) -> str:
 
 
 def label(account: Any) -> str:
-    digits = last_digits(account)
-    parts = [f"•••• {digits}" if digits else "", kind(account)]
-    if account.Nickname is not UNSET:
-        parts.append(f"({account.Nickname})")
-    return " ".join(part for part in parts if part)
+    """In no language: it is kept from the day of linking and read on pages in any. The kind's word is the last resort."""
+    digits = f"•••• {last_digits(account)}" if last_digits(account) else ""
+    name = account.Nickname if account.Nickname is not UNSET else ""
+    return f"{digits} ({name})" if digits and name else digits or name or kind(account)
