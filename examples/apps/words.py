@@ -14,6 +14,10 @@ COMMON = words_of(
     sharing=("Voir ce partage dans Aval", "See this sharing in Aval"),
     as_table=("Les mêmes chiffres en tableau", "The same figures as a table"),
     month=("Mois", "Month"),
+    months=(
+        "janv. févr. mars avr. mai juin juil. août sept. oct. nov. déc.",
+        "Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec",
+    ),
     total=("Total", "Total"),
     language=("fr", "en"),
     wait=("Réessayez dans", "Try again in"),

@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from gateway.authorization import metadata, requests
+from gateway.authorization import clients, metadata, requests
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server, authenticated
 from gateway.errors import NotFound
 from gateway.keys import fresh
 from gateway.organisations import views
 from gateway.web import answers
+from gateway.web.addresses import client_network
 from gateway.web.doors import Context, Door
 
 Handler = Callable[[Context], Response]
@@ -56,6 +57,10 @@ def par(ctx: Context) -> Response:
     app = authenticated(ctx)
     if "request_uri" in ctx.form:
         raise Refused("invalid_request", "request_uri has no place in a pushed request.")
+    if app.auth_method == "none":
+        clients.count_request(
+            ctx.session, app.client_id, client_network(ctx.request, ctx.house.settings), ctx.now
+        )
     checked = requests.check(ctx.session, ctx.house, app, ctx.form)
     seconds = ctx.house.settings.request_seconds
     request_uri = requests.push(ctx.session, checked, fresh(), ctx.now, seconds)

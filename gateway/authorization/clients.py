@@ -1,7 +1,8 @@
 """Who calls: an app authenticates by the one method it registered (RFC 6749 §2.3, RFC 7523).
 
 Wrong credentials are counted per app and network; too many in a minute and that pair has to
-wait. The app itself, calling from elsewhere, is not locked out.
+wait. The app itself, calling from elsewhere, is not locked out. So are requests that nobody signs for,
+or anyone could fill the disk with them.
 """
 
 import base64
@@ -111,6 +112,15 @@ def _basic(header: str) -> _Credentials:
     if not colon:
         raise wrong
     return _Credentials("client_secret_basic", unquote_plus(client_id), unquote_plus(secret), CHALLENGE)
+
+
+def count_request(session: Session, client_id: str, network: str, now: datetime) -> None:
+    """One more authorization request in the name of an app that has not shown it is the app. Raises TooMany."""
+    key, minute = hashed(f"request\n{client_id}\n{network}"), int(now.timestamp()) // 60
+    counted = session.get(FailedAuthentication, key)
+    if counted and counted.minute == minute and counted.count >= rules.REQUESTS_A_MINUTE:
+        raise TooMany("authorization requests", retry_after=60 - int(now.timestamp()) % 60)
+    _count_failure(session, key, minute)
 
 
 def _count_failure(session: Session, key: str, minute: int) -> None:

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from gateway.apps import addresses
 from gateway.apps.tables import App
 from gateway.apps.views import must_push, view
-from gateway.authorization import requests, rules, steps
+from gateway.authorization import clients, requests, rules, steps
 from gateway.authorization.rules import Refused, Step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding
@@ -32,6 +32,7 @@ from gateway.errors import Forbidden
 from gateway.keys import fresh
 from gateway.organisations.views import directory
 from gateway.web import answers
+from gateway.web.addresses import client_network
 from gateway.web.doors import Caller, Context, Door
 from gateway.web.languages import choose_language
 
@@ -67,7 +68,7 @@ def authorize(others: Facts, ctx: Context) -> Response:
     if "request_uri" not in parameters or "request" in parameters:
         return _plain(ctx, app, parameters)
     request_uri = parameters["request_uri"]
-    row = requests.find(ctx.session, request_uri, app.client_id, ctx.now)  # 3
+    row = requests.find(ctx.session, request_uri, app, ctx.now)  # 3
     if row is None:
         return _problem(ctx, "over")
     if ctx.request.method == "POST":
@@ -91,6 +92,7 @@ def _plain(ctx: Context, app: App, parameters: Mapping[str, str]) -> Response:
     try:
         if must_push(app):
             raise Refused("invalid_request", "This client pushes its requests (PAR).")
+        clients.count_request(ctx.session, app.client_id, client_network(ctx.request, ctx.house.settings), ctx.now)
         checked = requests.check(ctx.session, ctx.house, app, parameters)
     except Refused as refused:
         answer = {"error": refused.error, "error_description": refused.description or None, "state": state}
@@ -131,7 +133,7 @@ def _to_continue(ctx: Context, row: AuthorizationRequest, person: PersonFacts) -
 def go_on(others: Facts, ctx: Context) -> Response:
     """She goes on with what she agreed to before: the new request hangs from the agreement that is there."""
     app = ctx.session.get(App, ctx.form.get("client_id", ""))
-    row = requests.find(ctx.session, ctx.form.get("request_uri", ""), app.client_id, ctx.now) if app else None
+    row = requests.find(ctx.session, ctx.form.get("request_uri", ""), app, ctx.now) if app else None
     if app is None or row is None or app.status != "active":
         return _problem(ctx, "over")
     consent, person = _hers(others, ctx, app, row, ctx.person)

@@ -191,13 +191,16 @@ def push(session: Session, checked: Checked, secret: str, now: datetime, seconds
     return rules.REQUEST_URI + secret
 
 
-def find(session: Session, request_uri: str, client_id: str, now: datetime) -> AuthorizationRequest | None:
-    """The request behind a request_uri, when it is this client's and not over."""
+def find(session: Session, request_uri: str, app: App, now: datetime) -> AuthorizationRequest | None:
+    """The request behind a request_uri, when it is this client's, as it is registered now, and not over."""
     secret = request_uri.removeprefix(rules.REQUEST_URI)
     if secret == request_uri or len(secret) != 43:
         return None
     row = session.get(AuthorizationRequest, hashed(secret))
-    return row if row and row.client_id == client_id and now < row.expires_at and not finished(row, now) else None
+    if row is None or row.client_id != app.client_id or now >= row.expires_at or finished(row, now):
+        return None
+    # made under another registration: its address or data may not be the app's any more
+    return row if Ask.from_json(row.ask).app_metadata_sha256 == app.metadata_sha256 else None
 
 
 def finished(row: AuthorizationRequest, now: datetime) -> bool:

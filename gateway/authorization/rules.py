@@ -22,6 +22,7 @@ ASSERTION_SECONDS = 3600  # furthest `exp` of a client assertion
 CLOCK_EARLY = 60  # seconds that a peer's clock may run ahead; it may not run behind by more than
 CLOCK_LATE = 10
 FAILURES_A_MINUTE = 10
+REQUESTS_A_MINUTE = 120  # of one app from one network, when anybody could have sent them: each is kept for a day
 
 # error → what its description says. Ours, plain ASCII (RFC 6749 §5.2): nothing from outside is repeated.
 DESCRIPTIONS = {

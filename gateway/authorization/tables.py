@@ -62,8 +62,8 @@ class SpentAssertion(SQLModel, table=True):
 
 
 class FailedAuthentication(SQLModel, table=True):
-    """How often an app's credentials were wrong from one network in one minute."""
+    """How often an app's credentials were wrong, or requests came unsigned, from one network in one minute."""
 
-    id: str = Field(primary_key=True)  # SHA-256 of client_id and network
+    id: str = Field(primary_key=True)  # SHA-256 of what is counted, client_id and network
     minute: int  # epoch minutes
     count: int = 0

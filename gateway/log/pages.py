@@ -12,11 +12,13 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
+from babel.numbers import format_decimal
+from markupsafe import Markup
 from starlette.responses import Response
 
 from gateway.errors import NotFound
 from gateway.log import names, reading
-from gateway.log.events import N_
+from gateway.log.events import EVENTS, N_
 from gateway.log.reading import Entry, Filter
 from gateway.log.sentences import Told, Voice
 from gateway.web import answers
@@ -156,8 +158,8 @@ def detail(ctx: Context) -> Response:
 def _facts(entry: Entry, speaks: Voice, operator: str) -> Iterable[tuple[str, str]]:
     """(label, value) of what the entry says, in words; both translated."""
     facts, _ = entry.facts, speaks.translations.gettext
-    said = {
-        N_("Done by"): _in_words(ACTORS, entry.actor, speaks),
+    said: dict[str, str] = {
+        N_("Done by"): "" if _told_already(entry) else _in_words(ACTORS, entry.actor, speaks),
         N_("App"): speaks.app(facts) if facts.get("client") else "",
         N_("Operated by"): operator,
         N_("On behalf of"): str(facts.get("on_behalf_of", "")),
@@ -166,15 +168,15 @@ def _facts(entry: Entry, speaks: Voice, operator: str) -> Iterable[tuple[str, st
         N_("Purpose stated by the app"): speaks.word(speaks.names.purpose, facts.get("purpose")),
         N_("Outcome"): _in_words(OUTCOMES, facts.get("outcome"), speaks),
         N_("Period of the data given"): speaks.period(facts),
-        N_("Records given"): _number(facts.get("records")),
-        N_("Records withheld"): _number(facts.get("records_withheld")),
+        N_("Records given"): _number(facts.get("records"), speaks),
+        N_("Records withheld"): _number(facts.get("records_withheld"), speaks),
         N_("Details given"): _fields(facts.get("fields_delivered"), speaks),
         N_("Details withheld"): _fields(facts.get("fields_withheld"), speaks),
         N_("What was refused"): speaks.term(str(facts["term"])) if facts.get("term") else "",
         N_("The app asked for"): speaks.value(str(facts.get("asked", ""))),
         N_("You had agreed to"): speaks.value(str(facts.get("allowed", ""))),
         N_("Until"): speaks.day(facts.get("until")),
-        N_("Reference of the request"): str(facts.get("request_id", "")),
+        N_("Reference of the request"): _code(str(facts.get("request_id", ""))),
     }
     if facts.get("present") is not None:
         said[N_("Were you there?")] = (
@@ -187,12 +189,27 @@ def _in_words(table: Mapping[str, str], key: object, speaks: Voice) -> str:
     return speaks.translations.gettext(table[str(key)]) if key in table else str(key or "")
 
 
-def _number(value: object) -> str:
-    return str(value) if isinstance(value, int) else ""
+def _told_already(entry: Entry) -> bool:
+    """Whether the sentence, or the app or organisation named below it, says who did it."""
+    wordings = EVENTS[entry.kind].wordings if entry.kind in EVENTS else ()
+    if entry.actor == "person":
+        return bool(wordings) and wordings[-1].text.startswith("You ")
+    named = {"app": "client", "organisation": "organisation"}.get(entry.actor)
+    if named:
+        return bool(entry.facts.get(named))
+    return any(wording.when.get("actor") == entry.actor for wording in wordings)
+
+
+def _code(text: str) -> str:
+    return Markup("<code>{}</code>").format(text) if text else ""
+
+
+def _number(value: object, speaks: Voice) -> str:
+    return format_decimal(value, locale=locale(speaks.language)) if isinstance(value, int) else ""
 
 
 def _fields(value: object, speaks: Voice) -> str:
-    return speaks.joined(speaks.datum(one) for one in value) if isinstance(value, list) else _number(value)
+    return speaks.joined(speaks.datum(one) for one in value) if isinstance(value, list) else _number(value, speaks)
 
 
 # ---- exactly what is shown, as a file

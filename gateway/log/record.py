@@ -12,7 +12,7 @@ without the whole log.
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -100,14 +100,15 @@ class Log:
         self.append_all(connection, [event], {})
         return int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
 
-    def append_all(self, connection: Connection, events: Iterable[Event], heads: Heads) -> None:
+    def append_all(self, connection: Connection, events: Sequence[Event], heads: Heads) -> None:
         """Append several entries, in order, inside one transaction (the proxy's group commit).
 
         `heads` are chain heads known to be as the database has them, and is kept so. Forget it when
         the transaction fails or when another connection has written since.
         """
         entries, changed = [], {}
-        for event in events:
+        chance = fresh_bytes(44 * len(events))
+        for at, event in enumerate(events):
             known = members(event.kind)
             if not known.issuperset(event.facts):
                 unknown = event.facts.keys() - known
@@ -125,8 +126,7 @@ class Log:
                     "user_prev": head.commitment.hex(),
                 }
             )
-            chance = fresh_bytes(44)
-            salt, nonce = chance[:32], chance[32:]
+            salt, nonce = chance[44 * at : 44 * at + 32], chance[44 * at + 32 : 44 * at + 44]
             committed = commitment(salt, payload)
             sealed = nonce + head.cipher.encrypt(nonce, payload, f"{event.person}:{seq}".encode())
             entries.append((event.person, seq, salt, sealed, committed))

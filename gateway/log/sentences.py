@@ -114,7 +114,8 @@ class Voice:
         return self.translations.gettext(text)
 
     def many(self, one: str, more: str, count: int) -> str:
-        return self.translations.ngettext(one, more, count).format(n=format_decimal(count, locale=locale(self.language)))
+        n = format_decimal(count, locale=locale(self.language))
+        return self.translations.ngettext(one, more, count).format(n=n)
 
     def word(self, look_up: LookUp, identifier: object) -> str:
         """A name in this language; "" when unknown."""

@@ -92,7 +92,10 @@ class Listener(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is None:
             raise ValueError("trailer fields are not taken")
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """As in uvicorn, with our own cycle, and without parsing a target whose form `_LINE` has settled."""
@@ -195,14 +198,18 @@ class Cycle(RequestResponseCycle):
 
 def _fit(head: bytes) -> bool:
     """Whether the head so far is of the one form: request line, CRLF ends, bounded."""
-    end = head.find(b"\r\n\r\n")
-    seen = head if end < 0 else head[:end]
-    if len(seen) > HEAD_BYTES:
+    lines, last, end = 0, -1, len(head)
+    while (at := head.find(b"\n", last + 1)) >= 0:
+        if head[at - 1 : at] != b"\r" or at > HEAD_BYTES:
+            return False
+        if lines and at == last + 2:  # the empty line
+            end = last + 1
+            break
+        lines, last = lines + 1, at
+    if end > HEAD_BYTES or (lines and not _LINE.match(head)):
         return False
-    ends = seen.count(b"\r\n")
-    if ends and not _LINE.match(head):
-        return False
-    return seen.count(b"\n") == ends and seen.count(b"\r") - seen.endswith(b"\r") == ends
+    half = end == len(head) and head.endswith(b"\r")  # of a line end
+    return head.count(b"\r", 0, end) == lines + half
 
 
 def _watched(loop: asyncio.AbstractEventLoop) -> "set[Listener]":

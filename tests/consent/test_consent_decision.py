@@ -71,6 +71,8 @@ def test_a_new_sharing_for_the_same_purpose_replaces_the_old_one(place: Place, a
     alice.allows(second)
     assert (place.consent(first).state, place.consent(first).reason) == ("ended", "replaced")
     assert place.terms(second)["replaces"] == first
+    page = alice.gets(f"/sharings/{first}")
+    assert "It was replaced by a newer agreement." in page.text and "You stopped the sharing." not in page.text
 
 
 # ---- what is missing is said, and nothing is recorded
@@ -377,7 +379,9 @@ def test_a_child_is_told_that_her_guardian_decides_and_may_refuse(place: Place, 
     consent = place.asks(chloe)
     page = chloe.sees(consent)
     assert page.h1 == "Your guardian has to agree"
-    assert [words(button) for button in page.main.xpath(".//button")] == ["Refuse"]
+    buttons = [words(button) for button in page.main.xpath(".//button")]
+    assert buttons == ["Not you?", "Refuse", "My guardian signs in now"]
+    assert set(page.main.xpath(".//form[@action='/sign-out']/input[@name='next']/@value")) == {authorize(consent)}
     chloe.answers(consent, "refuse", page)
     assert place.consent(consent).state == "refused"
 

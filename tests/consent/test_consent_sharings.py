@@ -139,6 +139,10 @@ def test_a_suspension_is_laid_over_and_never_told_as_her_act(place: Place, alice
 def test_a_request_nobody_answered_is_not_a_sharing(place: Place, alice: Visitor) -> None:
     place.asks(alice)
     assert named(alice.gets("/sharings?status=requested")) == ["Watt Coach"]
+    place.clock.passes(minutes=1)
+    newest = place.asks(alice)  # what the app asked before was left behind half way
+    page = alice.gets("/sharings?status=requested")
+    assert named(page) == ["Watt Coach"] and page.main.xpath(f".//a[@href='/sharings/{newest}']")
     place.clock.passes(hours=2)
     assert named(alice.gets("/sharings")) == []
 
@@ -155,7 +159,11 @@ def test_the_detail_tells_what_was_agreed_in_the_words_of_the_screen(place: Plac
         assert words(label) in page.text
     for disclosed in screen.main.xpath(".//li[@class='item']//summary | .//li[@class='item']//dd"):
         assert words(disclosed) in page.text
-    for said in ("the last 12 months, and from now on", "at most 4 times a day and 200 times a month", "Current account"):
+    for said in (
+        "the last 12 months, and from now on",
+        "at most 4 times a day and 200 times a month",
+        "Current account",
+    ):
         assert said in screen.text and said in page.text
     assert "will not be passed on, kept for 1 month at most" in page.text
     assert "Optional Not shared" in page.text  # the health claims

@@ -213,7 +213,7 @@ def test_watt_coach_asks_for_what_it_declared_and_shows_a_year(visit, played):
     ]
     assert {d["purpose"] for d in played.details} == {"energy-advice"}
     assert page.text.count('<rect class="bar"') == 13
-    assert "% at night" in text(page) and "2026-10" in page.text and "Your statements" in page.text
+    assert "% at night" in text(page) and "Oct 2026" in page.text and "Your statements" in page.text
     assert "<script" not in page.text and "style=" not in page.text
     assert "default-src 'none'" in page.headers["content-security-policy"]
 

@@ -131,6 +131,9 @@ class Page:
         found = next(form for form in self.document.forms if (form.action or "").startswith(action))
         return {name: value for name, value in found.form_values()}
 
+    def has_form(self, action: str) -> bool:
+        return any((form.action or "").startswith(action) for form in self.document.forms)
+
     def offered(self, name: str) -> list[str]:
         return [str(each.get("value")) for each in self.document.xpath(f'//input[@name="{name}"]')]
 

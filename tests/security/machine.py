@@ -5,12 +5,11 @@ Some steps happen while a call is out at the organisation: what was agreed when 
 
 import json
 import re
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from bank import BASE, INSIDE, Bank, moves_in, natives, transactions
-from fortress import Fort, Page, claims, detail
+from fortress import Fort, Page, claims, detail, told
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from model import LENGTH, Agreement, Family, Token
@@ -87,8 +86,7 @@ class Town(RuleBasedStateMachine):
 
     def _agrees(self, ticked: set[str], one_account: bool, duration: str, redeems: bool) -> None:
         self._awake()
-        address = self.fort.request("budget", ASKED)
-        screen = self.hers.get(address)
+        screen = self.hers.get(self.fort.request("budget", ASKED) + "&change=1")
         page = Page(screen.text)
         offered = page.offered("accounts:harbour-bank")
         refs = offered[:1] if one_account else offered
@@ -103,10 +101,22 @@ class Town(RuleBasedStateMachine):
         granted = ticked | {"bank.accounts"}  # the required one has no box
         made = Agreement(where[1], granted, refs, self.now + LENGTH[duration], duration == "once")
         self.agreements.append(made)
-        final = self.hers.get(answer.headers["location"])
-        code = re.findall(r"[?&]code=([A-Za-z0-9_-]+)", Page(final.text).onward)[0]
+        code = told(self.hers.get(answer.headers["location"]))["code"]
         if redeems:
             self._keeps(made, self.fort.redeem(code, "budget"), None)
+
+    @rule()
+    def alice_goes_on_with_what_she_agreed_to(self) -> None:
+        """The same request again: one page when the agreement lives, else the whole screen."""
+        self._awake()
+        last = self.agreements[-1]
+        page = Page(self.hers.get(self.fort.request("budget", ASKED)).text)
+        lives = last.state == "active" and not last.is_over(self.now)
+        assert page.has_form("/authorize/continue") == lives
+        if lives:
+            answer = self.hers.post("/authorize/continue", page.form("/authorize/continue"))
+            code = told(self.hers.get(answer.headers["location"]))["code"]
+            self._keeps(last, self.fort.redeem(code, "budget"), None)
 
     def _keeps(self, agreement: Agreement, answer: Any, family: Family | None) -> None:
         assert answer.status_code == 200, answer.text

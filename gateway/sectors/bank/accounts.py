@@ -92,7 +92,7 @@ def last_digits(account: Any) -> str:
 
 
 def label(account: Any) -> str:
-    """In no language: it is kept from the day of linking and read on pages in any. The kind's word is the last resort."""
+    """In no language: it is kept from the day of linking and read on pages in any. The kind is the last resort."""
     digits = f"•••• {last_digits(account)}" if last_digits(account) else ""
     name = account.Nickname if account.Nickname is not UNSET else ""
     return f"{digits} ({name})" if digits and name else digits or name or kind(account)
