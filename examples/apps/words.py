@@ -19,6 +19,7 @@ COMMON = words_of(
         "Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec",
     ),
     total=("Total", "Total"),
+    decimal=(",", "."),
     language=("fr", "en"),
     wait=("Réessayez dans", "Try again in"),
     minutes=("min", "min"),

@@ -168,7 +168,8 @@ class DataPlane:
         except ConnectorError as fault:
             _log.info("organisation %s: %s, %s, call %s", call.organisation, fault.reason, fault.detail, call.id)
             return await self._refused(call, judged, Refusal(fault.reason))
-        except UnknownShape:
+        except UnknownShape as fault:  # `where` is a place in the format, never a value
+            _log.info("organisation %s: unknown shape at %s, call %s", call.organisation, fault.where, call.id)
             return await self._refused(call, judged, Refusal("organisation_answer_invalid"))
         except TooLarge:
             return await self._refused(call, judged, Refusal("too_large"))

@@ -28,6 +28,7 @@ _PRAGMAS = (
     "PRAGMA secure_delete=ON",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-16000",
+    "PRAGMA wal_autocheckpoint=8000",  # pages, 32 MB: the same few pages are written again and again in between
 )
 
 

@@ -33,7 +33,8 @@ def batch(native: str = "point-one") -> bytes:
     point = f"{BASE}/Subscription/s/UsagePoint/{native}"
     period = f"<duration>3600</duration><start>{START}</start>"
     reading = f"<IntervalReading><timePeriod>{period}</timePeriod><value>450</value></IntervalReading>"
-    place = "<ServiceCategory><kind>0</kind></ServiceCategory><serviceDeliveryPoint><name>street</name></serviceDeliveryPoint>"
+    place = "<ServiceCategory><kind>0</kind></ServiceCategory>"
+    place += "<serviceDeliveryPoint><name>street</name></serviceDeliveryPoint>"
     bill = f"<billingPeriod>{period}</billingPeriod><billLastPeriod>505050</billLastPeriod>"
     entries = [
         entry(point, f'<UsagePoint xmlns="{ESPI}">{place}</UsagePoint>', f"{point}/MeterReading",
@@ -43,7 +44,7 @@ def batch(native: str = "point-one") -> bytes:
               f'<IntervalBlock xmlns="{ESPI}"><interval>{period}</interval>{reading}</IntervalBlock>'),
         entry(f"{point}/UsageSummary/u1", f'<UsageSummary xmlns="{ESPI}">{bill}</UsageSummary>'),
     ]  # fmt: skip
-    head = '<id>urn:uuid:0</id><title>Green Button</title><updated>2026-11-01T00:00:00Z</updated><link rel="self" href="/x"/>'
+    head = '<id>urn:uuid:0</id><title>t</title><updated>2026-11-01T00:00:00Z</updated><link rel="self" href="/x"/>'
     return f'<feed xmlns="{ATOM}">{head}{"".join(entries)}</feed>'.encode()
 
 

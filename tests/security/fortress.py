@@ -243,7 +243,7 @@ class Fort:
 
     def link(self, person: str, organisation: str, natives: Sequence[str], customer: str = "••• 001") -> str:
         """As if she had linked by customer number; a second time: made anew. Returns the subject they know her by."""
-        found = [FoundAccount(native=native, label=f"Account {native}", kind="x") for native in natives]
+        found = [FoundAccount(native=native, label=f"Label of {number}", kind="x") for number, native in enumerate(natives)]
         held = None
         if organisation == "city-energy":
             subject = f"held-{person}"
@@ -382,7 +382,10 @@ def told(final: Any) -> dict[str, str]:
     return {name: values[0] for name, values in found.items()}
 
 
-def detail(organisation: str, datasets: Sequence[str], purpose: str = "household-budget", **more: Any) -> dict[str, Any]:
+def detail(
+    organisation: str, datasets: Sequence[str], purpose: str = "household-budget", **more: Any
+) -> dict[str, Any]:
+    """One object of authorization_details."""
     return {
         "type": "data_access",
         "locations": [f"{ISSUER}/data/{organisation}"],
