@@ -3,10 +3,16 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
+
+
+# Timings are never asserted in tests: a busy machine is no fault.
+hypothesis.settings.register_profile("aval", deadline=None, database=None)
+hypothesis.settings.load_profile("aval")
 
 
 def pytest_configure(config: pytest.Config) -> None:

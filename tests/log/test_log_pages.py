@@ -183,7 +183,9 @@ def test_mallory_sees_nothing_of_alices_log(alice: None, visits: Visits) -> None
 
 
 def test_an_entry_says_everything_in_words(alice: None, visits: Visits) -> None:
-    page = text(visits("alice").sees("/log/2").text)
+    html = visits("alice").sees("/log/2").text
+    assert "<code>r-7</code>" in html
+    page = text(html)
     for said in (
         "App Watt Coach",
         "Organisation City Energy",
