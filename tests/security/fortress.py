@@ -124,7 +124,7 @@ class Page:
     """An HTML answer as a browser without JavaScript sees it."""
 
     def __init__(self, text: str) -> None:
-        self.document = lxml.html.fromstring(text)
+        self.document: Any = lxml.html.fromstring(text)
 
     def form(self, action: str) -> dict[str, Any]:
         """Every field of the form, as it stands."""
@@ -136,6 +136,9 @@ class Page:
 
     def offered(self, name: str) -> list[str]:
         return [str(each.get("value")) for each in self.document.xpath(f'//input[@name="{name}"]')]
+
+    def boxes(self) -> list[str]:
+        return [str(name) for name in self.document.xpath("//input[@type='checkbox']/@name")]
 
     @property
     def onward(self) -> str:
@@ -177,7 +180,7 @@ class Fort:
             log=Log(keys),
             catalogue=Catalogue(made.policies),
             policies=Policies(made.policies),
-            connector=self.organisations,  # type: ignore[arg-type]
+            connector=self.organisations,
             translations=Translations(),
             clock=self.clock,
         )
@@ -243,7 +246,7 @@ class Fort:
 
     def link(self, person: str, organisation: str, natives: Sequence[str], customer: str = "••• 001") -> str:
         """As if she had linked by customer number; a second time: made anew. Returns the subject they know her by."""
-        found = [FoundAccount(native=native, label=f"Label of {number}", kind="x") for number, native in enumerate(natives)]
+        found = [FoundAccount(native, f"Label of {number}", "x") for number, native in enumerate(natives, 1)]
         held = None
         if organisation == "city-energy":
             subject = f"held-{person}"
@@ -269,7 +272,7 @@ class Fort:
         http = TestClient(
             self.application, base_url=ISSUER, follow_redirects=False, raise_server_exceptions=False
         )
-        http.portal = self.http.portal  # type: ignore[attr-defined]  # one loop for all: the data plane lives there
+        http.portal = self.http.portal  # one loop for all: the data plane lives there
         browser = Browser(self, http, person)
         if person:
             self.signs_in(browser)
@@ -312,12 +315,12 @@ class Fort:
         assert answer.status_code == 201, answer.text
         return "/authorize?" + urlencode({"client_id": app, "request_uri": answer.json()["request_uri"]})
 
-    def answer(self, browser: Browser, address: str, decision: str = "allow", **ticked: Any) -> dict[str, str]:
-        """Open the request, answer the screen, come back; what the app is told."""
+    def answer(self, browser: Browser, address: str, **ticked: Any) -> dict[str, str]:
+        """Open the request, allow what the screen asks, come back; what the app is told."""
         screen = browser.get(address)
         assert screen.status_code == 200, (screen.status_code, screen.headers.get("location"))
         page = Page(screen.text)
-        form = page.form("/consent/") | {"decision": decision} | ticked
+        form = page.form("/consent/") | {"decision": "allow"} | ticked
         action = re.findall(r'action="(/consent/[^"]+)"', screen.text)[0]
         answer = browser.post(action, form)
         assert answer.status_code == 303, (answer.status_code, answer.text[:2000])
@@ -340,8 +343,8 @@ class Fort:
         address = self.request(app, details)
         screen = Page(browser.get(address).text)
         boxes: dict[str, Any] = {}
-        for name in screen.document.xpath("//input[@type='checkbox']/@name"):
-            boxes[str(name)] = screen.offered(str(name))
+        for name in screen.boxes():
+            boxes[name] = screen.offered(name)
         answer = self.redeem(self.answer(browser, address, **(boxes | ticked))["code"], app)
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()

@@ -47,6 +47,7 @@ class Town(RuleBasedStateMachine):
 
     @initialize()
     def alice_and_mallory_arrive(self) -> None:
+        self.fort.clock.passes(minutes=1)  # unsigned requests are counted per minute
         self.alice, self.mallory = self.fort.person("Alice"), self.fort.person("Mallory")
         moves_in(self.fort, self.bank, self.alice, f"canary-{self.alice[:8]}")
         self.agreements: list[Agreement] = []

@@ -350,9 +350,9 @@ def test_a_suspended_app_or_organisation_gets_nothing_from_the_next_call_on(fort
     path = transactions(body["authorization_details"][0]["accounts"][0])
     for room, name in ((verbs, "budget"), (declare, "harbour-bank")):
         with fort.house.store.write() as session:
-            room.suspend(session, name, "because", fort.clock.now)  # type: ignore[attr-defined]
+            room.suspend(session, name, "because", fort.clock.now)
         assert fort.read(body["access_token"], path).json()["reason"] == "suspended"
         assert alice.get("/sharings").status_code == 200
         with fort.house.store.write() as session:
-            room.resume(session, name, fort.clock.now)  # type: ignore[attr-defined]
+            room.resume(session, name, fort.clock.now)
         assert fort.read(body["access_token"], path).status_code == 200
