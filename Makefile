@@ -26,7 +26,9 @@ check: venv ## format, lint, types, architecture
 	.venv/bin/lint-imports
 
 test: venv browser ## all tests, browser journeys too
-	$(PY) -m pytest -q -n 2 --dist loadfile
+	$(PY) -m pytest -q -n 2 --dist loadfile -m "not browser"
+	$(PY) -m pytest -q -n 2 --dist loadfile -m browser tests/people tests/consent
+	$(PY) -m pytest -q -n 2 --dist loadfile tests/browser
 
 browser: ## Debian's chromium for the browser tests
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \

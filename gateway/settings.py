@@ -44,9 +44,7 @@ class Settings(BaseSettings):
     port: int = Field(8400, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     data_dir: Path = Field(Path(".aval"), description="folder of the database, the log's high-water mark and the keys")
     keys_dir: Path | None = Field(None, description="folder of the private keys; unset: data_dir/keys")
-    policies_dir: Path | None = Field(
-        None, description="folder of purposes, datasets, policies; unset: shipped"
-    )
+    policies_dir: Path | None = Field(None, description="folder of purposes, datasets, policies; unset: shipped")
     operator_name: str = Field("Aval", description="who runs this gateway, as people read it")
     operator_contact: str = Field("", description="mail address or phone for people who cannot use the website")
     default_language: Literal["fr", "en"] = Field("en", description="when neither person nor browser says")

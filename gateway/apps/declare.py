@@ -254,9 +254,7 @@ def _warnings(document: Mapping[str, Any]) -> Iterator[str]:
 # ---- against this gateway
 
 
-def against(
-    document: Mapping[str, Any], catalogue: Catalogue, organisations: Mapping[str, Any]
-) -> list[Fault]:
+def against(document: Mapping[str, Any], catalogue: Catalogue, organisations: Mapping[str, Any]) -> list[Fault]:
     """What the declaration names that this gateway does not have. `organisations`: id → its datasets."""
     faults = [
         _unknown(f"purposes[{position}]", code, catalogue.purposes)

@@ -51,9 +51,7 @@ def register(
     return row, secret
 
 
-def renew_secret(
-    session: Session, client_id: str, now: datetime, new_secret: Callable[[], str] = fresh
-) -> str:
+def renew_secret(session: Session, client_id: str, now: datetime, new_secret: Callable[[], str] = fresh) -> str:
     """A new secret in place of the old one, which stops working at once."""
     row = _row(session, client_id)
     if row.auth_method != "client_secret_basic":

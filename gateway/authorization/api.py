@@ -58,9 +58,7 @@ def par(ctx: Context) -> Response:
     if "request_uri" in ctx.form:
         raise Refused("invalid_request", "request_uri has no place in a pushed request.")
     if app.auth_method == "none":
-        clients.count_request(
-            ctx.session, app.client_id, client_network(ctx.request, ctx.house.settings), ctx.now
-        )
+        clients.count_request(ctx.session, app.client_id, client_network(ctx.request, ctx.house.settings), ctx.now)
     checked = requests.check(ctx.session, ctx.house, app, ctx.form)
     seconds = ctx.house.settings.request_seconds
     request_uri = requests.push(ctx.session, checked, fresh(), ctx.now, seconds)

@@ -154,7 +154,9 @@ def _ask(session: Session, house: House, app: App, parameters: Mapping[str, str]
     settings = house.settings
     schema = settings.policies / "data_access.schema.json"
     try:
-        ask = validate(details.parse(text), app_view, known, house.catalogue, settings.public_url, schema)
+        ask = validate(
+            details.parse(text), app_view, known, house.catalogue, settings.public_url, schema, house.clock()
+        )
     except InvalidDetails as error:
         raise Refused(
             "invalid_authorization_details",

@@ -121,15 +121,28 @@ def all_of(session: Session, house: House, facts: Facts, reader: str, now: datet
     return sorted(_newest_requests(found), key=lambda sharing: sharing.order)
 
 
-def one(session: Session, house: House, facts: Facts, reader: str, consent_id: str, now: datetime) -> Sharing:
-    """Raises NotFound also for a sharing that is somebody else's: nobody learns that it exists."""
+def one(
+    session: Session,
+    house: House,
+    facts: Facts,
+    reader: str,
+    consent_id: str,
+    now: datetime,
+    *,
+    counting: bool = True,
+) -> Sharing:
+    """Raises NotFound also for a sharing that is somebody else's: nobody learns that it exists.
+
+    `counting` False: without the number of accesses, for acts; the writer waits while it is read.
+    """
     consent = session.get(Consent, consent_id)
     owner = facts.person(session, consent.person_id) if consent else None
     if consent is None or owner is None or not _may_see(owner, reader):
         raise errors.NotFound
-    counted = log_reading.accesses(session, house.log, owner.id, now - timedelta(days=RECENT_DAYS))
+    since = now - timedelta(days=RECENT_DAYS)
+    count = log_reading.accesses(session, house.log, owner.id, since)[consent.id] if counting else 0
     directory = facts.directory(session)
-    return _sharing(session, facts, consent, directory, owner, reader, counted[consent.id], now)
+    return _sharing(session, facts, consent, directory, owner, reader, count, now)
 
 
 def owners(session: Session, facts: Facts, reader: str) -> list[PersonFacts]:

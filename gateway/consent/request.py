@@ -155,6 +155,7 @@ def validate(
     catalogue: Catalogue,
     public_url: str,
     schema: Path,
+    now: datetime | None = None,
 ) -> Ask:
     """An `Ask` for parsed `authorization_details`. Raises InvalidDetails.
 
@@ -168,6 +169,8 @@ def validate(
     items: dict[tuple[str, str], AskItem] = {}
     for row in details:
         _within_caps(row, purpose)
+        if now is not None:
+            _ends_within_caps(row, purpose, now)
         for item in _items(row, app, directory, catalogue, purpose, public_url):
             if (item.organisation, item.dataset) in items:
                 raise InvalidDetails("two objects ask for the same data", "datatypes", item.dataset)
@@ -234,6 +237,18 @@ def _within_caps(row: dict[str, Any], purpose: Purpose) -> None:
         _frequency_within(frequency, caps)
 
 
+def _ends_within_caps(row: dict[str, Any], purpose: Purpose, now: datetime) -> None:
+    """A period given by its ends reaches no further back than the cap, and no further ahead than a sharing may last."""
+    period = _period(row["period"])
+    if period.start is None or period.end is None:
+        return
+    earliest, latest = purpose.caps.history.before(now), purpose.caps.validity.after(now)
+    if datetime.fromisoformat(period.start) < earliest:
+        raise InvalidDetails("above the purpose's cap", "period.from", period.start, earliest.isoformat())
+    if datetime.fromisoformat(period.end) > latest:
+        raise InvalidDetails("above the purpose's cap", "period.to", period.end, latest.isoformat())
+
+
 def _frequency_within(frequency: dict[str, Any], caps: Caps) -> None:
     """More often than a cap allows in the same or a longer window is refused; the caps bind beside it all the same."""
     for times, per in caps.frequency:
@@ -277,8 +292,8 @@ def _items(
                     dataset=dataset,
                     fields=fields,
                     period=period,
-                    frequency=(row["frequency"]["times"], row["frequency"]["per"]) if "frequency" in row else None,
-                    records_max=row.get("max_records"),
+                    frequency=(int(row["frequency"]["times"]), row["frequency"]["per"]) if "frequency" in row else None,
+                    records_max=int(row["max_records"]) if "max_records" in row else None,
                     necessity=row.get("necessity", declared.necessity),
                     reason=row.get("reason") or declared.reason,
                     sensitivity=catalogue.sensitivity(dataset, fields),
@@ -326,6 +341,8 @@ def _period(row: dict[str, Any]) -> Period:
         start, end = datetime.fromisoformat(row["from"]), datetime.fromisoformat(row["to"])
     except ValueError:
         raise InvalidDetails("not a time of RFC 3339", "period") from None
+    if not (1900 <= start.year and end.year <= 2200):
+        raise InvalidDetails("beyond the calendar of any record", "period")
     if start.tzinfo is None or end.tzinfo is None or start >= end:
         raise InvalidDetails("from must lie before to, both with a zone", "period")
     return Period(start=start.isoformat(), end=end.isoformat(), future=False)

@@ -60,7 +60,8 @@ def doors(facts: Facts) -> list[Door]:
 
 
 def _one(facts: Facts, ctx: Context) -> Sharing:
-    return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now)
+    showing = ctx.request.method != "POST"
+    return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now, counting=showing)
 
 
 def _guardian(ctx: Context, sharing: Sharing) -> str | None:
@@ -369,7 +370,7 @@ def done(facts: Facts, ctx: Context) -> Response:
         at = datetime.fromisoformat(ctx.query.get("at", ""))
     except ValueError:
         raise errors.NotFound from None
-    if at.tzinfo is None:
+    if at.tzinfo is None or not 1970 < at.year < 9000:
         raise errors.NotFound
     is_stop = ctx.query.get("what") == "stopped"
     ids = set(reading.acted_at(ctx.session, Act.ENDED if is_stop else Act.PAUSED, at))

@@ -134,7 +134,9 @@ def _item(
     chosen = choices.fields.get(key) if choices.fields else None
     structural = catalogue.datasets[item.dataset].structural()
     fields = [name for name in item.fields if chosen is None or name in chosen or name in structural]
-    limits = [item.frequency, *purpose.caps.frequency] if item.frequency else list(purpose.caps.frequency)
+    tightest: dict[str, int] = {}  # per window, so that no call is counted twice in one
+    for times, per in [*([item.frequency] if item.frequency else []), *purpose.caps.frequency]:
+        tightest[per] = min(int(times), tightest.get(per, int(times)))
     return {
         "organisation": item.organisation,
         "organisation_name": dict(directory[item.organisation].name),
@@ -147,7 +149,7 @@ def _item(
             "to": item.period.end,
             "future": item.period.future,
         },
-        "frequency": [{"times": times, "per": per, "zone": zone} for times, per in dict.fromkeys(limits)],
+        "frequency": [{"times": times, "per": per, "zone": zone} for per, times in tightest.items()],
         "records_max": item.records_max,
         "necessity": item.necessity,
         "reason": dict(item.reason),

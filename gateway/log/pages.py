@@ -142,7 +142,10 @@ def _choices(identifiers: Iterable[str], named: Any) -> list[tuple[str, str]]:
 
 def detail(ctx: Context) -> Response:
     speaks = voice(ctx)
-    entry = reading.one(ctx.session, ctx.house.log, ctx.person.person, int(ctx.path["seq"]))
+    seq = ctx.path["seq"]
+    if not (seq.isascii() and seq.isdigit() and len(seq) < 19):
+        raise NotFound("log entry")
+    entry = reading.one(ctx.session, ctx.house.log, ctx.person.person, int(seq))
     if entry is None:
         raise NotFound("log entry")
     return ctx.page(
@@ -254,5 +257,5 @@ def _cell(value: Any) -> Any:
 DOORS = [
     Door("/log", index, person=True, name="log"),
     *(Door(f"/log/export.{form}", export, person=True, name=f"log_{form}") for form in ("csv", "json")),
-    Door("/log/{seq:int}", detail, person=True, name="log_entry"),
+    Door("/log/{seq}", detail, person=True, name="log_entry"),
 ]

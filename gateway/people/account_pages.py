@@ -18,6 +18,7 @@ from gateway.people.sign_in_pages import TOO_MANY, WRONG_CODE, WRONG_PASSKEY
 from gateway.people.steps import account, recently, today
 from gateway.people.tables import Person, RecoveryCode
 from gateway.people.words import METHODS, N_
+from gateway.store.tables import directory_changed
 from gateway.web import cookies
 from gateway.web.doors import Context, Door
 from gateway.web.languages import LANGUAGES
@@ -95,7 +96,9 @@ def save_details(ctx: Context) -> Response:
         return _details_page(ctx, person, written, wrong)
     person.name, person.language = draft.name, language
     # Set once: a child must not grow up by editing a form. The operator can correct it.
-    person.birth_date = person.birth_date or draft.birth_date
+    if draft.birth_date and person.birth_date is None:
+        person.birth_date = draft.birth_date
+        directory_changed(ctx.session)  # what was compiled for an adult may not hold for her
     ctx.session.add(person)
     ctx.set_cookies.append((cookies.LANGUAGE, language, cookies.YEAR))
     return _done(ctx, "details")

@@ -40,6 +40,7 @@ from gateway.proxy.streams import Stream
 from gateway.proxy.tokens import Token, Tokens
 from gateway.proxy.writer import Item, Verdict, Writer
 from gateway.sectors.model import Asked, Counts, Cut, TooLarge, UnknownShape
+from gateway.store.engine import StoreFault
 
 ATTEMPTS = 3  # of one call, while its consent or credential changes under it
 IN_LOOP_BYTES = 64 * 1024  # larger answers are cut in a worker thread, so that other calls go on
@@ -113,7 +114,7 @@ class DataPlane:
                 if await self._attempt(call) == "answered":
                     return
             await refuse.unavailable(send)
-        except (Unavailable, Changing):
+        except (Unavailable, Changing, StoreFault):
             await refuse.unavailable(send)
         except Exception as error:  # nothing has been sent: what follows the first byte is in streams
             _log.error("data call failed: %s", where(error))

@@ -139,7 +139,7 @@ class Grant:
         path = upstream.path.replace("{subscription}", self.link.resource)
         if upstream.query:
             path += "?" + urlencode(upstream.query, quote_via=quote, safe=":,")
-        item = self.items[upstream.dataset]
+        item = joined([self.items[name] for name in (upstream.dataset, *upstream.also)])
         return Route(
             part=part,
             window=window,
@@ -153,6 +153,22 @@ class Grant:
                 "accounts": [account.ref for account in upstream.accounts],
             },
         )
+
+
+def joined(items: list[Item]) -> Item:
+    """One call for several datasets: every limit and policy of theirs binds, and all of them are recorded."""
+    if len(items) == 1:
+        return items[0]
+    first = items[0].facts
+    facts = {
+        **first,
+        "datasets": [name for item in items for name in item.facts["datasets"]],
+        "fields_delivered": [name for item in items for name in item.facts["fields_delivered"]],
+        "fields_withheld": sum(item.facts["fields_withheld"] for item in items),
+    }
+    # a limit of the whole agreement (`max_uses`) is in every item and counts once
+    limits = {(limit.item, limit.per): limit for item in items for limit in item.limits}
+    return Item(tuple(limits.values()), facts, next((item.refusal for item in items if item.refusal), None))
 
 
 class Grants:

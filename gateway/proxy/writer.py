@@ -16,6 +16,7 @@ from enum import Enum
 from queue import Empty, SimpleQueue
 
 from gateway.consent import live
+from gateway.consent.rules import EndReason
 from gateway.errors import Unavailable
 from gateway.log import Event, Log
 from gateway.log.record import Heads
@@ -31,6 +32,9 @@ ACCESS_SECONDS = 60  # "last used" of a consent is this exact
 
 _OPEN = "INSERT INTO openstream (id, person_id, facts, begun_at) VALUES (?, ?, ?, ?)"
 _CLOSE = "DELETE FROM openstream WHERE id = ?"
+
+
+_OF_THE_END = ("consent", "version", "client", "client_name", "purpose")
 
 
 class Verdict(Enum):
@@ -139,7 +143,7 @@ class Writer:
             raise _UsedUp
         for item in accepted:
             self._with(connection, item)
-        self._log.append_all(connection, [item.event for item in accepted], self._heads)
+        self._log.append_all(connection, [event for item in accepted for event in _events(item)], self._heads)
         self.version = version
 
     def _with(self, connection: Connection, item: Item) -> None:
@@ -176,6 +180,17 @@ def _holds(connection: Connection, item: Item, version: int) -> bool:
         return False
     item.verdict = Verdict.WRITTEN
     return True
+
+
+def _events(item: Item) -> list[Event]:
+    """The entry, and the end of an agreement for one use, which it brings with it (law 4)."""
+    if not item.once or item.standing is None:
+        return [item.event]
+    kept = {name: item.event.facts[name] for name in _OF_THE_END if name in item.event.facts}
+    ended = Event(
+        "consent_ended", item.event.person, item.event.at, "system", {**kept, "reason": str(EndReason.USED_UP)}
+    )
+    return [item.event, ended]
 
 
 def _told(batch: list[Item]) -> None:

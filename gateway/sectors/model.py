@@ -1,8 +1,8 @@
 """The values that pass between the proxy and a sector, and the interface a sector has.
 
-    terms ──plan()──► Plan ──request()──► Upstream | Denied      (before the call)
-                           ──cut()──────► Cut                    (after the answer)
-                           ──cutter()───► a stream of the same   (large answers)
+terms ──plan()──► Plan ──request()──► Upstream | Denied      (before the call)
+                       ──cut()──────► Cut                    (after the answer)
+                       ──cutter()───► a stream of the same   (large answers)
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -98,6 +98,7 @@ class Upstream:
     accounts: tuple[Account, ...]  # the accounts this call may speak of
     continues: bool = False  # a following page of a listing already counted as one use
     operation: str = ""  # the sector's own name for this kind of call
+    also: tuple[str, ...] = ()  # further datasets the answer may carry: counted, judged and recorded like `dataset`
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ try:  # SQLite before 3.51.3 can corrupt a WAL file that two connections reset a
 except ImportError:  # pragma: no cover - platforms without the wheel
     import sqlite3
 
+StoreFault: type[Exception] = sqlite3.OperationalError  # of bare connections
 Connection = Any  # sqlite3.Connection of whichever module was imported
 
 _PRAGMAS = (

@@ -249,7 +249,9 @@ def test_a_picture_that_could_act_or_call_home_is_refused(tmp_path, name, conten
         with_logo(tmp_path, name, content)
 
 
-@pytest.mark.parametrize("name", ["../secret.svg", "/etc/passwd", ".hidden.svg", "absent.svg", "https://x.example/a.svg"])
+@pytest.mark.parametrize(
+    "name", ["../secret.svg", "/etc/passwd", ".hidden.svg", "absent.svg", "https://x.example/a.svg"]
+)
 def test_a_logo_lies_next_to_the_declaration(tmp_path, name):
     with pytest.raises(DeclarationError, match="logo"):
         declare.parse(good(logo=name), tmp_path / "app.toml")

@@ -163,9 +163,7 @@ def test_without_state_none_comes_back(gateway):
 def test_a_state_that_could_not_be_echoed_is_refused(gateway):
     assert error(gateway.push(state="s" * 9000)) == "invalid_request"
     body = urlencode({"client_id": "meter", **gateway.request(state=None)}) + "&state=%ff"
-    answer = gateway.browser().post(
-        "/par", content=body, headers={"content-type": "application/x-www-form-urlencoded"}
-    )
+    answer = gateway.browser().post("/par", content=body, headers={"content-type": "application/x-www-form-urlencoded"})
     assert error(answer) == "invalid_request"
 
 
@@ -229,9 +227,7 @@ def test_an_app_that_may_sends_its_request_in_the_address(gateway, register):
 
 def test_the_request_may_be_posted_to_the_authorization_endpoint(gateway):
     query = parse_qs(urlsplit(gateway.pushed()).query)
-    answer = gateway.browser().post(
-        "/authorize", data={"client_id": "meter", "request_uri": query["request_uri"][0]}
-    )
+    answer = gateway.browser().post("/authorize", data={"client_id": "meter", "request_uri": query["request_uri"][0]})
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/authorize?client_id=meter&request_uri=")
 

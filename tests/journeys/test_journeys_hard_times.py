@@ -165,7 +165,7 @@ def entries(who: Resident, query: str) -> int:
     count, address = 0, f"{who.gateway}/log?{query}"
     while address:
         page = who.visitor.get(address)
-        count += page.body.count('class="card"')
+        count += page.body.count('class="when"')
         older = [part.split('"')[0] for part in page.body.split('href="')[1:] if "before=" in part.split('"')[0]]
         address = who.gateway + older[-1].replace("&amp;", "&") if older else ""
     return count

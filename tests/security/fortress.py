@@ -269,9 +269,7 @@ class Fort:
 
     def browser(self, person: str = "") -> Browser:
         """Signed in at this moment."""
-        http = TestClient(
-            self.application, base_url=ISSUER, follow_redirects=False, raise_server_exceptions=False
-        )
+        http = TestClient(self.application, base_url=ISSUER, follow_redirects=False, raise_server_exceptions=False)
         http.portal = self.http.portal  # one loop for all: the data plane lives there
         browser = Browser(self, http, person)
         if person:
@@ -336,9 +334,7 @@ class Fort:
         }
         return self.oauth("/token", form, app)
 
-    def agreed(
-        self, browser: Browser, app: str, details: Sequence[Mapping[str, Any]], **ticked: Any
-    ) -> dict[str, Any]:
+    def agreed(self, browser: Browser, app: str, details: Sequence[Mapping[str, Any]], **ticked: Any) -> dict[str, Any]:
         """A whole agreement with everything ticked that is offered; the token response."""
         address = self.request(app, details)
         screen = Page(browser.get(address).text)

@@ -314,5 +314,3 @@ class Town(RuleBasedStateMachine):
             now_given = {item["dataset"] for item in json.loads(text)["items"] if item["granted"]}
             assert now_given <= given
             before, given = hashed, now_given
-
-

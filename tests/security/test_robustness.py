@@ -79,7 +79,6 @@ def test_no_address_answers_rubbish_with_a_fault_of_ours(fort: Fort) -> None:
         "/sharings/done?what=stopped&at=9999-12-31T23:59:59-14:00",
     ],
 )
-@pytest.mark.xfail(strict=True, reason="a number or an instant beyond what Python holds is an uncaught fault")
 def test_numbers_and_instants_beyond_all_bounds_are_not_found(fort: Fort, path: str) -> None:
     assert fort.browser(fort.person("Alice")).get(path).status_code in (400, 404)
 
@@ -108,7 +107,6 @@ def reading(fort: Fort) -> tuple[str, str]:
     return body["access_token"], transactions(body["authorization_details"][0]["accounts"][0])
 
 
-@pytest.mark.xfail(strict=True, reason="the data plane's own reads do not turn faults of the database into 503")
 def test_a_read_while_the_database_cannot_be_read_is_told_to_come_again(fort: Fort) -> None:
     token, path = reading(fort)
     admission: Any = fort.application.data_plane._admission
@@ -186,7 +184,6 @@ def test_one_app_cannot_fill_the_store_with_requests_that_nobody_signed(fort: Fo
     assert fort.pushed("budget", [detail("harbour-bank", ALL)]).status_code == 201
 
 
-@pytest.mark.xfail(strict=True, reason="stopping opens every entry of thirty days, with the writer's lock in hand")
 def test_an_app_that_floods_the_log_does_not_stand_in_the_way_of_stopping(fort: Fort) -> None:
     bank = settle(fort)
     alice = fort.person("Alice")

@@ -324,7 +324,6 @@ def test_a_child_cannot_agree_and_her_guardian_can_until_she_is_of_age(fort: For
     assert hers.post(f"/sharings/{consent}/pause").status_code == 303
 
 
-@pytest.mark.xfail(strict=True, reason="a birth date is written down without telling what was compiled before it")
 def test_a_date_of_birth_that_makes_her_a_child_counts_at_the_next_call(fort: Fort) -> None:
     alice, body = alice_shares(fort)
     ref = body["authorization_details"][0]["accounts"][0]
@@ -334,7 +333,6 @@ def test_a_date_of_birth_that_makes_her_a_child_counts_at_the_next_call(fort: Fo
     assert fort.read(body["access_token"], transactions(ref)).status_code == 403
 
 
-@pytest.mark.xfail(strict=True, reason="a sign-in of the future counts as a recent one for as long as it lies ahead")
 def test_a_sign_in_made_under_a_wrong_clock_is_not_recent_for_hours(fort: Fort) -> None:
     fort.clock.passes(days=1)
     alice = fort.browser(fort.person("Alice"))

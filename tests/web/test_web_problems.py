@@ -17,7 +17,9 @@ def visitor(street: Street) -> TestClient:
     return TestClient(app, base_url=house.settings.public_url)
 
 
-@pytest.mark.parametrize("code", [*errors.REASONS, *problems.OTHERS, "invalid_request", "not_found", "temporarily_unavailable"])
+@pytest.mark.parametrize(
+    "code", [*errors.REASONS, *problems.OTHERS, "invalid_request", "not_found", "temporarily_unavailable"]
+)
 def test_a_problem_is_explained(visitor: TestClient, code: str) -> None:
     page = visitor.get(f"/problems/{code}")
     assert page.status_code == 200 and code in page.text and "What to do" in page.text

@@ -1,6 +1,7 @@
 """One consent version at one energy supplier, compiled: which calls it may make and what is left of the answers."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from uuid import NAMESPACE_URL, uuid5
 
 from gateway.sectors import catalogue
@@ -77,7 +78,8 @@ class EnergyPlan:
             if not fitting:
                 allowed = " ".join(a.ref for a in terms.names.accounts)
                 return Denied("account", "accounts", asked=ref, allowed=allowed)
-        return upstream(terms.source, operation, fitting[0], terms.names, words, asked, window)
+        sent = upstream(terms.source, operation, fitting[0], terms.names, words, asked, window)
+        return replace(sent, also=tuple(fitting[1:])) if isinstance(sent, Upstream) else sent
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
         expect(media_type, MEDIA_TYPES)
