@@ -31,7 +31,7 @@ def served(folder: Path, *parts: Any) -> Iterator[Place]:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     with opened(folder, *parts, f"http://localhost:{listening.getsockname()[1]}") as place:
-        server = uvicorn.Server(uvicorn.Config(place.application, log_level="error", lifespan="off"))
+        server = uvicorn.Server(uvicorn.Config(place.application, log_config=None, lifespan="off"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()
         while not server.started:

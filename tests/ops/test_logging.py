@@ -25,10 +25,11 @@ def lines() -> Iterator[Lines]:
     ops.configure("info", stream)
     structlog.contextvars.clear_contextvars()
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # the test's own client
-    theirs = logging.getLogger("uvicorn.error")  # other tests in this process ran servers of their own
-    theirs.disabled, theirs.propagate = False, True
-    theirs.setLevel(logging.NOTSET)
-    theirs.handlers.clear()
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # a server of another test may have set them
+        theirs = logging.getLogger(name)
+        theirs.disabled, theirs.propagate = False, True
+        theirs.setLevel(logging.NOTSET)
+        theirs.handlers.clear()
     yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
     logging.root.handlers, logging.root.level = before
     structlog.contextvars.clear_contextvars()

@@ -77,7 +77,7 @@ class Server:
         self.app: Any = None
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://localhost:{self.socket.getsockname()[1]}"
-        config = uvicorn.Config(self._answer, interface="asgi3", log_level="warning", access_log=False, lifespan="off")
+        config = uvicorn.Config(self._answer, interface="asgi3", log_config=None, access_log=False, lifespan="off")
         self.uvicorn = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.uvicorn.run, args=([self.socket],), daemon=True)
         self.thread.start()

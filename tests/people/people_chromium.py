@@ -37,7 +37,7 @@ def serving(folder: Path) -> Iterator[World]:
     listening.bind(("127.0.0.1", 0))
     world = World(folder, f"http://localhost:{listening.getsockname()[1]}", operator_contact="help@aval.example")
     world.clock.now = datetime.now(UTC)
-    server = uvicorn.Server(uvicorn.Config(world.app, log_level="error", ws="none", lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(world.app, log_config=None, ws="none", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + 10
