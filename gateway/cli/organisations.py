@@ -19,14 +19,27 @@ Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` sh
 def add(
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Declarations (TOML).")],
     base_url: Annotated[str | None, typer.Option(help="Its address, instead of the one in the file.")] = None,
+    moved: Annotated[
+        bool | None,
+        typer.Option(
+            "--moved/--replaced",
+            help="Of another address: the same organisation answers there, people's links stay;"
+            " or another one does, and their links end.",
+        ),
+    ] = None,
 ) -> None:
     """Put a declaration into force, or a changed one in place of the old.
 
     \b
     aval organisations add examples/organisations/city-energy.toml
     aval organisations add city-energy.toml --base-url http://localhost:8401
+    aval organisations add city-energy.toml --moved
 
     Says everything that is wrong with a file (file, key, what, what would be right) and then ends 1.
+
+    An address with another scheme, host or port is refused while anybody is linked, until you say whether the
+    organisation has moved or been replaced: nobody's keys to the old address are sent to a new one unasked.
+    When it was replaced, each person reads in her log that the service ended her link, and may link again.
     """
     from gateway.organisations import declare
 
@@ -35,7 +48,7 @@ def add(
             found = [declare.read(path, house.catalogue, base_url=base_url) for path in files]
             with house.store.write() as session:
                 for declaration in found:
-                    outcome = declare.add(session, house, declaration, datetime.now(UTC))
+                    outcome = declare.add(session, house, declaration, datetime.now(UTC), moved=moved)
                     typer.echo(f"{declaration.id}: {outcome}")
         except DeclarationError as error:
             stop(str(error), NO)

@@ -21,6 +21,7 @@ from sqlmodel import Session
 from gateway.consent.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault, NotFound
 from gateway.house import House
+from gateway.organisations import moving
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
 from gateway.organisations.rules import CHECKS, CONNECTIONS, KEYS
 from gateway.organisations.tables import Organisation
@@ -162,8 +163,12 @@ def _read_secret(
 # ---- putting it into force
 
 
-def add(session: Session, house: House, declaration: Declaration, now: datetime) -> str:
-    """Insert or update; "added", "changed" or "unchanged". Raises DeclarationError for a change of what it is."""
+def add(session: Session, house: House, declaration: Declaration, now: datetime, *, moved: bool | None = True) -> str:
+    """Insert or update; "added", "changed" or "unchanged". Raises DeclarationError for a change of what it is.
+
+    `moved`: whether another address is the same organisation's. True: links stay. False: they end. None: not said,
+    which is refused while anybody is linked (see `moving`).
+    """
     document = dict(declaration.document)
     row = session.get(Organisation, declaration.id)
     outcome = "changed"
@@ -172,6 +177,10 @@ def add(session: Session, house: House, declaration: Declaration, now: datetime)
         row = Organisation(id=declaration.id, declaration=document, declaration_sha256="", added_at=now, changed_at=now)
     else:
         _same_nature(row, declaration)
+        if moved is None and (fault := moving.unsaid(session, row.id, row.declaration, document)):
+            raise DeclarationError(declaration.file, [fault])
+        if not moved and moving.origin(row.declaration) != moving.origin(document):
+            moving.replaced(session, house, row.id, row.declaration["name"][house.settings.default_language], now)
     same_secret = _secret_of(row, house) == declaration.client_secret
     if row.declaration_sha256 == declaration.sha256 and same_secret:
         return "unchanged"

@@ -25,6 +25,7 @@ from gateway.organisations.sentences import N_
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import Account, Download, FoundAccount, TooLarge, UnknownShape
 from gateway.sectors.registry import SECTORS
+from gateway.web.languages import locale
 
 Labels = Mapping[str, Mapping[str, str]]  # dataset → language → label
 README = {"en": "README.txt", "fr": "LISEZMOI.txt"}
@@ -91,7 +92,7 @@ def covered(organisation: OrganisationView, name: str) -> list[str]:
 
 
 def _named(files: Sequence[Download]) -> tuple[Download, ...]:
-    """The same under names that are safe in any folder and differ in more than letter case (G8)."""
+    """The same under names that are safe in any folder and differ in more than letter case (G8), tables disarmed."""
     taken: set[str] = set()
     named = []
     for file in files:
@@ -102,8 +103,13 @@ def _named(files: Sequence[Download]) -> tuple[Download, ...]:
             count += 1
             name = f"{stem}_{count}{dot}{ending}" if dot else f"{ending}_{count}"
         taken.add(name.lower())
-        named.append(replace(file, name=name))
+        named.append(replace(file, name=name, body=_one_row_each(file)))
     return tuple(named)
+
+
+def _one_row_each(file: Download) -> bytes:
+    """A carriage return inside an unquoted cell begins a row for a spreadsheet, and with it perhaps a formula (D18)."""
+    return file.body.replace(b"\r", b"") if file.media_type.startswith("text/csv") else file.body
 
 
 def safe_name(name: str) -> str:
@@ -180,7 +186,7 @@ def readme(copy: Copy, words: NullTranslations, language: str, labels: Labels) -
     """What each file is, the period, what is missing, source and instant, how to open it."""
     _, name = words.gettext, copy.organisation.name[language]
     zone = ZoneInfo(copy.organisation.zone)
-    moment = format_datetime(copy.at, "long", tzinfo=zone, locale=language)
+    moment = format_datetime(copy.at, "long", tzinfo=zone, locale=locale(language))
     lines = [
         _("Your data at {organisation}").format(organisation=name),
         "",
@@ -194,7 +200,7 @@ def readme(copy: Copy, words: NullTranslations, language: str, labels: Labels) -
         label = ", ".join(_label(labels, row, language) for row in covered(copy.organisation, file.dataset))
         lines += [_path(copy, file), "  " + _("{label}. Records: {records}.").format(label=label, records=file.records)]
         if file.start and file.end:
-            first, last = (format_date(at.astimezone(zone), "long", language) for at in (file.start, file.end))
+            first, last = (format_date(at.astimezone(zone), "long", locale(language)) for at in (file.start, file.end))
             lines.append("  " + _("From {first} to {last}.").format(first=first, last=last))
         lines += ["  " + _(OPENING.get(file.name.rpartition(".")[2], OPENING["txt"])), ""]
     lines += _left_out(copy, words, language, labels)

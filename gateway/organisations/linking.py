@@ -4,14 +4,16 @@
     assertion   begin(number) ──► her code by message ──► confirm ──► link ──► accounts
 
 An attempt belongs to one person and one organisation and is spent once. Wrong codes are counted before the
-organisation is asked. Whether a customer number exists is never told: the same pages follow.
+organisation is asked, by person and by customer number. Whether a number exists is never told: the same pages follow.
 """
 
 import json
 import re
+import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from weakref import WeakValueDictionary
 
 from sqlmodel import Session, col, delete, select, update
 
@@ -19,7 +21,7 @@ from gateway.errors import NotFound
 from gateway.house import House
 from gateway.keys import fresh, hashed
 from gateway.log import Event
-from gateway.organisations import calls, links, tokens
+from gateway.organisations import calls, links, tokens, views
 from gateway.organisations.connector import ConnectorError
 from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
 from gateway.organisations.tables import Link, LinkAttempt
@@ -29,6 +31,9 @@ MINUTES = {"oauth": 15, "assertion": 10}  # in which an attempt must end; organi
 TRIES = 5
 NUMBER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/-]{1,38})[A-Za-z0-9]")
 CODE = re.compile(r"[0-9]{6}")
+
+_guard = threading.Lock()
+_turns: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictionary()  # under _guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,12 @@ def _spend(session: Session, attempt: str, now: datetime) -> bool:
     return bool(spent.rowcount)  # type: ignore[attr-defined]
 
 
+def _is_elsewhere(session: Session, asked: OrganisationView) -> bool:
+    """Another address was declared while the call was out: what the old one gave is not for the new one."""
+    now = views.view(session, asked.id)
+    return now is None or now.base_url != asked.base_url
+
+
 # ---- by OAuth
 
 
@@ -141,11 +152,19 @@ def finish_oauth(
         return NotLinked("organisation_refused", attempt.return_to)
     except ConnectorError as fault:
         return NotLinked(fault.reason, attempt.return_to)
+    lasting = view.oauth is not None and view.oauth.subscription == "lasting"
+    whose = links.whose(house.keys, view.id, held.resource if lasting else "")
     with house.store.write() as session:
-        link, replaced = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held)
-        _record(session, house, "linked", person, view, now)
-    if replaced:
-        tokens.drop(ends, replaced)
+        here = not _is_elsewhere(session, ends.organisation)
+        if here:
+            link, unused = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held, whose=whose)
+            _record(session, house, "linked", person, view, now)
+        else:
+            unused = held
+    if unused:
+        tokens.drop(ends, unused)
+    if not here:
+        return NotLinked("expired", attempt.return_to)
     return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
 
 
@@ -171,11 +190,26 @@ def begin_number(house: House, person: str, view: OrganisationView, number: str,
 def confirm_code(
     house: House, person: str, view: OrganisationView, state: str, code: str, now: datetime
 ) -> Linked | NotLinked:
-    """One try of a code."""
+    """One try of a code. Two at once take turns: the organisation keeps the later, and so do we."""
+    with _turn(person, view.id):
+        return _try_code(house, person, view, state, code, now)
+
+
+def _turn(person: str, organisation: str) -> threading.Lock:
+    with _guard:
+        return _turns.setdefault((person, organisation), threading.Lock())
+
+
+def _try_code(
+    house: House, person: str, view: OrganisationView, state: str, code: str, now: datetime
+) -> Linked | NotLinked:
     with house.store.write() as session:
         attempt = find_attempt(session, house, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
             return attempt
+        if links.is_linked(session, person, view.id):  # by another attempt; nobody is taken over without unlinking
+            _spend(session, attempt.id, now)
+            return NotLinked("spent", attempt.return_to)
         left = TRIES - _count_try(session, attempt, now)
     status = _confirmed(house, person, view, attempt, code, now)
     if isinstance(status, ConnectorError):
@@ -190,8 +224,13 @@ def confirm_code(
         return NotLinked("wrong_code" if left else "no_tries", attempt.return_to, left)
     with house.store.write() as session:
         _spend(session, attempt.id, now)
-        customer = masked(attempt.secret["customer_number"])
-        link, _ = links.make(session, house.keys, person, view.id, now, new_id=fresh(), customer=customer)
+        if _is_elsewhere(session, view):
+            return NotLinked("expired", attempt.return_to)
+        number = attempt.secret["customer_number"]
+        whose = links.whose(house.keys, view.id, "".join(number.upper().split()))
+        link, _ = links.make(
+            session, house.keys, person, view.id, now, new_id=fresh(), customer=masked(number), whose=whose
+        )
         _record(session, house, "linked", person, view, now)
     return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
 
@@ -253,7 +292,8 @@ def read_accounts(house: House, view: OrganisationView, link: Link) -> str:
     except ConnectorError as fault:
         return fault.reason
     with house.store.write() as session:
-        return "" if links.store_accounts(session, house.keys, link.id, found) else "not_linked"
+        kept = links.store_accounts(session, house.keys, link.id, found, line.link.whose)
+        return "" if kept else "not_linked"
 
 
 # ---- ending

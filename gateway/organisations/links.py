@@ -14,6 +14,8 @@ from gateway.sectors.model import FoundAccount
 from gateway.store.engine import Connection
 from gateway.store.tables import directory_changed
 
+REF_LENGTH = 22  # characters of an account's pairwise reference
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -45,6 +47,7 @@ class LinkView:
     access_token: str | None
     expires_at: datetime | None  # of the access token
     resource: str = ""
+    whose: str = ""  # see `whose`
 
     def __repr__(self) -> str:
         return f"LinkView({self.id}, generation={self.generation})"
@@ -91,17 +94,51 @@ def view_of(keys: KeyRing, link: Link) -> LinkView:
 def _view(
     keys: KeyRing, link: str, generation: int, subject: str, credentials: bytes | None, accounts: bytes | None
 ) -> LinkView:
-    held = _credentials(keys, link, credentials)
+    held, known = _credentials(keys, link, credentials), _opened(keys, link, accounts)
     return LinkView(
         id=link,
         generation=generation,
         subject=subject,
         kind="oauth" if held else "assertion",
-        accounts=tuple(account.native for account in _accounts(keys, link, accounts)),
+        accounts=tuple(account.native for account in known.accounts or ()),
         access_token=held.access_token if held else None,
         expires_at=datetime.fromtimestamp(held.expires_at, UTC) if held else None,
         resource=held.resource if held else "",
+        whose=known.whose,
     )
+
+
+# ---- whose accounts
+
+
+def whose(keys: KeyRing, organisation: str, customer: str) -> str:
+    """Which customer of an organisation, without saying who: a keyed mac of her number, or of her subscription.
+
+    Organisations may number the accounts of every customer 1, 2, …: an account is hers only together with this.
+    "" in, "" out: an organisation that names no customer is taken at its accounts' identifiers alone.
+    """
+    return keys.mac("customer", organisation, customer) if customer else ""
+
+
+def reference(keys: KeyRing, app: str, person: str, organisation: str, native: str, whose: str) -> str:
+    """The name by which one app knows one account: the one place where it is made.
+
+    It says nothing to anybody else, and is another one when the link is with another customer of the organisation,
+    so that an agreement never slides to accounts it was not made about.
+    """
+    return keys.mac("account", app, person, organisation, native, *([whose] if whose else []))[:REF_LENGTH]
+
+
+def known_to(
+    session: Session, keys: KeyRing, app: str, person: str, organisation: str
+) -> list[tuple[str, FoundAccount]]:
+    """(reference for this app, account) of all she has there by her live link."""
+    link = current(session, person, organisation)
+    held = _opened(keys, link.id, link.accounts_sealed) if link else _NOTHING
+    return [
+        (reference(keys, app, person, organisation, account.native, held.whose), account)
+        for account in held.accounts or ()
+    ]
 
 
 # ---- the sealed parts
@@ -119,13 +156,28 @@ def _credentials(keys: KeyRing, link: str, sealed: bytes | None) -> Credentials 
     return Credentials(**json.loads(keys.open(sealed, f"link:{link}:credentials"))) if sealed else None
 
 
-def seal_accounts(keys: KeyRing, link: str, found: Iterable[FoundAccount]) -> bytes:
-    return keys.seal(json.dumps([asdict(account) for account in found]).encode(), f"link:{link}:accounts")
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What `accounts_sealed` holds. `accounts` None: not read yet."""
+
+    whose: str
+    accounts: list[FoundAccount] | None
 
 
-def _accounts(keys: KeyRing, link: str, sealed: bytes | None) -> list[FoundAccount]:
-    rows: list[dict[str, Any]] = json.loads(keys.open(sealed, f"link:{link}:accounts")) if sealed else []
-    return [FoundAccount(**row) for row in rows]
+_NOTHING = _Held("", None)
+
+
+def seal_accounts(keys: KeyRing, link: str, found: Iterable[FoundAccount] | None, whose: str = "") -> bytes:
+    accounts = None if found is None else [asdict(account) for account in found]
+    return keys.seal(json.dumps({"whose": whose, "accounts": accounts}).encode(), f"link:{link}:accounts")
+
+
+def _opened(keys: KeyRing, link: str, sealed: bytes | None) -> _Held:
+    if not sealed:
+        return _NOTHING
+    kept: Any = json.loads(keys.open(sealed, f"link:{link}:accounts"))
+    rows: list[dict[str, Any]] | None = kept["accounts"]
+    return _Held(kept["whose"], None if rows is None else [FoundAccount(**row) for row in rows])
 
 
 def found_accounts(session: Session, keys: KeyRing, person: str, organisation: str) -> list[FoundAccount]:
@@ -135,7 +187,7 @@ def found_accounts(session: Session, keys: KeyRing, person: str, organisation: s
 
 
 def accounts_of(keys: KeyRing, link: Link) -> list[FoundAccount]:
-    return _accounts(keys, link.id, link.accounts_sealed)
+    return _opened(keys, link.id, link.accounts_sealed).accounts or []
 
 
 # ---- changes
@@ -151,6 +203,7 @@ def make(
     new_id: str,
     held: Credentials | None = None,
     customer: str = "",
+    whose: str = "",
 ) -> tuple[Link, Credentials | None]:
     """The live link of the pair, made or taken over by the newer linking, and the credentials it replaces."""
     link = current(session, person, organisation)
@@ -159,21 +212,30 @@ def make(
         subject = keys.pairwise(person, organisation)
         link = Link(id=new_id, person_id=person, organisation_id=organisation, subject=subject, linked_at=now)
     else:
-        link.generation, link.linked_at, link.accounts_sealed = link.generation + 1, now, None
+        link.generation, link.linked_at = link.generation + 1, now
     link.customer = customer
+    link.accounts_sealed = seal_accounts(keys, link.id, None, whose) if whose else None
     link.credentials_sealed = seal_credentials(keys, link.id, held) if held else None
     session.add(link)
     directory_changed(session)
     return link, replaced
 
 
-def store_accounts(session: Session, keys: KeyRing, link: str, found: list[FoundAccount]) -> bool:
-    """Keep what the organisation says she has now. False: the link has ended meanwhile."""
+def store_accounts(
+    session: Session, keys: KeyRing, link: str, found: list[FoundAccount], whose: str | None = None
+) -> bool:
+    """Keep what the organisation says she has now. False: the link has ended, or is another customer's meanwhile.
+
+    `whose`: of the link they were read by; None: of whatever it is now.
+    """
     row = session.get(Link, link)
     if row is None or row.ended_at is not None:
         return False
-    if row.accounts_sealed is None or accounts_of(keys, row) != found:
-        row.accounts_sealed, row.generation = seal_accounts(keys, link, found), row.generation + 1
+    held = _opened(keys, link, row.accounts_sealed)
+    if whose is not None and held.whose != whose:
+        return False
+    if held.accounts != found:
+        row.accounts_sealed, row.generation = seal_accounts(keys, link, found, held.whose), row.generation + 1
         session.add(row)
         directory_changed(session)
     return True

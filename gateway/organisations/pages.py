@@ -5,6 +5,7 @@ Doors that ask an organisation open no session of their own: no transaction is h
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from urllib.parse import quote, urlsplit
 
 from sqlmodel import Session, col, select
@@ -23,7 +24,7 @@ from gateway.organisations.connector import ConnectorError
 from gateway.organisations.linking import Linked, NotLinked
 from gateway.organisations.sentences import N_, failed
 from gateway.organisations.tables import Link
-from gateway.organisations.throttle import once_more
+from gateway.organisations.throttle import once_more, once_more_for
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import FoundAccount
 from gateway.web.answers import PAGE_HEADERS, own_path
@@ -40,6 +41,7 @@ class Row:
     link: Link | None
     accounts: list[FoundAccount]
     last_access: datetime | None
+    empty: list["Affected"]  # her sharings that read nothing there, because none of their accounts is
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Affected:
     app: str
     purpose: str
     paused: bool
+    empty: bool  # none of the accounts it was agreed for is at the other end of her link
 
 
 # ---- the list
@@ -68,8 +71,9 @@ def index(ctx: Context) -> Response:
 
 def _row(ctx: Context, view: OrganisationView, link: Link | None) -> Row:
     if link is None:
-        return Row(view, None, [], None)
-    return Row(view, link, links.accounts_of(ctx.house.keys, link), _last_access(ctx, view.id))
+        return Row(view, None, [], None, [])
+    empty = [sharing for sharing in _affected(ctx, ctx.session, view.id) if sharing.empty]
+    return Row(view, link, links.accounts_of(ctx.house.keys, link), _last_access(ctx, view.id), empty)
 
 
 def _last_access(ctx: Context, organisation: str) -> datetime | None:
@@ -102,6 +106,7 @@ def start(ctx: Context) -> Response:
     if view.kind == "oauth":
         address = linking.begin_oauth(ctx.house, ctx.person.person, view, _next(ctx), ctx.now)
         return _leave(ctx, view, address)
+    once_more_for(ctx.house, "link", view.id, number)
     try:
         state = linking.begin_number(ctx.house, ctx.person.person, view, number, _next(ctx), ctx.now)
     except ConnectorError as fault:
@@ -156,9 +161,12 @@ def try_code(ctx: Context) -> Response:
     if not view.active:
         return _failed(ctx, view, "suspended")
     once_more(ctx.house, "code", ctx.person.person)
+    once_more_for(ctx.house, "code", view.id, attempt.secret["customer_number"])
     outcome = linking.confirm_code(ctx.house, ctx.person.person, view, state, code, ctx.now)
     if isinstance(outcome, NotLinked) and outcome.reason == "wrong_code":
         return _code_page(ctx, view, attempt, N_("This code is not right."), outcome.tries_left)
+    if isinstance(outcome, NotLinked) and outcome.reason == "spent" and _here(ctx)[1]:
+        return ctx.go(outcome.return_to)  # another attempt of hers was quicker
     return _outcome(ctx, view, outcome)
 
 
@@ -231,9 +239,12 @@ def _affected(ctx: Context, session: Session, organisation: str) -> list[Affecte
         terms = deciding.current(session, consent)
         if terms is None or deciding.is_over(consent, ctx.now):
             continue
-        if any(item["organisation"] == organisation for item in granted_items(terms)):
+        agreed = [item["accounts"] for item in granted_items(terms) if item["organisation"] == organisation]
+        if agreed:
             app, purpose = terms["app"]["name"][ctx.language], terms["purpose"]["title"][ctx.language]
-            found.append(Affected(consent.id, app, purpose, consent.state == State.PAUSED))
+            known = links.known_to(session, ctx.house.keys, consent.app_id, consent.person_id, organisation)
+            empty = {ref for ref, _ in known}.isdisjoint(chain(*agreed))
+            found.append(Affected(consent.id, app, purpose, consent.state == State.PAUSED, empty))
     return found
 
 

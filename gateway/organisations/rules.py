@@ -46,6 +46,7 @@ KEYS: dict[str, dict[str, tuple[str, bool]]] = {
         "client_id": ("visible", True),
         "client_secret": ("secret", True),
         "scope": ("visible", True),
+        "subscription": ("subscription", False),
     },
     "connection.link": {
         "start": ("path", True),
@@ -144,6 +145,7 @@ CHECKS: dict[str, Any] = {
     "calls": _between(1, 1000),
     "secret": _secret,
     "patterns": _patterns,
+    "subscription": _matches("lasting|new", 'write "lasting" or "new"'),
     "table": lambda value: None if isinstance(value, dict) else "write it as a table, [in brackets]",
     "tables": lambda value: (
         None

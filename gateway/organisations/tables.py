@@ -27,7 +27,7 @@ class Link(SQLModel, table=True):
     subject: str  # pairwise: how the organisation knows the person through us
     customer: str = ""  # masked customer number, for her own eyes
     credentials_sealed: bytes | None = None  # JSON {access_token, refresh_token, expires_at, …}
-    accounts_sealed: bytes | None = None  # JSON list of FoundAccount, read when she linked
+    accounts_sealed: bytes | None = None  # JSON {whose, accounts: list of FoundAccount or null while not read}
     generation: int = 1  # raised when credentials, accounts or state change
     linked_at: datetime
     ended_at: datetime | None = None

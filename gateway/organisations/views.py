@@ -22,6 +22,7 @@ class OAuthEnds:
     revoke: str
     client_id: str
     scope: str
+    subscription: str = "lasting"  # the same at each linking of one customer: it tells customers apart | new
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,4 +127,5 @@ def source(organisation: OrganisationView, settings: Settings) -> Source:
         gateway_url=f"{settings.public_url}/data/{organisation.id}",
         upstream_url=organisation.base_url,
         paths=organisation.datasets,
+        policies=settings.policies_dir,
     )

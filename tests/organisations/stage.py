@@ -200,7 +200,7 @@ class Gateway:
         connection = {**declaration.document["connection"], **changes}
         document = {**declaration.document, "connection": connection}
         declaration = declare.Declaration(
-            declaration.file, document, declaration.sha256 + str(sorted(changes)), declaration.client_secret
+            declaration.file, document, declaration.sha256 + str(sorted(changes.items())), declaration.client_secret
         )
         with self.house.store.write() as session:
             declare.add(session, self.house, declaration, self.now)

@@ -204,6 +204,16 @@ def write(tmp_path: Path, text: str) -> Path:
     return tmp_path / "o.toml"
 
 
+@pytest.mark.parametrize(
+    ("value", "right"), [("lasting", True), ("new", True), ("", False), ("each", False), (1, False)]
+)
+def test_a_subscription_is_declared_lasting_or_new(value: object, right: bool) -> None:
+    document = tomllib.loads((DECLARATIONS / "city-energy.toml").read_text())
+    document["connection"]["oauth"]["subscription"] = value
+    told = 'connection.oauth.subscription: is not right; write "lasting" or "new"'
+    assert faults(document) == ([] if right else [told])
+
+
 def energy_text(secret: str) -> str:
     text = (DECLARATIONS / "city-energy.toml").read_text()
     return text.replace('{ env = "CITY_ENERGY_CLIENT_SECRET" }', secret)

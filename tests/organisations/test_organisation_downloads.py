@@ -1,8 +1,10 @@
 """A person's own copy: everything, in native formats, or a page that says what is missing."""
 
+import csv
 import hashlib
 import io
 import json
+import re
 import zipfile
 from datetime import UTC, datetime
 from typing import Any
@@ -54,6 +56,56 @@ def test_the_readme_speaks_both_languages(gateway: Gateway, bank: Running, alice
     assert "Your data at Harbour Bank" in english and "Nothing is missing." in english
     assert "Vos données chez Banque du Port" in french and "Il ne manque rien." in french
     assert "Banque du Port" not in english and "Your data" not in french
+
+
+def test_dates_are_in_the_language_of_the_text_and_never_american(gateway: Gateway) -> None:
+    first, last = datetime(2025, 3, 4, 12, tzinfo=UTC), datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
+    file = Download("a.json", "application/json", b"{}", "bank.accounts", 1, first, last)
+    copy = downloads.Copy(organisation("bank.accounts"), (file,), (), AT)
+    english, french = (downloads.readme(copy, gateway.house.translations.of(name), name, {}) for name in ("en", "fr"))
+    assert "From 4 March 2025 to 23 November 2026." in english  # the day it is where the organisation is
+    assert "Read on 23 November 2026, 13:00:00 CET" in english
+    assert "4 mars 2025" in french and "23 novembre 2026" in french
+
+
+HOSTILE = {
+    '=HYPERLINK("https://evil.example")': '\'=HYPERLINK("https://evil.example")',
+    "+1+1": "'+1+1",
+    "-2+3": "'-2+3",
+    "@SUM(A1)": "'@SUM(A1)",
+    "\t=1": "'\t=1",
+    "\r=1": "'=1",
+    "bill\r=1+1": "bill=1+1",  # no row of its own
+    "\u202e\u2066=1\u2069": "'=1",  # what hides in front of a formula goes first
+    "plain \u202etxt.exe": "plain txt.exe",
+    'two\nlines, "quoted"': 'two\nlines, "quoted"',
+}
+
+
+def test_no_cell_of_her_tables_runs_as_a_formula(
+    gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What others wrote into her transactions is text in a spreadsheet, whatever it begins with (D18)."""
+    alice.links_by_number(bank, "HB-2001")
+    ask, hostile = gateway.connector.ask, iter(HOSTILE)
+
+    def planted(target: Any, method: str, path: str, *more: Any) -> Any:
+        status, headers, body = ask(target, method, path, *more)
+        found = json.loads(body)
+        for row in found.get("Data", {}).get("Transaction", ()):
+            row.pop("MerchantDetails", None)
+            row["TransactionInformation"] = next(hostile, "end")
+        return status, headers, json.dumps(found).encode()
+
+    monkeypatch.setattr(gateway.connector, "ask", planted)
+    files = opened(alice.post(DOOR).content)
+    tables = {name: list(csv.reader(io.StringIO(body.decode(), newline=""))) for name, body in files.items()
+              if name.endswith(".csv")}  # fmt: skip
+    cells = [cell for rows in tables.values() for row in rows for cell in row]
+    assert tables and set(HOSTILE.values()) <= set(cells)
+    number = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
+    assert [cell for cell in cells if cell[:1] in "=+-@\t\r" and cell and not number.fullmatch(cell)] == []
+    assert not re.search("[\u200e\u200f\u202a-\u202e\u2066-\u2069]", "".join(cells))
 
 
 def test_it_is_written_into_her_log_before_it_leaves(gateway: Gateway, bank: Running, alice: Browser) -> None:

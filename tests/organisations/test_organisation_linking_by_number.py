@@ -59,7 +59,7 @@ def test_the_hot_path_reads_the_same_link_from_a_bare_connection(
 
 def test_the_page_explains_what_linking_does_and_does_not_do(gateway: Gateway, bank: Running, alice: Browser) -> None:
     english = alice.get("/organisations/harbour-bank/link").text
-    assert "It shares nothing with any app: sharing is a separate switch" in english
+    assert "It shares nothing with any app: sharing is a separate question" in english
     assert "Customer number" in english
     alice.language = "fr"
     french = alice.get("/organisations/harbour-bank/link").text
@@ -231,3 +231,48 @@ def test_the_attempt_in_the_database_is_a_hash(gateway: Gateway, bank: Running, 
     )
     assert hashed(attempt).encode() in database
     assert attempt.encode() not in database and WHO.encode() not in database
+
+
+def names_for(gateway: Gateway, browser: Browser, app: str = "budget") -> list[str]:
+    """How an app would know her accounts."""
+    with gateway.house.store.read() as session:
+        found = links.known_to(session, gateway.house.keys, app, browser.person, "harbour-bank")
+    return [ref for ref, _ in found]
+
+
+def test_the_same_customer_linked_again_has_the_same_accounts_for_an_app_and_another_customer_others(
+    gateway: Gateway, bank: Running, alice: Browser
+) -> None:
+    before = []
+    for number in (WHO, "HB-2002", f" {WHO} "):
+        attempt = alice.starts("harbour-bank", number)
+        assert alice.tries("harbour-bank", attempt, bank.newest_code(number.strip())).status_code == 303
+        before.append(names_for(gateway, alice))
+        assert alice.post("/organisations/harbour-bank/unlink").status_code == 200
+        assert names_for(gateway, alice) == []
+    assert before[0] and before[0] == before[2]
+    assert before[1] and not set(before[1]) & set(before[0])
+
+
+def test_the_customer_number_is_kept_nowhere_but_as_a_keyed_mark(
+    gateway: Gateway, bank: Running, alice: Browser
+) -> None:
+    alice.links_by_number(bank, WHO)
+    folder = gateway.house.settings.data_dir
+    stored = b"".join(path.read_bytes() for path in folder.glob("aval.sqlite3*"))
+    assert WHO.encode() not in stored
+    found = gateway.link(alice, "harbour-bank")
+    assert found and WHO not in str(gateway.house.keys.open(found.accounts_sealed or b"", f"link:{found.id}:accounts"))
+
+
+def test_an_attempt_ends_nowhere_while_another_of_hers_has_linked(
+    gateway: Gateway, bank: Running, alice: Browser
+) -> None:
+    """The organisation knows her by one name: what it ties to that name last would silently be read from then on."""
+    second, first = alice.starts("harbour-bank", "HB-2002"), alice.starts("harbour-bank", WHO)
+    assert alice.tries("harbour-bank", first, bank.newest_code(WHO)).status_code == 303
+    before = names_for(gateway, alice)
+    gateway.connector.calls.clear()
+    late = alice.tries("harbour-bank", second, bank.newest_code("HB-2002"))
+    assert (late.status_code, late.headers["location"]) == (303, "/organisations")
+    assert not gateway.connector.calls and names_for(gateway, alice) == before

@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from examples.data.people import PEOPLE
-from gateway.organisations import linking, links, telling, tokens
+from gateway.organisations import declare, linking, links, telling, tokens
 from gateway.organisations.connector import ConnectorError
 from gateway.organisations.links import Credentials
 from gateway.organisations.oauth import GrantRefused
-from tests.organisations.stage import Browser, Gateway, Running, agrees_there
+from tests.organisations.stage import DECLARATIONS, SECRET, Browser, Gateway, Running, agrees_there
 
 NUMBER, PASSWORD = PEOPLE[0].energy, PEOPLE[0].energy_password
 
@@ -330,3 +330,46 @@ def test_unlinking_by_assertion_is_told_too_and_never_ends_a_newer_link(
 
 def test_what_is_masked_stays_masked() -> None:
     assert [linking.masked(number) for number in ("HB-2001", "12345", "123")] == ["••• 001", "••• 5", "••• 3"]
+
+
+@pytest.mark.parametrize("subscription", ["new", "lasting"])
+def test_whether_a_subscription_tells_customers_apart_is_declared(
+    gateway: Gateway, energy: Running, alice: Browser, subscription: str
+) -> None:
+    """City Energy makes a new one at each linking: declared so, her accounts are known again; otherwise, to be safe,
+    another subscription is another customer."""
+    declared = declare.read(
+        DECLARATIONS / "city-energy.toml", gateway.house.catalogue, environ={"CITY_ENERGY_CLIENT_SECRET": SECRET}
+    )
+    gateway.add(energy, oauth={**declared.document["connection"]["oauth"], "subscription": subscription})
+    seen = []
+    for _ in range(2):
+        alice.links_by_oauth(NUMBER, PASSWORD)
+        with gateway.house.store.read() as session:
+            found = links.known_to(session, gateway.house.keys, "meter", alice.person, "city-energy")
+        seen.append([ref for ref, _ in found])
+        alice.post("/organisations/city-energy/unlink")
+    assert seen[0] and (seen[0] == seen[1]) is (subscription == "new")
+
+
+def test_tokens_of_an_address_that_is_given_up_meanwhile_are_not_kept(
+    gateway: Gateway, energy: Running, alice: Browser
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    elsewhere = declare.read(
+        DECLARATIONS / "city-energy.toml",
+        gateway.house.catalogue,
+        base_url="https://energy.example",
+        environ={"CITY_ENERGY_CLIENT_SECRET": SECRET},
+    )
+
+    def replaced(path: str) -> None:
+        gateway.connector.before = lambda path: None
+        with gateway.house.store.write() as session:
+            declare.add(session, gateway.house, elsewhere, gateway.now, moved=False)
+
+    gateway.connector.before = replaced
+    gateway.connector.calls.clear()
+    assert alice.get(back).status_code == 410
+    assert linked(gateway, alice) is None and gateway.events(alice) == []
+    assert gateway.connector.calls == ["POST /oauth/token", "POST /oauth/revoke", "POST /oauth/revoke"]

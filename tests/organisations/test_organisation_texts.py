@@ -56,7 +56,7 @@ def agreed(browser: Browser, gateway: Gateway, consent: str, organisation: str, 
     terms = {
         "app": {"name": {"fr": "Conseil <Watt>", "en": "Watt <Coach>"}},
         "purpose": {"title": {"fr": "Conseil", "en": "Advice"}},
-        "items": [{"organisation": organisation, "dataset": "d", "granted": True}],
+        "items": [{"organisation": organisation, "dataset": "d", "accounts": ["r"], "granted": True}],
     }
     text = canonical(terms)
     with gateway.house.store.write() as session:

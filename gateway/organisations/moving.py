@@ -1,0 +1,65 @@
+"""An organisation under another address. Is it the same one? Only the operator knows.
+
+People linked whoever answered at the old origin (scheme, host, port): its tokens and the assertions that name
+them are for nobody else. So another origin is refused while anybody is linked, until the operator says which it is:
+
+    moved      the same organisation under a new address: links stay
+    replaced   another one, or not sure: every link ends, each person can read so, and she links again if she likes
+
+Nobody is told at the old address: it is not asked any more, and the new one must not hear of them.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlmodel import Session, col, delete, func, select, update
+
+from gateway.errors import Fault
+from gateway.house import House
+from gateway.log import Event
+from gateway.organisations import links
+from gateway.organisations.tables import Link, LinkAttempt
+
+PORTS = {"https": 443, "http": 80}
+
+
+def origin(document: Mapping[str, Any]) -> tuple[str, str, int]:
+    """Scheme, host and port (RFC 6454 §4) of a checked declaration."""
+    parts = urlsplit(document["connection"]["base_url"])
+    return parts.scheme, parts.hostname or "", parts.port or PORTS[parts.scheme]
+
+
+def unsaid(session: Session, organisation: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Fault | None:
+    """What keeps another address from being declared without a word about it."""
+    count = session.exec(
+        select(func.count()).where(col(Link.organisation_id) == organisation, col(Link.ended_at).is_(None))
+    ).one()
+    if not count or origin(old) == origin(new):
+        return None
+    was, people = old["connection"]["base_url"], "one person has" if count == 1 else f"{count} people have"
+    return Fault(
+        "connection.base_url",
+        f"was {was}, where {people} linked an account",
+        "say --moved if the same organisation answers at the new address (links stay), "
+        "or --replaced if it is another one (they end)",
+    )
+
+
+def replaced(session: Session, house: House, organisation: str, name: str, now: datetime) -> int:
+    """End what hangs from the old address: links, linkings under way, ends still to be told. How many links ended."""
+    session.execute(delete(LinkAttempt).where(col(LinkAttempt.organisation_id) == organisation))
+    standing = session.exec(select(Link).where(Link.organisation_id == organisation, col(Link.ended_at).is_(None)))
+    ended = 0
+    for link, person in [(link.id, link.person_id) for link in standing]:
+        if links.end(session, link, now, told=True):
+            facts = {"organisation": organisation, "organisation_name": name}
+            house.log.record(session, Event("unlinked", person, now, "system", facts))
+            ended += 1
+    session.execute(
+        update(Link)
+        .where(col(Link.organisation_id) == organisation, col(Link.told_at).is_(None))
+        .values(told_at=now, credentials_sealed=None)
+    )
+    return ended
