@@ -4,8 +4,9 @@ A selector is `Type/member`: a type of the sector's shape table (or an element) 
 that no given field names is withheld. `&Type/member` is stricter: the member is given only when every field that
 names it so is given (a claim's notes speak of drugs and of diagnoses alike).
 
-The selectors are read from the files shipped with the code they describe: an operator who keeps policies elsewhere may
-reword labels, but not re-aim what a field lets out.
+The selectors are those of the configured policies, so that what a page says of a field and what the field lets out are
+read from one file. Whatever that file leaves out, the types governed as shipped stay governed: a member that it names
+nowhere is withheld.
 """
 
 import tomllib
@@ -13,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from gateway.sectors.model import Granted
@@ -76,18 +78,29 @@ def _fields(entries: Iterable[Mapping[str, Any]]) -> dict[str, Field]:
 
 
 @cache
-def datasets(sector: str) -> dict[str, Dataset]:
-    """The shipped datasets of a sector, by id."""
-    text = (shipped_policies() / "datasets" / f"{sector}.toml").read_text(encoding="utf-8")
-    return read(tomllib.loads(text))
+def datasets(sector: str, policies: Path | None = None) -> dict[str, Dataset]:
+    """The datasets of a sector, by id, as the folder `policies` has them (None: as shipped). Read once.
+
+    An operator's folder may say them in files of any names.
+    """
+    if policies is None:
+        return read(_document(shipped_policies() / "datasets" / f"{sector}.toml"))
+    documents = [_document(path) for path in sorted((policies / "datasets").glob("*.toml"))]
+    return {name: each for found in documents if found["sector"] == sector for name, each in read(found).items()}
 
 
-def governed(sector: str) -> set[str]:
-    """The types whose members are given field by field: those some selector names."""
-    fields = (field for dataset in datasets(sector).values() for field in dataset.fields.values())
-    return {kind for field in fields for kind, _ in field.find | field.shared}
+def _document(path: Path) -> dict[str, Any]:
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def by_dataset(sector: str, granted: Iterable[Granted]) -> dict[str, Granted]:
+@cache
+def governed(sector: str, policies: Path | None = None) -> frozenset[str]:
+    """The types whose members are given field by field: those some selector names, here or as shipped."""
+    known = [*datasets(sector).values(), *datasets(sector, policies).values()]
+    fields = (field for dataset in known for field in dataset.fields.values())
+    return frozenset(kind for field in fields for kind, _ in field.find | field.shared)
+
+
+def by_dataset(sector: str, granted: Iterable[Granted], policies: Path | None = None) -> dict[str, Granted]:
     """The granted items of this sector, by dataset. Items of other sectors are not this plan's business."""
-    return {item.dataset: item for item in granted if item.dataset in datasets(sector)}
+    return {item.dataset: item for item in granted if item.dataset in datasets(sector, policies)}

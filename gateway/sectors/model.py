@@ -8,7 +8,10 @@ terms ──plan()──► Plan ──request()──► Upstream | Denied     
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
+
+from msgspec import Struct
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -22,6 +25,10 @@ class UnknownShape(Exception):
     def __init__(self, where: str) -> None:
         super().__init__(where)
         self.where = where
+
+
+class NotThere(Exception):
+    """The one record asked for is not the app's to see: what it is told is what it would be told of one that is not."""
 
 
 class TooLarge(Exception):
@@ -76,6 +83,7 @@ class Source:
     gateway_url: str  # absolute address under which the app sees this organisation, no trailing slash
     upstream_url: str  # the organisation's own base address, no trailing slash
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # dataset → declared path patterns
+    policies: Path | None = None  # folder of the catalogue that says what fields are; None: as shipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ class Upstream:
     query: Pairs
     accept: str
     accounts: tuple[Account, ...]  # the accounts this call may speak of
-    continues: bool = False  # a following page of a listing already counted as one use
+    continues: bool = False  # a page to which an answer has linked: it belongs to a use already counted
     operation: str = ""  # the sector's own name for this kind of call
     also: tuple[str, ...] = ()  # further datasets the answer may carry: counted, judged and recorded like `dataset`
 
@@ -115,8 +123,7 @@ class Denied:
     allowed: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(Struct, frozen=True):
     records: int = 0  # given
     records_withheld: int = 0  # outside accounts, period or record filter
     fields_withheld: int = 0  # members or elements taken out of the records given
@@ -124,8 +131,7 @@ class Counts:
     end: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
+class Cut(Struct, frozen=True):
     """The answer as the app may have it."""
 
     body: bytes
@@ -150,7 +156,7 @@ class Plan(Protocol):
         """Which call to make upstream, clamped to `window` where the format has a parameter; or why not."""
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
-        """The allow-listed part of an answer. Raises UnknownShape, TooLarge."""
+        """The allow-listed part of an answer. Raises UnknownShape, TooLarge, NotThere."""
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         """A streaming cut, or None where the format must be held whole."""

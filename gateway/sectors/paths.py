@@ -5,16 +5,23 @@ whose `…` at the end stands for anything below. Patterns come from the sector 
 """
 
 import re
+from collections import OrderedDict
 from collections.abc import Collection
 from functools import lru_cache
+from typing import TypeVar
 from urllib.parse import quote, unquote_plus
 
 from gateway.sectors.model import Asked, Denied, Pairs, Source
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]{1,128}"
 _WORD = re.compile(r"\{([a-z_]+)\}|…$")
 _PLAIN = re.compile(r"[A-Za-z0-9:,._~-]*")
 _VALUE = re.compile(r"[A-Za-z0-9._~:+=|/,-]{1,256}")
+LINKS_HELD = 1024  # following pages remembered of one granted dataset
+PAGES_HELD = 8  # of one granted dataset: what stands around the records of its last pages
 
 
 @lru_cache(maxsize=1024)
@@ -53,6 +60,36 @@ def link(base: str, path: str, query: Pairs = ()) -> str:
     """An absolute address at the gateway."""
     tail = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in query)
     return f"{base}{path}?{tail}" if tail else f"{base}{path}"
+
+
+class Following:
+    """The following pages to which answers have linked: a call to one of them belongs to a use that was counted.
+
+    How a page is spelt is the organisation's choice, and what it ignores leads to the first page again. So no spelling
+    proves a following page but an address that we gave. A link that is not remembered is a call like the first.
+    """
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[tuple[str, frozenset[tuple[str, str]]], None] = OrderedDict()
+
+    def linked(self, path: str, query: Pairs) -> None:
+        self._held[path, frozenset(query)] = None
+        if len(self._held) > LINKS_HELD:
+            self._held.popitem(last=False)
+
+    def __contains__(self, asked: Asked) -> bool:
+        return (asked.path, frozenset(asked.query)) in self._held
+
+
+def remember(held: dict[K, V], key: K, made: V) -> V:
+    """What stands around the records of a page, links above all, is the same when the page is read again.
+
+    `key`: everything it depends on beside the grant and the organisation of `held`.
+    """
+    if len(held) >= PAGES_HELD:
+        held.clear()
+    held[key] = made
+    return made
 
 
 @lru_cache(maxsize=1024)

@@ -6,9 +6,10 @@ A format is a table of types, each a line of `member:type` words:
     Name a type of the table · Raw one JSON value, read later by a reader of its own
     a `*` after the type makes it a list
 
-`Reader` turns the table into msgspec structs for one plan. A member the plan does not give is typed `Withheld`:
-it is read, counted and forgotten. A member the table does not name is an error, so an unknown shape never leaves.
-What is encoded again has each key once, whatever tricks the input played with duplicate keys.
+`Reader` turns the table into msgspec structs for one plan. A member the plan does not give is typed `Withheld`: it is
+read, counted and forgotten; or it is skipped as text, and a `remover` takes and counts it. A member the table does not
+name is an error, so an unknown shape never leaves. What is encoded again has each key once, whatever tricks the input
+played with duplicate keys.
 
 One decoding in C reads a whole answer; what is left to Python goes over all its records at once, member by member.
 """
@@ -26,6 +27,7 @@ from gateway.sectors.model import LIMIT, TooLarge, UnknownShape
 
 Table = Mapping[str, str]
 Member = tuple[str, str]  # (type of the table, member)
+NOTHING: Mapping[Member, Raw] = {}
 
 encode = msgspec.json.Encoder().encode
 
@@ -70,7 +72,12 @@ def withheld_members(table: Table, governed: Iterable[str], given: AbstractSet[M
 
 
 def _compile(
-    table: Table, root: str, withheld: AbstractSet[Member], record: str, unread: AbstractSet[str]
+    table: Table,
+    root: str,
+    withheld: AbstractSet[Member],
+    record: str,
+    unread: AbstractSet[str],
+    neutral: Mapping[Member, Raw],
 ) -> type[msgspec.Struct]:
     built: dict[str, Any] = dict(SCALARS)
 
@@ -83,10 +90,10 @@ def _compile(
 
     def struct_of(kind: str) -> type[msgspec.Struct]:
         hidden = "Raw" if kind in unread else "-"
-        fields = [
-            (name, kind_of(hidden if (kind, name) in withheld and word != "-" else word) | UnsetType, UNSET)
-            for name, word in members(table, kind).items()
-        ]
+        fields = []
+        for name, word in members(table, kind).items():
+            typed = kind_of(hidden if (kind, name) in withheld or word == "-" else word)
+            fields.append((name, typed | UnsetType, neutral.get((kind, name), UNSET)))
         own = {"__post_init__": _next_record} if kind == record else {}
         return msgspec.defstruct(kind, fields, forbid_unknown_fields=True, gc=False, namespace=own)
 
@@ -96,8 +103,9 @@ def _compile(
 class Reader:
     """Reads one type of a table. Types of a table may not contain themselves, so depth is bounded by the table.
 
-    `record` is the type whose withheld members are counted for each value of it. Withheld members of the types
-    `unread` are skipped as text, at a tenth of the cost: whoever encodes such a value must first call its `remover`.
+    `record` is the type whose withheld members are counted for each value of it. Members of the types `unread` that
+    are not given are skipped as text, at a tenth of the cost: whoever encodes such a value first calls its `remover`.
+    A member that is not there has the value that `neutral` names for it, else UNSET.
     """
 
     def __init__(
@@ -108,10 +116,11 @@ class Reader:
         *,
         record: str = "",
         unread: AbstractSet[str] = frozenset(),
+        neutral: Mapping[Member, Raw] = NOTHING,
     ) -> None:
-        kind = _compile(table, root, withheld, record, unread)
+        kind = _compile(table, root, withheld, record, unread, neutral)
         self._decode = msgspec.json.Decoder(kind, dec_hook=_forget).decode
-        self._gather_numbers = _gatherer(table, root, withheld)
+        self._gather_numbers = _gatherer(table, root, withheld, neutral)
 
     def read(self, text: bytes | Raw, where: str = "") -> tuple[Any, int]:
         """The value, and how many members were withheld from it.
@@ -135,46 +144,70 @@ class Reader:
         return value, _tally.taken
 
 
-def remover(table: Table, root: str, withheld: AbstractSet[Member]) -> Callable[[Any], int]:
-    """Takes what an `unread` reader has skipped out of a value; answers how many members that were."""
-    visits = _visits(table, root, withheld, "value", at_withheld="{value}.{name}, taken = UNSET, taken + 1")
-    remove: Callable[[Any], int] = _function("visit(value)", ["taken = 0", *visits, "return taken"])
+def remover(
+    table: Table,
+    root: str,
+    withheld: AbstractSet[Member],
+    unread: AbstractSet[str],
+    neutral: Mapping[Member, Raw] = NOTHING,
+) -> Callable[[Any], int]:
+    """Takes what a reader with these `unread` types has skipped out of a value; answers how many members that were.
+
+    What is taken leaves the value that `neutral` names for it, else none.
+    """
+    never = {(kind, name) for kind in unread for name, word in members(table, kind).items() if word == "-"}
+    act = "{value}.{name}, taken = {without}, taken + 1"
+    visits = _visits(table, root, withheld | never, "value", at_withheld=act, neutral=neutral)
+    head = "visit(value)"
+    remove: Callable[[Any], int] = _function(head, ["taken = 0", *visits, "return taken"], neutral)
     return remove
 
 
-def _gatherer(table: Table, root: str, withheld: AbstractSet[Member]) -> Callable[[Any, Callable[[Raw], None]], None]:
+def _gatherer(
+    table: Table, root: str, withheld: AbstractSet[Member], neutral: Mapping[Member, Raw]
+) -> Callable[[Any, Callable[[Raw], None]], None]:
     """Hands on every number of a value. They are carried as text, which could be any JSON."""
-    visits = _visits(table, root, withheld, "value", at_number="add({value}_{name})")
-    gather: Callable[[Any, Callable[[Raw], None]], None] = _function("visit(value, add)", visits or ["pass"])
+    visits = _visits(table, root, withheld, "value", at_number="add({value}.{name})", neutral=neutral)
+    gather: Callable[[Any, Callable[[Raw], None]], None] = _function("visit(value, add)", visits or ["pass"], neutral)
     return gather
 
 
 def _visits(
-    table: Table, kind: str, withheld: AbstractSet[Member], value: str, *, at_withheld: str = "", at_number: str = ""
+    table: Table,
+    kind: str,
+    withheld: AbstractSet[Member],
+    value: str,
+    *,
+    at_withheld: str = "",
+    at_number: str = "",
+    neutral: Mapping[Member, Raw] = NOTHING,
 ) -> list[str]:
-    """Statements that go through `value` and below, and do something at each withheld member or number that is there.
-
-    Members the table knows as never given are not visited: the reader has forgotten them already.
-    """
+    """Statements that go through `value` and below, and act on each withheld member or number that is there."""
     lines = []
     for name, word in members(table, kind).items():
-        inner = word.rstrip("*")
-        member = f"{value}_{name}"
+        inner, member = word.rstrip("*"), f"{value}_{name}"
+        without = _constant(kind, name) if (kind, name) in neutral else "UNSET"
         if inner in SCALARS or (kind, name) in withheld:
-            act = "" if inner == "-" else at_withheld if (kind, name) in withheld else at_number if inner == "n" else ""
-            visits = [act.format(value=value, name=name)] if act else []
-        else:
-            visits = _visits(table, inner, withheld, member, at_withheld=at_withheld, at_number=at_number)
-            if visits and word.endswith("*"):
-                visits = [f"for {member} in {member}:", *_indented(visits)]
+            act = at_withheld if (kind, name) in withheld else at_number if inner == "n" else ""
+            if act:
+                act = act.format(value=value, name=name, without=without)
+                lines += [f"if {value}.{name} is not {without}:", *_indented([act])]
+            continue
+        visits = _visits(table, inner, withheld, member, at_withheld=at_withheld, at_number=at_number, neutral=neutral)
+        if visits and word.endswith("*"):
+            visits = [f"for {member} in {member}:", *_indented(visits)]
         if visits:
-            lines += [f"{member} = {value}.{name}", f"if {member} is not UNSET:", *_indented(visits)]
+            lines += [f"{member} = {value}.{name}", f"if {member} is not {without}:", *_indented(visits)]
     return lines
 
 
-def _function(head: str, lines: list[str]) -> Any:
+def _constant(kind: str, name: str) -> str:
+    return f"without_{kind}_{name}"
+
+
+def _function(head: str, lines: list[str], neutral: Mapping[Member, Raw] = NOTHING) -> Any:
     """Written out as source, as dataclasses are: a member spelt in code is read several times as fast as by name."""
-    found: dict[str, Any] = {"UNSET": UNSET}
+    found: dict[str, Any] = {_constant(*member): value for member, value in neutral.items()} | {"UNSET": UNSET}
     exec("\n".join([f"def {head}:", *_indented(lines)]), found)
     return found["visit"]
 

@@ -62,7 +62,8 @@ def midnight(day: date, zone_name: str) -> datetime:
 
 def inside(window: Window, start: datetime, end: datetime) -> bool:
     """Wholly inside the window. A bare instant exactly at the (excluded) end is outside."""
-    return window.contains(start, end) and (window.end is None or start < window.end)
+    low, high = window.start, window.end
+    return (low is None or start >= low) and (high is None or (end <= high and start < high))
 
 
 def local_text(moment: datetime, zone_name: str) -> str:

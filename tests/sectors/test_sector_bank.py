@@ -30,7 +30,7 @@ from sector_world import (
     transaction,
 )
 
-from gateway.sectors.model import Denied, TooLarge, UnknownShape, Upstream, Window
+from gateway.sectors.model import Account, Denied, TooLarge, UnknownShape, Upstream, Window
 from gateway.sectors.registry import SECTORS
 
 CASES = {
@@ -166,6 +166,34 @@ def test_duplicate_keys_do_not_smuggle_a_foreign_record():
     twice = body.replace(f'"AccountId": "{MINE.native}"', f'"AccountId": "{FOREIGN}", "AccountId": "{MINE.native}"')
     found = of.cut(sent(of, "bank", "/transactions"), TYPES["bank"], twice.encode(), ALWAYS).body
     assert found.count(b'"AccountId"') == 1 and FOREIGN.encode() not in found
+
+
+def test_the_banks_number_of_an_account_is_replaced_inside_its_other_words_and_amounts_stay():
+    number = Account("771015", MINE.ref)
+    record = transaction(number.native) | {
+        "TransactionId": f"{number.native}-1",
+        "TransactionReference": number.native,
+        "StatementReference": [f"S-{number.native}", "S-1"],
+        "TransactionInformation": f"to {number.native}",
+        "Amount": {"Amount": "1771015.00", "Currency": "EUR"},
+    }
+    found = json.loads(cut(records=[record], accounts=(number,)).body)["Data"]["Transaction"][0]
+    assert found["TransactionId"] == f"{MINE.ref}-1" and found["TransactionReference"] == MINE.ref
+    assert (
+        found["StatementReference"] == [f"S-{MINE.ref}", "S-1"] and found["TransactionInformation"] == f"to {MINE.ref}"
+    )
+    assert found["Amount"]["Amount"] == "1771015.00"
+    named = account(number.native) | {"Nickname": f"Mine {number.native}"}
+    listed = json.loads(cut("bank.accounts", records=[named], accounts=(number,)).body)["Data"]["Account"][0]
+    assert listed["Nickname"] == f"Mine {MINE.ref}"
+
+
+@pytest.mark.parametrize("spelling", ["\\u006eative-4711-1", "native\\u002d4711-1"])
+def test_an_escaped_spelling_does_not_hide_the_number_of_an_account(spelling):
+    of = plan(granted("bank.transactions"))
+    body = bank("Transaction", [transaction()]).replace(b'"tx-canary"', f'"{spelling}"'.encode())
+    found = of.cut(sent(of, "bank", "/transactions"), TYPES["bank"], body, ALWAYS).body
+    assert f'"TransactionId":"{MINE.ref}-1"'.encode() in found
 
 
 def test_page_counts_and_sums_that_tell_of_withheld_records_go():

@@ -51,7 +51,7 @@ from sector_world import (
     source,
 )
 
-from gateway.sectors.model import Account, Denied, UnknownShape, Upstream, Window
+from gateway.sectors.model import Account, Denied, NotThere, UnknownShape, Upstream, Window
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -235,7 +235,11 @@ def test_the_period_asked_for_is_clamped_to_the_agreed_one():
         of, "energy", BATCH, ("published-min", "2025-02-01T00:00:00+01:00"), ("max-results", "5"), window=YEAR
     )
     assert dict(narrow.query)["published-min"] == "2025-01-31T23:00:00Z" and not narrow.continues
-    assert sent(of, "energy", BATCH, ("start-index", "101"), window=YEAR).continues
+
+
+@pytest.mark.parametrize("start", ["0", "1", "01", "101"])
+def test_no_call_passes_for_a_following_page_since_no_answer_links_to_one(start):
+    assert not sent(all_of(), "energy", BATCH, ("start-index", start), window=YEAR).continues
 
 
 @pytest.mark.parametrize(
@@ -276,9 +280,8 @@ def test_the_links_of_an_answer_can_be_followed_and_give_the_same(espi):
     found = cut(single.encode(), of, path=f"{POINT}/MeterReading/01/IntervalBlock/0")
     espi(found.body)
     assert found.counts.records == 3 and etree.fromstring(found.body).tag.endswith("}entry")
-    outside = cut(single.encode(), of, seconds(0, 1), path=f"{POINT}/MeterReading/01/IntervalBlock/0")
-    espi(outside.body)
-    assert outside.counts.records_withheld == 3
+    with pytest.raises(NotThere):
+        cut(single.encode(), of, seconds(0, 1), path=f"{POINT}/MeterReading/01/IntervalBlock/0")
 
 
 def test_part_of_a_tree_knows_its_usage_point_by_its_address(espi):

@@ -38,7 +38,7 @@ from sector_world import (
     source,
 )
 
-from gateway.sectors.model import Account, Cut, Denied, TooLarge, UnknownShape, Upstream, Window
+from gateway.sectors.model import Account, Cut, Denied, NotThere, TooLarge, UnknownShape, Upstream, Window
 
 SPELT = MINE.ref.replace("_", ".")  # an id of FHIR has no underscore
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
@@ -237,7 +237,9 @@ def test_a_coverage_is_a_state_that_overlaps_the_period(start, end, inside):
         lambda r: r["item"][0]["quantity"].update(value="7"),
         lambda r: r["diagnosis"][0]["diagnosisCodeableConcept"]["coding"][0].update(extra=1),
         lambda r: r["meta"].update(extra=1),
-        lambda r: r.update(_created={"extension": []}),
+        lambda r: r.update(_nowhere={"extension": []}),
+        lambda r: r.update(_patient={"extension": []}),
+        lambda r: r.update(_resourceType={"extension": []}),
         lambda r: r.update(resourceType="Claim"),
         lambda r: r["billablePeriod"].update(start="long ago"),
         lambda r: r.update(provider=None),
@@ -283,13 +285,14 @@ def test_links_lead_through_the_gateway_and_are_taken_back():
         return {"relation": relation, "url": f"https://org.example/v2/fhir/ExplanationOfBenefit/?{query}"}
 
     links = [link("first", 0), link("self", 0), link("next", 10), link("last", 140)]
-    found = json.loads(cut(links=links, total=146, window=YEAR).body)
+    of = plan(granted("health.claims"))
+    call = sent(of, "health", "/ExplanationOfBenefit", window=YEAR)
+    found = json.loads(of.cut(call, TYPES["health"], bundle([claim()], links, 146), YEAR).body)
     assert "total" not in found and [each["relation"] for each in found["link"]] == ["first", "self", "next"]
     following = found["link"][2]["url"]
     prefix = source("health").gateway_url + BASES["health"]
     assert following.startswith(f"{prefix}/ExplanationOfBenefit?") and MINE.native not in following
     pairs = [tuple(pair.split("=")) for pair in following.partition("?")[2].split("&")]
-    of = plan(granted("health.claims"))
     again = of.request(asked("health", "/ExplanationOfBenefit", *pairs), YEAR)
     assert isinstance(again, Upstream) and again.continues and ("patient", MINE.native) in again.query
 
@@ -361,9 +364,8 @@ def test_one_resource_by_its_id_is_cut_like_a_listed_one():
 def test_one_resource_outside_the_period_is_as_if_it_were_not_there():
     of = plan(granted("health.claims"))
     record = claim(start="2024-05-05", end="2024-05-05")
-    found = of.cut(sent(of, "health", "/ExplanationOfBenefit/x"), TYPES["health"], json.dumps(record).encode(), YEAR)
-    assert json.loads(found.body)["resourceType"] == "OperationOutcome"
-    assert (found.counts.records, found.counts.records_withheld) == (0, 1)
+    with pytest.raises(NotThere):
+        of.cut(sent(of, "health", "/ExplanationOfBenefit/x"), TYPES["health"], json.dumps(record).encode(), YEAR)
 
 
 def test_counts_are_exact():

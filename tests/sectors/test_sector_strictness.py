@@ -2,6 +2,8 @@
 
 import json
 import threading
+from functools import cache
+from pathlib import Path
 
 import pytest
 from sector_world import ALWAYS, HEALTH, MINE, TYPES, bank, bundle, claim, granted, patient, plan, sent, transaction
@@ -35,8 +37,13 @@ def _quantity(record):
     return record
 
 
+@cache
+def whole(dataset: str):
+    return plan(granted(dataset))
+
+
 def cut(dataset: str, body: bytes):
-    of = plan(granted(dataset))
+    of = whole(dataset)
     sector = dataset.partition(".")[0]
     path = "/transactions" if sector == "bank" else HEALTH[dataset][0]
     return of.cut(sent(of, sector, path), TYPES[sector], body, ALWAYS)
@@ -54,16 +61,24 @@ def with_hole(name: str, text: bytes) -> tuple[str, bytes]:
     return dataset, whole.replace(PLACE.encode(), text)
 
 
+def vectors(shared: Path, kind: str) -> list[Path]:
+    """JSONTestSuite's files: n_ no JSON, i_ as the parser likes, y_ JSON."""
+    found = sorted((shared / "vectors/json-parsing").glob(f"{kind}_*.json"))
+    if not found:
+        pytest.skip("the JSON parsing vectors are not beside this checkout")
+    return found
+
+
 @pytest.mark.parametrize("dataset", ["bank.transactions", "health.claims", "health.person"])
 def test_no_malformed_json_is_an_answer(dataset, shared):
-    for path in sorted((shared / "vectors/json-parsing").glob("[niy]_*.json")):
+    for path in vectors(shared, "[niy]"):
         with pytest.raises(UnknownShape):  # well-formed ones are not answers either
             cut(dataset, path.read_bytes())
 
 
 @pytest.mark.parametrize("hole", HOLES)
 def test_no_malformed_json_hides_inside_an_answer(hole, shared):
-    for path in sorted((shared / "vectors/json-parsing").glob("n_*.json")):
+    for path in vectors(shared, "n"):
         text = path.read_bytes()
         if text.strip() in (b"", b"{}}", b"1]") or b"]" in text[-2:] and text.count(b"[") < text.count(b"]"):
             continue  # together with what stands around it this may be well-formed
@@ -74,6 +89,65 @@ def test_no_malformed_json_hides_inside_an_answer(hole, shared):
             continue
         json.loads(found.body)
         assert text not in found.body, path.name
+
+
+@pytest.mark.parametrize("hole", HOLES)
+def test_what_a_parser_may_like_or_not_is_an_answer_or_an_unknown_shape_and_nothing_else(hole, shared):
+    for path in vectors(shared, "i"):
+        dataset, body = with_hole(hole, path.read_bytes())
+        try:
+            json.loads(cut(dataset, body).body)
+        except UnknownShape:
+            continue
+
+
+@pytest.mark.parametrize("hole", ["bank withheld", "health withheld"])
+def test_all_well_formed_json_can_be_withheld(hole, shared):
+    for path in vectors(shared, "y"):
+        dataset, body = with_hole(hole, path.read_bytes())
+        found = cut(dataset, body)
+        assert found.counts.records == 1 and b"PLACE" not in found.body, path.name
+        assert json.loads(found.body) == json.loads(cut(dataset, with_hole(hole, b"1")[1]).body), path.name
+
+
+@pytest.mark.parametrize(("hole", "wanted"), [("bank text", str), ("bank number", float), ("health number", float)])
+def test_all_well_formed_json_of_the_right_kind_is_given_as_it_is_and_no_other(hole, wanted, shared):
+    member = {"bank text": "TransactionInformation", "bank number": "ExchangeRate", "health number": "value"}[hole]
+    for path in vectors(shared, "y"):
+        text = path.read_bytes()
+        value = json.loads(text)
+        dataset, body = with_hole(hole, text)
+        fits = isinstance(value, str) if wanted is str else type(value) in (int, float)
+        if not fits:
+            with pytest.raises(UnknownShape):
+                cut(dataset, body)
+            continue
+        values: list[object] = []
+        json.loads(cut(dataset, body).body, object_hook=lambda found: values.append(found.get(member)) or found)  # noqa: B023
+        assert value in values, path.name
+
+
+@pytest.mark.parametrize(
+    "text", [b"9" * 1_000_000, b"1e400", b"-1E400", b"1" + b"0" * 4300, b"1.5", b"18446744073709551616", b"NaN"]
+)
+def test_a_count_of_any_length_is_an_integer_or_an_unknown_shape(text):
+    for old in (b'"sequence": 1,', b'"total": 1,'):
+        body = bundle([claim()])
+        assert old in body
+        body = body.replace(old, old.partition(b":")[0] + b": " + text + b",")
+        try:
+            json.loads(cut("health.claims", body).body, parse_int=str)
+        except UnknownShape:
+            continue
+
+
+@pytest.mark.parametrize("name", [b'"Status"', b'"Amount"', b'"TransactionId"'])
+def test_a_key_that_stands_twice_is_given_once(name):
+    body = bank("Transaction", [transaction()])
+    at = body.index(name)
+    end = body.index(b", ", body.index(b"}", at) if name == b'"Amount"' else at)
+    twice = body[:at] + body[at:end].replace(b"771.01", b"13.37").replace(b"BOOK", b"PDNG") + b", " + body[at:]
+    assert cut("bank.transactions", twice).body == cut("bank.transactions", body).body
 
 
 @pytest.mark.parametrize("hole", HOLES)

@@ -33,7 +33,6 @@ def test_limits_of_different_windows_bind_beside_each_other(fort: Fort, asked: d
 
 
 @pytest.mark.parametrize("query", ["?page=01", "?page=1&cursor=nothing", "?offset=00"])
-@pytest.mark.xfail(strict=True, reason="another spelling of the first page passes for a following one")
 def test_the_first_page_under_another_name_is_counted_again(fort: Fort, query: str) -> None:
     _, token, ref = agreed(fort, frequency={"times": 1, "per": "hour"})
     assert fort.read(token, transactions(ref)).status_code == 200

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET
 
 from gateway.sectors.bank.calls import CALLS, base, following
-from gateway.sectors.bank.plan import answer_reader, the_list
+from gateway.sectors.bank.reading import answer_reader, the_list
 from gateway.sectors.bank.shapes import TABLE
 from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.sectors.shapes import Reader, within_limit

@@ -6,13 +6,12 @@ from datetime import datetime
 
 from gateway.sectors.model import Asked, Denied, Pairs, Source, UnknownShape, Upstream, Window
 from gateway.sectors.names import Names
-from gateway.sectors.paths import checked_query, link, pattern, query_of
+from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
 from gateway.sectors.times import instant, local_text, narrowed, window_text, zone
 
 BASE = "/open-banking/v4.0/aisp"
 PERIOD = ("fromBookingDateTime", "toBookingDateTime")
 PAGING = ("page", "pageSize", "page-size", "offset", "limit", "cursor")
-FIRST_PAGE = {("page", "0"), ("page", "1"), ("offset", "0"), ("cursor", "")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
 
 
 def upstream(
-    source: Source, operation: str, names: Names, asked: Asked, ref: str | None, window: Window
+    source: Source, operation: str, names: Names, asked: Asked, ref: str | None, window: Window, following: Following
 ) -> Upstream | Denied:
     """The call as the bank gets it: native account, period no wider than the window."""
     call = CALLS[operation]
@@ -68,9 +67,7 @@ def upstream(
         query=period + paging,
         accept="application/json",
         accounts=kept,
-        continues=any(
-            name not in ("pageSize", "page-size", "limit") and (name, value) not in FIRST_PAGE for name, value in paging
-        ),
+        continues=asked in following,
         operation=operation,
     )
 
@@ -104,8 +101,8 @@ def outer_path(source: Source, sent: Upstream, names: Names) -> str:
     return path.replace("{account}", names.outward(sent.accounts[0].native)) if "{account}" in path else path
 
 
-def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str]) -> dict[str, str]:
-    """The bank's paging links as addresses of the gateway.
+def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str], pages: Following) -> dict[str, str]:
+    """The bank's paging links as addresses of the gateway. `pages` learns where the next page is.
 
     `Last` tells how many pages there are, withheld records included, so it goes unless this is the only page.
     """
@@ -118,7 +115,10 @@ def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str]
             if query is None or not query.keys() <= {*PERIOD, *PAGING}:
                 raise UnknownShape(f"Links.{rel}")
             paging = tuple((name, value) for name, value in query.items() if name in PAGING)
-            rewritten[rel] = link(source.gateway_url, path, period + _outward(paging, names))
+            outward = period + _outward(paging, names)
+            rewritten[rel] = link(source.gateway_url, path, outward)
+            if rel == "Next" and paging and period + paging != sent.query:
+                pages.linked(path, outward)
     return rewritten
 
 

@@ -1,15 +1,18 @@
 """One consent version at one bank, compiled: which calls it may make and what is left of the answers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
-from msgspec import UNSET, Raw
+from msgspec import UNSET
 
 from gateway.sectors import catalogue
 from gateway.sectors.bank.calls import CALLS, links, recognised, upstream
-from gateway.sectors.bank.shapes import TABLE, answer_of
+from gateway.sectors.bank.reading import reading
+from gateway.sectors.bank.shapes import TABLE
 from gateway.sectors.media import expect
 from gateway.sectors.model import (
     Asked,
@@ -24,52 +27,53 @@ from gateway.sectors.model import (
     Window,
 )
 from gateway.sectors.names import Names
-from gateway.sectors.paths import declared
-from gateway.sectors.shapes import Reader, encode, remover, withheld_members, within_limit
-from gateway.sectors.times import inside, utc_text
+from gateway.sectors.paths import Following, declared, remember
+from gateway.sectors.shapes import Reader, encode, within_limit
 from gateway.sectors.times import instant as _instant_of
+from gateway.sectors.times import utc_text
 
 instant = lru_cache(maxsize=4096)(_instant_of)  # the instants of one page come back when it is read again
 
 MEDIA_TYPE = "application/json"
 TIME = {"Balance": "DateTime", "Transaction": "BookingDateTime"}
+_TIMED = {kind: attrgetter(name) for kind, name in TIME.items()}
+NAMING = {  # words of the bank in which its number of the account may stand
+    "Account": ("Description", "Nickname"),
+    "Transaction": ("TransactionId", "TransactionReference", "StatementReference", "TransactionInformation"),
+}
 NOT_GIVEN = "withheld"  # stands in for an account number the format requires beside a holder's name
-PAGES_HELD = 8  # of one granted dataset: what stands around the records of its last pages
 
-answer_reader = Reader(TABLE, "Answer")
+_links_reader, _meta_reader = Reader(TABLE, "Links"), Reader(TABLE, "Meta")
 
 
 class Part:
     """One granted dataset."""
 
-    def __init__(self, granted: Granted) -> None:
-        dataset = catalogue.datasets("bank")[granted.dataset]
+    def __init__(self, granted: Granted, policies: Path | None) -> None:
+        dataset = catalogue.datasets("bank", policies)[granted.dataset]
+        governed = catalogue.governed("bank", policies)
         self.names = Names(granted.accounts)
-        self.records_max = granted.records_max
-        self.drops_records = dataset.drops_records(granted.fields)
+        self.records_max = 0 if dataset.drops_records(granted.fields) else granted.records_max
         self.holder_only = {"account.holder"} <= granted.fields and "account.number" not in granted.fields
-        withheld = withheld_members(TABLE, catalogue.governed("bank"), dataset.members(granted.fields))
-        kinds = {call.member for call in CALLS.values() if call.dataset == granted.dataset}
-        unread = catalogue.governed("bank")
-        self.answers = {kind: Reader(answer_of(kind), "Answer", withheld, record=kind, unread=unread) for kind in kinds}
-        self.records = {kind: Reader(TABLE, kind, withheld, unread=unread) for kind in kinds}
-        self.remove = {kind: remover(TABLE, kind, withheld) for kind in kinds}
-        self.around: dict[tuple[Any, ...], Raw | None] = {}
+        (kind,) = {call.member for call in CALLS.values() if call.dataset == granted.dataset}
+        given = frozenset(dataset.members(granted.fields))
+        self.reading = reading(kind, governed, given)
+        self.naming = [name for name in NAMING.get(kind, ()) if (kind, name) in given]
+        self.around: dict[tuple[Any, ...], bytes] = {}
+        self.following = Following()
 
-    def remembered(self, key: tuple[Any, ...], make: Callable[[], dict[str, Any] | None]) -> Raw | None:
-        """What `make` gives, as JSON. `key`: everything it depends on beside this grant and its organisation."""
-        if key not in self.around:
-            if len(self.around) >= 2 * PAGES_HELD:  # links and coverage of each
-                self.around.clear()
-            made = make()
-            self.around[key] = None if made is None else Raw(encode(made))
-        return self.around[key]
+    def refs(self, sent: Upstream) -> dict[str, str]:
+        """The names of the accounts this call may speak of, by those they have at the bank."""
+        if len(sent.accounts) == len(self.names.accounts):
+            return self.names.ref
+        return {account.native: self.names.ref[account.native] for account in sent.accounts}
 
 
 class BankPlan:
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
         self._source = source
-        self._parts = {name: Part(item) for name, item in catalogue.by_dataset("bank", granted).items()}
+        items = catalogue.by_dataset("bank", granted, source.policies)
+        self._parts = {name: Part(item, source.policies) for name, item in items.items()}
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
         found = recognised(self._source, asked.path)
@@ -82,62 +86,76 @@ class BankPlan:
             return Denied("dataset", "datasets", asked=dataset, allowed=" ".join(self._parts))
         if ref is not None and ref not in part.names.native:
             return Denied("account", "accounts", asked=ref, allowed=" ".join(a.ref for a in part.names.accounts))
-        return upstream(self._source, operation, part.names, asked, ref, window)
+        return upstream(self._source, operation, part.names, asked, ref, window, part.following)
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
         expect(media_type, (MEDIA_TYPE,))
         part, member = self._parts[sent.dataset], CALLS[sent.operation].member
-        answer, found, withheld = _read(part, member, within_limit(body))
-        records, counts = self._records(sent, member, found, withheld, window)
-        data: dict[str, Any] = {"Data": {member: records}, "Links": self._links(part, sent, answer.Links)}
-        meta = self._meta(part, answer.Meta, window)
-        if meta is not None:
-            data["Meta"] = meta
-        return Cut(encode(data), MEDIA_TYPE, counts)
+        answer, found, inside = part.reading.answer(within_limit(body))
+        records, counts = self._records(sent, member, found, inside, window)
+        text = encode(records)
+        if part.naming and part.names.within(text):
+            for record in records:
+                _rename(record, part.naming, part.names)
+            text = encode(records)
+        around = self._around(part, sent, answer, window)
+        return Cut(b'{"Data":{"%b":%b},%b' % (member.encode(), text, around), MEDIA_TYPE, counts)
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         return None
 
-    def _links(self, part: Part, sent: Upstream, found: Any) -> Raw | None:
-        given = (UNSET, UNSET, UNSET) if found is UNSET else (found.First, found.Prev, found.Next)
+    def _around(self, part: Part, sent: Upstream, answer: Any, window: Window) -> bytes:
+        """What stands behind the records: links and coverage. They are the same each time a page is read again."""
+        given, meta = answer.Links, answer.Meta
+        texts = (None if given is UNSET else bytes(given), None if meta is UNSET else bytes(meta))
+        key = (sent.path, sent.query, *texts, window.start, window.end)
+        return part.around.get(key) or remember(part.around, key, self._written_around(part, sent, texts, window))
 
-        def rewritten() -> dict[str, str]:
-            present = zip(("First", "Prev", "Next"), given, strict=True)
-            return links(self._source, sent, part.names, {rel: url for rel, url in present if url is not UNSET})
-
-        return part.remembered((sent.path, sent.query, given), rewritten)
-
-    def _meta(self, part: Part, found: Any, window: Window) -> Raw | None:
-        if found is UNSET:
-            return None
-        given = (found.TotalPages, found.FirstAvailableDateTime, found.LastAvailableDateTime)
-        key = (given, window.start, window.end)
-        return part.remembered(key, lambda: _meta(found, window, self._source.zone))
+    def _written_around(
+        self, part: Part, sent: Upstream, texts: tuple[bytes | None, bytes | None], window: Window
+    ) -> bytes:
+        found: dict[str, str] = {}
+        if texts[0] is not None:
+            given, _ = _links_reader.read(texts[0], "Links")
+            found = {rel: url for rel in ("First", "Prev", "Next") if (url := getattr(given, rel)) is not UNSET}
+        kept: dict[str, Any] = {"Links": links(self._source, sent, part.names, found, part.following)}
+        if texts[1] is not None:
+            kept["Meta"] = _meta(_meta_reader.read(texts[1], "Meta")[0], window, self._source.zone)
+        return encode(kept)[1:]
 
     def _records(
-        self, sent: Upstream, member: str, found: list[Any], withheld: list[int], window: Window
+        self, sent: Upstream, member: str, found: list[Any], inside: list[int], window: Window
     ) -> tuple[list[Any], Counts]:
-        part, time, zone = self._parts[sent.dataset], TIME.get(member), self._source.zone
-        remove = part.remove[member]
-        refs = {account.native: part.names.ref[account.native] for account in sent.accounts}
+        """The records that are given, and what is counted. One pass, and nothing is called that need not be."""
+        part, timed, zone = self._parts[sent.dataset], _TIMED.get(member), self._source.zone
+        remove, low, high = part.reading.remove, window.start, window.end
+        refs = part.refs(sent)
+        most = len(found) if part.records_max is None else part.records_max
         kept: list[Any] = []
         moments: list[datetime] = []
-        fields = 0
-        for index, record in enumerate(found):
-            taken = withheld[index] + remove(record)
-            ref = refs.get(record.AccountId)
-            moment = None if time is None else _moment(record, time, zone, index)
-            if ref is None or part.drops_records or not _in_time(moment, time, window):
-                continue
-            if part.records_max is not None and len(kept) >= part.records_max:
-                continue
-            record.AccountId = ref
-            if part.holder_only:
+        fields = index = 0
+        try:
+            for index, record in enumerate(found):
+                if timed is not None:
+                    text = timed(record)
+                    if text is UNSET:  # a record of a kind that has a time, without its time, is outside
+                        continue
+                    moment = instant(text, zone)
+                    if (low is not None and moment < low) or (high is not None and moment >= high):
+                        continue
+                ref = refs.get(record.AccountId)
+                if ref is None or len(kept) >= most:
+                    continue
+                record.AccountId = ref
+                fields += inside[index] + remove(record)
+                kept.append(record)
+                if timed is not None:
+                    moments.append(moment)
+        except ValueError:
+            raise UnknownShape(f"Data.{member}[{index}].{TIME[member]}") from None
+        if part.holder_only:
+            for record in kept:
                 _hide_numbers(record)
-            kept.append(record)
-            fields += taken
-            if moment:
-                moments.append(moment)
         first, last = (min(moments), max(moments)) if moments else (None, None)
         return kept, Counts(len(kept), len(found) - len(kept), fields, first, last)
 
@@ -146,52 +164,14 @@ def plan(source: Source, granted: Iterable[Granted]) -> BankPlan:
     return BankPlan(source, granted)
 
 
-def the_list(answer: Any, member: str) -> list[Any]:
-    """The records of the answer. Another list beside them is another answer than the one asked for."""
-    if answer.Data is UNSET:
-        raise UnknownShape("Data")
-    for name in ("Account", "Balance", "Transaction"):
-        if name != member and getattr(answer.Data, name) is not UNSET:
-            raise UnknownShape(f"Data.{name}")
-    found = getattr(answer.Data, member)
-    return [] if found is UNSET else found
-
-
-def _read(part: Part, member: str, body: bytes) -> tuple[Any, list[Any], list[int]]:
-    """The answer, its records, and how many members were withheld from each of them.
-
-    Raises UnknownShape; which record is at fault is looked for only then.
-    """
-    try:
-        answer, withheld = part.answers[member].read_each(body)
-    except UnknownShape:
-        _find_fault(part, member, body)
-        raise
-    found = the_list(answer, member)
-    if len(withheld) != len(found) + 1:  # an answer that has its list twice
-        raise UnknownShape(f"Data.{member}")
-    return answer, found, withheld
-
-
-def _find_fault(part: Part, member: str, body: bytes) -> None:
-    answer, _ = answer_reader.read(body)
-    for index, record in enumerate(the_list(answer, member)):
-        part.records[member].read(record, f"Data.{member}[{index}]")
-
-
-def _moment(record: Any, time: str, zone: str, index: int) -> datetime | None:
-    text = getattr(record, time)
-    if text is UNSET:
-        return None
-    try:
-        return instant(text, zone)
-    except ValueError:
-        raise UnknownShape(f"Data.{type(record).__name__}[{index}].{time}") from None
-
-
-def _in_time(moment: datetime | None, time: str | None, window: Window) -> bool:
-    """A record of a kind that has a time, without its time, is outside."""
-    return time is None or (moment is not None and inside(window, moment, moment))
+def _rename(record: Any, members: list[str], names: Names) -> None:
+    """The bank's number of an account, inside other words of the bank, as the app may see it."""
+    for name in members:
+        value = getattr(record, name)
+        if isinstance(value, str):
+            setattr(record, name, names.outward(value))
+        elif value is not UNSET:
+            setattr(record, name, [names.outward(each) for each in value])
 
 
 def _hide_numbers(account: Any) -> None:

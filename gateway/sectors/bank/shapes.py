@@ -57,4 +57,4 @@ def answer_of(kind: str) -> dict[str, str]:
     What stands beside the list is skipped as text, so that all that is withheld is withheld from a record.
     """
     data = TABLE["Data"].replace(f"{kind}:Raw*", f"{kind}:{kind}*").replace(":-", ":Raw")
-    return TABLE | {"Data": data}
+    return TABLE | {"Answer": "Data:Data Links:Raw Meta:Raw", "Data": data}

@@ -3,6 +3,8 @@
 Outside, an address names the app's own view: `Subscription/mine`, the pairwise ref of a usage point, and the
 organisation's names of what lies below it. Going in, the connector puts the link's own subscription in the place of
 `{subscription}`, so no other subscription can be asked for, whatever an app writes there.
+
+No answer links to a following page, so every call is a use of its own, whatever `start-index` it asks for.
 """
 
 import re
@@ -97,7 +99,6 @@ def upstream(
         query=period + tuple((name, value) for name, value in query.items() if name in UPDATED + PAGING),
         accept=MEDIA_TYPE,
         accounts=tuple(a for a in names.accounts if ref is None or a.native == names.native[ref]),
-        continues=query.get("start-index", "0").strip("0") not in ("", "1"),
         operation=operation,
     )
 

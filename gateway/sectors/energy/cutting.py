@@ -9,7 +9,7 @@ from gateway.sectors.energy.family import Family
 from gateway.sectors.energy.feed import Entry, Feed, count_withheld, integers, written_children
 from gateway.sectors.energy.readings import Run
 from gateway.sectors.energy.shapes import ATOM, ESPI, SUMMARIES, TITLES
-from gateway.sectors.model import Counts, UnknownShape, Upstream, Window
+from gateway.sectors.model import Counts, NotThere, UnknownShape, Upstream, Window
 from gateway.sectors.paths import link
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Cutting:
         return Counts(self._records, self._withheld, self._fields, start, end)
 
     def document(self, found: Feed) -> bytes:
-        """The whole answer. The order of entries stays."""
+        """The whole answer. The order of entries stays. Raises NotThere for the one entry that is withheld."""
         bodies: dict[int, bytes] = {}
         later: list[tuple[int, Entry, str]] = []
         for index, entry in enumerate(self._entries):
@@ -76,9 +76,9 @@ class Cutting:
             bodies[index] = text
 
     def _single(self, bodies: dict[int, bytes]) -> bytes:
-        """A document of one entry; a feed without entries when it is withheld."""
+        """A document of one entry. Raises NotThere when it is withheld."""
         if not bodies:
-            return self.opening("1970-01-01T00:00:00Z") + b"</feed>\n"
+            raise NotThere
         return HEAD.encode() + bodies[0].replace(b"<entry>", f'<entry xmlns="{ATOM}">'.encode(), 1)
 
     def opening(self, updated: str) -> bytes:

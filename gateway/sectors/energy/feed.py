@@ -22,8 +22,20 @@ _INSTANT = re.compile(
 _INTEGER = re.compile(r"-?[0-9]{1,15}")
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _FEED_PARTS = {"author", "category", "contributor", "generator", "icon", "logo", "rights", "subtitle"}
-_INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"  # schema hints, not data
+_INSTANCE = {  # hints of schemas, not data
+    f"{{http://www.w3.org/2001/XMLSchema-instance}}{name}" for name in ("schemaLocation", "type", "nil")
+}
 _ENTRY_PARTS = {"author", "category", "contributor", "rights", "source", "summary"}
+# Of the Atom elements (RFC 4287 §4); `xml:base` would turn every link of the document, and `src` leads out of it.
+_ATOM_ATTRIBUTES = _INSTANCE | {
+    "type",
+    "term",
+    "scheme",
+    "label",
+    "uri",
+    "version",
+    "{http://www.w3.org/XML/1998/namespace}lang",
+}
 _LINK_ATTRIBUTES = {"rel", "href", "type", "hreflang", "title", "length"}
 
 _PARSER = etree.XMLParser(
@@ -112,6 +124,7 @@ def feed_head(root: etree._Element) -> tuple[str, str]:
     """(self link, updated) of a feed; its other parts must be known."""
     base, updated = "", ""
     _no_text(root, "feed")
+    _attributes(root, "feed")
     for child in root.iterchildren():
         namespace, name = _qualified(child, "feed")
         if namespace != ATOM:
@@ -119,7 +132,9 @@ def feed_head(root: etree._Element) -> tuple[str, str]:
         if name == "link":
             rel, href = _link(child, "feed/link")
             base = href if rel == "self" else base
-        elif name == "updated":
+            continue
+        _attributes(child, f"feed/{name}")
+        if name == "updated":
             updated = _instant(child, "feed/updated")
         elif name not in ("id", "title", "entry") and name not in _FEED_PARTS:
             raise UnknownShape(f"feed/{name}")
@@ -131,6 +146,7 @@ def read_entry(element: etree._Element, runs: list[bytes], base: str, where: str
     links: list[tuple[str, str]] = []
     content: etree._Element | None = None
     _no_text(element, where)
+    _attributes(element, where)
     for child in element.iterchildren():
         namespace, name = _qualified(child, where)
         if namespace != ATOM or (name in texts) or (name == "content" and content is not None):
@@ -138,7 +154,9 @@ def read_entry(element: etree._Element, runs: list[bytes], base: str, where: str
         if name == "link":
             rel, href = _link(child, f"{where}/link")
             links.append((rel, path_of(href, base)))
-        elif name == "content":
+            continue
+        _attributes(child, f"{where}/{name}")
+        if name == "content":
             content = _only_child(child, f"{where}/content")
         elif name in ("published", "updated"):
             texts[name] = _instant(child, f"{where}/{name}")
@@ -193,7 +211,7 @@ def plain_reading(element: etree._Element, where: str) -> bytes:
 
 def check(element: etree._Element, kind: str, where: str) -> None:
     """That an element holds only children the table knows, no attributes, and no text beside children."""
-    if element.attrib and any(not str(name).startswith(_INSTANCE) for name in element.attrib):
+    if element.attrib and not _INSTANCE.issuperset(element.attrib):
         raise UnknownShape(where)
     known = CHILDREN[kind]
     seen: set[str] = set()
@@ -271,6 +289,11 @@ def _link(element: etree._Element, where: str) -> tuple[str, str]:
     if not attributes.keys() <= _LINK_ATTRIBUTES or len(element):
         raise UnknownShape(where)
     return attributes.get("rel", "alternate"), attributes.get("href", "")
+
+
+def _attributes(element: etree._Element, where: str) -> None:
+    if element.attrib and not _ATOM_ATTRIBUTES.issuperset(element.attrib):
+        raise UnknownShape(where)
 
 
 def _instant(element: etree._Element, where: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import UNSET, Raw
 
 from gateway.sectors.health.calls import CALLS, MEDIA_TYPE, base, query_of_search
-from gateway.sectors.health.plan import bundle_reader
+from gateway.sectors.health.reading import bundle_reader
 from gateway.sectors.health.shapes import TABLE
 from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.sectors.shapes import Reader, within_limit

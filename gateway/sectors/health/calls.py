@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 from gateway.sectors.model import Asked, Denied, Pairs, Source, UnknownShape, Upstream, Window
 from gateway.sectors.names import Names
-from gateway.sectors.paths import checked_query, link, pattern, query_of
+from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
 from gateway.sectors.times import midnight, narrowed, span, window_text, zone
 
 BASE = "/v2/fhir"
@@ -72,7 +72,7 @@ def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
 
 
 def upstream(
-    source: Source, operation: str, names: Names, asked: Asked, named: str | None, window: Window
+    source: Source, operation: str, names: Names, asked: Asked, named: str | None, window: Window, following: Following
 ) -> Upstream | Denied:
     """The call as the insurer gets it: her id there, and no wider period than the window."""
     call = CALLS[operation]
@@ -86,7 +86,7 @@ def upstream(
     for name, value in query.items():
         if name in _FORMS and not _FORMS[name].fullmatch(value):
             return Denied("field", name, asked="malformed")
-    return _upstream(source, operation, names, query, dates, named, window)
+    return _upstream(source, operation, names, query, dates, named, window, asked in following)
 
 
 def _upstream(
@@ -97,6 +97,7 @@ def _upstream(
     dates: list[str],
     named: str | None,
     window: Window,
+    continues: bool,
 ) -> Upstream | Denied:
     call = CALLS[operation]
     accounts = names.accounts
@@ -118,7 +119,7 @@ def _upstream(
         query=whose + period + tuple(query.items()),
         accept=MEDIA_TYPE,
         accounts=accounts,
-        continues=query.get("startIndex", "0").strip("0") != "",
+        continues=continues,
         operation=operation,
     )
 
@@ -170,12 +171,18 @@ def _asked_dates(text: str, zone_name: str) -> Window:
     return Window(*edges.get(found[1] or "eq", (start, end)))
 
 
-def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str]) -> list[dict[str, str]]:
-    """The insurer's paging links as addresses of the gateway; `last` goes unless this is the only page."""
+def links(
+    source: Source, sent: Upstream, names: Names, found: Mapping[str, str], pages: Following
+) -> list[dict[str, str]]:
+    """The insurer's paging links as addresses of the gateway; `last` goes unless this is the only page.
+
+    `pages` learns where the next page is.
+    """
     call = CALLS[sent.operation]
     fixed = tuple(pair for pair in sent.query if pair[0] not in PAGING)
     pairs = tuple((name, names.outward(value)) for name, value in fixed)
-    search = link(source.gateway_url, base(source) + call.path, pairs)
+    path = base(source) + call.path
+    here = tuple(pair for pair in sent.query if pair[0] in PAGING)
     kept = []
     for relation in ("first", "previous", "self", "next"):
         if relation not in found:
@@ -183,8 +190,10 @@ def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str]
         query = query_of_search(found[relation], sent.path, call)
         if query is None:
             raise UnknownShape(f"link[{relation}]")
-        paging = link("", "", tuple((name, value) for name, value in query.items() if name in PAGING))
-        kept.append({"relation": relation, "url": search + (paging.replace("?", "&") if pairs else paging)})
+        paging = tuple((name, value) for name, value in query.items() if name in PAGING)
+        kept.append({"relation": relation, "url": link(source.gateway_url, path, pairs + paging)})
+        if relation == "next" and paging and paging != here:
+            pages.linked(path, pairs + paging)
     return kept
 
 

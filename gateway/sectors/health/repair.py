@@ -4,37 +4,34 @@ import re
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from gateway.sectors.shapes import encode
 
-WITHHELD_CONCEPT = {"text": "withheld"}
-WITHHELD_REFERENCE = {"display": "withheld"}
-WITHHELD_INSURANCE = [{"focal": True, "coverage": WITHHELD_REFERENCE}]
-SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
-EMPTY = re.compile(rb"\{\}")  # what an element leaves that was an extension alone
 NDC = "http://hl7.org/fhir/sid/ndc"  # the code system of drugs; every other code of a line is of a service
+EMPTY = re.compile(rb"\{\}")  # what an element leaves that was an extension alone
 
-REQUIRED: dict[str, dict[str, Any]] = {
-    "ExplanationOfBenefit": {
-        "type": WITHHELD_CONCEPT,
-        "insurer": WITHHELD_REFERENCE,
-        "provider": WITHHELD_REFERENCE,
-        "insurance": WITHHELD_INSURANCE,
-    },
-    "Coverage": {"payor": [WITHHELD_REFERENCE]},
-    "Patient": {},
+WITHHELD_CONCEPT = Raw(b'{"text":"withheld"}')
+WITHHELD_REFERENCE = Raw(b'{"display":"withheld"}')
+NEUTRAL = {  # what stands in the place of a member that R4 requires, when it is withheld or not there
+    ("ExplanationOfBenefit", "type"): WITHHELD_CONCEPT,
+    ("ExplanationOfBenefit", "insurer"): WITHHELD_REFERENCE,
+    ("ExplanationOfBenefit", "provider"): WITHHELD_REFERENCE,
+    ("ExplanationOfBenefit", "insurance"): Raw(b'[{"focal":true,"coverage":{"display":"withheld"}}]'),
+    ("Item", "productOrService"): WITHHELD_CONCEPT,
+    ("Coverage", "payor"): Raw(b'[{"display":"withheld"}]'),
 }
+SUBSETTED = Raw(b'{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}')
+_ONLY_SUBSETTED = (SUBSETTED,)
+_META_OF_SUBSET = {"tag": _ONLY_SUBSETTED}
 
 
-def repaired(answer: Any, resources: list[Any], kind: str, holes: bool) -> bytes:
-    """The answer as JSON, its resources with what FHIR requires put in and what it forbids taken out.
+def repaired(answer: Any, resources: list[Any], holes: bool) -> bytes:
+    """The answer as JSON, its resources without what FHIR forbids.
 
     Empty elements and dangling references are rare, so they are looked for in the encoded text: empty elements only
     when there may be `holes` (something was withheld inside elements).
     """
-    for resource in resources:
-        _fill_required(resource, kind)
     text = encode(answer)
     if b"#" in text and b'"reference":"#' in text:
         for resource in resources:
@@ -44,19 +41,8 @@ def repaired(answer: Any, resources: list[Any], kind: str, holes: bool) -> bytes
         for resource in resources:
             if EMPTY.search(encode(resource)):
                 _prune(resource)
-                _fill_required(resource, kind)
         text = encode(answer)
     return text
-
-
-def _fill_required(resource: Any, kind: str) -> None:
-    for name, neutral in REQUIRED[kind].items():
-        if getattr(resource, name) is UNSET:
-            setattr(resource, name, neutral)
-    if kind == "ExplanationOfBenefit" and resource.item is not UNSET:
-        for line in resource.item:
-            if line.productOrService is UNSET:
-                line.productOrService = WITHHELD_CONCEPT
 
 
 def withhold_codes(resource: Any, drugs: bool, services: bool) -> int:
@@ -67,9 +53,9 @@ def withhold_codes(resource: Any, drugs: bool, services: bool) -> int:
     taken = 0
     for line in () if resource.item is UNSET else resource.item:
         product = line.productOrService
-        if product is not UNSET and not (drugs if _is_drug(product) else services):
+        if product is not WITHHELD_CONCEPT and not (drugs if _is_drug(product) else services):
             taken += 1 + (line.quantity is not UNSET)
-            line.productOrService, line.quantity = UNSET, UNSET
+            line.productOrService, line.quantity = WITHHELD_CONCEPT, UNSET
     return taken
 
 
@@ -85,13 +71,15 @@ def _is_drug(product: Any) -> bool:
 
 def mark_as_subset(resource: Any) -> None:
     """The SUBSETTED tag of R4 (Resource.meta.tag); a profile claim would no longer hold."""
-    if resource.meta is UNSET:
-        resource.meta = {"tag": [SUBSETTED]}
-        return
     meta = resource.meta
+    if meta is UNSET:
+        resource.meta = _META_OF_SUBSET
+        return
     meta.profile = UNSET
-    kept = [] if meta.tag is UNSET else [tag for tag in meta.tag if tag.code != "SUBSETTED"]
-    meta.tag = [*kept, SUBSETTED]
+    if meta.tag is UNSET:
+        meta.tag = _ONLY_SUBSETTED
+    else:
+        meta.tag = [*(tag for tag in meta.tag if tag.code != "SUBSETTED"), SUBSETTED]
 
 
 def _prune(value: Any) -> bool:
@@ -105,7 +93,8 @@ def _prune(value: Any) -> bool:
     for name in value.__struct_fields__:
         member = getattr(value, name)
         if member is not UNSET and _prune(member):
-            setattr(value, name, UNSET)
+            setattr(value, name, NEUTRAL.get((type(value).__name__, name), UNSET))
+            empty = empty and getattr(value, name) is UNSET
         elif member is not UNSET:
             empty = False
     return empty

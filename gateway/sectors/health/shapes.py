@@ -105,9 +105,27 @@ _VALUES = (
 )
 TABLE = {kind: line.replace("VALUES", _VALUES) for kind, line in TABLE.items()}
 
+_PRIMITIVES = ("s", "b", "i", "n")
+_ELEMENT_LESS = ("Bundle", "Link", "Entry", "Search")  # of the envelope, whose members have no extensions
+
+
+def with_extended_values(table: dict[str, str]) -> dict[str, str]:
+    """The table in which a primitive value may have an extension beside it (R4 §2.6.2, `_birthDate`).
+
+    It is known and never given, as extensions inside other elements are. Few answers have any, and a table of twice
+    the members is slower to read by, so this one is used for those answers alone.
+    """
+    return {kind: line if kind in _ELEMENT_LESS else f"{line} {_beside(line)}" for kind, line in table.items()}
+
+
+def _beside(line: str) -> str:
+    words = (entry.partition(":") for entry in line.split())
+    return " ".join(f"_{n}:-" for n, _, word in words if word.rstrip("*") in _PRIMITIVES and n != "resourceType")
+
+
 ENVELOPE = ("resourceType", "meta")  # of every resource, whatever is granted
 
 
-def bundle_of(kind: str) -> dict[str, str]:
+def bundle_of(kind: str, table: dict[str, str]) -> dict[str, str]:
     """The table in which every resource of a bundle is of this type, so that one reading reads them all."""
-    return TABLE | {"Entry": TABLE["Entry"].replace("resource:Raw", f"resource:{kind}")}
+    return table | {"Entry": table["Entry"].replace("resource:Raw", f"resource:{kind}")}

@@ -1,0 +1,59 @@
+"""How answers are read for one set of granted members. People who agree to the same fields share a reading."""
+
+from functools import lru_cache
+from typing import Any
+
+from msgspec import UNSET
+
+from gateway.sectors.bank.shapes import TABLE, answer_of
+from gateway.sectors.model import UnknownShape
+from gateway.sectors.shapes import Member, Reader, remover, withheld_members
+
+answer_reader = Reader(TABLE, "Answer")
+
+
+class Reading:
+    """Of records of one kind. What a reading has read, `remove` of the same reading takes the withheld out of."""
+
+    def __init__(self, kind: str, governed: frozenset[str], given: frozenset[Member]) -> None:
+        withheld = withheld_members(TABLE, governed, given)
+        self._kind = kind
+        self._answer = Reader(answer_of(kind), "Answer", withheld, record=kind, unread=governed)
+        self._record = Reader(TABLE, kind, withheld, unread=governed)
+        self.remove = remover(TABLE, kind, withheld, governed)
+
+    def answer(self, body: bytes) -> tuple[Any, list[Any], list[int]]:
+        """The answer, its records, and how many members inside elements were withheld from each of them.
+
+        Raises UnknownShape; which record is at fault is looked for only then.
+        """
+        try:
+            found, inside = self._answer.read_each(body)
+        except UnknownShape:
+            self._find_fault(body)
+            raise
+        records = the_list(found, self._kind)
+        if len(inside) != len(records) + 1:  # an answer that has its list twice
+            raise UnknownShape(f"Data.{self._kind}")
+        return found, records, inside
+
+    def _find_fault(self, body: bytes) -> None:
+        found, _ = answer_reader.read(body)
+        for index, record in enumerate(the_list(found, self._kind)):
+            self._record.read(record, f"Data.{self._kind}[{index}]")
+
+
+@lru_cache(maxsize=128)
+def reading(kind: str, governed: frozenset[str], given: frozenset[Member]) -> Reading:
+    return Reading(kind, governed, given)
+
+
+def the_list(answer: Any, member: str) -> list[Any]:
+    """The records of the answer. Another list beside them is another answer than the one asked for."""
+    if answer.Data is UNSET:
+        raise UnknownShape("Data")
+    for name in ("Account", "Balance", "Transaction"):
+        if name != member and getattr(answer.Data, name) is not UNSET:
+            raise UnknownShape(f"Data.{name}")
+    found = getattr(answer.Data, member)
+    return [] if found is UNSET else found

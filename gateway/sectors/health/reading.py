@@ -1,0 +1,53 @@
+"""How answers are read for one set of granted members. People who agree to the same fields share a reading."""
+
+from functools import lru_cache
+from typing import Any
+
+from msgspec import UNSET
+
+from gateway.sectors.health.repair import NEUTRAL
+from gateway.sectors.health.shapes import TABLE, bundle_of, with_extended_values
+from gateway.sectors.model import UnknownShape
+from gateway.sectors.shapes import Member, Reader, remover, withheld_members
+
+bundle_reader = Reader(TABLE, "Bundle")
+
+
+class Reading:
+    """Of resources of one kind. What a reading has read, `remove` of the same reading takes the withheld out of."""
+
+    def __init__(self, table: dict[str, str], kind: str, governed: frozenset[str], given: frozenset[Member]) -> None:
+        withheld = withheld_members(table, governed, given)
+        bundles = bundle_of(kind, table)
+        self._bundle = Reader(bundles, "Bundle", withheld, record=kind, unread=governed, neutral=NEUTRAL)
+        self.resource = Reader(table, kind, withheld, unread=governed, neutral=NEUTRAL)
+        self.remove = remover(table, kind, withheld, governed, NEUTRAL)
+
+    def bundle(self, body: bytes) -> tuple[Any, list[int]]:
+        """A searchset, and how many members inside elements were withheld from each of its resources.
+
+        Raises UnknownShape for any other; which entry is at fault is looked for only then.
+        """
+        try:
+            found, inside = self._bundle.read_each(body)
+        except UnknownShape:
+            self._find_fault(body)
+            raise
+        if found.resourceType != "Bundle" or found.type != "searchset":
+            raise UnknownShape("resourceType")
+        found.entry = [] if found.entry is UNSET else found.entry
+        if len(inside) != len(found.entry) + 1:  # an entry that has its resource twice, or none
+            raise UnknownShape("entry")
+        return found, inside
+
+    def _find_fault(self, body: bytes) -> None:
+        found, _ = bundle_reader.read(body)
+        for index, entry in enumerate([] if found.entry is UNSET else found.entry):
+            if entry.resource is not UNSET:
+                self.resource.read(entry.resource, f"entry[{index}].resource")
+
+
+@lru_cache(maxsize=128)
+def reading(kind: str, governed: frozenset[str], given: frozenset[Member], *, extended: bool = False) -> Reading:
+    """`extended`: by the table in which values may have extensions beside them."""
+    return Reading(with_extended_values(TABLE) if extended else TABLE, kind, governed, given)
