@@ -119,15 +119,24 @@ def _interactive(others: Facts, ctx: Context, app: App, row: AuthorizationReques
             return answers.see_other(consent_pages.sign_in_again(resume))
         case Step.LINK:
             return _link(ctx, app, consent, facts.unlinked, person if person.id != caller.person else None, resume)
-        case Step.CONSENT if "change" not in ctx.query and (earlier := _to_continue(ctx, row, person)):
+        case Step.CONSENT if "change" not in ctx.query and (earlier := _to_continue(others, ctx, row, person)):
             return _continue(ctx, app, row, earlier, consent, resume)
         case _:
             return _screen(others, ctx, app, row, consent, person, resume)
 
 
-def _to_continue(ctx: Context, row: AuthorizationRequest, person: PersonFacts) -> Consent | None:
-    """The live agreement to this very request (checklist A32), unless the app wants the whole screen."""
-    return None if "consent" in row.prompt.split() else steps.agreed_before(ctx.session, row, person.id, ctx.now)
+def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person: PersonFacts) -> Consent | None:
+    """The live agreement to this very request (checklist A32), unless the app wants the whole screen, or what was
+    agreed to is not there any more."""
+    if "consent" in row.prompt.split():
+        return None
+    earlier = steps.agreed_before(ctx.session, row, person.id, ctx.now)
+    terms = deciding.current(ctx.session, earlier) if earlier else None
+    for item in granted_items(terms) if terms else ():
+        known = others.accounts(ctx.session, row.client_id, person.id, item["organisation"])
+        if not any(account.ref in item["accounts"] for account in known):
+            return None
+    return earlier
 
 
 def go_on(others: Facts, ctx: Context) -> Response:
@@ -138,9 +147,9 @@ def go_on(others: Facts, ctx: Context) -> Response:
         return _problem(ctx, "over")
     consent, person = _hers(others, ctx, app, row, ctx.person)
     facts = steps.standing(ctx.session, consent, Ask.from_json(row.ask), person, ctx.person, ctx.now)
-    earlier = _to_continue(ctx, row, person)
+    earlier = _to_continue(others, ctx, row, person)
     if earlier and steps.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
-        asking.lapse(ctx.session, consent, ctx.now)
+        asking.lapse(ctx.session, ctx.house, consent, ctx.now)
         row.consent_id = earlier.id
         deciding.record_continued(
             ctx.session, ctx.house, earlier, ctx.now, ctx.person.person if person.id != ctx.person.person else None

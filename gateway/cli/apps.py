@@ -1,8 +1,9 @@
 """`aval apps`: those who want to use people's data."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from sqlmodel import select
@@ -107,3 +108,64 @@ def renew_secret(app: Id) -> None:
         secret = verbs.renew_secret(session, app, datetime.now(UTC))
     typer.echo(f"{app}:")
     _tell(secret)
+
+
+@commands.command()
+def preview(
+    app: Id,
+    request: Annotated[Path, typer.Option(metavar="FILE", help="Its authorization_details, as JSON.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the page is written.")],
+    lang: Annotated[str, typer.Option(help="Language of the page: en or fr.")] = "en",
+) -> None:
+    """Write the consent page of a request to a file, to look at.
+
+    It is the page people would see, with an invented person and invented accounts on it.
+
+    \b
+    aval apps preview watt-coach --request request.json --lang fr --out page.html
+
+    The request is checked as it would be at the gateway; one that would be refused ends 1 and says which term is wrong.
+    """
+    from urllib.parse import urlsplit
+
+    from gateway.apps import views
+    from gateway.consent import preview as screens
+    from gateway.consent.request import InvalidDetails, validate
+    from gateway.organisations.views import directory
+    from gateway.web.languages import NAMES
+
+    if lang not in NAMES:
+        stop(f"--lang {lang}: one of {', '.join(NAMES)}")
+    now = datetime.now(UTC)
+    with opened() as house, house.store.read() as session:
+        found, known = views.find(session, app), directory(session)
+        if found is None:
+            stop(f"{app}: no such app; `aval apps list` shows them")
+        schema = house.settings.policies / "data_access.schema.json"
+        try:
+            ask = validate(_details(request), found, known, house.catalogue, house.settings.public_url, schema, now)
+        except InvalidDetails as error:
+            told = {"asked": error.asked, "allowed": error.allowed}
+            more = "".join(f"; {name}: {value}" for name, value in told.items() if value)
+            stop(f"{request}: {error.term}: {error.why}{more}", NO)
+        host = urlsplit(found.redirect_uris[0]).hostname or ""
+        html = screens.page(house, found, known, ask, lang, host, now)
+    try:
+        out.write_text(html, encoding="utf-8")
+    except OSError as error:
+        stop(f"{out}: {error.strerror}")
+    typer.echo(f"{out}: written")
+
+
+def _details(file: Path) -> list[Any]:
+    """A list, or an object with it under "authorization_details", as in a request to /par."""
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        stop(f"{file}: {error.strerror}")
+    except ValueError:
+        stop(f"{file}: is not JSON", NO)
+    details = read.get("authorization_details") if isinstance(read, dict) else read
+    if not isinstance(details, list):
+        stop(f"{file}: authorization_details: a list is missing", NO)
+    return details

@@ -1,14 +1,17 @@
 """`aval demo`: the whole story on one machine, in the browser or told by the terminal."""
 
 import signal
-import threading
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from gateway.cli import demo_setup
 from gateway.cli.demo_story import tell
+
+DEFAULT_PORT = 8400
+_LEAVING = (signal.SIGTERM, signal.SIGHUP)  # asked to end, or the terminal was closed
 
 
 def demo(
@@ -16,10 +19,17 @@ def demo(
         bool, typer.Option("--story", help="Run it without a browser; print and verify each step.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --story: one JSON object per step.")] = False,
-    folder: Annotated[Path, typer.Option("--dir", help="Where the demo keeps its data between starts.")] = Path(
-        ".demo"
-    ),
-    port: Annotated[int, typer.Option(help="The gateway's port; the others follow it. 0: any free ones.")] = 8400,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--dir",
+            help="Where the demo keeps its data between starts. By default .demo, or a folder of its own in there "
+            "for the story and for other ports.",
+        ),
+    ] = None,
+    port: Annotated[
+        int, typer.Option(help="The gateway's port; the others follow it. 0: any free ones.")
+    ] = DEFAULT_PORT,
 ) -> None:
     """Start the gateway, three example organisations and two example apps, with data for four people.
 
@@ -28,30 +38,43 @@ def demo(
     aval demo --story                  the same story without a browser, each step verified
     aval demo --story --port 0 --json  for machines; ends 0, or names the step that failed
     """
-    prepared = demo_setup.prepare(folder, port)
+    prepared = demo_setup.prepare(folder or own_folder(story, port), port)
     if story:
         raise typer.Exit(tell(prepared, as_json))
+    for number in (signal.SIGINT, *_LEAVING):
+        signal.signal(number, signal.default_int_handler)
     try:
-        demo_setup.start(prepared, lambda line: typer.echo(f"  {line}"))
+        _run(prepared)
     except RuntimeError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    _print_tour(prepared)
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
-    unfollow = [demo_setup.codes(prepared, name) for name in ("harbour-bank", "meadow-health")]
+    except KeyboardInterrupt:
+        typer.echo("Stopped. The data is kept for the next start.")
+
+
+def _run(prepared: demo_setup.Demo) -> NoReturn:
+    """Until a signal (KeyboardInterrupt) or the end of one of the processes (RuntimeError); then none is left."""
     try:
-        while not ended.wait(1):
+        demo_setup.start(prepared, lambda line: typer.echo(f"  {line}"))
+        _print_tour(prepared)
+        for name in ("harbour-bank", "meadow-health"):
+            demo_setup.codes(prepared, name)
+        while True:
+            time.sleep(1)
             for name, process in prepared.processes.items():
                 if process.poll() is not None:
-                    typer.echo(f"{name} has ended; see {prepared.folder / (name + '.log')}", err=True)
-                    raise typer.Exit(1)
+                    raise RuntimeError(f"{name} has ended; see {prepared.folder / (name + '.log')}")
     finally:
-        for each in unfollow:
-            each()
+        for number in (signal.SIGINT, *_LEAVING):  # a second Ctrl-C must not leave half of them running
+            signal.signal(number, signal.SIG_IGN)
         demo_setup.stop(prepared)
-    typer.echo("Stopped. The data is kept for the next start.")
+
+
+def own_folder(story: bool, port: int) -> Path:
+    """So that several demos run side by side without being told where."""
+    if story:
+        return Path(".demo", "story")
+    return Path(".demo") if port == DEFAULT_PORT else Path(".demo", f"port-{port}")
 
 
 def _print_tour(prepared: demo_setup.Demo) -> None:
@@ -65,9 +88,10 @@ Sign in as     alice@example.org, bob@example.org, germaine@example.org or chloe
 Password       {demo_setup.PASSWORD}
 
 The first time, an organisation asks who you are there:
-  City Energy    Alice is CE-1001 (its own password: {demo_setup.PASSWORD})
+  City Energy    Alice is CE-1001 (same password, on its own page)
   Harbour Bank   Alice is HB-2001; the code it sends appears here, and at {prepared.url("harbour-bank")}/inbox/HB-2001
   Meadow Health  Alice is MH-3001; the code it sends appears here, and at {prepared.url("meadow-health")}/inbox/MH-3001
+  Bob ends in 2 everywhere (CE-1002, …), Germaine in 3, Chloe in 4; Alice is the guardian of Chloe
 
 Ctrl-C stops everything. The data stays in {prepared.folder}."""
     )

@@ -72,7 +72,12 @@ def _add_people(house: House, now: datetime) -> None:
             known = accounts.find(session, person.email)
         if known is None:
             new = seeding.prepare(
-                name=person.name, email=person.email, password=PASSWORD, today=now.date(), birth_date=person.birth_date
+                name=person.name,
+                email=person.email,
+                password=PASSWORD,
+                today=now.date(),
+                language="",  # whoever plays them reads the pages in the language of her own browser
+                birth_date=person.birth_date,
             )
             with house.store.write() as session:
                 guardian = "alice@example.org" if person.key == "chloe" else None

@@ -1,5 +1,6 @@
 """The demo's processes: the gateway, three organisations, two apps, and what they need to know of each other."""
 
+import fcntl
 import json
 import os
 import secrets
@@ -30,6 +31,7 @@ class Demo:
     ports: dict[str, int]
     secrets: dict[str, str]
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    lock: int = -1  # held on the folder until `stop`: two demos in one would each tell the apps another address
 
     def url(self, name: str) -> str:
         return f"http://localhost:{self.ports[name]}"
@@ -56,6 +58,7 @@ def prepare(folder: Path, port: int) -> Demo:
     if not (CHECKOUT / "examples" / "organisations").is_dir():
         raise typer.BadParameter("the demo runs from a checkout: its organisations and apps are in examples/")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = _held(folder)
     kept = folder / "demo.json"
     shared = json.loads(kept.read_text()) if kept.exists() else {}
     shared.setdefault("city-energy", secrets.token_urlsafe(32))
@@ -71,7 +74,17 @@ def prepare(folder: Path, port: int) -> Demo:
             raise typer.BadParameter(
                 f"port {number} ({name}) is taken; try another with --port, or 0 for any free ones"
             )
-    return Demo(folder.resolve(), ports, shared)
+    return Demo(folder.resolve(), ports, shared, lock=lock)
+
+
+def _held(folder: Path) -> int:
+    handle = os.open(folder / "demo.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise typer.BadParameter(f"a demo runs in {folder}; stop it, or give this one a folder with --dir") from None
+    return handle
 
 
 def aval(demo: Demo, *arguments: str) -> str:
@@ -114,6 +127,9 @@ def stop(demo: Demo) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+    if demo.lock >= 0:
+        os.close(demo.lock)
+        demo.lock = -1
 
 
 def _prepare_gateway(demo: Demo) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import resource
 import socket
 import stat
 import sys
@@ -25,6 +26,14 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_SQLITE = (3, 51, 3)  # before it two connections can corrupt a write-ahead log they reset at once
 CLOCK_BACK = timedelta(minutes=5)
 REACH_SECONDS = 3.0
+OTHER_FILES = 512  # the database, organisations
+LIMITS = (
+    "app_calls_per_minute",
+    "person_calls_per_minute",
+    "organisation_calls_per_minute",
+    "connections",
+    "address_connections",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ def checks(using: Settings) -> Iterator[Check]:
     yield _python()
     yield _sqlite()
     yield from _settings(using)
+    yield from _limits(using)
     yield from _addresses(using)
     yield _data_dir(using)
     yield from _keys(using)
@@ -88,6 +98,18 @@ def _settings(using: Settings) -> Iterator[Check]:
         yield Check(f"settings.{name}", "fail", why)
     if not faults:
         yield Check("settings", "ok", f"{using.mode}; `aval settings` lists them")
+
+
+def _limits(using: Settings) -> Iterator[Check]:
+    """Only what is wrong with them."""
+    for name in LIMITS if using.mode == "production" else ():
+        if getattr(using, name) == 0:
+            yield Check(f"settings.{name}", "warn", "0 is no limit: one caller can take all there is", "set a number")
+    _, allowed = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = using.connections + OTHER_FILES
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        found = f"{allowed} open files allowed, {needed} needed for {using.connections} connections"
+        yield Check("files", "warn", found, "raise the limit (LimitNOFILE, ulimit -Hn), or lower AVAL_CONNECTIONS")
 
 
 def _addresses(using: Settings) -> Iterator[Check]:

@@ -67,7 +67,7 @@ def _checked(using: Settings, vkey: str | None, kept: list[str]) -> Any:
     from gateway.keys import KeyRing
     from gateway.log import Log, mark, verify
     from gateway.log.notes import BadNote, VerifierKey
-    from gateway.log.sequencer import origin
+    from gateway.log.sequencer import Frozen, origin
 
     try:
         opener = Log(KeyRing(using.keys))
@@ -79,6 +79,8 @@ def _checked(using: Settings, vkey: str | None, kept: list[str]) -> Any:
         connection = verify.open_read_only(using.database)
     except BadNote as error:
         stop(f"--key: {error}")
+    except Frozen as error:
+        stop(f"{using.data_dir}: {error}", NO)
     except mark.BadMark as error:
         stop(f"{using.data_dir / mark.FILE}: {error}", NO)
     except sqlite3.Error as error:

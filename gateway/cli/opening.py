@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from gateway.errors import GatewayError, Unavailable
+from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.house import House
 from gateway.settings import Settings
 
@@ -84,6 +84,8 @@ def opened() -> Iterator[House]:
     try:
         migrate.upgrade(using)
         yield house
+    except NotFound as error:
+        stop(f"not found here: {error.detail}; `aval organisations list` and `aval apps list` show what there is")
     except GatewayError as error:
         stop(error.detail or error.say)
     finally:

@@ -1,6 +1,7 @@
 """`aval serve`: one process, from checked settings to the last checkpoint."""
 
 import contextlib
+import resource
 import signal
 from typing import Annotated, Any
 
@@ -33,6 +34,7 @@ def serve(
     ops.configure(using.log_level)
     with opened() as house:
         refuse_open_keys(house.settings)
+        allow_files(house.settings)
         house.store.claim()
         ops.logger().info(
             "starting", version=__version__, sqlite=sqlite_version(), mode=using.mode, public_url=using.public_url
@@ -46,6 +48,17 @@ def refuse_unsafe(using: Settings) -> None:
     faults = [f"{name}: {why}" for name, why in unsafe(using)]
     if faults:
         stop("\n".join(["refuses to start in production with these settings:", *faults]))
+
+
+def allow_files(using: Settings) -> None:
+    """Many systems begin with a thousand open files a process and let it ask for more."""
+    from gateway.cli.doctor import OTHER_FILES
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = using.connections + OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        most = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def refuse_open_keys(using: Settings) -> None:

@@ -1,7 +1,7 @@
 """THE record: what a person agreed to, and everything that is read from it.
 
 It owns the request as validated, the terms and their versions, the life cycle, the
-evidence of what was shown, and the counters. It knows no HTTP, no token and no
+evidence of what was shown, the receipts, and the counters. It knows no HTTP, no token and no
 organisation's API: facts about apps and organisations come in as values (`request.AppView`,
 `request.OrganisationFacts`).
 

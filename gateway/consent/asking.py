@@ -1,11 +1,14 @@
 """Asking: from a validated request to a consent that waits for the person's answer."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from typing import Any
 
+from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from gateway.consent import events
+from gateway.consent.ages import comes_of_age
 from gateway.consent.request import AppView, Ask
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
@@ -50,11 +53,32 @@ def open_ask(
     return consent
 
 
-def lapse(session: Session, consent: Consent, now: datetime) -> None:
-    """Nobody answered in time, or somebody else did."""
-    if consent.state == State.REQUESTED:
-        events.change(session, consent, Act.LAPSED, "system", now, EndReason.LAPSED)
-        consent.ended_at = now
+def lapse(session: Session, house: House, consent: Consent, now: datetime) -> None:
+    """Nobody answered in time, or somebody else did, or it cannot be answered any more. The person reads it in her
+    log: what an app asked of her does not stay open there for ever."""
+    if consent.state != State.REQUESTED:
+        return
+    events.change(session, consent, Act.LAPSED, "system", now, EndReason.LAPSED)
+    consent.ended_at = now
+    ask = Ask.from_json(consent.asked)
+    facts: dict[str, Any] = {
+        "consent": consent.id,
+        "client": consent.app_id,
+        "purpose": consent.purpose,
+        "organisations": list(ask.organisations()),
+        "datasets": [item.dataset for item in ask.items],
+        "reason": str(EndReason.LAPSED),
+    }
+    house.log.record(session, Event("consent_ended", consent.person_id, now, actor="system", facts=facts))
+
+
+def latest_end(session: Session, house: House, consent: Consent, guardian: bool) -> datetime | None:
+    """What a guardian agrees to ends when the child comes of age: from then on only she herself decides."""
+    if not guardian:
+        return None
+    sql = text("SELECT birth_date FROM person WHERE id = :person")
+    born = session.execute(sql, {"person": consent.person_id}).scalar()
+    return comes_of_age(date.fromisoformat(str(born)), house.settings) if born else None
 
 
 def active_for(session: Session, person_id: str, app_id: str, purpose: str) -> list[Consent]:
@@ -69,6 +93,19 @@ def active_for(session: Session, person_id: str, app_id: str, purpose: str) -> l
             )
         )
     )
+
+
+def before(session: Session, consent: Consent) -> Consent | None:
+    """The last agreement of the same person, app and purpose, running or ended: the one that `consent` goes on from.
+    What she once stopped or let run out is agreed to anew, on the whole screen; only the history is linked."""
+    found = select(Consent).where(
+        Consent.person_id == consent.person_id,
+        Consent.app_id == consent.app_id,
+        Consent.purpose == consent.purpose,
+        Consent.version > 0,
+        Consent.id != consent.id,
+    )
+    return session.exec(found.order_by(col(Consent.granted_at).desc()).limit(1)).first()
 
 
 def may_ask(house: House, app: AppView, ask: Ask, organisations_active: Mapping[str, bool]) -> Decision:

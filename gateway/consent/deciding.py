@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from gateway.consent import asking, events, terms
+from gateway.consent import asking, events, evidence, terms
 from gateway.consent.request import AppView, Ask, OrganisationFacts
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
@@ -60,11 +60,12 @@ def agree(
     if refusal:
         return refusal
     replaced = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
+    before = asking.before(session, consent)
     agreed = terms.build(
         consent=consent.id,
         version=1,
         previous=None,
-        replaces=replaced[0].id if replaced else None,
+        replaces=before.id if before else None,
         subject=house.keys.pairwise(consent.person_id, consent.app_id),
         guardian=decider.guardian,
         ask=ask,
@@ -86,13 +87,14 @@ def agree(
         },
         zone=house.settings.zone,
         now=now,
+        latest=asking.latest_end(session, house, consent, decider.guardian is not None),
     )
     consent.version = 1
     consent.granted_at = now
     consent.until = datetime.fromisoformat(agreed["valid"]["until"])
     consent.replaces = agreed["replaces"]
     _store(session, consent, agreed, now)
-    session.add(_evidence(consent, ask, choices, notice, now))
+    session.add(_evidence(house, consent, ask, choices, notice, now))
     actor, by = _by(decider.guardian)
     events.change(session, consent, Act.GRANTED, actor, now)
     _record(session, house, "consent_given", consent, agreed, now, actor, by)
@@ -113,6 +115,14 @@ def refuse(session: Session, house: House, consent: Consent, now: datetime, guar
     _record(session, house, "consent_refused", consent, None, now, actor, facts | by)
 
 
+def record_service_refused(session: Session, house: House, consent: Consent, reason: str, now: datetime) -> None:
+    """Somebody wanted to agree and a rule of the service forbids it. The request stays open: an app may be resumed."""
+    reason = "policy" if reason == "app_not_allowed" else reason  # of an app's calls; here it is the age that forbids
+    ask = Ask.from_json(consent.asked)
+    facts = {"organisations": list(ask.organisations()), "datasets": [item.dataset for item in ask.items]}
+    _record(session, house, "consent_refused", consent, None, now, "system", {**facts, "reason": reason})
+
+
 def end(
     session: Session,
     house: House,
@@ -130,9 +140,18 @@ def end(
         actor, by, reason = "system", {}, EndReason.EXPIRED
     events.change(session, consent, Act.ENDED, actor, now, reason)
     consent.ended_at = min(now, consent.until) if consent.until and reason == EndReason.EXPIRED else now
-    facts = {"reason": str(reason), **by}
-    _record(session, house, "consent_ended", consent, current(session, consent), now, actor, facts)
+    facts: dict[str, Any] = {"reason": str(reason), **by}
+    agreed = current(session, consent)
+    if agreed and reason == EndReason.EXPIRED and _came_of_age(session, house, consent, agreed):
+        facts["of_age"] = True
+    _record(session, house, "consent_ended", consent, agreed, now, actor, facts)
     return True
+
+
+def _came_of_age(session: Session, house: House, consent: Consent, agreed: Mapping[str, Any]) -> bool:
+    """What her guardian had agreed to ended because she decides herself from now on: she is told so."""
+    by_guardian = agreed["acted_by"][0]["capacity"] == "guardian"
+    return by_guardian and consent.until == asking.latest_end(session, house, consent, by_guardian)
 
 
 def record_continued(
@@ -141,6 +160,13 @@ def record_continued(
     """She let the app go on under this agreement: nothing of it changes, and it is written down (checklist A32)."""
     actor, by = _by(guardian)
     _record(session, house, "consent_continued", consent, current(session, consent), now, actor, by)
+
+
+def record_erasure_asked(
+    session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None
+) -> None:
+    actor, by = _by(guardian)
+    _record(session, house, "erasure_asked", consent, current(session, consent), now, actor, by)
 
 
 def pause(session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None) -> bool:
@@ -250,7 +276,9 @@ def _store(session: Session, consent: Consent, agreed: dict[str, Any], now: date
     )
 
 
-def _evidence(consent: Consent, ask: Ask, choices: terms.Choices, notice: Notice, now: datetime) -> Evidence:
+def _evidence(
+    house: House, consent: Consent, ask: Ask, choices: terms.Choices, notice: Notice, now: datetime
+) -> Evidence:
     chosen = {
         "granted": sorted(choices.granted),
         "accounts": {name: list(refs) for name, refs in sorted(choices.accounts.items())},
@@ -262,7 +290,7 @@ def _evidence(consent: Consent, ask: Ask, choices: terms.Choices, notice: Notice
         language=notice.language,
         template=notice.template,
         template_sha256=notice.template_sha256,
-        shown_json=json.dumps(notice.shown, ensure_ascii=False, sort_keys=True),
+        shown_sealed=evidence.sealed(notice.shown, house.keys, consent.id, 1),
         text_sha256=notice.text_sha256,
         offered_json=ask.as_json(),
         chosen_json=json.dumps(chosen, ensure_ascii=False, sort_keys=True),

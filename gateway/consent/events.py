@@ -1,6 +1,7 @@
 """The chain of events of one consent: appended in the transaction of the change, never touched again."""
 
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -37,20 +38,21 @@ def append(
 
 def digest(event: ConsentEvent) -> str:
     """Over the whole event, its predecessor's hash included."""
-    return sha256(
-        canonical(
-            {
-                "consent": event.consent_id,
-                "seq": event.seq,
-                "type": str(event.type),
-                "at": event.at.isoformat(),
-                "actor": event.actor,
-                "reason": event.reason,
-                "version": event.version,
-                "prev": event.prev_sha256,
-            }
-        )
-    )
+    return sha256(canonical(hashed(event)))
+
+
+def hashed(event: ConsentEvent) -> dict[str, Any]:
+    """What the hash of an event covers, as it is also given out with receipts."""
+    return {
+        "consent": event.consent_id,
+        "seq": event.seq,
+        "type": str(event.type),
+        "at": event.at.isoformat(),
+        "actor": event.actor,
+        "reason": str(event.reason),
+        "version": event.version,
+        "prev": event.prev_sha256,
+    }
 
 
 def change(session: Session, consent: Consent, act: Act, actor: str, at: datetime, reason: str = "") -> None:

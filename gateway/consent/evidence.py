@@ -8,6 +8,7 @@ gives the same hash as long as template and translations are the ones named by
 
 What was shown travels through the form as a sealed word (`Seen`): the answer counts only
 if the same page would be shown now, so nobody agrees to a page that has changed meanwhile.
+The facts name the person's accounts as she knows them, so they are kept sealed.
 """
 
 import hashlib
@@ -76,8 +77,24 @@ def text_hash(shown: Mapping[str, Any], language: str, texts: NullTranslations) 
     return sha256(text(shown, language, texts))
 
 
-def rendered_again(kept: Evidence, texts: NullTranslations) -> Markup:
-    return text(json.loads(kept.shown_json), kept.language, texts)
+def rendered_again(kept: Evidence, keys: KeyRing, texts: NullTranslations) -> Markup:
+    return text(shown(kept, keys), kept.language, texts)
+
+
+def sealed(facts: Mapping[str, Any], keys: KeyRing, consent: str, version: int) -> bytes:
+    """The facts of a screen as they are kept: whoever reads the database does not read her addresses and nicknames."""
+    plain = json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return keys.seal(plain.encode(), _context(consent, version))
+
+
+def shown(kept: Evidence, keys: KeyRing) -> dict[str, Any]:
+    """Raises Unavailable for what was sealed for another consent, or by another gateway."""
+    facts: dict[str, Any] = json.loads(keys.open(kept.shown_sealed, _context(kept.consent_id, kept.version)))
+    return facts
+
+
+def _context(consent: str, version: int) -> str:
+    return f"evidence:{consent}:{version}"
 
 
 def sha256(html: str) -> str:

@@ -3,6 +3,7 @@
     GET  /authorize          the authorization room asks `screen` here to show it
     POST /consent/{id}       the answer: one record, one event, one log entry
     /sharings …              the list, one sharing, stop, pause, resume, remove (sharings.py)
+    /sharings/{id}/receipt/… receipts as files (receipt_pages.py)
 
 What other rooms know comes in through `Facts`.
 """
@@ -15,11 +16,11 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway import errors
-from gateway.consent import asking, choices, deciding, evidence, sharings
+from gateway.consent import asking, choices, deciding, evidence, receipt_pages, sharings
 from gateway.consent.choices import Offered, Problem
 from gateway.consent.reading import Facts, PersonFacts
 from gateway.consent.request import AppView, Ask, OrganisationFacts
-from gateway.consent.rules import DURATIONS, State
+from gateway.consent.rules import DURATIONS, EndReason, State
 from gateway.consent.screen import Showing, answer_by, answerable, facts, late, running, show, wording
 from gateway.consent.tables import Consent
 from gateway.consent.words import N_
@@ -42,6 +43,7 @@ def doors(facts: Facts) -> list[Door]:
     return [
         Door("/consent/{id}", partial(decide, facts), ("POST",), opens="write", person=True, name="consent_decide"),
         *sharings.doors(facts),
+        *receipt_pages.doors(facts),
     ]
 
 
@@ -69,7 +71,8 @@ def screen(
         ward=ward_name,
         redirect_host=redirect_host,
         redirect_scheme=redirect_scheme,
-        running=running(ctx.session, consent),
+        running=running(ctx.session, consent, ctx.now),
+        latest=asking.latest_end(ctx.session, ctx.house, consent, ward_name is not None),
         problems=tuple(problems),
     )
     return show(ctx, showing, decider, resume)
@@ -81,11 +84,13 @@ def decide(others: Facts, ctx: Context) -> Response:
     if consent is None or person is None or not may_decide(ctx, person):
         raise errors.NotFound
     resume = _resume(ctx, consent)
+    app = others.app(ctx.session, consent.app_id)
+    if consent.reason == EndReason.LAPSED:
+        return late(ctx, app)
     if consent.state != State.REQUESTED:  # a second click, or the back button: the same result again
         return ctx.go(resume)
-    app = others.app(ctx.session, consent.app_id)
     if ctx.now > answer_by(ctx.house, consent):
-        asking.lapse(ctx.session, consent, ctx.now)
+        asking.lapse(ctx.session, ctx.house, consent, ctx.now)
         return late(ctx, app)
     guardian = ctx.person.person if person.id != ctx.person.person else None
     if ctx.form.get("decision") == "refuse":
@@ -127,7 +132,7 @@ def _allow(
     )
     showing = _shown_before(others, ctx, consent, app, person if guardian else None, seen)
     if not answerable(ctx.house, showing):
-        asking.lapse(ctx.session, consent, ctx.now)
+        asking.lapse(ctx.session, ctx.house, consent, ctx.now)
         return late(ctx, app)
     if ctx.form.get("decision") != "allow":  # Enter in a field: the same page, with what she has marked so far
         return _again(ctx, showing, decider, resume, [], status=200)
@@ -146,14 +151,15 @@ def _allow(
         shown_at=seen.shown_at,
     )
     refusal = deciding.agree(ctx.session, ctx.house, consent, app, showing.directory, chosen, decider, notice, ctx.now)
-    return _answer(ctx, refusal, resume)
+    return _answer(ctx, consent, refusal, resume)
 
 
-def _answer(ctx: Context, refusal: errors.Refusal | None, resume: str) -> Response:
+def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resume: str) -> Response:
     if refusal is None:
         return ctx.go(resume)
     if refusal.reason == "strong_sign_in_needed":
         return ctx.go(sign_in_again(resume))
+    deciding.record_service_refused(ctx.session, ctx.house, consent, refusal.reason, ctx.now)
     why = _WHY.get(refusal.reason, _WHY["policy"])
     return ctx.page("consent/refused.html", 403, why=why, resume=resume, say=wording(ctx))
 
@@ -175,7 +181,8 @@ def _shown_before(
         ward=ward.name if ward else None,
         redirect_host=seen.redirect_host,
         redirect_scheme=seen.redirect_scheme,
-        running=running(ctx.session, consent),
+        running=running(ctx.session, consent, ctx.now),
+        latest=asking.latest_end(ctx.session, ctx.house, consent, ward is not None),
         chosen=seen.chosen,
         problems=[Problem(*problem) for problem in seen.problems],
     )

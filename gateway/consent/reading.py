@@ -3,7 +3,6 @@
 A person sees her own, and those of children she decides for. Nothing here writes.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,13 +12,14 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from gateway import errors
-from gateway.consent import deciding
+from gateway.consent import deciding, evidence
 from gateway.consent.choices import Offered
 from gateway.consent.request import AppView, Ask, OrganisationFacts
-from gateway.consent.rules import EndReason, State
+from gateway.consent.rules import DURATIONS, Act, EndReason, State
 from gateway.consent.tables import Consent, ConsentEvent, Evidence, Terms
 from gateway.consent.words import N_, Wording
 from gateway.house import House
+from gateway.keys import KeyRing
 from gateway.log import reading as log_reading
 
 RECENT_DAYS = 30
@@ -58,6 +58,7 @@ class Sharing:
     ended_by: str  # actor of the last event
     owner: PersonFacts
     mine: bool  # False: of a child the reader decides for
+    held: bool  # paused by the guardian of the reader: only the guardian resumes it
     accesses: int  # in the last RECENT_DAYS days
 
     @property
@@ -76,6 +77,22 @@ class Sharing:
     @property
     def organisations(self) -> list[str]:
         return list(dict.fromkeys(organisation for organisation, _ in self.data))
+
+    @property
+    def lasts(self) -> str:
+        """The length she chose (rules.DURATIONS); "" when something cut it short, so that only the end date is true."""
+        if self.terms is None:
+            return ""
+        valid = self.terms["valid"]
+        length = datetime.fromisoformat(valid["until"]) - datetime.fromisoformat(valid["from"])
+        days = dict(DURATIONS)[valid["duration"]]
+        return str(valid["duration"]) if days is None or length >= timedelta(days=days) else ""
+
+    def ends_within(self, days: int, now: datetime) -> bool:
+        """It runs, and its end date is near. One for a single use has no going on."""
+        if not self.running or self.terms is None or self.terms["valid"]["max_uses"]:
+            return False
+        return self.consent.until is not None and self.consent.until - now <= timedelta(days=days)
 
     @property
     def suspended(self) -> str:
@@ -196,14 +213,25 @@ def _sharing(
         ended_by=_last_actor(session, consent.id) if state == State.ENDED else "",
         owner=owner,
         mine=owner.id == reader,
+        held=state == State.PAUSED and owner.minor and owner.id == reader and _paused_by_guardian(session, consent.id),
         accesses=accesses,
     )
+
+
+def _paused_by_guardian(session: Session, consent_id: str) -> bool:
+    last = (
+        select(ConsentEvent.actor)
+        .where(ConsentEvent.consent_id == consent_id, ConsentEvent.type == Act.PAUSED)
+        .order_by(col(ConsentEvent.seq).desc())
+        .limit(1)
+    )
+    return session.exec(last).first() == "guardian"
 
 
 def _last_actor(session: Session, consent_id: str) -> str:
     last = (
         select(ConsentEvent.actor)
-        .where(ConsentEvent.consent_id == consent_id)
+        .where(ConsentEvent.consent_id == consent_id, ConsentEvent.type != Act.ERASURE_ASKED)
         .order_by(col(ConsentEvent.seq).desc())
         .limit(1)
     )
@@ -291,6 +319,11 @@ def organisation_name(sharing: Sharing, organisation: str, language: str) -> str
 # ---- one sharing's past
 
 
+def after(session: Session, consent_id: str) -> str | None:
+    """The agreement of the same person, app and purpose that came next."""
+    return session.exec(select(Consent.id).where(Consent.replaces == consent_id, Consent.version > 0)).first()
+
+
 def versions(session: Session, consent_id: str) -> list[Terms]:
     return list(session.exec(select(Terms).where(Terms.consent_id == consent_id).order_by(col(Terms.version))))
 
@@ -305,9 +338,9 @@ def evidence_of(session: Session, consent_id: str) -> Evidence | None:
     return session.get(Evidence, (consent_id, 1))
 
 
-def account_labels(kept: Evidence | None) -> dict[str, str]:
+def account_labels(kept: Evidence | None, keys: KeyRing) -> dict[str, str]:
     """Reference → the name the person knew the account by when she agreed."""
-    shown = json.loads(kept.shown_json) if kept else {"organisations": []}
+    shown = evidence.shown(kept, keys) if kept else {"organisations": []}
     return {one["ref"]: one["label"] for place in shown["organisations"] for one in place["accounts"]}
 
 

@@ -32,6 +32,7 @@ class Act(StrEnum):
     PAUSED = "paused"
     RESUMED = "resumed"
     ENDED = "ended"
+    ERASURE_ASKED = "erasure_asked"  # after the end; it moves nothing
 
 
 class EndReason(StrEnum):

@@ -38,6 +38,7 @@ class Showing:
     redirect_host: str
     redirect_scheme: str
     running: Mapping[str, Any] | None  # terms of the sharing that this one would replace
+    latest: datetime | None = None  # when the ward comes of age: what is agreed for her ends then
     chosen: Mapping[str, list[str]] = field(default_factory=dict)
     problems: Sequence[Problem] = ()
 
@@ -57,10 +58,10 @@ def answerable(house: House, showing: Showing) -> bool:
     return known and all(name in showing.directory for name in ask.organisations())
 
 
-def running(session: Session, consent: Consent) -> dict[str, Any] | None:
+def running(session: Session, consent: Consent, now: datetime) -> dict[str, Any] | None:
     """The terms in force of the same person, app and purpose: what `deciding.agree` would replace."""
-    before = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
-    return deciding.current(session, before[0]) if before else None
+    found = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
+    return next((deciding.current(session, one) for one in found if not deciding.is_over(one, now)), None)
 
 
 def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[str, Any]:
@@ -95,7 +96,8 @@ def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[
             lambda item: _limits(item, house.catalogue, ask.purpose),
             lambda item: _label(item, house.catalogue, language),
         ),
-        "durations": [_duration(ask, key, now, house.settings.zone) for key in offered_durations(ask)],
+        "durations": _durations(ask, now, showing.latest, house.settings.zone),
+        "of_age": _of_age(ask, now, showing.latest, house.settings.zone),
         "once": ask.once,
         "retention": ask.retention,
         "recipients": [dict(recipient) for recipient in app.recipients],
@@ -220,15 +222,26 @@ def _alike(items: Sequence[AskItem], value: Any, label: Any) -> list[dict[str, A
     return groups
 
 
-def _duration(ask: Ask, key: str, now: datetime, zone: str) -> dict[str, Any]:
-    """`cut`: the time asked for is shorter than the choice's own, so that only its end date is true."""
-    days = dict(DURATIONS)[key]
-    end = until(ask, key, now)
-    return {
-        "key": key,
-        "until": end.astimezone(ZoneInfo(zone)).date().isoformat(),
-        "cut": days is not None and end < now + timedelta(days=days),
-    }
+def _durations(ask: Ask, now: datetime, latest: datetime | None, zone: str) -> list[dict[str, Any]]:
+    """The choices, each with its end date. Of several that the coming of age cuts to one date, the first.
+    `cut`: the sharing is shorter than the choice's own length, so that only its end date is true."""
+    offered: list[dict[str, Any]] = []
+    for key in offered_durations(ask):
+        days, end = dict(DURATIONS)[key], until(ask, key, now, latest)
+        cut = days is not None and end < now + timedelta(days=days)
+        if not (cut and end == latest and offered[-1]["cut"]):
+            offered.append({"key": key, "until": _day(end, zone), "cut": cut})
+    return offered
+
+
+def _of_age(ask: Ask, now: datetime, latest: datetime | None, zone: str) -> str | None:
+    """The day the ward comes of age, when it ends what could otherwise last longer."""
+    longest = offered_durations(ask)[-1]
+    return _day(latest, zone) if latest and latest < until(ask, longest, now) else None
+
+
+def _day(at: datetime, zone: str) -> str:
+    return at.astimezone(ZoneInfo(zone)).date().isoformat()
 
 
 def preselected(durations: Sequence[Mapping[str, Any]]) -> str:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from gateway import errors
-from gateway.consent import deciding, evidence, reading
+from gateway.consent import deciding, erasure, evidence, reading
 from gateway.consent.choices import item_name
 from gateway.consent.reading import Facts, Sharing, Wanted
 from gateway.consent.rules import Act, EndReason, State
@@ -25,6 +25,7 @@ from gateway.log.sentences import Voice
 from gateway.web.doors import Context, Door
 
 ACCESSES_SHOWN = 10
+SOON_DAYS = 30  # from then on the page says how to go on
 
 Handler = Callable[[Facts, Context], Response]
 
@@ -45,6 +46,7 @@ def doors(facts: Facts) -> list[Door]:
         ("POST", "/sharings/{id}/pause", pause),
         ("POST", "/sharings/{id}/resume", resume),
         ("POST", "/sharings/{id}/remove", remove),
+        ("POST", "/sharings/{id}/erasure", ask_erasure),
     )
     return [
         Door(
@@ -111,8 +113,11 @@ def card(ctx: Context, sharing: Sharing) -> dict[str, Any]:
         "why": sharing.why_ended(say),
         "suspended": sharing.suspended,
         "running": sharing.running,
+        "held": sharing.held,
         "granted_at": consent.granted_at,
         "until": consent.until,
+        "lasts": sharing.lasts,
+        "ends_soon": sharing.ends_within(SOON_DAYS, ctx.now),
         "once": bool(sharing.terms) and sharing.terms["valid"]["max_uses"] == 1,  # type: ignore[index]
         "ended_at": consent.ended_at or consent.until,
         "last_access_at": consent.last_access_at,
@@ -162,9 +167,12 @@ def detail(facts: Facts, ctx: Context) -> Response:
     return ctx.page(
         "sharings/detail.html",
         card=card(ctx, sharing),
+        erasure=_erasure(ctx, sharing),
         app=app_facts(sharing.app, ctx.language, ctx.now),
-        places=places(ctx, sharing, reading.account_labels(kept)),
+        places=places(ctx, sharing, reading.account_labels(kept, ctx.house.keys)),
         terms=sharing.terms,
+        before=sharing.consent.replaces,
+        after=reading.after(ctx.session, sharing.consent.id),
         versions=reading.versions(ctx.session, sharing.consent.id),
         events=reading.events(ctx.session, sharing.consent.id),
         evidence=kept,
@@ -228,7 +236,7 @@ def seen(facts: Facts, ctx: Context) -> Response:
     kept = reading.evidence_of(ctx.session, sharing.consent.id)
     if kept is None:
         raise errors.NotFound
-    html = evidence.rendered_again(kept, ctx.house.translations.of(kept.language))
+    html = evidence.rendered_again(kept, ctx.house.keys, ctx.house.translations.of(kept.language))
     return ctx.page(
         "sharings/seen.html",
         id=sharing.consent.id,
@@ -297,6 +305,8 @@ def stop(facts: Facts, ctx: Context) -> Response:
     deciding.end(
         ctx.session, ctx.house, sharing.consent, "person", EndReason.WITHDRAWN, ctx.now, _guardian(ctx, sharing)
     )
+    if "yes" in ctx.form_lists.get("erase", ()):
+        erasure.ask(ctx.session, ctx.house, sharing.consent, ctx.now, _guardian(ctx, sharing))
     return ctx.go(f"/sharings/{sharing.consent.id}/stopped")
 
 
@@ -307,9 +317,27 @@ def stopped(facts: Facts, ctx: Context) -> Response:
     return ctx.page(
         "sharings/stopped.html",
         card=card(ctx, sharing),
+        erasure=_erasure(ctx, sharing),
+        versions=reading.versions(ctx.session, sharing.consent.id),
         app=app_facts(sharing.app, ctx.language, ctx.now),
         say=wording(ctx),
     )
+
+
+def ask_erasure(facts: Facts, ctx: Context) -> Response:
+    sharing = _one(facts, ctx)
+    erasure.ask(ctx.session, ctx.house, sharing.consent, ctx.now, _guardian(ctx, sharing))
+    return ctx.go(f"/sharings/{sharing.consent.id}")
+
+
+def _erasure(ctx: Context, sharing: Sharing) -> dict[str, Any]:
+    """When deletion was asked for, and how the app is told."""
+    say, app = wording(ctx), said(sharing.app.name, ctx.language)["text"]
+    contact, operator = sharing.app.deletion_contact, ctx.house.settings.operator_name
+    return {
+        "asked_at": erasure.asked_at(ctx.session, sharing.consent.id),
+        "letter": erasure.letter(say, contact, app, operator, sharing.consent),
+    }
 
 
 def pause(facts: Facts, ctx: Context) -> Response:
@@ -320,7 +348,8 @@ def pause(facts: Facts, ctx: Context) -> Response:
 
 def resume(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
-    deciding.resume(ctx.session, ctx.house, sharing.consent, ctx.now, _guardian(ctx, sharing))
+    if not sharing.held:
+        deciding.resume(ctx.session, ctx.house, sharing.consent, ctx.now, _guardian(ctx, sharing))
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 

@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -57,7 +56,7 @@ class Evidence(SQLModel, table=True):
     language: str
     template: str
     template_sha256: str
-    shown_json: str  # everything the template was rendered from
+    shown_sealed: bytes  # everything the template was rendered from: it names her accounts, so nobody else reads it
     text_sha256: str
     offered_json: str
     chosen_json: str
@@ -68,10 +67,9 @@ class Evidence(SQLModel, table=True):
 class Use(SQLModel, table=True):
     """Counted uses per calendar window (terms' `frequency`), kept in the transaction that records the access."""
 
-    __table_args__ = (UniqueConstraint("consent_id", "item", "window", "start"),)
-    id: int | None = Field(default=None, primary_key=True)
-    consent_id: str = Field(foreign_key="consent.id")
-    item: str  # organisation/dataset; "" for the consent as a whole (max_uses)
-    window: str  # hour | day | week | month | year | ever
-    start: int  # epoch seconds of the window's start; 0 for ever
+    __table_args__ = {"sqlite_with_rowid": False}
+    consent_id: str = Field(foreign_key="consent.id", primary_key=True)
+    item: str = Field(primary_key=True)  # organisation/dataset; "" for the consent as a whole (max_uses)
+    window: str = Field(primary_key=True)  # hour | day | week | month | year | ever
+    start: int = Field(primary_key=True)  # epoch seconds of the window's start; 0 for ever
     used: int = 0

@@ -48,12 +48,12 @@ def offered_durations(ask: Ask) -> tuple[str, ...]:
     return ("once", *(lasting or ["d30"])[-(OFFERED_DURATIONS - 1) :])
 
 
-def until(ask: Ask, duration: str, now: datetime) -> datetime:
-    """The end of the sharing, never after the end the app asked for."""
+def until(ask: Ask, duration: str, now: datetime, latest: datetime | None = None) -> datetime:
+    """The end of the sharing, never after the end the app asked for, nor after `latest` (a child comes of age)."""
     asked_end = parse_duration(ask.valid_for).after(now)
     days = dict(DURATIONS)[duration]
     chosen = now + (timedelta(hours=ONCE_HOURS) if days is None else timedelta(days=days))
-    return min(chosen, asked_end)
+    return min(chosen, asked_end, latest or asked_end)
 
 
 def build(
@@ -74,6 +74,7 @@ def build(
     notice: Mapping[str, Any],
     zone: str,
     now: datetime,
+    latest: datetime | None = None,
 ) -> dict[str, Any]:
     """The terms as a JSON-ready dict. `subject` is the app's pairwise identifier of the person."""
     purpose = catalogue.purposes[ask.purpose]
@@ -98,7 +99,7 @@ def build(
         "items": [_item(item, directory, catalogue, purpose, choices, zone) for item in ask.items],
         "valid": {
             "from": now.isoformat(),
-            "until": until(ask, choices.duration, now).isoformat(),
+            "until": until(ask, choices.duration, now, latest).isoformat(),
             "max_uses": 1 if once else None,
             "duration": choices.duration,
         },

@@ -92,7 +92,7 @@ HISTORY = {
     ("refused", "guardian"): N_("The guardian refused."),
     ("refused", "system"): N_("The service refused: its rules do not allow it."),
     ("refused", "*"): N_("You refused."),
-    ("lapsed", "*"): N_("Nobody answered in time. Nothing was shared."),
+    ("lapsed", "*"): N_("It was not answered. Nothing was shared."),
     ("granted", "guardian"): N_("The guardian agreed."),
     ("granted", "*"): N_("You agreed."),
     ("narrowed", "guardian"): N_("The guardian removed some data."),
@@ -106,6 +106,8 @@ HISTORY = {
     ("ended", "person"): N_("You stopped the sharing."),
     ("ended", "app"): N_("The app ended the sharing."),
     ("ended", "*"): N_("The sharing ended."),
+    ("erasure_asked", "guardian"): N_("The guardian asked for deletion."),
+    ("erasure_asked", "*"): N_("You asked for deletion."),
 }
 # Ends that are not an act of stopping, whoever's click brought them about. Keys: rules.EndReason.
 ENDINGS = {

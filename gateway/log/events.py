@@ -49,7 +49,7 @@ _READ = frozenset(
 _REFUSED = frozenset(
     "resource operation term asked allowed status outcome present token fields_delivered fields_withheld more".split()
 )
-_TERMS = frozenset("removed evidence terms_sha256 history frequency once renews".split())
+_TERMS = frozenset("removed evidence terms_sha256 history frequency once renews of_age".split())
 _ACCOUNT = frozenset("method methods name tries network".split())
 
 
@@ -123,6 +123,11 @@ EVENTS: Mapping[str, Kind] = {
         "refusal",
         (
             _W(N_("{guardian} refused what {app} asked for."), actor="guardian"),
+            _W(
+                N_("The service did not accept an agreement to what {app} asked for: {why}."),
+                "why",
+                actor="system",
+            ),
             _W(N_("The service refused what {app} asked for: its rules do not allow it."), actor="system"),
             _W(N_("You refused to share with {app} your data at {organisation} ({data})."), "data", "organisation"),
             _W(N_("You refused what {app} asked for.")),
@@ -177,10 +182,11 @@ EVENTS: Mapping[str, Kind] = {
     "consent_ended": Kind(
         "agreement",
         (
+            _W(N_("The sharing with {app} has ended: you are old enough to decide about it yourself."), "of_age"),
             _W(N_("The sharing with {app} reached its end date."), reason="expired"),
             _W(N_("The sharing with {app} was for one use and has been used."), reason="used_up"),
             _W(N_("The sharing with {app} was replaced by a new one."), reason="replaced"),
-            _W(N_("Nobody answered what {app} asked for in time; nothing is shared."), reason="lapsed"),
+            _W(N_("What {app} asked for was not answered. Nothing new is shared."), reason="lapsed"),
             _W(N_("{app} ended the sharing."), reason="by_app"),
             _W(N_("{app} ended the sharing."), actor="app"),
             _W(N_("{organisation} ended the sharing with {app}."), "organisation", actor="organisation"),
@@ -190,6 +196,13 @@ EVENTS: Mapping[str, Kind] = {
             _W(N_("You stopped the sharing with {app}. From then on we refuse every request of it.")),
         ),
         _TERMS | {"last_access"},
+    ),
+    "erasure_asked": Kind(
+        "agreement",
+        (
+            _W(N_("{guardian} asked for {app} to delete what it has received."), actor="guardian"),
+            _W(N_("You asked for {app} to delete what it has received.")),
+        ),
     ),
     # ---- the app's access
     "token_issued": Kind(
@@ -239,6 +252,7 @@ EVENTS: Mapping[str, Kind] = {
     "denied": Kind(
         "refusal",
         (
+            _W(N_("In the same minute, {app} made {more}. Nothing was given."), "app", "more"),
             _W(
                 N_("{app} asked for your data at {organisation} ({data}). Nothing was given: {why}."),
                 "app",
@@ -281,6 +295,7 @@ WHY: Mapping[str, str] = {
     "field": N_("it asked for details that you did not agree to"),
     "period": N_("it asked for a time outside the period you agreed to"),
     "frequency": N_("it asked more often than you agreed to"),
+    "too_many_calls": N_("there were too many requests in a short time"),
     "max_uses": N_("the sharing was for one use and has been used"),
     "purpose": N_("the app may not ask for this purpose"),
     "app_not_allowed": N_("the app is not allowed to do this"),
@@ -306,6 +321,7 @@ TERMS: Mapping[str, str] = {
     "fields": N_("details"),
     "period": N_("period of the data"),
     "frequency": N_("how often"),
+    "rate": N_("how often"),
     "max_uses": N_("number of uses"),
     "purpose": N_("purpose"),
     "actions": N_("what may be done"),

@@ -71,7 +71,9 @@ class Voice:
             "until": self.day(facts.get("until")),
             "period": self.period(facts),
             "records": self._records(facts.get("records")),
+            "more": self.many("{n} more request", "{n} more requests", int(facts["more"])) if facts.get("more") else "",
             "why": self._(WHY[str(facts["reason"])]) if facts.get("reason") in WHY else "",
+            "of_age": "yes" if facts.get("of_age") else "",
             "guardian": "",
         }
         if actor == "guardian":
@@ -98,12 +100,6 @@ class Voice:
                 "{n} record outside what you agreed to was withheld.",
                 "{n} records outside what you agreed to were withheld.",
                 int(facts["records_withheld"]),
-            )
-        if facts.get("more"):
-            yield self.many(
-                "{n} more request like this was refused in the same minute.",
-                "{n} more requests like this were refused in the same minute.",
-                int(facts["more"]),
             )
         if facts.get("present") is False:
             yield self._(N_("This happened while you were away."))

@@ -19,6 +19,7 @@ class LogEntry(SQLModel, table=True):
 class LogChain(SQLModel, table=True):
     """The head of each person's chain, and her data key, sealed: destroying it erases her entries."""
 
+    __table_args__ = {"sqlite_with_rowid": False}
     person_id: str = Field(primary_key=True)
     seq: int = 0
     head: bytes = b""

@@ -95,7 +95,7 @@ def test_a_life_from_first_start_to_sigterm(gateway: Gateway, folder: Path, tmp_
     assert live.json() == {"status": "ok"}
     assert ready.json() == {
         "ready": True,
-        "checks": dict.fromkeys(("database", "schema", "log", "keys", "policies"), "ok"),
+        "checks": dict.fromkeys(("database", "schema", "log", "keys", "policies", "data"), "ok"),
     }
     assert "server" not in live.headers and "date" in live.headers
 

@@ -2,12 +2,15 @@
 
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from consent_cast import CLEAR_BUDGET, URL, WATT_COACH
+from consent_cast import CLEAR_BUDGET, START, URL, WATT_COACH
 from consent_place import Place, Visitor, authorize, words
+
+from gateway.consent import deciding, endings
 
 SUMMARY = "item:city-energy:energy.electricity.summary"
 BANK = {"accounts:harbour-bank": ["ref-current"]}
@@ -315,6 +318,37 @@ def test_a_late_answer_is_explained_and_nothing_is_shared(place: Place, alice: V
     assert late.status == 410
     assert "Nothing was shared. To answer Watt Coach, start again from the app." in late.text
     assert (place.consent(consent).state, place.consent(consent).reason) == ("ended", "lapsed")
+    assert place.logged(alice) == ["consent_ended", "consent_asked"]
+    assert alice.answers(consent, "allow", page).status == 410  # the same click again: the same page
+
+
+def test_a_request_that_was_not_answered_is_in_her_log(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice)
+    place.clock.passes(seconds=place.house.settings.ask_seconds)
+    assert endings.write_due(place.house, place.clock()) == 0
+    place.clock.passes(seconds=1)
+    assert endings.write_due(place.house, place.clock()) == 1
+    assert endings.write_due(place.house, place.clock()) == 0
+    assert place.logged(alice) == ["consent_ended", "consent_asked"]
+    assert place.events(consent) == ["requested", "lapsed"]
+    told = alice.gets(f"/sharings/{consent}").text
+    assert "What Watt Coach asked for was not answered. Nothing new is shared." in told
+    assert "It was not answered. Nothing was shared." in told
+    assert alice.posts(f"/consent/{consent}", {"csrf": alice.csrf(), "decision": "allow"}).status == 410
+
+
+def test_an_end_date_that_passed_is_written_down_once(place: Place, alice: Visitor) -> None:
+    lasting, short = place.asks(alice, CLEAR_BUDGET), place.asks(alice)
+    alice.allows(lasting, **BANK, duration="d90")
+    alice.allows(short, duration="d30")
+    place.clock.passes(days=30)
+    assert endings.write_due(place.house, place.clock()) == 1
+    assert endings.write_due(place.house, place.clock()) == 0
+    ended = place.consent(short)
+    assert (ended.state, ended.reason, ended.ended_at) == ("ended", "expired", ended.until)
+    assert place.consent(lasting).state == "active"
+    assert place.logged(alice)[0] == "consent_ended"
+    assert "The sharing with Watt Coach reached its end date." in alice.gets(f"/sharings/{short}").text
 
 
 def test_a_late_screen_is_explained_too(place: Place, alice: Visitor) -> None:  # A35
@@ -361,6 +395,8 @@ def test_a_suspended_app_gets_no_agreement_and_the_person_reads_why(place: Place
     answer = alice.answers(consent, "allow", page)
     assert answer.status == 403 and "The app or the organisation is suspended." in answer.text
     assert place.consent(consent).state == "requested"
+    said = "did not accept an agreement to what Watt Coach asked for: the app or the organisation is suspended."
+    assert said in alice.gets(f"/sharings/{consent}").text  # a refusal is in her log too
 
 
 def test_an_organisation_that_has_gone_ends_the_request(place: Place, alice: Visitor) -> None:
@@ -400,6 +436,40 @@ def test_a_guardian_decides_for_her_child_and_it_is_written_so(place: Place, ali
     assert place.terms(consent)["acted_by"] == [{"capacity": "guardian"}]
     assert place.consent(consent).person_id == "chloe"
     assert place.logged(chloe)[0] == "consent_given"
+
+
+def test_what_a_guardian_agreed_to_ends_when_the_child_comes_of_age(
+    place: Place, alice: Visitor, chloe: Visitor
+) -> None:
+    place.clock.now = datetime(2027, 4, 10, 12, tzinfo=UTC)  # she turns 15 on 1 May
+    consent = place.asks(chloe)
+    page = alice.sees(consent)
+    lengths = [words(label) for label in page.main.xpath(".//fieldset[@id='duration']/label")]
+    assert lengths == ["once only, by 11 Apr 2027", "until 1 May 2027"]  # not the same date three times
+    assert "From 1 May 2027 on, Chloé Petit is old enough to decide alone. What you agree to ends then." in page.text
+    alice.answers(consent, "allow", page)
+    midnight_in_paris = datetime(2027, 4, 30, 22, tzinfo=UTC)
+    assert place.consent(consent).until == midnight_in_paris
+    assert datetime.fromisoformat(place.terms(consent)["valid"]["until"]) == midnight_in_paris
+    assert "30 days" not in alice.gets(f"/sharings/{consent}").text
+    place.clock.now = midnight_in_paris - timedelta(seconds=1)
+    assert deciding.is_live(place.consent(consent), place.clock())
+    place.clock.now = midnight_in_paris
+    assert not deciding.is_live(place.consent(consent), place.clock())
+    assert endings.write_due(place.house, place.clock()) == 1
+    told = chloe.gets(f"/sharings/{consent}").text
+    assert "The sharing with Watt Coach has ended: you are old enough to decide about it yourself." in told
+    assert "Ended: end date reached" in chloe.gets(f"/sharings/{consent}").text
+
+
+def test_an_agreement_that_ends_before_is_not_touched_by_the_coming_of_age(
+    place: Place, alice: Visitor, chloe: Visitor
+) -> None:
+    consent = place.asks(chloe)
+    page = alice.sees(consent)
+    assert "old enough" not in page.text
+    alice.answers(consent, "allow", page, duration="d180")
+    assert place.consent(consent).until == START + timedelta(days=180)
 
 
 def test_mallory_is_nobodys_guardian(place: Place, mallory: Visitor, chloe: Visitor) -> None:

@@ -14,6 +14,7 @@ from gateway.consent import choices, events, evidence, live, terms
 from gateway.consent.choices import Offered
 from gateway.consent.request import Ask, AskItem, Period
 from gateway.consent.tables import ConsentEvent, Terms
+from gateway.errors import Unavailable
 
 # ---- what was shown (A37)
 
@@ -27,7 +28,7 @@ def test_what_was_shown_can_be_shown_again_to_the_letter(place: Place, alice: Vi
     place.clock.passes(minutes=3)
     alice.answers(consent, "allow", page, **(BANK if app is CLEAR_BUDGET else {}))
     kept, terms = place.evidence(consent), place.terms(consent)
-    html = evidence.text(json.loads(kept.shown_json), language, place.house.translations.of(language))
+    html = evidence.rendered_again(kept, place.house.keys, place.house.translations.of(language))
     assert evidence.sha256(html) == kept.text_sha256 == terms["notice"]["text_sha256"]
     assert str(html) in page.body
     assert kept.language == language == terms["notice"]["language"]
@@ -45,8 +46,21 @@ def test_the_evidence_holds_what_was_offered_and_chosen_and_no_secret(place: Pla
         ["city-energy", "energy.electricity.summary"],
         ["city-energy", "energy.electricity.usage"],
     ]
-    assert json.loads(kept.shown_json)["chosen"] == {"duration": ["d30"]}  # as it was when first displayed
-    assert alice.csrf() not in kept.shown_json and "request_uri" not in kept.shown_json
+    shown = evidence.shown(kept, place.house.keys)
+    assert shown["chosen"] == {"duration": ["d30"]}  # as it was when first displayed
+    assert alice.csrf() not in str(shown) and "request_uri" not in str(shown)
+
+
+def test_what_she_read_is_kept_sealed_and_opens_for_its_own_consent_only(place: Place, alice: Visitor) -> None:
+    first, second = place.asks(alice), place.asks(alice, CLEAR_BUDGET)
+    alice.allows(first)
+    alice.allows(second, **BANK)
+    kept = place.evidence(first)
+    assert b"Mill Lane" not in kept.shown_sealed
+    assert "Home, 4 Mill Lane" in alice.gets(f"/sharings/{first}").text
+    kept.shown_sealed = place.evidence(second).shown_sealed
+    with pytest.raises(Unavailable):
+        evidence.shown(kept, place.house.keys)
 
 
 def test_the_terms_name_the_sign_in_the_agreement_rests_on(place: Place, alice: Visitor) -> None:

@@ -1,14 +1,15 @@
 """The life cycle as a table, durations and the choices a person is offered."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.consent import durations, rules, terms
+from gateway.consent import ages, durations, rules, terms
 from gateway.consent.request import Ask
 from gateway.consent.rules import Act, ImpossibleAct, State, advance
+from gateway.settings import Settings
 
 NOW = datetime(2026, 4, 1, 9, 30, tzinfo=UTC)
 
@@ -36,6 +37,21 @@ def test_every_state_can_be_reached_from_requested() -> None:
     for _ in State:
         reached |= {after for (before, _), after in rules.NEXT.items() if before in reached}
     assert reached == set(State)
+
+
+@pytest.mark.parametrize(
+    ("born", "grown_up"),
+    [
+        (date(2012, 5, 1), datetime(2027, 4, 30, 22, tzinfo=UTC)),  # midnight in Paris
+        (date(2012, 2, 29), datetime(2027, 2, 28, 23, tzinfo=UTC)),  # no 29 February that year: the day after the 28th
+        (date(2012, 12, 31), datetime(2027, 12, 30, 23, tzinfo=UTC)),
+    ],
+)
+def test_a_person_comes_of_age_at_the_first_instant_of_her_birthday(born: date, grown_up: datetime) -> None:
+    settings = Settings()
+    assert ages.comes_of_age(born, settings) == grown_up
+    assert not ages.minor_now(born, grown_up, settings)
+    assert ages.minor_now(born, grown_up - timedelta(seconds=1), settings)
 
 
 @pytest.mark.parametrize(

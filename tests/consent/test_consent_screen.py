@@ -75,7 +75,7 @@ def test_an_unverified_app_is_pointed_out_above_the_title(place: Place, alice: V
 @pytest.mark.parametrize(("days", "said"), [(29, True), (31, False)])
 def test_an_app_registered_this_month_is_pointed_out(place: Place, alice: Visitor, days: int, said: bool) -> None:
     app = an_app("new", "New", ("energy-advice",), *WATT_COACH.data, registered_at=START - timedelta(days=days))
-    assert ("New has been registered here since" in alice.sees(place.asks(alice, app)).text) is said
+    assert ("New is new here: registered on" in alice.sees(place.asks(alice, app)).text) is said
 
 
 # ---- what is asked for

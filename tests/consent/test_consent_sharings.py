@@ -183,6 +183,38 @@ def test_the_detail_tells_latest_accesses_and_refusals_as_sentences(place: Place
     assert "24 records" in told[1] and "Nothing was given" in told[0]
 
 
+def test_a_sharing_that_ends_soon_says_how_to_go_on_and_never_does_so_by_itself(
+    place: Place, alice: Visitor, consent: str
+) -> None:  # B8
+    longer = place.asks(alice, CLEAR_BUDGET)
+    alice.allows(longer, **BANK, duration="d90")
+    said = "It ends on 1 May 2026 and is never prolonged by itself. To share longer, ask for it in Watt Coach"
+    assert said in alice.gets(f"/sharings/{consent}").text
+    assert "https://watt-coach.example" in alice.gets(f"/sharings/{consent}").main.xpath(".//a/@href")
+    assert "never prolonged" not in alice.gets(f"/sharings/{longer}").text
+    place.clock.passes(days=31)
+    page = alice.gets(f"/sharings/{consent}")
+    assert "never prolonged" not in page.text and "To share again, start from the app: Watt Coach" in page.text
+
+
+@pytest.mark.parametrize("ending", ["stop", "end date"])
+def test_an_agreement_made_anew_is_linked_with_the_one_that_ended(
+    place: Place, alice: Visitor, consent: str, ending: str
+) -> None:  # B8
+    if ending == "stop":
+        alice.does(consent, "stop")
+    place.clock.passes(days=40)
+    again = place.asks(alice)
+    page = alice.sees(again)
+    assert "You already share" not in page.text  # it has ended: nothing is replaced, nothing is preselected
+    assert not page.main.xpath(".//input[@type='checkbox'][@checked]")
+    alice.allows(again)
+    assert place.terms(again)["replaces"] == place.consent(again).replaces == consent
+    assert place.consent(consent).reason == ("withdrawn" if ending == "stop" else "expired")
+    assert f"/sharings/{consent}" in alice.gets(f"/sharings/{again}").main.xpath(".//a/@href")
+    assert f"/sharings/{again}" in alice.gets(f"/sharings/{consent}").main.xpath(".//a/@href")
+
+
 def test_the_detail_keeps_the_history_with_versions(alice: Visitor, consent: str) -> None:
     alice.does(consent, "remove", remove=SUMMARY_BOX)
     alice.does(consent, "pause")

@@ -171,6 +171,63 @@ def test_a_result_of_no_instant_is_no_page(alice: Visitor, at: str) -> None:
     assert alice.gets(f"/sharings/done?what=stopped&at={at}").status == 404
 
 
+# ---- asking for deletion (C4)
+
+
+def test_deletion_is_asked_for_with_the_stop_by_a_box_that_is_not_ticked(
+    place: Place, alice: Visitor, consent: str
+) -> None:
+    stop = f"/sharings/{consent}/stop"
+    page = alice.gets(stop)
+    (box,) = page.main.xpath(".//input[@type='checkbox']")
+    assert words(box.getparent()) == "Also ask Watt Coach to delete it"
+    alice.posts(stop, {**page.form(stop), box.get("name"): box.get("value")})
+    assert place.events(consent) == ["requested", "granted", "ended", "erasure_asked"]
+    assert place.logged(alice)[:2] == ["erasure_asked", "consent_ended"]
+    for path in ("", "/stopped"):
+        page = alice.gets(f"/sharings/{consent}{path}")
+        assert "Deletion was asked for on 1 April 2026" in page.text
+        assert "cannot pass it on to Watt Coach yet" in page.text
+        (letter,) = page.main.xpath(".//a[.='Send the request to Watt Coach']/@href")
+        assert letter.startswith("mailto:delete@watt-coach.example?subject=Deletion")
+        assert consent in letter and "article%2017" in letter
+        assert not page.main.xpath(".//form[contains(@action,'/erasure')]")
+    assert "stopped by you" in alice.gets(f"/sharings/{consent}").text
+    assert "You asked for deletion." in alice.gets(f"/sharings/{consent}").text
+
+
+def test_a_stop_alone_asks_for_no_deletion_and_it_can_be_asked_for_later(
+    place: Place, alice: Visitor, consent: str
+) -> None:
+    alice.does(consent, "stop")
+    assert "erasure_asked" not in place.events(consent)
+    page = alice.gets(f"/sharings/{consent}")
+    assert "Deletion was asked for" not in page.text
+    action = f"/sharings/{consent}/erasure"
+    for _ in range(2):
+        assert alice.posts(action, page.form(action)).status == 303
+    assert place.events(consent).count("erasure_asked") == 1
+    assert place.logged(alice).count("erasure_asked") == 1
+
+
+def test_deletion_is_not_asked_for_while_the_sharing_goes_on_nor_of_what_was_never_agreed(
+    place: Place, alice: Visitor, consent: str
+) -> None:
+    alice.does(consent, "erasure")
+    refused = place.asks(alice)
+    alice.answers(refused, "refuse")
+    alice.does(refused, "erasure")
+    assert "erasure_asked" not in place.events(consent) + place.events(refused)
+
+
+def test_mallory_asks_for_no_deletion_in_alices_name(
+    place: Place, alice: Visitor, mallory: Visitor, consent: str
+) -> None:
+    alice.does(consent, "stop")
+    assert mallory.does(consent, "erasure").status == 404
+    assert "erasure_asked" not in place.events(consent)
+
+
 # ---- Mallory, strangers, guardians
 
 

@@ -110,6 +110,16 @@ def test_a_guardian_is_named_as_a_guardian() -> None:
     assert told("consent_given", actor="guardian", client="watt-coach").startswith("Your guardian agreed")
 
 
+def test_refusals_that_were_only_counted_are_told_as_one() -> None:
+    facts = {"client": "watt-coach", "organisation": "city-energy", "reason": "frequency", "more": 1234}
+    assert told("denied", actor="app", **facts) == (
+        "In the same minute, Watt Coach made 1,234 more requests. Nothing was given."
+    )
+    assert told("denied", "fr", "app", **{**facts, "more": 1}) == (
+        "Dans la même minute, Watt Coach a fait 1 autre demande. Rien n'a été donné."
+    )
+
+
 @pytest.mark.parametrize("reason", REASONS)
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_every_refusal_names_its_reason_in_words(reason: str, language: str) -> None:

@@ -29,8 +29,8 @@ def entry(path: str, content: str, *related: str) -> str:
     )
 
 
-def batch(native: str = "point-one") -> bytes:
-    point = f"{BASE}/Subscription/s/UsagePoint/{native}"
+def batch(native: str = "point-one", subscription: str = "s") -> bytes:
+    point = f"{BASE}/Subscription/{subscription}/UsagePoint/{native}"
     period = f"<duration>3600</duration><start>{START}</start>"
     reading = f"<IntervalReading><timePeriod>{period}</timePeriod><value>450</value></IntervalReading>"
     place = "<ServiceCategory><kind>0</kind></ServiceCategory>"

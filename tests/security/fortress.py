@@ -199,12 +199,12 @@ class Fort:
 
     # ---- organisations and apps
 
-    def declare(self, name: str, base_url: str | None = None) -> None:
+    def declare(self, name: str, base_url: str | None = None, moved: bool | None = None) -> None:
         environ = {"CITY_ENERGY_CLIENT_SECRET": "secret-of-the-gateway"}
         path = ORGANISATIONS / f"{name}.toml"
         found = declare.read(path, self.house.catalogue, base_url=base_url, environ=environ)
         with self.house.store.write() as session:
-            declare.add(session, self.house, found, self.clock.now)
+            declare.add(session, self.house, found, self.clock.now, moved=moved)
 
     def app(self, client_id: str, data: Sequence[Mapping[str, Any]], **changes: Any) -> None:
         document = {
@@ -244,14 +244,19 @@ class Fort:
             )
         return person
 
-    def link(self, person: str, organisation: str, natives: Sequence[str], customer: str = "••• 001") -> str:
-        """As if she had linked by customer number; a second time: made anew. Returns the subject they know her by."""
+    def link(
+        self, person: str, organisation: str, natives: Sequence[str], customer: str = "••• 001", number: str = ""
+    ) -> str:
+        """As if she had linked by customer number; a second time: made anew. Returns the subject they know her by.
+
+        `number`: of the customer, or of the subscription; none: an organisation that tells none apart.
+        """
         found = [FoundAccount(native, f"Label of {number}", "x") for number, native in enumerate(natives, 1)]
         held = None
         if organisation == "city-energy":
             subject = f"held-{person}"
             later = int(self.clock.now.timestamp()) + 10 * 365 * 86400
-            held = links.Credentials(subject, "refresh", later, resource=natives[0])
+            held = links.Credentials(subject, "refresh", later, resource=number or natives[0])
         with self.house.store.write() as session:
             made, _ = links.make(
                 session,
@@ -261,7 +266,8 @@ class Fort:
                 self.clock.now,
                 new_id=fresh(),
                 held=held,
-                customer=customer,
+                customer="" if held else customer,
+                whose=links.whose(self.house.keys, organisation, number),
             )
             session.flush()
             links.store_accounts(session, self.house.keys, made.id, found)

@@ -1,16 +1,25 @@
 """Every address with every kind of rubbish, and a store that fails: no fault of ours, nothing half-written."""
 
+import csv
+import io
 import itertools
+import json
+import re
 import time
+import zipfile
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 from bank import BASE, moves_in, settle, transactions
 from fortress import Fort, detail
 from sqlalchemy import event
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway import app
+from gateway.proxy import listener
+from gateway.proxy.standing import Standings
 from gateway.store.engine import sqlite3  # type: ignore[attr-defined]  # whichever module the store took
 
 ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
@@ -86,19 +95,6 @@ def test_numbers_and_instants_beyond_all_bounds_are_not_found(fort: Fort, path: 
 # ---- a store that fails
 
 
-class Locked:
-    """A bare connection to a database that cannot be read."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    def execute(self, *_: Any) -> Any:
-        raise sqlite3.OperationalError("database is locked")
-
-    def close(self) -> None:
-        self._connection.close()
-
-
 def reading(fort: Fort) -> tuple[str, str]:
     bank = settle(fort)
     alice = fort.person("Alice")
@@ -107,12 +103,17 @@ def reading(fort: Fort) -> tuple[str, str]:
     return body["access_token"], transactions(body["authorization_details"][0]["accounts"][0])
 
 
-def test_a_read_while_the_database_cannot_be_read_is_told_to_come_again(fort: Fort) -> None:
+def test_a_read_while_the_database_cannot_be_read_is_told_to_come_again(
+    fort: Fort, monkeypatch: pytest.MonkeyPatch
+) -> None:
     token, path = reading(fort)
-    admission: Any = fort.application.data_plane._admission
-    real, admission._connection = admission._connection, Locked(admission._connection)
-    answer = fort.read(token, path)
-    admission._connection = real
+
+    def locked(*_: Any) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Standings, "get", locked)
+        answer = fort.read(token, path)
     assert answer.status_code == 503 and "retry-after" in answer.headers
     assert fort.read(token, path).status_code == 200
 
@@ -206,3 +207,145 @@ def test_an_app_that_floods_the_log_does_not_stand_in_the_way_of_stopping(fort: 
     began = time.monotonic()
     assert browser.post(f"/sharings/{body['grant_id']}/stop").status_code == 303
     assert opened[0] < 100, (opened, time.monotonic() - began)
+
+
+# ---- D8: tricks against the framework underneath. Seconds are of CPU: a busy machine is no fault
+
+PART = b'Content-Disposition: form-data; name="a"\r\n\r\n\r\n--x\r\n'
+FORGED = {
+    "x-forwarded-host": "mallory.example",
+    "x-forwarded-proto": "https",
+    "x-forwarded-prefix": "/mallory",
+    "x-original-url": "/mallory",
+    "forwarded": "host=mallory.example",
+    "origin": "https://mallory.example",
+}
+LEAST = {"starlette": "1.3.1", "python-multipart": "0.0.20", "httptools": "0.9", "uvicorn": "0.54"}
+
+
+def test_a_range_of_thousands_of_parts_costs_nothing(fort: Fort) -> None:
+    for parts in (1000, 6000):
+        ranges = "bytes=" + ",".join(f"{n}-{n}" for n in range(parts))
+        began = time.process_time()
+        answer = fort.http.get("/static/aval.css", headers={"range": ranges[:30_000]})
+        assert answer.status_code < 500 and time.process_time() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    ("media", "body"),
+    [
+        ("multipart/form-data; boundary=x", b"--x\r\n" + PART * 900),
+        ("multipart/form-data; boundary=x", b"--x\r\n" + b"A: b\r\n" * 9000),
+        ("multipart/form-data; boundary=" + "x" * 5000, b"-" * 60_000),
+        ("multipart/form-data", b"--\r\n" * 10_000),
+        (FORM, b"a=1&" * 15_000),
+        (FORM, b"&".join(b"a%d=1" % n for n in range(7000))),
+        (FORM, b"a=" + b"%" * 60_000),
+        (FORM, b"a=" + b"x" * 10_000_000),
+        ("application/json", b"[" * 60_000),
+    ],
+    ids=["parts", "part headers", "boundary", "no boundary", "one field", "fields", "escapes", "ten megabytes", "json"],
+)  # fmt: skip
+def test_a_body_made_to_hurt_is_refused_at_once_at_every_door_that_takes_one(
+    fort: Fort, media: str, body: bytes
+) -> None:
+    alice = fort.browser(fort.person("Alice"))
+    for path in ("/token", "/par", "/introspect", "/sign-in", "/register", "/language", "/sharings/x/stop"):
+        for http in (fort.http, alice.http):
+            began = time.process_time()
+            answer = http.post(path, content=body, headers={"content-type": media})
+            assert 300 <= answer.status_code < 500, (path, answer.status_code)
+            assert time.process_time() - began < 1.0, path
+    assert fort.rows("SELECT count(*) FROM person") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["mallory.example", "localhost:8400/@mallory.example", "user@localhost:8400", "localhost:8400#", "localhost"],
+)
+def test_no_other_host_reaches_the_framework(fort: Fort, host: str) -> None:
+    for path in ("/", "/.well-known/oauth-authorization-server", "/static/aval.css"):
+        answer = fort.http.get(path, headers={"host": host})
+        assert answer.status_code == 400 and "mallory" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/@mallory.example", "/@mallory.example/sign-in", "/sign-in@mallory.example", "/data/@mallory.example/x"]
+)
+def test_an_at_sign_in_a_path_leads_nowhere(fort: Fort, path: str) -> None:
+    alice = fort.browser(fort.person("Alice"))
+    for http in (fort.http, alice.http):
+        answer = http.get(path)
+        assert answer.status_code in (400, 401, 404)
+        location = answer.headers.get("location", "") + answer.headers.get("www-authenticate", "")
+        assert "//mallory" not in location and "@mallory.example/" not in location.replace(path, "")
+
+
+def test_addresses_we_tell_are_of_the_settings_and_never_of_the_request(fort: Fort) -> None:
+    settle(fort)
+    for path in (
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-protected-resource/data/harbour-bank",
+        "/jwks.json",
+        "/data/harbour-bank/x",
+        "/sharings",
+        "/sign-in?next=/sharings",
+    ):
+        plain, answer = fort.http.get(path), fort.http.get(path, headers=FORGED)
+        assert answer.status_code == plain.status_code
+        assert "mallory" not in answer.text + str(answer.headers), path
+    found = fort.http.get("/.well-known/oauth-authorization-server", headers=FORGED).json()
+    assert found["issuer"] == fort.house.settings.public_url
+    assert all(str(url).startswith(found["issuer"]) for name, url in found.items() if name.endswith("_endpoint"))
+
+
+@pytest.mark.parametrize(("package", "least"), LEAST.items())
+def test_the_framework_is_of_a_version_without_its_known_holes(package: str, least: str) -> None:
+    """CVE-2025-62727, CVE-2026-48710, CVE-2026-54282, GHSA-82w8-qh3p-5jfq; h11 and old httptools take two framings."""
+    found = tuple(int(part) for part in version(package).split(".")[:3])
+    assert found >= tuple(int(part) for part in least.split("."))
+
+
+def test_the_parser_of_the_server_is_the_strict_one(fort: Fort) -> None:
+    assert issubclass(listener.config(fort.application, fort.house.settings).http, HttpToolsProtocol)  # type: ignore[arg-type]
+
+
+# ---- D18: what a spreadsheet would run
+
+CARRIAGE_RETURN = ("\r=1+1", "x\r=1+1", "@SUM(1)\r\n=1+1", '=HYPERLINK("http://mallory.example","x")')
+FORMULAS = ('=HYPERLINK("http://mallory.example","x")', "+1+cmd|' /C calc'!A0", "-1+1", "@SUM(1+1)", "\t=1+1",
+            "\u202e=1+1", "\u2066=1+1\u2069", "\u200f@SUM(1)", '",=1+1,"', "x\n=1+1")  # fmt: skip
+BIDI = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f")
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
+
+
+@pytest.mark.parametrize("formulas", [FORMULAS, CARRIAGE_RETURN], ids=["starts", "carriage return"])
+def test_no_cell_of_a_download_is_run_by_a_spreadsheet(fort: Fort, formulas: tuple[str, ...]) -> None:
+    bank = settle(fort)
+    alice = fort.person("Alice")
+    moves_in(fort, bank, alice)
+    words = itertools.cycle(formulas)
+
+    def hostile(subject: str, path: str, query: str) -> tuple[int, str, bytes]:
+        status, media, body = bank(subject, path, query)
+        found = json.loads(body)
+        for row in found["Data"].get("Transaction", []):
+            row["MerchantDetails"]["MerchantName"] = next(words)
+            row["BankTransactionCode"] = {"Code": next(words), "SubCode": next(words)}
+            row["ProprietaryBankTransactionCode"] = {"Code": next(words)}
+            row["TransactionInformation"] = next(words)
+        return status, media, json.dumps(found).encode()
+
+    fort.organisations.responders["harbour-bank"] = hostile
+    answer = fort.browser(alice).post("/organisations/harbour-bank/download")
+    assert answer.status_code == 200, answer.text[:500]
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        tables = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".csv")}
+    cells = [cell for text in tables.values() for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
+    assert len(tables) == 2 and len(cells) > 50
+    assert any("HYPERLINK" in cell for cell in cells) and any(cell.startswith("'@SUM") for cell in cells)
+    for cell in cells:
+        assert not cell.startswith(("=", "+", "-", "@", "\t", "\r")) or NUMBER.fullmatch(cell), repr(cell)
+        assert not BIDI & set(cell), repr(cell)
+    for text in tables.values():
+        assert {len(row) for row in csv.reader(io.StringIO(text, newline=""))} <= {5, 3}

@@ -1,0 +1,48 @@
+"""Asking an app to delete what it has received under a sharing that has ended (GDPR art. 17; checklist C4).
+
+The request is an event of the consent, with its entry in the log, made once. This service does not carry it to
+the app yet, and says so: the person gets a letter ready to send. Whether the app did it, only the app can say.
+"""
+
+from datetime import datetime
+from urllib.parse import quote
+
+from sqlmodel import Session, select
+
+from gateway.consent import deciding, events
+from gateway.consent.rules import Act, State
+from gateway.consent.tables import Consent, ConsentEvent
+from gateway.consent.words import N_, Wording
+from gateway.house import House
+
+
+def ask(session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None) -> bool:
+    """False: nothing was ever agreed, it has not ended, or it was asked before."""
+    if consent.state != State.ENDED or not consent.version or asked_at(session, consent.id):
+        return False
+    events.append(session, consent, Act.ERASURE_ASKED, "guardian" if guardian else "person", now)
+    deciding.record_erasure_asked(session, house, consent, now, guardian)
+    return True
+
+
+def asked_at(session: Session, consent_id: str) -> datetime | None:
+    found = select(ConsentEvent.at).where(ConsentEvent.consent_id == consent_id, ConsentEvent.type == Act.ERASURE_ASKED)
+    return session.exec(found).first()
+
+
+def letter(say: Wording, contact: str, app: str, operator: str, consent: Consent) -> str:
+    """The address that opens a mail with the request written in it; a web address stays as it is."""
+    if "@" not in contact or contact.startswith("http"):
+        return contact
+    subject = say(N_("Deletion of my data, reference %(id)s"), id=consent.id)
+    body = say(
+        N_(
+            "I stopped sharing data with %(app)s through %(operator)s on %(day)s. Please delete what you received "
+            "under this sharing (GDPR, article 17). Please tell me when it is done. Reference: %(id)s"
+        ),
+        app=app,
+        operator=operator,
+        day=say.date(consent.ended_at),
+        id=consent.id,
+    )
+    return f"mailto:{contact}?subject={quote(subject, safe='')}&body={quote(body, safe='')}"

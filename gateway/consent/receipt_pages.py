@@ -1,0 +1,51 @@
+"""Doors of receipts as files: one of each version of an agreement, one of its end. For whoever sees the sharing."""
+
+import json
+from functools import partial
+from typing import Any
+
+from starlette.responses import Response
+
+from gateway import errors
+from gateway.consent import reading, receipts
+from gateway.consent.reading import Facts, Sharing
+from gateway.consent.rules import EndReason, State
+from gateway.web.answers import PAGE_HEADERS
+from gateway.web.doors import Context, Door
+
+
+def doors(facts: Facts) -> list[Door]:
+    paths = {"receipt_of_end": "/sharings/{id}/receipt/end.json", "receipt": "/sharings/{id}/receipt/{version}.json"}
+    return [Door(path, partial(receipt, facts), person=True, name=name) for name, path in paths.items()]
+
+
+def receipt(facts: Facts, ctx: Context) -> Response:
+    """The file, made anew each time from what was kept: nothing of it is stored a second time."""
+    reader, id_ = ctx.person.person, ctx.path["id"]
+    sharing = reading.one(ctx.session, ctx.house, facts, reader, id_, ctx.now, counting=False)
+    number = ctx.path.get("version", "end")
+    made = _of_end(ctx, sharing) if number == "end" else _of_version(ctx, sharing, number)
+    body = json.dumps(receipts.signed(made, ctx.house.keys), indent=2, ensure_ascii=False)
+    name = f"aval-{sharing.app.client_id}-{number}.json"
+    headers = {**PAGE_HEADERS, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(body, headers=headers, media_type="application/json")
+
+
+def _of_version(ctx: Context, sharing: Sharing, number: str) -> dict[str, Any]:
+    id_ = sharing.consent.id
+    row = next((row for row in reading.versions(ctx.session, id_) if str(row.version) == number), None)
+    if row is None:
+        raise errors.NotFound("version")
+    chain, kept = reading.events(ctx.session, id_), reading.evidence_of(ctx.session, id_)
+    return receipts.of_version(ctx.house, json.loads(row.json_), row, chain, kept)
+
+
+def _of_end(ctx: Context, sharing: Sharing) -> dict[str, Any]:
+    consent = sharing.consent
+    ended_at = consent.ended_at or consent.until
+    if sharing.state != State.ENDED or sharing.terms is None or ended_at is None:
+        raise errors.NotFound("not ended")
+    row = reading.versions(ctx.session, consent.id)[-1]
+    chain, kept = reading.events(ctx.session, consent.id), reading.evidence_of(ctx.session, consent.id)
+    after = reading.after(ctx.session, consent.id) if sharing.reason == EndReason.REPLACED else None
+    return receipts.of_end(ctx.house, sharing.terms, row, chain, kept, sharing.reason, ended_at, after)

@@ -1,0 +1,224 @@
+"""Receipts as files: one version of an agreement, or its end, in the shape of ISO/IEC TS 27560 with terms of DPV 2.3.
+
+Everything in a receipt is read from the one record: the terms of that version, the chain of events up to it,
+and the evidence of what was shown. It is signed (a compact JWS, ES256) with the key ring whose public half is
+/jwks.json, so that it can be checked by anybody, without this service, for as long as the key is published.
+
+It carries no value of the person's data and no name of hers or of her accounts: she may hand it on. The terms
+themselves are part of it, and so are the events: their hashes (SHA-256 over RFC 8785) can be worked out from
+the file alone. What the standard asks for and the record does not hold is named under `aval:notStated`.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from gateway.consent import events, evidence
+from gateway.consent.rules import Act, EndReason, State
+from gateway.consent.tables import ConsentEvent, Evidence, Terms
+from gateway.house import House
+from gateway.keys import KeyRing
+
+TYP = "aval-receipt+jws"
+
+CONTEXT = {
+    "dpv": "https://w3id.org/dpv#",
+    "eu-gdpr": "https://w3id.org/dpv/legal/eu/gdpr#",
+    "dct": "http://purl.org/dc/terms/",
+    "schema": "https://schema.org/",
+    "aval": "urn:aval:receipt:",
+    **{
+        name: {"@type": "@id"}  # the value is a term or an address, not a text
+        for name in """dct:conformsTo schema:recipient schema:url dpv:hasConsentStatus dpv:hasLegalBasis
+        dpv:hasNecessity dpv:hasProcessing dpv:isIndicatedBy dpv:isExercisedAt""".split()
+    },
+    **{
+        name: {"@type": "@json"}  # the record as it is kept
+        for name in "aval:terms aval:events aval:period aval:frequency".split()
+    },
+}
+_RECEIPT = "https://w3id.org/dpv/schema/dpv-27560#receipt"
+_RECORD = "https://w3id.org/dpv/schema/dpv-27560#record"
+_RECORD_EU = "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"  # with content of the GDPR
+# How an end is called there. A replaced agreement keeps its last status: the newer one tells the rest.
+_ENDED = {
+    EndReason.WITHDRAWN: "dpv:ConsentWithdrawn",
+    EndReason.BY_APP: "dpv:ConsentRevoked",  # ended by another than the person; DPV 2.3 has no "terminated"
+    EndReason.EXPIRED: "dpv:ConsentExpired",
+    EndReason.USED_UP: "dpv:ConsentExpired",
+    EndReason.REPLACED: "dpv:ConsentGiven",
+    EndReason.INVALIDATED: "dpv:ConsentInvalidated",
+}
+_SENSITIVE = {"sensitive": "dpv:SensitivePersonalData", "special": "dpv:SpecialCategoryPersonalData"}
+_RIGHTS = ("eu-gdpr:A7-3", "eu-gdpr:A15", "eu-gdpr:A17", "eu-gdpr:A20")
+_NOT_STATED = ("storage_locations", "processing_locations", "jurisdiction", "party_address", "authority_party")
+
+Json = dict[str, Any]
+
+
+def signed(receipt: Mapping[str, Any], keys: KeyRing) -> Json:
+    """The file: readable, and the same as the payload of a signature. Whoever checks believes the payload."""
+    return {"receipt": dict(receipt), "jws": keys.sign(dict(receipt), typ=TYP)}
+
+
+def of_version(
+    house: House, terms: Mapping[str, Any], row: Terms, chain: Sequence[ConsentEvent], kept: Evidence | None
+) -> Json:
+    """The receipt of one version, the same whenever it is asked for. `chain`: all events of the consent, in order."""
+    made = next(event for event in chain if event.version == row.version and event.type in (Act.GRANTED, Act.NARROWED))
+    status = {"dpv:hasConsentStatus": "dpv:ConsentGiven"}
+    past = [event for event in chain if event.seq <= made.seq]
+    return _receipt(house, str(row.version), terms, row, past, kept, made.at, status)
+
+
+def of_end(
+    house: House,
+    terms: Mapping[str, Any],
+    row: Terms,
+    chain: Sequence[ConsentEvent],
+    kept: Evidence | None,
+    reason: str,
+    ended_at: datetime,
+    replaced_by: str | None,
+) -> Json:
+    """The receipt of the end: from when on calls are refused, and why."""
+    status: Json = {
+        "dpv:hasConsentStatus": _ENDED[EndReason(reason)],
+        "aval:state": str(State.ENDED),
+        "aval:reason": reason,
+        "aval:refusedFrom": ended_at.isoformat(),
+    }
+    if replaced_by:
+        status["dct:isReplacedBy"] = replaced_by
+    return _receipt(house, "end", terms, row, chain, kept, ended_at, status)
+
+
+def _receipt(
+    house: House,
+    name: str,
+    terms: Mapping[str, Any],
+    row: Terms,
+    chain: Sequence[ConsentEvent],
+    kept: Evidence | None,
+    at: datetime,
+    status: Json,
+) -> Json:
+    settings = house.settings
+    publisher = {"@type": "dpv:LegalEntity", "dpv:hasName": settings.operator_name, "schema:url": settings.public_url}
+    return {
+        "@context": CONTEXT,
+        "@type": "dpv:ConsentReceipt",
+        "iss": settings.public_url,
+        "dct:conformsTo": _RECEIPT,
+        "dct:identifier": f"{terms['consent']}:{name}",
+        "dct:created": at.isoformat(),
+        "dct:publisher": publisher,
+        "schema:recipient": "dpv:DataSubject",
+        "dpv:hasRecordOfActivity": {**_record(house, terms, kept), **status},
+        "aval:terms": dict(terms),
+        "aval:termsSha256": row.sha256,
+        "aval:events": [_event(event) for event in chain],
+        "aval:notStated": list(_NOT_STATED),
+    }
+
+
+def _record(house: House, terms: Mapping[str, Any], kept: Evidence | None) -> Json:
+    purpose, valid = terms["purpose"], terms["valid"]
+    page = f"{house.settings.public_url}/sharings/{terms['consent']}"
+    shown = evidence.shown(kept, house.keys) if kept else None
+    return {
+        "@type": "dpv:ConsentRecord",
+        "dct:conformsTo": _RECORD_EU if "/gdpr#" in purpose["legal_basis"] else _RECORD,
+        "dct:identifier": f"{terms['consent']}:{terms['version']}",
+        "dct:replaces": terms["replaces"],
+        "dct:language": terms["notice"]["language"],
+        "dpv:hasDataSubject": {"@type": "dpv:DataSubject", "dct:identifier": terms["subject"]},
+        "dpv:hasNotice": _notices(terms["notice"], shown),
+        "dpv:hasDataController": [
+            {"@type": "dpv:LegalEntity", "dpv:hasName": one["name"], "dpv:hasContact": one["contact"]}
+            for one in terms["controllers"]
+        ],
+        "dpv:hasRecipient": [
+            {"@type": "dpv:Recipient", "dpv:hasName": one["name"], "aval:role": one.get("role", ""),
+             "dpv:hasLocation": one.get("country", "")}
+            for one in terms["recipients"]
+        ],
+        "dpv:hasService": {
+            "@type": "dpv:Service",
+            "dct:identifier": terms["app"]["client_id"],
+            "dpv:hasName": _said(terms["app"]["name"]),
+        },
+        "dpv:hasProcess": [_process(item, terms) for item in terms["items"]],
+        "dpv:hasLegalBasis": [purpose["legal_basis"], "dpv:ExplicitlyExpressedConsent"],
+        "dpv:isIndicatedAtTime": terms["indication"]["at"],
+        "dpv:hasIndicationMethod": terms["indication"]["method"],
+        "dpv:isIndicatedBy": [_who(acting["capacity"]) for acting in terms["acted_by"]],
+        "dpv:hasDuration": {
+            "@type": "dpv:UntilTimeDuration",
+            "aval:from": valid["from"],
+            "aval:until": valid["until"],
+            "aval:uses": valid["max_uses"],
+        },
+        "dpv:hasConsentControl": [{"@type": "dpv:WithdrawConsent", "dpv:isExercisedAt": f"{page}/stop"}],
+        "dpv:hasRight": [{"@id": right, "dpv:isExercisedAt": page} for right in _RIGHTS],
+    }  # fmt: skip
+
+
+def _process(item: Mapping[str, Any], terms: Mapping[str, Any]) -> Json:
+    """One type of data at one organisation, also the one that was not agreed to."""
+    purpose, retention = terms["purpose"], terms["retention"]["duration"]
+    kinds = ["dpv:PersonalData", *([_SENSITIVE[item["sensitivity"]]] if item["sensitivity"] in _SENSITIVE else [])]
+    return {
+        "@type": "dpv:Process",
+        "dpv:hasPurpose": {
+            "@type": purpose["dpv"],
+            "dct:identifier": purpose["code"],
+            "dct:title": _said(purpose["title"]),
+            "dct:description": _said(purpose["text"]),
+        },
+        "dpv:hasPersonalData": {
+            "@type": kinds,
+            "dct:identifier": item["dataset"],
+            "aval:fields": item["fields"],
+            "aval:accounts": item["accounts"],
+        },
+        "dpv:hasDataSource": {
+            "@type": "dpv:ThirdPartyDataSource",
+            "dct:identifier": item["organisation"],
+            "dpv:hasName": _said(item["organisation_name"]),
+        },
+        "dpv:hasProcessing": "dpv:Obtain",
+        "dpv:hasNecessity": "dpv:Required" if item["necessity"] == "required" else "dpv:Optional",
+        "dpv:hasJustification": _said(item["reason"]),
+        "dpv:hasConsentStatus": "dpv:ConsentGiven" if item["granted"] else "dpv:ConsentRefused",
+        "dpv:hasStorageCondition": [
+            {"@type": "dpv:StorageDuration", "dpv:hasDuration": retention},
+            {"@type": "dpv:StorageDeletion", "dpv:hasDuration": retention},
+        ],
+        "aval:period": item["period"],
+        "aval:frequency": item["frequency"],
+        "aval:recordsMax": item["records_max"],
+    }
+
+
+def _notices(notice: Mapping[str, Any], shown: Mapping[str, Any] | None) -> list[Json]:
+    text = {
+        "@type": "dpv:ConsentNotice",
+        "dct:identifier": notice["template"],
+        "dct:language": notice["language"],
+        "aval:textSha256": notice["text_sha256"],
+        "aval:templateSha256": notice["template_sha256"],
+    }
+    return [text, *([{"@type": "dpv:PrivacyNotice", "schema:url": shown["app"]["privacy_policy"]}] if shown else [])]
+
+
+def _said(words: Mapping[str, str]) -> list[Json]:
+    return [{"@language": language, "@value": text} for language, text in sorted(words.items())]
+
+
+def _who(capacity: str) -> str:
+    return "dpv:GuardianOfDataSubject" if capacity == "guardian" else "dpv:DataSubject"
+
+
+def _event(event: ConsentEvent) -> Json:
+    return {**events.hashed(event), "sha256": event.sha256}

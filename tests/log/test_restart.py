@@ -1,0 +1,207 @@
+"""A frozen log is ended in the open and another begins: nothing signed is lost, no name is ever signed for twice."""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.app import build_house
+from gateway.house import House
+from gateway.log import Event, mark, restart, verify
+from gateway.log.events import EVENTS
+from gateway.log.mark import Mark
+from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint, open_note
+from gateway.log.restart import NotFrozen
+from gateway.log.sequencer import Frozen, Sequencer, origin
+from gateway.settings import Settings
+from gateway.store import migrate
+
+NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
+pytestmark = pytest.mark.skipif("log_restarted" not in EVENTS, reason="there is no event for it yet")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    settings = Settings(data_dir=tmp_path / "data", public_url="https://gateway.example")
+    (tmp_path / "data").mkdir()
+    migrate.upgrade(settings)
+    made = build_house(settings, create_keys=True)
+    yield made
+    made.store.close()
+
+
+def signs_in(house: House, person: str, count: int = 1) -> None:
+    for _ in range(count):
+        with house.store.write() as session:
+            house.log.record(session, Event("sign_in", person, NOW))
+
+
+def beat(house: House) -> int:
+    sequencer = Sequencer(house)
+    try:
+        return sequencer.integrate_once()
+    finally:
+        sequencer.stop()
+
+
+def rows(house: House, statement: str) -> list[Any]:
+    connection = house.store.connect()
+    try:
+        return list(connection.execute(statement).fetchall())
+    finally:
+        connection.close()
+
+
+def report(house: House, kept: list[str] | None = None) -> verify.Report:
+    settings = house.settings
+    connection = verify.open_read_only(settings.database)
+    try:
+        key = verify.public_key(settings.keys, origin(settings))
+        marked = mark.read(settings.data_dir / mark.FILE)
+        return verify.check(connection, key=key, opener=house.log, marked=marked, kept=kept or [])
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def restored(house: House, tmp_path: Path) -> House:
+    """Three entries signed, a copy made, three more signed, the copy put back."""
+    signs_in(house, "alice", 3)
+    beat(house)
+    with sqlite3.connect(tmp_path / "copy") as copy, sqlite3.connect(house.settings.database) as live:
+        live.backup(copy)
+        signs_in(house, "alice", 3)
+        beat(house)
+        copy.backup(live)
+    signs_in(house, "bob")
+    with pytest.raises(Frozen):
+        beat(house)
+    return house
+
+
+def test_a_log_that_goes_on_by_itself_is_not_ended(house: House) -> None:
+    signs_in(house, "alice")
+    with pytest.raises(NotFrozen):
+        restart.ended(house)
+    assert not (house.settings.data_dir / restart.FOLDER).exists()
+
+
+def test_what_would_be_accepted_is_said_before(restored: House) -> None:
+    found = restart.ended(restored)
+    assert (found.origin, found.entries, found.size) == ("gateway.example/log", 4, 3)
+    assert found.marked is not None and found.marked.size == 6 and "6" in found.why
+
+
+def test_another_log_begins_with_what_is_there_and_names_the_one_that_ended(restored: House) -> None:
+    found = restart.ended(restored)
+    assert restart.restart(restored, found, NOW) == "gateway.example/log/2" == origin(restored.settings)
+    assert beat(restored) == 5
+    [(size, note)] = rows(restored, "SELECT size, note FROM logcheckpoint")
+    key = Signer("gateway.example/log/2", restored.keys.log).verifier
+    assert size == 5 and open_checkpoint(note, [key], key.name).size == 5
+    whole = report(restored)
+    assert whole.whole and (whole.entries, whole.signed, whole.people) == (5, 5, 3), whole
+    [(person, seq, sealed, sealed_key)] = rows(
+        restored,
+        "SELECT e.person_id, e.seq, e.sealed, c.key_sealed FROM logentry e JOIN logchain c USING (person_id)"
+        " WHERE person_id = 'operator'",
+    )
+    entry = json.loads(restored.log.read(person, seq, sealed, sealed_key))
+    assert (entry["event"], entry["actor"]) == ("log_restarted", "operator")
+    assert (entry["ended"], entry["size"], entry["marked_size"], entry["held"]) == ("gateway.example/log", 3, 6, 4)
+
+
+def test_the_log_that_ended_is_kept_and_says_so_under_its_key(restored: House) -> None:
+    [(old_note,)] = rows(restored, "SELECT note FROM logcheckpoint")
+    found = restart.ended(restored)
+    restart.restart(restored, found, NOW)
+    kept = restored.settings.data_dir / restart.FOLDER / "1"
+    key = VerifierKey.parse((kept / "key.vkey").read_text().strip())
+    assert key.name == "gateway.example/log"
+    [checkpoint] = [json.loads(line) for line in (kept / "checkpoints.jsonl").read_text().splitlines()]
+    assert checkpoint["note"] == old_note and open_checkpoint(old_note, [key], key.name).size == 3
+    statement = open_note((kept / "statement.note").read_text(), [key]).text
+    assert statement.splitlines()[:3] == ["gateway.example/log", "ended", "6"]
+    with pytest.raises(BadNote):
+        Checkpoint.parse(statement)
+    leaves = [json.loads(line) for line in (kept / "leaves.jsonl").read_text().splitlines()]
+    assert [leaf["index"] for leaf in leaves] == [0, 1, 2] and all(len(leaf["commitment"]) == 64 for leaf in leaves)
+    assert mark.read(kept / mark.FILE) == found.marked
+    assert oct(kept.stat().st_mode)[-3:] == "700"
+
+
+def test_no_checkpoint_of_the_new_log_can_be_taken_for_one_of_the_old(restored: House) -> None:
+    old = Signer(origin(restored.settings), restored.keys.log).verifier
+    restart.restart(restored, restart.ended(restored), NOW)
+    beat(restored)
+    [(note,)] = rows(restored, "SELECT note FROM logcheckpoint")
+    with pytest.raises(BadNote):
+        open_checkpoint(note, [old], old.name)
+
+
+def test_it_goes_on_as_any_log_and_can_end_again(restored: House) -> None:
+    restart.restart(restored, restart.ended(restored), NOW)
+    beat(restored)
+    signs_in(restored, "alice", 2)
+    assert beat(restored) == 2 and report(restored).whole
+    mark.write(restored.settings.data_dir / mark.FILE, Mark(99, bytes(32)))
+    with pytest.raises(Frozen):
+        beat(restored)
+    assert restart.restart(restored, restart.ended(restored), NOW) == "gateway.example/log/3"
+    beat(restored)
+    assert report(restored).whole
+    assert {path.name for path in (restored.settings.data_dir / restart.FOLDER).iterdir()} == {"1", "2"}
+
+
+@pytest.mark.parametrize("step", ["_keep", "_forget", "_write", "mark.write"])
+def test_a_crash_in_between_leaves_it_frozen_and_the_same_again_finishes_it(
+    restored: House, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real: Callable[..., Any] = mark.write if step == "mark.write" else getattr(restart, step)
+    crashed = []
+
+    def crashes(*given: Any) -> Any:
+        """After its work, the first time; `_write` when it writes the new number."""
+        real(*given)
+        if not crashed and (step != "_write" or given[0].name == "log.epoch"):
+            crashed.append(step)
+            raise OSError("power cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"gateway.log.{'mark.write' if step == 'mark.write' else f'restart.{step}'}", crashes)
+        with pytest.raises(OSError, match="power cut"):
+            restart.restart(restored, restart.ended(restored), NOW)
+    if step == "mark.write":
+        assert beat(restored) > 0  # it was done
+    else:
+        with pytest.raises(Frozen):
+            beat(restored)
+        restart.restart(restored, restart.ended(restored), NOW)
+        beat(restored)
+    assert report(restored).whole
+    assert (restored.settings.data_dir / restart.FOLDER / "1" / "statement.note").exists()
+
+
+def test_an_entry_that_is_gone_is_said_in_the_evidence(house: House) -> None:
+    signs_in(house, "alice", 3)
+    beat(house)
+    connection = house.store.connect()
+    connection.execute("DELETE FROM logentry WHERE id = 2")
+    connection.execute("DELETE FROM logcheckpoint")
+    connection.close()
+    restart.restart(house, restart.ended(house), NOW)
+    kept = house.settings.data_dir / restart.FOLDER / "1" / "leaves.jsonl"
+    assert [json.loads(line)["commitment"] is None for line in kept.read_text().splitlines()] == [False, True, False]
+    beat(house)
+    assert not report(house).whole  # her chain still shows what is missing
+
+
+@pytest.mark.parametrize("text", ["", "1", "0", "two", "-2", "2.5"])
+def test_a_number_that_is_none_freezes_the_log(house: House, text: str) -> None:
+    (house.settings.data_dir / "log.epoch").write_text(text)
+    with pytest.raises(Frozen, match="log.epoch"):
+        origin(house.settings)
