@@ -38,8 +38,9 @@ browser: ## Debian's chromium for the browser tests
 bench: venv ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
 
-torture: venv ## long runs: 2,000 random lives of a consent, no leak
-	RUNS=2000 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py tests/security/test_state_machine.py
+torture: venv ## long runs: 2,000 random lives of a consent, streams of 500 MB
+	RUNS=2000 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
+	  tests/security/test_state_machine.py tests/proxy/test_long_streams.py
 
 lock: venv ## resolve requirements.lock again
 	$(PY) -m pip install --quiet --disable-pip-version-check uv

@@ -24,6 +24,7 @@ from gateway.apps import pages as app_pages
 from gateway.apps import views as apps
 from gateway.authorization import api as authorization_api
 from gateway.authorization import pages as authorization_pages
+from gateway.consent import endings
 from gateway.consent import pages as consent_pages
 from gateway.consent.ages import minor_now
 from gateway.consent.catalogue import Catalogue
@@ -53,6 +54,7 @@ from gateway.web.templates import STATIC
 from gateway.web.translations import Translations
 
 TELL_SECONDS = 30  # how often organisations that could not be told of an unlinking are told again
+ENDINGS_SECONDS = 600  # how often ends that only time brought about are written down; one look at all consents
 
 
 def build_house(settings: Settings, *, create_keys: bool = False) -> House:
@@ -87,16 +89,15 @@ class Rooms:
         return views.directory(session)
 
     def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
-        keys = self.house.keys
         return [
             Offered(
-                ref=keys.mac("account", client_id, person_id, organisation_id, account.native)[:22],
+                ref=ref,
                 label=account.label,
                 kind=account.kind,
                 available=account.available,
                 why_not=account.why_not,
             )
-            for account in links.found_accounts(session, keys, person_id, organisation_id)
+            for ref, account in links.known_to(session, self.house.keys, client_id, person_id, organisation_id)
         ]
 
     def person(self, session: Session, person_id: str) -> PersonFacts:
@@ -155,8 +156,12 @@ class Application:
         transport.start(asyncio.get_running_loop())
         self.sequencer.start()
         await self.data_plane.start()
+        ops.watch(self.house, log=self.sequencer.fault, data=self.data_plane.fault)
         try:
-            with _repeating(lambda: tell_pending(self.house, self.house.clock()), TELL_SECONDS):
+            with (
+                _repeating(lambda: tell_pending(self.house, self.house.clock()), TELL_SECONDS),
+                _repeating(lambda: endings.write_due(self.house, self.house.clock()), ENDINGS_SECONDS),
+            ):
                 yield
         finally:
             await self.data_plane.stop()
@@ -183,8 +188,10 @@ def _repeating(work: object, seconds: float) -> Iterator[None]:
                 work()  # type: ignore[operator]
             except errors.GatewayError as error:
                 ops.logger().warning("repeated work failed", detail=error.detail)
+            except Exception:  # what is to be repeated outlives every fault
+                ops.logger().exception("repeated work failed")
 
-    thread = threading.Thread(target=run, daemon=True, name="telling")
+    thread = threading.Thread(target=run, daemon=True, name="repeating")
     thread.start()
     try:
         yield

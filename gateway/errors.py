@@ -30,6 +30,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "field": (403, "The call asks for fields that are not part of the sharing."),
     "period": (403, "The call asks for a time outside the agreed period."),
     "frequency": (429, "The agreed number of calls in this time is used up."),
+    "too_many_calls": (429, "Too many calls in a short time. Try again after the seconds in Retry-After."),
     "max_uses": (403, "The sharing was for one use and has been used."),
     "purpose": (403, "The app is not registered for this purpose."),
     "app_not_allowed": (403, "This app may not do this."),

@@ -7,10 +7,14 @@ it is in the answer's X-Request-Id, in every line of the request, and in the acc
 
 import logging
 import re
+import shutil
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, MutableMapping
+from functools import partial
 from typing import Any, TextIO
+from weakref import WeakKeyDictionary
 
 import msgspec
 import structlog
@@ -23,12 +27,16 @@ from gateway.keys import fresh
 from gateway.log import mark
 from gateway.log.notes import Signer
 from gateway.log.sequencer import Frozen, origin, standing
-from gateway.store import migrate
+from gateway.store import Store, migrate
 from gateway.web import answers
 from gateway.web.doors import Context, Door
 
 Line = MutableMapping[str, Any]
 HIDDEN = "[hidden]"
+LOOK_SECONDS = 1.0  # an answer of /readyz is this old at most
+STUCK_SECONDS = 5.0  # a look that takes longer has found something
+LAG_SECONDS = 15  # an entry waits for its number for one second or two
+DISK_BYTES = 2**20
 
 # ---- redaction
 
@@ -168,18 +176,109 @@ def healthz(_: Context) -> Response:
 
 
 def readyz(ctx: Context) -> Response:
-    """Whether requests should be sent here: 200, or 503 with the names of what is not ready."""
-    found = {name: check(ctx.house) for name, check in READY.items()}
+    """Whether requests should be sent here: 200, or 503 with the names of what is not ready, and nothing more."""
+    found = _readiness(ctx.house).found(time.monotonic())
     ready = not any(found.values())
     checks = {name: "ok" if not why else "failed" for name, why in found.items()}
-    for name, why in found.items():
-        if why:
-            logger().warning("not ready", check=name, why=why)
     return answers.json({"ready": ready, "checks": checks}, 200 if ready else 503)
 
 
+class Readiness:
+    """What `/readyz` answers: looked at once a second at most, by one caller, however many ask.
+
+    A look takes the writer's place for a moment, and hangs when the writer hangs; those who ask meanwhile are told
+    what was found before, and after `STUCK_SECONDS` that the database gives no answer.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._looking = threading.Lock()
+        self._began: float | None = None  # the look that is under way
+        self._at = float("-inf")
+        self._found: dict[str, str] = {}
+        self._waiting = (0, 0.0)  # the first entry without a number, and since when it is that one
+        self.parts: dict[str, Callable[[], str]] = {}  # of the running process, see `watch`
+
+    def found(self, now: float) -> Mapping[str, str]:
+        """What is not ready and why, by part; an empty reason: it is."""
+        if now - self._at < LOOK_SECONDS:
+            return self._found
+        if self._looking.acquire(timeout=0.0 if self._found else STUCK_SECONDS):
+            try:
+                if now - self._at >= LOOK_SECONDS:
+                    self._began = now
+                    self._look(now)
+            finally:
+                self._began = None
+                self._looking.release()
+            return self._found
+        began = self._began
+        stuck = not self._found or (began is not None and now - began > STUCK_SECONDS)
+        return {**self._found, "database": "no answer"} if stuck else self._found
+
+    def _look(self, now: float) -> None:
+        found = {name: _asked(partial(check, self._house)) for name, check in READY.items()}
+        for name, fault in (*self.parts.items(), ("log", lambda: self._lag(now))):
+            found[name] = found.get(name) or _asked(fault)
+        for name, why in found.items():
+            if why and why != self._found.get(name):
+                logger().warning("not ready", check=name, why=why)
+        self._found, self._at = found, now
+
+    def _lag(self, now: float) -> str:
+        """A sequencer that hangs is alive, and signs nothing: the same entry goes on waiting for its number."""
+        connection = self._house.store.connect()
+        try:
+            (first,) = connection.execute(_FIRST_WAITING).fetchone()
+        finally:
+            connection.close()
+        if first != self._waiting[0]:
+            self._waiting = first, now
+        return f"nothing was signed for {LAG_SECONDS} s" if first and now - self._waiting[1] > LAG_SECONDS else ""
+
+
+_FIRST_WAITING = (
+    'SELECT min(id) FROM logentry WHERE id > coalesce((SELECT entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1), 0)'
+)
+
+
+def _asked(part: Callable[[], str]) -> str:
+    """Its own reason, or the fault it failed with: what cannot be looked at is not ready."""
+    try:
+        return part()
+    except Exception as error:
+        return f"cannot be looked at: {type(error).__name__}"
+
+
+_of_stores: "WeakKeyDictionary[Store, Readiness]" = WeakKeyDictionary()
+
+
+def _readiness(house: House) -> Readiness:
+    found = _of_stores.get(house.store)
+    return found if found is not None else _of_stores.setdefault(house.store, Readiness(house))
+
+
+def watch(house: House, **parts: Callable[[], str]) -> None:
+    """Have `/readyz` ask these too: threads of this process. Each says why it does not work, or nothing."""
+    _readiness(house).parts.update(parts)
+
+
 def _database(house: House) -> str:
-    return "" if house.store.writable() else "the database cannot be written"
+    left = shutil.disk_usage(house.settings.data_dir).free
+    if left < DISK_BYTES:
+        return f"{left} bytes left in {house.settings.data_dir}"
+    connection = house.store.connect()
+    try:
+        house.store.batch(connection, lambda writing: writing.execute(_WRITES_NOTHING))
+    except Unavailable:
+        return "the database cannot be written"
+    finally:
+        connection.close()
+    return ""
+
+
+# A transaction may begin on a file that is read-only; only a write finds out. This one changes no page of it.
+_WRITES_NOTHING = "UPDATE logchain SET seq = seq WHERE 0"
 
 
 def _schema(house: House) -> str:

@@ -13,9 +13,10 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -44,15 +45,14 @@ def commitment(salt: bytes, payload: bytes) -> bytes:
     return hashlib.sha256(DOMAIN + salt + payload).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something to be recorded in a person's log. `kind` is a key of events.EVENTS; `facts` are its members."""
 
     kind: str
     person: str
     at: datetime
     actor: str = "person"  # person | guardian | app | organisation | operator | auditor | system
-    facts: Mapping[str, Fact] = field(default_factory=dict)
+    facts: Mapping[str, Fact] = MappingProxyType({})
 
 
 def instant(at: datetime) -> str:

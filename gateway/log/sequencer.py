@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gateway.house import House
 
 BEAT_SECONDS = 1.0
+EPOCH = "log.epoch"
 CHUNK = 8192  # entries numbered in one transaction, so that nobody waits long for the writer
 ENTRY_VERSION = b"\x01"
 
@@ -51,8 +52,22 @@ class Head:
 
 
 def origin(settings: Settings) -> str:
-    """The log's name. Without the port, which is no part of who keeps it."""
-    return f"{urlsplit(settings.public_url).hostname}/log"
+    """The log's name. Without the port, which is no part of who keeps it; with a number from the second log on."""
+    name, number = f"{urlsplit(settings.public_url).hostname}/log", epoch(settings.data_dir)
+    return name if number == 1 else f"{name}/{number}"
+
+
+def epoch(folder: Path) -> int:
+    """The how manieth log of this folder it is: `restart` begins another. Raises Frozen when that cannot be known."""
+    try:
+        text = (folder / EPOCH).read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        return 1
+    except UnicodeDecodeError:
+        text = ""
+    if not text.isdecimal() or int(text) < 2:
+        raise Frozen(f"{EPOCH} holds no number of a log")
+    return int(text)
 
 
 def leaf(commitment: bytes) -> bytes:
@@ -108,6 +123,7 @@ class Sequencer:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self.frozen = ""  # why, when it is
+        self._failed = ""  # why the last beat failed, when it did
 
     # ---- the beat
 
@@ -189,6 +205,12 @@ class Sequencer:
         with self._one:
             self._connection.close()
 
+    def fault(self) -> str:
+        """Of a started sequencer: why nothing is numbered and signed; empty when all is well."""
+        if self._thread is None or not self._thread.is_alive():
+            return "the sequencer has ended"
+        return f"frozen: {self.frozen}" if self.frozen else self._failed
+
     def _run(self) -> None:
         while not self._wake.wait(BEAT_SECONDS):
             self._beat()
@@ -198,10 +220,11 @@ class Sequencer:
         try:
             while self.integrate_once() >= CHUNK and not self._wake.is_set():
                 continue
-            self.frozen = ""
+            self.frozen = self._failed = ""
         except Frozen as reason:
             if self.frozen != str(reason):
                 _logger.error("log frozen: %s", reason)
             self.frozen = str(reason)
-        except Exception:  # the thread outlives every fault; the entries wait, and readiness says so
+        except Exception as error:  # the thread outlives every fault; the entries wait, and readiness says so
+            self._failed = f"the last beat failed: {type(error).__name__}"
             _logger.exception("log: this beat failed")

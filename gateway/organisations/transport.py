@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as AskTimeout
+from functools import lru_cache
 from typing import Any
 
 from gateway.organisations.connector import ConnectorError, Headers, Target
@@ -25,6 +26,7 @@ POOLED_SECONDS = 20.0  # an idle connection is kept this long
 SWEEP_SECONDS = 0.25
 WAIT_SECONDS = 2.0  # for a free place at a busy organisation
 FAULTS_TO_OPEN = 5  # consecutive
+LINES_HELD = 1024  # request lines of one organisation
 OPEN_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0)  # how long the breaker stays open, first time, second time, …
 
 _TARGET = re.compile(r"/[!-~]*")
@@ -65,12 +67,18 @@ class Pool:
     def __init__(self, transport: "Transport", target: Target) -> None:
         self.target = target
         self.origin = origin(target.base_url)
-        self.host_line = f" HTTP/1.1\r\nhost: {self.origin.host_header}\r\n"
+        self.lines = lru_cache(maxsize=LINES_HELD)(self._lines)
         self.breaker = Breaker(transport.loop.time)
         self.idle: list[Wire] = []  # most recently used last
         self._transport = transport
         self._active = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def _lines(self, method: str, path: str) -> bytes:
+        """The request line and `host`. Raises ConnectorError for what would be more than one line."""
+        if not _TARGET.fullmatch(path) or "#" in path or not method.isalpha():
+            raise ConnectorError("organisation_unavailable", "unfit path")
+        return f"{method} {self.origin.path}{path} HTTP/1.1\r\nhost: {self.origin.host_header}\r\n".encode()
 
     async def enter(self) -> None:
         """Take one of the target's places, waiting a little. Raises ConnectorError("busy")."""
@@ -93,6 +101,10 @@ class Pool:
             if isinstance(error, TimeoutError):
                 raise ConnectorError("busy", "no place in time") from None
             raise
+
+    def done(self, exchange: Exchange) -> None:
+        self._transport.running.discard(exchange)
+        self.leave()
 
     def leave(self) -> None:
         while self._waiting:
@@ -153,7 +165,7 @@ class Transport:
         self._everywhere = settings.outbound_networks
         self._total = settings.total_seconds
         self._pools: dict[Target, Pool] = {}
-        self._running: set[Exchange] = set()
+        self.running: set[Exchange] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._starting = threading.Lock()
@@ -174,7 +186,7 @@ class Transport:
     async def close(self) -> None:
         if self._sweeping is not None:
             self._sweeping.cancel()
-        for exchange in list(self._running):
+        for exchange in list(self.running):
             await exchange.abort()
         for pool in self._pools.values():
             for wire in pool.idle:
@@ -217,12 +229,8 @@ class Transport:
         return exchange
 
     def _call(self, pool: Pool, wire: Wire, request: bytes) -> Exchange:
-        def done(exchange: Exchange) -> None:
-            self._running.discard(exchange)
-            pool.leave()
-
-        exchange = Exchange(self.loop, pool.target.timeout_seconds, self._total, done)
-        self._running.add(exchange)
+        exchange = Exchange(self.loop, pool.target.timeout_seconds, self._total, pool.done)
+        self.running.add(exchange)
         if self._sweeping is None:
             self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
         wire.call(exchange, request)
@@ -230,11 +238,11 @@ class Transport:
 
     def _sweep(self) -> None:
         now = self.loop.time()
-        for exchange in [exchange for exchange in self._running if exchange.deadline < now]:
+        for exchange in [exchange for exchange in self.running if exchange.deadline < now]:
             exchange.overdue()
         for pool in self._pools.values():
             pool.sweep(now)
-        busy = self._running or any(pool.idle for pool in self._pools.values())
+        busy = self.running or any(pool.idle for pool in self._pools.values())
         self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep) if busy else None
 
     # ---- calls from worker threads
@@ -279,17 +287,15 @@ class Transport:
 
 def _request(pool: Pool, method: str, path: str, headers: Headers, body: bytes) -> bytes:
     """The bytes of one request. Raises ConnectorError for what would be more than one."""
-    if not _TARGET.fullmatch(path) or "#" in path or not method.isalpha():
-        raise ConnectorError("organisation_unavailable", "unfit path")
-    head = [f"{method} {pool.origin.path}{path}{pool.host_line}".encode()]
-    coding = b"accept-encoding: identity\r\n"
-    for name, value in headers:
-        if not name or name.translate(None, _NAME_CHARACTERS) or value.translate(None, _VALUE_CHARACTERS):
-            raise ConnectorError("organisation_unavailable", "unfit field")
-        if name == b"accept-encoding":
-            coding = b""
-        head += (name, b": ", value, b"\r\n")
-    head.append(coding)
+    names, values = zip(*headers, strict=True) if headers else ((), ())
+    if b"".join(names).translate(None, _NAME_CHARACTERS) or b"".join(values).translate(None, _VALUE_CHARACTERS):
+        raise ConnectorError("organisation_unavailable", "unfit field")
+    if b"" in names:
+        raise ConnectorError("organisation_unavailable", "unfit field")
+    head = [pool.lines(method, path)]
+    head += [b"%b: %b\r\n" % field for field in headers]
+    if b"accept-encoding" not in names:
+        head.append(b"accept-encoding: identity\r\n")
     if body or method not in ("GET", "HEAD"):
         head.append(b"content-length: %d\r\n" % len(body))
     head += (b"\r\n", body)

@@ -30,6 +30,8 @@ _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"transfer-encoding",
      b"upgrade")
 )  # fmt: skip
+_FRAMING = (b"content-length", b"transfer-encoding", b"content-encoding")
+_USUAL_CONNECTION = frozenset((b"keep-alive", b"close", b"Keep-Alive", b"Close"))
 _NO_BODY = (204, 304)
 _EXPANDED = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # → the window bits that zlib reads it with
 INVALID = "organisation_answer_invalid"
@@ -73,29 +75,25 @@ class Expander:
 class Exchange:
     """The `Answer` of one call. All of it happens on the event loop."""
 
-    __slots__ = (
-        "status", "headers", "started", "complete", "fault", "deadline", "_last", "_until_close", "_length",
-        "_parts", "_held", "_wake", "_wire", "_expander", "_done", "_loop",
-    )  # fmt: skip
+    status = 0
+    headers: Headers = ()  # type: ignore[assignment]
+    started = False  # status and fields are in
+    complete = False  # and the whole body
+    fault: Exception | None = None
+    _until_close = False
+    _length: int | None = None
+    _held = 0
+    _wake: asyncio.Future[None] | None = None
+    _wire: "Wire | None" = None
+    _expander: Expander | None = None
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, first_byte: float, total: float, done: Callable[["Exchange"], None]
     ) -> None:
         now = loop.time()
-        self.status = 0
-        self.headers: Headers = []
-        self.started = False  # status and fields are in
-        self.complete = False  # and the whole body
-        self.fault: Exception | None = None
         self.deadline = now + first_byte  # on the loop's clock; the transport's sweep looks at it
         self._last = now + total
-        self._until_close = False
-        self._length: int | None = None
         self._parts: list[bytes] = []
-        self._held = 0
-        self._wake: asyncio.Future[None] | None = None
-        self._wire: Wire | None = None
-        self._expander: Expander | None = None
         self._done = done
         self._loop = loop
 
@@ -145,31 +143,28 @@ class Exchange:
 
     def _framing(self, status: int, headers: Headers) -> None:
         """RFC 9112 §6: how the body is delimited, in exactly one way. Raises ConnectorError."""
-        length = coding = content_coding = None
-        left_out = _HOP_BY_HOP
-        for name, value in headers:
-            if name == b"content-length":
-                if length is not None or not value.isdigit() or len(value) > 15:
-                    raise ConnectorError(INVALID, "length")
-                length = int(value)
-            elif name == b"transfer-encoding":
-                if coding is not None or value.lower() != b"chunked":
-                    raise ConnectorError(INVALID, "transfer coding")
-                coding = value
-            elif name == b"content-encoding":
-                if content_coding is not None:
-                    raise ConnectorError(INVALID, "two codings")
-                content_coding = value.lower()
-            elif name == b"connection" and value.lower() not in (b"keep-alive", b"close"):
-                left_out = left_out.union(word.strip().lower() for word in value.split(b","))
-        if length is not None and coding is not None:
-            raise ConnectorError(INVALID, "two framings")
-        self._length = length
+        fields = dict(headers)
+        if len(fields) != len(headers):
+            names = [name for name, _ in headers]
+            if any(names.count(name) > 1 for name in _FRAMING):
+                raise ConnectorError(INVALID, "framed twice")
+        length, coding = fields.get(b"content-length"), fields.get(b"transfer-encoding")
+        if length is not None:
+            if coding is not None or not length.isdigit() or len(length) > 15:
+                raise ConnectorError(INVALID, "length")
+            self._length = int(length)
+        elif coding is not None and coding.lower() != b"chunked":
+            raise ConnectorError(INVALID, "transfer coding")
         self._until_close = length is None and coding is None and status not in _NO_BODY
+        left_out = _HOP_BY_HOP
+        named = fields.get(b"connection", b"close")
+        if named not in _USUAL_CONNECTION:
+            left_out = left_out.union(word.strip().lower() for word in named.split(b","))
+        content_coding = fields.get(b"content-encoding", b"").lower()
         if content_coding in _EXPANDED:
             self._expander = Expander(_EXPANDED[content_coding])
             left_out = left_out | {b"content-encoding", b"content-length"}
-        elif content_coding not in (None, b"", b"identity"):
+        elif content_coding not in (b"", b"identity"):
             raise ConnectorError(INVALID, "unknown coding")
         self.headers = [field for field in headers if field[0] not in left_out]
 
@@ -351,12 +346,12 @@ class Wire(asyncio.Protocol):
             self._spoiled = True  # leftover bytes: another answer nobody asked for (D13.2)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._fields.append((name.lower(), value))
-        if len(self._fields) > FIELDS_LIMIT:
-            raise ConnectorError(INVALID, "too many fields")
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
+        if len(self._fields) > FIELDS_LIMIT:
+            raise ConnectorError(INVALID, "too many fields")
         if status < 200:
             self._interim += 1
             if status == 101 or self._interim > INTERIM_LIMIT:
@@ -366,7 +361,7 @@ class Wire(asyncio.Protocol):
             if self._head > HEAD_LIMIT and sum(len(n) + len(v) for n, v in self._fields) > HEAD_LIMIT:
                 raise ConnectorError(INVALID, "endless head")
             self._spoiled |= not self._parser.should_keep_alive()  # known only here: the end of the message resets it
-            self.exchange.begin(self, status, self._fields)
+            self.exchange.begin(self, status, [(name.lower(), value) for name, value in self._fields])
 
     def on_body(self, data: bytes) -> None:
         if self.exchange is not None and not self.exchange.complete:

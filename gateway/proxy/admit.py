@@ -15,7 +15,6 @@ from typing import Any
 from gateway.consent.rules import EndReason, State
 from gateway.errors import Refusal
 from gateway.house import House
-from gateway.proxy import standing as standings
 from gateway.proxy.grants import Grant, Grants, Route
 from gateway.proxy.standing import Standing
 from gateway.proxy.tokens import Token
@@ -51,15 +50,13 @@ class Judged:
 
 class Admission:
     def __init__(self, house: House, writer: Writer) -> None:
-        self._connection = house.store.connect()
-        self._writer = writer
+        self._standings = writer.standings
         self._grants = Grants(house)
-        self._uses = Uses(self._connection)
+        self._uses = Uses(writer.connection)
         self._compiling: dict[tuple[str, str], asyncio.Future[Any]] = {}
 
     def close(self) -> None:
         self._grants.close()
-        self._connection.close()
 
     async def judge(self, token: Token, organisation: str, asked: Asked, now: datetime) -> Judged | None:
         """None: the token stands on nothing that lives (401). Raises Changing."""
@@ -82,8 +79,7 @@ class Admission:
         raise Changing
 
     def _standing(self, token: Token, organisation: str) -> Standing | None:
-        version = self._writer.version  # read before the row: see Standing.version
-        return standings.read(self._connection, token.consent, token.family, organisation, version)
+        return self._standings.get(token.consent, token.family, organisation)
 
     async def _compiled(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
         """Compile in a worker thread, once however many calls wait for it."""
@@ -105,7 +101,8 @@ class Admission:
         if grant.refusal is not None:
             return grant.refusal
         # 5.
-        route = grant.route(asked, now)
+        epoch = now.timestamp()
+        route = grant.route(asked, now, epoch)
         if isinstance(route, Denied):
             return Refusal(route.reason, route.term, route.asked, route.allowed)
         # 6.
@@ -113,9 +110,8 @@ class Admission:
             return route.item.refusal
         # 7.
         counts: tuple[Count, ...] = ()
-        listing = (standing.consent, *route.listing)
-        if not (route.upstream.continues and self._uses.continues(listing, now.timestamp())):
-            counts = tuple([limit.count(now) for limit in route.item.limits])
+        if not (route.upstream.continues and self._uses.continues(route.listing, epoch)):
+            counts = tuple([limit.count(now, epoch) for limit in route.item.limits])
             used_up = self._uses.reserve(counts)
             if used_up is not None:
                 return exhausted(used_up, now)
@@ -147,7 +143,7 @@ class Admission:
         """The reserved use is used, or given back because nothing was given."""
         self._uses.settle(permit.counts, given)
         if given and permit.counts:
-            self._uses.begun((permit.standing.consent, *permit.route.listing), now.timestamp())
+            self._uses.begun(permit.route.listing, now.timestamp())
 
 
 def exhausted(count: Count, now: datetime) -> Refusal:

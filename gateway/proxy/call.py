@@ -12,6 +12,7 @@ person's log; whatever is not foreseen delivers nothing.
 """
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import logging
@@ -33,13 +34,14 @@ from gateway.proxy import admit, guard, headers, refuse
 from gateway.proxy.admit import Admission, Changing, Judged, Permit
 from gateway.proxy.denials import Denials
 from gateway.proxy.dpop import Proofs, Replays
-from gateway.proxy.fetch import NotThere, Renewed, fetch
+from gateway.proxy.fetch import Renewed, fetch
 from gateway.proxy.guard import Receive, Scope, Send
+from gateway.proxy.rates import Rates
 from gateway.proxy.recovery import close_open_streams
 from gateway.proxy.streams import Stream
 from gateway.proxy.tokens import Token, Tokens
 from gateway.proxy.writer import Item, Verdict, Writer
-from gateway.sectors.model import Asked, Counts, Cut, TooLarge, UnknownShape
+from gateway.sectors.model import Asked, Counts, Cut, NotThere, TooLarge, UnknownShape
 from gateway.store.engine import StoreFault
 
 ATTEMPTS = 3  # of one call, while its consent or credential changes under it
@@ -74,6 +76,7 @@ class DataPlane:
         self._proofs = Proofs(house.settings.public_url, Replays(house.clock().timestamp()))
         self._writer = Writer(house.store, house.log)
         self._denials = Denials(self._writer)
+        self._rates = Rates(house.settings)
         self._admission: Admission | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._ids = (f"{prefix}-{number:x}" for prefix in (fresh(9),) for number in itertools.count(1))
@@ -90,15 +93,23 @@ class DataPlane:
             self._flushing.cancel()
             await asyncio.gather(self._flushing, return_exceptions=True)
         if self._admission is not None:
-            await self._denials.flush(float("inf"))
-            await asyncio.to_thread(self._writer.stop)
+            try:
+                await self._denials.flush(float("inf"))
+            except Unavailable as error:
+                _log.error("refusals that were only counted are lost: %s", error.detail)
+            await self._writer.stop()
             self._admission.close()
             self._admission = None
+
+    def fault(self) -> str:
+        """Why no data can be given, until a restart; empty when all is well. May be asked from any thread."""
+        return self._writer.fault()
 
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
-            await self._denials.flush(self._house.clock().timestamp())
+            with contextlib.suppress(Unavailable):  # what was counted stays counted until it can be written
+                await self._denials.flush(self._house.clock().timestamp())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
@@ -143,6 +154,11 @@ class DataPlane:
         if judged is None:
             return await self._challenged(call, "invalid_token", dpop=token.key is not None)
         permit = judged.verdict
+        too_many = self._rates.refusal(token, judged.person, call.organisation, call.now.timestamp())
+        if too_many is not None:
+            if isinstance(permit, Permit):
+                admission.settle(permit, call.now, given=False)
+            permit = too_many
         if isinstance(permit, Refusal):
             return await self._refused(call, judged, permit)
         given = False
@@ -181,27 +197,22 @@ class DataPlane:
 
     async def _token(self, call: Call) -> Token | None:
         """The valid token of the request; None when it was answered with a challenge."""
-        authorization, proof = b"", None
-        for name, value in call.scope["headers"]:
-            if name == b"authorization":
-                authorization = value
-            elif name == b"dpop":
-                proof = value
-        scheme, _, text = authorization.decode("latin-1").partition(" ")
+        fields = dict(call.scope["headers"])  # each of these at most once: see guard
+        scheme, _, shown = fields.get(b"authorization", b"").partition(b" ")
         scheme = scheme.lower()
-        if scheme not in ("bearer", "dpop") or not text:
+        if scheme not in (b"bearer", b"dpop") or not shown:
             await self._challenged(call, "", dpop=False)
             return None
         now = call.now.timestamp()
-        token = self._tokens.read(text, now)
+        token = self._tokens.read(shown, now)
         # A key-bound token without its proof is a stolen one; a proof beside an unbound token proves nothing.
-        if token is None or (token.key is not None) != (scheme == "dpop"):
-            await self._challenged(call, "invalid_token", dpop=scheme == "dpop")
+        if token is None or (token.key is not None) != (scheme == b"dpop"):
+            await self._challenged(call, "invalid_token", dpop=scheme == b"dpop")
             return None
         if token.key is not None:
             method, path = call.scope["method"], call.scope["path"]
-            shown = proof.decode("latin-1") if proof is not None else ""
-            if not self._proofs.holds(shown, token.key, text, method, path, now):
+            proof = fields.get(b"dpop", b"").decode("latin-1")
+            if not self._proofs.holds(proof, token, method, path, now):
                 await self._challenged(call, "invalid_dpop_proof", dpop=True)
                 return None
         return token
@@ -309,7 +320,7 @@ async def _filtered(permit: Permit, media_type: str, body: bytes) -> Cut:
         if len(body) <= IN_LOOP_BYTES:
             return route.part.plan.cut(route.upstream, media_type, body, route.window)
         return await asyncio.to_thread(route.part.plan.cut, route.upstream, media_type, body, route.window)
-    except (UnknownShape, TooLarge):
+    except (UnknownShape, TooLarge, NotThere):
         raise
     except Exception as error:
         _log.error("filter failed: %s", where(error))

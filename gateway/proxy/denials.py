@@ -53,15 +53,20 @@ class Denials:
         """Write what was counted in the minutes that are over at `epoch`."""
         for consent, minute in list(self._minutes.items()):
             if minute.until <= epoch:
-                del self._minutes[consent]
                 await self._sum_up(minute)
+                if self._minutes.get(consent) is minute:
+                    del self._minutes[consent]
 
     async def _sum_up(self, minute: _Minute) -> None:
         if minute.more:
             more, minute.more = minute.more, 0
             last = minute.event
-            facts = {**last.facts, "outcome": f"and {more} more in this minute"}
-            await self._writer.commit(Item(Event("denied", last.person, last.at, last.actor, facts)))
+            facts = {**last.facts, "more": more}
+            try:
+                await self._writer.commit(Item(Event("denied", last.person, last.at, last.actor, facts)))
+            except BaseException:
+                minute.more += more  # it was not told yet
+                raise
 
 
 def _facts(judged: Judged, refusal: Refusal, request_id: str, status: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import Unavailable
 from gateway.proxy import jose
+from gateway.proxy.tokens import Token
 
 WINDOW_SECONDS = 60  # how far `iat` may lie from now, either way
 LIMIT = 4096  # characters of a proof
@@ -55,20 +56,20 @@ class Proofs:
     replays: Replays
     _keys: OrderedDict[str, tuple[ec.EllipticCurvePublicKey, str]] = field(default_factory=OrderedDict)
 
-    def holds(self, proof: str, thumbprint: str, token: str, method: str, path: str, now: float) -> bool:
+    def holds(self, proof: str, token: Token, method: str, path: str, now: float) -> bool:
         """Whether `proof` was made for this call with the token's key, and is new."""
         try:
-            return self._holds(proof, thumbprint, token, method, path, now)
+            return self._holds(proof, token, method, path, now)
         except jose.Malformed:
             return False
 
-    def _holds(self, proof: str, thumbprint: str, token: str, method: str, path: str, now: float) -> bool:
+    def _holds(self, proof: str, token: Token, method: str, path: str, now: float) -> bool:
         if len(proof) > LIMIT:
             return False
         head, body, signature = jose.split(proof)
         # 1. the key of the header is the key of the token
         key, found = self._key(head)
-        if not hmac.compare_digest(found, thumbprint):
+        if not hmac.compare_digest(found, token.key or ""):
             return False
         # 2. made for this call: method, address, token, and now
         claims = jose.json_object(body)
@@ -80,8 +81,7 @@ class Proofs:
             return False
         if claims.get("htm") != method or not self._same_address(claims.get("htu"), path):
             return False
-        bound = jose.encoded(hashlib.sha256(token.encode("latin-1")).digest())
-        if not hmac.compare_digest(str(claims.get("ath")).encode(), bound.encode()):
+        if not hmac.compare_digest(str(claims.get("ath")).encode(), token.ath.encode()):
             return False
         # 3. by that key
         jose.verify(key, f"{head}.{body}".encode(), signature)

@@ -14,13 +14,10 @@ from gateway.organisations.links import LinkView
 from gateway.proxy import headers
 from gateway.proxy.admit import Permit
 from gateway.proxy.grants import Field
+from gateway.sectors.model import NotThere
 
 SMALL = 64 * 1024
 REUSED_SECONDS = 45  # of an assertion's 60: reads of one link share it, as they would share an access token
-
-
-class NotThere(Exception):
-    """The organisation has nothing at this address."""
 
 
 class Renewed(Exception):

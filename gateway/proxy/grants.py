@@ -3,6 +3,7 @@
 Built in a worker thread from rows; what comes out is immutable and answers without a read.
 """
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from gateway.apps import views as apps
 from gateway.consent import live
-from gateway.consent.ages import minor_now
+from gateway.consent.ages import comes_of_age, minor_now
 from gateway.consent.live import LiveConsent
 from gateway.consent.request import AppView
 from gateway.consent.terms import granted_items
@@ -33,7 +34,6 @@ Field = tuple[bytes, bytes]
 
 HELD = 4096
 ROUTES_HELD = 32
-REF_LENGTH = 22  # characters of an account's pairwise reference
 
 
 @dataclass(slots=True)
@@ -48,8 +48,8 @@ class Limit:
     _now: CalendarWindow = CalendarWindow(0, 0)
     _count: Count = Count(("", "", "", 0), 0, 0)
 
-    def count(self, now: datetime) -> Count:
-        if not self._now.holds(now.timestamp()):
+    def count(self, now: datetime, epoch: float) -> Count:
+        if not self._now.holds(epoch):
             self._now = window(self.per, self.zone, now)
             key = self.consent, self.item, self.per, self._now.start
             self._count = Count(key, self.times, self._now.end)
@@ -67,8 +67,8 @@ class Part:
     _second: int = -1
     _window: Window = Window(None, None)
 
-    def window(self, now: datetime) -> Window:
-        second = int(now.timestamp())
+    def window(self, now: datetime, epoch: float) -> Window:
+        second = int(epoch)
         if second != self._second:
             found = live.window(self.period, now, self.zone, self.granted_at)
             if found != self._window:
@@ -83,7 +83,7 @@ class Item:
 
     limits: tuple[Limit, ...]
     facts: Mapping[str, Any]  # of every log entry about it
-    refusal: Refusal | None  # by policy, whatever the person agreed to
+    refusal: Refusal | None  # by policy, whatever the person agreed to; or none of its accounts is there any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Route:
     upstream: Upstream
     path: str  # upstream, with its query
     item: Item
-    listing: tuple[Any, ...]  # names the listing of which a call may be a following page
+    listing: str  # names the listing of which a call may be a following page
     facts: Mapping[str, Any]  # of its entries
 
 
@@ -107,6 +107,7 @@ class Grant:
     once: bool
     refusal: Refusal | None  # of everything at this organisation
     facts: Mapping[str, Any]
+    stale: float = math.inf  # epoch second from which on policies may decide otherwise: she comes of age
     parts: tuple[Part, ...] = ()
     items: Mapping[str, Item] = field(default_factory=dict)
     target: Target | None = None
@@ -115,15 +116,15 @@ class Grant:
     routes: dict[tuple[str, Pairs], Route] = field(default_factory=dict)  # the last calls seen
     assertions: dict[str, tuple[datetime, Field]] = field(default_factory=dict)  # by subject: the last one, when signed
 
-    def route(self, asked: Asked, now: datetime) -> Route | Denied:
+    def route(self, asked: Asked, now: datetime, epoch: float) -> Route | Denied:
         """How the call is made, or the refusal that says most."""
         key = asked.path, asked.query
         route = self.routes.get(key)
-        if route is not None and route.part.window(now) is route.window:
+        if route is not None and route.part.window(now, epoch) is route.window:
             return route
         denied = Denied("dataset", "datasets", allowed=" ".join(self.items))
         for part in self.parts:
-            window = part.window(now)
+            window = part.window(now, epoch)
             answer = part.plan.request(asked, window)
             if isinstance(answer, Upstream):
                 if len(self.routes) >= ROUTES_HELD:
@@ -139,6 +140,7 @@ class Grant:
         path = upstream.path.replace("{subscription}", self.link.resource)
         if upstream.query:
             path += "?" + urlencode(upstream.query, quote_via=quote, safe=":,")
+        natives = [account.native for account in upstream.accounts]
         item = joined([self.items[name] for name in (upstream.dataset, *upstream.also)])
         return Route(
             part=part,
@@ -146,7 +148,7 @@ class Grant:
             upstream=upstream,
             path=path,
             item=item,
-            listing=(*self.terms, upstream.operation, *(account.native for account in upstream.accounts)),
+            listing=repr((self.facts["consent"], self.terms, upstream.operation, natives)),
             facts={
                 **item.facts,
                 "operation": upstream.operation,
@@ -182,7 +184,11 @@ class Grants:
 
     def get(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
         grant = self._held.get((consent, organisation))
-        return grant if grant is not None and grant.terms == terms else None
+        if grant is None or grant.terms != terms:
+            return None
+        if grant.stale is not math.inf and self._house.clock().timestamp() >= grant.stale:
+            return None
+        return grant
 
     def close(self) -> None:
         with self._lock:
@@ -213,25 +219,25 @@ class Grants:
         link = links.for_call(self._connection, self._house.keys, found.person, organisation)
         if (link.id, link.generation) != terms[2:4] if link else terms[2] is not None:
             return None
-        base = _Base(self._house, found, organisation, app, view)
+        base = _Base(self._house, found, organisation, app, view, self._house.clock())
         items = [item for item in granted_items(found.terms) if item["organisation"] == organisation]
         if not items or view is None or app is None:
             return base.refused(terms, Refusal("dataset", "organisation", organisation))
         if link is None:
             return base.refused(terms, Refusal("not_linked", "organisation", organisation))
-        known = [Account(native, self._ref(found, organisation, native)) for native in link.accounts]
+        known = [Account(native, self._ref(found, link, organisation, native)) for native in link.accounts]
         return Grant(
             **base.members(terms),
             refusal=None,
             parts=tuple(base.parts(items, known)),
-            items={item["dataset"]: base.item(item, app, view) for item in items},
+            items={item["dataset"]: base.item(item, app, view, known) for item in items},
             target=views.target(view),
             organisation=view,
             link=link,
         )
 
-    def _ref(self, found: LiveConsent, organisation: str, native: str) -> str:
-        return self._house.keys.mac("account", found.app, found.person, organisation, native)[:REF_LENGTH]
+    def _ref(self, found: LiveConsent, link: LinkView, organisation: str, native: str) -> str:
+        return links.reference(self._house.keys, found.app, found.person, organisation, native, link.whose)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +249,7 @@ class _Base:
     organisation_id: str
     app: AppView | None
     organisation: OrganisationView | None
+    now: datetime
 
     @property
     def agreed(self) -> Mapping[str, Any]:
@@ -256,7 +263,17 @@ class _Base:
             "until": datetime.fromisoformat(valid["until"]),
             "once": valid["max_uses"] == 1,
             "facts": self.facts(),
+            "stale": self._stale,
         }
+
+    @property
+    def _minor(self) -> bool:
+        return minor_now(self.consent.birth_date, self.now, self.house.settings)
+
+    @property
+    def _stale(self) -> float:
+        born = self.consent.birth_date
+        return comes_of_age(born, self.house.settings).timestamp() if born and self._minor else math.inf
 
     def refused(self, terms: tuple[Any, ...], refusal: Refusal) -> Grant:
         return Grant(**self.members(terms), refusal=refusal)
@@ -294,7 +311,7 @@ class _Base:
             for together in by_period.values()
         ]
 
-    def item(self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView) -> Item:
+    def item(self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView, known: list[Account]) -> Item:
         name = f"{self.organisation_id}/{item['dataset']}"
         limits = [Limit(self.consent.id, name, row["per"], row["zone"], row["times"]) for row in item["frequency"]]
         if self.agreed["valid"]["max_uses"] is not None:
@@ -308,7 +325,7 @@ class _Base:
                 "fields_delivered": list(item["fields"]),
                 "fields_withheld": len(dataset.fields) - len(item["fields"]) if dataset else 0,
             },
-            refusal=self._policy(item, app, organisation),
+            refusal=self._policy(item, app, organisation) or _gone(item, known),
         )
 
     def _policy(self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView) -> Refusal | None:
@@ -317,7 +334,7 @@ class _Base:
             "read",
             Sharing(
                 person=self.consent.person,
-                minor=minor_now(self.consent.birth_date, self.house.clock(), self.house.settings),
+                minor=self._minor,
                 app=app.client_id,
                 app_active=app.active,
                 app_purposes=app.purposes,
@@ -329,6 +346,12 @@ class _Base:
             ),
         )
         return None if decision.permitted else Refusal(decision.reason, "policy", allowed=" ".join(decision.policies))
+
+
+def _gone(item: Mapping[str, Any], known: list[Account]) -> Refusal | None:
+    """What she agreed to is not at the other end of her link any more: that is no answer without records."""
+    left = any(account.ref in item["accounts"] for account in known)
+    return None if left else Refusal("account", "accounts")
 
 
 def _granted(item: Mapping[str, Any], known: list[Account]) -> Granted:

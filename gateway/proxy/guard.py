@@ -36,7 +36,8 @@ _FORGED = re.compile(
     rb"|x-ssl-.*|x-client-cert.*|x-user-.*|x-internal-.*|true-client-ip|proxy-.*|.*_.*"
 )
 # What nearly every request carries and nobody forges: spares the pattern above.
-_USUAL = frozenset((b"accept", b"accept-encoding", b"accept-language", b"connection", b"user-agent", b"x-request-id"))
+_USUAL = _ONCE | {b"accept", b"accept-encoding", b"accept-language", b"connection", b"user-agent", b"x-request-id"}
+_BODY = frozenset((b"transfer-encoding", b"content-length", b"expect", b"content-encoding"))
 # One spelling per path: plain segments, none empty, none that begins or ends with a dot, nothing escaped (D9).
 _PATH_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._~$@:+,=-"
 _VALUE_CHARACTERS = bytes((9, *range(32, 127), *range(128, 256)))
@@ -78,26 +79,20 @@ class Guarded:
             return 414, "target"
         if not _is_plain(raw_path) or not _QUERY.fullmatch(scope["query_string"]):
             return 400, "path"
-        once: dict[bytes, bytes] = {}
-        size = 0
-        forged = False
-        for name, value in headers:
-            size += len(name) + len(value)
-            if name in _ONCE:
-                if name in once:
-                    return 400, "repeated field"
-                once[name] = value
-            elif name not in _USUAL and _FORGED.fullmatch(name):
-                forged = True
-            if value.translate(None, _VALUE_CHARACTERS):
-                return 400, "control character"
-        if size > FIELDS_BYTES:
+        names = [name for name, _ in headers]
+        values = b"".join([value for _, value in headers])
+        if len(values) + sum(map(len, names)) > FIELDS_BYTES:
             return 431, "fields too large"
-        if once.get(b"host", b"").lower() != self._host:
+        if values.translate(None, _VALUE_CHARACTERS):
+            return 400, "control character"
+        fields = dict(headers)
+        if len(fields) != len(names) and any(names.count(name) > 1 for name in _ONCE):
+            return 400, "repeated field"
+        if fields.get(b"host", b"").lower() != self._host:
             return 400, "host"
-        if forged:
+        if not _USUAL.issuperset(names) and any(map(_FORGED.fullmatch, names)):
             self._drop_forged(scope)
-        return _body_fault(method, scope["http_version"], once)
+        return _body_fault(method, scope["http_version"], fields) if not _BODY.isdisjoint(names) else None
 
     def _drop_forged(self, scope: Scope) -> None:
         headers = scope["headers"]
@@ -126,17 +121,17 @@ def _is_plain(path: bytes) -> bool:
     return path[:1] == b"/" and not odd and (b"/." not in path or path.startswith(b"/.well-known/"))
 
 
-def _body_fault(method: str, version: str, once: dict[bytes, bytes]) -> Fault | None:
-    coding, length = once.get(b"transfer-encoding"), once.get(b"content-length")
+def _body_fault(method: str, version: str, fields: dict[bytes, bytes]) -> Fault | None:
+    coding, length = fields.get(b"transfer-encoding"), fields.get(b"content-length")
     if coding is not None and (length is not None or coding.lower() != b"chunked" or version == "1.0"):
         return 400, "two framings"
     if length is not None and not length.isdigit():
         return 400, "length"
     if method in ("GET", "HEAD") and (coding is not None or length not in (None, b"0")):
         return 400, "body on a read"
-    if once.get(b"expect", b"100-continue").lower() != b"100-continue":
+    if fields.get(b"expect", b"100-continue").lower() != b"100-continue":
         return 417, "expectation"
-    if once.get(b"content-encoding", b"identity").lower() != b"identity":
+    if fields.get(b"content-encoding", b"identity").lower() != b"identity":
         return 415, "content coding"
     return None
 

@@ -10,6 +10,7 @@ from gateway.organisations.connector import Headers
 
 Field = tuple[bytes, bytes]
 
+_DESCRIBING = (b"content-type", b"content-length")
 # of every answer that carries data
 PRIVATE: Headers = [(b"cache-control", b"private, no-store"), (b"x-content-type-options", b"nosniff")]
 
@@ -20,17 +21,9 @@ def upstream(authorization: Field, accept: str, request_id: str) -> Headers:
 
 def described(headers: Headers) -> tuple[str | None, str | None]:
     """Type and length of the document, each None when absent or given twice."""
-    types, lengths = [], []
-    for name, value in headers:
-        if name == b"content-type":
-            types.append(value)
-        elif name == b"content-length":
-            lengths.append(value)
-    return _one(types), _one(lengths)
-
-
-def _one(values: list[bytes]) -> str | None:
-    return values[0].decode("latin-1") if len(values) == 1 else None
+    names, known = [name for name, _ in headers], dict(headers)
+    found = [known[name].decode("latin-1") if names.count(name) == 1 else None for name in _DESCRIBING]
+    return found[0], found[1]
 
 
 def answer(media_type: str, length: int | None, request_id: str) -> Headers:

@@ -8,10 +8,12 @@ and one request line has one form (negative cases D7, D19; RFC 9112 §3).
 import asyncio
 import re
 from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
@@ -34,18 +36,27 @@ _listening: "WeakKeyDictionary[asyncio.AbstractEventLoop, set[Listener]]" = Weak
 class Listener(HttpToolsProtocol):
     """`deadline`: on the loop's clock, when the connection is closed unless something happens before."""
 
+    doorstep: "Doorstep | None" = None  # of all listeners of one server; see `config`
     deadline = NEVER
     _head: bytes | None = b""  # of the request under way, until it is whole; None: its body, or its answer
     _overhead = 0
     _refused = False
+    _place: str | None = None  # at the doorstep
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.deadline = self.loop.time() + HEAD_SECONDS
         _watched(self.loop).add(self)
+        if self.doorstep is not None:
+            self._place = self.doorstep.enter(self.client[0] if self.client else "")
+            if self._place is None:
+                self._refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
         _watched(self.loop).discard(self)
+        if self.doorstep is not None and self._place is not None:
+            self.doorstep.leave(self._place)
+            self._place = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -66,18 +77,20 @@ class Listener(HttpToolsProtocol):
                 self._refuse(431 if len(head) > HEAD_BYTES else 400)
                 return
             self._head = head
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:  # web sockets are not spoken: what was asked for beside is answered
+            pass
+        except httptools.HttpParserError:
+            self._refuse(400)
 
     def _refuse(self, status: int) -> None:
         self._refused = True
-        reason = {400: "Bad Request", 431: "Request Header Fields Too Large"}[status]
+        reason = {400: "Bad Request", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}[status]
         answer = f"HTTP/1.1 {status} {reason}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(answer.encode())
         self.transport.close()
-
-    def send_400_response(self, msg: str) -> None:
-        self._refuse(400)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -109,27 +122,17 @@ class Listener(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope["raw_path"] = raw_path
         scope["query_string"] = query
-        before, self.cycle = (
-            self.cycle,
-            Cycle(
-                scope=scope,
-                transport=self.transport,
-                flow=self.flow,
-                logger=self.logger,
-                access_logger=self.access_logger,
-                access_log=False,
-                default_headers=self.server_state.default_headers,
-                message_event=asyncio.Event(),
-                expect_100_continue=self.expect_100_continue,
-                keep_alive=version != "1.0" and self.parser.should_keep_alive(),
-                on_response=self.on_response_complete,
-            ),
-        )
+        before, self.cycle = self.cycle, Cycle(self, version != "1.0" and self.parser.should_keep_alive())
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        """As in uvicorn; the task takes itself off the list when it ends, which spares the loop a turn."""
+        cycle.task = self.loop.create_task(cycle.run(app, self.tasks))
+        self.tasks.add(cycle.task)
 
     def on_body(self, body: bytes) -> None:
         self._overhead = 0
@@ -137,7 +140,10 @@ class Listener(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._head, self.deadline = b"", NEVER
-        super().on_message_complete()
+        cycle = self.cycle
+        cycle.more_body = False
+        if isinstance(cycle, Cycle) and cycle.waited_for:
+            cycle.message_event.set()
 
     def on_response_complete(self) -> None:
         """As in uvicorn; the time an idle connection is kept is watched by the sweep, not by a timer of its own."""
@@ -151,10 +157,86 @@ class Listener(HttpToolsProtocol):
             self.deadline = self.loop.time() + KEEP_ALIVE_SECONDS
 
 
+class Doorstep:
+    """How many connections are open: all together, and of one address, so that one caller cannot take every place.
+
+    Connections of a trusted proxy are of many callers: of those only all together are counted.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._all, self._each = settings.connections or NEVER, settings.address_connections or NEVER
+        self._proxies = tuple(ip_network(network) for network in settings.trusted_proxies)
+        self._open: dict[str, int] = {}
+        self._total = 0
+
+    def enter(self, address: str) -> str | None:
+        """The place that was taken, to be left once; None: there is none."""
+        name = self._name(address)
+        held = self._open.get(name, 0)
+        if self._total >= self._all or (name and held >= self._each):
+            return None
+        self._total += 1
+        self._open[name] = held + 1
+        return name
+
+    def leave(self, place: str) -> None:
+        self._total -= 1
+        held = self._open.pop(place) - 1
+        if held:
+            self._open[place] = held
+
+    def _name(self, address: str) -> str:
+        """The IPv4 address, or the /64 of an IPv6 one: a home has a whole /64. "": one that is not counted alone."""
+        try:
+            found = ip_address(address)
+        except ValueError:
+            return ""
+        found = getattr(found, "ipv4_mapped", None) or found
+        if any(found in network for network in self._proxies):
+            return ""
+        return str(found) if found.version == 4 else found.exploded[:19]
+
+
 class Cycle(RequestResponseCycle):
     """One request and its answer. An answer given whole is one write; any other goes uvicorn's way."""
 
     _begun: Any = None  # the start of an answer whose body is not known yet
+    task: asyncio.Task[None]
+    _event: asyncio.Event | None = None  # made for whoever waits; most read no body
+    # As uvicorn begins with. An instance has its own only of what has changed.
+    access_log = disconnected = response_started = response_complete = False
+    more_body = True
+    chunked_encoding = None
+    expected_content_length = 0
+
+    def __init__(self, listener: Listener, keep_alive: bool) -> None:
+        self.scope = listener.scope
+        self.transport = listener.transport
+        self.flow = listener.flow
+        self.logger = listener.logger
+        self.default_headers = listener.server_state.default_headers
+        self.waiting_for_100_continue = listener.expect_100_continue
+        self.keep_alive = keep_alive
+        self.on_response = listener.on_response_complete
+        self.body = bytearray()
+
+    async def run(self, app: Any, tasks: set[asyncio.Task[None]]) -> None:
+        try:
+            await self.run_asgi(app)
+        finally:
+            tasks.discard(self.task)
+
+    @property
+    def waited_for(self) -> bool:
+        return self._event is not None
+
+    @property
+    def message_event(self) -> asyncio.Event:  # type: ignore[override]
+        if self._event is None:
+            self._event = asyncio.Event()
+            if self.body or not self.more_body or self.disconnected or self.response_complete:
+                self._event.set()
+        return self._event
 
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start" and not self.response_started and self._begun is None:
@@ -171,25 +253,22 @@ class Cycle(RequestResponseCycle):
         """False: something about the answer is special, and nothing was sent."""
         if self.disconnected or self.flow.write_paused or self.scope["method"] == "HEAD" or begun["status"] < 200:
             return False
-        parts, lines, length = [STATUS_LINE[begun["status"]]], 2, -1
-        for name, value in (*self.default_headers, *begun["headers"]):
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"connection" or name == b"transfer-encoding":
-                return False
-            parts += (name, b": ", value, b"\r\n")
-            lines += 1
+        fields = [*self.default_headers, *begun["headers"]]
+        known = dict(fields)
+        if b"connection" in known or b"transfer-encoding" in known:
+            return False
         if not self.keep_alive:
-            parts.append(b"connection: close\r\n")
-            lines += 1
-        parts.append(b"\r\n")
-        head = b"".join(parts)
-        if length != len(body) or head.count(b"\n") != lines or head.count(b"\r") != lines:
+            fields.append((b"connection", b"close"))
+        head = STATUS_LINE[begun["status"]] + b"\r\n".join(map(b": ".join, fields))
+        if known.get(b"content-length") != b"%d" % len(body) or not len(fields) == head.count(b"\n") == head.count(
+            b"\r"
+        ):
             return False  # uvicorn says what is wrong with it
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(head + body)
-        self.message_event.set()
+        self.transport.write(b"%b\r\n\r\n%b" % (head, body))
+        if self._event is not None:
+            self._event.set()
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
@@ -237,7 +316,7 @@ def config(app: Callable[..., Any], settings: Settings, **more: Any) -> uvicorn.
         **{
             "host": settings.host,
             "port": settings.port,
-            "http": Listener,
+            "http": type("Listener", (Listener,), {"doorstep": Doorstep(settings)}),
             "loop": "auto",
             "ws": "none",
             "interface": "asgi3",

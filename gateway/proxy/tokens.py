@@ -25,6 +25,7 @@ class Token:
     key: str | None  # thumbprint of the key it is bound to (cnf.jkt)
     expires: int  # epoch seconds
     digest: str  # hex SHA-256, first half: names the token in the log
+    ath: str  # base64url SHA-256: how a proof names it (RFC 9449 §4.2)
 
 
 class Tokens:
@@ -34,13 +35,13 @@ class Tokens:
         self._audience = f"{public_url}/data/"
         self._known: OrderedDict[bytes, Token] = OrderedDict()
 
-    def read(self, text: str, now: float) -> Token | None:
+    def read(self, shown: bytes, now: float) -> Token | None:
         """The token if it is ours and unexpired at `now` (epoch seconds); None for any other."""
-        digest = hashlib.sha256(text.encode("latin-1")).digest()
+        digest = hashlib.sha256(shown).digest()
         token = self._known.get(digest)
         if token is None:
             try:
-                token = self._verified(text, digest, now)
+                token = self._verified(shown.decode("latin-1"), digest, now)
             except jose.Malformed:
                 return None
             self._known[digest] = token
@@ -81,6 +82,7 @@ class Tokens:
             key=_bound_key(claims.get("cnf")),
             expires=expires,
             digest=digest.hex()[:32],
+            ath=jose.encoded(digest),
         )
 
     def _organisations(self, audience: object) -> frozenset[str]:

@@ -10,20 +10,19 @@ The rows are written here only, so memory may mirror them (one process, Store.cl
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.store.engine import Connection
-from gateway.store.many import Rows
 
 MIRRORED = 50_000
 PAGES_SECONDS = 15 * 60  # following pages of one listing are the same use for this long
 PAGES_HELD = 50_000
 
 _USED = 'SELECT used FROM "use" WHERE consent_id = ? AND item = ? AND "window" = ? AND start = ?'
-_SPEND = Rows(
-    'INSERT INTO "use" (consent_id, item, "window", start, used)',
-    5,
-    'ON CONFLICT (consent_id, item, "window", start) DO UPDATE SET used = used + excluded.used'
-    ' RETURNING consent_id, item, "window", start, used',
+_SPEND = (
+    'INSERT INTO "use" (consent_id, item, "window", start, used) VALUES (?, ?, ?, ?, ?)'
+    ' ON CONFLICT (consent_id, item, "window", start) DO UPDATE SET used = used + excluded.used'
+    " WHERE used + excluded.used <= ?"
 )
 
 Key = tuple[str, str, str, int]  # consent, item, window, start
@@ -98,10 +97,14 @@ def spend(connection: Connection, counts: Iterable[Count]) -> bool:
 
     False: some limit is passed, and the transaction has to be rolled back.
     """
-    wanted: dict[Key, int] = {}
-    times: dict[Key, int] = {}
+    wanted: dict[int, list[Any]] = {}  # by the identity of the limit's window: those at once mostly share it
     for count in counts:
-        wanted[count.key] = wanted.get(count.key, 0) + 1
-        times[count.key] = min(count.times, times.get(count.key, count.times))
-    used = _SPEND.put(connection, [(*key, uses) for key, uses in wanted.items()])
-    return all(row[4] <= times[row[:4]] for row in used)
+        found = wanted.get(id(count))
+        if found is None:
+            wanted[id(count)] = [count, 1]
+        else:
+            found[1] += 1
+    return all(
+        uses <= count.times and connection.execute(_SPEND, (*count.key, uses, count.times)).rowcount == 1
+        for count, uses in wanted.values()
+    )

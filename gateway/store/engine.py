@@ -2,13 +2,14 @@
 
 import contextlib
 import fcntl
+import mmap
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, create_engine
 
@@ -21,6 +22,8 @@ except ImportError:  # pragma: no cover - platforms without the wheel
 
 StoreFault: type[Exception] = sqlite3.OperationalError  # of bare connections
 Connection = Any  # sqlite3.Connection of whichever module was imported
+
+INDEX_HEADER = 48  # bytes
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -57,15 +60,18 @@ class Store:
     def __init__(self, path: Path, *, fsync: bool = True) -> None:
         self.path = path
         self.fsync = fsync
-        self._lock = threading.Lock()  # held by whoever writes; never across an outgoing call
+        self.lock = threading.Lock()  # held by whoever writes; never across an outgoing call
+        self.wal = path.with_name(f"{path.name}-wal")
         self._engine = create_engine(
             f"sqlite:///{path}",
             module=sqlite3,
+            hide_parameters=True,  # an error names the statement, never a person's values
             connect_args={"check_same_thread": False},
             pool_size=16,
             max_overflow=48,
         )
         self._instance: Any = None
+        self._index: Any = None
 
         @event.listens_for(self._engine, "connect")
         def _prepare(raw: Connection, _record: object) -> None:
@@ -81,6 +87,29 @@ class Store:
     def connect(self) -> Connection:
         return connect(self.path, fsync=self.fsync)
 
+    def connect_unsynced(self) -> Connection:
+        """For whoever syncs the write-ahead log (`wal`) herself, and waits for nobody: a COMMIT is not on the disk
+        when it returns (`synchronous=NORMAL`), a lock that is held is a fault at once, and checkpoints are made by
+        other connections."""
+        connection = connect(self.path, fsync=self.fsync)
+        for pragma in ("PRAGMA wal_autocheckpoint=0", "PRAGMA busy_timeout=0"):
+            connection.execute(pragma)
+        if self.fsync:
+            connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("BEGIN IMMEDIATE")  # makes the file when it is not there yet
+        connection.execute("ROLLBACK")
+        return connection
+
+    def commits(self) -> Callable[[], bytes]:
+        """A function that tells, without asking SQLite, whether anybody has committed: as long as it returns the same
+        bytes, nobody has. They are the header of the index of the write-ahead log, which is shared memory between all
+        processes and changes with every commit, before the COMMIT returns (SQLite, "WAL-mode File Format", 2.1)."""
+        if self._index is None:
+            # Never closed but at the very end: closing any descriptor of this file would drop SQLite's locks on it.
+            self._index = open(self.path.with_name(f"{self.path.name}-shm"), "rb", buffering=0)
+        header = memoryview(mmap.mmap(self._index.fileno(), INDEX_HEADER, prot=mmap.PROT_READ))
+        return header.tobytes
+
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         with _translated(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
@@ -89,7 +118,7 @@ class Store:
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
-        with _translated(), self._lock, Session(self._engine, expire_on_commit=False) as session:
+        with _translated(), self.lock, Session(self._engine, expire_on_commit=False) as session:
             session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield session
@@ -100,7 +129,7 @@ class Store:
 
     def batch(self, connection: Connection, work: Callable[[Connection], None]) -> None:
         """Run `work` in one transaction on `connection`; on disk when this returns."""
-        with _translated(), self._lock:
+        with _translated(), self.lock:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 work(connection)
@@ -120,16 +149,11 @@ class Store:
             raise Unavailable(f"another gateway already serves {self.path}") from None
         self._instance = handle
 
-    def writable(self) -> bool:
-        try:
-            with self.write() as session:
-                session.execute(text("SELECT 1"))
-        except Unavailable:
-            return False
-        return True
-
     def close(self) -> None:
         self._engine.dispose()
+        if self._index is not None:
+            self._index.close()
+            self._index = None
         if self._instance is not None:
             self._instance.close()
             self._instance = None

@@ -177,6 +177,7 @@ class Prepared:
             **{name: value for name, value in os.environ.items() if not name.startswith("AVAL_")},
             "AVAL_PUBLIC_URL": settings.public_url,
             "AVAL_PORT": str(settings.port),
+            **{f"AVAL_{who}_CALLS_PER_MINUTE": str(OFTEN) for who in ("APP", "PERSON", "ORGANISATION")},
             "AVAL_DATA_DIR": str(settings.data_dir),
             "AVAL_LOG_FSYNC": str(settings.log_fsync).lower(),
         }

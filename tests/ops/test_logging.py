@@ -4,14 +4,22 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import text as sql
 from starlette.testclient import TestClient
 
 from gateway import ops
+from gateway.app import build_house
+from gateway.house import House
 from gateway.ops import HIDDEN, redacted
+from gateway.people.tables import Person
+from gateway.settings import Settings
+from gateway.store import migrate
 
 OPAQUE = "8a1ETdOjgoi26zVGPDTY4DNJckdvnLgFo1HsseUI-2w"  # as keys.fresh() makes them
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
@@ -172,3 +180,74 @@ def test_a_fault_after_the_answer_has_begun_adds_nothing_to_it(lines: Lines) -> 
 
     answer = client(broken).get("/x")
     assert answer.text == "part" and answer.headers.get_list("x-request-id") == ["own"]
+
+
+# ---- faults of the database
+
+NAME = "canary-name"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    settings = Settings(data_dir=tmp_path)
+    migrate.upgrade(settings)
+    made = build_house(settings, create_keys=True)
+    yield made
+    made.store.close()
+
+
+def alice(**changed: Any) -> Person:
+    """Every value is one to look for."""
+    given = {
+        "id": "canary-id",
+        "email": "canary@",
+        "name": "canary-name",
+        "created_at": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    return Person(**(given | changed))
+
+
+def twice(house: House) -> None:
+    """A key that is there already: IntegrityError."""
+    for _ in range(2):
+        with house.store.write() as session:
+            session.add(alice())
+
+
+def nothing(house: House) -> None:
+    """A column that must not be empty."""
+    with house.store.write() as session:
+        session.add(alice(name=None))
+
+
+def odd(house: House) -> None:
+    """A value that no column takes: ProgrammingError, or what the driver says of it."""
+    with house.store.write() as session:
+        session.add(alice(name=[NAME]))
+
+
+def misspelt(house: House) -> None:
+    """OperationalError, as a StatementError with its parameters."""
+    with house.store.engine.connect() as connection:
+        connection.execute(sql("SELECT * FROM nowhere WHERE name = :name"), {"name": NAME})
+
+
+def many(house: House) -> None:
+    """Several rows at once are echoed as a list of parameters."""
+    with house.store.write() as session:
+        session.add_all([alice(id=f"{NAME}-{number}") for number in range(3)])
+
+
+@pytest.mark.parametrize("fault", [twice, nothing, odd, misspelt, many])
+def test_an_exception_of_the_database_never_shows_a_value(
+    house: House, lines: Lines, fault: Callable[[House], None]
+) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        fault(house)
+
+    answer = client(broken).get("/x")
+    assert answer.status_code == 500
+    failed = lines()[0]
+    assert failed["event"] == "request failed" and "Error" in failed["exception"]
+    written = json.dumps(lines())
+    assert "canary" not in written, written[-1500:]

@@ -1,22 +1,26 @@
 """No record, no data: the entry is on the disk first, and without the log nothing is given."""
 
-import sqlite3
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.errors import Unavailable
-from gateway.store.engine import Store
+from gateway.log import Log
+from gateway.proxy import writer
+from gateway.store.engine import StoreFault
 from tests.proxy.bank import Bank
 from tests.proxy.raw import RawOrganisation
 from tests.proxy.world import World
 
 
-def test_the_entry_can_be_read_by_another_process_before_the_answer_arrives(bank: Bank) -> None:
+def test_the_entry_can_be_read_by_others_before_the_answer_arrives(bank: Bank) -> None:
     for number in range(1, 20):
         assert bank.reads().status == 200
-        other = sqlite3.connect(f"file:{bank.world.settings.database}?mode=ro", uri=True)
+        other = bank.world.house.store.connect()
         found = other.execute("SELECT count(*) FROM logentry WHERE person_id = ?", (bank.person,)).fetchone()
         other.close()
         assert found == (number,)
@@ -25,15 +29,101 @@ def test_the_entry_can_be_read_by_another_process_before_the_answer_arrives(bank
 def test_without_the_log_nothing_is_given_and_nothing_is_counted(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     bank.agrees(frequency=[{"times": 1, "per": "day", "zone": "UTC"}])
 
-    def broken(self: Store, connection: object, work: object) -> None:
-        raise Unavailable("database: disk full")
+    def broken(*_: object) -> None:
+        raise StoreFault("database or disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Store, "batch", broken)
+        patched.setattr(Log, "append_all", broken)
         found = bank.reads()
         assert found.status == 503 and found.headers["retry-after"]
         assert b"canary" not in found.body and b"Amount" not in found.body
     assert bank.reads().status == 200
+
+
+def test_what_may_not_be_on_the_disk_is_never_given(
+    tmp_path: Path, organisation: RawOrganisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a failed sync the next one says nothing about what was lost: nothing is given until a restart."""
+    synced: list[int] = []
+
+    def broken(file: int) -> None:
+        synced.append(file)
+        raise OSError(5, "Input/output error")
+
+    with World(tmp_path).serving() as world:
+        bank = Bank(world, organisation)
+        assert bank.reads().status == 200
+        with monkeypatch.context() as patched:
+            patched.setattr(writer, "_fdatasync", broken)
+            with ThreadPoolExecutor(5) as pool:
+                found = [each.result() for each in [pool.submit(bank.reads) for _ in range(5)]]
+            assert {each.status for each in found} == {503}
+            assert not any(b"canary" in each.body or b"Amount" in each.body for each in found)
+        assert bank.reads().status == 503 and len(synced) == 1
+
+
+def test_the_log_is_synced_after_the_entry_and_before_the_answer(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    sync, append = writer._fdatasync, Log.append_all
+
+    def synced(file: int) -> None:
+        seen = Path(f"/proc/self/fd/{file}").resolve()
+        assert seen == bank.world.house.store.wal.resolve()
+        sync(file)
+        done.append("synced")
+
+    def appended(self: Log, *rest: Any) -> None:
+        append(self, *rest)
+        done.append("written")
+
+    monkeypatch.setattr(writer, "_fdatasync", synced)
+    monkeypatch.setattr(Log, "append_all", appended)
+    assert bank.reads().status == 200
+    assert done == ["written", "synced"]
+
+
+@pytest.mark.parametrize("who", ["a page of ours", "another process"])
+def test_a_call_waits_for_whoever_writes(bank: Bank, who: str) -> None:
+    store = bank.world.house.store
+    other = store.connect()
+    if who == "a page of ours":
+        store.lock.acquire()
+    else:
+        other.execute("BEGIN IMMEDIATE")
+    with ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(bank.reads) for _ in range(3)]
+        time.sleep(0.3)
+        waiting = [call.done() for call in calls]
+        if who == "a page of ours":
+            store.lock.release()
+        else:
+            other.execute("ROLLBACK")
+        assert [call.result().status for call in calls] == [200] * 3
+    other.close()
+    assert waiting == [False] * 3
+
+
+def test_a_call_does_not_wait_for_ever(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "BUSY_SECONDS", 0.1)
+    other = bank.world.house.store.connect()
+    other.execute("BEGIN IMMEDIATE")
+    found = bank.reads()
+    other.execute("ROLLBACK")
+    other.close()
+    assert found.status == 503 and found.headers["retry-after"]
+    assert bank.reads().status == 200
+
+
+def test_a_stop_by_another_process_holds_from_the_next_call(bank: Bank) -> None:
+    """What was read is kept only while nobody else has written."""
+    assert [bank.reads().status for _ in range(3)] == [200] * 3
+    ends = (
+        "import sys, pathlib; from gateway.store.engine import connect;"
+        "end = \"UPDATE consent SET state = 'ended', generation = generation + 1\";"
+        "connect(pathlib.Path(sys.argv[1])).execute(end)"
+    )
+    subprocess.run([sys.executable, "-c", ends, str(bank.world.settings.database)], check=True)
+    assert bank.reads().status == 403
 
 
 def test_one_entry_that_cannot_be_written_does_not_take_the_others_with_it(

@@ -288,3 +288,69 @@ def test_a_silent_connection_is_closed(bank: Bank, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("gateway.proxy.listener.HEAD_SECONDS", 1.0)
     with socket.create_connection(("127.0.0.1", bank.world.port), timeout=10) as connection:
         assert connection.recv(1000) == b""
+
+
+# ---- D5, D7.27, D10: what asks for another protocol, for leave to send, or says a space in two ways
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: eHh4eA==\r\n",
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n",
+        b"Upgrade: h2c, websocket\r\n",
+        b"TE: trailers, deflate\r\nTrailer: X-Internal-User\r\n",
+        b"Keep-Alive: timeout=1000, max=1000\r\nProxy-Connection: keep-alive\r\n",
+        b"Connection: close, X-Internal-User, Authorization, X-Request-Id, Host\r\n",
+    ],
+    ids=["websocket", "h2c", "both", "trailers", "keep-alive", "named"],
+)
+def test_another_protocol_is_not_spoken_and_nothing_of_the_hop_goes_on(bank: Bank, head: bytes, fields: bytes) -> None:
+    said = exchange(bank.world, head + fields + b"\r\n")
+    assert statuses(said) in ([200], [400], [501]), said
+    assert b"101 " not in said[:20] and b"upgrade:" not in said.lower()
+    for sent in bank.organisation.seen:
+        assert {name.lower() for name in sent.headers} == {
+            "host", "authorization", "accept", "accept-encoding", "x-request-id"
+        }  # fmt: skip
+
+
+def test_bytes_after_a_wish_for_another_protocol_are_no_request_of_their_own(bank: Bank, head: bytes) -> None:
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    said = exchange(bank.world, head + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + preface)
+    assert len(bank.organisation.seen) <= 1 and statuses(said).count(200) <= 1
+    assert all(status in (200, 400, 501) for status in statuses(said))
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("POST /token HTTP/1.1\r\nHost: mallory.example", 400),
+        ("POST /token HTTP/1.1\r\nHost: {host}\r\nContent-Encoding: gzip", 415),
+        ("POST /data/x/y HTTP/1.1\r\nHost: {host}", 405),
+    ],
+)
+def test_leave_to_send_is_not_given_for_a_body_that_is_refused(bank: Bank, line: str, status: int) -> None:
+    head = line.format(host=bank.world.settings.host_header)
+    said = exchange(bank.world, f"{head}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n".encode())
+    assert b"100 Continue" not in said and statuses(said) == [status]
+
+
+def test_leave_to_send_is_given_where_the_body_is_read(bank: Bank) -> None:
+    head = f"POST /token HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\nContent-Length: 5\r\n"
+    with socket.create_connection(("127.0.0.1", bank.world.port), timeout=5) as connection:
+        connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")
+        connection.sendall(b"hello")
+        assert b'"body": 5' in connection.recv(65536)
+
+
+def test_a_plus_is_a_plus_and_a_space_is_refused(bank: Bank) -> None:
+    targets = []
+    for plus in ("+", "%2B", "%2b"):
+        assert bank.reads(f"{bank.path}?fromBookingDateTime=2026-11-01T00:00:00{plus}00:00").status == 200
+        targets.append(bank.organisation.seen[-1].target)
+    assert len(set(targets)) == 1
+    before = len(bank.organisation.seen)
+    assert bank.reads(f"{bank.path}?fromBookingDateTime=2026-11-01T00:00:00%2000:00").status in (400, 403)
+    assert len(bank.organisation.seen) == before

@@ -262,7 +262,7 @@ class World:
     # ---- serving
 
     def application(self) -> Any:
-        plane = DataPlane(self.house)
+        plane = self.plane = DataPlane(self.house)
         transport: Any = self.house.connector
 
         async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -55,6 +55,7 @@ def upgrade() -> None:
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("key_sealed", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("person_id"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "logcheckpoint",
@@ -324,7 +325,7 @@ def upgrade() -> None:
         sa.Column("language", sa.String(), nullable=False),
         sa.Column("template", sa.String(), nullable=False),
         sa.Column("template_sha256", sa.String(), nullable=False),
-        sa.Column("shown_json", sa.String(), nullable=False),
+        sa.Column("shown_sealed", sa.LargeBinary(), nullable=False),
         sa.Column("text_sha256", sa.String(), nullable=False),
         sa.Column("offered_json", sa.String(), nullable=False),
         sa.Column("chosen_json", sa.String(), nullable=False),
@@ -371,7 +372,6 @@ def upgrade() -> None:
 
     op.create_table(
         "use",
-        sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("consent_id", sa.String(), nullable=False),
         sa.Column("item", sa.String(), nullable=False),
         sa.Column("window", sa.String(), nullable=False),
@@ -381,8 +381,8 @@ def upgrade() -> None:
             ["consent_id"],
             ["consent.id"],
         ),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("consent_id", "item", "window", "start"),
+        sa.PrimaryKeyConstraint("consent_id", "item", "window", "start"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "refreshtoken",

@@ -1,0 +1,155 @@
+"""A new log where a frozen one ended, because an operator says that what the database holds is the true history.
+
+What was signed and is not there any more cannot be made up for, and no further checkpoint of that log may ever be
+signed (promise P5). So it is ended in the open, and another begins under another name:
+
+    1. evidence: every checkpoint, leaf and mark of the ended log, and a signed statement that it has ended
+    2. one transaction: the tree is forgotten, and an entry names the log that ended and how
+    3. the new log's number
+    4. the mark of nothing signed yet
+
+Its first checkpoint holds all entries of the database, and that entry. A crash in between leaves a frozen log, and
+the same command goes on. Receipts of the ended log can still be verified: same key, old name, notes in the evidence.
+"""
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from gateway.house import House
+from gateway.log import mark
+from gateway.log.notes import Signer, encode64
+from gateway.log.record import Event, Fact
+from gateway.log.sequencer import EPOCH, Frozen, Sequencer, epoch, origin
+from gateway.store.engine import Connection
+
+FOLDER = "log-ended"
+OPERATOR = "operator"  # whose chain holds what concerns nobody's data
+
+
+class NotFrozen(Exception):
+    """The log goes on by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The log that ended, as the database knew it."""
+
+    origin: str
+    why: str
+    size: int  # of its last checkpoint that is still there
+    root: bytes
+    marked: mark.Mark | None  # the largest tree ever signed, where that is known
+    entries: int  # in the database: what the new log begins with
+
+
+def ended(house: House) -> Ended:
+    """Why the log is frozen, and what would be accepted. Raises NotFrozen; then this was one of its usual beats."""
+    sequencer = Sequencer(house)
+    try:
+        sequencer.integrate_once()
+    except Frozen as reason:
+        why = str(reason)
+    else:
+        raise NotFrozen
+    finally:
+        sequencer.stop()
+    try:
+        marked = mark.read(house.settings.data_dir / mark.FILE)
+    except mark.BadMark:
+        marked = None
+    connection = house.store.connect()
+    try:
+        last = connection.execute("SELECT size, root FROM logcheckpoint ORDER BY size DESC LIMIT 1").fetchone()
+        (entries,) = connection.execute("SELECT count(*) FROM logentry").fetchone()
+    finally:
+        connection.close()
+    size, root = last or (0, b"")
+    return Ended(origin(house.settings), why, size, root, marked, entries)
+
+
+def restart(house: House, found: Ended, now: datetime) -> str:
+    """The new log's name. No server may run on this folder meanwhile. Raises OSError, Unavailable."""
+    folder, number = house.settings.data_dir, epoch(house.settings.data_dir)
+    connection = house.store.connect()
+    try:
+        _keep(folder / FOLDER, number, connection, house, found)  # 1
+        house.store.batch(connection, lambda writing: _forget(writing, house, found, now))  # 2
+    finally:
+        connection.close()
+    _write(folder / EPOCH, [f"{number + 1}\n"])  # 3
+    mark.write(folder / mark.FILE, mark.NOTHING)  # 4
+    return origin(house.settings)
+
+
+def statement(found: Ended) -> str:
+    """Its second line is no number, so that it can never be read as a checkpoint."""
+    marked = found.marked
+    largest = f"{marked.size}\n{encode64(marked.root)}" if marked else "unknown\nunknown"
+    return f"{found.origin}\nended\n{largest}\n{found.size}\n{encode64(found.root) or 'none'}\n"
+
+
+def _keep(folder: Path, number: int, connection: Connection, house: House, found: Ended) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    tries = 1
+    while (kept := folder / (f"{number}" if tries == 1 else f"{number}-{tries}")).exists():
+        tries += 1
+    kept.mkdir(mode=0o700)
+    signer = Signer(found.origin, house.keys.log)
+    checkpoints = connection.execute("SELECT size, at_ms, note FROM logcheckpoint ORDER BY size")
+    _write(kept / "checkpoints.jsonl", (_line(size=size, at_ms=at, note=note) for size, at, note in checkpoints))
+    leaves = connection.execute(
+        'SELECT "index", commitment FROM logleaf LEFT JOIN logentry ON id = entry_id ORDER BY "index"'
+    )
+    _write(
+        kept / "leaves.jsonl",
+        (_line(index=index, commitment=known.hex() if known else None) for index, known in leaves),
+    )
+    _write(kept / "statement.note", [signer.sign(statement(found))])
+    _write(kept / "key.vkey", [f"{signer.verifier}\n"])
+    if (marked := house.settings.data_dir / mark.FILE).exists():
+        _write(kept / mark.FILE, [marked.read_text(encoding="utf-8", errors="replace")])
+    for each in (kept, folder, folder.parent):
+        _synced(each)
+
+
+def _forget(connection: Connection, house: House, found: Ended, now: datetime) -> None:
+    connection.execute("DELETE FROM logcheckpoint")
+    connection.execute("DELETE FROM logleaf")
+    marked = found.marked
+    facts: dict[str, Fact] = {
+        "ended": found.origin,
+        "size": found.size,
+        "root": found.root.hex(),
+        "marked_size": marked.size if marked else None,
+        "marked_root": marked.root.hex() if marked else None,
+        "held": found.entries,
+        "cause": found.why,
+    }
+    house.log.append(connection, Event("log_restarted", OPERATOR, now, "operator", facts))
+
+
+def _line(**members: object) -> str:
+    return json.dumps(members) + "\n"
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    """On the disk, whole, when this returns."""
+    draft = path.with_name(path.name + ".new")
+    with open(draft, "w", encoding="utf-8") as file:
+        file.writelines(lines)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(draft, path)
+    _synced(path.parent)
+
+
+def _synced(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

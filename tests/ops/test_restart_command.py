@@ -1,0 +1,81 @@
+"""`aval log restart`: it says what would be accepted, and does nothing that was not said."""
+
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from gateway.app import build_house
+from gateway.cli import app
+from gateway.log import Event
+from gateway.log.events import EVENTS
+from gateway.log.sequencer import Sequencer
+from gateway.settings import Settings
+from gateway.store import migrate
+
+pytestmark = pytest.mark.skipif("log_restarted" not in EVENTS, reason="there is no event for it yet")
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A data folder with two entries signed of which one was lost with the newest database."""
+    settings = Settings(data_dir=tmp_path / "data")
+    (tmp_path / "data").mkdir(mode=0o700)
+    migrate.upgrade(settings)
+    house = build_house(settings, create_keys=True)
+    sequencer = Sequencer(house)
+    for copied in (False, True):
+        with house.store.write() as session:
+            house.log.record(session, Event("sign_in", "alice", datetime.now(UTC)))
+        sequencer.integrate_once()
+        if not copied:
+            with sqlite3.connect(tmp_path / "copy") as copy, sqlite3.connect(settings.database) as live:
+                live.backup(copy)
+    sequencer.stop()
+    house.store.close()
+    with sqlite3.connect(tmp_path / "copy") as copy, sqlite3.connect(settings.database) as live:
+        copy.backup(live)
+    return settings.data_dir
+
+
+@pytest.fixture
+def aval(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("AVAL_DATA_DIR", str(folder))
+    return lambda *words: CliRunner().invoke(app, list(words))
+
+
+def test_without_a_number_it_only_says_what_would_be_accepted(aval: Run, folder: Path) -> None:
+    done = aval("log", "restart")
+    assert done.exit_code == 1
+    assert "is frozen" in done.output and "signed: 2 entries; the database holds 1" in done.output
+    assert "put the newest database back" in done.output and "--accept 1" in done.output
+    assert not (folder / "log-ended").exists()
+
+
+def test_another_number_than_the_databases_is_refused(aval: Run, folder: Path) -> None:
+    assert aval("log", "restart", "--accept", "2").exit_code == 1
+    assert not (folder / "log-ended").exists()
+
+
+def test_what_was_accepted_goes_on_under_another_name(aval: Run, folder: Path) -> None:
+    done = aval("log", "restart", "--accept", "1")
+    assert done.exit_code == 0, done.output
+    assert "localhost/log has ended" in done.output and "localhost/log/2 begins" in done.output
+    assert (folder / "log-ended" / "1" / "statement.note").exists()
+    again = aval("log", "restart")
+    assert again.exit_code == 1 and "the log is not frozen" in again.output
+    assert "whole" in aval("log", "verify").output
+
+
+def test_not_beside_a_running_gateway(aval: Run, folder: Path) -> None:
+    house = build_house(Settings(data_dir=folder))
+    house.store.claim()
+    done = aval("log", "restart", "--accept", "1")
+    house.store.close()
+    assert done.exit_code == 2 and "another gateway already serves" in done.output
+    assert not (folder / "log-ended").exists()

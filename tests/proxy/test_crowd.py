@@ -1,0 +1,146 @@
+"""Who may be here at once: connections of one address and of all (D19), and organisations that are slow together."""
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tests.proxy.bank import NATIVE, PATHS, Bank
+from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
+from tests.proxy.world import World
+
+HERE, THERE = "127.0.0.1", "127.0.0.2"  # both are this machine; a connection may come from either
+
+
+@contextlib.contextmanager
+def serving(folder: Path, **limits: Any) -> Iterator[World]:
+    with World(folder, log_fsync=False, **limits).serving() as world:
+        yield world
+
+
+@contextlib.contextmanager
+def connections(
+    world: World, count: int, address: str = HERE, begun: bytes = b"GET / HT"
+) -> Iterator[list[socket.socket]]:
+    """That many slow visitors of one address, each in the middle of a request."""
+    with contextlib.ExitStack() as opened:
+        made = []
+        for _ in range(count):
+            made.append(opened.enter_context(socket.create_connection((HERE, world.port), 5, (address, 0))))
+            with contextlib.suppress(ConnectionError):
+                made[-1].sendall(begun)
+        yield made
+
+
+def served(world: World, address: str = HERE) -> bool:
+    """Whether a whole request of this address, on a connection of its own, is answered with 200."""
+    line = f"GET /hello HTTP/1.1\r\nHost: {world.settings.host_header}\r\nConnection: close\r\n\r\n"
+    said = b""
+    with (
+        socket.create_connection((HERE, world.port), 5, (address, 0)) as connection,
+        contextlib.suppress(ConnectionError),
+    ):
+        connection.sendall(line.encode())
+        while piece := connection.recv(65536):
+            said += piece
+    assert said.startswith((b"HTTP/1.1 200", b"HTTP/1.1 503")) or not said, said
+    return said.startswith(b"HTTP/1.1 200")
+
+
+def eventually(claim: Any, seconds: float = 3.0) -> bool:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and not claim():
+        time.sleep(0.02)
+    return bool(claim())
+
+
+def test_one_address_cannot_take_every_place(tmp_path: Path) -> None:
+    with serving(tmp_path, address_connections=8, connections=100) as world:
+        with connections(world, 8):
+            assert not served(world)
+            assert served(world, THERE)
+        assert eventually(lambda: served(world))
+
+
+def test_who_comes_too_many_is_sent_away_at_once_and_holds_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, address_connections=3, connections=100) as world, connections(world, 3):
+        began = time.monotonic()
+        for _ in range(50):
+            assert not served(world)
+        assert time.monotonic() - began < 10.0  # one alone would be held for ten seconds
+        assert served(world, THERE)
+
+
+def test_all_together_have_a_limit_too(tmp_path: Path) -> None:
+    with serving(tmp_path, address_connections=100, connections=6) as world:
+        with connections(world, 4), connections(world, 2, THERE):
+            assert not served(world) and not served(world, THERE) and not served(world, "127.0.0.3")
+        assert eventually(lambda: served(world))
+
+
+def test_a_place_is_free_again_however_its_connection_ended(tmp_path: Path) -> None:
+    with serving(tmp_path, address_connections=4, connections=100) as world:
+        endings = [b"", b"GET / HT", b"rubbish\n\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"]
+        for number in range(20):
+            with connections(world, 3, begun=endings[number % len(endings)]) as made:
+                if number % 2:  # a reset instead of a goodbye
+                    made[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            assert eventually(lambda: served(world)), number
+        with connections(world, 4):
+            assert not served(world)
+
+
+def test_a_trusted_proxy_stands_for_many(tmp_path: Path) -> None:
+    limits = {"address_connections": 2, "connections": 12, "trusted_proxies": (f"{THERE}/32",)}
+    with serving(tmp_path, **limits) as world, connections(world, 8, THERE):
+        assert served(world, THERE)
+        with connections(world, 2):
+            assert not served(world)
+
+
+def test_zero_is_no_limit(tmp_path: Path) -> None:
+    with serving(tmp_path, address_connections=0, connections=0) as world, connections(world, 300):
+        assert served(world)
+
+
+def test_requests_one_after_the_other_take_one_place(tmp_path: Path) -> None:
+    with serving(tmp_path, address_connections=1, connections=1) as world:
+        line = f"GET /hello HTTP/1.1\r\nHost: {world.settings.host_header}\r\n\r\n".encode()
+        with socket.create_connection((HERE, world.port), 5) as connection:
+            for _ in range(5):
+                connection.sendall(line)
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+# ---- organisations
+
+
+def test_many_slow_organisations_hold_up_none_that_answers(
+    world: World, bank: Bank, organisation: RawOrganisation
+) -> None:
+    """Twelve that never answer, each with more calls than it has places, before the one that does."""
+    slow = [Bank(world, organisation, timeout_seconds=5.0, max_calls=3) for _ in range(12)]
+    # another name of this machine, so that the organisation can tell which calls it leaves without an answer
+    elsewhere = organisation.url.replace("127.0.0.1", "localhost")
+    for each in slow:
+        world.organisation(each.id, "bank", elsewhere, PATHS, timeout_seconds=5.0, max_calls=3)
+
+    async def behave(exchange: Exchange) -> None:
+        waits = exchange.headers["host"].startswith("localhost")
+        await exchange.say(*((20.0,) if waits else (answer(transactions(NATIVE)),)))
+
+    organisation.behaviour = behave
+    with ThreadPoolExecutor(70) as pool:
+        stuck = [pool.submit(each.reads) for each in slow for _ in range(5)]
+        assert eventually(lambda: len(organisation.seen) >= 36)
+        took = []
+        for _ in range(30):
+            began = time.monotonic()
+            assert bank.reads().status == 200
+            took.append(time.monotonic() - began)
+        assert sorted(took)[15] < 1.0, took
+        assert not all(each.done() for each in stuck)  # they were slow all the while
+        assert {each.result().status for each in stuck} <= {503, 504}
