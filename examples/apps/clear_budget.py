@@ -9,7 +9,7 @@ from pathlib import Path
 
 from examples.apps.client import Declared, Json, Reader, Refused
 from examples.apps.web import Site, serve
-from examples.apps.words import words_of
+from examples.languages import words_of
 
 AISP = "/open-banking/v4.0/aisp"
 FHIR = "/v2/fhir"
@@ -53,8 +53,8 @@ WORDS = words_of(
     title=("Budget Clair", "Clear Budget"),
     promise=("Où va l'argent du foyer, mois par mois.", "Where the household's money goes, month by month."),
     how=(
-        "Nous demandons vos opérations à Harbour Bank et, si vous le voulez, vos remboursements à Meadow Health. Vous "
-        "choisissez dans Aval ce que vous partagez, et vous arrêtez quand vous voulez.",
+        "Nous demandons vos opérations à Banque du Port et, si vous le voulez, vos remboursements à Santé des Prés. "
+        "Vous choisissez dans Aval ce que vous partagez, et vous arrêtez quand vous voulez.",
         "We ask Harbour Bank for your transactions and, if you like, Meadow Health for your refunds. You choose in "
         "Aval what you share, and stop when you like.",
     ),

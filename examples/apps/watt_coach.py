@@ -13,7 +13,7 @@ from lxml import etree
 
 from examples.apps.client import Declared, Json, Reader
 from examples.apps.web import Site, serve
-from examples.apps.words import words_of
+from examples.languages import words_of
 
 PATH = "/espi/1_1/resource/Batch/Subscription/mine"
 ZONE = ZoneInfo("Europe/Paris")
@@ -36,8 +36,9 @@ WORDS = words_of(
         "See where your electricity goes and what you could save.",
     ),
     how=(
-        "Nous demandons votre consommation heure par heure à City Energy, sur douze mois. Vous choisissez dans Aval ce "
-        "que vous partagez, et vous arrêtez quand vous voulez. Vos mots de passe ne passent jamais par ici.",
+        "Nous demandons votre consommation heure par heure à Énergie de la Ville, sur douze mois. Vous choisissez "
+        "dans Aval ce que vous partagez, et vous arrêtez quand vous voulez. Vos mots de passe ne passent jamais par "
+        "ici.",
         "We ask City Energy for your hourly use over twelve months. You choose in Aval what you share, and stop when "
         "you like. Your passwords never pass through here.",
     ),

@@ -20,17 +20,18 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from examples.apps.client import Aval, Declared, Json, Reader, Refused
 from examples.apps.words import COMMON, REFUSALS
+from examples.languages import Words, language
 from examples.organisations.common import listen, run
 
 FOLDER = Path(__file__).parent
 KEEP_SECONDS = 31 * 86400  # "P1M", the retention both apps ask for
-Words = dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +84,6 @@ class Sessions:
 
 def _hash(cookie: str) -> str:
     return hashlib.sha256(cookie.encode()).hexdigest()
-
-
-def language(header: str) -> str:
-    """ "fr" or "en", whichever the browser likes better; English when it names neither."""
-    liked: list[tuple[float, str]] = []
-    for part in header.split(","):
-        tag, _, q = part.strip().partition(";q=")
-        try:
-            liked.append((-float(q or 1), tag[:2].lower()))
-        except ValueError:
-            continue
-    return next((tag for _, tag in sorted(liked, key=lambda pair: pair[0]) if tag in ("fr", "en")), "en")
 
 
 def build(site: Site, aval: Aval, sessions: Sessions) -> Starlette:
@@ -186,6 +175,10 @@ def build(site: Site, aval: Aval, sessions: Sessions) -> Starlette:
                 aval.revoke(session["token"])
         return RedirectResponse("/", 303)
 
+    def astray(request: Request, error: Exception) -> Response:
+        """No such page, or the address of a form: the page that there is, with the answer's true status."""
+        return page(request, visitor(request)[1], status=error.status_code if isinstance(error, HTTPException) else 404)
+
     def logo(request: Request) -> Response:
         return FileResponse(FOLDER / site.declared.document["logo"])
 
@@ -201,7 +194,8 @@ def build(site: Site, aval: Aval, sessions: Sessions) -> Starlette:
             Route("/forget", forget, methods=["POST"]),
             Route("/logo.svg", logo),
             Route("/style.css", style),
-        ]
+        ],
+        exception_handlers={404: astray, 405: astray},
     )
 
 

@@ -1,10 +1,6 @@
 """What both apps say, in French and English. A refusal always comes with what to do about it."""
 
-
-def words_of(**texts: tuple[str, str]) -> dict[str, dict[str, str]]:
-    """key=(French, English) → {key: {"fr": …, "en": …}}"""
-    return {key: {"fr": french, "en": english} for key, (french, english) in texts.items()}
-
+from examples.languages import words_of
 
 COMMON = words_of(
     connect=("Se connecter avec Aval", "Connect with Aval"),

@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from examples.data import energy, espi
 from examples.data.people import BY_ENERGY
+from examples.languages import language
 from examples.organisations import city_energy_pages as pages
 from examples.organisations.city_energy_oauth import Asks, Grants, OAuthError
 from examples.organisations.common import Refused, Setup, serve
@@ -50,7 +51,7 @@ def _oauth(setup: Setup, asks: Asks, grants: Grants) -> list[Route]:
         opened = asks.open(request.query_params, browser, setup.now())
         if isinstance(opened, str):
             return RedirectResponse(opened, 303)
-        answer = HTMLResponse(pages.sign_in(opened[0]))
+        answer = HTMLResponse(pages.sign_in(opened[0], _tongue(request)))
         answer.set_cookie(COOKIE, browser, httponly=True, samesite="lax", path="/oauth")
         return answer
 
@@ -59,8 +60,9 @@ def _oauth(setup: Setup, asks: Asks, grants: Grants) -> list[Route]:
         key = str(form.get("ask", ""))
         ask = asks.get(key, request.cookies.get(COOKIE, ""), setup.now())
         if not asks.sign_in(ask, str(form.get("customer_number", "")), str(form.get("password", ""))):
-            return HTMLResponse(pages.sign_in(key, wrong=True), 403)
-        return HTMLResponse(pages.approve(key, BY_ENERGY[ask.customer], energy.POINTS[ask.customer]))
+            return HTMLResponse(pages.sign_in(key, _tongue(request), wrong=True), 403)
+        points = energy.POINTS[ask.customer]
+        return HTMLResponse(pages.approve(key, _tongue(request), BY_ENERGY[ask.customer], points))
 
     async def approve(request: Request) -> Response:
         form = await request.form()
@@ -176,6 +178,10 @@ def _window(request: Request) -> espi.Window:
     return espi.Window(*edges)
 
 
+def _tongue(request: Request) -> str:
+    return language(request.headers.get("accept-language", ""))
+
+
 def _xml(body: bytes) -> Response:
     return Response(body, headers={"cache-control": "no-store"}, media_type="application/atom+xml")
 
@@ -183,7 +189,7 @@ def _xml(body: bytes) -> Response:
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)
     if request.url.path.startswith("/oauth/"):
-        return HTMLResponse(pages.stopped(error.code), error.status)
+        return HTMLResponse(pages.stopped(error.code, _tongue(request)), error.status)
     headers = {"www-authenticate": f'Bearer error="{error.code}"'} if error.status == 401 else {}
     return JSONResponse({"error": error.code}, error.status, headers)
 

@@ -5,58 +5,105 @@ from html import escape
 
 from examples.data.energy import Point
 from examples.data.people import Person
+from examples.languages import words_of
 
 _STYLE = """
 :root{color-scheme:light}*{box-sizing:border-box}
 body{font:1.05rem/1.55 Georgia,serif;margin:0;background:#fff7e0;color:#2a2110}
 header{background:#b23a00;color:#fff;padding:1rem 1.5rem;font-weight:700;font-size:1.3rem}
 main{max-width:30rem;margin:2rem auto;padding:1.5rem;background:#fff;border-top:.4rem solid #ffb200}
+h1{margin-top:0;line-height:1.25}
 label{display:block;margin:.9rem 0 .2rem}input{width:100%;padding:.6rem;font:inherit;border:1px solid #6b5a2e}
-button{font:inherit;padding:.6rem 1.2rem;margin:1rem .6rem 0 0;border:2px solid #b23a00;background:#fff;color:#8a2c00}
-button.go{background:#b23a00;color:#fff}.wrong{background:#ffe1d6;padding:.6rem;border-left:.3rem solid #b23a00}
+button{font:inherit;min-width:8rem;padding:.6rem 1.2rem;margin:1rem .6rem 0 0;border:2px solid #b23a00}
+button{background:#b23a00;color:#fff}.wrong{background:#ffe1d6;padding:.6rem;border-left:.3rem solid #b23a00}
 :focus-visible{outline:3px solid #004a8f;outline-offset:2px}
 """
 
-_STOPPED = {
-    "unknown_client": "L'application qui vous envoie n'est pas connue de City Energy.",
-    "request_expired": "Cette demande a expiré. Revenez à l'application et recommencez.",
-    "too_many_tries": "Trop d'essais. Revenez à l'application et recommencez.",
-}
+_WORDS = words_of(
+    company=("Énergie de la Ville", "City Energy"),
+    sign_in=("Espace client", "Customer sign-in"),
+    asks=(
+        "Aval demande à relier votre compte chez nous. Connectez-vous pour voir ce que cela permet.",
+        "Aval asks to link your account with us. Sign in to see what that allows.",
+    ),
+    number=("Numéro de client", "Customer number"),
+    password=("Mot de passe", "Password"),
+    enter=("Se connecter", "Sign in"),
+    wrong=("Numéro de client ou mot de passe incorrect.", "The customer number or the password is not right."),
+    link=("Relier votre compte", "Link your account"),
+    hello=("Bonjour {name}. Aval pourra lire, pour vous :", "Hello {name}. Aval will be able to read, for you:"),
+    usage=(
+        "votre consommation heure par heure, sur 13 mois et à venir",
+        "your use hour by hour, over 13 months and from now on",
+    ),
+    statements=("vos relevés mensuels", "your monthly statements"),
+    places=("Pour ces lieux :", "For these places:"),
+    unlink=(
+        "Vous pourrez délier votre compte à tout moment depuis Aval.",
+        "You can unlink your account at any time, from Aval.",
+    ),
+    refuse=("Refuser", "Refuse"),
+    allow=("Autoriser", "Allow"),
+    stopped=("Impossible de continuer", "This cannot go on"),
+    cannot=("La demande ne peut pas aboutir.", "The request cannot be completed."),
+    unknown_client=(
+        "Nous ne connaissons pas l'application qui vous envoie.",
+        "We do not know the application that sent you.",
+    ),
+    request_expired=(
+        "Cette demande a expiré. Revenez à Aval et recommencez.",
+        "This request has expired. Go back to Aval and start again.",
+    ),
+    too_many_tries=(
+        "Trop d'essais. Revenez à Aval et recommencez.",
+        "Too many tries. Go back to Aval and start again.",
+    ),
+)
 
 
-def _page(title: str, body: str) -> str:
+def _said(tongue: str) -> dict[str, str]:
+    return {key: text[tongue] for key, text in _WORDS.items()}
+
+
+def _page(tongue: str, title: str, body: str) -> str:
+    company = _WORDS["company"][tongue]
     return (
-        f'<!doctype html><html lang="fr"><head><meta charset="utf-8"><title>{title} · City Energy</title>'
+        f'<!doctype html><html lang="{tongue}"><head><meta charset="utf-8"><title>{title} · {company}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
-        f"<body><header>City Energy</header><main><h1>{title}</h1>{body}</main></body></html>"
+        f"<body><header>{company}</header><main><h1>{title}</h1>{body}</main></body></html>"
     )
 
 
-def sign_in(ask: str, *, wrong: bool = False) -> str:
-    fault = '<p class="wrong" role="alert">Numéro de client ou mot de passe incorrect.</p>' if wrong else ""
+def sign_in(ask: str, tongue: str, *, wrong: bool = False) -> str:
+    t = _said(tongue)
+    fault = f'<p class="wrong" role="alert">{t["wrong"]}</p>' if wrong else ""
     return _page(
-        "Espace client",
-        f"""{fault}<p>Votre passerelle Aval demande à relier votre compte City Energy.</p>
+        tongue,
+        t["sign_in"],
+        f"""{fault}<p>{t["asks"]}</p>
 <form method="post" action="/oauth/sign-in"><input type="hidden" name="ask" value="{escape(ask)}">
-<label for="n">Numéro de client</label><input id="n" name="customer_number" autocomplete="username" required>
-<label for="p">Mot de passe</label>
+<label for="n">{t["number"]}</label><input id="n" name="customer_number" autocomplete="username" required>
+<label for="p">{t["password"]}</label>
 <input id="p" name="password" type="password" autocomplete="current-password" required>
-<button class="go">Se connecter</button></form>""",
+<button>{t["enter"]}</button></form>""",
     )
 
 
-def approve(ask: str, person: Person, points: Iterable[Point]) -> str:
+def approve(ask: str, tongue: str, person: Person, points: Iterable[Point]) -> str:
+    t = _said(tongue)
     places = "".join(f"<li>{escape(p.home.name)}, {escape(p.home.address)}</li>" for p in points)
     return _page(
-        "Relier votre compte",
-        f"""<p>Bonjour {escape(person.name)}. Aval pourra lire, pour vous :</p>
-<ul><li>votre consommation heure par heure, sur 13 mois et à venir</li><li>vos relevés mensuels</li></ul>
-<p>pour : </p><ul>{places}</ul><p>Vous pourrez délier votre compte à tout moment depuis Aval.</p>
+        tongue,
+        t["link"],
+        f"""<p>{t["hello"].format(name=escape(person.name))}</p>
+<ul><li>{t["usage"]}</li><li>{t["statements"]}</li></ul>
+<p>{t["places"]}</p><ul>{places}</ul><p>{t["unlink"]}</p>
 <form method="post" action="/oauth/approve"><input type="hidden" name="ask" value="{escape(ask)}">
-<button name="decision" value="no">Refuser</button><button class="go" name="decision" value="yes">Autoriser</button>
+<button name="decision" value="no">{t["refuse"]}</button><button name="decision" value="yes">{t["allow"]}</button>
 </form>""",
     )
 
 
-def stopped(code: str) -> str:
-    return _page("Impossible de continuer", f"<p>{_STOPPED.get(code, 'La demande ne peut pas aboutir.')}</p>")
+def stopped(code: str, tongue: str) -> str:
+    t = _said(tongue)
+    return _page(tongue, t["stopped"], f"<p>{t.get(code, t['cannot'])}</p>")

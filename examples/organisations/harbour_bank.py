@@ -70,7 +70,7 @@ def build(setup: Setup) -> Starlette:
         Route(f"{AISP}/accounts/{{account}}/transactions", transactions),
         Route(f"{AISP}/balances", balances),
         Route(f"{AISP}/transactions", transactions),
-        *linking.routes(setup, assertions, links, BY_BANK, "Harbour Bank"),
+        *linking.routes(setup, assertions, links, BY_BANK, {"fr": "Banque du Port", "en": "Harbour Bank"}),
     ]
     return Starlette(routes=routes, exception_handlers={Refused: _refused})
 

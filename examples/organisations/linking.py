@@ -16,12 +16,29 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from examples.data.people import Person
+from examples.languages import language, words_of
 from examples.organisations.common import ZONE, Assertions, Links, Refused, Setup
+
+_WORDS = words_of(
+    received=("Messages reçus par {number}", "Messages received by {number}"),
+    stands_for=(
+        "Cette page tient lieu du téléphone du client pendant la démonstration.",
+        "In this demo, this page stands for the customer's phone.",
+    ),
+    message=(
+        "{name} : votre code est {code}. Donnez-le à Aval, et à personne d'autre.",
+        "{name}: your code is {code}. Give it to Aval, and to nobody else.",
+    ),
+    none=("Aucun message pour le moment. Rechargez la page.", "No message yet. Load the page again."),
+    nobody=("Aucun client ne porte ce numéro.", "No customer has this number."),
+)
 
 
 def routes(
-    setup: Setup, assertions: Assertions, links: Links, customers: Mapping[str, Person], name: str
+    setup: Setup, assertions: Assertions, links: Links, customers: Mapping[str, Person], name: Mapping[str, str]
 ) -> list[Route]:
+    """`name`: the organisation's, by language."""
+
     def start(request: Request, asked: dict[str, Any]) -> Response:
         subject = assertions.subject(request, setup.now(), once=True)
         number = _text(asked, "customer_number")
@@ -30,7 +47,7 @@ def routes(
         sent_to = "***" + customers[number].phone[-2:]
         code = links.start(subject, number, setup.now())
         # Stands for the text message. A real organisation would never print it.
-        print(f"{name}: one-time code for {number}, sent to {sent_to}: {code}", flush=True)
+        print(f"{name['en']}: one-time code for {number}, sent to {sent_to}: {code}", flush=True)
         return JSONResponse({"sent_to": sent_to}, 202)
 
     def confirm(request: Request, asked: dict[str, Any]) -> Response:
@@ -44,12 +61,13 @@ def routes(
 
     def inbox(request: Request) -> Response:
         number = request.path_params["customer_number"]
+        tongue = language(request.headers.get("accept-language", ""))
         if number not in customers:
-            return HTMLResponse("<!doctype html><title>404</title><p>No such customer.", 404)
+            return HTMLResponse(_page(tongue, _WORDS["nobody"][tongue], ""), 404)
         codes = [{"at": datetime.fromtimestamp(at, ZONE).isoformat(), "code": c} for at, c in links.messages(number)]
         if "application/json" in request.headers.get("accept", ""):
             return JSONResponse({"messages": codes})
-        return HTMLResponse(_inbox_page(name, number, codes))
+        return HTMLResponse(_inbox_page(tongue, name[tongue], number, codes))
 
     return [
         Route("/aval/link/start", _posted(start), methods=["POST"]),
@@ -86,18 +104,28 @@ def _text(asked: dict[str, Any], name: str) -> str:
     return value
 
 
-def _inbox_page(name: str, number: str, codes: list[dict[str, str]]) -> str:
+def _inbox_page(tongue: str, name: str, number: str, codes: list[dict[str, str]]) -> str:
+    t = {key: text[tongue] for key, text in _WORDS.items()}
     items = "".join(
-        f"<li><p>{escape(name)} : votre code est <strong class=code>{m['code']}</strong>. Ne le donnez qu'à votre "
-        f"passerelle Aval. <small><time datetime='{m['at']}'>{m['at'][11:16]}</time></small></p></li>"
+        f"<li><p>{_message(t['message'], name, m['code'])} "
+        f"<small><time datetime='{m['at']}'>{m['at'][11:16]}</time></small></p></li>"
         for m in codes
     )
+    empty = f"<li><p>{t['none']}</p></li>"
+    title = t["received"].format(number=escape(number))
+    return _page(tongue, title, f"<p>{t['stands_for']}</p>\n<ul>{items or empty}</ul>")
+
+
+def _page(tongue: str, title: str, body: str) -> str:
     return f"""<!doctype html>
-<html lang="fr"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Messages de {escape(number)}</title>
+<html lang="{tongue}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
 <style>body{{font:1.1rem/1.5 system-ui;max-width:28rem;margin:2rem auto;padding:0 1rem;background:#e9eef2;color:#111}}
-li{{list-style:none;background:#fff;border-radius:1rem;padding:.2rem 1rem;margin:.5rem 0}} ul{{padding:0}}
-.code{{font-size:1.5rem;letter-spacing:.1em}}</style>
-<h1>Messages reçus par {escape(number)}</h1>
-<p>Cette page tient lieu du téléphone du client pendant la démonstration.</p>
-<ul>{items or "<li><p>Aucun message.</p></li>"}</ul></html>"""
+h1{{line-height:1.2}} li{{list-style:none;background:#fff;border-radius:1rem;padding:.2rem 1rem;margin:.5rem 0}}
+ul{{padding:0}} .code{{font-size:1.5rem;letter-spacing:.1em}}</style></head>
+<body><main><h1>{title}</h1>
+{body}</main></body></html>"""
+
+
+def _message(text: str, name: str, code: str) -> str:
+    return text.format(name=escape(name), code=f"<strong class=code>{code}</strong>")

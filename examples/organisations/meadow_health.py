@@ -76,7 +76,7 @@ def build(setup: Setup) -> Starlette:
         Route(f"{FHIR}/{{kind}}", search),
         Route(f"{FHIR}/{{kind}}/", search),
         Route(f"{FHIR}/{{kind}}/{{id}}", read),
-        *linking.routes(setup, assertions, links, BY_HEALTH, "Meadow Health"),
+        *linking.routes(setup, assertions, links, BY_HEALTH, {"fr": "Santé des Prés", "en": "Meadow Health"}),
     ]
     return Starlette(routes=routes, exception_handlers={Refused: _refused})
 

@@ -11,6 +11,7 @@ ADVICE = {
     "paused": "Keep your tokens and try again later, at most once an hour. The person may resume at any time.",
     "suspended": "Stop calling. The operator or the organisation has to lift it.",
     "frequency": "Wait for the seconds in Retry-After. Following pages of one listing count as one call.",
+    "too_many_calls": "Wait for the seconds in Retry-After, and spread your calls. It is no term of the person's.",
     "max_uses": "This was for one use. Send the person a new request.",
     "period": "Ask for a time within `allowed`, or leave the time out: the answer is then cut to what was agreed.",
     "account": "Use the account references of your token response.",

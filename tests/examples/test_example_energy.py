@@ -107,7 +107,7 @@ def test_a_wrong_password_shows_the_form_again_and_six_tries_end_it(city):
     query, _ = request(city)
     with httpx2.Client(base_url=city.url, trust_env=False) as browser:
         page, form = signed_in(browser, query, "CE-1001", "wrong")
-        assert page.status_code == 403 and "incorrect" in page.text
+        assert page.status_code == 403 and "is not right" in page.text
         login = {**form, "customer_number": "CE-1001", "password": PASSWORD}
         for _ in range(4):
             browser.post("/oauth/sign-in", data={**login, "password": "wrong"})
