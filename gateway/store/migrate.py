@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 FOLDER = Path(__file__).parent / "migrations"
-HEAD = "0001"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
+HEAD = "0100"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
 
 _MAGIC = b"SQLite format 3\x00"  # what every SQLite file begins with
 
@@ -43,14 +43,15 @@ def is_current(settings: Settings) -> bool:
 def upgrade(settings: Settings) -> tuple[str | None, str]:
     """(revision before, revision now). Makes the data folder and the database when there are none.
 
-    Raises Unavailable for a database of a newer gateway.
+    Raises Unavailable for a database of a newer gateway, or of a state from before the first release.
     """
     before = current(settings)
     if before == HEAD:
         return before, HEAD
     if before is not None and not list((FOLDER / "versions").glob(f"{before}_*.py")):
         raise Unavailable(
-            f"the database is of schema {before}, which this version does not know: run the newer gateway"
+            f"{settings.database}: schema {before} is not known to this version. A newer gateway made it: run that one;"
+            " or a state from before the first release: begin with an empty folder"
         )
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     store = Store(settings.database)
