@@ -218,7 +218,7 @@ def _log(connection: Connection, using: Settings) -> Iterator[Check]:
         key = Signer(origin(using), KeyRing(using.keys).log).verifier
         head = standing(connection, using.data_dir / mark.FILE, key)
     except Frozen as error:
-        do = "put the newest database back, then `aval log verify`; nothing is signed until then"
+        do = "put the newest database back; where there is none, `aval log restart`; nothing is signed until then"
         yield Check("log", "fail", f"frozen: {error}", do)
     except Unavailable:
         return  # told by the check of the keys

@@ -116,6 +116,40 @@ def _as_json(report: Any) -> dict[str, Any]:
 
 
 @commands.command()
+def restart(
+    accept: Annotated[
+        int | None, typer.Option(min=0, help="As many entries as the database holds: you say that they are all.")
+    ] = None,
+) -> None:
+    """End a frozen log, and begin another with what the database holds. With the server stopped.
+
+    \b
+    aval log restart                 why it is frozen, and what you would accept
+    aval log restart --accept 1204   that many entries are the true history
+
+    First look for the newest database: putting it back thaws the log and loses nothing. What is ended is kept as
+    evidence in `log-ended` of the data folder, and the new log holds an entry that names it.
+    """
+    from gateway.log import restart as restarting
+
+    with opened() as house:
+        house.store.claim()
+        try:
+            found = restarting.ended(house)
+        except restarting.NotFrozen:
+            stop("the log is not frozen", NO)
+        signed = str(found.marked.size) if found.marked else "an unknown number of"
+        typer.echo(f"{found.origin} is frozen: {found.why}")
+        typer.echo(f"signed: {signed} entries; the database holds {found.entries}, {found.size} of them signed")
+        if accept != found.entries:
+            again = f"put the newest database back, or accept what is here: aval log restart --accept {found.entries}"
+            stop(again if accept is None else f"not {accept}; {again}", NO)
+        name = restarting.restart(house, found, datetime.now(UTC))
+        typer.echo(f"{found.origin} has ended; {house.settings.data_dir / restarting.FOLDER} holds its evidence")
+        typer.echo(f"{name} begins with these {found.entries} entries; tell whoever keeps checkpoints")
+
+
+@commands.command()
 def show(
     person: Annotated[str, typer.Option(help="Address of the person's account.")],
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many entries, newest first.")] = 50,

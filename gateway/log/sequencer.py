@@ -11,7 +11,7 @@ nothing else than what it always does:
 
 When 1 or 3 does not hold, the log is *frozen*: entries are still recorded and read, nothing is numbered
 or signed. That is the case after a backup was put back; only an operator can say which history is the
-true one. There is no command for that yet: put the newest database back.
+true one: put the newest database back, or where there is none, begin another log (`restart`).
 """
 
 import logging
@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from gateway.errors import Unavailable
 from gateway.log import mark, tree
 from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint
 from gateway.settings import Settings
 from gateway.store.engine import Connection
+from gateway.store.threads import give_way
 
 if TYPE_CHECKING:
     from gateway.house import House
@@ -58,7 +60,7 @@ def origin(settings: Settings) -> str:
 
 
 def epoch(folder: Path) -> int:
-    """The how manieth log of this folder it is: `restart` begins another. Raises Frozen when that cannot be known."""
+    """Which log of this folder it is, from 1: `restart` begins another. Raises Unavailable when that cannot be known."""
     try:
         text = (folder / EPOCH).read_text(encoding="ascii").strip()
     except FileNotFoundError:
@@ -66,7 +68,7 @@ def epoch(folder: Path) -> int:
     except UnicodeDecodeError:
         text = ""
     if not text.isdecimal() or int(text) < 2:
-        raise Frozen(f"{EPOCH} holds no number of a log")
+        raise Unavailable(f"{folder / EPOCH}: holds no number of a log; 2 or more, in digits")
     return int(text)
 
 
@@ -212,6 +214,7 @@ class Sequencer:
         return f"frozen: {self.frozen}" if self.frozen else self._failed
 
     def _run(self) -> None:
+        give_way()
         while not self._wake.wait(BEAT_SECONDS):
             self._beat()
         self._beat()

@@ -34,6 +34,7 @@ from gateway.proxy.standing import Standing, Standings
 from gateway.proxy.uses import Count
 from gateway.store import Store
 from gateway.store.engine import Connection, StoreFault
+from gateway.store.threads import give_way
 
 BATCH = 256  # items of one commit
 HEADS_HELD = 4096
@@ -323,6 +324,7 @@ class _Disk:
         os.close(self._log_file)
 
     def _run(self) -> None:
+        give_way()
         while (job := self._jobs.get()) is not None:
             job()
 

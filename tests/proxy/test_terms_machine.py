@@ -152,7 +152,10 @@ def test_no_order_of_events_leaks(organisation: RawOrganisation) -> None:
             Sharing.world, Sharing.organisation = world, organisation
             runs = int(os.environ.get("RUNS", "25"))
             Sharing.TestCase.settings = settings(
-                max_examples=runs, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=runs,
+                stateful_step_count=50 if runs >= 2000 else 30,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
             )
             machine = Sharing.TestCase("runTest")
             machine.runTest()
