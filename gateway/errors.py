@@ -2,6 +2,7 @@
 
     GatewayError              public words (safe to show) apart from private detail (for the log)
     ├── BadRequest 400        malformed, or not of the form this door takes
+    │   └── WrongMethod 405   the address of a form, opened like a page
     ├── NotSignedIn 401
     ├── Forbidden 403
     ├── NotFound 404          also: exists, but is not yours
@@ -78,6 +79,13 @@ class GatewayError(Exception):
 class BadRequest(GatewayError):
     status, code = 400, "invalid_request"
     public = "The request is not of the form this address takes."
+
+
+class WrongMethod(BadRequest):
+    """A person meets it by typing, or keeping as a bookmark, the address of a form."""
+
+    status = 405
+    public = "This address cannot be opened like a page."
 
 
 class NotSignedIn(GatewayError):

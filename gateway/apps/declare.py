@@ -157,7 +157,7 @@ def read(path: Path, *, redirect_uris: Sequence[str] | None = None) -> Declarati
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DeclarationError(str(path), [Fault("file", f"cannot be read ({type(error).__name__})")]) from None
+        raise DeclarationError(str(path), [Fault("file", f"cannot be read ({error.strerror})")]) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DeclarationError(str(path), [Fault("file", f"is not TOML: {error}")]) from None
     if redirect_uris is not None:
@@ -237,7 +237,7 @@ def _logo(name: object, folder: Path) -> tuple[dict[str, str] | None, str | None
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
-        return None, f"the file {name} cannot be read ({type(error).__name__})"
+        return None, f"the file {name} cannot be read ({error.strerror})"
     suffix = Path(name).suffix.lower()
     if wrong := logos.fault(suffix, content):
         return None, f"the file {name} {wrong}"

@@ -20,6 +20,7 @@ from gateway.consent.choices import item_name
 from gateway.consent.reading import Facts, Sharing, Wanted
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.screen import app_facts, dataset_facts, said, wording
+from gateway.consent.words import N_
 from gateway.log import reading as log_reading
 from gateway.log.sentences import Voice
 from gateway.web.doors import Context, Door
@@ -61,9 +62,10 @@ def doors(facts: Facts) -> list[Door]:
     ]
 
 
-def _one(facts: Facts, ctx: Context) -> Sharing:
-    showing = ctx.request.method != "POST"
-    return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now, counting=showing)
+def _one(facts: Facts, ctx: Context, counting: bool | None = None) -> Sharing:
+    """`counting` None: only where a page follows."""
+    shows = ctx.request.method != "POST" if counting is None else counting
+    return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now, counting=shows)
 
 
 def _guardian(ctx: Context, sharing: Sharing) -> str | None:
@@ -155,7 +157,11 @@ def _choices(ctx: Context, every: list[Sharing]) -> dict[str, list[tuple[str, st
 
 
 def detail(facts: Facts, ctx: Context) -> Response:
-    sharing = _one(facts, ctx)
+    return _page_of(facts, ctx, _one(facts, ctx))
+
+
+def _page_of(facts: Facts, ctx: Context, sharing: Sharing, problem: str = "", status: int = 200) -> Response:
+    """`problem`: what is to be mended in the form "Remove some data"."""
     kept = reading.evidence_of(ctx.session, sharing.consent.id)
     entries = log_reading.page(
         ctx.session,
@@ -166,6 +172,9 @@ def detail(facts: Facts, ctx: Context) -> Response:
     ).entries
     return ctx.page(
         "sharings/detail.html",
+        status,
+        problem=problem,
+        return_to=f"/sharings/{sharing.consent.id}",
         card=card(ctx, sharing),
         erasure=_erasure(ctx, sharing),
         app=app_facts(sharing.app, ctx.language, ctx.now),
@@ -357,6 +366,8 @@ def remove(facts: Facts, ctx: Context) -> Response:
     """Take the ticked types of data out. Names that are not part of the sharing are ignored (A20)."""
     sharing = _one(facts, ctx)
     ticked = set(ctx.form_lists.get("remove", ()))
+    if not ticked and sharing.running:
+        return _page_of(facts, ctx, _one(facts, ctx, counting=True), N_("Tick at least one box."), 422)
     keep = frozenset(pair for pair in sharing.data if item_name(*pair) not in ticked)
     deciding.keep_only(ctx.session, ctx.house, sharing.consent, keep, ctx.now, _guardian(ctx, sharing))
     ended = sharing.consent.state == State.ENDED

@@ -8,7 +8,8 @@ updates or deletes an entry, and no entry holds a value of anybody's data.
     record     one entry, in the transaction of its cause     tree, notes   the mathematics and the text forms
     sequencer  numbers entries, signs the tree's head         verify        checks a whole log, offline
     events     every kind of event and its wording            reading       a person's entries, in plain sentences
-    mark       what was signed, kept outside the database     pages         the person's doors
+    mark       what was signed, kept outside the database     folding       a run of like accesses as one line
+                                                              pages         the person's doors
 
 The log knows people, apps and organisations by identifier only; their names come in as
 `sentences.Names`. It refuses to know why a call was allowed.

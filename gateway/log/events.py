@@ -1,8 +1,9 @@
 """Every kind of event: its badge, the facts it may carry, and how it is told to the person.
 
-Three badges, as people know them: *agreement* (what you did or decided), *access* (data given out),
-*refusal* (refused, or worth a look). Texts are whole English sentences; French is in the room's
-catalogue. A kind has several wordings; the first whose `when` and `needs` hold is used.
+Three badges, as people know them: *agreement* (a sharing agreed to, changed or ended), *access* (data
+given out), *refusal* (refused, or worth a look). What is none of these, such as a sign-in or an app's
+question, has no badge: who counts badges counts agreements. Texts are whole English sentences; French
+is in the room's catalogue. A kind has several wordings; the first whose `when` and `needs` hold is used.
 
 Facts are identifiers, names of terms, counts and instants: never a value of the person's data.
 """
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Badge = Literal["agreement", "access", "refusal"]
+Badge = Literal["agreement", "access", "refusal", ""]
 
 
 def N_(text: str) -> str:
@@ -31,6 +32,10 @@ class Kind:
     badge: Badge
     wordings: tuple[Wording, ...]
     members: frozenset[str] = frozenset()  # facts beside COMMON
+    plain: Mapping[str, str] = field(default_factory=dict)  # facts with which it has no badge
+
+    def badge_of(self, facts: Mapping[str, object]) -> Badge:
+        return "" if any(facts.get(name) == value for name, value in self.plain.items()) else self.badge
 
 
 # Facts any kind may carry. `client_name`, `organisation_name`: as they were then, so that an entry
@@ -59,25 +64,25 @@ def _W(text: str, *needs: str, **when: str) -> Wording:
 
 EVENTS: Mapping[str, Kind] = {
     # ---- the account
-    "registered": Kind("agreement", (_W(N_("You opened your account.")),), _ACCOUNT),
-    "sign_in": Kind("agreement", (_W(N_("You signed in.")),), _ACCOUNT),
-    "signed_out": Kind("agreement", (_W(N_("You signed out.")),), _ACCOUNT),
+    "registered": Kind("", (_W(N_("You opened your account.")),), _ACCOUNT),
+    "sign_in": Kind("", (_W(N_("You signed in.")),), _ACCOUNT),
+    "signed_out": Kind("", (_W(N_("You signed out.")),), _ACCOUNT),
     "sign_in_failed": Kind("refusal", (_W(N_("Somebody tried to sign in to your account and failed.")),), _ACCOUNT),
     "password_changed": Kind("refusal", (_W(N_("The password of your account was changed.")),), _ACCOUNT),
     "passkey_added": Kind("refusal", (_W(N_("A passkey was added to your account.")),), _ACCOUNT),
     "passkey_removed": Kind("refusal", (_W(N_("A passkey was removed from your account.")),), _ACCOUNT),
-    "totp_on": Kind("agreement", (_W(N_("You switched on the one-time codes for signing in.")),), _ACCOUNT),
+    "totp_on": Kind("", (_W(N_("You switched on the one-time codes for signing in.")),), _ACCOUNT),
     "totp_off": Kind("refusal", (_W(N_("The one-time codes for signing in were switched off.")),), _ACCOUNT),
     # ---- links with organisations
     "linked": Kind(
-        "agreement",
+        "",
         (
             _W(N_("{guardian} linked your account at {organisation}."), actor="guardian"),
             _W(N_("You linked your account at {organisation}.")),
         ),
     ),
     "unlinked": Kind(
-        "agreement",
+        "",
         (
             _W(N_("{organisation} ended the link with your account."), "organisation", actor="organisation"),
             _W(N_("The link with your account at {organisation} was ended by the service."), actor="system"),
@@ -90,7 +95,7 @@ EVENTS: Mapping[str, Kind] = {
     ),
     # ---- consents
     "consent_asked": Kind(
-        "agreement",
+        "",
         (
             _W(N_("{app} asks to read your data at {organisation} ({data})."), "data", "organisation"),
             _W(N_("{app} asks to read data about you.")),
@@ -196,9 +201,10 @@ EVENTS: Mapping[str, Kind] = {
             _W(N_("You stopped the sharing with {app}. From then on we refuse every request of it.")),
         ),
         _TERMS | {"last_access"},
+        plain={"reason": "lapsed"},
     ),
     "erasure_asked": Kind(
-        "agreement",
+        "",
         (
             _W(N_("{guardian} asked for {app} to delete what it has received."), actor="guardian"),
             _W(N_("You asked for {app} to delete what it has received.")),
@@ -206,7 +212,7 @@ EVENTS: Mapping[str, Kind] = {
     ),
     # ---- the app's access
     "token_issued": Kind(
-        "agreement",
+        "",
         (_W(N_("{app} was given access to what you agreed to.")),),
         frozenset("family expires token grant_type".split()),
     ),
@@ -216,7 +222,7 @@ EVENTS: Mapping[str, Kind] = {
         frozenset("family token what".split()),
     ),
     "app_disconnected": Kind(
-        "agreement",
+        "",
         (_W(N_("Disconnected by the app: {app} gave its key back. Your agreement stays as it was.")),),
         frozenset(("family",)),
     ),
@@ -232,6 +238,7 @@ EVENTS: Mapping[str, Kind] = {
             ),
             _W(N_("{app} read your data at {organisation} ({data}): {records}."), "organisation", "data", "records"),
             _W(N_("{app} read your data at {organisation} ({data})."), "organisation", "data"),
+            _W(N_("{app} read data about you: {records}."), "records"),
             _W(N_("{app} read data about you.")),
         ),
         _READ,
@@ -265,6 +272,11 @@ EVENTS: Mapping[str, Kind] = {
             _W(N_("A request for data about you was refused.")),
         ),
         _REFUSED,
+    ),
+    "log_restarted": Kind(
+        "refusal",
+        (_W(N_("The access log of this service was ended and begun anew.")),),
+        frozenset("ended size root marked_size marked_root held cause".split()),
     ),
     "log_read": Kind("access", (_W(N_("The operator of this service read your access log.")),)),
     "download": Kind(

@@ -1,10 +1,13 @@
-"""The person's access log: plain sentences under three badges, by month and day; filters in the address."""
+"""The person's access log: plain sentences under three badges, by month and day; filters in the address.
+
+The page folds a run of like accesses into one line; pages, filters and files are of single entries.
+"""
 
 import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -17,7 +20,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from gateway.errors import NotFound
-from gateway.log import names, reading
+from gateway.log import folding, names, reading
 from gateway.log.events import EVENTS, N_
 from gateway.log.reading import Entry, Filter
 from gateway.log.sentences import Told, Voice
@@ -55,6 +58,7 @@ class Row:
     day: str
     month: str
     time: str
+    singles: tuple["Row", ...] = ()  # of a run of accesses told as one, newest first; `entry` is its newest
 
 
 def voice(ctx: Context) -> Voice:
@@ -69,7 +73,7 @@ def voice(ctx: Context) -> Voice:
 def index(ctx: Context) -> Response:
     speaks = voice(ctx)
     page = _page(ctx, speaks)
-    rows = [_row(entry, speaks) for entry in page.entries]
+    rows = [_run(run, speaks) for run in folding.runs(page.entries, speaks.zone)]
     asked = {name: ctx.query.get(name, "") for name in _FILTERS}
     kept = {name: value for name, value in asked.items() if value}
     return ctx.page(
@@ -119,7 +123,7 @@ def _day(text: str, zone: ZoneInfo, later: int = 0) -> datetime | None:
 
 def _row(entry: Entry, speaks: Voice) -> Row:
     told = speaks.tell(entry.kind, entry.actor, entry.facts)
-    badge = speaks.translations.gettext(BADGES[entry.badge])
+    badge = speaks.translations.gettext(BADGES[entry.badge]) if entry.badge else ""
     if entry.at is None:
         return Row(entry, told, badge, "", "", "")
     at, babel = entry.at.astimezone(speaks.zone), locale(speaks.language)
@@ -127,6 +131,14 @@ def _row(entry: Entry, speaks: Voice) -> Row:
     month = format_date(at, "LLLL y", babel)
     time = format_time(at, "short", locale=babel)
     return Row(entry, told, badge, day, month[:1].upper() + month[1:], time)
+
+
+def _run(run: tuple[Entry, ...], speaks: Voice) -> Row:
+    singles = tuple(_row(entry, speaks) for entry in run)
+    if len(singles) == 1:
+        return singles[0]
+    told = speaks.tell(run[0].kind, run[0].actor, folding.together(run), len(run))
+    return replace(singles[0], told=told, singles=singles)
 
 
 def _by(rows: Iterable[Row], part: str) -> list[tuple[str, list[Row]]]:

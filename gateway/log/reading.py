@@ -40,7 +40,7 @@ class Entry:
 
     @property
     def badge(self) -> Badge:
-        return EVENTS[self.kind].badge if self.kind in EVENTS else "refusal"
+        return EVENTS[self.kind].badge_of(self.facts) if self.kind in EVENTS else "refusal"
 
     @property
     def organisations(self) -> tuple[str, ...]:

@@ -52,10 +52,13 @@ class Voice:
 
     # ---- sentences
 
-    def tell(self, kind: str, actor: str, facts: Facts) -> Told:
+    def tell(self, kind: str, actor: str, facts: Facts, times: int = 1) -> Told:
+        """`times`: how many entries are told as one; `facts` are then those of all of them (`folding`)."""
         if kind not in EVENTS:
             return Told(self._(N_("This entry cannot be opened. Ask the operator to check the log.")), ())
         said = self._placeholders(actor, facts)
+        if times > 1:
+            said["records"] = self._often(times, said["records"])
         wording = _chosen(EVENTS[kind], {**facts, "actor": actor}, said)
         said["app"] = said["app"] or self._(N_("an app"))
         said["organisation"] = said["organisation"] or self._(N_("an organisation"))
@@ -163,6 +166,10 @@ class Voice:
 
     def _records(self, records: object) -> str:
         return self.many("{n} record", "{n} records", records) if isinstance(records, int) else ""
+
+    def _often(self, times: int, records: str) -> str:
+        often = self.many("{n} time", "{n} times", times)
+        return self._(N_("{times}, {records}")).format(times=often, records=records) if records else often
 
     def term(self, name: str) -> str:
         return self._(TERMS[name]) if name in TERMS else name

@@ -60,7 +60,7 @@ def origin(settings: Settings) -> str:
 
 
 def epoch(folder: Path) -> int:
-    """Which log of this folder it is, from 1: `restart` begins another. Raises Unavailable when that cannot be known."""
+    """Which log of this folder it is, from 1: `restart` begins another. Raises Unavailable when nobody can tell."""
     try:
         text = (folder / EPOCH).read_text(encoding="ascii").strip()
     except FileNotFoundError:

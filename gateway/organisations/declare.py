@@ -55,7 +55,7 @@ def read(
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DeclarationError(str(path), [Fault("file", f"cannot be read ({type(error).__name__})")]) from None
+        raise DeclarationError(str(path), [Fault("file", f"cannot be read ({error.strerror})")]) from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DeclarationError(str(path), [Fault("file", f"is not TOML: {error}")]) from None
     if base_url is not None and isinstance(document.get("connection"), dict):

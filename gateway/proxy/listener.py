@@ -26,6 +26,7 @@ KEEP_ALIVE_SECONDS = 5
 HEAD_BYTES = 48 * 1024  # above what the guard answers with 431
 OVERHEAD_BYTES = 16 * 1024  # of chunk lines, between two pieces of a body
 SWEEP_SECONDS = 1.0
+COPIED_BYTES = 32 * 1024  # bodies up to this go out in one piece with their head
 NEVER = float("inf")
 
 _LINE = re.compile(rb"[A-Z]{1,20} /[!-~]* HTTP/1\.[01]\r\n")
@@ -266,7 +267,10 @@ class Cycle(RequestResponseCycle):
             return False  # uvicorn says what is wrong with it
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
-        self.transport.write(b"%b\r\n\r\n%b" % (head, body))
+        if len(body) < COPIED_BYTES:
+            self.transport.write(b"%b\r\n\r\n%b" % (head, body))
+        else:
+            self.transport.writelines((head, b"\r\n\r\n", body))
         if self._event is not None:
             self._event.set()
         if not self.keep_alive:

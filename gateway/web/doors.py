@@ -147,7 +147,8 @@ def otherwise(house: House, identify: Identify) -> Callable[[Request, Exception]
         else:
             with contextlib.suppress(errors.Unavailable):  # a broken store must not break the page that says so
                 context.caller = _who(house, identify, context, None)
-            response = answers.page(context, "error.html", status, error=error)
+            shown = errors.WrongMethod() if status == 405 else error
+            response = answers.page(context, "error.html", status, error=shown)
         if isinstance(fault, HTTPException) and fault.headers:
             response.headers.update(fault.headers)
         return _sent(response, context)
@@ -220,7 +221,11 @@ def _check(door: Door, context: Context) -> None:
     if door.kind == "page" and door.csrf and context.request.method == "POST":
         _same_origin(context)
         if not same(context.form.get("csrf", ""), context.csrf):
-            raise errors.Forbidden("csrf token", say="This form is too old or is not ours. Load the page again.")
+            # Loading the answer again would send the same form again: she has to go back first.
+            raise errors.Forbidden(
+                "csrf token",
+                say="This form is too old or is not ours. Go back, load the page again and send the form from there.",
+            )
 
 
 def _same_origin(context: Context) -> None:

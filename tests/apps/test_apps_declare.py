@@ -49,8 +49,9 @@ def test_a_file_that_is_not_toml_is_told_so(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(DeclarationError):
         declare.read(path)
-    with pytest.raises(DeclarationError, match="cannot be read"):
-        declare.read(tmp_path / "absent.toml")
+    for missing, why in (("absent.toml", "No such file or directory"), (".", "Is a directory")):
+        with pytest.raises(DeclarationError, match=rf"file: cannot be read \({why}\)"):
+            declare.read(tmp_path / missing)
 
 
 @pytest.mark.parametrize(

@@ -445,7 +445,7 @@ def test_what_a_guardian_agreed_to_ends_when_the_child_comes_of_age(
     consent = place.asks(chloe)
     page = alice.sees(consent)
     lengths = [words(label) for label in page.main.xpath(".//fieldset[@id='duration']/label")]
-    assert lengths == ["once only, by 11 Apr 2027", "until 1 May 2027"]  # not the same date three times
+    assert [length.split(":")[0] for length in lengths] == ["once only, by 11 Apr 2027", "until 1 May 2027"]
     assert "From 1 May 2027 on, Chloé Petit is old enough to decide alone. What you agree to ends then." in page.text
     alice.answers(consent, "allow", page)
     midnight_in_paris = datetime(2027, 4, 30, 22, tzinfo=UTC)

@@ -209,7 +209,7 @@ def test_the_end_is_a_date_before_the_buttons_and_there_are_four_choices_at_most
     page = alice.sees(place.asks(alice))
     choices = page.main.xpath(".//input[@name='duration']/..")
     assert [words(choice) for choice in choices] == [
-        "once only, by 2 Apr 2026",
+        "once only, by 2 Apr 2026: the app gets one answer, then it is over",
         "30 days, until 1 May 2026",
         "90 days, until 30 Jun 2026",
         "180 days, until 28 Sept 2026",
@@ -223,9 +223,18 @@ def test_the_end_is_a_date_before_the_buttons_and_there_are_four_choices_at_most
 def test_a_shorter_time_than_any_choice_is_told_by_its_date_alone(place: Place, alice: Visitor) -> None:  # A14
     page = alice.sees(place.asks(alice, details=energy(valid_for="P10D")))
     assert [words(choice) for choice in page.main.xpath(".//input[@name='duration']/..")] == [
-        "once only, by 2 Apr 2026",
+        "once only, by 2 Apr 2026: the app gets one answer, then it is over",
         "until 11 Apr 2026",
     ]
+
+
+def test_once_only_says_plainly_what_it_is_in_french_too(place: Place, alice: Visitor) -> None:
+    alice.language = "fr"
+    for details in (None, energy(once=True)):
+        page = alice.sees(place.asks(alice, details=details))
+        choice = page.main.xpath(".//input[@name='duration'][@value='once']/..")[0]
+        told = "une seule fois, d'ici au 2 avr. 2026 : une réponse, puis c'est fini"
+        assert words(choice) == told
 
 
 @pytest.mark.parametrize("once", [False, True])

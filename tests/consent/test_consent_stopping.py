@@ -119,6 +119,30 @@ def test_removing_everything_ends_the_sharing(place: Place, alice: Visitor, cons
     assert place.consent(consent).state == "ended"
 
 
+@pytest.mark.parametrize(
+    ("language", "title", "told"),
+    [("en", "Error: Sharing with Watt Coach", "Tick at least one box."),
+     ("fr", "Erreur : Partage avec Watt Coach", "Cochez au moins une case.")],
+)  # fmt: skip
+def test_removing_with_nothing_ticked_is_told_and_changes_nothing(
+    place: Place, alice: Visitor, consent: str, language: str, title: str, told: str
+) -> None:
+    place.reads(consent)
+    alice.language = language
+    before = place.events(consent)
+    page = alice.does(consent, "remove")
+    assert page.status == 422 and page.title.replace("\xa0", " ").startswith(title)
+    (summary,) = page.main.xpath(".//div[@class='error-summary'][@autofocus]")
+    (link,) = summary.xpath(".//a")
+    assert words(link) == told
+    (group,) = page.main.xpath(f".//*[@id='{link.get('href')[1:]}']")
+    (wrong,) = group.xpath(f".//p[@id='{group.get('aria-describedby')}']")
+    assert words(wrong) == told and group.xpath(".//input[@name='remove']")
+    assert ("1 access in 30 days" if language == "en" else "1 accès en 30 jours") in page.text
+    assert place.events(consent) == before and place.terms(consent)["version"] == 1
+    assert alice.does(consent, "remove", remove=SUMMARY_BOX).status == 303  # the form of the answer is taken as ever
+
+
 @pytest.mark.parametrize("remove", ["", "item:city-energy:energy.point", "nonsense"])
 def test_removing_what_is_not_shared_changes_nothing(place: Place, alice: Visitor, consent: str, remove: str) -> None:
     alice.does(consent, "remove", remove=remove)
@@ -130,6 +154,7 @@ def test_acts_on_what_has_ended_change_nothing(place: Place, alice: Visitor, con
     alice.does(consent, "stop")
     events = place.events(consent)
     assert alice.does(consent, act, remove=SUMMARY_BOX).status == 303
+    assert alice.does(consent, act).status == 303
     assert place.events(consent) == events
 
 

@@ -62,6 +62,26 @@ def test_french_sentences_have_twenty_words_at_most(french: polib.POFile, catalo
             assert len(sentence.replace("\xa0", " ").split()) <= 20, sentence
 
 
+def test_no_text_of_the_catalogue_promises_a_box_that_is_not_there(catalogue: Catalogue) -> None:
+    """Boxes stand at types of data and accounts; nobody ticks single details."""
+    for dataset in catalogue.datasets.values():
+        about = [
+            dataset.short,
+            dataset.long,
+            *(part for f in dataset.fields.values() for part in (f.short, f.comes_with)),
+        ]
+        for text in about:
+            assert not text or not re.search(r"\b(tick\w*|coch\w*)\b", " ".join(text.values()), re.IGNORECASE), text
+
+
+def test_whoever_is_insured_is_not_called_a_man(catalogue: Catalogue) -> None:
+    accounts = {d.account["fr"] for d in catalogue.datasets.values() if d.category == "health"}
+    assert accounts == {"personne assurée"}
+    for dataset in catalogue.datasets.values():
+        texts = [dataset.label, dataset.short, dataset.long, *(field.short for field in dataset.fields.values())]
+        assert not any(re.search(r"\bassuré\b", text["fr"]) for text in texts)
+
+
 def test_no_word_pushes_and_no_thing_has_two_words(french: polib.POFile) -> None:  # E3, C2
     texts = {
         "en": [entry.msgid for entry in french],

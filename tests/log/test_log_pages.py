@@ -83,6 +83,17 @@ def test_the_three_badges_are_words_not_only_colours(alice: None, visits: Visits
     ]
 
 
+def test_what_is_no_agreement_carries_no_badge(recorded: Recorded, visits: Visits) -> None:
+    for kind in ("registered", "sign_in", "linked", "consent_asked", "token_issued", "erasure_asked"):
+        recorded("alice", kind, actor="person", **USAGE)
+    recorded("alice", "consent_ended", actor="system", **USAGE, reason="lapsed")  # asked, never answered
+    page = visits("alice").sees("/log").text
+    assert len(sentences(page)) == 7 and 'class="badge' not in page
+    assert 'class="badge' not in visits("alice").sees("/log/2").text
+    assert sentences(visits("alice").sees("/log?badge=agreement").text) == []
+    assert {row["badge"] for row in json.loads(visits("alice").sees("/log/export.json").text)} == {""}
+
+
 def test_french_is_french_throughout(alice: None, visits: Visits) -> None:
     page = visits("alice", "fr").sees("/log").text
     assert '<html lang="fr"' in page and "Refus/alerte" in page and "Avril 2026" in page

@@ -245,7 +245,8 @@ def test_a_secret_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
 def test_a_file_that_is_not_toml_says_so(tmp_path: Path, text: str, message: str) -> None:
     path = write(tmp_path, text)
     assert told(path).startswith(f"{path}: file: {message}")
-    assert "cannot be read" in told(tmp_path / "absent.toml")
+    assert told(tmp_path / "absent.toml").endswith("file: cannot be read (No such file or directory)")
+    assert told(tmp_path).endswith("file: cannot be read (Is a directory)")
 
 
 def test_nonsense_of_every_shape_is_a_fault_and_no_crash() -> None:

@@ -75,6 +75,17 @@ def test_a_wrong_method_says_which_are_right(street: Street) -> None:
     assert set(answer.headers["allow"].replace(" ", "").split(",")) == {"GET", "HEAD"}
 
 
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [("alice", "Cette adresse ne s’ouvre pas comme une page."), ("", "This address cannot be opened like a page.")],
+)
+def test_the_address_of_a_form_opened_like_a_page_is_told_in_words(street: Street, who: str, told: str) -> None:
+    answer = street.visitor(who).get("/note", headers={"accept": "text/html", "accept-language": "en"})
+    assert answer.status_code == 405 and told in answer.text and answer.headers["allow"] == "POST"
+    program = street.visitor(accept="application/json").get("/note")
+    assert program.json()["title"] == "The request is not of the form this address takes."
+
+
 def test_whatever_is_reflected_is_escaped(street: Street) -> None:
     attack = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
     text = street.visitor().get("/says", params={"say": attack}).text

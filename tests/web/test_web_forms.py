@@ -27,6 +27,18 @@ def test_a_token_of_before_signing_in_is_stale(street: Street) -> None:
     assert street.notes() == []
 
 
+@pytest.mark.parametrize(
+    ("who", "told"),
+    [
+        ("alice", "Revenez en arrière, rechargez la page et envoyez le formulaire depuis celle-ci."),
+        ("mallory", "Go back, load the page again and send the form from there."),
+    ],
+)
+def test_a_stale_form_says_what_to_do(street: Street, who: str, told: str) -> None:
+    answer = street.visitor(who).post("/note", data={"csrf": "old", "text": "x"}, headers=OURS)
+    assert answer.status_code == 403 and told in answer.text
+
+
 def test_mallorys_token_is_worth_nothing_with_alices_cookie(street: Street) -> None:
     token = csrf(street.visitor("mallory"))
     assert street.visitor("alice").post("/note", data={"csrf": token, "text": "x"}, headers=OURS).status_code == 403
