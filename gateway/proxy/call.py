@@ -83,6 +83,8 @@ class DataPlane:
         self._ids = (f"{prefix}-{number:x}" for prefix in (fresh(9),) for number in itertools.count(1))
 
     async def start(self) -> None:
+        gc.collect()
+        gc.freeze()  # what is there by now stays; there is no need to look at it again and again
         gc.set_threshold(*GC_THRESHOLD)
         self._writer.start(asyncio.get_running_loop())
         self._admission = Admission(self._house, self._writer)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.store.engine import sqlite_version
+from tests.bench import processes
 from tests.bench.measure import Figures
 
 RESULTS = Path(__file__).with_name("results")
@@ -184,7 +185,7 @@ def machine() -> dict[str, Any]:
     memory = [line for line in _text("/proc/meminfo").splitlines() if line.startswith("MemTotal")]
     return {
         "cpu": cpu[0].partition(":")[2].strip() if cpu else platform.machine(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": len(processes.CORES),
         "memory_mb": int(memory[0].split()[1]) // 1000 if memory else None,
         "kernel": platform.release(),
         "python": platform.python_version(),

@@ -16,6 +16,7 @@ OTHER_CORE = 1  # load generator and data server
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
+CORES = sorted(os.sched_getaffinity(0))  # as we were started: later we keep to one of them ourselves
 
 
 class NotStarted(Exception):
@@ -30,7 +31,7 @@ def free_port() -> int:
 
 def core(wanted: int) -> int:
     """The wanted core, or the last one there is."""
-    return sorted(os.sched_getaffinity(0))[min(wanted, len(os.sched_getaffinity(0)) - 1)]
+    return CORES[min(wanted, len(CORES) - 1)]
 
 
 @dataclass
