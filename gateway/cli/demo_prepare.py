@@ -10,6 +10,7 @@ import typer
 from sqlmodel import Session
 
 from gateway.cli.demo_setup import APPS, CHECKOUT, ORGANISATIONS, PASSWORD
+from gateway.cli.opening import opened
 from gateway.house import House
 
 
@@ -18,20 +19,14 @@ def demo_prepare(
     urls: Annotated[str, typer.Option(help="JSON: the address of each process by name")],
 ) -> None:
     """Used by `aval demo`; safe to run again on a folder that it prepared before."""
-    from gateway.app import build_house
-    from gateway.settings import Settings
-    from gateway.store.migrate import upgrade
-
     addresses: dict[str, str] = json.loads(urls)
-    house = build_house(Settings(), create_keys=True)
-    upgrade(house.settings)
     now = datetime.now(UTC)
-    with house.store.write() as session:
-        _add_organisations(session, house, addresses, now)
-    with house.store.write() as session:
-        _add_apps(session, house, addresses, folder, now)
-    _add_people(house, now)
-    house.store.close()
+    with opened() as house:
+        with house.store.write() as session:
+            _add_organisations(session, house, addresses, now)
+        with house.store.write() as session:
+            _add_apps(session, house, addresses, folder, now)
+        _add_people(house, now)
 
 
 def _add_organisations(session: Session, house: House, addresses: dict[str, str], now: datetime) -> None:
