@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
@@ -71,7 +71,7 @@ class Store:
             max_overflow=48,
         )
         self._instance: Any = None
-        self._index: Any = None
+        self._indexes: list[IO[bytes]] = []
 
         @event.listens_for(self._engine, "connect")
         def _prepare(raw: Connection, _record: object) -> None:
@@ -103,12 +103,13 @@ class Store:
     def commits(self) -> Callable[[], bytes]:
         """A function that tells, without asking SQLite, whether anybody has committed: as long as it returns the same
         bytes, nobody has. They are the header of the index of the write-ahead log, which is shared memory between all
-        processes and changes with every commit, before the COMMIT returns (SQLite, "WAL-mode File Format", 2.1)."""
-        if self._index is None:
-            # Never closed but at the very end: closing any descriptor of this file would drop SQLite's locks on it.
-            self._index = open(self.path.with_name(f"{self.path.name}-shm"), "rb", buffering=0)
-        header = memoryview(mmap.mmap(self._index.fileno(), INDEX_HEADER, prot=mmap.PROT_READ))
-        return header.tobytes
+        processes and changes with every commit, before the COMMIT returns (SQLite, "WAL-mode File Format", 2.1).
+
+        Right for as long as the caller has a connection: SQLite makes another file after the last one was closed.
+        """
+        index = open(self.path.with_name(f"{self.path.name}-shm"), "rb", buffering=0)
+        self._indexes.append(index)  # closing any descriptor of it drops SQLite's locks: not before the very end
+        return memoryview(mmap.mmap(index.fileno(), INDEX_HEADER, prot=mmap.PROT_READ)).tobytes
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
@@ -151,9 +152,9 @@ class Store:
 
     def close(self) -> None:
         self._engine.dispose()
-        if self._index is not None:
-            self._index.close()
-            self._index = None
+        for index in self._indexes:
+            index.close()
+        self._indexes.clear()
         if self._instance is not None:
             self._instance.close()
             self._instance = None

@@ -1,5 +1,7 @@
 """The store: one writer at a time, committed means on the disk, faults are 503 and never a verdict."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -108,3 +110,47 @@ def test_a_database_that_cannot_be_written_is_unavailable_not_wrong(store: Store
         finally:
             raw(session).execute("PRAGMA query_only=OFF")
     assert notes(store) == []
+
+
+def test_every_commit_of_anybody_shows_and_nothing_else_does(tmp_path: Path) -> None:
+    store = Store(tmp_path / "x.sqlite3")
+    mine = store.connect()
+    mine.execute("CREATE TABLE t (x)")
+    commits = store.commits()
+    before = commits()
+    assert commits() == before
+    mine.execute("SELECT count(*) FROM t").fetchone()
+    mine.execute("BEGIN IMMEDIATE")
+    mine.execute("INSERT INTO t VALUES (1)")
+    mine.execute("ROLLBACK")
+    assert commits() == before
+    for process in ("this", "another"):
+        before = commits()
+        if process == "this":
+            other = store.connect()
+            other.execute("INSERT INTO t VALUES (2)")
+            other.close()
+        else:
+            inserts = "import sys, pathlib; from gateway.store.engine import connect;" + (
+                "connect(pathlib.Path(sys.argv[1])).execute('INSERT INTO t VALUES (3)')"
+            )
+            subprocess.run([sys.executable, "-c", inserts, str(store.path)], check=True)
+        assert commits() != before
+    mine.close()
+    store.close()
+
+
+def test_commits_show_also_after_the_last_connection_was_closed_and_another_opened(tmp_path: Path) -> None:
+    store = Store(tmp_path / "x.sqlite3")
+    first = store.connect()
+    first.execute("CREATE TABLE t (x)")
+    store.commits()
+    first.close()
+    second = store.connect()
+    second.execute("INSERT INTO t VALUES (1)")
+    commits = store.commits()
+    before = commits()
+    second.execute("INSERT INTO t VALUES (2)")
+    assert commits() != before
+    second.close()
+    store.close()
