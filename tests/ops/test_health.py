@@ -199,7 +199,7 @@ def test_questions_do_not_pile_up_behind_a_writer_that_hangs(house: House, monke
         began = time.monotonic()
         assert not any(readiness.found(10.1).values())  # what was found before
         assert readiness.found(11.0)["database"]
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 4.0  # and the writer hangs as long as this block lasts
     looking.join(5)
     assert not any(readiness.found(20.0).values())
 
