@@ -69,7 +69,8 @@ def test_nothing_has_the_focus_and_enter_in_a_field_decides_nothing(opens: Any, 
         window.page.keyboard.press("Enter")
         window.page.wait_for_timeout(150)
         window.page.wait_for_load_state()
-        assert window.is_at("gateway") and window.page.locator(".decision button[value=allow]").count() == 1
+        window.page.locator(".decision button[value=allow]").wait_for()  # the question is still there, or again
+        assert window.is_at("gateway")
     assert window.page.url == question or window.path.startswith(("/authorize", "/consent/"))
     assert "Nothing fits" in window.go("/sharings?status=active").text()
 

@@ -156,7 +156,7 @@ def test_a_mistake_moves_the_focus_to_what_is_wrong(browser: Any, town: Place, r
     with street.window(browser, resident, java_script_enabled=True) as page:
         page.goto(url(town, authorize(town.asks(resident, CLEAR_BUDGET))))
         page.click("text=Allow")
-        assert page.evaluate("document.activeElement.className") == "error-summary"
+        page.wait_for_selector(".error-summary:focus")
         page.click(".error-summary a")
         assert page.evaluate("document.querySelector(':target').querySelectorAll('input').length") == 3
 
