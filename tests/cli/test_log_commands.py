@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +13,7 @@ from gateway.app import build_house
 from gateway.log import Event
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
+from tests.databases import opened
 
 Run = Callable[..., Aval]
 
@@ -38,10 +38,8 @@ def log(aval: Run, folder: Path) -> Path:
 
 
 def tampered(folder: Path, sql: str) -> None:
-    connection = sqlite3.connect(folder / "aval.sqlite3")
-    connection.execute(sql)
-    connection.commit()
-    connection.close()
+    with opened(folder / "aval.sqlite3") as connection:
+        connection.execute(sql)
 
 
 def test_a_whole_log_ends_0(aval: Run, log: Path) -> None:
@@ -85,9 +83,8 @@ def test_with_nothing_but_the_verifier_key_the_signatures_are_checked(aval: Run,
 
 
 def test_a_kept_checkpoint_is_compared(aval: Run, log: Path, tmp_path: Path) -> None:
-    connection = sqlite3.connect(log / "aval.sqlite3")
-    [(note,)] = connection.execute("SELECT note FROM logcheckpoint WHERE size = 4").fetchall()
-    connection.close()
+    with opened(log / "aval.sqlite3") as connection:
+        [(note,)] = connection.execute("SELECT note FROM logcheckpoint WHERE size = 4").fetchall()
     kept = tmp_path / "kept.txt"
     kept.write_text(note)
     assert aval("log", "verify", "--checkpoint", kept).code == 0

@@ -1,7 +1,6 @@
 """A frozen log is ended in the open and another begins: nothing signed is lost, no name is ever signed for twice."""
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +19,7 @@ from gateway.log.restart import NotFrozen
 from gateway.log.sequencer import Frozen, Sequencer, origin
 from gateway.settings import Settings
 from gateway.store import migrate
+from tests.databases import copied
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 pytestmark = pytest.mark.skipif("log_restarted" not in EVENTS, reason="there is no event for it yet")
@@ -73,11 +73,10 @@ def restored(house: House, tmp_path: Path) -> House:
     """Three entries signed, a copy made, three more signed, the copy put back."""
     signs_in(house, "alice", 3)
     beat(house)
-    with sqlite3.connect(tmp_path / "copy") as copy, sqlite3.connect(house.settings.database) as live:
-        live.backup(copy)
-        signs_in(house, "alice", 3)
-        beat(house)
-        copy.backup(live)
+    copied(house.settings.database, tmp_path / "copy")
+    signs_in(house, "alice", 3)
+    beat(house)
+    copied(tmp_path / "copy", house.settings.database)
     signs_in(house, "bob")
     with pytest.raises(Frozen):
         beat(house)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -20,6 +19,7 @@ from gateway.log.mark import Mark
 from gateway.log.notes import VerifierKey, open_checkpoint
 from gateway.log.sequencer import Frozen, Sequencer, leaf
 from gateway.store import connect
+from tests.databases import copied
 
 Recorded = Callable[..., int]
 
@@ -148,14 +148,10 @@ def test_an_older_database_put_back_freezes_the_log(
 ) -> None:
     recorded("alice", count=3)
     sequencer.integrate_once()
-    backup = sqlite3.connect(tmp_path / "backup")
-    live = sqlite3.connect(house.settings.database)
-    live.backup(backup)
+    copied(house.settings.database, tmp_path / "backup")
     recorded("alice", count=3)
     sequencer.integrate_once()
-    backup.backup(live)
-    live.close()
-    backup.close()
+    copied(tmp_path / "backup", house.settings.database)
     recorded("mallory", count=9)  # more entries than were lost: size alone would not tell
     with pytest.raises(Frozen, match="a tree of 6 was signed; the database only knows one of 3"):
         sequencer.integrate_once()

@@ -1,6 +1,5 @@
 """The schema: one revision that makes exactly the tables the code declares, whole or not at all."""
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from gateway import schema
 from gateway.errors import Unavailable
 from gateway.settings import Settings
 from gateway.store import Store, migrate
+from tests.databases import opened
 
 
 @pytest.fixture
@@ -44,9 +44,8 @@ def test_a_second_upgrade_has_nothing_to_do(settings: Settings) -> None:
 
 def test_a_database_of_a_newer_gateway_is_refused_and_left_alone(settings: Settings) -> None:
     migrate.upgrade(settings)
-    with sqlite3.connect(settings.database) as connection:
+    with opened(settings.database) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
     with pytest.raises(Unavailable, match="A newer gateway made it"):
         migrate.upgrade(settings)
     assert migrate.current(settings) == "9999"
@@ -69,8 +68,7 @@ def test_an_upgrade_that_breaks_off_leaves_the_database_as_it_was(
     monkeypatch.setattr("alembic.op.create_table", create_table)
     with pytest.raises(Killed):
         migrate.upgrade(settings)
-    connection = sqlite3.connect(settings.database)
-    assert made and connection.execute("SELECT name FROM sqlite_master").fetchall() == []
-    connection.close()
+    with opened(settings.database) as connection:
+        assert made and connection.execute("SELECT name FROM sqlite_master").fetchall() == []
     monkeypatch.undo()
     assert migrate.upgrade(settings) == (None, migrate.HEAD)

@@ -1,6 +1,5 @@
 """`aval log restart`: it says what would be accepted, and does nothing that was not said."""
 
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from gateway.log.events import EVENTS
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
 from gateway.store import migrate
+from tests.databases import copied
 
 pytestmark = pytest.mark.skipif("log_restarted" not in EVENTS, reason="there is no event for it yet")
 Run = Callable[..., Result]
@@ -29,17 +29,15 @@ def folder(tmp_path: Path) -> Path:
     migrate.upgrade(settings)
     house = build_house(settings, create_keys=True)
     sequencer = Sequencer(house)
-    for copied in (False, True):
+    for second in (False, True):
         with house.store.write() as session:
             house.log.record(session, Event("sign_in", "alice", datetime.now(UTC)))
         sequencer.integrate_once()
-        if not copied:
-            with sqlite3.connect(tmp_path / "copy") as copy, sqlite3.connect(settings.database) as live:
-                live.backup(copy)
+        if not second:
+            copied(settings.database, tmp_path / "copy")
     sequencer.stop()
     house.store.close()
-    with sqlite3.connect(tmp_path / "copy") as copy, sqlite3.connect(settings.database) as live:
-        copy.backup(live)
+    copied(tmp_path / "copy", settings.database)
     return settings.data_dir
 
 

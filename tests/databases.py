@@ -1,0 +1,29 @@
+"""Databases looked at from outside, by the SQLite library the gateway uses.
+
+Never by another one: closing any descriptor of a file drops all locks its process has on it, also those of a second
+library that knows nothing of it (SQLite, "How To Corrupt An SQLite Database File", 2.2).
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.store import engine
+from gateway.store.engine import Connection
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Connection]:
+    """What was changed is committed at the end."""
+    connection = engine.sqlite3.connect(str(path))
+    try:
+        with connection:
+            yield connection
+    finally:
+        connection.close()
+
+
+def copied(source: Path, target: Path) -> None:
+    """All of it, into a file that may be there already."""
+    with opened(source) as read, opened(target) as written:
+        read.backup(written)
