@@ -1,17 +1,21 @@
 PY := .venv/bin/python
 PORT ?= 8400
+PYTHON ?= python3
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-9s %s\n", $$1, $$2}' Makefile
 
-venv: .venv/ready ## locked dependencies in .venv
+venv: .venv/ready ## locked dependencies in .venv (PYTHON=python3)
 
 .venv/ready: requirements.lock pyproject.toml
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Aval needs Python 3.11 or newer: $$(python3 --version)"; exit 1; }
-	test -x $(PY) || python3 -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Aval needs Python 3.11 or newer: $$($(PYTHON) --version)"; exit 1; }
+	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+compiled: venv ## the data plane as machine code, where there is a C compiler: a minute, once
+	@.venv/bin/aval compile || echo "Going on without: the data plane runs interpreted, a fifth slower."
 
 demo: venv ## the main job, on SQLite, with example organisations and apps (PORT=8400)
 	@.venv/bin/aval demo --port $(PORT)
@@ -25,8 +29,9 @@ check: venv ## format, lint, types, architecture
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-test: venv browser ## all tests, browser journeys too
+test: compiled browser ## all tests, browser journeys too
 	$(PY) -m pytest -q -n 2 --dist loadfile -m "not browser"
+	AVAL_INTERPRETED=1 $(PY) -m pytest -q -n 2 --dist loadfile tests/proxy tests/security tests/organisations -m inside
 	$(PY) -m pytest -q -n 2 --dist loadfile -m browser tests/people tests/consent
 	$(PY) -m pytest -q -n 2 --dist loadfile tests/browser
 
@@ -35,10 +40,10 @@ browser: ## Debian's chromium for the browser tests
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	  || echo "chromium is missing: browser tests are skipped. As root: apt-get install chromium"
 
-bench: venv ## side-by-side measurements, as ratios (ONLY=data-plane)
+bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
 
-torture: venv ## long runs: 2,000 random lives of a consent, streams of 500 MB
+torture: compiled ## long runs: 2,000 random lives of a consent, streams of 500 MB
 	RUNS=2000 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py tests/proxy/test_long_streams.py
 
@@ -50,4 +55,4 @@ lock: venv ## resolve requirements.lock again
 clean: ## remove the environment and the demo's data
 	rm -rf .venv .demo
 
-.PHONY: help venv demo story check test browser bench torture lock clean
+.PHONY: help venv compiled demo story check test browser bench torture lock clean

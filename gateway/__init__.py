@@ -6,3 +6,7 @@ lets through exactly what was agreed, and writes down what happened.
 """
 
 __version__ = "0.1.0"
+
+from gateway import compiled
+
+compiled.use()

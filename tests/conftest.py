@@ -6,6 +6,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from gateway import compiled
+
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
@@ -17,8 +19,16 @@ hypothesis.settings.load_profile("aval")
 
 def pytest_configure(config: pytest.Config) -> None:
     # A developer's own settings must not steer the tests.
-    for name in [name for name in os.environ if name.startswith("AVAL_")]:
+    for name in [name for name in os.environ if name.startswith("AVAL_") and name != compiled.INTERPRETED]:
         del os.environ[name]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if compiled.in_use():
+        why = f"replaces a part of the data plane, which is compiled: {compiled.INTERPRETED}=1 runs it"
+        for item in items:
+            if item.get_closest_marker("inside"):
+                item.add_marker(pytest.mark.skip(reason=why))
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import typer
 
 from gateway import __version__
 from gateway.cli import apps, keys, log, migrating, organisations, people
+from gateway.cli.compiling import compile_
 from gateway.cli.demo import demo
 from gateway.cli.demo_prepare import demo_prepare
 from gateway.cli.doctor import doctor
@@ -58,6 +59,7 @@ app.command("demo-prepare", hidden=True)(demo_prepare)
 app.command()(serve)
 app.command()(doctor)
 app.command("settings")(show)
+app.command("compile")(compile_)
 app.command()(migrating.migrate)
 app.add_typer(organisations.commands, name="organisations")
 app.add_typer(apps.commands, name="apps")

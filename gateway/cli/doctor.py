@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import typer
 
+from gateway import compiled
 from gateway.cli.opening import NO, settings
 from gateway.errors import Unavailable
 from gateway.settings import Settings, unsafe
@@ -66,6 +67,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
 def checks(using: Settings) -> Iterator[Check]:
     yield _python()
+    yield _compiled()
     yield _sqlite()
     yield from _settings(using)
     yield from _limits(using)
@@ -81,6 +83,12 @@ def _python() -> Check:
     return Check(
         "python", "ok" if fine else "fail", platform.python_version(), "" if fine else "run it with 3.11 or newer"
     )
+
+
+def _compiled() -> Check:
+    if compiled.in_use():
+        return Check("data plane", "ok", "compiled")
+    return Check("data plane", "ok", "interpreted; compiled a call costs a fifth less: aval compile")
 
 
 def _sqlite() -> Check:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway import __version__
+from gateway import __version__, compiled
 from gateway.cli.opening import opened, settings, stop
 from gateway.settings import Settings, unsafe
 from gateway.store import sqlite_version
@@ -37,7 +37,12 @@ def serve(
         allow_files(house.settings)
         house.store.claim()
         ops.logger().info(
-            "starting", version=__version__, sqlite=sqlite_version(), mode=using.mode, public_url=using.public_url
+            "starting",
+            version=__version__,
+            compiled=compiled.in_use(),
+            sqlite=sqlite_version(),
+            mode=using.mode,
+            public_url=using.public_url,
         )
         from gateway.app import Application
 

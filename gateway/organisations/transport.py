@@ -19,6 +19,7 @@ from typing import Any
 from gateway.organisations.connector import ConnectorError, Headers, Target
 from gateway.organisations.reach import Resolve, _look_up, addresses, origin
 from gateway.organisations.wire import Dead, Exchange, Wire
+from gateway.outbox import Outbox
 from gateway.settings import Settings
 
 CONNECT_SECONDS = 3.0
@@ -136,7 +137,9 @@ class Pool:
             async with asyncio.timeout(CONNECT_SECONDS):
                 for address in await addresses(where, self._transport.networks(self.target), self._transport.look_up):
                     try:
-                        made = await loop.create_connection(lambda: Wire(self.keep), address, where.port, **tls)
+                        made = await loop.create_connection(
+                            lambda: Wire(self.keep, self._transport.outbox), address, where.port, **tls
+                        )
                         return made[1]
                     except ssl.SSLError:
                         detail = "TLS"
@@ -166,6 +169,7 @@ class Transport:
         self._total = settings.total_seconds
         self._pools: dict[Target, Pool] = {}
         self.running: set[Exchange] = set()
+        self.outbox = Outbox()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._starting = threading.Lock()

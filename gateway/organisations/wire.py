@@ -10,12 +10,13 @@ httptools (llhttp, strict); what it lets through is refused in `_framing`.
 
 import asyncio
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import httptools
 
 from gateway.organisations.connector import ConnectorError, Headers
+from gateway.outbox import Outbox
 
 HEAD_LIMIT = 64 * 1024  # bytes of status line and fields
 FIELDS_LIMIT = 200
@@ -95,7 +96,7 @@ class Exchange:
         self._last = now + total
         self._parts: list[bytes] = []
         self._done = done
-        self._loop = loop
+        self.loop = loop
 
     # ---- the wire's side
 
@@ -106,7 +107,7 @@ class Exchange:
         self._rouse()
 
     def renew(self) -> None:
-        self.deadline = min(self._loop.time() + IDLE_SECONDS, self._last)
+        self.deadline = min(self.loop.time() + IDLE_SECONDS, self._last)
 
     def add(self, data: bytes) -> None:
         self._parts.append(data)
@@ -200,19 +201,24 @@ class Exchange:
             whole.append(chunk)
         return b"".join(whole)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
+        return _Chunks(self)
+
+    async def some(self) -> list[bytes]:
+        """What has come of the body, at least one piece; nothing: that was all of it. Raises the fault."""
         while True:
-            for chunk in self._take():
-                yield chunk
+            parts = self._take()
+            if parts:
+                return parts
             if self._parts:
                 continue
             if self.fault is not None:
                 raise self.fault
             if self.complete:
-                break
+                if self._expander is not None:
+                    self._expander.close()
+                return []
             await self._more()
-        if self._expander is not None:
-            self._expander.close()
 
     async def abort(self) -> None:
         self.fail(ConnectorError("organisation_answer_invalid", "given up"))
@@ -235,7 +241,7 @@ class Exchange:
 
     async def _more(self) -> None:
         if self._wake is None:
-            self._wake = self._loop.create_future()
+            self._wake = self.loop.create_future()
         await self._wake
 
     def _hang_up(self) -> None:
@@ -243,19 +249,40 @@ class Exchange:
             self._wire.drop()
 
 
+class _Chunks:
+    """A body, piece by piece. Not an async generator: those are not compiled (`gateway.compiled`)."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._pieces: Iterator[bytes] = iter(())
+
+    def __aiter__(self) -> "_Chunks":
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = next(self._pieces, None)
+        if piece is None:
+            self._pieces = iter(await self._exchange.some())
+            piece = next(self._pieces, None)
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
+
+
 class Wire(asyncio.Protocol):
     """One connection. `idle` is told when it may carry another exchange."""
 
-    __slots__ = ("transport", "exchange", "used", "idle_since", "_parser", "_idle", "_spoiled", "_head", "_interim",
-                 "_fields", "_paused", "_lost")  # fmt: skip
+    __slots__ = ("transport", "exchange", "used", "idle_since", "_parser", "_idle", "_outbox", "_spoiled", "_head",
+                 "_interim", "_fields", "_paused", "_lost")  # fmt: skip
 
-    def __init__(self, idle: Callable[["Wire"], None]) -> None:
+    def __init__(self, idle: Callable[["Wire"], None], outbox: Outbox) -> None:
         self.transport: Any = None
         self.exchange: Exchange | None = None
         self.used = False  # has carried an exchange before
         self.idle_since = 0.0
         self._parser: Any = None
         self._idle = idle
+        self._outbox = outbox
         self._spoiled = False  # never to be pooled
         self._head = 0
         self._interim = 0
@@ -272,7 +299,7 @@ class Wire(asyncio.Protocol):
         exchange._wire = self
         self._parser = httptools.HttpResponseParser(self)  # a new one each time: no state of one caller meets another
         self._head = self._interim = 0
-        self.transport.write(request)
+        self._outbox.put(exchange.loop, self.transport, request)
 
     def drop(self) -> None:
         """Close for good."""

@@ -14,7 +14,6 @@ person's log; whatever is not foreseen delivers nothing.
 import asyncio
 import contextlib
 import gc
-import itertools
 import logging
 import traceback
 from collections.abc import AsyncIterator
@@ -80,7 +79,7 @@ class DataPlane:
         self._rates = Rates(house.settings)
         self._admission: Admission | None = None
         self._flushing: asyncio.Task[None] | None = None
-        self._ids = (f"{prefix}-{number:x}" for prefix in (fresh(9),) for number in itertools.count(1))
+        self._prefix, self._number = fresh(9), 0
 
     async def start(self) -> None:
         gc.collect()
@@ -114,6 +113,10 @@ class DataPlane:
             with contextlib.suppress(Unavailable):  # what was counted stays counted until it can be written
                 await self._denials.flush(self._house.clock().timestamp())
 
+    def _next_id(self) -> str:
+        self._number += 1
+        return f"{self._prefix}-{self._number:x}"
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
             await refuse.plain(send, 405, [(b"allow", b"GET, HEAD")])
@@ -140,7 +143,7 @@ class DataPlane:
         query = guard.query_pairs(scope["query_string"])
         if not slash or not path or query is None:
             return None
-        request_id = scope.get("aval.request_id") or next(self._ids)
+        request_id = scope.get("aval.request_id") or self._next_id()
         asked = Asked("GET", slash + path, query)
         return Call(scope, receive, send, request_id, self._house.clock(), organisation, asked)
 
@@ -188,8 +191,8 @@ class DataPlane:
         except ConnectorError as fault:
             _log.info("organisation %s: %s, %s, call %s", call.organisation, fault.reason, fault.detail, call.id)
             return await self._refused(call, judged, Refusal(fault.reason))
-        except UnknownShape as fault:  # `where` is a place in the format, never a value
-            _log.info("organisation %s: unknown shape at %s, call %s", call.organisation, fault.where, call.id)
+        except UnknownShape as shape:  # `where` is a place in the format, never a value
+            _log.info("organisation %s: unknown shape at %s, call %s", call.organisation, shape.where, call.id)
             return await self._refused(call, judged, Refusal("organisation_answer_invalid"))
         except TooLarge:
             return await self._refused(call, judged, Refusal("too_large"))

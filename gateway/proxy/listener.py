@@ -7,7 +7,8 @@ and one request line has one form (negative cases D7, D19; RFC 9112 §3).
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote
@@ -17,6 +18,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from gateway.outbox import Outbox
 from gateway.settings import Settings
 
 HEAD_SECONDS = 10.0  # from the first byte of a request to the end of its fields
@@ -37,26 +39,29 @@ _listening: "WeakKeyDictionary[asyncio.AbstractEventLoop, set[Listener]]" = Weak
 class Listener(HttpToolsProtocol):
     """`deadline`: on the loop's clock, when the connection is closed unless something happens before."""
 
-    doorstep: "Doorstep | None" = None  # of all listeners of one server; see `config`
     deadline = NEVER
     _head: bytes | None = b""  # of the request under way, until it is whole; None: its body, or its answer
     _overhead = 0
     _refused = False
     _place: str | None = None  # at the doorstep
 
+    def __init__(self, doorstep: "Doorstep", outbox: Outbox, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._doorstep = doorstep
+        self.outbox = outbox
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self.deadline = self.loop.time() + HEAD_SECONDS
         _watched(self.loop).add(self)
-        if self.doorstep is not None:
-            self._place = self.doorstep.enter(self.client[0] if self.client else "")
-            if self._place is None:
-                self._refuse(503)
+        self._place = self._doorstep.enter(self.client[0] if self.client else "")
+        if self._place is None:
+            self._refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
         _watched(self.loop).discard(self)
-        if self.doorstep is not None and self._place is not None:
-            self.doorstep.leave(self._place)
+        if self._place is not None:
+            self._doorstep.leave(self._place)
             self._place = None
         super().connection_lost(exc)
 
@@ -88,10 +93,15 @@ class Listener(HttpToolsProtocol):
     def _refuse(self, status: int) -> None:
         self._refused = True
         reason = {400: "Bad Request", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}[status]
+        self.outbox.send()  # an answer before this one
         answer = f"HTTP/1.1 {status} {reason}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
         if self.cycle is None or self.cycle.response_complete:
             self.transport.write(answer.encode())
         self.transport.close()
+
+    def shutdown(self) -> None:
+        self.outbox.send()
+        super().shutdown()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -143,8 +153,8 @@ class Listener(HttpToolsProtocol):
         self._head, self.deadline = b"", NEVER
         cycle = self.cycle
         cycle.more_body = False
-        if isinstance(cycle, Cycle) and cycle.waited_for:
-            cycle.message_event.set()
+        if isinstance(cycle, Cycle):
+            cycle.tell()
 
     def on_response_complete(self) -> None:
         """As in uvicorn; the time an idle connection is kept is watched by the sweep, not by a timer of its own."""
@@ -205,10 +215,13 @@ class Cycle(RequestResponseCycle):
     task: asyncio.Task[None]
     _event: asyncio.Event | None = None  # made for whoever waits; most read no body
     # As uvicorn begins with. An instance has its own only of what has changed.
-    access_log = disconnected = response_started = response_complete = False
+    access_log = False
+    disconnected = False
+    response_started = False
+    response_complete = False
     more_body = True
-    chunked_encoding = None
-    expected_content_length = 0
+    chunked_encoding: bool | None = None
+    expected_content_length: int = 0
 
     def __init__(self, listener: Listener, keep_alive: bool) -> None:
         self.scope = listener.scope
@@ -218,18 +231,27 @@ class Cycle(RequestResponseCycle):
         self.default_headers = listener.server_state.default_headers
         self.waiting_for_100_continue = listener.expect_100_continue
         self.keep_alive = keep_alive
+        self._loop, self._outbox = listener.loop, listener.outbox
         self.on_response = listener.on_response_complete
         self.body = bytearray()
 
     async def run(self, app: Any, tasks: set[asyncio.Task[None]]) -> None:
+        """As uvicorn's `run_asgi`, which is only asked what becomes of an app that failed or did not answer."""
         try:
-            await self.run_asgi(app)
+            try:
+                await app(self.scope, self.receive, self.send)
+            except BaseException as error:
+                await self.run_asgi(_failing(error))
+            else:
+                if not self.response_complete:
+                    await self.run_asgi(_silent)
         finally:
             tasks.discard(self.task)
 
-    @property
-    def waited_for(self) -> bool:
-        return self._event is not None
+    def tell(self) -> None:
+        """Whoever waits for more of the request, or for its end."""
+        if self._event is not None:
+            self._event.set()
 
     @property
     def message_event(self) -> asyncio.Event:  # type: ignore[override]
@@ -247,6 +269,7 @@ class Cycle(RequestResponseCycle):
         if begun is not None:
             if not message.get("more_body") and self._whole(begun, message.get("body", b"")):
                 return
+            self._outbox.send()
             await super().send(begun)
         await super().send(message)
 
@@ -256,27 +279,37 @@ class Cycle(RequestResponseCycle):
             return False
         fields = [*self.default_headers, *begun["headers"]]
         known = dict(fields)
-        if b"connection" in known or b"transfer-encoding" in known:
+        if b"connection" in known or b"transfer-encoding" in known or known.get(b"content-length") != b"%d" % len(body):
             return False
         if not self.keep_alive:
             fields.append((b"connection", b"close"))
         head = STATUS_LINE[begun["status"]] + b"\r\n".join(map(b": ".join, fields))
-        if known.get(b"content-length") != b"%d" % len(body) or not len(fields) == head.count(b"\n") == head.count(
-            b"\r"
-        ):
+        if not head.count(b"\n") == head.count(b"\r") == len(fields):  # a line end inside of a field
             return False  # uvicorn says what is wrong with it
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
         if len(body) < COPIED_BYTES:
-            self.transport.write(b"%b\r\n\r\n%b" % (head, body))
+            self._outbox.put(self._loop, self.transport, b"%b\r\n\r\n%b" % (head, body))
         else:
+            self._outbox.send()
             self.transport.writelines((head, b"\r\n\r\n", body))
-        if self._event is not None:
-            self._event.set()
+        self.tell()
         if not self.keep_alive:
+            self._outbox.send()
             self.transport.close()
         self.on_response()
         return True
+
+
+def _failing(error: BaseException) -> Callable[..., Awaitable[None]]:
+    async def app(*_: object) -> None:
+        raise error
+
+    return app
+
+
+async def _silent(*_: object) -> None:
+    """An app that has done all it was going to do."""
 
 
 def _fit(head: bytes) -> bool:
@@ -313,6 +346,11 @@ def _sweep(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(SWEEP_SECONDS, _sweep, loop)
 
 
+def listeners(settings: Settings) -> Callable[..., Listener]:
+    """Makes the listeners of one server: they share a doorstep and an outbox."""
+    return partial(Listener, Doorstep(settings), Outbox())
+
+
 def config(app: Callable[..., Any], settings: Settings, **more: Any) -> uvicorn.Config:
     """How the gateway is served. Nothing from a proxy is believed here: see `guard`."""
     return uvicorn.Config(
@@ -320,7 +358,7 @@ def config(app: Callable[..., Any], settings: Settings, **more: Any) -> uvicorn.
         **{
             "host": settings.host,
             "port": settings.port,
-            "http": type("Listener", (Listener,), {"doorstep": Doorstep(settings)}),
+            "http": listeners(settings),
             "loop": "auto",
             "ws": "none",
             "interface": "asgi3",

@@ -278,8 +278,9 @@ class _Disk:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._log_file = os.open(store.wal, os.O_RDONLY)
         self._broken: Exception | None = None
-        self._thread = threading.Thread(target=self._run, name="aval-disk", daemon=True)
-        self._thread.start()
+        self.alive = True
+        self._runner = threading.Thread(target=self._run, name="aval-disk", daemon=True)
+        self._runner.start()
 
     def lock(self, then: Callable[[], None]) -> None:
         """`then` on the loop, once the writer's lock is taken; it releases it."""
@@ -309,10 +310,6 @@ class _Disk:
 
         self._jobs.put(job)
 
-    @property
-    def alive(self) -> bool:
-        return self._thread.is_alive()
-
     def fault(self) -> str:
         if not self.alive:
             return "the writer's thread has ended"
@@ -320,13 +317,16 @@ class _Disk:
 
     def stop(self) -> None:
         self._jobs.put(None)
-        self._thread.join(10)
+        self._runner.join(10)
         os.close(self._log_file)
 
     def _run(self) -> None:
-        give_way()
-        while (job := self._jobs.get()) is not None:
-            job()
+        try:
+            give_way()
+            while (job := self._jobs.get()) is not None:
+                job()
+        finally:
+            self.alive = False
 
     def _call(self, what: Callable[[], None]) -> bool:
         try:

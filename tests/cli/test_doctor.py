@@ -2,7 +2,6 @@
 
 import json
 import socket
-import sqlite3
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from cli_run import ORGANISATIONS, Aval
 
 from gateway.log import mark
 from gateway.log.mark import Mark
+from tests.databases import opened
 
 Run = Callable[..., Aval]
 
@@ -27,10 +27,8 @@ def database(aval: Run, folder: Path) -> Path:
 
 
 def change(database: Path, sql: str, *values: object) -> None:
-    connection = sqlite3.connect(database)
-    connection.execute(sql, values)
-    connection.commit()
-    connection.close()
+    with opened(database) as connection:
+        connection.execute(sql, values)
 
 
 def test_before_the_first_start_nothing_is_wrong_and_nothing_is_made(aval: Run, folder: Path) -> None:
@@ -42,7 +40,19 @@ def test_a_healthy_gateway_has_only_oks(aval: Run, database: Path) -> None:
     checks = found(aval)
     assert {row["status"] for row in checks.values()} == {"ok"}, checks
     assert set(checks) == {
-        *("python", "sqlite", "settings", "public_url", "data_dir", "keys", "policies", "schema", "clock", "log")
+        *(
+            "python",
+            "data plane",
+            "sqlite",
+            "settings",
+            "public_url",
+            "data_dir",
+            "keys",
+            "policies",
+            "schema",
+            "clock",
+            "log",
+        )
     }
 
 

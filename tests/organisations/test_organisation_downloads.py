@@ -158,6 +158,7 @@ def test_trouble_on_a_later_page_is_no_shorter_file(gateway: Gateway, bank: Runn
     assert answer.status_code == 502 and "You get everything or nothing" in answer.text
 
 
+@pytest.mark.inside
 def test_a_log_that_cannot_be_written_gives_no_data(
     gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:

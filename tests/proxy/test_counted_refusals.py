@@ -14,6 +14,7 @@ from tests.proxy.raw import RawOrganisation
 from tests.proxy.world import World
 
 
+@pytest.mark.inside
 def test_a_count_that_could_not_be_written_is_written_later(
     tmp_path: Path, organisation: RawOrganisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ def test_a_call_is_refused_when_the_disks_thread_has_ended(tmp_path: Path, organ
         assert bank.reads().status == 200 and plane.fault() == ""
         disk = plane._writer._disk
         disk._jobs.put(lambda: 1 / 0)
-        disk._thread.join(5)
+        disk._runner.join(5)
         assert plane.fault()
         found = bank.reads()
         assert found.status == 503 and found.headers["retry-after"] and b"Amount" not in found.body

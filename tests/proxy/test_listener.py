@@ -12,6 +12,7 @@ import pytest
 import uvicorn
 
 from gateway.proxy import listener
+from gateway.settings import Settings
 
 PATIENCE = 0.4
 
@@ -39,7 +40,13 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
         monkeypatch.setattr(listener, name, PATIENCE)
     monkeypatch.setattr(listener, "SWEEP_SECONDS", PATIENCE / 8)
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, http=listener.Listener, lifespan="off", log_config=None, timeout_keep_alive=1
+        app,
+        host="127.0.0.1",
+        port=0,
+        http=listener.listeners(Settings()),
+        lifespan="off",
+        log_config=None,
+        timeout_keep_alive=1,
     )
     server = uvicorn.Server(config)
     listening = socket.create_server(("127.0.0.1", 0))

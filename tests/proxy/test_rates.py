@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.proxy import rates
 from gateway.proxy.rates import Buckets, Rates
+from gateway.proxy.tokens import Token
 from gateway.settings import Settings
 from tests.proxy.bank import BASE, FIELDS, NATIVE, Bank
 from tests.proxy.raw import RawOrganisation
@@ -110,7 +110,7 @@ def test_a_bucket_that_is_full_again_is_forgotten() -> None:
 def test_a_call_refused_by_one_limit_is_counted_by_none() -> None:
     settings = Settings(app_calls_per_minute=100, person_calls_per_minute=1, organisation_calls_per_minute=3)
     found = Rates(settings)
-    token: Any = SimpleNamespace(client="app", organisations=frozenset(("bank",)))
+    token = Token("consent", "family", "app", frozenset(("bank",)), key=None, expires=int(START), digest="", ath="")
     assert found.refusal(token, "alice", "bank", START) is None
     for _ in range(50):
         assert found.refusal(token, "alice", "bank", START) is not None

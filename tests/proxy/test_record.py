@@ -26,6 +26,7 @@ def test_the_entry_can_be_read_by_others_before_the_answer_arrives(bank: Bank) -
         assert found == (number,)
 
 
+@pytest.mark.inside
 def test_without_the_log_nothing_is_given_and_nothing_is_counted(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     bank.agrees(frequency=[{"times": 1, "per": "day", "zone": "UTC"}])
 
@@ -62,6 +63,7 @@ def test_what_may_not_be_on_the_disk_is_never_given(
         assert bank.reads().status == 503 and len(synced) == 1
 
 
+@pytest.mark.inside
 def test_the_log_is_synced_after_the_entry_and_before_the_answer(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     sync, append = writer._fdatasync, Log.append_all
@@ -126,6 +128,7 @@ def test_a_stop_by_another_process_holds_from_the_next_call(bank: Bank) -> None:
     assert bank.reads().status == 403
 
 
+@pytest.mark.inside
 def test_one_entry_that_cannot_be_written_does_not_take_the_others_with_it(
     bank: Bank, monkeypatch: pytest.MonkeyPatch, world: World, organisation: RawOrganisation
 ) -> None:

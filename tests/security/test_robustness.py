@@ -103,6 +103,7 @@ def reading(fort: Fort) -> tuple[str, str]:
     return body["access_token"], transactions(body["authorization_details"][0]["accounts"][0])
 
 
+@pytest.mark.inside
 def test_a_read_while_the_database_cannot_be_read_is_told_to_come_again(
     fort: Fort, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,6 +162,7 @@ def test_a_store_that_cannot_be_written_never_tells_of_a_success(fort: Fort, rea
     assert fort.refresh(body["refresh_token"], "budget").status_code == 200  # the refused refresh spent nothing
 
 
+@pytest.mark.inside
 def test_no_data_leaves_when_its_entry_cannot_be_written(fort: Fort, monkeypatch: pytest.MonkeyPatch) -> None:
     token, path = reading(fort)
 
@@ -185,6 +187,7 @@ def test_one_app_cannot_fill_the_store_with_requests_that_nobody_signed(fort: Fo
     assert fort.pushed("budget", [detail("harbour-bank", ALL)]).status_code == 201
 
 
+@pytest.mark.inside
 def test_an_app_that_floods_the_log_does_not_stand_in_the_way_of_stopping(fort: Fort) -> None:
     bank = settle(fort)
     alice = fort.person("Alice")
@@ -307,7 +310,8 @@ def test_the_framework_is_of_a_version_without_its_known_holes(package: str, lea
 
 
 def test_the_parser_of_the_server_is_the_strict_one(fort: Fort) -> None:
-    assert issubclass(listener.config(fort.application, fort.house.settings).http, HttpToolsProtocol)  # type: ignore[arg-type]
+    assert listener.config(fort.application, fort.house.settings).http.func is listener.Listener  # type: ignore[union-attr]
+    assert issubclass(listener.Listener, HttpToolsProtocol)
 
 
 # ---- D18: what a spreadsheet would run

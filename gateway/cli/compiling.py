@@ -1,0 +1,25 @@
+"""`aval compile`: the data plane as machine code."""
+
+import typer
+
+from gateway import compiled
+from gateway.cli.opening import stop
+
+
+def compile_() -> None:
+    """Compile the data plane to machine code: a data call then costs about a fifth less. Optional, once per version.
+
+    \b
+    pip install 'aval[compile]'                      mypy's compiler
+    apt-get install gcc python3-dev                  a C compiler and Python's header files, on Debian
+    aval compile                                     a minute; then start the gateway again
+
+    What is made lies beside the sources and is used as long as they are unchanged. AVAL_INTERPRETED=1 leaves it aside.
+    """
+    if not compiled.folder().is_dir():
+        typer.echo(f"Compiling {len(compiled.MODULES)} modules: about a minute …")
+    try:
+        made = compiled.compile_all()
+    except compiled.CannotCompile as error:
+        stop(f"cannot compile: {error}")
+    typer.echo(f"The data plane is compiled: {made}")

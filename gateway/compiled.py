@@ -1,0 +1,156 @@
+"""The data plane as machine code: the modules every data call runs through, compiled by mypyc. Optional.
+
+    aval compile          once, by whoever installs; needs a C compiler and Python's headers
+    import gateway        uses what was compiled from exactly these sources, else runs the sources themselves
+
+Like `__pycache__`: nothing but speed depends on it, and after an edit it is as if it were not there, because the
+folder's name is a hash of the sources. AVAL_INTERPRETED=1 leaves it aside, for a debugger or a comparison.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
+from importlib.util import find_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+HERE = Path(__file__).parent
+KEPT = HERE / "__compiled__"
+INTERPRETED = "AVAL_INTERPRETED"
+LIBRARY = "gateway.data_plane"  # of all modules together; mypyc adds its own ending
+MODULES = (
+    "log.record",
+    "log.tree",
+    "organisations.connector",
+    "organisations.transport",
+    "organisations.wire",
+    "outbox",
+    "proxy.admit",
+    "proxy.call",
+    "proxy.denials",
+    "proxy.dpop",
+    "proxy.fetch",
+    "proxy.grants",
+    "proxy.guard",
+    "proxy.headers",
+    "proxy.jose",
+    "proxy.listener",
+    "proxy.rates",
+    "proxy.refuse",
+    "proxy.standing",
+    "proxy.streams",
+    "proxy.tokens",
+    "proxy.uses",
+    "proxy.windows",
+    "proxy.writer",
+    "sectors.bank.calls",
+    "sectors.bank.plan",
+    "sectors.media",
+    "sectors.model",
+    "sectors.names",
+    "sectors.paths",
+    "sectors.times",
+    "store.many",
+)
+
+
+OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--no-error-summary")  # of mypy
+
+
+class CannotCompile(Exception):
+    """What is missing, and how to get it."""
+
+
+def sources() -> list[Path]:
+    return [HERE.joinpath(*module.split(".")).with_suffix(".py") for module in MODULES]
+
+
+def folder() -> Path:
+    """Where the compiled form of the sources as they are now is, or would be."""
+    read = hashlib.sha256(sys.implementation.cache_tag.encode())
+    for source in (Path(__file__), *sources()):
+        read.update(hashlib.sha256(source.read_bytes()).digest())
+    return KEPT / read.hexdigest()[:16]
+
+
+class _Finder(MetaPathFinder):
+    """Finds the compiled modules before Python finds their sources."""
+
+    def __init__(self, files: dict[str, Path]) -> None:
+        self._files = files
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        file = self._files.get(fullname)
+        return spec_from_file_location(fullname, file) if file is not None else None
+
+
+def _files(within: Path) -> Iterator[tuple[str, Path]]:
+    ending = EXTENSION_SUFFIXES[0]
+    for file in within.rglob(f"*{ending}"):
+        yield str(file.relative_to(within)).removesuffix(ending).replace(os.sep, "."), file
+
+
+def use() -> None:
+    """Called once, before any of the modules is imported."""
+    if os.environ.get(INTERPRETED) != "1" and (found := folder()).is_dir():
+        sys.meta_path.insert(0, _Finder(dict(_files(found))))
+
+
+def in_use() -> bool:
+    return any(isinstance(finder, _Finder) for finder in sys.meta_path)
+
+
+def compile_all() -> Path:
+    """The folder of what was compiled, now or before. A minute. Raises CannotCompile."""
+    made = folder()
+    if made.is_dir():
+        return made
+    work = KEPT / f"{made.name}.{os.getpid()}"
+    try:
+        _run_build(work)
+        shutil.rmtree(work / "c")
+        for other in KEPT.iterdir():
+            if other != work:
+                shutil.rmtree(other)
+        work.rename(made)
+    except OSError as error:
+        raise CannotCompile(f"{KEPT} cannot be written: {error.strerror}") from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return made
+
+
+def _run_build(work: Path) -> None:
+    """In a process of its own: the compilers print, and change what a process can change about itself."""
+    if find_spec("mypyc") is None or find_spec("setuptools") is None:
+        raise CannotCompile("mypy and setuptools are not installed: pip install 'aval[compile]'")
+    (work / "c").mkdir(parents=True)
+    command = [sys.executable, "-c", f"from gateway import compiled; compiled.build({str(work)!r})"]
+    run = subprocess.run(command, cwd=HERE.parent, env={**os.environ, INTERPRETED: "1"}, capture_output=True, text=True)
+    if run.returncode:
+        told = "\n".join(f"  {line[:200]}" for line in (run.stdout + run.stderr).splitlines()[-8:])
+        raise CannotCompile(
+            "it takes a C compiler and Python's header files (Debian: apt-get install gcc python3-dev)."
+            f" What the build said last:\n{told}"
+        )
+
+
+def build(work: str) -> None:
+    """One shared library of all modules, and for each module a small one that finds its part of it."""
+    from mypyc.build import mypycify
+    from setuptools import Distribution
+
+    c = f"{work}/c"
+    paths = [str(source.relative_to(HERE.parent)) for source in sources()]
+    made = mypycify([f"--cache-dir={c}", *OPTIONS, *paths], debug_level="0", group_name=LIBRARY, target_dir=c)
+    whole = Distribution({"name": "aval", "ext_modules": made})
+    command = whole.get_command_obj("build_ext")
+    command.build_lib, command.build_temp = work, c
+    whole.run_command("build_ext")
