@@ -116,9 +116,8 @@ def compile_all() -> Path:
     try:
         _run_build(work)
         shutil.rmtree(work / "c")
-        for other in KEPT.iterdir():
-            if other != work:
-                shutil.rmtree(other)
+        for older in [each for each in KEPT.iterdir() if "." not in each.name]:
+            shutil.rmtree(older)
         work.rename(made)
     except OSError as error:
         raise CannotCompile(f"{KEPT} cannot be written: {error.strerror}") from None
@@ -128,12 +127,13 @@ def compile_all() -> Path:
 
 
 def _run_build(work: Path) -> None:
-    """In a process of its own: the compilers print, and change what a process can change about itself."""
+    """In a process of its own, on a copy of the package: mypy takes all that lies beside it for the user's own."""
     if find_spec("mypyc") is None or find_spec("setuptools") is None:
         raise CannotCompile("mypy and setuptools are not installed: pip install 'aval[compile]'")
-    (work / "c").mkdir(parents=True)
+    shutil.copytree(HERE, work / "c" / "gateway", ignore=shutil.ignore_patterns(KEPT.name, "__pycache__", "web"))
     command = [sys.executable, "-c", f"from gateway import compiled; compiled.build({str(work)!r})"]
-    run = subprocess.run(command, cwd=HERE.parent, env={**os.environ, INTERPRETED: "1"}, capture_output=True, text=True)
+    environment = {**os.environ, INTERPRETED: "1", "PYTHONPATH": str(work / "c")}
+    run = subprocess.run(command, cwd=work / "c", env=environment, capture_output=True, text=True)
     if run.returncode:
         told = "\n".join(f"  {line[:200]}" for line in (run.stdout + run.stderr).splitlines()[-8:])
         raise CannotCompile(
@@ -147,10 +147,9 @@ def build(work: str) -> None:
     from mypyc.build import mypycify
     from setuptools import Distribution
 
-    c = f"{work}/c"
     paths = [str(source.relative_to(HERE.parent)) for source in sources()]
-    made = mypycify([f"--cache-dir={c}", *OPTIONS, *paths], debug_level="0", group_name=LIBRARY, target_dir=c)
+    made = mypycify(["--cache-dir=mypy", *OPTIONS, *paths], debug_level="0", group_name=LIBRARY, target_dir="made")
     whole = Distribution({"name": "aval", "ext_modules": made})
     command = whole.get_command_obj("build_ext")
-    command.build_lib, command.build_temp = work, c
+    command.build_lib, command.build_temp = work, "temporary"
     whole.run_command("build_ext")

@@ -5,9 +5,12 @@ library that knows nothing of it (SQLite, "How To Corrupt An SQLite Database Fil
 """
 
 import contextlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from gateway.house import House
 from gateway.store import engine
 from gateway.store.engine import Connection
 
@@ -27,3 +30,16 @@ def copied(source: Path, target: Path) -> None:
     """All of it, into a file that may be there already."""
     with opened(source) as read, opened(target) as written:
         read.backup(written)
+
+
+def entries(house: House, person: str) -> list[dict[str, Any]]:
+    """The person's log, opened."""
+    connection = house.store.connect()
+    try:
+        key = connection.execute("SELECT key_sealed FROM logchain WHERE person_id = ?", (person,)).fetchone()
+        rows = connection.execute(
+            "SELECT seq, sealed FROM logentry WHERE person_id = ? ORDER BY seq", (person,)
+        ).fetchall()
+        return [json.loads(house.log.read(person, seq, sealed, key[0])) for seq, sealed in rows]
+    finally:
+        connection.close()

@@ -17,12 +17,10 @@ from gateway.log import Event
 from gateway.policy import Decision, Sharing
 
 
-def open_ask(
-    session: Session, house: House, person_id: str, app: AppView, ask: Ask, now: datetime, new_id: str
-) -> Consent:
-    """The consent, in state requested, that this request is about for this person. `new_id`: 256 fresh bits."""
-    consent = Consent(
-        id=new_id,
+def requested(consent_id: str, person_id: str, app: AppView, ask: Ask, now: datetime) -> Consent:
+    """A consent that nobody has answered yet. Recorded by nobody: that is `open_ask`."""
+    return Consent(
+        id=consent_id,
         person_id=person_id,
         app_id=app.client_id,
         purpose=ask.purpose,
@@ -30,6 +28,13 @@ def open_ask(
         asked=ask.as_json(),
         created_at=now,
     )
+
+
+def open_ask(
+    session: Session, house: House, person_id: str, app: AppView, ask: Ask, now: datetime, new_id: str
+) -> Consent:
+    """The consent, in state requested, that this request is about for this person. `new_id`: 256 fresh bits."""
+    consent = requested(new_id, person_id, app, ask, now)
     session.add(consent)
     session.flush()
     events.append(session, consent, Act.REQUESTED, "app", now)

@@ -10,12 +10,11 @@ from datetime import datetime
 
 from starlette.requests import Request
 
+from gateway.consent.asking import requested
 from gateway.consent.choices import Offered
 from gateway.consent.deciding import Decider
 from gateway.consent.request import AppView, Ask, OrganisationFacts
-from gateway.consent.rules import State
 from gateway.consent.screen import Showing, show
-from gateway.consent.tables import Consent
 from gateway.house import House
 from gateway.web.doors import Caller, Context
 from gateway.web.templates import STATIC
@@ -35,17 +34,8 @@ def page(
     now: datetime,
 ) -> str:
     """The page as HTML that needs nothing beside it but the app's logo."""
-    consent = Consent(
-        id=_ID,
-        person_id=_ID,
-        app_id=app.client_id,
-        purpose=ask.purpose,
-        state=State.REQUESTED,
-        asked=ask.as_json(),
-        created_at=now,
-    )
     showing = Showing(
-        consent=consent,
+        consent=requested(_ID, _ID, app, ask, now),
         app=app,
         directory=directory,
         accounts={name: _accounts(house, ask, name, language) for name in ask.organisations()},

@@ -272,12 +272,6 @@ def answered(final: Any) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(page.refresh).query, keep_blank_values=True).items()}
 
 
-def claims(token: str) -> dict[str, Any]:
-    part = token.split(".")[1]
-    body: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    return body
-
-
 class Rooms:
     """consent.reading.Facts of this small gateway."""
 

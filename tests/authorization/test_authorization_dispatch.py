@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
-from authorization_world import CALLBACK, ISSUER, Page, answered, bank, claims, link_row, usage, visible
+from authorization_world import CALLBACK, ISSUER, Page, answered, bank, link_row, usage, visible
 
 from gateway.authorization.rules import Step
 from gateway.authorization.steps import Standing, next_step
@@ -14,6 +14,7 @@ from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
 from gateway.settings import Settings
 from gateway.web.doors import Caller
+from tests.tokens import claims
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 

@@ -4,7 +4,9 @@ import base64
 import json
 
 import pytest
-from authorization_world import ISSUER, claims
+from authorization_world import ISSUER
+
+from tests.tokens import claims
 
 
 def test_introspection_is_for_apps_that_can_prove_who_they_are(gateway):

@@ -1,6 +1,8 @@
 """The whole flow, as an app and a person go through it."""
 
-from authorization_world import ISSUER, answered, claims, usage
+from authorization_world import ISSUER, answered, usage
+
+from tests.tokens import claims
 
 
 def test_a_public_app_gets_a_token_that_says_what_alice_agreed_to(gateway):

@@ -6,7 +6,7 @@ import time
 from urllib.parse import quote_plus, urlencode
 
 import pytest
-from authorization_world import CALLBACK, ISSUER, VERIFIER, answered, bank, claims
+from authorization_world import CALLBACK, ISSUER, VERIFIER, answered, bank
 from starlette.testclient import TestClient
 
 from gateway.apps import verbs
@@ -14,6 +14,7 @@ from gateway.consent import deciding
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
 from gateway.errors import Unavailable
+from tests.tokens import claims
 
 
 def error(answer, status=400):

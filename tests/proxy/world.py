@@ -39,6 +39,7 @@ from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from gateway.store import Store
 from gateway.store.tables import directory_changed
+from tests import databases
 
 assert gateway.schema and gateway.proxy.tables  # they fill the metadata
 TOKEN = "organisation-token"
@@ -238,16 +239,7 @@ class World:
     # ---- what happened
 
     def entries(self, person: str) -> list[dict[str, Any]]:
-        """The person's log, opened."""
-        connection = self.house.store.connect()
-        try:
-            key = connection.execute("SELECT key_sealed FROM logchain WHERE person_id = ?", (person,)).fetchone()
-            rows = connection.execute(
-                "SELECT seq, sealed FROM logentry WHERE person_id = ? ORDER BY seq", (person,)
-            ).fetchall()
-            return [json.loads(self.house.log.read(person, seq, sealed, key[0])) for seq, sealed in rows]
-        finally:
-            connection.close()
+        return databases.entries(self.house, person)
 
     def kinds(self, person: str) -> list[str]:
         return [entry["event"] for entry in self.entries(person)]

@@ -88,5 +88,12 @@ def moves_in(fort: Fort, bank: Bank, person: str, word: str | None = None) -> No
     bank.customer(subject, accounts, word or person)
 
 
+def with_alice(fort: Fort, word: str | None = None) -> tuple[Bank, str]:
+    """A bank, an app, and Alice, who has linked the bank."""
+    bank, alice = settle(fort), fort.person("Alice")
+    moves_in(fort, bank, alice, word)
+    return bank, alice
+
+
 def transactions(ref: str) -> str:
     return f"/data/harbour-bank{BASE}/accounts/{ref}/transactions"

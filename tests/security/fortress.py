@@ -37,6 +37,8 @@ from gateway.settings import Settings
 from gateway.store import Store, migrate
 from gateway.web import cookies
 from gateway.web.translations import Translations
+from tests import databases
+from tests.tokens import claims
 
 ISSUER = "http://localhost:8400"
 CALLBACK = "https://app.example/callback"
@@ -112,12 +114,6 @@ class Organisations:
         subject = claims(token)["sub"] if token.count(".") == 2 else token
         plain, _, query = path.partition("?")
         return self.responders[target.organisation](subject, plain, query)
-
-
-def claims(token: str) -> dict[str, Any]:
-    part = token.split(".")[1]
-    body: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    return body
 
 
 class Page:
@@ -361,15 +357,7 @@ class Fort:
     # ---- what is written
 
     def log(self, person: str) -> list[dict[str, Any]]:
-        connection = self.house.store.connect()
-        try:
-            key = connection.execute("SELECT key_sealed FROM logchain WHERE person_id = ?", (person,)).fetchone()
-            rows = connection.execute(
-                "SELECT seq, sealed FROM logentry WHERE person_id = ? ORDER BY seq", (person,)
-            ).fetchall()
-            return [json.loads(self.house.log.read(person, seq, sealed, key[0])) for seq, sealed in rows]
-        finally:
-            connection.close()
+        return databases.entries(self.house, person)
 
     def rows(self, statement: str, *values: Any) -> list[Any]:
         connection = self.house.store.connect()

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bank import BASE, INSIDE, Bank, moves_in, natives, transactions
-from fortress import Fort, Page, claims, detail, told
+from fortress import Fort, Page, detail, told
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from model import LENGTH, Agreement, Family, Token
@@ -20,6 +20,7 @@ from gateway.consent.events import digest
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.terms import sha256
+from tests.tokens import claims
 
 DATASETS = ("bank.accounts", "bank.transactions", "bank.balances")
 GIVEN = {

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from bank import moves_in, settle, transactions
+from bank import moves_in, settle, transactions, with_alice
 from fortress import Fort, detail
 
 ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
@@ -34,9 +34,7 @@ def test_a_look_back_above_the_cap_is_refused_with_what_is_allowed(fort: Fort) -
     [("0001-01-01T00:00:00+14:00", "2026-01-01T00:00:00Z"), ("2026-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00")],
 )
 def test_an_instant_beyond_the_calendar_never_reaches_a_screen(fort: Fort, start: str, end: str) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     answer = fort.pushed("budget", [detail("harbour-bank", ALL, period={"from": start, "to": end})])
     if answer.status_code == 201:
         query = urlencode({"client_id": "budget", "request_uri": answer.json()["request_uri"]})
@@ -46,9 +44,7 @@ def test_an_instant_beyond_the_calendar_never_reaches_a_screen(fort: Fort, start
 
 @pytest.mark.parametrize("change", [{"max_records": 5.0}, {"frequency": {"times": 2.0, "per": "hour"}}])
 def test_whole_numbers_stay_whole_in_the_terms(fort: Fort, change: dict[str, Any]) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     asked = [detail("harbour-bank", ALL, **change)]
     if fort.pushed("budget", asked).status_code == 400:
         return
@@ -104,9 +100,7 @@ def test_more_than_was_offered_is_never_granted_whatever_the_form_says(fort: For
 
 
 def test_a_length_that_was_not_offered_is_asked_again(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     browser = fort.browser(alice)
     address = fort.request("budget", [detail("harbour-bank", ALL, valid_for="P1M")])
     with pytest.raises(AssertionError, match="422"):

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from bank import BASE, moves_in, settle, transactions
+from bank import BASE, transactions, with_alice
 from fortress import Fort, detail
 
 ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
@@ -11,9 +11,7 @@ ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
 
 def agreed(fort: Fort, duration: str = "d30", **asked: Any) -> tuple[str, str, str]:
     """(person, token, reference of her first account)."""
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL, **asked)], duration=duration)
     return alice, body["access_token"], body["authorization_details"][0]["accounts"][0]
 

@@ -1,15 +1,13 @@
 """That the fortress stands: a whole agreement and a read, before anybody attacks it."""
 
-from bank import BASE, INSIDE, moves_in, settle, transactions
+from bank import BASE, INSIDE, transactions, with_alice
 from fortress import Fort, detail
 
 ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
 
 
 def test_an_app_reads_what_was_agreed_and_nothing_else(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice, "canary")
+    bank, alice = with_alice(fort, "canary")
     body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL)])
     refs = body["authorization_details"][0]["accounts"]
     answer = fort.read(body["access_token"], transactions(refs[0]))

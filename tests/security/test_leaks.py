@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 import structlog
-from bank import APP, BASE, Bank, moves_in, natives, settle, transactions
-from fortress import Fort, Page, claims, detail
+from bank import APP, BASE, Bank, moves_in, natives, settle, transactions, with_alice
+from fortress import Fort, Page, detail
 
 from gateway import ops
 from tests.databases import opened
+from tests.tokens import claims
 
 ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
 
@@ -31,9 +32,7 @@ def written() -> Iterator[io.StringIO]:
 
 
 def test_no_secret_and_no_value_is_in_logs_or_database(fort: Fort, written: io.StringIO) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice, "canary-word")
+    bank, alice = with_alice(fort, "canary-word")
     browser = fort.browser(alice)
     sign_in = browser.http.headers["cookie"].partition("=")[2]
     address = fort.request("budget", [detail("harbour-bank", ALL)], state="canary-state")
@@ -63,9 +62,7 @@ def test_no_secret_and_no_value_is_in_logs_or_database(fort: Fort, written: io.S
 
 
 def test_the_operators_log_does_not_say_which_record_an_app_read(fort: Fort, written: io.StringIO) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    bank, alice = with_alice(fort)
     body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL)])
     fort.read(body["access_token"], f"/data/harbour-bank{BASE}/accounts/number-of-a-record")
     assert "number-of-a-record" not in written.getvalue()
@@ -73,9 +70,7 @@ def test_the_operators_log_does_not_say_which_record_an_app_read(fort: Fort, wri
 
 def test_the_names_of_her_accounts_are_sealed_wherever_they_are_kept(fort: Fort) -> None:
     """Labels are addresses, nicknames and names of patients: sealed with the link, so sealed in the evidence too."""
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     assert "Label of" not in dumped(fort)
     fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL)])
     assert "Label of" not in dumped(fort)
@@ -93,9 +88,7 @@ def dumped(fort: Fort) -> str:
 
 
 def test_what_goes_wrong_tells_the_app_nothing_of_hosts_people_or_answers(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL)])
     ref = body["authorization_details"][0]["accounts"][0]
     for reply in (

@@ -7,7 +7,7 @@ from typing import Any
 
 import city
 import pytest
-from bank import BASE, moves_in, settle, transactions
+from bank import BASE, moves_in, settle, transactions, with_alice
 from fortress import Fort, detail
 
 from gateway.errors import DeclarationError
@@ -19,9 +19,7 @@ ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
 
 
 def test_a_link_with_other_accounts_gives_an_old_agreement_none_of_them(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    bank, alice = with_alice(fort)
     body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL)])
     ref = body["authorization_details"][0]["accounts"][0]
     subject = fort.link(alice, "harbour-bank", ["native-other-1", "native-other-2"], "••• 999")
@@ -32,9 +30,7 @@ def test_a_link_with_other_accounts_gives_an_old_agreement_none_of_them(fort: Fo
 
 
 def test_an_agreement_whose_accounts_are_all_gone_is_told_so(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    bank, alice = with_alice(fort)
     body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL)], duration="once")
     subject = fort.link(alice, "harbour-bank", ["native-other-1"], "••• 999")
     bank.customer(subject, ["native-other-1"], "bobs-word")
@@ -134,9 +130,7 @@ def test_the_organisations_own_names_never_reach_an_app(fort: Fort) -> None:
 
 
 def test_nobody_is_offered_to_go_on_with_an_agreement_whose_accounts_are_gone(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     browser = fort.browser(alice)
     fort.agreed(browser, "budget", [detail("harbour-bank", ALL)])
     assert "/authorize/continue" in browser.get(fort.request("budget", [detail("harbour-bank", ALL)])).text
@@ -145,9 +139,7 @@ def test_nobody_is_offered_to_go_on_with_an_agreement_whose_accounts_are_gone(fo
 
 
 def test_while_nothing_is_linked_nothing_is_read_and_linking_again_goes_on(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    bank, alice = with_alice(fort)
     browser = fort.browser(alice)
     body = fort.agreed(browser, "budget", [detail("harbour-bank", ALL)])
     ref = body["authorization_details"][0]["accounts"][0]
@@ -160,9 +152,7 @@ def test_while_nothing_is_linked_nothing_is_read_and_linking_again_goes_on(fort:
 
 
 def test_a_read_that_is_out_while_she_unlinks_gives_nothing(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL)])
     ref = body["authorization_details"][0]["accounts"][0]
 
@@ -245,9 +235,7 @@ def test_tries_are_counted_for_known_and_unknown_numbers_alike_however_they_are_
 
 
 def test_an_organisation_under_another_address_is_asked_there_and_only_there(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL)])
     ref = body["authorization_details"][0]["accounts"][0]
     fort.declare("harbour-bank", base_url="http://localhost:9402", moved=True)

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
-from bank import BASE, moves_in, settle, transactions
+from bank import BASE, settle, transactions, with_alice
 from fortress import Fort, detail
 from sqlalchemy import event
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -96,9 +96,7 @@ def test_numbers_and_instants_beyond_all_bounds_are_not_found(fort: Fort, path: 
 
 
 def reading(fort: Fort) -> tuple[str, str]:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL)])
     return body["access_token"], transactions(body["authorization_details"][0]["accounts"][0])
 
@@ -133,9 +131,7 @@ def read_only(fort: Fort) -> Iterator[Any]:
 
 
 def test_a_store_that_cannot_be_written_never_tells_of_a_success(fort: Fort, read_only: Any) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    bank, alice = with_alice(fort)
     browser = fort.browser(alice)
     body = fort.agreed(browser, "budget", [detail("harbour-bank", ALL)])
     consent, state = body["grant_id"], fort.rows("SELECT state, generation FROM consent")
@@ -189,9 +185,7 @@ def test_one_app_cannot_fill_the_store_with_requests_that_nobody_signed(fort: Fo
 
 @pytest.mark.inside
 def test_an_app_that_floods_the_log_does_not_stand_in_the_way_of_stopping(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    bank, alice = with_alice(fort)
     browser = fort.browser(alice)
     body = fort.agreed(browser, "budget", [detail("harbour-bank", ALL)])
     for _ in range(20):  # refusals, twenty a minute: twenty minutes of an app that wants to
@@ -325,9 +319,7 @@ NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 
 @pytest.mark.parametrize("formulas", [FORMULAS, CARRIAGE_RETURN], ids=["starts", "carriage return"])
 def test_no_cell_of_a_download_is_run_by_a_spreadsheet(fort: Fort, formulas: tuple[str, ...]) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    bank, alice = with_alice(fort)
     words = itertools.cycle(formulas)
 
     def hostile(subject: str, path: str, query: str) -> tuple[int, str, bytes]:

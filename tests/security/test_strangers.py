@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from bank import APP, BASE, moves_in, settle, transactions
+from bank import APP, BASE, moves_in, settle, transactions, with_alice
 from fortress import Browser, Fort, Page, detail
 
 from gateway.keys import hashed
@@ -19,9 +19,7 @@ ASKED = [detail("harbour-bank", ALL)]
 
 
 def alice_shares(fort: Fort) -> tuple[Browser, dict[str, Any]]:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     browser = fort.browser(alice)
     return browser, fort.agreed(browser, "budget", ASKED)
 
@@ -164,9 +162,7 @@ def test_an_app_has_nothing_from_another_apps_tokens(fort: Fort) -> None:
 
 
 def test_a_code_is_good_for_one_app_one_address_one_verifier_and_once(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     fort.app("other", APP)
     browser = fort.browser(alice)
     address = fort.request("budget", ASKED)
@@ -186,9 +182,7 @@ def test_a_code_is_good_for_one_app_one_address_one_verifier_and_once(fort: Fort
 )
 def test_a_request_made_under_another_registration_of_the_app_is_over(fort: Fort, changes: dict[str, Any]) -> None:
     """An address or type of data that the app had to give up is not served for as long as a request lives."""
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     browser = fort.browser(alice)
     address = fort.request("budget", ASKED)
     assert browser.get(address).status_code == 200
@@ -218,9 +212,7 @@ def at_once(count: int, what: Callable[[int], Any]) -> list[Any]:
 
 
 def test_twenty_clicks_on_allow_make_one_agreement(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     browser = fort.browser(alice)
     screen = browser.get(fort.request("budget", ASKED))
     form = Page(screen.text).form("/consent/") | {"decision": "allow"}
@@ -234,9 +226,7 @@ def test_twenty_clicks_on_allow_make_one_agreement(fort: Fort) -> None:
 
 
 def test_a_code_redeemed_twenty_times_at_once_leaves_nothing_alive(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     browser = fort.browser(alice)
     address = fort.request("budget", ASKED)
     refs = Page(browser.get(address).text).offered("accounts:harbour-bank")
@@ -265,9 +255,7 @@ def test_a_refresh_at_once_with_stopping_leaves_nothing_alive(fort: Fort) -> Non
 
 
 def test_of_twenty_reads_at_once_a_sharing_for_one_use_gives_one(fort: Fort) -> None:
-    bank = settle(fort)
-    alice = fort.person("Alice")
-    moves_in(fort, bank, alice)
+    _, alice = with_alice(fort)
     body = fort.agreed(fort.browser(alice), "budget", ASKED, duration="once")
     ref = body["authorization_details"][0]["accounts"][0]
     answers = at_once(20, lambda _: fort.read(body["access_token"], transactions(ref)).status_code)
