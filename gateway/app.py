@@ -8,7 +8,7 @@ uvicorn → Guarded (one valid host, sane framing)
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -144,11 +144,9 @@ class Application:
         else:
             await self._app(scope, receive, send)
 
-    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].startswith("/data/"):
-            await self.data_plane(scope, receive, send)
-        else:
-            await self._doors(scope, receive, send)
+    def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        door = self.data_plane if scope["path"].startswith("/data/") else self._doors
+        return door(scope, receive, send)
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:

@@ -72,7 +72,7 @@ def sources() -> list[Path]:
 
 def folder() -> Path:
     """Where the compiled form of the sources as they are now is, or would be."""
-    read = hashlib.sha256(sys.implementation.cache_tag.encode())
+    read = hashlib.sha256(f"{sys.version} {sys.platform}".encode())
     for source in (Path(__file__), *sources()):
         read.update(hashlib.sha256(source.read_bytes()).digest())
     return KEPT / read.hexdigest()[:16]
