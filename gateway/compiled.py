@@ -57,8 +57,6 @@ MODULES = (
     "sectors.times",
     "store.many",
 )
-
-
 OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--no-error-summary")  # of mypy
 
 
@@ -97,10 +95,15 @@ def _files(within: Path) -> Iterator[tuple[str, Path]]:
         yield str(file.relative_to(within)).removesuffix(ending).replace(os.sep, "."), file
 
 
+def wanted() -> bool:
+    """Whether a process that begins now would use what was compiled."""
+    return os.environ.get(INTERPRETED) != "1" and any(_files(folder()))
+
+
 def use() -> None:
     """Called once, before any of the modules is imported."""
-    if os.environ.get(INTERPRETED) != "1" and (found := folder()).is_dir():
-        sys.meta_path.insert(0, _Finder(dict(_files(found))))
+    if wanted():
+        sys.meta_path.insert(0, _Finder(dict(_files(folder()))))
 
 
 def in_use() -> bool:

@@ -39,16 +39,15 @@ _listening: "WeakKeyDictionary[asyncio.AbstractEventLoop, set[Listener]]" = Weak
 class Listener(HttpToolsProtocol):
     """`deadline`: on the loop's clock, when the connection is closed unless something happens before."""
 
-    deadline = NEVER
-    _head: bytes | None = b""  # of the request under way, until it is whole; None: its body, or its answer
-    _overhead = 0
-    _refused = False
-    _place: str | None = None  # at the doorstep
-
     def __init__(self, doorstep: "Doorstep", outbox: Outbox, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self._doorstep = doorstep
         self.outbox = outbox
+        self.deadline = NEVER
+        self._doorstep = doorstep
+        self._place: str | None = None  # at the doorstep
+        self._head: bytes | None = b""  # of the request under way, until it is whole; None: its body, or its answer
+        self._overhead = 0
+        self._refused = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

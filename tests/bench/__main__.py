@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from gateway import compiled
 from tests.bench.processes import OTHER_CORE, Group, core
 
 ROOT = Path(__file__).parents[2]
@@ -43,9 +44,22 @@ def main() -> int:
     from tests.bench import dataplane, profiling
 
     with _alone(say), _bounded(), _group() as group:
+        _compiled(say)
         if asked.profile:
             return profiling.run(group, say, asked.kind)
         return dataplane.quick(group, say) if asked.quick else dataplane.full(group, say)
+
+
+def _compiled(say: Callable[[str], None]) -> None:
+    """The data plane as it is run in production; the servers are processes of their own and find it."""
+    if os.environ.get(compiled.INTERPRETED) == "1":
+        return
+    if not compiled.folder().is_dir():
+        say(f"compiling the data plane, about a minute; {compiled.INTERPRETED}=1 measures it as it is")
+    try:
+        compiled.compile_all()
+    except compiled.CannotCompile as error:
+        say(f"the data plane is measured interpreted: {error}")
 
 
 @contextlib.contextmanager

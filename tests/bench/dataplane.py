@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import platform
 import statistics
 import subprocess
 import time
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from gateway import compiled
 from tests.bench import apache, crowd, figures, issuer, measure, nginx, processes, stage, tools
 from tests.bench.aval import Prepared
 from tests.bench.figures import Measured
@@ -314,7 +316,8 @@ def _versions() -> dict[str, str]:
     )
     return figures.versions(
         {
-            "aval": figures.commit(),
+            "aval": f"{figures.commit()}, {'compiled' if compiled.wanted() else 'interpreted'}",
+            "python": platform.python_version(),
             "nginx": nginx.version(),
             "apache": apache.version() if not tools.NEEDED["apache"][0]() else "",
             "mod_oauth2": modules.stdout.strip(),
