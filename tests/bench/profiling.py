@@ -18,7 +18,7 @@ SECONDS = 8
 # heading → files of which threads, and rows shown
 TOP = {
     "event loop": ("main.prof", 40),
-    "writer": ("aval-writer.prof", 20),
+    "disk": ("aval-disk.prof", 10),
     "workers": ("*_[0-9]*.prof", 20),
     "sequencer": ("sequencer.prof", 10),
 }
