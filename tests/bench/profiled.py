@@ -1,7 +1,8 @@
 """`python -m tests.bench.profiled serve`: `aval`, with a profile of each of its threads written when it ends.
 
 Where: the folder named by BENCH_PROFILE. The event loop's is main.prof, another thread's is its name. The event loop
-is profiled from SIGUSR1 on, so that starting is not in it. The data plane is interpreted. Time is CPU time of the thread: waiting costs nothing.
+is profiled from SIGUSR1 on, so that starting is not in it. Time is CPU time of the thread: waiting costs nothing.
+The data plane is interpreted: compiled functions cannot be profiled like this.
 """
 
 import cProfile
