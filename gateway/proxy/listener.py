@@ -239,11 +239,13 @@ class Cycle(RequestResponseCycle):
         try:
             try:
                 await app(self.scope, self.receive, self.send)
+                if self.response_complete:
+                    return
+                outcome: Callable[..., Awaitable[None]] = _silent
             except BaseException as error:
-                await self.run_asgi(_failing(error))
-            else:
-                if not self.response_complete:
-                    await self.run_asgi(_silent)
+                outcome = _failing(error)
+            self._begun = None  # nothing of it has been sent
+            await self.run_asgi(outcome)
         finally:
             tasks.discard(self.task)
 

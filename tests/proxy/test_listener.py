@@ -18,7 +18,13 @@ PATIENCE = 0.4
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Reads the whole body; answers with as many bytes as its path says."""
+    """Reads the whole body; answers with as many bytes as its path says, or fails as it says."""
+    if scope["path"] in ("/begins-and-fails", "/begins-and-ends"):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    if scope["path"].endswith("fails"):
+        raise RuntimeError("an app that fails")
+    if scope["path"].endswith("ends"):
+        return
     if scope["path"] == "/slow-to-read":
         await asyncio.sleep(PATIENCE * 3)
     body = b""
@@ -29,6 +35,9 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
             break
     size = int(scope["path"][1:]) if scope["path"][1:].isdigit() else len(body)
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
+    if size < 50_000:
+        await send({"type": "http.response.body", "body": b"x" * size})
+        return
     for start in range(0, size, 2**16):
         await send({"type": "http.response.body", "body": b"x" * min(2**16, size - start), "more_body": True})
     await send({"type": "http.response.body", "body": b""})
@@ -135,3 +144,40 @@ def test_our_own_slowness_is_not_held_against_the_client(port: int) -> None:
         connection.sendall(b"x" * 300000)
         answer = connection.recv(2**16)
         assert b"200 OK" in answer
+
+
+@pytest.mark.parametrize("path", ["/fails", "/ends", "/begins-and-fails", "/begins-and-ends"])
+def test_an_app_that_fails_or_says_nothing_is_answered_for(port: int, path: str) -> None:
+    with connected(port) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        found = b""
+        while chunk := connection.recv(2**16):
+            found += chunk
+    assert (
+        found.startswith(b"HTTP/1.1 500 ") and found.endswith(b"Internal Server Error") and found.count(b"HTTP/") == 1
+    )
+
+
+def test_answers_to_requests_sent_together_come_in_their_order(port: int) -> None:
+    """Small ones, large ones, and one in pieces: whatever way each goes out, and then a request that is none."""
+    sizes = (1, 3, 70_000, 2, 40_000, 0)
+    with connected(port) as connection:
+        connection.sendall(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % size for size in sizes))
+        found = b""
+        while found.count(b"HTTP/1.1 200 ") < len(sizes) or not found.endswith(b"\r\n\r\n"):
+            found += connection.recv(2**16)
+        connection.sendall(b"GET\r\n\r\n")
+        while chunk := connection.recv(2**16):
+            found += chunk
+    lengths = [int(line[16:]) for line in found.split(b"\r\n") if line.startswith(b"content-length: ")]
+    assert lengths == [*sizes, 0] and found.count(b"x") == sum(sizes)
+    assert found.count(b"HTTP/1.1 400 ") == 1
+
+
+def test_an_answer_is_not_lost_to_what_follows_it_at_once(port: int) -> None:
+    with connected(port) as connection:
+        connection.sendall(b"GET /7 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        found = b""
+        while chunk := connection.recv(2**16):
+            found += chunk
+    assert found.startswith(b"HTTP/1.1 200 ") and found.endswith(b"xxxxxxx")
