@@ -27,7 +27,6 @@ ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".bench"
 STARTS = 3
 QUICK_SLICES = 16
-UNLOADED_SLICES = 5
 # What is under way when a slice ends took time and is not served. Of 70 feeds in a second, 32 would be half.
 FEED_CONNECTIONS = 2
 VERIFICATIONS = 300
@@ -223,7 +222,7 @@ def _unloaded(scene: Stage, gateway: Prepared, pid: int, rivals: Rivals, found: 
         *rivals.target("nginx auth_request"),
         Target("aval", [pid], lambda _: bearer),
     ]
-    found.groups["unloaded"] = measure.side_by_side(targets, say, slices=UNLOADED_SLICES, connections=1)
+    found.groups["unloaded"] = measure.side_by_side(targets, say, connections=1)
 
 
 def _claims(scene: Stage, gateway: Prepared, pid: int, found: Measured, say: Say) -> None:
