@@ -7,6 +7,10 @@ means on the disk (WAL, synchronous=FULL).
 
 The proxy reads and writes through bare connections of the same kind (`connect()`),
 because a row through the ORM costs thirty times one without it.
+
+In the serving process nobody but SQLite opens or closes the database's file, or the index
+beside its write-ahead log (`-shm`): the locks that keep other programs from removing the
+log hang on them, and closing any descriptor of a file drops them all.
 """
 
 from gateway.store.engine import Store, connect, sqlite_version

@@ -21,6 +21,7 @@ except ImportError:  # pragma: no cover - platforms without the wheel
     import sqlite3
 
 StoreFault: type[Exception] = sqlite3.OperationalError  # of bare connections
+DatabaseFault: type[Exception] = sqlite3.DatabaseError  # also of a file that is damaged, or no database
 Connection = Any  # sqlite3.Connection of whichever module was imported
 
 INDEX_HEADER = 48  # bytes
@@ -43,10 +44,18 @@ def sqlite_version() -> str:
 def connect(path: Path, *, fsync: bool = True, check_same_thread: bool = False) -> Connection:
     """A bare connection in autocommit mode: `BEGIN IMMEDIATE` and `COMMIT` are the caller's words."""
     connection = sqlite3.connect(str(path), isolation_level=None, check_same_thread=check_same_thread)
+    try:
+        _prepare(connection, fsync)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: Connection, fsync: bool) -> None:
     for pragma in _PRAGMAS:
         connection.execute(pragma)
     connection.execute(f"PRAGMA synchronous={'FULL' if fsync else 'OFF'}")
-    return connection
 
 
 class Store:
@@ -74,11 +83,9 @@ class Store:
         self._indexes: list[IO[bytes]] = []
 
         @event.listens_for(self._engine, "connect")
-        def _prepare(raw: Connection, _record: object) -> None:
+        def _connected(raw: Connection, _record: object) -> None:
             raw.isolation_level = None  # SQLAlchemy's BEGIN is emitted below, so that a write begins IMMEDIATE
-            for pragma in _PRAGMAS:
-                raw.execute(pragma)
-            raw.execute(f"PRAGMA synchronous={'FULL' if fsync else 'OFF'}")
+            _prepare(raw, fsync)
 
     @property
     def engine(self) -> Any:

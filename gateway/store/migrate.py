@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import Unavailable
 from gateway.settings import Settings
-from gateway.store.engine import Store, connect
+from gateway.store.engine import DatabaseFault, Store, connect
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "migrations"
 HEAD = "0100"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
 
-_MAGIC = b"SQLite format 3\x00"  # what every SQLite file begins with
-
 
 def current(settings: Settings) -> str | None:
-    """The revision of the database; None when there is no database, or an empty one. Raises Unavailable."""
+    """The revision of the database; None when there is no database, or an empty one. Raises Unavailable.
+
+    Asked of SQLite, also whether the file is a database at all: readiness asks in the serving process, and there
+    nobody else may open the file.
+    """
     if not settings.database.exists() or settings.database.stat().st_size == 0:
         return None
-    with settings.database.open("rb") as file:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise Unavailable(f"{settings.database}: this file is not a database")
-    connection = connect(settings.database)
     try:
-        known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
-    finally:
-        connection.close()
+        connection = connect(settings.database)
+        try:
+            known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+        finally:
+            connection.close()
+    except DatabaseFault as error:
+        raise Unavailable(f"{settings.database}: {error}") from error
     return str(row[0]) if row else None
 
 

@@ -51,6 +51,15 @@ def test_a_database_of_a_newer_gateway_is_refused_and_left_alone(settings: Setti
     assert migrate.current(settings) == "9999"
 
 
+@pytest.mark.parametrize("text", [b"no", b"no database at all", b"not one either, and long" * 999])
+def test_a_file_that_is_no_database_is_told_in_a_sentence_and_left_alone(settings: Settings, text: bytes) -> None:
+    settings.data_dir.mkdir()
+    settings.database.write_bytes(text)
+    with pytest.raises(Unavailable, match="aval.sqlite3: file is not a database"):
+        migrate.upgrade(settings)
+    assert settings.database.read_bytes() == text
+
+
 def test_an_upgrade_that_breaks_off_leaves_the_database_as_it_was(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
