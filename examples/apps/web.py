@@ -27,6 +27,7 @@ from starlette.routing import Route
 
 from examples.apps.client import Aval, Declared, Json, Reader, Refused
 from examples.apps.words import COMMON, REFUSALS
+from examples.cookies import cookie as read_cookie
 from examples.languages import Words, language
 from examples.organisations.common import listen, run
 
@@ -113,7 +114,7 @@ def build(site: Site, aval: Aval, sessions: Sessions) -> Starlette:
         return HTMLResponse(body, status, {"content-security-policy": policy, "cache-control": "no-store"})
 
     def visitor(request: Request) -> tuple[str, Json]:
-        cookie = request.cookies.get(cookie_name, "")
+        cookie = read_cookie(request, cookie_name)
         return cookie, sessions.get(cookie, time.time()) if cookie else {}
 
     def read(cookie: str, session: Json) -> None:
@@ -160,7 +161,7 @@ def build(site: Site, aval: Aval, sessions: Sessions) -> Starlette:
         return answer
 
     def refresh(request: Request) -> Response:
-        cookie = request.cookies.get(cookie_name, "")
+        cookie = read_cookie(request, cookie_name)
         with sessions.alone(cookie):
             session = visitor(request)[1]
             if "token" in session:

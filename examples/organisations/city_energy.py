@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from examples.cookies import cookie
 from examples.data import energy, espi
 from examples.data.people import BY_ENERGY
 from examples.languages import language
@@ -47,7 +48,7 @@ def build(setup: Setup) -> Starlette:
 
 def _oauth(setup: Setup, asks: Asks, grants: Grants) -> list[Route]:
     def authorize(request: Request) -> Response:
-        browser = request.cookies.get(COOKIE) or secrets.token_urlsafe(32)
+        browser = cookie(request, COOKIE) or secrets.token_urlsafe(32)
         opened = asks.open(request.query_params, browser, setup.now())
         if isinstance(opened, str):
             return RedirectResponse(opened, 303)
@@ -58,7 +59,7 @@ def _oauth(setup: Setup, asks: Asks, grants: Grants) -> list[Route]:
     async def sign_in(request: Request) -> Response:
         form = await request.form()
         key = str(form.get("ask", ""))
-        ask = asks.get(key, request.cookies.get(COOKIE, ""), setup.now())
+        ask = asks.get(key, cookie(request, COOKIE), setup.now())
         if not asks.sign_in(ask, str(form.get("customer_number", "")), str(form.get("password", ""))):
             return HTMLResponse(pages.sign_in(key, _tongue(request), wrong=True), 403)
         points = energy.POINTS[ask.customer]
@@ -67,7 +68,7 @@ def _oauth(setup: Setup, asks: Asks, grants: Grants) -> list[Route]:
     async def approve(request: Request) -> Response:
         form = await request.form()
         key = str(form.get("ask", ""))
-        ask = asks.get(key, request.cookies.get(COOKIE, ""), setup.now())
+        ask = asks.get(key, cookie(request, COOKIE), setup.now())
         if not ask.customer:
             raise Refused(400, "request_expired")
         asks.close(key)

@@ -1,5 +1,8 @@
 """Cookies: `__Host-`, Secure, HttpOnly, SameSite=Lax (ASVS 3.3). Browsers accept these on http://localhost too."""
 
+import re
+from collections.abc import Iterator
+
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
@@ -12,13 +15,31 @@ THEME = "__Host-aval-theme"
 KNOWN = "__Host-aval-known"  # this browser has signed in as someone before (people/throttle)
 
 YEAR = 365 * 24 * 3600
-_LONGEST = 512  # characters of a value we would ever have set
+_VALUE = re.compile(rb"[!#-+\--:<-\[\]-~]{0,512}")  # cookie-octet (RFC 6265 §4.1.1), as long as we would ever set
+_INVISIBLE = bytes((*range(33), *range(127, 256)))
 
 
 def read(request: HTTPConnection, name: str, settings: Settings) -> str:
-    """The value, or "" when the browser sent none, or one that cannot be ours."""
-    value = request.cookies.get(name, "")
-    return value if len(value) <= _LONGEST and value.isascii() and value.isprintable() else ""
+    """The value, or "" when the browser sent none, one that cannot be ours, or more than one of that name.
+
+    Only the page that set a `__Host-` cookie can write one of exactly that name (RFC 6265bis §4.1.3.2). A site beside
+    ours can set `\\xa0__Host-…` for the whole domain, which a forgiving parser takes for the same name. So the bytes
+    are compared as they came, and beside a disguise of the name none is believed (ASVS 7.2.4).
+    """
+    given = list(_given(request, name.encode()))
+    if len(given) != 1 or given[0][0] != name.encode() or not _VALUE.fullmatch(given[0][1]):
+        return ""
+    return given[0][1].decode("ascii")
+
+
+def _given(request: HTTPConnection, name: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Every cookie whose name somebody could take for `name`, with its own bytes."""
+    for field, value in request.scope["headers"]:
+        if field == b"cookie":
+            for pair in value.split(b";"):
+                spelled, _, content = pair.partition(b"=")
+                if spelled.translate(None, _INVISIBLE) == name:
+                    yield spelled.strip(b" "), content.strip(b" ")
 
 
 def write(response: Response, name: str, value: str, age: int | None, settings: Settings) -> None:

@@ -13,9 +13,9 @@ _PARTS = 20  # ranges of one Accept-Language header that are looked at
 
 
 def choose_language(request: Request, settings: Settings, preferred: str | None, ui_locales: str = "") -> str:
-    switched = request.cookies.get(cookies.LANGUAGE)
+    switched = cookies.read(request, cookies.LANGUAGE, settings)
     if switched in LANGUAGES:
-        return str(switched)
+        return switched
     for tag in ui_locales.split():
         if _ours(tag):
             return _ours(tag)

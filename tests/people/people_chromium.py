@@ -31,11 +31,11 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def serving(folder: Path) -> Iterator[World]:
-    """A world of people, served on a free port until the end."""
+def serving(folder: Path, host: str = "localhost") -> Iterator[World]:
+    """A world of people, served on a free port until the end. `host`: localhost or a name below it."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    world = World(folder, f"http://localhost:{listening.getsockname()[1]}", operator_contact="help@aval.example")
+    world = World(folder, f"http://{host}:{listening.getsockname()[1]}", operator_contact="help@aval.example")
     world.clock.now = datetime.now(UTC)
     server = uvicorn.Server(uvicorn.Config(world.app, log_config=None, ws="none", lifespan="off"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

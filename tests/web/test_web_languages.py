@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import polib
 import pytest
@@ -24,9 +24,8 @@ OURS = ("web", "people")
 
 
 def _request(accepted: str = "", switched: str = "") -> Request:
-    headers = {"accept-language": accepted} if accepted else {}
-    jar = {"__Host-aval-language": switched} if switched else {}
-    return cast(Request, SimpleNamespace(headers=headers, cookies=jar))
+    fields = (("accept-language", accepted), ("cookie", f"__Host-aval-language={switched}" if switched else ""))
+    return Request({"type": "http", "headers": [(name.encode(), text.encode()) for name, text in fields if text]})
 
 
 @pytest.mark.parametrize(
