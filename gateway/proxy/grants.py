@@ -360,6 +360,7 @@ def _granted(item: Mapping[str, Any], known: list[Account]) -> Granted:
         fields=frozenset(item["fields"]),
         accounts=tuple(account for account in known if account.ref in item["accounts"]),
         records_max=item["records_max"],
+        others=tuple(account.native for account in known if account.ref not in item["accounts"]),
     )
 
 

@@ -70,6 +70,7 @@ class Granted:
     fields: frozenset[str]
     accounts: tuple[Account, ...]
     records_max: int | None = None  # most records in one answer; None: no such term
+    others: tuple[str, ...] = ()  # the organisation's names of her accounts that are not granted: they leave nowhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,5 +203,6 @@ class Sector(Protocol):
         """All the organisation holds of her, all pages, in the sector's native format."""
 
 
+WITHHELD = "withheld"  # stands where a format requires words and the person agreed to none
 LIMIT = 8 * 1024 * 1024  # bytes of one answer held whole; above it `cutter` or refusal
 DEPTH = 64  # nesting of JSON and XML

@@ -1,9 +1,11 @@
 """One data call through the real door: what is given, what is refused, what the person can read of it afterwards."""
 
+import json
+
 import pytest
 
 from gateway.consent.rules import Act
-from tests.proxy.bank import BASE, NATIVE, Bank
+from tests.proxy.bank import BASE, FIELDS, NATIVE, Bank
 from tests.proxy.raw import answer, transactions
 
 
@@ -102,6 +104,24 @@ def test_other_peoples_records_in_an_answer_are_withheld(bank: Bank) -> None:
     assert len(found.json["Data"]["Transaction"]) == 2
     entry = bank.log()[-1]
     assert (entry["records"], entry["records_withheld"], entry["outcome"]) == (2, 4, "partly")
+
+
+@pytest.mark.parametrize("spelt", ["{}", "{} ", "n° {}-1", "{0[0]}{0[1]} {0[2]}{0[3]} {0[4]}{0[5]} {0[6]}{0[7]}"])
+def test_the_banks_own_number_of_no_account_of_alice_leaves_in_words_she_shares(bank: Bank, spelt: str) -> None:
+    bank.agrees(fields=[*FIELDS, "transaction.narrative", "transaction.merchant", "transaction.counterparty"])
+    for native, shown in ((NATIVE, bank.ref), ("00099999", "withheld")):
+        answered = json.loads(transactions(NATIVE))
+        text = spelt.format(native)
+        words = {
+            "TransactionInformation": text,
+            "AddressLine": text,
+            "MerchantDetails": {"MerchantName": text},
+            "DebtorAccount": {"SchemeName": "UK.OBIE.IBAN", "Identification": text},
+        }
+        answered["Data"]["Transaction"][0] |= words
+        bank.organisation.says(answer(json.dumps(answered).encode()))
+        body = bank.reads().body.decode()
+        assert body.count(shown) >= 4 and native not in body.replace(" ", "")
 
 
 def test_records_before_the_agreed_period_are_withheld_even_if_the_organisation_sends_them(bank: Bank) -> None:

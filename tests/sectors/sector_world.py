@@ -42,9 +42,13 @@ def free_fields(dataset: str) -> list[str]:
 
 
 def granted(
-    dataset: str, without: Iterable[str] = (), accounts: tuple[Account, ...] = (MINE,), most: int | None = None
+    dataset: str,
+    without: Iterable[str] = (),
+    accounts: tuple[Account, ...] = (MINE,),
+    most: int | None = None,
+    others: tuple[str, ...] = (),
 ) -> Granted:
-    return Granted(dataset, frozenset(fields_of(dataset)) - set(without), accounts, most)
+    return Granted(dataset, frozenset(fields_of(dataset)) - set(without), accounts, most, others)
 
 
 def plan(*items: Granted) -> Plan:

@@ -123,7 +123,7 @@ def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str]
 
 
 def _outward(query: Pairs, names: Names) -> Pairs:
-    return tuple((name, names.outward(value) if name == "cursor" else value) for name, value in query)
+    return tuple((name, names.outward(value) if name in PAGING else value) for name, value in query)
 
 
 def following(sent: Upstream, address: str) -> Upstream | None:

@@ -1,5 +1,6 @@
 """One consent version at one bank, compiled: which calls it may make and what is left of the answers."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
@@ -15,6 +16,7 @@ from gateway.sectors.bank.reading import reading
 from gateway.sectors.bank.shapes import TABLE
 from gateway.sectors.media import expect
 from gateway.sectors.model import (
+    WITHHELD,
     Asked,
     Counts,
     Cut,
@@ -37,11 +39,9 @@ instant = lru_cache(maxsize=4096)(_instant_of)  # the instants of one page come 
 MEDIA_TYPE = "application/json"
 TIME = {"Balance": "DateTime", "Transaction": "BookingDateTime"}
 _TIMED = {kind: attrgetter(name) for kind, name in TIME.items()}
-NAMING = {  # words of the bank in which its number of the account may stand
-    "Account": ("Description", "Nickname"),
-    "Transaction": ("TransactionId", "TransactionReference", "StatementReference", "TransactionInformation"),
-}
-NOT_GIVEN = "withheld"  # stands in for an account number the format requires beside a holder's name
+# of the format: amounts may look like an account number, and a number of the account may be agreed to
+AMOUNTS = {b'"Amount":': re.compile(r"[0-9]{1,13}(?:\.[0-9]{1,5})?")}
+NUMBERS = {b'"Identification":': re.compile("(?s:.*)"), b'"SecondaryIdentification":': re.compile("(?s:.*)")}
 
 _links_reader, _meta_reader = Reader(TABLE, "Links"), Reader(TABLE, "Meta")
 
@@ -52,13 +52,13 @@ class Part:
     def __init__(self, granted: Granted, policies: Path | None) -> None:
         dataset = catalogue.datasets("bank", policies)[granted.dataset]
         governed = catalogue.governed("bank", policies)
-        self.names = Names(granted.accounts)
+        self.names = Names(granted.accounts, others=granted.others)
         self.records_max = 0 if dataset.drops_records(granted.fields) else granted.records_max
         self.holder_only = {"account.holder"} <= granted.fields and "account.number" not in granted.fields
         (kind,) = {call.member for call in CALLS.values() if call.dataset == granted.dataset}
         given = frozenset(dataset.members(granted.fields))
         self.reading = reading(kind, governed, given)
-        self.naming = [name for name in NAMING.get(kind, ()) if (kind, name) in given]
+        self.formal = AMOUNTS | NUMBERS if ("CashAccount", "Identification") in given else AMOUNTS
         self.around: dict[tuple[Any, ...], bytes] = {}
         self.following = Following()
 
@@ -93,11 +93,7 @@ class BankPlan:
         part, member = self._parts[sent.dataset], CALLS[sent.operation].member
         answer, found, inside = part.reading.answer(within_limit(body))
         records, counts = self._records(sent, member, found, inside, window)
-        text = encode(records)
-        if part.naming and part.names.within(text):
-            for record in records:
-                _rename(record, part.naming, part.names)
-            text = encode(records)
+        text = part.names.outward_bytes(encode(records), part.formal)
         around = self._around(part, sent, answer, window)
         return Cut(b'{"Data":{"%b":%b},%b' % (member.encode(), text, around), MEDIA_TYPE, counts)
 
@@ -164,21 +160,11 @@ def plan(source: Source, granted: Iterable[Granted]) -> BankPlan:
     return BankPlan(source, granted)
 
 
-def _rename(record: Any, members: list[str], names: Names) -> None:
-    """The bank's number of an account, inside other words of the bank, as the app may see it."""
-    for name in members:
-        value = getattr(record, name)
-        if isinstance(value, str):
-            setattr(record, name, names.outward(value))
-        elif value is not UNSET:
-            setattr(record, name, [names.outward(each) for each in value])
-
-
 def _hide_numbers(account: Any) -> None:
     """The standard requires an Identification beside a name; the neutral word takes its place."""
     if account.Account is not UNSET:
         for entry in account.Account:
-            entry.Identification = NOT_GIVEN
+            entry.Identification = WITHHELD
 
 
 def _meta(found: Any, window: Window, zone: str) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class Part:
         if kind == "Patient":
             members.add((kind, "id"))
         self.kind = kind
-        self.names = Names(granted.accounts, spell=FHIR_ID)
+        self.names = Names(granted.accounts, others=granted.others, spell=FHIR_ID)
         self.fields = given
         self.whole = given == dataset.fields.keys()
         self.drugs = "claims.drugs" in given

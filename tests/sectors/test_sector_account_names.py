@@ -1,0 +1,131 @@
+"""The organisation's own name of an account leaves in no member of a format, however it is written there."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from sector_world import ALWAYS, HEALTH, MINE, TYPES, account, balance, bank, bundle, granted, plan, sent, transaction
+
+from gateway.sectors.bank.shapes import TABLE as BANK
+from gateway.sectors.health.shapes import TABLE as FHIR
+from gateway.sectors.model import Account, Granted
+from gateway.sectors.shapes import members
+
+IBAN = "FR7630006000011234567890189"
+OTHER = "FR7610107001011234567890129"  # hers too, and not granted
+SPELLINGS = {
+    "as it is": lambda name: name,
+    "in groups": lambda name: " ".join(re.findall(".{1,4}", name)),
+    "in groups with no-break spaces": lambda name: "\u00a0".join(re.findall(".{1,4}", name)),
+    "with hyphens": lambda name: "-".join(re.findall(".{1,2}", name)),
+    "over two lines": lambda name: f"{name[:11]}\n{name[11:]}",
+    "in small letters": str.lower,
+    "in a sentence": lambda name: f'to "{name}", thanks\\',
+    "in a longer number": lambda name: f"tx-{name}-1",
+    "in a path": lambda name: f"https://bank.example/accounts/{name}/x?of={name}",
+}
+BANK_CASES = {
+    "bank.accounts": ("/accounts", "Account", account),
+    "bank.balances": ("/balances", "Balance", balance),
+    "bank.transactions": ("/transactions", "Transaction", transaction),
+}
+
+
+def filled(table: dict[str, str], kind: str, text: str) -> dict[str, Any]:
+    """A value of the type with this text in every member that may hold any."""
+
+    def of(word: str) -> Any:
+        if word.endswith("*"):
+            return [of(word[:-1])]
+        if word == "Money" and table is BANK and text.isdecimal():  # as an amount of money that number is none
+            return {"Amount": "1.00", "Currency": text}
+        return {"s": text, "b": True, "i": 1, "n": 1.5}.get(word) or filled(table, word, text)
+
+    return {name: of(word) for name, word in members(table, kind).items() if word not in ("-", "Raw")}
+
+
+def flat(body: bytes) -> str:
+    return re.sub("[^0-9A-Z]", "", json.dumps(json.loads(body), ensure_ascii=False).replace("\\n", "").upper())
+
+
+def escaped(body: bytes) -> bytes:
+    """The same document with every letter and digit inside strings written as an escape."""
+
+    def spell(found: re.Match[str]) -> str:
+        return found[0] if found[2] else "".join(f"\\u{ord(c):04x}" for c in json.loads(found[1])).join('""')
+
+    return re.sub(r'("(?:[^"\\]|\\.)*")(\s*:)?', spell, body.decode()).encode()
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.parametrize("native", [IBAN, "30006000011", OTHER])
+@pytest.mark.parametrize("dataset", BANK_CASES)
+def test_no_member_of_a_banks_answer_carries_its_name_of_an_account(dataset, native, spelling):
+    path, member, make = BANK_CASES[dataset]
+    mine = Account(IBAN if native == OTHER else native, MINE.ref)
+    text = SPELLINGS[spelling](native)
+    record = filled(BANK, member, text) | {"AccountId": mine.native}
+    record |= {name: make()[name] for name in ("DateTime", "BookingDateTime") if name in make()}
+    of = plan(granted(dataset, ["account.number"], (mine,), others=(OTHER,)))
+    for body in (bank(member, [record]), escaped(bank(member, [record]))):
+        found = of.cut(sent(of, "bank", path), TYPES["bank"], body, ALWAYS)
+        assert found.counts.records == 1
+        assert native not in flat(found.body), found.body
+        assert json.loads(found.body)["Data"][member][0]["AccountId"] == MINE.ref
+
+
+def test_an_account_that_is_not_granted_has_no_name_at_all():
+    of = plan(granted("bank.transactions", (), (Account(IBAN, MINE.ref),), others=(OTHER,)))
+    record = transaction(IBAN) | {"TransactionInformation": f"from {OTHER} to {IBAN}"}
+    found = of.cut(sent(of, "bank", "/transactions"), TYPES["bank"], bank("Transaction", [record]), ALWAYS).body
+    assert json.loads(found)["Data"]["Transaction"][0]["TransactionInformation"] == f"from withheld to {MINE.ref}"
+
+
+def test_the_number_is_given_where_the_number_is_granted():
+    record = account(IBAN)
+    of = plan(granted("bank.accounts", (), (Account(IBAN, MINE.ref),)))
+    found = of.cut(sent(of, "bank", "/accounts"), TYPES["bank"], bank("Account", [record]), ALWAYS).body
+    (given,) = json.loads(found)["Data"]["Account"]
+    assert (given["AccountId"], given["Account"][0]["Identification"]) == (MINE.ref, IBAN)
+
+
+def test_amounts_moments_and_other_peoples_numbers_stay_as_they_are():
+    mine = Account("20250615", MINE.ref)
+    record = transaction(mine.native) | {"Amount": {"Amount": "20250615", "Currency": "EUR"}}
+    record["CreditorAccount"]["Identification"] = "FR7620041010050500013M02606"
+    of = plan(granted("bank.transactions", (), (mine,)))
+    found = of.cut(sent(of, "bank", "/transactions"), TYPES["bank"], bank("Transaction", [record]), ALWAYS).body
+    (given,) = json.loads(found)["Data"]["Transaction"]
+    for name in ("Amount", "BookingDateTime", "CreditorAccount", "BankTransactionCode", "MerchantDetails"):
+        assert given[name] == record[name]
+
+
+def test_a_page_that_names_the_account_in_its_link_is_asked_for_again_by_the_same_name():
+    mine = Account(IBAN, MINE.ref)
+    of = plan(granted("bank.transactions", (), (mine,)))
+    first = sent(of, "bank", f"/accounts/{MINE.ref}/transactions")
+    links = {"Self": "https://x", "Next": f"https://org.example{first.path}?page={IBAN}-2"}
+    found = of.cut(first, TYPES["bank"], bank("Transaction", [transaction(IBAN)], links), ALWAYS).body
+    assert IBAN not in found.decode()
+    again = sent(of, "bank", f"/accounts/{MINE.ref}/transactions", ("page", f"{MINE.ref}-2"))
+    assert again.continues and again.query == (("page", f"{IBAN}-2"),)
+
+
+@pytest.mark.parametrize("spelling", set(SPELLINGS) - {"in a path"})
+@pytest.mark.parametrize("native", ["20140000008325", "20140000008326"])
+@pytest.mark.parametrize("dataset", HEALTH)
+def test_no_member_of_an_insurers_answer_carries_its_name_of_a_person(dataset, native, spelling):
+    """The second is the number of somebody whose data she manages too and did not agree to share."""
+    path, make = HEALTH[dataset]
+    mine = Account("20140000008325", MINE.ref)
+    whole = make(mine.native)
+    kind = whole["resourceType"]
+    record = filled(FHIR, kind, SPELLINGS[spelling](native))
+    kept = ("resourceType", "id", "meta", "patient", "beneficiary", "billablePeriod", "period")
+    record |= {name: whole[name] for name in kept if name in whole}
+    for line in record.get("item", ()):
+        line |= {"servicedDate": "2025-06-15", "servicedPeriod": {"start": "2025-06-15", "end": "2025-06-15"}}
+    of = plan(Granted(dataset, granted(dataset).fields, (mine,), None, ("20140000008326",)))
+    found = of.cut(sent(of, "health", path), TYPES["health"], bundle([record]), ALWAYS)
+    assert found.counts.records == 1 and native not in flat(found.body)
