@@ -165,6 +165,7 @@ class Application:
             await self.data_plane.stop()
             self.sequencer.stop()
             await transport.close()
+            self.house.pools.close()
 
 
 class _Static(StaticFiles):

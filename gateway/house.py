@@ -5,9 +5,11 @@ depends on another through this file.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from gateway.pools import Pools
 
 if TYPE_CHECKING:
     from gateway.consent.catalogue import Catalogue
@@ -35,3 +37,4 @@ class House:
     connector: "Connector"
     translations: "Translations"
     clock: Callable[[], datetime] = _clock  # read by doors only
+    pools: Pools = field(default_factory=Pools)

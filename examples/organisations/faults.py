@@ -7,7 +7,7 @@ import asyncio
 import json
 from typing import Any
 
-MODES = ("none", "down", "slow", "html", "truncated", "oversized", "wrong_type", "redirect")
+MODES = ("none", "down", "slow", "html", "truncated", "oversized", "wrong_type", "redirect", "trickle")
 _LIMIT = 4096
 _HTML = b"<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>"
 
@@ -75,6 +75,15 @@ class Faults:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
         for _ in range(int(self.fault.get("megabytes", 64))):
             await send({"type": "http.response.body", "body": b" " * 2**20, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _trickle(self, scope: Any, receive: Any, send: Any) -> None:
+        """An answer that begins at once and never ends: a blank now and then."""
+        headers = [(b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        while self.fault["mode"] == "trickle":
+            await send({"type": "http.response.body", "body": b" ", "more_body": True})
+            await asyncio.sleep(0.2)
         await send({"type": "http.response.body", "body": b""})
 
     async def _whole(self, scope: Any, receive: Any) -> tuple[int, bytes, bytes]:

@@ -1,6 +1,7 @@
 """The one way out: every call the gateway makes to an organisation goes through `Connector`.
 
-It guards the address at connect time (public addresses only, unless the organisation's
+Whoever asks waits in a pool of that organisation (`gateway.pools`), never in a thread of the doors.
+The connector guards the address at connect time (public addresses only, unless the organisation's
 declaration lists a private network), follows no redirect, sends no cookie, bounds time,
 size and concurrency per organisation, and never logs a body.
 """
@@ -59,4 +60,7 @@ class Connector(Protocol):
     def ask(
         self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
     ) -> tuple[int, Headers, bytes]:
-        """The same, whole, from a worker thread (link flows, downloads). Never call it on the event loop."""
+        """The same, whole, from a thread of a pool, within what is left of its time (`gateway.pools`).
+
+        Never call it on the event loop, in a thread of the doors, or inside a transaction.
+        """

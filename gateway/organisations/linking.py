@@ -26,6 +26,7 @@ from gateway.organisations.connector import ConnectorError
 from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
 from gateway.organisations.tables import Link, LinkAttempt
 from gateway.organisations.views import LinkEnds, OrganisationView
+from gateway.pools import acquired
 
 MINUTES = {"oauth": 15, "assertion": 10}  # in which an attempt must end; organisations keep their code for ten
 TRIES = 5
@@ -191,8 +192,13 @@ def confirm_code(
     house: House, person: str, view: OrganisationView, state: str, code: str, now: datetime
 ) -> Linked | NotLinked:
     """One try of a code. Two at once take turns: the organisation keeps the later, and so do we."""
-    with _turn(person, view.id):
+    turn = _turn(person, view.id)
+    if not acquired(turn):
+        return NotLinked("organisation_slow")
+    try:
         return _try_code(house, person, view, state, code, now)
+    finally:
+        turn.release()
 
 
 def _turn(person: str, organisation: str) -> threading.Lock:
@@ -299,14 +305,14 @@ def read_accounts(house: House, view: OrganisationView, link: Link) -> str:
 # ---- ending
 
 
-def unlink(house: House, person: str, view: OrganisationView, now: datetime) -> bool | None:
-    """End the link here, at once; then tell the organisation. Did it hear? None: there was no link."""
+def unlink(house: House, person: str, view: OrganisationView, now: datetime) -> Link | None:
+    """End the link here, at once. The organisation is still to be told: `tell_end`. None: there was no link."""
     with house.store.write() as session:
         link = links.current(session, person, view.id)
         if link is None or not links.end(session, link.id, now):
             return None
         _record(session, house, "unlinked", person, view, now)
-    return tell_end(house, view, link, now)
+        return links.kept(session, link)
 
 
 def tell_end(house: House, view: OrganisationView, link: Link, now: datetime) -> bool:

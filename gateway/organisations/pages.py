@@ -1,10 +1,12 @@
 """The person's doors to organisations: what is linked, linking, unlinking, her own download.
 
-Doors that ask an organisation open no session of their own: no transaction is held while a call is out.
+What asks an organisation is `Later`: it waits in a pool of that organisation, with no transaction open.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from urllib.parse import quote, urlsplit
 
@@ -28,9 +30,10 @@ from gateway.organisations.throttle import once_more, once_more_for
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import FoundAccount
 from gateway.web.answers import PAGE_HEADERS, own_path
-from gateway.web.doors import Context, Door
+from gateway.web.doors import Context, Door, Later
 
 HOME = "/organisations"
+AGAIN_SECONDS = "30"  # Retry-After of a page that says how busy an organisation is
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ def explain(ctx: Context) -> Response:
     return _link_page(ctx, view)
 
 
-def start(ctx: Context) -> Response:
+def start(ctx: Context) -> Response | Later:
     view, link = _here(ctx)
     if link:
         return ctx.go(_next(ctx))
@@ -107,6 +110,11 @@ def start(ctx: Context) -> Response:
         address = linking.begin_oauth(ctx.house, ctx.person.person, view, _next(ctx), ctx.now)
         return _leave(ctx, view, address)
     once_more_for(ctx.house, "link", view.id, number)
+    here = f"{HOME}/{view.id}/link"
+    return _asks(ctx, view, partial(_start_number, ctx, view, number), f"{here}?next={quote(_next(ctx), safe='')}")
+
+
+def _start_number(ctx: Context, view: OrganisationView, number: str) -> Response:
     try:
         state = linking.begin_number(ctx.house, ctx.person.person, view, number, _next(ctx), ctx.now)
     except ConnectorError as fault:
@@ -131,7 +139,7 @@ def _leave(ctx: Context, view: OrganisationView, address: str) -> Response:
     return ctx.page("organisations/leave.html", view=view, address=address, host=urlsplit(address).netloc)
 
 
-def came_back(ctx: Context) -> Response:
+def came_back(ctx: Context) -> Response | Later:
     """The organisation sends her browser here (RFC 6749 §4.1.2). A GET that links: its state is hers and spent once."""
     view, _ = _here(ctx)
     if view.kind != "oauth":
@@ -139,8 +147,13 @@ def came_back(ctx: Context) -> Response:
     state, code, error = (ctx.query.get(name, "") for name in ("state", "code", "error"))
     if ctx.repeated or not state or len(state) > 200 or len(code) > 4096:
         raise BadRequest("linked: parameters")
-    outcome = linking.finish_oauth(ctx.house, ctx.person.person, view, state, code, error, ctx.now)
-    return _outcome(ctx, view, outcome)
+    person, house = ctx.person.person, ctx.house
+    return _asks(
+        ctx,
+        view,
+        lambda: _outcome(ctx, view, linking.finish_oauth(house, person, view, state, code, error, ctx.now)),
+        f"{ctx.request.url.path}?{ctx.request.url.query}",  # its state is not spent yet
+    )
 
 
 def code_form(ctx: Context) -> Response:
@@ -149,7 +162,7 @@ def code_form(ctx: Context) -> Response:
     return _failed(ctx, view, attempt.reason) if isinstance(attempt, NotLinked) else _code_page(ctx, view, attempt)
 
 
-def try_code(ctx: Context) -> Response:
+def try_code(ctx: Context) -> Response | Later:
     view, link = _here(ctx)
     state, code = ctx.form.get("attempt", ""), ctx.form.get("code", "").replace(" ", "")
     attempt = _attempt(ctx, view, state)
@@ -162,6 +175,12 @@ def try_code(ctx: Context) -> Response:
         return _failed(ctx, view, "suspended")
     once_more(ctx.house, "code", ctx.person.person)
     once_more_for(ctx.house, "code", view.id, attempt.secret["customer_number"])
+    return _asks(
+        ctx, view, partial(_confirm, ctx, view, attempt, state, code), f"{HOME}/{view.id}/link/code?attempt={state}"
+    )
+
+
+def _confirm(ctx: Context, view: OrganisationView, attempt: linking.Attempt, state: str, code: str) -> Response:
     outcome = linking.confirm_code(ctx.house, ctx.person.person, view, state, code, ctx.now)
     if isinstance(outcome, NotLinked) and outcome.reason == "wrong_code":
         return _code_page(ctx, view, attempt, N_("This code is not right."), outcome.tries_left)
@@ -199,11 +218,17 @@ def _outcome(ctx: Context, view: OrganisationView, outcome: Linked | NotLinked) 
     return ctx.go(outcome.return_to)
 
 
-def refresh(ctx: Context) -> Response:
+def refresh(ctx: Context) -> Response | Later:
     """Read her accounts again, after she opened or closed one there."""
     view, link = _linked_here(ctx)
+    if not view.active:
+        return _failed(ctx, view, "suspended")
     once_more(ctx.house, "refresh", ctx.person.person)
-    reason = linking.read_accounts(ctx.house, view, link) if view.active else "suspended"
+    return _asks(ctx, view, partial(_read_again, ctx, view, link), HOME)
+
+
+def _read_again(ctx: Context, view: OrganisationView, link: Link) -> Response:
+    reason = linking.read_accounts(ctx.house, view, link)
     return _failed(ctx, view, reason) if reason else ctx.go(_next(ctx))
 
 
@@ -219,14 +244,22 @@ def unlink_form(ctx: Context) -> Response:
     return ctx.page("organisations/unlink.html", view=view, link=link, affected=affected)
 
 
-def unlink(ctx: Context) -> Response:
+def unlink(ctx: Context) -> Response | Later:
+    """It has ended here before anybody waits for the organisation, and whether it hears or not."""
     view, _ = _here(ctx)
     with ctx.house.store.read() as session:
         affected = _affected(ctx, session, view.id)
-    told = linking.unlink(ctx.house, ctx.person.person, view, ctx.now)
-    if told is None:
+    link = linking.unlink(ctx.house, ctx.person.person, view, ctx.now)
+    if link is None:
         return ctx.go(HOME)  # a second click on the same button
-    return ctx.page("organisations/unlinked.html", view=view, told=told, affected=affected, at=ctx.now, return_to=HOME)
+
+    def ended(told: bool) -> Response:
+        page = "organisations/unlinked.html"
+        return ctx.page(page, view=view, told=told, affected=affected, at=ctx.now, return_to=HOME)
+
+    return Later(
+        "unlink", view.id, lambda: ended(linking.tell_end(ctx.house, view, link, ctx.now)), partial(ended, told=False)
+    )
 
 
 def _affected(ctx: Context, session: Session, organisation: str) -> list[Affected]:
@@ -259,7 +292,7 @@ def download_form(ctx: Context) -> Response:
     return ctx.page("organisations/download.html", view=view, datasets=_datasets(ctx, view), accounts=accounts)
 
 
-def download(ctx: Context) -> Response:
+def download(ctx: Context) -> Response | Later:
     """1. a recent sign-in   2. read everything   3. the entry is durable   4. the bytes leave"""
     if not ctx.signed_in_within(ctx.house.settings.recent_minutes):  # 1.
         here = quote(f"{HOME}/{ctx.path['id']}/download", safe="")
@@ -268,6 +301,10 @@ def download(ctx: Context) -> Response:
     if not view.active:
         return _failed(ctx, view, "suspended")
     once_more(ctx.house, "download", ctx.person.person)
+    return _asks(ctx, view, partial(_download, ctx, view, link), f"{HOME}/{view.id}/download", "download")
+
+
+def _download(ctx: Context, view: OrganisationView, link: Link) -> Response:
     line = calls.Line(ctx.house, view, links.view_of(ctx.house.keys, link), fresh(16))
     try:
         copy = downloads.read(line, links.accounts_of(ctx.house.keys, link), ctx.now)  # 2.
@@ -308,6 +345,11 @@ def _attachment(copy: downloads.Copy, body: bytes) -> Response:
 # ---- common to all
 
 
+def _asks(ctx: Context, view: OrganisationView, work: Callable[[], Response], again: str, duty: str = "page") -> Later:
+    """The rest of the answer asks this organisation. `again`: the page from which she may try again when it is full."""
+    return Later(duty, view.id, work, partial(_failed, ctx, view, "crowded", again))
+
+
 def _here(ctx: Context) -> tuple[OrganisationView, Link | None]:
     """The organisation in the path, and her live link with it."""
     with ctx.house.store.read() as session:
@@ -345,7 +387,7 @@ def _failed(
     missing: list[tuple[str, str]] | None = None,
 ) -> Response:
     status, sentence = failed(reason, view.name[ctx.language], ctx.house.translations.of(ctx.language))
-    return ctx.page(
+    response = ctx.page(
         "organisations/failed.html",
         status,
         view=view,
@@ -355,6 +397,9 @@ def _failed(
         missing=missing or [],
         return_to=HOME,
     )
+    if status == 503:
+        response.headers["Retry-After"] = AGAIN_SECONDS
+    return response
 
 
 DOORS = [

@@ -20,6 +20,13 @@ FAILED: Mapping[str, tuple[int, str]] = {
     "organisation_answer_invalid": (502, N_("{organisation} gave an answer that cannot be read. Nothing was changed.")),
     "too_large": (502, N_("The answer of {organisation} is larger than this service carries. Nothing was changed.")),
     "busy": (503, N_("{organisation} is being asked too often at the moment. Try again in a few minutes.")),
+    "crowded": (
+        503,
+        N_(
+            "Too many people are waiting for {organisation} at the moment. Nothing was changed. "
+            "Try again in a minute; everything else here works as usual."
+        ),
+    ),
     "suspended": (403, N_("{organisation} is suspended here at the moment, so nothing can be asked of it.")),
     "not_linked": (409, N_("Your account at {organisation} is not linked any more. Link it again first.")),
     "declined": (200, N_("You chose not to link your account at {organisation}. Nothing was changed.")),

@@ -5,6 +5,7 @@ The link itself has ended long before: this only makes the organisation forget i
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from gateway.house import House
 from gateway.organisations import links, views
@@ -28,7 +29,7 @@ def tell_pending(house: House, now: datetime) -> tuple[int, int]:
             with house.store.write() as session:
                 links.told(session, link.id, now)
         elif view.id not in down:
-            if tell_end(house, view, link, now):
+            if house.pools.submit("telling", view.id, partial(tell_end, house, view, link, now)).result():
                 told += 1
             else:
                 down.add(view.id)

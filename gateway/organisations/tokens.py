@@ -22,6 +22,7 @@ from gateway.organisations.connector import ConnectorError
 from gateway.organisations.links import Credentials, LinkView
 from gateway.organisations.oauth import Ends, GrantRefused
 from gateway.organisations.tables import Link
+from gateway.pools import acquired
 
 EARLY_SECONDS = 30  # an access token this close to its end is renewed before it is used
 
@@ -39,8 +40,12 @@ class _Turns:
             lock, wanting = self._locks.get(link, (threading.Lock(), 0))
             self._locks[link] = lock, wanting + 1
         try:
-            with lock:
+            if not acquired(lock):
+                raise ConnectorError("organisation_slow", "another renewal of this link is under way")
+            try:
                 yield
+            finally:
+                lock.release()
         finally:
             with self._guard:
                 lock, wanting = self._locks[link]

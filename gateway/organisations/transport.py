@@ -20,6 +20,7 @@ from gateway.organisations.connector import ConnectorError, Headers, Target
 from gateway.organisations.reach import Resolve, _look_up, addresses, origin
 from gateway.organisations.wire import Dead, Exchange, Wire
 from gateway.outbox import Outbox
+from gateway.pools import left
 from gateway.settings import Settings
 
 CONNECT_SECONDS = 3.0
@@ -200,6 +201,12 @@ class Transport:
     # ---- calls
 
     async def send(self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"") -> Exchange:
+        return await self._send(target, method, path, headers, body, self._total)
+
+    async def _send(
+        self, target: Target, method: str, path: str, headers: Headers, body: bytes, seconds: float
+    ) -> Exchange:
+        """`seconds`: longest whole call."""
         pool = self._pools.get(target)
         if pool is None:
             pool = self._pools[target] = Pool(self, target)
@@ -209,14 +216,14 @@ class Transport:
         try:
             wire = pool.pooled() if method == "GET" else None  # only what may be sent twice meets an old connection
             if wire is not None:
-                exchange = self._call(pool, wire, request)
+                exchange = self._call(pool, wire, request, seconds)
                 try:
                     await exchange.begun()
                 except Dead:
                     await pool.enter()
                     exchange = None
             if exchange is None:
-                exchange = self._call(pool, await pool.connect(), request)
+                exchange = self._call(pool, await pool.connect(), request, seconds)
                 await exchange.begun()
         except Dead:
             pool.breaker.bad()
@@ -232,8 +239,9 @@ class Transport:
         pool.breaker.good()
         return exchange
 
-    def _call(self, pool: Pool, wire: Wire, request: bytes) -> Exchange:
-        exchange = Exchange(self.loop, pool.target.timeout_seconds, self._total, pool.done)
+    def _call(self, pool: Pool, wire: Wire, request: bytes, seconds: float) -> Exchange:
+        first = min(pool.target.timeout_seconds, seconds)
+        exchange = Exchange(self.loop, first, seconds, pool.done)
         self.running.add(exchange)
         if self._sweeping is None:
             self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -254,14 +262,18 @@ class Transport:
     def ask(
         self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
     ) -> tuple[int, Headers, bytes]:
+        seconds = min(self._total, left())
+        if seconds <= 0:
+            raise ConnectorError("organisation_slow", "no time left")
+
         async def whole() -> tuple[int, Headers, bytes]:
-            async with asyncio.timeout(self._total + 1):
-                answer = await self.send(target, method, path, headers, body)
+            async with asyncio.timeout(seconds + 1):  # connecting and waiting for a place included
+                answer = await self._send(target, method, path, headers, body, seconds)
                 return answer.status, answer.headers, await answer.read(limit)
 
         waiting = asyncio.run_coroutine_threadsafe(whole(), self._serving_loop())
         try:
-            return waiting.result(self._total + 5)
+            return waiting.result(seconds + 5)
         except (TimeoutError, AskTimeout):
             waiting.cancel()
             raise ConnectorError("organisation_slow", "deadline") from None

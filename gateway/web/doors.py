@@ -5,6 +5,7 @@
 The wrapper reads the form, finds out who calls, checks that a form came from our own
 page, opens the session, runs the function in a worker thread, commits, and turns
 errors into an answer of the caller's kind (HTML, OAuth JSON or RFC 9457 problem).
+The worker threads are the same few for all doors: what waits for somebody else is returned as `Later`.
 An answer with an error status commits as well (a refusal's record must stay);
 only an exception rolls back. `otherwise` answers what no door does: 404, 405, and a fault of ours.
 """
@@ -13,6 +14,7 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Literal
 from urllib.parse import parse_qsl
 
@@ -26,6 +28,7 @@ from starlette.routing import Route
 from gateway import errors
 from gateway.house import House
 from gateway.keys import fresh, same
+from gateway.pools import Full
 from gateway.web import answers, cookies
 from gateway.web.languages import choose_language
 
@@ -102,7 +105,20 @@ class Context:
         return answers.see_other(path)
 
 
-Handler = Callable[[Context], Response]
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The rest of an answer, which has to wait: it runs in a pool (`gateway.pools`), without the door's transaction.
+
+    `full` answers when the pool has no room; without it, the error page of `Full` does.
+    """
+
+    duty: str
+    party: str
+    work: Callable[[], Response]
+    full: Callable[[], Response] | None = None
+
+
+Handler = Callable[[Context], Response | Later]
 Identify = Callable[[Session, str, datetime], Caller | None]
 
 
@@ -126,7 +142,8 @@ def route(door: Door, house: House, identify: Identify) -> Route:
             body = await _body(request, door)
         except errors.GatewayError as error:
             return _sent(answers.failure(error, door.kind, context := _context(house, request, b"")), context)
-        return await anyio.to_thread.run_sync(_run, door, house, identify, request, body)
+        answer = await anyio.to_thread.run_sync(_run, door, house, identify, request, body)
+        return answer if isinstance(answer, Response) else await _finished(door, *answer)
 
     endpoint.__name__ = door.name or door.handler.__name__
     return Route(door.path, endpoint, methods=list(door.methods), name=endpoint.__name__)
@@ -172,8 +189,11 @@ async def _body(request: Request, door: Door) -> bytes:
     return body
 
 
-def _run(door: Door, house: House, identify: Identify, request: Request, body: bytes) -> Response:
+def _run(
+    door: Door, house: House, identify: Identify, request: Request, body: bytes
+) -> Response | tuple[Context, Later]:
     context = _context(house, request, body)
+    response: Response | Later
     try:
         with _opened(house, door.opens) as session:
             context._session = session
@@ -184,7 +204,24 @@ def _run(door: Door, house: House, identify: Identify, request: Request, body: b
         response = answers.sign_in_first(door.kind, context)
     except errors.GatewayError as error:
         response = answers.failure(error, door.kind, context)
+    context._session = None
     _note_seen(house, context.caller)
+    return (context, response) if isinstance(response, Later) else _sent(response, context)
+
+
+async def _finished(door: Door, context: Context, later: Later) -> Response:
+    try:
+        return await context.house.pools.run(later.duty, later.party, partial(_answered, door, context, later.work))
+    except Full as full:
+        work = later.full or partial(answers.failure, full, door.kind, context)
+        return await anyio.to_thread.run_sync(_answered, door, context, work)
+
+
+def _answered(door: Door, context: Context, work: Callable[[], Response]) -> Response:
+    try:
+        response = work()
+    except errors.GatewayError as error:
+        response = answers.failure(error, door.kind, context)
     return _sent(response, context)
 
 

@@ -1,17 +1,20 @@
 """What happens when things break, in a town of its own: an organisation fails, the gateway is killed."""
 
 import json
+import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
 import pytest
-from town import Resident, newcomer, started
+from town import Resident, newcomer, signed_in, started, stranger
 
 from gateway.cli import demo_setup, demo_story
 from gateway.cli.demo_setup import Demo
+from gateway.cli.demo_visitor import Page
 
 READING = "/espi/1_1/resource/Batch/Subscription/mine"
 # what City Energy does → what the app is told, any of these
@@ -95,6 +98,63 @@ def test_a_healthy_organisation_is_read_again_and_others_never_stopped(alice: Re
             return
         time.sleep(0.5)
     raise AssertionError("Meadow Health has been well for forty seconds and is still not read")
+
+
+def test_organisations_that_trickle_take_no_page_from_anybody(weak_town: Demo) -> None:
+    """Nine accounts ask two organisations five times each; all three organisations begin answers and never end them."""
+    dora = newcomer(weak_town, "Dora Petit")
+    dora.links("city-energy", "harbour-bank", "meadow-health")
+    dora.story.agree_energy()
+    crowd = [newcomer(weak_town, f"Mallory {number}") for number in range(9)]
+    for name in demo_setup.ORGANISATIONS:
+        fault(weak_town, name, "trickle", prefix="/")
+    try:
+        with ThreadPoolExecutor(45) as pool:
+            stuck = [pool.submit(starts_a_link, one, number) for one in crowd for number in range(5)]
+            patiently(lambda: sum(each.done() for each in stuck) >= 20)
+            dora.visitor._client.timeout = 8  # of the organisations the gateway waits longer
+            assert dora.story.stop_sharing()
+            assert "City Energy is unlinked" in unlinked(dora, "city-energy").text
+            for path in ("/sharings", "/organisations", "/log", "/healthz", "/readyz"):
+                assert dora.visitor.get(dora.gateway + path).status == 200, path
+            assert stranger(weak_town)._client.get(f"{dora.gateway}/sign-in", timeout=8).status_code == 200
+            assert signed_in(weak_town, dora.name, dora.email)
+            assert dora.visitor.get(f"{dora.gateway}/organisations/harbour-bank/link").status == 200
+            answers = [each.result() for each in stuck]
+    finally:
+        for name in demo_setup.ORGANISATIONS:
+            fault(weak_town, name, "none")
+    assert {answer.status_code for answer in answers} == {503, 504}
+    sent_away = [answer for answer in answers if answer.status_code == 503]
+    assert len(sent_away) >= 30 and all(answer.headers["retry-after"] for answer in sent_away)
+    french = [answer.text for answer in sent_away if answer.headers["content-language"] == "fr"]
+    english = [answer.text for answer in sent_away if answer.headers["content-language"] == "en"]
+    assert all("Trop de personnes attendent" in text and "Réessayer</a>" in text for text in french)
+    assert all("Too many people are waiting" in text and "Try again</a>" in text for text in english)
+    assert french and english
+    dora.links("city-energy")  # all is as before
+
+
+def starts_a_link(who: Resident, number: int) -> httpx2.Response:
+    name = ("harbour-bank", "meadow-health")[number % 2]
+    url = f"{who.gateway}/organisations/{name}/link"
+    jar = "; ".join(f"{one['name']}={one['value']}" for one in who.cookies() if "language" not in one["name"])
+    headers = {"cookie": f"{jar}; __Host-aval-language={('fr', 'en')[number % 2]}", "origin": who.gateway}
+    with httpx2.Client(timeout=90, headers=headers) as client:
+        csrf = re.findall(r'name="csrf" value="([^"]+)"', client.get(url).text)[0]
+        return client.post(url, data={"csrf": csrf, "customer_number": f"X-{who.email[9:-12]}-{number}"})
+
+
+def unlinked(who: Resident, organisation: str) -> Page:
+    page = who.visitor.get(f"{who.gateway}/organisations/{organisation}/unlink")
+    return who.visitor.submit(page, page.form(f"/organisations/{organisation}/unlink"))
+
+
+def patiently(condition: Callable[[], bool], seconds: float = 5) -> None:
+    """Until it is so, or that long: what follows says what is wrong."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def test_a_large_answer_is_read_whole_every_time(town: Demo) -> None:

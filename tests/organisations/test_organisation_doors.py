@@ -1,8 +1,11 @@
 """Every door of the room against those who have no business there."""
 
+from dataclasses import replace
+
 import httpx2
 import pytest
 
+from examples.data.people import PEOPLE
 from gateway.organisations import declare, pages
 from tests.organisations.stage import Browser, Gateway, Running
 
@@ -120,3 +123,27 @@ def test_a_suspended_organisation_is_asked_nothing(gateway: Gateway, bank: Runni
     assert [answer.status_code for answer in answers] == [403] * 4
     assert all("is suspended here" in answer.text for answer in answers)
     assert not gateway.connector.calls
+
+
+def test_no_transaction_is_open_while_an_organisation_is_asked(
+    gateway: Gateway, bank: Running, energy: Running, alice: Browser
+) -> None:
+    asked = []
+
+    def looks(path: str) -> None:
+        free = gateway.house.store.lock.acquire(timeout=5)
+        if free:
+            gateway.house.store.lock.release()
+        asked.append((path, free, gateway.house.store.engine.pool.checkedout()))
+
+    gateway.connector.before = looks
+    alice.links_by_number(bank, "HB-2001")
+    alice.links_by_oauth(PEOPLE[0].energy, PEOPLE[0].energy_password)
+    for name, minutes in ((bank.id, 0), (energy.id, 20)):  # its token is renewed on the way
+        gateway.passes(minutes=minutes)
+        assert alice.post(f"/organisations/{name}/refresh").status_code == 303
+        alice.caller = gateway.callers[alice.caller.sign_in] = replace(alice.caller, auth_time=gateway.now)
+        assert alice.post(f"/organisations/{name}/download").headers["content-disposition"]
+        assert alice.post(f"/organisations/{name}/unlink").status_code == 200
+    assert len({path for path, _, _ in asked}) > 6
+    assert all(free and not sessions for _, free, sessions in asked), asked
