@@ -8,7 +8,7 @@ uvicorn → Guarded (one valid host, sane framing)
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -19,7 +19,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import errors, ops
+from gateway import errors, ops, retention
 from gateway.apps import pages as app_pages
 from gateway.apps import views as apps
 from gateway.authorization import api as authorization_api
@@ -47,14 +47,16 @@ from gateway.policy import Policies
 from gateway.proxy.call import DataPlane
 from gateway.proxy.guard import Guarded
 from gateway.settings import Settings
-from gateway.store import Store
+from gateway.store import Store, pruning
 from gateway.web import problems
 from gateway.web.doors import Door, otherwise, route
 from gateway.web.templates import STATIC
 from gateway.web.translations import Translations
 
 TELL_SECONDS = 30  # how often organisations that could not be told of an unlinking are told again
-ENDINGS_SECONDS = 600  # how often ends that only time brought about are written down; one look at all consents
+ENDINGS_SECONDS = 600  # how often ends that only time brought about are written down
+PRUNE_SECONDS = 30  # how often rows that are of no use any more are looked for
+SOON_SECONDS = 0.05  # between two turns of work that is not done in one; others write meanwhile
 
 
 def build_house(settings: Settings, *, create_keys: bool = False) -> House:
@@ -157,8 +159,9 @@ class Application:
         ops.watch(self.house, log=self.sequencer.fault, data=self.data_plane.fault)
         try:
             with (
-                _repeating(lambda: tell_pending(self.house, self.house.clock()), TELL_SECONDS),
-                _repeating(lambda: endings.write_due(self.house, self.house.clock()), ENDINGS_SECONDS),
+                _repeating(self._tell, TELL_SECONDS),
+                _repeating(self._write_endings, ENDINGS_SECONDS),
+                _repeating(self._prune, PRUNE_SECONDS),
             ):
                 yield
         finally:
@@ -166,6 +169,18 @@ class Application:
             self.sequencer.stop()
             await transport.close()
             self.house.pools.close()
+
+    # Repeated work: each says whether there is more of it at once.
+
+    def _tell(self) -> bool:
+        tell_pending(self.house, self.house.clock())
+        return False
+
+    def _write_endings(self) -> bool:
+        return endings.write_due(self.house, self.house.clock()) == endings.AT_ONCE
+
+    def _prune(self) -> bool:
+        return pruning.prune(self.house.store, retention.LEAVING, self.house.clock())
 
 
 class _Static(StaticFiles):
@@ -178,13 +193,16 @@ class _Static(StaticFiles):
 
 
 @contextlib.contextmanager
-def _repeating(work: object, seconds: float) -> Iterator[None]:
+def _repeating(work: Callable[[], bool], seconds: float) -> Iterator[None]:
+    """Run `work` every so many seconds, and soon again while it says that there is more."""
     stopped = threading.Event()
 
     def run() -> None:
-        while not stopped.wait(seconds):
+        more = False
+        while not stopped.wait(SOON_SECONDS if more else seconds):
+            more = False
             try:
-                work()  # type: ignore[operator]
+                more = work()
             except errors.GatewayError as error:
                 ops.logger().warning("repeated work failed", detail=error.detail)
             except Exception:  # what is to be repeated outlives every fault

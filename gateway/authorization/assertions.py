@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import delete
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Session, col
 
@@ -62,6 +61,8 @@ def _first_use(session: Session, client_id: str, jti: object, until: int, now: d
     if not isinstance(jti, str) or not 1 <= len(jti) <= 512:
         return False
     expires = datetime.fromtimestamp(until + rules.CLOCK_LATE, UTC)
-    session.execute(delete(SpentAssertion).where(col(SpentAssertion.expires_at) < now))
     spent = insert(SpentAssertion).values(id=hashed(f"{client_id}\n{jti}"), expires_at=expires)
-    return bool(session.execute(spent.on_conflict_do_nothing()).rowcount)  # type: ignore[attr-defined]
+    again = spent.on_conflict_do_update(
+        index_elements=["id"], set_={"expires_at": expires}, where=col(SpentAssertion.expires_at) < now
+    )
+    return bool(session.execute(again).rowcount)  # type: ignore[attr-defined]

@@ -54,8 +54,9 @@ def redeem(
     )
     session.expire(request)
     if spent.rowcount != 1:  # type: ignore[attr-defined]
-        if request.family_id:
-            end(session, house, session.get_one(TokenFamily, request.family_id), "code_replayed", now)
+        family = session.get(TokenFamily, request.family_id) if request.family_id else None
+        if family:
+            end(session, house, family, "code_replayed", now)
         return None
     consent = session.get_one(Consent, request.consent_id)
     family = TokenFamily(
@@ -112,6 +113,7 @@ def record(session: Session, house: House, kind: str, family: TokenFamily, now: 
 def add_refresh(session: Session, granted: Granted, secret: str, now: datetime) -> str:
     if granted.consent.until is None:
         raise ValueError("an active consent has an end")
+    granted.family.expires_at = granted.consent.until
     session.add(
         RefreshToken(
             id=hashed(secret),

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
-from sqlalchemy import delete
-from sqlmodel import Session, col, select
+from sqlmodel import Session, select
 
 from gateway.apps import addresses
 from gateway.apps.tables import App
@@ -176,11 +175,7 @@ def _ask(session: Session, house: House, app: App, parameters: Mapping[str, str]
 
 
 def push(session: Session, checked: Checked, secret: str, now: datetime, seconds: int) -> str:
-    """Keep a valid request for `seconds`; its request_uri. What expired unopened long ago makes room."""
-    forgotten = delete(AuthorizationRequest).where(
-        col(AuthorizationRequest.expires_at) < now - timedelta(days=1), col(AuthorizationRequest.opened_by).is_(None)
-    )
-    session.execute(forgotten)
+    """Keep a valid request for `seconds`; its request_uri."""
     row = AuthorizationRequest(
         id=hashed(secret),
         **{name: getattr(checked, name) for name in Checked.__slots__ if name != "ask"},

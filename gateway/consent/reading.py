@@ -344,7 +344,9 @@ def account_labels(kept: Evidence | None, keys: KeyRing) -> dict[str, str]:
     return {one["ref"]: one["label"] for place in shown["organisations"] for one in place["accounts"]}
 
 
-def acted_at(session: Session, kind: str, at: datetime) -> list[str]:
-    """Ids of the consents to which `kind` happened at exactly this instant (one act on many)."""
-    found = select(ConsentEvent.consent_id).where(ConsentEvent.type == kind, ConsentEvent.at == at)
-    return list(session.exec(found))
+def acted_at(session: Session, kind: str, at: datetime, among: Iterable[str]) -> set[str]:
+    """Which of these consents `kind` happened to at exactly this instant (one act on many)."""
+    theirs = col(ConsentEvent.consent_id).in_(list(among))
+    return set(
+        session.exec(select(ConsentEvent.consent_id).where(theirs, ConsentEvent.type == kind, ConsentEvent.at == at))
+    )

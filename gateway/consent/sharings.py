@@ -413,7 +413,8 @@ def done(facts: Facts, ctx: Context) -> Response:
     if at.tzinfo is None or not 1970 < at.year < 9000:
         raise errors.NotFound
     is_stop = ctx.query.get("what") == "stopped"
-    ids = set(reading.acted_at(ctx.session, Act.ENDED if is_stop else Act.PAUSED, at))
     every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
+    among = [sharing.consent.id for sharing in every]
+    ids = reading.acted_at(ctx.session, Act.ENDED if is_stop else Act.PAUSED, at, among)
     cards = [card(ctx, sharing) for sharing in every if sharing.consent.id in ids]
     return ctx.page("sharings/done.html", cards=cards, stop=is_stop, at=at, say=wording(ctx))

@@ -2,10 +2,16 @@
 
 from datetime import datetime
 
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
 
 class Consent(SQLModel, table=True):
+    __table_args__ = (  # what time ends (endings.py), and what leaves unanswered
+        Index("ix_consent_state_until", "state", "until"),
+        Index("ix_consent_state_created_at", "state", "created_at"),
+        Index("ix_consent_reason_ended_at", "reason", "ended_at"),
+    )
     id: str = Field(primary_key=True)  # public, stable, equals grant_id; not a secret
     person_id: str = Field(foreign_key="person.id", index=True)
     app_id: str = Field(foreign_key="app.client_id", index=True)
@@ -20,7 +26,7 @@ class Consent(SQLModel, table=True):
     until: datetime | None = None  # end of the current terms
     ended_at: datetime | None = None
     last_access_at: datetime | None = None
-    replaces: str | None = None
+    replaces: str | None = Field(default=None, index=True)
 
 
 class Terms(SQLModel, table=True):
@@ -71,5 +77,5 @@ class Use(SQLModel, table=True):
     consent_id: str = Field(foreign_key="consent.id", primary_key=True)
     item: str = Field(primary_key=True)  # organisation/dataset; "" for the consent as a whole (max_uses)
     window: str = Field(primary_key=True)  # hour | day | week | month | year | ever
-    start: int = Field(primary_key=True)  # epoch seconds of the window's start; 0 for ever
+    start: int = Field(primary_key=True, index=True)  # epoch seconds of the window's start; 0 for ever
     used: int = 0

@@ -46,6 +46,12 @@ class Entry:
     def organisations(self) -> tuple[str, ...]:
         return tuple(self.facts.get("organisations") or filter(None, [self.facts.get("organisation")]))
 
+    @property
+    def sharing(self) -> str:
+        """The sharing behind this entry. "": none, or a mere request, of which nothing stays when it is unanswered."""
+        asked = self.kind == "consent_asked" or self.facts.get("reason") == "lapsed"
+        return "" if asked else str(self.facts.get("consent", ""))
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from weakref import WeakValueDictionary
 
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, col, select, update
 
 from gateway.errors import NotFound
 from gateway.house import House
@@ -84,7 +84,6 @@ def open_attempt(
         expires_at=now + timedelta(minutes=MINUTES[view.kind]),
     )
     with house.store.write() as session:
-        session.execute(delete(LinkAttempt).where(col(LinkAttempt.expires_at) < now - timedelta(days=1)))
         session.add(row)
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column
+from sqlalchemy import JSON, Column, Index, text
 from sqlmodel import Field, SQLModel
 
 
@@ -21,6 +21,9 @@ class Organisation(SQLModel, table=True):
 class Link(SQLModel, table=True):
     """One person's standing link with one organisation. At most one live link per pair."""
 
+    __table_args__ = (
+        Index("ix_link_untold", "ended_at", sqlite_where=text("ended_at IS NOT NULL AND told_at IS NULL")),
+    )
     id: str = Field(primary_key=True)
     person_id: str = Field(foreign_key="person.id", index=True)
     organisation_id: str = Field(foreign_key="organisation.id", index=True)
@@ -43,5 +46,5 @@ class LinkAttempt(SQLModel, table=True):
     sealed: bytes  # JSON: code_verifier, or customer_number
     return_to: str = "/organisations"
     tries: int = 0  # codes tried; counted before the organisation is asked, so that a race wins nothing
-    expires_at: datetime
+    expires_at: datetime = Field(index=True)
     spent_at: datetime | None = None

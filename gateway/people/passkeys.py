@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import webauthn
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 from webauthn.helpers import (
     base64url_to_bytes,
@@ -46,7 +46,6 @@ def handle(keys: KeyRing, person: str) -> bytes:
 
 def _begin(session: Session, purpose: str, person: str | None, chance: bytes, now: datetime) -> str:
     """Keep a challenge. Returns its id. `chance`: 32 random bytes."""
-    session.execute(delete(Challenge).where(col(Challenge.expires_at) < now))
     text = bytes_to_base64url(chance)
     expires = now + timedelta(minutes=MINUTES)
     session.add(Challenge(id=text, challenge=text, person_id=person, purpose=purpose, expires_at=expires))

@@ -17,7 +17,6 @@ from gateway.web.doors import Caller
 
 SECOND_FACTOR_MINUTES = 10
 _NOTE_EVERY = timedelta(minutes=1)  # how exactly the last page of a sign-in is known
-_KEPT = timedelta(days=30)  # how long an ended sign-in stays in the table
 
 
 def begin(
@@ -44,7 +43,6 @@ def begin(
         seen_at=now,
         ends_at=now + length,
     )
-    _forget_old(session, person.id, now)
     session.add(row)
     return row
 
@@ -122,10 +120,3 @@ def of_person(session: Session, person: str, now: datetime) -> list[SignIn]:
 def handle(keys: KeyRing, row: SignIn) -> str:
     """What a form names the row by: says nothing about the secret or its hash."""
     return keys.mac("sign-in-handle", row.id)
-
-
-def _forget_old(session: Session, person: str, now: datetime) -> None:
-    """Ended sign-ins are no record (the log is); they go after a while, when the person next signs in."""
-    rows = session.exec(select(SignIn).where(SignIn.person_id == person, col(SignIn.ends_at) < now - _KEPT))
-    for row in rows:
-        session.delete(row)

@@ -14,7 +14,7 @@ class Person(SQLModel, table=True):
     totp_last_step: int = 0  # the last 30 s step spent: a code works once (ASVS 6.5)
     language: str = "en"
     birth_date: date | None = None
-    guardian_id: str | None = Field(default=None, foreign_key="person.id")
+    guardian_id: str | None = Field(default=None, foreign_key="person.id", index=True)
     created_at: datetime
     closed_at: datetime | None = None
 
@@ -48,7 +48,7 @@ class SignIn(SQLModel, table=True):
     browser: str = ""  # "Firefox on Linux": for the person to recognise it by
     idle_minutes: int = 60  # it ends after this long without a page
     seen_at: datetime
-    ends_at: datetime
+    ends_at: datetime = Field(index=True)
     ended_at: datetime | None = None
 
 
@@ -59,5 +59,5 @@ class Challenge(SQLModel, table=True):
     challenge: str
     person_id: str | None = None
     purpose: str  # register | sign_in
-    expires_at: datetime
+    expires_at: datetime = Field(index=True)
     spent_at: datetime | None = None

@@ -35,6 +35,9 @@ def upgrade() -> None:
         sa.Column("spent_at", UTCDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    with op.batch_alter_table("challenge", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_challenge_expires_at"), ["expires_at"], unique=False)
+
     op.create_table(
         "directory",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -48,6 +51,9 @@ def upgrade() -> None:
         sa.Column("count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    with op.batch_alter_table("failedauthentication", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_failedauthentication_minute"), ["minute"], unique=False)
+
     op.create_table(
         "logchain",
         sa.Column("person_id", sa.String(), nullable=False),
@@ -125,6 +131,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("person", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_person_email"), ["email"], unique=True)
+        batch_op.create_index(batch_op.f("ix_person_guardian_id"), ["guardian_id"], unique=False)
 
     op.create_table(
         "spentassertion",
@@ -168,7 +175,18 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("authorizationrequest", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_authorizationrequest_client_id"), ["client_id"], unique=False)
-        batch_op.create_index(batch_op.f("ix_authorizationrequest_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(
+            "ix_authorizationrequest_opened",
+            ["expires_at"],
+            unique=False,
+            sqlite_where=sa.text("opened_by IS NOT NULL"),
+        )
+        batch_op.create_index(
+            "ix_authorizationrequest_unopened",
+            ["expires_at"],
+            unique=False,
+            sqlite_where=sa.text("opened_by IS NULL"),
+        )
 
     op.create_table(
         "consent",
@@ -200,6 +218,10 @@ def upgrade() -> None:
     with op.batch_alter_table("consent", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_consent_app_id"), ["app_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_consent_person_id"), ["person_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_consent_replaces"), ["replaces"], unique=False)
+        batch_op.create_index("ix_consent_reason_ended_at", ["reason", "ended_at"], unique=False)
+        batch_op.create_index("ix_consent_state_created_at", ["state", "created_at"], unique=False)
+        batch_op.create_index("ix_consent_state_until", ["state", "until"], unique=False)
 
     op.create_table(
         "link",
@@ -227,6 +249,12 @@ def upgrade() -> None:
     with op.batch_alter_table("link", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_link_organisation_id"), ["organisation_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_link_person_id"), ["person_id"], unique=False)
+        batch_op.create_index(
+            "ix_link_untold",
+            ["ended_at"],
+            unique=False,
+            sqlite_where=sa.text("ended_at IS NOT NULL AND told_at IS NULL"),
+        )
 
     op.create_table(
         "linkattempt",
@@ -248,6 +276,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
     )
+    with op.batch_alter_table("linkattempt", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_linkattempt_expires_at"), ["expires_at"], unique=False)
+
     op.create_table(
         "passkey",
         sa.Column("credential_id", sa.String(), nullable=False),
@@ -300,6 +331,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("signin", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_signin_person_id"), ["person_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_signin_ends_at"), ["ends_at"], unique=False)
 
     op.create_table(
         "consentevent",
@@ -359,6 +391,7 @@ def upgrade() -> None:
         sa.Column("person_id", sa.String(), nullable=False),
         sa.Column("auth_time", sa.Integer(), nullable=False),
         sa.Column("started_at", UTCDateTime(), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=True),
         sa.Column("ended_at", UTCDateTime(), nullable=True),
         sa.Column("ended_reason", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -369,6 +402,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("tokenfamily", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_tokenfamily_consent_id"), ["consent_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tokenfamily_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
         "use",
@@ -384,6 +418,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("consent_id", "item", "window", "start"),
         sqlite_with_rowid=False,
     )
+    with op.batch_alter_table("use", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_use_start"), ["start"], unique=False)
+
     op.create_table(
         "refreshtoken",
         sa.Column("id", sa.String(), nullable=False),
@@ -400,3 +437,5 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("refreshtoken", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_refreshtoken_family_id"), ["family_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refreshtoken_expires_at"), ["expires_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_refreshtoken_spent_at"), ["spent_at"], unique=False)

@@ -1,0 +1,276 @@
+"""No statement of the product reads a whole table that grows: what a door costs does not depend on how many were here.
+
+A town runs with every statement of the gateway's processes written down; somebody knocks at every door and runs the
+commands; then the database is asked how it would answer each statement.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from gateway import app as root
+from gateway import schema
+from gateway.cli import demo_setup
+from gateway.cli.demo_setup import CHECKOUT, PASSWORD, Demo
+from tests.databases import opened
+from tests.town import newcomer, started, stranger
+
+RECORDING = Path(__file__).parent / "recording"
+
+# Tables that may be read whole, and why they stay small.
+SMALL = {
+    "app": "an operator adds each by a file",
+    "organisation": "an operator adds each by a file",
+    "directory": "one row",
+    "openstream": "answers that are on their way out; read once, at the start",
+    "alembic_version": "one row",
+    "sqlite_master": "the tables themselves",
+}
+# Statements that may read a whole table, by words that stand in them, and why.
+WHOLE = {
+    "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
+    'entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1': "the last row by its key",
+    "SELECT EXISTS(SELECT 1 FROM logchain)": "any row",
+    "UPDATE logchain SET seq = seq WHERE 0": "finds nothing, and looks for nothing",
+    "SELECT max(at_ms) FROM logcheckpoint": "`aval doctor`: the latest clock there ever was",
+    "FROM person ORDER BY person.email": "`aval people list` lists everybody",
+}
+_JOBS = """
+from gateway import retention
+from gateway.cli.opening import opened
+from gateway.consent import endings
+from gateway.organisations.telling import tell_pending
+from gateway.store import pruning
+with opened() as house:
+    tell_pending(house, house.clock())
+    endings.write_due(house, house.clock())
+    pruning.prune(house.store, retention.LEAVING, house.clock())
+    for rows in retention.LEAVING:  # those it deletes when there are some
+        with house.store.write() as session:
+            session.execute(pruning.deletion(rows, [0], house.clock()))
+"""
+
+
+class Tour:
+    """Alice, who goes everywhere, and the app she knows."""
+
+    def __init__(self, demo: Demo) -> None:
+        self.demo, self.at = demo, demo.url("gateway")
+        self.alice = newcomer(demo)
+        self.browser, self.story = self.alice.visitor, self.alice.story
+
+    def goes_everywhere(self) -> None:
+        self.alice.links("city-energy", "harbour-bank", "meadow-health")
+        for step in ("agree_energy", "read_energy", "agree_budget", "read_bank", "read_health", "ask_for_more"):
+            getattr(self.story, step)()
+        consent = self.story.grants["clear-budget"].consent
+        self.agrees_once_more()
+        self.asks_about_tokens()
+        self.looks_at_everything(consent)
+        self.decides_otherwise(consent)
+        self.story.stop_sharing()
+        self.story.call_after_stop()
+        self.looks_at_everything(self.story.grants["watt-coach"].consent)
+        self.changes_her_account()
+        self.leaves()
+
+    def posts(self, path: str, **fields: Any) -> Any:
+        """A form of ours, sent from whatever page has one."""
+        page = self.browser.get(f"{self.at}/account/details")
+        form = page.form("/account/details")
+        form.action, form.fields = path, {"csrf": form.fields["csrf"]}
+        return self.browser.submit(page, form, **fields)
+
+    def agrees_once_more(self) -> None:
+        """The same request again: no page at all, a click, or the whole screen."""
+        self.browser.get(f"{self.at}{self.pushed(prompt='none')}")
+        self.story.http.post(f"{self.at}/authorize", data={"client_id": "watt-coach"})
+        page = self.browser.get(f"{self.at}{self.pushed()}")
+        self.browser.submit(page, page.form("/authorize/continue"))
+        self.browser.get(f"{self.at}{self.pushed(prompt='consent')}")
+
+    def pushed(self, **more: str) -> str:
+        """The address of a pushed request for what she agreed to before."""
+        form = {**self.story_request(), "client_id": "watt-coach", **more}
+        answer = self.story.http.post(f"{self.at}/par", data=form).json()
+        return f"/authorize?client_id=watt-coach&request_uri={quote(answer['request_uri'], safe='')}"
+
+    def story_request(self) -> dict[str, str]:
+        from gateway.cli.demo_story import _detail
+
+        asked = [
+            _detail(self.at, "city-energy", [f"energy.electricity.{name}"], "energy-advice", "P12M", 24)
+            for name in ("usage", "summary")
+        ]
+        return {
+            "response_type": "code",
+            "redirect_uri": f"{self.demo.url('watt-coach')}/callback",
+            "code_challenge": "c" * 43,
+            "code_challenge_method": "S256",
+            "authorization_details": json.dumps(asked),
+        }
+
+    def asks_about_tokens(self) -> None:
+        held = self.story.grants["clear-budget"]
+        auth = self.story._client("clear-budget")["auth"]
+        for token in (held.token, held.refresh, "unknown"):
+            self.story.http.post(f"{self.at}/introspect", data={"token": token}, auth=auth)
+        refreshed = {"grant_type": "refresh_token", "refresh_token": held.refresh}
+        assert self.story.http.post(f"{self.at}/token", data=refreshed, auth=auth).status_code == 200
+        self.story.http.post(f"{self.at}/token", data=refreshed, auth=("clear-budget", "wrong"))
+        public = {"client_id": "watt-coach", "grant_type": "refresh_token"}
+        spent = {**public, "refresh_token": self.story.grants["watt-coach"].refresh}
+        successor = self.story.http.post(f"{self.at}/token", data=spent).json()["refresh_token"]
+        self.story.grants["watt-coach"].refresh = successor
+        self.story.http.post(f"{self.at}/revoke", data={"client_id": "watt-coach", "token": "unknown"})
+
+    def looks_at_everything(self, consent: str) -> None:
+        known = {"client_id": "watt-coach", "organisation": "city-energy", "code": "ended", "seq": "1", "version": "1"}
+        for door in root.doors(None):  # type: ignore[arg-type]
+            if "GET" in door.methods:
+                name = "city-energy" if door.path.startswith("/organisations") else consent
+                path = re.sub(r"\{(\w+)\}", lambda found: {**known, "id": name}[found[1]], door.path)  # noqa: B023
+                assert self.browser.get(self.at + path).status < 500, path
+        for query in ("?kind=access", f"?consent={consent}", "?q=City", "?before=5"):
+            self.browser.get(f"{self.at}/log{query}")
+
+    def decides_otherwise(self, consent: str) -> None:
+        for act in ("pause", "resume"):
+            self.posts(f"/sharings/{consent}/{act}")
+        self.posts(f"/sharings/{consent}/remove", item="meadow-health:health.claims")
+        self.posts("/sharings/pause-all")
+        self.browser.get(f"{self.at}/sharings/done?what=paused&at=2026-01-01T00:00:00%2B00:00")
+        for granted in self.story.grants.values():
+            self.posts(f"/sharings/{granted.consent}/resume")
+
+    def changes_her_account(self) -> None:
+        self.posts(f"/sharings/{self.story.grants['watt-coach'].consent}/erasure")
+        self.posts("/sharings/stop-all")
+        self.posts("/language", language="fr")
+        self.posts("/theme", theme="dark")
+        self.posts("/account/details", name="Alice M", birth_date="")
+        self.posts("/account/password", current=PASSWORD, password=PASSWORD + " longer")
+        self.posts("/account/codes", code="123456")
+        self.posts("/account/codes/off", password=PASSWORD)
+        self.posts("/account/passkeys/add", challenge="none", answer="{}", name="key")
+        self.posts("/account/passkeys/remove", credential="none")
+        self.posts("/account/sign-ins/end", sign_in="none")
+        self.posts("/organisations/harbour-bank/refresh")
+        self.posts("/organisations/harbour-bank/download", dataset="bank.accounts", format="native")
+        self.posts("/organisations/harbour-bank/unlink")
+
+    def leaves(self) -> None:
+        self.posts("/sign-out")
+        other = stranger(self.demo)
+        page = other.get(f"{self.at}/sign-in")
+        for path in ("/sign-in/passkey", "/sign-in/second"):
+            form = page.form("/sign-in")
+            form.action = path
+            other.submit(page, form, challenge="none", answer="{}", code="123456")
+
+
+@pytest.fixture(scope="module")
+def toured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Path]]:
+    """A town in which everything was done once, and the folder of what its processes asked the database."""
+    written = tmp_path_factory.mktemp("statements")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(RECORDING))
+        patched.setenv("RECORD_STATEMENTS", str(written))
+        demo = started(tmp_path_factory.mktemp("town"))
+        try:
+            Tour(demo).goes_everywhere()
+            _commands(demo)
+        finally:
+            demo_setup.stop(demo)
+    yield demo, written
+
+
+def _commands(demo: Demo) -> None:
+    """All but `log verify` and `log restart`, which are there to read everything."""
+    subprocess.run([sys.executable, "-c", _JOBS], env=demo.environment(), cwd=CHECKOUT, check=True)
+    for words in (
+        ("doctor",),
+        ("migrate",),
+        ("organisations", "list"),
+        ("organisations", "suspend", "meadow-health", "--reason", "asked to"),
+        ("organisations", "resume", "meadow-health"),
+        ("apps", "list"),
+        ("apps", "suspend", "clear-budget", "--reason", "asked to"),
+        ("apps", "resume", "clear-budget"),
+        ("apps", "renew-secret", "clear-budget"),
+        ("people", "list"),
+        ("people", "guardian", "chloe@example.org", "--by", "alice@example.org"),
+        ("log", "show", "--person", "alice@example.org"),
+        ("keys", "list"),
+    ):
+        demo_setup.aval(demo, *words)
+
+
+def statements(written: Path) -> list[str]:
+    asked = {json.loads(line) for file in written.glob("*.jsonl") for line in file.read_text().splitlines()}
+    return sorted(sql for sql in asked if re.match(r"\s*(SELECT|UPDATE|DELETE|INSERT|WITH)\b", sql))
+
+
+_SCAN = r"SCAN (\w+)|SEARCH (\w+)$"  # min() and max() without an index are called a search of nothing
+
+
+def scanned(database: Path, sql: str) -> list[str]:
+    """The tables that grow and that the statement reads whole."""
+    with opened(database) as connection:
+        plan = connection.execute(f"EXPLAIN QUERY PLAN {sql}", [None] * _parameters(sql)).fetchall()
+    found = [match[1] or match[2] for *_, detail in plan if (match := re.match(_SCAN, detail))]
+    return [table for name in found if (table := _table(sql, name)) in schema.metadata.tables and table not in SMALL]
+
+
+def _parameters(sql: str) -> int:
+    return len(re.findall(r"\?", re.sub(r"'[^']*'", "", sql)))
+
+
+def _table(sql: str, name: str) -> str:
+    """The table behind a name of the plan, which may be an alias."""
+    named = re.findall(rf'"?(\w+)"?\s+(?:AS\s+)?{name}\b', sql)
+    return next((table for table in named if table in schema.metadata.tables), name)
+
+
+def test_no_statement_of_any_door_reads_a_whole_table_that_grows(toured: tuple[Demo, Path]) -> None:
+    demo, written = toured
+    database = demo.gateway_dir / "aval.sqlite3"
+    whole = {
+        sql: tables
+        for sql in statements(written)
+        if (tables := scanned(database, sql)) and not any(words in sql for words in WHOLE)
+    }
+    assert whole == {}
+
+
+def test_the_tour_knocked_at_every_door(toured: tuple[Demo, Path]) -> None:
+    demo, _ = toured
+    lines = [line for line in (demo.folder / "gateway.log").read_text().splitlines() if '"event":"request"' in line]
+    knocked = {(line["method"], line["path"]) for line in map(json.loads, lines)}
+    quiet = {"/healthz", "/readyz"}  # never in the log
+    missed = [
+        (method, door.path)
+        for door in root.doors(None)  # type: ignore[arg-type]
+        for method in door.methods
+        if door.path not in quiet and not any(m == method and _leads(door.path, path) for m, path in knocked)
+    ]
+    assert missed == []
+
+
+def _leads(door: str, path: str) -> bool:
+    return re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", door), path) is not None
+
+
+def test_a_statement_without_an_index_would_be_found(toured: tuple[Demo, Path]) -> None:
+    database = toured[0].gateway_dir / "aval.sqlite3"
+    assert scanned(database, "SELECT p.id FROM person AS p WHERE p.name = ?") == ["person"]
+    assert scanned(database, "DELETE FROM signin WHERE seen_at < ?") == ["signin"]
+    assert scanned(database, "SELECT id FROM person WHERE id = ?") == []
+    assert scanned(database, "SELECT client_id FROM app WHERE auth_method = ?") == []
