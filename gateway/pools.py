@@ -1,7 +1,8 @@
 """Who waits, waits apart: threads in small pools, one for each duty and each party that is waited for.
 
-The rule. Whatever waits for somebody else, an organisation say, runs in the pool of its duty for that one party. It never
-holds a thread of the doors, so pages that need nobody else are always answered, and never a place of another party.
+The rule. Whatever waits for somebody else (an organisation, a name server), or takes a core for long (hashing,
+compiling), runs in the pool of its duty for that one party. It never holds a thread of the doors, so pages that need
+nobody else are always answered, and it never holds a place of another party.
 
     threads   that many work at once
     line      that many more may wait for a thread; who comes then is told so at once: `Full`
@@ -38,6 +39,7 @@ DUTIES: Mapping[str, Duty] = {
     "unlink": Duty(threads=4, line=0, seconds=3),  # it has ended here already; the organisation is told again later
     "download": Duty(threads=2, line=0, seconds=120),  # many calls, one after the other
     "telling": Duty(threads=1, line=0, seconds=15),  # of links that have ended
+    "password": Duty(threads=4, line=32),  # argon2: 19 MiB and some 50 ms of a core each
 }
 
 

@@ -4,6 +4,7 @@ Whatever changes how one signs in needs a sign-in of the last minutes.
 """
 
 import binascii
+from functools import partial
 
 from sqlmodel import col, select
 from starlette.responses import Response
@@ -20,7 +21,7 @@ from gateway.people.tables import Person, RecoveryCode
 from gateway.people.words import METHODS, N_
 from gateway.store.tables import directory_changed
 from gateway.web import cookies
-from gateway.web.doors import Context, Door
+from gateway.web.doors import Context, Door, Later
 from gateway.web.languages import LANGUAGES
 
 DONE = {
@@ -119,7 +120,7 @@ def _password_page(ctx: Context, person: Person, wrong: dict[str, str], status: 
     return ctx.page("people/password.html", status, person=person, wrong=wrong)
 
 
-def save_password(ctx: Context) -> Response:
+def save_password(ctx: Context) -> Response | Later:
     again = recently(ctx)
     if again:
         return again
@@ -136,6 +137,11 @@ def save_password(ctx: Context) -> Response:
         response = _password_page(ctx, person, {"old": TOO_MANY}, 429)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
+    return Later("password", "", partial(_change_password, ctx, person, old, kept))
+
+
+def _change_password(ctx: Context, person: Person, old: str, kept: str | None) -> Response:
+    house, counts = ctx.house, throttle.of(ctx.house.store)
     wrong = {}
     if kept and not passwords.verify(kept, old):
         wrong["old"] = WRONG_PASSWORD

@@ -1,12 +1,11 @@
 """Passwords: argon2id, and what makes a password too easy.
 
-Hashing takes tens of milliseconds and 19 MiB: it is never done inside a write transaction, and at most
-`_AT_ONCE` at a time, so that a flood of tries cannot take the memory of the machine.
+Hashing takes tens of milliseconds and 19 MiB: it is never done inside a write transaction, and by doors only in the
+pool "password" (`gateway.pools`), so that a flood of tries takes neither the memory of the machine nor other pages.
 """
 
 import functools
 import re
-import threading
 import unicodedata
 from collections.abc import Iterable
 
@@ -16,9 +15,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from gateway.people.words import N_
 
 SHORTEST, LONGEST = 8, 128
-_AT_ONCE = 4
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-_room = threading.BoundedSemaphore(_AT_ONCE)
 
 # What most guessed passwords are made of (English and French); with digits and signs around, and "0" for "o".
 _COMMON = frozenset(
@@ -83,19 +80,17 @@ def _is_run(text: str) -> bool:
 
 
 def hash_(password: str) -> str:
-    with _room:
-        return _hasher.hash(normal(password))
+    return _hasher.hash(normal(password))
 
 
 def verify(kept: str | None, password: str) -> bool:
     """Whether the password is the one kept. With none kept it takes as long and says no (A29)."""
     if len(password) > 4 * LONGEST:
         password = ""
-    with _room:
-        try:
-            return _hasher.verify(kept or _dummy(), normal(password)) and kept is not None
-        except (VerificationError, InvalidHashError):
-            return False
+    try:
+        return _hasher.verify(kept or _dummy(), normal(password)) and kept is not None
+    except (VerificationError, InvalidHashError):
+        return False
 
 
 def is_outdated(kept: str) -> bool:

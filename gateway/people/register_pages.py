@@ -1,5 +1,7 @@
 """Opening an account. The answer is the same whether the address was free or taken (A29)."""
 
+from functools import partial
+
 from starlette.responses import Response
 
 from gateway.errors import TooMany
@@ -8,7 +10,7 @@ from gateway.people import accounts, passwords, throttle
 from gateway.people.steps import next_path, onward, today
 from gateway.people.words import N_
 from gateway.web.addresses import client_network
-from gateway.web.doors import Context, Door
+from gateway.web.doors import Context, Door, Later
 
 TOO_MANY = N_("Too many accounts were opened from your network. Try again in an hour.")
 
@@ -31,7 +33,7 @@ def _page(ctx: Context, wrong: dict[str, str], status: int = 200) -> Response:
     )
 
 
-def register(ctx: Context) -> Response:
+def register(ctx: Context) -> Response | Later:
     house, password = ctx.house, ctx.form.get("password", "")
     draft, wrong = accounts.draft(ctx.form, today(ctx))
     weak = passwords.weakness(password, (ctx.form.get("name", ""), ctx.form.get("email", "")))
@@ -45,9 +47,13 @@ def register(ctx: Context) -> Response:
         response = _page(ctx, {"email": TOO_MANY}, 429)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
+    return Later("password", "", partial(_open, ctx, draft, password))
+
+
+def _open(ctx: Context, draft: accounts.Draft, password: str) -> Response:
     hashed = passwords.hash_(password)
-    with house.store.write() as session:
-        accounts.open_account(session, house.log, draft, hashed, id=fresh(), language=ctx.language, now=ctx.now)
+    with ctx.house.store.write() as session:
+        accounts.open_account(session, ctx.house.log, draft, hashed, id=fresh(), language=ctx.language, now=ctx.now)
     return ctx.go(onward(ctx, "/sign-in", registered="1"))
 
 

@@ -4,6 +4,8 @@ A password is checked with no session open; only its success writes. Every succe
 with a new secret, and ends the one the browser came with (fixation: ASVS 7.2.4).
 """
 
+from functools import partial
+
 from sqlmodel import Session
 from starlette.responses import Response
 
@@ -17,7 +19,7 @@ from gateway.people.tables import Person
 from gateway.people.words import N_, browser
 from gateway.web import cookies
 from gateway.web.addresses import client_network
-from gateway.web.doors import Context, Door
+from gateway.web.doors import Context, Door, Later
 
 WRONG_PASSWORD = N_("The address or the password is not right.")
 WRONG_CODE = N_("This code is not right, or it was used before. Wait for the next one.")
@@ -57,7 +59,7 @@ def _sign_in_page(ctx: Context, email: str, status: int = 200, wrong: str = "", 
     return response
 
 
-def sign_in(ctx: Context) -> Response:
+def sign_in(ctx: Context) -> Response | Later:
     house, password = ctx.house, ctx.form.get("password", "")
     with house.store.read() as session:
         written = _again_email(ctx, session) or ctx.form.get("email", "")
@@ -70,6 +72,11 @@ def sign_in(ctx: Context) -> Response:
         counts.spend("account", who)
     except TooMany as error:
         return _sign_in_page(ctx, written, 429, TOO_MANY, error.retry_after)
+    return Later("password", "", partial(_by_password, ctx, person, email, written, password, who))
+
+
+def _by_password(ctx: Context, person: Person | None, email: str, written: str, password: str, who: str) -> Response:
+    house, counts = ctx.house, throttle.of(ctx.house.store)
     kept = person.password_hash if person else None
     if not passwords.verify(kept, password) or person is None:
         counts.count("network", client_network(ctx.request, house.settings))

@@ -1,11 +1,14 @@
 """Guessing is slowed down, for known and unknown addresses alike, and the true person still gets in (A30)."""
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from people_world import PASSWORD, Browser, World
 
 from gateway.errors import TooMany
+from gateway.people import passwords
 from gateway.people.tables import Person
 from gateway.people.throttle import Throttle, known_mark, who_tries
 
@@ -76,6 +79,38 @@ def test_many_failed_tries_are_told_at_the_next_sign_in_a_few_are_not(world: Wor
     world.browser().signs_in(bob)
     assert world.events(alice)[1:] == ["sign_in_failed", "sign_in"]
     assert world.events(bob)[1:] == ["sign_in"]
+
+
+def test_a_flood_of_guesses_at_many_accounts_takes_no_page_from_anybody(
+    world: World, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hers = world.browser()
+    hers.signs_in(alice)
+    verify, hashing, gate = passwords.verify, [0, 0], threading.Event()  # at this moment, at most
+
+    def slowly(kept: str | None, password: str) -> bool:
+        hashing[0] += 1
+        hashing[1] = max(hashing)
+        assert gate.wait(30)
+        hashing[0] -= 1
+        return verify(kept, password)
+
+    monkeypatch.setattr(passwords, "verify", slowly)
+    mallory = world.browser()
+    with mallory.client, ThreadPoolExecutor(70) as flood:  # one loop for all of them
+        form = {"csrf": mallory.csrf("/sign-in"), "password": "a guess"}
+        tries = [flood.submit(mallory.send, "/sign-in", {**form, "email": f"{n}@example.org"}) for n in range(70)]
+        while sum(each.done() for each in tries) < 34:
+            time.sleep(0.01)
+        cookie = "; ".join(f"{name}={value}" for name, value in hers.client.cookies.items())
+        assert "Alice" in mallory.client.get("/account", headers={"cookie": cookie}).text
+        assert mallory.get("/sign-in").status_code == 200
+        gate.set()
+        answers = [each.result() for each in tries]
+    assert hashing[1] <= 4
+    busy = [answer for answer in answers if answer.status_code == 503]
+    assert len(busy) == 34 and all(answer.headers["retry-after"] for answer in busy)
+    assert world.browser().signs_in(alice).status_code in (303, 429)  # 429: the network's tries are used up
 
 
 def test_counts_fade_by_themselves() -> None:
