@@ -44,6 +44,7 @@ from gateway.people import pages as people_pages
 from gateway.people.sign_ins import identify
 from gateway.people.tables import Person
 from gateway.policy import Policies
+from gateway.pools import Pools
 from gateway.proxy.call import DataPlane
 from gateway.proxy.guard import Guarded
 from gateway.settings import Settings
@@ -62,7 +63,7 @@ SOON_SECONDS = 0.05  # between two turns of work that is not done in one; others
 def build_house(settings: Settings, *, create_keys: bool = False) -> House:
     """Everything a room may need, from the settings. Raises what the first unusable part raises."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keys = KeyRing(settings.keys, create=create_keys)
+    keys, pools = KeyRing(settings.keys, create=create_keys), Pools()
     return House(
         settings=settings,
         store=Store(settings.database, fsync=settings.log_fsync),
@@ -70,8 +71,9 @@ def build_house(settings: Settings, *, create_keys: bool = False) -> House:
         log=Log(keys),
         catalogue=Catalogue(settings.policies),
         policies=Policies(settings.policies),
-        connector=Transport(settings),
+        connector=Transport(settings, pools),
         translations=Translations(),
+        pools=pools,
     )
 
 

@@ -2,7 +2,8 @@
 
 The rule. Whatever waits for somebody else (an organisation, a name server), or takes a core for long (hashing,
 compiling), runs in the pool of its duty for that one party. It never holds a thread of the doors, so pages that need
-nobody else are always answered, and it never holds a place of another party.
+nobody else are always answered, and it never holds a place of another party. Nothing uses asyncio's own executor: its
+few threads would be everybody's.
 
     threads   that many work at once
     line      that many more may wait for a thread; who comes then is told so at once: `Full`
@@ -15,12 +16,12 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gateway.errors import Unavailable
 
@@ -38,7 +39,11 @@ DUTIES: Mapping[str, Duty] = {
     "page": Duty(threads=4, line=0, seconds=15),  # a person waits before an empty page: linking, her accounts
     "unlink": Duty(threads=4, line=0, seconds=3),  # it has ended here already; the organisation is told again later
     "download": Duty(threads=2, line=0, seconds=120),  # many calls, one after the other
+    "renewal": Duty(threads=4, line=32, seconds=15),  # of the credentials of links, for data calls
     "telling": Duty(threads=1, line=0, seconds=15),  # of links that have ended
+    "name": Duty(threads=1, line=8),  # the system's resolver, by host: it has deadlines of its own, and long ones
+    "compile": Duty(threads=1),  # grants; they share one connection to the database
+    "cut": Duty(threads=2),  # answers too large for the event loop, by organisation
     "password": Duty(threads=4, line=32),  # argon2: 19 MiB and some 50 ms of a core each
 }
 
@@ -77,6 +82,7 @@ class Pools:
         self._duties = duties
         self._guard = threading.Lock()
         self._pools: dict[tuple[str, str], _Pool] = {}  # by duty and party; under _guard
+        self._shared: dict[tuple[str, str, Hashable], Future[Any]] = {}
 
     def submit(self, duty: str, party: str, work: Callable[[], Result]) -> "Future[Result]":
         """Have `work` done. `party`: whom it waits for. Raises Full."""
@@ -89,6 +95,19 @@ class Pools:
     async def run(self, duty: str, party: str, work: Callable[[], Result]) -> Result:
         """The same, for a coroutine that needs the result."""
         return await asyncio.wrap_future(self.submit(duty, party, work))
+
+    async def share(self, duty: str, party: str, key: Hashable, work: Callable[[], Result]) -> Result:
+        """The same, once for all who ask for `key` while it is under way, however many they are."""
+        name = duty, party, key
+        with self._guard:
+            future: Future[Result] | None = self._shared.get(name)
+        if future is None:  # two threads may both find none; then it is done twice
+            future = self.submit(duty, party, work)
+            with self._guard:
+                self._shared[name] = future
+            future.add_done_callback(lambda _: self._shared.pop(name, None))
+        # Who stops waiting does not stop the others.
+        return await asyncio.shield(asyncio.wrap_future(future))
 
     def close(self) -> None:
         """Nothing that still stands in a line is begun."""

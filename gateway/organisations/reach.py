@@ -5,16 +5,16 @@ counts. The name is resolved once, *every* address it has must be permitted, and
 connection is made to one of those addresses, never to the name (negative cases D12).
 """
 
-import asyncio
 import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from gateway.organisations.connector import ConnectorError
+from gateway.pools import Full, Pools
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -108,12 +108,21 @@ def is_declared(address: Address, networks: tuple[str, ...]) -> bool:
     return any(address in ip_network(network) for network in networks)  # False across IP versions
 
 
-async def _look_up(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+def resolver(pools: Pools) -> Resolve:
+    """The system's. A name that is slow to be found holds up its own callers only: see `gateway.pools`."""
+
+    async def look_up(host: str, port: int) -> list[str]:
+        work = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await pools.share("name", host, port, work)
+        except Full:
+            raise ConnectorError("organisation_unavailable", "name under way") from None
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    return look_up
 
 
-async def addresses(where: Origin, networks: tuple[str, ...], look_up: Resolve = _look_up) -> list[str]:
+async def addresses(where: Origin, networks: tuple[str, ...], look_up: Resolve) -> list[str]:
     """The checked addresses of an origin. One that is not permitted refuses them all (D12.5).
 
     Plain http goes only into a declared private network: anywhere else the person's data would be read on the way.

@@ -17,10 +17,10 @@ from functools import lru_cache
 from typing import Any
 
 from gateway.organisations.connector import ConnectorError, Headers, Target
-from gateway.organisations.reach import Resolve, _look_up, addresses, origin
+from gateway.organisations.reach import Resolve, addresses, origin, resolver
 from gateway.organisations.wire import Dead, Exchange, Wire
 from gateway.outbox import Outbox
-from gateway.pools import left
+from gateway.pools import Pools, left
 from gateway.settings import Settings
 
 CONNECT_SECONDS = 3.0
@@ -160,8 +160,8 @@ class Pool:
 class Transport:
     """The `Connector` of a serving process. `start` on its event loop; before that `ask` runs a loop of its own."""
 
-    def __init__(self, settings: Settings, *, look_up: Resolve = _look_up) -> None:
-        self.look_up = look_up
+    def __init__(self, settings: Settings, pools: Pools | None = None, *, look_up: Resolve | None = None) -> None:
+        self.look_up = look_up or resolver(pools or Pools())
         self.tls = ssl.create_default_context()
         if settings.ca_file is not None:
             self.tls.load_verify_locations(settings.ca_file)

@@ -6,10 +6,10 @@
 4. something was granted at this organisation    7. a use is left in every window
 """
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from gateway.consent.rules import EndReason, State
@@ -53,7 +53,7 @@ class Admission:
         self._standings = writer.standings
         self._grants = Grants(house)
         self._uses = Uses(writer.connection)
-        self._compiling: dict[tuple[str, str], asyncio.Future[Any]] = {}
+        self._pools = house.pools
 
     def close(self) -> None:
         self._grants.close()
@@ -82,13 +82,9 @@ class Admission:
         return self._standings.get(token.consent, token.family, organisation)
 
     async def _compiled(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
-        """Compile in a worker thread, once however many calls wait for it."""
-        key = consent, organisation
-        if key not in self._compiling:
-            task = asyncio.ensure_future(asyncio.to_thread(self._grants.compiled, consent, organisation, terms))
-            self._compiling[key] = task
-            task.add_done_callback(lambda _: self._compiling.pop(key, None))
-        await asyncio.wait([self._compiling[key]])
+        """Compile in a thread, once however many calls wait for it."""
+        work = partial(self._grants.compiled, consent, organisation, terms)
+        await self._pools.share("compile", "", (consent, organisation), work)
         return self._grants.get(consent, organisation, terms)
 
     def _covers(self, grant: Grant, standing: Standing, asked: Asked, now: datetime) -> Permit | Refusal:

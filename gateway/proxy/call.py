@@ -19,7 +19,7 @@ import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from gateway.keys import fresh
 from gateway.log import Event
 from gateway.log.record import instant as instant_of
 from gateway.organisations.connector import Answer, ConnectorError
+from gateway.pools import Pools
 from gateway.proxy import admit, guard, headers, refuse
 from gateway.proxy.admit import Admission, Changing, Judged, Permit
 from gateway.proxy.denials import Denials
@@ -238,14 +239,14 @@ class DataPlane:
             raise ConnectorError("organisation_answer_invalid", "content type")
         limit = self._settings.answer_limit_bytes
         if announced is not None and int(announced) <= limit:
-            return await _filtered(permit, media_type, await answer.read(limit))
+            return await _filtered(self._house.pools, permit, media_type, await answer.read(limit))
         held, rest, size = [], answer.chunks(), 0
         async for chunk in rest:
             held.append(chunk)
             size += len(chunk)
             if size > limit or announced is not None:
                 return await self._streamed(permit, media_type, answer, held, rest)
-        return await _filtered(permit, media_type, b"".join(held))
+        return await _filtered(self._house.pools, permit, media_type, b"".join(held))
 
     async def _streamed(
         self, permit: Permit, media_type: str, answer: Answer, held: list[bytes], rest: AsyncIterator[bytes]
@@ -319,13 +320,14 @@ class DataPlane:
         return "answered"
 
 
-async def _filtered(permit: Permit, media_type: str, body: bytes) -> Cut:
+async def _filtered(pools: Pools, permit: Permit, media_type: str, body: bytes) -> Cut:
     """The sector's cut. A fault of the filter itself gives nothing (promise P10), and is ours to repair."""
     route = permit.route
     try:
         if len(body) <= IN_LOOP_BYTES:
             return route.part.plan.cut(route.upstream, media_type, body, route.window)
-        return await asyncio.to_thread(route.part.plan.cut, route.upstream, media_type, body, route.window)
+        work = partial(route.part.plan.cut, route.upstream, media_type, body, route.window)
+        return await pools.run("cut", route.facts["organisation"], work)
     except (UnknownShape, TooLarge, NotThere):
         raise
     except Exception as error:

@@ -3,17 +3,18 @@
 The credential never leaves this module but towards the organisation that gave it.
 """
 
-import asyncio
 from datetime import datetime
+from functools import partial
 
 from gateway.house import House
 from gateway.keys import fresh
 from gateway.organisations import assertion, tokens
 from gateway.organisations.connector import Answer, ConnectorError
 from gateway.organisations.links import LinkView
+from gateway.pools import Full
 from gateway.proxy import headers
 from gateway.proxy.admit import Permit
-from gateway.proxy.grants import Field
+from gateway.proxy.grants import Field, Grant
 from gateway.sectors.model import NotThere
 
 SMALL = 64 * 1024
@@ -35,7 +36,7 @@ async def fetch(house: House, permit: Permit, request_id: str, now: datetime, *,
     link, target = permit.grant.link, permit.grant.target
     assert link is not None and target is not None  # a permit is of a grant that is not refused
     if may_renew and _runs_out(link, now):
-        await _renew(house, link, now, refused=None)
+        await _renew(house, permit.grant, link, now, refused=None)
     credential = _credential(house, permit, link, now)
     sent = headers.upstream(credential, permit.route.upstream.accept, request_id)
     answer = await house.connector.send(target, "GET", permit.route.path, sent)
@@ -43,7 +44,7 @@ async def fetch(house: House, permit: Permit, request_id: str, now: datetime, *,
         return answer
     await _throw_away(answer)
     if answer.status == 401 and link.kind == "oauth" and may_renew:
-        await _renew(house, link, now, refused=link.access_token)
+        await _renew(house, permit.grant, link, now, refused=link.access_token)
     if answer.status in (404, 410):
         raise NotThere
     # Redirects are followed nowhere (D13.7); a part, or nothing, is not what was asked for.
@@ -78,9 +79,14 @@ def _runs_out(link: LinkView, now: datetime) -> bool:
     return link.expires_at is None or (link.expires_at - now).total_seconds() < tokens.EARLY_SECONDS
 
 
-async def _renew(house: House, link: LinkView, now: datetime, refused: str | None) -> None:
+async def _renew(house: House, grant: Grant, link: LinkView, now: datetime, refused: str | None) -> None:
     """Always raises: Renewed, or ConnectorError."""
-    renewed = await asyncio.to_thread(tokens.refreshed, house, link.id, now, refused=refused)
+    assert grant.organisation is not None
+    organisation, work = grant.organisation.id, partial(tokens.refreshed, house, link.id, now, refused=refused)
+    try:
+        renewed = await house.pools.share("renewal", organisation, (link.id, refused), work)
+    except Full:
+        raise ConnectorError("busy", "too many renewals") from None
     if renewed is None:
         raise ConnectorError("not_linked", "the organisation ended the link")
     raise Renewed

@@ -2,12 +2,15 @@
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from gateway.organisations import links
 from tests.proxy.bank import NATIVE, PATHS, Bank
 from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
 from tests.proxy.world import World
@@ -144,3 +147,75 @@ def test_many_slow_organisations_hold_up_none_that_answers(
         assert sorted(took)[15] < 1.0, took
         assert not all(each.done() for each in stuck)  # they were slow all the while
         assert {each.result().status for each in stuck} <= {503, 504}
+
+
+class Renewing:
+    """An OAuth organisation whose token endpoint gives no answer, and the links that need a new token there."""
+
+    def __init__(self, world: World, organisation: RawOrganisation, count: int, *, trickles: bool = False) -> None:
+        organisation.reset()
+        self.organisation, self.over = organisation, threading.Event()
+        first = Bank(world, organisation, timeout_seconds=1.0 if trickles else 10.0)
+        self.banks = [first] + [Bank(world, organisation) for _ in range(count - 1)]
+        for bank in self.banks:
+            bank.id = first.id
+            world.link(bank.person, bank.id, [NATIVE])
+            bank.ref = world.ref(bank.app, bank.person, bank.id, NATIVE)
+            bank.agrees()
+            expire(world, bank)
+
+        async def behave(exchange: Exchange) -> None:
+            if exchange.target != "/oauth/token":
+                await exchange.say(answer(transactions(NATIVE)))
+                return
+            if trickles:
+                await exchange.say(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n")
+            while not self.over.is_set():
+                await exchange.say(*([b" "] if trickles else []), 0.05)
+
+        organisation.behaviour = behave
+
+    def asked(self) -> int:
+        """How many renewals have reached it."""
+        return sum(each.target == "/oauth/token" for each in self.organisation.seen)
+
+
+def expire(world: World, bank: Bank) -> None:
+    keys = world.house.keys
+    with world.house.store.write() as session:
+        link = links.current(session, bank.person, bank.id)
+        assert link is not None
+        held = links.credentials(keys, link)
+        assert held is not None
+        assert links.store_credentials(session, keys, link.id, held, replace(held, expires_at=0))
+
+
+def test_renewals_that_hang_at_one_organisation_hold_up_no_first_read_of_another(
+    world: World, bank: Bank, organisation: RawOrganisation
+) -> None:
+    """A first read looks up a name and compiles a grant."""
+    slow = Renewing(world, organisation, 8)
+    world.organisation(bank.id, "bank", organisation.url.replace("127.0.0.1", "localhost"), PATHS)
+    with ThreadPoolExecutor(8) as pool:
+        stuck = [pool.submit(each.reads) for each in slow.banks]
+        assert eventually(lambda: slow.asked() >= 4)
+        assert bank.reads().status == 200
+        assert bank.agrees().reads().status == 200
+        assert not any(each.done() for each in stuck), "it had to wait for them"
+        slow.over.set()
+        organisation.reset()
+        assert {each.result().status for each in stuck} <= {502, 503, 504}
+
+
+def test_many_calls_of_one_link_wait_for_one_renewal(world: World, organisation: RawOrganisation) -> None:
+    slow = Renewing(world, organisation, 2)
+    mine, other = slow.banks
+    with ThreadPoolExecutor(60) as pool:
+        stuck = [pool.submit(mine.reads) for _ in range(50)]
+        assert eventually(lambda: slow.asked() == 1)
+        another = pool.submit(other.reads)
+        assert eventually(lambda: slow.asked() == 2), "the calls of one link took every place"
+        slow.over.set()
+        organisation.reset()
+        assert {each.result().status for each in [*stuck, another]} <= {502, 503, 504}
+    assert slow.asked() <= 2

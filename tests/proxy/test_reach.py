@@ -1,6 +1,7 @@
 """Where a call of ours may go: the table of D12, and the connection itself."""
 
 import asyncio
+import socket
 import ssl
 import subprocess
 import threading
@@ -237,3 +238,37 @@ def test_the_certificate_of_another_host_is_refused(secure: tuple[int, Path]) ->
     port, certificate = secure
     with pytest.raises(ConnectorError):
         ask(f"https://other.test:{port}", Settings(ca_file=certificate))
+
+
+def test_a_name_that_is_slow_to_be_found_holds_up_its_own_callers_only(
+    organisation: RawOrganisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, gate, asked = socket.getaddrinfo("127.0.0.1", organisation.port), threading.Event(), []
+
+    def resolver(host: str, *_: object, **__: object) -> object:
+        asked.append(host)
+        assert host == "healthy.test" or gate.wait(20)
+        return found
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolver)
+
+    async def run() -> bytes:
+        transport = Transport(Settings())
+
+        async def get(name: str) -> bytes:
+            target = Target(name, f"http://{name}.test:{organisation.port}", LOOPBACK)
+            return await (await transport.send(target, "GET", "/", [])).read(2**16)
+
+        slow = [asyncio.ensure_future(get("slow")) for _ in range(20)]
+        while "slow.test" not in asked:
+            await asyncio.sleep(0.01)
+        body = await get("healthy")
+        assert not any(each.done() for each in slow)
+        gate.set()
+        for each in slow:
+            assert await each == body
+        await transport.close()
+        return body
+
+    assert asyncio.run(run())
+    assert asked.count("slow.test") == 1
