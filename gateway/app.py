@@ -28,9 +28,7 @@ from gateway.consent import endings
 from gateway.consent import pages as consent_pages
 from gateway.consent.ages import minor_now
 from gateway.consent.catalogue import Catalogue
-from gateway.consent.choices import Offered
-from gateway.consent.reading import PersonFacts
-from gateway.consent.request import AppView, OrganisationFacts
+from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.house import House
 from gateway.keys import KeyRing
 from gateway.log import Log
@@ -79,7 +77,7 @@ def build_house(settings: Settings, *, create_keys: bool = False) -> House:
 
 @dataclass(frozen=True)
 class Rooms:
-    """What the consent room asks of the rooms above it (consent.reading.Facts)."""
+    """What the rooms below ask of the rooms above them (consent.facts.Facts)."""
 
     house: House
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlmodel import Session, select
 
 from gateway.apps.tables import App
-from gateway.consent.request import AppView, DeclaredData
+from gateway.consent.facts import AppView, DeclaredData
 
 
 def find(session: Session, client_id: str) -> AppView | None:

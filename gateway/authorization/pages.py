@@ -24,7 +24,7 @@ from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding
 from gateway.consent import pages as consent_pages
 from gateway.consent.deciding import Decider
-from gateway.consent.reading import Facts, PersonFacts
+from gateway.consent.facts import Facts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
@@ -165,7 +165,7 @@ def _hers(
     consent = ctx.session.get(Consent, row.consent_id) if row.consent_id else None
     if consent:
         person = others.person(ctx.session, consent.person_id)
-        if consent_pages.may_decide(ctx, person):
+        if person.decided_by(caller.person):
             return consent, person
     taken = steps.take(ctx.session, ctx.house, row, caller, view(app), fresh(), ctx.now)
     return taken, others.person(ctx.session, caller.person)

@@ -12,8 +12,8 @@ from sqlmodel import Session, select
 from gateway.authorization.rules import Step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding
-from gateway.consent.reading import PersonFacts
-from gateway.consent.request import AppView, Ask
+from gateway.consent.facts import AppView, PersonFacts
+from gateway.consent.request import Ask
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.errors import Forbidden

@@ -2,8 +2,7 @@
 
 It owns the request as validated, the terms and their versions, the life cycle, the
 evidence of what was shown, the receipts, and the counters. It knows no HTTP, no token and no
-organisation's API: facts about apps and organisations come in as values (`request.AppView`,
-`request.OrganisationFacts`).
+organisation's API: facts about people, apps and organisations come in as values (facts.py).
 
 The one invariant: granted ⊆ asked ⊆ caps, and whatever is shown, issued, decided or
 logged is read from the same terms.

@@ -9,7 +9,8 @@ from sqlmodel import Session, col, select
 
 from gateway.consent import events
 from gateway.consent.ages import comes_of_age
-from gateway.consent.request import AppView, Ask
+from gateway.consent.facts import AppView
+from gateway.consent.request import Ask
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
 from gateway.house import House

@@ -3,19 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.consent.facts import Offered
 from gateway.consent.request import Ask
 from gateway.consent.terms import Choices, offered_durations
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """An account the person may pick at one organisation, by the reference the app would see."""
-
-    ref: str
-    label: str
-    kind: str
-    available: bool
-    why_not: str = ""
 
 
 @dataclass(frozen=True, slots=True)

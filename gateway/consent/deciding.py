@@ -9,7 +9,8 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.consent import asking, events, evidence, terms
-from gateway.consent.request import AppView, Ask, OrganisationFacts
+from gateway.consent.facts import AppView, OrganisationFacts
+from gateway.consent.request import Ask
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal

@@ -17,17 +17,15 @@ from starlette.responses import Response
 
 from gateway import errors
 from gateway.consent import asking, choices, deciding, evidence, receipt_pages, sharings
-from gateway.consent.choices import Offered, Problem
-from gateway.consent.reading import Facts, PersonFacts
-from gateway.consent.request import AppView, Ask, OrganisationFacts
+from gateway.consent.choices import Problem
+from gateway.consent.facts import AppView, Facts, Offered, OrganisationFacts, PersonFacts
+from gateway.consent.request import Ask
 from gateway.consent.rules import DURATIONS, EndReason, State
 from gateway.consent.screen import Showing, answer_by, answerable, facts, late, running, show, wording
 from gateway.consent.tables import Consent
 from gateway.consent.words import N_
 from gateway.web.answers import own_path
 from gateway.web.doors import Context, Door
-
-__all__ = ["Facts", "PersonFacts", "doors", "screen"]
 
 _CHANGED = Problem("items", N_("Something on this page has changed since you opened it. Look at it again."))
 # why a policy forbids it, as the person reads it; keys: errors.REASONS
@@ -81,7 +79,7 @@ def screen(
 def decide(others: Facts, ctx: Context) -> Response:
     consent = ctx.session.get(Consent, ctx.path["id"])
     person = others.person(ctx.session, consent.person_id) if consent else None
-    if consent is None or person is None or not may_decide(ctx, person):
+    if consent is None or person is None or not person.decided_by(ctx.person.person):
         raise errors.NotFound
     resume = _resume(ctx, consent)
     app = others.app(ctx.session, consent.app_id)
@@ -97,11 +95,6 @@ def decide(others: Facts, ctx: Context) -> Response:
         deciding.refuse(ctx.session, ctx.house, consent, ctx.now, guardian)
         return ctx.go(resume)
     return _allow(others, ctx, consent, app, person, guardian, resume)
-
-
-def may_decide(ctx: Context, person: PersonFacts) -> bool:
-    """The person herself; for an under-age person also her guardian."""
-    return person.id == ctx.person.person or (person.minor and person.guardian_id == ctx.person.person)
 
 
 def _resume(ctx: Context, consent: Consent) -> str:

@@ -11,9 +11,9 @@ from datetime import datetime
 from starlette.requests import Request
 
 from gateway.consent.asking import requested
-from gateway.consent.choices import Offered
 from gateway.consent.deciding import Decider
-from gateway.consent.request import AppView, Ask, OrganisationFacts
+from gateway.consent.facts import AppView, Offered, OrganisationFacts
+from gateway.consent.request import Ask
 from gateway.consent.screen import Showing, show
 from gateway.house import House
 from gateway.web.doors import Caller, Context

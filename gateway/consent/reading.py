@@ -3,18 +3,18 @@
 A person sees her own, and those of children she decides for. Nothing here writes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from gateway import errors
 from gateway.consent import deciding, evidence
-from gateway.consent.choices import Offered
-from gateway.consent.request import AppView, Ask, OrganisationFacts
+from gateway.consent.facts import AppView, Facts, OrganisationFacts, PersonFacts
+from gateway.consent.request import Ask
 from gateway.consent.rules import DURATIONS, Act, EndReason, State
 from gateway.consent.tables import Consent, ConsentEvent, Evidence, Terms
 from gateway.consent.words import N_, Wording
@@ -23,25 +23,6 @@ from gateway.keys import KeyRing
 from gateway.log import reading as log_reading
 
 RECENT_DAYS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class PersonFacts:
-    id: str
-    name: str
-    minor: bool  # under the age at which a person consents alone
-    guardian_id: str | None
-
-
-class Facts(Protocol):
-    """What other rooms know; the composition root answers."""
-
-    def app(self, session: Session, client_id: str) -> AppView: ...
-    def directory(self, session: Session) -> Mapping[str, OrganisationFacts]: ...
-    def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
-        """Her accounts there, by the references this app would see."""
-
-    def person(self, session: Session, person_id: str) -> PersonFacts: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +135,7 @@ def one(
     """
     consent = session.get(Consent, consent_id)
     owner = facts.person(session, consent.person_id) if consent else None
-    if consent is None or owner is None or not _may_see(owner, reader):
+    if consent is None or owner is None or not owner.decided_by(reader):
         raise errors.NotFound
     since = now - timedelta(days=RECENT_DAYS)
     count = log_reading.accesses(session, house.log, owner.id, since)[consent.id] if counting else 0
@@ -166,11 +147,7 @@ def owners(session: Session, facts: Facts, reader: str) -> list[PersonFacts]:
     """The reader, and the children she decides for."""
     wards = session.execute(text("SELECT id FROM person WHERE guardian_id = :g ORDER BY id"), {"g": reader}).scalars()
     known = [facts.person(session, reader), *(facts.person(session, ward) for ward in wards)]
-    return [person for person in known if _may_see(person, reader)]
-
-
-def _may_see(owner: PersonFacts, reader: str) -> bool:
-    return owner.id == reader or (owner.minor and owner.guardian_id == reader)
+    return [person for person in known if person.decided_by(reader)]
 
 
 def _newest_requests(found: Iterable[Sharing]) -> list[Sharing]:

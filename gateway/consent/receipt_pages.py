@@ -8,7 +8,8 @@ from starlette.responses import Response
 
 from gateway import errors
 from gateway.consent import reading, receipts
-from gateway.consent.reading import Facts, Sharing
+from gateway.consent.facts import Facts
+from gateway.consent.reading import Sharing
 from gateway.consent.rules import EndReason, State
 from gateway.web.answers import PAGE_HEADERS
 from gateway.web.doors import Context, Door

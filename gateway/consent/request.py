@@ -8,72 +8,20 @@ that an app can correct itself; nothing is ever lowered silently.
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import jsonschema
 
 from gateway.consent.catalogue import Caps, Catalogue, Purpose, Words
 from gateway.consent.durations import parse as parse_duration
+from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
 
 _PER_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.2425 / 12, "year": 365.2425}
-
-
-@dataclass(frozen=True, slots=True)
-class DeclaredData:
-    """One row of an app's registration: what it may ask for at one organisation, and why."""
-
-    organisation: str
-    dataset: str
-    fields: tuple[str, ...]
-    necessity: str  # required | optional
-    reason: Words  # the app's own words, ≤ 140 characters
-
-
-@dataclass(frozen=True, slots=True)
-class AppView:
-    """What other rooms know of an app."""
-
-    client_id: str
-    name: Words
-    legal_entity: str
-    on_behalf_of: str
-    website: str
-    privacy_policy: str
-    terms_url: str
-    deletion_contact: str
-    redirect_uris: tuple[str, ...]
-    auth_method: str
-    purposes: tuple[str, ...]
-    data: tuple[DeclaredData, ...]
-    recipients: tuple[Mapping[str, str], ...]  # {name, role, country}; empty: will not be passed on
-    verified: bool
-    active: bool
-    status_reason: str
-    registered_at: datetime
-    metadata_sha256: str
-    has_logo: bool
-
-
-class OrganisationFacts(Protocol):
-    """What a consent needs to know of an organisation; the organisations room's view fits."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def name(self) -> Words: ...
-    @property
-    def legal_entity(self) -> str: ...
-    @property
-    def zone(self) -> str: ...
-    @property
-    def active(self) -> bool: ...
-    @property
-    def datasets(self) -> Collection[str]: ...
 
 
 class InvalidDetails(Exception):

@@ -12,9 +12,10 @@ from starlette.responses import Response
 
 from gateway.consent import asking, deciding, evidence
 from gateway.consent.catalogue import Catalogue, Words
-from gateway.consent.choices import Offered, Problem, accounts_name, item_name
+from gateway.consent.choices import Problem, accounts_name, item_name
 from gateway.consent.deciding import Decider
-from gateway.consent.request import AppView, Ask, AskItem, OrganisationFacts
+from gateway.consent.facts import AppView, Offered, OrganisationFacts
+from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items, offered_durations, until

@@ -17,7 +17,8 @@ from starlette.responses import Response
 from gateway import errors
 from gateway.consent import deciding, erasure, evidence, reading
 from gateway.consent.choices import item_name
-from gateway.consent.reading import Facts, Sharing, Wanted
+from gateway.consent.facts import Facts
+from gateway.consent.reading import Sharing, Wanted
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.screen import app_facts, dataset_facts, said, wording
 from gateway.consent.words import N_

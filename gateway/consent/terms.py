@@ -14,7 +14,8 @@ import msgspec
 
 from gateway.consent.catalogue import Catalogue, Purpose
 from gateway.consent.durations import parse as parse_duration
-from gateway.consent.request import AppView, Ask, AskItem, OrganisationFacts
+from gateway.consent.facts import AppView, OrganisationFacts
+from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS, OFFERED_DURATIONS, ONCE_HOURS
 
 _encoder = msgspec.json.Encoder(order="sorted")

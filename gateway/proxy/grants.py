@@ -15,8 +15,8 @@ from urllib.parse import quote, urlencode
 from gateway.apps import views as apps
 from gateway.consent import live
 from gateway.consent.ages import comes_of_age, minor_now
+from gateway.consent.facts import AppView
 from gateway.consent.live import LiveConsent
-from gateway.consent.request import AppView
 from gateway.consent.terms import granted_items
 from gateway.errors import Refusal
 from gateway.house import House

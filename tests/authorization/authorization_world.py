@@ -21,9 +21,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from gateway.apps import declare, verbs, views
-from gateway.consent.choices import Offered
-from gateway.consent.reading import PersonFacts
-from gateway.consent.request import AppView
+from gateway.consent.facts import AppView, Offered, PersonFacts
 from gateway.house import House
 from gateway.keys import fresh
 from gateway.organisations import links
@@ -273,7 +271,7 @@ def answered(final: Any) -> dict[str, str]:
 
 
 class Rooms:
-    """consent.reading.Facts of this small gateway."""
+    """consent.facts.Facts of this small gateway."""
 
     def __init__(self, house: House) -> None:
         self.house = house

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.consent.request import AppView, DeclaredData
+from gateway.consent.facts import AppView, DeclaredData
 
 URL = "http://localhost:8400"
 START = datetime(2026, 4, 1, 9, 30, tzinfo=UTC)

@@ -35,9 +35,8 @@ from gateway import schema
 from gateway.apps.tables import App
 from gateway.consent import asking, deciding, pages
 from gateway.consent.catalogue import Catalogue
-from gateway.consent.choices import Offered
-from gateway.consent.reading import PersonFacts
-from gateway.consent.request import AppView, OrganisationFacts, validate
+from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
+from gateway.consent.request import validate
 from gateway.consent.tables import Consent, ConsentEvent, Evidence
 from gateway.house import House
 from gateway.keys import KeyRing, fresh
@@ -66,7 +65,7 @@ class Clock:
 
 @dataclass
 class Town:
-    """What other rooms would answer (consent.pages.Facts); tests change it."""
+    """What other rooms would answer (consent.facts.Facts); tests change it."""
 
     apps: dict[str, AppView] = field(default_factory=lambda: {a.client_id: a for a in (WATT_COACH, CLEAR_BUDGET)})
     organisations: dict[str, OrganisationFacts] = field(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from gateway.consent import choices, events, evidence, live, terms
-from gateway.consent.choices import Offered
+from gateway.consent.facts import Offered
 from gateway.consent.request import Ask, AskItem, Period
 from gateway.consent.tables import ConsentEvent, Terms
 from gateway.errors import Unavailable

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.consent.catalogue import Catalogue
-from gateway.consent.request import AppView, Ask, InvalidDetails, validate
+from gateway.consent.facts import AppView
+from gateway.consent.request import Ask, InvalidDetails, validate
 from gateway.settings import shipped_policies
 
 SCHEMA = shipped_policies() / "data_access.schema.json"

@@ -9,7 +9,7 @@ from consent_cast import CLEAR_BUDGET, FOR, START, SUMMARY, USAGE, WATT_COACH, a
 from consent_cast import energy_details as energy
 from consent_place import Place, Visitor, authorize, words
 
-from gateway.consent.choices import Offered
+from gateway.consent.facts import Offered
 
 BOTH = pytest.mark.parametrize("language", ["en", "fr"])
 

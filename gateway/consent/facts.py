@@ -1,0 +1,100 @@
+"""What a consent needs to know of people, apps and organisations: values, and the one protocol they are asked for by.
+
+The rooms that own these facts are above this one. The composition root answers `Facts` from them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sqlmodel import Session
+
+from gateway.consent.catalogue import Words
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredData:
+    """One row of an app's registration: what it may ask for at one organisation, and why."""
+
+    organisation: str
+    dataset: str
+    fields: tuple[str, ...]
+    necessity: str  # required | optional
+    reason: Words  # the app's own words, ≤ 140 characters
+
+
+@dataclass(frozen=True, slots=True)
+class AppView:
+    """What other rooms know of an app."""
+
+    client_id: str
+    name: Words
+    legal_entity: str
+    on_behalf_of: str
+    website: str
+    privacy_policy: str
+    terms_url: str
+    deletion_contact: str
+    redirect_uris: tuple[str, ...]
+    auth_method: str
+    purposes: tuple[str, ...]
+    data: tuple[DeclaredData, ...]
+    recipients: tuple[Mapping[str, str], ...]  # {name, role, country}; empty: will not be passed on
+    verified: bool
+    active: bool
+    status_reason: str
+    registered_at: datetime
+    metadata_sha256: str
+    has_logo: bool
+
+
+class OrganisationFacts(Protocol):
+    """What a consent needs to know of an organisation; the organisations room's view fits."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> Words: ...
+    @property
+    def legal_entity(self) -> str: ...
+    @property
+    def zone(self) -> str: ...
+    @property
+    def active(self) -> bool: ...
+    @property
+    def datasets(self) -> Collection[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """An account the person may pick at one organisation, by the reference the app would see."""
+
+    ref: str
+    label: str
+    kind: str
+    available: bool
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFacts:
+    id: str
+    name: str
+    minor: bool  # under the age at which a person consents alone
+    guardian_id: str | None
+
+    def decided_by(self, reader: str) -> bool:
+        """Whether `reader` sees and decides what is hers: she herself; while she is under age also her guardian."""
+        return self.id == reader or (self.minor and self.guardian_id == reader)
+
+
+class Facts(Protocol):
+    """What other rooms know; the composition root answers."""
+
+    def app(self, session: Session, client_id: str) -> AppView: ...
+    def directory(self, session: Session) -> Mapping[str, OrganisationFacts]: ...
+    def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
+        """Her accounts there, by the references this app would see."""
+
+    def person(self, session: Session, person_id: str) -> PersonFacts: ...
