@@ -10,6 +10,7 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from sqlmodel import Session
@@ -24,8 +25,9 @@ from gateway.apps import pages as app_pages
 from gateway.apps import views as apps
 from gateway.authorization import api as authorization_api
 from gateway.authorization import pages as authorization_pages
-from gateway.consent import endings
-from gateway.consent import pages as consent_pages
+from gateway.consent import endings, receipt_pages
+from gateway.consent import pages as screen_pages
+from gateway.consent import sharings as sharing_pages
 from gateway.consent.ages import minor_now
 from gateway.consent.catalogue import Catalogue
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
@@ -117,8 +119,10 @@ def doors(house: House) -> list[Door]:
         *app_pages.DOORS,
         *organisation_pages.DOORS,
         *authorization_api.DOORS,
-        *authorization_pages.doors(rooms),
-        *consent_pages.doors(rooms),
+        *authorization_pages.doors(rooms, partial(screen_pages.screen, rooms)),
+        *screen_pages.doors(rooms),
+        *sharing_pages.doors(rooms),
+        *receipt_pages.doors(rooms),
         *log_pages.DOORS,
     ]
 

@@ -11,7 +11,8 @@ Whatever is wrong before the app and its address are known ends on a page of our
 
 from collections.abc import Mapping
 from functools import partial
-from urllib.parse import quote, urlsplit
+from typing import Protocol
+from urllib.parse import quote
 
 from starlette.responses import Response
 
@@ -22,8 +23,6 @@ from gateway.authorization import clients, requests, rules, steps
 from gateway.authorization.rules import Refused, Step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding
-from gateway.consent import pages as consent_pages
-from gateway.consent.deciding import Decider
 from gateway.consent.facts import Facts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
@@ -46,8 +45,14 @@ PROBLEMS = {
 }
 
 
-def doors(facts: Facts) -> list[Door]:
-    handler = partial(authorize, facts)
+class Screen(Protocol):
+    """The screen room's page, handed in by the composition root."""
+
+    def __call__(self, ctx: Context, consent: Consent, *, resume: str, redirect_uri: str) -> Response: ...
+
+
+def doors(facts: Facts, screen: Screen) -> list[Door]:
+    handler = partial(authorize, facts, screen)
     return [
         Door("/authorize", handler, ("GET",), opens="write", name="authorize"),
         # an app may send its request as a form of its own; nothing is decided by it
@@ -56,7 +61,7 @@ def doors(facts: Facts) -> list[Door]:
     ]
 
 
-def authorize(others: Facts, ctx: Context) -> Response:
+def authorize(others: Facts, screen: Screen, ctx: Context) -> Response:
     parameters = ctx.form if ctx.request.method == "POST" else ctx.query
     if ctx.repeated:  # 1
         return _problem(ctx, "malformed")
@@ -78,7 +83,7 @@ def authorize(others: Facts, ctx: Context) -> Response:
     ctx.language = choose_language(ctx.request, ctx.house.settings, preferred, row.ui_locales)
     if "none" in row.prompt.split():
         return _silent(others, ctx, row)
-    return _interactive(others, ctx, app, row, requests.resume_path(app.client_id, request_uri))
+    return _interactive(others, screen, ctx, app, row, requests.resume_path(app.client_id, request_uri))
 
 
 def _plain(ctx: Context, app: App, parameters: Mapping[str, str]) -> Response:
@@ -101,7 +106,9 @@ def _plain(ctx: Context, app: App, parameters: Mapping[str, str]) -> Response:
     return ctx.go(requests.resume_path(app.client_id, request_uri))
 
 
-def _interactive(others: Facts, ctx: Context, app: App, row: AuthorizationRequest, resume: str) -> Response:
+def _interactive(
+    others: Facts, screen: Screen, ctx: Context, app: App, row: AuthorizationRequest, resume: str
+) -> Response:
     caller = ctx.caller
     if caller is None:
         return _sign_in(resume)
@@ -116,13 +123,13 @@ def _interactive(others: Facts, ctx: Context, app: App, row: AuthorizationReques
             requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
             return _on_to_app(ctx, app, row.redirect_uri, {"error": "access_denied", "state": row.state})
         case Step.SIGN_IN_AGAIN:  # 5
-            return answers.see_other(consent_pages.sign_in_again(resume))
+            return answers.see_other(answers.sign_in_again(resume))
         case Step.LINK:
             return _link(ctx, app, consent, facts.unlinked, person if person.id != caller.person else None, resume)
         case Step.CONSENT if "change" not in ctx.query and (earlier := _to_continue(others, ctx, row, person)):
             return _continue(ctx, app, row, earlier, consent, resume)
         case _:
-            return _screen(others, ctx, app, row, consent, person, resume)
+            return screen(ctx, consent, resume=resume, redirect_uri=row.redirect_uri)
 
 
 def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person: PersonFacts) -> Consent | None:
@@ -188,42 +195,6 @@ def _silent(others: Facts, ctx: Context, row: AuthorizationRequest) -> Response:
         code = requests.grant(row, ctx.house.keys, caller.auth_time, ctx.now, settings.code_seconds)
         answer = {"code": code}
     return answers.see_other(_answer_uri(ctx, row.redirect_uri, {**answer, "state": row.state}))
-
-
-def _screen(
-    others: Facts,
-    ctx: Context,
-    app: App,
-    row: AuthorizationRequest,
-    consent: Consent,
-    person: PersonFacts,
-    resume: str,
-) -> Response:
-    caller, settings = ctx.person, ctx.house.settings
-    guardian = caller.person if person.id != caller.person else None
-    parts = urlsplit(row.redirect_uri)
-    return consent_pages.screen(
-        ctx,
-        consent,
-        app=view(app),
-        directory=directory(ctx.session),
-        accounts={
-            name: others.accounts(ctx.session, app.client_id, person.id, name)
-            for name in Ask.from_json(row.ask).organisations()
-        },
-        decider=Decider(
-            person=person.id,
-            minor=person.minor,
-            guardian=guardian,
-            auth_time=caller.auth_time,
-            methods=caller.methods,
-            recent_sign_in=ctx.signed_in_within(settings.recent_minutes),
-        ),
-        ward_name=person.name if guardian else None,
-        resume=resume,
-        redirect_host=parts.netloc,
-        redirect_scheme=parts.scheme,
-    )
 
 
 def _continue(

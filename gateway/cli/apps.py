@@ -126,8 +126,6 @@ def preview(
 
     The request is checked as it would be at the gateway; one that would be refused ends 1 and says which term is wrong.
     """
-    from urllib.parse import urlsplit
-
     from gateway.apps import views
     from gateway.consent import preview as screens
     from gateway.consent.request import InvalidDetails, validate
@@ -148,8 +146,7 @@ def preview(
             told = {"asked": error.asked, "allowed": error.allowed}
             more = "".join(f"; {name}: {value}" for name, value in told.items() if value)
             stop(f"{request}: {error.term}: {error.why}{more}", NO)
-        host = urlsplit(found.redirect_uris[0]).hostname or ""
-        html = screens.page(house, found, known, ask, lang, host, now)
+        html = screens.page(house, session, found, known, ask, lang, now)
     try:
         out.write_text(html, encoding="utf-8")
     except OSError as error:

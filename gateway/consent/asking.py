@@ -1,7 +1,7 @@
 """Asking: from a validated request to a consent that waits for the person's answer."""
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import text
@@ -16,6 +16,7 @@ from gateway.consent.tables import Consent
 from gateway.house import House
 from gateway.log import Event
 from gateway.policy import Decision, Sharing
+from gateway.settings import Settings
 
 
 def requested(consent_id: str, person_id: str, app: AppView, ask: Ask, now: datetime) -> Consent:
@@ -76,6 +77,11 @@ def lapse(session: Session, house: House, consent: Consent, now: datetime) -> No
         "reason": str(EndReason.LAPSED),
     }
     house.log.record(session, Event("consent_ended", consent.person_id, now, actor="system", facts=facts))
+
+
+def answer_by(consent: Consent, settings: Settings) -> datetime:
+    """Until when the person may answer."""
+    return consent.created_at + timedelta(seconds=settings.ask_seconds)
 
 
 def latest_end(session: Session, house: House, consent: Consent, guardian: bool) -> datetime | None:

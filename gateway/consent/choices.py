@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.consent.described import item_name
 from gateway.consent.facts import Offered
 from gateway.consent.request import Ask
 from gateway.consent.terms import Choices, offered_durations
@@ -14,10 +15,6 @@ class Problem:
 
     field: str
     text: str
-
-
-def item_name(organisation: str, dataset: str) -> str:
-    return f"item:{organisation}:{dataset}"
 
 
 def accounts_name(organisation: str) -> str:

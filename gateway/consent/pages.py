@@ -1,30 +1,31 @@
-"""The person's doors of this room: the consent screen's answer, and the pages of her sharings.
+"""The doors of the consent screen.
 
-    GET  /authorize          the authorization room asks `screen` here to show it
-    POST /consent/{id}       the answer: one record, one event, one log entry
-    /sharings …              the list, one sharing, stop, pause, resume, remove (sharings.py)
-    /sharings/{id}/receipt/… receipts as files (receipt_pages.py)
+    GET  /authorize            the authorization room asks `screen` here to show it
+    POST /consent/{id}         the answer: one record, one event, one log entry
+    GET  /sharings/{id}/seen   the screen as it was agreed to, rendered again from the evidence
 
 What other rooms know comes in through `Facts`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from urllib.parse import quote
+from urllib.parse import urlsplit
 
 from starlette.responses import Response
 
 from gateway import errors
-from gateway.consent import asking, choices, deciding, evidence, receipt_pages, sharings
+from gateway.consent import asking, choices, contents, deciding, evidence, rendering
+from gateway.consent import seen as seen_words
 from gateway.consent.choices import Problem
-from gateway.consent.facts import AppView, Facts, Offered, OrganisationFacts, PersonFacts
-from gateway.consent.request import Ask
+from gateway.consent.described import app_facts, item_name
+from gateway.consent.facts import AppView, Facts
+from gateway.consent.gathering import Showing, answerable, gather
 from gateway.consent.rules import DURATIONS, EndReason, State
-from gateway.consent.screen import Showing, answer_by, answerable, facts, late, running, show, wording
-from gateway.consent.tables import Consent
-from gateway.consent.words import N_
-from gateway.web.answers import own_path
+from gateway.consent.seen import Seen
+from gateway.consent.tables import Consent, Evidence
+from gateway.consent.words import N_, wording
+from gateway.web.answers import own_path, sign_in_again
 from gateway.web.doors import Context, Door
 
 _CHANGED = Problem("items", N_("Something on this page has changed since you opened it. Look at it again."))
@@ -40,61 +41,42 @@ _WHY = {
 def doors(facts: Facts) -> list[Door]:
     return [
         Door("/consent/{id}", partial(decide, facts), ("POST",), opens="write", person=True, name="consent_decide"),
-        *sharings.doors(facts),
-        *receipt_pages.doors(facts),
+        Door("/sharings/{id}/seen", partial(as_agreed, facts), person=True, name="consent_seen"),
     ]
 
 
-def screen(
-    ctx: Context,
-    consent: Consent,
-    *,
-    app: AppView,
-    directory: Mapping[str, OrganisationFacts],
-    accounts: Mapping[str, Sequence[Offered]],
-    decider: deciding.Decider,
-    ward_name: str | None,
-    resume: str,
-    redirect_host: str,
-    redirect_scheme: str,
-    problems: Sequence[Problem] = (),
-) -> Response:
-    """The consent screen for a consent in state requested. `resume`: the /authorize address that shows it again.
-    `accounts`: by organisation, with references pairwise for the app. `ward_name`: whom the guardian decides for."""
-    showing = Showing(
-        consent=consent,
-        app=app,
-        directory=directory,
-        accounts=accounts,
-        ward=ward_name,
-        redirect_host=redirect_host,
-        redirect_scheme=redirect_scheme,
-        running=running(ctx.session, consent, ctx.now),
-        latest=asking.latest_end(ctx.session, ctx.house, consent, ward_name is not None),
-        problems=tuple(problems),
-    )
-    return show(ctx, showing, decider, resume)
+def screen(others: Facts, ctx: Context, consent: Consent, *, resume: str, redirect_uri: str) -> Response:
+    """The consent screen for a consent in state requested. `resume`: the /authorize address that shows it again;
+    `redirect_uri`: where the answer goes."""
+    to = urlsplit(redirect_uri)
+    return _show(ctx, gather(others, ctx, consent, to.netloc, to.scheme), resume)
 
 
 def decide(others: Facts, ctx: Context) -> Response:
+    consent = _decidable(others, ctx)
+    resume = _resume(ctx, consent)
+    app = others.app(ctx.session, consent.app_id)
+    if consent.reason == EndReason.LAPSED:
+        return _late(ctx, app)
+    if consent.state != State.REQUESTED:  # a second click, or the back button: the same result again
+        return ctx.go(resume)
+    if ctx.now > asking.answer_by(consent, ctx.house.settings):
+        asking.lapse(ctx.session, ctx.house, consent, ctx.now)
+        return _late(ctx, app)
+    if ctx.form.get("decision") == "refuse":
+        guardian = ctx.person.person if consent.person_id != ctx.person.person else None
+        deciding.refuse(ctx.session, ctx.house, consent, ctx.now, guardian)
+        return ctx.go(resume)
+    return _allow(others, ctx, consent, resume)
+
+
+def _decidable(others: Facts, ctx: Context) -> Consent:
+    """Raises NotFound also for what is somebody else's to decide: nobody learns that it exists."""
     consent = ctx.session.get(Consent, ctx.path["id"])
     person = others.person(ctx.session, consent.person_id) if consent else None
     if consent is None or person is None or not person.decided_by(ctx.person.person):
         raise errors.NotFound
-    resume = _resume(ctx, consent)
-    app = others.app(ctx.session, consent.app_id)
-    if consent.reason == EndReason.LAPSED:
-        return late(ctx, app)
-    if consent.state != State.REQUESTED:  # a second click, or the back button: the same result again
-        return ctx.go(resume)
-    if ctx.now > answer_by(ctx.house, consent):
-        asking.lapse(ctx.session, ctx.house, consent, ctx.now)
-        return late(ctx, app)
-    guardian = ctx.person.person if person.id != ctx.person.person else None
-    if ctx.form.get("decision") == "refuse":
-        deciding.refuse(ctx.session, ctx.house, consent, ctx.now, guardian)
-        return ctx.go(resume)
-    return _allow(others, ctx, consent, app, person, guardian, resume)
+    return consent
 
 
 def _resume(ctx: Context, consent: Consent) -> str:
@@ -103,47 +85,37 @@ def _resume(ctx: Context, consent: Consent) -> str:
     return wanted if wanted.startswith("/authorize?") else f"/sharings/{consent.id}"
 
 
-def _allow(
-    others: Facts,
-    ctx: Context,
-    consent: Consent,
-    app: AppView,
-    person: PersonFacts,
-    guardian: str | None,
-    resume: str,
-) -> Response:
-    seen = evidence.unsealed(ctx.form.get("seen", ""), ctx.house.keys, consent.id, ctx.person.person)
+def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Response:
+    seen = seen_words.unsealed(ctx.form.get("seen", ""), ctx.house.keys, consent.id, ctx.person.person)
     if seen is None:  # she cannot agree to a page we did not show her: show it
         return ctx.go(resume)
-    decider = deciding.Decider(
-        person=person.id,
-        minor=person.minor,
-        guardian=guardian,
-        auth_time=ctx.person.auth_time,
-        methods=ctx.person.methods,
-        recent_sign_in=ctx.signed_in_within(ctx.house.settings.recent_minutes),
+    # the screen as it would be shown now, with the marks it had when it left
+    showing = replace(
+        gather(others, ctx, consent, seen.redirect_host, seen.redirect_scheme),
+        chosen=seen.chosen,
+        problems=[Problem(*problem) for problem in seen.problems],
     )
-    showing = _shown_before(others, ctx, consent, app, person if guardian else None, seen)
-    if not answerable(ctx.house, showing):
+    if not answerable(showing, ctx.house.catalogue):
         asking.lapse(ctx.session, ctx.house, consent, ctx.now)
-        return late(ctx, app)
+        return _late(ctx, showing.app)
     if ctx.form.get("decision") != "allow":  # Enter in a field: the same page, with what she has marked so far
-        return _again(ctx, showing, decider, resume, [], status=200)
+        return _again(ctx, showing, resume, [], status=200)
     chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts)
-    shown = facts(ctx.house, showing, seen.language, ctx.now)
-    if evidence.text_hash(shown, seen.language, ctx.house.translations.of(seen.language)) != seen.text_sha256:
-        return _again(ctx, showing, decider, resume, [_CHANGED])
+    shown = contents.facts(ctx.house, showing, seen.language, ctx.now)
+    if rendering.text_hash(shown, seen.language, ctx.house.translations.of(seen.language)) != seen.text_sha256:
+        return _again(ctx, showing, resume, [_CHANGED])
     if isinstance(chosen, list):
-        return _again(ctx, showing, decider, resume, chosen)
+        return _again(ctx, showing, resume, chosen)
     notice = deciding.Notice(
         language=seen.language,
-        template=evidence.TEMPLATE,
-        template_sha256=evidence.version_sha256(),
+        template=rendering.TEMPLATE,
+        template_sha256=rendering.version_sha256(),
         shown=shown,
         text_sha256=seen.text_sha256,
         shown_at=seen.shown_at,
     )
-    refusal = deciding.agree(ctx.session, ctx.house, consent, app, showing.directory, chosen, decider, notice, ctx.now)
+    app, directory, decider = showing.app, showing.directory, showing.decider
+    refusal = deciding.agree(ctx.session, ctx.house, consent, app, directory, chosen, decider, notice, ctx.now)
     return _answer(ctx, consent, refusal, resume)
 
 
@@ -157,44 +129,70 @@ def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resu
     return ctx.page("consent/refused.html", 403, why=why, resume=resume, say=wording(ctx))
 
 
-def sign_in_again(resume: str) -> str:
-    return f"/sign-in?again=1&next={quote(resume, safe='')}"
-
-
-def _shown_before(
-    others: Facts, ctx: Context, consent: Consent, app: AppView, ward: PersonFacts | None, seen: evidence.Seen
-) -> Showing:
-    """The screen as it would be shown now, with the marks it had when it left."""
-    organisations = Ask.from_json(consent.asked).organisations()
-    return Showing(
-        consent=consent,
-        app=app,
-        directory=others.directory(ctx.session),
-        accounts={name: others.accounts(ctx.session, app.client_id, consent.person_id, name) for name in organisations},
-        ward=ward.name if ward else None,
-        redirect_host=seen.redirect_host,
-        redirect_scheme=seen.redirect_scheme,
-        running=running(ctx.session, consent, ctx.now),
-        latest=asking.latest_end(ctx.session, ctx.house, consent, ward is not None),
-        chosen=seen.chosen,
-        problems=[Problem(*problem) for problem in seen.problems],
-    )
-
-
-def _again(
-    ctx: Context,
-    showing: Showing,
-    decider: deciding.Decider,
-    resume: str,
-    problems: Sequence[Problem],
-    status: int = 422,
-) -> Response:
+def _again(ctx: Context, showing: Showing, resume: str, problems: Sequence[Problem], status: int = 422) -> Response:
     """The screen once more, with what is to be mended and what she had ticked."""
     offered = {"duration": {duration for duration, _ in DURATIONS}}
     for item in showing.ask.items:
-        offered[choices.item_name(item.organisation, item.dataset)] = {"yes"}
+        offered[item_name(item.organisation, item.dataset)] = {"yes"}
         refs = {one.ref for one in showing.accounts.get(item.organisation, ())}
         offered[choices.accounts_name(item.organisation)] = refs
     chosen = {name: sorted(offered[name] & set(values)) for name, values in ctx.form_lists.items() if name in offered}
-    again = replace(showing, chosen=chosen, problems=problems)
-    return show(ctx, again, decider, resume, status)
+    return _show(ctx, replace(showing, chosen=chosen, problems=problems), resume, status)
+
+
+def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Response:
+    """The screen, in the language of the page, with the sealed word that lets an answer to it count."""
+    house, consent, decider = ctx.house, showing.consent, showing.decider
+    late = ctx.now > asking.answer_by(consent, house.settings)
+    if late or not answerable(showing, house.catalogue):
+        return _late(ctx, showing.app)
+    if not showing.chosen:
+        showing = replace(showing, chosen=contents.first_marks(showing))
+    shown = contents.facts(house, showing, ctx.language, ctx.now)
+    html = rendering.text(shown, ctx.language, house.translations.of(ctx.language))
+    seen = Seen(
+        at=ctx.now.isoformat(),
+        language=ctx.language,
+        text_sha256=rendering.sha256(html),
+        redirect_host=showing.redirect_host,
+        redirect_scheme=showing.redirect_scheme,
+        chosen=shown["chosen"],
+        problems=shown["problems"],
+    )
+    sensitive = any(item.sensitivity != "none" for item in showing.ask.items)
+    return ctx.page(
+        "consent/guardian.html" if decider.minor and not decider.guardian else "consent/screen.html",
+        status,
+        shown=shown,
+        terms=html,
+        consent=consent.id,
+        seen=seen.sealed(house.keys, consent.id, ctx.person.person),
+        resume=resume,
+        return_to=resume,
+        sign_in_again=sensitive and not decider.recent_sign_in,
+        answer_by=asking.answer_by(consent, house.settings),
+        say=wording(ctx),
+    )
+
+
+def _late(ctx: Context, app: AppView) -> Response:
+    return ctx.page("consent/late.html", 410, app=app_facts(app, ctx.language, ctx.now), say=wording(ctx))
+
+
+def as_agreed(others: Facts, ctx: Context) -> Response:
+    """The screen as it was agreed to, rendered again from the evidence, and whether it is the same to the letter."""
+    consent = _decidable(others, ctx)
+    kept = ctx.session.get(Evidence, (consent.id, 1))
+    if kept is None:
+        raise errors.NotFound
+    texts = ctx.house.translations.of(kept.language)
+    html = rendering.text(evidence.shown(kept, ctx.house.keys), kept.language, texts)
+    return ctx.page(
+        "consent/seen.html",
+        id=consent.id,
+        kept=kept,
+        html=html,
+        same=rendering.sha256(html) == kept.text_sha256,
+        same_version=rendering.version_sha256() == kept.template_sha256,
+        say=wording(ctx),
+    )

@@ -1,20 +1,21 @@
-"""The consent screen before anybody is asked (checklist A38): the real template, rendered for an invented person.
+"""The consent screen before anybody is asked (checklist A38): the real door, answering an invented person.
 
 What comes out is a file to look at. Nothing is recorded, and no answer to it counts: the consent it names does not
 exist.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
+from sqlmodel import Session
 from starlette.requests import Request
 
 from gateway.consent.asking import requested
-from gateway.consent.deciding import Decider
-from gateway.consent.facts import AppView, Offered, OrganisationFacts
+from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
+from gateway.consent.pages import screen
 from gateway.consent.request import Ask
-from gateway.consent.screen import Showing, show
 from gateway.house import House
 from gateway.web.doors import Caller, Context
 from gateway.web.templates import STATIC
@@ -26,39 +27,49 @@ _STYLESHEET = re.compile(r'<link rel="stylesheet"[^>]*>')
 
 def page(
     house: House,
+    session: Session,
     app: AppView,
     directory: Mapping[str, OrganisationFacts],
     ask: Ask,
     language: str,
-    redirect_host: str,
     now: datetime,
 ) -> str:
     """The page as HTML that needs nothing beside it but the app's logo."""
-    showing = Showing(
-        consent=requested(_ID, _ID, app, ask, now),
-        app=app,
-        directory=directory,
-        accounts={name: _accounts(house, ask, name, language) for name in ask.organisations()},
-        ward=None,
-        redirect_host=redirect_host,
-        redirect_scheme="https",
-        running=None,
-    )
-    decider = Decider(person=_ID, minor=False, guardian=None, auth_time=now, methods=(), recent_sign_in=True)
-    html = bytes(show(_context(house, language, now), showing, decider, "/authorize?preview").body).decode()
+    first = {item.organisation: item.dataset for item in reversed(ask.items)}
+    kinds = {name: house.catalogue.datasets[dataset].account[language] for name, dataset in first.items()}
+    consent = requested(_ID, _ID, app, ask, now)
+    to = app.redirect_uris[0]
+    ctx = _context(house, session, language, now)
+    answer = screen(_Invented(app, directory, kinds), ctx, consent, resume="/authorize?preview", redirect_uri=to)
     css = (STATIC / "aval.css").read_text(encoding="utf-8")
-    html = _STYLESHEET.sub(lambda _: f"<style>{css}</style>", html)
+    html = _STYLESHEET.sub(lambda _: f"<style>{css}</style>", bytes(answer.body).decode())
     return re.sub(r'(src|href)="/', rf'\1="{house.settings.public_url}/', html)
 
 
-def _accounts(house: House, ask: Ask, organisation: str, language: str) -> list[Offered]:
-    """Two, so that the page shows how one is picked."""
-    dataset = next(item.dataset for item in ask.items if item.organisation == organisation)
-    kind = house.catalogue.datasets[dataset].account[language]
-    return [Offered(ref=f"{_ID}-{n}", label=f"{kind} ···{n}", kind=kind, available=True) for n in (1, 2)]
+@dataclass(frozen=True, slots=True)
+class _Invented:
+    """`Facts` about a person who does not exist; app and organisations are the real ones."""
+
+    asking: AppView
+    organisations: Mapping[str, OrganisationFacts]
+    kinds: Mapping[str, str]  # organisation → what an account is called there
+
+    def app(self, session: Session, client_id: str) -> AppView:
+        return self.asking
+
+    def directory(self, session: Session) -> Mapping[str, OrganisationFacts]:
+        return self.organisations
+
+    def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
+        """Two, so that the page shows how one is picked."""
+        kind = self.kinds[organisation_id]
+        return [Offered(ref=f"{_ID}-{n}", label=f"{kind} ···{n}", kind=kind, available=True) for n in (1, 2)]
+
+    def person(self, session: Session, person_id: str) -> PersonFacts:
+        return PersonFacts(_ID, PERSON, minor=False, guardian_id=None)
 
 
-def _context(house: House, language: str, now: datetime) -> Context:
+def _context(house: House, session: Session, language: str, now: datetime) -> Context:
     scope = {"type": "http", "method": "GET", "path": "/authorize", "query_string": b"", "headers": []}
     return Context(
         house=house,
@@ -74,4 +85,5 @@ def _context(house: House, language: str, now: datetime) -> Context:
         visit=_ID,
         new_visit=False,
         caller=Caller(_ID, PERSON, language, now, (), _ID),
+        _session=session,
     )

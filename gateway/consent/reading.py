@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from gateway import errors
-from gateway.consent import deciding, evidence
+from gateway.consent import asking, deciding, evidence
 from gateway.consent.facts import AppView, Facts, OrganisationFacts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.rules import DURATIONS, Act, EndReason, State
@@ -162,8 +162,7 @@ def _newest_requests(found: Iterable[Sharing]) -> list[Sharing]:
 
 
 def _unanswered(house: House, sharing: Sharing, now: datetime) -> bool:
-    age = now - sharing.consent.created_at
-    return sharing.state == State.REQUESTED and age > timedelta(seconds=house.settings.ask_seconds)
+    return sharing.state == State.REQUESTED and now > asking.answer_by(sharing.consent, house.settings)
 
 
 def _sharing(

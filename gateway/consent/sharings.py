@@ -15,13 +15,12 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from gateway import errors
-from gateway.consent import deciding, erasure, evidence, reading
-from gateway.consent.choices import item_name
+from gateway.consent import deciding, erasure, reading
+from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.facts import Facts
 from gateway.consent.reading import Sharing, Wanted
 from gateway.consent.rules import Act, EndReason, State
-from gateway.consent.screen import app_facts, dataset_facts, said, wording
-from gateway.consent.words import N_
+from gateway.consent.words import N_, wording
 from gateway.log import reading as log_reading
 from gateway.log.sentences import Voice
 from gateway.web.doors import Context, Door
@@ -41,7 +40,6 @@ def doors(facts: Facts) -> list[Door]:
         ("POST", "/sharings/pause-all", pause_all),
         ("GET", "/sharings/done", done),
         ("GET", "/sharings/{id}", detail),
-        ("GET", "/sharings/{id}/seen", seen),
         ("GET", "/sharings/{id}/stop", confirm_stop),
         ("POST", "/sharings/{id}/stop", stop),
         ("GET", "/sharings/{id}/stopped", stopped),
@@ -238,24 +236,6 @@ def _disconnected(entries: tuple[log_reading.Entry, ...]) -> datetime | None:
         if entry.kind in ("app_disconnected", "token_issued"):
             return entry.at if entry.kind == "app_disconnected" else None
     return None
-
-
-def seen(facts: Facts, ctx: Context) -> Response:
-    """The screen as it was agreed to, rendered again from the evidence, and whether it is the same to the letter."""
-    sharing = _one(facts, ctx)
-    kept = reading.evidence_of(ctx.session, sharing.consent.id)
-    if kept is None:
-        raise errors.NotFound
-    html = evidence.rendered_again(kept, ctx.house.keys, ctx.house.translations.of(kept.language))
-    return ctx.page(
-        "sharings/seen.html",
-        id=sharing.consent.id,
-        kept=kept,
-        html=html,
-        same=evidence.sha256(html) == kept.text_sha256,
-        same_version=evidence.version_sha256() == kept.template_sha256,
-        say=wording(ctx),
-    )
 
 
 @dataclass(frozen=True, slots=True)

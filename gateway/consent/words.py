@@ -7,7 +7,7 @@ Names of data and purposes come from the catalogue; these are the words around t
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from gettext import NullTranslations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time, get_datetime_format
@@ -16,6 +16,9 @@ from babel.lists import format_list
 from gateway.consent.catalogue import Words
 from gateway.consent.durations import parse as parse_duration
 from gateway.web.languages import locale
+
+if TYPE_CHECKING:
+    from gateway.web.doors import Context
 
 
 def N_(text: str) -> str:
@@ -201,6 +204,11 @@ class Wording:
         """`reason`: why it ended; what ended without anybody's wish is never told as somebody's act."""
         why = ENDINGS.get(reason) if type_ == "ended" else None
         return self(why or HISTORY.get((type_, actor)) or HISTORY[type_, "*"])
+
+
+def wording(ctx: "Context") -> Wording:
+    """For the page that `ctx` is answered with."""
+    return Wording(ctx.language, ctx.house.translations.of(ctx.language), ctx.house.settings.zone)
 
 
 def _units(duration: str) -> list[tuple[int, str]]:

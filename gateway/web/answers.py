@@ -89,6 +89,11 @@ def sign_in_first(kind: "Kind", context: "Context") -> Response:
     return see_other("/sign-in?next=" + quote(here if context.request.method in ("GET", "HEAD") else "/", safe=""))
 
 
+def sign_in_again(then: str) -> str:
+    """The address of a fresh sign-in that goes on to `then`, one of our own pages."""
+    return f"/sign-in?again=1&next={quote(then, safe='')}"
+
+
 def own_path(path: str) -> str:
     """`path` if it leads to a page of this gateway, else "/" (open redirects: A32)."""
     # Browsers read "//host" and "/\\host" as another origin, and drop tabs and line ends before they look.

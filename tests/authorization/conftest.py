@@ -1,6 +1,7 @@
 """The small gateway as fixtures; what it is made of is in authorization_world.py."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,13 @@ def gateway(tmp_path: Path, _keys: KeyRing) -> Iterator[Gateway]:
         clock=clock,
     )
     callers: dict[str, Caller] = {}
-    doors = [*api.DOORS, *pages.doors(Rooms(house)), *consent_pages.doors(Rooms(house)), *app_pages.DOORS]
+    rooms = Rooms(house)
+    doors = [
+        *api.DOORS,
+        *pages.doors(rooms, partial(consent_pages.screen, rooms)),
+        *consent_pages.doors(rooms),
+        *app_pages.DOORS,
+    ]
     routes = [route(door, house, lambda _session, cookie, _now: callers.get(cookie)) for door in doors]
     made = Gateway(house, clock, Starlette(routes=routes), callers=callers)
     with store.write() as session:

@@ -4,7 +4,6 @@ The authorization room is one door here: it shows the screen for a request that 
 """
 
 import contextlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,7 +32,7 @@ from starlette.testclient import TestClient
 
 from gateway import schema
 from gateway.apps.tables import App
-from gateway.consent import asking, deciding, pages
+from gateway.consent import asking, deciding, pages, receipt_pages, sharings
 from gateway.consent.catalogue import Catalogue
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import validate
@@ -298,7 +297,10 @@ def opened(
     unrouted = otherwise(house, identify)
     application = Starlette(
         routes=[
-            *(route(door, house, identify) for door in [*pages.doors(town), *_neighbours(town)]),
+            *(
+                route(door, house, identify)
+                for door in [*pages.doors(town), *sharings.doors(town), *receipt_pages.doors(town), *_neighbours(town)]
+            ),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         exception_handlers={404: unrouted, 405: unrouted},
@@ -336,26 +338,8 @@ def _neighbours(town: Town) -> list[Door]:
         consent = ctx.session.get_one(Consent, found[1])
         if consent.state != "requested":
             return Response(f"answered: {consent.state}", media_type="text/plain")
-        ask = json.loads(consent.asked)
-        owner = town.people[consent.person_id]
-        guardian = ctx.person.person if ctx.person.person != owner.id else None
-        return pages.screen(
-            ctx,
-            consent,
-            app=town.apps[consent.app_id],
-            directory=town.organisations,
-            accounts={
-                item["organisation"]: town.accounts(ctx.session, consent.app_id, owner.id, item["organisation"])
-                for item in ask["items"]
-            },
-            decider=deciding.Decider(
-                owner.id, owner.minor, guardian, ctx.person.auth_time, ctx.person.methods, ctx.signed_in_within(10)
-            ),
-            ward_name=owner.name if guardian else None,
-            resume=f"/authorize?{ctx.request.url.query}",
-            redirect_host=f"{consent.app_id}.example",
-            redirect_scheme="https",
-        )
+        resume, to = f"/authorize?{ctx.request.url.query}", f"https://{consent.app_id}.example/back"
+        return pages.screen(town, ctx, consent, resume=resume, redirect_uri=to)
 
     def elsewhere(ctx: Context) -> Response:
         return ctx.page("error.html", error=type("Said", (), {"say": "elsewhere"}))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from gateway.consent import choices, events, evidence, live, terms
+from gateway.consent import choices, events, evidence, live, rendering, terms
 from gateway.consent.facts import Offered
 from gateway.consent.request import Ask, AskItem, Period
 from gateway.consent.tables import ConsentEvent, Terms
@@ -28,11 +28,11 @@ def test_what_was_shown_can_be_shown_again_to_the_letter(place: Place, alice: Vi
     place.clock.passes(minutes=3)
     alice.answers(consent, "allow", page, **(BANK if app is CLEAR_BUDGET else {}))
     kept, terms = place.evidence(consent), place.terms(consent)
-    html = evidence.rendered_again(kept, place.house.keys, place.house.translations.of(language))
-    assert evidence.sha256(html) == kept.text_sha256 == terms["notice"]["text_sha256"]
+    html = rendering.text(evidence.shown(kept, place.house.keys), language, place.house.translations.of(language))
+    assert rendering.sha256(html) == kept.text_sha256 == terms["notice"]["text_sha256"]
     assert str(html) in page.body
     assert kept.language == language == terms["notice"]["language"]
-    assert kept.template_sha256 == evidence.version_sha256()
+    assert kept.template_sha256 == rendering.version_sha256()
     assert (kept.decided_at - kept.shown_at).total_seconds() == 180
 
 
