@@ -36,7 +36,7 @@ check: venv ## format, lint, types, architecture
 test: compiled browser ## all tests, browser journeys too
 	$(PY) -m pytest -q -n 2 --dist loadfile -m "not browser"
 	AVAL_INTERPRETED=1 $(PY) -m pytest -q -n 2 --dist loadfile tests/proxy tests/security tests/organisations -m inside
-	$(PY) -m pytest -q -n 2 --dist loadfile -m browser tests/people tests/consent
+	$(PY) -m pytest -q -n 2 --dist loadfile -m browser tests/people tests/screen
 	$(PY) -m pytest -q -n 2 --dist loadfile tests/browser
 
 browser: ## Debian's chromium for the browser tests

@@ -25,9 +25,7 @@ from gateway.apps import pages as app_pages
 from gateway.apps import views as apps
 from gateway.authorization import api as authorization_api
 from gateway.authorization import pages as authorization_pages
-from gateway.consent import endings, receipt_pages
-from gateway.consent import pages as screen_pages
-from gateway.consent import sharings as sharing_pages
+from gateway.consent import endings
 from gateway.consent.ages import minor_now
 from gateway.consent.catalogue import Catalogue
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
@@ -47,7 +45,9 @@ from gateway.policy import Policies
 from gateway.pools import Pools
 from gateway.proxy.call import DataPlane
 from gateway.proxy.guard import Guarded
+from gateway.screen import pages as screen_pages
 from gateway.settings import Settings
+from gateway.sharings import pages as sharing_pages
 from gateway.store import Store, pruning
 from gateway.web import problems
 from gateway.web.doors import Door, otherwise, route
@@ -122,7 +122,6 @@ def doors(house: House) -> list[Door]:
         *authorization_pages.doors(rooms, partial(screen_pages.screen, rooms)),
         *screen_pages.doors(rooms),
         *sharing_pages.doors(rooms),
-        *receipt_pages.doors(rooms),
         *log_pages.DOORS,
     ]
 

@@ -127,9 +127,9 @@ def preview(
     The request is checked as it would be at the gateway; one that would be refused ends 1 and says which term is wrong.
     """
     from gateway.apps import views
-    from gateway.consent import preview as screens
     from gateway.consent.request import InvalidDetails, validate
     from gateway.organisations.views import directory
+    from gateway.screen import preview as screens
     from gateway.web.languages import NAMES
 
     if lang not in NAMES:

@@ -23,12 +23,12 @@ from starlette.applications import Starlette
 from gateway import schema
 from gateway.apps import pages as app_pages
 from gateway.authorization import api, pages
-from gateway.consent import pages as consent_pages
 from gateway.consent.catalogue import Catalogue
 from gateway.house import House
 from gateway.keys import KeyRing
 from gateway.log import Log
 from gateway.policy import Policies
+from gateway.screen import pages as consent_pages
 from gateway.settings import Settings
 from gateway.store import Store
 from gateway.web.doors import Caller, route

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from gateway.consent import choices, events, evidence, live, rendering, terms
+from gateway.consent import events, evidence, live, terms
 from gateway.consent.facts import Offered
 from gateway.consent.request import Ask, AskItem, Period
 from gateway.consent.tables import ConsentEvent, Terms
 from gateway.errors import Unavailable
+from gateway.screen import choices, rendering
 
 # ---- what was shown (A37)
 

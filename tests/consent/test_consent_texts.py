@@ -14,7 +14,7 @@ from gateway.consent.catalogue import Catalogue
 from gateway.web import templates, translations
 
 PO = Path(translations.FOLDER) / "fr" / "LC_MESSAGES"
-FOLDERS = [Path(templates.__file__).parent / "templates" / name for name in ("consent", "sharings")]
+FOLDERS = [Path(templates.__file__).parent / "templates" / name for name in ("screen", "sharings")]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
 # reference "people", E3 and section 3: nothing that pushes, and no second word for one thing
 PUSHING = {

@@ -7,10 +7,10 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway import errors
-from gateway.consent import reading, receipts
 from gateway.consent.facts import Facts
-from gateway.consent.reading import Sharing
 from gateway.consent.rules import EndReason, State
+from gateway.sharings import reading, receipts
+from gateway.sharings.reading import Sharing
 from gateway.web.answers import PAGE_HEADERS
 from gateway.web.doors import Context, Door
 

@@ -11,7 +11,7 @@ import rfc8785
 from consent_cast import BANK, CLEAR_BUDGET, SUMMARY_BOX
 from consent_place import Place, Visitor
 
-from gateway.consent.receipts import TYP
+from gateway.sharings.receipts import TYP
 
 
 def receipt_of(place: Place, person: Visitor, consent: str, number: object = 1) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from sqlmodel import Session
 
 from gateway.consent import asking, deciding
 from gateway.consent.catalogue import Catalogue
-from gateway.consent.choices import Problem
 from gateway.consent.deciding import Decider
 from gateway.consent.facts import AppView, Facts, Offered, OrganisationFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
+from gateway.screen.choices import Problem
 from gateway.web.doors import Context
 
 

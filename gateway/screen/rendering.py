@@ -18,7 +18,7 @@ from markupsafe import Markup
 from gateway.consent.words import Wording
 from gateway.web import templates, translations
 
-TEMPLATE = "consent/_terms.html"
+TEMPLATE = "screen/_terms.html"
 
 
 def text(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> Markup:

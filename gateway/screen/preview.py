@@ -14,9 +14,9 @@ from starlette.requests import Request
 
 from gateway.consent.asking import requested
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
-from gateway.consent.pages import screen
 from gateway.consent.request import Ask
 from gateway.house import House
+from gateway.screen.pages import screen
 from gateway.web.doors import Caller, Context
 from gateway.web.templates import STATIC
 

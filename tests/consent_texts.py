@@ -1,14 +1,15 @@
-"""Every text this room shows to people, taken from where it is written: templates, and Python's N_ and N2_."""
+"""Every text these rooms show to people, taken from where it is written: templates, and Python's N_ and N2_."""
 
 import ast
 from pathlib import Path
 
-import gateway.consent
+import gateway
 from gateway.web import templates
 
+ROOMS = ("consent", "screen", "sharings")
 Message = str | tuple[str, str]
 _TEMPLATES = Path(templates.__file__).parent / "templates"
-_CODE = Path(gateway.consent.__file__).parent
+_CODE = Path(gateway.__file__).parent
 
 
 def from_templates() -> set[Message]:
@@ -17,7 +18,7 @@ def from_templates() -> set[Message]:
     environment = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)
     environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
     found: set[Message] = set()
-    for folder in ("consent", "sharings"):
+    for folder in ("screen", "sharings"):
         for path in sorted((_TEMPLATES / folder).glob("*.html")):
             for _, function, message in environment.extract_translations(path.read_text()):  # type: ignore[attr-defined]
                 if function == "ngettext":
@@ -31,7 +32,7 @@ def from_templates() -> set[Message]:
 
 def from_code() -> set[Message]:
     found: set[Message] = set()
-    for path in sorted(_CODE.glob("*.py")):
+    for path in sorted(path for room in ROOMS for path in (_CODE / room).glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
                 continue

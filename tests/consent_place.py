@@ -1,4 +1,4 @@
-"""The consent room's doors in a house of its own, the rooms around it faked as values, and windowless visitors.
+"""The doors of screen and sharings in a house of their own, the rooms around faked as values; windowless visitors.
 
 The authorization room is one door here: it shows the screen for a request that waits, and says how it ended.
 """
@@ -32,7 +32,7 @@ from starlette.testclient import TestClient
 
 from gateway import schema
 from gateway.apps.tables import App
-from gateway.consent import asking, deciding, pages, receipt_pages, sharings
+from gateway.consent import asking, deciding
 from gateway.consent.catalogue import Catalogue
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import validate
@@ -43,7 +43,9 @@ from gateway.log import Event, Log
 from gateway.log import reading as log_reading
 from gateway.people.tables import Person
 from gateway.policy import Policies
+from gateway.screen import pages as screen_pages
 from gateway.settings import Settings
+from gateway.sharings import pages as sharing_pages
 from gateway.store import Store
 from gateway.web import cookies
 from gateway.web.doors import Caller, Context, Door, otherwise, route
@@ -279,7 +281,7 @@ def _app_row(app: AppView) -> App:
 def opened(
     folder: Path, keys: KeyRing, catalogue: Catalogue, policies: Policies, texts: Translations, url: str
 ) -> Iterator[Place]:
-    """The consent room's doors in a house of its own, on a real file."""
+    """The doors of screen and sharings in a house of their own, on a real file."""
     clock, town = Clock(), Town()
     settings = Settings(data_dir=folder, public_url=url, operator_contact="+33 1 23 45 67 89")
     store = Store(settings.database, fsync=False)
@@ -295,12 +297,10 @@ def opened(
         return Caller(found.id, found.name, found.language, found.signed_in_at, ("pwd",), found.id)
 
     unrouted = otherwise(house, identify)
+    rooms = [*screen_pages.doors(town), *sharing_pages.doors(town), *_neighbours(town)]
     application = Starlette(
         routes=[
-            *(
-                route(door, house, identify)
-                for door in [*pages.doors(town), *sharings.doors(town), *receipt_pages.doors(town), *_neighbours(town)]
-            ),
+            *(route(door, house, identify) for door in rooms),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         exception_handlers={404: unrouted, 405: unrouted},
@@ -330,7 +330,7 @@ def _moves_in(place: Place, id_: str, name: str, minor: bool) -> None:
 
 
 def _neighbours(town: Town) -> list[Door]:
-    """The authorization room's one dispatcher, as far as this room needs it, and the addresses pages link to."""
+    """The authorization room's one dispatcher, as far as these rooms need it, and the addresses pages link to."""
 
     def dispatch(ctx: Context) -> Response:
         found = re.search(r"urn:([\w-]{43})", ctx.query.get("request_uri", ""))
@@ -339,7 +339,7 @@ def _neighbours(town: Town) -> list[Door]:
         if consent.state != "requested":
             return Response(f"answered: {consent.state}", media_type="text/plain")
         resume, to = f"/authorize?{ctx.request.url.query}", f"https://{consent.app_id}.example/back"
-        return pages.screen(town, ctx, consent, resume=resume, redirect_uri=to)
+        return screen_pages.screen(town, ctx, consent, resume=resume, redirect_uri=to)
 
     def elsewhere(ctx: Context) -> Response:
         return ctx.page("error.html", error=type("Said", (), {"say": "elsewhere"}))

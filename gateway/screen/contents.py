@@ -6,13 +6,13 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.consent.catalogue import Catalogue
-from gateway.consent.choices import accounts_name
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
-from gateway.consent.gathering import Showing
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS
 from gateway.consent.terms import granted_items, offered_durations, until
 from gateway.house import House
+from gateway.screen.choices import accounts_name
+from gateway.screen.gathering import Showing
 
 
 def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[str, Any]:

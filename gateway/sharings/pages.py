@@ -15,14 +15,15 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from gateway import errors
-from gateway.consent import deciding, erasure, reading
+from gateway.consent import deciding
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.facts import Facts
-from gateway.consent.reading import Sharing, Wanted
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.words import N_, wording
 from gateway.log import reading as log_reading
 from gateway.log.sentences import Voice
+from gateway.sharings import erasure, reading, receipt_pages
+from gateway.sharings.reading import Sharing, Wanted
 from gateway.web.doors import Context, Door
 
 ACCESSES_SHOWN = 10
@@ -48,7 +49,7 @@ def doors(facts: Facts) -> list[Door]:
         ("POST", "/sharings/{id}/remove", remove),
         ("POST", "/sharings/{id}/erasure", ask_erasure),
     )
-    return [
+    pages = [
         Door(
             path,
             partial(handler, facts),
@@ -59,6 +60,7 @@ def doors(facts: Facts) -> list[Door]:
         )
         for method, path, handler in table
     ]
+    return [*pages, *receipt_pages.doors(facts)]
 
 
 def _one(facts: Facts, ctx: Context, counting: bool | None = None) -> Sharing:

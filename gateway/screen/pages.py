@@ -15,16 +15,17 @@ from urllib.parse import urlsplit
 from starlette.responses import Response
 
 from gateway import errors
-from gateway.consent import asking, choices, contents, deciding, evidence, rendering
-from gateway.consent import seen as seen_words
-from gateway.consent.choices import Problem
+from gateway.consent import asking, deciding, evidence
 from gateway.consent.described import app_facts, item_name
 from gateway.consent.facts import AppView, Facts
-from gateway.consent.gathering import Showing, answerable, gather
 from gateway.consent.rules import DURATIONS, EndReason, State
-from gateway.consent.seen import Seen
 from gateway.consent.tables import Consent, Evidence
 from gateway.consent.words import N_, wording
+from gateway.screen import choices, contents, rendering
+from gateway.screen import seen as seen_words
+from gateway.screen.choices import Problem
+from gateway.screen.gathering import Showing, answerable, gather
+from gateway.screen.seen import Seen
 from gateway.web.answers import own_path, sign_in_again
 from gateway.web.doors import Context, Door
 
@@ -126,7 +127,7 @@ def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resu
         return ctx.go(sign_in_again(resume))
     deciding.record_service_refused(ctx.session, ctx.house, consent, refusal.reason, ctx.now)
     why = _WHY.get(refusal.reason, _WHY["policy"])
-    return ctx.page("consent/refused.html", 403, why=why, resume=resume, say=wording(ctx))
+    return ctx.page("screen/refused.html", 403, why=why, resume=resume, say=wording(ctx))
 
 
 def _again(ctx: Context, showing: Showing, resume: str, problems: Sequence[Problem], status: int = 422) -> Response:
@@ -161,7 +162,7 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
     )
     sensitive = any(item.sensitivity != "none" for item in showing.ask.items)
     return ctx.page(
-        "consent/guardian.html" if decider.minor and not decider.guardian else "consent/screen.html",
+        "screen/guardian.html" if decider.minor and not decider.guardian else "screen/screen.html",
         status,
         shown=shown,
         terms=html,
@@ -176,7 +177,7 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
 
 
 def _late(ctx: Context, app: AppView) -> Response:
-    return ctx.page("consent/late.html", 410, app=app_facts(app, ctx.language, ctx.now), say=wording(ctx))
+    return ctx.page("screen/late.html", 410, app=app_facts(app, ctx.language, ctx.now), say=wording(ctx))
 
 
 def as_agreed(others: Facts, ctx: Context) -> Response:
@@ -188,7 +189,7 @@ def as_agreed(others: Facts, ctx: Context) -> Response:
     texts = ctx.house.translations.of(kept.language)
     html = rendering.text(evidence.shown(kept, ctx.house.keys), kept.language, texts)
     return ctx.page(
-        "consent/seen.html",
+        "screen/seen.html",
         id=consent.id,
         kept=kept,
         html=html,
