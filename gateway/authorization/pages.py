@@ -23,6 +23,7 @@ from gateway.authorization import clients, requests, rules, steps
 from gateway.authorization.rules import Refused, Step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding
+from gateway.consent.actors import acting
 from gateway.consent.facts import Facts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
@@ -158,9 +159,7 @@ def go_on(others: Facts, ctx: Context) -> Response:
     if earlier and steps.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
         asking.lapse(ctx.session, ctx.house, consent, ctx.now)
         row.consent_id = earlier.id
-        deciding.record_continued(
-            ctx.session, ctx.house, earlier, ctx.now, ctx.person.person if person.id != ctx.person.person else None
-        )
+        deciding.record_continued(ctx.session, ctx.house, earlier, acting(ctx.person.person, person.id), ctx.now)
     return ctx.go(requests.resume_path(app.client_id, ctx.form["request_uri"]))
 
 

@@ -165,7 +165,7 @@ def _ask(session: Session, house: House, app: App, parameters: Mapping[str, str]
             asked=error.asked,
             allowed=error.allowed,
         ) from None
-    decision = may_ask(house, app_view, ask, {name: facts.active for name, facts in known.items()})
+    decision = may_ask(house.policies, app_view, ask, {name: facts.active for name, facts in known.items()})
     if not decision.permitted:
         raise Refused("unauthorized_client", "A policy forbids this request.", reason=decision.reason)
     return ask

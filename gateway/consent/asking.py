@@ -8,6 +8,7 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from gateway.consent import events
+from gateway.consent.actors import APP, SYSTEM
 from gateway.consent.ages import comes_of_age
 from gateway.consent.facts import AppView
 from gateway.consent.request import Ask
@@ -15,7 +16,7 @@ from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
 from gateway.house import House
 from gateway.log import Event
-from gateway.policy import Decision, Sharing
+from gateway.policy import Decision, Policies, Sharing
 from gateway.settings import Settings
 
 
@@ -39,14 +40,14 @@ def open_ask(
     consent = requested(new_id, person_id, app, ask, now)
     session.add(consent)
     session.flush()
-    events.append(session, consent, Act.REQUESTED, "app", now)
+    events.append(session, consent, Act.REQUESTED, APP, now)
     house.log.record(
         session,
         Event(
             "consent_asked",
             person_id,
             now,
-            actor="app",
+            actor=APP.kind,
             facts={
                 "consent": consent.id,
                 "client": app.client_id,
@@ -65,7 +66,7 @@ def lapse(session: Session, house: House, consent: Consent, now: datetime) -> No
     log: what an app asked of her does not stay open there for ever."""
     if consent.state != State.REQUESTED:
         return
-    events.change(session, consent, Act.LAPSED, "system", now, EndReason.LAPSED)
+    events.change(session, consent, Act.LAPSED, SYSTEM, now, EndReason.LAPSED)
     consent.ended_at = now
     ask = Ask.from_json(consent.asked)
     facts: dict[str, Any] = {
@@ -76,7 +77,7 @@ def lapse(session: Session, house: House, consent: Consent, now: datetime) -> No
         "datasets": [item.dataset for item in ask.items],
         "reason": str(EndReason.LAPSED),
     }
-    house.log.record(session, Event("consent_ended", consent.person_id, now, actor="system", facts=facts))
+    house.log.record(session, Event("consent_ended", consent.person_id, now, actor=SYSTEM.kind, facts=facts))
 
 
 def answer_by(consent: Consent, settings: Settings) -> datetime:
@@ -84,13 +85,11 @@ def answer_by(consent: Consent, settings: Settings) -> datetime:
     return consent.created_at + timedelta(seconds=settings.ask_seconds)
 
 
-def latest_end(session: Session, house: House, consent: Consent, guardian: bool) -> datetime | None:
+def coming_of_age(session: Session, settings: Settings, consent: Consent) -> datetime | None:
     """What a guardian agrees to ends when the child comes of age: from then on only she herself decides."""
-    if not guardian:
-        return None
     sql = text("SELECT birth_date FROM person WHERE id = :person")
     born = session.execute(sql, {"person": consent.person_id}).scalar()
-    return comes_of_age(date.fromisoformat(str(born)), house.settings) if born else None
+    return comes_of_age(date.fromisoformat(str(born)), settings) if born else None
 
 
 def active_for(session: Session, person_id: str, app_id: str, purpose: str) -> list[Consent]:
@@ -120,11 +119,11 @@ def before(session: Session, consent: Consent) -> Consent | None:
     return session.exec(found.order_by(col(Consent.granted_at).desc()).limit(1)).first()
 
 
-def may_ask(house: House, app: AppView, ask: Ask, organisations_active: Mapping[str, bool]) -> Decision:
+def may_ask(policies: Policies, app: AppView, ask: Ask, organisations_active: Mapping[str, bool]) -> Decision:
     """Cedar's word on asking at all, for each organisation of the request; the first refusal stands."""
     decision = Decision(False, ())
     for organisation in ask.organisations():
-        decision = house.policies.decide(
+        decision = policies.decide(
             "ask", sharing(app, organisation, organisations_active[organisation], ask, person="nobody", minor=False)
         )
         if not decision.permitted:

@@ -9,13 +9,14 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.consent import asking, events, evidence, terms
+from gateway.consent.actors import SYSTEM, Actor
 from gateway.consent.facts import AppView, OrganisationFacts
 from gateway.consent.request import Ask
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal
 from gateway.house import House
-from gateway.log import Event
+from gateway.log import Event, Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Who says yes: the person, or her guardian for her."""
+    """Who says yes, the person or her guardian for her, and how she signed in."""
 
-    person: str
-    minor: bool
-    guardian: str | None  # the guardian who is signed in and decides; None: the person herself
+    actor: Actor
+    minor: bool  # the person whose data it is, not her guardian
     auth_time: datetime
     methods: tuple[str, ...]
     recent_sign_in: bool
@@ -57,7 +57,7 @@ def agree(
     if consent.state != State.REQUESTED:
         return None
     ask = Ask.from_json(consent.asked)
-    refusal = _policy_refuses(house, app, directory, ask, decider)
+    refusal = _policy_refuses(house, consent, app, directory, ask, decider)
     if refusal:
         return refusal
     replaced = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
@@ -68,7 +68,7 @@ def agree(
         previous=None,
         replaces=before.id if before else None,
         subject=house.keys.pairwise(consent.person_id, consent.app_id),
-        guardian=decider.guardian,
+        actor=decider.actor,
         ask=ask,
         app=app,
         directory=directory,
@@ -88,7 +88,7 @@ def agree(
         },
         zone=house.settings.zone,
         now=now,
-        latest=asking.latest_end(session, house, consent, decider.guardian is not None),
+        latest=asking.coming_of_age(session, house.settings, consent) if decider.actor.for_another else None,
     )
     consent.version = 1
     consent.granted_at = now
@@ -96,95 +96,78 @@ def agree(
     consent.replaces = agreed["replaces"]
     _store(session, consent, agreed, now)
     session.add(_evidence(house, consent, ask, choices, notice, now))
-    actor, by = _by(decider.guardian)
-    events.change(session, consent, Act.GRANTED, actor, now)
-    _record(session, house, "consent_given", consent, agreed, now, actor, by)
+    events.change(session, consent, Act.GRANTED, decider.actor, now)
+    _record(session, house.log, "consent_given", consent, agreed, decider.actor, now)
     for old in replaced:
-        end(session, house, old, "person", EndReason.REPLACED, now)
+        end(session, house, old, decider.actor, EndReason.REPLACED, now)
     return None
 
 
-def refuse(session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None) -> None:
-    """`guardian`, here and below: the person who decided for her; None: she herself did."""
+def refuse(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> None:
     if consent.state != State.REQUESTED:
         return
-    actor, by = _by(guardian)
     events.change(session, consent, Act.REFUSED, actor, now)
     consent.ended_at = now
-    ask = Ask.from_json(consent.asked)
-    facts = {"organisations": list(ask.organisations()), "datasets": [item.dataset for item in ask.items]}
-    _record(session, house, "consent_refused", consent, None, now, actor, facts | by)
+    _record(session, house.log, "consent_refused", consent, None, actor, now, **_asked(consent))
 
 
 def record_service_refused(session: Session, house: House, consent: Consent, reason: str, now: datetime) -> None:
     """Somebody wanted to agree and a rule of the service forbids it. The request stays open: an app may be resumed."""
     reason = "policy" if reason == "app_not_allowed" else reason  # of an app's calls; here it is the age that forbids
+    _record(session, house.log, "consent_refused", consent, None, SYSTEM, now, **_asked(consent), reason=reason)
+
+
+def _asked(consent: Consent) -> dict[str, Any]:
     ask = Ask.from_json(consent.asked)
-    facts = {"organisations": list(ask.organisations()), "datasets": [item.dataset for item in ask.items]}
-    _record(session, house, "consent_refused", consent, None, now, "system", {**facts, "reason": reason})
+    return {"organisations": list(ask.organisations()), "datasets": [item.dataset for item in ask.items]}
 
 
-def end(
-    session: Session,
-    house: House,
-    consent: Consent,
-    actor: str,
-    reason: EndReason,
-    now: datetime,
-    guardian: str | None = None,
-) -> bool:
+def end(session: Session, house: House, consent: Consent, actor: Actor, reason: EndReason, now: datetime) -> bool:
     """Stop for good. False: it had ended before (then nothing changes and the earlier end stands)."""
     if consent.state not in (State.ACTIVE, State.PAUSED):
         return False
-    actor, by = _by(guardian) if guardian else (actor, {})
     if is_over(consent, now):
-        actor, by, reason = "system", {}, EndReason.EXPIRED
+        actor, reason = SYSTEM, EndReason.EXPIRED
     events.change(session, consent, Act.ENDED, actor, now, reason)
     consent.ended_at = min(now, consent.until) if consent.until and reason == EndReason.EXPIRED else now
-    facts: dict[str, Any] = {"reason": str(reason), **by}
     agreed = current(session, consent)
+    facts: dict[str, Any] = {"reason": str(reason)}
     if agreed and reason == EndReason.EXPIRED and _came_of_age(session, house, consent, agreed):
         facts["of_age"] = True
-    _record(session, house, "consent_ended", consent, agreed, now, actor, facts)
+    _record(session, house.log, "consent_ended", consent, agreed, actor, now, **facts)
     return True
 
 
 def _came_of_age(session: Session, house: House, consent: Consent, agreed: Mapping[str, Any]) -> bool:
     """What her guardian had agreed to ended because she decides herself from now on: she is told so."""
     by_guardian = agreed["acted_by"][0]["capacity"] == "guardian"
-    return by_guardian and consent.until == asking.latest_end(session, house, consent, by_guardian)
+    return by_guardian and consent.until == asking.coming_of_age(session, house.settings, consent)
 
 
-def record_continued(
-    session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None
-) -> None:
+def record_continued(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> None:
     """She let the app go on under this agreement: nothing of it changes, and it is written down (checklist A32)."""
-    actor, by = _by(guardian)
-    _record(session, house, "consent_continued", consent, current(session, consent), now, actor, by)
+    _record(session, house.log, "consent_continued", consent, current(session, consent), actor, now)
 
 
-def record_erasure_asked(
-    session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None
-) -> None:
-    actor, by = _by(guardian)
-    _record(session, house, "erasure_asked", consent, current(session, consent), now, actor, by)
+def record_erasure_asked(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> None:
+    _record(session, house.log, "erasure_asked", consent, current(session, consent), actor, now)
 
 
-def pause(session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None) -> bool:
-    return _toggle(session, house, consent, State.ACTIVE, Act.PAUSED, "consent_paused", now, guardian)
+def pause(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
+    return _toggle(session, house, consent, (State.ACTIVE, Act.PAUSED, "consent_paused"), actor, now)
 
 
-def resume(session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None) -> bool:
-    return _toggle(session, house, consent, State.PAUSED, Act.RESUMED, "consent_resumed", now, guardian)
+def resume(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
+    return _toggle(session, house, consent, (State.PAUSED, Act.RESUMED, "consent_resumed"), actor, now)
 
 
 def keep_only(
     session: Session,
     house: House,
     consent: Consent,
+    actor: Actor,
     keep: frozenset[tuple[str, str]],
     now: datetime,
-    guardian: str | None = None,
 ) -> bool:
     """Narrow to the items in `keep`. With none of them left the consent is stopped instead."""
     agreed = current(session, consent)
@@ -192,17 +175,16 @@ def keep_only(
         return False
     before = {(item["organisation"], item["dataset"]) for item in terms.granted_items(agreed)}
     if not before & keep:
-        return end(session, house, consent, "person", EndReason.WITHDRAWN, now, guardian)
+        return end(session, house, consent, actor, EndReason.WITHDRAWN, now)
     if before <= keep:
         return False
     previous = session.get_one(Terms, (consent.id, consent.version))
     consent.version += 1
     agreed = terms.narrowed(agreed, consent.version, previous.sha256, keep)
     _store(session, consent, agreed, now)
-    actor, by = _by(guardian)
     events.change(session, consent, Act.NARROWED, actor, now)
     gone = sorted(dataset for _, dataset in before - keep)
-    _record(session, house, "consent_narrowed", consent, agreed, now, actor, {"removed": gone, **by})
+    _record(session, house.log, "consent_narrowed", consent, agreed, actor, now, removed=gone)
     return True
 
 
@@ -222,30 +204,24 @@ def is_live(consent: Consent, now: datetime) -> bool:
 
 
 def _toggle(
-    session: Session,
-    house: House,
-    consent: Consent,
-    needed: State,
-    act: Act,
-    kind: str,
-    now: datetime,
-    guardian: str | None,
+    session: Session, house: House, consent: Consent, step: tuple[State, Act, str], actor: Actor, now: datetime
 ) -> bool:
+    """`step`: the state it must be in, what happens to it, and the kind of the log entry."""
+    needed, act, kind = step
     if consent.state != needed or is_over(consent, now):
         return False
-    actor, by = _by(guardian)
     events.change(session, consent, act, actor, now)
-    _record(session, house, kind, consent, current(session, consent), now, actor, by)
+    _record(session, house.log, kind, consent, current(session, consent), actor, now)
     return True
 
 
-def _by(guardian: str | None) -> tuple[str, dict[str, Any]]:
-    """The actor of an event, and whom the log names with it."""
-    return ("guardian", {"guardian": guardian}) if guardian else ("person", {})
-
-
 def _policy_refuses(
-    house: House, app: AppView, directory: Mapping[str, OrganisationFacts], ask: Ask, decider: Decider
+    house: House,
+    consent: Consent,
+    app: AppView,
+    directory: Mapping[str, OrganisationFacts],
+    ask: Ask,
+    decider: Decider,
 ) -> Refusal | None:
     for organisation in ask.organisations():
         facts = asking.sharing(
@@ -253,9 +229,9 @@ def _policy_refuses(
             organisation,
             directory[organisation].active,
             ask,
-            person=decider.person,
+            person=consent.person_id,
             minor=decider.minor,
-            guardian_agreed=decider.guardian is not None,
+            guardian_agreed=decider.actor.capacity == "guardian",
         )
         decision = house.policies.decide("agree", facts, recent_sign_in=decider.recent_sign_in)
         if not decision.permitted:
@@ -302,13 +278,13 @@ def _evidence(
 
 def _record(
     session: Session,
-    house: House,
+    log: Log,
     kind: str,
     consent: Consent,
     agreed: Mapping[str, Any] | None,
+    actor: Actor,
     now: datetime,
-    actor: str,
-    more: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> None:
     facts: dict[str, Any] = {
         "consent": consent.id,
@@ -325,4 +301,4 @@ def _record(
             "datasets": list(dict.fromkeys(item["dataset"] for item in items)),
             "until": agreed["valid"]["until"],
         }
-    house.log.record(session, Event(kind, consent.person_id, now, actor, {**facts, **(more or {})}))
+    log.record(session, Event(kind, consent.person_id, now, actor.kind, {**facts, **actor.named, **more}))

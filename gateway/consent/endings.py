@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlmodel import col, or_, select
 
 from gateway.consent import asking, deciding
+from gateway.consent.actors import SYSTEM
 from gateway.consent.rules import EndReason, State
 from gateway.consent.tables import Consent
 from gateway.house import House
@@ -35,5 +36,5 @@ def write_due(house: House, now: datetime) -> int:
                 continue
             asking.lapse(session, house, consent, now)
             if deciding.is_over(consent, now):
-                deciding.end(session, house, consent, "system", EndReason.EXPIRED, now)
+                deciding.end(session, house, consent, SYSTEM, EndReason.EXPIRED, now)
     return len(found)

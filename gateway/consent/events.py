@@ -5,13 +5,20 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from gateway.consent.actors import Actor
 from gateway.consent.rules import Act, advance
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.terms import canonical, sha256
 
 
 def append(
-    session: Session, consent: Consent, act: Act, actor: str, at: datetime, reason: str = "", version: int | None = None
+    session: Session,
+    consent: Consent,
+    act: Act,
+    actor: Actor,
+    at: datetime,
+    reason: str = "",
+    version: int | None = None,
 ) -> ConsentEvent:
     last = session.exec(
         select(ConsentEvent)
@@ -25,7 +32,7 @@ def append(
         seq=seq,
         type=act,
         at=at,
-        actor=actor,
+        actor=actor.kind,
         reason=reason,
         version=consent.version if version is None else version,
         prev_sha256=previous,
@@ -55,7 +62,7 @@ def hashed(event: ConsentEvent) -> dict[str, Any]:
     }
 
 
-def change(session: Session, consent: Consent, act: Act, actor: str, at: datetime, reason: str = "") -> None:
+def change(session: Session, consent: Consent, act: Act, actor: Actor, at: datetime, reason: str = "") -> None:
     """Move the consent along the table of rules.py, with its event. Raises ImpossibleAct."""
     consent.state = advance(consent.state, act)
     consent.reason = reason

@@ -47,7 +47,7 @@ class ConsentEvent(SQLModel, table=True):
     seq: int = Field(primary_key=True)
     type: str
     at: datetime
-    actor: str  # person | guardian | app | organisation | operator | system
+    actor: str  # actors.Kind
     reason: str = ""
     version: int = 0
     prev_sha256: str

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from gateway.consent.actors import Actor
 from gateway.consent.catalogue import Catalogue, Purpose
 from gateway.consent.durations import parse as parse_duration
 from gateway.consent.facts import AppView, OrganisationFacts
@@ -64,7 +65,7 @@ def build(
     previous: str | None,
     replaces: str | None,
     subject: str,
-    guardian: str | None,
+    actor: Actor,
     ask: Ask,
     app: AppView,
     directory: Mapping[str, OrganisationFacts],
@@ -86,7 +87,7 @@ def build(
         "previous": previous,
         "replaces": replaces,
         "subject": subject,
-        "acted_by": [{"capacity": "guardian" if guardian else "self"}],
+        "acted_by": [{"capacity": actor.capacity}],
         "app": {
             "client_id": app.client_id,
             "name": dict(app.name),

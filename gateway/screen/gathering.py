@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.consent import asking, deciding
+from gateway.consent.actors import acting
 from gateway.consent.catalogue import Catalogue
 from gateway.consent.deciding import Decider
 from gateway.consent.facts import AppView, Facts, Offered, OrganisationFacts
@@ -44,7 +45,7 @@ def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, re
     """The screen as it would be shown now to the caller: the person herself, or her guardian for her."""
     session, caller = ctx.session, ctx.person
     person = others.person(session, consent.person_id)
-    guardian = caller.person if person.id != caller.person else None
+    actor = acting(caller.person, person.id)
     organisations = Ask.from_json(consent.asked).organisations()
     return Showing(
         consent=consent,
@@ -52,18 +53,17 @@ def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, re
         directory=others.directory(session),
         accounts={name: others.accounts(session, consent.app_id, person.id, name) for name in organisations},
         decider=Decider(
-            person=person.id,
+            actor=actor,
             minor=person.minor,
-            guardian=guardian,
             auth_time=caller.auth_time,
             methods=caller.methods,
             recent_sign_in=ctx.signed_in_within(ctx.house.settings.recent_minutes),
         ),
-        ward=person.name if guardian else None,
+        ward=person.name if actor.for_another else None,
         redirect_host=redirect_host,
         redirect_scheme=redirect_scheme,
         running=_running(session, consent, ctx.now),
-        latest=asking.latest_end(session, ctx.house, consent, guardian is not None),
+        latest=asking.coming_of_age(session, ctx.house.settings, consent) if actor.for_another else None,
     )
 
 

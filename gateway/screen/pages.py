@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from gateway import errors
 from gateway.consent import asking, deciding, evidence
+from gateway.consent.actors import acting
 from gateway.consent.described import app_facts, item_name
 from gateway.consent.facts import AppView, Facts
 from gateway.consent.rules import DURATIONS, EndReason, State
@@ -65,8 +66,7 @@ def decide(others: Facts, ctx: Context) -> Response:
         asking.lapse(ctx.session, ctx.house, consent, ctx.now)
         return _late(ctx, app)
     if ctx.form.get("decision") == "refuse":
-        guardian = ctx.person.person if consent.person_id != ctx.person.person else None
-        deciding.refuse(ctx.session, ctx.house, consent, ctx.now, guardian)
+        deciding.refuse(ctx.session, ctx.house, consent, acting(ctx.person.person, consent.person_id), ctx.now)
         return ctx.go(resume)
     return _allow(others, ctx, consent, resume)
 
@@ -162,7 +162,7 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
     )
     sensitive = any(item.sensitivity != "none" for item in showing.ask.items)
     return ctx.page(
-        "screen/guardian.html" if decider.minor and not decider.guardian else "screen/screen.html",
+        "screen/guardian.html" if decider.minor and not decider.actor.for_another else "screen/screen.html",
         status,
         shown=shown,
         terms=html,

@@ -10,18 +10,19 @@ from urllib.parse import quote
 from sqlmodel import Session, select
 
 from gateway.consent import deciding, events
+from gateway.consent.actors import Actor
 from gateway.consent.rules import Act, State
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.words import N_, Wording
 from gateway.house import House
 
 
-def ask(session: Session, house: House, consent: Consent, now: datetime, guardian: str | None = None) -> bool:
+def ask(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
     """False: nothing was ever agreed, it has not ended, or it was asked before."""
     if consent.state != State.ENDED or not consent.version or asked_at(session, consent.id):
         return False
-    events.append(session, consent, Act.ERASURE_ASKED, "guardian" if guardian else "person", now)
-    deciding.record_erasure_asked(session, house, consent, now, guardian)
+    events.append(session, consent, Act.ERASURE_ASKED, actor, now)
+    deciding.record_erasure_asked(session, house, consent, actor, now)
     return True
 
 

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from gateway import errors
 from gateway.consent import deciding
+from gateway.consent.actors import Actor, acting
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.facts import Facts
 from gateway.consent.rules import Act, EndReason, State
@@ -69,8 +70,8 @@ def _one(facts: Facts, ctx: Context, counting: bool | None = None) -> Sharing:
     return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now, counting=shows)
 
 
-def _guardian(ctx: Context, sharing: Sharing) -> str | None:
-    return None if sharing.mine else ctx.person.person
+def _actor(ctx: Context, sharing: Sharing) -> Actor:
+    return acting(ctx.person.person, sharing.owner.id)
 
 
 # ---- the list
@@ -294,11 +295,9 @@ def confirm_stop(facts: Facts, ctx: Context) -> Response:
 
 def stop(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
-    deciding.end(
-        ctx.session, ctx.house, sharing.consent, "person", EndReason.WITHDRAWN, ctx.now, _guardian(ctx, sharing)
-    )
+    deciding.end(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), EndReason.WITHDRAWN, ctx.now)
     if "yes" in ctx.form_lists.get("erase", ()):
-        erasure.ask(ctx.session, ctx.house, sharing.consent, ctx.now, _guardian(ctx, sharing))
+        erasure.ask(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}/stopped")
 
 
@@ -318,7 +317,7 @@ def stopped(facts: Facts, ctx: Context) -> Response:
 
 def ask_erasure(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
-    erasure.ask(ctx.session, ctx.house, sharing.consent, ctx.now, _guardian(ctx, sharing))
+    erasure.ask(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
@@ -334,14 +333,14 @@ def _erasure(ctx: Context, sharing: Sharing) -> dict[str, Any]:
 
 def pause(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
-    deciding.pause(ctx.session, ctx.house, sharing.consent, ctx.now, _guardian(ctx, sharing))
+    deciding.pause(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
 def resume(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
     if not sharing.held:
-        deciding.resume(ctx.session, ctx.house, sharing.consent, ctx.now, _guardian(ctx, sharing))
+        deciding.resume(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
@@ -352,7 +351,7 @@ def remove(facts: Facts, ctx: Context) -> Response:
     if not ticked and sharing.running:
         return _page_of(facts, ctx, _one(facts, ctx, counting=True), N_("Tick at least one box."), 422)
     keep = frozenset(pair for pair in sharing.data if item_name(*pair) not in ticked)
-    deciding.keep_only(ctx.session, ctx.house, sharing.consent, keep, ctx.now, _guardian(ctx, sharing))
+    deciding.keep_only(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), keep, ctx.now)
     ended = sharing.consent.state == State.ENDED
     return ctx.go(f"/sharings/{sharing.consent.id}" + ("/stopped" if ended else ""))
 
@@ -377,13 +376,13 @@ def confirm_all(facts: Facts, ctx: Context) -> Response:
 
 def stop_all(facts: Facts, ctx: Context) -> Response:
     for sharing in _own_running(facts, ctx, State.ACTIVE, State.PAUSED):
-        deciding.end(ctx.session, ctx.house, sharing.consent, "person", EndReason.WITHDRAWN, ctx.now)
+        deciding.end(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), EndReason.WITHDRAWN, ctx.now)
     return ctx.go(f"/sharings/done?what=stopped&at={quote(ctx.now.isoformat(), safe='')}")
 
 
 def pause_all(facts: Facts, ctx: Context) -> Response:
     for sharing in _own_running(facts, ctx, State.ACTIVE):
-        deciding.pause(ctx.session, ctx.house, sharing.consent, ctx.now)
+        deciding.pause(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), ctx.now)
     return ctx.go(f"/sharings/done?what=paused&at={quote(ctx.now.isoformat(), safe='')}")
 
 

@@ -10,6 +10,7 @@ from gateway.authorization.rules import Step
 from gateway.authorization.steps import Standing, next_step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import deciding
+from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
 from gateway.settings import Settings
@@ -211,7 +212,9 @@ def test_prompt_none_under_an_ended_agreement_asks_again(gateway):
     body = gateway.tokens()
     with gateway.house.store.write() as session:
         consent = session.get_one(Consent, body["grant_id"])
-        deciding.end(session, gateway.house, consent, "person", EndReason.WITHDRAWN, gateway.clock.now)
+        deciding.end(
+            session, gateway.house, consent, herself(consent.person_id), EndReason.WITHDRAWN, gateway.clock.now
+        )
     assert silent(gateway, gateway.browser("alice"))["error"] == "consent_required"
 
 

@@ -11,6 +11,7 @@ from starlette.testclient import TestClient
 
 from gateway.apps import verbs
 from gateway.consent import deciding
+from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
 from gateway.errors import Unavailable
@@ -43,8 +44,8 @@ def at_once(calls):
 def end_consent(gateway, grant_id, verb=deciding.end):
     with gateway.house.store.write() as session:
         consent = session.get_one(Consent, grant_id)
-        extra = ("person", EndReason.WITHDRAWN) if verb is deciding.end else ()
-        assert verb(session, gateway.house, consent, *extra, gateway.clock.now)
+        extra = (EndReason.WITHDRAWN,) if verb is deciding.end else ()
+        assert verb(session, gateway.house, consent, herself(consent.person_id), *extra, gateway.clock.now)
 
 
 def is_dead(gateway, body, app):
@@ -238,7 +239,7 @@ def test_what_alice_removes_later_is_not_in_the_next_token(gateway):
     with gateway.house.store.write() as session:
         consent = session.get_one(Consent, body["grant_id"])
         keep = frozenset({("harbour-bank", "bank.accounts")})
-        assert deciding.keep_only(session, gateway.house, consent, keep, gateway.clock.now)
+        assert deciding.keep_only(session, gateway.house, consent, herself(consent.person_id), keep, gateway.clock.now)
     again = gateway.refresh(body["refresh_token"], "budget").json()
     assert again["authorization_details"] == body["authorization_details"][:1]
     assert again["grant_id"] == body["grant_id"]

@@ -30,6 +30,7 @@ from gateway.authorization import tokens
 from gateway.authorization.families import Granted
 from gateway.authorization.tables import TokenFamily
 from gateway.consent import asking, deciding
+from gateway.consent.actors import herself
 from gateway.consent.request import Ask, AskItem, Period
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import Choices, canonical, sha256
@@ -258,7 +259,7 @@ def _agree(session: Session, house: House, person: str, sharing: Sharing, now: d
     consent = asking.open_ask(session, house, person, app, ask, now, fresh())
     accounts = {name: (_ref(house, sharing.app, person, name, ACCOUNTS[name][0]),) for name in sharing.data}
     choices = Choices(frozenset((item.organisation, item.dataset) for item in items), accounts, "d365")
-    decider = deciding.Decider(person, False, None, now, ("pwd", "otp"), True)
+    decider = deciding.Decider(herself(person), False, now, ("pwd", "otp"), True)
     notice = deciding.Notice("en", "bench", "0" * 64, {}, "0" * 64, now)
     refusal = deciding.agree(session, house, consent, app, directory, choices, decider, notice, now)
     if refusal is not None:

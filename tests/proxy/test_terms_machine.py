@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from gateway.consent import deciding
+from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
 from tests.proxy.bank import BASE, NATIVE, PATHS
@@ -75,7 +76,8 @@ class Sharing(RuleBasedStateMachine):
     def _decides(self, verb, *rest) -> None:  # type: ignore[no-untyped-def]
         world = type(self).world
         with world.house.store.write() as session:
-            verb(session, world.house, session.get_one(Consent, self.terms.consent), *rest, self.now)
+            consent = session.get_one(Consent, self.terms.consent)
+            verb(session, world.house, consent, herself(consent.person_id), *rest, self.now)
 
     @precondition(lambda self: self.terms.state == "active" and self.now < self.terms.until)
     @rule()
@@ -100,7 +102,7 @@ class Sharing(RuleBasedStateMachine):
     @rule(sure=st.integers(0, 3))
     def stops(self, sure: int) -> None:
         if sure == 0:
-            self._decides(deciding.end, "person", EndReason.WITHDRAWN)
+            self._decides(deciding.end, EndReason.WITHDRAWN)
             self.terms.state = "ended"
 
     @rule(hours=st.sampled_from([1, 7, 13, 24, 100]))

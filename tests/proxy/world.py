@@ -19,6 +19,7 @@ import gateway.schema
 from gateway.apps.tables import App
 from gateway.authorization.tables import TokenFamily
 from gateway.consent import events
+from gateway.consent.actors import herself
 from gateway.consent.catalogue import Catalogue
 from gateway.consent.rules import Act
 from gateway.consent.tables import Consent, Terms
@@ -204,13 +205,14 @@ class World:
             session.add(Terms(consent_id=consent, version=1, json_=body, sha256=sha256(body), created_at=now))
             session.add(TokenFamily(id=f"family-{consent}", consent_id=consent, client_id=app, person_id=person,
                                     auth_time=0, started_at=now))  # fmt: skip
-            events.append(session, row, Act.GRANTED, "person", now)
+            events.append(session, row, Act.GRANTED, herself(person), now)
         return consent
 
     def change(self, consent: str, act: Act, reason: str = "") -> None:
         """As the person's pages do it: one transaction, and it has happened when this returns."""
         with self.house.store.write() as session:
-            events.change(session, session.get_one(Consent, consent), act, "person", self.clock(), reason)
+            row = session.get_one(Consent, consent)
+            events.change(session, row, act, herself(row.person_id), self.clock(), reason)
 
     def run(self, statement: str, **values: Any) -> None:
         with self.house.store.write() as session:

@@ -16,6 +16,7 @@ from model import LENGTH, Agreement, Family, Token
 from sqlmodel import select
 
 from gateway.consent import deciding
+from gateway.consent.actors import herself
 from gateway.consent.events import digest
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent, ConsentEvent
@@ -191,13 +192,14 @@ class Town(RuleBasedStateMachine):
         def happens() -> None:
             with self.fort.house.store.write() as session:
                 row = session.get_one(Consent, agreement.id)
+                alice = herself(row.person_id)
                 if act == "stop":
-                    deciding.end(session, self.fort.house, row, "person", EndReason.WITHDRAWN, now)
+                    deciding.end(session, self.fort.house, row, alice, EndReason.WITHDRAWN, now)
                 elif act == "pause":
-                    deciding.pause(session, self.fort.house, row, now)
+                    deciding.pause(session, self.fort.house, row, alice, now)
                 elif act.startswith("narrow"):
                     keep = frozenset(("harbour-bank", name) for name in kept)
-                    deciding.keep_only(session, self.fort.house, row, keep, now)
+                    deciding.keep_only(session, self.fort.house, row, alice, keep, now)
 
         self.fort.organisations.during = happens
         if act == "stop":

@@ -7,6 +7,7 @@ from consent_cast import BANK, CLEAR_BUDGET, SUMMARY_BOX, WATT_COACH
 from consent_place import Place, Visitor, cards, facts, named, words
 
 from gateway.consent import deciding
+from gateway.consent.actors import Actor, Kind
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
 
@@ -120,10 +121,10 @@ def test_what_has_ended_stays_with_its_reason(place: Place, alice: Visitor, seve
     ],
 )
 def test_who_ended_it_is_told_as_it_was(
-    place: Place, alice: Visitor, consent: str, actor: str, reason: EndReason, said: str
+    place: Place, alice: Visitor, consent: str, actor: Kind, reason: EndReason, said: str
 ) -> None:  # C16
     with place.house.store.write() as session:
-        deciding.end(session, place.house, session.get_one(Consent, consent), actor, reason, place.clock())
+        deciding.end(session, place.house, session.get_one(Consent, consent), Actor(actor), reason, place.clock())
     assert words(cards(alice.gets("/sharings"))[0].xpath("./p[@class='status']")[0]) == said
 
 
