@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,96 +9,48 @@ from sqlmodel import Session
 
 from gateway.consent import asking, events, evidence, terms
 from gateway.consent.actors import SYSTEM, Actor
-from gateway.consent.facts import AppView, OrganisationFacts
+from gateway.consent.agreement import Agreement
 from gateway.consent.request import Ask
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal
 from gateway.house import House
+from gateway.keys import KeyRing
 from gateway.log import Event, Log
+from gateway.policy import Policies
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """What was on the screen (A37): rendered again from `shown`, the same template gives the same `text_sha256`."""
-
-    language: str
-    template: str
-    template_sha256: str
-    shown: Mapping[str, Any]
-    text_sha256: str
-    shown_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Decider:
-    """Who says yes, the person or her guardian for her, and how she signed in."""
-
-    actor: Actor
-    minor: bool  # the person whose data it is, not her guardian
-    auth_time: datetime
-    methods: tuple[str, ...]
-    recent_sign_in: bool
-
-
-def agree(
-    session: Session,
-    house: House,
-    consent: Consent,
-    app: AppView,
-    directory: Mapping[str, OrganisationFacts],
-    choices: terms.Choices,
-    decider: Decider,
-    notice: Notice,
-    now: datetime,
-) -> Refusal | None:
+def agree(session: Session, house: House, agreement: Agreement, now: datetime) -> Refusal | None:
     """Make the consent active with version 1 of its terms. None: done, now or before (a second click adds nothing)."""
+    consent, actor = agreement.consent, agreement.decider.actor
     if consent.state != State.REQUESTED:
         return None
-    ask = Ask.from_json(consent.asked)
-    refusal = _policy_refuses(house, consent, app, directory, ask, decider)
+    refusal = _policy_refuses(house.policies, agreement)
     if refusal:
         return refusal
     replaced = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
     before = asking.before(session, consent)
+    of_age = asking.coming_of_age(session, house.settings, consent) if actor.for_another else None
     agreed = terms.build(
-        consent=consent.id,
-        version=1,
-        previous=None,
-        replaces=before.id if before else None,
+        agreement,
+        house.catalogue,
         subject=house.keys.pairwise(consent.person_id, consent.app_id),
-        actor=decider.actor,
-        ask=ask,
-        app=app,
-        directory=directory,
-        catalogue=house.catalogue,
+        replaces=before.id if before else None,
         policy_sha256=house.policies.sha256,
-        choices=choices,
-        indication={
-            "method": "button",
-            "at": now.isoformat(),
-            "auth": {"amr": list(decider.methods), "auth_time": decider.auth_time.isoformat()},
-        },
-        notice={
-            "template": notice.template,
-            "template_sha256": notice.template_sha256,
-            "language": notice.language,
-            "text_sha256": notice.text_sha256,
-        },
         zone=house.settings.zone,
+        until=terms.until(agreement.ask, agreement.choices.duration, now, of_age),
         now=now,
-        latest=asking.coming_of_age(session, house.settings, consent) if decider.actor.for_another else None,
     )
     consent.version = 1
     consent.granted_at = now
     consent.until = datetime.fromisoformat(agreed["valid"]["until"])
     consent.replaces = agreed["replaces"]
     _store(session, consent, agreed, now)
-    session.add(_evidence(house, consent, ask, choices, notice, now))
-    events.change(session, consent, Act.GRANTED, decider.actor, now)
-    _record(session, house.log, "consent_given", consent, agreed, decider.actor, now)
+    session.add(_evidence(house.keys, agreement, now))
+    events.change(session, consent, Act.GRANTED, actor, now)
+    _record(session, house.log, "consent_given", consent, agreed, actor, now)
     for old in replaced:
-        end(session, house, old, decider.actor, EndReason.REPLACED, now)
+        end(session, house, old, actor, EndReason.REPLACED, now)
     return None
 
 
@@ -215,25 +166,19 @@ def _toggle(
     return True
 
 
-def _policy_refuses(
-    house: House,
-    consent: Consent,
-    app: AppView,
-    directory: Mapping[str, OrganisationFacts],
-    ask: Ask,
-    decider: Decider,
-) -> Refusal | None:
+def _policy_refuses(policies: Policies, agreement: Agreement) -> Refusal | None:
+    ask, decider = agreement.ask, agreement.decider
     for organisation in ask.organisations():
         facts = asking.sharing(
-            app,
+            agreement.app,
             organisation,
-            directory[organisation].active,
+            agreement.directory[organisation].active,
             ask,
-            person=consent.person_id,
+            person=agreement.consent.person_id,
             minor=decider.minor,
             guardian_agreed=decider.actor.capacity == "guardian",
         )
-        decision = house.policies.decide("agree", facts, recent_sign_in=decider.recent_sign_in)
+        decision = policies.decide("agree", facts, recent_sign_in=decider.recent_sign_in)
         if not decision.permitted:
             return Refusal(decision.reason, term=",".join(decision.policies))
     return None
@@ -253,9 +198,8 @@ def _store(session: Session, consent: Consent, agreed: dict[str, Any], now: date
     )
 
 
-def _evidence(
-    house: House, consent: Consent, ask: Ask, choices: terms.Choices, notice: Notice, now: datetime
-) -> Evidence:
+def _evidence(keys: KeyRing, agreement: Agreement, now: datetime) -> Evidence:
+    consent, choices, notice = agreement.consent, agreement.choices, agreement.notice
     chosen = {
         "granted": sorted(choices.granted),
         "accounts": {name: list(refs) for name, refs in sorted(choices.accounts.items())},
@@ -267,9 +211,9 @@ def _evidence(
         language=notice.language,
         template=notice.template,
         template_sha256=notice.template_sha256,
-        shown_sealed=evidence.sealed(notice.shown, house.keys, consent.id, 1),
+        shown_sealed=evidence.sealed(notice.shown, keys, consent.id, 1),
         text_sha256=notice.text_sha256,
-        offered_json=ask.as_json(),
+        offered_json=consent.asked,
         chosen_json=json.dumps(chosen, ensure_ascii=False, sort_keys=True),
         shown_at=notice.shown_at,
         decided_at=now,

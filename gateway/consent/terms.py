@@ -1,21 +1,18 @@
 """Terms: one immutable version of what was agreed, built from the ask, the person's choices and the catalogue.
 
-The members and their meaning: reference "consent record", section 1.1. Written once as
-canonical JSON; the hash of each version is in the next.
+Written once as canonical JSON; the hash of each version is in the next.
 """
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from gateway.consent.actors import Actor
+from gateway.consent.agreement import Agreement
 from gateway.consent.catalogue import Catalogue, Purpose
 from gateway.consent.durations import parse as parse_duration
-from gateway.consent.facts import AppView, OrganisationFacts
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS, OFFERED_DURATIONS, ONCE_HOURS
 
@@ -29,16 +26,6 @@ def canonical(value: Any) -> str:
 
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What the person chose. Nothing in it can be more than was offered: `parse` in choices.py sees to that."""
-
-    granted: frozenset[tuple[str, str]]  # (organisation, dataset)
-    accounts: Mapping[str, tuple[str, ...]]  # organisation → pairwise references
-    duration: str  # key of rules.DURATIONS
-    fields: Mapping[tuple[str, str], frozenset[str]] | None = None  # narrower fields; None: all that was asked
 
 
 def offered_durations(ask: Ask) -> tuple[str, ...]:
@@ -59,35 +46,27 @@ def until(ask: Ask, duration: str, now: datetime, latest: datetime | None = None
 
 
 def build(
-    *,
-    consent: str,
-    version: int,
-    previous: str | None,
-    replaces: str | None,
-    subject: str,
-    actor: Actor,
-    ask: Ask,
-    app: AppView,
-    directory: Mapping[str, OrganisationFacts],
+    agreement: Agreement,
     catalogue: Catalogue,
+    *,
+    subject: str,
+    replaces: str | None,
     policy_sha256: str,
-    choices: Choices,
-    indication: Mapping[str, Any],
-    notice: Mapping[str, Any],
     zone: str,
+    until: datetime,
     now: datetime,
-    latest: datetime | None = None,
 ) -> dict[str, Any]:
-    """The terms as a JSON-ready dict. `subject` is the app's pairwise identifier of the person."""
+    """Version 1 of the terms, as a JSON-ready dict. `subject` is the app's pairwise identifier of the person."""
+    ask, app, choices = agreement.ask, agreement.app, agreement.choices
+    decider, notice = agreement.decider, agreement.notice
     purpose = catalogue.purposes[ask.purpose]
-    once = choices.duration == "once"
     return {
-        "consent": consent,
-        "version": version,
-        "previous": previous,
+        "consent": agreement.consent.id,
+        "version": 1,
+        "previous": None,
         "replaces": replaces,
         "subject": subject,
-        "acted_by": [{"capacity": actor.capacity}],
+        "acted_by": [{"capacity": decider.actor.capacity}],
         "app": {
             "client_id": app.client_id,
             "name": dict(app.name),
@@ -98,16 +77,25 @@ def build(
         "controllers": [{"name": app.legal_entity, "contact": app.deletion_contact, "role": "controller"}],
         "recipients": [dict(recipient) for recipient in app.recipients],
         "purpose": _purpose(purpose),
-        "items": [_item(item, directory, catalogue, purpose, choices, zone) for item in ask.items],
+        "items": [_item(item, agreement, catalogue, purpose, zone) for item in ask.items],
         "valid": {
             "from": now.isoformat(),
-            "until": until(ask, choices.duration, now, latest).isoformat(),
-            "max_uses": 1 if once else None,
+            "until": until.isoformat(),
+            "max_uses": 1 if choices.duration == "once" else None,
             "duration": choices.duration,
         },
         "retention": {"duration": ask.retention, "then": "delete"},
-        "indication": dict(indication),
-        "notice": dict(notice),
+        "indication": {
+            "method": "button",
+            "at": now.isoformat(),
+            "auth": {"amr": list(decider.methods), "auth_time": decider.auth_time.isoformat()},
+        },
+        "notice": {
+            "template": notice.template,
+            "template_sha256": notice.template_sha256,
+            "language": notice.language,
+            "text_sha256": notice.text_sha256,
+        },
         "caps": {"template_sha256": purpose.sha256, "policy_sha256": policy_sha256},
     }
 
@@ -124,14 +112,8 @@ def _purpose(purpose: Purpose) -> dict[str, Any]:
     }
 
 
-def _item(
-    item: AskItem,
-    directory: Mapping[str, OrganisationFacts],
-    catalogue: Catalogue,
-    purpose: Purpose,
-    choices: Choices,
-    zone: str,
-) -> dict[str, Any]:
+def _item(item: AskItem, agreement: Agreement, catalogue: Catalogue, purpose: Purpose, zone: str) -> dict[str, Any]:
+    choices = agreement.choices
     key = (item.organisation, item.dataset)
     granted = key in choices.granted
     chosen = choices.fields.get(key) if choices.fields else None
@@ -142,7 +124,7 @@ def _item(
         tightest[per] = min(int(times), tightest.get(per, int(times)))
     return {
         "organisation": item.organisation,
-        "organisation_name": dict(directory[item.organisation].name),
+        "organisation_name": dict(agreement.directory[item.organisation].name),
         "dataset": item.dataset,
         "accounts": list(choices.accounts.get(item.organisation, ())) if granted else [],
         "fields": fields if granted else [],

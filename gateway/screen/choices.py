@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.consent.agreement import Choices
 from gateway.consent.described import item_name
 from gateway.consent.facts import Offered
 from gateway.consent.request import Ask
-from gateway.consent.terms import Choices, offered_durations
+from gateway.consent.terms import offered_durations
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from sqlmodel import Session
 
 from gateway.consent import asking, deciding
 from gateway.consent.actors import acting
+from gateway.consent.agreement import Decider
 from gateway.consent.catalogue import Catalogue
-from gateway.consent.deciding import Decider
 from gateway.consent.facts import AppView, Facts, Offered, OrganisationFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from gateway import errors
 from gateway.consent import asking, deciding, evidence
 from gateway.consent.actors import acting
+from gateway.consent.agreement import Agreement, Notice
 from gateway.consent.described import app_facts, item_name
 from gateway.consent.facts import AppView, Facts
 from gateway.consent.rules import DURATIONS, EndReason, State
@@ -107,7 +108,7 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
         return _again(ctx, showing, resume, [_CHANGED])
     if isinstance(chosen, list):
         return _again(ctx, showing, resume, chosen)
-    notice = deciding.Notice(
+    notice = Notice(
         language=seen.language,
         template=rendering.TEMPLATE,
         template_sha256=rendering.version_sha256(),
@@ -115,9 +116,8 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
         text_sha256=seen.text_sha256,
         shown_at=seen.shown_at,
     )
-    app, directory, decider = showing.app, showing.directory, showing.decider
-    refusal = deciding.agree(ctx.session, ctx.house, consent, app, directory, chosen, decider, notice, ctx.now)
-    return _answer(ctx, consent, refusal, resume)
+    agreement = Agreement(consent, showing.app, showing.directory, chosen, showing.decider, notice)
+    return _answer(ctx, consent, deciding.agree(ctx.session, ctx.house, agreement, ctx.now), resume)
 
 
 def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resume: str) -> Response:

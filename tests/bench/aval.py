@@ -31,9 +31,10 @@ from gateway.authorization.families import Granted
 from gateway.authorization.tables import TokenFamily
 from gateway.consent import asking, deciding
 from gateway.consent.actors import herself
+from gateway.consent.agreement import Agreement, Choices, Decider, Notice
 from gateway.consent.request import Ask, AskItem, Period
 from gateway.consent.tables import Consent, Terms
-from gateway.consent.terms import Choices, canonical, sha256
+from gateway.consent.terms import canonical, sha256
 from gateway.house import House
 from gateway.keys import fresh
 from gateway.organisations import declare as organisation_declarations
@@ -259,9 +260,9 @@ def _agree(session: Session, house: House, person: str, sharing: Sharing, now: d
     consent = asking.open_ask(session, house, person, app, ask, now, fresh())
     accounts = {name: (_ref(house, sharing.app, person, name, ACCOUNTS[name][0]),) for name in sharing.data}
     choices = Choices(frozenset((item.organisation, item.dataset) for item in items), accounts, "d365")
-    decider = deciding.Decider(herself(person), False, now, ("pwd", "otp"), True)
-    notice = deciding.Notice("en", "bench", "0" * 64, {}, "0" * 64, now)
-    refusal = deciding.agree(session, house, consent, app, directory, choices, decider, notice, now)
+    decider = Decider(herself(person), False, now, ("pwd", "otp"), True)
+    notice = Notice("en", "bench", "0" * 64, {}, "0" * 64, now)
+    refusal = deciding.agree(session, house, Agreement(consent, app, directory, choices, decider, notice), now)
     if refusal is not None:
         raise RuntimeError(f"the bench's consent is refused: {refusal}")
     session.flush()
