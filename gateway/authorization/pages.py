@@ -157,7 +157,7 @@ def go_on(others: Facts, ctx: Context) -> Response:
     facts = steps.standing(ctx.session, consent, Ask.from_json(row.ask), person, ctx.person, ctx.now)
     earlier = _to_continue(others, ctx, row, person)
     if earlier and steps.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
-        asking.lapse(ctx.session, ctx.house, consent, ctx.now)
+        asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
         row.consent_id = earlier.id
         deciding.record_continued(ctx.session, ctx.house, earlier, acting(ctx.person.person, person.id), ctx.now)
     return ctx.go(requests.resume_path(app.client_id, ctx.form["request_uri"]))

@@ -84,7 +84,7 @@ def take(
     if before and (before.state != State.REQUESTED or row.outcome):
         raise Forbidden("request of another person", say="This request was answered by somebody else.")
     if before:
-        asking.lapse(session, house, before, now)
+        asking.lapse(session, house.log, before, now)
     consent = asking.open_ask(session, house, caller.person, app, Ask.from_json(row.ask), now, new_id)
     row.opened_by, row.consent_id = caller.person, consent.id
     return consent

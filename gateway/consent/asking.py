@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import text
 from sqlmodel import Session, col, select
@@ -10,18 +9,19 @@ from sqlmodel import Session, col, select
 from gateway.consent import events
 from gateway.consent.actors import APP, SYSTEM
 from gateway.consent.ages import comes_of_age
+from gateway.consent.entries import about, asked, entry
 from gateway.consent.facts import AppView
 from gateway.consent.request import Ask
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
 from gateway.house import House
-from gateway.log import Event
+from gateway.log import Log
 from gateway.policy import Decision, Policies, Sharing
 from gateway.settings import Settings
 
 
 def requested(consent_id: str, person_id: str, app: AppView, ask: Ask, now: datetime) -> Consent:
-    """A consent that nobody has answered yet. Recorded by nobody: that is `open_ask`."""
+    """A consent in state requested, not saved. `open_ask` saves it with its log entry; the preview uses it unsaved."""
     return Consent(
         id=consent_id,
         person_id=person_id,
@@ -41,43 +41,22 @@ def open_ask(
     session.add(consent)
     session.flush()
     events.append(session, consent, Act.REQUESTED, APP, now)
+    called = app.name[house.settings.default_language]
     house.log.record(
-        session,
-        Event(
-            "consent_asked",
-            person_id,
-            now,
-            actor=APP.kind,
-            facts={
-                "consent": consent.id,
-                "client": app.client_id,
-                "client_name": app.name[house.settings.default_language],
-                "purpose": ask.purpose,
-                "organisations": list(ask.organisations()),
-                "datasets": [item.dataset for item in ask.items],
-            },
-        ),
+        session, entry("consent_asked", about(consent), None, APP, now, client_name=called, **asked(consent))
     )
     return consent
 
 
-def lapse(session: Session, house: House, consent: Consent, now: datetime) -> None:
+def lapse(session: Session, log: Log, consent: Consent, now: datetime) -> None:
     """Nobody answered in time, or somebody else did, or it cannot be answered any more. The person reads it in her
     log: what an app asked of her does not stay open there for ever."""
     if consent.state != State.REQUESTED:
         return
     events.change(session, consent, Act.LAPSED, SYSTEM, now, EndReason.LAPSED)
     consent.ended_at = now
-    ask = Ask.from_json(consent.asked)
-    facts: dict[str, Any] = {
-        "consent": consent.id,
-        "client": consent.app_id,
-        "purpose": consent.purpose,
-        "organisations": list(ask.organisations()),
-        "datasets": [item.dataset for item in ask.items],
-        "reason": str(EndReason.LAPSED),
-    }
-    house.log.record(session, Event("consent_ended", consent.person_id, now, actor=SYSTEM.kind, facts=facts))
+    ended = entry("consent_ended", about(consent), None, SYSTEM, now, **asked(consent), reason=str(EndReason.LAPSED))
+    log.record(session, ended)
 
 
 def answer_by(consent: Consent, settings: Settings) -> datetime:

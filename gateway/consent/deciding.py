@@ -1,23 +1,22 @@
 """Deciding: agree, refuse, stop, pause, resume, remove. Each is one transaction: record, event, evidence, log entry."""
 
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlmodel import Session
 
-from gateway.consent import asking, events, evidence, terms
+from gateway.consent import asking, ending, events, evidence, terms
 from gateway.consent.actors import SYSTEM, Actor
 from gateway.consent.agreement import Agreement
-from gateway.consent.request import Ask
+from gateway.consent.entries import about, asked, entry
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal
 from gateway.house import House
 from gateway.keys import KeyRing
-from gateway.log import Event, Log
 from gateway.policy import Policies
+from gateway.store.engine import raw
 
 
 def agree(session: Session, house: House, agreement: Agreement, now: datetime) -> Refusal | None:
@@ -48,7 +47,7 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
     _store(session, consent, agreed, now)
     session.add(_evidence(house.keys, agreement, now))
     events.change(session, consent, Act.GRANTED, actor, now)
-    _record(session, house.log, "consent_given", consent, agreed, actor, now)
+    house.log.record(session, entry("consent_given", about(consent), agreed, actor, now))
     for old in replaced:
         end(session, house, old, actor, EndReason.REPLACED, now)
     return None
@@ -59,49 +58,48 @@ def refuse(session: Session, house: House, consent: Consent, actor: Actor, now: 
         return
     events.change(session, consent, Act.REFUSED, actor, now)
     consent.ended_at = now
-    _record(session, house.log, "consent_refused", consent, None, actor, now, **_asked(consent))
+    house.log.record(session, entry("consent_refused", about(consent), None, actor, now, **asked(consent)))
 
 
 def record_service_refused(session: Session, house: House, consent: Consent, reason: str, now: datetime) -> None:
     """Somebody wanted to agree and a rule of the service forbids it. The request stays open: an app may be resumed."""
     reason = "policy" if reason == "app_not_allowed" else reason  # of an app's calls; here it is the age that forbids
-    _record(session, house.log, "consent_refused", consent, None, SYSTEM, now, **_asked(consent), reason=reason)
-
-
-def _asked(consent: Consent) -> dict[str, Any]:
-    ask = Ask.from_json(consent.asked)
-    return {"organisations": list(ask.organisations()), "datasets": [item.dataset for item in ask.items]}
+    house.log.record(
+        session, entry("consent_refused", about(consent), None, SYSTEM, now, **asked(consent), reason=reason)
+    )
 
 
 def end(session: Session, house: House, consent: Consent, actor: Actor, reason: EndReason, now: datetime) -> bool:
     """Stop for good. False: it had ended before (then nothing changes and the earlier end stands)."""
-    if consent.state not in (State.ACTIVE, State.PAUSED):
+    if consent.state not in ending.CAN_END:
         return False
+    since, more = now, dict[str, bool]()
     if is_over(consent, now):
-        actor, reason = SYSTEM, EndReason.EXPIRED
-    events.change(session, consent, Act.ENDED, actor, now, reason)
-    consent.ended_at = min(now, consent.until) if consent.until and reason == EndReason.EXPIRED else now
-    agreed = current(session, consent)
-    facts: dict[str, Any] = {"reason": str(reason)}
-    if agreed and reason == EndReason.EXPIRED and _came_of_age(session, house, consent, agreed):
-        facts["of_age"] = True
-    _record(session, house.log, "consent_ended", consent, agreed, actor, now, **facts)
+        actor, reason, since = SYSTEM, EndReason.EXPIRED, consent.until or now
+        more = {"of_age": True} if _came_of_age(session, house, consent) else {}
+    session.flush()
+    ended = ending.write(raw(session), consent.id, actor, reason, now, since=since, **more)
+    session.refresh(consent)
+    if ended is None:
+        return False
+    house.log.record(session, ended)
     return True
 
 
-def _came_of_age(session: Session, house: House, consent: Consent, agreed: Mapping[str, Any]) -> bool:
+def _came_of_age(session: Session, house: House, consent: Consent) -> bool:
     """What her guardian had agreed to ended because she decides herself from now on: she is told so."""
-    by_guardian = agreed["acted_by"][0]["capacity"] == "guardian"
+    agreed = current(session, consent)
+    by_guardian = agreed is not None and agreed["acted_by"][0]["capacity"] == "guardian"
     return by_guardian and consent.until == asking.coming_of_age(session, house.settings, consent)
 
 
 def record_continued(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> None:
     """She let the app go on under this agreement: nothing of it changes, and it is written down (checklist A32)."""
-    _record(session, house.log, "consent_continued", consent, current(session, consent), actor, now)
+    house.log.record(session, entry("consent_continued", about(consent), current(session, consent), actor, now))
 
 
 def record_erasure_asked(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> None:
-    _record(session, house.log, "erasure_asked", consent, current(session, consent), actor, now)
+    house.log.record(session, entry("erasure_asked", about(consent), current(session, consent), actor, now))
 
 
 def pause(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
@@ -135,7 +133,7 @@ def keep_only(
     _store(session, consent, agreed, now)
     events.change(session, consent, Act.NARROWED, actor, now)
     gone = sorted(dataset for _, dataset in before - keep)
-    _record(session, house.log, "consent_narrowed", consent, agreed, actor, now, removed=gone)
+    house.log.record(session, entry("consent_narrowed", about(consent), agreed, actor, now, removed=gone))
     return True
 
 
@@ -162,7 +160,7 @@ def _toggle(
     if consent.state != needed or is_over(consent, now):
         return False
     events.change(session, consent, act, actor, now)
-    _record(session, house.log, kind, consent, current(session, consent), actor, now)
+    house.log.record(session, entry(kind, about(consent), current(session, consent), actor, now))
     return True
 
 
@@ -218,31 +216,3 @@ def _evidence(keys: KeyRing, agreement: Agreement, now: datetime) -> Evidence:
         shown_at=notice.shown_at,
         decided_at=now,
     )
-
-
-def _record(
-    session: Session,
-    log: Log,
-    kind: str,
-    consent: Consent,
-    agreed: Mapping[str, Any] | None,
-    actor: Actor,
-    now: datetime,
-    **more: Any,
-) -> None:
-    facts: dict[str, Any] = {
-        "consent": consent.id,
-        "version": consent.version,
-        "generation": consent.generation,
-        "client": consent.app_id,
-        "purpose": consent.purpose,
-    }
-    if agreed:
-        items = terms.granted_items(agreed)
-        facts |= {
-            "client_name": agreed["app"]["name"],
-            "organisations": list(dict.fromkeys(item["organisation"] for item in items)),
-            "datasets": list(dict.fromkeys(item["dataset"] for item in items)),
-            "until": agreed["valid"]["until"],
-        }
-    log.record(session, Event(kind, consent.person_id, now, actor.kind, {**facts, **actor.named, **more}))

@@ -34,7 +34,7 @@ def write_due(house: House, now: datetime) -> int:
             consent = session.get(Consent, consent_id)
             if consent is None:
                 continue
-            asking.lapse(session, house, consent, now)
+            asking.lapse(session, house.log, consent, now)
             if deciding.is_over(consent, now):
                 deciding.end(session, house, consent, SYSTEM, EndReason.EXPIRED, now)
     return len(found)

@@ -3,44 +3,52 @@
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
 from gateway.consent.actors import Actor
 from gateway.consent.rules import Act, advance
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.terms import canonical, sha256
+from gateway.store.engine import Connection, raw, stored
+
+_LAST = "SELECT seq, sha256 FROM consentevent WHERE consent_id = ? ORDER BY seq DESC LIMIT 1"
+_INSERT = """
+    INSERT INTO consentevent (consent_id, seq, type, at, actor, reason, version, prev_sha256, sha256)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 
 
-def append(
-    session: Session,
-    consent: Consent,
-    act: Act,
-    actor: Actor,
-    at: datetime,
-    reason: str = "",
-    version: int | None = None,
-) -> ConsentEvent:
-    last = session.exec(
-        select(ConsentEvent)
-        .where(ConsentEvent.consent_id == consent.id)
-        .order_by(col(ConsentEvent.seq).desc())
-        .limit(1)
-    ).first()
-    seq, previous = (last.seq + 1, last.sha256) if last else (1, "0" * 64)
+def change(session: Session, consent: Consent, act: Act, actor: Actor, at: datetime, reason: str = "") -> None:
+    """Move the consent along the table of rules.py, with its event. Raises ImpossibleAct."""
+    consent.state = advance(consent.state, act)
+    consent.reason = reason
+    consent.generation += 1
+    session.add(consent)
+    append(session, consent, act, actor, at, reason)
+
+
+def append(session: Session, consent: Consent, act: Act, actor: Actor, at: datetime, reason: str = "") -> None:
+    session.flush()
+    write(raw(session), consent.id, consent.version, act, actor, at, reason)
+
+
+def write(
+    connection: Connection, consent_id: str, version: int, act: Act, actor: Actor, at: datetime, reason: str = ""
+) -> None:
+    """The same on a bare connection inside a transaction."""
+    seq, previous = connection.execute(_LAST, (consent_id,)).fetchone() or (0, "0" * 64)
     event = ConsentEvent(
-        consent_id=consent.id,
-        seq=seq,
+        consent_id=consent_id,
+        seq=seq + 1,
         type=act,
         at=at,
         actor=actor.kind,
         reason=reason,
-        version=consent.version if version is None else version,
+        version=version,
         prev_sha256=previous,
         sha256="",
     )
-    event.sha256 = digest(event)
-    session.add(event)
-    return event
+    row = (consent_id, event.seq, act, stored(at), actor.kind, reason, version, previous, digest(event))
+    connection.execute(_INSERT, row)
 
 
 def digest(event: ConsentEvent) -> str:
@@ -60,12 +68,3 @@ def hashed(event: ConsentEvent) -> dict[str, Any]:
         "version": event.version,
         "prev": event.prev_sha256,
     }
-
-
-def change(session: Session, consent: Consent, act: Act, actor: Actor, at: datetime, reason: str = "") -> None:
-    """Move the consent along the table of rules.py, with its event. Raises ImpossibleAct."""
-    consent.state = advance(consent.state, act)
-    consent.reason = reason
-    consent.generation += 1
-    append(session, consent, act, actor, at, reason)
-    session.add(consent)

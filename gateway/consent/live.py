@@ -3,14 +3,11 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from gateway.consent.durations import parse as parse_duration
-from gateway.consent.events import digest
-from gateway.consent.rules import Act, EndReason, State
-from gateway.consent.tables import ConsentEvent
 from gateway.sectors.model import Window
 from gateway.store.engine import Connection
 
@@ -73,50 +70,3 @@ def window(period: Mapping[str, Any], now: datetime, zone: str, granted_at: date
     local = parse_duration(period["history"]).before(now.astimezone(ZoneInfo(zone)))
     start = local.replace(hour=0, minute=0, second=0, microsecond=0)
     return Window(start.astimezone(now.tzinfo), None if period["future"] else granted_at)
-
-
-def end_used_up(connection: Connection, consent_id: str, at: datetime) -> bool:
-    """End a consent for one use, inside the transaction that records that use. False: it was not active any more."""
-    ended = connection.execute(
-        "UPDATE consent SET state = ?, reason = ?, generation = generation + 1, ended_at = ?"
-        " WHERE id = ? AND state = ?",
-        (State.ENDED, EndReason.USED_UP, _stored(at), consent_id, State.ACTIVE),
-    )
-    if ended.rowcount != 1:
-        return False
-    version = connection.execute("SELECT version FROM consent WHERE id = ?", (consent_id,)).fetchone()[0]
-    seq, previous = connection.execute(
-        "SELECT seq, sha256 FROM consentevent WHERE consent_id = ? ORDER BY seq DESC LIMIT 1", (consent_id,)
-    ).fetchone()
-    event = ConsentEvent(
-        consent_id=consent_id,
-        seq=seq + 1,
-        type=Act.ENDED,
-        at=at,
-        actor="system",
-        reason=EndReason.USED_UP,
-        version=version,
-        prev_sha256=previous,
-        sha256="",
-    )
-    connection.execute(
-        "INSERT INTO consentevent (consent_id, seq, type, at, actor, reason, version, prev_sha256, sha256)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            consent_id,
-            event.seq,
-            event.type,
-            _stored(at),
-            event.actor,
-            event.reason,
-            version,
-            previous,
-            digest(event),
-        ),
-    )
-    return True
-
-
-def _stored(at: datetime) -> str:
-    """A datetime the way the ORM's columns hold it: UTC without a zone."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")

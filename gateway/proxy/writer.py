@@ -20,12 +20,10 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
 from queue import SimpleQueue
 
-from gateway.consent import live
-from gateway.consent.rules import EndReason
+from gateway.consent import ending
 from gateway.errors import Unavailable
 from gateway.log import Event, Log
 from gateway.log.record import Heads
@@ -33,7 +31,7 @@ from gateway.proxy import uses
 from gateway.proxy.standing import Standing, Standings
 from gateway.proxy.uses import Count
 from gateway.store import Store
-from gateway.store.engine import Connection, StoreFault
+from gateway.store.engine import Connection, StoreFault, stored
 from gateway.store.threads import give_way
 
 BATCH = 256  # items of one commit
@@ -45,7 +43,6 @@ BUSY_STEP_SECONDS = 0.005
 _OPEN = "INSERT INTO openstream (id, person_id, facts, begun_at) VALUES (?, ?, ?, ?)"
 _CLOSE = "DELETE FROM openstream WHERE id = ?"
 
-_OF_THE_END = ("consent", "version", "client", "client_name", "purpose")
 _log = logging.getLogger("gateway.proxy")
 
 
@@ -255,10 +252,11 @@ class Writer:
     def _used(self, connection: Connection, item: Item, standing: Standing, events: list[Event]) -> None:
         """What becomes true of the consent with its use: when, and the end of one that was for one use (law 4)."""
         if item.once:
-            if not live.end_used_up(connection, standing.consent, item.event.at):
+            end = ending.used_up(connection, standing.consent, item.event.at)
+            if end is None:
                 raise _UsedUp
             self.standings.forget()
-            events.append(_end(item.event))
+            events.append(end)
         now = item.event.at.timestamp()
         if now - self._accessed.get(standing.consent, 0.0) >= ACCESS_SECONDS:
             if len(self._accessed) > HEADS_HELD:
@@ -337,13 +335,3 @@ class _Disk:
 
 
 _fdatasync = getattr(os, "fdatasync", os.fsync)  # not on every system
-
-
-def _end(event: Event) -> Event:
-    kept = {name: event.facts[name] for name in _OF_THE_END if name in event.facts}
-    return Event("consent_ended", event.person, event.at, "system", {**kept, "reason": str(EndReason.USED_UP)})
-
-
-def stored(at: datetime) -> str:
-    """An instant the way the ORM's columns hold it: UTC without a zone."""
-    return at.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")

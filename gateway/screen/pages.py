@@ -64,7 +64,7 @@ def decide(others: Facts, ctx: Context) -> Response:
     if consent.state != State.REQUESTED:  # a second click, or the back button: the same result again
         return ctx.go(resume)
     if ctx.now > asking.answer_by(consent, ctx.house.settings):
-        asking.lapse(ctx.session, ctx.house, consent, ctx.now)
+        asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
         return _late(ctx, app)
     if ctx.form.get("decision") == "refuse":
         deciding.refuse(ctx.session, ctx.house, consent, acting(ctx.person.person, consent.person_id), ctx.now)
@@ -98,7 +98,7 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
         problems=[Problem(*problem) for problem in seen.problems],
     )
     if not answerable(showing, ctx.house.catalogue):
-        asking.lapse(ctx.session, ctx.house, consent, ctx.now)
+        asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
         return _late(ctx, showing.app)
     if ctx.form.get("decision") != "allow":  # Enter in a field: the same page, with what she has marked so far
         return _again(ctx, showing, resume, [], status=200)

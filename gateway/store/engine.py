@@ -5,6 +5,7 @@ import fcntl
 import mmap
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -176,6 +177,11 @@ class _translated:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if isinstance(error, OperationalError | sqlite3.OperationalError):
             raise Unavailable(f"database: {type(error).__name__}") from error
+
+
+def stored(at: datetime) -> str:
+    """An instant the way the ORM's columns hold it: UTC without a zone."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
 def raw(session: Session) -> Connection:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import select
 
-from gateway.consent import events, evidence, live, terms
+from gateway.consent import ending, events, evidence, terms
 from gateway.consent.facts import Offered
 from gateway.consent.request import Ask, AskItem, Period
 from gateway.consent.tables import ConsentEvent, Terms
@@ -102,8 +102,9 @@ def test_a_sharing_for_one_use_ends_with_it_and_keeps_the_chain(place: Place, al
     consent = place.asks(alice)
     alice.allows(consent, duration="once")
     connection = place.house.store.connect()
-    assert live.end_used_up(connection, consent, place.clock())
-    assert not live.end_used_up(connection, consent, place.clock())
+    end = ending.used_up(connection, consent, place.clock())
+    assert end is not None and end.facts["datasets"] == ["energy.electricity.usage"]  # as every other end says it
+    assert ending.used_up(connection, consent, place.clock()) is None
     connection.close()
     assert place.events(consent) == ["requested", "granted", "ended"]
     assert "used once, as agreed" in alice.gets("/sharings").text
