@@ -6,8 +6,6 @@
     ├── NotSignedIn 401
     ├── Forbidden 403
     ├── NotFound 404          also: exists, but is not yours
-    ├── Conflict 409          the thing has changed or is spent
-    ├── Gone 410
     ├── TooMany 429
     └── Unavailable 503       store, log or keys cannot do it now; nothing happened
 
@@ -101,16 +99,6 @@ class Forbidden(GatewayError):
 class NotFound(GatewayError):
     status, code = 404, "not_found"
     public = "There is nothing at this address."
-
-
-class Conflict(GatewayError):
-    status, code = 409, "conflict"
-    public = "This has changed meanwhile. Look at it again."
-
-
-class Gone(GatewayError):
-    status, code = 410, "gone"
-    public = "This has expired. Start again from the app."
 
 
 class TooMany(GatewayError):

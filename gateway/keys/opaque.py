@@ -17,10 +17,6 @@ def fresh_bytes(size: int = 32) -> bytes:
     return secrets.token_bytes(size)
 
 
-def fresh_digits(count: int = 6) -> str:
-    return f"{secrets.randbelow(10**count):0{count}d}"
-
-
 def hashed(secret: str) -> str:
     """Hex SHA-256: enough for 256-bit secrets, which no dictionary reaches (access-log format, keys)."""
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -12,7 +12,7 @@ only an exception rolls back. `otherwise` answers what no door does: 404, 405, a
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
@@ -329,7 +329,3 @@ def _lists(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
 def _repeated(query: list[tuple[str, str]], form: list[tuple[str, str]]) -> frozenset[str]:
     names = [name for name, _ in [*query, *form]]
     return frozenset(name for name in names if names.count(name) > 1)
-
-
-def with_caller(context: Context, caller: Caller | None) -> Context:
-    return replace(context, caller=caller)

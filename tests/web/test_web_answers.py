@@ -6,7 +6,7 @@ from web_world import ALICE, NOTED, Street
 from gateway.web.answers import own_path
 
 
-@pytest.mark.parametrize("path", ["/says", "/nowhere", "/raises/gone", "/mine", "/raises/down"])
+@pytest.mark.parametrize("path", ["/says", "/nowhere", "/raises/forbidden", "/mine", "/raises/down"])
 def test_every_page_carries_the_headers_errors_and_redirects_too(street: Street, path: str) -> None:
     headers = street.visitor().get(path).headers
     policy = headers["content-security-policy"]
@@ -36,7 +36,9 @@ def test_our_cookies_are_host_only_secure_and_not_for_scripts(street: Street) ->
     assert not any(word.startswith("domain") for word in words)
 
 
-@pytest.mark.parametrize(("how", "status", "code"), [("gone", 410, "gone"), ("down", 503, "temporarily_unavailable")])
+@pytest.mark.parametrize(
+    ("how", "status", "code"), [("forbidden", 403, "forbidden"), ("down", 503, "temporarily_unavailable")]
+)
 def test_an_api_answers_with_a_problem(street: Street, how: str, status: int, code: str) -> None:
     answer = street.visitor().get(f"/api/raises/{how}")
     assert answer.status_code == status
@@ -53,9 +55,9 @@ def test_oauth_answers_as_oauth_does(street: Street) -> None:
 
 
 def test_a_page_says_it_in_the_persons_language_and_no_detail(street: Street) -> None:
-    answer = street.visitor("alice").get("/raises/gone")
-    assert answer.status_code == 410
-    assert "Le délai est dépassé" in answer.text and '<html lang="fr"' in answer.text
+    answer = street.visitor("alice").get("/raises/forbidden")
+    assert answer.status_code == 403
+    assert "Vous ne pouvez pas faire cela." in answer.text and '<html lang="fr"' in answer.text
     assert answer.headers["content-language"] == "fr"
     assert "private detail" not in answer.text
     assert street.visitor().get("/raises/down").headers["retry-after"] == "5"

@@ -108,7 +108,7 @@ def _writes_and_fails(ctx: Context) -> Response:
 
 def _raises(ctx: Context) -> Response:
     raise {
-        "gone": errors.Gone("private detail"),
+        "forbidden": errors.Forbidden("private detail"),
         "busy": errors.TooMany("private detail", retry_after=7),
         "down": errors.Unavailable("private detail"),
     }[ctx.path["how"]]
