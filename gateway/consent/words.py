@@ -16,19 +16,10 @@ from babel.lists import format_list
 from gateway.consent.catalogue import Words
 from gateway.consent.durations import parse as parse_duration
 from gateway.web.languages import locale
+from gateway.web.marks import N2_, N_
 
 if TYPE_CHECKING:
     from gateway.web.doors import Context
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation where it is declared; it is translated where it is used."""
-    return text
-
-
-def N2_(one: str, many: str) -> tuple[str, str]:
-    """The same for a text with a plural."""
-    return one, many
 
 
 # The fixed labels of reference "people", section 3.

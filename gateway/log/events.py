@@ -12,12 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.web.marks import N_
+
 Badge = Literal["agreement", "access", "refusal", ""]
-
-
-def N_(text: str) -> str:
-    """Marks a text for translation where it is declared; it is translated where it is used."""
-    return text
 
 
 @dataclass(frozen=True, slots=True)

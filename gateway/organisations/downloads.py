@@ -21,11 +21,11 @@ from babel.dates import format_date, format_datetime
 from gateway.organisations import views
 from gateway.organisations.calls import Line
 from gateway.organisations.connector import ConnectorError
-from gateway.organisations.sentences import N_
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import Account, Download, FoundAccount, TooLarge, UnknownShape
 from gateway.sectors.registry import SECTORS
 from gateway.web.languages import locale
+from gateway.web.marks import N_
 
 Labels = Mapping[str, Mapping[str, str]]  # dataset → language → label
 README = {"en": "README.txt", "fr": "LISEZMOI.txt"}

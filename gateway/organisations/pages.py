@@ -24,13 +24,14 @@ from gateway.log.record import Fact
 from gateway.organisations import calls, downloads, linking, links, tokens, views
 from gateway.organisations.connector import ConnectorError
 from gateway.organisations.linking import Linked, NotLinked
-from gateway.organisations.sentences import N_, failed
+from gateway.organisations.sentences import failed
 from gateway.organisations.tables import Link
 from gateway.organisations.throttle import once_more, once_more_for
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import FoundAccount
 from gateway.web.answers import PAGE_HEADERS, own_path
 from gateway.web.doors import Context, Door, Later
+from gateway.web.marks import N_
 
 HOME = "/organisations"
 AGAIN_SECONDS = "30"  # Retry-After of a page that says how busy an organisation is

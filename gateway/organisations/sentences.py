@@ -6,11 +6,7 @@ English texts are the message ids; French is in the room's catalogue.
 from collections.abc import Mapping
 from gettext import NullTranslations
 
-
-def N_(text: str) -> str:
-    """Marks a text for translation where it is declared; it is translated where it is used."""
-    return text
-
+from gateway.web.marks import N_
 
 # reason → (status of the page, sentence)
 FAILED: Mapping[str, tuple[int, str]] = {

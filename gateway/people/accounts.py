@@ -16,7 +16,7 @@ from sqlmodel import Session, col, select
 from gateway.consent.ages import is_minor
 from gateway.log import Event, Log
 from gateway.people.tables import Person
-from gateway.people.words import N_
+from gateway.web.marks import N_
 
 NAME_LONGEST = 100
 EMAIL_LONGEST = 254  # RFC 5321 §4.5.3.1.3

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from gateway.people.words import N_
+from gateway.web.marks import N_
 
 SHORTEST, LONGEST = 8, 128
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)

@@ -8,9 +8,9 @@ from gateway.errors import TooMany
 from gateway.keys import fresh
 from gateway.people import accounts, passwords, throttle
 from gateway.people.steps import next_path, onward, today
-from gateway.people.words import N_
 from gateway.web.addresses import client_network
 from gateway.web.doors import Context, Door, Later
+from gateway.web.marks import N_
 
 TOO_MANY = N_("Too many accounts were opened from your network. Try again in an hour.")
 

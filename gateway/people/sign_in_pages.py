@@ -16,10 +16,11 @@ from gateway.log import Event
 from gateway.people import accounts, passkeys, passwords, sign_ins, throttle, totp
 from gateway.people.steps import is_again, next_path, onward
 from gateway.people.tables import Person
-from gateway.people.words import N_, browser
+from gateway.people.words import browser
 from gateway.web import cookies
 from gateway.web.addresses import client_network
 from gateway.web.doors import Context, Door, Later
+from gateway.web.marks import N_
 
 WRONG_PASSWORD = N_("The address or the password is not right.")
 WRONG_CODE = N_("This code is not right, or it was used before. Wait for the next one.")

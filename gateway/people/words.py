@@ -1,10 +1,6 @@
 """Texts that are chosen in one place and translated in another."""
 
-
-def N_(text: str) -> str:
-    """Marks a text for translation where it is written; it is translated where it is shown."""
-    return text
-
+from gateway.web.marks import N_
 
 # amr values (RFC 8176) of a sign-in → how it is told
 METHODS = {

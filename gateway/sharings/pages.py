@@ -20,12 +20,13 @@ from gateway.consent.actors import Actor, acting
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.facts import Facts
 from gateway.consent.rules import Act, EndReason, State
-from gateway.consent.words import N_, wording
+from gateway.consent.words import wording
 from gateway.log import reading as log_reading
 from gateway.log.sentences import Voice
 from gateway.sharings import erasure, reading, receipt_pages
 from gateway.sharings.reading import Sharing, Wanted
 from gateway.web.doors import Context, Door
+from gateway.web.marks import N_
 
 ACCESSES_SHOWN = 10
 SOON_DAYS = 30  # from then on the page says how to go on

@@ -17,10 +17,11 @@ from gateway.consent.facts import AppView, Facts, OrganisationFacts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.rules import DURATIONS, Act, EndReason, State
 from gateway.consent.tables import Consent, ConsentEvent, Evidence, Terms
-from gateway.consent.words import N_, Wording
+from gateway.consent.words import Wording
 from gateway.house import House
 from gateway.keys import KeyRing
 from gateway.log import reading as log_reading
+from gateway.web.marks import N_
 
 RECENT_DAYS = 30
 
