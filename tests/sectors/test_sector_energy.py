@@ -141,6 +141,26 @@ def test_readings_out_of_order_and_of_several_lengths_are_cut_one_by_one():
     assert starts(found) == [START, START + 3600] and found.counts.records_withheld == 2
 
 
+@pytest.mark.parametrize(
+    "time",
+    [
+        "<timePeriod><start>{start}</start></timePeriod>",
+        "<timePeriod><duration>3600</duration></timePeriod>",
+        "<timePeriod><duration>-3600</duration><start>{start}</start></timePeriod>",
+        "<timePeriod><duration>3600</duration><start>999999999999999</start></timePeriod>",
+        "<timePeriod><duration>9999999999</duration><start>253402300000</start></timePeriod>",
+        "",
+    ],
+)
+@pytest.mark.parametrize("first", [True, False])
+def test_a_reading_whose_time_cannot_be_told_is_outside_and_counted(time, first, espi):
+    odd = f"<IntervalReading>{time.format(start=START)}<value>666</value></IntervalReading>"
+    found = cut(day(odd, reading(START)) if first else day(reading(START), odd))
+    espi(found.body)
+    assert starts(found) == [START] and b"666" not in found.body
+    assert (found.counts.records, found.counts.records_withheld) == (2, 1)
+
+
 def test_a_bill_is_inside_only_when_wholly_inside():
     body = espi_feed(*usage_point(MINE.native, summaries=[summary(START, 86400)]))
     assert cut(body, plan(granted(DATASETS[1])), seconds(START, START + 86400)).counts.records == 1

@@ -7,7 +7,7 @@ from uuid import uuid5
 from gateway.sectors.energy.calls import CALLS, MINE, POINT, SUMMARY, USAGE, base
 from gateway.sectors.energy.family import Family
 from gateway.sectors.energy.feed import Entry, Feed, count_withheld, integers, written_children
-from gateway.sectors.energy.readings import Run
+from gateway.sectors.energy.readings import EARLIEST, LATEST, Run
 from gateway.sectors.energy.shapes import ATOM, ESPI, SUMMARIES, TITLES
 from gateway.sectors.model import Counts, NotThere, UnknownShape, Upstream, Window
 from gateway.sectors.paths import link
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gateway.sectors.energy.plan import Terms
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
-FOREVER = 1 << 48  # seconds: beyond the Int48 of ESPI
+FOREVER = 1 << 48  # beyond every count and second
 NEEDS = {  # kind → the datasets of which one must be granted for its usage point
     "UsagePoint": (USAGE, SUMMARY, POINT),
     "MeterReading": (USAGE,),
@@ -36,8 +36,8 @@ class Cutting:
         self._whole = CALLS[sent.operation].kind  # "" for a batch: what belongs together is all in this document
         self._sent = sent
         self._mine = {account.native for account in sent.accounts}
-        self._low = -FOREVER if window.start is None else _ceil(window.start)
-        self._high = FOREVER if window.end is None else int(window.end.timestamp())
+        self._low = EARLIEST if window.start is None else _ceil(window.start)
+        self._high = LATEST if window.end is None else int(window.end.timestamp())
         self._left = FOREVER if terms.records_max is None else terms.records_max
         self._records = self._withheld = self._fields = 0
         self._first, self._last = FOREVER, -FOREVER
@@ -133,7 +133,7 @@ class Cutting:
         return None
 
     def _block(self, entry: Entry, owner: str | None) -> bytes | None:
-        held = sum(len(run) for run in entry.runs)
+        held = sum(len(run) for run in entry.runs) + entry.timeless
         kept: list[Run] = []
         if owner is not None and self.terms.readings:
             for run in entry.runs:

@@ -8,7 +8,7 @@ from gateway.sectors.energy.accounts import call
 from gateway.sectors.energy.calls import MEDIA_TYPE
 from gateway.sectors.energy.family import Family
 from gateway.sectors.energy.feed import Entry, Feed
-from gateway.sectors.energy.readings import CLOSE
+from gateway.sectors.energy.readings import CLOSE, EARLIEST, LATEST
 from gateway.sectors.energy.shapes import ESPI, SUMMARIES
 from gateway.sectors.model import LIMIT, Account, Download, Fetch, Source, TooLarge
 from gateway.sectors.spreadsheets import written
@@ -58,7 +58,7 @@ def _readings(block: Entry, kind: Entry | None, zone_name: str) -> list[tuple[in
     unit = UNITS.get(_text(kind, "uom"), _text(kind, "uom"))
     currency = CURRENCIES.get(_text(kind, "currency"), _text(kind, "currency"))
     found: list[tuple[int, tuple[str, ...]]] = []
-    for run in block.runs:
+    for run in filter(None, (run.within(EARLIEST, LATEST) for run in block.runs)):
         for piece, start, lasts in zip(run.text.split(CLOSE), run.starts, run.durations, strict=False):
             value, cost = _number(piece, b"value"), _number(piece, b"cost")
             moment = _at(start).astimezone(zone(zone_name)).isoformat()

@@ -63,6 +63,7 @@ class Entry:
     title: str  # often an address: for the person's own eyes only
     content: etree._Element
     runs: list[Run] = field(default_factory=list)  # of an IntervalBlock
+    timeless: int = 0  # its readings that have no start or no duration: of no period, so always outside
 
     @property
     def name(self) -> str:
@@ -181,11 +182,13 @@ def _entry(
     if len(own) != 1 or not own[0] or stamp is None or "id" not in texts:
         raise UnknownShape(f"{where}/link")
     up = next((path for rel, path in links if rel == "up"), own[0].rsplit("/", 1)[0])
-    readings = list(_readings(content, runs, where)) if kind == "IntervalBlock" else []
+    found = list(_readings(content, runs, where)) if kind == "IntervalBlock" else []
+    readings = [run for run in found if run.is_timed]
     check(content, kind, where)
     related = tuple(path for rel, path in links if rel == "related")
     published = texts.get("published", stamp)
-    return Entry(kind, texts["id"], own[0], up, related, published, stamp, texts.get("title", ""), content, readings)
+    title, timeless = texts.get("title", ""), len(found) - len(readings)
+    return Entry(kind, texts["id"], own[0], up, related, published, stamp, title, content, readings, timeless)
 
 
 def _readings(block: etree._Element, runs: list[bytes], where: str) -> Iterator[Run]:
@@ -196,14 +199,13 @@ def _readings(block: etree._Element, runs: list[bytes], where: str) -> Iterator[
             block.remove(child)
         elif child.tag == f"{{{ESPI}}}IntervalReading":
             check(child, "IntervalReading", f"{where}/IntervalReading")
-            if child.find(f"{{{ESPI}}}timePeriod") is not None:  # without its time it is outside
-                yield Run(plain_reading(child, where))
+            yield Run(plain_reading(child, where))
             block.remove(child)
 
 
 def plain_reading(element: etree._Element, where: str) -> bytes:
     """A reading as the grammar would have it: integers only, in schema order."""
-    for leaf in element.iter(etree.Element):
+    for leaf in element.iterdescendants(etree.Element):
         if len(leaf) == 0 and not _INTEGER.fullmatch((leaf.text or "").strip()):
             raise UnknownShape(f"{where}/IntervalReading")
     return (OPEN.decode() + written_children(element, "IntervalReading", frozenset()) + CLOSE.decode()).encode()

@@ -17,6 +17,7 @@ from functools import cached_property, lru_cache
 
 MARK = b"aval-run"
 OPEN, CLOSE = b"<IntervalReading>", b"</IntervalReading>"
+EARLIEST, LATEST = -62_135_596_800, 253_402_300_799  # the seconds that have a date: years 1 to 9999
 
 # No possessive quantifier: Python before 3.11.5 goes on from the wrong place after one whose last round failed (CPython
 # gh-106052), and what stands there would leave unread. None is needed: the next element decides everywhere, so there
@@ -100,6 +101,11 @@ class Run:
 
     def __len__(self) -> int:
         return len(self.starts)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether every reading has its start and duration. Those of the grammar have; one from the tree may not."""
+        return bool(self.starts) and len(self.durations) == len(self.starts)
 
     @cached_property
     def first(self) -> int:
