@@ -7,6 +7,7 @@ import pytest
 
 from tests.proxy.bank import Bank
 from tests.proxy.raw import RawOrganisation
+from tests.proxy.supplier import Supplier
 from tests.proxy.world import World
 
 
@@ -29,3 +30,10 @@ def bank(world: World, organisation: RawOrganisation) -> Bank:
     """Alice's account at a bank of this test alone, shared with an app."""
     organisation.reset()
     return Bank(world, organisation)
+
+
+@pytest.fixture
+def supplier(world: World, organisation: RawOrganisation) -> Supplier:
+    """Alice's usage point at an energy supplier of this test alone, shared with an app."""
+    organisation.reset()
+    return Supplier(world, organisation)

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from tests.proxy.bank import Bank
@@ -30,9 +31,12 @@ class Supplier(Bank):
         world.person(self.person)
         world.link(self.person, self.id, [POINT], resource="subscription-one")
         self.ref = world.ref(self.app, self.person, self.id, POINT)
-        item = world.item(self.id, "energy.electricity.usage", FIELDS, [self.ref])
-        self.consent = world.consent(self.person, self.app, [item], purpose="energy-advice")
+        self.consent = self.agree()
         self.token = world.token(self.consent, [self.id], self.app)
+
+    def agree(self, *, once: bool = False, days: float = 90, **item: Any) -> str:
+        items = [self.world.item(self.id, "energy.electricity.usage", FIELDS, [self.ref], **item)]
+        return self.world.consent(self.person, self.app, items, purpose="energy-advice", once=once, days=days)
 
     @property
     def path(self) -> str:

@@ -12,18 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.proxy.bank import NATIVE, Answer, Bank
-from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
+from tests.proxy.raw import Exchange, answer, transactions
 from tests.proxy.supplier import KIND, Supplier, feed
-from tests.proxy.world import TOKEN, World
+from tests.proxy.world import TOKEN
 
 MEGABYTE = 2**20
 Attack = Callable[[str], str]
-
-
-@pytest.fixture
-def supplier(world: World, organisation: RawOrganisation) -> Supplier:
-    organisation.reset()
-    return Supplier(world, organisation)
 
 
 def resident() -> int:

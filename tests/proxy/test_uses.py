@@ -1,5 +1,7 @@
 """How often: counted on disk, exact with any number of calls at once; once means once."""
 
+import html
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -7,6 +9,8 @@ import pytest
 
 from tests.proxy.bank import BASE, NATIVE, Bank
 from tests.proxy.raw import answer, transactions
+from tests.proxy.supplier import BASE as ENERGY
+from tests.proxy.supplier import KIND, Supplier, feed
 
 DAILY = {"times": 3, "per": "day", "zone": "Europe/Paris"}
 
@@ -88,6 +92,24 @@ def test_following_pages_of_a_listing_are_the_same_use(bank: Bank) -> None:
     assert [bank.reads(following).status for _ in range(3)] == [200, 200, 200]
     assert bank.reads().status == 429
     assert bank.world.kinds(bank.person).count("access") == 4
+
+
+def test_a_feed_links_to_its_following_page_which_is_the_same_use(supplier: Supplier) -> None:
+    supplier.agrees(frequency=[{**DAILY, "times": 1}])
+    there = f'<link rel="next" href="{ENERGY}/Batch/Subscription/subscription-one?start-index=2"/><entry>'.encode()
+    supplier.organisation.says(answer(feed().replace(b"<entry>", there, 1), kind=KIND))
+    (address,) = re.findall(rb'<link rel="next" href="([^"]*)"', supplier.reads().body)
+    following = html.unescape(address.decode()).removeprefix(supplier.world.settings.public_url)
+    assert supplier.reads(following).status == 200
+    assert supplier.organisation.seen[-1].target.endswith("start-index=2")
+    assert supplier.reads().status == 429
+
+
+def test_a_feed_whose_following_page_cannot_be_reached_is_refused(supplier: Supplier) -> None:
+    there = b'<link rel="next" href="/elsewhere?start-index=2"/><entry>'
+    supplier.organisation.says(answer(feed().replace(b"<entry>", there, 1), kind=KIND))
+    found = supplier.reads()
+    assert (found.status, found.reason) == (502, "organisation_answer_invalid")
 
 
 def test_a_following_page_without_a_first_one_is_a_use(bank: Bank) -> None:

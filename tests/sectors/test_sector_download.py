@@ -31,10 +31,15 @@ from gateway.sectors.registry import SECTORS
 
 
 def answers(sector: str, found: dict[str, list[bytes]]):
-    """A fetch that answers pages by path; `page` or `startIndex` tells which."""
+    """A fetch that answers pages by path; `page`, `startIndex` or `start-index` tells which."""
 
     def fetch(call: Upstream) -> tuple[str, bytes]:
-        number = int(dict(call.query).get("page") or dict(call.query).get("startIndex") or 0)
+        number = int(
+            dict(call.query).get("page")
+            or dict(call.query).get("startIndex")
+            or dict(call.query).get("start-index")
+            or 0
+        )
         return TYPES[sector], found[call.path.removeprefix(BASES[sector])][number]
 
     return fetch
@@ -191,6 +196,47 @@ def test_usage_points_are_labelled_by_the_suppliers_title():
     assert [(each.native, each.label, each.kind) for each in found] == [
         (MINE.native, "rgb-street 7", "electricity"),
         (OTHER.native, "rgb-street 7", "electricity"),
+    ]
+
+
+def energy_pages(*pages: bytes) -> list[bytes]:
+    href = "/DataCustodian/espi/1_1/resource/Batch/Subscription/9B6C7070"
+    last = len(pages) - 1
+    return [
+        body.replace(b"<entry>", f'<link rel="next" href="{href}?start-index={n + 1}"/><entry>'.encode(), 1)
+        if n < last
+        else body
+        for n, body in enumerate(pages)
+    ]
+
+
+def test_the_energy_download_has_every_page_and_one_table_of_all():
+    point, meter, *_, kind = usage_point(MINE.native)
+    whole = usage_point(MINE.native, block(hours(START, 3)), block(hours(START + 3 * HOUR, 4)))
+    first, second = espi_feed(point, meter, whole[2], kind), espi_feed(point, meter, whole[3])
+    fetch = answers("energy", {"/Batch/Subscription/{subscription}": energy_pages(first, second)})
+    one, two, table = SECTORS["energy"].download(source("energy"), fetch, (MINE,))
+    assert (one.name, two.name) == ("GreenButtonDownload.xml", "GreenButtonDownload-2.xml")
+    assert (one.records, two.records, table.records) == (3, 4, 7)
+    rows = list(csv.DictReader(io.StringIO(table.body.decode("utf-8-sig"))))
+    assert [row["unit"] for row in rows] == ["Wh"] * 7
+
+
+def test_a_supplier_that_links_in_a_circle_is_left():
+    pages = energy_pages(espi_feed(*usage_point(MINE.native)), b"")[:1]
+    fetch = answers("energy", {"/Batch/Subscription/{subscription}": pages * 2})
+    with pytest.raises(UnknownShape):
+        SECTORS["energy"].download(source("energy"), fetch, (MINE,))
+
+
+def test_usage_points_are_found_on_every_page():
+    pages = [espi_feed(usage_point(native)[0]) for native in (MINE.native, OTHER.native)]
+    pages = [page.replace(b"Batch/", b"") for page in energy_pages(*pages)]
+    pages[0] = pages[0].replace(b"9B6C7070?", b"9B6C7070/UsagePoint?")
+    fetch = answers("energy", {"/Subscription/{subscription}/UsagePoint": pages})
+    assert [found.native for found in SECTORS["energy"].accounts(source("energy"), fetch)] == [
+        MINE.native,
+        OTHER.native,
     ]
 
 

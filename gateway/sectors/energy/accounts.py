@@ -1,10 +1,13 @@
 """The usage points of a person's subscription."""
 
-from gateway.sectors.energy import feed
-from gateway.sectors.energy.calls import CALLS, MEDIA_TYPE, USAGE, base
-from gateway.sectors.energy.shapes import ESPI
-from gateway.sectors.model import LIMIT, Fetch, FoundAccount, Source, TooLarge, Upstream
+from collections.abc import Iterator
 
+from gateway.sectors.energy import feed
+from gateway.sectors.energy.calls import CALLS, MEDIA_TYPE, USAGE, base, next_page
+from gateway.sectors.energy.shapes import ESPI
+from gateway.sectors.model import LIMIT, Fetch, FoundAccount, Source, TooLarge, UnknownShape, Upstream
+
+PAGES = 1000  # more pages than any holder has; a supplier that links in a circle ends here
 KINDS = {"0": "electricity", "1": "gas", "2": "water", "4": "heat"}  # ESPI ServiceKind
 
 
@@ -13,14 +16,29 @@ def call(source: Source, operation: str) -> Upstream:
     return Upstream(USAGE, base(source) + CALLS[operation].path, (), MEDIA_TYPE, (), operation=operation)
 
 
+def pages(fetch: Fetch, first: Upstream, most: int = LIMIT) -> Iterator[tuple[bytes, feed.Feed]]:
+    """Every page of a call, each of at most so many bytes. Raises UnknownShape, TooLarge."""
+    sent: Upstream | None = first
+    seen: set[object] = set()
+    while sent is not None:
+        if sent.query in seen or len(seen) > PAGES:
+            raise UnknownShape("feed/link[next]")
+        seen.add(sent.query)
+        _, body = fetch(sent)
+        if len(body) > most:
+            raise TooLarge(f"{len(body)} bytes")
+        page = feed.read(body)
+        yield body, page
+        following = page.head.pages.get("next")
+        sent = next_page(sent, following) if following is not None else None
+
+
 def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
     """Usage points with the title the supplier gave them, for her own eyes."""
-    _, body = fetch(call(source, "points"))
-    if len(body) > LIMIT:
-        raise TooLarge(f"{len(body)} bytes")
     return [
         FoundAccount(native=entry.name, label=entry.title or f"Usage point {entry.name}", kind=_kind(entry))
-        for entry in feed.read(body).entries
+        for _, page in pages(fetch, call(source, "points"))
+        for entry in page.entries
         if entry.kind == "UsagePoint"
     ]
 

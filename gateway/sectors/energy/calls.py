@@ -4,17 +4,18 @@ Outside, an address names the app's own view: `Subscription/mine`, the pairwise 
 organisation's names of what lies below it. Going in, the connector puts the link's own subscription in the place of
 `{subscription}`, so no other subscription can be asked for, whatever an app writes there.
 
-No answer links to a following page, so every call is a use of its own, whatever `start-index` it asks for.
+A following page is one that an answer has linked (RFC 5005 §3); any other call is a use of its own, whatever
+`start-index` it asks for.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.sectors.model import Asked, Denied, Pairs, Source, Upstream, Window
+from gateway.sectors.model import Asked, Denied, Pairs, Source, UnknownShape, Upstream, Window
 from gateway.sectors.names import Names
-from gateway.sectors.paths import checked_query, pattern
+from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
 from gateway.sectors.times import instant, narrowed, utc_text, window_text
 
 BASE = "/espi/1_1/resource"
@@ -75,7 +76,14 @@ def recognised(source: Source, path: str) -> tuple[str, dict[str, str]] | None:
 
 
 def upstream(
-    source: Source, operation: str, dataset: str, names: Names, words: Mapping[str, str], asked: Asked, window: Window
+    source: Source,
+    operation: str,
+    dataset: str,
+    names: Names,
+    words: Mapping[str, str],
+    asked: Asked,
+    window: Window,
+    following: Following,
 ) -> Upstream | Denied:
     """The call as the organisation gets it: its own names, period no wider than the window."""
     call = CALLS[operation]
@@ -99,8 +107,61 @@ def upstream(
         query=period + tuple((name, value) for name, value in query.items() if name in UPDATED + PAGING),
         accept=MEDIA_TYPE,
         accounts=tuple(a for a in names.accounts if ref is None or a.native == names.native[ref]),
+        continues=asked in following,
         operation=operation,
     )
+
+
+def outer_path(source: Source, sent: Upstream, names: Names) -> str:
+    """The path of a call as the app writes it."""
+    path = base(source) + CALLS[sent.operation].path
+    found = pattern(path).fullmatch(sent.path.replace("{subscription}", MINE))
+    for word, value in found.groupdict().items() if found else ():
+        path = path.replace("{" + word + "}", MINE if word == "subscription" else names.outward(value))
+    return path
+
+
+def pages(source: Source, sent: Upstream, names: Names, found: Mapping[str, str], following: Following) -> Pairs:
+    """(relation, address at the gateway) of the paging links of a feed. `following` learns where the next page is.
+
+    `last` tells how many pages there are, withheld records included, so it goes. Raises UnknownShape for a link that
+    does not continue this call: without its next page the answer would pass for a whole one.
+    """
+    path = outer_path(source, sent, names)
+    kept = tuple(pair for pair in sent.query if pair[0] in PERIOD + UPDATED)
+    here = tuple(pair for pair in sent.query if pair[0] in PAGING)
+    rewritten = []
+    for relation in ("first", "previous", "next"):
+        if relation in found:
+            paging = _paging(sent, found[relation])
+            if paging is None:
+                raise UnknownShape(f"feed/link[{relation}]")
+            rewritten.append((relation, link(source.gateway_url, path, kept + paging)))
+            if relation == "next" and paging and paging != here:
+                following.linked(path, kept + paging)
+    return tuple(rewritten)
+
+
+def next_page(sent: Upstream, address: str) -> Upstream:
+    """The next page upstream, for reading everything. Raises UnknownShape: the link does not continue this call."""
+    paging = _paging(sent, address)
+    if not paging:
+        raise UnknownShape("feed/link[next]")
+    return replace(sent, query=paging)
+
+
+def _paging(sent: Upstream, address: str) -> Pairs | None:
+    """The paging parameters of a link to another page of this call; None: it is something else.
+
+    Whatever subscription it names, the connector puts the link's own in its place.
+    """
+    found = re.search(f"{pattern(sent.path).pattern}/?$", address.partition("?")[0])
+    query = query_of(address, found[0]) if found else None
+    if query is None or not query.keys() <= {*PERIOD, *UPDATED, *PAGING}:
+        return None
+    if not all(_COUNT.fullmatch(query[name]) for name in PAGING if name in query):
+        return None
+    return tuple((name, value) for name, value in query.items() if name in PAGING)
 
 
 def _period(call: Call, query: Mapping[str, str], window: Window) -> Pairs | Denied:

@@ -1,16 +1,17 @@
 """The cut of one answer: which entries leave, and their text, written anew."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid5
 
-from gateway.sectors.energy.calls import CALLS, MINE, POINT, SUMMARY, USAGE, base
+from gateway.sectors.energy.calls import CALLS, MEDIA_TYPE, MINE, POINT, SUMMARY, USAGE, base, outer_path, pages
 from gateway.sectors.energy.family import Family
-from gateway.sectors.energy.feed import Entry, Feed, count_withheld, integers, written_children
+from gateway.sectors.energy.feed import Entry, Feed, Head, count_withheld, integers, written_children
 from gateway.sectors.energy.readings import EARLIEST, LATEST, Run
 from gateway.sectors.energy.shapes import ATOM, ESPI, SUMMARIES, TITLES
 from gateway.sectors.model import Counts, NotThere, UnknownShape, Upstream, Window
-from gateway.sectors.paths import link
+from gateway.sectors.paths import Following, link
 
 if TYPE_CHECKING:
     from gateway.sectors.energy.plan import Terms
@@ -29,8 +30,9 @@ NEEDS = {  # kind → the datasets of which one must be granted for its usage po
 class Cutting:
     """Learn every entry, then write. A stream learns and writes entry by entry."""
 
-    def __init__(self, terms: "Terms", sent: Upstream, window: Window) -> None:
+    def __init__(self, terms: "Terms", sent: Upstream, window: Window, following: Following) -> None:
         self.terms = terms
+        self.following = following  # learns the following pages that the answer links to
         self.family = Family()
         self.needed: set[str] = set()  # addresses that entries given link to: reading types, time parameters
         self._whole = CALLS[sent.operation].kind  # "" for a batch: what belongs together is all in this document
@@ -69,7 +71,7 @@ class Cutting:
                     targets |= {entry.self, entry.up}
         if found.is_entry:
             return self._single(bodies)
-        return self.opening(found.updated) + b"".join(bodies[i] for i in sorted(bodies)) + b"</feed>\n"
+        return self.opening(found.head) + b"".join(bodies[i] for i in sorted(bodies)) + b"</feed>\n"
 
     def _place(self, bodies: dict[int, bytes], index: int, text: bytes | None) -> None:
         if text is not None:
@@ -81,20 +83,22 @@ class Cutting:
             raise NotThere
         return HEAD.encode() + bodies[0].replace(b"<entry>", f'<entry xmlns="{ATOM}">'.encode(), 1)
 
-    def opening(self, updated: str) -> bytes:
+    def opening(self, head: Head) -> bytes:
         """The feed's head: our title and address, an id of this view."""
-        path = base(self.terms.source) + CALLS[self._sent.operation].path.replace("{subscription}", MINE)
-        if "{account}" in path:
-            path = path.replace("{account}", self.terms.names.ref[self._sent.accounts[0].native])
-        inner = self._sent.path.split("/MeterReading/", 1)
-        if "{meter}" in path and len(inner) == 2:
-            path = path.split("/MeterReading/", 1)[0] + "/MeterReading/" + self.terms.names.outward(inner[1])
+        path = outer_path(self.terms.source, self._sent, self.terms.names)
         kind = f"espi-feed/{self._whole}" if self._whole else "espi-entry/Subscription"
         address = link(self.terms.source.gateway_url, path)
         return (
             f'{HEAD}<feed xmlns="{ATOM}"><id>urn:uuid:{uuid5(self.terms.namespace, "feed/" + path)}</id>'
-            f"<title>Green Button</title><updated>{updated or '1970-01-01T00:00:00Z'}</updated>"
+            f"<title>Green Button</title><updated>{head.updated or '1970-01-01T00:00:00Z'}</updated>"
             f'<link rel="self" href="{_attribute(address)}" type="{kind}"/>'
+        ).encode() + self.paging(head.pages)
+
+    def paging(self, found: Mapping[str, str]) -> bytes:
+        """The links to other pages of this answer."""
+        there = pages(self.terms.source, self._sent, self.terms.names, found, self.following)
+        return "".join(
+            f'<link rel="{rel}" href="{_attribute(address)}" type="{MEDIA_TYPE}"/>' for rel, address in there
         ).encode()
 
     # ---- whose

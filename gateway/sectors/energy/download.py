@@ -1,10 +1,10 @@
 """All an energy supplier holds of a person: the Green Button file, and a plain CSV beside it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from gateway.sectors.energy import feed
-from gateway.sectors.energy.accounts import call
+from gateway.sectors.energy.accounts import call, pages
 from gateway.sectors.energy.calls import MEDIA_TYPE
 from gateway.sectors.energy.family import Family
 from gateway.sectors.energy.feed import Entry, Feed
@@ -22,23 +22,52 @@ MONEY = Decimal("0.00001")  # of the currency, whatever the reading's multiplier
 
 
 def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:
-    """`GreenButtonDownload.xml` as the supplier sends it, and `readings.csv`. The feed is one page."""
-    _, body = fetch(call(source, "batch"))
-    if len(body) > MOST:
-        raise TooLarge(f"{len(body)} bytes")
-    document = feed.read(body)
-    rows, seconds = _rows(source, document, {account.native for account in accounts})
-    records = len(rows) + sum(entry.kind in SUMMARIES for entry in document.entries)
-    span = (_at(min(seconds)), _at(max(seconds))) if seconds else (None, None)
-    return [
-        Download("GreenButtonDownload.xml", MEDIA_TYPE, body, "energy", records, *span),
-        Download("readings.csv", "text/csv", written([HEADER, *rows]), "energy.electricity.usage", len(rows), *span),
-    ]
+    """`GreenButtonDownload.xml` as the supplier sends it, a file for each page, and `readings.csv` of all of them."""
+    files: list[Download] = []
+    documents: list[Feed] = []
+    rows: list[tuple[str, ...]] = []
+    seconds: list[int] = []
+    size = 0
+    for body, document in pages(fetch, call(source, "batch"), MOST):
+        size += len(body)
+        if size > MOST:
+            raise TooLarge(f"{size} bytes")
+        documents.append(document)
+        name = f"GreenButtonDownload{f'-{len(documents)}' if files else ''}.xml"
+        files.append(Download(name, MEDIA_TYPE, body, "energy", 0))
+    family = _family(documents)
+    types = {e.self: e for document in documents for e in document.entries if e.kind == "ReadingType"}
+    wanted = {account.native for account in accounts}
+    for number, document in enumerate(documents):
+        own, found = _rows(source, document, family, types, wanted)
+        records = len(own) + sum(entry.kind in SUMMARIES for entry in document.entries)
+        files[number] = replace(files[number], records=records, start=_first(found), end=_last(found))
+        rows += own
+        seconds += found
+    text = written([HEADER, *rows])
+    table = Download(
+        "readings.csv", "text/csv", text, "energy.electricity.usage", len(rows), _first(seconds), _last(seconds)
+    )
+    return [*files, table]
 
 
-def _rows(source: Source, document: Feed, wanted: set[str]) -> tuple[list[tuple[str, ...]], list[int]]:
-    family = Family(document.entries)
-    types = {entry.self: entry for entry in document.entries if entry.kind == "ReadingType"}
+def _family(documents: list[Feed]) -> Family:
+    """Of all pages: each may tell again of the usage points and meters that its readings hang from."""
+    family = Family()
+    for document in documents:
+        for entry in document.entries:
+            if entry.kind in ("UsagePoint", "MeterReading") and (
+                entry.self in family.points or entry.self in family.meters
+            ):
+                family.claim(entry)
+            else:
+                family.learn(entry)
+    return family
+
+
+def _rows(
+    source: Source, document: Feed, family: Family, types: dict[str, Entry], wanted: set[str]
+) -> tuple[list[tuple[str, ...]], list[int]]:
     rows: list[tuple[str, ...]] = []
     seconds: list[int] = []
     for entry in document.entries:
@@ -61,7 +90,7 @@ def _readings(block: Entry, kind: Entry | None, zone_name: str) -> list[tuple[in
     for run in filter(None, (run.within(EARLIEST, LATEST) for run in block.runs)):
         for piece, start, lasts in zip(run.text.split(CLOSE), run.starts, run.durations, strict=False):
             value, cost = _number(piece, b"value"), _number(piece, b"cost")
-            moment = _at(start).astimezone(zone(zone_name)).isoformat()
+            moment = datetime.fromtimestamp(start, UTC).astimezone(zone(zone_name)).isoformat()
             row = (
                 moment,
                 str(lasts),
@@ -85,5 +114,9 @@ def _text(entry: Entry | None, name: str) -> str:
     return "" if entry is None else (entry.content.findtext(f"{{{ESPI}}}{name}") or "").strip()
 
 
-def _at(second: int) -> datetime:
-    return datetime.fromtimestamp(second, UTC)
+def _first(seconds: list[int]) -> datetime | None:
+    return datetime.fromtimestamp(min(seconds), UTC) if seconds else None
+
+
+def _last(seconds: list[int]) -> datetime | None:
+    return datetime.fromtimestamp(max(seconds), UTC) if seconds else None

@@ -34,6 +34,10 @@ class Family:
             self.points[entry.self] = entry.name
         elif entry.kind == "MeterReading":
             self.meters[entry.self] = entry
+        self.claim(entry)
+
+    def claim(self, entry: Entry) -> None:
+        """What a usage point or meter reading links to."""
         if entry.kind in ("UsagePoint", "MeterReading"):
             for path in entry.related:
                 self.claims.setdefault(path, set()).add(entry.self)

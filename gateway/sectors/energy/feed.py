@@ -36,6 +36,10 @@ _ATOM_ATTRIBUTES = _INSTANCE | {
     "version",
     "{http://www.w3.org/XML/1998/namespace}lang",
 }
+_PAGES = ("first", "previous", "next", "last")  # RFC 5005 §3
+_ARCHIVES = ("prev-archive", "next-archive")  # RFC 5005 §4: the rest of the feed is another document
+_REGISTRY = "http://www.iana.org/assignments/relation/"  # RFC 4287 §4.2.7.2: the long form of a registered relation
+_SPELLINGS = {"prev": "previous"}
 _LINK_ATTRIBUTES = {"rel", "href", "type", "hreflang", "title", "length"}
 
 _PARSER = etree.XMLParser(
@@ -75,9 +79,18 @@ class Entry:
 
 
 @dataclass(slots=True)
+class Head:
+    """What stands around the entries of a feed."""
+
+    base: str = ""  # its own address
+    updated: str = ""
+    pages: dict[str, str] = field(default_factory=dict)  # relation of PAGES → address
+
+
+@dataclass(slots=True)
 class Feed:
     is_entry: bool  # the document is one entry, not a feed
-    updated: str
+    head: Head
     entries: list[Entry]
 
 
@@ -85,15 +98,15 @@ def read(body: bytes) -> Feed:
     """The document. Raises UnknownShape for anything that is not exactly a known one."""
     root, runs = parsed(body)
     if root.tag == f"{{{ATOM}}}entry":
-        return Feed(True, "", [read_entry(root, runs, "", "entry")])
+        return Feed(True, Head(), [read_entry(root, runs, "", "entry")])
     if root.tag != f"{{{ATOM}}}feed":
         raise UnknownShape("feed")
-    base, updated = feed_head(root)
+    head = feed_head(root)
     entries = [
-        read_entry(child, runs, base, f"entry[{index}]")
+        read_entry(child, runs, head.base, f"entry[{index}]")
         for index, child in enumerate(root.iterchildren(f"{{{ATOM}}}entry"))
     ]
-    return Feed(False, updated, entries)
+    return Feed(False, head, entries)
 
 
 def parsed(body: bytes) -> tuple[etree._Element, list[bytes]]:
@@ -121,9 +134,9 @@ def guarded(body: bytes) -> None:
         raise UnknownShape("encoding")
 
 
-def feed_head(root: etree._Element) -> tuple[str, str]:
-    """(self link, updated) of a feed; its other parts must be known."""
-    base, updated = "", ""
+def feed_head(root: etree._Element) -> Head:
+    """The head of a feed; its other parts must be known. Raises UnknownShape where another document goes with it."""
+    head = Head()
     _no_text(root, "feed")
     _attributes(root, "feed")
     for child in root.iterchildren():
@@ -132,14 +145,20 @@ def feed_head(root: etree._Element) -> tuple[str, str]:
             raise UnknownShape(f"feed/{name}")
         if name == "link":
             rel, href = _link(child, "feed/link")
-            base = href if rel == "self" else base
+            if rel in _ARCHIVES or rel in head.pages:
+                raise UnknownShape("feed/link")
+            if rel == "self":
+                head.base = href
+            elif rel in _PAGES:
+                head.pages[rel] = href
             continue
         _attributes(child, f"feed/{name}")
         if name == "updated":
-            updated = _instant(child, "feed/updated")
+            head.updated = _instant(child, "feed/updated")
         elif name not in ("id", "title", "entry") and name not in _FEED_PARTS:
             raise UnknownShape(f"feed/{name}")
-    return base, updated
+    head.pages = {rel: _joined(head.base, href) for rel, href in head.pages.items()}
+    return head
 
 
 def read_entry(element: etree._Element, runs: list[bytes], base: str, where: str) -> Entry:
@@ -277,7 +296,14 @@ def integers(element: etree._Element | None, names: Iterable[str], where: str) -
 def path_of(href: str, base: str) -> str:
     """The path of a link, relative ones against the feed's own address."""
     try:
-        return urlsplit(urljoin(base, href.strip())).path.rstrip("/")
+        return urlsplit(_joined(base, href)).path.rstrip("/")
+    except ValueError:
+        raise UnknownShape("link") from None
+
+
+def _joined(base: str, href: str) -> str:
+    try:
+        return urljoin(base, href.strip())
     except ValueError:
         raise UnknownShape("link") from None
 
@@ -290,7 +316,8 @@ def _link(element: etree._Element, where: str) -> tuple[str, str]:
     attributes = {str(name): str(value) for name, value in element.attrib.items()}
     if not attributes.keys() <= _LINK_ATTRIBUTES or len(element):
         raise UnknownShape(where)
-    return attributes.get("rel", "alternate"), attributes.get("href", "")
+    rel = attributes.get("rel", "alternate").strip().lower().removeprefix(_REGISTRY)
+    return _SPELLINGS.get(rel, rel), attributes.get("href", "")
 
 
 def _attributes(element: etree._Element, where: str) -> None:

@@ -24,7 +24,7 @@ from gateway.sectors.model import (
     Window,
 )
 from gateway.sectors.names import Names
-from gateway.sectors.paths import declared
+from gateway.sectors.paths import Following, declared
 
 
 class Terms:
@@ -60,6 +60,7 @@ class Terms:
 class EnergyPlan:
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
         self._terms = Terms(source, granted)
+        self._following = Following()
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
         terms = self._terms
@@ -78,7 +79,7 @@ class EnergyPlan:
             if not fitting:
                 allowed = " ".join(a.ref for a in terms.names.accounts)
                 return Denied("account", "accounts", asked=ref, allowed=allowed)
-        sent = upstream(terms.source, operation, fitting[0], terms.names, words, asked, window)
+        sent = upstream(terms.source, operation, fitting[0], terms.names, words, asked, window, self._following)
         return replace(sent, also=tuple(fitting[1:])) if isinstance(sent, Upstream) else sent
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
@@ -86,7 +87,7 @@ class EnergyPlan:
         if len(body) > LIMIT:
             raise TooLarge(f"{len(body)} bytes")
         document = feed.read(body)
-        cutting = Cutting(self._terms, sent, window)
+        cutting = Cutting(self._terms, sent, window, self._following)
         for entry in document.entries:
             cutting.learn(entry)
         text = cutting.document(document)
@@ -94,7 +95,7 @@ class EnergyPlan:
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         expect(media_type, MEDIA_TYPES)
-        return Stream(Cutting(self._terms, sent, window))
+        return Stream(Cutting(self._terms, sent, window, self._following))
 
 
 def plan(source: Source, granted: Iterable[Granted]) -> EnergyPlan:

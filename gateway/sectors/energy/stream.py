@@ -8,7 +8,7 @@ are small and wait for the end.
 import re
 
 from gateway.sectors.energy.cutting import Cutting
-from gateway.sectors.energy.feed import Entry, feed_head, guarded, parsed, read_entry
+from gateway.sectors.energy.feed import Entry, Head, feed_head, guarded, parsed, read_entry
 from gateway.sectors.energy.shapes import ATOM
 from gateway.sectors.model import LIMIT, Counts, TooLarge, UnknownShape
 
@@ -24,7 +24,7 @@ class Stream:
         self._buffer = bytearray()
         self._from = 0  # where the search for the end of the entry goes on
         self._head: bytes | None = None  # everything before the first entry
-        self._base = ""
+        self._told = Head()
         self._waiting: list[Entry] = []
 
     def feed(self, chunk: bytes) -> bytes:
@@ -42,11 +42,12 @@ class Stream:
         if self._head is None:
             raise UnknownShape("feed")
         root, _ = parsed(self._head + bytes(self._buffer))  # the end of the feed, and nothing unknown before it
-        feed_head(root)
+        found = feed_head(root)
         if root.find(f"{{{ATOM}}}entry") is not None:
             raise UnknownShape("feed")
+        after = {rel: href for rel, href in found.pages.items() if rel not in self._told.pages}
         out = [self._cutting.part(e, "", None) for e in self._waiting if self._cutting.is_given(e, "", set())]
-        return b"".join([*out, b"</feed>\n"]), self._cutting.counts()
+        return b"".join([*out, self._cutting.paging(after), b"</feed>\n"]), self._cutting.counts()
 
     def _opened(self) -> bytes:
         first = _OPEN.search(self._buffer)
@@ -56,10 +57,10 @@ class Stream:
         root, _ = parsed(head + self._end_of(head))
         if root.tag != f"{{{ATOM}}}feed":
             raise UnknownShape("feed")
-        self._base, updated = feed_head(root)
+        self._told = feed_head(root)
         self._head = head
         del self._buffer[: first.start()]
-        return self._cutting.opening(updated)
+        return self._cutting.opening(self._told)
 
     def _end_of(self, head: bytes) -> bytes:
         prefix = re.search(rb"<((?:[A-Za-z_][\w.-]*:)?)feed[\s>]", head)
@@ -90,7 +91,7 @@ class Stream:
         found = list(root.iterchildren(f"{{{ATOM}}}entry"))
         if len(found) != 1:
             raise UnknownShape("entry")
-        entry = read_entry(found[0], runs, self._base, "entry")
+        entry = read_entry(found[0], runs, self._told.base, "entry")
         self._cutting.family.learn(entry)
         if entry.kind in ("ReadingType", "LocalTimeParameters"):
             self._waiting.append(entry)
