@@ -33,7 +33,9 @@ class Stream:
     limit: int  # bytes of the organisation's answer
     headers: Headers = field(default_factory=list)
     head_only: bool = False
-    sent: int = 0
+    sent: int = (
+        0  # bytes, and in `counts` records: of what was given to the server to send, so never less than has left
+    )
     started: bool = False
     counts: Counts = field(default_factory=Counts)
     outcome: str = "cut"
@@ -57,6 +59,8 @@ class Stream:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            if self.started:  # else nothing has left
+                self.counts = self.cutter.counts()
             if self.outcome != "delivered" or self.head_only:
                 await self.answer.abort()
 
@@ -71,8 +75,7 @@ class Stream:
             if taken > self.limit:
                 raise ConnectorError("too_large", "stream")
             await self._give(send, self.cutter.feed(chunk))
-        last, self.counts = self.cutter.close()
-        await self._give(send, last, more=False)
+        await self._give(send, self.cutter.close(), more=False)
 
     async def _give(self, send: Send, data: bytes, more: bool = True) -> None:
         """The first byte waits until there is one, so that what breaks before it is answered as an error."""

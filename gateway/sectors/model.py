@@ -146,8 +146,11 @@ class Cutter(Protocol):
     def feed(self, chunk: bytes) -> bytes:
         """Bytes that may leave now (often empty). Raises UnknownShape."""
 
-    def close(self) -> tuple[bytes, Counts]:
-        """The last bytes and the counts. Raises UnknownShape when the document is not whole."""
+    def close(self) -> bytes:
+        """The last bytes. Raises UnknownShape when the document is not whole."""
+
+    def counts(self) -> Counts:
+        """Of what `feed` and `close` have given so far: never less than has left, whenever the stream ends."""
 
 
 class Plan(Protocol):

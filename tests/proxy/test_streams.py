@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from gateway.proxy import grants
 from tests.proxy import streaming
 from tests.proxy.bank import Bank
 from tests.proxy.raw import Exchange, RawOrganisation
+from tests.proxy.supplier import Supplier, feed
 from tests.proxy.world import World
 
 MEGABYTE = 2**20
@@ -114,6 +116,7 @@ def test_a_running_stream_is_cut_within_a_second_when_alice_stops(stream: Bank, 
         assert time.monotonic() - stopped < 1.0
     assert size < 400 * 65536
     eventually(stream, ("access_outcome", "stopped"))
+    assert stream.log()[-1]["records"] >= size - 1000  # of the streaming sector a record is a byte; 1000: the head
 
 
 def test_a_stream_of_somebody_else_goes_on_when_the_directory_changes(stream: Bank) -> None:
@@ -161,11 +164,37 @@ def test_an_organisation_that_breaks_off_is_an_incomplete_answer(stream: Bank) -
         size = drained(connection)
     assert size < 9_000_000
     eventually(stream, ("access_outcome", "cut"))
+    assert stream.log()[-1]["records"] >= size - 1000
+
+
+def given(supplier: Supplier) -> tuple[int, dict[str, Any]]:
+    """The readings that an app holds of a stream that ends before its time, and the entry of the outcome."""
+    with opened(supplier) as connection:
+        said = b""
+        while piece := connection.recv(2**20):
+            said += piece
+    eventually(supplier, ("access_outcome", "cut"))
+    return said.count(b"</IntervalReading>"), supplier.log()[-1]
+
+
+@pytest.mark.parametrize("last", [b"", b"<secret/>"], ids=["broken off", "of a shape that is not known"])
+def test_the_outcome_of_a_stream_that_is_cut_says_no_less_than_the_app_holds(supplier: Supplier, last: bytes) -> None:
+    body = feed(8, 720).removesuffix(b"</feed>") + last
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.say(OK.replace(b"octet-stream", b"atom+xml") + b"Content-Length: 9000000\r\n\r\n" + body)
+        await exchange.close()
+
+    supplier.organisation.behaviour = behave
+    held, entry = given(supplier)
+    assert held > 0 and entry["records"] >= held
+    assert entry["period_from"] < entry["period_to"]
 
 
 def test_what_breaks_before_the_first_byte_is_answered_as_an_error(stream: Bank) -> None:
     stream.organisation.says(OK + b"Content-Length: 9000000\r\n\r\nPOISON" + b"x" * 500_000)
     assert stream.reads().status == 502
+    assert stream.log()[-2]["records"] == 0
 
 
 def test_head_of_a_large_answer_carries_nothing(stream: Bank) -> None:

@@ -278,7 +278,7 @@ def shown(body: bytes, relation: str) -> list[str]:
 
 def as_stream(of, call: Upstream, body: bytes, window: Window = ALWAYS) -> bytes:
     cutter = of.cutter(call, TYPES["energy"], window)
-    return b"".join([*(cutter.feed(body[at : at + 99]) for at in range(0, len(body), 99)), cutter.close()[0]])
+    return b"".join([*(cutter.feed(body[at : at + 99]) for at in range(0, len(body), 99)), cutter.close()])
 
 
 @pytest.mark.parametrize("way", ["whole", "stream"])

@@ -34,7 +34,7 @@ def only_value(readings: str, way: str = "whole") -> bytes:
         return cut(body, ONLY_VALUE).body
     cutter = ONLY_VALUE.cutter(sent(ONLY_VALUE, "energy", BATCH), TYPES["energy"], ALWAYS)
     out = [cutter.feed(body[at : at + 50]) for at in range(0, len(body), 50)]
-    return b"".join([*out, cutter.close()[0]])
+    return b"".join([*out, cutter.close()])
 
 
 def values(document: bytes) -> list[tuple[int, str]]:

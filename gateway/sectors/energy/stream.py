@@ -38,7 +38,7 @@ class Stream:
             raise TooLarge("one entry")
         return b"".join(out)
 
-    def close(self) -> tuple[bytes, Counts]:
+    def close(self) -> bytes:
         if self._head is None:
             raise UnknownShape("feed")
         root, _ = parsed(self._head + bytes(self._buffer))  # the end of the feed, and nothing unknown before it
@@ -47,7 +47,10 @@ class Stream:
             raise UnknownShape("feed")
         after = {rel: href for rel, href in found.pages.items() if rel not in self._told.pages}
         out = [self._cutting.part(e, "", None) for e in self._waiting if self._cutting.is_given(e, "", set())]
-        return b"".join([*out, self._cutting.paging(after), b"</feed>\n"]), self._cutting.counts()
+        return b"".join([*out, self._cutting.paging(after), b"</feed>\n"])
+
+    def counts(self) -> Counts:
+        return self._cutting.counts()
 
     def _opened(self) -> bytes:
         first = _OPEN.search(self._buffer)
