@@ -1,5 +1,6 @@
 """Energy: what is unknown, hostile or too large is refused, as a whole and as a stream."""
 
+import itertools
 import re
 import resource
 import time
@@ -7,6 +8,7 @@ import time
 import pytest
 from energy_world import (
     BATCH,
+    ESPI,
     HOUR,
     ROOT,
     START,
@@ -19,6 +21,7 @@ from energy_world import (
     hours,
     seconds,
     starts,
+    summary,
     usage_point,
 )
 from sector_world import (
@@ -213,6 +216,69 @@ def test_the_stream_gives_what_the_whole_gives(step, espi):
     entries = [sorted(re.findall(rb"<entry>.*?</entry>", each)) for each in found]
     related = re.compile(rb'<link rel="related"[^>]*>')
     assert [related.sub(b"", each) for each in entries[0]] == [related.sub(b"", each) for each in entries[1]]
+
+
+SHARED_TYPE = "/espi/1_1/resource/ReadingType/07"
+
+
+def flat() -> dict[str, str]:
+    """Entries that are joined by their links alone: no address tells the usage point."""
+    meter, points = (
+        "/m/MeterReading/9",
+        f'<UsagePoint xmlns="{ESPI}"><ServiceCategory><kind>0</kind></ServiceCategory></UsagePoint>',
+    )
+    return {
+        "point": espi_entry(f"{ROOT}/{MINE.native}", points, ["/m/MeterReading", "/s/UsageSummary"]),
+        "meter": espi_entry(meter, f'<MeterReading xmlns="{ESPI}"/>', ["/b/IntervalBlock", SHARED_TYPE]),
+        "block": espi_entry("/b/IntervalBlock/1", block(hours(START, 2))),
+        "bill": espi_entry("/s/UsageSummary/1", summary()),
+        "nobody's": espi_entry("/c/IntervalBlock/2", block(hours(START, 5))),
+    }
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(flat())), ids="-".join)
+def test_in_any_order_a_stream_gives_what_the_whole_gives(order):
+    body = espi_feed(*(flat()[name] for name in order), usage_point(MINE.native)[-1])
+    out, counts = streamed(body)
+    whole = cut(body)
+    assert counts == whole.counts and (counts.records, counts.records_withheld) == (1 + 2 + 1, 5)
+    assert sorted(starts(whole)) == sorted(int(start) for start in re.findall(rb"<start>(\d+)</start></timeP", out))
+
+
+@pytest.mark.parametrize("claimed", ["/m/MeterReading", "/m/MeterReading/9", "/s/UsageSummary", "/s/UsageSummary/1"])
+@pytest.mark.parametrize("at", range(6))
+def test_what_another_usage_point_claims_too_is_refused_wherever_that_is_said(claimed, at):
+    rival = f'<UsagePoint xmlns="{ESPI}"><ServiceCategory><kind>0</kind></ServiceCategory></UsagePoint>'
+    entries = list(flat().values())
+    entries.insert(at, espi_entry(f"{ROOT}/{FOREIGN}", rival, [claimed]))
+    for way in (cut, streamed):
+        with pytest.raises(UnknownShape):
+            way(espi_feed(*entries))
+
+
+@pytest.mark.parametrize("at", range(6))
+def test_a_block_that_a_meter_of_another_claims_too_is_refused_wherever_that_is_said(at):
+    """The meter's own address is flat, and its usage point is the last thing to come."""
+    entries = [
+        *usage_point(MINE.native, block(hours(START, 2)), shared=False),
+        espi_entry("/x/LocalTimeParameters/1", f'<LocalTimeParameters xmlns="{ESPI}"/>'),
+    ]
+    theirs = f"{ROOT}/{MINE.native}/MeterReading/01/IntervalBlock/0"
+    entries.insert(min(at, len(entries)), espi_entry("/m/MeterReading/8", f'<MeterReading xmlns="{ESPI}"/>', [theirs]))
+    rival = f'<UsagePoint xmlns="{ESPI}"><ServiceCategory><kind>0</kind></ServiceCategory></UsagePoint>'
+    entries.append(espi_entry(f"{ROOT}/{FOREIGN}", rival, ["/m/MeterReading"]))
+    for way in (cut, streamed):
+        with pytest.raises(UnknownShape):
+            way(espi_feed(*entries))
+
+
+def test_a_stream_says_when_it_cannot_hold_what_came_too_early():
+    of = all_of()
+    cutter = of.cutter(sent(of, "energy", BATCH), TYPES["energy"], ALWAYS)
+    cutter.feed(espi_feed().removesuffix(b"</feed>"))
+    with pytest.raises(TooLarge):
+        for number in range(200):
+            cutter.feed(espi_entry(f"/b/IntervalBlock/{number}", block(hours(START, 720))).encode())
 
 
 def test_a_stream_holds_one_entry_and_no_more():

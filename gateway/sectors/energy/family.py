@@ -6,7 +6,7 @@ Both must agree. An entry that two usage points claim is a shape we do not know;
 import re
 from collections.abc import Iterable
 
-from gateway.sectors.energy.feed import Entry
+from gateway.sectors.energy.feed import Entry, Place
 from gateway.sectors.model import UnknownShape
 
 _POINT = re.compile(r"/UsagePoint/([A-Za-z0-9._-]{1,128})(?:/|$)")
@@ -21,6 +21,8 @@ class Family:
         self.claims: dict[str, set[str]] = {}  # path → paths of the usage points or meter readings that link to it
         self.meters: dict[str, Entry] = {}
         self._seen: set[str] = set()
+        # (path of an entry or of its feed, whether it is a block) → entries that have left, and whose they were
+        self._settled: dict[tuple[str, bool], list[tuple[Place, str | None]]] = {}
         for entry in entries:
             self.learn(entry)
 
@@ -42,7 +44,32 @@ class Family:
             for path in entry.related:
                 self.claims.setdefault(path, set()).add(entry.self)
 
-    def meter(self, block: Entry) -> str | None:
+    def settle(self, entry: Entry) -> None:
+        """The entry leaves now, as whose it is by what has been learned; `recheck` and `recheck_all` see to that."""
+        if entry.kind == "UsagePoint":
+            return  # its own: nothing can claim it
+        settled = Place(entry.kind, entry.self, entry.up), self.point(entry)
+        for path in {entry.self, entry.up}:
+            self._settled.setdefault((path, entry.kind == "IntervalBlock"), []).append(settled)
+
+    def recheck(self, parent: Entry) -> None:
+        """Raises UnknownShape when a usage point or meter reading makes an entry that has left another's."""
+        blocks = {"UsagePoint": (True, False), "MeterReading": (True,)}.get(parent.kind, ())
+        for path in set(parent.related):
+            for is_block in blocks:  # looked at once only: a second parent of the same path is a conflict
+                self._hold(self._settled.get((path, is_block), ()))
+
+    def recheck_all(self) -> None:
+        """The same when everything has been learned."""
+        for settled in self._settled.values():
+            self._hold(settled)
+
+    def _hold(self, settled: Iterable[tuple[Place, str | None]]) -> None:
+        for place, owner in settled:
+            if self.point(place) != owner:
+                raise UnknownShape(f"entry[{place.kind}]/link")
+
+    def meter(self, block: Place) -> str | None:
         """The path of the meter reading a block belongs to."""
         by_path = _METER.match(block.self)
         linked = {path for path in self._claiming(block) if path in self.meters}
@@ -50,7 +77,7 @@ class Family:
             linked.add(by_path[1])
         return _one(linked, block)
 
-    def point(self, entry: Entry) -> str | None:
+    def point(self, entry: Place) -> str | None:
         """The native id of the usage point an entry belongs to; None: nobody's."""
         if entry.kind == "UsagePoint":
             return entry.name
@@ -63,12 +90,12 @@ class Family:
             owners |= {above} if above is not None else set()
         return _one(owners, entry)
 
-    def _claiming(self, entry: Entry) -> set[str]:
+    def _claiming(self, entry: Place) -> set[str]:
         """Who links to the entry, or to the feed it stands in."""
         return self.claims.get(entry.self, set()) | self.claims.get(entry.up, set())
 
 
-def _one(owners: set[str], entry: Entry) -> str | None:
+def _one(owners: set[str], entry: Place) -> str | None:
     if len(owners) > 1:
         raise UnknownShape(f"entry[{entry.kind}]/link")
     return next(iter(owners), None)

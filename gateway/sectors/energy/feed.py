@@ -54,20 +54,12 @@ _PARSER = etree.XMLParser(
 
 
 @dataclass(slots=True)
-class Entry:
-    """One resource. Paths are those of its links, without server and trailing slash."""
+class Place:
+    """Where a resource stands. Paths are those of its links, without server and trailing slash."""
 
     kind: str
-    id: str
     self: str
     up: str
-    related: tuple[str, ...]
-    published: str
-    updated: str
-    title: str  # often an address: for the person's own eyes only
-    content: etree._Element
-    runs: list[Run] = field(default_factory=list)  # of an IntervalBlock
-    timeless: int = 0  # its readings that have no start or no duration: of no period, so always outside
 
     @property
     def name(self) -> str:
@@ -76,6 +68,20 @@ class Entry:
         if not _SEGMENT.fullmatch(name) or name in (".", ".."):
             raise UnknownShape(f"entry[{self.kind}]/link")
         return name
+
+
+@dataclass(slots=True)
+class Entry(Place):
+    """One resource."""
+
+    id: str
+    related: tuple[str, ...]  # paths, like `self` and `up`
+    published: str
+    updated: str
+    title: str  # often an address: for the person's own eyes only
+    content: etree._Element
+    runs: list[Run] = field(default_factory=list)  # of an IntervalBlock
+    timeless: int = 0  # its readings that have no start or no duration: of no period, so always outside
 
 
 @dataclass(slots=True)
@@ -207,7 +213,7 @@ def _entry(
     related = tuple(path for rel, path in links if rel == "related")
     published = texts.get("published", stamp)
     title, timeless = texts.get("title", ""), len(found) - len(readings)
-    return Entry(kind, texts["id"], own[0], up, related, published, stamp, title, content, readings, timeless)
+    return Entry(kind, own[0], up, texts["id"], related, published, stamp, title, content, readings, timeless)
 
 
 def _readings(block: etree._Element, runs: list[bytes], where: str) -> Iterator[Run]:

@@ -1,6 +1,7 @@
 """The same cut for answers above the limit: entry by entry, in bounded memory.
 
-An entry is decided when it is met, so what it hangs from must have come before it, or be told by its own address.
+An entry is decided when it is met, if what it hangs from has come before it or is told by its own address; else it
+waits for the end, as far as there is room. What comes later may not make it another's: then the stream ends.
 Links to feeds stay by what is granted, not by what is found: it is not known yet. Reading types and time parameters
 are small and wait for the end.
 """
@@ -15,7 +16,7 @@ from gateway.sectors.model import LIMIT, Counts, TooLarge, UnknownShape
 _OPEN = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?entry[\s>]")
 _BLANK = re.compile(rb"[ \t\r\n]+")
 _CLOSE = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?entry\s*>")
-_WAITING = 1024  # shared parts held back; a feed has one or two
+_SHARED = 1024  # parts held back; a feed has one or two
 
 
 class Stream:
@@ -25,7 +26,9 @@ class Stream:
         self._from = 0  # where the search for the end of the entry goes on
         self._head: bytes | None = None  # everything before the first entry
         self._told = Head()
-        self._waiting: list[Entry] = []
+        self._shared: list[Entry] = []  # wait for the end
+        self._early: list[bytes] = []  # entries that came before what they hang from, as text
+        self._early_size = 0
 
     def feed(self, chunk: bytes) -> bytes:
         self._buffer += chunk
@@ -46,7 +49,9 @@ class Stream:
         if root.find(f"{{{ATOM}}}entry") is not None:
             raise UnknownShape("feed")
         after = {rel: href for rel, href in found.pages.items() if rel not in self._told.pages}
-        out = [self._cutting.part(e, "", None) for e in self._waiting if self._cutting.is_given(e, "", set())]
+        self._cutting.family.recheck_all()
+        out = [self._decided(self._read(piece)) for piece in self._early]
+        out += [self._cutting.part(e, "", None) for e in self._shared if self._cutting.is_given(e, "", set())]
         return b"".join([*out, self._cutting.paging(after), b"</feed>\n"])
 
     def counts(self) -> Counts:
@@ -87,6 +92,25 @@ class Stream:
         return piece
 
     def _entry(self, piece: bytes) -> bytes:
+        entry = self._read(piece)
+        family = self._cutting.family
+        family.learn(entry)
+        family.recheck(entry)
+        if entry.kind in ("ReadingType", "LocalTimeParameters"):
+            self._shared.append(entry)
+            if len(self._shared) > _SHARED:
+                raise TooLarge("shared parts")
+            return b""
+        if family.point(entry) is None or (entry.kind == "IntervalBlock" and family.meter(entry) is None):
+            self._early.append(piece)
+            self._early_size += len(piece)
+            if self._early_size > LIMIT:
+                raise TooLarge("entries before what they hang from")
+            return b""
+        family.settle(entry)
+        return self._decided(entry)
+
+    def _read(self, piece: bytes) -> Entry:
         guarded(piece)
         head = self._head or b""
         root, runs = parsed(head + piece + self._end_of(head))
@@ -94,13 +118,9 @@ class Stream:
         found = list(root.iterchildren(f"{{{ATOM}}}entry"))
         if len(found) != 1:
             raise UnknownShape("entry")
-        entry = read_entry(found[0], runs, self._told.base, "entry")
-        self._cutting.family.learn(entry)
-        if entry.kind in ("ReadingType", "LocalTimeParameters"):
-            self._waiting.append(entry)
-            if len(self._waiting) > _WAITING:
-                raise TooLarge("shared parts")
-            return b""
+        return read_entry(found[0], runs, self._told.base, "entry")
+
+    def _decided(self, entry: Entry) -> bytes:
         if entry.kind in ("UsagePoint", "MeterReading"):
             owner = self._cutting.owner(entry)
             return self._cutting.part(entry, owner, None) if owner else b""
