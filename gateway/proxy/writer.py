@@ -113,6 +113,8 @@ class Writer:
             raise Unavailable("writer: not started")
         if self._disk is not None and not self._disk.alive:  # who waited for it would wait for ever
             raise Unavailable("writer: its thread has ended")
+        if self._store.torn:
+            raise Unavailable(f"database: {self._store.torn}")
         item.told = self._loop.create_future()
         self._waiting.append(item)
         if not self._at_work:
@@ -124,7 +126,7 @@ class Writer:
         """Why nothing can be written any more; empty when all is well. May be asked from any thread."""
         if self._loop is None:
             return "the writer is not started"
-        return self._disk.fault() if self._disk is not None else ""
+        return self._store.tear() or (self._disk.fault() if self._disk is not None else "")
 
     # ---- one round: lock, write, unlock, disk, tell
 
@@ -165,6 +167,8 @@ class Writer:
         self._told(given_up, None)
 
     def _told(self, batch: list[Item], fault: Exception | None) -> None:
+        if fault is None and self._store.tear(self._store.wal):  # the other files are looked at with each other write
+            fault = Unavailable(f"database: {self._store.torn}")
         for item in batch:
             told = item.told
             if told is None or told.done():

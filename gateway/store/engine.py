@@ -2,7 +2,9 @@
 
 import contextlib
 import fcntl
+import logging
 import mmap
+import os
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -26,6 +28,7 @@ DatabaseFault: type[Exception] = sqlite3.DatabaseError  # also of a file that is
 Connection = Any  # sqlite3.Connection of whichever module was imported
 
 INDEX_HEADER = 48  # bytes
+_log = logging.getLogger("gateway.store")
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",
@@ -81,10 +84,14 @@ class Store:
             max_overflow=48,
         )
         self._instance: Any = None
+        self._keeper: Connection = None  # of a serving process: as long as it is open, the files below stay
+        self._files: dict[str, tuple[int, int]] = {}  # path → device and inode, as they were when it began to serve
+        self.torn = ""  # see `tear`; nothing is written any more
         self._indexes: list[IO[bytes]] = []
 
         @event.listens_for(self._engine, "connect")
         def _connected(raw: Connection, _record: object) -> None:
+            self._refuse_torn()
             raw.isolation_level = None  # SQLAlchemy's BEGIN is emitted below, so that a write begins IMMEDIATE
             _prepare(raw, fsync)
 
@@ -93,13 +100,14 @@ class Store:
         return self._engine
 
     def connect(self) -> Connection:
+        self._refuse_torn()
         return connect(self.path, fsync=self.fsync)
 
     def connect_unsynced(self) -> Connection:
         """For whoever syncs the write-ahead log (`wal`) herself, and waits for nobody: a COMMIT is not on the disk
         when it returns (`synchronous=NORMAL`), a lock that is held is a fault at once, and checkpoints are made by
         other connections."""
-        connection = connect(self.path, fsync=self.fsync)
+        connection = self.connect()
         for pragma in ("PRAGMA wal_autocheckpoint=0", "PRAGMA busy_timeout=0"):
             connection.execute(pragma)
         if self.fsync:
@@ -128,6 +136,7 @@ class Store:
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         with _translated(), self.lock, Session(self._engine, expire_on_commit=False) as session:
+            self._refuse_torn()
             session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield session
@@ -135,10 +144,12 @@ class Store:
             except BaseException:
                 session.rollback()
                 raise
+            self._refuse_torn()
 
     def batch(self, connection: Connection, work: Callable[[Connection], None]) -> None:
         """Run `work` in one transaction on `connection`; on disk when this returns."""
         with _translated(), self.lock:
+            self._refuse_torn()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 work(connection)
@@ -147,9 +158,29 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            self._refuse_torn()
+
+    # ---- of a serving process
+
+    def tear(self, *paths: Path) -> str:
+        """Why what is written now would be lost, or empty: one of the files the process holds open is not the one at
+        its path any more. Another program removed or replaced it, and nobody would find again what went into the old
+        one. It stays so until a restart. `paths`: those to look at, if not all.
+        """
+        if not self.torn:
+            for path in map(str, paths) if paths else self._files:
+                if path in self._files and _identity(path) != self._files[path]:
+                    self.torn = f"{path} was removed or replaced while the gateway ran; restart it"
+                    _log.critical("database: nothing is given any more: %s", self.torn)
+        return self.torn
+
+    def _refuse_torn(self) -> None:
+        """Before a transaction, so that nothing is written beside another's file; and after, before anybody is told."""
+        if why := self.tear():
+            raise Unavailable(f"database: {why}")
 
     def claim(self) -> None:
-        """Refuse a second serving process on the same file (two could not keep one log)."""
+        """Refuse a second serving process on the same file (two could not keep one log), and hold on to the files."""
         handle = open(self.path.with_suffix(".lock"), "a")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -157,15 +188,29 @@ class Store:
             handle.close()
             raise Unavailable(f"another gateway already serves {self.path}") from None
         self._instance = handle
+        self._keeper = self.connect_unsynced()
+        self._files = {path: _identity(path) for path in (str(self.wal), f"{self.path}-shm", str(self.path))}
 
     def close(self) -> None:
         self._engine.dispose()
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
+        self._files.clear()
         for index in self._indexes:
             index.close()
         self._indexes.clear()
         if self._instance is not None:
             self._instance.close()
             self._instance = None
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 class _translated:

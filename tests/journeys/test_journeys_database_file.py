@@ -19,6 +19,7 @@ from town import Resident, newcomer, started
 from gateway import app
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import Demo
+from gateway.cli.demo_story import Amiss
 from gateway.settings import Settings
 
 LOCKS = Path("/proc/locks")
@@ -106,3 +107,22 @@ def test_a_stop_outlives_every_program_that_looks_at_the_database_and_a_kill(ali
     page = alice.visitor.get(f"{alice.gateway}/log?badge=access")
     assert page.status == 200 and "Watt Coach" in page.text
     assert '"whole": true' in demo_setup.aval(alice.demo, "log", "verify", "--json")
+
+
+def test_when_its_log_is_removed_all_the_same_no_data_leaves_and_nothing_is_promised(alice: Resident) -> None:
+    """As by `rm`, or by a program that asks for no locks."""
+    bob = newcomer(alice.demo, "Bob Leroy")
+    bob.links("city-energy")
+    bob.story.agree_energy()
+    assert bob.story._call("watt-coach", "city-energy", READING).status_code == 200
+    (bob.demo.gateway_dir / "aval.sqlite3-wal").unlink()
+    for _ in range(3):
+        answer = bob.story._call("watt-coach", "city-energy", READING)
+        assert answer.status_code == 503 and "IntervalReading" not in answer.text
+    with pytest.raises(Amiss, match="the receipt page"):
+        bob.story.stop_sharing()
+    ready = httpx2.get(f"{bob.gateway}/readyz", timeout=30)
+    assert ready.status_code == 503
+    assert {name for name, state in ready.json()["checks"].items() if state != "ok"} >= {"database", "data"}
+    assert httpx2.get(f"{bob.gateway}/healthz", timeout=30).status_code == 200
+    assert "aval.sqlite3-wal was removed or replaced" in (bob.demo.folder / "gateway.log").read_text()

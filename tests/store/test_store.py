@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,62 @@ def test_a_second_serving_process_on_the_same_file_is_refused(store: Store) -> N
     with pytest.raises(Unavailable):
         second.claim()
     second.close()
+
+
+FILES = ["aval.sqlite3", "aval.sqlite3-wal", "aval.sqlite3-shm"]
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def replaced(path: Path) -> None:
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    copy.rename(path)
+
+
+@pytest.mark.parametrize("gone", [removed, replaced])
+@pytest.mark.parametrize("name", FILES)
+def test_a_serving_process_whose_file_is_gone_writes_nothing_more_and_says_so(
+    store: Store, name: str, gone: Callable[[Path], None]
+) -> None:
+    store.claim()
+    connection = store.connect()
+    with store.write() as session:
+        add(session, "before")
+    assert store.tear() == ""
+    gone(store.path.with_name(name))
+    with pytest.raises(Unavailable, match=name), store.write() as session:
+        add(session, "never")
+    with pytest.raises(Unavailable, match=name):
+        store.batch(connection, lambda bare: bare.execute("INSERT INTO note (words) VALUES ('never')"))
+    with pytest.raises(Unavailable, match=name):
+        store.connect()
+    assert name in store.tear()
+    connection.close()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_was_committed_while_a_file_went_is_not_acknowledged(store: Store, name: str) -> None:
+    store.claim()
+    with pytest.raises(Unavailable, match=name), store.write() as session:
+        add(session, "perhaps")
+        store.path.with_name(name).unlink()
+
+
+def test_files_that_are_written_to_and_reset_are_still_the_same(store: Store) -> None:
+    store.claim()
+    with store.write() as session:
+        add(session, "one")
+    connection = store.connect()
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.execute("VACUUM")
+    connection.close()
+    assert store.tear() == ""
+    with store.write() as session:
+        add(session, "two")
+    assert notes(store) == ["one", "two"]
 
 
 def test_a_database_that_cannot_be_written_is_unavailable_not_wrong(store: Store) -> None:
