@@ -20,11 +20,11 @@ from gateway import compiled
 from gateway.cli.opening import NO, settings
 from gateway.errors import Unavailable
 from gateway.settings import Settings, unsafe
-from gateway.store import connect, migrate, sqlite_version
+from gateway.store import connect, migrate, sqlite_fault, sqlite_version
 from gateway.store.engine import Connection
 
 OLDEST_PYTHON = (3, 11)
-OLDEST_SQLITE = (3, 51, 3)  # before it two connections can corrupt a write-ahead log they reset at once
+NEWER_SQLITE = "install pysqlite3, which carries a newer one, or a Python that does"
 CLOCK_BACK = timedelta(minutes=5)
 REACH_SECONDS = 3.0
 OTHER_FILES = 512  # the database, organisations
@@ -68,7 +68,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 def checks(using: Settings) -> Iterator[Check]:
     yield _python()
     yield _compiled()
-    yield _sqlite()
+    yield _sqlite(using)
     yield from _settings(using)
     yield from _limits(using)
     yield from _addresses(using)
@@ -91,13 +91,10 @@ def _compiled() -> Check:
     return Check("data plane", "ok", "interpreted; compiled a call costs a fifth less: aval compile")
 
 
-def _sqlite() -> Check:
-    version = sqlite_version()
-    if tuple(map(int, version.split("."))) >= OLDEST_SQLITE:
-        return Check("sqlite", "ok", version)
-    return Check(
-        "sqlite", "warn", f"{version} can corrupt a database under load", "install pysqlite3, which carries a newer"
-    )
+def _sqlite(using: Settings) -> Check:
+    if fault := sqlite_fault():
+        return Check("sqlite", "fail" if using.mode == "production" else "warn", fault, NEWER_SQLITE)
+    return Check("sqlite", "ok", sqlite_version())
 
 
 def _settings(using: Settings) -> Iterator[Check]:

@@ -10,7 +10,7 @@ import typer
 from gateway import __version__, compiled
 from gateway.cli.opening import opened, settings, stop
 from gateway.settings import Settings, unsafe
-from gateway.store import sqlite_version
+from gateway.store import sqlite_fault, sqlite_version
 
 
 def serve(
@@ -24,11 +24,13 @@ def serve(
     AVAL_CONFIG=/etc/aval.toml aval serve            as the file says
     AVAL_MODE=production AVAL_PUBLIC_URL=https://gw.example … aval serve
 
-    Refuses to start with unsafe production settings, with key files that others can read, on a database of a
-    newer version, or beside another gateway on the same data. SIGTERM lets running requests finish.
+    Refuses to start with unsafe production settings, in production with an SQLite that can lose data, with key
+    files that others can read, on a database of a newer version, or beside another gateway on the same data.
+    SIGTERM lets running requests finish.
     """
     using = settings()
     refuse_unsafe(using)
+    refuse_old_sqlite(using)
     from gateway import ops
 
     ops.configure(using.log_level)
@@ -53,6 +55,13 @@ def refuse_unsafe(using: Settings) -> None:
     faults = [f"{name}: {why}" for name, why in unsafe(using)]
     if faults:
         stop("\n".join(["refuses to start in production with these settings:", *faults]))
+
+
+def refuse_old_sqlite(using: Settings) -> None:
+    from gateway.cli.doctor import NEWER_SQLITE
+
+    if using.mode == "production" and (fault := sqlite_fault()):
+        stop(f"refuses to start in production: {fault}; {NEWER_SQLITE}")
 
 
 def allow_files(using: Settings) -> None:

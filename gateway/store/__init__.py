@@ -13,6 +13,6 @@ beside its write-ahead log (`-shm`): the locks that keep other programs from rem
 log hang on them, and closing any descriptor of a file drops them all.
 """
 
-from gateway.store.engine import Store, connect, sqlite_version
+from gateway.store.engine import Store, connect, sqlite_fault, sqlite_version
 
-__all__ = ["Store", "connect", "sqlite_version"]
+__all__ = ["Store", "connect", "sqlite_fault", "sqlite_version"]

@@ -27,6 +27,7 @@ StoreFault: type[Exception] = sqlite3.OperationalError  # of bare connections
 DatabaseFault: type[Exception] = sqlite3.DatabaseError  # also of a file that is damaged, or no database
 Connection = Any  # sqlite3.Connection of whichever module was imported
 
+OLDEST_SQLITE = (3, 51, 3)
 INDEX_HEADER = 48  # bytes
 _log = logging.getLogger("gateway.store")
 
@@ -43,6 +44,14 @@ _PRAGMAS = (
 
 def sqlite_version() -> str:
     return str(sqlite3.sqlite_version)
+
+
+def sqlite_fault() -> str:
+    """Why this SQLite must not serve data that nobody may lose; empty: it may."""
+    if sqlite3.sqlite_version_info >= OLDEST_SQLITE:
+        return ""
+    oldest = ".".join(map(str, OLDEST_SQLITE))
+    return f"SQLite {sqlite_version()} can damage a database that two programs use; {oldest} or newer cannot"
 
 
 def connect(path: Path, *, fsync: bool = True, check_same_thread: bool = False) -> Connection:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +16,8 @@ import httpx2
 import pytest
 from cli_run import ROOT, Aval
 
+from gateway.store.engine import OLDEST_SQLITE
+
 Run = Callable[..., Aval]
 
 
@@ -25,6 +28,33 @@ def test_unsafe_production_settings_are_refused_each_with_its_reason(
     monkeypatch.setenv("AVAL_MODE", "production")
     done = aval("serve")
     assert done.code == 2 and f"aval: {name}: " in done.err and not folder.exists()
+
+
+PRODUCTION = {
+    "AVAL_MODE": "production",
+    "AVAL_PUBLIC_URL": "https://gateway.example",
+    "AVAL_OPERATOR_CONTACT": "+33 1 00 00 00 00",
+    "AVAL_TRUSTED_PROXIES": '["127.0.0.1/32"]',
+}
+
+
+@pytest.mark.skipif(sqlite3.sqlite_version_info >= OLDEST_SQLITE, reason="this Python's own SQLite is new enough")
+@pytest.mark.parametrize("command", ["serve", "doctor"])
+def test_without_the_newer_sqlite_production_is_refused_and_development_warned(
+    folder: Path, tmp_path: Path, command: str
+) -> None:
+    without = "import sys; sys.modules['pysqlite3'] = None; from gateway.cli import main; main()"
+    environment = {**os.environ, **PRODUCTION, "AVAL_KEYS_DIR": str(tmp_path / "keys")}
+    done = subprocess.run(
+        [sys.executable, "-c", without, command], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == (2 if command == "serve" else 1) and not folder.exists()
+    assert f"SQLite {sqlite3.sqlite_version} can damage" in done.stderr + done.stdout
+    assert "install pysqlite3" in done.stderr + done.stdout
+    if command == "doctor":
+        developing = {**os.environ}
+        done = subprocess.run([sys.executable, "-c", without, command], env=developing, cwd=ROOT, capture_output=True)
+        assert done.returncode == 0 and b"warn  sqlite: " in done.stdout
 
 
 def test_key_files_that_others_can_read_are_refused(aval: Run, folder: Path) -> None:
