@@ -11,6 +11,7 @@ import typer
 
 from gateway import __version__
 from gateway.cli import apps, keys, log, migrating, organisations, people
+from gateway.cli.backup import backup
 from gateway.cli.compiling import compile_
 from gateway.cli.demo import demo
 from gateway.cli.demo_prepare import demo_prepare
@@ -48,6 +49,7 @@ def aval(
     aval apps add examples/apps/*.toml
     aval doctor                                      what stands in the way, and what to do
     aval log verify                                  check the whole access log, offline
+    aval backup FILE                                 a copy of the database, also while it is served
 
     Settings come from AVAL_… variables over the TOML file named by AVAL_CONFIG: `aval settings` lists them.
     Exit codes: 0 done, 1 the answer is no, 2 it could not be done.
@@ -61,6 +63,7 @@ app.command()(doctor)
 app.command("settings")(show)
 app.command("compile")(compile_)
 app.command()(migrating.migrate)
+app.command()(backup)
 app.add_typer(organisations.commands, name="organisations")
 app.add_typer(apps.commands, name="apps")
 app.add_typer(people.commands, name="people")

@@ -54,9 +54,14 @@ def sqlite_fault() -> str:
     return f"SQLite {sqlite_version()} can damage a database that two programs use; {oldest} or newer cannot"
 
 
+def bare(path: Path, *, check_same_thread: bool = False) -> Connection:
+    """A connection in autocommit mode that changes nothing of how the file is kept."""
+    return sqlite3.connect(str(path), isolation_level=None, check_same_thread=check_same_thread)
+
+
 def connect(path: Path, *, fsync: bool = True, check_same_thread: bool = False) -> Connection:
     """A bare connection in autocommit mode: `BEGIN IMMEDIATE` and `COMMIT` are the caller's words."""
-    connection = sqlite3.connect(str(path), isolation_level=None, check_same_thread=check_same_thread)
+    connection = bare(path, check_same_thread=check_same_thread)
     try:
         _prepare(connection, fsync)
     except BaseException:

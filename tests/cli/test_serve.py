@@ -88,10 +88,16 @@ class Gateway:
         return httpx2.get(self.url + path, headers=headers, timeout=10)
 
     def until_ready(self) -> "Gateway":
+        return self._until("/readyz")
+
+    def until_alive(self) -> "Gateway":
+        return self._until("/healthz")
+
+    def _until(self, path: str) -> "Gateway":
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                if self.get("/readyz").status_code == 200:
+                if self.get(path).status_code == 200:
                     return self
             except httpx2.TransportError:
                 time.sleep(0.05)
