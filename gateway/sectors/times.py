@@ -66,9 +66,17 @@ def inside(window: Window, start: datetime, end: datetime) -> bool:
     return (low is None or start >= low) and (high is None or (end <= high and start < high))
 
 
-def local_text(moment: datetime, zone_name: str) -> str:
-    """With the zone's own offset: the same instant whether or not the reader ignores the offset."""
-    return moment.astimezone(zone(zone_name)).isoformat(timespec="seconds")
+def local_text(moment: datetime, zone_name: str, *, is_end: bool) -> str:
+    """Local time without offset, for an edge of a period; no narrower than the instant.
+
+    The hour that the clocks run through twice says two instants, so the edge moves out of it.
+    """
+    local = moment.astimezone(zone(zone_name))
+    first, second = (local.replace(fold=fold).utcoffset() or timedelta() for fold in (0, 1))
+    wall = local.replace(tzinfo=None)
+    if first > second:
+        wall += first - second if is_end else second - first
+    return wall.isoformat(timespec="seconds")
 
 
 def utc_text(moment: datetime) -> str:

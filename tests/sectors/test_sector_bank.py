@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -237,13 +238,26 @@ def test_the_period_asked_for_is_clamped_to_the_agreed_one():
     of = plan(granted("bank.transactions"))
     call = sent(of, "bank", TRANSACTIONS, ("fromBookingDateTime", "2020-01-01T00:00:00"), window=YEAR)
     assert dict(call.query) == {
-        "fromBookingDateTime": "2025-01-01T01:00:00+01:00",
-        "toBookingDateTime": "2026-01-01T01:00:00+01:00",
+        "fromBookingDateTime": "2025-01-01T01:00:00",
+        "toBookingDateTime": "2026-01-01T01:00:00",
     }
     narrow = sent(of, "bank", TRANSACTIONS, ("fromBookingDateTime", "2025-07-01T00:00:00Z"), window=YEAR)
-    assert (
-        dict(narrow.query)["fromBookingDateTime"] == "2025-07-01T00:00:00+02:00"
-    )  # the zone is ignored, as the bank does
+    assert dict(narrow.query)["fromBookingDateTime"] == "2025-07-01T00:00:00"  # the zone is ignored, as the bank does
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "told"),
+    [
+        ((2025, 10, 25, 22), (2025, 10, 26, 2), ("2025-10-26T00:00:00", "2025-10-26T03:00:00")),
+        ((2025, 10, 26, 0, 30), (2025, 10, 26, 0, 45), ("2025-10-26T01:30:00", "2025-10-26T03:45:00")),
+        ((2025, 10, 26, 1, 30), (2025, 10, 26, 1, 45), ("2025-10-26T01:30:00", "2025-10-26T03:45:00")),
+        ((2025, 3, 30, 0, 30), (2025, 3, 30, 1, 30), ("2025-03-30T01:30:00", "2025-03-30T03:30:00")),
+    ],
+)
+def test_query_dates_have_no_offset_and_no_record_is_lost_when_the_clocks_change(start, end, told):
+    of = plan(granted("bank.transactions"))
+    agreed = Window(datetime(*start, tzinfo=UTC), datetime(*end, tzinfo=UTC))
+    assert tuple(dict(sent(of, "bank", TRANSACTIONS, window=agreed).query).values()) == told
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,10 @@ def upstream(
 
 
 def _period(source: Source, call: Call, query: Mapping[str, str], window: Window) -> Pairs | Denied:
-    """from/to of the call: what was asked, inside the window. Open Banking ignores the zone of these parameters."""
+    """from/to of the call: what was asked, inside the window.
+
+    The bank's local time without offset (Open Banking profile 4.0, "Date Formats": a query has no time zone).
+    """
     if PERIOD[0] not in call.query:
         return ()
     asked: list[datetime | None] = []
@@ -86,7 +89,9 @@ def _period(source: Source, call: Call, query: Mapping[str, str], window: Window
     if kept is None:
         return Denied("period", "period", asked=window_text(Window(asked[0], asked[1])), allowed=window_text(window))
     edges = zip(PERIOD, (kept.start, kept.end), strict=True)
-    return tuple((name, local_text(edge, source.zone)) for name, edge in edges if edge is not None)
+    return tuple(
+        (name, local_text(edge, source.zone, is_end=name == PERIOD[1])) for name, edge in edges if edge is not None
+    )
 
 
 def _wall_clock(text: str, zone_name: str) -> datetime:
