@@ -13,8 +13,10 @@ A refusal to give data is not an exception: it is a `Refusal` value with a `reas
 of the closed list below, the same in API problems and in the access log.
 """
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import ClassVar
 
 # reason → (HTTP status, plain sentence for the app's developer). Shared by log, API problems and screens.
@@ -136,3 +138,9 @@ class DeclarationError(Exception):
     def __init__(self, file: str, faults: Sequence[Fault]) -> None:
         super().__init__("\n".join(f"{file}: {fault}" for fault in faults))
         self.file, self.faults = file, list(faults)
+
+
+def where(error: BaseException) -> str:
+    """Class and place of a fault. Never its message: that may quote the data."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} in {frame.name}, {PurePath(frame.filename).name}:{frame.lineno}"

@@ -5,11 +5,14 @@ has its own, streaming way; both use the same connector and the same credentials
 """
 
 import json
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
+from gateway.errors import where
 from gateway.house import House
 from gateway.keys import fresh
 from gateway.organisations import assertion, tokens, views
@@ -18,9 +21,11 @@ from gateway.organisations.links import LinkView
 from gateway.organisations.oauth import reason_of
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.media import expect
-from gateway.sectors.model import FoundAccount, TooLarge, UnknownShape, Upstream
+from gateway.sectors.model import FoundAccount, Sector, Source, TooLarge, UnknownShape, Upstream
 from gateway.sectors.registry import SECTORS
 
+_log = logging.getLogger("gateway.organisations")
+Found = TypeVar("Found")
 SMALL = 64 * 1024
 # last word of what was asked for → the types an honest answer may have
 KINDRED = {
@@ -107,13 +112,34 @@ def post(
 
 def read_accounts(line: Line) -> list[FoundAccount]:
     """What the organisation says she has there. Raises ConnectorError, also for an answer of another shape."""
-    source = views.source(line.organisation, line.house.settings)
+
+    def accounts(sector: Sector, source: Source) -> list[FoundAccount]:
+        found = sector.accounts(source, line.fetch)
+        if len({account.native for account in found}) < len(found):
+            raise ConnectorError("organisation_answer_invalid", "an account stands twice")
+        return found
+
+    return read(line, accounts)
+
+
+def read(line: Line, what: Callable[[Sector, Source], Found]) -> Found:
+    """What the organisation's sector reads by this line. Raises ConnectorError only, and tells the operator why."""
+    organisation = line.organisation
     try:
-        found = SECTORS[line.organisation.sector].accounts(source, line.fetch)
-    except UnknownShape as error:
-        raise ConnectorError("organisation_answer_invalid", f"shape: {error.where}") from None
+        return what(SECTORS[organisation.sector], views.source(organisation, line.house.settings))
+    except ConnectorError as error:
+        fault = error
+    except UnknownShape as shape:  # `where` is a place in the format, never a value
+        fault = ConnectorError("organisation_answer_invalid", f"unknown shape at {shape.where or 'the top'}")
     except TooLarge:
-        raise ConnectorError("too_large", "accounts") from None
-    if len({account.native for account in found}) < len(found):
-        raise ConnectorError("organisation_answer_invalid", "an account stands twice")
-    return found
+        fault = ConnectorError("too_large", "an answer above the limit")
+    except Exception as error:  # ours to repair; the message could quote the data
+        _log.error("reading failed: %s", where(error))
+        fault = ConnectorError("filter_failed", type(error).__name__)
+    tell(organisation.id, fault, line.request_id)
+    raise fault
+
+
+def tell(organisation: str, fault: ConnectorError, request_id: str = "") -> None:
+    """One line in the operator's log, as the data plane writes it. No value of hers, no number, no address."""
+    _log.info("organisation %s: %s, %s, call %s", organisation, fault.reason, fault.detail, request_id or "-")

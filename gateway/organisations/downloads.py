@@ -18,12 +18,11 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
 
-from gateway.organisations import views
+from gateway.organisations import calls
 from gateway.organisations.calls import Line
-from gateway.organisations.connector import ConnectorError
+from gateway.organisations.sentences import N_
 from gateway.organisations.views import OrganisationView
-from gateway.sectors.model import Account, Download, FoundAccount, TooLarge, UnknownShape
-from gateway.sectors.registry import SECTORS
+from gateway.sectors.model import Account, Download, FoundAccount
 from gateway.web.languages import locale
 from gateway.web.marks import N_
 
@@ -74,13 +73,7 @@ def read(line: Line, accounts: Sequence[FoundAccount], now: datetime) -> Copy:
     """Ask the organisation for all of it. Raises ConnectorError: then there is no copy."""
     organisation = line.organisation
     hers = tuple(Account(account.native, account.native) for account in accounts)  # her own data, its own names
-    source = views.source(organisation, line.house.settings)
-    try:
-        found = SECTORS[organisation.sector].download(source, line.fetch, hers)
-    except UnknownShape as error:
-        raise ConnectorError("organisation_answer_invalid", f"shape: {error.where}") from None
-    except TooLarge:
-        raise ConnectorError("too_large", "download") from None
+    found = calls.read(line, lambda sector, source: sector.download(source, line.fetch, hers))
     given = {name for file in found for name in covered(organisation, file.dataset)}
     missing = tuple(name for name in organisation.datasets if name not in given)
     return Copy(organisation, _named(found), missing, now)

@@ -151,6 +151,7 @@ def finish_oauth(
     except GrantRefused:
         return NotLinked("organisation_refused", attempt.return_to)
     except ConnectorError as fault:
+        calls.tell(view.id, fault)
         return NotLinked(fault.reason, attempt.return_to)
     lasting = view.oauth is not None and view.oauth.subscription == "lasting"
     whose = links.whose(house.keys, view.id, held.resource if lasting else "")
@@ -250,11 +251,14 @@ def _confirmed(
     try:
         status, answer = calls.post(house, view, _ends(view).confirm, house.keys.pairwise(person, view.id), body, now)
     except ConnectorError as fault:
+        calls.tell(view.id, fault)
         return fault
     linked = isinstance(answer, dict) and answer.get("linked") is True
     if (status == 200 and linked) or status in (403, 410):
         return status
-    return ConnectorError("organisation_answer_invalid" if status == 200 else reason_of(status), f"confirm: {status}")
+    wrong = ConnectorError("organisation_answer_invalid" if status == 200 else reason_of(status), f"confirm: {status}")
+    calls.tell(view.id, wrong)
+    return wrong
 
 
 def _count_try(session: Session, attempt: Attempt, now: datetime) -> int:
@@ -322,7 +326,8 @@ def tell_end(house: House, view: OrganisationView, link: Link, now: datetime) ->
         if anew is None:
             _tell(house, view, link, now)
         # else: the organisation knows her by one subject, and she linked again since; there is nothing to end
-    except ConnectorError:
+    except ConnectorError as fault:
+        calls.tell(view.id, fault)
         return False
     with house.store.write() as session:
         links.told(session, link.id, now)

@@ -119,6 +119,7 @@ def _start_number(ctx: Context, view: OrganisationView, number: str) -> Response
     try:
         state = linking.begin_number(ctx.house, ctx.person.person, view, number, _next(ctx), ctx.now)
     except ConnectorError as fault:
+        calls.tell(view.id, fault)
         return _failed(ctx, view, fault.reason)
     return ctx.go(f"{HOME}/{view.id}/link/code?attempt={state}")
 

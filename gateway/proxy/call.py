@@ -15,15 +15,13 @@ import asyncio
 import contextlib
 import gc
 import logging
-import traceback
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
-from pathlib import PurePath
 from typing import Any, Literal
 
-from gateway.errors import Refusal, Unavailable
+from gateway.errors import Refusal, Unavailable, where
 from gateway.house import House
 from gateway.keys import fresh
 from gateway.log import Event
@@ -340,12 +338,6 @@ async def _release(call: Call, cut: Cut) -> None:
     fields = headers.answer(cut.media_type, len(cut.body), call.id)
     await call.send({"type": "http.response.start", "status": 200, "headers": fields})
     await call.send({"type": "http.response.body", "body": cut.body if call.scope["method"] == "GET" else b""})
-
-
-def where(error: BaseException) -> str:
-    """Class and place of a fault. Never its message: that may quote the data."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__} in {frame.name}, {PurePath(frame.filename).name}:{frame.lineno}"
 
 
 def told(counts: Counts, size: int) -> dict[str, Any]:

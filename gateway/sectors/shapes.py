@@ -78,6 +78,7 @@ def _compile(
     record: str,
     unread: AbstractSet[str],
     neutral: Mapping[Member, Raw],
+    strict: bool,
 ) -> type[msgspec.Struct]:
     built: dict[str, Any] = dict(SCALARS)
 
@@ -95,7 +96,7 @@ def _compile(
             typed = kind_of(hidden if (kind, name) in withheld or word == "-" else word)
             fields.append((name, typed | UnsetType, neutral.get((kind, name), UNSET)))
         own = {"__post_init__": _next_record} if kind == record else {}
-        return msgspec.defstruct(kind, fields, forbid_unknown_fields=True, gc=False, namespace=own)
+        return msgspec.defstruct(kind, fields, forbid_unknown_fields=strict, gc=False, namespace=own)
 
     return struct_of(root)
 
@@ -105,7 +106,8 @@ class Reader:
 
     `record` is the type whose withheld members are counted for each value of it. Members of the types `unread` that
     are not given are skipped as text, at a tenth of the cost: whoever encodes such a value first calls its `remover`.
-    A member that is not there has the value that `neutral` names for it, else UNSET.
+    A member that is not there has the value that `neutral` names for it, else UNSET. Not `strict`: members the table
+    does not name are read over. That is for what stays on this side, such as the names of accounts.
     """
 
     def __init__(
@@ -117,8 +119,9 @@ class Reader:
         record: str = "",
         unread: AbstractSet[str] = frozenset(),
         neutral: Mapping[Member, Raw] = NOTHING,
+        strict: bool = True,
     ) -> None:
-        kind = _compile(table, root, withheld, record, unread, neutral)
+        kind = _compile(table, root, withheld, record, unread, neutral, strict)
         self._decode = msgspec.json.Decoder(kind, dec_hook=_forget).decode
         self._gather_numbers = _gatherer(table, root, withheld, neutral)
 

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -106,6 +107,83 @@ def test_no_cell_of_her_tables_runs_as_a_formula(
     number = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?")
     assert [cell for cell in cells if cell[:1] in "=+-@\t\r" and cell and not number.fullmatch(cell)] == []
     assert not re.search("[\u200e\u200f\u202a-\u202e\u2066-\u2069]", "".join(cells))
+
+
+def answers_with(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, plant: Callable[[Any], object]) -> None:
+    """From now on every answer of the bank's data has this done to it."""
+    ask = gateway.connector.ask
+
+    def planted(target: Any, method: str, path: str, *rest: Any) -> Any:
+        status, headers, body = ask(target, method, path, *rest)
+        found = json.loads(body)
+        if "Data" in found:
+            plant(found)
+        return status, headers, json.dumps(found).encode()
+
+    monkeypatch.setattr(gateway.connector, "ask", planted)
+
+
+def test_what_linking_and_the_copy_do_not_need_may_be_of_any_shape(
+    gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def more(found: Any) -> None:
+        for rows in found["Data"].values():
+            for row in rows:
+                row |= {"NewInVersion5": {"a": [1]}, "Servicer": ["odd"], "ChargeAmount": 1.5}
+        found |= {"Extra": 1, "Meta": {"TotalRecords": "2"}}
+        found["Links"] = {"Next": None, "Sideways": "x"} | found["Links"]
+
+    answers_with(gateway, monkeypatch, more)
+    alice.links_by_number(bank, "HB-2001")
+    found = gateway.link(alice, "harbour-bank")
+    assert found and len(links.accounts_of(gateway.house.keys, found)) == 2
+    files = opened(alice.post(DOOR).content)
+    rows = json.loads(files["data/harbour-bank/transactions.json"])["Data"]["Transaction"]
+    assert rows and all(row["NewInVersion5"] == {"a": [1]} for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("plant", "told"),
+    [
+        (lambda found: found["Data"]["Account"][0].update(AccountId=["canary"]), "unknown shape at .AccountId"),
+        (lambda found: found["Data"]["Account"][0].pop("AccountId"), "unknown shape at Data.Account.AccountId"),
+        (lambda found: found["Links"].update(Next="https://canary.example/"), "unknown shape at Links.Next"),
+        (lambda found: found["Data"]["Account"].append(found["Data"]["Account"][0]), "an account stands twice"),
+    ],
+)
+def test_an_answer_that_cannot_be_read_at_linking_is_in_the_operators_log(
+    gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, caplog: Any, plant: Any, told: str
+) -> None:
+    answers_with(gateway, monkeypatch, plant)
+    with caplog.at_level("INFO", "gateway.organisations"):
+        attempt = alice.starts("harbour-bank", "HB-2001")
+        page = alice.tries("harbour-bank", attempt, bank.newest_code("HB-2001"))
+    assert "could not be read yet" in page.text
+    (line,) = caplog.messages
+    assert line.startswith(f"organisation harbour-bank: organisation_answer_invalid, {told}, call ")
+    assert "canary" not in line
+
+
+@pytest.mark.parametrize("mode", ["down", "html", "truncated"])
+def test_trouble_in_a_download_is_in_the_operators_log(
+    gateway: Gateway, bank: Running, alice: Browser, caplog: Any, mode: str
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    bank.fault(mode)
+    with caplog.at_level("INFO", "gateway.organisations"):
+        alice.post(DOOR)
+    (line,) = caplog.messages
+    assert line.startswith("organisation harbour-bank: organisation_") and "HB-2001" not in line
+
+
+def test_a_fault_of_our_own_in_a_download_is_a_page_and_a_line_without_a_value(
+    gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    monkeypatch.setattr(SECTORS["bank"], "download", lambda *_: {}["canary"])
+    with caplog.at_level("INFO", "gateway.organisations"):
+        assert "No download from Harbour Bank this time" in alice.post(DOOR).text
+    assert "KeyError in <lambda>" in caplog.text and "canary" not in caplog.text
 
 
 def test_it_is_written_into_her_log_before_it_leaves(gateway: Gateway, bank: Running, alice: Browser) -> None:

@@ -36,6 +36,8 @@ def filled(table: dict[str, str], kind: str, text: str) -> dict[str, Any]:
     """A value of the type with this text in every member that may hold any."""
 
     def of(word: str) -> Any:
+        if word == "Raw*":
+            return [{"url": text, "valueAnnotation": {"text": text}, "extension": [{"url": text, "valueId": text}]}]
         if word.endswith("*"):
             return [of(word[:-1])]
         if word == "Money" and table is BANK and text.isdecimal():  # as an amount of money that number is none

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from gateway.sectors.bank.calls import CALLS, base, following
-from gateway.sectors.bank.reading import answer_reader, the_list
-from gateway.sectors.bank.shapes import TABLE
+from gateway.sectors.bank.shapes import NEEDED
 from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.sectors.shapes import Reader, within_limit
 
@@ -22,7 +22,8 @@ KINDS = {
 }
 CLOSED = {"Deleted", "Disabled"}
 
-_account = Reader(TABLE, "Account")
+_answer = Reader(NEEDED, "Answer", strict=False)
+_account = Reader(NEEDED, "Account", strict=False)
 
 
 def call(source: Source, operation: str, account: str | None = None) -> Upstream:
@@ -42,15 +43,21 @@ def pages(fetch: Fetch, first: Upstream) -> Iterator[list[Any]]:
             raise UnknownShape("Links.Next")
         seen.add(sent.query)
         _, body = fetch(sent)
-        answer, _ = answer_reader.read(within_limit(body))
-        yield the_list(answer, CALLS[sent.operation].member)
+        answer, _ = _answer.read(within_limit(body))
+        if answer.Data is UNSET:
+            raise UnknownShape("Data")
+        found = getattr(answer.Data, CALLS[sent.operation].member)
+        yield [] if found is UNSET else found
         sent = _next(sent, answer)
 
 
 def _next(sent: Upstream, answer: Any) -> Upstream | None:
     if answer.Links is UNSET or answer.Links.Next is UNSET:
         return None
-    after = following(sent, answer.Links.Next)
+    address = msgspec.json.decode(answer.Links.Next)
+    if not address:  # null and "" are ways to say that there is none
+        return None
+    after = following(sent, address) if isinstance(address, str) else None
     if after is None:
         raise UnknownShape("Links.Next")
     return after
@@ -58,7 +65,10 @@ def _next(sent: Upstream, answer: Any) -> Upstream | None:
 
 def held(source: Source, fetch: Fetch) -> list[tuple[Any, Any]]:
     """Every account: its members, and its JSON text."""
-    return [(_account.read(raw)[0], raw) for page in pages(fetch, call(source, "accounts")) for raw in page]
+    found = [(_account.read(raw)[0], raw) for page in pages(fetch, call(source, "accounts")) for raw in page]
+    if any(account.AccountId is UNSET for account, _ in found):
+        raise UnknownShape("Data.Account.AccountId")
+    return found
 
 
 def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:

@@ -12,8 +12,8 @@ from msgspec import UNSET
 
 from gateway.sectors.bank.accounts import call, held, kind, last_digits, pages
 from gateway.sectors.bank.plan import MEDIA_TYPE
-from gateway.sectors.bank.shapes import TABLE
-from gateway.sectors.model import Account, Download, Fetch, Source, UnknownShape
+from gateway.sectors.bank.shapes import NEEDED
+from gateway.sectors.model import Account, Download, Fetch, Source
 from gateway.sectors.shapes import Reader, encode
 from gateway.sectors.spreadsheets import written
 from gateway.sectors.times import instant, zone
@@ -27,8 +27,8 @@ TYPES = {
 }
 DAY = "%d/%m/%Y"
 
-_transaction = Reader(TABLE, "Transaction")
-_balance = Reader(TABLE, "Balance")
+_transaction = Reader(NEEDED, "Transaction", strict=False)
+_balance = Reader(NEEDED, "Balance", strict=False)
 
 
 def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:
@@ -84,7 +84,7 @@ def midata(balances: list[Any], transactions: list[Any], zone_name: str) -> byte
     entries = [_transaction.read(raw)[0] for raw in transactions]
     dated = sorted(((_booked(e, zone_name), e) for e in entries), key=_when, reverse=True)
     rows: list[tuple[str, ...]] = [HEADER]
-    rows += [_row(moment, entry, zone_name) for moment, entry in dated]
+    rows += [_row(entry, zone_name) for _, entry in dated]
     rows += _overdraft([_balance.read(raw)[0] for raw in balances], zone_name)
     return written(rows)
 
@@ -94,17 +94,32 @@ def _when(dated: tuple[datetime | None, Any]) -> float:
 
 
 def _booked(entry: Any, zone_name: str) -> datetime | None:
-    if entry.BookingDateTime is UNSET:
-        return None
+    return None if entry.BookingDateTime is UNSET else _moment(entry.BookingDateTime, zone_name)
+
+
+def _moment(text: str, zone_name: str) -> datetime | None:
+    """None for a text of another form: the table then has it as the bank wrote it."""
     try:
-        return instant(entry.BookingDateTime, zone_name)
+        return instant(text, zone_name)
     except ValueError:
-        raise UnknownShape("Data.Transaction.BookingDateTime") from None
+        return None
 
 
-def _row(moment: datetime | None, entry: Any, zone_name: str) -> tuple[str, ...]:
-    day = moment.astimezone(zone(zone_name)).strftime(DAY) if moment else ""
-    return day, _type(entry), _description(entry), _signed(entry), _signed(entry.Balance)
+def _day(text: Any, zone_name: str) -> str:
+    if text is UNSET:
+        return ""
+    moment = _moment(text, zone_name)
+    return moment.astimezone(zone(zone_name)).strftime(DAY) if moment else str(text)
+
+
+def _row(entry: Any, zone_name: str) -> tuple[str, ...]:
+    return (
+        _day(entry.BookingDateTime, zone_name),
+        _type(entry),
+        _description(entry),
+        _signed(entry),
+        _signed(entry.Balance),
+    )
 
 
 def _type(entry: Any) -> str:
@@ -122,19 +137,22 @@ def _description(entry: Any) -> str:
 
 def _signed(money: Any) -> str:
     """An amount with its direction as a sign and two decimals. The bank writes amounts unsigned."""
-    if money is UNSET or money.Amount is UNSET:
+    if money is UNSET or money.Amount is UNSET or money.Amount.Amount is UNSET:
         return ""
+    return _decimals(money.Amount.Amount, negative=money.CreditDebitIndicator == "Debit")
+
+
+def _decimals(text: str, *, negative: bool = False) -> str:
     try:
-        amount = Decimal(money.Amount.Amount)
+        return f"{-Decimal(text) if negative else Decimal(text):.2f}"
     except InvalidOperation:
-        raise UnknownShape("Data.Transaction.Amount") from None
-    return f"{-amount if money.CreditDebitIndicator == 'Debit' else amount:.2f}"
+        return text
 
 
 def _overdraft(balances: list[Any], zone_name: str) -> list[tuple[str, ...]]:
     for balance in balances:
         for line in () if balance.CreditLine is UNSET else balance.CreditLine:
-            if line.Amount is not UNSET and line.Type in ("Pre-Agreed", "Available", "Temporary", "Emergency"):
-                day = instant(balance.DateTime, zone_name).astimezone(zone(zone_name)).strftime(DAY)
-                return [("Arranged overdraft limit", day, f"{Decimal(line.Amount.Amount):.2f}")]
+            limit = UNSET if line.Amount is UNSET else line.Amount.Amount
+            if limit is not UNSET and line.Type in ("Pre-Agreed", "Available", "Temporary", "Emergency"):
+                return [("Arranged overdraft limit", _day(balance.DateTime, zone_name), _decimals(limit))]
     return []

@@ -50,6 +50,25 @@ TABLE = {
     ),
 }
 
+# What linking and the person's own copy read; everything else is read over.
+NEEDED = {
+    "Answer": "Data:Data Links:Links",
+    "Data": "Account:Raw* Balance:Raw* Transaction:Raw*",
+    "Links": "Next:Raw",
+    "Account": "AccountId:s Status:s AccountTypeCode:s Nickname:s Account:CashAccount*",
+    "CashAccount": "Identification:s",
+    "Balance": "DateTime:s CreditLine:CreditLine*",
+    "CreditLine": "Type:s Amount:Money",
+    "Money": "Amount:s",
+    "Transaction": (
+        "CreditDebitIndicator:s BookingDateTime:s TransactionInformation:s Amount:Money Balance:CashBalance"
+        " BankTransactionCode:BankCode ProprietaryBankTransactionCode:BankCode MerchantDetails:Merchant"
+    ),
+    "CashBalance": "CreditDebitIndicator:s Amount:Money",
+    "BankCode": "Code:s",
+    "Merchant": "MerchantName:s",
+}
+
 
 def answer_of(kind: str) -> dict[str, str]:
     """The table in which the records of this type are read with their answer.

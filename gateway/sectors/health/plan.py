@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import UNSET, Raw, UnsetType
 
 from gateway.sectors import catalogue
+from gateway.sectors.health import extensions
 from gateway.sectors.health.calls import (
     CALLS,
     FHIR_ID,
@@ -90,6 +91,8 @@ class Part:
 
         `taken`: how many members were taken before. Returns how many members are taken now.
         """
+        if self.kind == "Patient":
+            taken += extensions.reduce(resource)
         if self.some_codes:
             taken += withhold_codes(resource, self.drugs, self.services)
         if self.kind == "ExplanationOfBenefit":

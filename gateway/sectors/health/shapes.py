@@ -26,16 +26,12 @@ TABLE = {
     "HumanName": f"{_BASE} use:s text:s family:s given:s* prefix:s* suffix:s* period:Period",
     "ContactPoint": f"{_BASE} system:s value:s use:s rank:i period:Period",
     "Patient": (
-        f"{_RESOURCE} extension:Extension* identifier:- active:b name:HumanName* telecom:ContactPoint* gender:s"
+        f"{_RESOURCE} extension:Raw* identifier:- active:b name:HumanName* telecom:ContactPoint* gender:s"
         " birthDate:s deceasedBoolean:b deceasedDateTime:s address:Address* maritalStatus:CodeableConcept"
         " multipleBirthBoolean:b multipleBirthInteger:i photo:- contact:- communication:Communication*"
         " generalPractitioner:- managingOrganization:- link:-"
     ),
     "Communication": f"{_BASE} language:CodeableConcept preferred:b",
-    # Extensions nest. Three levels are more than any published one has; a fourth is an unknown shape.
-    "Extension": "id:- url:s VALUES extension:Extension2*",
-    "Extension2": "id:- url:s VALUES extension:Extension3*",
-    "Extension3": "id:- url:s VALUES",
     "Coverage": (
         f"{_RESOURCE} extension:- identifier:Identifier* status:s type:CodeableConcept policyHolder:Reference"
         " subscriber:Reference subscriberId:s beneficiary:Reference dependent:s relationship:CodeableConcept"
@@ -98,13 +94,6 @@ TABLE = {
     ),
 }
 
-_VALUES = (
-    "valueBoolean:b valueCode:s valueDate:s valueDateTime:s valueDecimal:n valueInteger:i valueString:s valueUri:s"
-    " valueCoding:Coding valueCodeableConcept:CodeableConcept valueIdentifier:Identifier valueMoney:Money"
-    " valuePeriod:Period valueQuantity:Quantity"
-)
-TABLE = {kind: line.replace("VALUES", _VALUES) for kind, line in TABLE.items()}
-
 _PRIMITIVES = ("s", "b", "i", "n")
 _ELEMENT_LESS = ("Bundle", "Link", "Entry", "Search")  # of the envelope, whose members have no extensions
 
@@ -122,6 +111,15 @@ def _beside(line: str) -> str:
     words = (entry.partition(":") for entry in line.split())
     return " ".join(f"_{n}:-" for n, _, word in words if word.rstrip("*") in _PRIMITIVES and n != "resourceType")
 
+
+# What linking reads; everything else is read over.
+NEEDED = {
+    "Bundle": "resourceType:s link:Link* entry:Entry*",
+    "Link": "relation:s url:s",
+    "Entry": "resource:Raw",
+    "Patient": "resourceType:s id:s name:HumanName*",
+    "HumanName": "family:s given:s*",
+}
 
 ENVELOPE = ("resourceType", "meta")  # of every resource, whatever is granted
 
