@@ -261,7 +261,15 @@ def claim(native: str = MINE.native, start: str = DAY, end: str = DAY, drug: boo
         "resourceType": "ExplanationOfBenefit",
         "id": "claim-id-canary",
         "meta": {"lastUpdated": "2024-01-01T00:00:00Z", "profile": ["http://example.org/C4BB-EOB"]},
-        "contained": [{"resourceType": "Organization", "id": "org1", "name": "contained-never"}],
+        "contained": [
+            {
+                "resourceType": "Organization",
+                "id": "org1",
+                "name": "contained-canary",
+                "telecom": [{"value": "t-never"}],
+            },
+            {"resourceType": "Patient", "id": "pat1", "identifier": [{"value": "contained-never"}]},
+        ],
         "extension": [{"url": "http://example.org/x", "valueString": "extension-never"}],
         "identifier": [{"value": "identifier-canary"}],
         "status": "active",
@@ -274,6 +282,7 @@ def claim(native: str = MINE.native, start: str = DAY, end: str = DAY, drug: boo
         "provider": {"display": "provider-canary"},
         "facility": {"extension": [{"url": "http://example.org/y", "valueString": "extension-never"}]},
         "referral": {"reference": "#org1"},
+        "payee": {"party": {"reference": "#pat1"}},
         "outcome": "complete",
         "careTeam": [{"sequence": 1, "provider": {"display": "team-canary"}}],
         "supportingInfo": [{"sequence": 1, "category": concept("info-canary"), "valueQuantity": {"value": 30}}],
@@ -320,7 +329,7 @@ HEALTH_CANARIES = {
     "health.claims": {
         "claims.dates": [DAY],
         "claims.type": ["type-canary"],
-        "claims.providers": ["provider-canary", "team-canary", "place-canary", "careTeamSequence"],
+        "claims.providers": ["provider-canary", "contained-canary", "team-canary", "place-canary", "careTeamSequence"],
         "claims.diagnoses": ["diagnosis-canary", "service-canary", "info-canary", "diagnosisSequence"],
         "claims.procedures": ["procedure-canary", "service-canary", "procedureSequence"],
         "claims.drugs": ["drug-canary", "info-canary", "informationSequence"],

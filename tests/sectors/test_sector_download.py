@@ -123,7 +123,7 @@ def health_fetch():
 
     claims = [claim(start=f"2025-0{n}-01", end=f"2025-0{n}-02", drug=n % 2 == 0) | {"id": f"c{n}"} for n in range(1, 5)]
     for each in claims:
-        del each["contained"], each["referral"], each["facility"]
+        del each["contained"], each["referral"], each["payee"], each["facility"]
     return answers(
         "health",
         {

@@ -128,7 +128,8 @@ def test_a_line_with_a_drug_and_another_code_is_not_taken_for_a_drug():
 
 def test_an_element_that_was_an_extension_alone_leaves_nothing_and_no_reference_dangles():
     found = cut()
-    assert "facility" not in resource(found) and resource(found)["referral"] == {"display": "withheld"}
+    assert "facility" not in resource(found)
+    assert resource(found)["payee"] == {"party": {"type": "Patient"}}
     assert b"#org1" not in found.body and b"{}" not in found.body
     nothing = claim()
     nothing["provider"] = {"reference": "#org1"}
@@ -136,6 +137,63 @@ def test_an_element_that_was_an_extension_alone_leaves_nothing_and_no_reference_
     again = cut(records=[nothing])
     Bundle.model_validate_json(again.body)
     assert resource(again)["item"][0]["productOrService"] == {"text": "withheld"}
+
+
+@pytest.mark.parametrize(
+    ("held", "given"),
+    [
+        (
+            {
+                "resourceType": "Organization",
+                "name": "Clinic",
+                "identifier": [{"value": "1"}],
+                "telecom": [{"value": "t"}],
+            },
+            {"type": "Organization", "display": "Clinic", "identifier": {"value": "1"}},
+        ),
+        (
+            {
+                "resourceType": "Practitioner",
+                "name": [{"family": "House", "given": ["Greg"]}],
+                "birthDate": "1959-06-11",
+            },
+            {"type": "Practitioner", "display": "Greg House"},
+        ),
+        (
+            {"resourceType": "PractitionerRole", "practitioner": {"reference": "#other"}},
+            {"type": "PractitionerRole", "display": "Other Name"},
+        ),
+        (
+            {"resourceType": "Patient", "name": [{"text": "never"}], "identifier": [{"value": "never"}]},
+            {"type": "Patient"},
+        ),
+        ({"resourceType": "Organization", "name": {"odd": "never"}}, {"type": "Organization"}),
+        ({"resourceType": ["odd"]}, {"display": "not available"}),
+    ],
+)
+def test_a_reference_into_the_resource_itself_is_given_as_what_it_names(held, given):
+    """`provider` is granted: it never reads "withheld", and nothing else of the contained resource leaves."""
+    record = claim() | {"provider": {"reference": "#one"}}
+    record["contained"] = [
+        held | {"id": "one"},
+        {"resourceType": "Practitioner", "id": "other", "name": [{"text": "Other Name"}]},
+    ]
+    del record["referral"]
+    found = cut(records=[record])
+    Bundle.model_validate_json(found.body)
+    assert resource(found)["provider"] == given and "contained" not in resource(found)
+    assert b'"withheld"' not in found.body and b"never" not in found.body
+    without = cut(records=[record], without=["claims.providers"])
+    assert resource(without)["provider"] == {"display": "withheld"} and b"Clinic" not in without.body
+
+
+def test_words_beside_a_local_reference_stay():
+    record = claim() | {"insurance": [{"focal": True, "coverage": {"reference": "#cover", "display": "Plan A"}}]}
+    assert resource(cut(records=[record]))["insurance"][0]["coverage"] == {"display": "Plan A"}
+    record["contained"].append({"resourceType": "Coverage", "id": "cover", "subscriberId": "mbi-never"})
+    again = cut(records=[record])
+    assert resource(again)["insurance"][0]["coverage"] == {"display": "Plan A", "type": "Coverage"}
+    assert b"mbi-never" not in again.body
 
 
 @pytest.mark.parametrize("make", [claim, coverage, patient])
@@ -397,7 +455,7 @@ def test_the_cut_never_holds_more_than_is_granted(without, drug):
     for field in without:
         assert not [canary for canary in HEALTH_CANARIES["health.claims"][field] if canary in words]
     for name, value in resource(found).items():
-        if name not in ("meta", "patient", "type", "provider", "insurer", "insurance", "item", "referral"):
+        if name not in ("meta", "patient", "type", "provider", "insurer", "insurance", "item", "referral", "payee"):
             assert original[name] == value
     assert set(fields_of("health.claims")) >= without
 

@@ -1,7 +1,7 @@
 """One consent version at one health insurer, compiled: which calls it may make and what is left of the answers."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache, partial
 from operator import attrgetter
@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import UNSET, Raw, UnsetType
 
 from gateway.sectors import catalogue
-from gateway.sectors.health import extensions
+from gateway.sectors.health import contained, extensions
 from gateway.sectors.health.calls import (
     CALLS,
     FHIR_ID,
@@ -86,11 +86,15 @@ class Part:
         self.reading = self._reading_by(extended=True)
         return self.reading
 
-    def reduce(self, resource: Any, native: str, taken: int) -> int:
+    def reduce(self, resource: Any, native: str, taken: int, remove: Callable[[Any], int]) -> int:
         """Take what is not granted out of a resource of this person, and give her and it their outward names.
 
         `taken`: how many members were taken before. Returns how many members are taken now.
         """
+        held = resource.contained
+        taken += remove(resource)
+        if held is not UNSET:
+            contained.inline(resource, held)
         if self.kind == "Patient":
             taken += extensions.reduce(resource)
         if self.some_codes:
@@ -171,7 +175,7 @@ class HealthPlan:
         lasted = _lasted(resource, part.kind, self._source.zone)
         if not _in_time(resource, part.kind, lasted, window, self._source.zone):
             raise NotThere
-        taken = part.reduce(resource, native, inner + reading.remove(resource))
+        taken = part.reduce(resource, native, inner, reading.remove)
         text = repaired(resource, [resource], taken > 0)
         return Cut(part.names.outward_bytes(text), MEDIA_TYPE, Counts(1, 0, taken, *(lasted or (None, None))))
 
@@ -194,7 +198,7 @@ class HealthPlan:
                     continue
             except UnknownShape as problem:
                 raise UnknownShape(f"entry[{index}].resource.{problem.where}") from None
-            fields += part.reduce(resource, native, inner[index] + remove(resource))
+            fields += part.reduce(resource, native, inner[index], remove)
             kept.append(_enveloped(entry, prefix))
             if lasted is not None:
                 spans.append(lasted)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from gateway.sectors.health import contained
 from gateway.sectors.shapes import encode
 
 NDC = "http://hl7.org/fhir/sid/ndc"  # the code system of drugs; every other code of a line is of a service
@@ -35,7 +36,7 @@ def repaired(answer: Any, resources: list[Any], holes: bool) -> bytes:
     text = encode(answer)
     if b"#" in text and b'"reference":"#' in text:
         for resource in resources:
-            _drop_local_references(resource)
+            contained.drop(resource)
         text = encode(answer)
     if holes and EMPTY.search(text):
         for resource in resources:
@@ -98,17 +99,3 @@ def _prune(value: Any) -> bool:
         elif member is not UNSET:
             empty = False
     return empty
-
-
-def _drop_local_references(value: Any) -> None:
-    """References into `contained`, which never leaves, become the neutral reference."""
-    if isinstance(value, list):
-        for each in value:
-            _drop_local_references(each)
-    elif isinstance(value, msgspec.Struct):
-        fields = value.__struct_fields__
-        if "reference" in fields and isinstance(value.reference, str) and value.reference.startswith("#"):  # type: ignore[attr-defined]  # compiled from the table
-            value.reference = UNSET  # type: ignore[attr-defined]
-            value.display = "withheld"  # type: ignore[attr-defined]
-        for name in fields:
-            _drop_local_references(getattr(value, name))

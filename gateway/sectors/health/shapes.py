@@ -1,7 +1,8 @@
 """The members of FHIR R4 as far as this gateway carries it: Patient, Coverage, ExplanationOfBenefit, searchset Bundle.
 
 `-` marks what is known and in no field of the catalogue: element ids, extensions inside other elements, narrative and
-other free text, contained resources, people around the patient. `implicitRules` and `modifierExtension` change the
+other free text, contained resources (see contained.py), people around
+the patient. `implicitRules` and `modifierExtension` change the
 meaning of what stands beside them, so they are not even known: an answer with one is refused.
 """
 

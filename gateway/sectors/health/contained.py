@@ -1,0 +1,109 @@
+"""What is left of references into `contained` (R4 §2.3.5), which itself never leaves.
+
+A contained resource has no life of its own: an insurer may write a doctor or a plan there and only "#doctor" into the
+field. Whoever was granted the field gets the name and the number of an organisation, a place or a professional in the
+reference itself. A contained patient or coverage has numbers of the person, so of it only the kind is told.
+"""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from gateway.sectors.health.shapes import TABLE
+from gateway.sectors.model import UnknownShape
+from gateway.sectors.shapes import Reader
+
+NAMED = ("Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService", "CareTeam")
+UNKNOWN = "not available"  # stands where R4 requires a reference, and the insurer gives nothing that could be told
+
+_reader = Reader(
+    TABLE
+    | {
+        "Contained": (
+            "resourceType:s id:s name:Raw identifier:Identifier* practitioner:Reference organization:Reference"
+        )
+    },
+    "Contained",
+    strict=False,
+)
+_human = Reader(TABLE, "HumanName", strict=False)
+
+
+def inline(resource: Any, text: Raw) -> None:
+    """Give every reference that is left in the resource the name and number of what it names in `text`, a JSON list."""
+    held: dict[str, Any] = {}
+    for each in _list(text):
+        try:
+            found, _ = _reader.read(each)
+        except UnknownShape:  # nothing of it can be told
+            continue
+        if found.id is not UNSET:
+            held[f"#{found.id}"] = found
+    _inline(resource, held)
+
+
+def drop(value: Any) -> None:
+    """Local references that nothing is known of lose their address; what stands beside it stays."""
+    _inline(value, {})
+
+
+def _inline(value: Any, held: dict[str, Any]) -> None:
+    if isinstance(value, list):
+        for each in value:
+            _inline(each, held)
+    elif isinstance(value, msgspec.Struct):
+        fields = value.__struct_fields__
+        if "reference" in fields and isinstance(value.reference, str) and value.reference.startswith("#"):  # type: ignore[attr-defined]  # compiled from the table
+            _resolve(value, held)
+        for name in fields:
+            _inline(getattr(value, name), held)
+
+
+def _resolve(reference: Any, held: dict[str, Any]) -> None:
+    target = held.get(reference.reference)
+    reference.reference = UNSET
+    if target is not None and target.resourceType is not UNSET:
+        if reference.type is UNSET:
+            reference.type = target.resourceType
+        if target.resourceType in NAMED:
+            if reference.display is UNSET:
+                reference.display = _name(target, held) or UNSET
+            if reference.identifier is UNSET and target.identifier:
+                reference.identifier = target.identifier[0]
+    if reference.type is UNSET and reference.display is UNSET and reference.identifier is UNSET:
+        reference.display = UNKNOWN
+
+
+def _name(target: Any, held: dict[str, Any]) -> str:
+    """The name of an organisation or place, of a person, or of the person or organisation whose role it is."""
+    if target.name is not UNSET:
+        return _spoken(target.name)
+    for whose in (target.practitioner, target.organization):
+        if whose is not UNSET:
+            other = held.get(whose.reference) if isinstance(whose.reference, str) else None
+            name = _spoken(other.name) if other is not None and other.name is not UNSET else ""
+            if whose.display is not UNSET or name:
+                return name if whose.display is UNSET else str(whose.display)
+    return ""
+
+
+def _spoken(name: Raw) -> str:
+    try:
+        found = msgspec.json.decode(name)
+        if isinstance(found, str):
+            return found
+        human, _ = _human.read(_list(name)[0])
+    except (UnknownShape, IndexError):
+        return ""
+    if human.text is not UNSET:
+        return str(human.text)
+    given = [] if human.given is UNSET else human.given
+    return " ".join([*given, *([] if human.family is UNSET else [human.family])])
+
+
+def _list(text: Raw) -> list[Raw]:
+    try:
+        return msgspec.json.decode(text, type=list[Raw])
+    except msgspec.MsgspecError:
+        return []
