@@ -271,6 +271,38 @@ def test_without_a_billable_period_the_dates_of_all_lines_decide():
     assert cut(records=[record], window=ALWAYS).counts.records == 0
 
 
+@pytest.mark.parametrize("edge", ["start", "end"])
+@pytest.mark.parametrize(
+    ("day", "lines", "inside"),
+    [
+        (DAY, [], True),
+        (DAY, [DAY, None], True),
+        ("2024-12-31", [], False),
+        ("2026-01-01", [], False),
+        (DAY, ["2026-01-01"], False),  # an open period reaches as far as its lines
+        ("2025-06", [], True),  # the whole month
+        ("2024", [], False),
+    ],
+)
+def test_of_a_billable_period_with_one_edge_that_date_and_those_of_the_lines_decide(edge, day, lines, inside):
+    record = claim() | {"billablePeriod": {edge: day}}
+    plain = {name: value for name, value in record["item"][0].items() if name != "servicedDate"}
+    record["item"] = [plain | ({"servicedDate": line} if line else {}) for line in lines] or [plain]
+    found = cut(records=[record], window=YEAR)
+    assert found.counts.records == int(inside)
+    if inside:
+        assert resource(found)["billablePeriod"] == {edge: day} and found.counts.start is not None
+
+
+def test_a_line_that_says_only_when_it_began_is_of_that_day():
+    record = claim()
+    del record["billablePeriod"], record["item"][0]["servicedDate"]
+    record["item"][0]["servicedPeriod"] = {"start": DAY}
+    assert cut(records=[record], window=YEAR).counts.records == 1
+    record["item"][0]["servicedPeriod"] = {"start": "2024-12-31"}
+    assert cut(records=[record], window=YEAR).counts.records == 0
+
+
 @pytest.mark.parametrize(
     ("start", "end", "inside"),
     [

@@ -258,19 +258,22 @@ def _owner(resource: Any, part: Part, owners: Mapping[str, str]) -> str:
 
 
 def _lasted(resource: Any, kind: str, zone: str) -> Span | None:
-    """The span of a claim: its billablePeriod, else from the first to the last of its items. None: it has no time."""
+    """The span of a claim: its billablePeriod, else from the first to the last of its items. None: it has no time.
+
+    A billablePeriod of which one edge is missing reaches as far as its items do; without items it is the day it names.
+    """
     if kind != "ExplanationOfBenefit":
         return None
     try:
         period = resource.billablePeriod
-        if period is not UNSET:
-            return _period(period.start, period.end, zone)
-        items = [] if resource.item is UNSET else resource.item
-        spans = [_serviced(item, zone) for item in items]
+        billed = None if period is UNSET else _period(period.start, period.end, zone)
+        if billed is not None and period.start is not UNSET and period.end is not UNSET:
+            return billed
+        spans = [_serviced(item, zone) for item in ([] if resource.item is UNSET else resource.item)]
     except ValueError:
         raise UnknownShape("billablePeriod") from None
-    dated = [each for each in spans if each is not None]
-    if not dated or len(dated) < len(spans):
+    dated = [each for each in (billed, *spans) if each is not None]
+    if not dated or (billed is None and len(dated) < len(spans)):
         return None
     return min(start for start, _ in dated), max(end for _, end in dated)
 
@@ -284,10 +287,11 @@ def _serviced(item: Any, zone: str) -> Span | None:
 
 @lru_cache(maxsize=4096)
 def _period(start: str | UnsetType, end: str | UnsetType, zone: str) -> Span | None:
-    """A FHIR Period as a span. One without start or end is not wholly inside anything: None."""
-    if start is UNSET or end is UNSET:
+    """A FHIR Period as a span. Of one edge alone: that date."""
+    first, last = (start, end) if start is not UNSET else (end, end)
+    if first is UNSET:
         return None
-    return span(start, zone)[0], span(end, zone)[1]
+    return span(first, zone)[0], span(first if last is UNSET else last, zone)[1]
 
 
 def _in_time(resource: Any, kind: str, lasted: Span | None, window: Window, zone: str) -> bool:
