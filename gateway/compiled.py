@@ -38,6 +38,7 @@ MODULES = (
     "proxy.grants",
     "proxy.guard",
     "proxy.headers",
+    "proxy.heads",
     "proxy.jose",
     "proxy.listener",
     "proxy.rates",

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     )
     connections: int = Field(4000, ge=0, description="open connections, all together; 0: no limit")
     address_connections: int = Field(256, ge=0, description="open connections of one address; 0: no limit")
+    address_heads: int = Field(
+        32, ge=0, description="requests of one address whose fields have begun and not ended; 0: no limit"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="verbosity of structured logs")
     log_fsync: bool = Field(True, description="access entries reach the disk before data leaves; only a bench says no")
 

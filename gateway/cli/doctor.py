@@ -34,6 +34,7 @@ LIMITS = (
     "organisation_calls_per_minute",
     "connections",
     "address_connections",
+    "address_heads",
 )
 
 

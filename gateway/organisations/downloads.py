@@ -20,7 +20,6 @@ from babel.dates import format_date, format_datetime
 
 from gateway.organisations import calls
 from gateway.organisations.calls import Line
-from gateway.organisations.sentences import N_
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import Account, Download, FoundAccount
 from gateway.web.languages import locale

@@ -6,7 +6,6 @@ and one request line has one form (negative cases D7, D19; RFC 9112 §3).
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -19,19 +18,17 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from gateway.outbox import Outbox
+from gateway.proxy.heads import Head, Unfit
 from gateway.settings import Settings
 
 HEAD_SECONDS = 10.0  # from the first byte of a request to the end of its fields
 BODY_SECONDS = 10.0  # between two pieces of a body
 WRITE_SECONDS = 15.0  # an answer of which nothing more is taken
 KEEP_ALIVE_SECONDS = 5
-HEAD_BYTES = 48 * 1024  # above what the guard answers with 431
 OVERHEAD_BYTES = 16 * 1024  # of chunk lines, between two pieces of a body
 SWEEP_SECONDS = 1.0
 COPIED_BYTES = 32 * 1024  # bodies up to this go out in one piece with their head
 NEVER = float("inf")
-
-_LINE = re.compile(rb"[A-Z]{1,20} /[!-~]* HTTP/1\.[01]\r\n")
 
 _listening: "WeakKeyDictionary[asyncio.AbstractEventLoop, set[Listener]]" = WeakKeyDictionary()
 
@@ -45,7 +42,8 @@ class Listener(HttpToolsProtocol):
         self.deadline = NEVER
         self._doorstep = doorstep
         self._place: str | None = None  # at the doorstep
-        self._head: bytes | None = b""  # of the request under way, until it is whole; None: its body, or its answer
+        self._head: Head | None = Head()  # of the request under way, until it is whole; None: its body comes
+        self._waits = False  # counted among the unfinished heads of its place
         self._overhead = 0
         self._refused = False
 
@@ -59,6 +57,7 @@ class Listener(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         _watched(self.loop).discard(self)
+        self._waits_no_more()
         if self._place is not None:
             self._doorstep.leave(self._place)
             self._place = None
@@ -74,20 +73,40 @@ class Listener(HttpToolsProtocol):
                 self._refuse(400)
                 return
             self.deadline = self.loop.time() + BODY_SECONDS
-        else:
-            if not head:
-                self.deadline = self.loop.time() + HEAD_SECONDS
-            head = head + data if head else data
-            if not _fit(head):
-                self._refuse(431 if len(head) > HEAD_BYTES else 400)
-                return
-            self._head = head
+            self._feed(data)
+            return
+        if not head.text:
+            self.deadline = self.loop.time() + HEAD_SECONDS
+        try:
+            rest = head.add(data)
+        except Unfit as unfit:
+            self._refuse(unfit.status)
+            return
+        if rest is None:
+            self._wait()
+            return
+        self._waits_no_more()
+        self._feed(bytes(head.text) + rest)
+
+    def _feed(self, data: bytes) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # web sockets are not spoken: what was asked for beside is answered
             pass
         except httptools.HttpParserError:
             self._refuse(400)
+
+    def _wait(self) -> None:
+        """The head goes on. One address may have so many of them that it cannot keep the loop busy with pieces."""
+        if not self._waits:
+            self._waits = self._place is not None and self._doorstep.wait(self._place)
+            if not self._waits:
+                self._refuse(503)
+
+    def _waits_no_more(self) -> None:
+        if self._waits and self._place is not None:
+            self._doorstep.wait_no_more(self._place)
+        self._waits = False
 
     def _refuse(self, status: int) -> None:
         self._refused = True
@@ -121,7 +140,7 @@ class Listener(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """As in uvicorn, with our own cycle, and without parsing a target whose form `_LINE` has settled."""
+        """As in uvicorn, with our own cycle, and without parsing a target whose form `Head` has settled."""
         self._head, self._overhead = None, 0
         self.deadline = self.loop.time() + BODY_SECONDS
         version, scope = self.parser.get_http_version(), self.scope
@@ -149,7 +168,7 @@ class Listener(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._head, self.deadline = b"", NEVER
+        self._head, self.deadline = Head(), NEVER
         cycle = self.cycle
         cycle.more_body = False
         if isinstance(cycle, Cycle):
@@ -163,18 +182,21 @@ class Listener(HttpToolsProtocol):
         self.flow.resume_reading()
         if self.pipeline:
             self._start_asgi_task(*self.pipeline.pop())
-        elif self._head == b"":
+        elif self._head is not None and not self._head.text:
             self.deadline = self.loop.time() + KEEP_ALIVE_SECONDS
 
 
 class Doorstep:
-    """How many connections are open: all together, and of one address, so that one caller cannot take every place.
+    """How many connections are open, and on how many a head has begun and goes on.
 
-    Connections of a trusted proxy are of many callers: of those only all together are counted.
+    All together and of one address, so that one caller cannot take every place. Connections of a trusted proxy are
+    of many callers: of those only all together are counted.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._all, self._each = settings.connections or NEVER, settings.address_connections or NEVER
+        self._waiting_each = settings.address_heads or NEVER
+        self._waiting: dict[str, int] = {}
         self._proxies = tuple(ip_network(network) for network in settings.trusted_proxies)
         self._open: dict[str, int] = {}
         self._total = 0
@@ -194,6 +216,19 @@ class Doorstep:
         held = self._open.pop(place) - 1
         if held:
             self._open[place] = held
+
+    def wait(self, place: str) -> bool:
+        """Count one more unfinished head of this place, to be taken back once; False: it has too many."""
+        waiting = self._waiting.get(place, 0)
+        if place and waiting >= self._waiting_each:
+            return False
+        self._waiting[place] = waiting + 1
+        return True
+
+    def wait_no_more(self, place: str) -> None:
+        waiting = self._waiting.pop(place) - 1
+        if waiting:
+            self._waiting[place] = waiting
 
     def _name(self, address: str) -> str:
         """The IPv4 address, or the /64 of an IPv6 one: a home has a whole /64. "": one that is not counted alone."""
@@ -311,22 +346,6 @@ def _failing(error: BaseException) -> Callable[..., Awaitable[None]]:
 
 async def _silent(*_: object) -> None:
     """An app that has done all it was going to do."""
-
-
-def _fit(head: bytes) -> bool:
-    """Whether the head so far is of the one form: request line, CRLF ends, bounded."""
-    lines, last, end = 0, -1, len(head)
-    while (at := head.find(b"\n", last + 1)) >= 0:
-        if head[at - 1 : at] != b"\r" or at > HEAD_BYTES:
-            return False
-        if lines and at == last + 2:  # the empty line
-            end = last + 1
-            break
-        lines, last = lines + 1, at
-    if end > HEAD_BYTES or (lines and not _LINE.match(head)):
-        return False
-    half = end == len(head) and head.endswith(b"\r")  # of a line end
-    return head.count(b"\r", 0, end) == lines + half
 
 
 def _watched(loop: asyncio.AbstractEventLoop) -> "set[Listener]":

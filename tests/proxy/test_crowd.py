@@ -105,7 +105,7 @@ def test_a_trusted_proxy_stands_for_many(tmp_path: Path) -> None:
 
 
 def test_zero_is_no_limit(tmp_path: Path) -> None:
-    with serving(tmp_path, address_connections=0, connections=0) as world, connections(world, 300):
+    with serving(tmp_path, address_connections=0, connections=0, address_heads=0) as world, connections(world, 300):
         assert served(world)
 
 
@@ -116,6 +116,30 @@ def test_requests_one_after_the_other_take_one_place(tmp_path: Path) -> None:
             for _ in range(5):
                 connection.sendall(line)
                 assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_unfinished_heads_of_one_address_are_few(tmp_path: Path) -> None:
+    line = "GET /hello HTTP/1.1\r\nHost: {}\r\n"
+    with serving(tmp_path, address_heads=3) as world:
+        begun = line.format(world.settings.host_header).encode()
+        with connections(world, 3, begun=begun) as made, connections(world, 1) as late, connections(world, 1, THERE):
+            assert late[0].recv(65536).startswith(b"HTTP/1.1 503 ")
+            assert served(world)  # a head that comes whole waits for nothing
+            for connection in made:
+                connection.sendall(b"\r\n")
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+        with connections(world, 3, begun=begun) as made:  # whoever has ended counts no more
+            made[2].sendall(b"\r\n")
+            assert made[2].recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+def test_unfinished_heads_of_a_trusted_proxy_are_of_many(tmp_path: Path) -> None:
+    with serving(tmp_path, address_heads=1, trusted_proxies=(f"{THERE}/32",)) as world:
+        begun = f"GET /hello HTTP/1.1\r\nHost: {world.settings.host_header}\r\n".encode()
+        with connections(world, 4, THERE, begun) as made:
+            for connection in made:
+                connection.sendall(b"\r\n")
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 # ---- organisations

@@ -193,6 +193,16 @@ def test_heads_are_bounded(bank: Bank, head: bytes, fields: bytes, status: int) 
     assert found in ([status], [])  # a flood may be closed before its answer can be read
 
 
+@pytest.mark.parametrize("piece", [1, 1000])
+def test_lines_are_counted_before_the_head_ends(bank: Bank, head: bytes, piece: int) -> None:
+    flood = head + b"X:y\r\n" * 200
+    with socket.create_connection(("127.0.0.1", bank.world.port), timeout=5) as connection:
+        with contextlib.suppress(ConnectionError):
+            for start in range(0, len(flood), piece):
+                connection.sendall(flood[start : start + piece])
+        assert connection.recv(65536).startswith(b"HTTP/1.1 431 ")
+
+
 @pytest.mark.parametrize("size", [9_000, 65_536])
 def test_targets_are_bounded(bank: Bank, size: int) -> None:
     line = f"GET /{'a' * size} HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\n\r\n"

@@ -1,0 +1,56 @@
+"""The head of a request as its bytes arrive: one request line, CRLF ends, bounded (RFC 9112 §2.1, §2.2, §3).
+
+Each byte is looked at once, however small the pieces are: whoever trickles pays as much as we do.
+"""
+
+import re
+
+BYTES = 48 * 1024  # above what the guard answers with 431
+LINES = 128  # request line, fields and the empty line; the guard takes 100 fields
+
+_LINE = re.compile(rb"[A-Z]{1,20} /[!-~]* HTTP/1\.[01]\r\n")
+_END = b"\r\n\r\n"
+
+
+class Unfit(Exception):
+    """No request of ours begins so. `status`: 400, or 431 for one that is too large."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class Head:
+    """One head, from its first byte to the empty line."""
+
+    def __init__(self) -> None:
+        self.text = bytearray()
+        self._ends = 0  # line ends seen
+
+    def add(self, data: bytes) -> bytes | None:
+        """What of `data` comes after the head; None: the head goes on. Raises Unfit."""
+        text, old = self.text, len(self.text)
+        text += data
+        found = text.find(_END, max(0, old - len(_END) + 1))
+        size = len(text) if found < 0 else found + len(_END)
+        before = self._ends
+        self._check(bytes(text[max(0, old - 1) : size]), old > 0)
+        if before == 0 and self._ends and not _LINE.match(text):
+            raise Unfit(400)
+        if size > BYTES or self._ends > LINES:
+            raise Unfit(431)
+        if found < 0:
+            return None
+        del text[size:]
+        return data[size - old :]
+
+    def _check(self, new: bytes, goes_on: bool) -> None:
+        """Counts the line ends in `new`, which begins with the byte before it when the text goes on.
+
+        Every CR stands before an LF, and every LF after a CR; only the last CR may still wait for its LF.
+        """
+        ends = new.count(b"\r\n")
+        feeds = new.count(b"\n") - (goes_on and new[:1] == b"\n")
+        if feeds != ends or new.count(b"\r") != ends + new.endswith(b"\r"):
+            raise Unfit(400)
+        self._ends += ends
