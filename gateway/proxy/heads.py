@@ -29,19 +29,19 @@ class Head:
 
     def add(self, data: bytes) -> bytes | None:
         """What of `data` comes after the head; None: the head goes on. Raises Unfit."""
-        text, old = self.text, len(self.text)
-        text += data
-        found = text.find(_END, max(0, old - len(_END) + 1))
-        size = len(text) if found < 0 else found + len(_END)
+        old = len(self.text)
+        self.text += data
+        found = self.text.find(_END, max(0, old - len(_END) + 1))
+        size = len(self.text) if found < 0 else found + len(_END)
         before = self._ends
-        self._check(bytes(text[max(0, old - 1) : size]), old > 0)
-        if before == 0 and self._ends and not _LINE.match(text):
+        self._check(bytes(self.text[old - 1 : size]) if old else data[:size], old > 0)
+        if before == 0 and self._ends and not _LINE.match(self.text):
             raise Unfit(400)
         if size > BYTES or self._ends > LINES:
             raise Unfit(431)
         if found < 0:
             return None
-        del text[size:]
+        del self.text[size:]
         return data[size - old :]
 
     def _check(self, new: bytes, goes_on: bool) -> None:

@@ -45,7 +45,10 @@ class Listener(HttpToolsProtocol):
         self._head: Head | None = Head()  # of the request under way, until it is whole; None: its body comes
         self._waits = False  # counted among the unfinished heads of its place
         self._overhead = 0
+        self._length = 0  # bytes of the body that are still to come, where that was said
+        self._in_body = False
         self._refused = False
+        self._running: Any = None  # the cycle whose answer goes out now; later ones wait in the pipeline
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -64,35 +67,46 @@ class Listener(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._refused:
-            return
-        head = self._head
-        if head is None:
-            self._overhead += len(data)
-            if self._overhead > OVERHEAD_BYTES + len(data):
-                self._refuse(400)
-                return
-            self.deadline = self.loop.time() + BODY_SECONDS
-            self._feed(data)
-            return
+        """One head, or a piece of one body, at a time, so that every request on the connection meets the same rule."""
+        while data and not self._refused:
+            data = self._read_body(data) if self._head is None else self._read_head(self._head, data)
+
+    def _read_head(self, head: Head, data: bytes) -> bytes:
+        """Returns what comes after the head."""
         if not head.text:
             self.deadline = self.loop.time() + HEAD_SECONDS
         try:
             rest = head.add(data)
         except Unfit as unfit:
             self._refuse(unfit.status)
-            return
+            return b""
         if rest is None:
             self._wait()
-            return
+            return b""
         self._waits_no_more()
-        self._feed(bytes(head.text) + rest)
+        self._length = 0
+        self._feed(head.text)
+        return rest
 
-    def _feed(self, data: bytes) -> None:
+    def _read_body(self, data: bytes) -> bytes:
+        """Returns what comes after the body, where its length was given; only the parser knows the end of chunks."""
+        piece, rest = (data[: self._length], data[self._length :]) if self._length else (data, b"")
+        self._length -= min(self._length, len(piece))
+        self._overhead += len(piece)
+        if self._overhead > OVERHEAD_BYTES + len(piece):
+            self._refuse(400)
+            return b""
+        self.deadline = self.loop.time() + BODY_SECONDS
+        self._in_body = True
+        self._feed(piece)
+        self._in_body = False
+        return rest
+
+    def _feed(self, data: bytes | bytearray) -> None:
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:  # web sockets are not spoken: what was asked for beside is answered
-            pass
+            self._refuse(400)
         except httptools.HttpParserError:
             self._refuse(400)
 
@@ -109,11 +123,20 @@ class Listener(HttpToolsProtocol):
         self._waits = False
 
     def _refuse(self, status: int) -> None:
+        """Nothing more is read. Whole requests before are answered first; then, or now, the connection closes."""
         self._refused = True
-        reason = {400: "Bad Request", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}[status]
         self.outbox.send()  # an answer before this one
-        answer = f"HTTP/1.1 {status} {reason}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-        if self.cycle is None or self.cycle.response_complete:
+        cut = self.cycle if self._head is None and self.cycle is not None and self.cycle.more_body else None
+        if cut is not None and self.pipeline and self.pipeline[0][0] is cut:
+            self.pipeline.popleft()
+            cut = None
+        last = self.pipeline[0][0] if self.pipeline else self._running
+        if cut is None and last is not None and not last.response_complete:
+            last.keep_alive, self.deadline = False, NEVER
+            return
+        if cut is None or cut.response_complete:
+            reason = {400: "Bad Request", 431: "Request Header Fields Too Large", 503: "Service Unavailable"}[status]
+            answer = f"HTTP/1.1 {status} {reason}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
             self.transport.write(answer.encode())
         self.transport.close()
 
@@ -131,12 +154,19 @@ class Listener(HttpToolsProtocol):
 
     # ---- httptools
 
+    def on_message_begin(self) -> None:
+        if self._in_body:
+            raise ValueError("a request behind chunks: its head was not seen")
+        super().on_message_begin()
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is None:
             raise ValueError("trailer fields are not taken")
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
+        elif name == b"content-length":
+            self._length = int(value)
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -160,6 +190,7 @@ class Listener(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         """As in uvicorn; the task takes itself off the list when it ends, which spares the loop a turn."""
+        self._running = cycle
         cycle.task = self.loop.create_task(cycle.run(app, self.tasks))
         self.tasks.add(cycle.task)
 

@@ -220,6 +220,55 @@ def test_requests_on_one_connection_are_answered_in_order(bank: Bank, head: byte
     assert statuses(said) == [200, 200, 200]
 
 
+@pytest.mark.parametrize(
+    "second",
+    [
+        b"GET  /hello HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        b"GET /hello RTSP/1.0\r\nHost: {host}\r\n\r\n",
+        b"GET /hello ICE/1.0\r\nHost: {host}\r\n\r\n",
+        b"\r\nGET /hello HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        b"\r\n\r\nGET /hello HTTP/1.1\r\nHost: {host}\r\n\r\n",
+        b"GET /hello HTTP/1.1\nHost: {host}\n\n",
+        b"GET /hello HTTP/1.1\r\nHost: {host}\nX: y\r\n\r\n",
+        b"POST /token HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\nrubbish\r\n",
+        b"rubbish\r\n\r\n",
+    ],
+)
+@pytest.mark.parametrize("before", ["GET", "POST"])
+def test_every_request_of_a_segment_meets_the_same_rule(bank: Bank, before: str, second: bytes) -> None:
+    """The good ones before are answered, and then the connection closes."""
+    host = bank.world.settings.host_header.encode()
+    first = {
+        "GET": b"GET /hello HTTP/1.1\r\nHost: " + host + b"\r\n\r\n",
+        "POST": b"POST /token HTTP/1.1\r\nHost: " + host + b"\r\nContent-Length: 5\r\n\r\nhello",
+    }[before]
+    good = b"GET /hello HTTP/1.1\r\nHost: " + host + b"\r\n\r\n"
+    for count in (1, 2):
+        with socket.create_connection(("127.0.0.1", bank.world.port), timeout=5) as connection:
+            connection.sendall(first * count + second.replace(b"{host}", host) + good)
+            said = b""
+            while piece := connection.recv(65536):
+                said += piece
+        assert statuses(said) == [200] * count, said
+
+
+def test_a_request_behind_chunks_in_one_segment_is_left_for_the_next_connection(bank: Bank) -> None:
+    head = f"POST /token HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\n".encode()
+    chunked = head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", bank.world.port), timeout=5) as connection:
+        connection.sendall(chunked + b"GET  /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+        said = b""
+        while piece := connection.recv(65536):
+            said += piece
+    assert statuses(said) == [200] and b'"body": 5' in said
+
+
+def test_bodies_of_a_given_length_may_be_followed_at_once(bank: Bank) -> None:
+    head = f"POST /token HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\n".encode()
+    said = exchange(bank.world, (head + b"Content-Length: 5\r\n\r\nhello") * 3 + head + b"Content-Length: 0\r\n\r\n")
+    assert statuses(said) == [200, 200, 200, 200] and said.count(b'"body": 5') == 3
+
+
 def test_names_with_underscores_and_forged_forwarding_are_dropped(bank: Bank) -> None:
     lines = (
         f"GET /hello HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\nX_User_Id: bob\r\n"
