@@ -24,6 +24,10 @@ KEPT = HERE / "__compiled__"
 INTERPRETED = "AVAL_INTERPRETED"
 LIBRARY = "gateway.data_plane"  # of all modules together; mypyc adds its own ending
 MODULES = (
+    "keys.access",
+    "keys.dpop",
+    "keys.jose",
+    "keys.strict",
     "log.record",
     "log.tree",
     "organisations.connector",
@@ -33,13 +37,11 @@ MODULES = (
     "proxy.admit",
     "proxy.call",
     "proxy.denials",
-    "proxy.dpop",
     "proxy.fetch",
     "proxy.grants",
     "proxy.guard",
     "proxy.headers",
     "proxy.heads",
-    "proxy.jose",
     "proxy.listener",
     "proxy.rates",
     "proxy.refuse",

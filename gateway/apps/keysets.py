@@ -4,15 +4,15 @@ Only public keys, only of the kinds whose signatures are accepted: P-256, RSA of
 and more, Ed25519 (RFC 8725 §3.2; negative cases H11, H12, H19).
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
+from gateway.keys import jose
+
 ALGORITHMS = {"EC": ("ES256",), "RSA": ("PS256",), "OKP": ("EdDSA", "Ed25519")}
 MAX_KEYS = 10
+_LONGEST = 2000  # characters of one member
 
 _P = 2**256 - 2**224 + 2**192 + 2**96 - 1  # the field of P-256 (FIPS 186-5)
 _B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
@@ -35,7 +35,7 @@ def faults(jwks: object) -> Iterator[str]:
 
 
 def _fault(key: Mapping[str, Any]) -> str | None:
-    if any(member in key for member in PRIVATE):
+    if any(member in key for member in jose.PRIVATE):
         return "holds a private or symmetric key; write the public part only"
     kid = key.get("kid", "x")
     if not isinstance(kid, str) or not re.fullmatch(r"[\x21-\x7e]{1,200}", kid):
@@ -47,19 +47,19 @@ def _fault(key: Mapping[str, Any]) -> str | None:
         return f"alg: for {kind} write {' or '.join(ALGORITHMS[kind])}"
     if key.get("use", "sig") != "sig":
         return "use: only keys for signatures (sig) belong here"
+    uses = key.get("key_ops", ["verify"])
+    if not isinstance(uses, list) or uses.count("verify") != 1:
+        return 'key_ops: leave it out, or write ["verify"]'
     return {"EC": _ec, "RSA": _rsa, "OKP": _okp}[kind](key)
 
 
 def _number(key: Mapping[str, Any], member: str, size: int | None = None) -> bytes | None:
     text = key.get(member)
-    if not isinstance(text, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,2000}", text):
-        return None
     try:
-        value = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except binascii.Error:
+        value = jose.decoded(text) if isinstance(text, str) and len(text) <= _LONGEST else None
+    except jose.Malformed:
         return None
-    canonical = base64.urlsafe_b64encode(value).rstrip(b"=").decode() == text
-    return value if canonical and size in (None, len(value)) else None
+    return value if value is not None and size in (None, len(value)) else None
 
 
 def _ec(key: Mapping[str, Any]) -> str | None:

@@ -12,16 +12,16 @@ from typing import Any
 from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Session, col
 
-from gateway.authorization import jose, rules
+from gateway.authorization import rules
 from gateway.authorization.tables import SpentAssertion
-from gateway.keys import hashed
+from gateway.keys import hashed, jose
 
-_TYPES = ("jwt", "client-authentication+jwt")
+_KIND = jose.Kind(types=("jwt", "client-authentication+jwt"), algorithms=rules.SIGNING, untyped=True)
 
 
 def subject(assertion: str) -> str | None:
     """Whose assertion it claims to be. Unverified: only good for finding the keys."""
-    token = jose.read(assertion, rules.ASSERTION_LIMIT)
+    token = _read(assertion)
     found = token.unverified.get("sub") if token else None
     return found if isinstance(found, str) else None
 
@@ -30,10 +30,8 @@ def proves(
     session: Session, assertion: str, client_id: str, jwks: Mapping[str, Any], public_url: str, now: datetime
 ) -> bool:
     """Whether the assertion is this client's, for us, now, and not used before. Spends it when so."""
-    token = jose.read(assertion, rules.ASSERTION_LIMIT)
-    if token is None or ("typ" in token.header and not jose.is_media_type(token.header, *_TYPES)):  # 1
-        return False
-    if not jose.verified(token, jwks["keys"], rules.SIGNING):  # 2
+    token = _read(assertion)  # 1
+    if token is None or not jose.verified(token, jwks["keys"]):  # 2
         return False
     claims = token.unverified  # verified by now
     if claims.get("iss") != client_id or claims.get("sub") != client_id:  # 3
@@ -45,16 +43,22 @@ def proves(
     return until is not None and _first_use(session, client_id, claims.get("jti"), until, now)  # 6
 
 
+def _read(assertion: str) -> jose.Signed | None:
+    try:
+        return jose.read(assertion, rules.ASSERTION_LIMIT, _KIND)
+    except jose.Malformed:
+        return None
+
+
 def _until(claims: Mapping[str, Any], now: int) -> int | None:
     """`exp`, when it and the optional `iat` and `nbf` are acceptable now."""
-    until = jose.instant(claims, "exp")
-    if until is None or not now - rules.CLOCK_LATE < until <= now + rules.ASSERTION_SECONDS:
+    try:
+        until = jose.whole_number(claims, "exp")
+        begins = [jose.whole_number(claims, name) for name in ("iat", "nbf") if name in claims]
+    except jose.Malformed:
         return None
-    for name in ("iat", "nbf"):
-        at = jose.instant(claims, name)
-        if name in claims and (at is None or at > now + rules.CLOCK_EARLY):
-            return None
-    return until
+    fresh = now - rules.CLOCK_LATE < until <= now + rules.ASSERTION_SECONDS
+    return until if fresh and all(at <= now + rules.CLOCK_EARLY for at in begins) else None
 
 
 def _first_use(session: Session, client_id: str, jti: object, until: int, now: datetime) -> bool:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from gateway.apps import wording
-from gateway.authorization import rules, strict
+from gateway.authorization import rules
 from gateway.consent.request import InvalidDetails
+from gateway.keys import strict
 
 
 def parse(text: str) -> list[Any]:

@@ -23,7 +23,7 @@ from gateway.authorization.families import Granted
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.keys import fresh, same
-from gateway.keys.ring import b64url
+from gateway.keys.jose import encoded
 from gateway.web import answers
 from gateway.web.addresses import client_network
 from gateway.web.doors import Context
@@ -98,7 +98,7 @@ class S256(CodeChallenge):
             raise InvalidGrantError()
         if not re.fullmatch(r"[A-Za-z0-9\-._~]{43,128}", verifier):
             raise InvalidRequestError()
-        challenge = b64url(hashlib.sha256(verifier.encode("ascii")).digest())
+        challenge = encoded(hashlib.sha256(verifier.encode("ascii")).digest())
         if not same(challenge, grant.request.authorization_code.code_challenge):
             raise InvalidGrantError()
 
@@ -168,7 +168,7 @@ class _OwnTokens:
         refresh: RefreshToken | None = families.find_refresh(ctx.session, token_string)
         if refresh is not None:
             return Held(ctx.session.get(TokenFamily, refresh.family_id))
-        claims = tokens.read(token_string, ctx.house.keys, ctx.house.settings.public_url)
+        claims = tokens.read(token_string, ctx.house.keys, ctx.house.settings.public_url, ctx.now)
         family = tokens.family_of(ctx.session, claims) if claims else None
         return Held(family, claims) if family else None
 

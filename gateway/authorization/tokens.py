@@ -6,14 +6,12 @@ from typing import Any
 
 from sqlmodel import Session
 
-from gateway.authorization import families, jose, rules
+from gateway.authorization import families, rules
 from gateway.authorization.families import Granted
 from gateway.authorization.tables import TokenFamily
 from gateway.consent import granting
 from gateway.house import House
-from gateway.keys import KeyRing
-
-_LIMIT = 64 * 1024
+from gateway.keys import KeyRing, access, jose
 
 
 def seconds_left(granted: Granted, longest: int, now: datetime) -> int:
@@ -50,15 +48,12 @@ def response(house: House, granted: Granted, jti: str, now: datetime) -> dict[st
     }
 
 
-def read(token: str, keys: KeyRing, public_url: str) -> Mapping[str, Any] | None:
+def read(token: str, keys: KeyRing, public_url: str, now: datetime) -> Mapping[str, Any] | None:
     """The claims of an access token that we made; also of an expired one."""
-    signed = jose.read(token, _LIMIT)
-    if signed is None or not jose.is_media_type(signed.header, "at+jwt"):
+    try:
+        return access.read(token, keys, public_url, now.timestamp())
+    except jose.Malformed:
         return None
-    if not jose.verified(signed, keys.jwks()["keys"], ("ES256",)):
-        return None
-    claims = signed.unverified  # verified by now
-    return claims if claims.get("iss") == public_url and jose.instant(claims, "exp") is not None else None
 
 
 def family_of(session: Session, claims: Mapping[str, Any]) -> TokenFamily | None:

@@ -5,6 +5,12 @@ Four kinds and nothing else: the token key (ES256, also signs assertions to orga
 the log key (Ed25519, used for nothing else), the key-encryption key (seals what the
 database must not be able to read), and the root secret (from which every HMAC key is
 derived by name, so that no two uses share one).
+
+    ring     the keys, signing, sealing        opaque  secrets that are only looked up
+    jose     tokens and public keys, read      strict  JSON, read
+    access   our own access tokens, read       dpop    proofs that a token's key is held
+
+Whatever claims to be signed is read here and nowhere else: two readers that differ are a way around a check.
 """
 
 from gateway.keys.opaque import fresh, hashed, same

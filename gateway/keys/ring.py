@@ -1,6 +1,5 @@
 """The key ring: the private keys of one gateway, from its keys folder."""
 
-import base64
 import hashlib
 import hmac
 import json
@@ -18,17 +17,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.errors import Unavailable
+from gateway.keys.jose import encoded
 from gateway.keys.opaque import fresh_bytes
 
 _NONCE = 12
-
-
-def b64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def unb64url(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 @dataclass(frozen=True)
@@ -43,11 +35,11 @@ class SigningKey:
         public = {
             "crv": "P-256",
             "kty": "EC",
-            "x": b64url(numbers.x.to_bytes(32, "big")),
-            "y": b64url(numbers.y.to_bytes(32, "big")),
+            "x": encoded(numbers.x.to_bytes(32, "big")),
+            "y": encoded(numbers.y.to_bytes(32, "big")),
         }
         thumbprint = hashlib.sha256(json.dumps(public, sort_keys=True, separators=(",", ":")).encode()).digest()
-        return {**public, "kid": b64url(thumbprint), "alg": "ES256", "use": "sig"}
+        return {**public, "kid": encoded(thumbprint), "alg": "ES256", "use": "sig"}
 
     @property
     def kid(self) -> str:
@@ -110,7 +102,7 @@ class KeyRing:
     def mac(self, use: str, *parts: str) -> str:
         """43 base64url characters: HMAC-SHA256 over the parts, each preceded by its length."""
         message = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
-        return b64url(hmac.new(self.derive(use), message, hashlib.sha256).digest())
+        return encoded(hmac.new(self.derive(use), message, hashlib.sha256).digest())
 
     def pairwise(self, person: str, reader: str) -> str:
         """The identifier under which `reader` (an app or organisation) knows the person. No two readers share one."""

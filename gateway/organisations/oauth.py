@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from gateway.house import House
-from gateway.keys.ring import b64url
+from gateway.keys.jose import encoded
 from gateway.organisations.connector import ConnectorError, Headers
 from gateway.organisations.links import Credentials
 from gateway.organisations.views import OAuthEnds, OrganisationView, target
@@ -116,7 +116,7 @@ def authorize_address(organisation: OrganisationView, redirect_uri: str, state: 
 
 def challenge_of(verifier: str) -> str:
     """RFC 7636 §4.2, S256."""
-    return b64url(hashlib.sha256(verifier.encode()).digest())
+    return encoded(hashlib.sha256(verifier.encode()).digest())
 
 
 def reason_of(status: int) -> str:

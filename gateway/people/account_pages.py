@@ -12,8 +12,8 @@ from starlette.responses import Response
 from gateway.consent.ages import is_minor
 from gateway.errors import BadRequest, NotFound, TooMany, Unavailable
 from gateway.keys import same
+from gateway.keys.jose import decoded, encoded
 from gateway.keys.opaque import fresh_bytes
-from gateway.keys.ring import b64url, unb64url
 from gateway.people import accounts, passkeys, passwords, sign_ins, throttle, totp
 from gateway.people.sign_in_pages import TOO_MANY, WRONG_CODE, WRONG_PASSKEY
 from gateway.people.steps import account, recently, today
@@ -182,7 +182,7 @@ def _codes_page(ctx: Context, person: Person, secret: str, wrong: str = "") -> R
         400 if wrong else 200,
         picture=totp.picture(link),
         spelled=" ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
-        carried=b64url(ctx.house.keys.seal(secret.encode(), _setup(ctx))),
+        carried=encoded(ctx.house.keys.seal(secret.encode(), _setup(ctx))),
         wrong=wrong,
     )
 
@@ -200,7 +200,7 @@ def codes_on(ctx: Context) -> Response:
     if person.totp_sealed is not None:
         return ctx.go("/account")
     try:
-        secret = keys.open(unb64url(ctx.form.get("carried", "")), _setup(ctx)).decode()
+        secret = keys.open(decoded(ctx.form.get("carried", "")), _setup(ctx)).decode()
     except (Unavailable, ValueError, binascii.Error):
         return _codes_page(ctx, person, totp.encoded(fresh_bytes(20)), WRONG_CODE)
     step = totp.step_of(secret, ctx.form.get("code", "")[:64], ctx.now)

@@ -2,7 +2,7 @@
 
     guard    what an HTTP request must look like, for every door of the gateway
     call     the six steps of a data call, in order: the file to read first
-    tokens   whose token is it   · dpop   and who holds its key   · jose   the strict reading of both
+    tokens   whose token is it   · keys.dpop   and who holds its key
     admit    is this call permitted now   · grants   what was agreed, compiled   · windows   calendar windows
     fetch    the organisation's credential and answer   · streams   answers too large to be held
     writer   the entry that is on the disk before the first byte   · refuse   the answer when there is none

@@ -24,6 +24,7 @@ from typing import Any, Literal
 from gateway.errors import Refusal, Unavailable, where
 from gateway.house import House
 from gateway.keys import fresh
+from gateway.keys.dpop import Proofs, Replays
 from gateway.log import Event
 from gateway.log.record import instant as instant_of
 from gateway.organisations.connector import Answer, ConnectorError
@@ -31,7 +32,6 @@ from gateway.pools import Pools
 from gateway.proxy import admit, guard, headers, refuse
 from gateway.proxy.admit import Admission, Changing, Judged, Permit
 from gateway.proxy.denials import Denials
-from gateway.proxy.dpop import Proofs, Replays
 from gateway.proxy.fetch import Renewed, fetch
 from gateway.proxy.guard import Receive, Scope, Send
 from gateway.proxy.rates import Rates
@@ -217,7 +217,7 @@ class DataPlane:
         if token.key is not None:
             method, path = call.scope["method"], call.scope["path"]
             proof = fields.get(b"dpop", b"").decode("latin-1")
-            if not self._proofs.holds(proof, token, method, path, now):
+            if not self._proofs.holds(proof, token.key or "", token.ath, method, path, now):
                 await self._challenged(call, "invalid_dpop_proof", dpop=True)
                 return None
         return token

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from gateway.keys import KeyRing, same
-from gateway.keys.ring import b64url, unb64url
+from gateway.keys.jose import decoded, encoded
 
 _USE = "consent-seen"
 
@@ -28,7 +28,7 @@ class Seen:
 
     def sealed(self, keys: KeyRing, consent: str, person: str) -> str:
         text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return f"{b64url(text.encode())}.{keys.mac(_USE, consent, person, text)}"
+        return f"{encoded(text.encode())}.{keys.mac(_USE, consent, person, text)}"
 
     @property
     def shown_at(self) -> datetime:
@@ -37,9 +37,9 @@ class Seen:
 
 def unsealed(word: str, keys: KeyRing, consent: str, person: str) -> Seen | None:
     """None: not a word of ours for this consent and this person."""
-    encoded, _, mac = word.partition(".")
+    part, _, mac = word.partition(".")
     try:
-        text = unb64url(encoded).decode()
+        text = decoded(part).decode()
     except ValueError:
         return None
     if not same(mac, keys.mac(_USE, consent, person, text)):

@@ -272,7 +272,9 @@ def key_faults(*keys):
     return [key for key in faults(token_endpoint_auth_method="private_key_jwt", jwks={"keys": list(keys)})]
 
 
-@pytest.mark.parametrize("key", [P256, OKP, RSA, {**P256, "kid": "a", "use": "sig", "alg": "ES256"}])
+@pytest.mark.parametrize(
+    "key", [P256, OKP, RSA, {**P256, "kid": "a", "use": "sig", "alg": "ES256"}, {**P256, "key_ops": ["verify"]}]
+)
 def test_public_keys_of_the_accepted_kinds(key):
     assert key_faults(key) == []
     assert key_faults({**key, "kid": "1"}, {**key, "kid": "2"}) == []
@@ -292,6 +294,10 @@ def test_public_keys_of_the_accepted_kinds(key):
         {**P256, "x": "+/+/"},
         {**P256, "alg": "ES384"},
         {**P256, "use": "enc"},
+        {**P256, "key_ops": ["sign"]},
+        {**P256, "key_ops": []},
+        {**P256, "key_ops": "verify"},
+        {**P256, "key_ops": ["verify", "verify"]},
         {**P256, "kid": "k" * 201},
         {**P256, "kid": 5},
         {**OKP, "crv": "X25519"},

@@ -174,6 +174,12 @@ def test_a_proof_works_once(bank: Bank, key: Key, bound: str) -> None:
         {"header": {"alg": "HS256"}},
         {"header": {"crit": ["b64"]}},
         {"header": {"jwk": {"kty": "oct", "k": "AAAA"}}},
+        {"jti": "\ud800" * 20},
+        {"ath": "\ud800" * 20},
+        {"ath": ["AAAA"]},
+        {"more": "\ud800"},
+        {"htu": "\udc00"},
+        {"header": {"kid": "\ud800"}},
     ],
 )
 def test_a_proof_of_something_else_is_refused(bank: Bank, key: Key, bound: str, changed: dict[str, Any]) -> None:
@@ -184,6 +190,13 @@ def test_a_proof_of_something_else_is_refused(bank: Bank, key: Key, bound: str, 
 
 def test_a_private_key_in_a_proof_is_refused(bank: Bank, key: Key, bound: str) -> None:
     assert shows(bank, bound, key.proof(bank, bound, header={"jwk": {**key.jwk, "d": key.jwk["x"]}})).status == 401
+
+
+@pytest.mark.parametrize("said", [{"use": "enc"}, {"key_ops": ["sign"]}, {"key_ops": []}, {"alg": "ES384"}])
+def test_a_key_for_another_use_proves_nothing(bank: Bank, key: Key, bound: str, said: dict[str, Any]) -> None:
+    assert shows(bank, bound, key.proof(bank, bound, header={"jwk": {**key.jwk, **said}})).status == 401
+    exported = {**key.jwk, "ext": True, "key_ops": ["verify"]}  # as a browser writes one of its keys
+    assert shows(bank, bound, key.proof(bank, bound, header={"jwk": exported})).status == 200
 
 
 def test_a_member_given_twice_is_refused(bank: Bank, key: Key, bound: str) -> None:

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from gateway.errors import Unavailable
-from gateway.proxy import jose
-from gateway.proxy.tokens import Token
+from gateway.keys import jose
 
 WINDOW_SECONDS = 60  # how far `iat` may lie from now, either way
 LIMIT = 4096  # characters of a proof
 JTI_LIMIT = 256
 KEYS_HELD = 4096
+KIND = jose.Kind(types=("dpop+jwt",), algorithms=("ES256",))
 PROOFS_HELD = 500_000  # of one window; at that rate there is no memory left to notice a replay
 
 
@@ -56,20 +56,24 @@ class Proofs:
     replays: Replays
     _keys: OrderedDict[str, tuple[ec.EllipticCurvePublicKey, str]] = field(default_factory=OrderedDict)
 
-    def holds(self, proof: str, token: Token, method: str, path: str, now: float) -> bool:
-        """Whether `proof` was made for this call with the token's key, and is new."""
+    def holds(self, proof: str, bound: str, ath: str, method: str, path: str, now: float) -> bool:
+        """Whether `proof` was made for this call with the token's key, and is new.
+
+        `bound`: thumbprint of that key; `ath`: base64url SHA-256 of the token (RFC 9449 §4.2); `now`: epoch seconds.
+        Raises Unavailable when no more proofs can be remembered.
+        """
         try:
-            return self._holds(proof, token, method, path, now)
+            return self._holds(proof, bound, ath, method, path, now)
         except jose.Malformed:
             return False
 
-    def _holds(self, proof: str, token: Token, method: str, path: str, now: float) -> bool:
+    def _holds(self, proof: str, bound: str, ath: str, method: str, path: str, now: float) -> bool:
         if len(proof) > LIMIT:
             return False
         head, body, signature = jose.split(proof)
         # 1. the key of the header is the key of the token
         key, found = self._key(head)
-        if not hmac.compare_digest(found, token.key or ""):
+        if not hmac.compare_digest(found, bound):
             return False
         # 2. made for this call: method, address, token, and now
         claims = jose.json_object(body)
@@ -81,7 +85,7 @@ class Proofs:
             return False
         if claims.get("htm") != method or not self._same_address(claims.get("htu"), path):
             return False
-        if not hmac.compare_digest(str(claims.get("ath")).encode(), token.ath.encode()):
+        if not hmac.compare_digest(str(claims.get("ath")).encode(), ath.encode()):
             return False
         # 3. by that key
         jose.verify(key, f"{head}.{body}".encode(), signature)
@@ -91,10 +95,7 @@ class Proofs:
     def _key(self, head: str) -> tuple[ec.EllipticCurvePublicKey, str]:
         known = self._keys.get(head)
         if known is None:
-            header = jose.json_object(head)
-            if header.get("typ") != "dpop+jwt" or header.get("alg") != "ES256" or "crit" in header:
-                raise jose.Malformed("header")
-            known = self._keys[head] = jose.p256_key(header.get("jwk"))
+            known = self._keys[head] = jose.p256_key(jose.header_of(head, KIND).get("jwk"))
             if len(self._keys) > KEYS_HELD:
                 self._keys.popitem(last=False)
         return known
