@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from gateway.errors import where
 from gateway.house import House
-from gateway.keys import fresh
+from gateway.keys import fresh, strict
 from gateway.organisations import assertion, tokens, views
 from gateway.organisations.connector import ConnectorError, Headers
 from gateway.organisations.links import LinkView
@@ -27,6 +27,7 @@ from gateway.sectors.registry import SECTORS
 _log = logging.getLogger("gateway.organisations")
 Found = TypeVar("Found")
 SMALL = 64 * 1024
+_DEPTH = 20  # of an answer's JSON
 # last word of what was asked for → the types an honest answer may have
 KINDRED = {
     "json": ("application/json", "application/fhir+json"),
@@ -105,8 +106,8 @@ def post(
     sent = json.dumps(body).encode() if body else b""
     status, _, answer = house.connector.ask(views.target(organisation), "POST", path, headers, sent, SMALL)
     try:
-        return status, json.loads(answer)
-    except (ValueError, RecursionError):
+        return status, strict.loads(answer, depth=_DEPTH)
+    except strict.Malformed:
         return status, None
 
 

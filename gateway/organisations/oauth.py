@@ -5,7 +5,6 @@ Answers come from outside: every member used is checked, everything else is left
 
 import base64
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from gateway.house import House
+from gateway.keys import strict
 from gateway.keys.jose import encoded
 from gateway.organisations.connector import ConnectorError, Headers
 from gateway.organisations.links import Credentials
@@ -22,6 +22,7 @@ from gateway.organisations.views import OAuthEnds, OrganisationView, target
 ANSWER_LIMIT = 64 * 1024
 DEFAULT_SECONDS = 300  # life of an access token whose answer does not say
 LONGEST_SECONDS = 400 * 86400
+_DEPTH = 20  # of an answer's JSON
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
@@ -132,17 +133,17 @@ def reason_of(status: int) -> str:
 
 def _error(body: bytes) -> str:
     try:
-        answer = json.loads(body)
-    except ValueError:
+        answer = strict.loads(body, depth=_DEPTH)
+    except strict.Malformed:
         return ""
     return str(answer.get("error", "")) if isinstance(answer, dict) else ""
 
 
 def _credentials(body: bytes, now: datetime, old: Credentials | None) -> Credentials:
     try:
-        answer: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        raise ConnectorError("organisation_answer_invalid", "token answer is not JSON") from None
+        answer: Any = strict.loads(body, depth=_DEPTH)
+    except strict.Malformed:
+        raise ConnectorError("organisation_answer_invalid", "token answer is not JSON with one meaning") from None
     if not isinstance(answer, dict) or str(answer.get("token_type", "")).lower() != "bearer":
         raise ConnectorError("organisation_answer_invalid", "token answer without bearer token")
     refresh = answer.get("refresh_token")

@@ -2,6 +2,7 @@
 
 import threading
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -152,6 +153,28 @@ def test_a_token_answer_in_trouble_links_nothing(
     assert answer.status_code == status and "Nothing was changed" in answer.text or "larger" in answer.text
     assert linked(gateway, alice) is None
     assert gateway.events(alice) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "put"),
+    [(b'"access_token"', b'"access_token": "planted", "access_token"'),
+     (b'"token_type"', b'"x": "\\ud800", "token_type"'),
+     (b'"token_type"', b'"x": 1e999, "token_type"')],
+)  # fmt: skip
+def test_a_token_answer_with_two_meanings_links_nothing(
+    gateway: Gateway, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, found: bytes, put: bytes
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    ask, changed = gateway.connector.ask, []
+
+    def doubled(*given: Any, **named: Any) -> Any:
+        status, headers, body = ask(*given, **named)
+        changed.append(body.replace(found, put, 1))
+        return status, headers, changed[-1]
+
+    monkeypatch.setattr(gateway.connector, "ask", doubled)
+    assert alice.get(back).status_code == 502
+    assert put in changed[0] and linked(gateway, alice) is None
 
 
 # ---- renewing
