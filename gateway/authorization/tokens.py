@@ -1,4 +1,9 @@
-"""Access tokens (RFC 9068): signed, short, never beyond the consent; all that is in them is read from the terms."""
+"""Access tokens (RFC 9068): signed, short, never beyond the consent.
+
+A token names the agreement, its version and the organisations. What was agreed is in the token response, in the
+introspection and in the consent, which is what counts at every call: however wide an agreement is, its token stays
+short enough for a header.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -35,15 +40,18 @@ def response(house: House, granted: Granted, jti: str, now: datetime) -> dict[st
         "auth_time": granted.family.auth_time,
         "scope": " ".join(rules.SCOPES),
         "grant_id": granted.consent.id,
+        "grant_version": granted.consent.version,
         "fam": granted.family.id,
-        "authorization_details": granting.details(granted.terms, public_url),
     }
+    token = house.keys.sign(claims, typ="at+jwt")
+    if len(token) > access.LIMIT:  # its audience would refuse it for ever
+        raise ValueError(f"an access token of {len(token)} characters")
     return {
-        "access_token": house.keys.sign(claims, typ="at+jwt"),
+        "access_token": token,
         "token_type": "Bearer",
         "expires_in": lifetime,
         "scope": claims["scope"],
-        "authorization_details": claims["authorization_details"],
+        "authorization_details": granting.details(granted.terms, public_url),
         "grant_id": claims["grant_id"],
     }
 

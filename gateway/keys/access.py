@@ -6,7 +6,7 @@ from gateway.keys import jose
 from gateway.keys.jose import Malformed
 from gateway.keys.ring import KeyRing
 
-LIMIT = 16 * 1024  # characters
+LIMIT = 16 * 1024  # characters; one rule for whoever makes a token and whoever reads it
 EARLY_SECONDS = 10  # that another machine's clock may run ahead
 KIND = jose.Kind(types=("at+jwt",), algorithms=("ES256",))
 
