@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from gateway.authorization import clients, metadata, requests
+from gateway.authorization import clients, metadata, parameters, requests
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server, authenticated
 from gateway.errors import NotFound
@@ -18,40 +18,27 @@ Handler = Callable[[Context], Response]
 
 # Public, not secret, and short enough that a new key or organisation is seen within minutes.
 PUBLIC = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
-# Never in an address: it ends up in logs (RFC 6749 §2.3.1, §3.2; negative case B8.1).
-_BODY_ONLY = frozenset(
-    """client_id client_secret client_assertion client_assertion_type grant_type code code_verifier refresh_token
-    token token_type_hint redirect_uri authorization_details response_type""".split()
-)
 
 
-def _form(handler: Handler) -> Handler:
-    """A door that takes one url-encoded form, nothing twice, nothing in the address; a Refused becomes its answer."""
+def _form(endpoint: str) -> Callable[[Handler], Handler]:
+    """A door that takes one url-encoded form of parameters; a Refused becomes its answer."""
 
-    def door(ctx: Context) -> Response:
-        try:
-            _check_form(ctx)
-            return handler(ctx)
-        except Refused as refused:
-            return answers.oauth_error(
-                refused.status, refused.error, refused.description, refused.headers, **refused.members
-            )
+    def wrapped(handler: Handler) -> Handler:
+        def door(ctx: Context) -> Response:
+            try:
+                return handler(parameters.of_form(ctx, endpoint))
+            except Refused as refused:
+                return answers.oauth_error(
+                    refused.status, refused.error, refused.description, refused.headers, **refused.members
+                )
 
-    door.__name__ = handler.__name__
-    return door
+        door.__name__ = handler.__name__
+        return door
 
-
-def _check_form(ctx: Context) -> None:
-    media_type = ctx.request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":
-        raise Refused("invalid_request", "Send a form: application/x-www-form-urlencoded.")
-    if _BODY_ONLY & ctx.query.keys():
-        raise Refused("invalid_request", "Send parameters in the body, not in the address.")
-    if ctx.repeated:
-        raise Refused("invalid_request", "A parameter is given twice.")
+    return wrapped
 
 
-@_form
+@_form(parameters.PAR)
 def par(ctx: Context) -> Response:
     """RFC 9126 §2."""
     app = authenticated(ctx)
@@ -65,10 +52,10 @@ def par(ctx: Context) -> Response:
     return answers.json({"request_uri": request_uri, "expires_in": seconds}, 201)
 
 
-@_form
+@_form(parameters.TOKEN)
 def token(ctx: Context) -> Response:
     """RFC 6749 §3.2. Asking for less than was granted is a new request, not a parameter here."""
-    if not ctx.form.get("grant_type"):
+    if "grant_type" not in ctx.form:
         raise Refused("invalid_request", "grant_type is missing.")
     if "authorization_details" in ctx.form:
         raise Refused("invalid_authorization_details", "Not taken here: the token carries what was granted.")
@@ -76,13 +63,13 @@ def token(ctx: Context) -> Response:
     return response
 
 
-@_form
+@_form(parameters.REVOKE)
 def revoke(ctx: Context) -> Response:
     response: Response = Server(ctx).create_endpoint_response("revocation")
     return response
 
 
-@_form
+@_form(parameters.INTROSPECT)
 def introspect(ctx: Context) -> Response:
     response: Response = Server(ctx).create_endpoint_response("introspection")
     return response

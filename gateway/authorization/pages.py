@@ -1,6 +1,6 @@
 """/authorize: the only dispatcher of the flow. Every step comes back here, and here alone the next one is decided.
 
-    1. nothing is given twice                        4. what comes next (steps.py)
+    1. no parameter is given twice                   4. what comes next (steps.py)
     2. the app is known, and so is the address       5. sign in, link, consent: a page of that room
     3. the request is kept, and is this caller's     6. issue, refuse: a page that goes on to the app
 
@@ -19,7 +19,7 @@ from starlette.responses import Response
 from gateway.apps import addresses
 from gateway.apps.tables import App
 from gateway.apps.views import must_push, view
-from gateway.authorization import clients, requests, rules, steps
+from gateway.authorization import clients, parameters, requests, rules, steps
 from gateway.authorization.rules import Refused, Step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding
@@ -63,17 +63,18 @@ def doors(facts: Facts, screen: Screen) -> list[Door]:
 
 
 def authorize(others: Facts, screen: Screen, ctx: Context) -> Response:
-    parameters = ctx.form if ctx.request.method == "POST" else ctx.query
-    if ctx.repeated:  # 1
+    try:  # 1
+        sent = parameters.given(ctx, parameters.AUTHORIZE, ctx.form if ctx.request.method == "POST" else ctx.query)
+    except Refused:
         return _problem(ctx, "malformed")
-    app = ctx.session.get(App, parameters.get("client_id", ""))  # 2
+    app = ctx.session.get(App, sent.get("client_id", ""))  # 2
     if app is None:
         return _problem(ctx, "unknown_app")
     if app.status != "active":
         return _problem(ctx, "suspended", 403)
-    if "request_uri" not in parameters or "request" in parameters:
-        return _plain(ctx, app, parameters)
-    request_uri = parameters["request_uri"]
+    if "request_uri" not in sent or "request" in sent:
+        return _plain(ctx, app, sent)
+    request_uri = sent["request_uri"]
     row = requests.find(ctx.session, request_uri, app, ctx.now)  # 3
     if row is None:
         return _problem(ctx, "over")
@@ -87,22 +88,22 @@ def authorize(others: Facts, screen: Screen, ctx: Context) -> Response:
     return _interactive(others, screen, ctx, app, row, requests.resume_path(app.client_id, request_uri))
 
 
-def _plain(ctx: Context, app: App, parameters: Mapping[str, str]) -> Response:
+def _plain(ctx: Context, app: App, sent: Mapping[str, str]) -> Response:
     """A request in the address itself: kept like a pushed one, for apps that may, and opened by its request_uri."""
-    if "request_uri" in parameters:
+    if "request_uri" in sent:
         return _problem(ctx, "malformed")
     try:
-        to, state = requests.redirect_uri(app, parameters), requests.state(parameters)
+        to, state = requests.redirect_uri(app, sent), requests.state(sent)
     except Refused:
         return _problem(ctx, "unknown_address")
     try:
         if must_push(app):
             raise Refused("invalid_request", "This client pushes its requests (PAR).")
         clients.count_request(ctx.session, app.client_id, client_network(ctx.request, ctx.house.settings), ctx.now)
-        checked = requests.check(ctx.session, ctx.house, app, parameters)
+        checked = requests.check(ctx.session, ctx.house, app, sent)
     except Refused as refused:
         answer = {"error": refused.error, "error_description": refused.description or None, "state": state}
-        return _on_to_app(ctx, app, to, answer, plain="none" in parameters.get("prompt", "").split())
+        return _on_to_app(ctx, app, to, answer, plain="none" in sent.get("prompt", "").split())
     request_uri = requests.push(ctx.session, checked, fresh(), ctx.now, ctx.house.settings.request_seconds)
     return ctx.go(requests.resume_path(app.client_id, request_uri))
 

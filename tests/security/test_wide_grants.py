@@ -7,7 +7,7 @@ import pytest
 from bank import BASE, Bank
 from fortress import ORGANISATIONS, Fort, detail
 
-from gateway.keys import ACCESS_TOKEN_LIMIT
+from gateway.keys import access
 from gateway.organisations import declare
 from tests.tokens import claims
 
@@ -59,8 +59,8 @@ def test_a_token_that_its_own_audience_would_not_read_is_never_made(
     fort: Fort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refresh = agreed(fort, banks_of_alice(fort, tmp_path))["refresh_token"]
-    monkeypatch.setattr("gateway.authorization.tokens.ACCESS_TOKEN_LIMIT", 500)
+    monkeypatch.setattr(access, "LIMIT", 500)
     assert fort.refresh(refresh, "budget").status_code == 500
     monkeypatch.undo()
     body = fort.refresh(refresh, "budget").json()  # nothing was spent
-    assert 500 < len(body["access_token"]) <= ACCESS_TOKEN_LIMIT
+    assert 500 < len(body["access_token"]) <= access.LIMIT

@@ -1,0 +1,97 @@
+"""Parameters as RFC 6749 §3.1 and §3.2 read them: empty is omitted, unknown is ignored, repeated is refused."""
+
+import base64
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from authorization_world import VERIFIER, Gateway, answered
+
+from gateway.authorization.parameters import PARAMETERS
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+ASKING = sorted(p.name for p in PARAMETERS if "par" in p.endpoints)
+EMPTIABLE = [
+    name
+    for name in ASKING
+    if name not in ("client_id", "redirect_uri", "response_type", "code_challenge", "code_challenge_method")
+    and name != "authorization_details"
+]
+
+
+def sent(gateway: Gateway, path: str, pairs: Any, **headers: str) -> Any:
+    return gateway.browser().post(path, content=urlencode(pairs), headers={**FORM, **headers})
+
+
+@pytest.mark.parametrize("name", EMPTIABLE)
+def test_an_empty_parameter_of_a_request_is_one_that_was_not_sent(gateway, name):
+    form = {"client_id": "meter", **gateway.request(), name: ""}
+    assert sent(gateway, "/par", form).status_code == 201
+    opened = gateway.browser("alice").get("/authorize", params={**form, "request": ""})
+    assert opened.status_code in (200, 303)
+    assert "malformed" not in opened.text
+
+
+@pytest.mark.parametrize("name", ["redirect_uri", "response_type", "code_challenge", "authorization_details"])
+def test_an_empty_parameter_that_must_be_there_is_missing(gateway, name):
+    assert gateway.push(**({name: ""} if name != "authorization_details" else {"details": ""})).status_code == 400
+
+
+def test_an_empty_state_is_not_told_back(gateway):
+    final = gateway.agree(gateway.browser("alice"), gateway.pushed(state=""))
+    assert set(answered(final)) == {"code", "iss"}
+
+
+@pytest.mark.parametrize(
+    "empty",
+    ["client_secret", "client_assertion", "client_assertion_type", "client_id", "scope", "authorization_details"],
+)
+@pytest.mark.parametrize("app", ["meter", "budget"])
+def test_an_empty_parameter_beside_a_code_is_one_that_was_not_sent(gateway, app, empty):
+    changes = {} if (app, empty) == ("meter", "client_id") else {empty: ""}
+    assert gateway.redeem(gateway.code(app), app, **changes).status_code == 200
+
+
+def test_basic_without_a_secret_proves_nothing_and_says_how_to_ask(gateway):
+    token = base64.b64encode(b"budget:").decode()
+    answer = gateway.post(
+        "/token", {"grant_type": "refresh_token", "client_secret": ""}, None, authorization=f"Basic {token}"
+    )
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("name", ["grant_type", "code", "redirect_uri", "code_verifier"])
+def test_what_a_token_request_needs_is_missing_when_it_is_empty(gateway, name):
+    code, callback = gateway.code(), gateway.request()["redirect_uri"]
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": callback, "code_verifier": VERIFIER}
+    assert gateway.post("/token", {**form, name: ""}).status_code == 400
+    assert gateway.redeem(code).status_code == 200  # and nothing was spent
+
+
+@pytest.mark.parametrize("path", ["/revoke", "/introspect"])
+def test_an_empty_token_is_a_missing_one_and_an_empty_hint_is_none(gateway, path):
+    token = gateway.tokens("budget")["access_token"]
+    assert gateway.post(path, {"token": ""}, "budget").json()["error"] == "invalid_request"
+    assert gateway.post(path, {"token": token, "token_type_hint": ""}, "budget").status_code == 200
+
+
+def test_what_this_server_does_not_know_is_ignored_however_often_it_is_sent(gateway):
+    pairs = [("client_id", "meter"), *gateway.request().items(), ("utm", "1"), ("utm", "2"), ("code", "not here")]
+    assert sent(gateway, "/par", pairs).status_code == 201
+    grant = [("client_id", "meter"), ("grant_type", "authorization_code"), ("code", gateway.code())]
+    grant += [("redirect_uri", gateway.request()["redirect_uri"]), ("code_verifier", VERIFIER), ("x", "1"), ("x", "2")]
+    assert sent(gateway, "/token", grant).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "endpoint"),
+    [("/par", "par"), ("/token", "token"), ("/revoke", "revoke"), ("/introspect", "introspect")],
+)
+def test_every_parameter_that_is_known_is_refused_when_it_is_repeated_or_in_the_address(gateway, path, endpoint):
+    for name in [p.name for p in PARAMETERS if endpoint in p.endpoints]:
+        for values in (("x", "x"), ("", "x")):
+            twice = sent(gateway, path, [("client_id", "meter"), *((name, value) for value in values)])
+            assert (name, twice.json()["error"]) == (name, "invalid_request")
+    for parameter in PARAMETERS:
+        address = f"{path}?{parameter.name}=x"
+        assert sent(gateway, address, {"client_id": "meter"}).json()["error"] == "invalid_request"
