@@ -25,7 +25,6 @@ from gateway.errors import TooMany
 from gateway.keys import hashed, same
 
 _NOBODY = "0" * 64  # compared with when there is nothing to compare with: the same time for both
-CHALLENGE = {"WWW-Authenticate": 'Basic realm="aval", charset="UTF-8"'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,6 @@ class _Credentials:
     method: str
     client_id: str
     proof: str = ""
-    headers: Mapping[str, str] | None = None  # of a refusal
 
 
 def authenticate(session: Session, presented: Presented, public_url: str, now: datetime) -> App:
@@ -56,7 +54,7 @@ def authenticate(session: Session, presented: Presented, public_url: str, now: d
         raise TooMany("client authentication", retry_after=60 - int(now.timestamp()) % 60)
     if not _proved(session, app, credentials, public_url, now) or app is None:
         _count_failure(session, key, minute)
-        raise Refused("invalid_client", status=401, headers=dict(credentials.headers or {}))
+        raise Refused("invalid_client", status=401)
     claimed = presented.form.get("client_id")
     if claimed is not None and claimed != app.client_id:
         raise Refused("invalid_client", "client_id names another client.", status=401)
@@ -92,16 +90,16 @@ def _credentials(presented: Presented) -> _Credentials:
         assertion = form.get("client_assertion", "")
         return _Credentials("private_key_jwt", assertions.subject(assertion) or "", assertion)
     if "client_secret" in form:
-        raise Refused("invalid_client", "Send the secret by HTTP Basic.", status=401, headers=CHALLENGE)
+        raise Refused("invalid_client", "Send the secret by HTTP Basic.", status=401)
     if not form.get("client_id"):
-        raise Refused("invalid_client", "No client authentication.", status=401, headers=CHALLENGE)
+        raise Refused("invalid_client", "No client authentication.", status=401)
     return _Credentials("none", form["client_id"])
 
 
 def _basic(header: str) -> _Credentials:
     """RFC 7617, with both parts form-encoded before (RFC 6749 §2.3.1)."""
     scheme, _, encoded = header.partition(" ")
-    wrong = Refused("invalid_client", "Not HTTP Basic.", status=401, headers=CHALLENGE)
+    wrong = Refused("invalid_client", "Not HTTP Basic.", status=401)
     if scheme.lower() != "basic" or not re.fullmatch(r" *[A-Za-z0-9+/]+={0,2} *", encoded):
         raise wrong
     try:
@@ -111,7 +109,7 @@ def _basic(header: str) -> _Credentials:
     client_id, colon, secret = text.partition(":")
     if not colon:
         raise wrong
-    return _Credentials("client_secret_basic", unquote_plus(client_id), unquote_plus(secret), CHALLENGE)
+    return _Credentials("client_secret_basic", unquote_plus(client_id), unquote_plus(secret))
 
 
 def count_request(session: Session, client_id: str, network: str, now: datetime) -> None:

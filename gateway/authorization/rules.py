@@ -39,6 +39,9 @@ DESCRIPTIONS = {
     "interaction_required": "The person has to do something first.",
 }
 
+# With every 401 (RFC 9110 §15.5.2, RFC 6749 §5.2): the one scheme of the header that apps may use.
+CHALLENGE = {"WWW-Authenticate": 'Basic realm="aval", charset="UTF-8"'}
+
 
 class Refused(Exception):
     """An OAuth error to be answered. It is turned into an answer inside the door, so that the transaction commits."""
@@ -49,14 +52,13 @@ class Refused(Exception):
         description: str = "",
         *,
         status: int = 400,
-        headers: dict[str, str] | None = None,
         **members: Any,
     ) -> None:
         super().__init__(error)
         self.error = error
         self.description = description or DESCRIPTIONS.get(error, "")
         self.status = status
-        self.headers = headers or {}
+        self.headers = CHALLENGE if status == 401 else {}
         self.members = members  # ours: reason, term, asked, allowed, why
 
 

@@ -73,7 +73,8 @@ class Server(AuthorizationServer):
     def handle_error_response(self, request: Request, error: OAuth2Error) -> Response:
         """The error's code with our own words: Authlib's may repeat what the caller sent (AL11)."""
         code = str(error.error)
-        return answers.oauth_error(401 if code == "invalid_client" else 400, code, rules.DESCRIPTIONS.get(code, ""))
+        refused = Refused(code, status=401 if code == "invalid_client" else 400)
+        return answers.oauth_error(refused.status, code, refused.description, refused.headers)
 
 
 def authenticated(ctx: Context) -> Any:

@@ -353,6 +353,26 @@ def test_other_grants_are_not_offered(gateway, grant_type):
     assert error(gateway.post("/token", {"grant_type": grant_type})) == "unsupported_grant_type"
 
 
+@pytest.mark.parametrize("path", ["/par", "/token", "/revoke", "/introspect"])
+@pytest.mark.parametrize(
+    ("app", "form", "header"),
+    [
+        ("budget", {"client_id": "meter"}, None),  # Basic of one app, the name of another
+        (None, {}, "Basic YnVkZ2V0Ondyb25n"),
+        (None, {}, "Bearer x"),
+        (None, {}, None),
+        (None, {"client_id": "nobody"}, None),
+        (None, {"client_id": "budget", "client_secret": "x"}, None),
+        (None, {"client_assertion": "x", "client_assertion_type": "y"}, None),
+    ],
+)
+def test_whoever_is_not_authenticated_is_told_by_which_scheme_to_do_it(gateway, path, app, form, header):
+    form = {"grant_type": "refresh_token", "token": "x", **form}
+    answer = gateway.post(path, form, app, **({"authorization": header} if header else {}))
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+    assert answer.headers["www-authenticate"].startswith("Basic ")
+
+
 def test_a_grant_type_missing_or_given_twice_is_malformed(gateway):
     assert error(gateway.post("/token", {})) == "invalid_request"
     assert error(gateway.post("/token", {"grant_type": ["refresh_token", "refresh_token"]})) == "invalid_request"
