@@ -23,7 +23,7 @@ from sqlmodel import Session
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from gateway import errors
 from gateway.house import House
@@ -168,9 +168,18 @@ def otherwise(house: House, identify: Identify) -> Callable[[Request, Exception]
             response = answers.page(context, "error.html", status, error=shown)
         if isinstance(fault, HTTPException) and fault.headers:
             response.headers.update(fault.headers)
+        if status == 405:
+            response.headers["Allow"] = ", ".join(_methods(request))
         return _sent(response, context)
 
     return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """What the address takes (RFC 9110 §10.2.1): all doors there may be at it, one of which Starlette names."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in fitting for method in route.methods or ()})
 
 
 _UNROUTED: dict[int, type[errors.GatewayError]] = {404: errors.NotFound}

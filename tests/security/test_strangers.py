@@ -10,6 +10,7 @@ import pytest
 from bank import APP, BASE, moves_in, settle, transactions, with_alice
 from fortress import Browser, Fort, Page, detail
 
+from gateway.app import doors
 from gateway.keys import hashed
 from gateway.people.tables import Person
 from gateway.web import cookies
@@ -342,3 +343,15 @@ def test_a_suspended_app_or_organisation_gets_nothing_from_the_next_call_on(fort
         with fort.house.store.write() as session:
             room.resume(session, name, fort.clock.now)
         assert fort.read(body["access_token"], path).status_code == 200
+
+
+def test_an_address_says_every_method_it_takes(fort: Fort) -> None:
+    taken: dict[str, set[str]] = {}
+    for door in doors(fort.house):
+        path = re.sub(r"\{\w+\}", "anything", door.path)
+        taken.setdefault(path, set()).update(door.methods, {"HEAD"} if "GET" in door.methods else ())
+    assert taken["/authorize"] == {"GET", "HEAD", "POST"}
+    for path, methods in taken.items():
+        answer = fort.http.request("PUT", path)
+        said = {method.strip() for method in answer.headers["allow"].split(",")}
+        assert (path, answer.status_code, said) == (path, 405, methods)
