@@ -62,7 +62,8 @@ def oauth_error(
 
 
 _DATA_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-_OAUTH = {400: "invalid_request", 401: "invalid_client", 404: "invalid_request", 429: "slow_down"}
+# 429: RFC 6749 §4.1.2.1 has a word for it; `slow_down` is for devices that poll (RFC 8628 §3.5).
+_OAUTH = {401: "invalid_client", 429: "temporarily_unavailable", 500: "server_error", 503: "temporarily_unavailable"}
 
 
 def failure(error: errors.GatewayError, kind: "Kind", context: "Context") -> Response:
@@ -72,8 +73,7 @@ def failure(error: errors.GatewayError, kind: "Kind", context: "Context") -> Res
     if isinstance(error, errors.TooMany):
         headers["Retry-After"] = str(error.retry_after)
     if kind == "oauth":
-        code = _OAUTH.get(error.status, "temporarily_unavailable" if error.status == 503 else "invalid_request")
-        return oauth_error(error.status, code, error.public, headers)
+        return oauth_error(error.status, _OAUTH.get(error.status, "invalid_request"), error.public, headers)
     if kind == "api":
         return problem(error.status, error.code, error.say, headers)
     response = page(context, "error.html", error.status, error=error)

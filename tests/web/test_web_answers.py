@@ -49,7 +49,7 @@ def test_an_api_answers_with_a_problem(street: Street, how: str, status: int, co
 
 def test_oauth_answers_as_oauth_does(street: Street) -> None:
     answer = street.visitor().get("/oauth/raises/busy")
-    assert (answer.status_code, answer.json()["error"]) == (429, "slow_down")
+    assert (answer.status_code, answer.json()["error"]) == (429, "temporarily_unavailable")
     assert answer.headers["retry-after"] == "7"
     assert "private detail" not in answer.text
 
