@@ -8,7 +8,7 @@ that an app can correct itself; nothing is ever lowered silently.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cache
@@ -141,9 +141,23 @@ def _shape(row: Any, position: int, schema: Path) -> None:
         raise InvalidDetails("unknown type", f"[{position}].type", allowed="data_access")
     error = next(iter(_validator(schema).iter_errors(row)), None)
     if error:
-        where = f"[{position}]" + "".join(f".{part}" for part in error.absolute_path)
-        # the validator's message may repeat the app's own text: only the rule's name leaves
-        raise InvalidDetails(f"does not fit the schema of data_access: {error.validator}", where)
+        # the validator's message may repeat the app's own text: only the member and the rule's name leave
+        where = _member([position, *error.absolute_path, *_missing(error)])
+        raise InvalidDetails(f"{where} does not fit the schema of data_access: {error.validator}", where)
+
+
+def _member(path: Iterable[int | str]) -> str:
+    """A place in the request: [0].period.history, [1].datatypes[2]."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+
+
+def _missing(error: jsonschema.ValidationError) -> list[str]:
+    """The member that is missing, where that is the fault; the validator names the object it is missing from."""
+    if error.validator != "required":
+        return []
+    required: Any = error.validator_value
+    found: Any = error.instance
+    return [name for name in required if name not in found][:1]
 
 
 def _one_purpose(details: list[dict[str, Any]], app: AppView, catalogue: Catalogue) -> Purpose:

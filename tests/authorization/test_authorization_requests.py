@@ -284,6 +284,33 @@ def test_a_refusal_of_details_says_what_to_change(gateway):
     assert set(body["error_description"]) <= {chr(n) for n in range(0x20, 0x7F)} - set('"\\')
 
 
+@pytest.mark.parametrize("missing", sorted(set(usage()) - {"type", "fields"}))
+def test_a_member_that_is_missing_is_named(gateway, missing):
+    short = {name: value for name, value in usage().items() if name != missing}
+    body = gateway.push(details=[usage(), short]).json()
+    assert (body["error"], body["term"]) == ("invalid_authorization_details", f"[1].{missing}")
+    assert f"[1].{missing}" in body["error_description"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "term"),
+    [
+        ({"period": {"history": 12}}, "[0].period.history"),
+        ({"datatypes": ["energy.electricity.usage", 7]}, "[0].datatypes[1]"),
+        ({"frequency": {"times": 3}}, "[0].frequency.per"),
+        ({"retention": None}, "[0].retention"),
+    ],
+)
+def test_a_member_that_does_not_fit_is_named(gateway, changes, term):
+    body = gateway.push(details=[usage(**changes)]).json()
+    assert (body["error"], body["term"]) == ("invalid_authorization_details", term)
+
+
+def test_a_member_nobody_knows_is_refused_without_repeating_its_name(gateway):
+    answer = gateway.push(details=[usage(**{"a-secret-of-alice": 1})])
+    assert answer.status_code == 400 and "secret" not in answer.text
+
+
 def test_a_body_above_the_limit_is_refused(gateway):
     answer = gateway.push(details=json.dumps([usage(datatypes=["x" * 70_000])]))
     assert error(answer) in ("invalid_request", "invalid_authorization_details")
