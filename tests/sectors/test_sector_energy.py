@@ -202,14 +202,52 @@ def test_entries_are_joined_by_their_links_in_any_order_and_wherever_they_live(e
     )
     meter_entry = espi_entry(meter, f'<MeterReading xmlns="{ESPI}"/>', ["/b/IntervalBlock", kind])
     block_entry = espi_entry("/b/IntervalBlock/1", block(hours(START, 2)))
-    lost = espi_entry("/c/IntervalBlock/2", block(hours(START, 5)))
-    found = cut(espi_feed(block_entry, entries[-1], lost, meter_entry, point))
+    found = cut(espi_feed(block_entry, entries[-1], meter_entry, point))
     espi(found.body)
-    assert (found.counts.records, found.counts.records_withheld) == (2 + 1, 5)
+    assert (found.counts.records, found.counts.records_withheld) == (2 + 1, 0)
     assert f"{POINT}/MeterReading/9/IntervalBlock/1".encode() in found.body
     claimed = espi_feed(block_entry, entries[-1], meter_entry, point, *_rival(meter))
     with pytest.raises(UnknownShape):
         cut(claimed)
+
+
+LINKS = list(re.finditer(rb"<link[^>]*>", city()))
+
+
+@pytest.mark.parametrize("number", range(1, len(LINKS)))
+def test_a_bit_that_flips_in_a_link_drops_no_entry_without_a_word(number):
+    """Refused, or all that was agreed is there."""
+    body, link = city(), LINKS[number]
+    whole = kinds(cut(body).body)
+    for at in range(link.start(), link.end()):
+        for bit in range(8):
+            flipped = bytes([*body[:at], body[at] ^ 1 << bit, *body[at + 1 :]])
+            try:
+                left = kinds(cut(flipped).body)
+            except UnknownShape:
+                continue
+            assert left == whole, flipped[link.start() : link.end()]
+
+
+def kinds(body: bytes) -> list[bytes]:
+    return re.findall(rb"<content><(\w+)", body)
+
+
+@pytest.mark.parametrize("way", ["whole", "stream"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        espi_entry("/c/IntervalBlock/2", block(hours(START, 5))),
+        espi_entry("/c/MeterReading/2", f'<MeterReading xmlns="{ESPI}"/>'),
+        espi_entry("/c/UsageSummary/2", summary()),
+        espi_entry(f"{ROOT}s/{OTHER.native}/2", f'<UsagePoint xmlns="{ESPI}"/>'),
+    ],
+    ids=["block", "meter", "bill", "usage point"],
+)
+def test_an_entry_that_does_not_say_whose_it_is_refuses_the_answer(entry, way):
+    of = all_of()
+    with pytest.raises(UnknownShape):
+        (cut_by if way == "whole" else as_stream)(of, sent(of, "energy", BATCH), city(entry))
 
 
 def _rival(meter: str) -> list[str]:

@@ -232,7 +232,7 @@ def flat() -> dict[str, str]:
         "meter": espi_entry(meter, f'<MeterReading xmlns="{ESPI}"/>', ["/b/IntervalBlock", SHARED_TYPE]),
         "block": espi_entry("/b/IntervalBlock/1", block(hours(START, 2))),
         "bill": espi_entry("/s/UsageSummary/1", summary()),
-        "nobody's": espi_entry("/c/IntervalBlock/2", block(hours(START, 5))),
+        "other's": espi_entry(f"{ROOT}/{FOREIGN}/MeterReading/1/IntervalBlock/2", block(hours(START, 5))),
     }
 
 

@@ -1,6 +1,6 @@
 """The cut of one answer: which entries leave, and their text, written anew."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from uuid import uuid5
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 FOREVER = 1 << 48  # beyond every count and second
+SHARED = ("ReadingType", "LocalTimeParameters")  # of no usage point
 NEEDS = {  # kind → the datasets of which one must be granted for its usage point
     "UsagePoint": (USAGE, SUMMARY, POINT),
     "MeterReading": (USAGE,),
@@ -43,6 +44,8 @@ class Cutting:
         self._left = FOREVER if terms.records_max is None else terms.records_max
         self._records = self._withheld = self._fields = 0
         self._first, self._last = FOREVER, -FOREVER
+        self._meters: set[str | None] = set()  # of which readings are given
+        self._wanted: list[set[str]] = []  # of each meter reading given, what of `needed` it links to
         self._entries: list[Entry] = []
 
     def learn(self, entry: Entry) -> None:
@@ -58,17 +61,20 @@ class Cutting:
         bodies: dict[int, bytes] = {}
         later: list[tuple[int, Entry, str]] = []
         for index, entry in enumerate(self._entries):
-            if entry.kind in ("ReadingType", "LocalTimeParameters", "UsagePoint", "MeterReading"):
+            if entry.kind in (*SHARED, "UsagePoint", "MeterReading"):
                 later.append((index, entry, self.owner(entry) or ""))
             else:
                 self._place(bodies, index, self.record(entry))
         present = set(bodies)
         targets = {t for i in present for t in (self._entries[i].self, self._entries[i].up)}
-        for kinds in (("MeterReading",), ("UsagePoint",), ("ReadingType", "LocalTimeParameters")):
+        for kind in ("MeterReading", "UsagePoint"):
             for index, entry, owner in later:
-                if entry.kind in kinds and self.is_given(entry, owner, targets):
+                if entry.kind == kind and self.is_given(entry, owner):
                     self._place(bodies, index, self.part(entry, owner, None if self._whole else targets))
                     targets |= {entry.self, entry.up}
+        shared = {entry.self: index for index, entry, _ in later if entry.kind in SHARED}
+        for path, text in self.shared([self._entries[index] for index in shared.values()]):
+            bodies[shared[path]] = text
         if found.is_entry:
             return self._single(bodies)
         return self.opening(found.head) + b"".join(bodies[i] for i in sorted(bodies)) + b"</feed>\n"
@@ -104,24 +110,42 @@ class Cutting:
     # ---- whose
 
     def owner(self, entry: Entry) -> str | None:
-        """The native id of the usage point, when some dataset that gives this kind is granted for it."""
-        if entry.kind in ("ReadingType", "LocalTimeParameters"):
+        """The native id of the usage point, when some dataset that gives this kind is granted for it.
+
+        Raises UnknownShape when nothing tells whose the entry is.
+        """
+        if entry.kind in SHARED:
             return ""
         native = self.family.point(entry)
         needs = NEEDS.get(entry.kind, ())
+        if native is None and needs:
+            raise UnknownShape(f"entry[{entry.kind}]/link")  # withheld it would pass for another's
         if native is None or native not in self._mine:
             return None
         return native if any(native in self.terms.accounts.get(name, ()) for name in needs) else None
 
-    def is_given(self, entry: Entry, owner: str, targets: set[str]) -> bool:
+    def shared(self, parts: list[Entry]) -> Iterator[tuple[str, bytes]]:
+        """(path, text) of the reading types and time parameters that leave, once all that may link to them is learned.
+
+        Raises UnknownShape when a meter reading misses its type beside one that nothing links to: what its numbers mean
+        would go without a word. Time parameters that nothing links to say nothing of anyone, and leave.
+        """
+        here = {part.self for part in parts}
+        lost = {part.self for part in parts if part.self not in self.family.claims}
+        if any(part.kind == "ReadingType" and part.self in lost for part in parts):
+            if any(here.isdisjoint(wanted) for wanted in self._wanted):
+                raise UnknownShape("entry[ReadingType]/link")
+        for part in parts:
+            unbound = part.kind == "LocalTimeParameters" and part.self in lost
+            if part.self in self.needed or self._whole == part.kind or unbound:
+                yield part.self, self.part(part, "", None)
+
+    def is_given(self, entry: Entry, owner: str) -> bool:
         """Whether a part that carries no record leaves: only as far as something else hangs from it."""
-        if entry.kind in ("ReadingType", "LocalTimeParameters"):
-            return entry.self in self.needed or self._whole == entry.kind
         if not owner:
             return False
         if entry.kind == "MeterReading" and not self._whole:
-            # an empty meter reading leaves no trace: neither it nor the link to it
-            return any(path in targets for path in entry.related)
+            return entry.self in self._meters  # an empty meter reading leaves no trace: neither it nor the link to it
         return True
 
     # ---- records
@@ -151,6 +175,7 @@ class Cutting:
         if owner is None or not kept:
             return None
         self._records += given
+        self._meters.add(self.family.meter(entry))
         start, lasts = min(run.first for run in kept), sum(sum(run.durations) for run in kept)
         self._seen(start, max(run.end for run in kept))
         texts, taken = [], 0
@@ -193,7 +218,10 @@ class Cutting:
         body = written_children(entry.content, entry.kind, withheld).encode()
         related = [(path, self._related(path, owner)) for path in entry.related]
         links = tuple(to for path, to in related if to and (targets is None or path in targets or _is_shared(path)))
-        self.needed |= {path for path, to in related if to and _is_shared(path)}
+        needed = {path for path, to in related if to and _is_shared(path)}
+        self.needed |= needed
+        if entry.kind == "MeterReading":
+            self._wanted.append(needed)
         return self._entry(entry, owner, body, links, "")
 
     # ---- addresses
@@ -201,7 +229,7 @@ class Cutting:
     def _address(self, entry: Entry, owner: str) -> tuple[str, str]:
         """(self, up) of an entry, below the base, as the app sees them."""
         name = self.terms.names.outward(entry.name)
-        if entry.kind in ("ReadingType", "LocalTimeParameters"):
+        if entry.kind in SHARED:
             return f"/{entry.kind}/{name}", f"/{entry.kind}"
         points = f"/Subscription/{MINE}/UsagePoint"
         point = f"{points}/{self.terms.names.ref[owner]}"
@@ -219,7 +247,7 @@ class Cutting:
     def _related(self, path: str, owner: str) -> tuple[str, str] | None:
         """(address, link type) of a related link of a usage point or meter reading; None: it leads to nothing given."""
         segments = path.split("/")
-        for kind in ("ReadingType", "LocalTimeParameters"):
+        for kind in SHARED:
             if len(segments) > 1 and segments[-2] == kind:
                 return f"/{kind}/{self.terms.names.outward(segments[-1])}", f"espi-entry/{kind}"
         kinds = {"MeterReading": USAGE, "IntervalBlock": USAGE, **dict.fromkeys(SUMMARIES, SUMMARY)}
@@ -253,7 +281,7 @@ class Cutting:
 
 
 def _is_shared(path: str) -> bool:
-    return path.rsplit("/", 2)[-2:-1] in (["ReadingType"], ["LocalTimeParameters"])
+    return path.rsplit("/", 2)[-2:-1] in ([kind] for kind in SHARED)
 
 
 def _attribute(text: str) -> str:

@@ -1,6 +1,7 @@
 """Which entry belongs to which usage point: by links, and by the path of an address where it tells.
 
-Both must agree. An entry that two usage points claim is a shape we do not know; one that none claims is nobody's.
+Both must agree. An entry that two usage points claim is a shape we do not know; so is one that none claims, once
+everything is learned: withheld, it would pass for another's.
 """
 
 import re
@@ -31,7 +32,7 @@ class Family:
             raise UnknownShape(f"entry[{entry.kind}]/link")
         self._seen.add(entry.self)
         if entry.kind == "UsagePoint":
-            if entry.name in self.points.values():
+            if entry.name in self.points.values() or not entry.self.endswith(f"/UsagePoint/{entry.name}"):
                 raise UnknownShape("entry[UsagePoint]/link")
             self.points[entry.self] = entry.name
         elif entry.kind == "MeterReading":

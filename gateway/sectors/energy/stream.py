@@ -8,7 +8,7 @@ are small and wait for the end.
 
 import re
 
-from gateway.sectors.energy.cutting import Cutting
+from gateway.sectors.energy.cutting import SHARED, Cutting
 from gateway.sectors.energy.feed import Entry, Head, feed_head, guarded, parsed, read_entry
 from gateway.sectors.energy.shapes import ATOM
 from gateway.sectors.model import LIMIT, Counts, TooLarge, UnknownShape
@@ -16,7 +16,7 @@ from gateway.sectors.model import LIMIT, Counts, TooLarge, UnknownShape
 _OPEN = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?entry[\s>]")
 _BLANK = re.compile(rb"[ \t\r\n]+")
 _CLOSE = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?entry\s*>")
-_SHARED = 1024  # parts held back; a feed has one or two
+_MOST_SHARED = 1024  # parts held back; a feed has one or two
 
 
 class Stream:
@@ -51,7 +51,7 @@ class Stream:
         after = {rel: href for rel, href in found.pages.items() if rel not in self._told.pages}
         self._cutting.family.recheck_all()
         out = [self._decided(self._read(piece)) for piece in self._early]
-        out += [self._cutting.part(e, "", None) for e in self._shared if self._cutting.is_given(e, "", set())]
+        out += [text for _, text in self._cutting.shared(self._shared)]
         return b"".join([*out, self._cutting.paging(after), b"</feed>\n"])
 
     def counts(self) -> Counts:
@@ -96,9 +96,9 @@ class Stream:
         family = self._cutting.family
         family.learn(entry)
         family.recheck(entry)
-        if entry.kind in ("ReadingType", "LocalTimeParameters"):
+        if entry.kind in SHARED:
             self._shared.append(entry)
-            if len(self._shared) > _SHARED:
+            if len(self._shared) > _MOST_SHARED:
                 raise TooLarge("shared parts")
             return b""
         if family.point(entry) is None or (entry.kind == "IntervalBlock" and family.meter(entry) is None):
