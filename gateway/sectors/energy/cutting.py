@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 from uuid import uuid5
 
 from gateway.sectors.energy.calls import CALLS, MEDIA_TYPE, MINE, POINT, SUMMARY, USAGE, base, outer_path, pages
@@ -10,11 +9,9 @@ from gateway.sectors.energy.family import Family
 from gateway.sectors.energy.feed import Entry, Feed, Head, count_withheld, integers, written_children
 from gateway.sectors.energy.readings import EARLIEST, LATEST, Run
 from gateway.sectors.energy.shapes import ATOM, ESPI, SUMMARIES, TITLES
+from gateway.sectors.energy.terms import Terms
 from gateway.sectors.model import Counts, NotThere, UnknownShape, Upstream, Window
 from gateway.sectors.paths import Following, link
-
-if TYPE_CHECKING:
-    from gateway.sectors.energy.plan import Terms
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 FOREVER = 1 << 48  # beyond every count and second
@@ -31,7 +28,7 @@ NEEDS = {  # kind → the datasets of which one must be granted for its usage po
 class Cutting:
     """Learn every entry, then write. A stream learns and writes entry by entry."""
 
-    def __init__(self, terms: "Terms", sent: Upstream, window: Window, following: Following) -> None:
+    def __init__(self, terms: Terms, sent: Upstream, window: Window, following: Following) -> None:
         self.terms = terms
         self.following = following  # learns the following pages that the answer links to
         self.family = Family()
