@@ -7,6 +7,7 @@ per `Target`. Deadlines are looked at by one sweep four times a second, which co
 """
 
 import asyncio
+import math
 import re
 import ssl
 import threading
@@ -28,23 +29,28 @@ POOLED_SECONDS = 20.0  # an idle connection is kept this long
 SWEEP_SECONDS = 0.25
 WAIT_SECONDS = 2.0  # for a free place at a busy organisation
 FAULTS_TO_OPEN = 5  # consecutive
+PATIENT_SECONDS = 5.0  # a call that had less, because its page had no more left, says nothing about the organisation
 LINES_HELD = 1024  # request lines of one organisation
 OPEN_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0)  # how long the breaker stays open, first time, second time, …
 
 _TARGET = re.compile(r"/[!-~]*")
 _NAME_CHARACTERS = b"abcdefghijklmnopqrstuvwxyz0123456789-"
 _VALUE_CHARACTERS = bytes((9, *range(32, 127)))
-_COUNTED = frozenset(("organisation_unavailable", "organisation_slow"))  # faults of the way there, not of one answer
 
 
 class Breaker:
-    """Closed → open after consecutive faults → one probe → closed again, or open for longer."""
+    """Closed → open after consecutive faults → one probe → closed again, or open for longer.
+
+    A fault is a call that found no way there, or got nothing worth the name in its time. An answer is good when all
+    of it has come. What ends otherwise (given up by its reader, refused by us, cut short in time) says nothing.
+    """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._faults = 0
         self._opened = 0  # times in a row
         self._until = 0.0
+        self._probing = False
 
     def check(self) -> None:
         if self._faults < FAULTS_TO_OPEN:
@@ -52,13 +58,17 @@ class Breaker:
         if self._clock() < self._until:
             raise ConnectorError("organisation_unavailable", "breaker open")
         self._until = self._clock() + OPEN_SECONDS[0]  # this caller is the probe; others keep out meanwhile
+        self._probing = True
 
     def good(self) -> None:
         self._faults = self._opened = 0
+        self._probing = False
 
     def bad(self) -> None:
         self._faults += 1
-        if self._faults >= FAULTS_TO_OPEN:
+        # Calls that were under way when it opened fail too, and that is no news.
+        if self._faults == FAULTS_TO_OPEN or self._probing:
+            self._probing = False
             self._until = self._clock() + OPEN_SECONDS[min(self._opened, len(OPEN_SECONDS) - 1)]
             self._opened += 1
 
@@ -84,7 +94,6 @@ class Pool:
 
     async def enter(self) -> None:
         """Take one of the target's places, waiting a little. Raises ConnectorError("busy")."""
-        self.breaker.check()
         if self._active < self.target.max_calls:
             self._active += 1
             return
@@ -106,6 +115,10 @@ class Pool:
 
     def done(self, exchange: Exchange) -> None:
         self._transport.running.discard(exchange)
+        if exchange.complete:
+            self.breaker.good()
+        elif exchange.starved and exchange.seconds >= min(self.target.timeout_seconds, PATIENT_SECONDS):
+            self.breaker.bad()
         self.leave()
 
     def leave(self) -> None:
@@ -200,48 +213,57 @@ class Transport:
 
     # ---- calls
 
-    async def send(self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"") -> Exchange:
-        return await self._send(target, method, path, headers, body, self._total)
-
-    async def _send(
-        self, target: Target, method: str, path: str, headers: Headers, body: bytes, seconds: float
+    async def send(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes = b"",
+        seconds: float = math.inf,  # of the whole call, if less than everybody's
     ) -> Exchange:
-        """`seconds`: longest whole call."""
         pool = self._pools.get(target)
         if pool is None:
             pool = self._pools[target] = Pool(self, target)
         request = _request(pool, method, path, headers, body)
+        pool.breaker.check()
         await pool.enter()
-        exchange: Exchange | None = None
-        try:
-            wire = pool.pooled() if method == "GET" else None  # only what may be sent twice meets an old connection
-            if wire is not None:
-                exchange = self._call(pool, wire, request, seconds)
-                try:
-                    await exchange.begun()
-                except Dead:
-                    await pool.enter()
-                    exchange = None
-            if exchange is None:
-                exchange = self._call(pool, await pool.connect(), request, seconds)
+        wire = pool.pooled() if method == "GET" else None  # only what may be sent twice meets an old connection
+        if wire is not None:
+            exchange = self._call(pool, wire, request, seconds)
+            try:
                 await exchange.begun()
+                return exchange
+            except Dead:
+                await pool.enter()  # once more, on a new one
+            except BaseException:
+                await exchange.abort()
+                raise
+        return await self._anew(pool, request, seconds)
+
+    async def _anew(self, pool: Pool, request: bytes, seconds: float) -> Exchange:
+        """On a new connection. The place is taken already."""
+        try:
+            wire = await pool.connect()
+        except BaseException as error:
+            if isinstance(error, ConnectorError):
+                pool.breaker.bad()
+            pool.leave()
+            raise
+        exchange = self._call(pool, wire, request, seconds)
+        try:
+            await exchange.begun()
         except Dead:
             pool.breaker.bad()
             raise ConnectorError("organisation_unavailable", "closed without an answer") from None
-        except BaseException as error:
-            if exchange is None:
-                pool.leave()
-            else:
-                await exchange.abort()
-            if isinstance(error, ConnectorError) and error.reason in _COUNTED:
-                pool.breaker.bad()
+        except BaseException:
+            await exchange.abort()
             raise
-        pool.breaker.good()
         return exchange
 
     def _call(self, pool: Pool, wire: Wire, request: bytes, seconds: float) -> Exchange:
-        first = min(pool.target.timeout_seconds, seconds)
-        exchange = Exchange(self.loop, first, seconds, pool.done)
+        total = min(seconds, self._total)
+        exchange = Exchange(self.loop, min(pool.target.timeout_seconds, total), total, pool.done)
         self.running.add(exchange)
         if self._sweeping is None:
             self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -268,7 +290,7 @@ class Transport:
 
         async def whole() -> tuple[int, Headers, bytes]:
             async with asyncio.timeout(seconds + 1):  # connecting and waiting for a place included
-                answer = await self._send(target, method, path, headers, body, seconds)
+                answer = await self.send(target, method, path, headers, body, seconds)
                 return answer.status, answer.headers, await answer.read(limit)
 
         waiting = asyncio.run_coroutine_threadsafe(whole(), self._serving_loop())

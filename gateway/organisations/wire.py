@@ -81,6 +81,8 @@ class Exchange:
     started = False  # status and fields are in
     complete = False  # and the whole body
     fault: Exception | None = None
+    starved = False  # its time ran out, and little or nothing had come
+    _came = 0  # bytes of the body, as sent
     _until_close = False
     _length: int | None = None
     _held = 0
@@ -93,6 +95,7 @@ class Exchange:
     ) -> None:
         now = loop.time()
         self.deadline = now + first_byte  # on the loop's clock; the transport's sweep looks at it
+        self.seconds = total
         self._last = now + total
         self._parts: list[bytes] = []
         self._done = done
@@ -112,6 +115,7 @@ class Exchange:
     def add(self, data: bytes) -> None:
         self._parts.append(data)
         self._held += len(data)
+        self._came += len(data)
         if self._held > HELD_LIMIT and self._wire is not None:
             self._wire.pause(True)
             self.deadline = self._last
@@ -139,6 +143,8 @@ class Exchange:
             self.fail(Dead())
 
     def overdue(self) -> None:
+        # After more than that it may be the reader who is slow, or the answer that is large.
+        self.starved = self._came <= HELD_LIMIT
         self.fail(ConnectorError("organisation_slow", "deadline"))
         self._hang_up()
 

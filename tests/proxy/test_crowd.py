@@ -243,3 +243,16 @@ def test_many_calls_of_one_link_wait_for_one_renewal(world: World, organisation:
         organisation.reset()
         assert {each.result().status for each in [*stuck, another]} <= {502, 503, 504}
     assert slow.asked() <= 2
+
+
+def test_a_token_endpoint_that_trickles_opens_the_breaker(tmp_path: Path, organisation: RawOrganisation) -> None:
+    with serving(tmp_path, total_seconds=1.2) as world:
+        slow = Renewing(world, organisation, 5, trickles=True)
+        with ThreadPoolExecutor(5) as pool:
+            assert {each.status for each in pool.map(lambda bank: bank.reads(), slow.banks)} == {504}
+        before = slow.asked()
+        found = slow.banks[0].reads()
+        assert (found.status, found.reason) == (502, "organisation_unavailable")
+        assert slow.asked() == before == 5
+        slow.over.set()
+        organisation.reset()
