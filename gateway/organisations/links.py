@@ -12,7 +12,6 @@ from gateway.keys import KeyRing
 from gateway.organisations.tables import Link
 from gateway.sectors.model import FoundAccount
 from gateway.store.engine import Connection
-from gateway.store.tables import directory_changed
 
 REF_LENGTH = 22  # characters of an account's pairwise reference
 
@@ -217,7 +216,6 @@ def make(
     link.accounts_sealed = seal_accounts(keys, link.id, None, whose) if whose else None
     link.credentials_sealed = seal_credentials(keys, link.id, held) if held else None
     session.add(link)
-    directory_changed(session)
     return link, replaced
 
 
@@ -237,7 +235,6 @@ def store_accounts(
     if held.accounts != found:
         row.accounts_sealed, row.generation = seal_accounts(keys, link, found, held.whose), row.generation + 1
         session.add(row)
-        directory_changed(session)
     return True
 
 
@@ -269,7 +266,6 @@ def end(session: Session, link: str, now: datetime, *, told: bool = False) -> bo
         )
     )
     if changed.rowcount:  # type: ignore[attr-defined]
-        directory_changed(session)
         return True
     return False
 

@@ -19,7 +19,6 @@ from gateway.people.sign_in_pages import TOO_MANY, WRONG_CODE, WRONG_PASSKEY
 from gateway.people.steps import account, recently, today
 from gateway.people.tables import Person, RecoveryCode
 from gateway.people.words import METHODS
-from gateway.store.tables import directory_changed
 from gateway.web import cookies
 from gateway.web.doors import Context, Door, Later
 from gateway.web.languages import LANGUAGES
@@ -100,7 +99,6 @@ def save_details(ctx: Context) -> Response:
     # Set once: a child must not grow up by editing a form. The operator can correct it.
     if draft.birth_date and person.birth_date is None:
         person.birth_date = draft.birth_date
-        directory_changed(ctx.session)  # what was compiled for an adult may not hold for her
     ctx.session.add(person)
     ctx.set_cookies.append((cookies.LANGUAGE, language, cookies.YEAR))
     return _done(ctx, "details")

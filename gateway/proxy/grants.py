@@ -1,4 +1,4 @@
-"""A grant: what one consent allows at one organisation, compiled once per state of consent, link and directory.
+"""A grant: what one consent allows at one organisation, compiled once per state of what it depends on (`Standing`).
 
 Built in a worker thread from rows; what comes out is immutable and answers without a read.
 """
@@ -217,7 +217,7 @@ class Grants:
         with self._house.store.read() as session:
             app, view = apps.find(session, found.app), views.view(session, organisation)
         link = links.for_call(self._connection, self._house.keys, found.person, organisation)
-        if (link.id, link.generation) != terms[2:4] if link else terms[2] is not None:
+        if (link.id, link.generation) != terms[3:5] if link else terms[3] is not None:
             return None
         base = _Base(self._house, found, organisation, app, view, self._house.clock())
         items = [item for item in granted_items(found.terms) if item["organisation"] == organisation]

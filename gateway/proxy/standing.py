@@ -1,6 +1,6 @@
 """Where a consent stands at this instant: one indexed read, again for every call after which anything was written.
 
-Token → family → consent, and with it the link and the directory (apps, organisations,
+Token → family → consent, and with it the person's link and birth date, and the directory (apps, organisations,
 policies). What the read returns is the whole of what can change a decision, so two equal
 readings mean an unchanged decision; the writer compares them in the transaction of the entry.
 """
@@ -15,11 +15,12 @@ HELD = 10_000
 
 # "+": never by the index over organisations, where one of them has all the people.
 _SELECT = """
-    SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, l.id, l.generation,
+    SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date, l.id, l.generation,
            f.id IS NOT NULL AND f.ended_at IS NULL
       FROM consent c
       LEFT JOIN tokenfamily f ON f.id = ? AND f.consent_id = c.id AND f.client_id = c.app_id
       LEFT JOIN directory d ON d.id = 1
+      LEFT JOIN person p ON p.id = c.person_id
       LEFT JOIN link l ON l.person_id = c.person_id AND +l.organisation_id = ? AND l.ended_at IS NULL
      WHERE c.id = ?"""
 
@@ -38,17 +39,17 @@ class Standing:
     state: str = field(init=False)
     reason: str = field(init=False)
     generation: int = field(init=False)
-    terms: tuple[Any, ...] = field(init=False)  # generations of consent, directory and link: what a grant is made from
+    terms: tuple[Any, ...] = field(init=False)  # of which a grant is made: consent, directory, birth date, link
     family_lives: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.person, self.app, self.state, self.reason, self.generation = self.row[:5]
-        self.terms, self.family_lives = self.row[4:8], bool(self.row[8])
+        self.terms, self.family_lives = self.row[4:9], bool(self.row[9])
 
     @property
     def but_directory(self) -> tuple[Any, ...]:
-        """What ends a running stream by itself; a new generation of the directory may concern others only."""
-        return (*self.row[:5], *self.row[6:])
+        """What ends a running stream by itself. A new directory may concern others only; a new birth date is judged."""
+        return (*self.row[:5], *self.row[7:])
 
 
 class Standings:

@@ -1,4 +1,8 @@
-"""One row that says "apps, organisations or links changed": what the proxy compiled is of one such generation."""
+"""One row that says "apps or organisations changed": all that the proxy compiled is of one such generation.
+
+For what the operator does, seldom. What people do (link, unlink, say when they were born) is read with their own rows,
+so that nobody makes anything stale for anybody else.
+"""
 
 from sqlmodel import Field, Session, SQLModel, update
 
@@ -9,7 +13,7 @@ class Directory(SQLModel, table=True):
 
 
 def directory_changed(session: Session) -> None:
-    """To be called in the transaction of every change of an app's, organisation's or link's standing."""
+    """To be called in the transaction of every change of an app's or organisation's standing."""
     found = session.execute(
         update(Directory).where(Directory.id == 1).values(generation=Directory.generation + 1)  # type: ignore[arg-type]
     )

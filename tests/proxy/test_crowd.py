@@ -4,13 +4,16 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from gateway.organisations import links
+from gateway.people.tables import Person
+from gateway.sectors.model import FoundAccount
 from tests.proxy.bank import NATIVE, PATHS, Bank
 from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
 from tests.proxy.world import World
@@ -137,9 +140,52 @@ def test_unfinished_heads_of_a_trusted_proxy_are_of_many(tmp_path: Path) -> None
     with serving(tmp_path, address_heads=1, trusted_proxies=(f"{THERE}/32",)) as world:
         begun = f"GET /hello HTTP/1.1\r\nHost: {world.settings.host_header}\r\n".encode()
         with connections(world, 4, THERE, begun) as made:
-            for connection in made:
-                connection.sendall(b"\r\n")
-                assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
+# ---- what is compiled
+
+
+def test_what_strangers_do_makes_no_grant_stale_and_what_she_does_makes_hers(world: World, bank: Bank) -> None:
+    stranger = Bank(world, bank.organisation)
+    held = world.plane._admission._grants._held
+
+    def grant() -> Any:
+        assert bank.reads().status == 200
+        return held[bank.consent, bank.id]
+
+    def changes(whose: Bank, change: Callable[[Any, links.Link], object]) -> None:
+        with world.house.store.write() as session:
+            link = links.current(session, whose.person, whose.id)
+            assert link is not None
+            change(session, link)
+
+    keys, now = world.house.keys, world.clock()
+    first = grant()
+    world.link(stranger.person, bank.id, [NATIVE])  # at her own bank, too
+    expire(world, stranger)
+    changes(stranger, lambda session, link: links.store_accounts(session, keys, link.id, []))
+    changes(stranger, lambda session, link: links.end(session, link.id, now))
+    born(world, stranger, date(1990, 1, 1))
+    assert grant() is first
+
+    world.link(bank.person, bank.id, [NATIVE, "00099999"])
+    second = grant()
+    assert second is not first
+    changes(bank, lambda session, link: links.store_accounts(session, keys, link.id, [FoundAccount(NATIVE, "a", "a")]))
+    third = grant()
+    assert third is not second
+    born(world, bank, date(1990, 1, 1))
+    fourth = grant()
+    assert fourth is not third
+    world.app("another")
+    assert grant() is not fourth
+    changes(bank, lambda session, link: links.end(session, link.id, now))
+    assert bank.reads().reason == "not_linked"
+
+
+def born(world: World, bank: Bank, day: date) -> None:
+    with world.house.store.write() as session:
+        session.get_one(Person, bank.person).birth_date = day
 
 
 # ---- organisations

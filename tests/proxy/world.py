@@ -152,7 +152,6 @@ class World:
             found = [FoundAccount(native, "account", "account") for native in natives]
             link.accounts_sealed = links.seal_accounts(keys, link.id, found)
             session.add(link)
-            directory_changed(session)
         return link
 
     def ref(self, app: str, person: str, organisation: str, native: str) -> str:

@@ -13,7 +13,6 @@ from fortress import Fort, detail
 from gateway.errors import DeclarationError
 from gateway.organisations import links, telling
 from gateway.people.tables import Person
-from gateway.store.tables import directory_changed
 
 ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
 
@@ -309,7 +308,6 @@ def test_a_refusal_for_her_age_ends_with_her_birthday(fort: Fort) -> None:
     path = transactions(body["authorization_details"][0]["accounts"][0])
     with fort.house.store.write() as session:  # it turns out that she is fourteen until midnight in Paris
         session.get_one(Person, chloe).birth_date = date(2011, 11, 24)
-        directory_changed(session)
     fort.clock.passes(hours=13, minutes=29)
     token = fort.refresh(body["refresh_token"], "budget").json()["access_token"]
     assert fort.read(token, path).json()["reason"] == "app_not_allowed"
