@@ -20,7 +20,7 @@ from gateway.authorization.tables import (
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent, ConsentEvent, Use
 from gateway.organisations.tables import LinkAttempt
-from gateway.people.tables import Challenge, SignIn
+from gateway.people.tables import SignIn, SpentChallenge
 from gateway.store.pruning import Leaving
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -59,7 +59,7 @@ LEAVING = (
     Leaving(col(SpentAssertion.id), lambda now: col(SpentAssertion.expires_at) < now),
     # a count holds for its own minute
     Leaving(col(FailedAuthentication.id), lambda now: col(FailedAuthentication.minute) < _minute(now - MINUTE)),
-    Leaving(col(Challenge.id), lambda now: col(Challenge.expires_at) < now),
+    Leaving(col(SpentChallenge.id), lambda now: col(SpentChallenge.expires_at) < now),
     # one day, so that her browser's late answer is told apart from somebody else's
     Leaving(col(LinkAttempt.id), lambda now: col(LinkAttempt.expires_at) < now - DAY),
     Leaving(col(SignIn.id), lambda now: col(SignIn.ends_at) < now - SIGN_INS),

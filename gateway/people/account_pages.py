@@ -226,9 +226,13 @@ def show_passkey(ctx: Context) -> Response:
 
 
 def _passkey_page(ctx: Context, person: Person, wrong: str = "") -> Response:
-    house = ctx.house
-    id, options = passkeys.begin_adding(ctx.session, house.keys, house.settings, person, fresh_bytes(), ctx.now)
-    return ctx.page("people/add_passkey.html", 400 if wrong else 200, challenge=id, options=options, wrong=wrong)
+    asked = passkeys.begin_adding(ctx.session, _ceremony(ctx), person, fresh_bytes(), ctx.now)
+    values = {"challenge": asked.word, "options": asked.options, "wrong": wrong}
+    return ctx.page("people/add_passkey.html", 400 if wrong else 200, **values)
+
+
+def _ceremony(ctx: Context) -> passkeys.Ceremony:
+    return passkeys.Ceremony(ctx.house.keys, ctx.house.settings, "register", ctx.csrf)
 
 
 def add_passkey(ctx: Context) -> Response:
@@ -237,8 +241,8 @@ def add_passkey(ctx: Context) -> Response:
         return again
     person, form = account(ctx), ctx.form
     name = accounts.clean_name(form.get("name", "")) or ""
-    answer, settings = form.get("answer", ""), ctx.house.settings
-    added = passkeys.add(ctx.session, ctx.house.log, settings, person, form.get("challenge", ""), answer, name, ctx.now)
+    word, answer = form.get("challenge", ""), form.get("answer", "")
+    added = passkeys.add(ctx.session, ctx.house.log, _ceremony(ctx), person, word, answer, name, ctx.now)
     return _done(ctx, "passkey") if added else _passkey_page(ctx, person, WRONG_PASSKEY)
 
 
@@ -279,7 +283,7 @@ DOORS = [
     Door("/account/codes", show_codes, person=True, name="codes_page"),
     Door("/account/codes", codes_on, methods=("POST",), person=True, opens="write"),
     Door("/account/codes/off", codes_off, methods=("POST",), person=True, opens="write"),
-    Door("/account/passkeys/add", show_passkey, person=True, opens="write", name="add_passkey_page"),
+    Door("/account/passkeys/add", show_passkey, person=True, name="add_passkey_page"),
     Door("/account/passkeys/add", add_passkey, methods=("POST",), person=True, opens="write"),
     Door("/account/passkeys/remove", remove_passkey, methods=("POST",), person=True, opens="write"),
     Door("/account/sign-ins/end", end_sign_in, methods=("POST",), person=True, opens="write"),

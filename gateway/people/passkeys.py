@@ -1,23 +1,20 @@
 """Passkeys (WebAuthn level 3): registered while signed in, and a whole sign-in by themselves.
 
 User verification is asked for and checked, so a passkey is two factors in one gesture. Credentials are
-discoverable: nobody types an address. Every ceremony answers a challenge made here, which is spent by one
-conditional UPDATE before the answer is even looked at.
+discoverable: nobody types an address. Every ceremony answers a challenge made here. It travels in the form,
+under a MAC that binds it to the purpose and the browser, so asking for one writes nothing; a sound answer spends
+it in the transaction of what it achieves, by one INSERT.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import webauthn
-from sqlalchemy import update
-from sqlmodel import Session, col, select
-from webauthn.helpers import (
-    base64url_to_bytes,
-    bytes_to_base64url,
-    options_to_json,
-    parse_authentication_credential_json,
-)
+from sqlalchemy.dialects.sqlite import insert
+from sqlmodel import Session, select
+from webauthn.helpers import options_to_json, parse_authentication_credential_json
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
     AuthenticatorSelectionCriteria,
@@ -27,8 +24,9 @@ from webauthn.helpers.structs import (
 )
 
 from gateway.keys import KeyRing, same
+from gateway.keys.jose import decoded, encoded
 from gateway.log import Event, Log
-from gateway.people.tables import Challenge, Passkey, Person
+from gateway.people.tables import Passkey, Person, SpentChallenge
 from gateway.settings import Settings
 
 MINUTES = 5  # life of a challenge
@@ -44,31 +42,51 @@ def handle(keys: KeyRing, person: str) -> bytes:
     return keys.pairwise(person, "passkeys").encode()
 
 
-def _begin(session: Session, purpose: str, person: str | None, chance: bytes, now: datetime) -> str:
-    """Keep a challenge. Returns its id. `chance`: 32 random bytes."""
-    text = bytes_to_base64url(chance)
-    expires = now + timedelta(minutes=MINUTES)
-    session.add(Challenge(id=text, challenge=text, person_id=person, purpose=purpose, expires_at=expires))
-    return text
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A challenge under way. `word` goes with the form, `options` (JSON) to the browser's own dialogue."""
+
+    word: str
+    options: str
 
 
-def _spend(session: Session, id: str, purpose: str, person: str | None, now: datetime) -> bytes | None:
-    row = session.get(Challenge, id)
-    if row is None or row.purpose != purpose or row.person_id != person or row.expires_at <= now:
-        return None
-    unspent = (col(Challenge.id) == id, col(Challenge.spent_at).is_(None))
-    spent = session.execute(update(Challenge).where(*unspent).values(spent_at=now))
-    return base64url_to_bytes(row.challenge) if spent.rowcount else None  # type: ignore[attr-defined]
+@dataclass(frozen=True, slots=True)
+class Ceremony:
+    """What a challenge is good for. `bound`: what only this browser's pages hold, so that no other can use it."""
+
+    keys: KeyRing
+    settings: Settings
+    purpose: str  # register | sign_in
+    bound: str
+
+    def word(self, chance: bytes, now: datetime) -> str:
+        challenge, until = encoded(chance), str(int(now.timestamp()) + MINUTES * 60)
+        return f"{challenge}.{until}.{self._mac(challenge, until)}"
+
+    def challenge(self, word: str, now: datetime) -> bytes | None:
+        """The challenge of a word that was made for this ceremony and is still good."""
+        challenge, _, rest = word.partition(".")
+        until, _, mac = rest.partition(".")
+        if not same(mac, self._mac(challenge, until)) or int(until) <= now.timestamp():
+            return None
+        return decoded(challenge)
+
+    def _mac(self, challenge: str, until: str) -> str:
+        return self.keys.mac("passkey-challenge", self.purpose, self.bound, challenge, until)
+
+
+def _spend(session: Session, challenge: bytes, now: datetime) -> bool:
+    """Whether it is answered for the first time. Kept until it would have expired anyway."""
+    row = insert(SpentChallenge).values(id=encoded(challenge), expires_at=now + timedelta(minutes=MINUTES))
+    return bool(session.execute(row.on_conflict_do_nothing()).rowcount)  # type: ignore[attr-defined]
 
 
 # ---- adding one
 
 
-def begin_adding(
-    session: Session, keys: KeyRing, settings: Settings, person: Person, chance: bytes, now: datetime
-) -> tuple[str, str]:
-    """(challenge id, options as JSON for the browser)."""
-    id = _begin(session, "register", person.id, chance, now)
+def begin_adding(session: Session, ceremony: Ceremony, person: Person, chance: bytes, now: datetime) -> Asked:
+    """`chance`: 32 random bytes."""
+    settings, keys = ceremony.settings, ceremony.keys
     options = webauthn.generate_registration_options(
         rp_id=_relying_party(settings),
         rp_name=settings.operator_name,
@@ -81,18 +99,18 @@ def begin_adding(
             resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
         ),
         exclude_credentials=[
-            PublicKeyCredentialDescriptor(id=base64url_to_bytes(passkey.credential_id))
+            PublicKeyCredentialDescriptor(id=decoded(passkey.credential_id))
             for passkey in of_person(session, person.id)
         ],
     )
-    return id, options_to_json(options)
+    return Asked(ceremony.word(chance, now), options_to_json(options))
 
 
 def add(
-    session: Session, log: Log, settings: Settings, person: Person, id: str, answer: str, name: str, now: datetime
+    session: Session, log: Log, ceremony: Ceremony, person: Person, word: str, answer: str, name: str, now: datetime
 ) -> bool:
     """Keep the passkey the browser made. False when the answer is not to our challenge, or not sound."""
-    challenge = _spend(session, id, "register", person.id, now)
+    challenge, settings = ceremony.challenge(word, now), ceremony.settings
     if challenge is None or len(answer) > _LONGEST:
         return False
     try:
@@ -105,8 +123,8 @@ def add(
         )
     except _UNSOUND:
         return False
-    credential = bytes_to_base64url(made.credential_id)
-    if session.get(Passkey, credential) is not None:
+    credential = encoded(made.credential_id)
+    if session.get(Passkey, credential) is not None or not _spend(session, challenge, now):
         return False
     key = Passkey(
         credential_id=credential,
@@ -137,23 +155,20 @@ def of_person(session: Session, person: str) -> list[Passkey]:
 # ---- signing in with one
 
 
-def begin_sign_in(session: Session, settings: Settings, chance: bytes, now: datetime) -> tuple[str, str]:
-    """(challenge id, options as JSON). The browser asks the person which passkey; we name none."""
-    id = _begin(session, "sign_in", None, chance, now)
+def begin_sign_in(ceremony: Ceremony, chance: bytes, now: datetime) -> Asked:
+    """The browser asks the person which passkey; we name none. `chance`: 32 random bytes."""
     options = webauthn.generate_authentication_options(
-        rp_id=_relying_party(settings),
+        rp_id=_relying_party(ceremony.settings),
         challenge=chance,
         timeout=MINUTES * 60_000,
         user_verification=UserVerificationRequirement.REQUIRED,
     )
-    return id, options_to_json(options)
+    return Asked(ceremony.word(chance, now), options_to_json(options))
 
 
-def recognise(
-    session: Session, keys: KeyRing, settings: Settings, id: str, answer: str, now: datetime
-) -> Person | None:
+def recognise(session: Session, ceremony: Ceremony, word: str, answer: str, now: datetime) -> Person | None:
     """Whose passkey answered our challenge."""
-    challenge = _spend(session, id, "sign_in", None, now)
+    challenge, settings = ceremony.challenge(word, now), ceremony.settings
     if challenge is None or len(answer) > _LONGEST:
         return None
     try:
@@ -174,7 +189,9 @@ def recognise(
     except _UNSOUND:
         return None
     told: Any = given.response.user_handle
-    if told is not None and not same(told, handle(keys, person.id)):
+    if told is not None and not same(told, handle(ceremony.keys, person.id)):
+        return None
+    if not _spend(session, challenge, now):
         return None
     row.sign_count, row.used_at = verified.new_sign_count, now
     session.add(row)

@@ -176,11 +176,20 @@ def show_passkey(ctx: Context) -> Response:
 
 
 def _passkey_page(ctx: Context, status: int = 200, wrong: str = "") -> Response:
-    id, options = passkeys.begin_sign_in(ctx.session, ctx.house.settings, fresh_bytes(), ctx.now)
-    here, password = onward(ctx, "/sign-in/passkey"), onward(ctx, "/sign-in")
+    asked = passkeys.begin_sign_in(_ceremony(ctx), fresh_bytes(), ctx.now)
     return ctx.page(
-        "people/passkey.html", status, challenge=id, options=options, wrong=wrong, here=here, password=password
+        "people/passkey.html",
+        status,
+        challenge=asked.word,
+        options=asked.options,
+        wrong=wrong,
+        here=onward(ctx, "/sign-in/passkey"),
+        password=onward(ctx, "/sign-in"),
     )
+
+
+def _ceremony(ctx: Context) -> passkeys.Ceremony:
+    return passkeys.Ceremony(ctx.house.keys, ctx.house.settings, "sign_in", ctx.csrf)
 
 
 def passkey(ctx: Context) -> Response:
@@ -191,9 +200,8 @@ def passkey(ctx: Context) -> Response:
     except TooMany:
         return _passkey_page(ctx, 429, TOO_MANY)
     form = ctx.form
-    person = passkeys.recognise(
-        ctx.session, house.keys, house.settings, form.get("challenge", ""), form.get("answer", ""), ctx.now
-    )
+    word, answer = form.get("challenge", ""), form.get("answer", "")
+    person = passkeys.recognise(ctx.session, _ceremony(ctx), word, answer, ctx.now)
     other = is_again(ctx) and person is not None and person.id != ctx.person.person
     if person is None or other:
         counts.count("network", network)
@@ -219,7 +227,7 @@ DOORS = [
     Door("/sign-in", sign_in, methods=("POST",), opens="none"),
     Door("/sign-in/second", show_second, name="second_page"),
     Door("/sign-in/second", second, methods=("POST",), opens="write"),
-    Door("/sign-in/passkey", show_passkey, opens="write", name="passkey_page"),
+    Door("/sign-in/passkey", show_passkey, name="passkey_page"),
     Door("/sign-in/passkey", passkey, methods=("POST",), opens="write"),
     Door("/sign-out", sign_out, methods=("POST",), opens="write"),
 ]

@@ -52,12 +52,8 @@ class SignIn(SQLModel, table=True):
     ended_at: datetime | None = None
 
 
-class Challenge(SQLModel, table=True):
-    """A WebAuthn challenge: spent by one conditional UPDATE."""
+class SpentChallenge(SQLModel, table=True):
+    """A WebAuthn challenge that was answered, until it would have expired. One not answered is nowhere kept."""
 
     id: str = Field(primary_key=True)
-    challenge: str
-    person_id: str | None = None
-    purpose: str  # register | sign_in
     expires_at: datetime = Field(index=True)
-    spent_at: datetime | None = None

@@ -140,6 +140,9 @@ def test_unfinished_heads_of_a_trusted_proxy_are_of_many(tmp_path: Path) -> None
     with serving(tmp_path, address_heads=1, trusted_proxies=(f"{THERE}/32",)) as world:
         begun = f"GET /hello HTTP/1.1\r\nHost: {world.settings.host_header}\r\n".encode()
         with connections(world, 4, THERE, begun) as made:
+            for connection in made:
+                connection.sendall(b"\r\n")
+                assert connection.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 # ---- what is compiled

@@ -26,19 +26,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("client_id"),
     )
     op.create_table(
-        "challenge",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("challenge", sa.String(), nullable=False),
-        sa.Column("person_id", sa.String(), nullable=True),
-        sa.Column("purpose", sa.String(), nullable=False),
-        sa.Column("expires_at", UTCDateTime(), nullable=False),
-        sa.Column("spent_at", UTCDateTime(), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    with op.batch_alter_table("challenge", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_challenge_expires_at"), ["expires_at"], unique=False)
-
-    op.create_table(
         "directory",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
@@ -141,6 +128,15 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("spentassertion", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_spentassertion_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
+        "spentchallenge",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("spentchallenge", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_spentchallenge_expires_at"), ["expires_at"], unique=False)
 
     op.create_table(
         "authorizationrequest",
