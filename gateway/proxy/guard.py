@@ -5,14 +5,14 @@ has one meaning or gets one refusal, and the connection closes after it (negativ
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from ipaddress import ip_address, ip_network
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from gateway.proxy import refuse
 from gateway.sectors.model import Pairs
 from gateway.settings import Settings
+from gateway.web.addresses import Proxies
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -51,7 +51,7 @@ class Guarded:
     def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
         self._host = settings.host_header.lower().encode()
-        self._trusted = tuple(ip_network(network) for network in settings.trusted_proxies)
+        self._trusted = Proxies(settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -97,23 +97,10 @@ class Guarded:
     def _drop_forged(self, scope: Scope) -> None:
         headers = scope["headers"]
         if self._trusted and scope.get("client"):
-            scope["client"] = self._peer(scope["client"], (v for n, v in headers if n == b"x-forwarded-for"))
+            address, port = scope["client"]
+            caller = self._trusted.caller(address, [v.decode("latin-1") for n, v in headers if n == b"x-forwarded-for"])
+            scope["client"] = (caller, port if caller == address else 0)
         scope["headers"] = [field for field in headers if not _FORGED.fullmatch(field[0])]
-
-    def _peer(self, client: tuple[str, int], chains: Iterable[bytes]) -> tuple[str, int]:
-        """The nearest address that is not one of our own proxies; only those are believed about the one before."""
-        chain = [word.strip() for value in chains for word in value.decode("latin-1").split(",")]
-        address = client[0]
-        while chain and self._is_trusted(address):
-            address = chain.pop()
-        return (address, 0) if address != client[0] else client
-
-    def _is_trusted(self, address: str) -> bool:
-        try:
-            found = ip_address(address)
-        except ValueError:
-            return False
-        return any(found in network for network in self._trusted)
 
 
 def _is_plain(path: bytes) -> bool:

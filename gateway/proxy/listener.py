@@ -8,7 +8,6 @@ and one request line has one form (negative cases D7, D19; RFC 9112 §3).
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import unquote
 from weakref import WeakKeyDictionary
@@ -20,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from gateway.outbox import Outbox
 from gateway.proxy.heads import Head, Unfit
 from gateway.settings import Settings
+from gateway.web.addresses import Proxies, network
 
 HEAD_SECONDS = 10.0  # from the first byte of a request to the end of its fields
 BODY_SECONDS = 10.0  # between two pieces of a body
@@ -228,13 +228,13 @@ class Doorstep:
         self._all, self._each = settings.connections or NEVER, settings.address_connections or NEVER
         self._waiting_each = settings.address_heads or NEVER
         self._waiting: dict[str, int] = {}
-        self._proxies = tuple(ip_network(network) for network in settings.trusted_proxies)
+        self._proxies = Proxies(settings)
         self._open: dict[str, int] = {}
         self._total = 0
 
     def enter(self, address: str) -> str | None:
         """The place that was taken, to be left once; None: there is none."""
-        name = self._name(address)
+        name = "" if self._proxies.trusts(address) else network(address)
         held = self._open.get(name, 0)
         if self._total >= self._all or (name and held >= self._each):
             return None
@@ -260,17 +260,6 @@ class Doorstep:
         waiting = self._waiting.pop(place) - 1
         if waiting:
             self._waiting[place] = waiting
-
-    def _name(self, address: str) -> str:
-        """The IPv4 address, or the /64 of an IPv6 one: a home has a whole /64. "": one that is not counted alone."""
-        try:
-            found = ip_address(address)
-        except ValueError:
-            return ""
-        found = getattr(found, "ipv4_mapped", None) or found
-        if any(found in network for network in self._proxies):
-            return ""
-        return str(found) if found.version == 4 else found.exploded[:19]
 
 
 class Cycle(RequestResponseCycle):

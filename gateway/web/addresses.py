@@ -1,6 +1,10 @@
-"""From where a call comes, as far as it can be believed."""
+"""Where a call comes from, as far as it can be believed: the one reader of X-Forwarded-For.
 
-from ipaddress import IPv6Address, ip_address, ip_network
+The guard asks `Proxies` once for each request and writes the true peer into the ASGI scope; all others read it there.
+"""
+
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from starlette.requests import HTTPConnection
 
@@ -9,36 +13,48 @@ from gateway.settings import Settings
 _HOPS = 20  # entries of X-Forwarded-For that are looked at, from the nearest
 
 
-def client_network(request: HTTPConnection, settings: Settings) -> str:
-    """The caller's IPv4 address, or the /64 of the IPv6 one (a home has a whole /64); "" when there is none.
+class Proxies:
+    """The settings' `trusted_proxies`: those whose word about the hop before them is taken."""
 
-    X-Forwarded-For counts only as far as the settings' `trusted_proxies` wrote it: read from the right,
-    the first address that is not one of theirs is the caller. Whatever stands further left, the caller wrote.
-    """
-    peer = request.client.host if request.client else ""
-    hops = ",".join(request.headers.getlist("x-forwarded-for")).split(",")[-_HOPS:]
-    while _trusted(peer, settings) and hops and _is_address(hops[-1].strip()):
-        peer = hops.pop().strip()
-    return _network(peer)
+    def __init__(self, settings: Settings) -> None:
+        self._networks = tuple(ip_network(network) for network in settings.trusted_proxies)
 
+    def __bool__(self) -> bool:
+        return bool(self._networks)
 
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
+    def trusts(self, text: str) -> bool:
+        address = _address(text)
+        return address is not None and any(address in network for network in self._networks)
 
+    def caller(self, peer: str, chains: Iterable[str]) -> str:
+        """Who called, when `peer` made the connection and `chains` are the X-Forwarded-For fields, in their order.
 
-def _trusted(peer: str, settings: Settings) -> bool:
-    return _is_address(peer) and any(ip_address(peer) in ip_network(one) for one in settings.trusted_proxies)
-
-
-def _network(peer: str) -> str:
-    if not _is_address(peer):
+        Read from the right, the first address that is not of a trusted proxy; whatever stands further left, the
+        caller wrote. What is no address ends the reading: then it is the last proxy that is known.
+        """
+        hops = ",".join(chains).split(",")[-_HOPS:]
+        while hops and self.trusts(peer) and _address(hop := hops.pop().strip()) is not None:
+            peer = hop
         return peer
-    address = ip_address(peer)
-    if isinstance(address, IPv6Address):
-        mapped = address.ipv4_mapped
-        return str(mapped) if mapped else str(ip_network((int(address), 64), strict=False))
-    return str(address)
+
+
+def client_network(request: HTTPConnection, settings: Settings) -> str:
+    """The place a request comes from, as the guard has found it: see `network`. "" when there is none."""
+    return network(request.client.host) if request.client else ""
+
+
+def network(peer: str) -> str:
+    """The IPv4 address, or the /64 of an IPv6 one: a home has a whole /64. What is no address stays as it is."""
+    address = _address(peer)
+    if address is None:
+        return peer
+    return str(address) if address.version == 4 else str(ip_network((int(address), 64), strict=False))
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """::ffff:192.0.2.1, as sockets for both families write it, is 192.0.2.1."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
