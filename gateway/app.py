@@ -25,7 +25,7 @@ from gateway.apps import pages as app_pages
 from gateway.apps import views as apps
 from gateway.authorization import api as authorization_api
 from gateway.authorization import pages as authorization_pages
-from gateway.consent import endings
+from gateway.consent import expiry
 from gateway.consent.ages import minor_now
 from gateway.consent.catalogue import Catalogue
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
@@ -180,7 +180,7 @@ class Application:
         return False
 
     def _write_endings(self) -> bool:
-        return endings.write_due(self.house, self.house.clock()) == endings.AT_ONCE
+        return expiry.write_due(self.house, self.house.clock()) == expiry.AT_ONCE
 
     def _prune(self) -> bool:
         return pruning.prune(self.house.store, retention.LEAVING, self.house.clock())

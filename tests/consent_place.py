@@ -269,7 +269,7 @@ class Place:
 def _app_row(app: AppView) -> App:
     return App(
         client_id=app.client_id,
-        metadata_={},
+        metadata_={"name": dict(app.name)},
         metadata_sha256=app.metadata_sha256,
         auth_method="none",
         registered_at=START,

@@ -1,8 +1,14 @@
 """THE record: what a person agreed to, and everything that is read from it.
 
-It owns the request as validated, the terms and their versions, the life cycle, the
-evidence of what was shown, the receipts, and the counters. It knows no HTTP, no token and no
-organisation's API: facts about people, apps and organisations come in as values (facts.py).
+    request     what an app asks for, checked          facts       what other rooms know, as values
+    asking      a request that waits for an answer     agreement   her yes, as one value
+    deciding    agree, refuse, pause, stop, remove     actors      who acts, and in which role
+    terms       versions of what was agreed            rules       the life cycle, as a table
+    ending, expiry, events, entries, evidence          what is written of it
+    live        the consent of a data call             granting    what a token says of it
+    words, described                                   the record in words, the same on every page
+
+It knows no form, no token and no organisation's API. The screen and "Data sharing" are rooms of their own above it.
 
 The one invariant: granted ⊆ asked ⊆ caps, and whatever is shown, issued, decided or
 logged is read from the same terms.

@@ -63,7 +63,8 @@ def refuse(session: Session, house: House, consent: Consent, actor: Actor, now: 
 
 def record_service_refused(session: Session, house: House, consent: Consent, reason: str, now: datetime) -> None:
     """Somebody wanted to agree and a rule of the service forbids it. The request stays open: an app may be resumed."""
-    reason = "policy" if reason == "app_not_allowed" else reason  # of an app's calls; here it is the age that forbids
+    # "app_not_allowed" is worded for an app's calls; here the age of the person forbids it
+    reason = "policy" if reason == "app_not_allowed" else reason
     house.log.record(
         session, entry("consent_refused", about(consent), None, SYSTEM, now, **asked(consent), reason=reason)
     )

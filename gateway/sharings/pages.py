@@ -5,7 +5,6 @@ asks no reason and needs no new sign-in.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -22,6 +21,7 @@ from gateway.consent.facts import Facts
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.words import wording
 from gateway.log import reading as log_reading
+from gateway.log.names import HouseNames
 from gateway.log.sentences import Voice
 from gateway.sharings import erasure, reading, receipt_pages
 from gateway.sharings.reading import Sharing, Wanted
@@ -66,7 +66,7 @@ def doors(facts: Facts) -> list[Door]:
 
 
 def _one(facts: Facts, ctx: Context, counting: bool | None = None) -> Sharing:
-    """`counting` None: only where a page follows."""
+    """`counting` None: the accesses are counted for a page, which shows the number, and not for an act."""
     shows = ctx.request.method != "POST" if counting is None else counting
     return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now, counting=shows)
 
@@ -173,6 +173,7 @@ def _page_of(facts: Facts, ctx: Context, sharing: Sharing, problem: str = "", st
         log_reading.Filter(consent=sharing.consent.id),
         size=ACCESSES_SHOWN,
     ).entries
+    speaks = voice(ctx)
     return ctx.page(
         "sharings/detail.html",
         status,
@@ -188,7 +189,7 @@ def _page_of(facts: Facts, ctx: Context, sharing: Sharing, problem: str = "", st
         versions=reading.versions(ctx.session, sharing.consent.id),
         events=reading.events(ctx.session, sharing.consent.id),
         evidence=kept,
-        entries=[(entry, voice(facts, ctx).tell(entry.kind, entry.actor, entry.facts)) for entry in entries],
+        entries=[(entry, speaks.tell(entry.kind, entry.actor, entry.facts)) for entry in entries],
         disconnected=_disconnected(entries),
         say=wording(ctx),
     )
@@ -242,41 +243,9 @@ def _disconnected(entries: tuple[log_reading.Entry, ...]) -> datetime | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """`log.sentences.Names`, answered from the catalogue and the other rooms."""
-
-    facts: Facts
-    ctx: Context
-
-    def app(self, client: str) -> Any:
-        return self.facts.app(self.ctx.session, client).name
-
-    def organisation(self, organisation: str) -> Any:
-        found = self.facts.directory(self.ctx.session).get(organisation)
-        return found.name if found else None
-
-    def dataset(self, dataset: str) -> Any:
-        found = self.ctx.house.catalogue.datasets.get(dataset)
-        return found.label if found else None
-
-    def field(self, field: str) -> Any:
-        for dataset in self.ctx.house.catalogue.datasets.values():
-            if field in dataset.fields:
-                return dataset.fields[field].label
-        return None
-
-    def purpose(self, purpose: str) -> Any:
-        found = self.ctx.house.catalogue.purposes.get(purpose)
-        return found.title if found else None
-
-    def person(self, person: str) -> str | None:
-        return self.facts.person(self.ctx.session, person).name if person else None
-
-
-def voice(facts: Facts, ctx: Context) -> Voice:
+def voice(ctx: Context) -> Voice:
     texts, zone = ctx.house.translations.of(ctx.language), ZoneInfo(ctx.house.settings.zone)
-    return Voice(ctx.language, texts, zone, Known(facts, ctx))
+    return Voice(ctx.language, texts, zone, HouseNames(ctx.session, ctx.house.catalogue))
 
 
 # ---- stopping, pausing, removing

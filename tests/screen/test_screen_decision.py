@@ -10,7 +10,7 @@ import pytest
 from consent_cast import CLEAR_BUDGET, START, URL, WATT_COACH
 from consent_place import Place, Visitor, authorize, words
 
-from gateway.consent import deciding, endings
+from gateway.consent import deciding, expiry
 
 SUMMARY = "item:city-energy:energy.electricity.summary"
 BANK = {"accounts:harbour-bank": ["ref-current"]}
@@ -325,10 +325,10 @@ def test_a_late_answer_is_explained_and_nothing_is_shared(place: Place, alice: V
 def test_a_request_that_was_not_answered_is_in_her_log(place: Place, alice: Visitor) -> None:
     consent = place.asks(alice)
     place.clock.passes(seconds=place.house.settings.ask_seconds)
-    assert endings.write_due(place.house, place.clock()) == 0
+    assert expiry.write_due(place.house, place.clock()) == 0
     place.clock.passes(seconds=1)
-    assert endings.write_due(place.house, place.clock()) == 1
-    assert endings.write_due(place.house, place.clock()) == 0
+    assert expiry.write_due(place.house, place.clock()) == 1
+    assert expiry.write_due(place.house, place.clock()) == 0
     assert place.logged(alice) == ["consent_ended", "consent_asked"]
     assert place.events(consent) == ["requested", "lapsed"]
     told = alice.gets(f"/sharings/{consent}").text
@@ -342,8 +342,8 @@ def test_an_end_date_that_passed_is_written_down_once(place: Place, alice: Visit
     alice.allows(lasting, **BANK, duration="d90")
     alice.allows(short, duration="d30")
     place.clock.passes(days=30)
-    assert endings.write_due(place.house, place.clock()) == 1
-    assert endings.write_due(place.house, place.clock()) == 0
+    assert expiry.write_due(place.house, place.clock()) == 1
+    assert expiry.write_due(place.house, place.clock()) == 0
     ended = place.consent(short)
     assert (ended.state, ended.reason, ended.ended_at) == ("ended", "expired", ended.until)
     assert place.consent(lasting).state == "active"
@@ -456,7 +456,7 @@ def test_what_a_guardian_agreed_to_ends_when_the_child_comes_of_age(
     assert deciding.is_live(place.consent(consent), place.clock())
     place.clock.now = midnight_in_paris
     assert not deciding.is_live(place.consent(consent), place.clock())
-    assert endings.write_due(place.house, place.clock()) == 1
+    assert expiry.write_due(place.house, place.clock()) == 1
     told = chloe.gets(f"/sharings/{consent}").text
     assert "The sharing with Watt Coach has ended: you are old enough to decide about it yourself." in told
     assert "Ended: end date reached" in chloe.gets(f"/sharings/{consent}").text

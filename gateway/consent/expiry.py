@@ -1,10 +1,9 @@
 """Writing down what time has ended.
 
 A sharing is over at its end date, and a request at the end of the time to answer, whether or not
-anything is written: whoever decides reads the clock (`deciding.is_over`, `asking.answer_by`). But the
-person reads her log, and what ended there without a word would stay open for ever. So the composition
-root runs `write_due` every few minutes; an end is written once, with its log entry, by the verbs that write
-every other end.
+anything is written: whoever decides reads the clock (`deciding.is_over`, `asking.answer_by`). But in her
+log a person would find the beginning and never the end. So the composition root runs `write_due` every
+few minutes, which writes each end once, by the same verbs as every other end.
 """
 
 from datetime import datetime, timedelta
