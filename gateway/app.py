@@ -25,9 +25,9 @@ from gateway.apps import pages as app_pages
 from gateway.apps import views as apps
 from gateway.authorization import api as authorization_api
 from gateway.authorization import pages as authorization_pages
+from gateway.catalogue import Catalogue
 from gateway.consent import expiry
 from gateway.consent.ages import minor_now
-from gateway.consent.catalogue import Catalogue
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.house import House
 from gateway.keys import KeyRing

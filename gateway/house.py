@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.pools import Pools
 
 if TYPE_CHECKING:
-    from gateway.consent.catalogue import Catalogue
+    from gateway.catalogue import Catalogue
     from gateway.keys import KeyRing
     from gateway.log import Log
     from gateway.organisations.connector import Connector

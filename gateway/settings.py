@@ -10,11 +10,14 @@ import tomllib
 from collections.abc import Iterator
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+Language = Literal["fr", "en"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)  # that pages, policies and declarations speak
 
 
 class _TomlFile(PydanticBaseSettingsSource):
@@ -47,7 +50,7 @@ class Settings(BaseSettings):
     policies_dir: Path | None = Field(None, description="folder of purposes, datasets, policies; unset: shipped")
     operator_name: str = Field("Aval", description="who runs this gateway, as people read it")
     operator_contact: str = Field("", description="mail address or phone for people who cannot use the website")
-    default_language: Literal["fr", "en"] = Field("en", description="when neither person nor browser says")
+    default_language: Language = Field("en", description="when neither person nor browser says")
     zone: str = Field("Europe/Paris", description="time zone of calendar days and of counted windows")
     token_seconds: int = Field(300, ge=30, le=300, description="life of an access token; never above five minutes")
     code_seconds: int = Field(60, ge=5, le=60, description="life of an authorization code")

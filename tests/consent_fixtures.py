@@ -7,7 +7,7 @@ import pytest
 from consent_cast import BANK, CLEAR_BUDGET, SECOND_APP, SUMMARY_BOX, TWO_TYPES, URL, energy_details
 from consent_place import Place, Visitor, opened
 
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.keys import KeyRing
 from gateway.policy import Policies
 from gateway.settings import shipped_policies

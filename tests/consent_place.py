@@ -32,8 +32,8 @@ from starlette.testclient import TestClient
 
 from gateway import schema
 from gateway.apps.tables import App
+from gateway.catalogue import Catalogue
 from gateway.consent import asking, deciding
-from gateway.consent.catalogue import Catalogue
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import validate
 from gateway.consent.tables import Consent, ConsentEvent, Evidence

@@ -18,10 +18,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.apps import addresses, keysets, logos, wording
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault
+from gateway.settings import LANGUAGES
 
-LANGUAGES = ("fr", "en")
 AUTH_METHODS = ("none", "client_secret_basic", "private_key_jwt")
 NECESSITIES = ("required", "optional")
 REASON_LENGTH = 140  # checklist A9

@@ -4,8 +4,7 @@ from typing import Any
 
 from gateway.authorization import rules
 from gateway.organisations.views import OrganisationView
-from gateway.settings import Settings
-from gateway.web.languages import LANGUAGES
+from gateway.settings import LANGUAGES, Settings
 
 _METHODS = ["client_secret_basic", "private_key_jwt"]
 

@@ -169,7 +169,7 @@ def _keys(using: Settings) -> Iterator[Check]:
 
 
 def _policies(using: Settings) -> Iterator[Check]:
-    from gateway.consent.catalogue import Catalogue, CatalogueError
+    from gateway.catalogue import Catalogue, CatalogueError
     from gateway.policy import Policies, PolicyError
 
     try:

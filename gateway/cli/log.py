@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from gateway.cli.opening import CANNOT, NO, opened, settings, stop
-from gateway.settings import Settings
+from gateway.settings import LANGUAGES, Settings
 
 commands = typer.Typer(no_args_is_help=True, help="The access log.", rich_markup_mode=None)
 
@@ -169,8 +169,8 @@ def show(
     from gateway.log.sentences import Voice
     from gateway.people import accounts
 
-    if language not in ("fr", "en"):
-        stop(f"--language: {language!r} is not known; one of fr, en")
+    if language not in LANGUAGES:
+        stop(f"--language: {language!r} is not known; one of {', '.join(LANGUAGES)}")
     with opened() as house:
         with house.store.write() as session:
             found = accounts.find(session, person.lower())

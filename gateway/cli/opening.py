@@ -67,7 +67,7 @@ def opened() -> Iterator[House]:
     Keys are made only where nothing was sealed yet: new ones could not open what the old ones closed.
     """
     from gateway.app import build_house
-    from gateway.consent.catalogue import CatalogueError
+    from gateway.catalogue import CatalogueError
     from gateway.policy import PolicyError
     from gateway.store import migrate
 

@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.tables import table
+from gateway.settings import LANGUAGES
 
 commands = typer.Typer(no_args_is_help=True, help="People's accounts.", rich_markup_mode=None)
 
@@ -29,8 +30,8 @@ def add(
     """
     from gateway.people import seeding
 
-    if language not in ("fr", "en"):
-        stop(f"--language: {language!r} is not known; one of fr, en")
+    if language not in LANGUAGES:
+        stop(f"--language: {language!r} is not known; one of {', '.join(LANGUAGES)}")
     now = datetime.now(UTC)
     with opened() as house:
         try:

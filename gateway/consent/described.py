@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.consent.catalogue import Catalogue, Words
+from gateway.catalogue import Catalogue, Words
 from gateway.consent.facts import AppView
 
 NEW_DAYS = 30  # an app registered more recently is pointed out (A34)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sqlmodel import Session
 
-from gateway.consent.catalogue import Words
+from gateway.catalogue import Words
 
 
 @dataclass(frozen=True, slots=True)

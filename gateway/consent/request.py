@@ -17,7 +17,7 @@ from typing import Any
 
 import jsonschema
 
-from gateway.consent.catalogue import Caps, Catalogue, Purpose, Words
+from gateway.catalogue import Caps, Catalogue, Purpose, Words
 from gateway.consent.durations import parse as parse_duration
 from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
 

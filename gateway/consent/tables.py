@@ -7,7 +7,7 @@ from sqlmodel import Field, SQLModel
 
 
 class Consent(SQLModel, table=True):
-    __table_args__ = (  # what time ends (endings.py), and what leaves unanswered
+    __table_args__ = (  # what time ends (expiry.py), and what leaves unanswered
         Index("ix_consent_state_until", "state", "until"),
         Index("ix_consent_state_created_at", "state", "created_at"),
         Index("ix_consent_reason_ended_at", "reason", "ended_at"),

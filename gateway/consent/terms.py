@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
+from gateway.catalogue import Catalogue, Purpose
 from gateway.consent.agreement import Agreement
-from gateway.consent.catalogue import Catalogue, Purpose
 from gateway.consent.durations import parse as parse_duration
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS, OFFERED_DURATIONS, ONCE_HOURS

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date, format_time, get_datetime_format
 from babel.lists import format_list
 
-from gateway.consent.catalogue import Words
+from gateway.catalogue import Words
 from gateway.consent.durations import parse as parse_duration
 from gateway.web.languages import locale
 from gateway.web.marks import N2_, N_
@@ -49,14 +49,6 @@ DURATIONS = {
     "d90": N_("90 days"),
     "d180": N_("180 days"),
     "d365": N_("12 months"),
-}
-SENSITIVE = {
-    ("sensitive", "finance"): N_("Sensitive data: your money"),
-    ("sensitive", "energy"): N_("Sensitive data: your home"),
-    ("sensitive", "health"): N_("Sensitive data: your health"),
-    ("special", "health"): N_("Specially protected data: your health"),
-    ("special", "finance"): N_("Specially protected data: your money"),
-    ("special", "energy"): N_("Specially protected data: your home"),
 }
 _HISTORY = {
     "year": N2_("the last year", "the last %(n)d years"),
@@ -163,9 +155,6 @@ class Wording:
 
     def reason(self, reason: str) -> str:
         return self(REASONS[reason]) if reason in REASONS else ""
-
-    def sensitive(self, sensitivity: str, category: str) -> str:
-        return self(SENSITIVE[sensitivity, category])
 
     def span(self, duration: str) -> str:
         """A length of time: "13 months"."""

@@ -13,7 +13,7 @@ from sqlmodel import Session
 from gateway.log.sentences import Words
 
 if TYPE_CHECKING:
-    from gateway.consent.catalogue import Catalogue
+    from gateway.catalogue import Catalogue
 
 
 class HouseNames:

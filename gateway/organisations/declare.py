@@ -18,7 +18,7 @@ from typing import Any
 
 from sqlmodel import Session
 
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault, NotFound
 from gateway.house import House
 from gateway.organisations import moving

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.organisations.addresses import network_fault
+from gateway.settings import LANGUAGES
 
-LANGUAGES = ("fr", "en")
 CONNECTIONS = {"oauth": "oauth", "assertion": "link"}  # kind of connection → its table under [connection]
 
 Check = Callable[[Any], str | None]

@@ -19,9 +19,9 @@ from gateway.people.sign_in_pages import TOO_MANY, WRONG_CODE, WRONG_PASSKEY
 from gateway.people.steps import account, recently, today
 from gateway.people.tables import Person, RecoveryCode
 from gateway.people.words import METHODS
+from gateway.settings import LANGUAGES
 from gateway.web import cookies
 from gateway.web.doors import Context, Door, Later
-from gateway.web.languages import LANGUAGES
 from gateway.web.marks import N_
 
 DONE = {

@@ -5,9 +5,9 @@ from starlette.responses import Response
 from gateway.errors import BadRequest
 from gateway.people import accounts
 from gateway.people.steps import next_path
+from gateway.settings import LANGUAGES
 from gateway.web import cookies
 from gateway.web.doors import Context, Door
-from gateway.web.languages import LANGUAGES
 from gateway.web.templates import THEMES
 
 

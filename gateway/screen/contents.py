@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS
@@ -67,7 +67,14 @@ def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, la
         "id": id_,
         "name": showing.directory[id_].name[language],
         "legal_entity": showing.directory[id_].legal_entity,
-        "groups": [{"sensitivity": sense, "category": cat, "items": found} for (sense, cat), found in groups.items()],
+        "groups": [
+            {
+                "sensitivity": sense,
+                "title": catalogue.title(sense, category)[language] if category else "",
+                "items": found,
+            }
+            for (sense, category), found in groups.items()
+        ],
         "account": account[language],
         "accounts_name": accounts_name(id_),
         "accounts": [

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlmodel import Session
 
+from gateway.catalogue import Catalogue
 from gateway.consent import asking, deciding
 from gateway.consent.actors import acting
 from gateway.consent.agreement import Decider
-from gateway.consent.catalogue import Catalogue
 from gateway.consent.facts import AppView, Facts, Offered, OrganisationFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent

@@ -3,10 +3,9 @@
 from babel import Locale
 from starlette.requests import Request
 
-from gateway.settings import Settings
+from gateway.settings import LANGUAGES, Settings
 from gateway.web import cookies
 
-LANGUAGES = ("fr", "en")
 NAMES = {"fr": "Français", "en": "English"}  # each in its own language: whoever needs it can read it
 _LOCALES = {"en": "en_GB"}
 _PARTS = 20  # ranges of one Accept-Language header that are looked at

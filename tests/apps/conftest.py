@@ -8,7 +8,7 @@ import pytest
 from apps_world import NOW, Shop
 
 from gateway import schema
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.house import House
 from gateway.keys import KeyRing
 from gateway.log import Log

@@ -23,7 +23,7 @@ from starlette.applications import Starlette
 from gateway import schema
 from gateway.apps import pages as app_pages
 from gateway.authorization import api, pages
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.house import House
 from gateway.keys import KeyRing
 from gateway.log import Log

@@ -6,7 +6,7 @@ from authorization_world import Gateway, answered
 from sqlalchemy import text
 
 from gateway import retention, schema
-from gateway.consent import endings
+from gateway.consent import expiry
 from gateway.store import pruning
 
 STAYS = ("consent", "consentevent", "evidence", "terms", "logentry")
@@ -21,7 +21,7 @@ def counts(gateway: Gateway, tables: Any) -> dict[str, int]:
 def nights_pass(gateway: Gateway, **time: float) -> None:
     """Time, and the work that is repeated meanwhile."""
     gateway.clock.passes(**time)
-    endings.write_due(gateway.house, gateway.clock.now)
+    expiry.write_due(gateway.house, gateway.clock.now)
     while pruning.prune(gateway.house.store, retention.LEAVING, gateway.clock.now):
         pass
 

@@ -10,7 +10,7 @@ from consent_cast import CITY_ENERGY, CLEAR_BUDGET, FOR, HARBOUR_BANK, MEADOW_HE
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.consent.facts import AppView
 from gateway.consent.request import Ask, InvalidDetails, validate
 from gateway.settings import shipped_policies

@@ -9,8 +9,8 @@ from consent_cast import CLEAR_BUDGET
 from consent_place import Place, Visitor
 from consent_texts import Message, all_messages
 
+from gateway.catalogue import Catalogue
 from gateway.consent import words
-from gateway.consent.catalogue import Catalogue
 from gateway.web import templates, translations
 
 PO = Path(translations.FOLDER) / "fr" / "LC_MESSAGES"
@@ -134,12 +134,6 @@ def test_every_state_reason_duration_and_event_has_a_word() -> None:
     assert set(words.REASONS) == set(EndReason)
     assert set(words.DURATIONS) == {key for key, _ in DURATIONS}
     assert {type_ for type_, _ in words.HISTORY} == set(Act)
-
-
-def test_every_category_of_sensitive_data_has_a_title(catalogue: Catalogue) -> None:
-    for dataset in catalogue.datasets.values():
-        for sensitivity in {dataset.sensitivity, *(field.sensitivity for field in dataset.fields.values())} - {"none"}:
-            assert (sensitivity, dataset.category) in words.SENSITIVE
 
 
 @pytest.mark.parametrize(

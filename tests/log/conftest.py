@@ -8,7 +8,7 @@ import pytest
 from log_cast import Clock, Visitor
 
 from gateway import schema
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.house import House
 from gateway.keys import KeyRing
 from gateway.log import Event, Log

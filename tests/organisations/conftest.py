@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.house import House
 from gateway.keys import KeyRing
 from gateway.log import Log

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError
 from gateway.organisations import declare, views
 from gateway.organisations.tables import Organisation

@@ -18,9 +18,9 @@ import gateway.proxy.tables
 import gateway.schema
 from gateway.apps.tables import App
 from gateway.authorization.tables import TokenFamily
+from gateway.catalogue import Catalogue
 from gateway.consent import events
 from gateway.consent.actors import herself
-from gateway.consent.catalogue import Catalogue
 from gateway.consent.rules import Act
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import canonical, sha256

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.sectors import catalogue
+from gateway.catalogue import fields as catalogue
 from gateway.sectors.model import Account, Asked, Granted, Plan, Source, Upstream, Window
 from gateway.sectors.registry import SECTORS
 

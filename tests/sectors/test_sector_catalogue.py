@@ -6,7 +6,7 @@ import pytest
 from energy_world import ATOM
 from sector_world import fields_of
 
-from gateway.sectors import catalogue
+from gateway.catalogue import fields as catalogue
 from gateway.sectors.bank.shapes import TABLE as BANK
 from gateway.sectors.energy.shapes import CHILDREN
 from gateway.sectors.health.shapes import ENVELOPE

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sector_world import ALWAYS, HEALTH, TYPES, bank, bundle, claim, granted, sent, source, transaction
 
-from gateway.sectors import catalogue
+from gateway.catalogue import fields as catalogue
 from gateway.sectors.model import Asked, Denied
 from gateway.sectors.registry import SECTORS
 from gateway.settings import shipped_policies

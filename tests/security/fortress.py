@@ -23,7 +23,7 @@ from gateway import schema
 from gateway.app import Application
 from gateway.apps import declare as app_declare
 from gateway.apps import verbs
-from gateway.consent.catalogue import Catalogue
+from gateway.catalogue import Catalogue
 from gateway.house import House
 from gateway.keys import KeyRing, fresh, hashed
 from gateway.log import Log

@@ -45,12 +45,12 @@ WHOLE = {
 _JOBS = """
 from gateway import retention
 from gateway.cli.opening import opened
-from gateway.consent import endings
+from gateway.consent import expiry
 from gateway.organisations.telling import tell_pending
 from gateway.store import pruning
 with opened() as house:
     tell_pending(house, house.clock())
-    endings.write_due(house, house.clock())
+    expiry.write_due(house, house.clock())
     pruning.prune(house.store, retention.LEAVING, house.clock())
     for rows in retention.LEAVING:  # those it deletes when there are some
         with house.store.write() as session:

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from gateway.sectors import catalogue
+from gateway.catalogue import fields as catalogue
 from gateway.sectors.bank.calls import CALLS, links, recognised, upstream
 from gateway.sectors.bank.reading import reading
 from gateway.sectors.bank.shapes import TABLE

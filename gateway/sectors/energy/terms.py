@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from uuid import NAMESPACE_URL, uuid5
 
-from gateway.sectors import catalogue
+from gateway.catalogue import fields as catalogue
 from gateway.sectors.energy.calls import ALL, SUMMARY, USAGE
 from gateway.sectors.energy.shapes import CHILDREN
 from gateway.sectors.model import Granted, Source

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET, Raw, UnsetType
 
-from gateway.sectors import catalogue
+from gateway.catalogue import fields as catalogue
 from gateway.sectors.health import contained, extensions
 from gateway.sectors.health.calls import (
     CALLS,

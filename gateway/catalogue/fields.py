@@ -15,9 +15,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
-from gateway.sectors.model import Granted
 from gateway.settings import shipped_policies
 
 Member = tuple[str, str]
@@ -52,7 +51,8 @@ class Dataset:
         return any(field.drops_record for field in self.fields.values() if field.id not in self.given(granted))
 
 
-def _member(selector: str) -> Member:
+def member(selector: str) -> Member:
+    """Raises ValueError for a selector of another form."""
     kind, slash, name = selector.partition("/")
     if not (kind and slash and name) or "/" in name:
         raise ValueError(f"selector {selector!r}: expected Type/member")
@@ -68,8 +68,8 @@ def _fields(entries: Iterable[Mapping[str, Any]]) -> dict[str, Field]:
     return {
         entry["id"]: Field(
             id=entry["id"],
-            find=frozenset(_member(text) for text in entry["find"] if not text.startswith("&")),
-            shared=frozenset(_member(text[1:]) for text in entry["find"] if text.startswith("&")),
+            find=frozenset(member(text) for text in entry["find"] if not text.startswith("&")),
+            shared=frozenset(member(text[1:]) for text in entry["find"] if text.startswith("&")),
             structural=entry.get("structural", False),
             drops_record=entry.get("drops_record", False),
         )
@@ -101,6 +101,14 @@ def governed(sector: str, policies: Path | None = None) -> frozenset[str]:
     return frozenset(kind for field in fields for kind, _ in field.find | field.shared)
 
 
-def by_dataset(sector: str, granted: Iterable[Granted], policies: Path | None = None) -> dict[str, Granted]:
+class OfDataset(Protocol):
+    @property
+    def dataset(self) -> str: ...
+
+
+G = TypeVar("G", bound=OfDataset)
+
+
+def by_dataset(sector: str, granted: Iterable[G], policies: Path | None = None) -> dict[str, G]:
     """The granted items of this sector, by dataset. Items of other sectors are not this plan's business."""
     return {item.dataset: item for item in granted if item.dataset in datasets(sector, policies)}

@@ -1,0 +1,13 @@
+"""What policies/ says of data and purposes: types of data, their fields, the words for people, and caps.
+
+Read whole, with every fault of every file at once; one hash says which reading it was. It knows no person, no app and
+no consent. The consent screen, the list of sharings, the receipt and the access log take their words from here, and the
+formats take from here what a field is: what a page says of a field and what the field lets out stand in one file.
+"""
+
+from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.datasets import Category, Dataset, Field
+from gateway.catalogue.purposes import Caps, Purpose
+from gateway.catalogue.words import SENSITIVITIES, CatalogueError, Words
+
+__all__ = ["SENSITIVITIES", "Caps", "Catalogue", "CatalogueError", "Category", "Dataset", "Field", "Purpose", "Words"]

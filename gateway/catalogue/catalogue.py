@@ -1,0 +1,67 @@
+"""The catalogue: one reading of policies/, and what is looked up in it."""
+
+import hashlib
+from pathlib import Path
+
+from gateway.catalogue.datasets import Category, Dataset, categories, datasets
+from gateway.catalogue.purposes import Purpose, purpose
+from gateway.catalogue.words import SENSITIVITIES, CatalogueError, Words, files
+
+
+class Catalogue:
+    """Raises CatalogueError with every fault of every file, so that no page meets a word that is missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.datasets: dict[str, Dataset] = {}
+        self.categories: dict[str, Category] = {}
+        self.purposes: dict[str, Purpose] = {}
+        faults: list[str] = []
+        whole = hashlib.sha256()
+        for path, file in files(folder, "datasets", faults):
+            whole.update(path.read_bytes())
+            for dataset in datasets(file):
+                if dataset.id in self.datasets:
+                    file.wrong(dataset.id, "stands in another file of datasets/ too")
+                self.datasets[dataset.id] = dataset
+            for category in categories(file):
+                if self.categories.setdefault(category.id, category) != category:
+                    file.wrong(category.id, "has other words in another file of datasets/")
+        for path, file in files(folder, "purposes", faults):
+            whole.update(path.read_bytes())
+            found = purpose(path, file)
+            if found.code in self.purposes:
+                file.wrong(found.code, "stands in another file of purposes/ too")
+            self.purposes[found.code] = found
+        self.sha256 = whole.hexdigest()
+        faults += [*self._without_words(), *self._unknown_datasets()]
+        if faults:
+            raise CatalogueError(faults)
+
+    def sensitivity(self, dataset: str, fields: tuple[str, ...]) -> str:
+        """The highest of the dataset and of the fields concerned."""
+        known = self.datasets[dataset]
+        found = [known.sensitivity, *(known.fields[name].sensitivity for name in fields if name in known.fields)]
+        return max(found, key=SENSITIVITIES.index)
+
+    def title(self, sensitivity: str, category: str) -> Words:
+        """The heading above data of this sensitivity, which is not "none"."""
+        return self.categories[category].titles[sensitivity]
+
+    def _without_words(self) -> list[str]:
+        """Data whose heading on the consent screen nobody wrote."""
+        faults = []
+        for dataset in self.datasets.values():
+            category = self.categories.get(dataset.category)
+            if category is None:
+                faults.append(f"{dataset.id}: category: {dataset.category or '(none)'} is no [[category]] of datasets/")
+                continue
+            for missing in sorted(dataset.sensitivities - {"none"} - category.titles.keys()):
+                faults.append(f"{dataset.id}: category {category.id} has no words for {missing} data")
+        return faults
+
+    def _unknown_datasets(self) -> list[str]:
+        return [
+            f"purposes/{purpose.code}: datasets: {unknown} is in no file of datasets/"
+            for purpose in self.purposes.values()
+            for unknown in sorted(set(purpose.datasets) - set(self.datasets))
+        ]

@@ -1,0 +1,72 @@
+"""Purposes: fixed words, what they may ask for, and the caps of what they may ask: policies/purposes/*.toml."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.catalogue.words import Entry, Words
+from gateway.consent.durations import Duration
+from gateway.consent.durations import parse as parse_duration
+
+CAPPED = ("validity", "history", "retention")
+_NO_TIME = Duration(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    validity: Duration
+    history: Duration
+    retention: Duration
+    frequency: tuple[tuple[int, str], ...]  # (times, per): every one binds
+    texts: Mapping[str, str]  # the durations as written, to be told to an app that asks for more
+
+
+@dataclass(frozen=True, slots=True)
+class Purpose:
+    code: str
+    version: int
+    title: Words
+    text: Words
+    dpv: str
+    legal_basis: str
+    datasets: tuple[str, ...]
+    caps: Caps
+    sha256: str
+
+
+def purpose(path: Path, file: Entry) -> Purpose:
+    return Purpose(
+        code=file.text("code"),
+        version=_number(file, "version"),
+        title=file.words("title"),
+        text=file.words("text"),
+        dpv=file.text("dpv"),
+        legal_basis=file.text("legal_basis"),
+        datasets=file.texts("datasets"),
+        caps=_caps(file.within("caps")),
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+
+
+def _caps(caps: Entry) -> Caps:
+    texts = {key: caps.text(key) for key in CAPPED}
+    lengths = {key: _duration(caps, key, text) for key, text in texts.items()}
+    frequency = tuple((_number(row, "times"), row.text("per")) for row in caps.entries("frequency"))
+    return Caps(**lengths, frequency=frequency, texts=texts)
+
+
+def _duration(caps: Entry, key: str, text: str) -> Duration:
+    try:
+        return parse_duration(text) if text else _NO_TIME
+    except ValueError as error:
+        caps.wrong(key, str(error))
+        return _NO_TIME
+
+
+def _number(entry: Entry, key: str) -> int:
+    found = entry.table.get(key)
+    if isinstance(found, int) and not isinstance(found, bool) and found > 0:
+        return found
+    entry.wrong(key, "write a whole number above 0")
+    return 0

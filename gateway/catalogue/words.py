@@ -1,0 +1,101 @@
+"""Reading a file of policies/, key by key. A fault is noted and reading goes on, so that all are told at once."""
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.settings import LANGUAGES
+
+Words = Mapping[str, str]  # language → text
+SENSITIVITIES = ("none", "sensitive", "special")
+_NO_WORDS: Words = dict.fromkeys(LANGUAGES, "")
+
+
+class CatalogueError(Exception):
+    """Files of policies/ are not as they must be. Each fault says file, key and what would be right."""
+
+    def __init__(self, faults: Sequence[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = tuple(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One table of a file. What is asked for and not there as it must be is noted in `faults`, and stands in empty."""
+
+    where: str
+    table: Mapping[str, Any]
+    faults: list[str]
+
+    def wrong(self, key: str, right: str) -> None:
+        self.faults.append(f"{self.where}: {key}: {right}")
+
+    def words(self, key: str) -> Words:
+        found = self.table.get(key)
+        if isinstance(found, dict) and all(isinstance(found.get(name), str) and found[name] for name in LANGUAGES):
+            return found
+        self.wrong(key, "write { " + ", ".join(f'{name} = "…"' for name in LANGUAGES) + " }")
+        return _NO_WORDS
+
+    def text(self, key: str) -> str:
+        found = self.table.get(key)
+        if isinstance(found, str) and found:
+            return found
+        self.wrong(key, "write a text")
+        return ""
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        found = self.table.get(key, [])
+        if isinstance(found, list) and all(isinstance(each, str) for each in found):
+            return tuple(found)
+        self.wrong(key, 'write a list of texts: ["…"]')
+        return ()
+
+    def flag(self, key: str) -> bool:
+        found = self.table.get(key, False)
+        if isinstance(found, bool):
+            return found
+        self.wrong(key, "write true or false")
+        return False
+
+    def one_of(self, key: str, known: Sequence[str], default: str | None = None) -> str:
+        found = self.table.get(key, default)
+        if found in known:
+            return str(found)
+        self.wrong(key, f"one of {', '.join(known)}")
+        return known[0]
+
+    def within(self, key: str) -> "Entry":
+        """The one table of this name."""
+        found = self.table.get(key)
+        if isinstance(found, dict):
+            return Entry(f"{self.where}: {key}", found, self.faults)
+        self.wrong(key, "write a table")
+        return Entry(f"{self.where}: {key}", {}, [])
+
+    def entries(self, key: str) -> list["Entry"]:
+        """The tables of a list, each called by its id or number in faults; of two with one id the second is a fault."""
+        rows = self.table.get(key, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not rows:
+            self.wrong(key, "list at least one")
+            return []
+        found = [
+            Entry(f"{self.where}: {row.get('id', f'{key} {number}')}", row, self.faults)
+            for number, row in enumerate(rows, 1)
+        ]
+        names = [str(row["id"]) for row in rows if "id" in row]
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            self.wrong(key, f"{name} stands twice")
+        return found
+
+
+def files(folder: Path, kind: str, faults: list[str]) -> Iterable[tuple[Path, Entry]]:
+    """The files of policies/<kind>/, in order of their names."""
+    for path in sorted((folder / kind).glob("*.toml")):
+        where = f"{kind}/{path.name}"
+        try:
+            yield path, Entry(where, tomllib.loads(path.read_text(encoding="utf-8")), faults)
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            faults.append(f"{where}: {error}")
