@@ -270,6 +270,14 @@ def test_the_supplier_s_numbers_and_titles_stay_there(espi):
     assert f'href="{prefix}{POINT}/MeterReading/01/IntervalBlock/0"' in text
 
 
+@pytest.mark.parametrize("href", ["", " ", ".", "..", "?x", "#x", "./", "https://org.example", "//org.example/"])
+def test_an_entry_without_an_address_of_its_own_does_not_take_the_feed_s(href):
+    """The feed's ends with the number of her subscription."""
+    own = f'{ROOT}/{MINE.native}/MeterReading/01/IntervalBlock/0"'
+    with pytest.raises(UnknownShape):
+        cut(city().replace(f'rel="self" href="{own}'.encode(), f'rel="self" href="{href}"'.encode()))
+
+
 def test_two_apps_cannot_compare_ids_and_one_app_finds_the_same_again():
     bob = Account(MINE.native, "another-pairwise-ref-x")
     ids = [set(re.findall(rb"<id>(.*?)</id>", cut(city(), all_of(accounts=(who,))).body)) for who in (MINE, MINE, bob)]

@@ -179,6 +179,8 @@ def read_entry(element: etree._Element, runs: list[bytes], base: str, where: str
             raise UnknownShape(f"{where}/{name}")
         if name == "link":
             rel, href = _link(child, f"{where}/link")
+            if rel == "self" and path_of(href, "").rpartition("/")[2] in ("", ".", ".."):
+                raise UnknownShape(f"{where}/link")  # its id would be the feed's: the number of her subscription
             links.append((rel, path_of(href, base)))
             continue
         _attributes(child, f"{where}/{name}")
