@@ -10,5 +10,5 @@ change of its name, addresses, keys or data is a different hash, so that an agre
 with the old one can be told from one made with the new.
 
     declare    read and check a file, every fault at once     verbs   register, suspend, resume, verify
-    addresses, keysets, logos, wording   the rules it checks  views   what other rooms see of an app
+    addresses, keysets, logos   the rules it checks   views   what other rooms see of an app
 """

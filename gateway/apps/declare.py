@@ -6,21 +6,17 @@ be right. Nothing an app writes is ever used as markup, address to fetch, or pol
 """
 
 import base64
-import difflib
-import hashlib
-import json
-import re
-import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from gateway.apps import addresses, keysets, logos, wording
+from gateway.apps import addresses, keysets, logos
 from gateway.catalogue import Catalogue
+from gateway.consent.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault
-from gateway.settings import LANGUAGES
+from gateway.ground.declarations import REQUIRED, Form, checks, digest, load, unknown
+from gateway.ground.declarations.texts import look_alike
 
 AUTH_METHODS = ("none", "client_secret_basic", "private_key_jwt")
 NECESSITIES = ("required", "optional")
@@ -47,106 +43,63 @@ class Declaration:
         return str(self.document["token_endpoint_auth_method"])
 
 
-# ---- the rules, as tables: key → (kind of value, value when absent; REQUIRED: must be there)
+# ---- what may be said
 
-REQUIRED = object()
-KEYS: dict[str, tuple[str, Any]] = {
-    "client_id": ("id", REQUIRED),
-    "name": ("names", REQUIRED),
-    "legal_entity": ("text", REQUIRED),
-    "on_behalf_of": ("text", ""),
-    "website": ("website", REQUIRED),
-    "privacy_policy": ("website", REQUIRED),
-    "terms": ("website", REQUIRED),
-    "deletion_contact": ("contact", REQUIRED),
-    "logo": ("text", None),
-    "application_type": ("application", "web"),
-    "redirect_uris": ("list", REQUIRED),
-    "token_endpoint_auth_method": ("method", REQUIRED),
-    "jwks": ("table", None),
-    "require_pushed_authorization_requests": ("flag", True),
-    "verified": ("flag", False),
-    "purposes": ("list", REQUIRED),
-    "recipients": ("tables", []),
-    "data": ("tables", REQUIRED),
-}
-DATA_KEYS: dict[str, tuple[str, Any]] = {
-    "organisation": ("text", REQUIRED),
-    "dataset": ("text", REQUIRED),
-    "fields": ("list", REQUIRED),
-    "necessity": ("necessity", REQUIRED),
-    "reason": ("reasons", REQUIRED),
-}
-RECIPIENT_KEYS: dict[str, tuple[str, Any]] = {
-    "name": ("text", REQUIRED),
-    "role": ("text", REQUIRED),
-    "country": ("country", REQUIRED),
-}
-
-
-def _text(value: object, length: int = 200) -> str | None:
-    if not isinstance(value, str) or not value.strip() or value.strip() != value or len(value) > length:
-        return f"write a text of 1 to {length} characters"
-    found = wording.hidden(value)
-    return f"leave out the invisible character {found}" if found else None
-
-
-def _words(length: int) -> Callable[[object], str | None]:
-    def check(value: object) -> str | None:
-        if not isinstance(value, dict) or set(value) != set(LANGUAGES):
-            return 'give both languages: { fr = "…", en = "…" }'
-        return next((wrong for text in value.values() if (wrong := _text(text, length))), None)
-
-    return check
-
-
-def _website(value: object) -> str | None:
-    parts = urlsplit(value) if isinstance(value, str) and value.isascii() and value.isprintable() else None
-    fine = parts and parts.scheme == "https" and parts.hostname and parts.username is None
-    return None if fine and not set(str(value)) & set(" \"'<>\\`{}") else "write an https address"
-
-
-def _contact(value: object) -> str | None:
-    mail = isinstance(value, str) and re.fullmatch(r"[^@\s<>\"']{1,64}@[A-Za-z0-9.-]{1,190}", value)
-    return None if mail or _website(value) is None else "write a mail address or an https address"
-
-
-def _one_of(*known: str) -> Callable[[object], str | None]:
-    return lambda value: None if value in known else f"one of {', '.join(known)}"
-
-
-def _list(value: object) -> str | None:
-    texts = [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
-    fine = isinstance(value, list) and 0 < len(value) <= 50 and len(set(texts)) == len(value)
-    return None if fine else "write a list of 1 to 50 different texts"
-
-
-def _tables(value: object) -> str | None:
-    fine = isinstance(value, list) and len(value) <= 50 and all(isinstance(each, dict) for each in value)
-    return None if fine else "write it as [[tables]], at most 50"
-
-
-def _matches(expression: str, otherwise: str) -> Callable[[object], str | None]:
-    compiled = re.compile(expression)
-    return lambda value: None if isinstance(value, str) and compiled.fullmatch(value) else otherwise
-
-
-CHECKS: dict[str, Callable[[object], str | None]] = {
-    "id": _matches(r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", "write 1 to 64 of a-z, 0-9 and -, as in watt-coach"),
-    "text": _text,
-    "names": _words(NAME_LENGTH),
-    "reasons": _words(REASON_LENGTH),
-    "website": _website,
-    "contact": _contact,
-    "application": _one_of("web", "native"),
-    "method": _one_of(*AUTH_METHODS),
-    "necessity": _one_of(*NECESSITIES),
-    "country": _matches(r"[A-Z]{2}", "write two capitals, as in FR"),
-    "list": _list,
-    "flag": lambda value: None if isinstance(value, bool) else "write true or false",
-    "table": lambda value: None if isinstance(value, dict) else "write it as a table",
-    "tables": _tables,
-}
+FORM = Form(
+    tables={
+        "": {
+            "client_id": ("id", REQUIRED),
+            "name": ("names", REQUIRED),
+            "legal_entity": ("text", REQUIRED),
+            "on_behalf_of": ("text", ""),
+            "website": ("website", REQUIRED),
+            "privacy_policy": ("website", REQUIRED),
+            "terms": ("website", REQUIRED),
+            "deletion_contact": ("contact", REQUIRED),
+            "logo": ("text", None),
+            "application_type": ("application", "web"),
+            "redirect_uris": ("list", REQUIRED),
+            "token_endpoint_auth_method": ("method", REQUIRED),
+            "jwks": ("table", None),
+            "require_pushed_authorization_requests": ("flag", True),
+            "verified": ("flag", False),
+            "purposes": ("list", REQUIRED),
+            "recipients": ("recipients", []),
+            "data": ("data", REQUIRED),
+        },
+        "data[]": {
+            "organisation": ("text", REQUIRED),
+            "dataset": ("text", REQUIRED),
+            "fields": ("list", REQUIRED),
+            "necessity": ("necessity", REQUIRED),
+            "reason": ("reasons", REQUIRED),
+        },
+        "recipients[]": {
+            "name": ("text", REQUIRED),
+            "role": ("text", REQUIRED),
+            "country": ("country", REQUIRED),
+        },
+    },
+    kinds={
+        "id": checks.matches(
+            r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?", "write 1 to 64 of a-z, 0-9 and -, as in watt-coach"
+        ),
+        "text": checks.text,
+        "names": checks.words(NAME_LENGTH),
+        "reasons": checks.words(REASON_LENGTH),
+        "website": checks.website,
+        "contact": checks.contact,
+        "application": ("web", "native"),
+        "method": AUTH_METHODS,
+        "necessity": NECESSITIES,
+        "country": checks.matches(r"[A-Z]{2}", "write two capitals, as in FR"),
+        "list": checks.texts,
+        "flag": checks.flag,
+        "table": checks.table,
+        "recipients": checks.tables("recipients"),
+        "data": checks.tables("data", least=1),
+    },
+)
 
 
 # ---- reading
@@ -154,12 +107,7 @@ CHECKS: dict[str, Callable[[object], str | None]] = {
 
 def read(path: Path, *, redirect_uris: Sequence[str] | None = None) -> Declaration:
     """The checked declaration of one file; `redirect_uris` overrides those in it. Raises DeclarationError."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DeclarationError(str(path), [Fault("file", f"cannot be read ({error.strerror})")]) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DeclarationError(str(path), [Fault("file", f"is not TOML: {error}")]) from None
+    document = load(path)
     if redirect_uris is not None:
         document["redirect_uris"] = list(redirect_uris)
     return parse(document, path)
@@ -173,43 +121,21 @@ def parse(document: Mapping[str, Any], path: Path) -> Declaration:
         faults.append(Fault("logo", logo_fault))
     if faults:
         raise DeclarationError(str(path), faults)
-    whole = {key: document.get(key, absent) for key, (_, absent) in KEYS.items() if key != "verified"} | {"logo": logo}
-    text = json.dumps(whole, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    whole = FORM.filled(document) | {"logo": logo}
+    del whole["verified"]  # the operator's word, not a part of what the app says
     return Declaration(
         file=str(path),
         document=whole,
-        sha256=hashlib.sha256(text.encode()).hexdigest(),
+        sha256=digest(whole),
         verified=document.get("verified", False),
         warnings=tuple(_warnings(whole)),
     )
 
 
 def check(document: Mapping[str, Any]) -> list[Fault]:
-    """Every fault of a parsed declaration by itself, in the order of the table."""
-    faults = list(_table("", document, KEYS))
-    if not faults:
-        faults += _redirects(document)
-        faults += _keys(document)
-        for name, known in (("data", DATA_KEYS), ("recipients", RECIPIENT_KEYS)):
-            for position, row in enumerate(document.get(name, [])):
-                faults += _table(f"{name}[{position}].", row, known)
-        if not document["data"]:
-            faults.append(Fault("data", "is empty", "write at least one [[data]]"))
-    return faults
-
-
-def _table(prefix: str, table: Mapping[str, Any], known: Mapping[str, tuple[str, Any]]) -> Iterator[Fault]:
-    for key in table:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
-            yield Fault(prefix + key, "is not a key of a declaration", hint)
-    for key, (kind, absent) in known.items():
-        if key in table:
-            if wrong := CHECKS[kind](table[key]):
-                yield Fault(prefix + key, "is not right", wrong)
-        elif absent is REQUIRED:
-            yield Fault(prefix + key, "is missing", CHECKS[kind](None) or "")
+    """Every fault of a parsed declaration by itself, in the order of the form."""
+    faults = FORM.faults(document)
+    return faults or [*_redirects(document), *_keys(document)]
 
 
 def _redirects(document: Mapping[str, Any]) -> Iterator[Fault]:
@@ -247,7 +173,7 @@ def _logo(name: object, folder: Path) -> tuple[dict[str, str] | None, str | None
 def _warnings(document: Mapping[str, Any]) -> Iterator[str]:
     shown = [("name", text) for text in document["name"].values()] + [("legal_entity", document["legal_entity"])]
     for key, text in shown:
-        if wording.look_alike(text):
+        if look_alike(text):
             yield f"{key}: has letters that look like others (mixed or foreign scripts); make sure it is no imitation"
 
 
@@ -257,7 +183,7 @@ def _warnings(document: Mapping[str, Any]) -> Iterator[str]:
 def against(document: Mapping[str, Any], catalogue: Catalogue, organisations: Mapping[str, Any]) -> list[Fault]:
     """What the declaration names that this gateway does not have. `organisations`: id → its datasets."""
     faults = [
-        _unknown(f"purposes[{position}]", code, catalogue.purposes)
+        unknown(f"purposes[{position}]", code, catalogue.purposes)
         for position, code in enumerate(document["purposes"])
         if code not in catalogue.purposes
     ]
@@ -278,19 +204,13 @@ def _row_against(
 ) -> Iterator[Fault]:
     organisation, dataset = row["organisation"], row["dataset"]
     if organisation not in organisations:
-        yield _unknown(f"{where}.organisation", organisation, organisations)
+        yield unknown(f"{where}.organisation", organisation, organisations)
     elif dataset not in organisations[organisation]:
-        yield _unknown(f"{where}.dataset", dataset, organisations[organisation])
+        yield unknown(f"{where}.dataset", dataset, organisations[organisation])
     if dataset not in catalogue.datasets:
         return
     if dataset not in covered:
         yield Fault(f"{where}.dataset", f"none of the purposes covers {dataset!r}", "add the purpose it is for")
     for name in row["fields"]:
         if name not in catalogue.datasets[dataset].fields:
-            yield _unknown(f"{where}.fields", name, catalogue.datasets[dataset].fields)
-
-
-def _unknown(key: str, value: str, known: Any) -> Fault:
-    close = difflib.get_close_matches(value, known, 1)
-    hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(known)) or 'none yet'}"
-    return Fault(key, f"{value!r} is not known", hint)
+            yield unknown(f"{where}.fields", name, catalogue.datasets[dataset].fields)

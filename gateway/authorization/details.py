@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from gateway.apps import wording
-from gateway.authorization import rules
+from gateway.authorization import rules, strict
 from gateway.consent.request import InvalidDetails
+from gateway.ground.declarations.texts import hidden
 from gateway.keys import strict
 
 
@@ -21,7 +21,7 @@ def parse(text: str) -> list[Any]:
     if len(value) > rules.DETAILS_COUNT:
         raise InvalidDetails(f"more than {rules.DETAILS_COUNT} objects", "authorization_details")
     # people read the app's reasons: nothing invisible, nothing that turns the line around (R13)
-    if any(wording.hidden(found) for found in _texts(value)):
+    if any(hidden(found) for found in _texts(value)):
         raise InvalidDetails("holds control or invisible characters", "authorization_details")
     return value
 

@@ -5,11 +5,7 @@ would be right. `add` puts a checked declaration into force. A changed declarati
 the calls from now on; what people agreed to stays in their terms as it was.
 """
 
-import difflib
-import hashlib
-import json
 import os
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,10 +16,11 @@ from sqlmodel import Session
 
 from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault, NotFound
+from gateway.ground.declarations import digest, load, unknown
 from gateway.house import House
 from gateway.organisations import moving
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
-from gateway.organisations.rules import CHECKS, CONNECTIONS, KEYS
+from gateway.organisations.rules import CONNECTIONS, FORM
 from gateway.organisations.tables import Organisation
 from gateway.sectors.registry import SECTORS
 from gateway.store.tables import directory_changed
@@ -52,63 +49,29 @@ def read(
     look_up: Resolve = resolve,
 ) -> Declaration:
     """The checked declaration of one file; `base_url` overrides the one in it. Raises DeclarationError."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DeclarationError(str(path), [Fault("file", f"cannot be read ({error.strerror})")]) from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DeclarationError(str(path), [Fault("file", f"is not TOML: {error}")]) from None
+    document = load(path)
     if base_url is not None and isinstance(document.get("connection"), dict):
         document["connection"]["base_url"] = base_url
     secret, secret_faults = _read_secret(document, path.parent, environ)
     faults = [*check(document, catalogue, look_up), *secret_faults]
     if faults:
         raise DeclarationError(str(path), faults)
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return Declaration(str(path), document, hashlib.sha256(text.encode()).hexdigest(), secret)
+    return Declaration(str(path), document, digest(document), secret)
 
 
 def check(document: Mapping[str, Any], catalogue: Catalogue, look_up: Resolve = resolve) -> list[Fault]:
     """Every fault of a parsed declaration, in the order of the file's keys."""
-    faults = list(_table("", document))
-    connection = document.get("connection")
-    if isinstance(document.get("contact"), dict):
-        faults += _table("contact", document["contact"])
-    if isinstance(connection, dict):
-        faults += _table("connection", connection)
-        faults += _connection(connection, look_up)
-    if CHECKS["tables"](document.get("datasets")) is None:
+    faults = FORM.faults(document)
+    if isinstance(document.get("connection"), dict):
+        faults += _connection(document["connection"], look_up)
+    if FORM.fits("datasets", document.get("datasets")):
         faults += _datasets(document, catalogue)
     return faults
 
 
-def _table(name: str, table: Mapping[str, Any], label: str | None = None) -> Iterator[Fault]:
-    known, prefix = KEYS[name], f"{label or name}." if name else ""
-    for key in table:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
-            yield Fault(prefix + key, "is not a key of a declaration", hint)
-    for key, (kind, required) in known.items():
-        if key not in table:
-            if required:
-                yield Fault(prefix + key, "is missing", CHECKS[kind](None) or "" if kind in CHECKS else "")
-        elif kind in ("sector", "kind"):
-            yield from _one_of(prefix + key, table[key], SECTORS if kind == "sector" else CONNECTIONS)
-        elif wrong := CHECKS[kind](table[key]):
-            yield Fault(prefix + key, "is not right", wrong)
-
-
-def _one_of(key: str, value: object, known: Mapping[str, Any]) -> Iterator[Fault]:
-    if not isinstance(value, str) or value not in known:
-        close = difflib.get_close_matches(str(value), known, 1)
-        hint = f"did you mean {close[0]}?" if close else f"one of {', '.join(known)}"
-        yield Fault(key, f"{value!r} is not known", hint)
-
-
 def _connection(connection: Mapping[str, Any], look_up: Resolve) -> Iterator[Fault]:
     networks = connection.get("networks", [])
-    if CHECKS["text"](connection.get("base_url")) is None:
+    if FORM.fits("text", connection.get("base_url")):
         listed = networks if isinstance(networks, list) else []
         for wrong in base_url_faults(connection["base_url"], map(str, listed), look_up):
             yield Fault("connection.base_url", wrong)
@@ -119,8 +82,6 @@ def _connection(connection: Mapping[str, Any], look_up: Resolve) -> Iterator[Fau
             yield Fault(f"connection.{name}", "is missing", f"kind = {connection['kind']!r} needs it")
         elif wanted and name != wanted and table is not None:
             yield Fault(f"connection.{name}", f"does not belong to kind = {connection['kind']!r}", "leave it out")
-        elif isinstance(table, dict):
-            yield from _table(f"connection.{name}", table)
 
 
 def _datasets(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]:
@@ -129,15 +90,14 @@ def _datasets(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fau
     seen: set[str] = set()
     for position, row in enumerate(document["datasets"]):
         label = f"datasets[{position}]"
-        yield from _table("datasets[]", row, label)
         name = row.get("id")
         if not isinstance(name, str):
             continue
         if name in seen:
             yield Fault(f"{label}.id", f"{name!r} stands twice", "put its paths into one entry")
         seen.add(name)
-        if sector in SECTORS:
-            yield from _one_of(f"{label}.id", name, known)
+        if sector in SECTORS and name not in known:
+            yield unknown(f"{label}.id", name, known)
 
 
 def _read_secret(
@@ -148,7 +108,7 @@ def _read_secret(
     connection = document.get("connection")
     oauth = connection.get("oauth") if isinstance(connection, dict) else None
     where = oauth.get("client_secret") if isinstance(oauth, dict) else None
-    if not isinstance(where, dict) or CHECKS["secret"](where):
+    if not isinstance(where, dict) or not FORM.fits("secret", where):
         return None, []
     if "env" in where:
         secret = environ.get(where["env"], "")

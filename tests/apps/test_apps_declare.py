@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from apps_world import WORDS, faults, good, item, parsed
 
-from gateway.apps import addresses, declare, wording
+from gateway.apps import addresses, declare
 from gateway.errors import DeclarationError
+from gateway.ground.declarations import texts
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "apps"
 
@@ -196,8 +197,8 @@ INVISIBLE = ["\x00", "\x7f", "\x85", "\u061c", "\u2028", "\u2066", "\ufeff", "\u
 
 @pytest.mark.parametrize("char", INVISIBLE)
 def test_invisible_characters_are_found(char):
-    assert wording.hidden(f"a{char}b") == f"U+{ord(char):04X}"
-    assert wording.hidden("Été – l'énergie, 5 € « ici » 👍") == ""
+    assert texts.hidden(f"a{char}b") == f"U+{ord(char):04X}"
+    assert texts.hidden("Été – l'énergie, 5 € « ici » 👍") == ""
 
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1">{}</svg>'

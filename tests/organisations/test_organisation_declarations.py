@@ -65,11 +65,15 @@ def test_all_faults_are_told_at_once() -> None:
         ("id", "City Energy", "id: is not right; write 1 to 40 of a-z, 0-9 and -"),
         ("id", "../up", "id: is not right"),
         ("name", {"fr": "Banque"}, "name: is not right; give both languages"),
-        ("name", {"fr": "Banque", "en": "Bank\u202eknab"}, "name: is not right; write a text"),
+        (
+            "name",
+            {"fr": "Banque", "en": "Bank\u202eknab"},
+            "name: is not right; leave out the invisible character U+202E",
+        ),
         ("legal_entity", "", "legal_entity: is not right"),
         ("website", "javascript:alert(1)", "website: is not right; write an https address"),
         ("website", "https://a@b.example", "website: is not right"),
-        ("datasets", [], "datasets: is not right; write at least one [[datasets]]"),
+        ("datasets", [], "datasets: is not right; write at least one [[datasets]], at most 50"),
         ("contact", "privacy@x.example", "contact: is not right; write it as a table"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Texts that come from apps and are shown to people: no invisible tricks, and look-alikes are flagged."""
+"""Texts from outside that people will read: no invisible tricks, and look-alikes are flagged."""
 
 import unicodedata
 
