@@ -13,7 +13,6 @@ from typing import Any
 
 from gateway.apps import addresses, keysets, logos
 from gateway.catalogue import Catalogue
-from gateway.consent.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault
 from gateway.ground.declarations import REQUIRED, Form, checks, digest, load, unknown
 from gateway.ground.declarations.texts import look_alike

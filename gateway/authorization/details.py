@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.authorization import rules, strict
+from gateway.authorization import rules
 from gateway.consent.request import InvalidDetails
 from gateway.ground.declarations.texts import hidden
 from gateway.keys import strict

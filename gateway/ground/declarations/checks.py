@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.ground.declarations.form import Check
 from gateway.ground.declarations.texts import hidden
-from gateway.web.languages import LANGUAGES
+from gateway.settings import LANGUAGES
 
 TEXT_LENGTH = 200  # characters
 
