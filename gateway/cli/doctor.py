@@ -139,6 +139,9 @@ def _data_dir(using: Settings) -> Check:
         return Check("data_dir", "warn", f"{folder} does not exist yet", "`aval serve` makes it")
     if not os.access(folder, os.W_OK | os.X_OK):
         return Check("data_dir", "fail", f"{folder} cannot be written", "give it to the user that runs the gateway")
+    for path in open_database_files(using):
+        status: Literal["warn", "fail"] = "fail" if using.mode == "production" else "warn"
+        return Check("data_dir", status, f"{path} is open to other users", f"chmod 600 {path}")
     if folder.stat().st_mode & 0o077:
         return Check("data_dir", "warn", f"{folder} is open to other users", f"chmod 700 {folder}")
     return Check("data_dir", "ok", str(folder))
@@ -150,6 +153,13 @@ def open_key_files(folder: Path) -> Iterator[tuple[Path, str]]:
         mode = path.stat().st_mode
         if stat.S_IMODE(mode) & 0o077:
             yield path, "700" if stat.S_ISDIR(mode) else "600"
+
+
+def open_database_files(using: Settings) -> Iterator[Path]:
+    """The database's files that group or others may use: 600 is right for each."""
+    for path in sorted(using.data_dir.glob(f"{using.database.name}*")):
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            yield path
 
 
 def _keys(using: Settings) -> Iterator[Check]:

@@ -24,9 +24,9 @@ def serve(
     AVAL_CONFIG=/etc/aval.toml aval serve            as the file says
     AVAL_MODE=production AVAL_PUBLIC_URL=https://gw.example … aval serve
 
-    Refuses to start with unsafe production settings, in production with an SQLite that can lose data, with key
-    files that others can read, on a database of a newer version, or beside another gateway on the same data.
-    SIGTERM lets running requests finish.
+    Refuses to start with key files that others can read, on a database of a newer version, or beside another gateway
+    on the same data; in production also with unsafe settings, with a database that others can read, or with an SQLite
+    that can lose data. SIGTERM lets running requests finish.
     """
     using = settings()
     refuse_unsafe(using)
@@ -35,7 +35,7 @@ def serve(
 
     ops.configure(using.log_level)
     with opened() as house:
-        refuse_open_keys(house.settings)
+        refuse_open_files(house.settings)
         allow_files(house.settings)
         house.store.claim()
         ops.logger().info(
@@ -75,13 +75,16 @@ def allow_files(using: Settings) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def refuse_open_keys(using: Settings) -> None:
-    """Private keys that group or others may read are not private."""
-    from gateway.cli.doctor import open_key_files
+def refuse_open_files(using: Settings) -> None:
+    """Private keys that group or others may read are not private; in production neither is a database."""
+    from gateway.cli.doctor import open_database_files, open_key_files
 
-    faults = [f"{path}: others can read it; chmod {mode} {path}" for path, mode in open_key_files(using.keys)]
+    found = [*open_key_files(using.keys)]
+    if using.mode == "production":
+        found += [(path, "600") for path in open_database_files(using)]
+    faults = [f"{path}: others can read it; chmod {mode} {path}" for path, mode in found]
     if faults:
-        stop("\n".join(["refuses to start with these key files:", *faults]))
+        stop("\n".join(["refuses to start with these files:", *faults]))
 
 
 def _run(application: Any, using: Settings, host: str, port: int) -> None:

@@ -4,6 +4,8 @@ One transaction for all steps that are missing: killed in the middle, the old sc
 and the next start begins again. A database of a newer gateway is never touched.
 """
 
+import contextlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,12 +58,20 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
             " or a state from before the first release: begin with an empty folder"
         )
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _made_private(settings.database)
     store = Store(settings.database)
     try:
         _run(store)
     finally:
         store.close()
     return before, HEAD
+
+
+def _made_private(path: Path) -> None:
+    """The file that SQLite will fill, for its owner only, whatever folder it is in; the files beside it get its mode.
+    Nothing is opened where there is a file: see `current`."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _run(store: Store) -> None:

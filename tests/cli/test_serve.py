@@ -64,10 +64,35 @@ def test_key_files_that_others_can_read_are_refused(aval: Run, folder: Path) -> 
     assert done.code == 2 and f"chmod 600 {folder / 'keys' / 'kek.hex'}" in done.err
 
 
+def test_a_database_that_others_can_read_is_refused_in_production(
+    aval: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = folder / "aval.sqlite3"
+    for variable, value in {**PRODUCTION, "AVAL_KEYS_DIR": str(tmp_path / "keys")}.items():
+        monkeypatch.setenv(variable, value)
+    aval("organisations", "list")
+    database.chmod(0o640)
+    assert f"chmod 600 {database}" in aval("doctor").out
+    done = aval("serve")
+    assert done.code == 2 and f"{database}: others can read it; chmod 600" in done.err
+
+
+def test_the_database_is_private_also_in_a_folder_that_is_not(folder: Path, tmp_path: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o755)
+    gateway = Gateway(folder, tmp_path / "serve.log", free_port(), umask=0o022)
+    try:
+        gateway.until_ready()
+        modes = {path.name: path.stat().st_mode & 0o777 for path in folder.glob("aval.sqlite3*")}
+    finally:
+        gateway.ends()
+    assert modes == dict.fromkeys(("aval.sqlite3", "aval.sqlite3-wal", "aval.sqlite3-shm"), 0o600)
+
+
 class Gateway:
     """A serving process, its address and its log."""
 
-    def __init__(self, folder: Path, log: Path, port: int) -> None:
+    def __init__(self, folder: Path, log: Path, port: int, umask: int = -1) -> None:
         self.url, self.log = f"http://localhost:{port}", log
         environment = {
             **os.environ,
@@ -82,6 +107,7 @@ class Gateway:
             stderr=subprocess.STDOUT,
             env=environment,
             cwd=ROOT,
+            umask=umask,
         )
 
     def get(self, path: str, **headers: str) -> httpx2.Response:

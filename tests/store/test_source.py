@@ -1,4 +1,4 @@
-"""Who opens the database's files, read from the sources: SQLite, and two places that say why they may."""
+"""Who opens the database's files, read from the sources: SQLite, and few places that say why they may."""
 
 import ast
 from collections.abc import Iterator
