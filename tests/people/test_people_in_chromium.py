@@ -124,6 +124,44 @@ def test_a_passkey_of_someone_unverified_is_not_taken(context: BrowserContext) -
     assert page.request.get("/mine", max_redirects=0).status == 303
 
 
+def test_a_page_that_asks_for_no_verification_gets_nobody_in(context: BrowserContext) -> None:
+    """What a script of Mallory's would ask of a key she has found: her touch alone, and neither finger nor PIN."""
+    page = context.new_page()
+    devtools, authenticator = _authenticator(page)
+    _signs_in(page)
+    _add_passkey(page)
+    page.wait_for_url("**/account?done=passkey")
+    page.click("footer >> text=Sign out")
+    devtools.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator, "isUserVerified": False})
+    page.goto("/sign-in/passkey")
+    page.locator("form[data-passkey]").evaluate(
+        "f => f.dataset.options = JSON.stringify({...JSON.parse(f.dataset.options), userVerification: 'discouraged'})"
+    )
+    page.click("#ask")
+    expect(page.locator(".error-summary")).to_contain_text("The passkey was not accepted.")
+    assert page.request.get("/mine", max_redirects=0).status == 303
+
+
+def test_a_copy_of_a_passkey_is_noticed_by_its_counter(context: BrowserContext) -> None:
+    page = context.new_page()
+    devtools, authenticator = _authenticator(page)
+    _signs_in(page)
+    _add_passkey(page)
+    page.wait_for_url("**/account?done=passkey")
+    page.click("footer >> text=Sign out")
+    (copied,) = devtools.send("WebAuthn.getCredentials", {"authenticatorId": authenticator})["credentials"]
+    page.goto("/sign-in/passkey?next=/account")
+    page.click("#ask")
+    page.wait_for_url("**/account")
+    page.click("footer >> text=Sign out")
+    devtools.send("WebAuthn.clearCredentials", {"authenticatorId": authenticator})
+    devtools.send("WebAuthn.addCredential", {"authenticatorId": authenticator, "credential": copied})
+    page.goto("/sign-in/passkey")
+    page.click("#ask")
+    expect(page.locator(".error-summary")).to_contain_text("The passkey was not accepted.")
+    assert page.request.get("/mine", max_redirects=0).status == 303
+
+
 def test_the_same_authenticator_is_not_added_twice(context: BrowserContext) -> None:
     page = context.new_page()
     _authenticator(page)
