@@ -1,16 +1,17 @@
-"""Which addresses a declaration may name: rules only, one sentence per fault.
+"""Which addresses a declaration may name: one sentence per fault.
 
-This is the early, readable check at declaration time. The guard that counts is the
-connector's, at connect, because a name can point elsewhere tomorrow.
+This is the early, readable check at declaration time, by the rules of `reach`. The guard that
+counts is the connector's, at connect, because a name can point elsewhere tomorrow.
 """
 
 import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-Address = IPv4Address | IPv6Address
+from gateway.organisations.reach import Address, host_of, is_declared, is_public
+
 Resolve = Callable[[str], Iterable[str]]  # host → all its addresses; OSError when there are none
 
 # What `networks` may open. Link-local is absent on purpose: cloud metadata lives there.
@@ -22,8 +23,6 @@ LOW_PORTS = (80, 443)
 # Stores and daemons above 1023 that would take a request for something else.
 CLOSED_PORTS = frozenset({2049, 2375, 3306, 5432, 5984, 6379, 9200, 11211, 27017})
 
-_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
-_NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+))*\.?")
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\U0010ffff\\]")
 
 
@@ -70,20 +69,23 @@ def base_url_faults(url: str, networks: Iterable[str], look_up: Resolve = resolv
 
 def _host_faults(host: str, scheme: str, networks: tuple[str, ...], look_up: Resolve) -> Iterator[str]:
     literal = _literal(host)
-    if literal is None and (_NUMERIC.fullmatch(host) or not _NAME.fullmatch(host)):
+    try:
+        host_of(host)
+    except ValueError:
         yield f"{host!r} is not a host name; write a name, or an IP address in its usual form"
         return
     local = host == "localhost" or host.endswith(".localhost")
     if scheme == "https" and literal is None and not local:
         return  # any public name; the connector looks at where it leads, at every connect
-    if scheme == "https" and literal is not None and _public(literal):
+    if scheme == "https" and literal is not None and is_public(literal):
         return
     try:
-        found = [_plain(ip_address(text.split("%")[0])) for text in ([str(literal)] if literal else look_up(host))]
+        found = [ip_address(text.split("%")[0]) for text in ([str(literal)] if literal else look_up(host))]
     except OSError:
         yield f"{host} has no address here; check the name"
         return
-    outside = [address for address in found if not _inside(address, networks)]
+    private = tuple(text for text in networks if network_fault(text) is None)
+    outside = [address for address in found if not is_declared(address, private)]
     if outside or not found:
         rule = "http is only for private networks listed in connection.networks" if scheme == "http" else ""
         yield rule or "it is a private address; list its network in connection.networks if that is meant"
@@ -91,23 +93,6 @@ def _host_faults(host: str, scheme: str, networks: tuple[str, ...], look_up: Res
 
 def _literal(host: str) -> Address | None:
     try:
-        return _plain(ip_address(host))
+        return ip_address(host)
     except ValueError:
         return None
-
-
-def _plain(address: Address) -> Address:
-    """::ffff:127.0.0.1 is 127.0.0.1."""
-    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
-
-
-def _public(address: Address) -> bool:
-    wrapped = isinstance(address, IPv6Address) and any(
-        address in IPv6Network(text) for text in ("64:ff9b::/96", "2002::/16", "2001::/32")
-    )
-    return address.is_global and not address.is_multicast and not wrapped
-
-
-def _inside(address: Address, networks: tuple[str, ...]) -> bool:
-    valid = [ip_network(text) for text in networks if network_fault(text) is None]
-    return any(address.version == network.version and address in network for network in valid)

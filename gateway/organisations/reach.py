@@ -1,7 +1,7 @@
 """Where a call of ours may go: decided at connect, on the addresses really connected to.
 
-A name can point elsewhere tomorrow, so the check of a declaration is a courtesy; this one
-counts. The name is resolved once, *every* address it has must be permitted, and the
+A name can point elsewhere tomorrow, so the check of a declaration (`addresses`) is a courtesy, by the same
+rules, which stand here; this one counts. The name is resolved once, *every* address it has must be permitted, and the
 connection is made to one of those addresses, never to the name (negative cases D12).
 """
 
@@ -27,13 +27,12 @@ _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 # Beside what `ipaddress` calls private: space that is not one public host (IANA special-purpose registries).
 _CLOSED_4 = tuple(map(ip_network, ("0.0.0.0/8", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4")))
 _PUBLIC_6 = IPv6Network("2000::/3")
-_CLOSED_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "3fff::/20")))
-# IPv6 forms that carry an IPv4 address: (network, how far its 32 bits are from the right)
+_CLOSED_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))  # 6to4: RFC 7526
+# IPv6 forms that carry an IPv4 address in their last 32 bits
 _CARRYING = (
-    (IPv6Network("::ffff:0:0/96"), 0),  # mapped
-    (IPv6Network("::ffff:0:0:0/96"), 0),  # SIIT
-    (IPv6Network("64:ff9b::/96"), 0),  # NAT64
-    (IPv6Network("2002::/16"), 80),  # 6to4
+    IPv6Network("::ffff:0:0/96"),  # mapped
+    IPv6Network("::ffff:0:0:0/96"),  # SIIT
+    IPv6Network("64:ff9b::/96"),  # NAT64: what every name has where only IPv6 is spoken
 )
 
 
@@ -62,7 +61,7 @@ def origin(url: str, *, declared: bool = True) -> Origin:
     try:
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORT[parts.scheme]
-        host = _host(parts.hostname or "")
+        host = host_of(parts.hostname or "")
     except (ValueError, KeyError):
         raise _refused("not an address") from None
     odd = any(not "!" <= char <= "~" or char == "\\" for char in url)
@@ -75,7 +74,7 @@ def origin(url: str, *, declared: bool = True) -> Origin:
     return Origin(parts.scheme == "https", host, port, parts.path)
 
 
-def _host(text: str) -> str:
+def host_of(text: str) -> str:
     """A name or an address literal in its one usual form. Raises ValueError."""
     try:
         return str(ip_address(text))
@@ -88,10 +87,8 @@ def _host(text: str) -> str:
 
 def carried(address: Address) -> Address:
     """The IPv4 address inside a mapped or translated IPv6 one; any other address as it is."""
-    if isinstance(address, IPv6Address):
-        for network, shift in _CARRYING:
-            if address in network:
-                return IPv4Address((int(address) >> shift) & 0xFFFFFFFF)
+    if isinstance(address, IPv6Address) and any(address in network for network in _CARRYING):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 
 

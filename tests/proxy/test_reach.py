@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.organisations.addresses import base_url_faults
 from gateway.organisations.connector import ConnectorError, Target
 from gateway.organisations.reach import addresses, is_public, origin
 from gateway.organisations.transport import Transport
@@ -36,7 +37,8 @@ def reachable(url: str, networks: tuple[str, ...] = (), names: dict[str, list[st
      "169.254.169.254", "[fe80::1]", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "100.64.0.1",
      "[fc00::1]", "[fd12::1]", "224.0.0.1", "239.1.2.3", "240.0.0.1", "255.255.255.255", "192.0.0.8", "192.0.2.1",
      "198.18.0.1", "198.51.100.1", "203.0.113.1", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::1]",
-     "[2002:7f00:1::]", "[2002:a00:1::1]", "[2001::1]", "[2001:db8::1]", "[ff02::1]", "[fec0::1]", "[::127.0.0.1]",
+     "[2002:7f00:1::]", "[2002:a00:1::1]", "[2002:5db8:d822::1]",
+     "[2001::1]", "[2001:db8::1]", "[ff02::1]", "[fec0::1]", "[::127.0.0.1]",
      "[::ffff:0:7f00:1]", "[::ffff:169.254.169.254]", "[100::1]", "2130706433", "0x7f000001", "0x7f.0.0.1",
      "0177.0.0.1", "017700000001", "127.0.1", "0", "metadata.internal", "a_b.example", "-a.example", "a..example"],
 )  # fmt: skip
@@ -46,7 +48,7 @@ def test_what_is_not_public_is_refused(host: str) -> None:
     assert not reachable(f"https://{host}", names=names)
 
 
-@pytest.mark.parametrize("host", ["93.184.216.34", "[2606:4700::1111]", "bank.example", "[2002:5db8:d822::1]"])
+@pytest.mark.parametrize("host", ["93.184.216.34", "[2606:4700::1111]", "bank.example", "[64:ff9b::5db8:d822]"])
 def test_what_is_public_is_reached_by_https_only(host: str) -> None:
     names = {"bank.example": ["93.184.216.34"]}
     assert reachable(f"https://{host}", names=names)
@@ -94,6 +96,26 @@ def test_a_translated_address_is_what_it_carries() -> None:
     from ipaddress import ip_address
 
     assert not is_public(ip_address("2002:c0a8:101::1")) and is_public(ip_address("64:ff9b::5db8:d822"))
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["93.184.216.34", "192.88.99.1", "192.0.0.9", "198.18.0.1", "240.0.0.1", "127.0.0.1", "10.0.0.1", "169.254.169.254",
+     "[2606:4700::1111]", "[2620:4f:8000::1]", "[2001::1]", "[2001:4:112::1]", "[2001:20::1]", "[2002:808:808::1]",
+     "[3fff::1]", "[5f00::1]", "[64:ff9b::808:808]", "[64:ff9b::7f00:1]", "[64:ff9b:1::1]", "[::8.8.8.8]",
+     "[::ffff:8.8.8.8]", "[::ffff:0:808:808]", "[::ffff:127.0.0.1]", "[fd00::1]", "[fe80::1]", "[::1]", "2130706433",
+     "0x7f.1", "127.1", "a.0x1", "a.1", "bank.example", "localhost", "-a.example", "a" * 64 + ".example"],
+)  # fmt: skip
+@pytest.mark.parametrize("scheme", ["https", "http"])
+@pytest.mark.parametrize("networks", [(), LOOPBACK, ("10.0.0.0/8", "fd00::/8")])
+def test_a_declaration_is_judged_as_the_connection_is(host: str, scheme: str, networks: tuple[str, ...]) -> None:
+    names = {"bank.example": ["93.184.216.34"], "localhost": ["127.0.0.1", "::1"]}
+    faults = list(base_url_faults(f"{scheme}://{host}", networks, lambda name: names.get(name, [])))
+    try:
+        found = reachable(f"{scheme}://{host}", networks, names)
+    except ConnectorError:
+        found = False
+    assert (faults == []) is found
 
 
 # ---- the connection itself
