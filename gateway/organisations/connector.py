@@ -50,9 +50,12 @@ class Answer(Protocol):
 
 
 class Connector(Protocol):
-    async def send(self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"") -> Answer:
+    async def send(
+        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", whose: str = ""
+    ) -> Answer:
         """Send one call; `path` begins with "/" and carries the query. Returns at the answer's headers.
 
+        `whose`: the link the call is made for; the circuit breaker does not let one link speak for all.
         Retried once only when a pooled connection turned out dead before a byte of the answer.
         Raises ConnectorError.
         """

@@ -51,6 +51,7 @@ class Breaker:
         self._opened = 0  # times in a row
         self._until = 0.0
         self._probing = False
+        self._slow_for: set[str] = set()  # whose calls are among the faults, as far as that was said
 
     def check(self) -> None:
         if self._faults < FAULTS_TO_OPEN:
@@ -63,8 +64,15 @@ class Breaker:
     def good(self) -> None:
         self._faults = self._opened = 0
         self._probing = False
+        self._slow_for.clear()
 
-    def bad(self) -> None:
+    def bad(self, whose: str = "") -> None:
+        """`whose`: for whom a call was too slow. It may be slow for her alone, or for what her app asks for, so her
+        calls count once: nobody closes an organisation to others by asking for what takes long."""
+        if whose and not self._probing:
+            if whose in self._slow_for:
+                return
+            self._slow_for.add(whose)
         self._faults += 1
         # Calls that were under way when it opened fail too, and that is no news.
         if self._faults == FAULTS_TO_OPEN or self._probing:
@@ -118,7 +126,7 @@ class Pool:
         if exchange.complete:
             self.breaker.good()
         elif exchange.starved and exchange.seconds >= min(self.target.timeout_seconds, PATIENT_SECONDS):
-            self.breaker.bad()
+            self.breaker.bad(exchange.whose)
         self.leave()
 
     def leave(self) -> None:
@@ -220,6 +228,7 @@ class Transport:
         path: str,
         headers: Headers,
         body: bytes = b"",
+        whose: str = "",
         seconds: float = math.inf,  # of the whole call, if less than everybody's
     ) -> Exchange:
         pool = self._pools.get(target)
@@ -230,7 +239,7 @@ class Transport:
         await pool.enter()
         wire = pool.pooled() if method == "GET" else None  # only what may be sent twice meets an old connection
         if wire is not None:
-            exchange = self._call(pool, wire, request, seconds)
+            exchange = self._call(pool, wire, request, whose, seconds)
             try:
                 await exchange.begun()
                 return exchange
@@ -239,9 +248,9 @@ class Transport:
             except BaseException:
                 await exchange.abort()
                 raise
-        return await self._anew(pool, request, seconds)
+        return await self._anew(pool, request, whose, seconds)
 
-    async def _anew(self, pool: Pool, request: bytes, seconds: float) -> Exchange:
+    async def _anew(self, pool: Pool, request: bytes, whose: str, seconds: float) -> Exchange:
         """On a new connection. The place is taken already."""
         try:
             wire = await pool.connect()
@@ -250,7 +259,7 @@ class Transport:
                 pool.breaker.bad()
             pool.leave()
             raise
-        exchange = self._call(pool, wire, request, seconds)
+        exchange = self._call(pool, wire, request, whose, seconds)
         try:
             await exchange.begun()
         except Dead:
@@ -261,9 +270,10 @@ class Transport:
             raise
         return exchange
 
-    def _call(self, pool: Pool, wire: Wire, request: bytes, seconds: float) -> Exchange:
+    def _call(self, pool: Pool, wire: Wire, request: bytes, whose: str, seconds: float) -> Exchange:
         total = min(seconds, self._total)
         exchange = Exchange(self.loop, min(pool.target.timeout_seconds, total), total, pool.done)
+        exchange.whose = whose
         self.running.add(exchange)
         if self._sweeping is None:
             self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
@@ -290,7 +300,7 @@ class Transport:
 
         async def whole() -> tuple[int, Headers, bytes]:
             async with asyncio.timeout(seconds + 1):  # connecting and waiting for a place included
-                answer = await self.send(target, method, path, headers, body, seconds)
+                answer = await self.send(target, method, path, headers, body, seconds=seconds)
                 return answer.status, answer.headers, await answer.read(limit)
 
         waiting = asyncio.run_coroutine_threadsafe(whole(), self._serving_loop())

@@ -81,6 +81,7 @@ class Exchange:
     started = False  # status and fields are in
     complete = False  # and the whole body
     fault: Exception | None = None
+    whose = ""  # for which link the call is, if it is for one
     starved = False  # its time ran out, and little or nothing had come
     _came = 0  # bytes of the body, as sent
     _until_close = False

@@ -39,7 +39,7 @@ async def fetch(house: House, permit: Permit, request_id: str, now: datetime, *,
         await _renew(house, permit.grant, link, now, refused=None)
     credential = _credential(house, permit, link, now)
     sent = headers.upstream(credential, permit.route.upstream.accept, request_id)
-    answer = await house.connector.send(target, "GET", permit.route.path, sent)
+    answer = await house.connector.send(target, "GET", permit.route.path, sent, whose=link.id)
     if answer.status == 200:
         return answer
     await _throw_away(answer)

@@ -120,6 +120,21 @@ def test_answers_that_begin_and_never_end_open_it(organisation: RawOrganisation)
     on(organisation, play, total_seconds=1.2)
 
 
+def test_one_persons_slow_calls_do_not_open_it_for_others_and_those_of_many_do(organisation: RawOrganisation) -> None:
+    async def play(transport: Transport, target: Target) -> None:
+        organisation.says(BEGUN, 20.0)
+        mallory = [read(transport, target, whose="mallory's link") for _ in range(2 * FAULTS_TO_OPEN)]
+        assert set(await asyncio.gather(*mallory)) == {"deadline"}
+        organisation.says(answer(b"{}"))
+        assert await read(transport, target, whose="alice's link") == "good"
+        organisation.says(BEGUN, 20.0)
+        others = [read(transport, target, whose=f"link {number}") for number in range(FAULTS_TO_OPEN)]
+        assert set(await asyncio.gather(*others)) == {"deadline"}
+        assert await read(transport, target, whose="alice's link") == "breaker open"
+
+    on(organisation, play, total_seconds=1.0)
+
+
 def test_an_app_that_reads_slowly_does_not_open_it_for_others(organisation: RawOrganisation) -> None:
     async def play(transport: Transport, target: Target) -> None:
         organisation.says(BEGUN, *[b" " * 100_000] * 100)

@@ -96,7 +96,9 @@ class Organisations:
     async def close(self) -> None:
         return None
 
-    async def send(self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"") -> Answer:
+    async def send(
+        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", whose: str = ""
+    ) -> Answer:
         return Answer(*self._reply(target, method, path, headers))
 
     def ask(
