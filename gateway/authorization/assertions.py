@@ -50,18 +50,18 @@ def _read(assertion: str) -> jose.Signed | None:
         return None
 
 
-def _until(claims: Mapping[str, Any], now: int) -> int | None:
+def _until(claims: Mapping[str, Any], now: int) -> float | None:
     """`exp`, when it and the optional `iat` and `nbf` are acceptable now."""
     try:
-        until = jose.whole_number(claims, "exp")
-        begins = [jose.whole_number(claims, name) for name in ("iat", "nbf") if name in claims]
+        until = jose.numeric_date(claims, "exp")
+        begins = [jose.numeric_date(claims, name) for name in ("iat", "nbf") if name in claims]
     except jose.Malformed:
         return None
     fresh = now - rules.CLOCK_LATE < until <= now + rules.ASSERTION_SECONDS
     return until if fresh and all(at <= now + rules.CLOCK_EARLY for at in begins) else None
 
 
-def _first_use(session: Session, client_id: str, jti: object, until: int, now: datetime) -> bool:
+def _first_use(session: Session, client_id: str, jti: object, until: float, now: datetime) -> bool:
     if not isinstance(jti, str) or not 1 <= len(jti) <= 512:
         return False
     expires = datetime.fromtimestamp(until + rules.CLOCK_LATE, UTC)

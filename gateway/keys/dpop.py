@@ -77,7 +77,7 @@ class Proofs:
             return False
         # 2. made for this call: method, address, token, and now
         claims = jose.json_object(body)
-        made = jose.whole_number(claims, "iat")
+        made = jose.numeric_date(claims, "iat")
         jti = claims.get("jti")
         if not isinstance(jti, str) or not 8 <= len(jti) <= JTI_LIMIT:
             return False

@@ -20,7 +20,7 @@ from gateway.keys import strict
 from gateway.keys.strict import Malformed
 
 __all__ = ["Kind", "Malformed", "Signed", "decoded", "encoded", "header_of", "json_object", "may_verify", "p256_key"]
-__all__ += ["read", "split", "verified", "verify", "whole_number"]
+__all__ += ["numeric_date", "read", "split", "verified", "verify", "whole_number"]
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST = (_ALPHABET, b"", _ALPHABET[::16], _ALPHABET[::4])  # by length modulo 4: those that leave no bit over
@@ -125,11 +125,19 @@ def _verify_es256(key: ec.EllipticCurvePublicKey, message: bytes, raw: bytes) ->
 
 
 def whole_number(claims: Mapping[str, Any], name: str) -> int:
-    """A NumericDate that is a plain whole number. Raises Malformed."""
+    """A time in a token of our own: seconds since 1970, whole. Raises Malformed."""
     value = claims.get(name)
     if type(value) is not int or not 0 <= value < 2**53:
         raise Malformed(name)
     return value
+
+
+def numeric_date(claims: Mapping[str, Any], name: str) -> float:
+    """Seconds since 1970, which may have a fraction (RFC 7519 §2). Raises Malformed."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 2**53:
+        raise Malformed(name)
+    return float(value)
 
 
 def may_verify(jwk: Mapping[str, Any], algorithm: str) -> bool:
