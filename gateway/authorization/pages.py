@@ -22,7 +22,7 @@ from gateway.apps.views import must_push, view
 from gateway.authorization import clients, parameters, requests, rules, steps
 from gateway.authorization.rules import Refused, Step
 from gateway.authorization.tables import AuthorizationRequest
-from gateway.consent import asking, deciding
+from gateway.consent import deciding
 from gateway.consent.actors import acting
 from gateway.consent.facts import Facts, PersonFacts
 from gateway.consent.request import Ask
@@ -158,9 +158,8 @@ def go_on(others: Facts, ctx: Context) -> Response:
     facts = steps.standing(ctx.session, consent, Ask.from_json(row.ask), person, ctx.person, ctx.now)
     earlier = _to_continue(others, ctx, row, person)
     if earlier and steps.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
-        asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
         row.consent_id = earlier.id
-        deciding.record_continued(ctx.session, ctx.house, earlier, acting(ctx.person.person, person.id), ctx.now)
+        deciding.go_on(ctx.session, ctx.house, consent, earlier, acting(ctx.person.person, person.id), ctx.now)
     return ctx.go(requests.resume_path(app.client_id, ctx.form["request_uri"]))
 
 

@@ -94,9 +94,13 @@ def _came_of_age(session: Session, house: House, consent: Consent) -> bool:
     return by_guardian and consent.until == asking.coming_of_age(session, house.settings, consent)
 
 
-def record_continued(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> None:
-    """She let the app go on under this agreement: nothing of it changes, and it is written down (checklist A32)."""
-    house.log.record(session, entry("consent_continued", about(consent), current(session, consent), actor, now))
+def go_on(session: Session, house: House, consent: Consent, earlier: Consent, actor: Actor, now: datetime) -> None:
+    """She answers the request `consent` by letting the app go on under the agreement `earlier` (checklist A32).
+    Nothing of the agreement changes; her log says once what she did."""
+    if consent.state == State.REQUESTED:
+        events.change(session, consent, Act.CONTINUED, actor, now, EndReason.CONTINUED)
+        consent.ended_at = now
+    house.log.record(session, entry("consent_continued", about(earlier), current(session, earlier), actor, now))
 
 
 def record_erasure_asked(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> None:

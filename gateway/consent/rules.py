@@ -26,6 +26,7 @@ class Act(StrEnum):
     REQUESTED = "requested"
     REFUSED = "refused"
     LAPSED = "lapsed"
+    CONTINUED = "continued"  # an agreement that was there answers it
     GRANTED = "granted"
     NARROWED = "narrowed"
     RENEWED = "renewed"
@@ -43,12 +44,14 @@ class EndReason(StrEnum):
     REPLACED = "replaced"
     INVALIDATED = "invalidated"  # by operator or organisation
     LAPSED = "lapsed"  # asked, never answered
+    CONTINUED = "continued"  # asked again for what was agreed before, which goes on
 
 
 NEXT: dict[tuple[State, Act], State] = {
     (State.REQUESTED, Act.REFUSED): State.REFUSED,
     (State.REQUESTED, Act.GRANTED): State.ACTIVE,
     (State.REQUESTED, Act.LAPSED): State.ENDED,
+    (State.REQUESTED, Act.CONTINUED): State.ENDED,
     (State.ACTIVE, Act.NARROWED): State.ACTIVE,
     (State.ACTIVE, Act.RENEWED): State.ACTIVE,
     (State.ACTIVE, Act.PAUSED): State.PAUSED,
@@ -65,6 +68,10 @@ class ImpossibleAct(Exception):
     def __init__(self, state: State, act: Act) -> None:
         super().__init__(f"{act} on {state}")
         self.state, self.act = state, act
+
+
+# Ends of a request that never became a sharing: nothing of it stands in the list of sharings.
+NEVER_A_SHARING = frozenset({EndReason.LAPSED, EndReason.CONTINUED})
 
 
 def advance(state: str, act: Act) -> State:

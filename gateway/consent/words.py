@@ -38,6 +38,7 @@ REASONS = {
     "replaced": N_("replaced"),
     "invalidated": N_("ended by the service"),
     "lapsed": N_("not answered in time"),
+    "continued": N_("an earlier sharing goes on"),
 }
 SUSPENDED = {
     "service": N_("suspended by the service"),
@@ -79,6 +80,8 @@ HISTORY = {
     ("refused", "system"): N_("The service refused: its rules do not allow it."),
     ("refused", "*"): N_("You refused."),
     ("lapsed", "*"): N_("It was not answered. Nothing was shared."),
+    ("continued", "guardian"): N_("The guardian let the app go on with what was agreed before."),
+    ("continued", "*"): N_("You let the app go on with what you agreed to before."),
     ("granted", "guardian"): N_("The guardian agreed."),
     ("granted", "*"): N_("You agreed."),
     ("narrowed", "guardian"): N_("The guardian removed some data."),

@@ -15,7 +15,7 @@ from gateway import errors
 from gateway.consent import asking, deciding, evidence
 from gateway.consent.facts import AppView, Facts, OrganisationFacts, PersonFacts
 from gateway.consent.request import Ask
-from gateway.consent.rules import DURATIONS, Act, EndReason, State
+from gateway.consent.rules import DURATIONS, NEVER_A_SHARING, Act, EndReason, State
 from gateway.consent.tables import Consent, ConsentEvent, Evidence, Terms
 from gateway.consent.words import Wording
 from gateway.house import House
@@ -108,14 +108,15 @@ class Sharing:
 
 
 def all_of(session: Session, house: House, facts: Facts, reader: str, now: datetime) -> list[Sharing]:
-    """Every sharing the reader may see. A request nobody answered in time was never a sharing."""
+    """Every sharing the reader may see. A request that nobody answered in time, or that an earlier agreement answered,
+    was never a sharing."""
     found = []
     directory = facts.directory(session)
     for owner in owners(session, facts, reader):
         counted = log_reading.accesses(session, house.log, owner.id, now - timedelta(days=RECENT_DAYS))
         for consent in session.exec(select(Consent).where(Consent.person_id == owner.id)):
             sharing = _sharing(session, facts, consent, directory, owner, reader, counted[consent.id], now)
-            if sharing.reason != EndReason.LAPSED and not _unanswered(house, sharing, now):
+            if sharing.reason not in NEVER_A_SHARING and not _unanswered(house, sharing, now):
                 found.append(sharing)
     return sorted(_newest_requests(found), key=lambda sharing: sharing.order)
 

@@ -6,6 +6,8 @@ from html import unescape
 from authorization_world import answered, bank
 from sqlmodel import select
 
+from gateway.consent import expiry
+from gateway.consent.rules import EndReason, State
 from gateway.consent.tables import Consent
 
 
@@ -40,6 +42,32 @@ def test_going_on_is_written_in_her_log(gateway):
     gateway.tokens()
     going_on(gateway, gateway.browser("alice"), gateway.pushed())
     assert [event["event"] for event in gateway.events("alice")].count("consent_continued") == 1
+
+
+def test_a_request_she_went_on_with_is_never_told_as_left_unanswered(gateway):
+    gateway.tokens()
+    browser, address = gateway.browser("alice"), gateway.pushed()
+    before = len(gateway.events("alice"))
+    going_on(gateway, browser, address)
+    told = gateway.events("alice")[before:]
+    assert [event["event"] for event in told if event["event"].startswith("consent_")] == [
+        "consent_asked",
+        "consent_continued",
+    ]
+    gateway.clock.passes(days=2)  # the time to answer is long over: nothing is added by it
+    assert expiry.write_due(gateway.house, gateway.clock.now) == 0
+    with gateway.session() as session:
+        request = session.exec(select(Consent).where(Consent.state == State.ENDED)).one()
+        assert request.reason == EndReason.CONTINUED
+
+
+def test_a_request_she_left_open_is_told_as_unanswered(gateway):
+    gateway.tokens()
+    gateway.browser("alice").get(gateway.pushed())
+    gateway.clock.passes(days=2)
+    assert expiry.write_due(gateway.house, gateway.clock.now) == 1
+    last = gateway.events("alice")[-1]
+    assert (last["event"], last["reason"]) == ("consent_ended", "lapsed")
 
 
 def test_she_can_refuse_it_and_the_agreement_before_stays(gateway):

@@ -33,7 +33,7 @@ ASKED = [detail("harbour-bank", DATASETS, frequency={"times": 3, "per": "hour"})
 # event → state; None: as before
 FOLD = {
     "requested": "requested", "granted": "active", "narrowed": None, "paused": "paused", "resumed": "active",
-    "ended": "ended", "lapsed": "ended", "refused": "refused",
+    "ended": "ended", "lapsed": "ended", "continued": "ended", "refused": "refused",
 }  # fmt: skip
 
 subsets = st.sets(st.sampled_from(DATASETS))
