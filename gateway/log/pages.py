@@ -3,8 +3,6 @@
 The page folds a run of like accesses into one line; pages, filters and files are of single entries.
 """
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +22,7 @@ from gateway.log import folding, names, reading
 from gateway.log.events import EVENTS
 from gateway.log.reading import Entry, Filter
 from gateway.log.sentences import Told, Voice
+from gateway.spreadsheets import written
 from gateway.web import answers
 from gateway.web.doors import Context, Door
 from gateway.web.languages import locale
@@ -230,13 +229,15 @@ def _fields(value: object, speaks: Voice) -> str:
 
 # ---- exactly what is shown, as a file
 
+COLUMNS = ("number", "time", "badge", "what", "event", "commitment")
+
 
 def export(ctx: Context) -> Response:
     speaks = voice(ctx)
     rows = [_export_row(_row(entry, speaks)) for entry in _page(ctx, speaks).entries]
     form = ctx.request.url.path.rpartition(".")[2]
     if form == "json":
-        body, media = json.dumps(rows, indent=2, ensure_ascii=False), "application/json"
+        body, media = json.dumps(rows, indent=2, ensure_ascii=False).encode(), "application/json"
     else:
         body, media = _csv(rows), "text/csv; charset=utf-8"
     disposition = f'attachment; filename="access-log.{form}"'
@@ -254,17 +255,8 @@ def _export_row(row: Row) -> dict[str, Any]:
     }
 
 
-def _csv(rows: list[dict[str, Any]]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, ("number", "time", "badge", "what", "event", "commitment"))
-    writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    return out.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would calculate gets an apostrophe in front."""
-    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+def _csv(rows: list[dict[str, Any]]) -> bytes:
+    return written([COLUMNS, *([str(row[name]) for name in COLUMNS] for row in rows)])
 
 
 DOORS = [

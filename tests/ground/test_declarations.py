@@ -63,26 +63,6 @@ def test_nonsense_is_a_fault_and_no_crash(value: object) -> None:
     assert FORM.faults({"id": "x", "rows": value}) or value == []
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "http://x.example",
-        "javascript:alert(1)",
-        "https://a@x.example",
-        "https://x.example/<b>",
-        "https://x.example/a b",
-        "https://[::1",
-        "https://x.example/{y}",
-    ],
-)
-def test_apps_and_organisations_are_held_to_the_same_rules(address: str) -> None:
-    for form in (APPS, ORGANISATIONS):
-        assert not form.fits("website", address)
-        assert form.fits("website", "https://x.example/privacy")
-        assert not form.fits("text", "a\u200bb")
-        assert not form.fits("text", "a\ufeffb")
-
-
 def test_every_kind_that_a_form_names_has_a_check_and_every_table_a_key() -> None:
     for form in (APPS, ORGANISATIONS):
         assert {kind for keys in form.tables.values() for kind, _ in keys.values()} == set(form.kinds)

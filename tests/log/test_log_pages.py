@@ -253,10 +253,11 @@ def test_the_files_hold_exactly_what_is_shown(alice: None, visits: Visits, query
     assert [row["what"] for row in as_json] == [row["what"] for row in as_csv]
 
 
-def test_an_apps_name_is_no_formula_in_a_spreadsheet(recorded: Recorded, visits: Visits) -> None:
-    recorded("alice", client="evil", client_name="=HYPERLINK(1)")
+@pytest.mark.parametrize("name", ["=HYPERLINK(1)", "\u202e=HYPERLINK(1)", "\u200f\u2066@SUM(1)"])
+def test_an_apps_name_is_no_formula_in_a_spreadsheet(recorded: Recorded, visits: Visits, name: str) -> None:
+    recorded("alice", client="evil", client_name=name)
     [row] = csv.DictReader(io.StringIO(visits("alice").sees("/log/export.csv").text))
-    assert row["what"].startswith("'=HYPERLINK")
+    assert row["what"].startswith(("'=HYPERLINK", "'@SUM"))
 
 
 def test_files_are_attachments_and_never_kept_by_anybody_on_the_way(alice: None, visits: Visits) -> None:

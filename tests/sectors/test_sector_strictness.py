@@ -10,7 +10,7 @@ from sector_world import ALWAYS, HEALTH, MINE, TYPES, bank, bundle, claim, grant
 
 from gateway.sectors.model import UnknownShape
 from gateway.sectors.names import Names
-from gateway.sectors.spreadsheets import cell, written
+from gateway.spreadsheets import cell, written
 
 PLACE = '"PLACE"'
 DEEP = 100_000

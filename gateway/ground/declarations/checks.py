@@ -11,6 +11,7 @@ from gateway.ground.declarations.texts import hidden
 from gateway.settings import LANGUAGES
 
 TEXT_LENGTH = 200  # characters
+_IN_NO_ADDRESS = set(" \"'<>\\`{}|^")
 
 
 def matches(expression: str, otherwise: str) -> Check:
@@ -31,7 +32,7 @@ def words(length: int = TEXT_LENGTH) -> Check:
 
     def check(value: object) -> str | None:
         if not isinstance(value, dict) or set(value) != set(LANGUAGES):
-            return 'give both languages: { fr = "…", en = "…" }'
+            return "give both languages: { " + ", ".join(f'{name} = "…"' for name in LANGUAGES) + " }"
         return next((wrong for each in value.values() if (wrong := text(each, length))), None)
 
     return check
@@ -39,12 +40,18 @@ def words(length: int = TEXT_LENGTH) -> Check:
 
 def website(value: object) -> str | None:
     """An https address that a page may link to. It is shown, never fetched."""
+    fine = isinstance(value, str) and value.isascii() and value.isprintable() and not set(value) & _IN_NO_ADDRESS
+    return None if fine and _leads_somewhere(str(value)) else "write an https address"
+
+
+def _leads_somewhere(address: str) -> bool:
     try:
-        parts = urlsplit(value) if isinstance(value, str) and value.isascii() and value.isprintable() else None
-    except ValueError:  # a bracket that is no IPv6 address
-        parts = None
-    fine = parts and parts.scheme == "https" and parts.hostname and parts.username is None
-    return None if fine and not set(str(value)) & set(" \"'<>\\`{}") else "write an https address"
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:  # a port that is no number, a bracket that is no IPv6 address
+        return False
+    no_user = parts.username is None and parts.password is None
+    return parts.scheme == "https" and bool(parts.hostname) and no_user and port != 0
 
 
 mail = matches(r"[^@\s<>\"']{1,64}@[A-Za-z0-9.-]{1,190}", "write a mail address")

@@ -15,8 +15,8 @@ from gateway.sectors.bank.plan import MEDIA_TYPE
 from gateway.sectors.bank.shapes import NEEDED
 from gateway.sectors.model import Account, Download, Fetch, Source
 from gateway.sectors.shapes import Reader, encode
-from gateway.sectors.spreadsheets import written
 from gateway.sectors.times import instant, zone
+from gateway.spreadsheets import written
 
 HEADER = ("Date", "Type", "Merchant/Description", "Debit/Credit", "Balance")
 TYPES = {

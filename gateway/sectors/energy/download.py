@@ -11,8 +11,8 @@ from gateway.sectors.energy.feed import Entry, Feed
 from gateway.sectors.energy.readings import CLOSE, EARLIEST, LATEST
 from gateway.sectors.energy.shapes import ESPI, SUMMARIES
 from gateway.sectors.model import LIMIT, Account, Download, Fetch, Source, TooLarge
-from gateway.sectors.spreadsheets import written
 from gateway.sectors.times import zone
+from gateway.spreadsheets import written
 
 HEADER = ("usage_point", "start", "duration_s", "value", "unit", "cost", "currency", "quality")
 UNITS = {"38": "W", "42": "m3", "72": "Wh", "119": "ft3", "169": "therm"}
