@@ -194,7 +194,8 @@ def readme(copy: Copy, words: NullTranslations, language: str, labels: Labels) -
         if file.start and file.end:
             first, last = (format_date(at.astimezone(zone), "long", locale(language)) for at in (file.start, file.end))
             lines.append("  " + _("From {first} to {last}.").format(first=first, last=last))
-        lines += ["  " + _(OPENING.get(file.name.rpartition(".")[2], OPENING["txt"])), ""]
+        opening = OPENING.get(file.name.rpartition(".")[2])
+        lines += ["  " + _(opening), ""] if opening else [""]
     lines += _left_out(copy, words, language, labels)
     lines.append(_("manifest.json says the same for programs, with a SHA-256 sum for each file."))
     return "\n".join(lines) + "\n"

@@ -176,7 +176,7 @@ class FoundAccount:
 
     native: str
     label: str
-    kind: str
+    kind: str  # the organisation's own code; "" when it gives none
     available: bool = True
     why_not: str = ""  # a reason class such as "closed" or "joint"; shown on the consent screen
 

@@ -26,6 +26,7 @@ from sector_world import (
     transaction,
 )
 
+from gateway.organisations.downloads import OPENING
 from gateway.sectors.model import TooLarge, UnknownShape, Upstream
 from gateway.sectors.registry import SECTORS
 
@@ -76,22 +77,22 @@ def test_bank_accounts_are_labelled_without_their_number():
     assert (first.native, first.label, first.kind, first.available) == (
         MINE.native,
         "•••• 0189 (nick-canary)",
-        "Current",
+        "CACC",
         True,
     )
-    assert (second.label, second.available, second.why_not) == ("Savings", False, "closed")
+    assert (second.label, second.available, second.why_not) == ("•••• 0815", False, "closed")
 
 
 def test_the_bank_download_has_all_pages_and_a_midata_file():
     files = {f.name: f for f in SECTORS["bank"].download(source("bank"), bank_fetch(), (MINE,))}
-    assert set(files) == {"accounts.json", "balances.json", "transactions.json", "midata-current-0189.csv"}
+    assert set(files) == {"accounts.json", "balances.json", "transactions.json", "midata-0189.csv"}
     assert (
         len(json.loads(files["transactions.json"].body)["Data"]["Transaction"])
         == files["transactions.json"].records
         == 5
     )
     assert [a["AccountId"] for a in json.loads(files["accounts.json"].body)["Data"]["Account"]] == [MINE.native]
-    midata = files["midata-current-0189.csv"]
+    midata = files["midata-0189.csv"]
     assert midata.start == datetime(2025, 1, 15, 23, 30, tzinfo=UTC) and midata.records == 5
     rows = list(csv.reader(io.StringIO(midata.body.decode())))
     assert rows[0] == ["Date", "Type", "Merchant/Description", "Debit/Credit", "Balance"]
@@ -273,3 +274,10 @@ def test_a_download_beyond_all_measure_is_refused():
     fetch = answers("energy", {"/Batch/Subscription/{subscription}": [b" " * (64 * 1024 * 1024 + 1)]})
     with pytest.raises(TooLarge):
         SECTORS["energy"].download(source("energy"), fetch, (MINE,))
+
+
+@pytest.mark.parametrize("sector", ["bank", "health"])
+def test_of_every_file_it_is_told_how_to_open_it(sector):
+    fetch = {"bank": bank_fetch, "health": health_fetch}[sector]()
+    files = SECTORS[sector].download(source(sector), fetch, (MINE,))
+    assert {file.name.rpartition(".")[2] for file in files} <= OPENING.keys()

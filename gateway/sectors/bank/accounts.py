@@ -12,14 +12,6 @@ from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownS
 from gateway.sectors.shapes import Reader, within_limit
 
 PAGES = 1000  # more pages than any holder has; a bank that links in a circle ends here
-KINDS = {
-    "CACC": "Current",
-    "SVGS": "Savings",
-    "CARD": "Card",
-    "LOAN": "Loan",
-    "MOMA": "Money market",
-    "ODFT": "Overdraft",
-}
 CLOSED = {"Deleted", "Disabled"}
 
 _answer = Reader(NEEDED, "Answer", strict=False)
@@ -80,17 +72,12 @@ def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
             FoundAccount(
                 native=account.AccountId,
                 label=label(account),
-                kind=kind(account),
+                kind="" if account.AccountTypeCode is UNSET else account.AccountTypeCode,
                 available=not closed,
                 why_not="closed" if closed else "",
             )
         )
     return found
-
-
-def kind(account: Any) -> str:
-    code = account.AccountTypeCode
-    return KINDS.get(code, code) if code is not UNSET else "Account"
 
 
 def last_digits(account: Any) -> str:
@@ -102,7 +89,8 @@ def last_digits(account: Any) -> str:
 
 
 def label(account: Any) -> str:
-    """In no language: it is kept from the day of linking and read on pages in any. The kind is the last resort."""
-    digits = f"•••• {last_digits(account)}" if last_digits(account) else ""
+    """In no language: it is kept from the day of linking and read on pages in any."""
     name = account.Nickname if account.Nickname is not UNSET else ""
-    return f"{digits} ({name})" if digits and name else digits or name or kind(account)
+    digits = last_digits(account) or ("" if name else account.AccountId[-4:])
+    marked = f"•••• {digits}" if digits else ""
+    return f"{marked} ({name})" if marked and name else marked or name

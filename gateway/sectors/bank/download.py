@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from gateway.sectors.bank.accounts import call, held, kind, last_digits, pages
+from gateway.sectors.bank.accounts import call, held, last_digits, pages
 from gateway.sectors.bank.plan import MEDIA_TYPE
 from gateway.sectors.bank.shapes import NEEDED
 from gateway.sectors.model import Account, Download, Fetch, Source
@@ -69,11 +69,11 @@ def _dated(file: Download, rows: list[Any], source: Source) -> Download:
 
 
 def _file_names(found: list[Any]) -> list[str]:
-    """`midata-current-1234.csv`: at most four digits of the number, told apart by a counter where they collide."""
+    """`midata-1234.csv`: at most four digits of the number, told apart by a counter where they collide."""
     names: list[str] = []
     for account in found:
-        words = ("midata", kind(account).lower().replace(" ", "-"), last_digits(account))
-        stem = "-".join(word for word in words if word)
+        digits = last_digits(account)
+        stem = f"midata-{digits}" if digits else "midata"
         taken = sum(name == f"{stem}.csv" or name.startswith(f"{stem}_") for name in names)
         names.append(f"{stem}_{taken + 1}.csv" if taken else f"{stem}.csv")
     return names
