@@ -1,5 +1,6 @@
 """`aval doctor`: what stands in the way of running well, and what to do about each."""
 
+import contextlib
 import json
 import os
 import platform
@@ -17,7 +18,7 @@ from urllib.parse import urlsplit
 import typer
 
 from gateway import compiled
-from gateway.cli.opening import NO, settings
+from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, settings
 from gateway.errors import Unavailable
 from gateway.settings import Settings, unsafe
 from gateway.store import connect, migrate, sqlite_fault, sqlite_version
@@ -173,7 +174,7 @@ def _keys(using: Settings) -> Iterator[Check]:
     try:
         ring = KeyRing(using.keys)
     except Unavailable as error:
-        yield Check("keys", "fail", error.detail, "put the key files back from where you keep them")
+        yield Check("keys", "fail", error.detail, KEYS_BACK)
     else:
         yield Check("keys", "ok", f"{len(ring.signing)} for tokens, one for the log, in {using.keys}")
 
@@ -208,11 +209,22 @@ def _database(using: Settings) -> Iterator[Check]:
         yield Check("schema", "ok", found)
         connection = connect(using.database)
         try:
+            yield from _same_keys(connection, using)
             yield from _clock(connection, datetime.now(UTC))
             yield from _log(connection, using)
             yield from _organisations(connection)
         finally:
             connection.close()
+
+
+def _same_keys(connection: Connection, using: Settings) -> Iterator[Check]:
+    """Only what is wrong with them; and nothing of keys that cannot be read, which `_keys` has told."""
+    from gateway.keys import KeyRing
+    from gateway.store import key_checks
+
+    with contextlib.suppress(Unavailable):
+        for file in key_checks.wrong(connection, KeyRing(using.keys).checks):
+            yield Check("keys", "fail", f"{using.keys / file} {FOREIGN_KEY}", KEYS_BACK)
 
 
 def _clock(connection: Connection, now: datetime) -> Iterator[Check]:

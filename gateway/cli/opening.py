@@ -19,6 +19,9 @@ from gateway.settings import Settings
 NO = 1  # the answer is no: something was refused, is wrong or was tampered with
 CANNOT = 2  # wrong command line or settings, or it could not be done or checked
 
+FOREIGN_KEY = "holds another key than this database was used with"
+KEYS_BACK = "put the key files back from where you keep them"
+
 
 def stop(text: str, code: int = CANNOT) -> NoReturn:
     """One clear line on standard error per fault, and the exit code."""
@@ -73,16 +76,17 @@ def opened() -> Iterator[House]:
 
     using = settings()
     try:
-        house = build_house(using, create_keys=_nothing_sealed(using))
+        begun = not _nothing_sealed(using)
+        house = build_house(using, create_keys=not begun)
     except (CatalogueError, PolicyError) as error:
         stop(f"policies: {error}")
     except Unavailable as error:
-        again = "; put the key files back from where you keep them" if error.detail.startswith("keys:") else ""
-        stop(error.detail + again)
+        stop(f"{error.detail}; {KEYS_BACK}" if error.detail.startswith("keys:") else error.detail)
     except OSError as error:
         stop(f"{using.data_dir}: {error.strerror}; data_dir must be a folder that can be written")
     try:
         migrate.upgrade(using)
+        _same_keys(house, begun)
         yield house
     except NotFound as error:
         stop(f"not found here: {error.detail}; `aval organisations list` and `aval apps list` show what there is")
@@ -90,6 +94,21 @@ def opened() -> Iterator[House]:
         stop(error.detail or error.say)
     finally:
         house.store.close()
+
+
+def _same_keys(house: House, begun: bool) -> None:
+    """Where something was sealed already (`begun`), the keys must be those it was sealed with."""
+    from gateway.store import key_checks
+
+    if begun:
+        connection = house.store.connect()
+        try:
+            wrong = key_checks.wrong(connection, house.keys.checks)
+        finally:
+            connection.close()
+        if wrong:
+            stop("\n".join(f"keys: {house.keys.folder / file}: {FOREIGN_KEY}; {KEYS_BACK}" for file in wrong))
+    key_checks.keep(house.store, house.keys.checks)
 
 
 def _nothing_sealed(using: Settings) -> bool:

@@ -4,7 +4,8 @@ Private keys are files of mode 0600 in a folder of their own, never in the datab
 Four kinds and nothing else: the token key (ES256, also signs assertions to organisations),
 the log key (Ed25519, used for nothing else), the key-encryption key (seals what the
 database must not be able to read), and the root secret (from which every HMAC key is
-derived by name, so that no two uses share one).
+derived by name, so that no two uses share one). A check value of each stands in the
+database: with another key than it was used with nothing starts.
 
     ring     the keys, signing, sealing        opaque  secrets that are only looked up
     jose     tokens and public keys, read      strict  JSON, read

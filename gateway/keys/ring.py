@@ -4,13 +4,14 @@ import hashlib
 import hmac
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jwt
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -20,6 +21,7 @@ from gateway.errors import Unavailable
 from gateway.keys.jose import encoded
 from gateway.keys.opaque import fresh_bytes
 
+SECRET_BYTES = 32
 _NONCE = 12
 
 
@@ -54,13 +56,17 @@ class KeyRing:
         if create:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._make_missing()
-        try:
-            self.signing = [SigningKey(_ec(path)) for path in sorted(folder.glob("token-*.pem"), reverse=True)]
-            self.log: ed25519.Ed25519PrivateKey = _ed(folder / "log.pem")
-            self._kek = AESGCM(bytes.fromhex((folder / "kek.hex").read_text().strip()))
-            self._root = bytes.fromhex((folder / "root.hex").read_text().strip())
-        except (OSError, ValueError) as error:
-            raise Unavailable(f"keys: {folder}: {type(error).__name__}") from error
+        paths = sorted(folder.glob("token-*.pem"), reverse=True)
+        self.signing = [SigningKey(_read(path, _ec)) for path in paths]
+        self.log: ed25519.Ed25519PrivateKey = _read(folder / "log.pem", _ed)
+        kek, self._root = (_read(folder / name, _secret) for name in ("kek.hex", "root.hex"))
+        self._kek = AESGCM(kek)
+        self.checks = {
+            **{path.name: key.kid for path, key in zip(paths, self.signing, strict=True)},
+            "log.pem": b64url(hashlib.sha256(self.log.public_key().public_bytes_raw()).digest()),
+            "kek.hex": _check_value(kek),
+            "root.hex": _check_value(self._root),
+        }  # file → a value by which the same key is known again, and nothing else
         if not self.signing:
             raise Unavailable(f"keys: no token-*.pem in {folder}")
         self._derived: dict[str, bytes] = {}
@@ -72,7 +78,7 @@ class KeyRing:
             _write(self.folder / "log.pem", _pem(ed25519.Ed25519PrivateKey.generate()))
         for name in ("kek.hex", "root.hex"):
             if not (self.folder / name).exists():
-                _write(self.folder / name, fresh_bytes(32).hex().encode() + b"\n")
+                _write(self.folder / name, fresh_bytes(SECRET_BYTES).hex().encode() + b"\n")
 
     # ---- signing
 
@@ -140,15 +146,40 @@ def _write(path: Path, data: bytes) -> None:
     os.rename(draft, path)
 
 
-def _ec(path: Path) -> ec.EllipticCurvePrivateKey:
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+Key = TypeVar("Key")
+
+
+def _read(path: Path, read: Callable[[bytes], Key]) -> Key:
+    try:
+        return read(path.read_bytes())
+    except OSError as error:
+        raise Unavailable(f"keys: {path}: {error.strerror}") from error
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # what the library says could quote the file
+        raise Unavailable(f"keys: {path}: is not the key it should be") from error
+
+
+def _ec(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key(pem, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("not a P-256 key")
     return key
 
 
-def _ed(path: Path) -> ed25519.Ed25519PrivateKey:
-    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+def _ed(pem: bytes) -> ed25519.Ed25519PrivateKey:
+    key = serialization.load_pem_private_key(pem, password=None)
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise ValueError("not an Ed25519 key")
     return key
+
+
+def _secret(text: bytes) -> bytes:
+    secret = bytes.fromhex(text.decode("ascii").strip())
+    if len(secret) != SECRET_BYTES:
+        raise ValueError("not of the right length")
+    return secret
+
+
+def _check_value(secret: bytes) -> str:
+    """Of HKDF, as every derived key, under a name that is used for nothing else (RFC 5869)."""
+    kdf = HKDF(algorithm=hashes.SHA256(), length=16, salt=None, info=b"aval key check value")
+    return kdf.derive(secret).hex()

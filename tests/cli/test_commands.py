@@ -149,3 +149,47 @@ def test_keys_that_are_lost_are_not_replaced_over_sealed_data(aval: Run, organis
     done = aval("organisations", "list")
     assert done.code == 2 and "put the key files back" in done.err
     assert not (folder / "keys" / "kek.hex").exists()
+
+
+# ---- keys
+
+
+@pytest.fixture
+def another(aval: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The keys of another gateway."""
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("AVAL_DATA_DIR", str(tmp_path / "another"))
+        assert aval("people", "add", "bob@example.org", "--name", "Bob Leroy", stdin=PASSWORD).code == 0
+    return tmp_path / "another" / "keys"
+
+
+@pytest.mark.parametrize("name", ["kek.hex", "root.hex", "log.pem", "token-0001.pem"])
+def test_a_key_of_another_gateway_is_refused_by_name_and_its_own_taken_again(
+    aval: Run, folder: Path, another: Path, name: str
+) -> None:
+    assert aval("people", "add", "alice@example.org", "--name", "Alice Martin", stdin=PASSWORD).code == 0
+    file = folder / "keys" / name
+    own = file.read_bytes()
+    file.write_bytes((another / name).read_bytes())
+    for command in (("serve",), ("people", "list")):
+        done = aval(*command)
+        assert done.code == 2 and f"{file}: holds another key than this database was used with" in done.err
+    doctor = aval("doctor")
+    assert doctor.code == 1 and f"{file} holds another key" in doctor.out
+    file.write_bytes(own)
+    assert aval("people", "list").code == 0 and aval("doctor").code == 0
+
+
+def test_a_further_token_key_is_no_foreign_one(aval: Run, folder: Path, another: Path) -> None:
+    assert aval("people", "add", "alice@example.org", "--name", "Alice Martin", stdin=PASSWORD).code == 0
+    further = folder / "keys" / "token-0002.pem"
+    further.write_bytes((another / "token-0001.pem").read_bytes())
+    further.chmod(0o600)
+    assert aval("people", "list").code == 0 and aval("doctor").code == 0
+
+
+def test_before_anything_was_sealed_keys_may_be_made_anew(aval: Run, folder: Path) -> None:
+    assert aval("people", "list").code == 0
+    for path in (folder / "keys").iterdir():
+        path.unlink()
+    assert aval("people", "list").code == 0 and aval("doctor").code == 0

@@ -34,6 +34,27 @@ def test_missing_keys_are_an_error_and_are_not_made_silently(tmp_path: Path) -> 
         KeyRing(tmp_path / "none")
 
 
+@pytest.mark.parametrize("name", ["kek.hex", "root.hex", "log.pem", "token-0001.pem"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n", b"no key", b"00" * 16, b"00" * 31, b"00" * 33, b"\xff" * 64],
+    ids=lambda content: content[:9],
+)
+def test_a_file_that_holds_no_key_of_its_kind_is_named(ring: KeyRing, name: str, content: bytes) -> None:
+    (ring.folder / name).write_bytes(content)
+    with pytest.raises(Unavailable, match=f"{name}: is not the key it should be"):
+        KeyRing(ring.folder)
+
+
+def test_check_values_tell_keys_apart_and_show_nothing_of_them(ring: KeyRing, tmp_path: Path) -> None:
+    other = KeyRing(tmp_path / "other", create=True)
+    assert ring.checks == KeyRing(ring.folder).checks
+    assert set(ring.checks) == {path.name for path in ring.folder.iterdir()}
+    assert all(ring.checks[file] != other.checks[file] for file in ring.checks)
+    secrets = [(ring.folder / name).read_text().strip() for name in ("kek.hex", "root.hex")]
+    assert not any(value[:16] in secret for value in ring.checks.values() for secret in secrets)
+
+
 def test_the_published_set_holds_public_members_only(ring: KeyRing) -> None:
     (key,) = ring.jwks()["keys"]
     assert set(key) == {"kty", "crv", "x", "y", "kid", "alg", "use"}

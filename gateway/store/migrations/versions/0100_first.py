@@ -42,6 +42,12 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_failedauthentication_minute"), ["minute"], unique=False)
 
     op.create_table(
+        "keycheck",
+        sa.Column("file", sa.String(), nullable=False),
+        sa.Column("value", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("file"),
+    )
+    op.create_table(
         "logchain",
         sa.Column("person_id", sa.String(), nullable=False),
         sa.Column("seq", sa.Integer(), nullable=False),
