@@ -4,12 +4,13 @@ The request is built from the configured public address, never from Host or the 
 Authlib refuses plain http off loopback outside its error handling (LIBRARIES AL8).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Payload, OAuth2Request
 
 from gateway.apps.tables import App
-from gateway.authorization.tables import AuthorizationRequest, RefreshToken
+from gateway.authorization.tables import AuthorizationRequest, RefreshToken, TokenFamily
 from gateway.web.doors import Context
 
 
@@ -92,8 +93,8 @@ class Refresh:
 
 
 class Held:
-    """Any token a client asks to revoke or to look at: its family, and the claims when it is an access token."""
+    """Any token a client asks to revoke or to look at: its family, and the row or claims of what it is."""
 
-    def __init__(self, family: Any, claims: Any = None) -> None:
+    def __init__(self, family: TokenFamily, token: RefreshToken | Mapping[str, Any]) -> None:
         self.family = family
-        self.claims = claims
+        self.token = token

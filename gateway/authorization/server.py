@@ -168,10 +168,10 @@ class _OwnTokens:
         ctx = self.server.ctx
         refresh: RefreshToken | None = families.find_refresh(ctx.session, token_string)
         if refresh is not None:
-            return Held(ctx.session.get(TokenFamily, refresh.family_id))
+            return Held(ctx.session.get_one(TokenFamily, refresh.family_id), refresh)
         claims = tokens.read(token_string, ctx.house.keys, ctx.house.settings.public_url, ctx.now)
         family = tokens.family_of(ctx.session, claims) if claims else None
-        return Held(family, claims) if family else None
+        return Held(family, claims) if claims and family else None
 
 
 class Revocation(_OwnTokens, RevocationEndpoint):
@@ -190,7 +190,7 @@ class Revocation(_OwnTokens, RevocationEndpoint):
 
 
 class Introspection(_OwnTokens, IntrospectionEndpoint):
-    """RFC 7662: an authenticated client about its own access tokens; about anything else `{"active": false}`."""
+    """RFC 7662: an authenticated client about its own tokens; about anything else `{"active": false}`."""
 
     CLIENT_AUTH_METHODS = METHODS
 
@@ -203,10 +203,10 @@ class Introspection(_OwnTokens, IntrospectionEndpoint):
     def authenticate_token(self, request: Request, client: Client) -> dict[str, Any] | None:
         self.check_params(request, client)
         held = self.query_token(request.form["token"], request.form.get("token_type_hint"))
-        if held is None or held.claims is None:
+        if held is None or held.family.client_id != client.client_id:
             return None
         ctx = self.server.ctx
-        return tokens.introspect(ctx.session, ctx.house, held.claims, client.client_id, ctx.now)
+        return tokens.introspect(ctx.session, ctx.house, held.family, held.token, ctx.now)
 
     def create_introspection_payload(self, token: dict[str, Any] | None) -> dict[str, Any]:
         return token or {"active": False}

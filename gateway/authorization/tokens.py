@@ -13,7 +13,7 @@ from sqlmodel import Session
 
 from gateway.authorization import families, rules
 from gateway.authorization.families import Granted
-from gateway.authorization.tables import TokenFamily
+from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.consent import granting
 from gateway.house import House
 from gateway.keys import KeyRing, access, jose
@@ -69,22 +69,45 @@ def family_of(session: Session, claims: Mapping[str, Any]) -> TokenFamily | None
 
 
 def introspect(
-    session: Session, house: House, claims: Mapping[str, Any], client_id: str, now: datetime
+    session: Session, house: House, family: TokenFamily, token: RefreshToken | Mapping[str, Any], now: datetime
 ) -> dict[str, Any] | None:
-    """RFC 7662 §2.2 for a token of this client that is worth something now; None for any other.
+    """RFC 7662 §2.2 for a refresh token (its row) or access token (its claims) of `family`; None: it is worth nothing.
 
     Liveness is read: token → family → consent. What is granted is told as it is now, not as it was.
     """
-    if claims["client_id"] != client_id or claims["exp"] <= now.timestamp():
-        return None
-    family = family_of(session, claims)
-    granted = families.standing(session, family, now) if family else "ended"
+    granted = families.standing(session, family, now)
     if not isinstance(granted, Granted):
         return None
-    kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "scope", "grant_id")
+    said = (
+        _of_refresh(house, granted, token, now) if isinstance(token, RefreshToken) else _of_access(token, family, now)
+    )
+    if said is None:
+        return None
     return {
         "active": True,
-        "token_type": "Bearer",
-        **{name: claims[name] for name in kept},
+        **said,
         "authorization_details": granting.details(granted.terms, house.settings.public_url),
+    }
+
+
+def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) -> dict[str, Any] | None:
+    if claims["client_id"] != family.client_id or claims["exp"] <= now.timestamp():
+        return None
+    kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "scope", "grant_id")
+    return {"token_type": "Bearer", **{name: claims[name] for name in kept}}
+
+
+def _of_refresh(house: House, granted: Granted, token: RefreshToken, now: datetime) -> dict[str, Any] | None:
+    """It has no token_type: nothing is called with it."""
+    if token.spent_at is not None or token.expires_at <= now:
+        return None
+    return {
+        "iss": house.settings.public_url,
+        "sub": house.keys.pairwise(granted.consent.person_id, granted.family.client_id),
+        "client_id": granted.family.client_id,
+        "iat": int(token.issued_at.timestamp()),
+        "exp": int(token.expires_at.timestamp()),
+        "auth_time": granted.family.auth_time,
+        "scope": " ".join(rules.SCOPES),
+        "grant_id": granted.consent.id,
     }

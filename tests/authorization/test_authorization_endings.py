@@ -36,7 +36,6 @@ def test_what_is_not_active_says_nothing_else(gateway, hint):
     foreign = gateway.house.keys.sign({**claims(body["access_token"]), "iss": "https://x.example"}, typ="at+jwt")
     orphan = gateway.house.keys.sign({**claims(body["access_token"]), "fam": "nobody"}, typ="at+jwt")
     for token in (
-        body["refresh_token"],
         "garbage",
         "x" * 43,
         f"{head}.{payload}.",
@@ -50,6 +49,29 @@ def test_what_is_not_active_says_nothing_else(gateway, hint):
     assert gateway.post("/introspect", {}, "budget").json()["error"] == "invalid_request"
     gateway.clock.passes(seconds=300)
     assert gateway.introspect(body["access_token"]).json() == {"active": False}
+
+
+def test_introspection_tells_an_app_about_its_own_refresh_token(gateway):
+    body = gateway.tokens("budget")
+    seen = gateway.introspect(body["refresh_token"]).json()
+    assert (seen["active"], seen["client_id"], seen["grant_id"]) == (True, "budget", body["grant_id"])
+    assert seen["authorization_details"] == body["authorization_details"]
+    assert seen["sub"] == claims(body["access_token"])["sub"]
+    assert "token_type" not in seen and "jti" not in seen
+    assert seen["exp"] > claims(body["access_token"])["exp"]
+
+
+def test_a_refresh_token_that_gives_nothing_says_nothing(gateway):
+    inactive = {"active": False}
+    public = gateway.tokens("meter")["refresh_token"]
+    assert gateway.introspect(public).json() == inactive  # of another app
+    body = gateway.tokens("budget")
+    gateway.post("/revoke", {"token": body["refresh_token"]}, "budget")
+    assert gateway.introspect(body["refresh_token"]).json() == inactive
+    late = gateway.tokens("budget", person="bob")
+    assert gateway.introspect(late["refresh_token"]).json()["active"] is True
+    gateway.clock.passes(days=31)  # the agreement's end
+    assert gateway.introspect(late["refresh_token"]).json() == inactive
 
 
 def test_revoking_ends_the_tokens_and_leaves_the_agreement(gateway):
