@@ -1,4 +1,4 @@
-"""Doors of "Data sharing": the list, one sharing, stop, pause, resume, remove, and all at once.
+"""Doors of "Data sharing": the list, one sharing, stop, pause, resume, remove.
 
 A GET never changes anything (mail scanners and browsers fetch ahead); stopping takes two clicks,
 asks no reason and needs no new sign-in.
@@ -8,28 +8,25 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from gateway import errors
 from gateway.consent import deciding
-from gateway.consent.actors import Actor, acting
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.facts import Facts
-from gateway.consent.rules import Act, EndReason, State
+from gateway.consent.rules import EndReason, State
 from gateway.consent.words import wording
 from gateway.log import reading as log_reading
 from gateway.log.names import HouseNames
 from gateway.log.sentences import Voice
-from gateway.sharings import erasure, reading, receipt_pages
+from gateway.sharings import all_pages, erasure, reading, receipt_pages
+from gateway.sharings.cards import by_data, card
 from gateway.sharings.reading import Sharing, Wanted
 from gateway.web.doors import Context, Door
 from gateway.web.marks import N_
 
 ACCESSES_SHOWN = 10
-SOON_DAYS = 30  # from then on the page says how to go on
 
 Handler = Callable[[Facts, Context], Response]
 
@@ -37,11 +34,6 @@ Handler = Callable[[Facts, Context], Response]
 def doors(facts: Facts) -> list[Door]:
     table: tuple[tuple[str, str, Handler], ...] = (
         ("GET", "/sharings", listing),
-        ("GET", "/sharings/stop-all", confirm_all),
-        ("POST", "/sharings/stop-all", stop_all),
-        ("GET", "/sharings/pause-all", confirm_all),
-        ("POST", "/sharings/pause-all", pause_all),
-        ("GET", "/sharings/done", done),
         ("GET", "/sharings/{id}", detail),
         ("GET", "/sharings/{id}/stop", confirm_stop),
         ("POST", "/sharings/{id}/stop", stop),
@@ -62,17 +54,13 @@ def doors(facts: Facts) -> list[Door]:
         )
         for method, path, handler in table
     ]
-    return [*pages, *receipt_pages.doors(facts)]
+    return [*all_pages.doors(facts), *pages, *receipt_pages.doors(facts)]
 
 
 def _one(facts: Facts, ctx: Context, counting: bool | None = None) -> Sharing:
     """`counting` None: the accesses are counted for a page, which shows the number, and not for an act."""
     shows = ctx.request.method != "POST" if counting is None else counting
     return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now, counting=shows)
-
-
-def _actor(ctx: Context, sharing: Sharing) -> Actor:
-    return acting(ctx.person.person, sharing.owner.id)
 
 
 # ---- the list
@@ -92,56 +80,6 @@ def listing(facts: Facts, ctx: Context) -> Response:
         any=bool(every),
         say=wording(ctx),
     )
-
-
-def card(ctx: Context, sharing: Sharing) -> dict[str, Any]:
-    consent, say = sharing.consent, wording(ctx)
-    return {
-        "id": consent.id,
-        "app": said(sharing.app.name, ctx.language),
-        "app_id": sharing.app.client_id,
-        "legal_entity": sharing.app.legal_entity,
-        "logo": sharing.app.has_logo,
-        "ward": None if sharing.mine else sharing.owner.name,
-        "organisations": [reading.organisation_name(sharing, one, ctx.language) for one in sharing.organisations],
-        "purpose": reading.purpose_title(sharing, ctx.house, ctx.language),
-        "data": [
-            {
-                "organisation": organisation,
-                "organisation_name": reading.organisation_name(sharing, organisation, ctx.language),
-                "dataset": dataset,
-                "label": reading.label(ctx.house, dataset, ctx.language),
-            }
-            for organisation, dataset in sharing.data
-        ],
-        "state": sharing.state,
-        "why": sharing.why_ended(say),
-        "suspended": sharing.suspended,
-        "running": sharing.running,
-        "held": sharing.held,
-        "granted_at": consent.granted_at,
-        "until": consent.until,
-        "lasts": sharing.lasts,
-        "ends_soon": sharing.ends_within(SOON_DAYS, ctx.now),
-        "once": bool(sharing.terms) and sharing.terms["valid"]["max_uses"] == 1,  # type: ignore[index]
-        "ended_at": consent.ended_at or consent.until,
-        "last_access_at": consent.last_access_at,
-        "accesses": sharing.accesses,
-        "asked_at": consent.created_at,
-    }
-
-
-def by_data(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same sharings, turned round: organisation → type of data → the apps that read it."""
-    places: dict[tuple[str, str], dict[str, Any]] = {}
-    for one in cards:
-        for datum in one["data"]:
-            place = places.setdefault(
-                (datum["organisation"], datum["dataset"]),
-                {"organisation": datum["organisation_name"], "label": datum["label"], "cards": []},
-            )
-            place["cards"].append(one)
-    return sorted(places.values(), key=lambda place: (place["organisation"], place["label"]))
 
 
 def _choices(ctx: Context, every: list[Sharing]) -> dict[str, list[tuple[str, str]]]:
@@ -265,9 +203,9 @@ def confirm_stop(facts: Facts, ctx: Context) -> Response:
 
 def stop(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
-    deciding.end(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), EndReason.WITHDRAWN, ctx.now)
+    deciding.end(ctx.session, ctx.house, sharing.consent, sharing.actor, EndReason.WITHDRAWN, ctx.now)
     if "yes" in ctx.form_lists.get("erase", ()):
-        erasure.ask(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), ctx.now)
+        erasure.ask(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}/stopped")
 
 
@@ -287,7 +225,7 @@ def stopped(facts: Facts, ctx: Context) -> Response:
 
 def ask_erasure(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
-    erasure.ask(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), ctx.now)
+    erasure.ask(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
@@ -303,14 +241,14 @@ def _erasure(ctx: Context, sharing: Sharing) -> dict[str, Any]:
 
 def pause(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
-    deciding.pause(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), ctx.now)
+    deciding.pause(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
 def resume(facts: Facts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
     if not sharing.held:
-        deciding.resume(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), ctx.now)
+        deciding.resume(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
@@ -321,52 +259,6 @@ def remove(facts: Facts, ctx: Context) -> Response:
     if not ticked and sharing.running:
         return _page_of(facts, ctx, _one(facts, ctx, counting=True), N_("Tick at least one box."), 422)
     keep = frozenset(pair for pair in sharing.data if item_name(*pair) not in ticked)
-    deciding.keep_only(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), keep, ctx.now)
+    deciding.keep_only(ctx.session, ctx.house, sharing.consent, sharing.actor, keep, ctx.now)
     ended = sharing.consent.state == State.ENDED
     return ctx.go(f"/sharings/{sharing.consent.id}" + ("/stopped" if ended else ""))
-
-
-# ---- everything at once
-
-
-def _is_stop(ctx: Context) -> bool:
-    return ctx.request.url.path.endswith("/stop-all")
-
-
-def _own_running(facts: Facts, ctx: Context, *states: State) -> list[Sharing]:
-    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
-    return [sharing for sharing in every if sharing.mine and sharing.state in states]
-
-
-def confirm_all(facts: Facts, ctx: Context) -> Response:
-    states = (State.ACTIVE, State.PAUSED) if _is_stop(ctx) else (State.ACTIVE,)
-    cards = [card(ctx, sharing) for sharing in _own_running(facts, ctx, *states)]
-    return ctx.page("sharings/all.html", cards=cards, stop=_is_stop(ctx), say=wording(ctx))
-
-
-def stop_all(facts: Facts, ctx: Context) -> Response:
-    for sharing in _own_running(facts, ctx, State.ACTIVE, State.PAUSED):
-        deciding.end(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), EndReason.WITHDRAWN, ctx.now)
-    return ctx.go(f"/sharings/done?what=stopped&at={quote(ctx.now.isoformat(), safe='')}")
-
-
-def pause_all(facts: Facts, ctx: Context) -> Response:
-    for sharing in _own_running(facts, ctx, State.ACTIVE):
-        deciding.pause(ctx.session, ctx.house, sharing.consent, _actor(ctx, sharing), ctx.now)
-    return ctx.go(f"/sharings/done?what=paused&at={quote(ctx.now.isoformat(), safe='')}")
-
-
-def done(facts: Facts, ctx: Context) -> Response:
-    """The result of one act on many: read back from the events of that instant."""
-    try:
-        at = datetime.fromisoformat(ctx.query.get("at", ""))
-    except ValueError:
-        raise errors.NotFound from None
-    if at.tzinfo is None or not 1970 < at.year < 9000:
-        raise errors.NotFound
-    is_stop = ctx.query.get("what") == "stopped"
-    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
-    among = [sharing.consent.id for sharing in every]
-    ids = reading.acted_at(ctx.session, Act.ENDED if is_stop else Act.PAUSED, at, among)
-    cards = [card(ctx, sharing) for sharing in every if sharing.consent.id in ids]
-    return ctx.page("sharings/done.html", cards=cards, stop=is_stop, at=at, say=wording(ctx))

@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from gateway import errors
 from gateway.consent import asking, deciding, evidence
+from gateway.consent.actors import Actor, acting
 from gateway.consent.facts import AppView, Facts, OrganisationFacts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.rules import DURATIONS, NEVER_A_SHARING, Act, EndReason, State
@@ -39,9 +40,13 @@ class Sharing:
     reason: str
     ended_by: str  # actor of the last event
     owner: PersonFacts
-    mine: bool  # False: of a child the reader decides for
+    actor: Actor  # as whom the reader acts on it: the person herself, or the guardian of a child
     held: bool  # paused by the guardian of the reader: only the guardian resumes it
     accesses: int  # in the last RECENT_DAYS days
+
+    @property
+    def mine(self) -> bool:
+        return not self.actor.for_another
 
     @property
     def running(self) -> bool:
@@ -190,7 +195,7 @@ def _sharing(
         reason=reason,
         ended_by=_last_actor(session, consent.id) if state == State.ENDED else "",
         owner=owner,
-        mine=owner.id == reader,
+        actor=acting(reader, owner.id),
         held=state == State.PAUSED and owner.minor and owner.id == reader and _paused_by_guardian(session, consent.id),
         accesses=accesses,
     )

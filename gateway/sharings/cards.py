@@ -1,0 +1,61 @@
+"""One sharing as a card: what the list, the pages of one sharing and those of all at once say about it."""
+
+from typing import Any
+
+from gateway.consent.described import said
+from gateway.consent.words import wording
+from gateway.sharings import reading
+from gateway.sharings.reading import Sharing
+from gateway.web.doors import Context
+
+SOON_DAYS = 30  # from then on the page says how to go on
+
+
+def card(ctx: Context, sharing: Sharing) -> dict[str, Any]:
+    consent, say = sharing.consent, wording(ctx)
+    return {
+        "id": consent.id,
+        "app": said(sharing.app.name, ctx.language),
+        "app_id": sharing.app.client_id,
+        "legal_entity": sharing.app.legal_entity,
+        "logo": sharing.app.has_logo,
+        "ward": None if sharing.mine else sharing.owner.name,
+        "organisations": [reading.organisation_name(sharing, one, ctx.language) for one in sharing.organisations],
+        "purpose": reading.purpose_title(sharing, ctx.house, ctx.language),
+        "data": [
+            {
+                "organisation": organisation,
+                "organisation_name": reading.organisation_name(sharing, organisation, ctx.language),
+                "dataset": dataset,
+                "label": reading.label(ctx.house, dataset, ctx.language),
+            }
+            for organisation, dataset in sharing.data
+        ],
+        "state": sharing.state,
+        "why": sharing.why_ended(say),
+        "suspended": sharing.suspended,
+        "running": sharing.running,
+        "held": sharing.held,
+        "granted_at": consent.granted_at,
+        "until": consent.until,
+        "lasts": sharing.lasts,
+        "ends_soon": sharing.ends_within(SOON_DAYS, ctx.now),
+        "once": bool(sharing.terms) and sharing.terms["valid"]["max_uses"] == 1,  # type: ignore[index]
+        "ended_at": consent.ended_at or consent.until,
+        "last_access_at": consent.last_access_at,
+        "accesses": sharing.accesses,
+        "asked_at": consent.created_at,
+    }
+
+
+def by_data(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same sharings, turned round: organisation → type of data → the apps that read it."""
+    places: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in cards:
+        for datum in one["data"]:
+            place = places.setdefault(
+                (datum["organisation"], datum["dataset"]),
+                {"organisation": datum["organisation_name"], "label": datum["label"], "cards": []},
+            )
+            place["cards"].append(one)
+    return sorted(places.values(), key=lambda place: (place["organisation"], place["label"]))
