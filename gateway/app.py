@@ -20,39 +20,40 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import errors, ops, retention
+from gateway import errors, retention
 from gateway.apps import pages as app_pages
 from gateway.apps import views as apps
 from gateway.authorization import api as authorization_api
 from gateway.authorization import pages as authorization_pages
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry
-from gateway.consent.ages import minor_now
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
+from gateway.ground.calendar.ages import minor_now
+from gateway.ground.http.guard import Guarded
+from gateway.ground.http.transport import Transport
+from gateway.ground.keys import KeyRing
+from gateway.ground.ops import health as ops
+from gateway.ground.pools import Pools
+from gateway.ground.store import Store, pruning
+from gateway.ground.web import problems
+from gateway.ground.web.doors import Door, otherwise, route
+from gateway.ground.web.templates import STATIC
+from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.log import Log
 from gateway.log import pages as log_pages
 from gateway.log.sequencer import Sequencer
 from gateway.organisations import links, views
 from gateway.organisations import pages as organisation_pages
 from gateway.organisations.telling import tell_pending
-from gateway.organisations.transport import Transport
 from gateway.people import pages as people_pages
 from gateway.people.sign_ins import identify
 from gateway.people.tables import Person
 from gateway.policy import Policies
-from gateway.pools import Pools
 from gateway.proxy.call import DataPlane
-from gateway.proxy.guard import Guarded
 from gateway.screen import pages as screen_pages
 from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
-from gateway.store import Store, pruning
-from gateway.web import problems
-from gateway.web.doors import Door, otherwise, route
-from gateway.web.templates import STATIC
-from gateway.web.translations import Translations
 
 TELL_SECONDS = 30  # how often organisations that could not be told of an unlinking are told again
 ENDINGS_SECONDS = 600  # how often ends that only time brought about are written down

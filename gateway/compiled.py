@@ -24,41 +24,42 @@ KEPT = HERE / "__compiled__"
 INTERPRETED = "AVAL_INTERPRETED"
 LIBRARY = "gateway.data_plane"  # of all modules together; mypyc adds its own ending
 MODULES = (
-    "keys.access",
-    "keys.dpop",
-    "keys.jose",
-    "keys.strict",
+    "ground.calendar.instants",
+    "ground.calendar.windows",
+    "ground.http.connector",
+    "ground.http.guard",
+    "ground.http.heads",
+    "ground.http.listener",
+    "ground.http.problems",
+    "ground.http.sends",
+    "ground.http.transport",
+    "ground.http.wire",
+    "ground.keys.access",
+    "ground.keys.dpop",
+    "ground.keys.jose",
+    "ground.keys.strict",
+    "ground.store.many",
+    "ledger.standing",
+    "ledger.uses",
+    "ledger.writer",
     "log.record",
     "log.tree",
-    "organisations.connector",
-    "organisations.transport",
-    "organisations.wire",
-    "outbox",
     "proxy.admit",
     "proxy.call",
     "proxy.denials",
     "proxy.fetch",
     "proxy.grants",
-    "proxy.guard",
     "proxy.headers",
-    "proxy.heads",
-    "proxy.listener",
     "proxy.rates",
     "proxy.refuse",
-    "proxy.standing",
     "proxy.streams",
     "proxy.tokens",
-    "proxy.uses",
-    "proxy.windows",
-    "proxy.writer",
     "sectors.bank.calls",
     "sectors.bank.plan",
     "sectors.media",
     "sectors.model",
     "sectors.names",
     "sectors.paths",
-    "sectors.times",
-    "store.many",
 )
 OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--no-error-summary")  # of mypy
 
@@ -136,7 +137,8 @@ def _run_build(work: Path) -> None:
     """In a process of its own, on a copy of the package: mypy takes all that lies beside it for the user's own."""
     if find_spec("mypyc") is None or find_spec("setuptools") is None:
         raise CannotCompile("mypy and setuptools are not installed: pip install 'aval[compile]'")
-    shutil.copytree(HERE, work / "c" / "gateway", ignore=shutil.ignore_patterns(KEPT.name, "__pycache__", "web"))
+    left_out = shutil.ignore_patterns(KEPT.name, "__pycache__", "locale", "static", "templates")
+    shutil.copytree(HERE, work / "c" / "gateway", ignore=left_out)
     command = [sys.executable, "-c", f"from gateway import compiled; compiled.build({str(work)!r})"]
     environment = {**os.environ, INTERPRETED: "1", "PYTHONPATH": str(work / "c")}
     run = subprocess.run(command, cwd=work / "c", env=environment, capture_output=True, text=True)

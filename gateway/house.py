@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gateway.pools import Pools
+from gateway.ground.pools import Pools
 
 if TYPE_CHECKING:
     from gateway.catalogue import Catalogue
-    from gateway.keys import KeyRing
+    from gateway.ground.http.connector import Connector
+    from gateway.ground.keys import KeyRing
+    from gateway.ground.store import Store
+    from gateway.ground.web.translations import Translations
     from gateway.log import Log
-    from gateway.organisations.connector import Connector
     from gateway.policy import Policies
     from gateway.settings import Settings
-    from gateway.store import Store
-    from gateway.web.translations import Translations
 
 
 def _clock() -> datetime:

@@ -19,9 +19,9 @@ from gateway.authorization.tables import (
 )
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent, ConsentEvent, Use
+from gateway.ground.store.pruning import Leaving
 from gateway.organisations.tables import LinkAttempt
 from gateway.people.tables import SignIn, SpentChallenge
-from gateway.store.pruning import Leaving
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 # For this long a code or refresh token shown a second time still ends its family, and the person is told. After it

@@ -8,21 +8,21 @@ from sqlmodel import SQLModel
 import gateway.apps.tables
 import gateway.authorization.tables
 import gateway.consent.tables
+import gateway.ground.store.tables
+import gateway.ledger.tables
 import gateway.log.tables
 import gateway.organisations.tables
 import gateway.people.tables
-import gateway.proxy.tables
-import gateway.store.tables
 
 TABLES = (
-    gateway.store.tables,
+    gateway.ground.store.tables,
     gateway.people.tables,
     gateway.apps.tables,
     gateway.organisations.tables,
     gateway.consent.tables,
     gateway.authorization.tables,
     gateway.log.tables,
-    gateway.proxy.tables,
+    gateway.ledger.tables,
 )
 
 metadata = SQLModel.metadata

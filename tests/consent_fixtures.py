@@ -8,10 +8,10 @@ from consent_cast import BANK, CLEAR_BUDGET, SECOND_APP, SUMMARY_BOX, TWO_TYPES,
 from consent_place import Place, Visitor, opened
 
 from gateway.catalogue import Catalogue
-from gateway.keys import KeyRing
+from gateway.ground.keys import KeyRing
+from gateway.ground.web.translations import Translations
 from gateway.policy import Policies
 from gateway.settings import shipped_policies
-from gateway.web.translations import Translations
 
 
 @pytest.fixture(scope="session")

@@ -37,8 +37,13 @@ from gateway.consent import asking, deciding
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import validate
 from gateway.consent.tables import Consent, ConsentEvent, Evidence
+from gateway.ground.keys import KeyRing, fresh
+from gateway.ground.store import Store
+from gateway.ground.web import cookies
+from gateway.ground.web.doors import Caller, Context, Door, otherwise, route
+from gateway.ground.web.templates import STATIC
+from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.keys import KeyRing, fresh
 from gateway.log import Event, Log
 from gateway.log import reading as log_reading
 from gateway.people.tables import Person
@@ -46,11 +51,6 @@ from gateway.policy import Policies
 from gateway.screen import pages as screen_pages
 from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
-from gateway.store import Store
-from gateway.web import cookies
-from gateway.web.doors import Caller, Context, Door, otherwise, route
-from gateway.web.templates import STATIC
-from gateway.web.translations import Translations
 
 
 @dataclass

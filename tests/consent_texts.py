@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import gateway
-from gateway.web import templates
+from gateway.ground.web import templates
 
 ROOMS = ("consent", "screen", "sharings")
 Message = str | tuple[str, str]

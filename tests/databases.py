@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from gateway.ground.store import engine
+from gateway.ground.store.engine import Connection
 from gateway.house import House
-from gateway.store import engine
-from gateway.store.engine import Connection
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.keys import jose
+from gateway.ground.keys import jose
 
 ALGORITHMS = {"EC": ("ES256",), "RSA": ("PS256",), "OKP": ("EdDSA", "Ed25519")}
 MAX_KEYS = 10

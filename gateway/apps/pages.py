@@ -5,7 +5,7 @@ from starlette.responses import Response
 from gateway.apps.tables import App
 from gateway.apps.views import logo as logo_of
 from gateway.errors import NotFound
-from gateway.web.doors import Context, Door
+from gateway.ground.web.doors import Context, Door
 
 # A picture opened by itself is a document: it may run nothing and load nothing.
 HEADERS = {

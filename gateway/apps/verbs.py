@@ -10,9 +10,9 @@ from sqlmodel import Session
 from gateway.apps.declare import Declaration, against
 from gateway.apps.tables import App
 from gateway.errors import DeclarationError, NotFound
+from gateway.ground.keys import fresh, hashed
+from gateway.ground.store.tables import directory_changed
 from gateway.house import House
-from gateway.keys import fresh, hashed
-from gateway.store.tables import directory_changed
 
 
 def register(

@@ -8,11 +8,11 @@ from gateway.authorization import clients, metadata, parameters, requests
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server, authenticated
 from gateway.errors import NotFound
-from gateway.keys import fresh
+from gateway.ground.http.peers import client_network
+from gateway.ground.keys import fresh
+from gateway.ground.web import answers
+from gateway.ground.web.doors import Context, Door
 from gateway.organisations import views
-from gateway.web import answers
-from gateway.web.addresses import client_network
-from gateway.web.doors import Context, Door
 
 Handler = Callable[[Context], Response]
 

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 
 from gateway.authorization import rules
 from gateway.authorization.tables import SpentAssertion
-from gateway.keys import hashed, jose
+from gateway.ground.keys import hashed, jose
 
 _KIND = jose.Kind(types=("jwt", "client-authentication+jwt"), algorithms=rules.SIGNING, untyped=True)
 

@@ -22,7 +22,7 @@ from gateway.authorization import assertions, rules
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import FailedAuthentication
 from gateway.errors import TooMany
-from gateway.keys import hashed, same
+from gateway.ground.keys import hashed, same
 
 _NOBODY = "0" * 64  # compared with when there is nothing to compare with: the same time for both
 

@@ -5,7 +5,7 @@ from typing import Any
 from gateway.authorization import rules
 from gateway.consent.request import InvalidDetails
 from gateway.ground.declarations.texts import hidden
-from gateway.keys import strict
+from gateway.ground.keys import strict
 
 
 def parse(text: str) -> list[Any]:

@@ -15,8 +15,8 @@ from sqlmodel import Session, col
 from gateway.authorization.tables import AuthorizationRequest, RefreshToken, TokenFamily
 from gateway.consent import deciding
 from gateway.consent.tables import Consent
+from gateway.ground.keys import hashed
 from gateway.house import House
-from gateway.keys import hashed
 from gateway.log import Event
 
 # why a family ended → the event of it

@@ -29,12 +29,12 @@ from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
 from gateway.errors import Forbidden
-from gateway.keys import fresh
+from gateway.ground.http.peers import client_network
+from gateway.ground.keys import fresh
+from gateway.ground.web import answers
+from gateway.ground.web.doors import Caller, Context, Door
+from gateway.ground.web.languages import choose_language
 from gateway.organisations.views import directory
-from gateway.web import answers
-from gateway.web.addresses import client_network
-from gateway.web.doors import Caller, Context, Door
-from gateway.web.languages import choose_language
 
 # What is wrong with a link from an app, as the person reads it. Keys: `why` of _problem().
 PROBLEMS = {

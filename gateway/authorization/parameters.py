@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway.authorization.rules import Refused
-from gateway.web.doors import Context
+from gateway.ground.web.doors import Context
 
 AUTHORIZE, PAR, TOKEN, REVOKE, INTROSPECT = "authorize", "par", "token", "revoke", "introspect"
 _ASKING = (AUTHORIZE, PAR)

@@ -23,8 +23,8 @@ from gateway.authorization.rules import Refused
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent.asking import may_ask
 from gateway.consent.request import Ask, InvalidDetails, validate
+from gateway.ground.keys import KeyRing, hashed, same
 from gateway.house import House
-from gateway.keys import KeyRing, hashed, same
 from gateway.organisations.views import directory
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")

@@ -22,11 +22,11 @@ from gateway.authorization.adapter import Client, Code, Held, Refresh, Request
 from gateway.authorization.families import Granted
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import RefreshToken, TokenFamily
-from gateway.keys import fresh, same
-from gateway.keys.jose import encoded
-from gateway.web import answers
-from gateway.web.addresses import client_network
-from gateway.web.doors import Context
+from gateway.ground.http.peers import client_network
+from gateway.ground.keys import fresh, same
+from gateway.ground.keys.jose import encoded
+from gateway.ground.web import answers
+from gateway.ground.web.doors import Context
 
 # Its debug lines print whole token responses, secrets and all.
 logging.getLogger("authlib").setLevel(logging.INFO)

@@ -17,10 +17,10 @@ from gateway.consent.request import Ask
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.errors import Forbidden
+from gateway.ground.web.doors import Caller
 from gateway.house import House
 from gateway.organisations import links
 from gateway.settings import Settings
-from gateway.web.doors import Caller
 
 
 @dataclass(frozen=True, slots=True)

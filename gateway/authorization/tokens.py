@@ -15,8 +15,8 @@ from gateway.authorization import families, rules
 from gateway.authorization.families import Granted
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.consent import granting
+from gateway.ground.keys import KeyRing, access, jose
 from gateway.house import House
-from gateway.keys import KeyRing, access, jose
 
 
 def seconds_left(granted: Granted, longest: int, now: datetime) -> int:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.catalogue.words import Entry, Words
-from gateway.consent.durations import Duration
-from gateway.consent.durations import parse as parse_duration
+from gateway.ground.calendar.durations import Duration
+from gateway.ground.calendar.durations import parse as parse_duration
 
 CAPPED = ("validity", "history", "retention")
 _NO_TIME = Duration(0, 0)

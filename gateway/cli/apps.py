@@ -128,9 +128,9 @@ def preview(
     """
     from gateway.apps import views
     from gateway.consent.request import InvalidDetails, validate
+    from gateway.ground.web.languages import NAMES
     from gateway.organisations.views import directory
     from gateway.screen import preview as screens
-    from gateway.web.languages import NAMES
 
     if lang not in NAMES:
         stop(f"--lang {lang}: one of {', '.join(NAMES)}")

@@ -25,7 +25,7 @@ def backup(
 
     Ends 1 when the copy was made and its log is not whole, 2 when there is no copy.
     """
-    from gateway.store import copying, migrate
+    from gateway.ground.store import copying, migrate
 
     using = settings()
     target = file.absolute()

@@ -20,9 +20,9 @@ import typer
 from gateway import compiled
 from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, settings
 from gateway.errors import Unavailable
+from gateway.ground.store import connect, migrate, sqlite_fault, sqlite_version
+from gateway.ground.store.engine import Connection
 from gateway.settings import Settings, unsafe
-from gateway.store import connect, migrate, sqlite_fault, sqlite_version
-from gateway.store.engine import Connection
 
 OLDEST_PYTHON = (3, 11)
 NEWER_SQLITE = "install pysqlite3, which carries a newer one, or a Python that does"
@@ -164,7 +164,7 @@ def open_database_files(using: Settings) -> Iterator[Path]:
 
 
 def _keys(using: Settings) -> Iterator[Check]:
-    from gateway.keys import KeyRing
+    from gateway.ground.keys import KeyRing
 
     if not using.database.exists() and not using.keys.exists():
         yield Check("keys", "warn", f"none in {using.keys} yet", "`aval serve` makes them at its first start")
@@ -219,8 +219,8 @@ def _database(using: Settings) -> Iterator[Check]:
 
 def _same_keys(connection: Connection, using: Settings) -> Iterator[Check]:
     """Only what is wrong with them; and nothing of keys that cannot be read, which `_keys` has told."""
-    from gateway.keys import KeyRing
-    from gateway.store import key_checks
+    from gateway.ground.keys import KeyRing
+    from gateway.ground.store import key_checks
 
     with contextlib.suppress(Unavailable):
         for file in key_checks.wrong(connection, KeyRing(using.keys).checks):
@@ -237,7 +237,7 @@ def _clock(connection: Connection, now: datetime) -> Iterator[Check]:
 
 
 def _log(connection: Connection, using: Settings) -> Iterator[Check]:
-    from gateway.keys import KeyRing
+    from gateway.ground.keys import KeyRing
     from gateway.log import mark
     from gateway.log.notes import Signer
     from gateway.log.sequencer import Frozen, origin, standing

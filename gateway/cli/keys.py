@@ -23,7 +23,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
     `aval log verify --key`.
     """
     from gateway.errors import Unavailable
-    from gateway.keys import KeyRing
+    from gateway.ground.keys import KeyRing
     from gateway.log.notes import Signer
     from gateway.log.sequencer import origin
 

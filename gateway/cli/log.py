@@ -64,7 +64,7 @@ def _readable(paths: list[Path]) -> Iterator[Path]:
 
 def _checked(using: Settings, vkey: str | None, kept: list[str]) -> Any:
     from gateway.errors import Unavailable
-    from gateway.keys import KeyRing
+    from gateway.ground.keys import KeyRing
     from gateway.log import Log, mark, verify
     from gateway.log.notes import BadNote, VerifierKey
     from gateway.log.sequencer import Frozen, origin

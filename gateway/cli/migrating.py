@@ -14,7 +14,7 @@ def migrate() -> None:
 
     One transaction: broken off in the middle, the old schema still stands. Ends 2 on a database of a newer version.
     """
-    from gateway.store import migrate as steps
+    from gateway.ground.store import migrate as steps
 
     try:
         before, now = steps.upgrade(settings())

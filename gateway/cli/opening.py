@@ -71,8 +71,8 @@ def opened() -> Iterator[House]:
     """
     from gateway.app import build_house
     from gateway.catalogue import CatalogueError
+    from gateway.ground.store import migrate
     from gateway.policy import PolicyError
-    from gateway.store import migrate
 
     using = settings()
     try:
@@ -98,7 +98,7 @@ def opened() -> Iterator[House]:
 
 def _same_keys(house: House, begun: bool) -> None:
     """Where something was sealed already (`begun`), the keys must be those it was sealed with."""
-    from gateway.store import key_checks
+    from gateway.ground.store import key_checks
 
     if begun:
         connection = house.store.connect()
@@ -112,7 +112,7 @@ def _same_keys(house: House, begun: bool) -> None:
 
 
 def _nothing_sealed(using: Settings) -> bool:
-    from gateway.store import connect, migrate
+    from gateway.ground.store import connect, migrate
 
     if migrate.current(using) is None:
         return True

@@ -9,8 +9,8 @@ import typer
 
 from gateway import __version__, compiled
 from gateway.cli.opening import opened, settings, stop
+from gateway.ground.store import sqlite_fault, sqlite_version
 from gateway.settings import Settings, unsafe
-from gateway.store import sqlite_fault, sqlite_version
 
 
 def serve(
@@ -31,7 +31,7 @@ def serve(
     using = settings()
     refuse_unsafe(using)
     refuse_old_sqlite(using)
-    from gateway import ops
+    from gateway.ground.ops import health as ops
 
     ops.configure(using.log_level)
     with opened() as house:
@@ -90,7 +90,7 @@ def refuse_open_files(using: Settings) -> None:
 def _run(application: Any, using: Settings, host: str, port: int) -> None:
     import uvicorn
 
-    from gateway.proxy import listener
+    from gateway.ground.http import listener
 
     config = listener.config(application, using, host=host, port=port, log_config=None)
     server = uvicorn.Server(config)

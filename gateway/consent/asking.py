@@ -8,12 +8,12 @@ from sqlmodel import Session, col, select
 
 from gateway.consent import events
 from gateway.consent.actors import APP, SYSTEM
-from gateway.consent.ages import comes_of_age
 from gateway.consent.entries import about, asked, entry
 from gateway.consent.facts import AppView
 from gateway.consent.request import Ask
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
+from gateway.ground.calendar.ages import comes_of_age
 from gateway.house import House
 from gateway.log import Log
 from gateway.policy import Decision, Policies, Sharing

@@ -13,10 +13,10 @@ from gateway.consent.entries import about, asked, entry
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal
+from gateway.ground.keys import KeyRing
+from gateway.ground.store.engine import raw
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.policy import Policies
-from gateway.store.engine import raw
 
 
 def agree(session: Session, house: House, agreement: Agreement, now: datetime) -> Refusal | None:

@@ -12,8 +12,8 @@ from gateway.consent import events
 from gateway.consent.actors import SYSTEM, Actor
 from gateway.consent.entries import About, entry
 from gateway.consent.rules import NEXT, Act, EndReason, State
+from gateway.ground.store.engine import Connection, stored
 from gateway.log import Event
-from gateway.store.engine import Connection, stored
 
 CAN_END = tuple(state for state, act in NEXT if act is Act.ENDED)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.consent.tables import Evidence
-from gateway.keys import KeyRing
+from gateway.ground.keys import KeyRing
 
 
 def sealed(facts: Mapping[str, Any], keys: KeyRing, consent: str, version: int) -> bytes:

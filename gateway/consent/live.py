@@ -7,9 +7,9 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.consent.durations import parse as parse_duration
-from gateway.sectors.model import Window
-from gateway.store.engine import Connection
+from gateway.ground.calendar.durations import parse as parse_duration
+from gateway.ground.calendar.instants import Window
+from gateway.ground.store.engine import Connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from typing import Any
 import jsonschema
 
 from gateway.catalogue import Caps, Catalogue, Purpose, Words
-from gateway.consent.durations import parse as parse_duration
 from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
+from gateway.ground.calendar.durations import parse as parse_duration
 
 _PER_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.2425 / 12, "year": 365.2425}
 

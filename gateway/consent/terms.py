@@ -12,9 +12,9 @@ import msgspec
 
 from gateway.catalogue import Catalogue, Purpose
 from gateway.consent.agreement import Agreement
-from gateway.consent.durations import parse as parse_duration
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS, OFFERED_DURATIONS, ONCE_HOURS
+from gateway.ground.calendar.durations import parse as parse_duration
 
 _encoder = msgspec.json.Encoder(order="sorted")
 

@@ -14,12 +14,12 @@ from babel.dates import format_date, format_time, get_datetime_format
 from babel.lists import format_list
 
 from gateway.catalogue import Words
-from gateway.consent.durations import parse as parse_duration
-from gateway.web.languages import locale
-from gateway.web.marks import N2_, N_
+from gateway.ground.calendar.durations import parse as parse_duration
+from gateway.ground.web.languages import locale
+from gateway.ground.web.marks import N2_, N_
 
 if TYPE_CHECKING:
-    from gateway.web.doors import Context
+    from gateway.ground.web.doors import Context
 
 
 # The fixed labels of reference "people", section 3.

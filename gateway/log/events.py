@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.web.marks import N_
+from gateway.ground.web.marks import N_
 
 Badge = Literal["agreement", "access", "refusal", ""]
 

@@ -18,15 +18,15 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from gateway.errors import NotFound
+from gateway.ground.web import answers
+from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.languages import locale
+from gateway.ground.web.marks import N_
+from gateway.ground.web.spreadsheets import written
 from gateway.log import folding, names, reading
 from gateway.log.events import EVENTS
 from gateway.log.reading import Entry, Filter
 from gateway.log.sentences import Told, Voice
-from gateway.spreadsheets import written
-from gateway.web import answers
-from gateway.web.doors import Context, Door
-from gateway.web.languages import locale
-from gateway.web.marks import N_
 
 BADGES = {"agreement": N_("Agreement"), "access": N_("Access"), "refusal": N_("Refusal/alert")}
 OUTCOMES = {

@@ -22,11 +22,11 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlmodel import Session
 
-from gateway.keys import KeyRing
-from gateway.keys.opaque import fresh_bytes
+from gateway.ground.keys import KeyRing
+from gateway.ground.keys.opaque import fresh_bytes
+from gateway.ground.store.engine import Connection, raw
+from gateway.ground.store.many import Rows
 from gateway.log.events import members
-from gateway.store.engine import Connection, raw
-from gateway.store.many import Rows
 
 DOMAIN = b"gateway-access-entry/v1\n"
 NO_PREVIOUS = bytes(32)

@@ -19,12 +19,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from gateway.ground.store.engine import Connection
 from gateway.house import House
 from gateway.log import mark
 from gateway.log.notes import Signer, encode64
 from gateway.log.record import Event, Fact
 from gateway.log.sequencer import EPOCH, Frozen, Sequencer, epoch, origin
-from gateway.store.engine import Connection
 
 FOLDER = "log-ended"
 OPERATOR = "operator"  # whose chain holds what concerns nobody's data

@@ -15,9 +15,9 @@ from babel.dates import format_date
 from babel.lists import format_list
 from babel.numbers import format_decimal
 
+from gateway.ground.web.languages import locale
+from gateway.ground.web.marks import N_
 from gateway.log.events import EVENTS, TERMS, WHY, Kind, Wording
-from gateway.web.languages import locale
-from gateway.web.marks import N_
 
 Words = Mapping[str, str]  # language → text
 Facts = Mapping[str, Any]

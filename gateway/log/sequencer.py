@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.errors import Unavailable
+from gateway.ground.store.engine import Connection
+from gateway.ground.store.threads import give_way
 from gateway.log import mark, tree
 from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint
 from gateway.settings import Settings
-from gateway.store.engine import Connection
-from gateway.store.threads import give_way
 
 if TYPE_CHECKING:
     from gateway.house import House

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
-from gateway.organisations.reach import Address, host_of, is_declared, is_public
+from gateway.ground.http.reach import Address, host_of, is_declared, is_public
 
 Resolve = Callable[[str], Iterable[str]]  # host → all its addresses; OSError when there are none
 

@@ -9,7 +9,7 @@ the same person may share one while it lives, as they would share an access toke
 
 from datetime import datetime
 
-from gateway.keys import KeyRing
+from gateway.ground.keys import KeyRing
 
 TYPE = "aval-assertion+jwt"
 SECONDS = 60

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from gateway.errors import where
+from gateway.ground.http.connector import ConnectorError, Headers
+from gateway.ground.keys import fresh, strict
 from gateway.house import House
-from gateway.keys import fresh, strict
 from gateway.organisations import assertion, tokens, views
-from gateway.organisations.connector import ConnectorError, Headers
 from gateway.organisations.links import LinkView
 from gateway.organisations.oauth import reason_of
 from gateway.organisations.views import OrganisationView

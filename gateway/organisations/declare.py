@@ -17,13 +17,13 @@ from sqlmodel import Session
 from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault, NotFound
 from gateway.ground.declarations import digest, load, unknown
+from gateway.ground.store.tables import directory_changed
 from gateway.house import House
 from gateway.organisations import moving
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
 from gateway.organisations.rules import CONNECTIONS, FORM
 from gateway.organisations.tables import Organisation
 from gateway.sectors.registry import SECTORS
-from gateway.store.tables import directory_changed
 
 
 @dataclass(frozen=True, slots=True)

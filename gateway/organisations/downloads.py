@@ -18,12 +18,12 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
 
+from gateway.ground.web.languages import locale
+from gateway.ground.web.marks import N_
 from gateway.organisations import calls
 from gateway.organisations.calls import Line
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import Account, Download, FoundAccount
-from gateway.web.languages import locale
-from gateway.web.marks import N_
 
 Labels = Mapping[str, Mapping[str, str]]  # dataset → language → label
 README = {"en": "README.txt", "fr": "LISEZMOI.txt"}

@@ -18,15 +18,15 @@ from weakref import WeakValueDictionary
 from sqlmodel import Session, col, select, update
 
 from gateway.errors import NotFound
+from gateway.ground.http.connector import ConnectorError
+from gateway.ground.keys import fresh, hashed
+from gateway.ground.pools import acquired
 from gateway.house import House
-from gateway.keys import fresh, hashed
 from gateway.log import Event
 from gateway.organisations import calls, links, tokens, views
-from gateway.organisations.connector import ConnectorError
 from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
 from gateway.organisations.tables import Link, LinkAttempt
 from gateway.organisations.views import LinkEnds, OrganisationView
-from gateway.pools import acquired
 
 MINUTES = {"oauth": 15, "assertion": 10}  # in which an attempt must end; organisations keep their code for ten
 TRIES = 5

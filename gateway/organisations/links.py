@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlmodel import Session, col, select, update
 
-from gateway.keys import KeyRing
+from gateway.ground.keys import KeyRing
+from gateway.ground.store.engine import Connection
 from gateway.organisations.tables import Link
 from gateway.sectors.model import FoundAccount
-from gateway.store.engine import Connection
 
 REF_LENGTH = 22  # characters of an account's pairwise reference
 

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
+from gateway.ground.http.connector import ConnectorError, Headers
+from gateway.ground.keys import strict
+from gateway.ground.keys.jose import encoded
 from gateway.house import House
-from gateway.keys import strict
-from gateway.keys.jose import encoded
-from gateway.organisations.connector import ConnectorError, Headers
 from gateway.organisations.links import Credentials
 from gateway.organisations.views import OAuthEnds, OrganisationView, target
 

@@ -18,20 +18,20 @@ from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
 from gateway.errors import BadRequest, NotFound
-from gateway.keys import fresh
+from gateway.ground.http.connector import ConnectorError
+from gateway.ground.keys import fresh
+from gateway.ground.web.answers import PAGE_HEADERS, own_path
+from gateway.ground.web.doors import Context, Door, Later
+from gateway.ground.web.marks import N_
 from gateway.log import Event, reading
 from gateway.log.record import Fact
 from gateway.organisations import calls, downloads, linking, links, tokens, views
-from gateway.organisations.connector import ConnectorError
 from gateway.organisations.linking import Linked, NotLinked
 from gateway.organisations.sentences import failed
 from gateway.organisations.tables import Link
 from gateway.organisations.throttle import once_more, once_more_for
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import FoundAccount
-from gateway.web.answers import PAGE_HEADERS, own_path
-from gateway.web.doors import Context, Door, Later
-from gateway.web.marks import N_
 
 HOME = "/organisations"
 AGAIN_SECONDS = "30"  # Retry-After of a page that says how busy an organisation is

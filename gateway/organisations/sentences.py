@@ -6,7 +6,7 @@ English texts are the message ids; French is in the room's catalogue.
 from collections.abc import Mapping
 from gettext import NullTranslations
 
-from gateway.web.marks import N_
+from gateway.ground.web.marks import N_
 
 # reason → (status of the page, sentence)
 FAILED: Mapping[str, tuple[int, str]] = {

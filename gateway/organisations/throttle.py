@@ -14,8 +14,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from gateway.errors import TooMany
+from gateway.ground.store import Store
 from gateway.house import House
-from gateway.store import Store
 
 # what → every limit that binds
 LIMITS: dict[str, tuple[RateLimitItem, ...]] = {

@@ -14,15 +14,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from gateway.ground.http.connector import ConnectorError
+from gateway.ground.keys import fresh
+from gateway.ground.pools import acquired
 from gateway.house import House
-from gateway.keys import fresh
 from gateway.log import Event
 from gateway.organisations import declare, links, views
-from gateway.organisations.connector import ConnectorError
 from gateway.organisations.links import Credentials, LinkView
 from gateway.organisations.oauth import Ends, GrantRefused
 from gateway.organisations.tables import Link
-from gateway.pools import acquired
 
 EARLY_SECONDS = 30  # an access token this close to its end is renewed before it is used
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from gateway.organisations.connector import Target
+from gateway.ground.http.connector import Target
 from gateway.organisations.tables import Organisation
 from gateway.sectors.model import Source
 from gateway.settings import Settings

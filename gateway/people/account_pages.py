@@ -9,20 +9,20 @@ from functools import partial
 from sqlmodel import col, select
 from starlette.responses import Response
 
-from gateway.consent.ages import is_minor
 from gateway.errors import BadRequest, NotFound, TooMany, Unavailable
-from gateway.keys import same
-from gateway.keys.jose import decoded, encoded
-from gateway.keys.opaque import fresh_bytes
+from gateway.ground.calendar.ages import is_minor
+from gateway.ground.keys import same
+from gateway.ground.keys.jose import decoded, encoded
+from gateway.ground.keys.opaque import fresh_bytes
+from gateway.ground.web import cookies
+from gateway.ground.web.doors import Context, Door, Later
+from gateway.ground.web.marks import N_
 from gateway.people import accounts, passkeys, passwords, sign_ins, throttle, totp
 from gateway.people.sign_in_pages import TOO_MANY, WRONG_CODE, WRONG_PASSKEY
 from gateway.people.steps import account, recently, today
 from gateway.people.tables import Person, RecoveryCode
 from gateway.people.words import METHODS
 from gateway.settings import LANGUAGES
-from gateway.web import cookies
-from gateway.web.doors import Context, Door, Later
-from gateway.web.marks import N_
 
 DONE = {
     "details": N_("Your details are saved."),

@@ -13,10 +13,10 @@ from datetime import date, datetime
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from gateway.consent.ages import is_minor
+from gateway.ground.calendar.ages import is_minor
+from gateway.ground.web.marks import N_
 from gateway.log import Event, Log
 from gateway.people.tables import Person
-from gateway.web.marks import N_
 
 NAME_LONGEST = 100
 EMAIL_LONGEST = 254  # RFC 5321 §4.5.3.1.3

@@ -6,13 +6,13 @@ from sqlalchemy import func, or_, text
 from sqlmodel import Session, col, select
 from starlette.responses import Response
 
-from gateway.consent.ages import is_minor
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
+from gateway.ground.calendar.ages import is_minor
+from gateway.ground.web.doors import Context, Door
 from gateway.log import reading
 from gateway.people import account_pages, preference_pages, register_pages, sign_in_pages
 from gateway.people.steps import account, today
-from gateway.web.doors import Context, Door
 
 _DAYS = 30
 

@@ -23,8 +23,8 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
-from gateway.keys import KeyRing, same
-from gateway.keys.jose import decoded, encoded
+from gateway.ground.keys import KeyRing, same
+from gateway.ground.keys.jose import decoded, encoded
 from gateway.log import Event, Log
 from gateway.people.tables import Passkey, Person, SpentChallenge
 from gateway.settings import Settings

@@ -1,7 +1,7 @@
 """Passwords: argon2id, and what makes a password too easy.
 
 Hashing takes tens of milliseconds and 19 MiB: it is never done inside a write transaction, and by doors only in the
-pool "password" (`gateway.pools`), so that a flood of tries takes neither the memory of the machine nor other pages.
+pool "password" (`ground.pools`), so that a flood of tries takes neither the memory of the machine nor other pages.
 """
 
 import functools
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from gateway.web.marks import N_
+from gateway.ground.web.marks import N_
 
 SHORTEST, LONGEST = 8, 128
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)

@@ -3,12 +3,12 @@
 from starlette.responses import Response
 
 from gateway.errors import BadRequest
+from gateway.ground.web import cookies
+from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.templates import THEMES
 from gateway.people import accounts
 from gateway.people.steps import next_path
 from gateway.settings import LANGUAGES
-from gateway.web import cookies
-from gateway.web.doors import Context, Door
-from gateway.web.templates import THEMES
 
 
 def switch_language(ctx: Context) -> Response:

@@ -5,12 +5,12 @@ from functools import partial
 from starlette.responses import Response
 
 from gateway.errors import TooMany
-from gateway.keys import fresh
+from gateway.ground.http.peers import client_network
+from gateway.ground.keys import fresh
+from gateway.ground.web.doors import Context, Door, Later
+from gateway.ground.web.marks import N_
 from gateway.people import accounts, passwords, throttle
 from gateway.people.steps import next_path, onward, today
-from gateway.web.addresses import client_network
-from gateway.web.doors import Context, Door, Later
-from gateway.web.marks import N_
 
 TOO_MANY = N_("Too many accounts were opened from your network. Try again in an hour.")
 

@@ -5,8 +5,8 @@ from datetime import date, datetime
 
 from sqlmodel import Session
 
+from gateway.ground.keys import fresh
 from gateway.house import House
-from gateway.keys import fresh
 from gateway.people import accounts, passwords
 from gateway.people.tables import Person
 

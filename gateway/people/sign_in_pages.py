@@ -10,17 +10,17 @@ from sqlmodel import Session
 from starlette.responses import Response
 
 from gateway.errors import TooMany
-from gateway.keys import fresh
-from gateway.keys.opaque import fresh_bytes
+from gateway.ground.http.peers import client_network
+from gateway.ground.keys import fresh
+from gateway.ground.keys.opaque import fresh_bytes
+from gateway.ground.web import cookies
+from gateway.ground.web.doors import Context, Door, Later
+from gateway.ground.web.marks import N_
 from gateway.log import Event
 from gateway.people import accounts, passkeys, passwords, sign_ins, throttle, totp
 from gateway.people.steps import is_again, next_path, onward
 from gateway.people.tables import Person
 from gateway.people.words import browser
-from gateway.web import cookies
-from gateway.web.addresses import client_network
-from gateway.web.doors import Context, Door, Later
-from gateway.web.marks import N_
 
 WRONG_PASSWORD = N_("The address or the password is not right.")
 WRONG_CODE = N_("This code is not right, or it was used before. Wait for the next one.")

@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 from sqlmodel import Session, col, select
 
-from gateway.keys import KeyRing, hashed
+from gateway.ground.keys import KeyRing, hashed
+from gateway.ground.web.doors import Caller
 from gateway.log import Event, Log
 from gateway.people.tables import Person, SignIn
 from gateway.settings import Settings
-from gateway.web.doors import Caller
 
 SECOND_FACTOR_MINUTES = 10
 _NOTE_EVERY = timedelta(minutes=1)  # how exactly the last page of a sign-in is known

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from gateway.errors import NotSignedIn
+from gateway.ground.web import answers
+from gateway.ground.web.doors import Context
 from gateway.people import accounts
 from gateway.people.tables import Person
-from gateway.web import answers
-from gateway.web.doors import Context
 
 
 def next_path(ctx: Context) -> str:

@@ -14,8 +14,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from gateway.errors import TooMany
-from gateway.keys import KeyRing, same
-from gateway.store import Store
+from gateway.ground.keys import KeyRing, same
+from gateway.ground.store import Store
 
 _LIMITS = {
     "account": "10 per 5 minute",  # password tries at one account, from anywhere

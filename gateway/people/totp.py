@@ -13,7 +13,7 @@ import segno
 from sqlalchemy import delete, update
 from sqlmodel import Session, col
 
-from gateway.keys import KeyRing, same
+from gateway.ground.keys import KeyRing, same
 from gateway.log import Event, Log
 from gateway.people.tables import Person, RecoveryCode
 

@@ -1,6 +1,6 @@
 """Texts that are chosen in one place and translated in another."""
 
-from gateway.web.marks import N_
+from gateway.ground.web.marks import N_
 
 # amr values (RFC 8176) of a sign-in → how it is told
 METHODS = {

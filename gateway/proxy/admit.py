@@ -15,11 +15,11 @@ from typing import Any
 from gateway.consent.rules import EndReason, State
 from gateway.errors import Refusal
 from gateway.house import House
+from gateway.ledger.standing import Standing
+from gateway.ledger.uses import Count, Uses
+from gateway.ledger.writer import Writer
 from gateway.proxy.grants import Grant, Grants, Route
-from gateway.proxy.standing import Standing
 from gateway.proxy.tokens import Token
-from gateway.proxy.uses import Count, Uses
-from gateway.proxy.writer import Writer
 from gateway.sectors.model import Asked, Denied
 
 COMPILE_TRIES = 3

@@ -22,25 +22,26 @@ from functools import lru_cache, partial
 from typing import Any, Literal
 
 from gateway.errors import Refusal, Unavailable, where
+from gateway.ground.http import guard, problems
+from gateway.ground.http.connector import Answer, ConnectorError
+from gateway.ground.http.guard import Receive, Scope, Send
+from gateway.ground.keys import fresh
+from gateway.ground.keys.dpop import Proofs, Replays
+from gateway.ground.pools import Pools
+from gateway.ground.store.engine import StoreFault
 from gateway.house import House
-from gateway.keys import fresh
-from gateway.keys.dpop import Proofs, Replays
+from gateway.ledger.recovery import close_open_streams
+from gateway.ledger.writer import Item, Verdict, Writer
 from gateway.log import Event
 from gateway.log.record import instant as instant_of
-from gateway.organisations.connector import Answer, ConnectorError
-from gateway.pools import Pools
-from gateway.proxy import admit, guard, headers, refuse
+from gateway.proxy import admit, headers, refuse
 from gateway.proxy.admit import Admission, Changing, Judged, Permit
 from gateway.proxy.denials import Denials
 from gateway.proxy.fetch import Renewed, fetch
-from gateway.proxy.guard import Receive, Scope, Send
 from gateway.proxy.rates import Rates
-from gateway.proxy.recovery import close_open_streams
 from gateway.proxy.streams import Stream
 from gateway.proxy.tokens import Token, Tokens
-from gateway.proxy.writer import Item, Verdict, Writer
 from gateway.sectors.model import Asked, Counts, Cut, NotThere, TooLarge, UnknownShape
-from gateway.store.engine import StoreFault
 
 ATTEMPTS = 3  # of one call, while its consent or credential changes under it
 # Some 0.3 ms of JSON, 2 ms of XML. Larger answers are cut in a worker thread, so that other calls go on.
@@ -118,23 +119,23 @@ class DataPlane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] not in ("GET", "HEAD"):
-            await refuse.plain(send, 405, [(b"allow", b"GET, HEAD")])
+            await problems.plain(send, 405, [(b"allow", b"GET, HEAD")])
             return
         try:
             # 1. guard
             call = self._read(scope, receive, send)
             if call is None:
-                await refuse.plain(send, 400)
+                await problems.plain(send, 400)
                 return
             for _ in range(ATTEMPTS):
                 if await self._attempt(call) == "answered":
                     return
-            await refuse.unavailable(send)
+            await problems.unavailable(send)
         except (Unavailable, Changing, StoreFault):
-            await refuse.unavailable(send)
+            await problems.unavailable(send)
         except Exception as error:  # nothing has been sent: what follows the first byte is in streams
             _log.error("data call failed: %s", where(error))
-            await refuse.plain(send, 500)
+            await problems.plain(send, 500)
 
     def _read(self, scope: Scope, receive: Receive, send: Send) -> Call | None:
         _, _, rest = scope["path"].partition("/data/")

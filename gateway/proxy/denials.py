@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from gateway.errors import Refusal
+from gateway.ledger.writer import Item, Writer
 from gateway.log import Event
 from gateway.proxy.admit import Judged
-from gateway.proxy.writer import Item, Writer
 
 EACH = 20  # entries of one consent in one minute
 MINUTE = 60.0

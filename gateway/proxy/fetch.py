@@ -6,12 +6,12 @@ The credential never leaves this module but towards the organisation that gave i
 from datetime import datetime
 from functools import partial
 
+from gateway.ground.http.connector import Answer, ConnectorError
+from gateway.ground.keys import fresh
+from gateway.ground.pools import Full
 from gateway.house import House
-from gateway.keys import fresh
 from gateway.organisations import assertion, tokens
-from gateway.organisations.connector import Answer, ConnectorError
 from gateway.organisations.links import LinkView
-from gateway.pools import Full
 from gateway.proxy import headers
 from gateway.proxy.admit import Permit
 from gateway.proxy.grants import Field, Grant

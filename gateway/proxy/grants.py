@@ -14,20 +14,21 @@ from urllib.parse import quote, urlencode
 
 from gateway.apps import views as apps
 from gateway.consent import live
-from gateway.consent.ages import comes_of_age, minor_now
 from gateway.consent.facts import AppView
 from gateway.consent.live import LiveConsent
 from gateway.consent.terms import granted_items
 from gateway.errors import Refusal
+from gateway.ground.calendar.ages import comes_of_age, minor_now
+from gateway.ground.calendar.instants import Window
+from gateway.ground.calendar.windows import CalendarWindow, window
+from gateway.ground.http.connector import Pairs, Target
 from gateway.house import House
+from gateway.ledger.uses import Count
 from gateway.organisations import links, views
-from gateway.organisations.connector import Target
 from gateway.organisations.links import LinkView
 from gateway.organisations.views import OrganisationView
 from gateway.policy.cedar import Sharing
-from gateway.proxy.uses import Count
-from gateway.proxy.windows import CalendarWindow, window
-from gateway.sectors.model import Account, Asked, Denied, Granted, Pairs, Plan, Upstream, Window
+from gateway.sectors.model import Account, Asked, Denied, Granted, Plan, Upstream
 from gateway.sectors.registry import SECTORS
 
 Field = tuple[bytes, bytes]

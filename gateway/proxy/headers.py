@@ -6,7 +6,7 @@ its answer only the type of the document comes back: `Date` is ours, an `ETag` o
 one person is never kept by a cache (D14).
 """
 
-from gateway.organisations.connector import Headers
+from gateway.ground.http.connector import Headers
 
 Field = tuple[bytes, bytes]
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.organisations.connector import Answer, ConnectorError, Headers
+from gateway.ground.http.connector import Answer, ConnectorError, Headers
 from gateway.sectors.model import Counts, Cutter
 
 WATCH_SECONDS = 0.4

@@ -8,7 +8,7 @@ import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from gateway.keys import KeyRing, access, jose
+from gateway.ground.keys import KeyRing, access, jose
 
 HELD = 20_000  # tokens known at once: some 10 MB
 

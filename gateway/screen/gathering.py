@@ -15,8 +15,8 @@ from gateway.consent.agreement import Decider
 from gateway.consent.facts import AppView, Facts, Offered, OrganisationFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
+from gateway.ground.web.doors import Context
 from gateway.screen.choices import Problem
-from gateway.web.doors import Context
 
 
 @dataclass(frozen=True)

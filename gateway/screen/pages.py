@@ -23,14 +23,14 @@ from gateway.consent.facts import AppView, Facts
 from gateway.consent.rules import DURATIONS, EndReason, State
 from gateway.consent.tables import Consent, Evidence
 from gateway.consent.words import wording
+from gateway.ground.web.answers import own_path, sign_in_again
+from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.marks import N_
 from gateway.screen import choices, contents, rendering
 from gateway.screen import seen as seen_words
 from gateway.screen.choices import Problem
 from gateway.screen.gathering import Showing, answerable, gather
 from gateway.screen.seen import Seen
-from gateway.web.answers import own_path, sign_in_again
-from gateway.web.doors import Context, Door
-from gateway.web.marks import N_
 
 _CHANGED = Problem("items", N_("Something on this page has changed since you opened it. Look at it again."))
 # why a policy forbids it, as the person reads it; keys: errors.REASONS

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from gateway.consent.asking import requested
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import Ask
+from gateway.ground.web.doors import Caller, Context
+from gateway.ground.web.templates import STATIC
 from gateway.house import House
 from gateway.screen.pages import screen
-from gateway.web.doors import Caller, Context
-from gateway.web.templates import STATIC
 
 PERSON = "Camille Martin"
 _ID = "preview"

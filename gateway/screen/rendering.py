@@ -16,7 +16,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gateway.consent.words import Wording
-from gateway.web import templates, translations
+from gateway.ground.web import templates, translations
 
 TEMPLATE = "screen/_terms.html"
 
@@ -46,7 +46,7 @@ def version_sha256() -> str:
 @cache
 def _environment(texts: NullTranslations) -> Environment:
     environment = Environment(
-        loader=PackageLoader("gateway.web", "templates"),
+        loader=PackageLoader("gateway.ground.web", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

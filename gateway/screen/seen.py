@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
-from gateway.keys import KeyRing, same
-from gateway.keys.jose import decoded, encoded
+from gateway.ground.keys import KeyRing, same
+from gateway.ground.keys.jose import decoded, encoded
 
 _USE = "consent-seen"
 

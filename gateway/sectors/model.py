@@ -13,7 +13,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-Pairs = tuple[tuple[str, str], ...]
+from gateway.ground.calendar.instants import Window
+from gateway.ground.http.connector import Pairs
 
 
 class UnknownShape(Exception):
@@ -45,21 +46,6 @@ class Account:
 
     native: str
     ref: str
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Half-open [start, end) on the record's own time, as aware UTC instants. None: unbounded on that side."""
-
-    start: datetime | None
-    end: datetime | None
-
-    def intersects(self, start: datetime, end: datetime) -> bool:
-        return (self.end is None or start < self.end) and (self.start is None or end > self.start)
-
-    def contains(self, start: datetime, end: datetime) -> bool:
-        """Wholly inside: a record cut by the edge is outside (reference: time limits)."""
-        return (self.start is None or start >= self.start) and (self.end is None or end <= self.end)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import quote, unquote_plus
 
-from gateway.sectors.model import Asked, Denied, Pairs, Source
+from gateway.ground.http.connector import Pairs
+from gateway.sectors.model import Asked, Denied, Source
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -11,10 +11,10 @@ from gateway.consent import deciding
 from gateway.consent.facts import Facts
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.words import wording
+from gateway.ground.web.doors import Context, Door
 from gateway.sharings import reading
 from gateway.sharings.cards import card
 from gateway.sharings.reading import Sharing
-from gateway.web.doors import Context, Door
 
 
 def doors(facts: Facts) -> list[Door]:
@@ -74,8 +74,8 @@ def done(facts: Facts, ctx: Context) -> Response:
     if at.tzinfo is None or not 1970 < at.year < 9000:
         raise errors.NotFound
     is_stop = ctx.query.get("what") == "stopped"
+    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
     among = [sharing.consent.id for sharing in every]
     ids = reading.acted_at(ctx.session, Act.ENDED if is_stop else Act.PAUSED, at, among)
-    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
     cards = [card(ctx, sharing) for sharing in every if sharing.consent.id in ids]
     return ctx.page("sharings/done.html", cards=cards, stop=is_stop, at=at, say=wording(ctx))

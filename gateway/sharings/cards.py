@@ -4,9 +4,9 @@ from typing import Any
 
 from gateway.consent.described import said
 from gateway.consent.words import wording
+from gateway.ground.web.doors import Context
 from gateway.sharings import reading
 from gateway.sharings.reading import Sharing
-from gateway.web.doors import Context
 
 SOON_DAYS = 30  # from then on the page says how to go on
 

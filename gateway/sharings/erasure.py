@@ -14,8 +14,8 @@ from gateway.consent.actors import Actor
 from gateway.consent.rules import Act, State
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.words import Wording
+from gateway.ground.web.marks import N_
 from gateway.house import House
-from gateway.web.marks import N_
 
 
 def ask(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:

@@ -17,14 +17,14 @@ from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.facts import Facts
 from gateway.consent.rules import EndReason, State
 from gateway.consent.words import wording
+from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.marks import N_
 from gateway.log import reading as log_reading
 from gateway.log.names import HouseNames
 from gateway.log.sentences import Voice
 from gateway.sharings import all_pages, erasure, reading, receipt_pages
 from gateway.sharings.cards import by_data, card
 from gateway.sharings.reading import Sharing, Wanted
-from gateway.web.doors import Context, Door
-from gateway.web.marks import N_
 
 ACCESSES_SHOWN = 10
 

@@ -19,10 +19,10 @@ from gateway.consent.request import Ask
 from gateway.consent.rules import DURATIONS, NEVER_A_SHARING, Act, EndReason, State
 from gateway.consent.tables import Consent, ConsentEvent, Evidence, Terms
 from gateway.consent.words import Wording
+from gateway.ground.keys import KeyRing
+from gateway.ground.web.marks import N_
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.log import reading as log_reading
-from gateway.web.marks import N_
 
 RECENT_DAYS = 30
 

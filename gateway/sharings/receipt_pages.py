@@ -9,10 +9,10 @@ from starlette.responses import Response
 from gateway import errors
 from gateway.consent.facts import Facts
 from gateway.consent.rules import EndReason, State
+from gateway.ground.web.answers import PAGE_HEADERS
+from gateway.ground.web.doors import Context, Door
 from gateway.sharings import reading, receipts
 from gateway.sharings.reading import Sharing
-from gateway.web.answers import PAGE_HEADERS
-from gateway.web.doors import Context, Door
 
 
 def doors(facts: Facts) -> list[Door]:

@@ -16,8 +16,8 @@ from typing import Any
 from gateway.consent import events, evidence
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import ConsentEvent, Evidence, Terms
+from gateway.ground.keys import KeyRing
 from gateway.house import House
-from gateway.keys import KeyRing
 
 TYP = "aval-receipt+jws"
 

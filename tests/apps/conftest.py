@@ -9,14 +9,14 @@ from apps_world import NOW, Shop
 
 from gateway import schema
 from gateway.catalogue import Catalogue
+from gateway.ground.keys import KeyRing
+from gateway.ground.store import Store
+from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.log import Log
 from gateway.organisations.tables import Organisation
 from gateway.policy import Policies
 from gateway.settings import Settings
-from gateway.store import Store
-from gateway.web.translations import Translations
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 from gateway.apps import declare, pages, verbs, views
 from gateway.apps.tables import App
 from gateway.errors import DeclarationError, NotFound
-from gateway.keys import hashed
-from gateway.web.doors import route
+from gateway.ground.keys import hashed
+from gateway.ground.web.doors import route
 
 BASIC = {"token_endpoint_auth_method": "client_secret_basic"}
 LOGO = '<svg xmlns="http://www.w3.org/2000/svg"><rect/></svg>'

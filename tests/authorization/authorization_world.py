@@ -22,15 +22,15 @@ from starlette.testclient import TestClient
 
 from gateway.apps import declare, verbs, views
 from gateway.consent.facts import AppView, Offered, PersonFacts
+from gateway.ground.keys import fresh
+from gateway.ground.web import cookies
+from gateway.ground.web.doors import Caller
 from gateway.house import House
-from gateway.keys import fresh
 from gateway.organisations import links
 from gateway.organisations import views as organisations
 from gateway.organisations.tables import Organisation
 from gateway.people.tables import Person
 from gateway.sectors.model import FoundAccount
-from gateway.web import cookies
-from gateway.web.doors import Caller
 
 ISSUER = "http://localhost:8400"
 CALLBACK = "http://localhost:8411/callback"

@@ -24,15 +24,15 @@ from gateway import schema
 from gateway.apps import pages as app_pages
 from gateway.authorization import api, pages
 from gateway.catalogue import Catalogue
+from gateway.ground.keys import KeyRing
+from gateway.ground.store import Store
+from gateway.ground.web.doors import Caller, route
+from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.log import Log
 from gateway.policy import Policies
 from gateway.screen import pages as consent_pages
 from gateway.settings import Settings
-from gateway.store import Store
-from gateway.web.doors import Caller, route
-from gateway.web.translations import Translations
 
 
 @pytest.fixture(scope="session")

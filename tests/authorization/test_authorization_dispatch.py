@@ -13,8 +13,8 @@ from gateway.consent import deciding
 from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
+from gateway.ground.web.doors import Caller
 from gateway.settings import Settings
-from gateway.web.doors import Caller
 from tests.tokens import claims
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)

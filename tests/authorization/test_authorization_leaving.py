@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from gateway import retention, schema
 from gateway.consent import expiry
-from gateway.store import pruning
+from gateway.ground.store import pruning
 
 STAYS = ("consent", "consentevent", "evidence", "terms", "logentry")
 LEAVES = sorted({rows.key.class_.__tablename__ for rows in retention.LEAVING} - set(STAYS))

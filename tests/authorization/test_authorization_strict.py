@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.authorization import details
 from gateway.authorization.requests import answer_uri
 from gateway.consent.request import InvalidDetails
-from gateway.keys import jose, strict
+from gateway.ground.keys import jose, strict
 
 
 def test_public_json_vectors(shared):

@@ -11,11 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gateway.keys.opaque import fresh_bytes
+from gateway.ground.keys.opaque import fresh_bytes
+from gateway.ground.store.engine import Connection, connect
 from gateway.log import mark, tree
 from gateway.log.notes import Checkpoint, Signer
 from gateway.log.sequencer import origin
-from gateway.store.engine import Connection, connect
 from tests.bench import aval
 from tests.bench.aval import Prepared
 
@@ -71,7 +71,7 @@ def prepare(kept: Path, port: int, data_url: str, say: Callable[[str], None]) ->
 
 def _design() -> str:
     """Changes when the tables do, or what is written into them."""
-    from gateway.store import migrate
+    from gateway.ground.store import migrate
 
     parts = [path.read_bytes() for path in sorted((migrate.FOLDER / "versions").glob("*.py"))]
     parts += [repr(each).encode() for each in (_TABLES, aval.SHARINGS, aval.ACCOUNTS, aval.OFTEN)]

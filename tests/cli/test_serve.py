@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from cli_run import ROOT, Aval
 
-from gateway.store.engine import OLDEST_SQLITE
+from gateway.ground.store.engine import OLDEST_SQLITE
 
 Run = Callable[..., Aval]
 

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.consent import ages, durations, rules, terms
+from gateway.consent import rules, terms
 from gateway.consent.request import Ask
 from gateway.consent.rules import Act, ImpossibleAct, State, advance
+from gateway.ground.calendar import ages, durations
 from gateway.settings import Settings
 
 NOW = datetime(2026, 4, 1, 9, 30, tzinfo=UTC)

@@ -11,7 +11,7 @@ from consent_texts import Message, all_messages
 
 from gateway.catalogue import Catalogue
 from gateway.consent import words
-from gateway.web import templates, translations
+from gateway.ground.web import templates, translations
 
 PO = Path(translations.FOLDER) / "fr" / "LC_MESSAGES"
 FOLDERS = [Path(templates.__file__).parent / "templates" / name for name in ("screen", "sharings")]

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from gateway.authorization import tokens
-from gateway.keys import KeyRing, jose, strict
+from gateway.ground.keys import KeyRing, jose, strict
 from gateway.proxy.tokens import Tokens
 
 URL = "http://localhost:8400"

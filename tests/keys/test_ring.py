@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from gateway.errors import Unavailable
-from gateway.keys import KeyRing, fresh, hashed, same
+from gateway.ground.keys import KeyRing, fresh, hashed, same
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from log_cast import Clock, Visitor
 
 from gateway import schema
 from gateway.catalogue import Catalogue
+from gateway.ground.keys import KeyRing
+from gateway.ground.store import Store
+from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.log import Event, Log
 from gateway.log.notes import VerifierKey
 from gateway.log.sequencer import Sequencer, origin
 from gateway.settings import Settings, shipped_policies
-from gateway.store import Store
-from gateway.web.translations import Translations
 
 CATALOGUE = Catalogue(shipped_policies())
 

@@ -7,10 +7,10 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from gateway.ground.web import cookies
+from gateway.ground.web.doors import Caller, route
 from gateway.house import House
 from gateway.log import pages
-from gateway.web import cookies
-from gateway.web.doors import Caller, route
 
 
 @dataclass

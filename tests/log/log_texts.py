@@ -11,7 +11,7 @@ KEYWORDS = {"N_": None, "many": (1, 2), "_": None, "gettext": None, "ngettext": 
 def texts() -> set[str | tuple[str, str]]:
     """Message ids; (one, more) for those that count."""
     found: set[str | tuple[str, str]] = set()
-    for folder, method in ((GATEWAY / "log", "python"), (GATEWAY / "web" / "templates" / "log", "jinja2")):
+    for folder, method in ((GATEWAY / "log", "python"), (GATEWAY / "ground" / "web" / "templates" / "log", "jinja2")):
         pattern = {"python": "**.py", "jinja2": "**.html"}[method]
         options = {pattern: {"newstyle_gettext": "true", "trimmed": "false"}}
         for _, _, message, _, _ in extract_from_dir(folder, [(pattern, method)], options, KEYWORDS):

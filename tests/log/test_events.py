@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from log_texts import texts
 
 from gateway.errors import REASONS
+from gateway.ground.web.translations import FOLDER, Translations
 from gateway.house import House
 from gateway.log import Event
 from gateway.log.events import COMMON, EVENTS, OWN, TERMS, WHY
 from gateway.log.record import canonical, commitment, instant
 from gateway.log.sentences import Voice
-from gateway.web.translations import FOLDER, Translations
 
 
 class Names:

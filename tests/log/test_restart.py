@@ -10,6 +10,7 @@ import pytest
 
 from gateway.app import build_house
 from gateway.errors import Unavailable
+from gateway.ground.store import migrate
 from gateway.house import House
 from gateway.log import Event, mark, restart, verify
 from gateway.log.events import EVENTS
@@ -18,7 +19,6 @@ from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_che
 from gateway.log.restart import NotFrozen
 from gateway.log.sequencer import Frozen, Sequencer, origin
 from gateway.settings import Settings
-from gateway.store import migrate
 from tests.databases import copied
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)

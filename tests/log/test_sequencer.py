@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
+from gateway.ground.keys import KeyRing
+from gateway.ground.store import connect
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.log import mark, sequencer, tree
 from gateway.log.mark import Mark
 from gateway.log.notes import VerifierKey, open_checkpoint
 from gateway.log.sequencer import Frozen, Sequencer, leaf
-from gateway.store import connect
 from tests.databases import copied
 
 Recorded = Callable[..., int]
@@ -268,11 +268,11 @@ KILLED = """
     from datetime import UTC, datetime
     from pathlib import Path
     from gateway.house import House
-    from gateway.keys import KeyRing
+    from gateway.ground.keys import KeyRing
     from gateway.log import Event, Log
     from gateway.log.sequencer import Sequencer
     from gateway.settings import Settings
-    from gateway.store import Store
+    from gateway.ground.store import Store
     settings = Settings(data_dir=Path(sys.argv[1]), public_url="https://gateway.example", keys_dir=Path(sys.argv[2]))
     store, keys = Store(settings.database), KeyRing(settings.keys)
     house = House(settings, store, keys, Log(keys), None, None, None, None)

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.ground.keys import KeyRing
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.log import Log, mark, tree
 from gateway.log.notes import Checkpoint, Signer, VerifierKey
 from gateway.log.sequencer import Sequencer, leaf

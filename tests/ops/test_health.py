@@ -13,17 +13,17 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from gateway import ops
 from gateway.app import build_house
 from gateway.errors import Unavailable
+from gateway.ground.ops import health as ops
+from gateway.ground.store import migrate
+from gateway.ground.store.engine import sqlite3  # type: ignore[attr-defined]  # whichever module the store took
+from gateway.ground.web.doors import route
 from gateway.house import House
 from gateway.log import Event, mark
 from gateway.log.mark import Mark
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
-from gateway.store import migrate
-from gateway.store.engine import sqlite3  # type: ignore[attr-defined]  # whichever module the store took
-from gateway.web.doors import route
 
 
 @pytest.fixture
@@ -216,6 +216,6 @@ def test_a_broken_part_never_makes_an_error_of_the_question(
     def broken(*_: Any) -> str:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("gateway.ops.mark.read", broken)
+    monkeypatch.setattr("gateway.ground.ops.health.mark.read", broken)
     monkeypatch.setattr("gateway.log.sequencer.mark.read", broken)
     assert failed(visitor) == ["log"]

@@ -13,13 +13,13 @@ import structlog
 from sqlalchemy import text as sql
 from starlette.testclient import TestClient
 
-from gateway import ops
 from gateway.app import build_house
+from gateway.ground.ops import health as ops
+from gateway.ground.ops.health import HIDDEN, redacted
+from gateway.ground.store import migrate
 from gateway.house import House
-from gateway.ops import HIDDEN, redacted
 from gateway.people.tables import Person
 from gateway.settings import Settings
-from gateway.store import migrate
 
 OPAQUE = "8a1ETdOjgoi26zVGPDTY4DNJckdvnLgFo1HsseUI-2w"  # as keys.fresh() makes them
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"

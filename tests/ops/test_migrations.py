@@ -11,8 +11,8 @@ from alembic.script import ScriptDirectory
 
 from gateway import schema
 from gateway.errors import Unavailable
+from gateway.ground.store import Store, migrate
 from gateway.settings import Settings
-from gateway.store import Store, migrate
 from tests.databases import opened
 
 

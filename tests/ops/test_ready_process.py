@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from gateway import ops
 from gateway.app import Application, build_house
+from gateway.ground.ops import health as ops
+from gateway.ground.store import migrate
 from gateway.settings import Settings
-from gateway.store import migrate
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 

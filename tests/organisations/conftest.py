@@ -16,14 +16,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from gateway.catalogue import Catalogue
+from gateway.ground.keys import KeyRing
+from gateway.ground.store import Store
+from gateway.ground.web.doors import Caller, route
+from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.log import Log
 from gateway.organisations import pages
 from gateway.settings import Settings, shipped_policies
-from gateway.store import Store
-from gateway.web.doors import Caller, route
-from gateway.web.translations import Translations
 from tests.organisations.stage import ROOT, SECRET, Browser, Gateway, PlainConnector, Running, Server
 
 

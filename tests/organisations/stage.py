@@ -21,15 +21,15 @@ import uvicorn
 
 from gateway.apps.tables import App
 from gateway.consent.tables import Consent
+from gateway.ground.http.connector import ConnectorError, Headers, Target
+from gateway.ground.keys import KeyRing
+from gateway.ground.web.doors import Caller
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.log import reading
 from gateway.log.tables import LogEntry
 from gateway.organisations import declare, links
-from gateway.organisations.connector import ConnectorError, Headers, Target
 from gateway.organisations.tables import Link
 from gateway.people.tables import Person
-from gateway.web.doors import Caller
 
 ROOT = Path(__file__).parents[2]
 TABLES = (App, Consent, Link, LogEntry, Person)

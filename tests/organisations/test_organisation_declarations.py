@@ -8,10 +8,10 @@ import pytest
 
 from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError
+from gateway.ground.store.tables import Directory
 from gateway.organisations import declare, views
 from gateway.organisations.tables import Organisation
 from gateway.settings import shipped_policies
-from gateway.store.tables import Directory
 from tests.organisations.stage import DECLARATIONS, Gateway
 
 FILES = ("city-energy", "harbour-bank", "meadow-health")

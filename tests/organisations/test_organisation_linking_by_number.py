@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gateway.keys import hashed
+from gateway.ground.keys import hashed
 from gateway.organisations import links
 from tests.organisations.stage import Browser, Gateway, Running
 

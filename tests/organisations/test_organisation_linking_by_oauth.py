@@ -8,8 +8,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from examples.data.people import PEOPLE
+from gateway.ground.http.connector import ConnectorError
 from gateway.organisations import declare, linking, links, telling, tokens
-from gateway.organisations.connector import ConnectorError
 from gateway.organisations.links import Credentials
 from gateway.organisations.oauth import GrantRefused
 from tests.organisations.stage import DECLARATIONS, SECRET, Browser, Gateway, Running, agrees_there

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from gateway.app import build_house
 from gateway.cli import app
-from gateway.keys import fresh
+from gateway.ground.keys import fresh
 from gateway.organisations import links
 from gateway.people.tables import Person
 from gateway.settings import Settings

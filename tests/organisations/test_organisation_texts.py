@@ -10,8 +10,8 @@ from babel.messages.pofile import read_po
 
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import canonical, sha256
+from gateway.ground.web.translations import FOLDER, Translations
 from gateway.organisations.sentences import FAILED, failed
-from gateway.web.translations import FOLDER, Translations
 from tests.organisations.stage import ROOT, Browser, Gateway, Running
 
 KEYWORDS: Any = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
@@ -21,7 +21,7 @@ def texts() -> set[str]:
     """Message ids in templates and code, as written."""
     found = set()
     for folder, pattern, method in (
-        (ROOT / "gateway/web/templates/organisations", "*.html", "jinja2.ext:babel_extract"),
+        (ROOT / "gateway/ground/web/templates/organisations", "*.html", "jinja2.ext:babel_extract"),
         (ROOT / "gateway/organisations", "*.py", "python"),
     ):
         for path in sorted(folder.glob(pattern)):

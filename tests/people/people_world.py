@@ -17,18 +17,18 @@ from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
 import gateway.schema  # noqa: F401 - fills the metadata
+from gateway.ground.keys import KeyRing
+from gateway.ground.store import Store
+from gateway.ground.web import cookies
+from gateway.ground.web.doors import Context, Door, otherwise, route
+from gateway.ground.web.templates import STATIC
+from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.log import Log, reading
 from gateway.people import pages, seeding
 from gateway.people.sign_ins import identify
 from gateway.people.tables import Person
 from gateway.settings import Settings
-from gateway.store import Store
-from gateway.web import cookies
-from gateway.web.doors import Context, Door, otherwise, route
-from gateway.web.templates import STATIC
-from gateway.web.translations import Translations
 
 HOME = "https://gateway.test"
 PASSWORD = "correct horse battery"

@@ -4,8 +4,8 @@ import pytest
 from people_world import PASSWORD, Browser, World
 from sqlmodel import select
 
+from gateway.ground.web import cookies
 from gateway.people.tables import Passkey, Person, SignIn
-from gateway.web import cookies
 
 PAGES = ["/account", "/account/details", "/account/password", "/account/codes", "/account/passkeys/add"]
 POSTS = [

@@ -10,7 +10,7 @@ from people_chromium import NEEDS_CHROMIUM, chromium, serving
 from people_world import PASSWORD, World
 from playwright.sync_api import Browser, Page
 
-from gateway.web import cookies
+from gateway.ground.web import cookies
 
 pytestmark = [pytest.mark.browser, NEEDS_CHROMIUM]
 

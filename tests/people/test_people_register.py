@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from people_world import PASSWORD, Browser, World
 
-from gateway.consent.ages import age
+from gateway.ground.calendar.ages import age
 from gateway.people import accounts, passwords, seeding
 from gateway.people.tables import Person
 

@@ -6,9 +6,9 @@ import pytest
 from argon2 import PasswordHasher, extract_parameters
 from people_world import HOME, PASSWORD, Browser, World
 
+from gateway.ground.web import cookies
 from gateway.people import passwords
 from gateway.people.tables import Person
-from gateway.web import cookies
 
 
 def test_alice_signs_in_and_is_greeted(world: World, alice: Person, browser: Browser) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from gateway.sectors.model import Asked, Counts, Cut, Granted, Source, UnknownShape, Upstream, Window
+from gateway.ground.calendar.instants import Window
+from gateway.sectors.model import Asked, Counts, Cut, Granted, Source, UnknownShape, Upstream
 
 
 class Cutter:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.organisations.connector import ConnectorError, Target
-from gateway.organisations.transport import FAULTS_TO_OPEN, OPEN_SECONDS, Breaker, Transport
+from gateway.ground.http.connector import ConnectorError, Target
+from gateway.ground.http.transport import FAULTS_TO_OPEN, OPEN_SECONDS, Breaker, Transport
 from gateway.settings import Settings
 from tests.proxy.raw import Exchange, RawOrganisation, answer
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.ground.store.engine import StoreFault
 from gateway.log import Log
 from gateway.proxy.denials import EACH
-from gateway.store.engine import StoreFault
 from tests.proxy.bank import Bank
 from tests.proxy.raw import RawOrganisation
 from tests.proxy.world import World

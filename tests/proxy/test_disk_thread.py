@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.proxy import writer
+from gateway.ledger import writer
 from tests.proxy.bank import Bank
 from tests.proxy.raw import RawOrganisation
 from tests.proxy.world import World

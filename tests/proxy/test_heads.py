@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.proxy.heads import BYTES, LINES, Head, Unfit
+from gateway.ground.http.heads import BYTES, LINES, Head, Unfit
 
 GOOD = b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nX-A: b\r\n\r\n"
 NEXT = b"GET /next HTTP/1.1\r\n"

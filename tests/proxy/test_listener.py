@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from gateway.proxy import listener
+from gateway.ground.http import listener
 from gateway.settings import Settings
 
 PATIENCE = 0.4

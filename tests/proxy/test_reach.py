@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.ground.http.connector import ConnectorError, Target
+from gateway.ground.http.reach import addresses, is_public, origin
+from gateway.ground.http.transport import Transport
 from gateway.organisations.addresses import base_url_faults
-from gateway.organisations.connector import ConnectorError, Target
-from gateway.organisations.reach import addresses, is_public, origin
-from gateway.organisations.transport import Transport
 from gateway.settings import Settings
 from tests.proxy.raw import RawOrganisation, answer
 

@@ -94,7 +94,7 @@ def test_a_large_answer_is_carried_whole_in_little_memory(stream: Bank) -> None:
 def test_a_reader_that_does_not_read_holds_up_the_organisation_and_no_memory(
     stream: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.proxy.listener.WRITE_SECONDS", 1.5)
+    monkeypatch.setattr("gateway.ground.http.listener.WRITE_SECONDS", 1.5)
     endless(stream.organisation, 1024)
     before = resident()
     with opened(stream) as connection:

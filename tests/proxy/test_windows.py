@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.proxy.windows import window
+from gateway.ground.calendar.windows import window
 
 PARIS = "Europe/Paris"
 

@@ -311,7 +311,7 @@ def test_policy_and_organisation_see_the_same_value(bank: Bank) -> None:
 
 
 def test_a_head_that_never_ends_is_closed(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.proxy.listener.HEAD_SECONDS", 1.0)
+    monkeypatch.setattr("gateway.ground.http.listener.HEAD_SECONDS", 1.0)
     with socket.create_connection(("127.0.0.1", bank.world.port), timeout=10) as connection:
         begun = time.monotonic()
         connection.sendall(b"GET / HTTP/1.1\r\nHost:")
@@ -320,7 +320,7 @@ def test_a_head_that_never_ends_is_closed(bank: Bank, monkeypatch: pytest.Monkey
 
 
 def test_trickling_a_head_does_not_win_time(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.proxy.listener.HEAD_SECONDS", 1.0)
+    monkeypatch.setattr("gateway.ground.http.listener.HEAD_SECONDS", 1.0)
     with socket.create_connection(("127.0.0.1", bank.world.port), timeout=10) as connection:
         begun = time.monotonic()
         connection.settimeout(0.2)
@@ -336,7 +336,7 @@ def test_trickling_a_head_does_not_win_time(bank: Bank, monkeypatch: pytest.Monk
 
 
 def test_a_body_that_never_ends_is_closed(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.proxy.listener.BODY_SECONDS", 1.0)
+    monkeypatch.setattr("gateway.ground.http.listener.BODY_SECONDS", 1.0)
     head = f"POST /token HTTP/1.1\r\nHost: {bank.world.settings.host_header}\r\nContent-Length: 10\r\n\r\nab"
     with socket.create_connection(("127.0.0.1", bank.world.port), timeout=10) as connection:
         connection.sendall(head.encode())
@@ -344,7 +344,7 @@ def test_a_body_that_never_ends_is_closed(bank: Bank, monkeypatch: pytest.Monkey
 
 
 def test_a_silent_connection_is_closed(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.proxy.listener.HEAD_SECONDS", 1.0)
+    monkeypatch.setattr("gateway.ground.http.listener.HEAD_SECONDS", 1.0)
     with socket.create_connection(("127.0.0.1", bank.world.port), timeout=10) as connection:
         assert connection.recv(1000) == b""
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 import uvicorn
 from sqlmodel import Session, SQLModel, text
 
-import gateway.proxy.tables
+import gateway.ledger.tables
 import gateway.schema
 from gateway.apps.tables import App
 from gateway.authorization.tables import TokenFamily
@@ -24,25 +24,25 @@ from gateway.consent.actors import herself
 from gateway.consent.rules import Act
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import canonical, sha256
+from gateway.ground.http import listener
+from gateway.ground.http.guard import Guarded
+from gateway.ground.http.transport import Transport
+from gateway.ground.keys import KeyRing, fresh
+from gateway.ground.store import Store
+from gateway.ground.store.tables import directory_changed
 from gateway.house import House
-from gateway.keys import KeyRing, fresh
 from gateway.log import Log
 from gateway.organisations import links
 from gateway.organisations.links import Credentials
 from gateway.organisations.tables import Link, Organisation
-from gateway.organisations.transport import Transport
 from gateway.people.tables import Person
 from gateway.policy import Policies
-from gateway.proxy import listener
 from gateway.proxy.call import DataPlane
-from gateway.proxy.guard import Guarded
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
-from gateway.store import Store
-from gateway.store.tables import directory_changed
 from tests import databases
 
-assert gateway.schema and gateway.proxy.tables  # they fill the metadata
+assert gateway.schema and gateway.ledger.tables  # they fill the metadata
 TOKEN = "organisation-token"
 WORDS = {"fr": "…", "en": "…"}
 

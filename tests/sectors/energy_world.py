@@ -8,7 +8,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from sector_world import ALWAYS, MINE, TYPES, granted, plan, sent
 
-from gateway.sectors.model import Cut, Window
+from gateway.ground.calendar.instants import Window
+from gateway.sectors.model import Cut
 
 ATOM, ESPI = "http://www.w3.org/2005/Atom", "http://naesb.org/espi"
 DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>'

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.catalogue import fields as catalogue
-from gateway.sectors.model import Account, Asked, Granted, Plan, Source, Upstream, Window
+from gateway.ground.calendar.instants import Window
+from gateway.sectors.model import Account, Asked, Granted, Plan, Source, Upstream
 from gateway.sectors.registry import SECTORS
 
 MINE = Account("native-4711", "pairwise_ref-of-aliceA")

@@ -31,7 +31,8 @@ from sector_world import (
     transaction,
 )
 
-from gateway.sectors.model import Account, Denied, TooLarge, UnknownShape, Upstream, Window
+from gateway.ground.calendar.instants import Window
+from gateway.sectors.model import Account, Denied, TooLarge, UnknownShape, Upstream
 from gateway.sectors.registry import SECTORS
 
 CASES = {

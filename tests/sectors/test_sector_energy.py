@@ -53,7 +53,8 @@ from sector_world import (
     source,
 )
 
-from gateway.sectors.model import Account, Denied, NotThere, UnknownShape, Upstream, Window
+from gateway.ground.calendar.instants import Window
+from gateway.sectors.model import Account, Denied, NotThere, UnknownShape, Upstream
 
 
 @pytest.mark.parametrize("dataset", DATASETS)

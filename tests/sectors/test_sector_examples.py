@@ -12,7 +12,8 @@ from examples.data import energy as city
 from examples.data import espi as green_button
 from examples.data import health as meadow
 from examples.data.people import PEOPLE
-from gateway.sectors.model import Account, Window
+from gateway.ground.calendar.instants import Window
+from gateway.sectors.model import Account
 
 TODAY = date(2026, 3, 1)
 YEAR = Window(datetime(2025, 2, 28, 23, tzinfo=UTC), datetime(2026, 2, 28, 23, tzinfo=UTC))  # local midnights

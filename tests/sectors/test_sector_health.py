@@ -38,8 +38,9 @@ from sector_world import (
     source,
 )
 
+from gateway.ground.calendar.instants import Window
 from gateway.sectors.health import extensions
-from gateway.sectors.model import Account, Cut, Denied, NotThere, TooLarge, UnknownShape, Upstream, Window
+from gateway.sectors.model import Account, Cut, Denied, NotThere, TooLarge, UnknownShape, Upstream
 from gateway.sectors.registry import SECTORS
 
 SPELT = MINE.ref.replace("_", ".")  # an id of FHIR has no underscore

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from sector_world import ALWAYS, HEALTH, MINE, TYPES, bank, bundle, claim, granted, patient, plan, sent, transaction
 
+from gateway.ground.web.spreadsheets import cell, written
 from gateway.sectors.model import UnknownShape
 from gateway.sectors.names import Names
-from gateway.spreadsheets import cell, written
 
 PLACE = '"PLACE"'
 DEEP = 100_000

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from fortress import Fort
 
-from gateway.keys import KeyRing
+from gateway.ground.keys import KeyRing
 
 
 @pytest.fixture(scope="session")

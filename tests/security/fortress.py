@@ -24,19 +24,19 @@ from gateway.app import Application
 from gateway.apps import declare as app_declare
 from gateway.apps import verbs
 from gateway.catalogue import Catalogue
+from gateway.ground.http.connector import ConnectorError, Headers, Target
+from gateway.ground.keys import KeyRing, fresh, hashed
+from gateway.ground.store import Store, migrate
+from gateway.ground.web import cookies
+from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.keys import KeyRing, fresh, hashed
 from gateway.log import Log
 from gateway.organisations import declare, links
-from gateway.organisations.connector import ConnectorError, Headers, Target
 from gateway.people import sign_ins
 from gateway.people.tables import Person
 from gateway.policy import Policies
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
-from gateway.store import Store, migrate
-from gateway.web import cookies
-from gateway.web.translations import Translations
 from tests import databases
 from tests.tokens import claims
 

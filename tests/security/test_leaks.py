@@ -11,7 +11,7 @@ import structlog
 from bank import APP, BASE, Bank, moves_in, natives, settle, transactions, with_alice
 from fortress import Fort, Page, detail
 
-from gateway import ops
+from gateway.ground.ops import health as ops
 from tests.databases import opened
 from tests.tokens import claims
 

@@ -18,9 +18,9 @@ from sqlalchemy import event
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from gateway import app
-from gateway.proxy import listener
-from gateway.proxy.standing import Standings
-from gateway.store.engine import sqlite3  # type: ignore[attr-defined]  # whichever module the store took
+from gateway.ground.http import listener
+from gateway.ground.store.engine import sqlite3  # type: ignore[attr-defined]  # whichever module the store took
+from gateway.ledger.standing import Standings
 
 ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")

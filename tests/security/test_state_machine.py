@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 from machine import Town
 
-from gateway.keys import KeyRing
+from gateway.ground.keys import KeyRing
 
 RUNS, STEPS = (2000, 50) if os.environ.get("TORTURE") else (60, 30)
 

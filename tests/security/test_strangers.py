@@ -11,9 +11,9 @@ from bank import APP, BASE, moves_in, settle, transactions, with_alice
 from fortress import Browser, Fort, Page, detail
 
 from gateway.app import doors
-from gateway.keys import hashed
+from gateway.ground.keys import hashed
+from gateway.ground.web import cookies
 from gateway.people.tables import Person
-from gateway.web import cookies
 
 ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
 ASKED = [detail("harbour-bank", ALL)]

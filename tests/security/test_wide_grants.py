@@ -7,7 +7,7 @@ import pytest
 from bank import BASE, Bank
 from fortress import ORGANISATIONS, Fort, detail
 
-from gateway.keys import access
+from gateway.ground.keys import access
 from gateway.organisations import declare
 from tests.tokens import claims
 

@@ -47,7 +47,7 @@ from gateway import retention
 from gateway.cli.opening import opened
 from gateway.consent import expiry
 from gateway.organisations.telling import tell_pending
-from gateway.store import pruning
+from gateway.ground.store import pruning
 with opened() as house:
     tell_pending(house, house.clock())
     expiry.write_due(house, house.clock())

@@ -13,8 +13,8 @@ OPENERS = {
 }
 FILES = (".database", "store.path", "self.path", ".wal", "-shm", "-wal", "aval.sqlite3")
 MAY = {
-    "store/engine.py": {"commits", "claim"},  # -shm: kept open until the store is closed · a file of its own
-    "proxy/writer.py": {"__init__"},  # -wal: SQLite has no locks on it
+    "ground/store/engine.py": {"commits", "claim"},  # -shm: kept open until the store is closed · a file of its own
+    "ledger/writer.py": {"__init__"},  # -wal: SQLite has no locks on it
 }
 
 

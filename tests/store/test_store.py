@@ -11,8 +11,8 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from gateway.errors import Unavailable
-from gateway.store import Store, sqlite_version
-from gateway.store.engine import raw
+from gateway.ground.store import Store, sqlite_version
+from gateway.ground.store.engine import raw
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_every_commit_of_anybody_shows_and_nothing_else_does(tmp_path: Path) -> 
             other.execute("INSERT INTO t VALUES (2)")
             other.close()
         else:
-            inserts = "import sys, pathlib; from gateway.store.engine import connect;" + (
+            inserts = "import sys, pathlib; from gateway.ground.store.engine import connect;" + (
                 "connect(pathlib.Path(sys.argv[1])).execute('INSERT INTO t VALUES (3)')"
             )
             subprocess.run([sys.executable, "-c", inserts, str(store.path)], check=True)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from starlette.requests import HTTPConnection
 
-from gateway.proxy.guard import Guarded
+from gateway.ground.http.guard import Guarded
+from gateway.ground.http.peers import client_network
 from gateway.settings import Settings
-from gateway.web.addresses import client_network
 
 
 def _from(peer: str, *forwarded: str, trusted: tuple[str, ...] = ()) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from web_world import ALICE, NOTED, Street
 
-from gateway.web.answers import own_path
+from gateway.ground.web.answers import own_path
 
 
 @pytest.mark.parametrize("path", ["/says", "/nowhere", "/raises/forbidden", "/mine", "/raises/down"])

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from web_world import Street
 
 from examples.cookies import cookie
-from gateway.web import cookies
+from gateway.ground.web import cookies
 
 OURS = cookies.SIGN_IN.encode()
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,10 @@ from starlette.requests import Request
 from web_world import NOW, Street
 
 import gateway
+from gateway.ground.web import templates
+from gateway.ground.web.languages import choose_language
+from gateway.ground.web.translations import FOLDER, Translations
 from gateway.settings import Settings
-from gateway.web import templates
-from gateway.web.languages import choose_language
-from gateway.web.translations import FOLDER, Translations
 
 GATEWAY = Path(gateway.__file__).parent
 OURS = ("web", "people")
@@ -82,8 +82,8 @@ def test_dates_are_written_as_people_write_them(street: Street) -> None:
 
 def _texts_of_templates() -> set[str]:
     found = set()
-    templates = [GATEWAY / "web/templates" / name for name in ("base.html", "error.html")]
-    for path in [*templates, *sorted((GATEWAY / "web/templates/people").glob("*.html"))]:
+    templates = [GATEWAY / "ground/web/templates" / name for name in ("base.html", "error.html")]
+    for path in [*templates, *sorted((GATEWAY / "ground/web/templates/people").glob("*.html"))]:
         with path.open("rb") as source:
             for _line, _name, message, _comments in babel_extract(source, ("_", "gettext", "ngettext"), [], {}):
                 first = message if isinstance(message, str) else message[0] if message else None
@@ -94,7 +94,11 @@ def _texts_of_templates() -> set[str]:
 
 def _texts_of_code() -> set[str]:
     found = set()
-    for path in [*sorted((GATEWAY / "people").glob("*.py")), GATEWAY / "errors.py", *(GATEWAY / "web").glob("*.py")]:
+    for path in [
+        *sorted((GATEWAY / "people").glob("*.py")),
+        GATEWAY / "errors.py",
+        *(GATEWAY / "ground/web").glob("*.py"),
+    ]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "N_":
                 found.add(str(ast.literal_eval(node.args[0])))

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from starlette.responses import Response
 from web_world import ALICE, Street
 
-from gateway.pools import Duty, Full, Pools, acquired, left, within
-from gateway.web.doors import Context, Door, Later, route
+from gateway.ground.pools import Duty, Full, Pools, acquired, left, within
+from gateway.ground.web.doors import Context, Door, Later, route
 
 SECONDS = 20  # more than any of this takes on a busy machine
 

@@ -6,8 +6,8 @@ from starlette.testclient import TestClient
 from web_world import Street
 
 from gateway import errors
-from gateway.web import problems
-from gateway.web.doors import route
+from gateway.ground.web import problems
+from gateway.ground.web.doors import route
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ from starlette.responses import Response
 from starlette.testclient import TestClient
 
 from gateway import errors
+from gateway.ground.keys import KeyRing
+from gateway.ground.store import Store
+from gateway.ground.web import answers, cookies
+from gateway.ground.web.doors import Caller, Context, Door, otherwise, route
+from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.keys import KeyRing
 from gateway.settings import Settings
-from gateway.store import Store
-from gateway.web import answers, cookies
-from gateway.web.doors import Caller, Context, Door, otherwise, route
-from gateway.web.translations import Translations
 
 HOME = "https://gateway.test"
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)

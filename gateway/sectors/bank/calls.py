@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.sectors.model import Asked, Denied, Pairs, Source, UnknownShape, Upstream, Window
+from gateway.ground.calendar.instants import Window, instant, local_text, narrowed, window_text, zone
+from gateway.ground.http.connector import Pairs
+from gateway.sectors.model import Asked, Denied, Source, UnknownShape, Upstream
 from gateway.sectors.names import Names
 from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
-from gateway.sectors.times import instant, local_text, narrowed, window_text, zone
 
 BASE = "/open-banking/v4.0/aisp"
 PERIOD = ("fromBookingDateTime", "toBookingDateTime")

@@ -10,13 +10,13 @@ from typing import Any
 
 from msgspec import UNSET
 
+from gateway.ground.calendar.instants import instant, zone
+from gateway.ground.web.spreadsheets import written
 from gateway.sectors.bank.accounts import call, held, last_digits, pages
 from gateway.sectors.bank.plan import MEDIA_TYPE
 from gateway.sectors.bank.shapes import NEEDED
 from gateway.sectors.model import Account, Download, Fetch, Source
 from gateway.sectors.shapes import Reader, encode
-from gateway.sectors.times import instant, zone
-from gateway.spreadsheets import written
 
 HEADER = ("Date", "Type", "Merchant/Description", "Debit/Credit", "Balance")
 TYPES = {

@@ -11,28 +11,16 @@ from typing import Any
 from msgspec import UNSET
 
 from gateway.catalogue import fields as catalogue
+from gateway.ground.calendar.instants import Window, utc_text
+from gateway.ground.calendar.instants import instant as _instant_of
 from gateway.sectors.bank.calls import CALLS, links, recognised, upstream
 from gateway.sectors.bank.reading import reading
 from gateway.sectors.bank.shapes import TABLE
 from gateway.sectors.media import expect
-from gateway.sectors.model import (
-    WITHHELD,
-    Asked,
-    Counts,
-    Cut,
-    Cutter,
-    Denied,
-    Granted,
-    Source,
-    UnknownShape,
-    Upstream,
-    Window,
-)
+from gateway.sectors.model import WITHHELD, Asked, Counts, Cut, Cutter, Denied, Granted, Source, UnknownShape, Upstream
 from gateway.sectors.names import Names
 from gateway.sectors.paths import Following, declared, remember
 from gateway.sectors.shapes import Reader, encode, within_limit
-from gateway.sectors.times import instant as _instant_of
-from gateway.sectors.times import utc_text
 
 instant = lru_cache(maxsize=4096)(_instant_of)  # the instants of one page come back when it is read again
 

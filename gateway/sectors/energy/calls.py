@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.sectors.model import Asked, Denied, Pairs, Source, UnknownShape, Upstream, Window
+from gateway.ground.calendar.instants import Window, instant, narrowed, utc_text, window_text
+from gateway.ground.http.connector import Pairs
+from gateway.sectors.model import Asked, Denied, Source, UnknownShape, Upstream
 from gateway.sectors.names import Names
 from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
-from gateway.sectors.times import instant, narrowed, utc_text, window_text
 
 BASE = "/espi/1_1/resource"
 MEDIA_TYPE = "application/atom+xml"

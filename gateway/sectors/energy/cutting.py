@@ -4,13 +4,14 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from uuid import uuid5
 
+from gateway.ground.calendar.instants import Window
 from gateway.sectors.energy.calls import CALLS, MEDIA_TYPE, MINE, POINT, SUMMARY, USAGE, base, outer_path, pages
 from gateway.sectors.energy.family import Family
 from gateway.sectors.energy.feed import Entry, Feed, Head, count_withheld, integers, written_children
 from gateway.sectors.energy.readings import EARLIEST, LATEST, Run
 from gateway.sectors.energy.shapes import ATOM, ESPI, SUMMARIES, TITLES
 from gateway.sectors.energy.terms import Terms
-from gateway.sectors.model import Counts, NotThere, UnknownShape, Upstream, Window
+from gateway.sectors.model import Counts, NotThere, UnknownShape, Upstream
 from gateway.sectors.paths import Following, link
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'

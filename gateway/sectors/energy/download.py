@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from gateway.ground.calendar.instants import zone
+from gateway.ground.web.spreadsheets import written
 from gateway.sectors.energy.accounts import call, pages
 from gateway.sectors.energy.calls import MEDIA_TYPE
 from gateway.sectors.energy.family import Family
@@ -11,8 +13,6 @@ from gateway.sectors.energy.feed import Entry, Feed
 from gateway.sectors.energy.readings import CLOSE, EARLIEST, LATEST
 from gateway.sectors.energy.shapes import ESPI, SUMMARIES
 from gateway.sectors.model import LIMIT, Account, Download, Fetch, Source, TooLarge
-from gateway.sectors.times import zone
-from gateway.spreadsheets import written
 
 HEADER = ("usage_point", "start", "duration_s", "value", "unit", "cost", "currency", "quality")
 UNITS = {"38": "W", "42": "m3", "72": "Wh", "119": "ft3", "169": "therm"}

@@ -3,24 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+from gateway.ground.calendar.instants import Window
 from gateway.sectors.energy import feed
 from gateway.sectors.energy.calls import CALLS, MEDIA_TYPE, MEDIA_TYPES, recognised, upstream
 from gateway.sectors.energy.cutting import Cutting
 from gateway.sectors.energy.stream import Stream
 from gateway.sectors.energy.terms import Terms
 from gateway.sectors.media import expect
-from gateway.sectors.model import (
-    LIMIT,
-    Asked,
-    Cut,
-    Cutter,
-    Denied,
-    Granted,
-    Source,
-    TooLarge,
-    Upstream,
-    Window,
-)
+from gateway.sectors.model import LIMIT, Asked, Cut, Cutter, Denied, Granted, Source, TooLarge, Upstream
 from gateway.sectors.paths import Following, declared
 
 

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from gateway.sectors.model import Asked, Denied, Pairs, Source, UnknownShape, Upstream, Window
+from gateway.ground.calendar.instants import Window, midnight, narrowed, span, window_text, zone
+from gateway.ground.http.connector import Pairs
+from gateway.sectors.model import Asked, Denied, Source, UnknownShape, Upstream
 from gateway.sectors.names import Names
 from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
-from gateway.sectors.times import midnight, narrowed, span, window_text, zone
 
 BASE = "/v2/fhir"
 MEDIA_TYPE = "application/fhir+json"

@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from gateway.ground.calendar.instants import span
 from gateway.sectors.health.accounts import call, resources
 from gateway.sectors.health.bluebutton import written
 from gateway.sectors.health.calls import MEDIA_TYPE, base
 from gateway.sectors.model import Account, Download, Fetch, Source, UnknownShape
 from gateway.sectors.shapes import encode
-from gateway.sectors.times import span
 
 
 def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:

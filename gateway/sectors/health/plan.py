@@ -11,6 +11,8 @@ from typing import Any
 from msgspec import UNSET, Raw, UnsetType
 
 from gateway.catalogue import fields as catalogue
+from gateway.ground.calendar.instants import Span, Window, inside
+from gateway.ground.calendar.instants import span as _span_of
 from gateway.sectors.health import contained, extensions
 from gateway.sectors.health.calls import (
     CALLS,
@@ -28,24 +30,10 @@ from gateway.sectors.health.reading import Reading, reading
 from gateway.sectors.health.repair import NEUTRAL, mark_as_subset, repaired, withhold_codes
 from gateway.sectors.health.shapes import ENVELOPE
 from gateway.sectors.media import expect
-from gateway.sectors.model import (
-    Asked,
-    Counts,
-    Cut,
-    Cutter,
-    Denied,
-    Granted,
-    NotThere,
-    Source,
-    UnknownShape,
-    Upstream,
-    Window,
-)
+from gateway.sectors.model import Asked, Counts, Cut, Cutter, Denied, Granted, NotThere, Source, UnknownShape, Upstream
 from gateway.sectors.names import Names
 from gateway.sectors.paths import Following, declared, remember
 from gateway.sectors.shapes import encode, within_limit
-from gateway.sectors.times import Span, inside
-from gateway.sectors.times import span as _span_of
 
 span = lru_cache(maxsize=4096)(_span_of)  # the days of one page come back on the next
 

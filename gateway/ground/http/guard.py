@@ -1,0 +1,145 @@
+"""What a request must look like before any door sees it. In front of everything, as plain ASGI.
+
+The parser lets some of it through, a framework would repair some of it; here one request
+has one meaning or gets one refusal, and the connection closes after it (negative cases D4 to D11).
+"""
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+from gateway.ground.http import problems
+from gateway.ground.http.connector import Pairs
+from gateway.ground.http.peers import Proxies
+from gateway.settings import Settings
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Fault = tuple[int, str]  # status, what is wrong
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+FIELDS_LIMIT = 100
+FIELDS_BYTES = 32 * 1024
+TARGET_BYTES = 8 * 1024
+QUERY_PAIRS = 64
+
+_ONCE = frozenset(
+    (b"host", b"authorization", b"dpop", b"content-type", b"content-length", b"transfer-encoding", b"expect",
+     b"content-encoding", b"cookie")
+)  # fmt: skip
+# Fields by which a client could pretend to be our reverse proxy, or another method or address (D6, D11.1).
+_FORGED = re.compile(
+    rb"forwarded|x-forwarded-.*|x-real-ip|x-original-.*|x-rewrite-.*|x-http-method.*|x-method-override"
+    rb"|x-ssl-.*|x-client-cert.*|x-user-.*|x-internal-.*|true-client-ip|proxy-.*|.*_.*"
+)
+# What nearly every request carries and nobody forges: spares the pattern above.
+_USUAL = _ONCE | {b"accept", b"accept-encoding", b"accept-language", b"connection", b"user-agent", b"x-request-id"}
+_BODY = frozenset((b"transfer-encoding", b"content-length", b"expect", b"content-encoding"))
+# One spelling per path: plain segments, none empty, none that begins or ends with a dot, nothing escaped (D9).
+_PATH_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._~$@:+,=-"
+_VALUE_CHARACTERS = bytes((9, *range(32, 127), *range(128, 256)))
+_QUERY = re.compile(rb"[!-~]*")
+_BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+class Guarded:
+    """`app` behind the rules. Lifespan passes; web sockets are not spoken."""
+
+    def __init__(self, app: App, settings: Settings) -> None:
+        self._app = app
+        self._host = settings.host_header.lower().encode()
+        self._trusted = Proxies(settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        if kind == "http":
+            fault = self.fault(scope)
+            if fault is not None:
+                await problems.malformed(send, *fault)
+                return
+        elif kind == "websocket":
+            await send({"type": "websocket.close", "code": 1002})
+            return
+        await self._app(scope, receive, send)
+
+    def fault(self, scope: Scope) -> Fault | None:
+        """What is wrong with the request. Drops forged fields from the scope and finds the true peer."""
+        method, headers = scope["method"], scope["headers"]
+        if method not in METHODS:
+            return 405, "method"
+        if scope["http_version"] not in ("1.1", "1.0"):
+            return 505, "HTTP version"
+        if len(headers) > FIELDS_LIMIT:
+            return 431, "too many fields"
+        raw_path = scope["raw_path"]
+        if len(raw_path) + len(scope["query_string"]) > TARGET_BYTES:
+            return 414, "target"
+        if not _is_plain(raw_path) or not _QUERY.fullmatch(scope["query_string"]):
+            return 400, "path"
+        names = [name for name, _ in headers]
+        values = b"".join([value for _, value in headers])
+        if len(values) + sum(map(len, names)) > FIELDS_BYTES:
+            return 431, "fields too large"
+        if values.translate(None, _VALUE_CHARACTERS):
+            return 400, "control character"
+        fields = dict(headers)
+        if len(fields) != len(names) and any(names.count(name) > 1 for name in _ONCE):
+            return 400, "repeated field"
+        if fields.get(b"host", b"").lower() != self._host:
+            return 400, "host"
+        if not _USUAL.issuperset(names) and any(map(_FORGED.fullmatch, names)):
+            self._drop_forged(scope)
+        return _body_fault(method, scope["http_version"], fields) if not _BODY.isdisjoint(names) else None
+
+    def _drop_forged(self, scope: Scope) -> None:
+        headers = scope["headers"]
+        if self._trusted and scope.get("client"):
+            address, port = scope["client"]
+            caller = self._trusted.caller(address, [v.decode("latin-1") for n, v in headers if n == b"x-forwarded-for"])
+            scope["client"] = (caller, port if caller == address else 0)
+        scope["headers"] = [field for field in headers if not _FORGED.fullmatch(field[0])]
+
+
+def _is_plain(path: bytes) -> bool:
+    odd = path.translate(None, _PATH_CHARACTERS) or b"//" in path or b"./" in path or path[-1:] == b"."
+    return path[:1] == b"/" and not odd and (b"/." not in path or path.startswith(b"/.well-known/"))
+
+
+def _body_fault(method: str, version: str, fields: dict[bytes, bytes]) -> Fault | None:
+    coding, length = fields.get(b"transfer-encoding"), fields.get(b"content-length")
+    if coding is not None and (length is not None or coding.lower() != b"chunked" or version == "1.0"):
+        return 400, "two framings"
+    if length is not None and not length.isdigit():
+        return 400, "length"
+    if method in ("GET", "HEAD") and (coding is not None or length not in (None, b"0")):
+        return 400, "body on a read"
+    if fields.get(b"expect", b"100-continue").lower() != b"100-continue":
+        return 417, "expectation"
+    if fields.get(b"content-encoding", b"identity").lower() != b"identity":
+        return 415, "content coding"
+    return None
+
+
+def query_pairs(raw: bytes) -> Pairs | None:
+    """The query, read once (D10): what is judged is what is sent on. None: it can be read in two ways.
+
+    `+` is a plus sign (RFC 3986); `;` separates nothing and is refused, and so are empty names.
+    """
+    if not raw:
+        return ()
+    if b";" in raw or _BROKEN_ESCAPE.search(raw):
+        return None
+    pairs = []
+    for part in raw.split(b"&"):
+        name, _, value = part.partition(b"=")
+        try:
+            pair = unquote_to_bytes(name).decode(), unquote_to_bytes(value).decode()
+        except UnicodeDecodeError:
+            return None
+        if not pair[0] or "[" in pair[0] or not (pair[0] + pair[1]).isprintable():
+            return None
+        pairs.append(pair)
+    return tuple(pairs) if len(pairs) <= QUERY_PAIRS else None

@@ -1,0 +1,145 @@
+"""Where a call of ours may go: decided at connect, on the addresses really connected to.
+
+A name can point elsewhere tomorrow, so the check of a declaration (`addresses`) is a courtesy, by the same
+rules, which stand here; this one counts. The name is resolved once, *every* address it has must be permitted, and the
+connection is made to one of those addresses, never to the name (negative cases D12).
+"""
+
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from gateway.ground.http.connector import ConnectorError
+from gateway.ground.pools import Full, Pools
+
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+DEFAULT_PORT = {"https": 443, "http": 80}
+_NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
+_NUMERIC_END = re.compile(r"(?:.*\.)?(?:0x[0-9a-f]*|[0-9]+)")  # what resolvers read as 127.1, 0x7f.1, 2130706433
+_PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
+
+# Beside what `ipaddress` calls private: space that is not one public host (IANA special-purpose registries).
+_CLOSED_4 = tuple(map(ip_network, ("0.0.0.0/8", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4")))
+_PUBLIC_6 = IPv6Network("2000::/3")
+_CLOSED_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))  # 6to4: RFC 7526
+# IPv6 forms that carry an IPv4 address in their last 32 bits
+_CARRYING = (
+    IPv6Network("::ffff:0:0/96"),  # mapped
+    IPv6Network("::ffff:0:0:0/96"),  # SIIT
+    IPv6Network("64:ff9b::/96"),  # NAT64: what every name has where only IPv6 is spoken
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The part of an address that a connection is made to."""
+
+    secure: bool
+    host: str
+    port: int
+    path: str  # prefix of every path of this organisation, "" when none
+
+    @property
+    def host_header(self) -> str:
+        named = f"[{self.host}]" if ":" in self.host else self.host
+        usual = self.port == DEFAULT_PORT["https" if self.secure else "http"]
+        return named if usual else f"{named}:{self.port}"
+
+
+@lru_cache(maxsize=1024)
+def origin(url: str, *, declared: bool = True) -> Origin:
+    """Read an address we may call. `declared`: an operator wrote it, so its port may be any; else 80 and 443.
+
+    Raises ConnectorError with a reason that names neither host nor port (D12.15).
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or DEFAULT_PORT[parts.scheme]
+        host = host_of(parts.hostname or "")
+    except (ValueError, KeyError):
+        raise _refused("not an address") from None
+    odd = any(not "!" <= char <= "~" or char == "\\" for char in url)
+    if odd or len(url) > 2000 or "@" in parts.netloc or parts.query or parts.fragment or "#" in url:
+        raise _refused("not a plain address")
+    if not declared and port not in DEFAULT_PORT.values():
+        raise _refused("port")
+    if declared and not _PLAIN_PATH.fullmatch(parts.path):
+        raise _refused("not a plain path")
+    return Origin(parts.scheme == "https", host, port, parts.path)
+
+
+def host_of(text: str) -> str:
+    """A name or an address literal in its one usual form. Raises ValueError."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        pass
+    if _NUMERIC_END.fullmatch(text) or not _NAME.fullmatch(text) or len(text) > 253:
+        raise ValueError("host")
+    return text
+
+
+def carried(address: Address) -> Address:
+    """The IPv4 address inside a mapped or translated IPv6 one; any other address as it is."""
+    if isinstance(address, IPv6Address) and any(address in network for network in _CARRYING):
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
+def is_public(address: Address) -> bool:
+    address = carried(address)
+    if isinstance(address, IPv4Address):
+        closed = any(address in network for network in _CLOSED_4)
+        return address.is_global and not address.is_multicast and not closed
+    return address in _PUBLIC_6 and address.is_global and not any(address in network for network in _CLOSED_6)
+
+
+def is_declared(address: Address, networks: tuple[str, ...]) -> bool:
+    address = carried(address)
+    return any(address in ip_network(network) for network in networks)  # False across IP versions
+
+
+def resolver(pools: Pools) -> Resolve:
+    """The system's. A name that is slow to be found holds up its own callers only: see `gateway.ground.pools`."""
+
+    async def look_up(host: str, port: int) -> list[str]:
+        work = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await pools.share("name", host, port, work)
+        except Full:
+            raise ConnectorError("organisation_unavailable", "name under way") from None
+        return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    return look_up
+
+
+async def addresses(where: Origin, networks: tuple[str, ...], look_up: Resolve) -> list[str]:
+    """The checked addresses of an origin. One that is not permitted refuses them all (D12.5).
+
+    Plain http goes only into a declared private network: anywhere else the person's data would be read on the way.
+    Raises ConnectorError.
+    """
+    try:
+        found = [ip_address(where.host)]
+    except ValueError:
+        try:
+            found = [ip_address(text.split("%")[0]) for text in await look_up(where.host, where.port)]
+        except OSError:
+            raise ConnectorError("organisation_unavailable", "name has no address") from None
+    for address in found:
+        if is_declared(address, networks) or (where.secure and is_public(address)):
+            continue
+        raise _refused("address")
+    if not found:
+        raise ConnectorError("organisation_unavailable", "name has no address")
+    return [str(address) for address in found]
+
+
+def _refused(what: str) -> ConnectorError:
+    return ConnectorError("organisation_unavailable", f"refused by the guard: {what}")

@@ -1,0 +1,350 @@
+"""The one way out, as `Connector` promises it: pools of our own connections, one per organisation.
+
+    Transport.send ── Pool.enter (limit, breaker) ── a pooled or new Wire ── Exchange (the answer)
+
+One organisation never waits for another: limit, waiting room, breaker and connections are
+per `Target`. Deadlines are looked at by one sweep four times a second, which costs a call nothing.
+"""
+
+import asyncio
+import math
+import re
+import ssl
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as AskTimeout
+from functools import lru_cache
+from typing import Any
+
+from gateway.ground.http.connector import ConnectorError, Headers, Target
+from gateway.ground.http.reach import Resolve, addresses, origin, resolver
+from gateway.ground.http.sends import Outbox
+from gateway.ground.http.wire import Dead, Exchange, Wire
+from gateway.ground.pools import Pools, left
+from gateway.settings import Settings
+
+CONNECT_SECONDS = 3.0
+POOLED_SECONDS = 20.0  # an idle connection is kept this long
+SWEEP_SECONDS = 0.25
+WAIT_SECONDS = 2.0  # for a free place at a busy organisation
+FAULTS_TO_OPEN = 5  # consecutive
+PATIENT_SECONDS = 5.0  # a call that had less, because its page had no more left, says nothing about the organisation
+LINES_HELD = 1024  # request lines of one organisation
+OPEN_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0)  # how long the breaker stays open, first time, second time, …
+
+_TARGET = re.compile(r"/[!-~]*")
+_NAME_CHARACTERS = b"abcdefghijklmnopqrstuvwxyz0123456789-"
+_VALUE_CHARACTERS = bytes((9, *range(32, 127)))
+
+
+class Breaker:
+    """Closed → open after consecutive faults → one probe → closed again, or open for longer.
+
+    A fault is a call that found no way there, or got nothing worth the name in its time. An answer is good when all
+    of it has come. What ends otherwise (given up by its reader, refused by us, cut short in time) says nothing.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._faults = 0
+        self._opened = 0  # times in a row
+        self._until = 0.0
+        self._probing = False
+        self._slow_for: set[str] = set()  # whose calls are among the faults, as far as that was said
+
+    def check(self) -> None:
+        if self._faults < FAULTS_TO_OPEN:
+            return
+        if self._clock() < self._until:
+            raise ConnectorError("organisation_unavailable", "breaker open")
+        self._until = self._clock() + OPEN_SECONDS[0]  # this caller is the probe; others keep out meanwhile
+        self._probing = True
+
+    def good(self) -> None:
+        self._faults = self._opened = 0
+        self._probing = False
+        self._slow_for.clear()
+
+    def bad(self, whose: str = "") -> None:
+        """`whose`: for whom a call was too slow. It may be slow for her alone, or for what her app asks for, so her
+        calls count once: nobody closes an organisation to others by asking for what takes long."""
+        if whose and not self._probing:
+            if whose in self._slow_for:
+                return
+            self._slow_for.add(whose)
+        self._faults += 1
+        # Calls that were under way when it opened fail too, and that is no news.
+        if self._faults == FAULTS_TO_OPEN or self._probing:
+            self._probing = False
+            self._until = self._clock() + OPEN_SECONDS[min(self._opened, len(OPEN_SECONDS) - 1)]
+            self._opened += 1
+
+
+class Pool:
+    """Connections, places and breaker of one target."""
+
+    def __init__(self, transport: "Transport", target: Target) -> None:
+        self.target = target
+        self.origin = origin(target.base_url)
+        self.lines = lru_cache(maxsize=LINES_HELD)(self._lines)
+        self.breaker = Breaker(transport.loop.time)
+        self.idle: list[Wire] = []  # most recently used last
+        self._transport = transport
+        self._active = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def _lines(self, method: str, path: str) -> bytes:
+        """The request line and `host`. Raises ConnectorError for what would be more than one line."""
+        if not _TARGET.fullmatch(path) or "#" in path or not method.isalpha():
+            raise ConnectorError("organisation_unavailable", "unfit path")
+        return f"{method} {self.origin.path}{path} HTTP/1.1\r\nhost: {self.origin.host_header}\r\n".encode()
+
+    async def enter(self) -> None:
+        """Take one of the target's places, waiting a little. Raises ConnectorError("busy")."""
+        if self._active < self.target.max_calls:
+            self._active += 1
+            return
+        if len(self._waiting) >= 2 * self.target.max_calls:
+            raise ConnectorError("busy", "waiting room full")
+        turn = self._transport.loop.create_future()
+        self._waiting.append(turn)
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self.leave()  # the place came while we were giving up
+            elif turn in self._waiting:
+                self._waiting.remove(turn)
+            if isinstance(error, TimeoutError):
+                raise ConnectorError("busy", "no place in time") from None
+            raise
+
+    def done(self, exchange: Exchange) -> None:
+        self._transport.running.discard(exchange)
+        if exchange.complete:
+            self.breaker.good()
+        elif exchange.starved and exchange.seconds >= min(self.target.timeout_seconds, PATIENT_SECONDS):
+            self.breaker.bad(exchange.whose)
+        self.leave()
+
+    def leave(self) -> None:
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)  # the place is handed over
+                return
+        self._active -= 1
+
+    def pooled(self) -> Wire | None:
+        while self.idle:
+            wire = self.idle.pop()
+            if wire.usable:
+                return wire
+        return None
+
+    def keep(self, wire: Wire) -> None:
+        wire.idle_since = self._transport.loop.time()
+        self.idle.append(wire)
+
+    async def connect(self) -> Wire:
+        """A new connection to a checked address. Raises ConnectorError."""
+        where, loop = self.origin, self._transport.loop
+        tls: dict[str, Any] = {}
+        if where.secure:
+            tls = {"ssl": self._transport.tls, "server_hostname": where.host}
+        detail = "no connection"
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                for address in await addresses(where, self._transport.networks(self.target), self._transport.look_up):
+                    try:
+                        made = await loop.create_connection(
+                            lambda: Wire(self.keep, self._transport.outbox), address, where.port, **tls
+                        )
+                        return made[1]
+                    except ssl.SSLError:
+                        detail = "TLS"
+                    except OSError:
+                        detail = "refused or unreachable"
+        except TimeoutError:
+            detail = "connect deadline"
+        raise ConnectorError("organisation_unavailable", detail)
+
+    def sweep(self, now: float) -> None:
+        stale = [wire for wire in self.idle if not wire.usable or now - wire.idle_since > POOLED_SECONDS]
+        for wire in stale:
+            self.idle.remove(wire)
+            wire.drop()
+
+
+class Transport:
+    """The `Connector` of a serving process. `start` on its event loop; before that `ask` runs a loop of its own."""
+
+    def __init__(self, settings: Settings, pools: Pools | None = None, *, look_up: Resolve | None = None) -> None:
+        self.look_up = look_up or resolver(pools or Pools())
+        self.tls = ssl.create_default_context()
+        if settings.ca_file is not None:
+            self.tls.load_verify_locations(settings.ca_file)
+        self.tls.set_alpn_protocols(["http/1.1"])
+        self._everywhere = settings.outbound_networks
+        self._total = settings.total_seconds
+        self._pools: dict[Target, Pool] = {}
+        self.running: set[Exchange] = set()
+        self.outbox = Outbox()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._starting = threading.Lock()
+        self._own: threading.Thread | None = None  # runs the loop when no server does
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def networks(self, target: Target) -> tuple[str, ...]:
+        return (*self._everywhere, *target.networks)
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    async def close(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for exchange in list(self.running):
+            await exchange.abort()
+        for pool in self._pools.values():
+            for wire in pool.idle:
+                wire.drop()
+        self._pools.clear()
+
+    # ---- calls
+
+    async def send(
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes = b"",
+        whose: str = "",
+        seconds: float = math.inf,  # of the whole call, if less than everybody's
+    ) -> Exchange:
+        pool = self._pools.get(target)
+        if pool is None:
+            pool = self._pools[target] = Pool(self, target)
+        request = _request(pool, method, path, headers, body)
+        pool.breaker.check()
+        await pool.enter()
+        wire = pool.pooled() if method == "GET" else None  # only what may be sent twice meets an old connection
+        if wire is not None:
+            exchange = self._call(pool, wire, request, whose, seconds)
+            try:
+                await exchange.begun()
+                return exchange
+            except Dead:
+                await pool.enter()  # once more, on a new one
+            except BaseException:
+                await exchange.abort()
+                raise
+        return await self._anew(pool, request, whose, seconds)
+
+    async def _anew(self, pool: Pool, request: bytes, whose: str, seconds: float) -> Exchange:
+        """On a new connection. The place is taken already."""
+        try:
+            wire = await pool.connect()
+        except BaseException as error:
+            if isinstance(error, ConnectorError):
+                pool.breaker.bad()
+            pool.leave()
+            raise
+        exchange = self._call(pool, wire, request, whose, seconds)
+        try:
+            await exchange.begun()
+        except Dead:
+            pool.breaker.bad()
+            raise ConnectorError("organisation_unavailable", "closed without an answer") from None
+        except BaseException:
+            await exchange.abort()
+            raise
+        return exchange
+
+    def _call(self, pool: Pool, wire: Wire, request: bytes, whose: str, seconds: float) -> Exchange:
+        total = min(seconds, self._total)
+        exchange = Exchange(self.loop, min(pool.target.timeout_seconds, total), total, pool.done)
+        exchange.whose = whose
+        self.running.add(exchange)
+        if self._sweeping is None:
+            self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
+        wire.call(exchange, request)
+        return exchange
+
+    def _sweep(self) -> None:
+        now = self.loop.time()
+        for exchange in [exchange for exchange in self.running if exchange.deadline < now]:
+            exchange.overdue()
+        for pool in self._pools.values():
+            pool.sweep(now)
+        busy = self.running or any(pool.idle for pool in self._pools.values())
+        self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep) if busy else None
+
+    # ---- calls from worker threads
+
+    def ask(
+        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
+    ) -> tuple[int, Headers, bytes]:
+        seconds = min(self._total, left())
+        if seconds <= 0:
+            raise ConnectorError("organisation_slow", "no time left")
+
+        async def whole() -> tuple[int, Headers, bytes]:
+            async with asyncio.timeout(seconds + 1):  # connecting and waiting for a place included
+                answer = await self.send(target, method, path, headers, body, seconds=seconds)
+                return answer.status, answer.headers, await answer.read(limit)
+
+        waiting = asyncio.run_coroutine_threadsafe(whole(), self._serving_loop())
+        try:
+            return waiting.result(seconds + 5)
+        except (TimeoutError, AskTimeout):
+            waiting.cancel()
+            raise ConnectorError("organisation_slow", "deadline") from None
+
+    def _serving_loop(self) -> asyncio.AbstractEventLoop:
+        """The server's loop; for a command without a server, one in a thread of our own."""
+        with self._starting:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._own = threading.Thread(target=self._run, args=(self._loop,), name="aval-connector", daemon=True)
+                self._own.start()
+            return self._loop
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_forever()
+        loop.run_until_complete(self.close())
+        loop.run_until_complete(asyncio.sleep(0))  # what was aborted closes its sockets
+        loop.close()
+
+    def shut(self) -> None:
+        """End the loop of our own, if there is one. For commands; a server's loop is closed by `close`."""
+        if self._own is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._own.join(5)
+            self._own = self._loop = None
+
+
+def _request(pool: Pool, method: str, path: str, headers: Headers, body: bytes) -> bytes:
+    """The bytes of one request. Raises ConnectorError for what would be more than one."""
+    names, values = zip(*headers, strict=True) if headers else ((), ())
+    if b"".join(names).translate(None, _NAME_CHARACTERS) or b"".join(values).translate(None, _VALUE_CHARACTERS):
+        raise ConnectorError("organisation_unavailable", "unfit field")
+    if b"" in names:
+        raise ConnectorError("organisation_unavailable", "unfit field")
+    head = [pool.lines(method, path)]
+    head += [b"%b: %b\r\n" % field for field in headers]
+    if b"accept-encoding" not in names:
+        head.append(b"accept-encoding: identity\r\n")
+    if body or method not in ("GET", "HEAD"):
+        head.append(b"content-length: %d\r\n" % len(body))
+    head += (b"\r\n", body)
+    return b"".join(head)

@@ -1,0 +1,248 @@
+"""Engine, sessions and bare connections over the one SQLite file."""
+
+import contextlib
+import fcntl
+import logging
+import mmap
+import os
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from sqlalchemy import event
+from sqlalchemy.exc import OperationalError
+from sqlmodel import Session, create_engine
+
+from gateway.errors import Unavailable
+
+try:  # SQLite before 3.51.3 can corrupt a WAL file that two connections reset at once; the wheel carries a newer one
+    import pysqlite3 as sqlite3
+except ImportError:  # pragma: no cover - platforms without the wheel
+    import sqlite3
+
+StoreFault: type[Exception] = sqlite3.OperationalError  # of bare connections
+DatabaseFault: type[Exception] = sqlite3.DatabaseError  # also of a file that is damaged, or no database
+Connection = Any  # sqlite3.Connection of whichever module was imported
+
+OLDEST_SQLITE = (3, 51, 3)
+INDEX_HEADER = 48  # bytes
+_log = logging.getLogger("gateway.ground.store")
+
+_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA busy_timeout=5000",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA secure_delete=ON",
+    "PRAGMA temp_store=MEMORY",
+    "PRAGMA cache_size=-16000",
+    "PRAGMA wal_autocheckpoint=8000",  # pages, 32 MB: the same few pages are written again and again in between
+)
+
+
+def sqlite_version() -> str:
+    return str(sqlite3.sqlite_version)
+
+
+def sqlite_fault() -> str:
+    """Why this SQLite must not serve data that nobody may lose; empty: it may."""
+    if sqlite3.sqlite_version_info >= OLDEST_SQLITE:
+        return ""
+    oldest = ".".join(map(str, OLDEST_SQLITE))
+    return f"SQLite {sqlite_version()} can damage a database that two programs use; {oldest} or newer cannot"
+
+
+def bare(path: Path, *, check_same_thread: bool = False) -> Connection:
+    """A connection in autocommit mode that changes nothing of how the file is kept."""
+    return sqlite3.connect(str(path), isolation_level=None, check_same_thread=check_same_thread)
+
+
+def connect(path: Path, *, fsync: bool = True, check_same_thread: bool = False) -> Connection:
+    """A bare connection in autocommit mode: `BEGIN IMMEDIATE` and `COMMIT` are the caller's words."""
+    connection = bare(path, check_same_thread=check_same_thread)
+    try:
+        _prepare(connection, fsync)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: Connection, fsync: bool) -> None:
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+    connection.execute(f"PRAGMA synchronous={'FULL' if fsync else 'OFF'}")
+
+
+class Store:
+    """All access to the database of one process.
+
+    `write()`   one transaction through the ORM; commits at the end, rolls back on an exception.
+    `read()`    a snapshot through the ORM; writes nothing.
+    `batch()`   many small writes of bare SQL in one transaction (the log's group commit).
+    """
+
+    def __init__(self, path: Path, *, fsync: bool = True) -> None:
+        self.path = path
+        self.fsync = fsync
+        self.lock = threading.Lock()  # held by whoever writes; never across an outgoing call
+        self.wal = path.with_name(f"{path.name}-wal")
+        self._engine = create_engine(
+            f"sqlite:///{path}",
+            module=sqlite3,
+            hide_parameters=True,  # an error names the statement, never a person's values
+            connect_args={"check_same_thread": False},
+            pool_size=16,
+            max_overflow=48,
+        )
+        self._instance: Any = None
+        self._keeper: Connection = None  # of a serving process: as long as it is open, the files below stay
+        self._files: dict[str, tuple[int, int]] = {}  # path → device and inode, as they were when it began to serve
+        self.torn = ""  # see `tear`; nothing is written any more
+        self._indexes: list[IO[bytes]] = []
+
+        @event.listens_for(self._engine, "connect")
+        def _connected(raw: Connection, _record: object) -> None:
+            self._refuse_torn()
+            raw.isolation_level = None  # SQLAlchemy's BEGIN is emitted below, so that a write begins IMMEDIATE
+            _prepare(raw, fsync)
+
+    @property
+    def engine(self) -> Any:
+        return self._engine
+
+    def connect(self) -> Connection:
+        self._refuse_torn()
+        return connect(self.path, fsync=self.fsync)
+
+    def connect_unsynced(self) -> Connection:
+        """For whoever syncs the write-ahead log (`wal`) herself, and waits for nobody: a COMMIT is not on the disk
+        when it returns (`synchronous=NORMAL`), a lock that is held is a fault at once, and checkpoints are made by
+        other connections."""
+        connection = self.connect()
+        for pragma in ("PRAGMA wal_autocheckpoint=0", "PRAGMA busy_timeout=0"):
+            connection.execute(pragma)
+        if self.fsync:
+            connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("BEGIN IMMEDIATE")  # makes the file when it is not there yet
+        connection.execute("ROLLBACK")
+        return connection
+
+    def commits(self) -> Callable[[], bytes]:
+        """A function that tells, without asking SQLite, whether anybody has committed: as long as it returns the same
+        bytes, nobody has. They are the header of the index of the write-ahead log, which is shared memory between all
+        processes and changes with every commit, before the COMMIT returns (SQLite, "WAL-mode File Format", 2.1).
+
+        Right for as long as the caller has a connection: SQLite makes another file after the last one was closed.
+        """
+        index = open(self.path.with_name(f"{self.path.name}-shm"), "rb", buffering=0)
+        self._indexes.append(index)  # closing any descriptor of it drops SQLite's locks: not before the very end
+        return memoryview(mmap.mmap(index.fileno(), INDEX_HEADER, prot=mmap.PROT_READ)).tobytes
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Session]:
+        with _translated(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
+            session.connection().exec_driver_sql("BEGIN")
+            yield session  # closing ends the snapshot and leaves what was read readable; a rollback would void it
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Session]:
+        with _translated(), self.lock, Session(self._engine, expire_on_commit=False) as session:
+            self._refuse_torn()
+            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield session
+                session.commit()
+            except BaseException:
+                session.rollback()
+                raise
+            self._refuse_torn()
+
+    def batch(self, connection: Connection, work: Callable[[Connection], None]) -> None:
+        """Run `work` in one transaction on `connection`; on disk when this returns."""
+        with _translated(), self.lock:
+            self._refuse_torn()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            self._refuse_torn()
+
+    # ---- of a serving process
+
+    def tear(self, *paths: Path) -> str:
+        """Why what is written now would be lost, or empty: one of the files the process holds open is not the one at
+        its path any more. Another program removed or replaced it, and nobody would find again what went into the old
+        one. It stays so until a restart. `paths`: those to look at, if not all.
+        """
+        if not self.torn:
+            for path in map(str, paths) if paths else self._files:
+                if path in self._files and _identity(path) != self._files[path]:
+                    self.torn = f"{path} was removed or replaced while the gateway ran; restart it"
+                    _log.critical("database: nothing is given any more: %s", self.torn)
+        return self.torn
+
+    def _refuse_torn(self) -> None:
+        """Before a transaction, so that nothing is written beside another's file; and after, before anybody is told."""
+        if why := self.tear():
+            raise Unavailable(f"database: {why}")
+
+    def claim(self) -> None:
+        """Refuse a second serving process on the same file (two could not keep one log), and hold on to the files."""
+        handle = open(self.path.with_suffix(".lock"), "a")
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()
+            raise Unavailable(f"another gateway already serves {self.path}") from None
+        self._instance = handle
+        self._keeper = self.connect_unsynced()
+        self._files = {path: _identity(path) for path in (str(self.wal), f"{self.path}-shm", str(self.path))}
+
+    def close(self) -> None:
+        self._engine.dispose()
+        if self._keeper is not None:
+            self._keeper.close()
+            self._keeper = None
+        self._files.clear()
+        for index in self._indexes:
+            index.close()
+        self._indexes.clear()
+        if self._instance is not None:
+            self._instance.close()
+            self._instance = None
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
+class _translated:
+    """Faults of the database become `Unavailable`: 503, never a wrong verdict about a token or a person."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, OperationalError | sqlite3.OperationalError):
+            raise Unavailable(f"database: {type(error).__name__}") from error
+
+
+def stored(at: datetime) -> str:
+    """An instant the way the ORM's columns hold it: UTC without a zone."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
+def raw(session: Session) -> Connection:
+    """The bare connection under a session, inside the session's own transaction."""
+    return session.connection().connection.driver_connection

@@ -1,0 +1,99 @@
+"""Bringing a database to the schema this version of the gateway was written for.
+
+One transaction for all steps that are missing: killed in the middle, the old schema still stands
+and the next start begins again. A database of a newer gateway is never touched.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.errors import Unavailable
+from gateway.ground.store.engine import DatabaseFault, Store, connect
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+FOLDER = Path(__file__).parent / "migrations"
+HEAD = "0100"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
+
+
+def current(settings: Settings) -> str | None:
+    """The revision of the database; None when there is no database, or an empty one. Raises Unavailable.
+
+    Asked of SQLite, also whether the file is a database at all: readiness asks in the serving process, and there
+    nobody else may open the file.
+    """
+    if not settings.database.exists() or settings.database.stat().st_size == 0:
+        return None
+    try:
+        connection = connect(settings.database)
+        try:
+            known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
+            row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
+        finally:
+            connection.close()
+    except DatabaseFault as error:
+        raise Unavailable(f"{settings.database}: {error}") from error
+    return str(row[0]) if row else None
+
+
+def is_current(settings: Settings) -> bool:
+    return current(settings) == HEAD
+
+
+def upgrade(settings: Settings) -> tuple[str | None, str]:
+    """(revision before, revision now). Makes the data folder and the database when there are none.
+
+    Raises Unavailable for a database of a newer gateway, or of a state from before the first release.
+    """
+    before = current(settings)
+    if before == HEAD:
+        return before, HEAD
+    if before is not None and not list((FOLDER / "versions").glob(f"{before}_*.py")):
+        raise Unavailable(
+            f"{settings.database}: schema {before} is not known to this version. A newer gateway made it: run that one;"
+            " or a state from before the first release: begin with an empty folder"
+        )
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _made_private(settings.database)
+    store = Store(settings.database)
+    try:
+        _run(store)
+    finally:
+        store.close()
+    return before, HEAD
+
+
+def _made_private(path: Path) -> None:
+    """The file that SQLite will fill, for its owner only, whatever folder it is in; the files beside it get its mode.
+    Nothing is opened where there is a file: see `current`."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _run(store: Store) -> None:
+    from alembic import command  # 0.2 s to import; only paid when there is something to do
+
+    with store.engine.connect() as connection:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver is in autocommit mode: this is the transaction
+        try:
+            config = configuration()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            connection.exec_driver_sql("ROLLBACK")
+            raise
+
+
+def configuration() -> "Config":
+    """Alembic's configuration, without an ini file. To compare or generate, `metadata` is put into its attributes."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.set_main_option("path_separator", "os")
+    return config

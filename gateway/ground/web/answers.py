@@ -1,0 +1,102 @@
+"""Answers: pages, redirects, and an error in the caller's own form."""
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from starlette.responses import JSONResponse, Response
+
+from gateway import errors
+from gateway.ground.web import templates
+from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.ground.web.doors import Context, Kind
+
+# reference: ux-people, section 4. No inline code, no foreign origin, no framing.
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+PAGE_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_YEARS_2 = 2 * 365 * 24 * 3600
+
+
+def transport(settings: Settings) -> dict[str, str]:
+    """What every answer says about its transport (RFC 6797); browsers ignore it on plain http, so it is left out."""
+    return {"Strict-Transport-Security": f"max-age={_YEARS_2}; includeSubDomains"} if settings.secure else {}
+
+
+def page(context: "Context", template: str, status: int = 200, **values: Any) -> Response:
+    html = templates.render(context, template, **values)
+    return Response(html, status, {**PAGE_HEADERS, "Content-Language": context.language}, "text/html; charset=utf-8")
+
+
+def see_other(path: str) -> Response:
+    return Response(status_code=303, headers={**PAGE_HEADERS, "Location": path})
+
+
+def json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return JSONResponse(value, status, {**_DATA_HEADERS, **(headers or {})})
+
+
+def problem(status: int, code: str, title: str, headers: dict[str, str] | None = None, **members: Any) -> Response:
+    """RFC 9457. `type` is an address of this gateway's documentation of errors."""
+    body = {"type": f"/problems/{code}", "title": title, "status": status, **members}
+    return JSONResponse(body, status, {**_DATA_HEADERS, **(headers or {})}, "application/problem+json")
+
+
+def oauth_error(
+    status: int, error: str, description: str = "", headers: dict[str, str] | None = None, **members: Any
+) -> Response:
+    """RFC 6749 §5.2. `description` is ours, plain ASCII; nothing from outside is repeated in it."""
+    body = {"error": error, **({"error_description": description} if description else {}), **members}
+    return JSONResponse(body, status, {**_DATA_HEADERS, "Pragma": "no-cache", **(headers or {})})
+
+
+_DATA_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+# 429: RFC 6749 §4.1.2.1 has a word for it; `slow_down` is for devices that poll (RFC 8628 §3.5).
+_OAUTH = {401: "invalid_client", 429: "temporarily_unavailable", 500: "server_error", 503: "temporarily_unavailable"}
+
+
+def failure(error: errors.GatewayError, kind: "Kind", context: "Context") -> Response:
+    headers = {}
+    if isinstance(error, errors.Unavailable):
+        headers["Retry-After"] = "5"
+    if isinstance(error, errors.TooMany):
+        headers["Retry-After"] = str(error.retry_after)
+    if kind == "oauth":
+        return oauth_error(error.status, _OAUTH.get(error.status, "invalid_request"), error.public, headers)
+    if kind == "api":
+        return problem(error.status, error.code, error.say, headers)
+    response = page(context, "error.html", error.status, error=error)
+    response.headers.update(headers)
+    return response
+
+
+def sign_in_first(kind: "Kind", context: "Context") -> Response:
+    if kind != "page":
+        return failure(errors.NotSignedIn(), kind, context)
+    url = context.request.url
+    here = url.path + (f"?{url.query}" if url.query else "")
+    return see_other("/sign-in?next=" + quote(here if context.request.method in ("GET", "HEAD") else "/", safe=""))
+
+
+def sign_in_again(then: str) -> str:
+    """The address of a fresh sign-in that goes on to `then`, one of our own pages."""
+    return f"/sign-in?again=1&next={quote(then, safe='')}"
+
+
+def own_path(path: str) -> str:
+    """`path` if it leads to a page of this gateway, else "/" (open redirects: A32)."""
+    # Browsers read "//host" and "/\\host" as another origin, and drop tabs and line ends before they look.
+    fine = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    fine = fine and not path.lower().startswith(("/%09", "/%0a", "/%0d", "/%2f", "/%5c"))
+    return path if fine and all(" " < char < "\x7f" for char in path) else "/"

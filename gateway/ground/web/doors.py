@@ -1,0 +1,340 @@
+"""A door: one address, one plain function `(Context) -> Response`, one transaction.
+
+    Door("/sharings/{id}/stop", stop, methods=("POST",), person=True, opens="write")
+
+The wrapper reads the form, finds out who calls, checks that a form came from our own
+page, opens the session, runs the function in a worker thread, commits, and turns
+errors into an answer of the caller's kind (HTML, OAuth JSON or RFC 9457 problem).
+The worker threads are the same few for all doors: what waits for somebody else is returned as `Later`.
+An answer with an error status commits as well (a refusal's record must stay);
+only an exception rolls back. `otherwise` answers what no door does: 404, 405, and a fault of ours.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Literal
+from urllib.parse import parse_qsl
+
+import anyio.to_thread
+from sqlmodel import Session
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+
+from gateway import errors
+from gateway.ground.keys import fresh, same
+from gateway.ground.pools import Full
+from gateway.ground.web import answers, cookies
+from gateway.ground.web.languages import choose_language
+from gateway.house import House
+
+FORM_LIMIT = 64 * 1024
+FIELDS_LIMIT = 100
+
+Kind = Literal["page", "api", "oauth"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A signed-in person, as far as doors need to know her."""
+
+    person: str
+    name: str
+    language: str
+    auth_time: datetime
+    methods: tuple[str, ...]
+    sign_in: str  # id of the sign-in row
+    # Notes that the sign-in is still used, in a small transaction after the answer; None: was noted a moment ago.
+    seen: Callable[[Session], None] | None = field(default=None, compare=False)
+
+
+@dataclass
+class Context:
+    house: House
+    request: Request
+    now: datetime
+    language: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    form: Mapping[str, str]
+    form_lists: Mapping[str, list[str]]
+    raw_body: bytes
+    repeated: frozenset[str]  # names given more than once, in query or form or across both
+    visit: str  # secret of the browser's visit cookie; anonymous forms are bound to it
+    new_visit: bool  # the browser has no such cookie yet; it gets one with the first form
+    caller: Caller | None = None
+    _session: Session | None = None
+    set_cookies: list[tuple[str, str, int | None]] = field(default_factory=list)
+
+    @property
+    def session(self) -> Session:
+        if self._session is None:
+            raise RuntimeError("this door opens no session: declare opens='read' or 'write'")
+        return self._session
+
+    @property
+    def person(self) -> Caller:
+        if self.caller is None:
+            raise errors.NotSignedIn
+        return self.caller
+
+    @property
+    def csrf(self) -> str:
+        """The synchroniser token for this visitor's forms: bound to the sign-in, or to the visit before it."""
+        if self.caller is None and self.new_visit:
+            self.new_visit = False
+            self.set_cookies.append((cookies.VISIT, self.visit, None))
+        bound = self.caller.sign_in if self.caller else self.visit
+        return self.house.keys.mac("csrf", bound)
+
+    def signed_in_within(self, minutes: int) -> bool:
+        """A sign-in that lies ahead (the clock was set back) is no recent one."""
+        if self.caller is None:
+            return False
+        return timedelta(minutes=-1) <= self.now - self.caller.auth_time <= timedelta(minutes=minutes)
+
+    def page(self, template: str, status: int = 200, **values: object) -> Response:
+        return answers.page(self, template, status, **values)
+
+    def go(self, path: str) -> Response:
+        """303 to one of our own pages (never 307: a form must not be sent twice)."""
+        return answers.see_other(path)
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """The rest of an answer, which has to wait: it runs in a pool (`ground.pools`), without the door's transaction.
+
+    `full` answers when the pool has no room; without it, the error page of `Full` does.
+    """
+
+    duty: str
+    party: str
+    work: Callable[[], Response]
+    full: Callable[[], Response] | None = None
+
+
+Handler = Callable[[Context], Response | Later]
+Identify = Callable[[Session, str, datetime], Caller | None]
+
+
+@dataclass(frozen=True)
+class Door:
+    path: str
+    handler: Handler
+    methods: tuple[str, ...] = ("GET",)
+    kind: Kind = "page"
+    opens: Literal["read", "write", "none"] = "read"
+    person: bool = False  # True: anonymous callers are sent to sign in
+    csrf: bool = True  # POST from pages only; APIs that authenticate apps set False
+    name: str = ""
+
+
+def route(door: Door, house: House, identify: Identify) -> Route:
+    """The Starlette route for one door."""
+
+    async def endpoint(request: Request) -> Response:
+        try:
+            body = await _body(request, door)
+        except errors.GatewayError as error:
+            return _sent(answers.failure(error, door.kind, context := _context(house, request, b"")), context)
+        answer = await anyio.to_thread.run_sync(_run, door, house, identify, request, body)
+        return answer if isinstance(answer, Response) else await _finished(door, *answer)
+
+    endpoint.__name__ = door.name or door.handler.__name__
+    return Route(door.path, endpoint, methods=list(door.methods), name=endpoint.__name__)
+
+
+def otherwise(house: House, identify: Identify) -> Callable[[Request, Exception], Response]:
+    """The handler for what no door answered: Starlette's `exception_handlers` of 404, 405 and 500.
+
+    A page for whoever asks for HTML, a problem (RFC 9457) for everyone else.
+    """
+
+    def answer(request: Request, fault: Exception) -> Response:
+        status = fault.status_code if isinstance(fault, HTTPException) else 500
+        error = errors.GatewayError() if status >= 500 else _UNROUTED.get(status, errors.BadRequest)()
+        context = _context(house, request, b"")
+        if "text/html" not in request.headers.get("accept", ""):
+            response = answers.problem(status, error.code, error.say)
+        else:
+            with contextlib.suppress(errors.Unavailable):  # a broken store must not break the page that says so
+                context.caller = _who(house, identify, context, None)
+            shown = errors.WrongMethod() if status == 405 else error
+            response = answers.page(context, "error.html", status, error=shown)
+        if isinstance(fault, HTTPException) and fault.headers:
+            response.headers.update(fault.headers)
+        if status == 405:
+            response.headers["Allow"] = ", ".join(_methods(request))
+        return _sent(response, context)
+
+    return answer
+
+
+def _methods(request: Request) -> list[str]:
+    """What the address takes (RFC 9110 §10.2.1): all doors there may be at it, one of which Starlette names."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return sorted({method for route in fitting for method in route.methods or ()})
+
+
+_UNROUTED: dict[int, type[errors.GatewayError]] = {404: errors.NotFound}
+
+
+async def _body(request: Request, door: Door) -> bytes:
+    if request.method in ("GET", "HEAD"):
+        return b""
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise errors.BadRequest("content-encoding")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > FORM_LIMIT:
+            raise errors.BadRequest("body too large", say="The request is too large.")
+    return body
+
+
+def _run(
+    door: Door, house: House, identify: Identify, request: Request, body: bytes
+) -> Response | tuple[Context, Later]:
+    context = _context(house, request, body)
+    response: Response | Later
+    try:
+        with _opened(house, door.opens) as session:
+            context._session = session
+            context.caller = _who(house, identify, context, session)
+            _check(door, context)
+            response = door.handler(context)
+    except errors.NotSignedIn:
+        response = answers.sign_in_first(door.kind, context)
+    except errors.GatewayError as error:
+        response = answers.failure(error, door.kind, context)
+    context._session = None
+    _note_seen(house, context.caller)
+    return (context, response) if isinstance(response, Later) else _sent(response, context)
+
+
+async def _finished(door: Door, context: Context, later: Later) -> Response:
+    try:
+        return await context.house.pools.run(later.duty, later.party, partial(_answered, door, context, later.work))
+    except Full as full:
+        work = later.full or partial(answers.failure, full, door.kind, context)
+        return await anyio.to_thread.run_sync(_answered, door, context, work)
+
+
+def _answered(door: Door, context: Context, work: Callable[[], Response]) -> Response:
+    try:
+        response = work()
+    except errors.GatewayError as error:
+        response = answers.failure(error, door.kind, context)
+    return _sent(response, context)
+
+
+def _who(house: House, identify: Identify, context: Context, session: Session | None) -> Caller | None:
+    """The signed-in caller; the page is then in her language."""
+    secret = cookies.read(context.request, cookies.SIGN_IN, house.settings)
+    if not secret:
+        return None
+    with contextlib.nullcontext(session) if session else house.store.read() as reading:
+        caller = identify(reading, secret, context.now)
+    if caller:
+        context.language = choose_language(context.request, house.settings, caller.language)
+    return caller
+
+
+def _note_seen(house: House, caller: Caller | None) -> None:
+    if caller and caller.seen:
+        # The answer stands either way: unnoted, the sign-in merely ends a little earlier.
+        with contextlib.suppress(errors.Unavailable), house.store.write() as session:
+            caller.seen(session)
+
+
+def _sent(response: Response, context: Context) -> Response:
+    settings = context.house.settings
+    response.headers.update(answers.transport(settings))
+    for name, value, age in context.set_cookies:
+        cookies.write(response, name, value, age, settings)
+    return response
+
+
+def _check(door: Door, context: Context) -> None:
+    if door.person and context.caller is None:
+        raise errors.NotSignedIn
+    if door.kind == "page" and door.csrf and context.request.method == "POST":
+        _same_origin(context)
+        if not same(context.form.get("csrf", ""), context.csrf):
+            # Loading the answer again would send the same form again: she has to go back first.
+            raise errors.Forbidden(
+                "csrf token",
+                say="This form is too old or is not ours. Go back, load the page again and send the form from there.",
+            )
+
+
+def _same_origin(context: Context) -> None:
+    """Origin and Sec-Fetch-Site, where the browser sends them, must be our own (OWASP CSRF; A19).
+
+    Under our `Referrer-Policy: no-referrer` browsers send `Origin: null` with our own forms (Fetch, "append a
+    request Origin header"); it is believed only beside a Sec-Fetch-Site, which no page can write, of same-origin.
+    """
+    origin = context.request.headers.get("origin")
+    site = context.request.headers.get("sec-fetch-site")
+    if site not in (None, "same-origin", "none"):
+        raise errors.Forbidden("cross-site form")
+    if origin == "null" and site == "same-origin":
+        return
+    if origin is not None and origin != context.house.settings.public_url:
+        raise errors.Forbidden("foreign origin")
+
+
+@contextlib.contextmanager
+def _opened(house: House, opens: str) -> Iterator[Session | None]:
+    if opens == "none":
+        yield None
+    else:
+        with house.store.write() if opens == "write" else house.store.read() as session:
+            yield session
+
+
+def _context(house: House, request: Request, body: bytes) -> Context:
+    query = _pairs(request.url.query)
+    media = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    form = _pairs(body.decode("utf-8", "replace")) if media == "application/x-www-form-urlencoded" else []
+    visit = cookies.read(request, cookies.VISIT, house.settings)
+    context = Context(
+        house=house,
+        request=request,
+        now=house.clock(),
+        language=choose_language(request, house.settings, None),
+        path={name: str(value) for name, value in request.path_params.items()},
+        query=dict(query),
+        form=dict(form),
+        form_lists=_lists(form),
+        raw_body=body,
+        repeated=_repeated(query, form),
+        visit=visit or fresh(),
+        new_visit=not visit,
+    )
+    return context
+
+
+def _pairs(text: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_LIMIT)
+    except ValueError:
+        return []
+
+
+def _lists(pairs: list[tuple[str, str]]) -> dict[str, list[str]]:
+    lists: dict[str, list[str]] = {}
+    for name, value in pairs:
+        lists.setdefault(name, []).append(value)
+    return lists
+
+
+def _repeated(query: list[tuple[str, str]], form: list[tuple[str, str]]) -> frozenset[str]:
+    names = [name for name, _ in [*query, *form]]
+    return frozenset(name for name in names if names.count(name) > 1)

@@ -1,0 +1,56 @@
+"""Which of our languages a page is in: the switch, then the app's ui_locales, then the person, then the browser."""
+
+from babel import Locale
+from starlette.requests import Request
+
+from gateway.ground.web import cookies
+from gateway.settings import LANGUAGES, Settings
+
+NAMES = {"fr": "Français", "en": "English"}  # each in its own language: whoever needs it can read it
+_LOCALES = {"en": "en_GB"}
+_PARTS = 20  # ranges of one Accept-Language header that are looked at
+
+
+def choose_language(request: Request, settings: Settings, preferred: str | None, ui_locales: str = "") -> str:
+    switched = cookies.read(request, cookies.LANGUAGE, settings)
+    if switched in LANGUAGES:
+        return switched
+    for tag in ui_locales.split():
+        if _ours(tag):
+            return _ours(tag)
+    if preferred in LANGUAGES:
+        return str(preferred)
+    return _accepted(request.headers.get("accept-language", "")) or settings.default_language
+
+
+def _ours(tag: str) -> str:
+    """The language of an RFC 5646 tag when we speak it ("fr-CA" → "fr"), else ""."""
+    language = tag.strip().split("-")[0].lower()
+    return language if language in LANGUAGES else ""
+
+
+def _accepted(header: str) -> str | None:
+    """RFC 9110 §12.5.4, as far as two languages need it: the first of the highest weight; weight 0 means never."""
+    ranked: list[tuple[float, str]] = []
+    for part in header.split(",")[:_PARTS]:
+        tag, _, parameter = part.partition(";")
+        weight = _weight(parameter)
+        if weight > 0 and _ours(tag):
+            ranked.append((-weight, _ours(tag)))
+    return min(ranked, key=lambda pair: pair[0])[1] if ranked else None
+
+
+def _weight(parameter: str) -> float:
+    name, _, value = parameter.strip().partition("=")
+    if not name:
+        return 1.0
+    try:
+        weight = float(value)
+    except ValueError:
+        return 0.0
+    return weight if name.strip().lower() == "q" and 0 <= weight <= 1 else 0.0
+
+
+def locale(language: str) -> Locale:
+    """Whose dates, times and lists: our English is European, "23 November 2026, 21:25"."""
+    return Locale.parse(_LOCALES.get(language, language))

@@ -1,0 +1,51 @@
+"""`/problems/{code}`: what the `type` of a problem (RFC 9457) leads to. For developers of apps, in plain words."""
+
+from starlette.responses import Response
+
+from gateway import errors
+from gateway.ground.web.doors import Context, Door
+
+# reason → what an app should do about it
+ADVICE = {
+    "ended": "Stop calling and forget the tokens. If you still need the data, send the person a new request.",
+    "paused": "Keep your tokens and try again later, at most once an hour. The person may resume at any time.",
+    "suspended": "Stop calling. The operator or the organisation has to lift it.",
+    "frequency": "Wait for the seconds in Retry-After. Following pages of one listing count as one call.",
+    "too_many_calls": "Wait for the seconds in Retry-After, and spread your calls. It is no term of the person's.",
+    "max_uses": "This was for one use. Send the person a new request.",
+    "period": "Ask for a time within `allowed`, or leave the time out: the answer is then cut to what was agreed.",
+    "account": "Use the account references of your token response.",
+    "dataset": "Read authorization_details of your token response: it says what was granted.",
+    "field": "Leave out the parameter: it would show or probe what is not part of the sharing.",
+    "not_linked": "The person has to link her account again. Tell her; a new request leads her there.",
+}
+OTHERWISE = "Try again later. Nothing of the answer was given out."
+BEFORE = "Correct the request."
+
+
+# codes of refusals that are neither a reason nor an error class: a missing token, a wrong method
+OTHERS = {
+    "invalid_token": (401, "A valid access token is needed."),
+    "method_not_allowed": (405, "This method is not allowed here."),
+}
+
+
+def problem(ctx: Context) -> Response:
+    code = ctx.path["code"]
+    if code in errors.REASONS:
+        status, title = errors.REASONS[code]
+        advice = ADVICE.get(code, OTHERWISE if status >= 500 else BEFORE)
+        return ctx.page("problem.html", code=code, answered=status, title=title, advice=advice)
+    if code in OTHERS:
+        return ctx.page("problem.html", code=code, answered=OTHERS[code][0], title=OTHERS[code][1], advice=BEFORE)
+    known = next((kind for kind in _kinds(errors.GatewayError) if kind.code == code), None)
+    if known is None:
+        raise errors.NotFound("problem")
+    return ctx.page("problem.html", code=code, answered=known.status, title=known.public, advice=BEFORE)
+
+
+def _kinds(kind: type[errors.GatewayError]) -> list[type[errors.GatewayError]]:
+    return [kind, *(each for below in kind.__subclasses__() for each in _kinds(below))]
+
+
+DOORS = [Door("/problems/{code}", problem, opens="none", name="problem")]

@@ -1,0 +1,104 @@
+"""Jinja2 templates, one per screen: no logic beyond `if` and `for`, whole sentences, escaped always.
+
+Every template is rendered with: `lang`, `caller`, `csrf`, `csrf_field`, `_` (gettext), `date`, `moment`,
+`static`, `theme`, `operator`, `operator_contact`, `path`, and `url_here` (for the language switch; a page
+that answers a form at an address without a GET gives `return_to` instead).
+"""
+
+import datetime
+import functools
+import hashlib
+from gettext import NullTranslations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time, get_datetime_format
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
+
+from gateway.ground.web import cookies
+from gateway.ground.web.languages import NAMES, locale
+from gateway.ground.web.translations import Translations
+
+if TYPE_CHECKING:
+    from gateway.ground.web.doors import Context
+
+STATIC = Path(__file__).parent / "static"
+THEMES = ("light", "dark")  # neither: as the device says
+
+
+@functools.lru_cache(maxsize=16)
+def _environment(translations: Translations, language: str) -> Environment:
+    environment = Environment(
+        loader=PackageLoader("gateway.ground.web", "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    install_texts(environment, translations.of(language))
+    return environment
+
+
+def install_texts(environment: Environment, texts: NullTranslations) -> None:
+    """`_` and `{% trans %}`. Texts hold no markup and are escaped like everything else.
+
+    Jinja's own new-style gettext takes whatever it is given for safe HTML: `_(variable)` would then let through
+    what stands in the variable.
+    """
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda text: escape(texts.gettext(text)),
+        lambda one, many, count: escape(texts.ngettext(one, many, count)),
+        newstyle=True,
+        pgettext=lambda context, text: escape(texts.pgettext(context, text)),
+        npgettext=lambda context, one, many, count: escape(texts.npgettext(context, one, many, count)),
+    )
+
+
+@functools.cache
+def static(name: str) -> str:
+    """The address of a file in static/, with a word that changes when the file does, so that browsers may keep it."""
+    return f"/static/{name}?{hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
+
+
+def render(context: "Context", template: str, **values: Any) -> str:
+    settings = context.house.settings
+    zone = ZoneInfo(settings.zone)
+    babel_locale = locale(context.language)
+
+    def date(at: datetime.date | None) -> str:
+        day = at.astimezone(zone) if isinstance(at, datetime.datetime) else at
+        return format_date(day, "long", babel_locale) if day else ""
+
+    def moment(at: datetime.datetime | None) -> str:
+        if not at:
+            return ""
+        time = format_time(at.astimezone(zone), "short", tzinfo=zone, locale=babel_locale)
+        return str(get_datetime_format("long", babel_locale)).replace("{0}", time).replace("{1}", date(at))
+
+    url = context.request.url
+    theme = cookies.read(context.request, cookies.THEME, settings)
+    return (
+        _environment(context.house.translations, context.language)
+        .get_template(template)
+        .render(
+            {
+                "lang": context.language,
+                "languages": NAMES,
+                "theme": theme if theme in THEMES else "",
+                "caller": context.caller,
+                "csrf": context.csrf,
+                "csrf_field": Markup('<input type="hidden" name="csrf" value="{}">').format(context.csrf),
+                "date": date,
+                "moment": moment,
+                "static": static,
+                "operator": settings.operator_name,
+                "operator_contact": settings.operator_contact,
+                "path": url.path,
+                "url_here": url.path + (f"?{url.query}" if url.query else ""),
+                **values,
+            }
+        )
+    )

@@ -1,0 +1,24 @@
+"""At start-up: streams that were on their way when the process ended get the outcome `unknown` (promise P1)."""
+
+import json
+from datetime import UTC, datetime
+
+from gateway.errors import Unavailable
+from gateway.house import House
+from gateway.ledger.writer import Item, Verdict, Writer
+from gateway.log import Event
+
+
+async def close_open_streams(house: House, writer: Writer) -> None:
+    """Raises Unavailable: without its record nothing is served."""
+    connection = house.store.connect()
+    try:
+        rows = connection.execute("SELECT id, person_id, facts, begun_at FROM openstream").fetchall()
+    finally:
+        connection.close()
+    for stream, person, facts, begun_at in rows:
+        begun = datetime.fromisoformat(begun_at).replace(tzinfo=UTC)
+        told = {**json.loads(facts), "outcome": "unknown", "request_id": stream}
+        event = Event("access_outcome", person, max(begun, house.clock()), "system", told)
+        if await writer.commit(Item(event, closes=stream)) is not Verdict.WRITTEN:
+            raise Unavailable("recovery: outcome not written")

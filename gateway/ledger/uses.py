@@ -1,0 +1,110 @@
+"""Counted uses: how often an agreement may be used in a calendar window, exact with any number of calls at once.
+
+    reserve   before the fetch, in memory: so that calls at once do not together ask for more than is left
+    spend     in the transaction of the access entry, on disk: this decides
+    settle    afterwards: the place is used, or given back because nothing was given
+
+The rows are written here only, so memory may mirror them (one process, Store.claim).
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.ground.store.engine import Connection
+
+MIRRORED = 50_000
+PAGES_SECONDS = 15 * 60  # following pages of one listing are the same use for this long
+PAGES_HELD = 50_000
+
+_USED = 'SELECT used FROM "use" WHERE consent_id = ? AND item = ? AND "window" = ? AND start = ?'
+_SPEND = (
+    'INSERT INTO "use" (consent_id, item, "window", start, used) VALUES (?, ?, ?, ?, ?)'
+    ' ON CONFLICT (consent_id, item, "window", start) DO UPDATE SET used = used + excluded.used'
+    " WHERE used + excluded.used <= ?"
+)
+
+Key = tuple[str, str, str, int]  # consent, item, window, start
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """One limit at one instant: at most `times` uses of this key."""
+
+    key: Key
+    times: int
+    end: int  # epoch seconds: when the next window begins
+
+
+class Uses:
+    """Of the event loop. `connection` is for reading."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._used: OrderedDict[Key, list[int]] = OrderedDict()  # [used, reserved]
+        self._pages: OrderedDict[object, float] = OrderedDict()
+
+    def reserve(self, counts: Sequence[Count]) -> Count | None:
+        """Take a place under every limit, or say which one is used up."""
+        held = [self._tally(count.key) for count in counts]
+        for count, tally in zip(counts, held, strict=True):
+            if tally[0] + tally[1] >= count.times:
+                return count
+        for tally in held:
+            tally[1] += 1
+        return None
+
+    def settle(self, counts: Sequence[Count], spent: bool) -> None:
+        for count in counts:
+            tally = self._tally(count.key)
+            tally[1] -= 1
+            tally[0] += spent
+
+    def _tally(self, key: Key) -> list[int]:
+        tally = self._used.get(key)
+        if tally is None:
+            row = self._connection.execute(_USED, key).fetchone()
+            tally = self._used[key] = [row[0] if row else 0, 0]
+            while len(self._used) > MIRRORED and self._forget_oldest():
+                pass
+        return tally
+
+    def _forget_oldest(self) -> bool:
+        """False when the oldest is in use: then the mirror may be a little larger for a while."""
+        key, tally = next(iter(self._used.items()))
+        if tally[1]:
+            self._used.move_to_end(key)
+            return False
+        del self._used[key]
+        return True
+
+    # ---- following pages
+
+    def continues(self, listing: object, now: float) -> bool:
+        """Whether a use of this listing was counted so recently that this call is a following page of it."""
+        return self._pages.get(listing, 0.0) > now
+
+    def begun(self, listing: object, now: float) -> None:
+        self._pages[listing] = now + PAGES_SECONDS
+        self._pages.move_to_end(listing)
+        if len(self._pages) > PAGES_HELD:
+            self._pages.popitem(last=False)
+
+
+def spend(connection: Connection, counts: Iterable[Count]) -> bool:
+    """Count one use under every given limit, inside the transaction of their entries.
+
+    False: some limit is passed, and the transaction has to be rolled back.
+    """
+    wanted: dict[int, list[Any]] = {}  # by the identity of the limit's window: those at once mostly share it
+    for count in counts:
+        found = wanted.get(id(count))
+        if found is None:
+            wanted[id(count)] = [count, 1]
+        else:
+            found[1] += 1
+    return all(
+        uses <= count.times and connection.execute(_SPEND, (*count.key, uses, count.times)).rowcount == 1
+        for count, uses in wanted.values()
+    )
