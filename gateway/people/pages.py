@@ -24,7 +24,8 @@ def home(ctx: Context) -> Response:
     accesses = reading.accesses(ctx.session, ctx.house.log, person.id, ctx.now - timedelta(days=_DAYS))
     return ctx.page(
         "people/home.html",
-        sharings=_active_sharings(ctx, person.id),
+        sharings=_running(ctx, person.id, State.ACTIVE),
+        paused=_running(ctx, person.id, State.PAUSED),
         accesses=accesses.total(),
         organisations=_linked_organisations(ctx.session, person.id),
         minor=is_minor(person.birth_date, today(ctx), settings.majority_age),
@@ -32,10 +33,10 @@ def home(ctx: Context) -> Response:
     )
 
 
-def _active_sharings(ctx: Context, person: str) -> int:
+def _running(ctx: Context, person: str, state: State) -> int:
     live = select(func.count()).where(
         Consent.person_id == person,
-        Consent.state == State.ACTIVE,
+        Consent.state == state,
         or_(col(Consent.until).is_(None), col(Consent.until) > ctx.now),
     )
     return ctx.session.exec(live).one()

@@ -1,81 +1,122 @@
-"""Doors of all sharings at once: stop and pause everything, with a page that asks and a page that tells."""
+"""Doors of all sharings at once: stop, pause or resume everything, with a page that asks and a page that tells.
 
+Everything is what the list shows as running: the person's own, and those of the children she decides for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from urllib.parse import quote
 
+from sqlmodel import Session
 from starlette.responses import Response
 
 from gateway import errors
 from gateway.consent import deciding
+from gateway.consent.actors import Actor
 from gateway.consent.facts import Facts
 from gateway.consent.rules import Act, EndReason, State
+from gateway.consent.tables import Consent
 from gateway.consent.words import wording
 from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.marks import N_
+from gateway.house import House
 from gateway.sharings import reading
 from gateway.sharings.cards import card
 from gateway.sharings.reading import Sharing
 
+Verb = Callable[[Session, House, Consent, Actor, datetime], bool]
+
+
+def _withdraw(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
+    return deciding.end(session, house, consent, actor, EndReason.WITHDRAWN, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """One act on many, and the words of its two pages."""
+
+    name: str  # as in /sharings/{name}-all
+    act: Act  # the event it leaves at each, by which the second page finds them
+    verb: Verb
+    states: tuple[State, ...]  # of the sharings it is for
+    question: str
+    effect: str
+    none: str  # when there is no such sharing
+    button: str
+    done: str
+
+    def concerns(self, sharing: Sharing) -> bool:
+        return sharing.state in self.states and not (self.act is Act.RESUMED and sharing.held)
+
+
+STOP = Everything(
+    "stop", Act.ENDED, _withdraw, (State.ACTIVE, State.PAUSED),
+    question=N_("Stop everything?"),
+    effect=N_(
+        "From now on we refuse every request of these apps. "
+        "This cannot be taken back: an app would have to ask you again."
+    ),
+    none=N_("No sharing is active."),
+    button=N_("Stop everything"),
+    done=N_("Everything has been stopped"),
+)  # fmt: skip
+PAUSE = Everything(
+    "pause", Act.PAUSED, deciding.pause, (State.ACTIVE,),
+    question=N_("Pause everything?"),
+    effect=N_("Until you resume a sharing, we refuse every request of its app."),
+    none=N_("No sharing is active."),
+    button=N_("Pause everything"),
+    done=N_("Everything has been paused"),
+)  # fmt: skip
+RESUME = Everything(
+    "resume", Act.RESUMED, deciding.resume, (State.PAUSED,),
+    question=N_("Resume everything?"),
+    effect=N_("From now on we answer these apps again, within what was agreed."),
+    none=N_("No sharing is paused."),
+    button=N_("Resume everything"),
+    done=N_("Everything has been resumed"),
+)  # fmt: skip
+ALL = {each.name: each for each in (PAUSE, RESUME, STOP)}
+
 
 def doors(facts: Facts) -> list[Door]:
-    table = (
-        ("GET", "/sharings/stop-all", confirm_all),
-        ("POST", "/sharings/stop-all", stop_all),
-        ("GET", "/sharings/pause-all", confirm_all),
-        ("POST", "/sharings/pause-all", pause_all),
-        ("GET", "/sharings/done", done),
-    )
-    return [
-        Door(
-            path,
-            partial(handler, facts),
-            (method,),
-            opens="write" if method == "POST" else "read",
-            person=True,
-            name=f"sharings_{handler.__name__}",
-        )
-        for method, path, handler in table
+    paths = [(f"/sharings/{name}-all", everything) for name, everything in ALL.items()]
+    asks = [Door(path, partial(ask, all_, facts), person=True, name=f"sharings_ask{path}") for path, all_ in paths]
+    acts = [
+        Door(path, partial(do, all_, facts), ("POST",), opens="write", person=True, name=f"sharings_do{path}")
+        for path, all_ in paths
     ]
+    return [*asks, *acts, Door("/sharings/done", partial(done, facts), person=True, name="sharings_done")]
 
 
-def _is_stop(ctx: Context) -> bool:
-    return ctx.request.url.path.endswith("/stop-all")
+def ask(everything: Everything, facts: Facts, ctx: Context) -> Response:
+    cards = [card(ctx, sharing) for sharing in _concerned(everything, facts, ctx)]
+    return ctx.page("sharings/all.html", cards=cards, all=everything, say=wording(ctx))
 
 
-def _own_running(facts: Facts, ctx: Context, *states: State) -> list[Sharing]:
-    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
-    return [sharing for sharing in every if sharing.mine and sharing.state in states]
+def do(everything: Everything, facts: Facts, ctx: Context) -> Response:
+    for sharing in _concerned(everything, facts, ctx):
+        everything.verb(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
+    return ctx.go(f"/sharings/done?what={everything.name}&at={quote(ctx.now.isoformat(), safe='')}")
 
 
-def confirm_all(facts: Facts, ctx: Context) -> Response:
-    states = (State.ACTIVE, State.PAUSED) if _is_stop(ctx) else (State.ACTIVE,)
-    cards = [card(ctx, sharing) for sharing in _own_running(facts, ctx, *states)]
-    return ctx.page("sharings/all.html", cards=cards, stop=_is_stop(ctx), say=wording(ctx))
-
-
-def stop_all(facts: Facts, ctx: Context) -> Response:
-    for sharing in _own_running(facts, ctx, State.ACTIVE, State.PAUSED):
-        deciding.end(ctx.session, ctx.house, sharing.consent, sharing.actor, EndReason.WITHDRAWN, ctx.now)
-    return ctx.go(f"/sharings/done?what=stopped&at={quote(ctx.now.isoformat(), safe='')}")
-
-
-def pause_all(facts: Facts, ctx: Context) -> Response:
-    for sharing in _own_running(facts, ctx, State.ACTIVE):
-        deciding.pause(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
-    return ctx.go(f"/sharings/done?what=paused&at={quote(ctx.now.isoformat(), safe='')}")
+def _concerned(everything: Everything, facts: Facts, ctx: Context) -> list[Sharing]:
+    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now, counting=False)
+    return [sharing for sharing in every if everything.concerns(sharing)]
 
 
 def done(facts: Facts, ctx: Context) -> Response:
     """The result of one act on many: read back from the events of that instant."""
+    everything = ALL.get(ctx.query.get("what", ""))
     try:
         at = datetime.fromisoformat(ctx.query.get("at", ""))
     except ValueError:
         raise errors.NotFound from None
-    if at.tzinfo is None or not 1970 < at.year < 9000:
+    if everything is None or at.tzinfo is None or not 1970 < at.year < 9000:
         raise errors.NotFound
-    is_stop = ctx.query.get("what") == "stopped"
-    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
-    among = [sharing.consent.id for sharing in every]
-    ids = reading.acted_at(ctx.session, Act.ENDED if is_stop else Act.PAUSED, at, among)
+    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now, counting=False)
+    ids = reading.acted_at(ctx.session, everything.act, at, [sharing.consent.id for sharing in every])
     cards = [card(ctx, sharing) for sharing in every if sharing.consent.id in ids]
-    return ctx.page("sharings/done.html", cards=cards, stop=is_stop, at=at, say=wording(ctx))
+    return ctx.page("sharings/done.html", cards=cards, all=everything, at=at, say=wording(ctx))

@@ -23,6 +23,7 @@ from gateway.log import reading as log_reading
 from gateway.log.names import HouseNames
 from gateway.log.sentences import Voice
 from gateway.sharings import all_pages, erasure, reading, receipt_pages
+from gateway.sharings.all_pages import ALL, Everything
 from gateway.sharings.cards import by_data, card
 from gateway.sharings.reading import Sharing, Wanted
 
@@ -74,12 +75,19 @@ def listing(facts: Facts, ctx: Context) -> Response:
         "sharings/list.html",
         wanted=wanted,
         cards=cards,
-        running=sum(sharing.running for sharing in every),
+        at_once=_at_once(every),
         by_data=by_data(cards) if wanted.by == "data" else [],
         choices=_choices(ctx, every),
         any=bool(every),
         say=wording(ctx),
     )
+
+
+def _at_once(every: list[Sharing]) -> list[Everything]:
+    """What can be done to everything: only where that is more than one sharing."""
+    if sum(sharing.running for sharing in every) < 2:
+        return []
+    return [all_ for all_ in ALL.values() if any(all_.concerns(sharing) for sharing in every)]
 
 
 def _choices(ctx: Context, every: list[Sharing]) -> dict[str, list[tuple[str, str]]]:

@@ -3,6 +3,7 @@
 A person sees her own, and those of children she decides for. Nothing here writes.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,7 @@ from gateway.consent.words import Wording
 from gateway.ground.keys import KeyRing
 from gateway.ground.web.marks import N_
 from gateway.house import House
+from gateway.log import Log
 from gateway.log import reading as log_reading
 
 RECENT_DAYS = 30
@@ -112,13 +114,15 @@ class Sharing:
         return say.reason(self.reason)
 
 
-def all_of(session: Session, house: House, facts: Facts, reader: str, now: datetime) -> list[Sharing]:
+def all_of(
+    session: Session, house: House, facts: Facts, reader: str, now: datetime, *, counting: bool = True
+) -> list[Sharing]:
     """Every sharing the reader may see. A request that nobody answered in time, or that an earlier agreement answered,
-    was never a sharing."""
+    was never a sharing. `counting` as for `one`."""
     found = []
     directory = facts.directory(session)
     for owner in owners(session, facts, reader):
-        counted = log_reading.accesses(session, house.log, owner.id, now - timedelta(days=RECENT_DAYS))
+        counted = _counted(session, house.log, owner.id, now) if counting else Counter[str]()
         for consent in session.exec(select(Consent).where(Consent.person_id == owner.id)):
             sharing = _sharing(session, facts, consent, directory, owner, reader, counted[consent.id], now)
             if sharing.reason not in NEVER_A_SHARING and not _unanswered(house, sharing, now):
@@ -144,10 +148,14 @@ def one(
     owner = facts.person(session, consent.person_id) if consent else None
     if consent is None or owner is None or not owner.decided_by(reader):
         raise errors.NotFound
-    since = now - timedelta(days=RECENT_DAYS)
-    count = log_reading.accesses(session, house.log, owner.id, since)[consent.id] if counting else 0
+    count = _counted(session, house.log, owner.id, now)[consent.id] if counting else 0
     directory = facts.directory(session)
     return _sharing(session, facts, consent, directory, owner, reader, count, now)
+
+
+def _counted(session: Session, log: Log, owner: str, now: datetime) -> Counter[str]:
+    """Accesses of the last RECENT_DAYS days, by consent."""
+    return log_reading.accesses(session, log, owner, now - timedelta(days=RECENT_DAYS))
 
 
 def owners(session: Session, facts: Facts, reader: str) -> list[PersonFacts]:

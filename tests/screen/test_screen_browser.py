@@ -181,7 +181,13 @@ def test_axe_finds_nothing_on_any_page(browser: Any, town: Place, resident: Visi
     resident.language = language
     paths = [authorize(town.asks(resident, app)) for app in (CLEAR_BUDGET, new)]
     paths += [f"/sharings/{budget}{part}" for part in ("", "/stop", "/seen")] + [f"/sharings/{stopped}/stopped"]
-    paths += ["/sharings?status=active", "/sharings?by=data", "/sharings/stop-all", "/sharings/pause-all"]
+    paths += [
+        "/sharings?status=active",
+        "/sharings?by=data",
+        "/sharings/stop-all",
+        "/sharings/pause-all",
+        "/sharings/resume-all",
+    ]
     with street.window(browser, resident, java_script_enabled=True, bypass_csp=True) as page:
         for path in paths:
             page.goto(url(town, path))

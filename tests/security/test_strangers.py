@@ -109,7 +109,13 @@ def test_reading_an_address_never_changes_anything(fort: Fort) -> None:
     before = fort.rows("SELECT state, generation FROM consent"), fort.rows("SELECT count(*) FROM link")
     for word in ("stop", "pause", "resume", "remove"):
         alice.get(f"/sharings/{body['grant_id']}/{word}")
-    for path in ("/sharings/stop-all", "/sharings/pause-all", "/organisations/harbour-bank/unlink", "/sign-out"):
+    for path in (
+        "/sharings/stop-all",
+        "/sharings/pause-all",
+        "/sharings/resume-all",
+        "/organisations/harbour-bank/unlink",
+        "/sign-out",
+    ):
         alice.get(path)
     assert before == (fort.rows("SELECT state, generation FROM consent"), fort.rows("SELECT count(*) FROM link"))
     assert alice.get("/sharings").status_code == 200
@@ -355,3 +361,20 @@ def test_an_address_says_every_method_it_takes(fort: Fort) -> None:
         answer = fort.http.request("PUT", path)
         said = {method.strip() for method in answer.headers["allow"].split(",")}
         assert (path, answer.status_code, said) == (path, 405, methods)
+
+
+def test_home_tells_paused_sharings_from_none_and_only_to_whom_they_belong(fort: Fort) -> None:
+    bank = settle(fort)
+    alice, mallory = fort.person("Alice"), fort.person("Mallory")
+    moves_in(fort, bank, alice)
+    moves_in(fort, bank, mallory)
+    hers, his = fort.browser(alice), fort.browser(mallory)
+    assert "Nothing is shared at the moment" in hers.get("/").text
+    fort.agreed(hers, "budget", ASKED)
+    hers.post("/sharings/pause-all")
+    assert "Your sharings are paused" in hers.get("/").text
+    assert "Nothing is shared at the moment" not in hers.get("/").text
+    assert "Nothing is shared at the moment" in his.get("/").text
+    fort.clock.passes(seconds=1)
+    hers.post("/sharings/resume-all")
+    assert "Your sharings are paused" not in hers.get("/").text

@@ -6,6 +6,8 @@ import pytest
 from consent_cast import SECOND_APP, SUMMARY_BOX, TWO_TYPES, energy_details
 from consent_place import Place, Visitor, cards, facts, named, words
 
+from gateway.sharings import reading
+
 # ---- stopping
 
 
@@ -188,12 +190,71 @@ def test_everything_is_stopped_with_a_receipt_for_each(place: Place, alice: Visi
 def test_stopping_everything_when_nothing_runs_says_so(alice: Visitor) -> None:
     assert "No sharing is active." in alice.gets("/sharings/stop-all").text
     done = alice.posts("/sharings/stop-all", {"csrf": alice.csrf()})
-    assert "Nothing was running." in alice.gets(done.location).text
+    assert "No sharing is active." in alice.gets(done.location).text
+
+
+def test_everything_is_resumed_in_two_clicks(place: Place, alice: Visitor, several: dict[str, str]) -> None:
+    place.clock.passes(minutes=1)
+    alice.posts("/sharings/pause-all", {"csrf": alice.csrf()})
+    page = alice.gets("/sharings")
+    assert page.main.xpath(".//a[.='Resume everything']/@href") == ["/sharings/resume-all"]
+    assert not page.main.xpath(".//a[.='Pause everything']"), "nothing is left to pause"
+    place.clock.passes(minutes=1)
+    asked = alice.gets("/sharings/resume-all")
+    assert "Watt Coach" in asked.text and "Clear Budget" in asked.text and "Second App" not in asked.text
+    done = alice.posts("/sharings/resume-all", asked.form("/sharings/resume-all"))
+    page = alice.gets(done.location)
+    assert page.h1 == "Everything has been resumed"
+    assert "Watt Coach: Active" in page.text and "Clear Budget: Active" in page.text
+    assert [place.consent(several[name]).state for name in ("watt", "budget", "second")] == [
+        "active",
+        "active",
+        "ended",
+    ]
+
+
+def test_what_is_done_to_everything_stands_above_the_list(
+    place: Place, alice: Visitor, several: dict[str, str]
+) -> None:
+    """Whoever goes through the page by keyboard or by ear meets it before two hundred sharings."""
+    hrefs = [str(href) for href in alice.gets("/sharings").main.xpath(".//a/@href")]
+    assert hrefs.index("/sharings/stop-all") < hrefs.index(f"/sharings/{several['watt']}")
+
+
+@pytest.mark.parametrize(("act", "state"), [("pause", "paused"), ("stop", "ended")])
+def test_everything_is_also_what_a_guardian_sees_of_her_child(
+    place: Place, alice: Visitor, chloe: Visitor, consent: str, act: str, state: str
+) -> None:
+    childs = place.asks(chloe)
+    alice.answers(childs, "allow")
+    place.clock.passes(minutes=1)
+    asked = alice.gets(f"/sharings/{act}-all")
+    assert "for Chloé Petit" in words(asked.main.xpath(".//ul")[0])
+    done = alice.gets(alice.posts(f"/sharings/{act}-all", asked.form(f"/sharings/{act}-all")).location)
+    assert "for Chloé Petit" in words(done.main.xpath(".//ul")[0])
+    assert {place.consent(consent).state, place.consent(childs).state} == {state}
+    with place.house.store.read() as session:
+        assert {reading.events(session, one)[-1].actor for one in (consent, childs)} == {"person", "guardian"}
+
+
+def test_a_child_does_not_resume_with_everything_what_her_guardian_paused(
+    place: Place, alice: Visitor, chloe: Visitor
+) -> None:
+    childs = place.asks(chloe)
+    alice.answers(childs, "allow")
+    place.clock.passes(minutes=1)
+    alice.posts("/sharings/pause-all", {"csrf": alice.csrf()})
+    place.clock.passes(minutes=1)
+    assert "No sharing is paused." in chloe.gets("/sharings/resume-all").text
+    chloe.posts("/sharings/resume-all", {"csrf": chloe.csrf()})
+    assert place.consent(childs).state == "paused"
+    alice.posts("/sharings/resume-all", {"csrf": alice.csrf()})
+    assert place.consent(childs).state == "active"
 
 
 @pytest.mark.parametrize("at", ["", "yesterday", "2026-04-01", "2026-04-01T00:00:00"])
 def test_a_result_of_no_instant_is_no_page(alice: Visitor, at: str) -> None:
-    assert alice.gets(f"/sharings/done?what=stopped&at={at}").status == 404
+    assert alice.gets(f"/sharings/done?what=stop&at={at}").status == 404
 
 
 # ---- asking for deletion (C4)
@@ -268,11 +329,14 @@ def test_mallory_changes_nothing_of_alices(place: Place, mallory: Visitor, conse
     assert place.consent(consent).generation == 2
 
 
-def test_mallory_lists_and_stops_only_her_own(place: Place, mallory: Visitor, consent: str) -> None:
+def test_mallory_lists_and_stops_only_her_own(place: Place, alice: Visitor, mallory: Visitor, consent: str) -> None:
     assert not cards(mallory.gets("/sharings"))
     mallory.posts("/sharings/stop-all", {"csrf": mallory.csrf()})
     mallory.posts("/sharings/pause-all", {"csrf": mallory.csrf()})
     assert place.consent(consent).state == "active"
+    alice.does(consent, "pause")
+    mallory.posts("/sharings/resume-all", {"csrf": mallory.csrf()})
+    assert place.consent(consent).state == "paused"
 
 
 def test_mallory_reads_no_result_of_alices(place: Place, alice: Visitor, mallory: Visitor, consent: str) -> None:
@@ -280,7 +344,7 @@ def test_mallory_reads_no_result_of_alices(place: Place, alice: Visitor, mallory
     assert "Watt Coach" not in mallory.gets(done.location).text
 
 
-@pytest.mark.parametrize("path", ["", "/stop-all", "/pause-all", "/done", "/x", "/x/stop", "/x/seen"])
+@pytest.mark.parametrize("path", ["", "/stop-all", "/pause-all", "/resume-all", "/done", "/x", "/x/stop", "/x/seen"])
 def test_a_stranger_is_sent_to_sign_in(place: Place, path: str) -> None:
     assert Visitor(place, "nobody", "Nobody").gets(f"/sharings{path}").location.startswith("/sign-in?next=")
 
