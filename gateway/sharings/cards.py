@@ -21,13 +21,13 @@ def card(ctx: Context, sharing: Sharing) -> dict[str, Any]:
         "logo": sharing.app.has_logo,
         "ward": None if sharing.mine else sharing.owner.name,
         "organisations": [reading.organisation_name(sharing, one, ctx.language) for one in sharing.organisations],
-        "purpose": reading.purpose_title(sharing, ctx.house, ctx.language),
+        "purpose": reading.purpose_title(sharing, ctx.house.catalogue, ctx.language),
         "data": [
             {
                 "organisation": organisation,
                 "organisation_name": reading.organisation_name(sharing, organisation, ctx.language),
                 "dataset": dataset,
-                "label": reading.label(ctx.house, dataset, ctx.language),
+                "label": reading.label(ctx.house.catalogue, dataset, ctx.language),
             }
             for organisation, dataset in sharing.data
         ],

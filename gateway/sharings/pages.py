@@ -70,7 +70,7 @@ def _one(facts: Facts, ctx: Context, counting: bool | None = None) -> Sharing:
 def listing(facts: Facts, ctx: Context) -> Response:
     wanted = Wanted.read(ctx.query)
     every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
-    cards = [card(ctx, sharing) for sharing in reading.narrowed(every, wanted, ctx.house, ctx.language)]
+    cards = [card(ctx, sharing) for sharing in reading.narrowed(every, wanted, ctx.house.catalogue, ctx.language)]
     return ctx.page(
         "sharings/list.html",
         wanted=wanted,
@@ -94,7 +94,7 @@ def _choices(ctx: Context, every: list[Sharing]) -> dict[str, list[tuple[str, st
     """What the filters offer: only what the person's own sharings have."""
     apps = {s.app.client_id: said(s.app.name, ctx.language)["text"] for s in every}
     places = {o: reading.organisation_name(s, o, ctx.language) for s in every for o in s.organisations}
-    types = {d: reading.label(ctx.house, d, ctx.language) for s in every for _, d in s.data}
+    types = {d: reading.label(ctx.house.catalogue, d, ctx.language) for s in every for _, d in s.data}
     return {
         "app": sorted(apps.items(), key=lambda pair: pair[1]),
         "organisation": sorted(places.items(), key=lambda pair: pair[1]),

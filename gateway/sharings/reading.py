@@ -15,6 +15,7 @@ from sqlmodel import Session, col, select
 from gateway import errors
 from gateway.consent import asking, deciding, evidence
 from gateway.consent.actors import Actor, acting
+from gateway.consent.catalogue import Catalogue
 from gateway.consent.facts import AppView, Facts, OrganisationFacts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.rules import DURATIONS, NEVER_A_SHARING, Act, EndReason, State
@@ -25,6 +26,8 @@ from gateway.ground.web.marks import N_
 from gateway.house import House
 from gateway.log import Log
 from gateway.log import reading as log_reading
+from gateway.settings import Settings
+from gateway.web.marks import N_
 
 RECENT_DAYS = 30
 
@@ -125,7 +128,7 @@ def all_of(
         counted = _counted(session, house.log, owner.id, now) if counting else Counter[str]()
         for consent in session.exec(select(Consent).where(Consent.person_id == owner.id)):
             sharing = _sharing(session, facts, consent, directory, owner, reader, counted[consent.id], now)
-            if sharing.reason not in NEVER_A_SHARING and not _unanswered(house, sharing, now):
+            if sharing.reason not in NEVER_A_SHARING and not _unanswered(house.settings, sharing, now):
                 found.append(sharing)
     return sorted(_newest_requests(found), key=lambda sharing: sharing.order)
 
@@ -176,8 +179,8 @@ def _newest_requests(found: Iterable[Sharing]) -> list[Sharing]:
     return list(newest.values())
 
 
-def _unanswered(house: House, sharing: Sharing, now: datetime) -> bool:
-    return sharing.state == State.REQUESTED and now > asking.answer_by(sharing.consent, house.settings)
+def _unanswered(settings: Settings, sharing: Sharing, now: datetime) -> bool:
+    return sharing.state == State.REQUESTED and now > asking.answer_by(sharing.consent, settings)
 
 
 def _sharing(
@@ -253,8 +256,8 @@ class Wanted:
         return bool(self.status or self.app or self.organisation or self.type or self.q)
 
 
-def narrowed(sharings: Iterable[Sharing], wanted: Wanted, house: House, language: str) -> list[Sharing]:
-    kept = [sharing for sharing in sharings if _keeps(wanted, sharing, house, language)]
+def narrowed(sharings: Iterable[Sharing], wanted: Wanted, catalogue: Catalogue, language: str) -> list[Sharing]:
+    kept = [sharing for sharing in sharings if _keeps(wanted, sharing, catalogue, language)]
     if wanted.sort == "access":
         kept.sort(key=lambda s: -(s.consent.last_access_at.timestamp() if s.consent.last_access_at else 0))
     if wanted.sort == "end":
@@ -262,24 +265,24 @@ def narrowed(sharings: Iterable[Sharing], wanted: Wanted, house: House, language
     return kept
 
 
-def _keeps(wanted: Wanted, sharing: Sharing, house: House, language: str) -> bool:
+def _keeps(wanted: Wanted, sharing: Sharing, catalogue: Catalogue, language: str) -> bool:
     return (
         wanted.status in ("", sharing.state)
         and wanted.app in ("", sharing.app.client_id)
         and (not wanted.organisation or wanted.organisation in sharing.organisations)
         and (not wanted.type or wanted.type in [dataset for _, dataset in sharing.data])
-        and wanted.q.casefold().strip() in _searched(sharing, house, language).casefold()
+        and wanted.q.casefold().strip() in _searched(sharing, catalogue, language).casefold()
     )
 
 
-def _searched(sharing: Sharing, house: House, language: str) -> str:
+def _searched(sharing: Sharing, catalogue: Catalogue, language: str) -> str:
     return " ".join(
         [
             sharing.app.name.get(language, ""),
             sharing.app.legal_entity,
             *(organisation_name(sharing, name, language) for name in sharing.organisations),
-            purpose_title(sharing, house, language),
-            *(label(house, dataset, language) for _, dataset in sharing.data),
+            purpose_title(sharing, catalogue, language),
+            *(label(catalogue, dataset, language) for _, dataset in sharing.data),
         ]
     )
 
@@ -287,16 +290,16 @@ def _searched(sharing: Sharing, house: House, language: str) -> str:
 # ---- names, always from the same place
 
 
-def label(house: House, dataset: str, language: str) -> str:
-    known = house.catalogue.datasets.get(dataset)
+def label(catalogue: Catalogue, dataset: str, language: str) -> str:
+    known = catalogue.datasets.get(dataset)
     return known.label[language] if known else dataset
 
 
-def purpose_title(sharing: Sharing, house: House, language: str) -> str:
+def purpose_title(sharing: Sharing, catalogue: Catalogue, language: str) -> str:
     """As agreed; for a mere request as the catalogue has it now."""
     if sharing.terms:
         return str(sharing.terms["purpose"]["title"][language])
-    known = house.catalogue.purposes.get(sharing.consent.purpose)
+    known = catalogue.purposes.get(sharing.consent.purpose)
     return known.title[language] if known else sharing.consent.purpose
 
 
