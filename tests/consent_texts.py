@@ -13,20 +13,23 @@ _CODE = Path(gateway.__file__).parent
 
 
 def from_templates() -> set[Message]:
+    paths = [path for folder in ("screen", "sharings") for path in sorted((_TEMPLATES / folder).glob("*.html"))]
+    return set().union(*(of_template(str(path.relative_to(_TEMPLATES))) for path in paths))
+
+
+def of_template(name: str) -> set[Message]:
     from jinja2 import Environment
 
     environment = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)
     environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
     found: set[Message] = set()
-    for folder in ("screen", "sharings"):
-        for path in sorted((_TEMPLATES / folder).glob("*.html")):
-            for _, function, message in environment.extract_translations(path.read_text()):  # type: ignore[attr-defined]
-                if function == "ngettext":
-                    found.add((message[0], message[1]))
-                    continue
-                text = message[0] if isinstance(message, tuple) else message  # a tuple: with placeholders
-                if text:  # else: a text that comes from the code, and is found there
-                    found.add(text)
+    for _, function, message in environment.extract_translations((_TEMPLATES / name).read_text()):  # type: ignore[attr-defined]
+        if function == "ngettext":
+            found.add((message[0], message[1]))
+            continue
+        text = message[0] if isinstance(message, tuple) else message  # a tuple: with placeholders
+        if text:  # else: a text that comes from the code, and is found there
+            found.add(text)
     return found
 
 

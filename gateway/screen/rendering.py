@@ -19,6 +19,7 @@ from gateway.consent.words import Wording
 from gateway.ground.web import templates, translations
 
 TEMPLATE = "screen/_terms.html"
+ROOMS = ("consent", "screen")  # whose words it takes
 
 
 def text(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> Markup:
@@ -39,8 +40,8 @@ def sha256(html: str) -> str:
 def version_sha256() -> str:
     """One hash over the template and the translations it takes its words from."""
     template = Path(templates.__file__).parent / "templates" / TEMPLATE
-    catalogue = translations.FOLDER / "fr" / "LC_MESSAGES" / "consent.po"
-    return hashlib.sha256(template.read_bytes() + b"\n" + catalogue.read_bytes()).hexdigest()
+    words = [translations.FOLDER / "fr" / "LC_MESSAGES" / f"{room}.po" for room in ROOMS]
+    return hashlib.sha256(b"\n".join(path.read_bytes() for path in (template, *words))).hexdigest()
 
 
 @cache

@@ -13,9 +13,9 @@ from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from gateway import errors
+from gateway.catalogue import Catalogue
 from gateway.consent import asking, deciding, evidence
 from gateway.consent.actors import Actor, acting
-from gateway.consent.catalogue import Catalogue
 from gateway.consent.facts import AppView, Facts, OrganisationFacts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.rules import DURATIONS, NEVER_A_SHARING, Act, EndReason, State
@@ -27,7 +27,6 @@ from gateway.house import House
 from gateway.log import Log
 from gateway.log import reading as log_reading
 from gateway.settings import Settings
-from gateway.web.marks import N_
 
 RECENT_DAYS = 30
 

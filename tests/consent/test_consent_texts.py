@@ -7,11 +7,12 @@ import polib
 import pytest
 from consent_cast import CLEAR_BUDGET
 from consent_place import Place, Visitor
-from consent_texts import Message, all_messages
+from consent_texts import ROOMS, Message, all_messages, of_template
 
 from gateway.catalogue import Catalogue
 from gateway.consent import words
 from gateway.ground.web import templates, translations
+from gateway.screen import rendering
 
 PO = Path(translations.FOLDER) / "fr" / "LC_MESSAGES"
 FOLDERS = [Path(templates.__file__).parent / "templates" / name for name in ("screen", "sharings")]
@@ -25,7 +26,10 @@ PUSHING = {
 
 @pytest.fixture(scope="module")
 def french() -> polib.POFile:
-    return polib.pofile(str(PO / "consent.po"))
+    found = polib.POFile()
+    for room in ROOMS:
+        found.extend(polib.pofile(str(PO / f"{room}.po")))
+    return found
 
 
 def said(message: Message) -> str:
@@ -34,6 +38,17 @@ def said(message: Message) -> str:
 
 def test_every_text_is_there_in_french_and_none_is_left_over(french: polib.POFile) -> None:  # E5
     assert {entry.msgid for entry in french if entry.translated()} == {said(message) for message in all_messages()}
+
+
+def test_each_text_stands_in_one_file(french: polib.POFile) -> None:
+    assert len({entry.msgid for entry in french}) == len(french)
+
+
+def test_the_hash_of_the_screens_words_covers_every_word_of_the_screen() -> None:
+    """A changed translation changes `version_sha256`; one of another page does not."""
+    covered = {entry.msgid for room in rendering.ROOMS for entry in polib.pofile(str(PO / f"{room}.po"))}
+    shown = {said(message) for message in of_template(rendering.TEMPLATE)}
+    assert shown and shown <= covered
 
 
 def test_placeholders_are_the_same_in_both_languages(french: polib.POFile) -> None:
@@ -134,6 +149,12 @@ def test_every_state_reason_duration_and_event_has_a_word() -> None:
     assert set(words.REASONS) == set(EndReason)
     assert set(words.DURATIONS) == {key for key, _ in DURATIONS}
     assert {type_ for type_, _ in words.HISTORY} == set(Act)
+
+
+def test_every_category_of_sensitive_data_has_a_title(catalogue: Catalogue) -> None:
+    for dataset in catalogue.datasets.values():
+        for sensitivity in {dataset.sensitivity, *(field.sensitivity for field in dataset.fields.values())} - {"none"}:
+            assert (sensitivity, dataset.category) in words.SENSITIVE
 
 
 @pytest.mark.parametrize(
