@@ -25,6 +25,8 @@ from gateway.apps import pages as app_pages
 from gateway.apps import views as apps
 from gateway.authorization import api as authorization_api
 from gateway.authorization import pages as authorization_pages
+from gateway.authorization.protocol import Protocol
+from gateway.authorization.server import CODE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
@@ -59,6 +61,19 @@ TELL_SECONDS = 30  # how often organisations that could not be told of an unlink
 ENDINGS_SECONDS = 600  # how often ends that only time brought about are written down
 PRUNE_SECONDS = 30  # how often rows that are of no use any more are looked for
 SOON_SECONDS = 0.05  # between two turns of work that is not done in one; others write meanwhile
+
+# What the authorization server offers. Doors, grants and metadata follow from it.
+PROTOCOL = Protocol(
+    endpoints=(
+        authorization_api.AUTHORIZE,
+        authorization_api.PAR,
+        authorization_api.TOKEN,
+        authorization_api.REVOKE,
+        authorization_api.INTROSPECT,
+        authorization_api.JWKS,
+    ),
+    grants=(CODE, REFRESH),
+)
 
 
 def build_house(settings: Settings, *, create_keys: bool = False) -> House:
@@ -119,7 +134,7 @@ def doors(house: House) -> list[Door]:
         *people_pages.DOORS,
         *app_pages.DOORS,
         *organisation_pages.DOORS,
-        *authorization_api.DOORS,
+        *authorization_api.doors(PROTOCOL),
         *authorization_pages.doors(rooms, partial(screen_pages.screen, rooms)),
         *screen_pages.doors(rooms),
         *sharing_pages.doors(rooms),

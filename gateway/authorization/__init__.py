@@ -9,8 +9,9 @@ consent are worth *now*; ending either one row ends every token below it, and no
 ever swept or deleted.
 
     requests  an authorization request, from first sight to spent code    steps    what comes next for it
-    details   authorization_details, parsed strictly                      pages    /authorize
-    clients   who calls (assertions: private_key_jwt)                     api      /par /token /revoke …
+    parameters all of them, in one table (checks: what each must be)      pages    /authorize
+    details   authorization_details, parsed strictly                      api      /par /token /revoke …
+    clients   who calls (assertions: private_key_jwt)                     protocol endpoints and grants there are
     families  what descends from one code                                 metadata what we say about ourselves
     tokens    access tokens: made, read, described                        server, adapter   Authlib, untyped
 """

@@ -58,7 +58,7 @@ class Client(ClientMixin):
         return self.client_id
 
     def check_grant_type(self, grant_type: str) -> bool:
-        return grant_type in ("authorization_code", "refresh_token")
+        return True  # an app may use every grant the server offers
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
         return method == self.app.auth_method  # at every endpoint (LIBRARIES AL6)

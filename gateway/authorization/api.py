@@ -1,10 +1,11 @@
 """The JSON doors of the server: PAR, token, revocation, introspection, metadata, keys."""
 
-from collections.abc import Callable
+from functools import partial
 
 from starlette.responses import Response
 
 from gateway.authorization import clients, metadata, parameters, requests
+from gateway.authorization.protocol import ANYONE, PROVEN, Endpoint, Handler, Protocol
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server, authenticated
 from gateway.errors import NotFound
@@ -14,32 +15,25 @@ from gateway.ground.web import answers
 from gateway.ground.web.doors import Context, Door
 from gateway.organisations import views
 
-Handler = Callable[[Context], Response]
-
 # Public, not secret, and short enough that a new key or organisation is seen within minutes.
 PUBLIC = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
 
 
-def _form(endpoint: str) -> Callable[[Handler], Handler]:
-    """A door that takes one url-encoded form of parameters; a Refused becomes its answer."""
+def _door(endpoint: Endpoint, handler: Handler, protocol: Protocol) -> Door:
+    """Takes one url-encoded form of parameters; a Refused becomes its answer."""
 
-    def wrapped(handler: Handler) -> Handler:
-        def door(ctx: Context) -> Response:
-            try:
-                return handler(parameters.of_form(ctx, endpoint))
-            except Refused as refused:
-                return answers.oauth_error(
-                    refused.status, refused.error, refused.description, refused.headers, **refused.members
-                )
+    def door(ctx: Context) -> Response:
+        try:
+            return handler(protocol, parameters.of_form(ctx, endpoint.name))
+        except Refused as refused:
+            return answers.oauth_error(
+                refused.status, refused.error, refused.description, refused.headers, **refused.members
+            )
 
-        door.__name__ = handler.__name__
-        return door
-
-    return wrapped
+    return Door(endpoint.path, door, ("POST",), "oauth", "write", csrf=False, name=endpoint.name)
 
 
-@_form(parameters.PAR)
-def par(ctx: Context) -> Response:
+def par(_: Protocol, ctx: Context) -> Response:
     """RFC 9126 §2."""
     app = authenticated(ctx)
     if "request_uri" in ctx.form:
@@ -52,26 +46,23 @@ def par(ctx: Context) -> Response:
     return answers.json({"request_uri": request_uri, "expires_in": seconds}, 201)
 
 
-@_form(parameters.TOKEN)
-def token(ctx: Context) -> Response:
+def token(protocol: Protocol, ctx: Context) -> Response:
     """RFC 6749 §3.2. Asking for less than was granted is a new request, not a parameter here."""
     if "grant_type" not in ctx.form:
         raise Refused("invalid_request", "grant_type is missing.")
     if "authorization_details" in ctx.form:
         raise Refused("invalid_authorization_details", "Not taken here: the token carries what was granted.")
-    response: Response = Server(ctx).create_token_response()
+    response: Response = Server(ctx, protocol.grants).create_token_response()
     return response
 
 
-@_form(parameters.REVOKE)
-def revoke(ctx: Context) -> Response:
-    response: Response = Server(ctx).create_endpoint_response("revocation")
+def revoke(protocol: Protocol, ctx: Context) -> Response:
+    response: Response = Server(ctx, protocol.grants).create_endpoint_response("revocation")
     return response
 
 
-@_form(parameters.INTROSPECT)
-def introspect(ctx: Context) -> Response:
-    response: Response = Server(ctx).create_endpoint_response("introspection")
+def introspect(protocol: Protocol, ctx: Context) -> Response:
+    response: Response = Server(ctx, protocol.grants).create_endpoint_response("introspection")
     return response
 
 
@@ -79,9 +70,9 @@ def jwks(ctx: Context) -> Response:
     return answers.json(ctx.house.keys.jwks(), headers=PUBLIC)
 
 
-def server_metadata(ctx: Context) -> Response:
+def server_metadata(protocol: Protocol, ctx: Context) -> Response:
     names = [name for name, facts in views.directory(ctx.session).items() if facts.active]
-    return answers.json(metadata.server(ctx.house.settings, sorted(names)), headers=PUBLIC)
+    return answers.json(metadata.server(ctx.house.settings, protocol, sorted(names)), headers=PUBLIC)
 
 
 def resource_metadata(ctx: Context) -> Response:
@@ -91,18 +82,20 @@ def resource_metadata(ctx: Context) -> Response:
     return answers.json(metadata.resource(ctx.house.settings, organisation), headers=PUBLIC)
 
 
-DOORS = [
-    Door("/par", par, ("POST",), "oauth", "write", csrf=False),
-    Door("/token", token, ("POST",), "oauth", "write", csrf=False),
-    Door("/revoke", revoke, ("POST",), "oauth", "write", csrf=False),
-    Door("/introspect", introspect, ("POST",), "oauth", "write", csrf=False),
-    Door("/jwks.json", jwks, ("GET",), "api", "none", name="jwks"),
-    Door("/.well-known/oauth-authorization-server", server_metadata, ("GET",), "api", name="server_metadata"),
-    Door(
-        "/.well-known/oauth-protected-resource/data/{organisation}",
-        resource_metadata,
-        ("GET",),
-        "api",
-        name="resource_metadata",
-    ),
-]
+AUTHORIZE = Endpoint(parameters.AUTHORIZE, "/authorize", "authorization_endpoint")  # its doors: pages.py
+PAR = Endpoint(parameters.PAR, "/par", "pushed_authorization_request_endpoint", par)
+TOKEN = Endpoint(parameters.TOKEN, "/token", "token_endpoint", token, ANYONE)
+REVOKE = Endpoint(parameters.REVOKE, "/revoke", "revocation_endpoint", revoke, ANYONE)
+INTROSPECT = Endpoint(parameters.INTROSPECT, "/introspect", "introspection_endpoint", introspect, PROVEN)
+JWKS = Endpoint("jwks", "/jwks.json", "jwks_uri")
+
+
+def doors(protocol: Protocol) -> list[Door]:
+    about = "/.well-known/oauth-authorization-server"
+    resource = "/.well-known/oauth-protected-resource/data/{organisation}"
+    return [
+        *(_door(one, one.handler, protocol) for one in protocol.endpoints if one.handler),
+        Door(JWKS.path, jwks, ("GET",), "api", "none", name="jwks"),
+        Door(about, partial(server_metadata, protocol), ("GET",), "api", name="server_metadata"),
+        Door(resource, resource_metadata, ("GET",), "api", name="resource_metadata"),
+    ]

@@ -3,44 +3,29 @@
 from typing import Any
 
 from gateway.authorization import rules
+from gateway.authorization.parameters import PARAMETERS
+from gateway.authorization.protocol import Protocol
 from gateway.organisations.views import OrganisationView
 from gateway.settings import LANGUAGES, Settings
 
-_METHODS = ["client_secret_basic", "private_key_jwt"]
 
-
-def server(settings: Settings, organisations: list[str]) -> dict[str, Any]:
-    at = settings.public_url
-    return {
-        "issuer": at,
-        "authorization_endpoint": f"{at}/authorize",
-        "token_endpoint": f"{at}/token",
-        "pushed_authorization_request_endpoint": f"{at}/par",
-        "revocation_endpoint": f"{at}/revoke",
-        "introspection_endpoint": f"{at}/introspect",
-        "jwks_uri": f"{at}/jwks.json",
-        "scopes_supported": list(rules.SCOPES),
-        "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
-        "token_endpoint_auth_methods_supported": ["none", *_METHODS],
-        "token_endpoint_auth_signing_alg_values_supported": list(rules.SIGNING),
-        "revocation_endpoint_auth_methods_supported": ["none", *_METHODS],
-        "revocation_endpoint_auth_signing_alg_values_supported": list(rules.SIGNING),
-        "introspection_endpoint_auth_methods_supported": _METHODS,
-        "introspection_endpoint_auth_signing_alg_values_supported": list(rules.SIGNING),
-        "code_challenge_methods_supported": ["S256"],
-        "authorization_details_types_supported": [rules.TYPE],
+def server(settings: Settings, protocol: Protocol, organisations: list[str]) -> dict[str, Any]:
+    said: dict[str, Any] = {
+        "issuer": settings.public_url,
+        "grant_types_supported": [grant.kind.GRANT_TYPE for grant in protocol.grants],
         "authorization_response_iss_parameter_supported": True,
         # the rule is per app, and true unless its registration says otherwise
         "require_pushed_authorization_requests": False,
-        # absent would mean true (OpenID Connect Discovery §3)
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
-        "prompt_values_supported": sorted(rules.PROMPTS),
-        "ui_locales_supported": list(LANGUAGES),
         "protected_resources": [resource_url(settings, name) for name in organisations],
     }
+    for endpoint in protocol.endpoints:
+        said[endpoint.member] = settings.public_url + endpoint.path
+        if endpoint.methods:
+            said[f"{endpoint.member}_auth_methods_supported"] = list(endpoint.methods)
+            said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(rules.SIGNING)
+    for parameter in PARAMETERS:
+        said |= parameter.says
+    return said
 
 
 def resource(settings: Settings, organisation: OrganisationView) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from gateway.apps import addresses
 from gateway.apps.tables import App
 from gateway.apps.views import must_push, view
-from gateway.authorization import clients, parameters, requests, rules, steps
+from gateway.authorization import checks, clients, parameters, requests, rules, steps
 from gateway.authorization.rules import Refused, Step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import deciding
@@ -93,7 +93,9 @@ def _plain(ctx: Context, app: App, sent: Mapping[str, str]) -> Response:
     if "request_uri" in sent:
         return _problem(ctx, "malformed")
     try:
-        to, state = requests.redirect_uri(app, sent), requests.state(sent)
+        asking = checks.Asking(ctx.session, ctx.house, app, sent)
+        to = checks.redirect_uri(sent.get("redirect_uri", ""), asking)
+        state = checks.state(sent.get("state", ""), asking)
     except Refused:
         return _problem(ctx, "unknown_address")
     try:

@@ -1,4 +1,4 @@
-"""The parameters this server knows, in one table, and the one way they are read.
+"""The parameters this server knows, in one table (where, how checked, what the metadata says), and how they are read.
 
 empty      as if it had not been sent (RFC 6749 §3.1, §3.2)
 repeated   refused, when this server knows it
@@ -6,42 +6,63 @@ unknown    ignored, however often it is sent
 elsewhere  a parameter of a form stands in no address: addresses end up in logs (RFC 6749 §2.3.1, §3.2)
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+from gateway.authorization import checks, rules
+from gateway.authorization.checks import Asking
 from gateway.authorization.rules import Refused
 from gateway.ground.web.doors import Context
+from gateway.settings import LANGUAGES
 
 AUTHORIZE, PAR, TOKEN, REVOKE, INTROSPECT = "authorize", "par", "token", "revoke", "introspect"
 _ASKING = (AUTHORIZE, PAR)
 _APPS = (PAR, TOKEN, REVOKE, INTROSPECT)  # where an app says who it is
 
 
+Check = Callable[[str, Asking], Any]
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     name: str
     endpoints: tuple[str, ...]  # where it is known
+    check: Check | None = None  # of an authorization request: value ("": not sent) → what is kept of it
+    says: Mapping[str, Any] = field(default_factory=dict)  # in the server's metadata
 
 
+# In the order in which an authorization request is checked: first where to answer to, and with what.
 PARAMETERS = (
     Parameter("client_id", (AUTHORIZE, *_APPS)),
     Parameter("client_secret", _APPS),
     Parameter("client_assertion", _APPS),
     Parameter("client_assertion_type", _APPS),
-    Parameter("redirect_uri", (*_ASKING, TOKEN)),
-    Parameter("state", _ASKING),
-    Parameter("request", _ASKING),
-    Parameter("request_uri", _ASKING),
-    Parameter("response_type", _ASKING),
-    Parameter("response_mode", _ASKING),
-    Parameter("scope", (*_ASKING, TOKEN)),
-    Parameter("code_challenge", _ASKING),
-    Parameter("code_challenge_method", _ASKING),
-    Parameter("nonce", _ASKING),
-    Parameter("ui_locales", _ASKING),
-    Parameter("prompt", _ASKING),
-    Parameter("max_age", _ASKING),
-    Parameter("authorization_details", (*_ASKING, TOKEN)),
+    Parameter("redirect_uri", (*_ASKING, TOKEN), checks.redirect_uri),
+    Parameter("state", _ASKING, checks.state),
+    # absent would mean true (OpenID Connect Discovery §3)
+    Parameter("request", _ASKING, checks.request, {"request_parameter_supported": False}),
+    Parameter("request_uri", _ASKING, says={"request_uri_parameter_supported": False}),
+    Parameter("response_type", _ASKING, checks.response_type, {"response_types_supported": list(rules.RESPONSE_TYPES)}),
+    Parameter("response_mode", _ASKING, checks.response_mode, {"response_modes_supported": list(rules.RESPONSE_MODES)}),
+    Parameter("scope", (*_ASKING, TOKEN), checks.scope, {"scopes_supported": list(rules.SCOPES)}),
+    Parameter(
+        "code_challenge_method",
+        _ASKING,
+        checks.code_challenge_method,
+        {"code_challenge_methods_supported": list(rules.CHALLENGE_METHODS)},
+    ),
+    Parameter("code_challenge", _ASKING, checks.code_challenge),
+    Parameter("nonce", _ASKING, checks.nonce),
+    Parameter("ui_locales", _ASKING, checks.ui_locales, {"ui_locales_supported": list(LANGUAGES)}),
+    Parameter("prompt", _ASKING, checks.prompt, {"prompt_values_supported": sorted(rules.PROMPTS)}),
+    Parameter("max_age", _ASKING, checks.max_age),
+    Parameter(
+        "authorization_details",
+        (*_ASKING, TOKEN),
+        checks.authorization_details,
+        {"authorization_details_types_supported": [rules.TYPE]},
+    ),
     Parameter("grant_type", (TOKEN,)),
     Parameter("code", (TOKEN,)),
     Parameter("code_verifier", (TOKEN,)),

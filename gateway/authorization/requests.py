@@ -7,7 +7,6 @@ The secret in `request_uri` and the code are kept as hashes only. The code is de
 the request, so that showing the last page twice shows the same code; it is spent once.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,21 +14,14 @@ from urllib.parse import quote, urlencode
 
 from sqlmodel import Session, select
 
-from gateway.apps import addresses
 from gateway.apps.tables import App
-from gateway.apps.views import is_native, view
-from gateway.authorization import details, rules
-from gateway.authorization.rules import Refused
+from gateway.authorization import rules
+from gateway.authorization.checks import Asking
+from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.tables import AuthorizationRequest
-from gateway.consent.asking import may_ask
-from gateway.consent.request import Ask, InvalidDetails, validate
+from gateway.consent.request import Ask
 from gateway.ground.keys import KeyRing, hashed, same
 from gateway.house import House
-from gateway.organisations.views import directory
-
-_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
-_NUMBER = re.compile(r"[0-9]{1,9}")
-_TAGS = re.compile(r"[A-Za-z0-9 -]{0,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,127 +40,12 @@ class Checked:
     ask: Ask
 
 
-def redirect_uri(app: App, parameters: Mapping[str, str]) -> str:
-    """The registered address to answer to; always named by the request (FAPI 2.0: never guessed)."""
-    asked = parameters.get("redirect_uri", "")
-    if not asked:
-        raise Refused("invalid_request", "redirect_uri is missing.")
-    if not addresses.matches(asked, view(app).redirect_uris, native=is_native(app)):
-        raise Refused("invalid_request", "redirect_uri is not one of those registered.")
-    return asked
-
-
-def state(parameters: Mapping[str, str]) -> str | None:
-    """Echoed exactly or refused: U+FFFD stands for bytes that were not UTF-8 and cannot be given back."""
-    found = parameters.get("state")
-    if found is not None and (len(found) > rules.STATE_LIMIT or "\ufffd" in found):
-        raise Refused("invalid_request", "state is too long or not UTF-8.")
-    return found
-
-
-def check(session: Session, house: House, app: App, parameters: Mapping[str, str]) -> Checked:
-    """A valid request, or Refused with the error of the standard. The redirect address is checked first."""
-    to = redirect_uri(app, parameters)
-    kept_state = state(parameters)
-    _no_request_object(parameters)
-    _response_type(parameters)
-    return Checked(
-        client_id=app.client_id,
-        redirect_uri=to,
-        state=kept_state,
-        scope=_scope(parameters),
-        code_challenge=_challenge(parameters),
-        nonce=_nonce(parameters),
-        ui_locales=_pattern(parameters, "ui_locales", _TAGS) or "",
-        prompt=_prompt(parameters),
-        max_age=_max_age(parameters),
-        ask=_ask(session, house, app, parameters),
-    )
-
-
-def _no_request_object(parameters: Mapping[str, str]) -> None:
-    if "request" in parameters and "request_uri" in parameters:
-        raise Refused("invalid_request", "request and request_uri together.")
-    if "request" in parameters:
-        raise Refused("request_not_supported", "Signed request objects are not offered.")
-
-
-def _response_type(parameters: Mapping[str, str]) -> None:
-    found = parameters.get("response_type", "")
-    if not found:
-        raise Refused("invalid_request", "response_type is missing.")
-    if found != "code":
-        raise Refused("unsupported_response_type")
-    if parameters.get("response_mode", "query") != "query":
-        raise Refused("invalid_request", "response_mode: only query is offered.")
-
-
-def _scope(parameters: Mapping[str, str]) -> str:
-    if set(parameters.get("scope", "").split()) - set(rules.SCOPES):
-        raise Refused("invalid_scope")
-    return " ".join(rules.SCOPES)
-
-
-def _challenge(parameters: Mapping[str, str]) -> str:
-    """S256, of everyone: the server is the only one who can insist (RFC 9700 §2.1.1; LIBRARIES AL3)."""
-    if parameters.get("code_challenge_method") != "S256":
-        raise Refused("invalid_request", "code_challenge_method must be S256.")
-    found = parameters.get("code_challenge", "")
-    if not _CHALLENGE.fullmatch(found):
-        raise Refused("invalid_request", "code_challenge must be 43 characters of base64url.")
-    return found
-
-
-def _nonce(parameters: Mapping[str, str]) -> str | None:
-    found = parameters.get("nonce")
-    if found is not None and (len(found) > rules.NONCE_LIMIT or "\ufffd" in found):
-        raise Refused("invalid_request", "nonce is too long or not UTF-8.")
-    return found
-
-
-def _pattern(parameters: Mapping[str, str], name: str, form: re.Pattern[str]) -> str | None:
-    found = parameters.get(name)
-    if found is not None and not form.fullmatch(found):
-        raise Refused("invalid_request", f"{name} is malformed.")
-    return found
-
-
-def _prompt(parameters: Mapping[str, str]) -> str:
-    asked = parameters.get("prompt", "").split()
-    if set(asked) - rules.PROMPTS or ("none" in asked and len(asked) > 1):
-        raise Refused("invalid_request", "prompt: none alone, or login, consent, select_account.")
-    return " ".join(sorted(set(asked)))
-
-
-def _max_age(parameters: Mapping[str, str]) -> int | None:
-    found = _pattern(parameters, "max_age", _NUMBER)
-    return None if found is None else int(found)
-
-
-def _ask(session: Session, house: House, app: App, parameters: Mapping[str, str]) -> Ask:
-    text = parameters.get("authorization_details")
-    if not text:
-        raise Refused("invalid_request", "authorization_details is missing.")
-    known, app_view = directory(session), view(app)
-    settings = house.settings
-    schema = settings.policies / "data_access.schema.json"
-    try:
-        ask = validate(
-            details.parse(text), app_view, known, house.catalogue, settings.public_url, schema, house.clock()
-        )
-    except InvalidDetails as error:
-        raise Refused(
-            "invalid_authorization_details",
-            f"{error.why}.",
-            why=error.why,
-            term=error.term,
-            asked=error.asked,
-            allowed=error.allowed,
-        ) from None
-    decision = may_ask(house.policies, app_view, ask, {name: facts.active for name, facts in known.items()})
-    if not decision.permitted:
-        raise Refused("unauthorized_client", "A policy forbids this request.", reason=decision.reason)
-    return ask
+def check(session: Session, house: House, app: App, sent: Mapping[str, str]) -> Checked:
+    """A valid request, or Refused with the error of the standard. What is wrong first is told, in the table's order."""
+    asking = Asking(session, house, app, sent)
+    kept = {one.name: one.check(sent.get(one.name, ""), asking) for one in PARAMETERS if one.check}
+    named = {name: kept[name] for name in Checked.__slots__ if name in kept}
+    return Checked(client_id=app.client_id, ask=kept["authorization_details"], **named)
 
 
 # ---- the row

@@ -5,6 +5,9 @@ from typing import Any
 
 TYPE = "data_access"  # the one authorization_details type (RFC 9396)
 SCOPES = ("data_access",)  # says nothing beyond the details; the easy way for clients that insist on a scope
+RESPONSE_TYPES = ("code",)
+RESPONSE_MODES = ("query",)
+CHALLENGE_METHODS = ("S256",)
 PROMPTS = frozenset(("none", "login", "consent", "select_account"))
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -8,6 +8,7 @@ only put where Authlib looks for it. The traps named AL1 … are those of the li
 import hashlib
 import logging
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidGrantError, InvalidRequestError, OAuth2Error
@@ -20,6 +21,7 @@ from starlette.responses import Response
 from gateway.authorization import clients, families, requests, rules, tokens
 from gateway.authorization.adapter import Client, Code, Held, Refresh, Request
 from gateway.authorization.families import Granted
+from gateway.authorization.protocol import ANYONE, Grant
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.ground.http.peers import client_network
@@ -31,15 +33,15 @@ from gateway.ground.web.doors import Context
 # Its debug lines print whole token responses, secrets and all.
 logging.getLogger("authlib").setLevel(logging.INFO)
 
-METHODS = ["client_secret_basic", "private_key_jwt", "none"]
+METHODS = list(ANYONE)
 
 
 class Server(AuthorizationServer):
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, grants: Sequence[Grant]) -> None:
         super().__init__(scopes_supported=list(rules.SCOPES))
         self.ctx = ctx
-        self.register_grant(CodeGrant, [S256(required=True)])
-        self.register_grant(RefreshGrant)
+        for grant in grants:
+            self.register_grant(grant.kind, list(grant.extensions))
         self.register_endpoint(Revocation)
         self.register_endpoint(Introspection)
 
@@ -152,6 +154,10 @@ class RefreshGrant(RefreshTokenGrant):
 
     def revoke_old_credential(self, refresh_token: Refresh) -> None:
         """Done in authenticate_user, before the new one was made."""
+
+
+CODE = Grant(CodeGrant, (S256(required=True),))
+REFRESH = Grant(RefreshGrant)
 
 
 class _OwnTokens:

@@ -21,6 +21,7 @@ from authorization_world import (
 from starlette.applications import Starlette
 
 from gateway import schema
+from gateway.app import PROTOCOL
 from gateway.apps import pages as app_pages
 from gateway.authorization import api, pages
 from gateway.catalogue import Catalogue
@@ -60,7 +61,7 @@ def gateway(tmp_path: Path, _keys: KeyRing) -> Iterator[Gateway]:
     callers: dict[str, Caller] = {}
     rooms = Rooms(house)
     doors = [
-        *api.DOORS,
+        *api.doors(PROTOCOL),
         *pages.doors(rooms, partial(consent_pages.screen, rooms)),
         *consent_pages.doors(rooms),
         *app_pages.DOORS,

@@ -6,8 +6,15 @@ from urllib.parse import urlencode
 
 import pytest
 from authorization_world import VERIFIER, Gateway, answered
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
+from gateway.app import PROTOCOL
+from gateway.authorization import api
 from gateway.authorization.parameters import PARAMETERS
+from gateway.authorization.protocol import Protocol
+from gateway.authorization.server import CODE
+from gateway.ground.web.doors import route
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 ASKING = sorted(p.name for p in PARAMETERS if "par" in p.endpoints)
@@ -95,3 +102,35 @@ def test_every_parameter_that_is_known_is_refused_when_it_is_repeated_or_in_the_
     for parameter in PARAMETERS:
         address = f"{path}?{parameter.name}=x"
         assert sent(gateway, address, {"client_id": "meter"}).json()["error"] == "invalid_request"
+
+
+# ---- the tables
+
+
+def test_a_parameter_is_known_at_endpoints_that_there_are_and_stands_once_in_the_table():
+    offered = {endpoint.name for endpoint in PROTOCOL.endpoints}
+    assert {name for parameter in PARAMETERS for name in parameter.endpoints} <= offered
+    names = [parameter.name for parameter in PARAMETERS]
+    assert len(names) == len(set(names))
+
+
+def test_what_the_root_does_not_list_has_no_door_and_is_not_advertised(gateway):
+    few = Protocol(endpoints=tuple(e for e in PROTOCOL.endpoints if e.name != "introspect"), grants=(CODE,))
+    served = TestClient(Starlette(routes=[route(door, gateway.house, lambda *_: None) for door in api.doors(few)]))
+    said = served.get("/.well-known/oauth-authorization-server").json()
+    assert said["grant_types_supported"] == ["authorization_code"]
+    assert not [name for name in said if name.startswith("introspection")]
+    assert served.post("/introspect", data={"client_id": "meter", "token": "x"}).status_code == 404
+    refresh = {"client_id": "meter", "grant_type": "refresh_token", "refresh_token": "x"}
+    assert served.post("/token", data=refresh).json()["error"] == "unsupported_grant_type"
+    assert gateway.post("/token", refresh, None).json()["error"] == "invalid_grant"
+
+
+def test_every_check_of_the_table_is_asked_and_the_first_fault_in_its_order_is_told(gateway):
+    wrong = {"redirect_uri": "https://evil.example", "state": "x" * 9000, "response_type": "token", "scope": "openid"}
+    told = []
+    for name in wrong:
+        told.append(gateway.push(**wrong).json()["error_description"])
+        wrong = {**wrong, name: gateway.request().get(name)}
+    assert [words.split()[0] for words in told] == ["redirect_uri", "state", "Supported:", "Supported:"]
+    assert gateway.push(**wrong).status_code == 201

@@ -151,12 +151,6 @@ def test_every_state_reason_duration_and_event_has_a_word() -> None:
     assert {type_ for type_, _ in words.HISTORY} == set(Act)
 
 
-def test_every_category_of_sensitive_data_has_a_title(catalogue: Catalogue) -> None:
-    for dataset in catalogue.datasets.values():
-        for sensitivity in {dataset.sensitivity, *(field.sensitivity for field in dataset.fields.values())} - {"none"}:
-            assert (sensitivity, dataset.category) in words.SENSITIVE
-
-
 @pytest.mark.parametrize(
     "path", sorted(path for folder in FOLDERS for path in folder.glob("*.html")), ids=lambda p: p.name
 )

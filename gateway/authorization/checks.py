@@ -1,0 +1,139 @@
+"""What each parameter of an authorization request must be: from its value ("": not sent) to what is kept of it.
+
+Each raises Refused with the error of the standard. Which parameter has which check says the table in parameters.py.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from gateway.apps import addresses
+from gateway.apps.tables import App
+from gateway.apps.views import is_native, view
+from gateway.authorization import details, rules
+from gateway.authorization.rules import Refused
+from gateway.consent.asking import may_ask
+from gateway.consent.request import Ask, InvalidDetails, validate
+from gateway.house import House
+from gateway.organisations.views import directory
+
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_TAGS = re.compile(r"[A-Za-z0-9 -]{0,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Who asks, and with what."""
+
+    session: Session
+    house: House
+    app: App
+    sent: Mapping[str, str]
+
+
+def redirect_uri(value: str, asking: Asking) -> str:
+    """The registered address to answer to; always named by the request (FAPI 2.0: never guessed)."""
+    if not value:
+        raise Refused("invalid_request", "redirect_uri is missing.")
+    if not addresses.matches(value, view(asking.app).redirect_uris, native=is_native(asking.app)):
+        raise Refused("invalid_request", "redirect_uri is not one of those registered.")
+    return value
+
+
+def state(value: str, _: Asking) -> str | None:
+    """Echoed exactly or refused: U+FFFD stands for bytes that were not UTF-8 and cannot be given back."""
+    return _echoed("state", value, rules.STATE_LIMIT)
+
+
+def nonce(value: str, _: Asking) -> str | None:
+    return _echoed("nonce", value, rules.NONCE_LIMIT)
+
+
+def _echoed(name: str, value: str, limit: int) -> str | None:
+    if len(value) > limit or "\ufffd" in value:
+        raise Refused("invalid_request", f"{name} is too long or not UTF-8.")
+    return value or None
+
+
+def request(value: str, asking: Asking) -> None:
+    if value and "request_uri" in asking.sent:
+        raise Refused("invalid_request", "request and request_uri together.")
+    if value:
+        raise Refused("request_not_supported", "Signed request objects are not offered.")
+
+
+def response_type(value: str, _: Asking) -> None:
+    if not value:
+        raise Refused("invalid_request", "response_type is missing.")
+    if value not in rules.RESPONSE_TYPES:
+        raise Refused("unsupported_response_type")
+
+
+def response_mode(value: str, _: Asking) -> None:
+    if value and value not in rules.RESPONSE_MODES:
+        raise Refused("invalid_request", "response_mode: only query is offered.")
+
+
+def scope(value: str, _: Asking) -> str:
+    if set(value.split()) - set(rules.SCOPES):
+        raise Refused("invalid_scope")
+    return " ".join(rules.SCOPES)
+
+
+def code_challenge_method(value: str, _: Asking) -> None:
+    """S256, of everyone: the server is the only one who can insist (RFC 9700 §2.1.1; LIBRARIES AL3)."""
+    if value not in rules.CHALLENGE_METHODS:
+        raise Refused("invalid_request", "code_challenge_method must be S256.")
+
+
+def code_challenge(value: str, _: Asking) -> str:
+    if not _CHALLENGE.fullmatch(value):
+        raise Refused("invalid_request", "code_challenge must be 43 characters of base64url.")
+    return value
+
+
+def ui_locales(value: str, _: Asking) -> str:
+    return _formed("ui_locales", value, _TAGS)
+
+
+def max_age(value: str, _: Asking) -> int | None:
+    return int(_formed("max_age", value, _NUMBER)) if value else None
+
+
+def _formed(name: str, value: str, form: re.Pattern[str]) -> str:
+    if not form.fullmatch(value):
+        raise Refused("invalid_request", f"{name} is malformed.")
+    return value
+
+
+def prompt(value: str, _: Asking) -> str:
+    asked = value.split()
+    if set(asked) - rules.PROMPTS or ("none" in asked and len(asked) > 1):
+        raise Refused("invalid_request", "prompt: none alone, or login, consent, select_account.")
+    return " ".join(sorted(set(asked)))
+
+
+def authorization_details(value: str, asking: Asking) -> Ask:
+    if not value:
+        raise Refused("invalid_request", "authorization_details is missing.")
+    house, known, app = asking.house, directory(asking.session), view(asking.app)
+    settings = house.settings
+    schema = settings.policies / "data_access.schema.json"
+    try:
+        ask = validate(details.parse(value), app, known, house.catalogue, settings.public_url, schema, house.clock())
+    except InvalidDetails as error:
+        raise Refused(
+            "invalid_authorization_details",
+            f"{error.why}.",
+            why=error.why,
+            term=error.term,
+            asked=error.asked,
+            allowed=error.allowed,
+        ) from None
+    decision = may_ask(house.policies, app, ask, {name: facts.active for name, facts in known.items()})
+    if not decision.permitted:
+        raise Refused("unauthorized_client", "A policy forbids this request.", reason=decision.reason)
+    return ask
