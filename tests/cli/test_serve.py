@@ -1,5 +1,6 @@
 """`aval serve`: what it refuses to start with, and a whole life from start to SIGTERM."""
 
+import contextlib
 import json
 import os
 import signal
@@ -15,7 +16,9 @@ from typing import IO
 import httpx2
 import pytest
 from cli_run import ROOT, Aval
+from gateway.store.engine import OLDEST_SQLITE
 
+from gateway.cli.demo_visitor import Visitor
 from gateway.ground.store.engine import OLDEST_SQLITE
 
 Run = Callable[..., Aval]
@@ -92,7 +95,7 @@ def test_the_database_is_private_also_in_a_folder_that_is_not(folder: Path, tmp_
 class Gateway:
     """A serving process, its address and its log."""
 
-    def __init__(self, folder: Path, log: Path, port: int, umask: int = -1) -> None:
+    def __init__(self, folder: Path, log: Path, port: int, umask: int = -1, stderr: int = subprocess.STDOUT) -> None:
         self.url, self.log = f"http://localhost:{port}", log
         environment = {
             **os.environ,
@@ -104,7 +107,7 @@ class Gateway:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "gateway", "serve"],
             stdout=self._output,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             env=environment,
             cwd=ROOT,
             umask=umask,
@@ -157,7 +160,7 @@ def test_a_life_from_first_start_to_sigterm(gateway: Gateway, folder: Path, tmp_
     assert live.json() == {"status": "ok"}
     assert ready.json() == {
         "ready": True,
-        "checks": dict.fromkeys(("database", "schema", "log", "keys", "policies", "data"), "ok"),
+        "checks": dict.fromkeys(("database", "schema", "log", "keys", "policies", "data", "log_lines"), "ok"),
     }
     assert "server" not in live.headers and "date" in live.headers
 
@@ -186,3 +189,77 @@ def test_a_taken_port_ends_2(gateway: Gateway, tmp_path: Path) -> None:
     code = other.process.wait(30)
     other.ends()
     assert code == 2 and "could not listen" in other.log.read_text()
+
+
+# ---- log lines that cannot be written
+
+
+def full() -> tuple[int, int | None]:
+    return os.open("/dev/full", os.O_WRONLY), None
+
+
+def without_reader() -> tuple[int, int | None]:
+    read, write = os.pipe()
+    os.close(read)
+    return write, None
+
+
+def never_read() -> tuple[int, int | None]:
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(write, b"x" * 4096):
+            pass
+    os.set_blocking(write, True)
+    return write, read
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("output", [full, without_reader, never_read])
+def test_log_lines_that_cannot_be_written_cost_nothing_but_themselves(
+    folder: Path, tmp_path: Path, output: Callable[[], tuple[int, int | None]]
+) -> None:
+    written, read = output()
+    gateway = Gateway(folder, tmp_path / "serve.log", free_port(), stderr=written)
+    os.close(written)
+    try:
+        gateway.until_ready()
+        for _ in range(20):
+            assert gateway.get("/sign-in", Accept="text/html").status_code == 200
+        alice = Visitor(gateway.url)
+        page = alice.get(f"{gateway.url}/register")
+        form = {"name": "Alice", "email": "alice@example.org", "password": "correct horse battery"}
+        page = alice.submit(page, page.form("/register"), **form)
+        page = alice.submit(page, page.form("/sign-in"), email=form["email"], password=form["password"])
+        assert page.status == 200 and "Alice" in page.text
+        alice._client.close()
+        assert httpx2.post(f"{gateway.url}/par", data={"client_id": "nobody"}).status_code in (400, 401)
+        ready = gateway.get("/readyz")
+        assert ready.status_code == 200 and ready.json()["checks"]["log_lines"] == "degraded"
+        assert ready.json()["ready"] is True
+    finally:
+        code = gateway.ends()
+        if read is not None:
+            os.close(read)
+    assert code == 0
+
+
+def test_lines_go_on_when_they_can_be_written_again_and_say_how_many_are_missing(folder: Path, tmp_path: Path) -> None:
+    written, read = never_read()
+    assert read is not None
+    gateway = Gateway(folder, tmp_path / "serve.log", free_port(), stderr=written)
+    os.close(written)
+    try:
+        gateway.until_ready()
+        gateway.get("/sign-in")
+        os.set_blocking(read, False)
+        with contextlib.suppress(BlockingIOError):
+            while os.read(read, 65536):
+                pass
+        gateway.get("/register")
+        first, *_, last = [json.loads(line) for line in os.read(read, 65536).splitlines()]
+        assert first["event"] == "log lines lost" and first["count"] >= 2 and last["path"] == "/register"
+        assert gateway.get("/readyz").json()["checks"]["log_lines"] == "ok"
+    finally:
+        gateway.ends()
+        os.close(read)

@@ -182,6 +182,15 @@ def test_a_fault_after_the_answer_has_begun_adds_nothing_to_it(lines: Lines) -> 
     assert answer.text == "part" and answer.headers.get_list("x-request-id") == ["own"]
 
 
+def test_a_line_that_cannot_be_encoded_is_written_escaped_and_harms_nobody(lines: Lines) -> None:
+    ops.logger().info("half \ud800", path="/\ud83d")
+    record = logging.LogRecord("elsewhere", logging.WARNING, __file__, 1, "wrong %d", ("number",), None)
+    [handler] = [each for each in logging.root.handlers if isinstance(each, ops._Handler)]
+    handler.handle(record)
+    half, wrong = lines()
+    assert half["event"] == "half \ud800" and wrong["event"] == "a log line could not be made"
+
+
 # ---- faults of the database
 
 NAME = "canary-name"

@@ -5,8 +5,12 @@ redacted by name and by pattern, tracebacks too. A request's id is made here, ne
 it is in the answer's X-Request-Id, in every line of the request, and in the access log's entries.
 """
 
+import errno
+import json
 import logging
+import os
 import re
+import select
 import shutil
 import sys
 import threading
@@ -85,10 +89,82 @@ def redact(_logger: object, _method: str, line: Line) -> Line:
 
 
 def _json(line: Line, **_: Any) -> str:
-    return msgspec.json.encode(line).decode()
+    try:
+        return msgspec.json.encode(line).decode()
+    except (TypeError, ValueError):  # half a character out of two, for instance
+        return json.dumps(line, default=repr)
 
 
 # ---- logs
+
+
+class Output:
+    """Where log lines go. A line that cannot be written costs nothing but itself: it is counted, nobody waits for it,
+    and no fault of it reaches the caller. A full disk, a pipe whose reader has gone, one that nobody empties.
+
+    It writes to the descriptor: a buffer would keep what failed once, and fail with it for ever.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self._descriptor = _descriptor(stream)
+        self._one = threading.Lock()
+        self._lost = 0  # since the last line that was written
+        self._broken_off = False  # in the middle of a line
+
+    def fault(self) -> str:
+        return f"{self._lost} log lines could not be written" if self._lost else ""
+
+    def write(self, text: str) -> None:
+        with self._one:
+            try:
+                self._put(self._told_before() + text)
+                self._lost = 0
+            except (OSError, ValueError):  # ValueError: it was closed
+                self._lost += 1
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def _told_before(self) -> str:
+        begun = "\n" if self._broken_off else ""
+        return begun + (_json({"event": "log lines lost", "level": "error", "count": self._lost}) + "\n") * bool(
+            self._lost
+        )
+
+    def _put(self, text: str) -> None:
+        if self._descriptor is None:
+            if self._stream is None:
+                raise OSError(errno.EBADF, "there is no standard error")
+            self._stream.write(text)
+            self._stream.flush()
+            return
+        rest = text.encode("utf-8", "backslashreplace")
+        ready = select.poll()
+        ready.register(self._descriptor, select.POLLOUT)
+        while rest:
+            if not ready.poll(0):  # a pipe that is full
+                raise BlockingIOError
+            rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]  # so much never waits for a reader
+            self._broken_off = bool(rest)
+
+
+def _descriptor(stream: TextIO | None) -> int | None:
+    try:
+        return stream.fileno() if stream is not None else None
+    except (OSError, ValueError):  # a stream in memory
+        return None
+
+
+class _Handler(logging.StreamHandler[Output]):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A line that cannot be made is one line less; the library would write a traceback to standard error."""
+        self.stream.write(
+            _json({"event": "a log line could not be made", "level": "error", "logger": record.name}) + "\n"
+        )
+
+
+_outputs: list[Output] = []  # of the process, once it is configured: one
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
@@ -101,13 +177,15 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     ]
     last: list[Any] = [redact, structlog.processors.JSONRenderer(serializer=_json)]
     threshold = logging.getLevelNamesMapping()[level.upper()]
+    output = Output(stream or sys.stderr)
+    _outputs[:] = [output]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=lambda *_: structlog.WriteLogger(stream or sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(output),  # type: ignore[arg-type]  # it asks for write and flush
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = _Handler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
@@ -176,10 +254,14 @@ def healthz(_: Context) -> Response:
 
 
 def readyz(ctx: Context) -> Response:
-    """Whether requests should be sent here: 200, or 503 with the names of what is not ready, and nothing more."""
+    """Whether requests should be sent here: 200, or 503 with the names of what is not ready, and nothing more.
+
+    What is `degraded` keeps no request away: log lines that cannot be written.
+    """
     found = _readiness(ctx.house).found(time.monotonic())
     ready = not any(found.values())
     checks = {name: "ok" if not why else "failed" for name, why in found.items()}
+    checks["log_lines"] = "degraded" if any(output.fault() for output in _outputs) else "ok"
     return answers.json({"ready": ready, "checks": checks}, 200 if ready else 503)
 
 
