@@ -7,7 +7,7 @@ import pytest
 from bank import BASE, with_alice
 from fortress import Fort, detail
 
-from gateway.keys import KeyRing
+from gateway.ground.keys import KeyRing
 
 _OLD = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
     INSERT INTO challenge (id, challenge, purpose, expires_at)

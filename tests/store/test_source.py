@@ -13,7 +13,8 @@ OPENERS = {
 }
 FILES = (".database", "store.path", "self.path", ".wal", "-shm", "-wal", "aval.sqlite3")
 MAY = {
-    "ground/store/engine.py": {"commits", "claim"},  # -shm: kept open until the store is closed · a file of its own
+    "ground/store/engine.py": {"commits", "claim"},  # -shm: kept open until the store is closed · the folder
+    "cli/backup.py": {"backup"},  # the copy that it made
     "ledger/writer.py": {"__init__"},  # -wal: SQLite has no locks on it
 }
 

@@ -97,7 +97,7 @@ class Store:
             pool_size=16,
             max_overflow=48,
         )
-        self._instance: Any = None
+        self._instance: int | None = None  # the folder, locked
         self._keeper: Connection = None  # of a serving process: as long as it is open, the files below stay
         self._files: dict[str, tuple[int, int]] = {}  # path → device and inode, as they were when it began to serve
         self.torn = ""  # see `tear`; nothing is written any more
@@ -195,13 +195,15 @@ class Store:
 
     def claim(self) -> None:
         """Refuse a second serving process on the same file (two could not keep one log), and hold on to the files."""
-        handle = open(self.path.with_suffix(".lock"), "a")
+        folder = os.open(self.path.parent, os.O_RDONLY)  # of the folder: a lock file could be deleted apart
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.close()
-            raise Unavailable(f"another gateway already serves {self.path}") from None
-        self._instance = handle
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(folder)
+            taken = isinstance(error, BlockingIOError)
+            why = f"another gateway already serves {self.path}" if taken else f"{self.path.parent}: {error.strerror}"
+            raise Unavailable(why) from None
+        self._instance = folder
         self._keeper = self.connect_unsynced()
         self._files = {path: _identity(path) for path in (str(self.wal), f"{self.path}-shm", str(self.path))}
 
@@ -215,7 +217,7 @@ class Store:
             index.close()
         self._indexes.clear()
         if self._instance is not None:
-            self._instance.close()
+            os.close(self._instance)
             self._instance = None
 
 
