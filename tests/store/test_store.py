@@ -211,3 +211,15 @@ def test_commits_show_also_after_the_last_connection_was_closed_and_another_open
     assert commits() != before
     second.close()
     store.close()
+
+
+def test_a_log_that_a_long_read_let_grow_is_short_again_afterwards(store: Store) -> None:
+    with store.read() as reading:
+        reading.execute(text("SELECT count(*) FROM note")).scalar()
+        with store.write() as session:
+            session.execute(text("INSERT INTO note (words) VALUES (zeroblob(50000000))"))
+    assert store.wal.stat().st_size > 50_000_000
+    for words in ("copies the pages into the database", "begins the log anew"):
+        with store.write() as session:
+            add(session, words)
+    assert store.wal.stat().st_size <= 33_554_432

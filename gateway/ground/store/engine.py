@@ -39,6 +39,7 @@ _PRAGMAS = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-16000",
     "PRAGMA wal_autocheckpoint=8000",  # pages, 32 MB: the same few pages are written again and again in between
+    "PRAGMA journal_size_limit=33554432",  # bytes, as much: what a long read let it grow to is given back
 )
 
 
