@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import socket
 import stat
 import sys
@@ -26,6 +27,8 @@ from gateway.settings import Settings, unsafe
 
 OLDEST_PYTHON = (3, 11)
 NEWER_SQLITE = "install pysqlite3, which carries a newer one, or a Python that does"
+LOW_DISK = 2**30  # bytes
+FULL_DISK = 64 * 2**20  # twice what the write-ahead log may take before it is copied into the database
 CLOCK_BACK = timedelta(minutes=5)
 REACH_SECONDS = 3.0
 OTHER_FILES = 512  # the database, organisations
@@ -75,6 +78,7 @@ def checks(using: Settings) -> Iterator[Check]:
     yield from _limits(using)
     yield from _addresses(using)
     yield _data_dir(using)
+    yield from _disk(using)
     yield from _keys(using)
     yield from _policies(using)
     yield from _database(using)
@@ -148,6 +152,15 @@ def _data_dir(using: Settings) -> Check:
     return Check("data_dir", "ok", str(folder))
 
 
+def _disk(using: Settings) -> Iterator[Check]:
+    """Only when there is little of it."""
+    folder = next(path for path in (using.data_dir.absolute(), *using.data_dir.absolute().parents) if path.exists())
+    left = shutil.disk_usage(folder).free
+    if left < LOW_DISK:
+        status: Literal["warn", "fail"] = "fail" if left < FULL_DISK else "warn"
+        yield Check("disk", status, f"{left // 2**20} MB left for {using.data_dir}", "free some, or move data_dir")
+
+
 def open_key_files(folder: Path) -> Iterator[tuple[Path, str]]:
     """(path, mode it should have) of every key file or folder that group or others may use."""
     for path in (folder, *sorted(folder.glob("*"))) if folder.is_dir() else ():
@@ -204,7 +217,8 @@ def _database(using: Settings) -> Iterator[Check]:
     if found is None:
         yield Check("schema", "warn", "there is no database yet", "`aval serve` makes it")
     elif found != migrate.HEAD:
-        yield Check("schema", "fail", f"{found}; this version needs {migrate.HEAD}", "aval migrate")
+        do = "aval migrate" if migrate.is_known(found) else migrate.UNKNOWN
+        yield Check("schema", "fail", f"{found}; this version needs {migrate.HEAD}", do)
     else:
         yield Check("schema", "ok", found)
         connection = connect(using.database)

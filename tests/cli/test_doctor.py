@@ -1,7 +1,10 @@
 """`aval doctor`: each thing that is wrong is named, with what to do about it."""
 
 import json
+import os
+import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -88,7 +91,31 @@ def test_an_address_that_is_not_where_the_gateway_listens_warns(aval: Run, monke
 
 def test_a_schema_of_another_version_fails(aval: Run, database: Path) -> None:
     change(database, "UPDATE alembic_version SET version_num = '0000'")
+    check = found(aval)["schema"]
+    assert check["status"] == "fail" and "A newer gateway made it" in check["do"] and "migrate" not in check["do"]
+
+
+def test_a_schema_that_can_be_brought_to_this_version_is_told_how(
+    aval: Run, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.migrate.HEAD", "9999")
     assert found(aval)["schema"]["do"] == "aval migrate"
+
+
+@pytest.mark.parametrize("size, status", [("16m", "fail"), ("200m", "warn")])
+def test_a_disk_that_is_nearly_full_is_told(aval: Run, database: Path, folder: Path, size: str, status: str) -> None:
+    """A file system of its own."""
+    small = folder.parent / "small"
+    small.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", small]).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        shutil.copytree(folder, small / "data")
+        os.environ["AVAL_DATA_DIR"] = str(small / "data")  # as the fixture set it, which also takes it back
+        check = found(aval)["disk"]
+    finally:
+        subprocess.run(["umount", small], check=True)
+    assert check["status"] == status and "MB left" in check["found"]
 
 
 def test_a_file_that_is_no_database_fails(aval: Run, folder: Path) -> None:

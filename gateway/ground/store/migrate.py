@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "migrations"
 HEAD = "0100"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
 
+UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty folder"
+
 
 def current(settings: Settings) -> str | None:
     """The revision of the database; None when there is no database, or an empty one. Raises Unavailable.
@@ -44,6 +46,11 @@ def is_current(settings: Settings) -> bool:
     return current(settings) == HEAD
 
 
+def is_known(revision: str) -> bool:
+    """Whether `upgrade` can begin there."""
+    return any((FOLDER / "versions").glob(f"{revision}_*.py"))
+
+
 def upgrade(settings: Settings) -> tuple[str | None, str]:
     """(revision before, revision now). Makes the data folder and the database when there are none.
 
@@ -52,11 +59,8 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
     before = current(settings)
     if before == HEAD:
         return before, HEAD
-    if before is not None and not list((FOLDER / "versions").glob(f"{before}_*.py")):
-        raise Unavailable(
-            f"{settings.database}: schema {before} is not known to this version. A newer gateway made it: run that one;"
-            " or a state from before the first release: begin with an empty folder"
-        )
+    if before is not None and not is_known(before):
+        raise Unavailable(f"{settings.database}: schema {before} is not known to this version. {UNKNOWN}")
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     _made_private(settings.database)
     store = Store(settings.database)
