@@ -212,7 +212,10 @@ def _database(using: Settings) -> Iterator[Check]:
     try:
         found = migrate.current(using)
     except Unavailable as error:
-        yield Check("schema", "fail", error.detail, "put a copy back that `aval log verify` accepts")
+        writable = os.access(using.data_dir, os.W_OK)  # else that is what is wrong, and `_data_dir` has told it
+        yield Check(
+            "schema", "fail", error.detail, "put a copy back that `aval log verify` accepts" if writable else ""
+        )
         return
     if found is None:
         yield Check("schema", "warn", "there is no database yet", "`aval serve` makes it")

@@ -91,6 +91,27 @@ def test_the_database_is_private_also_in_a_folder_that_is_not(folder: Path, tmp_
     assert modes == dict.fromkeys(("aval.sqlite3", "aval.sqlite3-wal", "aval.sqlite3-shm"), 0o600)
 
 
+@pytest.mark.parametrize("command", [("serve",), ("people", "list"), ("migrate",)])
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_data_folder_that_cannot_be_written_is_told_in_a_sentence(
+    aval: Run, folder: Path, command: tuple[str, ...], begun: bool
+) -> None:
+    if begun:
+        assert aval("people", "list").code == 0
+    folder.mkdir(exist_ok=True)
+    if os.geteuid() or subprocess.run(["mount", "--bind", folder, folder]).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        done = aval(*command)
+        doctor = aval("doctor")
+    finally:
+        subprocess.run(["umount", folder], check=True)
+    assert done.code == 2 and str(folder) in done.err and "must be a folder that can be written" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert doctor.code == 1 and f"{folder} cannot be written" in doctor.out
+
+
 class Gateway:
     """A serving process, its address and its log."""
 

@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import DatabaseError
+
 from gateway.errors import Unavailable
 from gateway.ground.store.engine import DatabaseFault, Store, connect
 from gateway.settings import Settings
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "migrations"
 HEAD = "0100"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
 
+WRITABLE = "data_dir must be a folder that can be written"
 UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty folder"
 
 
@@ -38,7 +41,8 @@ def current(settings: Settings) -> str | None:
         finally:
             connection.close()
     except DatabaseFault as error:
-        raise Unavailable(f"{settings.database}: {error}") from error
+        more = "" if os.access(settings.data_dir, os.W_OK) else f"; {WRITABLE}"
+        raise Unavailable(f"{settings.database}: {error}{more}") from error
     return str(row[0]) if row else None
 
 
@@ -61,11 +65,18 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
         return before, HEAD
     if before is not None and not is_known(before):
         raise Unavailable(f"{settings.database}: schema {before} is not known to this version. {UNKNOWN}")
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _made_private(settings.database)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _made_private(settings.database)
+    except OSError as error:
+        raise Unavailable(
+            f"{settings.database}: {error.strerror}; data_dir must be a folder that can be written"
+        ) from None
     store = Store(settings.database)
     try:
         _run(store)
+    except DatabaseError as error:
+        raise Unavailable(f"{settings.database}: {error.orig}") from error
     finally:
         store.close()
     return before, HEAD
