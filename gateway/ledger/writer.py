@@ -26,7 +26,7 @@ from queue import SimpleQueue
 from gateway.consent import ending
 from gateway.errors import Unavailable
 from gateway.ground.store import Store
-from gateway.ground.store.engine import Connection, StoreFault, stored
+from gateway.ground.store.engine import Connection, StoreFault, is_damage, stored
 from gateway.ground.store.threads import give_way
 from gateway.ledger import uses
 from gateway.ledger.standing import Standing, Standings
@@ -197,7 +197,9 @@ class Writer:
             raise
         except Exception as error:
             self._undo(connection)
-            if isinstance(error, StoreFault):
+            if is_damage(error):
+                self._store.damaged = True
+            if isinstance(error, StoreFault) or is_damage(error):
                 self._failed(batch, Unavailable(f"database: {type(error).__name__}"))
                 return
             self._failed(batch, Verdict.USED_UP if isinstance(error, _UsedUp) else error)

@@ -28,7 +28,7 @@ from gateway.ground.http.guard import Receive, Scope, Send
 from gateway.ground.keys import fresh
 from gateway.ground.keys.dpop import Proofs, Replays
 from gateway.ground.pools import Pools
-from gateway.ground.store.engine import StoreFault
+from gateway.ground.store.engine import StoreFault, is_damage
 from gateway.house import House
 from gateway.ledger.recovery import close_open_streams
 from gateway.ledger.writer import Item, Verdict, Writer
@@ -135,7 +135,11 @@ class DataPlane:
             await problems.unavailable(send)
         except Exception as error:  # nothing has been sent: what follows the first byte is in streams
             _log.error("data call failed: %s", where(error))
-            await problems.plain(send, 500)
+            if is_damage(error):
+                self._house.store.damaged = True
+                await problems.unavailable(send)
+            else:
+                await problems.plain(send, 500)
 
     def _read(self, scope: Scope, receive: Receive, send: Send) -> Call | None:
         _, _, rest = scope["path"].partition("/data/")

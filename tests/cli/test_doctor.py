@@ -98,7 +98,7 @@ def test_a_schema_of_another_version_fails(aval: Run, database: Path) -> None:
 def test_a_schema_that_can_be_brought_to_this_version_is_told_how(
     aval: Run, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.store.migrate.HEAD", "9999")
+    monkeypatch.setattr("gateway.ground.store.migrate.HEAD", "9999")
     assert found(aval)["schema"]["do"] == "aval migrate"
 
 

@@ -348,6 +348,8 @@ def watch(house: House, **parts: Callable[[], str]) -> None:
 def _database(house: House) -> str:
     if torn := house.store.tear():
         return torn
+    if house.store.damaged:
+        return "a page of the file is damaged: put a sound copy back"
     left = shutil.disk_usage(house.settings.data_dir).free
     if left < DISK_BYTES:
         return f"{left} bytes left in {house.settings.data_dir}"

@@ -102,6 +102,7 @@ class Store:
         self._keeper: Connection = None  # of a serving process: as long as it is open, the files below stay
         self._files: dict[str, tuple[int, int]] = {}  # path → device and inode, as they were when it began to serve
         self.torn = ""  # see `tear`; nothing is written any more
+        self.damaged = False  # somebody met a page that is no page; only a sound copy and a restart help
         self._indexes: list[IO[bytes]] = []
 
         @event.listens_for(self._engine, "connect")
@@ -144,13 +145,13 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
-        with _translated(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
+        with _translated(self), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
             session.connection().exec_driver_sql("BEGIN")
             yield session  # closing ends the snapshot and leaves what was read readable; a rollback would void it
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
-        with _translated(), self.lock, Session(self._engine, expire_on_commit=False) as session:
+        with _translated(self), self.lock, Session(self._engine, expire_on_commit=False) as session:
             self._refuse_torn()
             session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -163,7 +164,7 @@ class Store:
 
     def batch(self, connection: Connection, work: Callable[[Connection], None]) -> None:
         """Run `work` in one transaction on `connection`; on disk when this returns."""
-        with _translated(), self.lock:
+        with _translated(self), self.lock:
             self._refuse_torn()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -233,10 +234,16 @@ def _identity(path: str) -> tuple[int, int]:
 class _translated:
     """Faults of the database become `Unavailable`: 503, never a wrong verdict about a token or a person."""
 
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if isinstance(error, Exception) and is_damage(error):
+            self._store.damaged = True
+            raise Unavailable("database: a page of the file is damaged") from error
         if isinstance(error, OperationalError | sqlite3.OperationalError):
             raise Unavailable(f"database: {type(error).__name__}") from error
 
@@ -244,6 +251,12 @@ class _translated:
 def stored(at: datetime) -> str:
     """An instant the way the ORM's columns hold it: UTC without a zone."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
+def is_damage(error: Exception) -> bool:
+    """Of the file's pages ("malformed", "not a database"). SQLite's own class for these is one whose subclasses are
+    faults of statements and values."""
+    return type(getattr(error, "orig", error)) is sqlite3.DatabaseError
 
 
 def raw(session: Session) -> Connection:
