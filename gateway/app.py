@@ -34,7 +34,9 @@ from gateway.ground.calendar.ages import minor_now
 from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing
-from gateway.ground.ops import health as ops
+from gateway.ground.ops import health
+from gateway.ground.ops.logs import logger
+from gateway.ground.ops.requests import Requests
 from gateway.ground.pools import Pools
 from gateway.ground.store import Store, pruning
 from gateway.ground.web import problems
@@ -42,7 +44,7 @@ from gateway.ground.web.doors import Door, otherwise, route
 from gateway.ground.web.templates import STATIC
 from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.log import Log
+from gateway.log import Log, readiness
 from gateway.log import pages as log_pages
 from gateway.log.sequencer import Sequencer
 from gateway.organisations import links, views
@@ -126,10 +128,19 @@ class Rooms:
         return PersonFacts(id=row.id, name=row.name, minor=minor, guardian_id=row.guardian_id)
 
 
+def watched(house: House) -> None:
+    """Have `/readyz` ask the rooms, too, whether they can do their part."""
+    for check in readiness.checks(house):
+        health.watch(house, log=check)
+    health.watch(
+        house, policies=lambda: "" if house.catalogue.purposes and house.policies.sha256 else "none are loaded"
+    )
+
+
 def doors(house: House) -> list[Door]:
     rooms = Rooms(house)
     return [
-        *ops.DOORS,
+        *health.DOORS,
         *problems.DOORS,
         *people_pages.DOORS,
         *app_pages.DOORS,
@@ -147,6 +158,7 @@ class Application:
 
     def __init__(self, house: House) -> None:
         self.house = house
+        watched(house)
         self.sequencer = Sequencer(house)
         self.data_plane = DataPlane(house)
         routes = [route(door, house, identify) for door in doors(house)]
@@ -156,7 +168,7 @@ class Application:
             exception_handlers={404: unrouted, 405: unrouted, Exception: unrouted},
             lifespan=self._lifespan,
         )
-        self._doors: ASGIApp = ops.Requests(self._pages, house)
+        self._doors: ASGIApp = Requests(self._pages, house)
         self._app: ASGIApp = Guarded(self._dispatch, house.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -175,7 +187,7 @@ class Application:
         transport.start(asyncio.get_running_loop())
         self.sequencer.start()
         await self.data_plane.start()
-        ops.watch(self.house, log=self.sequencer.fault, data=self.data_plane.fault)
+        health.watch(self.house, log=self.sequencer.fault, data=self.data_plane.fault)
         try:
             with (
                 _repeating(self._tell, TELL_SECONDS),
@@ -223,9 +235,9 @@ def _repeating(work: Callable[[], bool], seconds: float) -> Iterator[None]:
             try:
                 more = work()
             except errors.GatewayError as error:
-                ops.logger().warning("repeated work failed", detail=error.detail)
+                logger().warning("repeated work failed", detail=error.detail)
             except Exception:  # what is to be repeated outlives every fault
-                ops.logger().exception("repeated work failed")
+                logger().exception("repeated work failed")
 
     thread = threading.Thread(target=run, daemon=True, name="repeating")
     thread.start()

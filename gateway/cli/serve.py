@@ -31,14 +31,14 @@ def serve(
     using = settings()
     refuse_unsafe(using)
     refuse_old_sqlite(using)
-    from gateway.ground.ops import health as ops
+    from gateway.ground.ops import logs
 
-    ops.configure(using.log_level)
+    logs.configure(using.log_level)
     with opened() as house:
         refuse_open_files(house.settings)
         allow_files(house.settings)
         house.store.claim()
-        ops.logger().info(
+        logs.logger().info(
             "starting",
             version=__version__,
             compiled=compiled.in_use(),

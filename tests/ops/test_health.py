@@ -13,9 +13,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from gateway.app import build_house
+from gateway.app import build_house, watched
 from gateway.errors import Unavailable
-from gateway.ground.ops import health as ops
+from gateway.ground.ops import health
 from gateway.ground.store import migrate
 from gateway.ground.store.engine import sqlite3  # type: ignore[attr-defined]  # whichever module the store took
 from gateway.ground.web.doors import route
@@ -28,17 +28,18 @@ from gateway.settings import Settings
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
-    monkeypatch.setattr(ops, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(health, "LOOK_SECONDS", 0.0)
     settings = Settings(data_dir=tmp_path)
     migrate.upgrade(settings)
     made = build_house(settings, create_keys=True)
+    watched(made)
     yield made
     made.store.close()
 
 
 @pytest.fixture
 def visitor(house: House) -> TestClient:
-    return TestClient(Starlette(routes=[route(door, house, lambda *_: None) for door in ops.DOORS]))
+    return TestClient(Starlette(routes=[route(door, house, lambda *_: None) for door in health.DOORS]))
 
 
 def failed(visitor: TestClient) -> list[str]:
@@ -94,7 +95,7 @@ def test_a_database_that_cannot_be_written_is_not_ready(visitor: TestClient, rea
 
 
 def test_a_full_disk_is_not_ready(visitor: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops, "DISK_BYTES", 2**62)
+    monkeypatch.setattr(health, "DISK_BYTES", 2**62)
     assert failed(visitor) == ["database"]
 
 
@@ -106,7 +107,7 @@ def sequencer(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sequenc
     monkeypatch.setattr("gateway.log.sequencer.BEAT_SECONDS", 0.05)
     made = Sequencer(house)
     made.start()
-    ops.watch(house, log=made.fault)
+    health.watch(house, log=made.fault)
     yield made
     made.stop()
 
@@ -167,7 +168,7 @@ def test_a_log_that_freezes_while_serving_is_not_ready(house: House, visitor: Te
 def test_a_sequencer_that_hangs_is_not_ready(
     house: House, visitor: TestClient, sequencer: Sequencer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ops, "LAG_SECONDS", 0.2)
+    monkeypatch.setattr("gateway.log.readiness.LAG_SECONDS", 0.2)
     with sequencer._one:  # its beat waits for ever
         signs_in(house)
         eventually(visitor, ["log"])
@@ -178,7 +179,7 @@ def test_a_sequencer_that_hangs_is_not_ready(
 
 
 def test_a_thousand_questions_are_one_look(house: House, visitor: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops, "LOOK_SECONDS", 1000.0)
+    monkeypatch.setattr(health, "LOOK_SECONDS", 1000.0)
     looks = []
     real = house.store.batch
     monkeypatch.setattr(house.store, "batch", lambda *given: (looks.append(1), real(*given)))
@@ -188,8 +189,8 @@ def test_a_thousand_questions_are_one_look(house: House, visitor: TestClient, mo
 
 
 def test_questions_do_not_pile_up_behind_a_writer_that_hangs(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ops, "STUCK_SECONDS", 0.2)
-    readiness = ops.Readiness(house)
+    monkeypatch.setattr(health, "STUCK_SECONDS", 0.2)
+    readiness = health.Readiness(house)
     assert not any(readiness.found(0.0).values())
     with house.store.write():
         looking = threading.Thread(target=readiness.found, args=(10.0,))
@@ -216,6 +217,5 @@ def test_a_broken_part_never_makes_an_error_of_the_question(
     def broken(*_: Any) -> str:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr("gateway.ground.ops.health.mark.read", broken)
     monkeypatch.setattr("gateway.log.sequencer.mark.read", broken)
     assert failed(visitor) == ["log"]

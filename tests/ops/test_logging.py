@@ -14,8 +14,8 @@ from sqlalchemy import text as sql
 from starlette.testclient import TestClient
 
 from gateway.app import build_house
-from gateway.ground.ops import health as ops
-from gateway.ground.ops.health import HIDDEN, redacted
+from gateway.ground.ops import logs, requests
+from gateway.ground.ops.redaction import HIDDEN, redacted
 from gateway.ground.store import migrate
 from gateway.house import House
 from gateway.people.tables import Person
@@ -30,7 +30,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 def lines() -> Iterator[Lines]:
     stream = io.StringIO()
     before = logging.root.handlers, logging.root.level
-    ops.configure("info", stream)
+    logs.configure("info", stream)
     structlog.contextvars.clear_contextvars()
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # the test's own client
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):  # a server of another test may have set them
@@ -85,7 +85,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
 
 @pytest.mark.parametrize("text", SECRETS)
 def test_no_secret_survives_anywhere_in_a_line(lines: Lines, text: str) -> None:
-    ops.logger().info(text, detail=text, nested={"deep": [text, (text,)]}, raw=text.encode(), error=ValueError(text))
+    logs.logger().info(text, detail=text, nested={"deep": [text, (text,)]}, raw=text.encode(), error=ValueError(text))
     logging.getLogger("library").warning("%s", text)
     logging.getLogger("library").warning("found %r", {"value": text})
     written = json.dumps(lines())
@@ -101,7 +101,7 @@ def test_no_secret_survives_anywhere_in_a_line(lines: Lines, text: str) -> None:
     ],
 )
 def test_a_value_under_a_secrets_name_is_never_written_whatever_it_looks_like(lines: Lines, name: str) -> None:
-    ops.logger().info("x", **{name: "plain", "inner": {name: "plain"}})
+    logs.logger().info("x", **{name: "plain", "inner": {name: "plain"}})
     [line] = lines()
     assert line[name] == HIDDEN == line["inner"][name]
 
@@ -110,7 +110,7 @@ def test_a_traceback_is_redacted_too(lines: Lines) -> None:
     try:
         raise ValueError(f"bad token {JWT} of alice@example.org")
     except ValueError:
-        ops.logger().exception("it broke")
+        logs.logger().exception("it broke")
         logging.getLogger("library").exception("it broke")
     for line in lines():
         assert JWT not in line["exception"] and "alice@" not in line["exception"]
@@ -118,7 +118,7 @@ def test_a_traceback_is_redacted_too(lines: Lines) -> None:
 
 
 def test_lines_of_ours_and_of_libraries_are_json_with_time_and_level(lines: Lines) -> None:
-    ops.logger().warning("ours", organisation="city-energy")
+    logs.logger().warning("ours", organisation="city-energy")
     logging.getLogger("uvicorn.error").info("theirs")
     logging.getLogger("uvicorn.error").debug("too fine")
     ours, theirs = lines()
@@ -132,11 +132,11 @@ def test_lines_of_ours_and_of_libraries_are_json_with_time_and_level(lines: Line
 
 def client(app: Any) -> TestClient:
     unused: Any = None
-    return TestClient(ops.Requests(app, unused), raise_server_exceptions=False)
+    return TestClient(requests.Requests(app, unused), raise_server_exceptions=False)
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
-    ops.logger().info("inside")
+    logs.logger().info("inside")
     await send({"type": "http.response.start", "status": 201, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})
 
@@ -183,9 +183,9 @@ def test_a_fault_after_the_answer_has_begun_adds_nothing_to_it(lines: Lines) -> 
 
 
 def test_a_line_that_cannot_be_encoded_is_written_escaped_and_harms_nobody(lines: Lines) -> None:
-    ops.logger().info("half \ud800", path="/\ud83d")
+    logs.logger().info("half \ud800", path="/\ud83d")
     record = logging.LogRecord("elsewhere", logging.WARNING, __file__, 1, "wrong %d", ("number",), None)
-    [handler] = [each for each in logging.root.handlers if isinstance(each, ops._Handler)]
+    [handler] = [each for each in logging.root.handlers if isinstance(each, logs._Handler)]
     handler.handle(record)
     half, wrong = lines()
     assert half["event"] == "half \ud800" and wrong["event"] == "a log line could not be made"

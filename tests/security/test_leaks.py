@@ -11,7 +11,7 @@ import structlog
 from bank import APP, BASE, Bank, moves_in, natives, settle, transactions, with_alice
 from fortress import Fort, Page, detail
 
-from gateway.ground.ops import health as ops
+from gateway.ground.ops import logs
 from tests.databases import opened
 from tests.tokens import claims
 
@@ -22,7 +22,7 @@ ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
 def written() -> Iterator[io.StringIO]:
     """Everything the process writes as a log, at its most talkative."""
     stream, handlers, level = io.StringIO(), logging.root.handlers, logging.root.level
-    ops.configure("debug", stream)
+    logs.configure("debug", stream)
     logging.getLogger("httpx2").setLevel(logging.WARNING)  # the tests' own client
     yield stream
     logging.getLogger("httpx2").setLevel(logging.NOTSET)

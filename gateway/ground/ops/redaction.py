@@ -1,0 +1,51 @@
+"""What never stands in a log line: secrets and mail addresses, by the name of a value and by the look of a text."""
+
+import re
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+Line = MutableMapping[str, Any]
+HIDDEN = "[hidden]"
+
+# A value under one of these names is never written, whatever it looks like.
+SECRET_NAMES = re.compile(
+    r"(^|_)(authorization|cookie|set_cookie|csrf|passw(or)?d|secret|token|code|otp|totp|pin|state|nonce|verifier"
+    r"|assertion|ticket|request_uri|e?mail|customer(_number)?|iban|birth_date|phone|address|payload|sealed|salt)$",
+    re.IGNORECASE,
+)
+SECRET_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.IGNORECASE), instead)
+    for pattern, instead in (
+        (r"\b(bearer|dpop|basic)\s+[^\s,;\"']+", rf"\1 {HIDDEN}"),
+        (
+            r"\b(code|state|nonce|ticket|request_uri|[a-z_]*(?:token|secret|password|verifier|assertion))=[^&\s\"']+",
+            rf"\1={HIDDEN}",
+        ),
+        (r"\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){1,4}", HIDDEN),  # JWS and JWE, compact
+        (r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43,}(?![A-Za-z0-9_-])", HIDDEN),  # 256 random bits, base64url
+        (r"[^\s@<>\"'=,;]+@[^\s@<>\"',;]+\.[^\s@<>\"',;]+", HIDDEN),  # mail addresses
+    )
+)
+
+
+def redacted(text: str) -> str:
+    for pattern, instead in SECRET_PATTERNS:
+        text = pattern.sub(instead, text)
+    return text
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, Mapping):
+        return {str(key): HIDDEN if SECRET_NAMES.search(str(key)) else _clean(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_clean(inner) for inner in value]
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    return redacted(repr(value)) if not isinstance(value, bytes) else HIDDEN
+
+
+def redact(_logger: object, _method: str, line: Line) -> Line:
+    """The last processor before a line is written."""
+    return {str(key): HIDDEN if SECRET_NAMES.search(str(key)) else _clean(value) for key, value in line.items()}

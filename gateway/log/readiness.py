@@ -1,0 +1,57 @@
+"""Whether the log can be written and proved: what `/readyz` asks this room."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from gateway.errors import Unavailable
+from gateway.ground.store import Store
+from gateway.house import House
+from gateway.log import mark
+from gateway.log.notes import Signer
+from gateway.log.sequencer import Frozen, origin, standing
+
+LAG_SECONDS = 15  # an entry waits for its number for one second or two
+
+_FIRST_WAITING = (
+    'SELECT min(id) FROM logentry WHERE id > coalesce((SELECT entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1), 0)'
+)
+
+
+def checks(house: House) -> list[Callable[[], str]]:
+    """Each says why not; empty when all is well."""
+    return [partial(frozen, house), Lag(house.store).fault]
+
+
+def frozen(house: House) -> str:
+    """Not frozen: the last checkpoint is signed, is that of its entries' range, and agrees with the mark."""
+    key = Signer(origin(house.settings), house.keys.log).verifier
+    try:
+        connection = house.store.connect()
+        try:
+            standing(connection, house.settings.data_dir / mark.FILE, key)
+        finally:
+            connection.close()
+    except (Frozen, Unavailable, OSError) as error:
+        return f"log: {error}"
+    return ""
+
+
+class Lag:
+    """A sequencer that hangs is alive, and signs nothing: the same entry goes on waiting for its number."""
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        self._waiting = (0, 0.0)  # the first entry without a number, and since when it is that one
+
+    def fault(self) -> str:
+        now = self._clock()
+        connection = self._store.connect()
+        try:
+            (first,) = connection.execute(_FIRST_WAITING).fetchone()
+        finally:
+            connection.close()
+        if first != self._waiting[0]:
+            self._waiting = first, now
+        return f"nothing was signed for {LAG_SECONDS} s" if first and now - self._waiting[1] > LAG_SECONDS else ""
