@@ -81,13 +81,13 @@ def test_however_much_is_due_one_turn_takes_a_few_of_each(gateway: Gateway) -> N
             session.execute(
                 text(
                     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)"
-                    " INSERT INTO challenge (id, challenge, purpose, expires_at)"
-                    f" SELECT '{number}-' || i, 'c', 'sign_in', '2020-01-01 00:00:00.000000' FROM n"
+                    " INSERT INTO spentchallenge (id, expires_at)"
+                    f" SELECT '{number}-' || i, '2020-01-01 00:00:00.000000' FROM n"
                 )
             )
     left = []
     while pruning.prune(gateway.house.store, retention.LEAVING, gateway.clock.now):
-        left.append(counts(gateway, ["challenge"])["challenge"])
+        left.append(counts(gateway, ["spentchallenge"])["spentchallenge"])
     assert left == [200, 100, 0]
 
 

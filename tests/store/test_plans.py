@@ -31,6 +31,7 @@ SMALL = {
     "directory": "one row",
     "openstream": "answers that are on their way out; read once, at the start",
     "alembic_version": "one row",
+    "keycheck": "one row for each key file",
     "sqlite_master": "the tables themselves",
 }
 # Statements that may read a whole table, by words that stand in them, and why.
@@ -38,7 +39,7 @@ WHOLE = {
     "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
     'entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1': "the last row by its key",
     "SELECT EXISTS(SELECT 1 FROM logchain)": "any row",
-    "UPDATE logchain SET seq = seq WHERE 0": "finds nothing, and looks for nothing",
+    "UPDATE directory SET generation = generation WHERE 0": "finds nothing, and looks for nothing",
     "SELECT max(at_ms) FROM logcheckpoint": "`aval doctor`: the latest clock there ever was",
     "FROM person ORDER BY person.email": "`aval people list` lists everybody",
 }
@@ -146,7 +147,8 @@ class Tour:
             self.posts(f"/sharings/{consent}/{act}")
         self.posts(f"/sharings/{consent}/remove", item="meadow-health:health.claims")
         self.posts("/sharings/pause-all")
-        self.browser.get(f"{self.at}/sharings/done?what=paused&at=2026-01-01T00:00:00%2B00:00")
+        self.posts("/sharings/resume-all")
+        self.browser.get(f"{self.at}/sharings/done?what=pause&at=2026-01-01T00:00:00%2B00:00")
         for granted in self.story.grants.values():
             self.posts(f"/sharings/{granted.consent}/resume")
 
