@@ -30,7 +30,7 @@ from gateway.authorization.server import CODE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
-from gateway.ground.calendar.ages import minor_now
+from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing
@@ -50,6 +50,7 @@ from gateway.log.sequencer import Sequencer
 from gateway.organisations import links, views
 from gateway.organisations import pages as organisation_pages
 from gateway.organisations.telling import tell_pending
+from gateway.people import accounts
 from gateway.people import pages as people_pages
 from gateway.people.sign_ins import identify
 from gateway.people.tables import Person
@@ -125,7 +126,11 @@ class Rooms:
     def person(self, session: Session, person_id: str) -> PersonFacts:
         row = session.get_one(Person, person_id)
         minor = minor_now(row.birth_date, self.house.clock(), self.house.settings)
-        return PersonFacts(id=row.id, name=row.name, minor=minor, guardian_id=row.guardian_id)
+        of_age = comes_of_age(row.birth_date, self.house.settings) if row.birth_date else None
+        return PersonFacts(row.id, row.name, minor=minor, guardian_id=row.guardian_id, of_age_at=of_age)
+
+    def wards(self, session: Session, guardian: str) -> Sequence[str]:
+        return [child.id for child in accounts.children(session, guardian)]
 
 
 def watched(house: House) -> None:

@@ -37,6 +37,7 @@ from gateway.consent import asking, deciding
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import validate
 from gateway.consent.tables import Consent, ConsentEvent, Evidence
+from gateway.ground.calendar.ages import comes_of_age
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.store import Store
 from gateway.ground.web import cookies
@@ -96,6 +97,9 @@ class Town:
 
     def person(self, session: Session, person_id: str) -> PersonFacts:
         return self.people[person_id]
+
+    def wards(self, session: Session, guardian: str) -> list[str]:
+        return [person.id for person in self.people.values() if person.guardian_id == guardian]
 
 
 class Page:
@@ -315,14 +319,16 @@ def opened(
 def _moves_in(place: Place, id_: str, name: str, minor: bool) -> None:
     guardian = "alice" if minor else None
     place.visitors[id_] = Visitor(place, id_, name)
-    place.town.people[id_] = PersonFacts(id_, name, minor, guardian)
+    born = date(2012, 5, 1) if minor else None
+    of_age = comes_of_age(born, place.house.settings) if born else None
+    place.town.people[id_] = PersonFacts(id_, name, minor, guardian, of_age)
     with place.house.store.write() as session:
         session.add(
             Person(
                 id=id_,
                 email=f"{id_}@example.org",
                 name=name,
-                birth_date=date(2012, 5, 1) if minor else None,
+                birth_date=born,
                 guardian_id=guardian,
                 created_at=START,
             )

@@ -31,6 +31,7 @@ class Decider:
     auth_time: datetime
     methods: tuple[str, ...]
     recent_sign_in: bool
+    until: datetime | None = None  # when her capacity ends: a child comes of age, and decides alone from then on
 
 
 @dataclass(frozen=True, slots=True)

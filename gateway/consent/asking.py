@@ -1,9 +1,8 @@
 """Asking: from a validated request to a consent that waits for the person's answer."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from gateway.consent import events
@@ -13,7 +12,6 @@ from gateway.consent.facts import AppView
 from gateway.consent.request import Ask
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
-from gateway.ground.calendar.ages import comes_of_age
 from gateway.house import House
 from gateway.log import Log
 from gateway.policy import Decision, Policies, Sharing
@@ -62,13 +60,6 @@ def lapse(session: Session, log: Log, consent: Consent, now: datetime) -> None:
 def answer_by(consent: Consent, settings: Settings) -> datetime:
     """Until when the person may answer."""
     return consent.created_at + timedelta(seconds=settings.ask_seconds)
-
-
-def coming_of_age(session: Session, settings: Settings, consent: Consent) -> datetime | None:
-    """What a guardian agrees to ends when the child comes of age: from then on only she herself decides."""
-    sql = text("SELECT birth_date FROM person WHERE id = :person")
-    born = session.execute(sql, {"person": consent.person_id}).scalar()
-    return comes_of_age(date.fromisoformat(str(born)), settings) if born else None
 
 
 def active_for(session: Session, person_id: str, app_id: str, purpose: str) -> list[Consent]:

@@ -29,7 +29,6 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
         return refusal
     replaced = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
     before = asking.before(session, consent)
-    of_age = asking.coming_of_age(session, house.settings, consent) if actor.for_another else None
     agreed = terms.build(
         agreement,
         house.catalogue,
@@ -37,7 +36,7 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
         replaces=before.id if before else None,
         policy_sha256=house.policies.sha256,
         zone=house.settings.zone,
-        until=terms.until(agreement.ask, agreement.choices.duration, now, of_age),
+        until=terms.until(agreement.ask, agreement.choices.duration, now, agreement.decider.until),
         now=now,
     )
     consent.version = 1
@@ -77,7 +76,7 @@ def end(session: Session, house: House, consent: Consent, actor: Actor, reason: 
     since, more = now, dict[str, bool]()
     if is_over(consent, now):
         actor, reason, since = SYSTEM, EndReason.EXPIRED, consent.until or now
-        more = {"of_age": True} if _came_of_age(session, house, consent) else {}
+        more = {"of_age": True} if _came_of_age(session, consent) else {}
     session.flush()
     ended = ending.write(raw(session), consent.id, actor, reason, now, since=since, **more)
     session.refresh(consent)
@@ -87,11 +86,10 @@ def end(session: Session, house: House, consent: Consent, actor: Actor, reason: 
     return True
 
 
-def _came_of_age(session: Session, house: House, consent: Consent) -> bool:
+def _came_of_age(session: Session, consent: Consent) -> bool:
     """What her guardian had agreed to ended because she decides herself from now on: she is told so."""
     agreed = current(session, consent)
-    by_guardian = agreed is not None and agreed["acted_by"][0]["capacity"] == "guardian"
-    return by_guardian and consent.until == asking.coming_of_age(session, house.settings, consent)
+    return agreed is not None and agreed["acted_by"][0].get("until") == agreed["valid"]["until"]
 
 
 def go_on(session: Session, house: House, consent: Consent, earlier: Consent, actor: Actor, now: datetime) -> None:

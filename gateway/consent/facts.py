@@ -83,6 +83,7 @@ class PersonFacts:
     name: str
     minor: bool  # under the age at which a person consents alone
     guardian_id: str | None
+    of_age_at: datetime | None = None  # when she consents alone; None: her birth date is not known
 
     def decided_by(self, reader: str) -> bool:
         """Whether `reader` sees and decides what is hers: she herself; while she is under age also her guardian."""
@@ -98,3 +99,5 @@ class Facts(Protocol):
         """Her accounts there, by the references this app would see."""
 
     def person(self, session: Session, person_id: str) -> PersonFacts: ...
+    def wards(self, session: Session, guardian: str) -> Sequence[str]:
+        """Ids of the people whose guardian she is named, of age or not."""

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.catalogue import Catalogue, Purpose
-from gateway.consent.agreement import Agreement
+from gateway.consent.agreement import Agreement, Decider
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS, OFFERED_DURATIONS, ONCE_HOURS
 from gateway.ground.calendar.durations import parse as parse_duration
@@ -66,7 +66,7 @@ def build(
         "previous": None,
         "replaces": replaces,
         "subject": subject,
-        "acted_by": [{"capacity": decider.actor.capacity}],
+        "acted_by": [_acting(decider)],
         "app": {
             "client_id": app.client_id,
             "name": dict(app.name),
@@ -98,6 +98,12 @@ def build(
         },
         "caps": {"template_sha256": purpose.sha256, "policy_sha256": policy_sha256},
     }
+
+
+def _acting(decider: Decider) -> dict[str, str]:
+    """Who said yes, in which role, and when that role ends."""
+    until = {"until": decider.until.isoformat()} if decider.until else {}
+    return {"capacity": decider.actor.capacity, **until}
 
 
 def _purpose(purpose: Purpose) -> dict[str, Any]:

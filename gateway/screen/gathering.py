@@ -32,7 +32,6 @@ class Showing:
     redirect_host: str
     redirect_scheme: str
     running: Mapping[str, Any] | None  # terms of the sharing that this one would replace
-    latest: datetime | None  # when the ward comes of age: what is agreed for her ends then
     chosen: Mapping[str, list[str]] = field(default_factory=dict)  # what is ticked; empty on first display
     problems: Sequence[Problem] = ()
 
@@ -58,12 +57,12 @@ def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, re
             auth_time=caller.auth_time,
             methods=caller.methods,
             recent_sign_in=ctx.signed_in_within(ctx.house.settings.recent_minutes),
+            until=person.of_age_at if actor.for_another else None,
         ),
         ward=person.name if actor.for_another else None,
         redirect_host=redirect_host,
         redirect_scheme=redirect_scheme,
         running=_running(session, consent, ctx.now),
-        latest=asking.coming_of_age(session, ctx.house.settings, consent) if actor.for_another else None,
     )
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
 from sqlmodel import Session, col, select
 
 from gateway import errors
@@ -162,8 +161,7 @@ def _counted(session: Session, log: Log, owner: str, now: datetime) -> Counter[s
 
 def owners(session: Session, facts: Facts, reader: str) -> list[PersonFacts]:
     """The reader, and the children she decides for."""
-    wards = session.execute(text("SELECT id FROM person WHERE guardian_id = :g ORDER BY id"), {"g": reader}).scalars()
-    known = [facts.person(session, reader), *(facts.person(session, ward) for ward in wards)]
+    known = [facts.person(session, reader), *(facts.person(session, ward) for ward in facts.wards(session, reader))]
     return [person for person in known if person.decided_by(reader)]
 
 

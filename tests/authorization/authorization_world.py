@@ -29,6 +29,7 @@ from gateway.house import House
 from gateway.organisations import links
 from gateway.organisations import views as organisations
 from gateway.organisations.tables import Organisation
+from gateway.people import accounts as people
 from gateway.people.tables import Person
 from gateway.sectors.model import FoundAccount
 
@@ -292,6 +293,9 @@ class Rooms:
         row = session.get_one(Person, person_id)
         minor = row.birth_date is not None and row.birth_date > date(2011, 11, 23)
         return PersonFacts(row.id, row.name, minor, row.guardian_id)
+
+    def wards(self, session: Session, guardian: str) -> list[str]:
+        return [child.id for child in people.children(session, guardian)]
 
 
 def organisation_row(name: str, sector: str, datasets: Sequence[str], at: datetime) -> Organisation:

@@ -433,7 +433,8 @@ def test_a_guardian_decides_for_her_child_and_it_is_written_so(place: Place, ali
     page = alice.sees(consent)
     assert page.h1 == "Watt Coach asks to read the data of Chloé Petit at City Energy"
     alice.answers(consent, "allow", page)
-    assert place.terms(consent)["acted_by"] == [{"capacity": "guardian"}]
+    [acting] = place.terms(consent)["acted_by"]
+    assert acting == {"capacity": "guardian", "until": "2027-04-30T22:00:00+00:00"}  # her fifteenth birthday, in Paris
     assert place.consent(consent).person_id == "chloe"
     assert place.logged(chloe)[0] == "consent_given"
 
