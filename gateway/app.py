@@ -8,12 +8,10 @@ uvicorn → Guarded (one valid host, sane framing)
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from functools import partial
 from typing import cast
 
-from sqlmodel import Session
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount
@@ -22,15 +20,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import errors, retention
 from gateway.apps import pages as app_pages
-from gateway.apps import views as apps
 from gateway.authorization import api as authorization_api
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import CODE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry
-from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
-from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing
@@ -47,15 +42,14 @@ from gateway.house import House
 from gateway.log import Log, readiness
 from gateway.log import pages as log_pages
 from gateway.log.sequencer import Sequencer
-from gateway.organisations import links, views
+from gateway.organisations import links
 from gateway.organisations import pages as organisation_pages
 from gateway.organisations.telling import tell_pending
-from gateway.people import accounts
 from gateway.people import pages as people_pages
 from gateway.people.sign_ins import identify
-from gateway.people.tables import Person
 from gateway.policy import Policies
 from gateway.proxy.call import DataPlane
+from gateway.rooms import Rooms
 from gateway.screen import pages as screen_pages
 from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
@@ -96,43 +90,6 @@ def build_house(settings: Settings, *, create_keys: bool = False) -> House:
     )
 
 
-@dataclass(frozen=True)
-class Rooms:
-    """What the rooms below ask of the rooms above them (consent.facts.Facts)."""
-
-    house: House
-
-    def app(self, session: Session, client_id: str) -> AppView:
-        found = apps.find(session, client_id)
-        if found is None:
-            raise errors.NotFound("app")
-        return found
-
-    def directory(self, session: Session) -> Mapping[str, OrganisationFacts]:
-        return views.directory(session)
-
-    def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
-        return [
-            Offered(
-                ref=ref,
-                label=account.label,
-                kind=account.kind,
-                available=account.available,
-                why_not=account.why_not,
-            )
-            for ref, account in links.known_to(session, self.house.keys, client_id, person_id, organisation_id)
-        ]
-
-    def person(self, session: Session, person_id: str) -> PersonFacts:
-        row = session.get_one(Person, person_id)
-        minor = minor_now(row.birth_date, self.house.clock(), self.house.settings)
-        of_age = comes_of_age(row.birth_date, self.house.settings) if row.birth_date else None
-        return PersonFacts(row.id, row.name, minor=minor, guardian_id=row.guardian_id, of_age_at=of_age)
-
-    def wards(self, session: Session, guardian: str) -> Sequence[str]:
-        return [child.id for child in accounts.children(session, guardian)]
-
-
 def watched(house: House) -> None:
     """Have `/readyz` ask the rooms, too, whether they can do their part."""
     for check in readiness.checks(house):
@@ -147,14 +104,14 @@ def doors(house: House) -> list[Door]:
     return [
         *health.DOORS,
         *problems.DOORS,
-        *people_pages.DOORS,
+        *people_pages.doors(links.count),
         *app_pages.DOORS,
         *organisation_pages.DOORS,
         *authorization_api.doors(PROTOCOL),
         *authorization_pages.doors(rooms, partial(screen_pages.screen, rooms)),
         *screen_pages.doors(rooms),
         *sharing_pages.doors(rooms),
-        *log_pages.DOORS,
+        *log_pages.doors(rooms),
     ]
 
 

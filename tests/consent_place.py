@@ -49,6 +49,7 @@ from gateway.log import Event, Log
 from gateway.log import reading as log_reading
 from gateway.people.tables import Person
 from gateway.policy import Policies
+from gateway.rooms import RoomNames
 from gateway.screen import pages as screen_pages
 from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
@@ -97,6 +98,9 @@ class Town:
 
     def person(self, session: Session, person_id: str) -> PersonFacts:
         return self.people[person_id]
+
+    def names(self, session: Session) -> RoomNames:
+        return RoomNames(session, Catalogue(Settings().policies))
 
     def wards(self, session: Session, guardian: str) -> list[str]:
         return [person.id for person in self.people.values() if person.guardian_id == guardian]

@@ -1,10 +1,8 @@
 """Registering an app, and its standing. Each change tells the directory, so that the proxy reads it anew."""
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import text
 from sqlmodel import Session
 
 from gateway.apps.declare import Declaration, against
@@ -13,6 +11,7 @@ from gateway.errors import DeclarationError, NotFound
 from gateway.ground.keys import fresh, hashed
 from gateway.ground.store.tables import directory_changed
 from gateway.house import House
+from gateway.organisations.views import directory
 
 
 def register(
@@ -24,7 +23,8 @@ def register(
     `client_secret_basic`. Raises DeclarationError when it names purposes, organisations or data
     that this gateway does not have.
     """
-    faults = against(declaration.document, house.catalogue, _organisations(session))
+    organisations = {name: view.datasets for name, view in directory(session).items()}
+    faults = against(declaration.document, house.catalogue, organisations)
     if faults:
         raise DeclarationError(declaration.file, faults)
     row, secret = session.get(App, declaration.client_id), None
@@ -83,9 +83,3 @@ def _row(session: Session, client_id: str) -> App:
     if row is None:
         raise NotFound(f"app {client_id}")
     return row
-
-
-def _organisations(session: Session) -> dict[str, set[str]]:
-    """organisation → the datasets it declared. By SQL: this room imports no other surface."""
-    rows = session.execute(text("SELECT id, declaration FROM organisation"))
-    return {name: {dataset["id"] for dataset in json.loads(declaration)["datasets"]} for name, declaration in rows}

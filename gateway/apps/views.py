@@ -7,12 +7,24 @@ from typing import Any
 from sqlmodel import Session, select
 
 from gateway.apps.tables import App
+from gateway.catalogue import Words
 from gateway.consent.facts import AppView, DeclaredData
 
 
 def find(session: Session, client_id: str) -> AppView | None:
     row = session.get(App, client_id)
     return view(row) if row else None
+
+
+def name(session: Session, client_id: str) -> Words | None:
+    """What it is called now, by language; None when it is not known any more."""
+    row = session.get(App, client_id)
+    return row.metadata_.get("name") if row else None
+
+
+def legal_entity(session: Session, client_id: str) -> str:
+    row = session.get(App, client_id)
+    return str(row.metadata_.get("legal_entity", "")) if row else ""
 
 
 def all_apps(session: Session) -> list[AppView]:

@@ -245,7 +245,9 @@ def _same_keys(connection: Connection, using: Settings) -> Iterator[Check]:
 
 
 def _clock(connection: Connection, now: datetime) -> Iterator[Check]:
-    (last,) = connection.execute("SELECT max(at_ms) FROM logcheckpoint").fetchone()
+    from gateway.log.sequencer import last_signed_ms
+
+    last = last_signed_ms(connection)
     if last is not None and now < datetime.fromtimestamp(last / 1000, UTC) - CLOCK_BACK:
         found = f"{now:%Y-%m-%d %H:%M} UTC is before the last signed log entry"
         yield Check("clock", "fail", found, "set the clock right: sharings would end too late")
@@ -272,8 +274,10 @@ def _log(connection: Connection, using: Settings) -> Iterator[Check]:
 
 
 def _organisations(connection: Connection) -> Iterator[Check]:
-    for name, status, declaration in connection.execute("SELECT id, status, declaration FROM organisation ORDER BY id"):
-        base = urlsplit(json.loads(declaration)["connection"]["base_url"])
+    from gateway.organisations import views
+
+    for name, status, address in views.addresses(connection):
+        base = urlsplit(address)
         where = (base.hostname or "", base.port or (443 if base.scheme == "https" else 80))
         if status != "active":
             yield Check(f"organisation {name}", "warn", status, f"aval organisations resume {name}")

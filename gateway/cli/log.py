@@ -165,9 +165,9 @@ def show(
     aval log show --person alice@example.org --language fr --limit 10
     """
     from gateway.log import Event, reading
-    from gateway.log.names import HouseNames
     from gateway.log.sentences import Voice
     from gateway.people import accounts
+    from gateway.rooms import Rooms
 
     if language not in LANGUAGES:
         stop(f"--language: {language!r} is not known; one of {', '.join(LANGUAGES)}")
@@ -178,7 +178,7 @@ def show(
                 stop(f"nobody has the address {person}", NO)
             house.log.record(session, Event("log_read", found.id, datetime.now(UTC), "operator"))
         with house.store.read() as session:
-            zone, names = ZoneInfo(house.settings.zone), HouseNames(session, house.catalogue)
+            zone, names = ZoneInfo(house.settings.zone), Rooms(house).names(session)
             voice = Voice(language, house.translations.of(language), zone, names)
             for count, entry in enumerate(reading.entries(session, house.log, found.id)):
                 if count == limit:

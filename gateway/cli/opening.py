@@ -113,12 +113,13 @@ def _same_keys(house: House, begun: bool) -> None:
 
 def _nothing_sealed(using: Settings) -> bool:
     from gateway.ground.store import connect, migrate
+    from gateway.log import record
+    from gateway.organisations import views
 
     if migrate.current(using) is None:
         return True
     connection = connect(using.database)
     try:
-        rows = connection.execute("SELECT EXISTS(SELECT 1 FROM logchain) OR EXISTS(SELECT 1 FROM organisation)")
-        return not rows.fetchone()[0]
+        return not (record.are_there(connection) or views.are_there(connection))
     finally:
         connection.close()

@@ -62,6 +62,12 @@ def answer_by(consent: Consent, settings: Settings) -> datetime:
     return consent.created_at + timedelta(seconds=settings.ask_seconds)
 
 
+def apps_of(session: Session, person_id: str) -> list[str]:
+    """Apps that ever asked this person for something."""
+    asked = select(Consent.app_id).where(Consent.person_id == person_id).distinct().order_by(Consent.app_id)
+    return list(session.exec(asked))
+
+
 def active_for(session: Session, person_id: str, app_id: str, purpose: str) -> list[Consent]:
     """Live consents of the same person, app and purpose (a new grant replaces them)."""
     return list(

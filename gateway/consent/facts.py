@@ -11,6 +11,7 @@ from typing import Protocol
 from sqlmodel import Session
 
 from gateway.catalogue import Words
+from gateway.log.sentences import Names
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,5 +100,13 @@ class Facts(Protocol):
         """Her accounts there, by the references this app would see."""
 
     def person(self, session: Session, person_id: str) -> PersonFacts: ...
+
+
+class SharingFacts(Facts, Protocol):
+    """What is needed beside them where a person looks at what she and her children share."""
+
     def wards(self, session: Session, guardian: str) -> Sequence[str]:
         """Ids of the people whose guardian she is named, of age or not."""
+
+    def names(self, session: Session) -> Names:
+        """What the identifiers in log entries are called."""

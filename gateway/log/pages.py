@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
@@ -23,10 +24,10 @@ from gateway.ground.web.doors import Context, Door
 from gateway.ground.web.languages import locale
 from gateway.ground.web.marks import N_
 from gateway.ground.web.spreadsheets import written
-from gateway.log import folding, names, reading
+from gateway.log import folding, reading
 from gateway.log.events import EVENTS
 from gateway.log.reading import Entry, Filter
-from gateway.log.sentences import Told, Voice
+from gateway.log.sentences import Known, Told, Voice
 
 BADGES = {"agreement": N_("Agreement"), "access": N_("Access"), "refusal": N_("Refusal/alert")}
 OUTCOMES = {
@@ -61,17 +62,17 @@ class Row:
     singles: tuple["Row", ...] = ()  # of a run of accesses told as one, newest first; `entry` is its newest
 
 
-def voice(ctx: Context) -> Voice:
+def voice(known: Known, ctx: Context) -> Voice:
     house = ctx.house
-    known = names.HouseNames(ctx.session, house.catalogue)
-    return Voice(ctx.language, house.translations.of(ctx.language), ZoneInfo(house.settings.zone), known)
+    zone = ZoneInfo(house.settings.zone)
+    return Voice(ctx.language, house.translations.of(ctx.language), zone, known.names(ctx.session))
 
 
 # ---- the list
 
 
-def index(ctx: Context) -> Response:
-    speaks = voice(ctx)
+def index(known: Known, ctx: Context) -> Response:
+    speaks = voice(known, ctx)
     page = _page(ctx, speaks)
     rows = [_run(run, speaks) for run in folding.runs(page.entries, speaks.zone)]
     asked = {name: ctx.query.get(name, "") for name in _FILTERS}
@@ -80,9 +81,9 @@ def index(ctx: Context) -> Response:
         "log/index.html",
         months=[(month, _by(of_month, "day")) for month, of_month in _by(rows, "month")],
         badges=BADGES,
-        apps=_choices(names.apps_of(ctx.session, ctx.person.person), lambda one: speaks.word(speaks.names.app, one)),
+        apps=_choices(known.apps_of(ctx.session, ctx.person.person), lambda one: speaks.word(speaks.names.app, one)),
         organisations=_choices(
-            names.organisations(ctx.session), lambda one: speaks.word(speaks.names.organisation, one)
+            known.organisations(ctx.session), lambda one: speaks.word(speaks.names.organisation, one)
         ),
         asked=asked,
         filtered=bool(kept),
@@ -152,8 +153,8 @@ def _choices(identifiers: Iterable[str], named: Any) -> list[tuple[str, str]]:
 # ---- one entry
 
 
-def detail(ctx: Context) -> Response:
-    speaks = voice(ctx)
+def detail(known: Known, ctx: Context) -> Response:
+    speaks = voice(known, ctx)
     seq = ctx.path["seq"]
     if not (seq.isascii() and seq.isdigit() and len(seq) < 19):
         raise NotFound("log entry")
@@ -164,7 +165,7 @@ def detail(ctx: Context) -> Response:
         "log/detail.html",
         row=_row(entry, speaks),
         entry=entry,
-        facts=list(_facts(entry, speaks, names.operator(ctx.session, str(entry.facts.get("client", ""))))),
+        facts=list(_facts(entry, speaks, known.legal_entity(ctx.session, str(entry.facts.get("client", ""))))),
         place=reading.place(ctx.session, entry),
         payload=json.dumps(json.loads(entry.payload), indent=2, ensure_ascii=False) if entry.payload else "",
     )
@@ -232,8 +233,8 @@ def _fields(value: object, speaks: Voice) -> str:
 COLUMNS = ("number", "time", "badge", "what", "event", "commitment")
 
 
-def export(ctx: Context) -> Response:
-    speaks = voice(ctx)
+def export(known: Known, ctx: Context) -> Response:
+    speaks = voice(known, ctx)
     rows = [_export_row(_row(entry, speaks)) for entry in _page(ctx, speaks).entries]
     form = ctx.request.url.path.rpartition(".")[2]
     if form == "json":
@@ -259,8 +260,10 @@ def _csv(rows: list[dict[str, Any]]) -> bytes:
     return written([COLUMNS, *([str(row[name]) for name in COLUMNS] for row in rows)])
 
 
-DOORS = [
-    Door("/log", index, person=True, name="log"),
-    *(Door(f"/log/export.{form}", export, person=True, name=f"log_{form}") for form in ("csv", "json")),
-    Door("/log/{seq}", detail, person=True, name="log_entry"),
-]
+def doors(known: Known) -> list[Door]:
+    return [
+        Door("/log", partial(index, known), person=True, name="log"),
+        Door("/log/export.csv", partial(export, known), person=True, name="log_csv"),
+        Door("/log/export.json", partial(export, known), person=True, name="log_json"),
+        Door("/log/{seq}", partial(detail, known), person=True, name="log_entry"),
+    ]

@@ -161,3 +161,8 @@ class Log:
             if len(self._ciphers) > _KEYS_HELD:
                 self._ciphers.popitem(last=False)
             return self._ciphers[sealed_key], sealed_key
+
+
+def are_there(connection: Connection) -> bool:
+    """Whether anything was ever recorded."""
+    return bool(connection.execute("SELECT EXISTS(SELECT 1 FROM logchain)").fetchone()[0])

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_date
 from babel.lists import format_list
 from babel.numbers import format_decimal
+from sqlmodel import Session
 
 from gateway.ground.web.languages import locale
 from gateway.ground.web.marks import N_
@@ -34,6 +35,19 @@ class Names(Protocol):
     def purpose(self, purpose: str) -> Words | None: ...
     def person(self, person: str) -> str | None:
         """The name of a guardian."""
+
+
+class Known(Protocol):
+    """What the log's pages ask the rooms above; the composition root answers."""
+
+    def names(self, session: Session) -> Names: ...
+    def legal_entity(self, session: Session, client: str) -> str:
+        """Who operates an app; "" when it is not known any more."""
+
+    def apps_of(self, session: Session, person: str) -> Sequence[str]:
+        """Apps that ever asked this person for something."""
+
+    def organisations(self, session: Session) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True, slots=True)

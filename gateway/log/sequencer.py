@@ -77,6 +77,12 @@ def leaf(commitment: bytes) -> bytes:
     return tree.leaf_hash(ENTRY_VERSION + commitment)
 
 
+def last_signed_ms(connection: Connection) -> int | None:
+    """The latest clock of any checkpoint: epoch milliseconds; None: nothing was ever signed."""
+    (last,) = connection.execute("SELECT max(at_ms) FROM logcheckpoint").fetchone()
+    return last if last is None else int(last)
+
+
 def standing(connection: Connection, path: Path, key: VerifierKey) -> Head:
     """Step 1. Raises Frozen."""
     try:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
 from gateway.ground.keys import KeyRing
@@ -68,6 +69,12 @@ def kept(session: Session, link: Link | None) -> Link | None:
 
 def is_linked(session: Session, person: str, organisation: str) -> bool:
     return current(session, person, organisation) is not None
+
+
+def count(session: Session, person: str) -> int:
+    """How many organisations she is linked with now."""
+    live = select(func.count()).where(Link.person_id == person, col(Link.ended_at).is_(None))
+    return session.exec(live).one()
 
 
 def of_person(session: Session, person: str) -> dict[str, Link]:

@@ -1,5 +1,6 @@
 """An organisation as other rooms see it: frozen values read from its declaration, no rows."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from sqlmodel import Session, select
 
 from gateway.ground.http.connector import Target
+from gateway.ground.store.engine import Connection
 from gateway.organisations.tables import Organisation
 from gateway.sectors.model import Source
 from gateway.settings import Settings
@@ -100,6 +102,26 @@ def directory(session: Session) -> dict[str, OrganisationView]:
     """Every organisation by id, suspended ones too, in the order in which they joined."""
     rows = session.exec(select(Organisation).order_by(Organisation.added_at, Organisation.id))  # type: ignore[arg-type]
     return {row.id: view_of(row) for row in rows}
+
+
+def ids(session: Session) -> list[str]:
+    return list(session.exec(select(Organisation.id).order_by(Organisation.id)))
+
+
+def name(session: Session, organisation: str) -> Words | None:
+    """What it is called now, by language; None when it is not known any more."""
+    row = session.get(Organisation, organisation)
+    return row.declaration.get("name") if row else None
+
+
+def addresses(connection: Connection) -> list[tuple[str, str, str]]:
+    """(id, status, base URL) of each, by a bare connection: for a look from outside at a database as it lies there."""
+    rows = connection.execute("SELECT id, status, declaration FROM organisation ORDER BY id")
+    return [(name, status, json.loads(declaration)["connection"]["base_url"]) for name, status, declaration in rows]
+
+
+def are_there(connection: Connection) -> bool:
+    return bool(connection.execute("SELECT EXISTS(SELECT 1 FROM organisation)").fetchone()[0])
 
 
 def view(session: Session, organisation: str) -> OrganisationView | None:

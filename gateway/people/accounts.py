@@ -92,6 +92,11 @@ def get(session: Session, person: str) -> Person | None:
     return row if row and row.closed_at is None else None
 
 
+def name(session: Session, person: str) -> str | None:
+    row = session.get(Person, person)
+    return row.name if row else None
+
+
 def find(session: Session, email: str) -> Person | None:
     """The open account with this address (as `clean_email` writes it)."""
     return session.exec(select(Person).where(Person.email == email, Person.closed_at == None)).first()  # noqa: E711

@@ -1,8 +1,10 @@
 """The home page, and the list of all doors of people."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
-from sqlalchemy import func, or_, text
+from sqlalchemy import func, or_
 from sqlmodel import Session, col, select
 from starlette.responses import Response
 
@@ -17,7 +19,7 @@ from gateway.people.steps import account, today
 _DAYS = 30
 
 
-def home(ctx: Context) -> Response:
+def home(linked: Callable[[Session, str], int], ctx: Context) -> Response:
     if ctx.caller is None:
         return ctx.page("people/welcome.html")
     person, settings = account(ctx), ctx.house.settings
@@ -27,7 +29,7 @@ def home(ctx: Context) -> Response:
         sharings=_running(ctx, person.id, State.ACTIVE),
         paused=_running(ctx, person.id, State.PAUSED),
         accesses=accesses.total(),
-        organisations=_linked_organisations(ctx.session, person.id),
+        organisations=linked(ctx.session, person.id),
         minor=is_minor(person.birth_date, today(ctx), settings.majority_age),
         guarded=person.guardian_id is not None,
     )
@@ -42,16 +44,12 @@ def _running(ctx: Context, person: str, state: State) -> int:
     return ctx.session.exec(live).one()
 
 
-def _linked_organisations(session: Session, person: str) -> int:
-    # Plain SQL: links belong to a room beside this one, whose code people does not import.
-    count = text("SELECT count(*) FROM link WHERE person_id = :person AND ended_at IS NULL")
-    return int(session.execute(count, {"person": person}).scalar_one())
-
-
-DOORS = [
-    Door("/", home, name="home"),
-    *register_pages.DOORS,
-    *sign_in_pages.DOORS,
-    *account_pages.DOORS,
-    *preference_pages.DOORS,
-]
+def doors(linked: Callable[[Session, str], int]) -> list[Door]:
+    """`linked`: with how many organisations a person is linked; links belong to a room beside this one."""
+    return [
+        Door("/", partial(home, linked), name="home"),
+        *register_pages.DOORS,
+        *sign_in_pages.DOORS,
+        *account_pages.DOORS,
+        *preference_pages.DOORS,
+    ]

@@ -13,9 +13,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from gateway.apps import views as apps
-from gateway.consent import live
 from gateway.consent.facts import AppView
-from gateway.consent.live import LiveConsent
 from gateway.consent.terms import granted_items
 from gateway.errors import Refusal
 from gateway.ground.calendar.ages import comes_of_age, minor_now
@@ -23,6 +21,8 @@ from gateway.ground.calendar.instants import Window
 from gateway.ground.calendar.windows import CalendarWindow, window
 from gateway.ground.http.connector import Pairs, Target
 from gateway.house import House
+from gateway.ledger import live
+from gateway.ledger.live import LiveConsent
 from gateway.ledger.uses import Count
 from gateway.organisations import links, views
 from gateway.organisations.links import LinkView

@@ -68,9 +68,6 @@ class _Invented:
     def person(self, session: Session, person_id: str) -> PersonFacts:
         return PersonFacts(_ID, PERSON, minor=False, guardian_id=None)
 
-    def wards(self, session: Session, guardian: str) -> Sequence[str]:
-        return []
-
 
 def _context(house: House, session: Session, language: str, now: datetime) -> Context:
     scope = {"type": "http", "method": "GET", "path": "/authorize", "query_string": b"", "headers": []}

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from gateway import errors
 from gateway.consent import deciding
 from gateway.consent.actors import Actor
-from gateway.consent.facts import Facts
+from gateway.consent.facts import SharingFacts
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
 from gateway.consent.words import wording
@@ -81,7 +81,7 @@ RESUME = Everything(
 ALL = {each.name: each for each in (PAUSE, RESUME, STOP)}
 
 
-def doors(facts: Facts) -> list[Door]:
+def doors(facts: SharingFacts) -> list[Door]:
     paths = [(f"/sharings/{name}-all", everything) for name, everything in ALL.items()]
     asks = [Door(path, partial(ask, all_, facts), person=True, name=f"sharings_ask{path}") for path, all_ in paths]
     acts = [
@@ -91,23 +91,23 @@ def doors(facts: Facts) -> list[Door]:
     return [*asks, *acts, Door("/sharings/done", partial(done, facts), person=True, name="sharings_done")]
 
 
-def ask(everything: Everything, facts: Facts, ctx: Context) -> Response:
+def ask(everything: Everything, facts: SharingFacts, ctx: Context) -> Response:
     cards = [card(ctx, sharing) for sharing in _concerned(everything, facts, ctx)]
     return ctx.page("sharings/all.html", cards=cards, all=everything, say=wording(ctx))
 
 
-def do(everything: Everything, facts: Facts, ctx: Context) -> Response:
+def do(everything: Everything, facts: SharingFacts, ctx: Context) -> Response:
     for sharing in _concerned(everything, facts, ctx):
         everything.verb(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/done?what={everything.name}&at={quote(ctx.now.isoformat(), safe='')}")
 
 
-def _concerned(everything: Everything, facts: Facts, ctx: Context) -> list[Sharing]:
+def _concerned(everything: Everything, facts: SharingFacts, ctx: Context) -> list[Sharing]:
     every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now, counting=False)
     return [sharing for sharing in every if everything.concerns(sharing)]
 
 
-def done(facts: Facts, ctx: Context) -> Response:
+def done(facts: SharingFacts, ctx: Context) -> Response:
     """The result of one act on many: read back from the events of that instant."""
     everything = ALL.get(ctx.query.get("what", ""))
     try:

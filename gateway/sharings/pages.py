@@ -14,13 +14,12 @@ from starlette.responses import Response
 
 from gateway.consent import deciding
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
-from gateway.consent.facts import Facts
+from gateway.consent.facts import SharingFacts
 from gateway.consent.rules import EndReason, State
 from gateway.consent.words import wording
 from gateway.ground.web.doors import Context, Door
 from gateway.ground.web.marks import N_
 from gateway.log import reading as log_reading
-from gateway.log.names import HouseNames
 from gateway.log.sentences import Voice
 from gateway.sharings import all_pages, erasure, reading, receipt_pages
 from gateway.sharings.all_pages import ALL, Everything
@@ -29,10 +28,10 @@ from gateway.sharings.reading import Sharing, Wanted
 
 ACCESSES_SHOWN = 10
 
-Handler = Callable[[Facts, Context], Response]
+Handler = Callable[[SharingFacts, Context], Response]
 
 
-def doors(facts: Facts) -> list[Door]:
+def doors(facts: SharingFacts) -> list[Door]:
     table: tuple[tuple[str, str, Handler], ...] = (
         ("GET", "/sharings", listing),
         ("GET", "/sharings/{id}", detail),
@@ -58,7 +57,7 @@ def doors(facts: Facts) -> list[Door]:
     return [*all_pages.doors(facts), *pages, *receipt_pages.doors(facts)]
 
 
-def _one(facts: Facts, ctx: Context, counting: bool | None = None) -> Sharing:
+def _one(facts: SharingFacts, ctx: Context, counting: bool | None = None) -> Sharing:
     """`counting` None: the accesses are counted for a page, which shows the number, and not for an act."""
     shows = ctx.request.method != "POST" if counting is None else counting
     return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now, counting=shows)
@@ -67,7 +66,7 @@ def _one(facts: Facts, ctx: Context, counting: bool | None = None) -> Sharing:
 # ---- the list
 
 
-def listing(facts: Facts, ctx: Context) -> Response:
+def listing(facts: SharingFacts, ctx: Context) -> Response:
     wanted = Wanted.read(ctx.query)
     every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
     cards = [card(ctx, sharing) for sharing in reading.narrowed(every, wanted, ctx.house.catalogue, ctx.language)]
@@ -105,11 +104,11 @@ def _choices(ctx: Context, every: list[Sharing]) -> dict[str, list[tuple[str, st
 # ---- one sharing
 
 
-def detail(facts: Facts, ctx: Context) -> Response:
+def detail(facts: SharingFacts, ctx: Context) -> Response:
     return _page_of(facts, ctx, _one(facts, ctx))
 
 
-def _page_of(facts: Facts, ctx: Context, sharing: Sharing, problem: str = "", status: int = 200) -> Response:
+def _page_of(facts: SharingFacts, ctx: Context, sharing: Sharing, problem: str = "", status: int = 200) -> Response:
     """`problem`: what is to be mended in the form "Remove some data"."""
     kept = reading.evidence_of(ctx.session, sharing.consent.id)
     entries = log_reading.page(
@@ -119,7 +118,7 @@ def _page_of(facts: Facts, ctx: Context, sharing: Sharing, problem: str = "", st
         log_reading.Filter(consent=sharing.consent.id),
         size=ACCESSES_SHOWN,
     ).entries
-    speaks = voice(ctx)
+    speaks = voice(facts, ctx)
     return ctx.page(
         "sharings/detail.html",
         status,
@@ -189,15 +188,15 @@ def _disconnected(entries: tuple[log_reading.Entry, ...]) -> datetime | None:
     return None
 
 
-def voice(ctx: Context) -> Voice:
+def voice(facts: SharingFacts, ctx: Context) -> Voice:
     texts, zone = ctx.house.translations.of(ctx.language), ZoneInfo(ctx.house.settings.zone)
-    return Voice(ctx.language, texts, zone, HouseNames(ctx.session, ctx.house.catalogue))
+    return Voice(ctx.language, texts, zone, facts.names(ctx.session))
 
 
 # ---- stopping, pausing, removing
 
 
-def confirm_stop(facts: Facts, ctx: Context) -> Response:
+def confirm_stop(facts: SharingFacts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
     if not sharing.running:
         return ctx.go(f"/sharings/{sharing.consent.id}")
@@ -209,7 +208,7 @@ def confirm_stop(facts: Facts, ctx: Context) -> Response:
     )
 
 
-def stop(facts: Facts, ctx: Context) -> Response:
+def stop(facts: SharingFacts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
     deciding.end(ctx.session, ctx.house, sharing.consent, sharing.actor, EndReason.WITHDRAWN, ctx.now)
     if "yes" in ctx.form_lists.get("erase", ()):
@@ -217,7 +216,7 @@ def stop(facts: Facts, ctx: Context) -> Response:
     return ctx.go(f"/sharings/{sharing.consent.id}/stopped")
 
 
-def stopped(facts: Facts, ctx: Context) -> Response:
+def stopped(facts: SharingFacts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
     if sharing.state != State.ENDED or sharing.terms is None:
         return ctx.go(f"/sharings/{sharing.consent.id}")
@@ -231,7 +230,7 @@ def stopped(facts: Facts, ctx: Context) -> Response:
     )
 
 
-def ask_erasure(facts: Facts, ctx: Context) -> Response:
+def ask_erasure(facts: SharingFacts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
     erasure.ask(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
@@ -247,20 +246,20 @@ def _erasure(ctx: Context, sharing: Sharing) -> dict[str, Any]:
     }
 
 
-def pause(facts: Facts, ctx: Context) -> Response:
+def pause(facts: SharingFacts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
     deciding.pause(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
-def resume(facts: Facts, ctx: Context) -> Response:
+def resume(facts: SharingFacts, ctx: Context) -> Response:
     sharing = _one(facts, ctx)
     if not sharing.held:
         deciding.resume(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
-def remove(facts: Facts, ctx: Context) -> Response:
+def remove(facts: SharingFacts, ctx: Context) -> Response:
     """Take the ticked types of data out. Names that are not part of the sharing are ignored (A20)."""
     sharing = _one(facts, ctx)
     ticked = set(ctx.form_lists.get("remove", ()))

@@ -15,7 +15,7 @@ from gateway import errors
 from gateway.catalogue import Catalogue
 from gateway.consent import asking, deciding, evidence
 from gateway.consent.actors import Actor, acting
-from gateway.consent.facts import AppView, Facts, OrganisationFacts, PersonFacts
+from gateway.consent.facts import AppView, OrganisationFacts, PersonFacts, SharingFacts
 from gateway.consent.request import Ask
 from gateway.consent.rules import DURATIONS, NEVER_A_SHARING, Act, EndReason, State
 from gateway.consent.tables import Consent, ConsentEvent, Evidence, Terms
@@ -116,7 +116,7 @@ class Sharing:
 
 
 def all_of(
-    session: Session, house: House, facts: Facts, reader: str, now: datetime, *, counting: bool = True
+    session: Session, house: House, facts: SharingFacts, reader: str, now: datetime, *, counting: bool = True
 ) -> list[Sharing]:
     """Every sharing the reader may see. A request that nobody answered in time, or that an earlier agreement answered,
     was never a sharing. `counting` as for `one`."""
@@ -134,7 +134,7 @@ def all_of(
 def one(
     session: Session,
     house: House,
-    facts: Facts,
+    facts: SharingFacts,
     reader: str,
     consent_id: str,
     now: datetime,
@@ -159,7 +159,7 @@ def _counted(session: Session, log: Log, owner: str, now: datetime) -> Counter[s
     return log_reading.accesses(session, log, owner, now - timedelta(days=RECENT_DAYS))
 
 
-def owners(session: Session, facts: Facts, reader: str) -> list[PersonFacts]:
+def owners(session: Session, facts: SharingFacts, reader: str) -> list[PersonFacts]:
     """The reader, and the children she decides for."""
     known = [facts.person(session, reader), *(facts.person(session, ward) for ward in facts.wards(session, reader))]
     return [person for person in known if person.decided_by(reader)]
@@ -182,7 +182,7 @@ def _unanswered(settings: Settings, sharing: Sharing, now: datetime) -> bool:
 
 def _sharing(
     session: Session,
-    facts: Facts,
+    facts: SharingFacts,
     consent: Consent,
     directory: Mapping[str, OrganisationFacts],
     owner: PersonFacts,

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from gateway import errors
-from gateway.consent.facts import Facts
+from gateway.consent.facts import SharingFacts
 from gateway.consent.rules import EndReason, State
 from gateway.ground.web.answers import PAGE_HEADERS
 from gateway.ground.web.doors import Context, Door
@@ -15,12 +15,12 @@ from gateway.sharings import reading, receipts
 from gateway.sharings.reading import Sharing
 
 
-def doors(facts: Facts) -> list[Door]:
+def doors(facts: SharingFacts) -> list[Door]:
     paths = {"receipt_of_end": "/sharings/{id}/receipt/end.json", "receipt": "/sharings/{id}/receipt/{version}.json"}
     return [Door(path, partial(receipt, facts), person=True, name=name) for name, path in paths.items()]
 
 
-def receipt(facts: Facts, ctx: Context) -> Response:
+def receipt(facts: SharingFacts, ctx: Context) -> Response:
     """The file, made anew each time from what was kept: nothing of it is stored a second time."""
     reader, id_ = ctx.person.person, ctx.path["id"]
     sharing = reading.one(ctx.session, ctx.house, facts, reader, id_, ctx.now, counting=False)

@@ -1,5 +1,6 @@
 """A store, the real catalogue, and two organisations that an app may name."""
 
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from gateway.log import Log
 from gateway.organisations.tables import Organisation
 from gateway.policy import Policies
 from gateway.settings import Settings
+
+ORGANISATIONS = Path(__file__).parents[2] / "examples" / "organisations"
 
 
 @pytest.fixture(scope="session")
@@ -42,16 +45,10 @@ def shop(tmp_path: Path, ring: KeyRing) -> Iterator[Shop]:
         clock=lambda: NOW,
     )
     with store.write() as session:
-        for name, sector in (("city-energy", "energy"), ("harbour-bank", "bank")):
-            datasets = [{"id": found} for found in house.catalogue.datasets if found.startswith(f"{sector}.")]
-            session.add(
-                Organisation(
-                    id=name,
-                    declaration={"datasets": datasets},
-                    declaration_sha256="x",
-                    added_at=NOW,
-                    changed_at=NOW,
-                )
-            )
+        for name in ("city-energy", "harbour-bank"):
+            text = (ORGANISATIONS / f"{name}.toml").read_text(encoding="utf-8")
+            declared = tomllib.loads(text)
+            row = Organisation(id=name, declaration=declared, declaration_sha256=name, added_at=NOW, changed_at=NOW)
+            session.add(row)
     yield Shop(house)
     store.close()

@@ -31,6 +31,7 @@ from gateway.organisations import views as organisations
 from gateway.organisations.tables import Organisation
 from gateway.people import accounts as people
 from gateway.people.tables import Person
+from gateway.rooms import RoomNames
 from gateway.sectors.model import FoundAccount
 
 ISSUER = "http://localhost:8400"
@@ -293,6 +294,9 @@ class Rooms:
         row = session.get_one(Person, person_id)
         minor = row.birth_date is not None and row.birth_date > date(2011, 11, 23)
         return PersonFacts(row.id, row.name, minor, row.guardian_id)
+
+    def names(self, session: Session) -> RoomNames:
+        return RoomNames(session, self.house.catalogue)
 
     def wards(self, session: Session, guardian: str) -> list[str]:
         return [child.id for child in people.children(session, guardian)]

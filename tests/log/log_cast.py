@@ -11,6 +11,7 @@ from gateway.ground.web import cookies
 from gateway.ground.web.doors import Caller, route
 from gateway.house import House
 from gateway.log import pages
+from gateway.rooms import Rooms
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Visitor:
     """Somebody's browser at the doors of the log. The cookie's value is the person's id: who signs in is not asked."""
 
     def __init__(self, house: House, person: str, language: str = "en") -> None:
-        app = Starlette(routes=[route(door, house, self._identify) for door in pages.DOORS])
+        app = Starlette(routes=[route(door, house, self._identify) for door in pages.doors(Rooms(house))])
         self.client = TestClient(app, base_url="https://gateway.example", follow_redirects=False)
         cookie = f"{cookies.LANGUAGE}={language}" + (f"; {cookies.SIGN_IN}={person}" if person else "")
         self.client.headers["cookie"] = cookie

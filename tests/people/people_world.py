@@ -25,6 +25,7 @@ from gateway.ground.web.templates import STATIC
 from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.log import Log, reading
+from gateway.organisations import links
 from gateway.people import pages, seeding
 from gateway.people.sign_ins import identify
 from gateway.people.tables import Person
@@ -82,7 +83,7 @@ class World:
         handler = otherwise(self.house, identify)
         return Starlette(
             routes=[
-                *[route(door, self.house, identify) for door in [*pages.DOORS, *self.extra]],
+                *[route(door, self.house, identify) for door in [*pages.doors(links.count), *self.extra]],
                 Mount("/static", StaticFiles(directory=STATIC)),
             ],
             exception_handlers={404: handler, 405: handler, Exception: handler},

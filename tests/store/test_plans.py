@@ -39,7 +39,7 @@ WHOLE = {
     "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
     'entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1': "the last row by its key",
     "SELECT EXISTS(SELECT 1 FROM logchain)": "any row",
-    "UPDATE directory SET generation = generation WHERE 0": "finds nothing, and looks for nothing",
+    "UPDATE directory SET generation = 0 WHERE 0": "finds nothing, and looks for nothing",
     "SELECT max(at_ms) FROM logcheckpoint": "`aval doctor`: the latest clock there ever was",
     "FROM person ORDER BY person.email": "`aval people list` lists everybody",
 }

@@ -195,6 +195,17 @@ class Store:
         if why := self.tear():
             raise Unavailable(f"database: {why}")
 
+    def can_write(self) -> bool:
+        """A transaction may begin on a file that is read-only; only a write finds out. This one changes no page."""
+        connection = self.connect()
+        try:
+            self.batch(connection, lambda writing: writing.execute("UPDATE directory SET generation = 0 WHERE 0"))
+        except Unavailable:
+            return False
+        finally:
+            connection.close()
+        return True
+
     def claim(self) -> None:
         """Refuse a second serving process on the same file (two could not keep one log), and hold on to the files."""
         folder = os.open(self.path.parent, os.O_RDONLY)  # of the folder: a lock file could be deleted apart

@@ -1,0 +1,96 @@
+"""What rooms below ask of rooms above them, answered in one place: a part of the composition root.
+
+The record and the log may not import the rooms of people, apps and organisations; each says what it needs as a
+protocol, and here are the answers, from those rooms' own verbs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+from sqlmodel import Session
+
+from gateway import errors
+from gateway.apps import views as apps
+from gateway.catalogue import Catalogue, Words
+from gateway.consent import asking
+from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
+from gateway.ground.calendar.ages import comes_of_age, minor_now
+from gateway.house import House
+from gateway.organisations import links, views
+from gateway.people import accounts
+from gateway.people.tables import Person
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """consent.facts.Facts and log.sentences.Known."""
+
+    house: House
+
+    def app(self, session: Session, client_id: str) -> AppView:
+        found = apps.find(session, client_id)
+        if found is None:
+            raise errors.NotFound("app")
+        return found
+
+    def directory(self, session: Session) -> Mapping[str, OrganisationFacts]:
+        return views.directory(session)
+
+    def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
+        return [
+            Offered(
+                ref=ref,
+                label=account.label,
+                kind=account.kind,
+                available=account.available,
+                why_not=account.why_not,
+            )
+            for ref, account in links.known_to(session, self.house.keys, client_id, person_id, organisation_id)
+        ]
+
+    def person(self, session: Session, person_id: str) -> PersonFacts:
+        row = session.get_one(Person, person_id)
+        minor = minor_now(row.birth_date, self.house.clock(), self.house.settings)
+        of_age = comes_of_age(row.birth_date, self.house.settings) if row.birth_date else None
+        return PersonFacts(row.id, row.name, minor=minor, guardian_id=row.guardian_id, of_age_at=of_age)
+
+    def wards(self, session: Session, guardian: str) -> Sequence[str]:
+        return [child.id for child in accounts.children(session, guardian)]
+
+    def names(self, session: Session) -> "RoomNames":
+        return RoomNames(session, self.house.catalogue)
+
+    def legal_entity(self, session: Session, client: str) -> str:
+        return apps.legal_entity(session, client)
+
+    def apps_of(self, session: Session, person: str) -> Sequence[str]:
+        return asking.apps_of(session, person)
+
+    def organisations(self, session: Session) -> Sequence[str]:
+        return views.ids(session)
+
+
+class RoomNames:
+    """log.sentences.Names for one session; each name is looked up once."""
+
+    def __init__(self, session: Session, catalogue: Catalogue) -> None:
+        self._session, self._catalogue = session, catalogue
+        self.app = cache(partial(apps.name, session))
+        self.organisation = cache(partial(views.name, session))
+
+    def dataset(self, dataset: str) -> Words | None:
+        known = self._catalogue.datasets.get(dataset)
+        return known.label if known else None
+
+    def field(self, field: str) -> Words | None:
+        known = (dataset.fields[field] for dataset in self._catalogue.datasets.values() if field in dataset.fields)
+        found = next(known, None)
+        return found.label if found else None
+
+    def purpose(self, purpose: str) -> Words | None:
+        known = self._catalogue.purposes.get(purpose)
+        return known.title if known else None
+
+    def person(self, person: str) -> str | None:
+        return accounts.name(self._session, person)

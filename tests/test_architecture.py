@@ -1,0 +1,176 @@
+"""The house: rooms in layers, no circles, each table named by its own room, each library behind one door."""
+
+import ast
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+GATEWAY = ROOT / "gateway"
+MIGRATIONS = GATEWAY / "ground" / "store" / "migrations"
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+# What must be true together when data is given stands in one room; it alone names tables of others, and these ones.
+LEDGER = {
+    "gateway.ledger.standing": {"consent", "tokenfamily", "directory", "link", "person"},
+    "gateway.ledger.live": {"consent", "terms", "person"},
+    "gateway.ledger.uses": {"use"},
+    "gateway.ledger.writer": {"consent"},
+}
+
+# Third-party library → the rooms (or files) that may import it.
+DOORS = {
+    "authlib": {"gateway.authorization", "gateway.organisations"},
+    "joserfc": {"gateway.authorization", "gateway.ground.keys"},
+    "jwt": {"gateway.ground.keys", "gateway.authorization"},
+    "cedarpy": {"gateway.policy"},
+    "lxml": {"gateway.sectors"},
+    "uvicorn": {"gateway.cli", "gateway.ground.http.listener"},
+    "alembic": {"gateway.ground.store"},
+    "webauthn": {"gateway.people"},
+    "argon2": {"gateway.people"},
+    "pyotp": {"gateway.people"},
+    "segno": {"gateway.people"},
+    "jinja2": {"gateway.ground.web", "gateway.screen.rendering"},  # evidence renders one template by itself
+    "typer": {"gateway.cli"},
+    "pysqlite3": {"gateway.ground.store"},
+    "structlog": {"gateway.ground.ops"},
+}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    files = [path for path in sorted(GATEWAY.rglob("*.py")) if MIGRATIONS not in path.parents]
+    files = [path for path in files if not {"__compiled__", "__pycache__"} & set(path.parts)]
+    return {name_of(path): ast.parse(path.read_text(encoding="utf-8")) for path in files}
+
+
+def room(module: str) -> str:
+    """gateway.log.tree → gateway.log; what stands in ground/ is a room of its own."""
+    parts = module.split(".")
+    return ".".join(parts[:3] if parts[1:2] == ["ground"] else parts[:2])
+
+
+def without_type_checking(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        yield node
+        yield from without_type_checking(node)
+
+
+@cache
+def imports() -> dict[str, set[str]]:
+    """Module → the modules of gateway it imports, also inside functions."""
+    found: dict[str, set[str]] = {}
+    for module, tree in modules().items():
+        names: set[str] = set()
+        for node in without_type_checking(tree):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            if isinstance(node, ast.ImportFrom) and node.module:
+                below = {f"{node.module}.{alias.name}" for alias in node.names}
+                names |= {name for name in below if name in modules()}
+                if not below <= set(modules()):
+                    names.add(node.module)
+        found[module] = {name for name in names if name in modules() and name != module}
+    return found
+
+
+def test_no_import_runs_in_a_circle() -> None:
+    state: dict[str, int] = {}
+    circles: list[str] = []
+
+    def visit(module: str, way: list[str]) -> None:
+        state[module] = 1
+        for other in sorted(imports()[module]):
+            if state.get(other) == 1:
+                circles.append(" → ".join([*way[way.index(other) :], other]))
+            elif other not in state:
+                visit(other, [*way, other])
+        state[module] = 2
+
+    for module in imports():
+        if module not in state:
+            visit(module, [module])
+    assert not circles
+
+
+def layers() -> list[set[str]]:
+    contract = next(each for each in CONTRACTS if each["type"] == "layers")
+    return [{name.strip() for name in re.split(r"[|:]", layer)} for layer in contract["layers"]]
+
+
+def test_every_room_stands_in_a_layer() -> None:
+    known = set().union(*layers())
+    standing = {room(module) for module in modules() if module != "gateway"}
+    assert standing - known - {"gateway.ground", "gateway.__main__", "gateway.compiled"} == set()
+    assert known <= standing, "a layer names a room that is not there"
+
+
+def test_no_import_is_ignored_by_a_wildcard() -> None:
+    for contract in CONTRACTS:
+        assert not [line for line in contract.get("ignore_imports", []) if "*" in line], contract["name"]
+
+
+@cache
+def tables() -> dict[str, str]:
+    """Table → the room that owns it."""
+    return {
+        node.name.lower(): room(module)
+        for module, tree in modules().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and any(word.arg == "table" for word in node.keywords)
+    }
+
+
+_NAMED = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+\"?([a-z]+)\"?", re.IGNORECASE)
+_STATEMENT = re.compile(r"\b(?:SELECT|INSERT|UPDATE|DELETE|JOIN)\b")
+
+
+def statements() -> Iterator[tuple[str, int, set[str]]]:
+    """(module, line, tables named) of every SQL text in gateway/, also of pieces that are put together."""
+    for module, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _STATEMENT.search(node.value):
+                named = {name.lower() for name in _NAMED.findall(node.value)} & set(tables())
+                if named:
+                    yield module, node.lineno, named
+
+
+def test_a_room_names_only_its_own_tables_in_sql() -> None:
+    assert len(tables()) >= 20 and len(list(statements())) >= 40, "the test itself finds what it looks for"
+    foreign = [
+        f"{module}:{line} {name} belongs to {tables()[name]}"
+        for module, line, named in statements()
+        for name in sorted(named - LEDGER.get(module, set()))
+        if tables()[name] != room(module)
+    ]
+    assert not foreign
+
+
+def test_what_the_ledger_may_name_it_does_name() -> None:
+    used = defaultdict(set)
+    for module, _, named in statements():
+        used[module] |= {name for name in named if tables()[name] != room(module)}
+    assert LEDGER == {module: used[module] for module in LEDGER}
+
+
+@pytest.mark.parametrize("library", sorted(DOORS))
+def test_each_library_has_one_door(library: str) -> None:
+    for module, tree in modules().items():
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                if name.split(".")[0] == library:
+                    assert any(module == door or module.startswith(f"{door}.") for door in DOORS[library]), module
