@@ -41,7 +41,8 @@ from gateway.ground.calendar.ages import comes_of_age
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.store import Store
 from gateway.ground.web import cookies
-from gateway.ground.web.doors import Caller, Context, Door, otherwise, route
+from gateway.ground.web.context import Caller, Context
+from gateway.ground.web.doors import Door, otherwise, route
 from gateway.ground.web.templates import STATIC
 from gateway.ground.web.translations import Translations
 from gateway.house import House

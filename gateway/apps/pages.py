@@ -5,7 +5,8 @@ from starlette.responses import Response
 from gateway.apps.tables import App
 from gateway.apps.views import logo as logo_of
 from gateway.errors import NotFound
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
 
 # A picture opened by itself is a document: it may run nothing and load nothing.
 HEADERS = {

@@ -11,7 +11,7 @@ from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Payload, OAuth2Request
 
 from gateway.apps.tables import App
 from gateway.authorization.tables import AuthorizationRequest, RefreshToken, TokenFamily
-from gateway.ground.web.doors import Context
+from gateway.ground.web.context import Context
 
 
 class Payload(OAuth2Payload):

@@ -12,7 +12,8 @@ from gateway.errors import NotFound
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
 from gateway.organisations import views
 
 # Public, not secret, and short enough that a new key or organisation is seen within minutes.

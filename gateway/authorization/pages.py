@@ -32,7 +32,9 @@ from gateway.errors import Forbidden
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
-from gateway.ground.web.doors import Caller, Context, Door
+from gateway.ground.web.context import Caller, Context
+from gateway.ground.web.doors import Door
+from gateway.ground.web.headers import see_other
 from gateway.ground.web.languages import choose_language
 from gateway.organisations.views import directory
 
@@ -127,7 +129,7 @@ def _interactive(
             requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
             return _on_to_app(ctx, app, row.redirect_uri, {"error": "access_denied", "state": row.state})
         case Step.SIGN_IN_AGAIN:  # 5
-            return answers.see_other(answers.sign_in_again(resume))
+            return see_other(answers.sign_in_again(resume))
         case Step.LINK:
             return _link(ctx, app, consent, facts.unlinked, person if person.id != caller.person else None, resume)
         case Step.CONSENT if "change" not in ctx.query and (earlier := _to_continue(others, ctx, row, person)):
@@ -195,7 +197,7 @@ def _silent(others: Facts, ctx: Context, row: AuthorizationRequest) -> Response:
         row.opened_by, row.consent_id = caller.person, consent.id
         code = requests.grant(row, ctx.house.keys, caller.auth_time, ctx.now, settings.code_seconds)
         answer = {"code": code}
-    return answers.see_other(_answer_uri(ctx, row.redirect_uri, {**answer, "state": row.state}))
+    return see_other(_answer_uri(ctx, row.redirect_uri, {**answer, "state": row.state}))
 
 
 def _continue(
@@ -222,7 +224,7 @@ def _continue(
 
 
 def _sign_in(resume: str) -> Response:
-    return answers.see_other("/sign-in?next=" + quote(resume, safe=""))
+    return see_other("/sign-in?next=" + quote(resume, safe=""))
 
 
 def _link(
@@ -250,7 +252,7 @@ def _on_to_app(ctx: Context, app: App, uri: str, answer: Mapping[str, str | None
     """The page that goes on to the app: by itself, and by a link that names where it leads (ux-people §4)."""
     target = _answer_uri(ctx, uri, answer)
     if plain:
-        return answers.see_other(target)
+        return see_other(target)
     return ctx.page(
         "authorization/back.html",
         target=target,

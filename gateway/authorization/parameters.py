@@ -13,7 +13,7 @@ from typing import Any
 from gateway.authorization import checks, rules
 from gateway.authorization.checks import Asking
 from gateway.authorization.rules import Refused
-from gateway.ground.web.doors import Context
+from gateway.ground.web.context import Context
 from gateway.settings import LANGUAGES
 
 AUTHORIZE, PAR, TOKEN, REVOKE, INTROSPECT = "authorize", "par", "token", "revoke", "introspect"

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from gateway.ground.web.doors import Context
+from gateway.ground.web.context import Context
 
 ANYONE = ("none", "client_secret_basic", "private_key_jwt")
 PROVEN = ("client_secret_basic", "private_key_jwt")

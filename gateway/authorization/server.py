@@ -28,7 +28,7 @@ from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh, same
 from gateway.ground.keys.jose import encoded
 from gateway.ground.web import answers
-from gateway.ground.web.doors import Context
+from gateway.ground.web.context import Context
 
 # Its debug lines print whole token responses, secrets and all.
 logging.getLogger("authlib").setLevel(logging.INFO)

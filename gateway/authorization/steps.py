@@ -17,7 +17,7 @@ from gateway.consent.request import Ask
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.errors import Forbidden
-from gateway.ground.web.doors import Caller
+from gateway.ground.web.context import Caller
 from gateway.house import House
 from gateway.organisations import links
 from gateway.settings import Settings

@@ -19,7 +19,7 @@ from gateway.ground.web.languages import locale
 from gateway.ground.web.marks import N2_, N_
 
 if TYPE_CHECKING:
-    from gateway.ground.web.doors import Context
+    from gateway.ground.web.context import Context
 
 
 # The fixed labels of reference "people", section 3.

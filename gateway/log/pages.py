@@ -19,8 +19,9 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from gateway.errors import NotFound
-from gateway.ground.web import answers
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
+from gateway.ground.web.headers import PAGE_HEADERS
 from gateway.ground.web.languages import locale
 from gateway.ground.web.marks import N_
 from gateway.ground.web.spreadsheets import written
@@ -242,7 +243,7 @@ def export(known: Known, ctx: Context) -> Response:
     else:
         body, media = _csv(rows), "text/csv; charset=utf-8"
     disposition = f'attachment; filename="access-log.{form}"'
-    return Response(body, headers={**answers.PAGE_HEADERS, "Content-Disposition": disposition}, media_type=media)
+    return Response(body, headers={**PAGE_HEADERS, "Content-Disposition": disposition}, media_type=media)
 
 
 def _export_row(row: Row) -> dict[str, Any]:

@@ -20,8 +20,10 @@ from gateway.consent.terms import granted_items
 from gateway.errors import BadRequest, NotFound
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import fresh
-from gateway.ground.web.answers import PAGE_HEADERS, own_path
-from gateway.ground.web.doors import Context, Door, Later
+from gateway.ground.web.answers import own_path
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door, Later
+from gateway.ground.web.headers import PAGE_HEADERS
 from gateway.ground.web.marks import N_
 from gateway.log import Event, reading
 from gateway.log.record import Fact

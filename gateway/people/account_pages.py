@@ -15,7 +15,8 @@ from gateway.ground.keys import same
 from gateway.ground.keys.jose import decoded, encoded
 from gateway.ground.keys.opaque import fresh_bytes
 from gateway.ground.web import cookies
-from gateway.ground.web.doors import Context, Door, Later
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door, Later
 from gateway.ground.web.marks import N_
 from gateway.people import accounts, passkeys, passwords, sign_ins, throttle, totp
 from gateway.people.sign_in_pages import TOO_MANY, WRONG_CODE, WRONG_PASSKEY

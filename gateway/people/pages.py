@@ -11,7 +11,8 @@ from starlette.responses import Response
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.ground.calendar.ages import is_minor
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
 from gateway.log import reading
 from gateway.people import account_pages, preference_pages, register_pages, sign_in_pages
 from gateway.people.steps import account, today

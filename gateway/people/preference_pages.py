@@ -4,7 +4,8 @@ from starlette.responses import Response
 
 from gateway.errors import BadRequest
 from gateway.ground.web import cookies
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
 from gateway.ground.web.templates import THEMES
 from gateway.people import accounts
 from gateway.people.steps import next_path

@@ -7,7 +7,8 @@ from starlette.responses import Response
 from gateway.errors import TooMany
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
-from gateway.ground.web.doors import Context, Door, Later
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door, Later
 from gateway.ground.web.marks import N_
 from gateway.people import accounts, passwords, throttle
 from gateway.people.steps import next_path, onward, today

@@ -14,7 +14,8 @@ from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.keys.opaque import fresh_bytes
 from gateway.ground.web import cookies
-from gateway.ground.web.doors import Context, Door, Later
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door, Later
 from gateway.ground.web.marks import N_
 from gateway.log import Event
 from gateway.people import accounts, passkeys, passwords, sign_ins, throttle, totp

@@ -10,7 +10,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from gateway.ground.keys import KeyRing, hashed
-from gateway.ground.web.doors import Caller
+from gateway.ground.web.context import Caller
 from gateway.log import Event, Log
 from gateway.people.tables import Person, SignIn
 from gateway.settings import Settings

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from gateway.errors import NotSignedIn
 from gateway.ground.web import answers
-from gateway.ground.web.doors import Context
+from gateway.ground.web.context import Context
 from gateway.people import accounts
 from gateway.people.tables import Person
 

@@ -15,7 +15,7 @@ from gateway.consent.agreement import Decider
 from gateway.consent.facts import AppView, Facts, Offered, OrganisationFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
-from gateway.ground.web.doors import Context
+from gateway.ground.web.context import Context
 from gateway.screen.choices import Problem
 
 

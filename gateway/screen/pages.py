@@ -24,7 +24,8 @@ from gateway.consent.rules import DURATIONS, EndReason, State
 from gateway.consent.tables import Consent, Evidence
 from gateway.consent.words import wording
 from gateway.ground.web.answers import own_path, sign_in_again
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
 from gateway.ground.web.marks import N_
 from gateway.screen import choices, contents, rendering
 from gateway.screen import seen as seen_words

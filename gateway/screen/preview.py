@@ -15,7 +15,8 @@ from starlette.requests import Request
 from gateway.consent.asking import requested
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import Ask
-from gateway.ground.web.doors import Caller, Context
+from gateway.ground.web import answers
+from gateway.ground.web.context import Caller, Context
 from gateway.ground.web.templates import STATIC
 from gateway.house import House
 from gateway.screen.pages import screen
@@ -84,6 +85,7 @@ def _context(house: House, session: Session, language: str, now: datetime) -> Co
         repeated=frozenset(),
         visit=_ID,
         new_visit=False,
+        render=answers.page,
         caller=Caller(_ID, PERSON, language, now, (), _ID),
         _session=session,
     )

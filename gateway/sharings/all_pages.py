@@ -19,7 +19,8 @@ from gateway.consent.facts import SharingFacts
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
 from gateway.consent.words import wording
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
 from gateway.ground.web.marks import N_
 from gateway.house import House
 from gateway.sharings import reading

@@ -4,7 +4,7 @@ from typing import Any
 
 from gateway.consent.described import said
 from gateway.consent.words import wording
-from gateway.ground.web.doors import Context
+from gateway.ground.web.context import Context
 from gateway.sharings import reading
 from gateway.sharings.reading import Sharing
 

@@ -17,7 +17,8 @@ from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.facts import SharingFacts
 from gateway.consent.rules import EndReason, State
 from gateway.consent.words import wording
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
 from gateway.ground.web.marks import N_
 from gateway.log import reading as log_reading
 from gateway.log.sentences import Voice

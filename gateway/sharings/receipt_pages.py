@@ -9,8 +9,9 @@ from starlette.responses import Response
 from gateway import errors
 from gateway.consent.facts import SharingFacts
 from gateway.consent.rules import EndReason, State
-from gateway.ground.web.answers import PAGE_HEADERS
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
+from gateway.ground.web.headers import PAGE_HEADERS
 from gateway.sharings import reading, receipts
 from gateway.sharings.reading import Sharing
 

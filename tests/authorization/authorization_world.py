@@ -24,7 +24,7 @@ from gateway.apps import declare, verbs, views
 from gateway.consent.facts import AppView, Offered, PersonFacts
 from gateway.ground.keys import fresh
 from gateway.ground.web import cookies
-from gateway.ground.web.doors import Caller
+from gateway.ground.web.context import Caller
 from gateway.house import House
 from gateway.organisations import links
 from gateway.organisations import views as organisations

@@ -27,7 +27,8 @@ from gateway.authorization import api, pages
 from gateway.catalogue import Catalogue
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import Store
-from gateway.ground.web.doors import Caller, route
+from gateway.ground.web.context import Caller
+from gateway.ground.web.doors import route
 from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.log import Log

@@ -13,7 +13,7 @@ from gateway.consent import deciding
 from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
-from gateway.ground.web.doors import Caller
+from gateway.ground.web.context import Caller
 from gateway.settings import Settings
 from tests.tokens import claims
 

@@ -8,7 +8,8 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from gateway.ground.web import cookies
-from gateway.ground.web.doors import Caller, route
+from gateway.ground.web.context import Caller
+from gateway.ground.web.doors import route
 from gateway.house import House
 from gateway.log import pages
 from gateway.rooms import Rooms

@@ -23,7 +23,7 @@ from gateway.apps.tables import App
 from gateway.consent.tables import Consent
 from gateway.ground.http.connector import ConnectorError, Headers, Target
 from gateway.ground.keys import KeyRing
-from gateway.ground.web.doors import Caller
+from gateway.ground.web.context import Caller
 from gateway.house import House
 from gateway.log import reading
 from gateway.log.tables import LogEntry

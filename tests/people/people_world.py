@@ -20,7 +20,8 @@ import gateway.schema  # noqa: F401 - fills the metadata
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import Store
 from gateway.ground.web import cookies
-from gateway.ground.web.doors import Context, Door, otherwise, route
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door, otherwise, route
 from gateway.ground.web.templates import STATIC
 from gateway.ground.web.translations import Translations
 from gateway.house import House

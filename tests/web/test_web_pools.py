@@ -11,7 +11,8 @@ from starlette.responses import Response
 from web_world import ALICE, Street
 
 from gateway.ground.pools import Duty, Full, Pools, acquired, left, within
-from gateway.ground.web.doors import Context, Door, Later, route
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door, Later, route
 
 SECONDS = 20  # more than any of this takes on a busy machine
 

@@ -16,7 +16,8 @@ from gateway import errors
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import Store
 from gateway.ground.web import answers, cookies
-from gateway.ground.web.doors import Caller, Context, Door, otherwise, route
+from gateway.ground.web.context import Caller, Context
+from gateway.ground.web.doors import Door, otherwise, route
 from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.settings import Settings

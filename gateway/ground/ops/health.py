@@ -16,7 +16,8 @@ from starlette.responses import Response
 from gateway.ground.ops.logs import lines_lost, logger
 from gateway.ground.store import Store, migrate
 from gateway.ground.web import answers
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
 from gateway.house import House
 
 LOOK_SECONDS = 1.0  # an answer of /readyz is this old at most

@@ -1,31 +1,16 @@
 """Answers: pages, redirects, and an error in the caller's own form."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
 
 from gateway import errors
 from gateway.ground.web import templates
+from gateway.ground.web.context import Context, Kind
+from gateway.ground.web.headers import PAGE_HEADERS, see_other
 from gateway.settings import Settings
 
-if TYPE_CHECKING:
-    from gateway.ground.web.doors import Context, Kind
-
-# reference: ux-people, section 4. No inline code, no foreign origin, no framing.
-CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-PAGE_HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
 _YEARS_2 = 2 * 365 * 24 * 3600
 
 
@@ -34,13 +19,9 @@ def transport(settings: Settings) -> dict[str, str]:
     return {"Strict-Transport-Security": f"max-age={_YEARS_2}; includeSubDomains"} if settings.secure else {}
 
 
-def page(context: "Context", template: str, status: int = 200, **values: Any) -> Response:
+def page(context: Context, template: str, status: int = 200, **values: Any) -> Response:
     html = templates.render(context, template, **values)
     return Response(html, status, {**PAGE_HEADERS, "Content-Language": context.language}, "text/html; charset=utf-8")
-
-
-def see_other(path: str) -> Response:
-    return Response(status_code=303, headers={**PAGE_HEADERS, "Location": path})
 
 
 def json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -66,7 +47,7 @@ _DATA_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff
 _OAUTH = {401: "invalid_client", 429: "temporarily_unavailable", 500: "server_error", 503: "temporarily_unavailable"}
 
 
-def failure(error: errors.GatewayError, kind: "Kind", context: "Context") -> Response:
+def failure(error: errors.GatewayError, kind: Kind, context: Context) -> Response:
     headers = {}
     if isinstance(error, errors.Unavailable):
         headers["Retry-After"] = "5"
@@ -81,7 +62,7 @@ def failure(error: errors.GatewayError, kind: "Kind", context: "Context") -> Res
     return response
 
 
-def sign_in_first(kind: "Kind", context: "Context") -> Response:
+def sign_in_first(kind: Kind, context: Context) -> Response:
     if kind != "page":
         return failure(errors.NotSignedIn(), kind, context)
     url = context.request.url

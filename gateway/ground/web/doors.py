@@ -11,9 +11,9 @@ only an exception rolls back. `otherwise` answers what no door does: 404, 405, a
 """
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Literal
 from urllib.parse import parse_qsl
@@ -29,80 +29,12 @@ from gateway import errors
 from gateway.ground.keys import fresh, same
 from gateway.ground.pools import Full
 from gateway.ground.web import answers, cookies
+from gateway.ground.web.context import Caller, Context, Kind
 from gateway.ground.web.languages import choose_language
 from gateway.house import House
 
 FORM_LIMIT = 64 * 1024
 FIELDS_LIMIT = 100
-
-Kind = Literal["page", "api", "oauth"]
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """A signed-in person, as far as doors need to know her."""
-
-    person: str
-    name: str
-    language: str
-    auth_time: datetime
-    methods: tuple[str, ...]
-    sign_in: str  # id of the sign-in row
-    # Notes that the sign-in is still used, in a small transaction after the answer; None: was noted a moment ago.
-    seen: Callable[[Session], None] | None = field(default=None, compare=False)
-
-
-@dataclass
-class Context:
-    house: House
-    request: Request
-    now: datetime
-    language: str
-    path: Mapping[str, str]
-    query: Mapping[str, str]
-    form: Mapping[str, str]
-    form_lists: Mapping[str, list[str]]
-    raw_body: bytes
-    repeated: frozenset[str]  # names given more than once, in query or form or across both
-    visit: str  # secret of the browser's visit cookie; anonymous forms are bound to it
-    new_visit: bool  # the browser has no such cookie yet; it gets one with the first form
-    caller: Caller | None = None
-    _session: Session | None = None
-    set_cookies: list[tuple[str, str, int | None]] = field(default_factory=list)
-
-    @property
-    def session(self) -> Session:
-        if self._session is None:
-            raise RuntimeError("this door opens no session: declare opens='read' or 'write'")
-        return self._session
-
-    @property
-    def person(self) -> Caller:
-        if self.caller is None:
-            raise errors.NotSignedIn
-        return self.caller
-
-    @property
-    def csrf(self) -> str:
-        """The synchroniser token for this visitor's forms: bound to the sign-in, or to the visit before it."""
-        if self.caller is None and self.new_visit:
-            self.new_visit = False
-            self.set_cookies.append((cookies.VISIT, self.visit, None))
-        bound = self.caller.sign_in if self.caller else self.visit
-        return self.house.keys.mac("csrf", bound)
-
-    def signed_in_within(self, minutes: int) -> bool:
-        """A sign-in that lies ahead (the clock was set back) is no recent one."""
-        if self.caller is None:
-            return False
-        return timedelta(minutes=-1) <= self.now - self.caller.auth_time <= timedelta(minutes=minutes)
-
-    def page(self, template: str, status: int = 200, **values: object) -> Response:
-        return answers.page(self, template, status, **values)
-
-    def go(self, path: str) -> Response:
-        """303 to one of our own pages (never 307: a form must not be sent twice)."""
-        return answers.see_other(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +249,7 @@ def _context(house: House, request: Request, body: bytes) -> Context:
         repeated=_repeated(query, form),
         visit=visit or fresh(),
         new_visit=not visit,
+        render=answers.page,
     )
     return context
 

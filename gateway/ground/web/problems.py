@@ -3,7 +3,8 @@
 from starlette.responses import Response
 
 from gateway import errors
-from gateway.ground.web.doors import Context, Door
+from gateway.ground.web.context import Context
+from gateway.ground.web.doors import Door
 
 # reason → what an app should do about it
 ADVICE = {

@@ -10,7 +10,7 @@ import functools
 import hashlib
 from gettext import NullTranslations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time, get_datetime_format
@@ -18,11 +18,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from gateway.ground.web import cookies
+from gateway.ground.web.context import Context
 from gateway.ground.web.languages import NAMES, locale
 from gateway.ground.web.translations import Translations
-
-if TYPE_CHECKING:
-    from gateway.ground.web.doors import Context
 
 STATIC = Path(__file__).parent / "static"
 THEMES = ("light", "dark")  # neither: as the device says
@@ -63,7 +61,7 @@ def static(name: str) -> str:
     return f"/static/{name}?{hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 
-def render(context: "Context", template: str, **values: Any) -> str:
+def render(context: Context, template: str, **values: Any) -> str:
     settings = context.house.settings
     zone = ZoneInfo(settings.zone)
     babel_locale = locale(context.language)
