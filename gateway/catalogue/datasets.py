@@ -1,10 +1,18 @@
-"""Types of data and their fields, as people read of them: policies/datasets/<sector>.toml."""
+"""Types of data and their fields: policies/datasets/<sector>.toml, what people read and what the formats let out.
 
-from collections.abc import Mapping
+A field names members of the format by `find` selectors. A selector is `Type/member`: a type of the sector's shape
+table (or an element) and one of its members. A member that no given field names is withheld. `&Type/member` is
+stricter: the member is given only when every field that names it so is given (a claim's notes speak of drugs and of
+diagnoses alike).
+"""
+
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from gateway.catalogue.fields import member
 from gateway.catalogue.words import SENSITIVITIES, Entry, Words
+
+Member = tuple[str, str]  # type or element, member
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +30,9 @@ class Field:
     short: Words
     structural: bool  # always comes with its dataset
     sensitivity: str
-    find: tuple[str, ...]
+    find: frozenset[Member]
+    shared: frozenset[Member]  # given only together with every other field that shares it
+    drops_record: bool  # the record cannot be valid without it
     comes_with: Words | None = None  # a sentence: what else goes when this is shared or withheld
 
 
@@ -42,10 +52,32 @@ class Dataset:
     def structural(self) -> tuple[str, ...]:
         return tuple(field.id for field in self.fields.values() if field.structural)
 
+    def given(self, granted: AbstractSet[str]) -> set[str]:
+        """The fields that are given: the structural ones and those granted. Unknown names give nothing."""
+        return {field.id for field in self.fields.values() if field.structural or field.id in granted}
+
+    def members(self, granted: AbstractSet[str]) -> set[Member]:
+        """Every member that some given field names, and the shared ones of which no field is missing."""
+        given = self.given(granted)
+        named = {member for name in given for member in self.fields[name].find | self.fields[name].shared}
+        return named - {member for name in self.fields.keys() - given for member in self.fields[name].shared}
+
+    def drops_records(self, granted: AbstractSet[str]) -> bool:
+        """Whether a field without which no record is valid is missing."""
+        return any(field.drops_record for field in self.fields.values() if field.id not in self.given(granted))
+
     @property
     def sensitivities(self) -> frozenset[str]:
         """All that may be said of it, by itself or by one of its fields."""
         return frozenset([self.sensitivity, *(field.sensitivity for field in self.fields.values())])
+
+
+def member(selector: str) -> Member:
+    """Raises ValueError for a selector of another form."""
+    kind, slash, name = selector.partition("/")
+    if not (kind and slash and name) or "/" in name:
+        raise ValueError(f"selector {selector!r}: expected Type/member")
+    return kind, name
 
 
 def categories(file: Entry) -> list[Category]:
@@ -82,18 +114,24 @@ def _field(row: Entry, sensitivity: str) -> Field:
     find = row.texts("find")
     if not find:
         row.wrong("find", "name at least one member of the format")
-    for selector in find:
-        try:
-            member(selector.removeprefix("&"))
-        except ValueError as error:
-            row.wrong("find", str(error))
-    row.flag("drops_record")
     return Field(
         id=row.text("id"),
         label=row.words("label"),
         short=row.words("short"),
         structural=row.flag("structural"),
         sensitivity=row.one_of("sensitivity", SENSITIVITIES, sensitivity),
-        find=find,
+        find=_members(row, (text for text in find if not text.startswith("&"))),
+        shared=_members(row, (text[1:] for text in find if text.startswith("&"))),
+        drops_record=row.flag("drops_record"),
         comes_with=row.words("comes_with") if "comes_with" in row.table else None,
     )
+
+
+def _members(row: Entry, selectors: Iterable[str]) -> frozenset[Member]:
+    found = set()
+    for selector in selectors:
+        try:
+            found.add(member(selector))
+        except ValueError as error:
+            row.wrong("find", str(error))
+    return frozenset(found)

@@ -7,6 +7,7 @@ from energy_world import ATOM
 from sector_world import fields_of
 
 from gateway.catalogue import fields as catalogue
+from gateway.catalogue.datasets import member
 from gateway.sectors.bank.shapes import TABLE as BANK
 from gateway.sectors.energy.shapes import CHILDREN
 from gateway.sectors.health.shapes import ENVELOPE
@@ -100,6 +101,5 @@ def test_every_text_stands_in_both_languages_in_short_sentences(sector):
 
 def test_a_selector_of_another_form_is_refused():
     for text in ("Transaction", "Transaction/", "/Amount", "A/b/c"):
-        entry = {"id": "x", "field": [{"id": "y", "find": [text]}]}
         with pytest.raises(ValueError, match="selector"):
-            catalogue.read({"dataset": [entry]})
+            member(text)
