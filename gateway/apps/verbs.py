@@ -7,15 +7,19 @@ from sqlmodel import Session
 
 from gateway.apps.declare import Declaration, against
 from gateway.apps.tables import App
+from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, NotFound
 from gateway.ground.keys import fresh, hashed
 from gateway.ground.store.tables import directory_changed
-from gateway.house import House
 from gateway.organisations.views import directory
 
 
 def register(
-    session: Session, house: House, declaration: Declaration, now: datetime, new_secret: Callable[[], str] = fresh
+    session: Session,
+    catalogue: Catalogue,
+    declaration: Declaration,
+    now: datetime,
+    new_secret: Callable[[], str] = fresh,
 ) -> tuple[App, str | None]:
     """Insert or change an app. The secret is returned once, when one was made, and kept only as a hash.
 
@@ -24,7 +28,7 @@ def register(
     that this gateway does not have.
     """
     organisations = {name: view.datasets for name, view in directory(session).items()}
-    faults = against(declaration.document, house.catalogue, organisations)
+    faults = against(declaration.document, catalogue, organisations)
     if faults:
         raise DeclarationError(declaration.file, faults)
     row, secret = session.get(App, declaration.client_id), None

@@ -38,7 +38,9 @@ def add(
         try:
             found = [declare.read(path, redirect_uris=redirect_uri) for path in files]
             with house.store.write() as session:
-                made = [verbs.register(session, house, declaration, datetime.now(UTC)) for declaration in found]
+                made = [
+                    verbs.register(session, house.catalogue, declaration, datetime.now(UTC)) for declaration in found
+                ]
                 told = [(row.client_id, secret) for row, secret in made]
         except DeclarationError as error:
             stop(str(error), NO)

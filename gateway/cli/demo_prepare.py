@@ -46,7 +46,7 @@ def _add_apps(session: Session, house: House, addresses: dict[str, str], folder:
     for name in APPS:
         path = CHECKOUT / "examples" / "apps" / f"{name}.toml"
         declaration = declare.read(path, redirect_uris=[f"{addresses[name]}/callback"])
-        _, secret = verbs.register(session, house, declaration, now)
+        _, secret = verbs.register(session, house.catalogue, declaration, now)
         if secret:
             shared[name] = secret
         elif declaration.auth_method == "client_secret_basic" and name not in shared:

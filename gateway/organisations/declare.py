@@ -17,6 +17,7 @@ from sqlmodel import Session
 from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault, NotFound
 from gateway.ground.declarations import digest, load, unknown
+from gateway.ground.keys import KeyRing
 from gateway.ground.store.tables import directory_changed
 from gateway.house import House
 from gateway.organisations import moving
@@ -140,8 +141,8 @@ def add(session: Session, house: House, declaration: Declaration, now: datetime,
         if moved is None and (fault := moving.unsaid(session, row.id, row.declaration, document)):
             raise DeclarationError(declaration.file, [fault])
         if not moved and moving.origin(row.declaration) != moving.origin(document):
-            moving.replaced(session, house, row.id, row.declaration["name"][house.settings.default_language], now)
-    same_secret = _secret_of(row, house) == declaration.client_secret
+            moving.replaced(session, house.log, row.id, row.declaration["name"][house.settings.default_language], now)
+    same_secret = _secret_of(row, house.keys) == declaration.client_secret
     if row.declaration_sha256 == declaration.sha256 and same_secret:
         return "unchanged"
     row.declaration, row.declaration_sha256, row.changed_at = document, declaration.sha256, now
@@ -170,15 +171,15 @@ def _context(organisation: str) -> str:
     return f"organisation:{organisation}"
 
 
-def _secret_of(row: Organisation, house: House) -> str | None:
+def _secret_of(row: Organisation, keys: KeyRing) -> str | None:
     sealed = row.client_secret_sealed
-    return house.keys.open(sealed, _context(row.id)).decode() if sealed else None
+    return keys.open(sealed, _context(row.id)).decode() if sealed else None
 
 
 def client_secret(session: Session, house: House, organisation: str) -> str:
     """The gateway's own secret at an organisation, for the one call that needs it."""
     row = session.get(Organisation, organisation)
-    secret = _secret_of(row, house) if row else None
+    secret = _secret_of(row, house.keys) if row else None
     if secret is None:
         raise NotFound(f"no client secret for {organisation}")
     return secret

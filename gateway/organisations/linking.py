@@ -346,5 +346,5 @@ def _tell(house: House, view: OrganisationView, link: Link, now: datetime) -> No
 
 
 def _record(session: Session, house: House, kind: str, person: str, view: OrganisationView, now: datetime) -> None:
-    facts = {"organisation": view.id, "organisation_name": tokens.spoken(house, view)}
+    facts = {"organisation": view.id, "organisation_name": tokens.spoken(house.settings, view)}
     house.log.record(session, Event(kind, person, now, facts=facts))

@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 from sqlmodel import Session, col, delete, func, select, update
 
 from gateway.errors import Fault
-from gateway.house import House
-from gateway.log import Event
+from gateway.log import Event, Log
 from gateway.organisations import links
 from gateway.organisations.tables import Link, LinkAttempt
 
@@ -47,7 +46,7 @@ def unsaid(session: Session, organisation: str, old: Mapping[str, Any], new: Map
     )
 
 
-def replaced(session: Session, house: House, organisation: str, name: str, now: datetime) -> int:
+def replaced(session: Session, log: Log, organisation: str, name: str, now: datetime) -> int:
     """End what hangs from the old address: links, linkings under way, ends still to be told. How many links ended."""
     session.execute(delete(LinkAttempt).where(col(LinkAttempt.organisation_id) == organisation))
     standing = session.exec(select(Link).where(Link.organisation_id == organisation, col(Link.ended_at).is_(None)))
@@ -55,7 +54,7 @@ def replaced(session: Session, house: House, organisation: str, name: str, now: 
     for link, person in [(link.id, link.person_id) for link in standing]:
         if links.end(session, link, now, told=True):
             facts = {"organisation": organisation, "organisation_name": name}
-            house.log.record(session, Event("unlinked", person, now, "system", facts))
+            log.record(session, Event("unlinked", person, now, "system", facts))
             ended += 1
     session.execute(
         update(Link)

@@ -108,7 +108,7 @@ def start(ctx: Context) -> Response | Later:
     number = ctx.form.get("customer_number", "").strip()
     if view.kind == "assertion" and not linking.NUMBER.fullmatch(number):
         return _link_page(ctx, view, N_("Write the number as it stands on your letters, 3 to 40 characters."), number)
-    once_more(ctx.house, "link", ctx.person.person)
+    once_more(ctx.house.store, "link", ctx.person.person)
     if view.kind == "oauth":
         address = linking.begin_oauth(ctx.house, ctx.person.person, view, _next(ctx), ctx.now)
         return _leave(ctx, view, address)
@@ -177,7 +177,7 @@ def try_code(ctx: Context) -> Response | Later:
         return _code_page(ctx, view, attempt, N_("The code has six digits."))
     if not view.active:
         return _failed(ctx, view, "suspended")
-    once_more(ctx.house, "code", ctx.person.person)
+    once_more(ctx.house.store, "code", ctx.person.person)
     once_more_for(ctx.house, "code", view.id, attempt.secret["customer_number"])
     return _asks(
         ctx, view, partial(_confirm, ctx, view, attempt, state, code), f"{HOME}/{view.id}/link/code?attempt={state}"
@@ -227,7 +227,7 @@ def refresh(ctx: Context) -> Response | Later:
     view, link = _linked_here(ctx)
     if not view.active:
         return _failed(ctx, view, "suspended")
-    once_more(ctx.house, "refresh", ctx.person.person)
+    once_more(ctx.house.store, "refresh", ctx.person.person)
     return _asks(ctx, view, partial(_read_again, ctx, view, link), HOME)
 
 
@@ -304,7 +304,7 @@ def download(ctx: Context) -> Response | Later:
     view, link = _linked_here(ctx)
     if not view.active:
         return _failed(ctx, view, "suspended")
-    once_more(ctx.house, "download", ctx.person.person)
+    once_more(ctx.house.store, "download", ctx.person.person)
     return _asks(ctx, view, partial(_download, ctx, view, link), f"{HOME}/{view.id}/download", "download")
 
 
@@ -325,7 +325,7 @@ def _record_download(ctx: Context, copy: downloads.Copy, size: int, request_id: 
     view = copy.organisation
     facts: dict[str, Fact] = {
         "organisation": view.id,
-        "organisation_name": tokens.spoken(ctx.house, view),
+        "organisation_name": tokens.spoken(ctx.house.settings, view),
         "datasets": list(copy.datasets),
         "records": copy.records,
         "files": len(copy.files),

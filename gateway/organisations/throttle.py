@@ -31,10 +31,10 @@ _limiters: WeakKeyDictionary[Store, MovingWindowRateLimiter] = WeakKeyDictionary
 _lock = threading.Lock()
 
 
-def once_more(house: House, what: str, whom: str) -> None:
+def once_more(store: Store, what: str, whom: str) -> None:
     """Count one try. Raises TooMany above the limit; counted per person over all organisations."""
     with _lock:
-        limiter = _limiters.setdefault(house.store, MovingWindowRateLimiter(MemoryStorage()))
+        limiter = _limiters.setdefault(store, MovingWindowRateLimiter(MemoryStorage()))
         for limit in LIMITS[what]:
             if not limiter.hit(limit, what, whom):
                 raise TooMany(what, retry_after=limit.get_expiry())
@@ -43,4 +43,4 @@ def once_more(house: House, what: str, whom: str) -> None:
 def once_more_for(house: House, what: str, organisation: str, number: str) -> None:
     """The same for a customer number, of which nothing but a keyed mac is kept, and that in memory only."""
     spelled = "".join(letter for letter in number.upper() if letter.isalnum())
-    once_more(house, f"{what}_of_number", house.keys.mac("tries", organisation, spelled))
+    once_more(house.store, f"{what}_of_number", house.keys.mac("tries", organisation, spelled))

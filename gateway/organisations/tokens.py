@@ -23,6 +23,7 @@ from gateway.organisations import declare, links, views
 from gateway.organisations.links import Credentials, LinkView
 from gateway.organisations.oauth import Ends, GrantRefused
 from gateway.organisations.tables import Link
+from gateway.settings import Settings
 
 EARLY_SECONDS = 30  # an access token this close to its end is renewed before it is used
 
@@ -113,10 +114,13 @@ def _ended_there(house: House, link: Link, ends: Ends, now: datetime) -> None:
     """The organisation no longer honours the link: it ends here too, and the person can read so."""
     with house.store.write() as session:
         if links.end(session, link.id, now, told=True):
-            facts = {"organisation": link.organisation_id, "organisation_name": spoken(house, ends.organisation)}
+            facts = {
+                "organisation": link.organisation_id,
+                "organisation_name": spoken(house.settings, ends.organisation),
+            }
             house.log.record(session, Event("unlinked", link.person_id, now, "organisation", facts))
 
 
-def spoken(house: House, organisation: views.OrganisationView) -> str:
+def spoken(settings: Settings, organisation: views.OrganisationView) -> str:
     """The name kept in log entries, readable when the organisation has gone."""
-    return organisation.name[house.settings.default_language]
+    return organisation.name[settings.default_language]

@@ -61,7 +61,7 @@ def doors(facts: SharingFacts) -> list[Door]:
 def _one(facts: SharingFacts, ctx: Context, counting: bool | None = None) -> Sharing:
     """`counting` None: the accesses are counted for a page, which shows the number, and not for an act."""
     shows = ctx.request.method != "POST" if counting is None else counting
-    return reading.one(ctx.session, ctx.house, facts, ctx.person.person, ctx.path["id"], ctx.now, counting=shows)
+    return reading.one(ctx.session, ctx.house.log, facts, ctx.person.person, ctx.path["id"], ctx.now, counting=shows)
 
 
 # ---- the list

@@ -133,7 +133,7 @@ def all_of(
 
 def one(
     session: Session,
-    house: House,
+    log: Log,
     facts: SharingFacts,
     reader: str,
     consent_id: str,
@@ -149,7 +149,7 @@ def one(
     owner = facts.person(session, consent.person_id) if consent else None
     if consent is None or owner is None or not owner.decided_by(reader):
         raise errors.NotFound
-    count = _counted(session, house.log, owner.id, now)[consent.id] if counting else 0
+    count = _counted(session, log, owner.id, now)[consent.id] if counting else 0
     directory = facts.directory(session)
     return _sharing(session, facts, consent, directory, owner, reader, count, now)
 

@@ -24,7 +24,7 @@ def doors(facts: SharingFacts) -> list[Door]:
 def receipt(facts: SharingFacts, ctx: Context) -> Response:
     """The file, made anew each time from what was kept: nothing of it is stored a second time."""
     reader, id_ = ctx.person.person, ctx.path["id"]
-    sharing = reading.one(ctx.session, ctx.house, facts, reader, id_, ctx.now, counting=False)
+    sharing = reading.one(ctx.session, ctx.house.log, facts, reader, id_, ctx.now, counting=False)
     number = ctx.path.get("version", "end")
     made = _of_end(ctx, sharing) if number == "end" else _of_version(ctx, sharing, number)
     body = json.dumps(receipts.signed(made, ctx.house.keys), indent=2, ensure_ascii=False)

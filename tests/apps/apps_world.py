@@ -58,7 +58,7 @@ class Shop:
 
     def register(self, **changes: Any) -> tuple[App, str | None]:
         with self.house.store.write() as session:
-            return verbs.register(session, self.house, parsed(**changes), NOW)
+            return verbs.register(session, self.house.catalogue, parsed(**changes), NOW)
 
     def generation(self) -> int:
         with self.house.store.read() as session:

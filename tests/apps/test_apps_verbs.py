@@ -114,9 +114,9 @@ def test_other_rooms_see_what_was_declared(shop):
 def browser(shop, tmp_path):
     (tmp_path / "logo.svg").write_text(LOGO)
     with shop.house.store.write() as session:
-        verbs.register(session, shop.house, declare.parse(good(logo="logo.svg"), tmp_path / "app.toml"), NOW)
+        verbs.register(session, shop.house.catalogue, declare.parse(good(logo="logo.svg"), tmp_path / "app.toml"), NOW)
         plain = declare.parse(good(client_id="plain"), Path("app.toml"))
-        verbs.register(session, shop.house, plain, NOW)
+        verbs.register(session, shop.house.catalogue, plain, NOW)
     app = Starlette(routes=[route(door, shop.house, lambda *_: None) for door in pages.DOORS])
     return TestClient(app, base_url="http://localhost:8400")
 

@@ -352,5 +352,5 @@ def visible(text: str) -> str:
 
 def registered(session: Session, house: House, document: dict[str, Any], now: datetime) -> dict[str, str]:
     parsed = declare.parse(document, Path("app.toml"))
-    row, secret = verbs.register(session, house, parsed, now)
+    row, secret = verbs.register(session, house.catalogue, parsed, now)
     return {row.client_id: secret} if secret else {}

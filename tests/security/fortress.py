@@ -221,7 +221,7 @@ class Fort:
         }
         with self.house.store.write() as session:
             parsed = app_declare.parse(document, Path("app.toml"))
-            row, secret = verbs.register(session, self.house, parsed, self.clock.now)
+            row, secret = verbs.register(session, self.house.catalogue, parsed, self.clock.now)
             if secret:
                 self.secrets[row.client_id] = secret
 

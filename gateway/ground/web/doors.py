@@ -28,6 +28,7 @@ from starlette.routing import Match, Route
 from gateway import errors
 from gateway.ground.keys import fresh, same
 from gateway.ground.pools import Full
+from gateway.ground.store import Store
 from gateway.ground.web import answers, cookies
 from gateway.ground.web.context import Caller, Context, Kind
 from gateway.ground.web.languages import choose_language
@@ -136,7 +137,7 @@ def _run(
     context = _context(house, request, body)
     response: Response | Later
     try:
-        with _opened(house, door.opens) as session:
+        with _opened(house.store, door.opens) as session:
             context._session = session
             context.caller = _who(house, identify, context, session)
             _check(door, context)
@@ -146,7 +147,7 @@ def _run(
     except errors.GatewayError as error:
         response = answers.failure(error, door.kind, context)
     context._session = None
-    _note_seen(house, context.caller)
+    _note_seen(house.store, context.caller)
     return (context, response) if isinstance(response, Later) else _sent(response, context)
 
 
@@ -178,10 +179,10 @@ def _who(house: House, identify: Identify, context: Context, session: Session | 
     return caller
 
 
-def _note_seen(house: House, caller: Caller | None) -> None:
+def _note_seen(store: Store, caller: Caller | None) -> None:
     if caller and caller.seen:
         # The answer stands either way: unnoted, the sign-in merely ends a little earlier.
-        with contextlib.suppress(errors.Unavailable), house.store.write() as session:
+        with contextlib.suppress(errors.Unavailable), store.write() as session:
             caller.seen(session)
 
 
@@ -223,11 +224,11 @@ def _same_origin(context: Context) -> None:
 
 
 @contextlib.contextmanager
-def _opened(house: House, opens: str) -> Iterator[Session | None]:
+def _opened(store: Store, opens: str) -> Iterator[Session | None]:
     if opens == "none":
         yield None
     else:
-        with house.store.write() if opens == "write" else house.store.read() as session:
+        with store.write() if opens == "write" else store.read() as session:
             yield session
 
 
