@@ -8,6 +8,7 @@
     ├── NotFound 404          also: exists, but is not yours
     ├── TooMany 429
     └── Unavailable 503       store, log or keys cannot do it now; nothing happened
+        └── LogFrozen         the log is known to be incomplete: nothing new is agreed, no token issued, no data given
 
 A refusal to give data is not an exception: it is a `Refusal` value with a `reason`
 of the closed list below, the same in API problems and in the access log.
@@ -45,6 +46,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "filter_failed": (502, "The answer could not be cut to what was agreed."),
     "too_large": (502, "The organisation's answer is larger than the gateway carries."),
     "busy": (503, "Too many calls to this organisation at once."),
+    "log_frozen": (503, "The access log does not agree with what was signed before. Nothing is given until it does."),
 }
 
 
@@ -115,6 +117,16 @@ class TooMany(GatewayError):
 class Unavailable(GatewayError):
     status, code = 503, "temporarily_unavailable"
     public = "The gateway cannot do this right now. Nothing was changed; try again in a moment."
+
+
+class LogFrozen(Unavailable):
+    """A copy of the database was put back: what was stopped since then may be running again in it."""
+
+    code = "log_frozen"
+    public = (
+        "Our records are being checked after a fault. Nothing is shared and nothing new can be agreed until then. "
+        "You can stop and pause as usual. Try again later."
+    )
 
 
 # ---- declarations: the files by which operators add apps and organisations

@@ -45,8 +45,15 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8400, ge=0, le=65535, description="port to listen on; 0 picks a free one")
-    data_dir: Path = Field(Path(".aval"), description="folder of the database, the log's high-water mark and the keys")
+    data_dir: Path = Field(
+        Path(".aval"), description="folder of the database; also of the keys unless they have their own"
+    )
     keys_dir: Path | None = Field(None, description="folder of the private keys; unset: data_dir/keys")
+    mark_file: Path | None = Field(
+        None,
+        description="file that says how far the access log was signed; outside data_dir, so that a backup put back does"
+        " not bring an older one along; unset: log.high-water beside the keys",
+    )
     policies_dir: Path | None = Field(None, description="folder of purposes, datasets, policies; unset: shipped")
     operator_name: str = Field("Aval", description="who runs this gateway, as people read it")
     operator_contact: str = Field("", description="mail address or phone for people who cannot use the website")
@@ -118,6 +125,10 @@ class Settings(BaseSettings):
         return self.keys_dir or self.data_dir / "keys"
 
     @property
+    def mark(self) -> Path:
+        return self.mark_file or self.keys / "log.high-water"
+
+    @property
     def policies(self) -> Path:
         return self.policies_dir or shipped_policies()
 
@@ -155,5 +166,7 @@ def unsafe(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "operator_contact", "people need one way to stop sharing without the website; give an address or phone"
     if settings.keys_dir is None:
         yield "keys_dir", "keys beside the database die and leak with it; name a folder that backups do not copy"
+    elif settings.mark.resolve().is_relative_to(settings.data_dir.resolve()):
+        yield "mark_file", "a copy of data_dir put back would bring an older mark along; name a file outside of it"
     for network in settings.outbound_networks:
         yield "outbound_networks", f"{network} would be open to every organisation; list it in that one declaration"

@@ -8,7 +8,7 @@ from gateway.authorization import clients, metadata, parameters, requests
 from gateway.authorization.protocol import ANYONE, PROVEN, Endpoint, Handler, Protocol
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server, authenticated
-from gateway.errors import NotFound
+from gateway.errors import LogFrozen, NotFound
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
@@ -49,6 +49,8 @@ def par(_: Protocol, ctx: Context) -> Response:
 
 def token(protocol: Protocol, ctx: Context) -> Response:
     """RFC 6749 §3.2. Asking for less than was granted is a new request, not a parameter here."""
+    if ctx.house.log.frozen:
+        raise LogFrozen(ctx.house.log.frozen)
     if "grant_type" not in ctx.form:
         raise Refused("invalid_request", "grant_type is missing.")
     if "authorization_details" in ctx.form:

@@ -59,9 +59,9 @@ def _marked(using: Settings) -> Any:
     from gateway.log import mark
 
     try:
-        return mark.read(using.data_dir / mark.FILE)
+        return mark.read(using.mark)
     except mark.BadMark as error:
-        raise Unavailable(f"{using.data_dir / mark.FILE}: {error}") from error
+        raise Unavailable(f"{using.mark}: {error}") from error
 
 
 def _checked(using: Settings, copy: Path, marked: Any) -> Any:
@@ -70,6 +70,8 @@ def _checked(using: Settings, copy: Path, marked: Any) -> Any:
 
     connection = verify.open_read_only(copy)
     try:
-        return verify.check(connection, key=verify.public_key(using.keys, origin(using)), opener=None, marked=marked)
+        return verify.check(
+            connection, key=verify.public_key(using.keys, origin(connection, using)), opener=None, marked=marked
+        )
     finally:
         connection.close()

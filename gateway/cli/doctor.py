@@ -229,6 +229,7 @@ def _database(using: Settings) -> Iterator[Check]:
             yield from _same_keys(connection, using)
             yield from _clock(connection, datetime.now(UTC))
             yield from _log(connection, using)
+            yield from _mark(using)
             yield from _organisations(connection)
         finally:
             connection.close()
@@ -255,15 +256,27 @@ def _clock(connection: Connection, now: datetime) -> Iterator[Check]:
         yield Check("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
 
 
+def _mark(using: Settings) -> Iterator[Check]:
+    """A mark that comes back together with the database can say nothing about it. Production refuses the first case."""
+    if using.mark.resolve().is_relative_to(using.data_dir.resolve()):
+        found = f"{using.mark} lies in the data folder: an older copy of that folder put back is not noticed"
+        do = "set AVAL_MARK_FILE or AVAL_KEYS_DIR to a place that is not put back with it"
+        yield Check("mark", "ok" if using.mode == "development" else "fail", found, do)
+    elif using.mark.parent.is_dir() and using.mark.parent.stat().st_dev == using.data_dir.stat().st_dev:
+        found = f"{using.mark} is on the same file system as the data: a snapshot put back takes both back"
+        yield Check("mark", "ok", found)
+    else:
+        yield Check("mark", "ok", str(using.mark))
+
+
 def _log(connection: Connection, using: Settings) -> Iterator[Check]:
     from gateway.ground.keys import KeyRing
-    from gateway.log import mark
     from gateway.log.notes import Signer
     from gateway.log.sequencer import Frozen, origin, standing
 
     try:
-        key = Signer(origin(using), KeyRing(using.keys).log).verifier
-        head = standing(connection, using.data_dir / mark.FILE, key)
+        key = Signer(origin(connection, using), KeyRing(using.keys).log).verifier
+        head = standing(connection, using.mark, key)
     except Frozen as error:
         do = "put the newest database back; where there is none, `aval log restart`; nothing is signed until then"
         yield Check("log", "fail", f"frozen: {error}", do)

@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.opening import settings, stop
 from gateway.cli.tables import table
+from gateway.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, help="The gateway's keys.", rich_markup_mode=None)
 
@@ -25,7 +26,6 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
     from gateway.errors import Unavailable
     from gateway.ground.keys import KeyRing
     from gateway.log.notes import Signer
-    from gateway.log.sequencer import origin
 
     using = settings()
     try:
@@ -34,10 +34,23 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
         stop(f"{error.detail}; `aval serve` makes them at its first start")
     files = sorted(using.keys.glob("token-*.pem"), reverse=True)
     rows = [_row("tokens", "ES256", key.kid, path) for key, path in zip(ring.signing, files, strict=True)]
-    rows.append(_row("log", "Ed25519", str(Signer(origin(using), ring.log).verifier), using.keys / "log.pem"))
+    rows.append(_row("log", "Ed25519", str(Signer(_log_name(using), ring.log).verifier), using.keys / "log.pem"))
     rows.append(_row("sealing", "AES-256-GCM", "", using.keys / "kek.hex"))
     rows.append(_row("derived secrets", "HKDF-SHA256", "", using.keys / "root.hex"))
     table(rows, as_json, "No keys yet: aval serve makes them")
+
+
+def _log_name(using: Settings) -> str:
+    from gateway.ground.store import connect, migrate
+    from gateway.log.sequencer import first_name, origin
+
+    if not migrate.is_current(using):
+        return first_name(using)
+    connection = connect(using.database)
+    try:
+        return origin(connection, using)
+    finally:
+        connection.close()
 
 
 def _row(use: str, algorithm: str, name: str, path: Path) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
@@ -39,7 +40,9 @@ def verify(
     """
     using = settings()
     if folder is not None:
-        using = using.model_copy(update={"data_dir": folder, "keys_dir": keys or _keys_beside(using, folder)})
+        beside = {"data_dir": folder, "keys_dir": keys or _keys_beside(using, folder)}
+        # The mark of a copy lies among the keys that were copied with it. The one in use is further on by now.
+        using = using.model_copy(update={**beside, "mark_file": folder / "keys" / "log.high-water"})
     elif keys is not None:
         using = using.model_copy(update={"keys_dir": keys})
     report = _checked(using, key, [path.read_text(encoding="utf-8") for path in _readable(checkpoint or [])])
@@ -67,22 +70,20 @@ def _checked(using: Settings, vkey: str | None, kept: list[str]) -> Any:
     from gateway.ground.keys import KeyRing
     from gateway.log import Log, mark, verify
     from gateway.log.notes import BadNote, VerifierKey
-    from gateway.log.sequencer import Frozen, origin
+    from gateway.log.sequencer import origin
 
     try:
         opener = Log(KeyRing(using.keys))
     except Unavailable:
         opener = None
     try:
-        key = VerifierKey.parse(vkey) if vkey else verify.public_key(using.keys, origin(using))
-        marked = mark.read(using.data_dir / mark.FILE)
+        marked: Any = mark.read(using.mark) if using.mark.parent.is_dir() else "elsewhere"
         connection = verify.open_read_only(using.database)
+        key = VerifierKey.parse(vkey) if vkey else verify.public_key(using.keys, origin(connection, using))
     except BadNote as error:
         stop(f"--key: {error}")
-    except Frozen as error:
-        stop(f"{using.data_dir}: {error}", NO)
     except mark.BadMark as error:
-        stop(f"{using.data_dir / mark.FILE}: {error}", NO)
+        stop(f"{using.mark}: {error}", NO)
     except sqlite3.Error as error:
         stop(f"{using.database}: {error}")
     try:
@@ -120,6 +121,10 @@ def restart(
     accept: Annotated[
         int | None, typer.Option(min=0, help="As many entries as the database holds: you say that they are all.")
     ] = None,
+    sharings: Annotated[
+        Literal["pause", "keep"],
+        typer.Option(help="What becomes of running sharings, of which some may have been stopped in what is missing."),
+    ] = "pause",
 ) -> None:
     """End a frozen log, and begin another with what the database holds. With the server stopped.
 
@@ -127,9 +132,14 @@ def restart(
     aval log restart                 why it is frozen, and what you would accept
     aval log restart --accept 1204   that many entries are the true history
 
+    Running sharings are paused, and each person is told and resumes what she wants to go on; `--sharings keep` leaves
+    them running: only when you know that nobody stopped anything since the copy was made.
+
     First look for the newest database: putting it back thaws the log and loses nothing. What is ended is kept as
     evidence in `log-ended` of the data folder, and the new log holds an entry that names it.
     """
+    from gateway.consent import deciding
+    from gateway.consent.actors import OPERATOR
     from gateway.log import restart as restarting
 
     with opened() as house:
@@ -144,9 +154,12 @@ def restart(
         if accept != found.entries:
             again = f"put the newest database back, or accept what is here: aval log restart --accept {found.entries}"
             stop(again if accept is None else f"not {accept}; {again}", NO)
-        name = restarting.restart(house, found, datetime.now(UTC))
+        now = datetime.now(UTC)
+        paused = deciding.pause_all(house, OPERATOR, "restored", now) if sharings == "pause" else 0
+        name = restarting.restart(house, replace(found, entries=found.entries + paused), now)
         typer.echo(f"{found.origin} has ended; {house.settings.data_dir / restarting.FOLDER} holds its evidence")
-        typer.echo(f"{name} begins with these {found.entries} entries; tell whoever keeps checkpoints")
+        told = f", and the pauses of {paused} running sharings" if paused else ""
+        typer.echo(f"{name} begins with these {found.entries} entries{told}; tell whoever keeps checkpoints")
 
 
 @commands.command()

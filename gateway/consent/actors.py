@@ -26,6 +26,7 @@ class Actor:
 
 
 APP = Actor("app")
+OPERATOR = Actor("operator")
 SYSTEM = Actor("system")
 
 

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session
+from sqlmodel import Session, select
 
 from gateway.consent import asking, ending, events, evidence, terms
 from gateway.consent.actors import SYSTEM, Actor
@@ -12,7 +12,7 @@ from gateway.consent.agreement import Agreement
 from gateway.consent.entries import about, asked, entry
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
-from gateway.errors import Refusal
+from gateway.errors import LogFrozen, Refusal
 from gateway.ground.keys import KeyRing
 from gateway.ground.store.engine import raw
 from gateway.house import House
@@ -20,10 +20,15 @@ from gateway.policy import Policies
 
 
 def agree(session: Session, house: House, agreement: Agreement, now: datetime) -> Refusal | None:
-    """Make the consent active with version 1 of its terms. None: done, now or before (a second click adds nothing)."""
+    """Make the consent active with version 1 of its terms. None: done, now or before (a second click adds nothing).
+
+    Raises LogFrozen.
+    """
     consent, actor = agreement.consent, agreement.decider.actor
     if consent.state != State.REQUESTED:
         return None
+    if house.log.frozen:
+        raise LogFrozen(house.log.frozen)
     refusal = _policy_refuses(house.policies, agreement)
     if refusal:
         return refusal
@@ -109,7 +114,23 @@ def pause(session: Session, house: House, consent: Consent, actor: Actor, now: d
     return _toggle(session, house, consent, (State.ACTIVE, Act.PAUSED, "consent_paused"), actor, now)
 
 
+def pause_all(house: House, actor: Actor, reason: str, now: datetime) -> int:
+    """Pause every running sharing of everybody, each in a transaction of its own. How many were paused."""
+    with house.store.read() as session:
+        running = list(session.exec(select(Consent.id).where(Consent.state == State.ACTIVE)))
+    paused = 0
+    for consent_id in running:
+        with house.store.write() as session:
+            consent = session.get(Consent, consent_id)
+            step = State.ACTIVE, Act.PAUSED, "consent_paused"
+            paused += consent is not None and _toggle(session, house, consent, step, actor, now, reason)
+    return paused
+
+
 def resume(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
+    """Raises LogFrozen: she may have stopped it in what is missing."""
+    if house.log.frozen:
+        raise LogFrozen(house.log.frozen)
     return _toggle(session, house, consent, (State.PAUSED, Act.RESUMED, "consent_resumed"), actor, now)
 
 
@@ -156,14 +177,21 @@ def is_live(consent: Consent, now: datetime) -> bool:
 
 
 def _toggle(
-    session: Session, house: House, consent: Consent, step: tuple[State, Act, str], actor: Actor, now: datetime
+    session: Session,
+    house: House,
+    consent: Consent,
+    step: tuple[State, Act, str],
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
 ) -> bool:
     """`step`: the state it must be in, what happens to it, and the kind of the log entry."""
     needed, act, kind = step
     if consent.state != needed or is_over(consent, now):
         return False
     events.change(session, consent, act, actor, now)
-    house.log.record(session, entry(kind, about(consent), current(session, consent), actor, now))
+    said = {"reason": reason} if reason else {}
+    house.log.record(session, entry(kind, about(consent), current(session, consent), actor, now, **said))
     return True
 
 

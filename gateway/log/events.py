@@ -154,6 +154,14 @@ EVENTS: Mapping[str, Kind] = {
         "agreement",
         (
             _W(N_("{guardian} paused the sharing with {app}."), actor="guardian"),
+            _W(
+                N_(
+                    "The operator of this service paused your sharing with {app}, because an earlier copy of our "
+                    "records had to be put back: what you did after that copy may be missing. It stays paused until "
+                    "you resume it."
+                ),
+                actor="operator",
+            ),
             _W(N_("You paused the sharing with {app}.")),
         ),
     ),
@@ -275,6 +283,9 @@ EVENTS: Mapping[str, Kind] = {
         (_W(N_("The access log of this service was ended and begun anew.")),),
         frozenset("ended size root marked_size marked_root held cause".split()),
     ),
+    "clock_back": Kind(
+        "refusal", (_W(N_("The clock of this service went back by more than a minute.")),), frozenset(("clock_before",))
+    ),
     "log_read": Kind("access", (_W(N_("The operator of this service read your access log.")),)),
     "download": Kind(
         "access",
@@ -318,6 +329,7 @@ WHY: Mapping[str, str] = {
     "filter_failed": N_("the answer could not be cut down to what you agreed to"),
     "too_large": N_("the answer was larger than this service carries"),
     "busy": N_("there were too many requests at once"),
+    "log_frozen": N_("our records were being checked after a fault"),
 }
 
 # Terms by name, for "what was asked" and "what was agreed" on an entry's page.

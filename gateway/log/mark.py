@@ -1,8 +1,8 @@
-"""The high-water mark: the largest tree ever signed, kept in a file of its own beside the database.
+"""The high-water mark: which log was signed last, and how far, in a file of its own (`settings.mark`).
 
-A database that was put back from a copy, or cut, is smaller than its mark or has another root at
-that size. Comparing the two before every signature is what keeps this log from ever signing two
-histories.
+A database that was put back from a copy, or cut, is smaller than its mark, has another root at that size, or is of a
+log that has ended since. Comparing the two before every signature is what keeps this log from ever signing two
+histories. The file lies outside the data folder, where a copy of that folder does not bring an older mark along.
 """
 
 import contextlib
@@ -13,8 +13,7 @@ from pathlib import Path
 from gateway.log.notes import BadNote, decimal, decode64, encode64
 from gateway.log.tree import EMPTY_ROOT, HASH
 
-FILE = "log.high-water"
-_HEADER = "aval-log-mark/v1"
+_HEADER = "aval-log-mark/v2"
 
 
 class BadMark(Exception):
@@ -25,9 +24,12 @@ class BadMark(Exception):
 class Mark:
     size: int
     root: bytes
+    log: str = ""  # its name; "" is no log's
 
 
-NOTHING = Mark(0, EMPTY_ROOT)
+def nothing(log: str) -> Mark:
+    """The mark of a log of which nothing has been signed yet."""
+    return Mark(0, EMPTY_ROOT, log)
 
 
 def read(path: Path) -> Mark | None:
@@ -39,10 +41,10 @@ def read(path: Path) -> Mark | None:
     except UnicodeDecodeError as error:
         raise BadMark("not a mark") from error
     lines = text.split("\n")
-    if len(lines) != 4 or lines[0] != _HEADER or lines[3]:
+    if len(lines) != 5 or lines[0] != _HEADER or lines[4]:
         raise BadMark("not a mark")
     try:
-        mark = Mark(decimal(lines[1]), decode64(lines[2]))
+        mark = Mark(decimal(lines[2]), decode64(lines[3]), lines[1])
     except BadNote as error:
         raise BadMark(str(error)) from error
     if len(mark.root) != HASH:
@@ -52,11 +54,13 @@ def read(path: Path) -> Mark | None:
 
 def write(path: Path, mark: Mark) -> None:
     """On the disk, whole, when this returns. Raises OSError, and then the old mark still stands."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(path.name + ".new")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()
-    with open(draft, "xb") as file:
-        file.write(f"{_HEADER}\n{mark.size}\n{encode64(mark.root)}\n".encode())
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # it may lie among the keys
+    with open(handle, "wb") as file:
+        file.write(f"{_HEADER}\n{mark.log}\n{mark.size}\n{encode64(mark.root)}\n".encode())
         file.flush()
         os.fsync(file.fileno())
     os.rename(draft, path)

@@ -7,7 +7,6 @@ from functools import partial
 from gateway.errors import Unavailable
 from gateway.ground.store import Store
 from gateway.house import House
-from gateway.log import mark
 from gateway.log.notes import Signer
 from gateway.log.sequencer import Frozen, origin, standing
 
@@ -25,11 +24,11 @@ def checks(house: House) -> list[Callable[[], str]]:
 
 def frozen(house: House) -> str:
     """Not frozen: the last checkpoint is signed, is that of its entries' range, and agrees with the mark."""
-    key = Signer(origin(house.settings), house.keys.log).verifier
     try:
         connection = house.store.connect()
         try:
-            standing(connection, house.settings.data_dir / mark.FILE, key)
+            key = Signer(origin(connection, house.settings), house.keys.log).verifier
+            standing(connection, house.settings.mark, key)
         finally:
             connection.close()
     except (Frozen, Unavailable, OSError) as error:

@@ -89,6 +89,9 @@ class Log:
         self._keys = keys
         self._ciphers: OrderedDict[bytes, AESGCM] = OrderedDict()  # by sealed key
         self._lock = threading.Lock()
+        # Why what was signed and what the database holds do not agree; "" when they do. Set by the sequencer. While it
+        # is set no data is given and nothing new is agreed; entries are still recorded, and people can stop.
+        self.frozen = ""
 
     def record(self, session: Session, event: Event) -> int:
         """Append in the session's own write transaction. Returns the entry's id (not yet its index)."""

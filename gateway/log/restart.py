@@ -4,9 +4,8 @@ What was signed and is not there any more cannot be made up for, and no further 
 signed (promise P5). So it is ended in the open, and another begins under another name:
 
     1. evidence: every checkpoint, leaf and mark of the ended log, and a signed statement that it has ended
-    2. one transaction: the tree is forgotten, and an entry names the log that ended and how
-    3. the new log's number
-    4. the mark of nothing signed yet
+    2. one transaction: the tree is forgotten, an entry names the log that ended and how, and the new log has its name
+    3. the mark of nothing signed yet
 
 Its first checkpoint holds all entries of the database, and that entry. A crash in between leaves a frozen log, and
 the same command goes on. Receipts of the ended log can still be verified: same key, old name, notes in the evidence.
@@ -24,10 +23,10 @@ from gateway.house import House
 from gateway.log import mark
 from gateway.log.notes import Signer, encode64
 from gateway.log.record import Event, Fact
-from gateway.log.sequencer import EPOCH, Frozen, Sequencer, epoch, origin
+from gateway.log.sequencer import OPERATOR, Frozen, Sequencer, origin
 
 FOLDER = "log-ended"
-OPERATOR = "operator"  # whose chain holds what concerns nobody's data
+MARK = "log.high-water"  # among the evidence
 
 
 class NotFrozen(Exception):
@@ -58,31 +57,51 @@ def ended(house: House) -> Ended:
     finally:
         sequencer.stop()
     try:
-        marked = mark.read(house.settings.data_dir / mark.FILE)
+        marked = mark.read(house.settings.mark)
     except mark.BadMark:
         marked = None
     connection = house.store.connect()
     try:
         last = connection.execute("SELECT size, root FROM logcheckpoint ORDER BY size DESC LIMIT 1").fetchone()
         (entries,) = connection.execute("SELECT count(*) FROM logentry").fetchone()
+        name = origin(connection, house.settings)
     finally:
         connection.close()
     size, root = last or (0, b"")
-    return Ended(origin(house.settings), why, size, root, marked, entries)
+    return Ended(name, why, size, root, marked, entries)
 
 
 def restart(house: House, found: Ended, now: datetime) -> str:
     """The new log's name. No server may run on this folder meanwhile. Raises OSError, Unavailable."""
-    folder, number = house.settings.data_dir, epoch(house.settings.data_dir)
+    if _only_mark_missing(found):
+        mark.write(house.settings.mark, mark.nothing(found.origin))
+        return found.origin
+    begins = following(found.origin, found.marked.log if found.marked else "")
     connection = house.store.connect()
     try:
-        _keep(folder / FOLDER, number, connection, house, found)  # 1
-        house.store.batch(connection, lambda writing: _forget(writing, house, found, now))  # 2
+        _keep(house.settings.data_dir / FOLDER, connection, house, found)  # 1
+        house.store.batch(connection, lambda writing: _forget(writing, house, found, begins, now))  # 2
     finally:
         connection.close()
-    _write(folder / EPOCH, [f"{number + 1}\n"])  # 3
-    mark.write(folder / mark.FILE, mark.NOTHING)  # 4
-    return origin(house.settings)
+    mark.write(house.settings.mark, mark.nothing(begins))  # 3
+    return begins
+
+
+def _only_mark_missing(found: Ended) -> bool:
+    """A crash came between 2 and 3: the database is of the new log already, the mark of the one before."""
+    return found.size == 0 and found.marked is not None and following(found.marked.log) == found.origin
+
+
+def following(*names: str) -> str:
+    """A name after all of these: example.org/log, example.org/log/2, example.org/log/3 … No name is signed for twice,
+    also when a copy from before the last restart was put back."""
+    base, _ = _parts(names[0])
+    return f"{base}/{1 + max(_parts(name)[1] for name in names)}"
+
+
+def _parts(name: str) -> tuple[str, int]:
+    base, _, last = name.rpartition("/")
+    return (base, int(last)) if last.isdecimal() else (name, 1)
 
 
 def statement(found: Ended) -> str:
@@ -92,8 +111,9 @@ def statement(found: Ended) -> str:
     return f"{found.origin}\nended\n{largest}\n{found.size}\n{encode64(found.root) or 'none'}\n"
 
 
-def _keep(folder: Path, number: int, connection: Connection, house: House, found: Ended) -> None:
+def _keep(folder: Path, connection: Connection, house: House, found: Ended) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
+    _, number = _parts(found.origin)
     tries = 1
     while (kept := folder / (f"{number}" if tries == 1 else f"{number}-{tries}")).exists():
         tries += 1
@@ -110,15 +130,16 @@ def _keep(folder: Path, number: int, connection: Connection, house: House, found
     )
     _write(kept / "statement.note", [signer.sign(statement(found))])
     _write(kept / "key.vkey", [f"{signer.verifier}\n"])
-    if (marked := house.settings.data_dir / mark.FILE).exists():
-        _write(kept / mark.FILE, [marked.read_text(encoding="utf-8", errors="replace")])
+    if (marked := house.settings.mark).exists():
+        _write(kept / MARK, [marked.read_text(encoding="utf-8", errors="replace")])
     for each in (kept, folder, folder.parent):
         _synced(each)
 
 
-def _forget(connection: Connection, house: House, found: Ended, now: datetime) -> None:
+def _forget(connection: Connection, house: House, found: Ended, begins: str, now: datetime) -> None:
     connection.execute("DELETE FROM logcheckpoint")
     connection.execute("DELETE FROM logleaf")
+    connection.execute("INSERT OR REPLACE INTO logname (id, origin) VALUES (1, ?)", (begins,))
     marked = found.marked
     facts: dict[str, Fact] = {
         "ended": found.origin,

@@ -9,34 +9,37 @@ nothing else than what it always does:
     4. sign the new root, open the own signature, store the checkpoint
     5. write the mark
 
-When 1 or 3 does not hold, the log is *frozen*: entries are still recorded and read, nothing is numbered
-or signed. That is the case after a backup was put back; only an operator can say which history is the
-true one: put the newest database back, or where there is none, begin another log (`restart`).
+When 1 or 3 does not hold, the log is *frozen*: entries are still recorded and read, nothing is numbered or signed.
+That is the case after a backup was put back. A sharing that was stopped since then may be running again in it, so
+no data is given and nothing new is agreed until an operator says which history is the true one: she puts the newest
+database back, or where there is none, begins another log (`restart`). Stopping works all the while.
 """
 
 import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gateway.errors import Unavailable
 from gateway.ground.store.engine import Connection
 from gateway.ground.store.threads import give_way
 from gateway.log import mark, tree
 from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint
+from gateway.log.record import Event
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from gateway.house import House
 
 BEAT_SECONDS = 1.0
-EPOCH = "log.epoch"
 CHUNK = 8192  # entries numbered in one transaction, so that nobody waits long for the writer
 ENTRY_VERSION = b"\x01"
+CLOCK_BACK_MS = 60_000  # a clock that went back by more is an event of the log
+OPERATOR = "operator"  # whose chain holds what concerns nobody's data
+_CHECKPOINT = "INSERT INTO logcheckpoint (size, root, at_ms, note, frontier) VALUES (?, ?, ?, ?, ?)"
 
 _logger = logging.getLogger("aval.log")
 
@@ -53,23 +56,18 @@ class Head:
     range: tree.Range
 
 
-def origin(settings: Settings) -> str:
-    """The log's name. Without the port, which is no part of who keeps it; with a number from the second log on."""
-    name, number = f"{urlsplit(settings.public_url).hostname}/log", epoch(settings.data_dir)
-    return name if number == 1 else f"{name}/{number}"
+def origin(connection: Connection, settings: Settings) -> str:
+    """The log's name: the one it was given at its first start, or the one it would be given now.
+
+    The host of the public address, without the port, which is no part of who keeps it. It stays when the address
+    changes, because those who keep checkpoints know the log by it; `restart` begins another, with a number.
+    """
+    row = connection.execute("SELECT origin FROM logname").fetchone()
+    return str(row[0]) if row else first_name(settings)
 
 
-def epoch(folder: Path) -> int:
-    """Which log of this folder it is, from 1: `restart` begins another. Raises Unavailable when nobody can tell."""
-    try:
-        text = (folder / EPOCH).read_text(encoding="ascii").strip()
-    except FileNotFoundError:
-        return 1
-    except UnicodeDecodeError:
-        text = ""
-    if not text.isdecimal() or int(text) < 2:
-        raise Unavailable(f"{folder / EPOCH}: holds no number of a log; 2 or more, in digits")
-    return int(text)
+def first_name(settings: Settings) -> str:
+    return f"{urlsplit(settings.public_url).hostname}/log"
 
 
 def leaf(commitment: bytes) -> bytes:
@@ -78,9 +76,9 @@ def leaf(commitment: bytes) -> bytes:
 
 
 def last_signed_ms(connection: Connection) -> int | None:
-    """The latest clock of any checkpoint: epoch milliseconds; None: nothing was ever signed."""
-    (last,) = connection.execute("SELECT max(at_ms) FROM logcheckpoint").fetchone()
-    return last if last is None else int(last)
+    """The clock of the last checkpoint: epoch milliseconds; None: nothing was ever signed."""
+    row = connection.execute("SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1").fetchone()
+    return int(row[0]) if row else None
 
 
 def standing(connection: Connection, path: Path, key: VerifierKey) -> Head:
@@ -88,21 +86,23 @@ def standing(connection: Connection, path: Path, key: VerifierKey) -> Head:
     try:
         marked = mark.read(path)
     except mark.BadMark as error:
-        raise Frozen(f"{path.name}: {error}") from error
+        raise Frozen(f"{path}: {error}") from error
     row = connection.execute(
         "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 1"
     ).fetchone()
+    if marked is not None and marked.log != key.name:
+        raise Frozen(f"the log signed last is {marked.log or 'unknown'}; the database is of {key.name}")
     if row is None:
-        if marked not in (None, mark.NOTHING):
+        if marked is not None and marked.size:
             raise Frozen("a tree was signed, and the database holds no checkpoint")
         return Head(Checkpoint(key.name, 0, tree.EMPTY_ROOT), tree.Range())
     head = _head(*row, key=key)
     if marked is None:
-        raise Frozen(f"{path.name} is missing, and a tree was signed")
+        raise Frozen(f"the mark {path} is missing, and a tree was signed")
     if marked.size > row[0]:
         raise Frozen(f"a tree of {marked.size} was signed; the database only knows one of {row[0]}")
     known = connection.execute("SELECT root FROM logcheckpoint WHERE size = ?", (marked.size,)).fetchone()
-    if marked != mark.NOTHING and (known is None or known[0] != marked.root):
+    if marked.size and (known is None or known[0] != marked.root):
         raise Frozen(f"the tree of {marked.size} that was signed is not the one in the database")
     return head
 
@@ -124,14 +124,19 @@ class Sequencer:
     def __init__(self, house: "House") -> None:
         self._store = house.store
         self._clock: Callable[[], datetime] = house.clock
-        self._signer = Signer(origin(house.settings), house.keys.log)
-        self._path = house.settings.data_dir / mark.FILE
+        self._log = house.log
+        self._path = house.settings.mark
         self._connection = house.store.connect()
+        self._signer = Signer(origin(self._connection, house.settings), house.keys.log)
         self._one = threading.Lock()  # one beat at a time
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self.frozen = ""  # why, when it is
         self._failed = ""  # why the last beat failed, when it did
+
+    @property
+    def frozen(self) -> str:
+        """Why, when it is."""
+        return self._log.frozen
 
     # ---- the beat
 
@@ -140,7 +145,7 @@ class Sequencer:
         with self._one:
             head = standing(self._connection, self._path, self._signer.verifier)  # 1
             if head.range.size == 0 and not self._path.exists():
-                mark.write(self._path, mark.NOTHING)  # from now on a missing mark means that it was lost
+                self._begin()
             self._number()  # 2
             grown = self._extended(head.range)  # 3
             if grown.size == head.range.size:
@@ -150,6 +155,15 @@ class Sequencer:
             self._sign(checkpoint, grown)  # 4
             self._mark(checkpoint)  # 5
             return grown.size - head.range.size
+
+    def _begin(self) -> None:
+        """The name is kept from now on, and a missing mark means that it was lost."""
+        name = self._signer.name
+        self._store.batch(
+            self._connection,
+            lambda connection: connection.execute("INSERT OR IGNORE INTO logname (id, origin) VALUES (1, ?)", (name,)),
+        )
+        mark.write(self._path, mark.nothing(name))
 
     def _number(self) -> None:
         found = self._connection.execute('SELECT "index", entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1')
@@ -184,25 +198,37 @@ class Sequencer:
     def _sign(self, checkpoint: Checkpoint, grown: tree.Range) -> None:
         note = self._signer.sign(checkpoint.text())
         open_checkpoint(note, [self._signer.verifier], self._signer.name)  # what cannot be opened is never stored
-        at_ms = int(self._clock().timestamp() * 1000)
-        self._store.batch(
-            self._connection,
-            lambda connection: connection.execute(
-                "INSERT INTO logcheckpoint (size, root, at_ms, note, frontier) VALUES (?, ?, ?, ?, ?)",
-                (checkpoint.size, checkpoint.root, at_ms, note, bytes(grown)),
-            ),
-        )
+        now = self._clock()
+        row = (checkpoint.size, checkpoint.root, int(now.timestamp() * 1000), note, bytes(grown))
+
+        def write(connection: Connection) -> None:
+            before = last_signed_ms(connection)
+            connection.execute(_CHECKPOINT, row)
+            if before is not None and now.timestamp() * 1000 < before - CLOCK_BACK_MS:
+                was = datetime.fromtimestamp(before / 1000, UTC).isoformat()
+                self._log.append(connection, Event("clock_back", OPERATOR, now, "system", {"clock_before": was}))
+
+        self._store.batch(self._connection, write)
 
     def _mark(self, checkpoint: Checkpoint) -> None:
-        reached = mark.Mark(checkpoint.size, checkpoint.root)
+        reached = mark.Mark(checkpoint.size, checkpoint.root, self._signer.name)
         if mark.read(self._path) != reached:
             mark.write(self._path, reached)
 
     # ---- the thread
 
     def start(self) -> None:
+        self._check()
         self._thread = threading.Thread(target=self._run, name="sequencer", daemon=True)
         self._thread.start()
+
+    def _check(self) -> None:
+        """Whether it is frozen is known before the first call is answered."""
+        try:
+            standing(self._connection, self._path, self._signer.verifier)
+        except Frozen as reason:
+            _logger.error("log frozen: %s", reason)
+            self._log.frozen = str(reason)
 
     def stop(self) -> None:
         """Ends after one last beat, so that nothing recorded waits for the next start."""
@@ -229,11 +255,11 @@ class Sequencer:
         try:
             while self.integrate_once() >= CHUNK and not self._wake.is_set():
                 continue
-            self.frozen = self._failed = ""
+            self._log.frozen = self._failed = ""
         except Frozen as reason:
             if self.frozen != str(reason):
                 _logger.error("log frozen: %s", reason)
-            self.frozen = str(reason)
+            self._log.frozen = str(reason)
         except Exception as error:  # the thread outlives every fault; the entries wait, and readiness says so
             self._failed = f"the last beat failed: {type(error).__name__}"
             _logger.exception("log: this beat failed")

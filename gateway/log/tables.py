@@ -33,6 +33,13 @@ class LogLeaf(SQLModel, table=True):
     entry_id: int = Field(unique=True)
 
 
+class LogName(SQLModel, table=True):
+    """The log's name (its origin, C2SP tlog-checkpoint), kept from the first start on. One row."""
+
+    id: int = Field(default=1, primary_key=True)
+    origin: str
+
+
 class LogCheckpoint(SQLModel, table=True):
     """Every signed tree head, with the compact range that lets the next one go on from it."""
 

@@ -20,7 +20,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -117,10 +117,14 @@ def check(
     *,
     key: VerifierKey | None,
     opener: Opener | None,
-    marked: Mark | None,
+    marked: "Mark | None | Literal['elsewhere']",
     kept: Sequence[str] = (),
 ) -> Report:
-    """The whole check in one read transaction. `marked` must have been read before. `kept`: signed checkpoints."""
+    """The whole check in one read transaction.
+
+    `marked` must have been read before; "elsewhere": its file is not at hand, as beside a copy. `kept`: signed
+    checkpoints.
+    """
     connection.text_factory = _text
     walk = _Walk(connection, key, opener)
     connection.execute("BEGIN")
@@ -296,12 +300,16 @@ class _Walk:
 
     # ---- 7: what was signed before
 
-    def anchors(self, marked: Mark | None, kept: Sequence[str]) -> None:
-        if marked is None:
+    def anchors(self, marked: "Mark | None | Literal['elsewhere']", kept: Sequence[str]) -> None:
+        if marked == "elsewhere":
+            self.report.unchecked.append("the high-water mark is not at hand: an older copy would look the same")
+        elif marked is None:
             if self.roots:
                 self.found(self.report.entries, "the high-water mark is missing, and a tree was signed")
-        elif marked.size:
+        elif marked.size and (self.key is None or marked.log == self.key.name):
             self._anchor(marked.size, marked.root, "the high-water mark")
+        elif marked.size:
+            self.found(self.report.entries, f"the high-water mark is of another log, {marked.log}")
         for note in kept:
             try:
                 checkpoint = Checkpoint.parse(open_note(note, [self.key] if self.key else []).text)

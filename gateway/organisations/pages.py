@@ -17,7 +17,7 @@ from gateway.consent import deciding
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
-from gateway.errors import BadRequest, NotFound
+from gateway.errors import BadRequest, LogFrozen, NotFound
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import fresh
 from gateway.ground.web.answers import own_path
@@ -350,7 +350,12 @@ def _attachment(copy: downloads.Copy, body: bytes) -> Response:
 
 
 def _asks(ctx: Context, view: OrganisationView, work: Callable[[], Response], again: str, duty: str = "page") -> Later:
-    """The rest of the answer asks this organisation. `again`: the page from which she may try again when it is full."""
+    """The rest of the answer asks this organisation. `again`: the page from which she may try again when it is full.
+
+    Raises LogFrozen: the link may have been cut in what is missing of the records.
+    """
+    if ctx.house.log.frozen:
+        raise LogFrozen(ctx.house.log.frozen)
     return Later(duty, view.id, work, partial(_failed, ctx, view, "crowded", again))
 
 

@@ -1,7 +1,7 @@
 """Is this call permitted, now? The third step, as a value: `Permit`, or `Refusal` with the term that refused.
 
 1. the token's family lives, is of this consent, and the token is for this organisation
-2. the consent is live right now                 5. one of its plans knows the call, and covers it
+2. the log is whole, the consent is live now     5. one of its plans knows the call, and covers it
 3. it has begun and not run out                  6. every policy permits it
 4. something was granted at this organisation    7. a use is left in every window
 """
@@ -23,6 +23,7 @@ from gateway.proxy.tokens import Token
 from gateway.sectors.model import Asked, Denied
 
 COMPILE_TRIES = 3
+FROZEN_RETRY_SECONDS = 600  # until an operator has looked
 
 
 class Changing(Exception):
@@ -54,6 +55,7 @@ class Admission:
         self._grants = Grants(house)
         self._uses = Uses(writer.connection)
         self._pools = house.pools
+        self._log = house.log
 
     def close(self) -> None:
         self._grants.close()
@@ -69,6 +71,9 @@ class Admission:
                 refusal = Refusal("dataset", "organisation", organisation, " ".join(sorted(token.organisations)))
                 return Judged(refusal, standing.person, _facts(standing))
             # 2.
+            if self._log.frozen:
+                refusal = Refusal("log_frozen", retry_after=FROZEN_RETRY_SECONDS)
+                return Judged(refusal, standing.person, _facts(standing))
             if standing.state != State.ACTIVE:
                 return Judged(_not_live(standing), standing.person, _facts(standing))
             grant = self._grants.get(token.consent, organisation, standing.terms)
@@ -122,7 +127,7 @@ class Admission:
     async def still(self, permit: Permit, token: Token, now: datetime) -> bool:
         """Whether a stream may go on: the same consent, link and family, unexpired; no policy against it since."""
         standing = self._standing(token, permit.standing.organisation)
-        if standing is None or now >= permit.grant.until:
+        if standing is None or now >= permit.grant.until or self._log.frozen:
             return False
         if standing.row == permit.standing.row:
             return True

@@ -36,6 +36,7 @@ def card(ctx: Context, sharing: Sharing) -> dict[str, Any]:
         "suspended": sharing.suspended,
         "running": sharing.running,
         "held": sharing.held,
+        "restored": sharing.restored,
         "granted_at": consent.granted_at,
         "until": consent.until,
         "lasts": sharing.lasts,

@@ -45,6 +45,7 @@ class Sharing:
     owner: PersonFacts
     actor: Actor  # as whom the reader acts on it: the person herself, or the guardian of a child
     held: bool  # paused by the guardian of the reader: only the guardian resumes it
+    restored: bool  # paused by the operator, after an earlier copy of the records was put back
     accesses: int  # in the last RECENT_DAYS days
 
     @property
@@ -193,6 +194,7 @@ def _sharing(
     state, reason = State(consent.state), consent.reason
     if state in (State.ACTIVE, State.PAUSED) and deciding.is_over(consent, now):
         state, reason = State.ENDED, EndReason.EXPIRED
+    paused_by = _paused_by(session, consent.id) if state == State.PAUSED else ""
     return Sharing(
         consent=consent,
         app=facts.app(session, consent.app_id),
@@ -204,19 +206,21 @@ def _sharing(
         ended_by=_last_actor(session, consent.id) if state == State.ENDED else "",
         owner=owner,
         actor=acting(reader, owner.id),
-        held=state == State.PAUSED and owner.minor and owner.id == reader and _paused_by_guardian(session, consent.id),
+        held=paused_by == "guardian" and owner.minor and owner.id == reader,
+        restored=paused_by == "operator",
         accesses=accesses,
     )
 
 
-def _paused_by_guardian(session: Session, consent_id: str) -> bool:
+def _paused_by(session: Session, consent_id: str) -> str:
+    """The kind of actor who paused it last."""
     last = (
         select(ConsentEvent.actor)
         .where(ConsentEvent.consent_id == consent_id, ConsentEvent.type == Act.PAUSED)
         .order_by(col(ConsentEvent.seq).desc())
         .limit(1)
     )
-    return session.exec(last).first() == "guardian"
+    return session.exec(last).first() or ""
 
 
 def _last_actor(session: Session, consent_id: str) -> str:

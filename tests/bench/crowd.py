@@ -96,9 +96,9 @@ def _sign(prepared: Prepared, connection: Connection) -> None:
     """A checkpoint over all entries, so that the sequencer goes on from here."""
     (size,) = connection.execute("SELECT count(*) FROM logentry").fetchone()
     grown = tree.Range(size, [fresh_bytes(tree.HASH) for _ in range(int(size).bit_count())])
-    signer = Signer(origin(prepared.settings), prepared.house.keys.log)
+    signer = Signer(origin(connection, prepared.settings), prepared.house.keys.log)
     checkpoint = Checkpoint(signer.name, size, grown.root())
     row = (size, checkpoint.root, int(time.time() * 1000), signer.sign(checkpoint.text()), bytes(grown))
     connection.execute("DELETE FROM logcheckpoint")
     connection.execute(_CHECKPOINT, row)
-    mark.write(prepared.folder / mark.FILE, mark.Mark(size, checkpoint.root))
+    mark.write(prepared.settings.mark, mark.Mark(size, checkpoint.root, signer.name))

@@ -126,9 +126,29 @@ def test_a_file_that_is_no_database_fails(aval: Run, folder: Path) -> None:
 
 
 def test_a_frozen_log_fails(aval: Run, database: Path, folder: Path) -> None:
-    mark.write(folder / mark.FILE, Mark(9, bytes(32)))
+    mark.write(folder / "keys" / "log.high-water", Mark(9, bytes(32), "localhost/log"))
     check = found(aval)["log"]
     assert check["status"] == "fail" and check["found"].startswith("frozen: a tree was signed")
+
+
+def test_a_mark_that_would_come_back_with_the_data_is_told(
+    aval: Run, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = found(aval)["mark"]
+    assert check["status"] == "ok" and "is not noticed" in check["found"]
+    monkeypatch.setenv("AVAL_MODE", "production")
+    assert found(aval)["mark"]["status"] == "fail"
+    monkeypatch.setenv("AVAL_MARK_FILE", str(tmp_path / "elsewhere" / "mark"))
+    check = found(aval)["mark"]
+    assert check["status"] == "ok" and "is not noticed" not in check["found"]
+
+
+def test_a_clock_that_was_ahead_once_does_not_fail_for_good(aval: Run, database: Path) -> None:
+    ahead, now = int((time.time() + 10 * 365 * 86400) * 1000), int(time.time() * 1000)
+    change(database, "INSERT INTO logcheckpoint VALUES (1, zeroblob(32), ?, '', zeroblob(32))", ahead)
+    assert found(aval)["clock"]["status"] == "fail"
+    change(database, "INSERT INTO logcheckpoint VALUES (2, zeroblob(32), ?, '', zeroblob(32))", now)
+    assert found(aval)["clock"]["status"] == "ok"
 
 
 def test_a_clock_before_the_last_entry_fails(aval: Run, database: Path) -> None:

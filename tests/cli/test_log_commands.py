@@ -59,11 +59,13 @@ def test_a_tampered_log_ends_1_and_names_the_index(aval: Run, log: Path) -> None
 def test_a_copy_elsewhere_is_checked_with_the_keys_at_home(aval: Run, log: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
-    for name in ("aval.sqlite3", "log.high-water"):
-        shutil.copy(log / name, copy / name)
+    shutil.copy(log / "aval.sqlite3", copy / "aval.sqlite3")
     done = aval("log", "verify", "--dir", copy)
-    assert done.code == 0 and "6 payloads opened" in done.out
-    (copy / "log.high-water").unlink()
+    assert done.code == 0 and "6 payloads opened" in done.out and "high-water mark is not at hand" in done.out
+    shutil.copytree(log / "keys", copy / "keys")
+    done = aval("log", "verify", "--dir", copy)
+    assert done.code == 0 and "high-water mark" not in done.out
+    (copy / "keys" / "log.high-water").unlink()
     assert aval("log", "verify", "--dir", copy).code == 1
 
 

@@ -15,7 +15,7 @@ from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.log import Event, Log
 from gateway.log.notes import VerifierKey
-from gateway.log.sequencer import Sequencer, origin
+from gateway.log.sequencer import Sequencer, first_name
 from gateway.settings import Settings, shipped_policies
 
 CATALOGUE = Catalogue(shipped_policies())
@@ -50,7 +50,7 @@ def sequencer(house: House) -> Iterator[Sequencer]:
 
 @pytest.fixture
 def vkey(house: House, keys: KeyRing) -> VerifierKey:
-    return VerifierKey(origin(house.settings), keys.log.public_key().public_bytes_raw())
+    return VerifierKey(first_name(house.settings), keys.log.public_key().public_bytes_raw())
 
 
 Recorded = Callable[..., int]

@@ -1,5 +1,6 @@
 """The sequencer: indices without gaps, one history, and the same result after a crash at any point."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,6 +8,8 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +38,7 @@ def change(house: House, sql: str, *values: Any) -> None:
 
 
 def marked(house: House) -> Mark | None:
-    return mark.read(house.settings.data_dir / mark.FILE)
+    return mark.read(house.settings.mark)
 
 
 def test_entries_get_indices_in_the_order_of_their_commit(
@@ -58,7 +61,7 @@ def test_a_checkpoint_is_signed_over_exactly_the_entries(
     leaves = [leaf(commitment) for (commitment,) in rows(house, "SELECT commitment FROM logentry ORDER BY id")]
     checkpoint = open_checkpoint(note, [vkey], "gateway.example/log")
     assert (checkpoint.size, checkpoint.root) == (5, tree.root(leaves))
-    assert marked(house) == Mark(5, checkpoint.root)
+    assert marked(house) == Mark(5, checkpoint.root, "gateway.example/log")
 
 
 def test_without_new_entries_nothing_is_signed(house: House, sequencer: Sequencer, recorded: Recorded) -> None:
@@ -127,7 +130,7 @@ def test_a_crash_at_any_step_is_finished_by_the_next_start(
     assert rows(house, 'SELECT "index", entry_id FROM logleaf ORDER BY 1') == [(i, i + 1) for i in range(9)]
     for size, root in rows(house, "SELECT size, root FROM logcheckpoint"):
         assert root == tree.root(leaves[:size])
-    assert marked(house) == Mark(9, tree.root(leaves))
+    assert marked(house) == Mark(9, tree.root(leaves), "gateway.example/log")
 
 
 def test_a_crash_before_the_first_mark_is_no_loss_of_the_mark(
@@ -138,9 +141,9 @@ def test_a_crash_before_the_first_mark_is_no_loss_of_the_mark(
         patch.setattr(Sequencer, "_mark", lambda *_: (_ for _ in ()).throw(Crash))
         with pytest.raises(Crash):
             sequencer.integrate_once()
-    assert marked(house) == mark.NOTHING
+    assert marked(house) == mark.nothing("gateway.example/log")
     assert sequencer.integrate_once() == 0
-    assert marked(house) != mark.NOTHING
+    assert marked(house) != mark.nothing("gateway.example/log")
 
 
 def test_an_older_database_put_back_freezes_the_log(
@@ -193,7 +196,7 @@ def test_a_lost_or_spoilt_mark_freezes_the_log(
 ) -> None:
     recorded("alice", count=3)
     sequencer.integrate_once()
-    path = house.settings.data_dir / mark.FILE
+    path = house.settings.mark
     path.unlink() if content is None else path.write_bytes(content)
     recorded("alice")
     with pytest.raises(Frozen, match="log.high-water"):
@@ -203,13 +206,13 @@ def test_a_lost_or_spoilt_mark_freezes_the_log(
 def test_a_mark_of_another_tree_freezes_the_log(house: House, sequencer: Sequencer, recorded: Recorded) -> None:
     recorded("alice", count=3)
     sequencer.integrate_once()
-    mark.write(house.settings.data_dir / mark.FILE, Mark(3, bytes(32)))
+    mark.write(house.settings.mark, Mark(3, bytes(32), "gateway.example/log"))
     with pytest.raises(Frozen, match="not the one in the database"):
         sequencer.integrate_once()
 
 
 def test_a_mark_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / mark.FILE
+    path = tmp_path / "high-water"
     mark.write(path, Mark(1, bytes(32)))
 
     def full(_: int) -> None:
@@ -238,7 +241,7 @@ def test_a_frozen_log_says_so_once_and_thaws_when_the_newest_database_is_back(
     recorded("alice", count=3)
     running = Sequencer(house)
     running.integrate_once()
-    path = house.settings.data_dir / mark.FILE
+    path = house.settings.mark
     away = path.rename(path.with_suffix(".away"))
     running._beat()
     running._beat()
@@ -273,7 +276,8 @@ KILLED = """
     from gateway.log.sequencer import Sequencer
     from gateway.settings import Settings
     from gateway.ground.store import Store
-    settings = Settings(data_dir=Path(sys.argv[1]), public_url="https://gateway.example", keys_dir=Path(sys.argv[2]))
+    folder, keys, marked = map(Path, sys.argv[1:])
+    settings = Settings(data_dir=folder, public_url="https://gateway.example", keys_dir=keys, mark_file=marked)
     store, keys = Store(settings.database), KeyRing(settings.keys)
     house = House(settings, store, keys, Log(keys), None, None, None, None)
     sequencer = Sequencer(house)
@@ -288,7 +292,8 @@ KILLED = """
 def test_killed_at_random_nothing_acknowledged_is_lost(house: House, keys: KeyRing) -> None:
     acknowledged = 0
     for _ in range(3):
-        command = [sys.executable, "-c", textwrap.dedent(KILLED), str(house.settings.data_dir), str(keys.folder)]
+        places = map(str, (house.settings.data_dir, keys.folder, house.settings.mark))
+        command = [sys.executable, "-c", textwrap.dedent(KILLED), *places]
         root = Path(__file__).parents[2]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
             assert process.stdout is not None
@@ -303,5 +308,30 @@ def test_killed_at_random_nothing_acknowledged_is_lost(house: House, keys: KeyRi
     assert count == last + 1 >= acknowledged
     connection = connect(house.settings.database)
     key = VerifierKey("gateway.example/log", keys.log.public_key().public_bytes_raw())
-    assert sequencer.standing(connection, house.settings.data_dir / mark.FILE, key).range.size == count
+    assert sequencer.standing(connection, house.settings.mark, key).range.size == count
     connection.close()
+
+
+def test_a_clock_that_went_back_is_an_entry_of_the_log(
+    house: House, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime(2026, 11, 23, 10, tzinfo=UTC)
+    for at in (now, now - timedelta(seconds=30), now - timedelta(hours=1), now - timedelta(hours=1)):
+        sequencer = Sequencer(replace(house, clock=lambda at=at: at))
+        recorded("alice")
+        sequencer.integrate_once()
+        sequencer.stop()
+    events = [json.loads(payload) for payload in payloads(house, "operator")]
+    assert [event["event"] for event in events] == ["clock_back"]
+    assert events[0]["clock_before"].startswith("2026-11-23T09:59:30")
+
+
+def payloads(house: House, person: str) -> list[bytes]:
+    statement = (
+        "SELECT e.seq, e.sealed, c.key_sealed FROM logentry e JOIN logchain c USING (person_id) WHERE person_id = ?"
+    )
+    connection = house.store.connect()
+    try:
+        return [house.log.read(person, *row) for row in connection.execute(statement, (person,)).fetchall()]
+    finally:
+        connection.close()

@@ -54,7 +54,7 @@ def mallory(house: House, recorded: Recorded, vkey: VerifierKey) -> Iterator[Cal
     for _ in range(WAITING):
         recorded(chance.choice(PEOPLE))
     base = open_read_only(house.settings.database)
-    marked = mark.read(house.settings.data_dir / mark.FILE)
+    marked = mark.read(house.settings.mark)
     copies = []
 
     def make() -> Copy:

@@ -57,7 +57,7 @@ def test_a_sound_house_is_ready(visitor: TestClient) -> None:
 
 
 def test_a_frozen_log_is_not_ready_but_alive(house: House, visitor: TestClient) -> None:
-    mark.write(house.settings.data_dir / mark.FILE, Mark(7, bytes(32)))
+    mark.write(house.settings.mark, Mark(7, bytes(32)))
     assert failed(visitor) == ["log"]
     assert visitor.get("/healthz").status_code == 200
 
@@ -206,7 +206,7 @@ def test_questions_do_not_pile_up_behind_a_writer_that_hangs(house: House, monke
 
 
 def test_a_stranger_is_told_names_and_nothing_else(house: House, visitor: TestClient) -> None:
-    mark.write(house.settings.data_dir / mark.FILE, Mark(7, bytes(32)))
+    mark.write(house.settings.mark, Mark(7, bytes(32)))
     text = visitor.get("/readyz").text
     assert str(house.settings.data_dir) not in text and "signed" not in text and "mark" not in text
 

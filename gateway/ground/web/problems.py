@@ -18,6 +18,7 @@ ADVICE = {
     "account": "Use the account references of your token response.",
     "dataset": "Read authorization_details of your token response: it says what was granted.",
     "field": "Leave out the parameter: it would show or probe what is not part of the sharing.",
+    "log_frozen": "Keep your tokens and wait for the seconds in Retry-After: the operator has to look first.",
     "not_linked": "The person has to link her account again. Tell her; a new request leads her there.",
 }
 OTHERWISE = "Try again later. Nothing of the answer was given out."

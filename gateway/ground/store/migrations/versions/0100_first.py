@@ -57,6 +57,12 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "logname",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("origin", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "logcheckpoint",
         sa.Column("size", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("root", sa.LargeBinary(), nullable=False),

@@ -1,0 +1,173 @@
+"""An earlier copy is put back: nothing is given or agreed until an operator has looked, and people can stop."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from test_journeys_hard_times import READING, relaunch
+from town import Resident, newcomer, started
+
+from gateway.cli import demo_setup
+from gateway.cli.demo_setup import Demo
+from gateway.cli.demo_story import Amiss
+
+BANK = "/open-banking/v4.0/aisp/accounts"
+
+
+@pytest.fixture
+def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demo]:
+    """Keys, and with them the mark of how far the log was signed, lie apart from the data, as in production."""
+    monkeypatch.setenv("AVAL_KEYS_DIR", str(tmp_path / "keys"))
+    demo = started(tmp_path / "demo")
+    yield demo
+    demo_setup.stop(demo)
+
+
+@pytest.fixture
+def alice(demo: Demo) -> Resident:
+    one = newcomer(demo)
+    one.links("city-energy", "harbour-bank", "meadow-health")
+    one.story.agree_energy()
+    one.story.agree_budget()
+    assert reads(one).status_code == 200
+    return one
+
+
+def reads(alice: Resident) -> httpx2.Response:
+    return alice.story._call("watt-coach", "city-energy", READING)
+
+
+def end(demo: Demo, how: signal.Signals) -> None:
+    process = demo.processes["gateway"]
+    process.send_signal(how)
+    process.wait(20)
+
+
+def launch(demo: Demo) -> None:
+    """Until it answers at all; a frozen log is never ready."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        demo_setup._launch(demo, "gateway", [sys.executable, "-m", "gateway", "serve"], demo.environment())
+    for _ in range(200):
+        try:
+            if httpx2.get(f"{demo.url('gateway')}/healthz", timeout=5).status_code == 200:
+                return
+        except httpx2.TransportError:
+            time.sleep(0.1)
+    raise AssertionError("the gateway did not answer")
+
+
+def put_back(demo: Demo, copy: Path) -> None:
+    shutil.rmtree(demo.gateway_dir)
+    shutil.copytree(copy, demo.gateway_dir)
+
+
+def command(demo: Demo, *arguments: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "gateway", *arguments]
+    return subprocess.run(words, capture_output=True, text=True, env=demo.environment(), timeout=60)
+
+
+def restarts(demo: Demo, *more: str) -> str:
+    """What the operator does: she is told how many entries there are, and accepts them."""
+    told = command(demo, "log", "restart")
+    assert told.returncode == 1 and "is frozen" in told.stdout
+    accepted = told.stderr.rsplit("--accept ", 1)[1].split()[0]
+    return demo_setup.aval(demo, "log", "restart", "--accept", accepted, *more)
+
+
+def refreshes(alice: Resident) -> httpx2.Response:
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": alice.story.grants["watt-coach"].refresh,
+        "client_id": "watt-coach",
+    }
+    return alice.story.http.post(f"{alice.gateway}/token", data=form)
+
+
+def test_the_whole_folder_put_back_gives_nothing_until_somebody_has_looked(alice: Resident, tmp_path: Path) -> None:
+    demo, story = alice.demo, alice.story
+    end(demo, signal.SIGTERM)
+    shutil.copytree(demo.gateway_dir, tmp_path / "copy")
+    relaunch(demo)
+    story.stop_sharing()
+    assert reads(alice).json()["reason"] == "ended"
+    end(demo, signal.SIGTERM)
+    put_back(demo, tmp_path / "copy")
+    launch(demo)
+
+    ready = httpx2.get(f"{alice.gateway}/readyz", timeout=30)
+    assert ready.status_code == 503 and ready.json()["checks"]["log"] == "failed"
+    refused = reads(alice)
+    assert (refused.status_code, refused.json()["reason"]) == (503, "log_frozen")
+    assert int(refused.headers["retry-after"]) > 0
+    token = refreshes(alice)
+    assert (token.status_code, token.json()["error"]) == (503, "temporarily_unavailable")
+    assert alice.visitor.get(f"{alice.gateway}/log").status == 200
+    page = alice.visitor.get(f"{alice.gateway}/organisations")
+    assert alice.visitor.submit(page, page.form("/organisations/city-energy/refresh")).status == 503
+    with pytest.raises(Amiss, match="503"):
+        story.agree_energy()
+    # what she can always do: here the sharing that she had stopped before runs again
+    story.stop_sharing()
+
+    end(demo, signal.SIGTERM)
+    told = restarts(demo)
+    assert "the pauses of 1 running sharings" in told
+    relaunch(demo)
+    assert reads(alice).json()["reason"] == "ended"
+    paused = story._call("clear-budget", "harbour-bank", BANK)
+    assert (paused.status_code, paused.json()["reason"]) == (403, "paused")
+    consent = story.grants["clear-budget"].consent
+    page = alice.visitor.get(f"{alice.gateway}/sharings/{consent}")
+    assert "an earlier copy of our records had to be put back" in page.text
+    assert "The operator of this service paused your sharing" in alice.visitor.get(f"{alice.gateway}/log").text
+    alice.visitor.submit(page, page.form(f"/sharings/{consent}/resume"))
+    assert story._call("clear-budget", "harbour-bank", BANK).status_code == 200
+    end(demo, signal.SIGTERM)
+    assert '"whole": true' in demo_setup.aval(demo, "log", "verify", "--json")
+
+
+def test_nothing_is_given_when_the_write_ahead_log_was_lost(alice: Resident) -> None:
+    demo = alice.demo
+    bob = newcomer(demo, "Bob Durand")
+    bob.links("city-energy")
+    for _ in range(30):  # signed once a second, so that the mark knows more than the file without its log
+        if int((Path(os.environ["AVAL_KEYS_DIR"]) / "log.high-water").read_text().split("\n")[2]) > 3:
+            break
+        time.sleep(0.2)
+    end(demo, signal.SIGKILL)
+    database = demo.gateway_dir / "aval.sqlite3"
+    assert database.with_name(f"{database.name}-wal").stat().st_size > 0
+    for ending in ("-wal", "-shm"):
+        database.with_name(database.name + ending).unlink()
+    done = command(demo, "serve", "--port", "0") if not database.stat().st_size else None
+    if done is not None:  # all was in the write-ahead log: then the keys are of another database, and it says so
+        assert done.returncode == 2
+        return
+    launch(demo)
+    assert httpx2.get(f"{alice.gateway}/readyz", timeout=30).status_code == 503
+    answer = reads(alice)
+    assert answer.status_code in (401, 503)  # 401: the token is of an agreement that is lost
+
+
+def test_running_sharings_go_on_when_the_operator_knows_that_nobody_stopped_any(
+    alice: Resident, tmp_path: Path
+) -> None:
+    demo = alice.demo
+    end(demo, signal.SIGTERM)
+    shutil.copytree(demo.gateway_dir, tmp_path / "copy")
+    relaunch(demo)
+    assert reads(alice).status_code == 200
+    end(demo, signal.SIGTERM)
+    put_back(demo, tmp_path / "copy")
+    restarts(demo, "--sharings", "keep")
+    relaunch(demo)
+    assert reads(alice).status_code == 200
