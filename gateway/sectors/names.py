@@ -18,12 +18,14 @@ TELLING = 5  # characters from which an identifier inside another is taken to na
 SPACED = 8  # letters and digits from which an identifier is also looked for with other characters between them
 NO_MEMBERS: Mapping[bytes, re.Pattern[str]] = {}
 _BETWEEN = "[^0-9A-Za-z]{0,8}"
+_BETWEEN_ENCODED = rb'(?:[^0-9A-Za-z"\\]|\\(?:u[0-9a-fA-F]{4}|.)){0,32}'  # the same in JSON: UTF-8 and escapes
+_RARE = b"9876453201"  # digits as they are seldom met in data full of dates and amounts
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
-_ESCAPE = re.compile(rb"\\(?:u[0-9a-f]{4}|.)")
+_WITH_DIGITS = re.compile(rb"\\u[0-9a-fA-F]{4}")
 # of a format: no part of it is an identifier, though its digits may be those of one
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2}(?:T[0-9:.]{5,24}(?:Z|[+-][0-9:]{4,6})?)?)?")
-_UPPER = bytes(range(256)).upper()
-_BETWEEN_BYTES = bytes(code for code in range(256) if code != ord('"') and not (code < 128 and chr(code).isalnum()))
+_NOT_PLAIN = re.compile("[^0-9A-Za-z]")
+_NOT_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 
 
 class Names:
@@ -41,9 +43,8 @@ class Names:
         self.native = {ref: native for native, ref in self.ref.items()} | {a.ref: a.native for a in self.accounts}
         self._outer = {name: WITHHELD for name in others} | self.ref
         self._long = sorted((pair for pair in self._outer.items() if len(pair[0]) >= TELLING), key=lambda p: -len(p[0]))
-        self._exact = [encode(name)[1:-1] for name, _ in self._long]
-        self._flat = [_plain(name).encode() for name, _ in self._long if len(_plain(name)) >= TELLING]
-        self._shortest = min((len(_plain(name)) for name, _ in self._long), default=0)
+        self._digits = [name.encode().translate(None, _NOT_DIGITS) for name, _ in self._long]
+        self._ends = [re.compile(_end(name)) for name, _ in self._long]
         self._spelt = re.compile("|".join(f"({_spellings(name)})" for name, _ in self._long) or "(?!)", re.IGNORECASE)
 
     def outward(self, text: str) -> str:
@@ -65,40 +66,61 @@ class Names:
                 text = text.replace(ref, native)
         return text
 
-    def within(self, body: bytes) -> bool:
-        """Whether the organisation's own name of an account may stand in an encoded JSON document."""
-        for name in self._exact:  # any(…) takes twice as long, and this runs for every answer
-            if name in body:
-                return True
-        if not self._flat:
-            return False
-        flat = _flat(_ESCAPE.sub(b" ", body) if b"\\" in body else body)
-        for name in self._flat:
-            if name in flat:
-                return True
-        return False
-
     def outward_bytes(self, body: bytes, formal: Mapping[bytes, re.Pattern[str]] = NO_MEMBERS) -> bytes:
         """A whole encoded JSON document as the app may see it, changed inside strings only: a number is no identifier.
 
         `formal`: members, as `"name":`, whose values stay when they are of this form. Moments stay everywhere.
         """
-        if not self.within(body):
-            return body
         pieces: list[bytes] = []
-        at = 0
-        for found in _STRING.finditer(body):
-            start, end = found.span()
-            if end - start > self._shortest:
-                text: str = decode(found[0])
-                shown = self._spelt.sub(self._ref_of, text)
-                if shown != text and not _is_formal(body, start, end, text, formal):
-                    pieces += body[at:start], encode(shown)
-                    at = end
-        return b"".join([*pieces, body[at:]])
+        done = outside = 0  # up to where `body` is in the pieces, and a place in it that is in no string
+        for place in self._places(body):
+            if place < outside:
+                continue
+            string = _string_around(body, outside, place)
+            if string is None:
+                outside = place
+                continue
+            start, outside = string
+            text: str = decode(body[start:outside])
+            shown = self._spelt.sub(self._ref_of, text)
+            if shown != text and not _is_formal(body, start, outside, text, formal):
+                pieces += body[done:start], encode(shown)
+                done = outside
+        return b"".join([*pieces, body[done:]]) if pieces else body
+
+    def _places(self, body: bytes) -> list[int]:
+        """Where in an encoded JSON document the name of an account may stand, in order. Mostly nowhere.
+
+        This runs for every answer. A search that begins with one certain character is the cheapest look at a text; for
+        several names it is cheaper to take the digits out of the text once, and to look for theirs.
+        """
+        ends = self._ends
+        if len(ends) > 1:
+            digits = (_WITH_DIGITS.sub(b"", body) if b"\\u" in body else body).translate(None, _NOT_DIGITS)
+            ends = [end for end, own in zip(ends, self._digits, strict=True) if own in digits]
+        places: list[int] = []
+        for end in ends:
+            for found in end.finditer(body):
+                places.append(found.start())
+        if len(ends) > 1:
+            places.sort()
+        return places
 
     def _ref_of(self, found: re.Match[str]) -> str:
         return self._long[(found.lastindex or 1) - 1][1]
+
+
+def _string_around(body: bytes, outside: int, place: int) -> tuple[int, int] | None:
+    """Start and end of the JSON string in which `place` lies; None: in none. `outside`: before it, in no string."""
+    before = body[outside:place]
+    if b"\\" in before:
+        before = before.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+    if before.count(b'"') % 2 == 0:
+        return None
+    start = outside + before.rfind(b'"')
+    found = _STRING.match(body, start)
+    assert found is not None, "JSON of our own making"
+    return start, found.end()
 
 
 def _is_formal(body: bytes, start: int, end: int, text: str, formal: Mapping[bytes, re.Pattern[str]]) -> bool:
@@ -109,15 +131,28 @@ def _is_formal(body: bytes, start: int, end: int, text: str, formal: Mapping[byt
     return form.fullmatch(text) is not None
 
 
-def _flat(text: bytes) -> bytes:
-    """Letters in upper case and digits alone, and the quotes that keep one string from another."""
-    return text.translate(_UPPER, _BETWEEN_BYTES)
-
-
 def _plain(name: str) -> str:
-    return _flat(name.encode()).decode()
+    return _NOT_PLAIN.sub("", name)
 
 
 def _spellings(name: str) -> str:
     plain = _plain(name)
     return re.escape(name) if len(plain) < SPACED else _BETWEEN.join(plain)
+
+
+def _end(name: str) -> bytes:
+    """The end of a name as it may stand in encoded JSON, from the least frequent of its digits on.
+
+    A text without it has no spelling of the name. The look at the next character spares most tries.
+    """
+    plain = _plain(name).encode()
+    spaced = len(plain) >= SPACED
+    text = plain if spaced else encode(name)[1:-1]
+    begin = min(range(len(text) - TELLING + 1), key=lambda at: _RARE.find(text[at : at + 1]) % (len(_RARE) + 1))
+    first, *rest = (_cases(text[at : at + 1]) for at in range(begin, len(text)))
+    between = _BETWEEN_ENCODED if spaced else b""
+    return b"[%b](?=[%b\\W_])" % (first, rest[0]) + b"".join(b"%b[%b]" % (between, each) for each in rest)
+
+
+def _cases(character: bytes) -> bytes:
+    return re.escape(character.upper()) + re.escape(character.lower())

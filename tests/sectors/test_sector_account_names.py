@@ -2,14 +2,19 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.json import encode
 from sector_world import ALWAYS, HEALTH, MINE, TYPES, account, balance, bank, bundle, granted, plan, sent, transaction
 
 from gateway.sectors.bank.shapes import TABLE as BANK
 from gateway.sectors.health.shapes import TABLE as FHIR
 from gateway.sectors.model import Account, Granted
+from gateway.sectors.names import Names
 from gateway.sectors.shapes import members
 
 IBAN = "FR7630006000011234567890189"
@@ -131,3 +136,75 @@ def test_no_member_of_an_insurers_answer_carries_its_name_of_a_person(dataset, n
     of = plan(Granted(dataset, granted(dataset).fields, (mine,), None, ("20140000008326",)))
     found = of.cut(sent(of, "health", path), TYPES["health"], bundle([record]), ALWAYS)
     assert found.counts.records == 1 and native not in flat(found.body)
+
+
+# ---- the search in the encoded text finds what a look at every string finds
+
+NAMES = {
+    IBAN: "ref-a",
+    "20140000008325": "ref-b",
+    "d7d22fb2a36dc1c5": "ref-c",
+    "ab-12": "ref-d",
+    "onlyletters": "ref-e",
+}
+CODED = (
+    '\n\x1f\u00a0\U0001d7d8"\\ -',
+    "\n",
+    "\x1f",
+    "\u00a0",
+    '"',
+    "\\",
+    "\\n",
+    "\x19",
+    " 4",
+    "u0039",
+    "b",
+    "",
+    "",
+    "",
+)
+
+
+def spelt_in(text: str, spellings: dict[str, str]) -> str:
+    """The same by a look at one text that is not encoded."""
+    patterns = [
+        "[^0-9A-Za-z]{0,8}".join(re.findall("[0-9A-Za-z]", name)) if len(name) > 7 else re.escape(name)
+        for name in sorted(spellings, key=len, reverse=True)
+    ]
+    refs = [spellings[name] for name in sorted(spellings, key=len, reverse=True)]
+    found = re.compile("|".join(f"({each})" for each in patterns), re.IGNORECASE)
+    return found.sub(lambda one: refs[(one.lastindex or 1) - 1], text)
+
+
+def every_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        return {change(name): every_text(inner, change) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [every_text(inner, change) for inner in value]
+    return change(value) if isinstance(value, str) else value
+
+
+@st.composite
+def named(draw: st.DrawFn) -> str:
+    """A name, whole or broken off, with something between its characters and around it."""
+    name = draw(st.sampled_from(sorted(NAMES)))
+    between = draw(st.sampled_from(CODED))
+    text = between.join(name[: draw(st.sampled_from([len(name), len(name), len(name) - 1]))])
+    around = st.sampled_from((*CODED, ",", ":", "7", "20140000"))
+    return draw(around) + draw(st.sampled_from([text, text.upper()])) + draw(around)
+
+
+VALUES = st.recursive(
+    st.one_of(st.lists(named(), max_size=3).map("".join), st.integers(), st.sampled_from([20140000008325, [2, 0, 14]])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(named(), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize("names", [*([name] for name in NAMES), list(NAMES)])
+@given(document=VALUES)
+def test_what_is_found_in_the_encoded_text_is_what_every_string_holds(names, document):
+    spellings = {name: NAMES[name] for name in names}
+    of = Names([Account(name, ref) for name, ref in spellings.items()])
+    shown = json.loads(of.outward_bytes(encode(document)))
+    assert shown == every_text(document, lambda text: spelt_in(text, spellings))
