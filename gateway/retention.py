@@ -36,40 +36,41 @@ _lapsed = select(col(Consent.id)).where(col(Consent.reason) == EndReason.LAPSED)
 LEAVING = (
     # pushed, never opened: one day, so that whoever comes back to it is told that it has expired
     Leaving(
-        col(AuthorizationRequest.id),
+        AuthorizationRequest,
         lambda now: col(AuthorizationRequest.opened_by).is_(None) & (col(AuthorizationRequest.expires_at) < now - DAY),
     ),
     # opened, with its code: the witness of replays
     Leaving(
-        col(AuthorizationRequest.id),
+        AuthorizationRequest,
         lambda now: (
             col(AuthorizationRequest.opened_by).is_not(None) & (col(AuthorizationRequest.expires_at) < now - REPLAY)
         ),
     ),
-    Leaving(col(RefreshToken.id), lambda now: col(RefreshToken.spent_at) < now - REPLAY),
-    Leaving(col(RefreshToken.id), lambda now: col(RefreshToken.expires_at) < now - REPLAY),
+    Leaving(RefreshToken, lambda now: col(RefreshToken.spent_at) < now - REPLAY),
+    Leaving(RefreshToken, lambda now: col(RefreshToken.expires_at) < now - REPLAY),
     # its last refresh token has left before it
     Leaving(
-        col(TokenFamily.id),
+        TokenFamily,
         lambda now: (
             (col(TokenFamily.expires_at) < now - REPLAY)
             & ~exists().where(col(RefreshToken.family_id) == col(TokenFamily.id))
         ),
     ),
-    Leaving(col(SpentAssertion.id), lambda now: col(SpentAssertion.expires_at) < now),
+    Leaving(SpentAssertion, lambda now: col(SpentAssertion.expires_at) < now),
     # a count holds for its own minute
-    Leaving(col(FailedAuthentication.id), lambda now: col(FailedAuthentication.minute) < _minute(now - MINUTE)),
-    Leaving(col(SpentChallenge.id), lambda now: col(SpentChallenge.expires_at) < now),
+    Leaving(FailedAuthentication, lambda now: col(FailedAuthentication.minute) < _minute(now - MINUTE)),
+    Leaving(SpentChallenge, lambda now: col(SpentChallenge.expires_at) < now),
     # one day, so that her browser's late answer is told apart from somebody else's
-    Leaving(col(LinkAttempt.id), lambda now: col(LinkAttempt.expires_at) < now - DAY),
-    Leaving(col(SignIn.id), lambda now: col(SignIn.ends_at) < now - SIGN_INS),
+    Leaving(LinkAttempt, lambda now: col(LinkAttempt.expires_at) < now - DAY),
+    Leaving(SignIn, lambda now: col(SignIn.ends_at) < now - SIGN_INS),
     # what an app asked and nobody answered: the log keeps that it was asked
     Leaving(
-        col(ConsentEvent.consent_id),
+        ConsentEvent,
         lambda now: col(ConsentEvent.consent_id).in_(_lapsed.where(col(Consent.ended_at) < now - UNANSWERED)),
+        together="consent_id",  # a chain leaves whole
     ),
     Leaving(
-        col(Consent.id),
+        Consent,
         lambda now: (
             (col(Consent.reason) == EndReason.LAPSED)
             & (col(Consent.ended_at) < now - UNANSWERED)
@@ -77,7 +78,7 @@ LEAVING = (
         ),
     ),
     # 0: a count for ever
-    Leaving(col(Use.start), lambda now: col(Use.start).between(1, int((now - USES).timestamp()))),
+    Leaving(Use, lambda now: col(Use.start).between(1, int((now - USES).timestamp()))),
 )
 
 

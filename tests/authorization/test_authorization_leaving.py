@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from authorization_world import Gateway, answered
 from sqlalchemy import text
 
@@ -10,7 +11,7 @@ from gateway.consent import expiry
 from gateway.ground.store import pruning
 
 STAYS = ("consent", "consentevent", "evidence", "terms", "logentry")
-LEAVES = sorted({rows.key.class_.__tablename__ for rows in retention.LEAVING} - set(STAYS))
+LEAVES = sorted({rows.table.__tablename__ for rows in retention.LEAVING} - set(STAYS))
 
 
 def counts(gateway: Gateway, tables: Any) -> dict[str, int]:
@@ -75,25 +76,30 @@ def test_a_code_shown_again_weeks_later_still_ends_its_family_and_much_later_is_
     assert gateway.redeem(other).json()["error"] == "invalid_grant"
 
 
-def test_however_much_is_due_one_turn_takes_a_few_of_each(gateway: Gateway) -> None:
-    for number in range(3):
-        with gateway.house.store.write() as session:
-            session.execute(
-                text(
-                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100)"
-                    " INSERT INTO spentchallenge (id, expires_at)"
-                    f" SELECT '{number}-' || i, '2020-01-01 00:00:00.000000' FROM n"
-                )
-            )
-    left = []
+NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250)"
+MANY = {  # table → 250 rows that are due
+    "spentchallenge": "INSERT INTO spentchallenge (id, expires_at)"
+    f" {NUMBERS} SELECT i, '2020-01-01 00:00:00.000000' FROM n",
+    # all of one day
+    "use": 'INSERT INTO "use" (consent_id, item, "window", start, used)'
+    f" {NUMBERS} SELECT consent.id, i, 'day', 1577833200, 1 FROM n, consent LIMIT 250",
+}
+
+
+@pytest.mark.parametrize("table", MANY)
+def test_however_much_is_due_one_turn_takes_a_few_of_each(table: str, gateway: Gateway) -> None:
+    gateway.tokens()
+    with gateway.house.store.write() as session:
+        session.execute(text(MANY[table]))
+    left = [counts(gateway, [table])[table]]
     while pruning.prune(gateway.house.store, retention.LEAVING, gateway.clock.now):
-        left.append(counts(gateway, ["spentchallenge"])["spentchallenge"])
-    assert left == [200, 100, 0]
+        left.append(counts(gateway, [table])[table])
+    assert (left, counts(gateway, [table])[table]) == ([250, 150, 50], 0)
 
 
 def test_whatever_leaves_is_looked_up_by_an_index_where_others_refer_to_it() -> None:
     """Deleting a row makes the database look for rows that refer to it."""
-    leaving = {rows.key.class_.__tablename__ for rows in retention.LEAVING}
+    leaving = {rows.table.__tablename__ for rows in retention.LEAVING}
     unindexed = [
         f"{table.name}.{column.name}"
         for table in schema.metadata.sorted_tables

@@ -47,6 +47,7 @@ def test_a_healthy_gateway_has_only_oks(aval: Run, database: Path) -> None:
             "python",
             "data plane",
             "sqlite",
+            "mark",
             "settings",
             "public_url",
             "data_dir",

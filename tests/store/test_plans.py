@@ -55,7 +55,7 @@ with opened() as house:
     pruning.prune(house.store, retention.LEAVING, house.clock())
     for rows in retention.LEAVING:  # those it deletes when there are some
         with house.store.write() as session:
-            session.execute(pruning.deletion(rows, [0], house.clock()))
+            session.execute(pruning.deletion(rows, [(0,) * len(rows.key())], house.clock()))
 """
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Delete, delete, select
+from sqlalchemy import Delete, delete, inspect, select, tuple_
+from sqlmodel import SQLModel
 
 from gateway.ground.store.engine import Store
 
@@ -20,10 +21,16 @@ AT_ONCE = 100  # of each kind in one transaction: a few milliseconds during whic
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """Rows that may go. `due` must be answered by an index; all rows with the same `key` leave together."""
+    """Rows of a table that may go, each by itself. `due` must be answered by an index."""
 
-    key: Any  # a column
+    table: type[SQLModel]
     due: Callable[[datetime], Any]  # now → the condition
+    together: str = ""  # a column: rows with the same value leave at once, and are never more than a few
+
+    def key(self) -> tuple[Any, ...]:
+        """The columns that tell what leaves."""
+        mapper = inspect(self.table)
+        return (mapper.columns[self.together],) if self.together else tuple(mapper.primary_key)
 
 
 def prune(store: Store, table: Sequence[Leaving], now: datetime) -> bool:
@@ -33,14 +40,16 @@ def prune(store: Store, table: Sequence[Leaving], now: datetime) -> bool:
 
 def _next_few(store: Store, rows: Leaving, now: datetime) -> bool:
     with store.read() as session:  # mostly nothing is due, and then nobody's lock is taken
-        keys = list(session.execute(select(rows.key).where(rows.due(now)).limit(AT_ONCE)).scalars())
+        found = select(*rows.key()).where(rows.due(now)).limit(AT_ONCE)
+        keys = [tuple(row) for row in session.execute(found)]
     if keys:
         with store.write() as session:
             session.execute(deletion(rows, keys, now))
     return len(keys) == AT_ONCE
 
 
-def deletion(rows: Leaving, keys: Sequence[Any], now: datetime) -> Delete:
+def deletion(rows: Leaving, keys: Sequence[tuple[Any, ...]], now: datetime) -> Delete:
     """Of the rows with these keys that are due now."""
-    gone = delete(rows.key.class_).where(rows.key.in_(keys), rows.due(now))
-    return gone.execution_options(synchronize_session=False)
+    key = rows.key()
+    these = tuple_(*key).in_(keys) if len(key) > 1 else key[0].in_([only for (only,) in keys])
+    return delete(rows.table).where(these, rows.due(now)).execution_options(synchronize_session=False)
