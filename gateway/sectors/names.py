@@ -66,6 +66,10 @@ class Names:
                 text = text.replace(ref, native)
         return text
 
+    def outward_text(self, text: str) -> str:
+        """Any text as the app may see it: no spelling of an account's name is left in it."""
+        return self._spelt.sub(self._ref_of, text)
+
     def outward_bytes(self, body: bytes, formal: Mapping[bytes, re.Pattern[str]] = NO_MEMBERS) -> bytes:
         """A whole encoded JSON document as the app may see it, changed inside strings only: a number is no identifier.
 
@@ -82,7 +86,7 @@ class Names:
                 continue
             start, outside = string
             text: str = decode(body[start:outside])
-            shown = self._spelt.sub(self._ref_of, text)
+            shown = self.outward_text(text)
             if shown != text and not _is_formal(body, start, outside, text, formal):
                 pieces += body[done:start], encode(shown)
                 done = outside

@@ -4,16 +4,34 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
+from xml.sax.saxutils import escape as xml
+from xml.sax.saxutils import unescape
 
 import pytest
+from energy_world import (
+    BATCH,
+    DATASETS,
+    ESPI,
+    ROOT,
+    START,
+    block,
+    cut,
+    espi_entry,
+    espi_feed,
+    reading,
+    summary,
+    usage_point,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.json import encode
 from sector_world import ALWAYS, HEALTH, MINE, TYPES, account, balance, bank, bundle, granted, plan, sent, transaction
 
 from gateway.sectors.bank.shapes import TABLE as BANK
+from gateway.sectors.energy.shapes import CHILDREN as ESPI_CHILDREN
+from gateway.sectors.energy.shapes import SUMMARIES
 from gateway.sectors.health.shapes import TABLE as FHIR
-from gateway.sectors.model import Account, Granted
+from gateway.sectors.model import Account, Granted, Plan
 from gateway.sectors.names import Names
 from gateway.sectors.shapes import members
 
@@ -136,6 +154,69 @@ def test_no_member_of_an_insurers_answer_carries_its_name_of_a_person(dataset, n
     of = plan(Granted(dataset, granted(dataset).fields, (mine,), None, ("20140000008326",)))
     found = of.cut(sent(of, "health", path), TYPES["health"], bundle([record]), ALWAYS)
     assert found.counts.records == 1 and native not in flat(found.body)
+
+
+def cut_whole(body: bytes, of: Plan) -> bytes:
+    return cut(body, of).body
+
+
+def streamed(body: bytes, of: Plan) -> bytes:
+    cutter = of.cutter(sent(of, "energy", BATCH), TYPES["energy"], ALWAYS)
+    assert cutter is not None
+    out = [cutter.feed(body[at : at + 500]) for at in range(0, len(body), 500)]
+    return b"".join([*out, cutter.close()])
+
+
+POINT = "FR0412345678901234"  # of a meter
+SAID = SPELLINGS | {"with a character reference": lambda name: f"{name[:9]}&{name[9:]}"}
+
+
+def espi_filled(kind: str, text: str) -> str:
+    """The children of an element with this text wherever the format has text, and in what is never given."""
+    return "".join(
+        f"<{name}>{xml(text) if word in ('t', 'n', '-') else espi_filled(word.rstrip('*'), text)}</{name}>"
+        for name, word in ESPI_CHILDREN[kind].items()
+        if name != "billingPeriod"
+    )
+
+
+def espi_filled_feed(native: str, text: str) -> bytes:
+    point = f"{ROOT}/{native}"
+    meter, shared = f"{point}/MeterReading/m-{native}", [f"/espi/LocalTimeParameters/{native}", "/espi/ReadingType/1"]
+    period = f"<billingPeriod><duration>3600</duration><start>{START}</start></billingPeriod>"
+    inner = {kind: espi_filled(kind, text) for kind in ("UsagePoint", *(name.split("/")[2] for name in shared))}
+    inner |= {kind: period + espi_filled(kind, text) for kind in SUMMARIES}
+    whole = {kind: f'<{kind} xmlns="{ESPI}">{each}</{kind}>' for kind, each in inner.items()}
+    readings = f'<IntervalBlock xmlns="{ESPI}">{reading(START)}</IntervalBlock>'
+    return espi_feed(
+        espi_entry(point, whole["UsagePoint"], [f"{point}/MeterReading", shared[0]]),
+        espi_entry(meter, f'<MeterReading xmlns="{ESPI}"/>', [f"{meter}/IntervalBlock", shared[1]]),
+        espi_entry(f"{meter}/IntervalBlock/b.{native.lower()}", readings),
+        *(espi_entry(f"{point}/{kind}/{native}", whole[kind]) for kind in SUMMARIES),
+        *(espi_entry(path, whole[path.split("/")[2]]) for path in shared),
+    )
+
+
+@pytest.mark.parametrize("way", [cut_whole, streamed])
+@pytest.mark.parametrize("spelling", SAID)
+@pytest.mark.parametrize("name", [POINT, "FR9998887776665554"])
+def test_no_text_of_a_feed_carries_the_suppliers_name_of_a_usage_point(name, spelling, way):
+    """The second is hers too, and not granted."""
+    mine = Account(POINT, MINE.ref)
+    of = plan(*(granted(each, (), (mine,), others=("FR9998887776665554",)) for each in DATASETS))
+    found = way(espi_filled_feed(POINT, SAID[spelling](name)), of)
+    assert b"agencyName" in found and b"note" in found and found.count(b"<entry>") == 7
+    assert not set(re.findall("FR[0-9]{16}", re.sub("[^0-9A-Z]", "", unescape(found.decode()).upper())))
+
+
+@pytest.mark.parametrize("way", [cut_whole, streamed])
+def test_numbers_and_other_words_of_a_feed_stay_as_they_are(way):
+    mine = Account("505050", MINE.ref)
+    feed = espi_feed(*usage_point(mine.native, block(reading(START)), summaries=[summary()]))
+    found = way(feed, plan(*(granted(each, (), (mine,)) for each in DATASETS))).decode()
+    assert "<billLastPeriod>505050</billLastPeriod>" in found and "<note>line-canary</note>" in found
+    told = way(feed.replace(b"line-canary", b"505050 &amp; Co"), plan(granted(DATASETS[1], (), (mine,)))).decode()
+    assert f"<note>{MINE.ref} &amp; Co</note>" in told
 
 
 # ---- the search in the encoded text finds what a look at every string finds

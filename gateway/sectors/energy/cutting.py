@@ -34,6 +34,7 @@ class Cutting:
         self.following = following  # learns the following pages that the answer links to
         self.family = Family()
         self.needed: set[str] = set()  # addresses that entries given link to: reading types, time parameters
+        self._outward = terms.names.outward_text
         self._whole = CALLS[sent.operation].kind  # "" for a batch: what belongs together is all in this document
         self._sent = sent
         self._mine = {account.native for account in sent.accounts}
@@ -202,7 +203,7 @@ class Cutting:
         self._seen(start, start + lasts)
         taken = count_withheld(entry.content, entry.kind, self.terms.withheld)
         self._fields += taken
-        body = written_children(entry.content, entry.kind, self.terms.withheld).encode()
+        body = written_children(entry.content, entry.kind, self.terms.withheld, self._outward).encode()
         return self._entry(entry, owner, body, (), f"/{self.terms.signature}" if taken else "")
 
     def part(self, entry: Entry, owner: str, targets: set[str] | None) -> bytes:
@@ -213,7 +214,7 @@ class Cutting:
         self._fields += count_withheld(entry.content, entry.kind, withheld)
         if entry.kind == "UsagePoint" and owner in self.terms.accounts.get(POINT, ()):
             self._records += 1
-        body = written_children(entry.content, entry.kind, withheld).encode()
+        body = written_children(entry.content, entry.kind, withheld, self._outward).encode()
         related = [(path, self._related(path, owner)) for path in entry.related]
         links = tuple(to for path, to in related if to and (targets is None or path in targets or _is_shared(path)))
         needed = {path for path, to in related if to and _is_shared(path)}
@@ -224,9 +225,13 @@ class Cutting:
 
     # ---- addresses
 
+    def _name(self, native: str) -> str:
+        """One segment of an address."""
+        return self._outward(self.terms.names.outward(native))
+
     def _address(self, entry: Entry, owner: str) -> tuple[str, str]:
         """(self, up) of an entry, below the base, as the app sees them."""
-        name = self.terms.names.outward(entry.name)
+        name = self._name(entry.name)
         if entry.kind in SHARED:
             return f"/{entry.kind}/{name}", f"/{entry.kind}"
         points = f"/Subscription/{MINE}/UsagePoint"
@@ -237,7 +242,7 @@ class Cutting:
             meter = self.family.meter(entry)
             if meter is None:
                 raise UnknownShape("entry[IntervalBlock]/link")
-            above = f"{point}/MeterReading/{self.terms.names.outward(meter.rsplit('/', 1)[-1])}/IntervalBlock"
+            above = f"{point}/MeterReading/{self._name(meter.rsplit('/', 1)[-1])}/IntervalBlock"
         else:
             above = f"{point}/{'UsageSummary' if entry.kind in SUMMARIES else entry.kind}"
         return f"{above}/{name}", above
@@ -247,7 +252,7 @@ class Cutting:
         segments = path.split("/")
         for kind in SHARED:
             if len(segments) > 1 and segments[-2] == kind:
-                return f"/{kind}/{self.terms.names.outward(segments[-1])}", f"espi-entry/{kind}"
+                return f"/{kind}/{self._name(segments[-1])}", f"espi-entry/{kind}"
         kinds = {"MeterReading": USAGE, "IntervalBlock": USAGE, **dict.fromkeys(SUMMARIES, SUMMARY)}
         for depth in (1, 2):  # a feed ends with the kind, an entry with its id
             kind = segments[-depth] if len(segments) >= depth else ""
@@ -256,8 +261,8 @@ class Cutting:
                 above = f"/Subscription/{MINE}/UsagePoint/{self.terms.names.ref[owner]}"
                 if kind == "IntervalBlock":
                     meter = segments[-depth - 1] if len(segments) > depth else ""
-                    above += f"/MeterReading/{self.terms.names.outward(meter)}"
-                tail = "" if depth == 1 else f"/{self.terms.names.outward(segments[-1])}"
+                    above += f"/MeterReading/{self._name(meter)}"
+                tail = "" if depth == 1 else f"/{self._name(segments[-1])}"
                 return f"{above}/{shown}{tail}", f"espi-{'feed' if depth == 1 else 'entry'}/{shown}"
         return None
 

@@ -5,14 +5,14 @@ is an UnknownShape, wherever it stands; comments and processing instructions are
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
 
 from gateway.sectors.energy.readings import CLOSE, MARK, OPEN, Run, lifted
-from gateway.sectors.energy.shapes import ATOM, CHILDREN, ESPI, NEVER, RESOURCES
+from gateway.sectors.energy.shapes import ATOM, CHILDREN, ESPI, LEAVES, NEVER, RESOURCES
 from gateway.sectors.model import UnknownShape
 
 _ENCODING = re.compile(rb"""<\?xml\s[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
@@ -235,7 +235,7 @@ def plain_reading(element: etree._Element, where: str) -> bytes:
     for leaf in element.iterdescendants(etree.Element):
         if len(leaf) == 0 and not _INTEGER.fullmatch((leaf.text or "").strip()):
             raise UnknownShape(f"{where}/IntervalReading")
-    return (OPEN.decode() + written_children(element, "IntervalReading", frozenset()) + CLOSE.decode()).encode()
+    return (OPEN.decode() + written_children(element, "IntervalReading", frozenset(), str) + CLOSE.decode()).encode()
 
 
 def check(element: etree._Element, kind: str, where: str) -> None:
@@ -251,15 +251,17 @@ def check(element: etree._Element, kind: str, where: str) -> None:
         if namespace != ESPI or word is None or (name in seen and not (word.endswith("*") or word == "-")):
             raise UnknownShape(f"{where}/{name}" if word else where)
         seen.add(name)
-        if word == "t":
+        if word in LEAVES:
             if len(child) or child.attrib:
                 raise UnknownShape(f"{where}/{name}")
         elif word != "-":
             check(child, word.rstrip("*"), f"{where}/{name}")
 
 
-def written_children(element: etree._Element, kind: str, withheld: frozenset[tuple[str, str]]) -> str:
-    """The given children of a checked element as XML text, in schema order."""
+def written_children(
+    element: etree._Element, kind: str, withheld: frozenset[tuple[str, str]], outward: Callable[[str], str]
+) -> str:
+    """The given children of a checked element as XML text, in schema order. `outward`: a text as the app may see it."""
     found: dict[str, list[etree._Element]] = {}
     for child in element.iterchildren():
         found.setdefault(_local(child), []).append(child)
@@ -268,11 +270,12 @@ def written_children(element: etree._Element, kind: str, withheld: frozenset[tup
         if word == "-" or (kind, name) in withheld:
             continue
         for child in found.get(name, ()):
-            inner = (
-                escaped((child.text or "").strip())
-                if word == "t"
-                else written_children(child, word.rstrip("*"), withheld)
-            )
+            if word in LEAVES:
+                text = (child.text or "").strip()
+                is_number = word == "n" and _INTEGER.fullmatch(text)
+                inner = escaped(text if is_number else outward(text))
+            else:
+                inner = written_children(child, word.rstrip("*"), withheld, outward)
             parts.append(f"<{name}>{inner}</{name}>")
     return "".join(parts)
 
@@ -285,7 +288,7 @@ def count_withheld(element: etree._Element, kind: str, withheld: frozenset[tuple
         word = "-" if name in NEVER else CHILDREN[kind][name]
         if word == "-" or (kind, name) in withheld:
             taken += 1
-        elif word != "t":
+        elif word not in LEAVES:
             taken += count_withheld(child, word.rstrip("*"), withheld)
     return taken
 

@@ -1,7 +1,7 @@
 """The elements of ESPI 4.0 usage resources, children in schema order.
 
-`t` text · `-` known, never given · a Name is an element type of the table · `*` may repeat. Each type may also hold
-`batchItemInfo` and `extension`, which never leave.
+`t` text · `n` number, code or instant: its digits are no identifier · `-` known, never given · a Name is an element
+type of the table · `*` may repeat. Each type may also hold `batchItemInfo` and `extension`, which never leave.
 """
 
 from collections.abc import Mapping
@@ -16,10 +16,10 @@ _COMPARED = (
 )
 
 _SUMMARY = (
-    "billingPeriod:Interval billLastPeriod:t billToDate:t costAdditionalLastPeriod:t"
-    " costAdditionalDetailLastPeriod:LineItem* currency:t overallConsumptionLastPeriod:Measured"
+    "billingPeriod:Interval billLastPeriod:n billToDate:n costAdditionalLastPeriod:n"
+    " costAdditionalDetailLastPeriod:LineItem* currency:n overallConsumptionLastPeriod:Measured"
     f" currentBillingPeriodOverAllConsumption:Measured {_COMPARED}"
-    " qualityOfReading:t ratchetDemand:- ratchetDemandPeriod:- statusTimeStamp:t commodity:t tariffProfile:t"
+    " qualityOfReading:n ratchetDemand:- ratchetDemandPeriod:- statusTimeStamp:n commodity:n tariffProfile:t"
     " readCycle:- tariffRiderRefs:TariffRiderRefs billingChargeSource:BillingChargeSource"
 )
 
@@ -30,31 +30,31 @@ TABLE = {
         " minimalUsageExpected:- nominalServiceVoltage:- outageRegion:- phaseCode:- ratedCurrent:- ratedPower:-"
         " readCycle:- readRoute:- serviceDeliveryRemark:- servicePriority:- pnodeRefs:- aggregateNodeRefs:-"
     ),
-    "ServiceCategory": "kind:t",
+    "ServiceCategory": "kind:n",
     "ServiceDeliveryPoint": "name:t tariffProfile:t customerAgreement:t tariffRiderRefs:TariffRiderRefs",
     "TariffRiderRefs": "tariffRiderRef:TariffRiderRef*",
-    "TariffRiderRef": "riderType:t enrollmentStatus:t effectiveDate:t",
+    "TariffRiderRef": "riderType:t enrollmentStatus:t effectiveDate:n",
     "BillingChargeSource": "agencyName:t",
     "MeterReading": "",
     "ReadingType": (
-        "accumulationBehaviour:t commodity:t consumptionTier:t currency:t dataQualifier:t defaultQuality:t"
-        " flowDirection:t intervalLength:t kind:t phase:t powerOfTenMultiplier:t timeAttribute:t tou:t uom:t cpp:t"
-        " interharmonic:Ratio measuringPeriod:t argument:Ratio"
+        "accumulationBehaviour:n commodity:n consumptionTier:n currency:n dataQualifier:n defaultQuality:n"
+        " flowDirection:n intervalLength:n kind:n phase:n powerOfTenMultiplier:n timeAttribute:n tou:n uom:n cpp:n"
+        " interharmonic:Ratio measuringPeriod:n argument:Ratio"
     ),
-    "Ratio": "numerator:t denominator:t",
-    "Interval": "duration:t start:t",
+    "Ratio": "numerator:n denominator:n",
+    "Interval": "duration:n start:n",
     "IntervalBlock": "interval:Interval",  # and the readings, which have a grammar of their own
     "IntervalReading": (
-        "cost:t ReadingQuality:ReadingQuality* timePeriod:Interval value:t consumptionTier:t tou:t cpp:t"
+        "cost:n ReadingQuality:ReadingQuality* timePeriod:Interval value:n consumptionTier:n tou:n cpp:n"
     ),
-    "ReadingQuality": "quality:t",
+    "ReadingQuality": "quality:n",
     "UsageSummary": _SUMMARY,
     "ElectricPowerUsageSummary": _SUMMARY,  # its older name
-    "Measured": "powerOfTenMultiplier:t timeStamp:t uom:t value:t readingTypeRef:-",
+    "Measured": "powerOfTenMultiplier:n timeStamp:n uom:n value:n readingTypeRef:-",
     "LineItem": (
-        "amount:t rounding:t dateTime:t note:t measurement:Measured itemKind:t unitCost:t itemPeriod:Interval"
+        "amount:n rounding:n dateTime:n note:t measurement:Measured itemKind:n unitCost:n itemPeriod:Interval"
     ),
-    "LocalTimeParameters": "dstEndRule:t dstOffset:t dstStartRule:t tzOffset:t",
+    "LocalTimeParameters": "dstEndRule:n dstOffset:n dstStartRule:n tzOffset:n",
     "ElectricPowerQualitySummary": (
         "flickerPlt:- flickerPst:- harmonicVoltage:- longInterruptions:- mainsVoltage:- measurementProtocol:-"
         " powerFrequency:- rapidVoltageChanges:- shortInterruptions:- summaryInterval:- supplyVoltageDips:-"
@@ -65,6 +65,7 @@ RESOURCES = (
     "UsagePoint", "MeterReading", "ReadingType", "IntervalBlock", "UsageSummary", "ElectricPowerUsageSummary",
     "LocalTimeParameters", "ElectricPowerQualitySummary",
 )  # fmt: skip
+LEAVES = ("t", "n")
 SUMMARIES = ("UsageSummary", "ElectricPowerUsageSummary")
 NEVER = ("batchItemInfo", "extension")  # of every type
 

@@ -19,7 +19,10 @@ class Terms:
         self.source = source
         self.granted = tuple(name for name in ALL if name in items)
         self.accounts = {name: {a.native for a in item.accounts} for name, item in items.items()}
-        self.names = Names({a.native: a for item in items.values() for a in item.accounts}.values())
+        self.names = Names(
+            {a.native: a for item in items.values() for a in item.accounts}.values(),
+            others=(name for item in items.values() for name in item.others),
+        )
         self.records_max = min((i.records_max for i in items.values() if i.records_max is not None), default=None)
         fields = {name: known[name].given(item.fields) for name, item in items.items()}
         given = {member for name, item in items.items() for member in known[name].members(item.fields)}
