@@ -75,9 +75,12 @@ class Names:
 
         `formal`: members, as `"name":`, whose values stay when they are of this form. Moments stay everywhere.
         """
+        places = self._places(body)
+        if not places:
+            return body
         pieces: list[bytes] = []
         done = outside = 0  # up to where `body` is in the pieces, and a place in it that is in no string
-        for place in self._places(body):
+        for place in places:
             if place < outside:
                 continue
             string = _string_around(body, outside, place)
@@ -90,7 +93,7 @@ class Names:
             if shown != text and not _is_formal(body, start, outside, text, formal):
                 pieces += body[done:start], encode(shown)
                 done = outside
-        return b"".join([*pieces, body[done:]]) if pieces else body
+        return b"".join([*pieces, body[done:]])
 
     def _places(self, body: bytes) -> list[int]:
         """Where in an encoded JSON document the name of an account may stand, in order. Mostly nowhere.
@@ -104,8 +107,10 @@ class Names:
             ends = [end for end, own in zip(ends, self._digits, strict=True) if own in digits]
         places: list[int] = []
         for end in ends:
-            for found in end.finditer(body):
+            found = end.search(body)
+            while found is not None:
                 places.append(found.start())
+                found = end.search(body, found.end())
         if len(ends) > 1:
             places.sort()
         return places

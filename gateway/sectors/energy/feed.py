@@ -11,7 +11,7 @@ from urllib.parse import urljoin, urlsplit
 
 from lxml import etree
 
-from gateway.sectors.energy.readings import CLOSE, MARK, OPEN, Run, lifted
+from gateway.sectors.energy.readings import CLOSE, MARK, OPEN, Run, declares, lifted
 from gateway.sectors.energy.shapes import ATOM, CHILDREN, ESPI, LEAVES, NEVER, RESOURCES
 from gateway.sectors.model import UnknownShape
 
@@ -117,8 +117,8 @@ def read(body: bytes) -> Feed:
 
 def parsed(body: bytes) -> tuple[etree._Element, list[bytes]]:
     """The element tree with marks for runs of readings, and the runs."""
-    guarded(body)
-    text, runs = (body, []) if b"<![CDATA[" in body else lifted(body)
+    _guarded(body)
+    text, runs = (body, []) if declares(body, b"<![CDATA[") else lifted(body)
     try:
         root = etree.fromstring(text, _PARSER)
     except (etree.XMLSyntaxError, ValueError):
@@ -129,9 +129,9 @@ def parsed(body: bytes) -> tuple[etree._Element, list[bytes]]:
     return root, runs
 
 
-def guarded(body: bytes) -> None:
+def _guarded(body: bytes) -> None:
     """Refuses what no feed needs: document types, other encodings, and our own mark."""
-    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+    if declares(body, b"<!DOCTYPE") or declares(body, b"<!ENTITY"):
         raise UnknownShape("doctype")
     if MARK in body or b"\0" in body:
         raise UnknownShape("xml")

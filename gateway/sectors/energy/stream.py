@@ -9,7 +9,7 @@ are small and wait for the end.
 import re
 
 from gateway.sectors.energy.cutting import SHARED, Cutting
-from gateway.sectors.energy.feed import Entry, Head, feed_head, guarded, parsed, read_entry
+from gateway.sectors.energy.feed import Entry, Head, feed_head, parsed, read_entry
 from gateway.sectors.energy.shapes import ATOM
 from gateway.sectors.model import LIMIT, Counts, TooLarge, UnknownShape
 
@@ -111,7 +111,6 @@ class Stream:
         return self._decided(entry)
 
     def _read(self, piece: bytes) -> Entry:
-        guarded(piece)
         head = self._head or b""
         root, runs = parsed(head + piece + self._end_of(head))
         feed_head(root)
