@@ -51,6 +51,9 @@ torture: compiled ## long runs: 2,000 random lives of a consent, streams of 500 
 	RUNS=2000 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py tests/proxy/test_long_streams.py
 
+docs: venv ## write the reference again from the code
+	@.venv/bin/aval reference > gateway/docs/reference.md
+
 lock: venv ## resolve requirements.lock again
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	.venv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
@@ -59,4 +62,4 @@ lock: venv ## resolve requirements.lock again
 clean: ## remove the environment and the demo's data
 	rm -rf .venv .demo
 
-.PHONY: help venv compiled demo story check test browser bench torture lock clean
+.PHONY: help venv compiled demo story check test browser bench torture docs lock clean

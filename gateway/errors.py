@@ -129,6 +129,11 @@ class LogFrozen(Unavailable):
     )
 
 
+def kinds(kind: type[GatewayError] = GatewayError) -> list[type[GatewayError]]:
+    """The whole tree, each before those below it."""
+    return [kind, *(each for below in kind.__subclasses__() for each in kinds(below))]
+
+
 # ---- declarations: the files by which operators add apps and organisations
 
 

@@ -19,6 +19,7 @@ HEADERS = {
 
 
 def logo(ctx: Context) -> Response:
+    """An app's logo, as it was registered. 404 when there is none."""
     row = ctx.session.get(App, ctx.path["client_id"])
     found = logo_of(row) if row else None
     if found is None:

@@ -31,11 +31,12 @@ def _door(endpoint: Endpoint, handler: Handler, protocol: Protocol) -> Door:
                 refused.status, refused.error, refused.description, refused.headers, **refused.members
             )
 
+    door.__doc__ = handler.__doc__
     return Door(endpoint.path, door, ("POST",), "oauth", "write", csrf=False, name=endpoint.name)
 
 
 def par(_: Protocol, ctx: Context) -> Response:
-    """RFC 9126 §2."""
+    """Take a pushed authorization request (RFC 9126): 201 with its `request_uri`, or 400 with what is wrong with it."""
     app = authenticated(ctx)
     if "request_uri" in ctx.form:
         raise Refused("invalid_request", "request_uri has no place in a pushed request.")
@@ -48,7 +49,10 @@ def par(_: Protocol, ctx: Context) -> Response:
 
 
 def token(protocol: Protocol, ctx: Context) -> Response:
-    """RFC 6749 §3.2. Asking for less than was granted is a new request, not a parameter here."""
+    """Give tokens for a code or a refresh token (RFC 6749 §3.2), with `authorization_details` as granted (RFC 9396).
+
+    Asking for less than was granted is a new request, not a parameter here.
+    """
     if ctx.house.log.frozen:
         raise LogFrozen(ctx.house.log.frozen)
     if "grant_type" not in ctx.form:
@@ -60,25 +64,30 @@ def token(protocol: Protocol, ctx: Context) -> Response:
 
 
 def revoke(protocol: Protocol, ctx: Context) -> Response:
+    """Give a token back (RFC 7009): its whole family ends, the person's agreement stays. 200 for an unknown one too."""
     response: Response = Server(ctx, protocol.grants).create_endpoint_response("revocation")
     return response
 
 
 def introspect(protocol: Protocol, ctx: Context) -> Response:
+    """Say whether one of the app's own tokens is worth anything now, and what it carries (RFC 7662)."""
     response: Response = Server(ctx, protocol.grants).create_endpoint_response("introspection")
     return response
 
 
 def jwks(ctx: Context) -> Response:
+    """The public keys with which this gateway signs (RFC 7517)."""
     return answers.json(ctx.house.keys.jwks(), headers=PUBLIC)
 
 
 def server_metadata(protocol: Protocol, ctx: Context) -> Response:
+    """What this authorization server can do, and where (RFC 8414)."""
     names = [name for name, facts in views.directory(ctx.session).items() if facts.active]
     return answers.json(metadata.server(ctx.house.settings, protocol, sorted(names)), headers=PUBLIC)
 
 
 def resource_metadata(ctx: Context) -> Response:
+    """What is to be known of one organisation's data addresses (RFC 9728). 404 for an unknown organisation."""
     organisation = views.view(ctx.session, ctx.path["organisation"])
     if organisation is None:
         raise NotFound("organisation")

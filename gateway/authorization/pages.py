@@ -65,6 +65,9 @@ def doors(facts: Facts, screen: Screen) -> list[Door]:
 
 
 def authorize(others: Facts, screen: Screen, ctx: Context) -> Response:
+    """Lead a person through an app's request, one step after the other: sign in, link, agree, back to the app (RFC 6749
+    §3.1).
+    """
     try:  # 1
         sent = parameters.given(ctx, parameters.AUTHORIZE, ctx.form if ctx.request.method == "POST" else ctx.query)
     except Refused:
@@ -153,7 +156,7 @@ def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person:
 
 
 def go_on(others: Facts, ctx: Context) -> Response:
-    """She goes on with what she agreed to before: the new request hangs from the agreement that is there."""
+    """Go on with what she agreed to before: the new request hangs from the agreement that is there."""
     app = ctx.session.get(App, ctx.form.get("client_id", ""))
     row = requests.find(ctx.session, ctx.form.get("request_uri", ""), app, ctx.now) if app else None
     if app is None or row is None or app.status != "active":

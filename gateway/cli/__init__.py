@@ -16,6 +16,7 @@ from gateway.cli.compiling import compile_
 from gateway.cli.demo import demo
 from gateway.cli.demo_prepare import demo_prepare
 from gateway.cli.doctor import doctor
+from gateway.cli.reference import reference
 from gateway.cli.serve import serve
 from gateway.cli.settings import show
 
@@ -62,6 +63,7 @@ app.command()(serve)
 app.command()(doctor)
 app.command("settings")(show)
 app.command("compile")(compile_)
+app.command()(reference)
 app.command()(migrating.migrate)
 app.command()(backup)
 app.add_typer(organisations.commands, name="organisations")

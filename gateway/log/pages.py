@@ -73,6 +73,7 @@ def voice(known: Known, ctx: Context) -> Voice:
 
 
 def index(known: Known, ctx: Context) -> Response:
+    """A person's access log: every agreement, access and refusal in plain sentences, with filters in the address."""
     speaks = voice(known, ctx)
     page = _page(ctx, speaks)
     rows = [_run(run, speaks) for run in folding.runs(page.entries, speaks.zone)]
@@ -155,6 +156,7 @@ def _choices(identifiers: Iterable[str], named: Any) -> list[tuple[str, str]]:
 
 
 def detail(known: Known, ctx: Context) -> Response:
+    """One entry of her access log, with every fact it holds. 404 for what is not hers."""
     speaks = voice(known, ctx)
     seq = ctx.path["seq"]
     if not (seq.isascii() and seq.isdigit() and len(seq) < 19):
@@ -235,6 +237,7 @@ COLUMNS = ("number", "time", "badge", "what", "event", "commitment")
 
 
 def export(known: Known, ctx: Context) -> Response:
+    """Exactly the entries that her page of the access log shows, as a file."""
     speaks = voice(known, ctx)
     rows = [_export_row(_row(entry, speaks)) for entry in _page(ctx, speaks).entries]
     form = ctx.request.url.path.rpartition(".")[2]

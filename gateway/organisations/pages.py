@@ -65,6 +65,7 @@ class Affected:
 
 
 def index(ctx: Context) -> Response:
+    """A person's organisations: linked or not, their accounts, and when data was last read there."""
     person = ctx.person.person
     linked = links.of_person(ctx.session, person)
     rows = [_row(ctx, view, linked.get(view.id)) for view in views.directory(ctx.session).values()]
@@ -93,6 +94,7 @@ def _last_access(ctx: Context, organisation: str) -> datetime | None:
 
 
 def explain(ctx: Context) -> Response:
+    """The page that explains what linking with this organisation does, before she begins."""
     view, link = _here(ctx)
     if link:
         return ctx.go(_next(ctx))
@@ -100,6 +102,9 @@ def explain(ctx: Context) -> Response:
 
 
 def start(ctx: Context) -> Response | Later:
+    """Begin to link: on to the organisation's own page (OAuth), or to the code it sends to its customer. 429 after too
+    many tries.
+    """
     view, link = _here(ctx)
     if link:
         return ctx.go(_next(ctx))
@@ -144,7 +149,9 @@ def _leave(ctx: Context, view: OrganisationView, address: str) -> Response:
 
 
 def came_back(ctx: Context) -> Response | Later:
-    """The organisation sends her browser here (RFC 6749 §4.1.2). A GET that links: its state is hers and spent once."""
+    """The organisation sends her browser here (RFC 6749 §4.1.2): finish the link. A GET that links: its state is hers
+    and spent once.
+    """
     view, _ = _here(ctx)
     if view.kind != "oauth":
         raise NotFound("no OAuth connection")
@@ -161,12 +168,14 @@ def came_back(ctx: Context) -> Response | Later:
 
 
 def code_form(ctx: Context) -> Response:
+    """The form for the code that the organisation has sent to its customer."""
     view, _ = _here(ctx)
     attempt = _attempt(ctx, view, ctx.query.get("attempt", ""))
     return _failed(ctx, view, attempt.reason) if isinstance(attempt, NotLinked) else _code_page(ctx, view, attempt)
 
 
 def try_code(ctx: Context) -> Response | Later:
+    """Check that code with the organisation, and link. 400 for a wrong one, 429 after too many tries."""
     view, link = _here(ctx)
     state, code = ctx.form.get("attempt", ""), ctx.form.get("code", "").replace(" ", "")
     attempt = _attempt(ctx, view, state)
@@ -223,7 +232,7 @@ def _outcome(ctx: Context, view: OrganisationView, outcome: Linked | NotLinked) 
 
 
 def refresh(ctx: Context) -> Response | Later:
-    """Read her accounts again, after she opened or closed one there."""
+    """Read her accounts there again, after she opened or closed one."""
     view, link = _linked_here(ctx)
     if not view.active:
         return _failed(ctx, view, "suspended")
@@ -240,6 +249,7 @@ def _read_again(ctx: Context, view: OrganisationView, link: Link) -> Response:
 
 
 def unlink_form(ctx: Context) -> Response:
+    """The page that asks before a link is ended: it names the sharings that will then read nothing there."""
     view, link = _here(ctx)
     if link is None:
         return ctx.go(HOME)
@@ -249,7 +259,7 @@ def unlink_form(ctx: Context) -> Response:
 
 
 def unlink(ctx: Context) -> Response | Later:
-    """It has ended here before anybody waits for the organisation, and whether it hears or not."""
+    """End the link. It has ended here before anybody waits for the organisation, and whether it hears or not."""
     view, _ = _here(ctx)
     with ctx.house.store.read() as session:
         affected = _affected(ctx, session, view.id)
@@ -289,6 +299,7 @@ def _affected(ctx: Context, session: Session, organisation: str) -> list[Affecte
 
 
 def download_form(ctx: Context) -> Response:
+    """The page that says what her own copy of her data will hold."""
     view, link = _here(ctx)
     if link is None:
         return ctx.go(HOME)
@@ -297,7 +308,10 @@ def download_form(ctx: Context) -> Response:
 
 
 def download(ctx: Context) -> Response | Later:
-    """1. a recent sign-in   2. read everything   3. the entry is durable   4. the bytes leave"""
+    """Her own copy of her data at this organisation, after a recent sign-in; in her access log before it leaves.
+
+    1. a recent sign-in   2. read everything   3. the entry is durable   4. the bytes leave
+    """
     if not ctx.signed_in_within(ctx.house.settings.recent_minutes):  # 1.
         here = quote(f"{HOME}/{ctx.path['id']}/download", safe="")
         return ctx.go(f"/sign-in?again=1&next={here}")

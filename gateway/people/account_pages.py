@@ -39,6 +39,7 @@ LAST_WAY_IN = N_("This passkey is your only way to sign in. Set a password first
 
 
 def show(ctx: Context) -> Response:
+    """A person's account: details, ways to sign in, and where she has signed in."""
     person = account(ctx)
     keys, settings = ctx.house.keys, ctx.house.settings
     codes = select(RecoveryCode).where(RecoveryCode.person_id == person.id, col(RecoveryCode.spent_at).is_(None))
@@ -70,6 +71,7 @@ def show(ctx: Context) -> Response:
 
 
 def show_details(ctx: Context) -> Response:
+    """The form for name, language and date of birth."""
     person = account(ctx)
     born = person.birth_date.isoformat() if person.birth_date else ""
     return _details_page(ctx, person, {"name": person.name, "language": person.language, "birth_date": born}, {})
@@ -88,6 +90,7 @@ def _details_page(ctx: Context, person: Person, written: dict[str, str], wrong: 
 
 
 def save_details(ctx: Context) -> Response:
+    """Keep name and language, and the date of birth if there was none. 400 with the form for what is to be mended."""
     person = account(ctx)
     draft, wrong = accounts.draft({**ctx.form, "email": person.email}, today(ctx))
     language = ctx.form.get("language", "")
@@ -113,6 +116,7 @@ def _done(ctx: Context, what: str) -> Response:
 
 
 def show_password(ctx: Context) -> Response:
+    """The form for another password; asks for a new sign-in first when the last one is not recent."""
     return recently(ctx) or _password_page(ctx, account(ctx), {})
 
 
@@ -121,6 +125,7 @@ def _password_page(ctx: Context, person: Person, wrong: dict[str, str], status: 
 
 
 def save_password(ctx: Context) -> Response | Later:
+    """Change the password and end all other sign-ins. 400 for a wrong old or weak new one, 429 after too many tries."""
     again = recently(ctx)
     if again:
         return again
@@ -165,6 +170,7 @@ def _change_password(ctx: Context, person: Person, old: str, kept: str | None) -
 
 
 def show_codes(ctx: Context) -> Response:
+    """The page that sets up one-time codes (TOTP, RFC 6238), with the picture to scan."""
     again = recently(ctx)
     if again:
         return again
@@ -192,6 +198,7 @@ def _setup(ctx: Context) -> str:
 
 
 def codes_on(ctx: Context) -> Response:
+    """Switch one-time codes on once a first one is right, and show the recovery codes. 400 for a wrong one."""
     again = recently(ctx)
     if again:
         return again
@@ -212,6 +219,7 @@ def codes_on(ctx: Context) -> Response:
 
 
 def codes_off(ctx: Context) -> Response:
+    """Switch one-time codes off, after a recent sign-in."""
     again = recently(ctx)
     if again:
         return again
@@ -223,6 +231,7 @@ def codes_off(ctx: Context) -> Response:
 
 
 def show_passkey(ctx: Context) -> Response:
+    """The page that adds a passkey (WebAuthn), after a recent sign-in."""
     return recently(ctx) or _passkey_page(ctx, account(ctx))
 
 
@@ -237,6 +246,7 @@ def _ceremony(ctx: Context) -> passkeys.Ceremony:
 
 
 def add_passkey(ctx: Context) -> Response:
+    """Keep a new passkey, under the name she gave it. 400 when it is not accepted."""
     again = recently(ctx)
     if again:
         return again
@@ -248,6 +258,7 @@ def add_passkey(ctx: Context) -> Response:
 
 
 def remove_passkey(ctx: Context) -> Response:
+    """Remove one of her passkeys. 400 when it is her last way to sign in."""
     again = recently(ctx)
     if again:
         return again
@@ -263,7 +274,7 @@ def remove_passkey(ctx: Context) -> Response:
 
 
 def end_sign_in(ctx: Context) -> Response:
-    """One by its handle, or "others": all but this one."""
+    """End one of her sign-ins, or all but this one."""
     wanted, caller = ctx.form.get("sign_in", ""), ctx.person
     if wanted == "others":
         sign_ins.end_all(ctx.session, caller.person, ctx.now, but=caller.sign_in)

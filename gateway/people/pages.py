@@ -21,6 +21,7 @@ _DAYS = 30
 
 
 def home(linked: Callable[[Session, str], int], ctx: Context) -> Response:
+    """The home page: what a signed-in person shares and how often it was read; for others, what this service is."""
     if ctx.caller is None:
         return ctx.page("people/welcome.html")
     person, settings = account(ctx), ctx.house.settings

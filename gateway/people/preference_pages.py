@@ -13,6 +13,7 @@ from gateway.settings import LANGUAGES
 
 
 def switch_language(ctx: Context) -> Response:
+    """Show all pages in this language, kept in the browser and in the account."""
     language = ctx.form.get("language", "")
     if language not in LANGUAGES:
         raise BadRequest("language")
@@ -27,7 +28,7 @@ def switch_language(ctx: Context) -> Response:
 
 
 def switch_theme(ctx: Context) -> Response:
-    """Anything but light and dark: as the device says."""
+    """Show all pages light, dark, or as the device says."""
     theme = ctx.form.get("theme", "")
     chosen = theme in THEMES
     ctx.set_cookies.append((cookies.THEME, theme if chosen else "", cookies.YEAR if chosen else 0))

@@ -17,6 +17,7 @@ TOO_MANY = N_("Too many accounts were opened from your network. Try again in an 
 
 
 def show_register(ctx: Context) -> Response:
+    """The form for opening an account."""
     return ctx.go(next_path(ctx)) if ctx.caller else _page(ctx, {})
 
 
@@ -35,6 +36,9 @@ def _page(ctx: Context, wrong: dict[str, str], status: int = 200) -> Response:
 
 
 def register(ctx: Context) -> Response | Later:
+    """Open an account and lead to signing in; an address that has one already gets the same answer. 400 with the form
+    for what is to be mended.
+    """
     house, password = ctx.house, ctx.form.get("password", "")
     draft, wrong = accounts.draft(ctx.form, today(ctx))
     weak = passwords.weakness(password, (ctx.form.get("name", ""), ctx.form.get("email", "")))

@@ -33,6 +33,7 @@ _TELL_FROM = 5  # failed tries before a sign-in that are worth telling; fewer ar
 
 
 def show_sign_in(ctx: Context) -> Response:
+    """The form for signing in with a password; whoever has signed in is led on."""
     if ctx.caller and not is_again(ctx):
         return ctx.go(next_path(ctx))
     return _sign_in_page(ctx, _again_email(ctx, ctx.session))
@@ -62,6 +63,7 @@ def _sign_in_page(ctx: Context, email: str, status: int = 200, wrong: str = "", 
 
 
 def sign_in(ctx: Context) -> Response | Later:
+    """Check the password and sign in, or go on to the one-time code. 400 for a wrong one, 429 after too many tries."""
     house, password = ctx.house, ctx.form.get("password", "")
     with house.store.read() as session:
         written = _again_email(ctx, session) or ctx.form.get("email", "")
@@ -129,6 +131,7 @@ def _enter(ctx: Context, session: Session, person: Person, methods: str, *, comp
 
 
 def show_second(ctx: Context) -> Response:
+    """The form for the one-time code, for a person whose password was right."""
     if sign_ins.owing_second_factor(ctx.session, _cookie(ctx), ctx.now) is None:
         return ctx.go(onward(ctx, "/sign-in"))
     return _second_page(ctx)
@@ -139,6 +142,7 @@ def _second_page(ctx: Context, status: int = 200, wrong: str = "") -> Response:
 
 
 def second(ctx: Context) -> Response:
+    """Check the one-time code, or a recovery code, and sign in. 400 for a wrong one, 429 after too many tries."""
     house = ctx.house
     owing = sign_ins.owing_second_factor(ctx.session, _cookie(ctx), ctx.now)
     if owing is None:
@@ -171,6 +175,7 @@ def _cookie(ctx: Context) -> str:
 
 
 def show_passkey(ctx: Context) -> Response:
+    """The page for signing in with a passkey. It needs JavaScript; the password does not."""
     if ctx.caller and not is_again(ctx):
         return ctx.go(next_path(ctx))
     return _passkey_page(ctx)
@@ -194,6 +199,7 @@ def _ceremony(ctx: Context) -> passkeys.Ceremony:
 
 
 def passkey(ctx: Context) -> Response:
+    """Check the passkey's answer and sign in. 400 when it is not accepted, 429 after too many tries."""
     house, network = ctx.house, client_network(ctx.request, ctx.house.settings)
     counts = throttle.of(house.store)
     try:
@@ -214,7 +220,7 @@ def passkey(ctx: Context) -> Response:
 
 
 def sign_out(ctx: Context) -> Response:
-    """Also what "not you?" posts: `next` leads back to the same request."""
+    """End this sign-in; "not you?" on other pages does so too, and `next` leads back to the same request."""
     if ctx.caller:
         sign_ins.sign_out(ctx.session, ctx.house.log, ctx.caller, ctx.now)
     else:

@@ -58,6 +58,9 @@ def screen(others: Facts, ctx: Context, consent: Consent, *, resume: str, redire
 
 
 def decide(others: Facts, ctx: Context) -> Response:
+    """A person's answer to a request: agree to what she chose, or refuse. 410 when it came too late, 422 with the
+    screen for what is to be mended.
+    """
     consent = _decidable(others, ctx)
     resume = _resume(ctx, consent)
     app = others.app(ctx.session, consent.app_id)

@@ -93,11 +93,13 @@ def doors(facts: SharingFacts) -> list[Door]:
 
 
 def ask(everything: Everything, facts: SharingFacts, ctx: Context) -> Response:
+    """The page that asks before all sharings are stopped, paused or resumed: it names them."""
     cards = [card(ctx, sharing) for sharing in _concerned(everything, facts, ctx)]
     return ctx.page("sharings/all.html", cards=cards, all=everything, say=wording(ctx))
 
 
 def do(everything: Everything, facts: SharingFacts, ctx: Context) -> Response:
+    """Stop, pause or resume all that she and the children she decides for share."""
     for sharing in _concerned(everything, facts, ctx):
         everything.verb(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/done?what={everything.name}&at={quote(ctx.now.isoformat(), safe='')}")

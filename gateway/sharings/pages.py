@@ -68,6 +68,7 @@ def _one(facts: SharingFacts, ctx: Context, counting: bool | None = None) -> Sha
 
 
 def listing(facts: SharingFacts, ctx: Context) -> Response:
+    """ "Data sharing": all that a person shares or has shared, and for a guardian her children's."""
     wanted = Wanted.read(ctx.query)
     every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
     cards = [card(ctx, sharing) for sharing in reading.narrowed(every, wanted, ctx.house.catalogue, ctx.language)]
@@ -106,6 +107,7 @@ def _choices(ctx: Context, every: list[Sharing]) -> dict[str, list[tuple[str, st
 
 
 def detail(facts: SharingFacts, ctx: Context) -> Response:
+    """One sharing: with whom, what, for what, until when, what happened, and the last accesses."""
     return _page_of(facts, ctx, _one(facts, ctx))
 
 
@@ -198,6 +200,7 @@ def voice(facts: SharingFacts, ctx: Context) -> Voice:
 
 
 def confirm_stop(facts: SharingFacts, ctx: Context) -> Response:
+    """The page that asks before a sharing is stopped."""
     sharing = _one(facts, ctx)
     if not sharing.running:
         return ctx.go(f"/sharings/{sharing.consent.id}")
@@ -210,6 +213,7 @@ def confirm_stop(facts: SharingFacts, ctx: Context) -> Response:
 
 
 def stop(facts: SharingFacts, ctx: Context) -> Response:
+    """Stop a sharing, from the very next call on; with it, if she ticked it, ask the app to delete what it has."""
     sharing = _one(facts, ctx)
     deciding.end(ctx.session, ctx.house, sharing.consent, sharing.actor, EndReason.WITHDRAWN, ctx.now)
     if "yes" in ctx.form_lists.get("erase", ()):
@@ -218,6 +222,7 @@ def stop(facts: SharingFacts, ctx: Context) -> Response:
 
 
 def stopped(facts: SharingFacts, ctx: Context) -> Response:
+    """The page after a sharing was stopped: since when, what the app may keep, the receipt."""
     sharing = _one(facts, ctx)
     if sharing.state != State.ENDED or sharing.terms is None:
         return ctx.go(f"/sharings/{sharing.consent.id}")
@@ -232,6 +237,7 @@ def stopped(facts: SharingFacts, ctx: Context) -> Response:
 
 
 def ask_erasure(facts: SharingFacts, ctx: Context) -> Response:
+    """Note that she asks the app to delete what it has received."""
     sharing = _one(facts, ctx)
     erasure.ask(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
@@ -248,12 +254,14 @@ def _erasure(ctx: Context, sharing: Sharing) -> dict[str, Any]:
 
 
 def pause(facts: SharingFacts, ctx: Context) -> Response:
+    """Pause a sharing: calls are refused as `paused` until she resumes it."""
     sharing = _one(facts, ctx)
     deciding.pause(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
 def resume(facts: SharingFacts, ctx: Context) -> Response:
+    """Resume a paused sharing."""
     sharing = _one(facts, ctx)
     if not sharing.held:
         deciding.resume(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)

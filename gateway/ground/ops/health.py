@@ -26,7 +26,7 @@ DISK_BYTES = 2**20
 
 
 def healthz(_: Context) -> Response:
-    """The process answers."""
+    """200: the process answers."""
     return answers.json({"status": "ok"})
 
 

@@ -19,6 +19,14 @@ ADVICE = {
     "dataset": "Read authorization_details of your token response: it says what was granted.",
     "field": "Leave out the parameter: it would show or probe what is not part of the sharing.",
     "log_frozen": "Keep your tokens and wait for the seconds in Retry-After: the operator has to look first.",
+    "no_consent": "Forget the tokens and send the person a new request.",
+    "not_yet_valid": "Try again after the time in `allowed`.",
+    "purpose": "Ask the operator of this gateway to register your app for the purpose.",
+    "app_not_allowed": "Under a certain age a guardian has to agree. Send the person a new request.",
+    "policy": "Ask the operator of this gateway about the policy that `allowed` names.",
+    "strong_sign_in_needed": "Send the person a new request: she signs in again on the way.",
+    "invalid_token": "Get a new access token with your refresh token. An access token lives five minutes at most.",
+    "method_not_allowed": "Read with GET or HEAD. Nothing can be written through the gateway.",
     "not_linked": "The person has to link her account again. Tell her; a new request leads her there.",
 }
 OTHERWISE = "Try again later. Nothing of the answer was given out."
@@ -32,22 +40,24 @@ OTHERS = {
 }
 
 
+def advice(code: str) -> str:
+    """What an app should do about a refusal: a reason, or a code of OTHERS."""
+    status, _ = errors.REASONS.get(code) or OTHERS[code]
+    return ADVICE.get(code, OTHERWISE if status >= 500 else BEFORE)
+
+
 def problem(ctx: Context) -> Response:
+    """What the `type` of a problem (RFC 9457) leads to: what it means and what an app should do. 404 for an unknown
+    code.
+    """
     code = ctx.path["code"]
-    if code in errors.REASONS:
-        status, title = errors.REASONS[code]
-        advice = ADVICE.get(code, OTHERWISE if status >= 500 else BEFORE)
-        return ctx.page("problem.html", code=code, answered=status, title=title, advice=advice)
-    if code in OTHERS:
-        return ctx.page("problem.html", code=code, answered=OTHERS[code][0], title=OTHERS[code][1], advice=BEFORE)
-    known = next((kind for kind in _kinds(errors.GatewayError) if kind.code == code), None)
+    if code in errors.REASONS or code in OTHERS:
+        status, title = errors.REASONS.get(code) or OTHERS[code]
+        return ctx.page("problem.html", code=code, answered=status, title=title, advice=advice(code))
+    known = next((kind for kind in errors.kinds() if kind.code == code), None)
     if known is None:
         raise errors.NotFound("problem")
     return ctx.page("problem.html", code=code, answered=known.status, title=known.public, advice=BEFORE)
-
-
-def _kinds(kind: type[errors.GatewayError]) -> list[type[errors.GatewayError]]:
-    return [kind, *(each for below in kind.__subclasses__() for each in _kinds(below))]
 
 
 DOORS = [Door("/problems/{code}", problem, opens="none", name="problem")]

@@ -1,0 +1,209 @@
+"""`aval reference`: what can be looked up, written from the code's own tables, so that it cannot go stale.
+
+The page lies at gateway/docs/reference.md; `make docs` writes it and a test compares it. Whatever has no description
+in the code has an empty cell here, and the test says which.
+"""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+from typer.main import get_command
+
+from gateway import errors
+from gateway.catalogue import Catalogue, Purpose
+from gateway.consent.rules import NEXT
+from gateway.ground.web.doors import Door
+from gateway.ground.web.problems import OTHERS, advice
+from gateway.log.events import COMMON, EVENTS
+from gateway.settings import Settings, shipped_policies
+
+PAGE = Path(__file__).parents[1] / "docs" / "reference.md"
+RAW_DOORS = (  # what the composition root answers before, or beside, the doors of pages and APIs
+    (
+        "/data/{organisation}/{path}",
+        "GET, HEAD",
+        "an app with an access token",
+        "One data call: the organisation's own path, cut to what was agreed. The entry is on the disk before the"
+        " first byte leaves.",
+    ),
+    ("/static/{file}", "GET, HEAD", "anybody", "Stylesheet, mark and the script of passkeys: the pages' own files."),
+)
+CALLERS = {"page": "anybody", "api": "anybody", "oauth": "an app"}
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One table of the page. `rows`: a row without a text in its last column is not documented."""
+
+    title: str
+    text: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def reference() -> None:
+    """Print every setting, command, address, refusal, error and event, with what it means.
+
+    \b
+    aval reference | less
+    """
+    typer.echo(page(), nl=False)
+
+
+def page() -> str:
+    return "\n".join(_written())
+
+
+def _written() -> Iterator[str]:
+    yield "# Reference\n\nWritten by `make docs` from the code. Do not edit it by hand.\n"
+    for section in sections():
+        yield f"## {section.title}\n\n{section.text}\n"
+        yield _row(section.columns)
+        yield _row(tuple("---" for _ in section.columns))
+        yield from (_row(row) for row in section.rows)
+        yield ""
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
+
+
+def sections() -> list[Section]:
+    catalogue = Catalogue(shipped_policies())
+    return [
+        _settings(),
+        _commands(),
+        _doors(),
+        _purposes(catalogue),
+        _data(catalogue),
+        _refusals(),
+        _errors(),
+        _events(),
+        _life_cycle(),
+    ]
+
+
+def _settings() -> Section:
+    rows = [
+        (f"`{name}`", f"`AVAL_{name.upper()}`", _default(field.default), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+    text = "A variable wins over the TOML file named by `AVAL_CONFIG`, the file over the default."
+    return Section("Settings", text, ("in the file", "variable", "default", "what it is"), tuple(rows))
+
+
+def _default(value: Any) -> str:
+    if value in (None, "", ()):
+        return "–"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _commands() -> Section:
+    from gateway.cli import app  # the commands import this one
+
+    text = "`aval COMMAND --help` has the options and examples. Exit codes: 0 done, 1 the answer is no, 2 not done."
+    return Section("Commands", text, ("command", "what it does"), tuple(_below(get_command(app), "aval")))
+
+
+def _below(command: Any, name: str) -> Iterator[tuple[str, str]]:
+    if not hasattr(command, "commands"):
+        yield f"`{name}`", (command.help or "").split("\n\n")[0]
+    for part, below in sorted(getattr(command, "commands", {}).items()):
+        if not below.hidden:
+            yield from _below(below, f"{name} {part}")
+
+
+def _doors() -> Section:
+    rows = [*RAW_DOORS, *(_door(door) for door in every_door())]
+    text = "Forms of pages carry a token of their page; APIs that know an app by its own credentials do not."
+    columns = ("address", "methods", "who", "what it does")
+    return Section("Addresses", text, columns, tuple((f"`{path}`", *rest) for path, *rest in sorted(rows)))
+
+
+def every_door() -> list[Door]:
+    """Of a gateway that is made for this and thrown away: doors are handed what they need by the composition root."""
+    from gateway.app import build_house, doors
+
+    with tempfile.TemporaryDirectory() as folder:
+        house = build_house(Settings(data_dir=Path(folder)), create_keys=True)
+        try:
+            return doors(house)
+        finally:
+            house.store.close()
+
+
+def _door(door: Door) -> tuple[str, str, str, str]:
+    who = "a person who has signed in" if door.person else CALLERS[door.kind]
+    handler = getattr(door.handler, "func", door.handler)  # of a partial: what it was made from
+    return door.path, ", ".join(door.methods), who, (handler.__doc__ or "").split("\n\n")[0]
+
+
+def _purposes(catalogue: Catalogue) -> Section:
+    rows = [
+        (f"`{code}`", _listed(found.datasets), _caps(found), found.title["en"])
+        for code, found in sorted(catalogue.purposes.items())
+    ]
+    text = (
+        "The `purpose` of a request, what it may ask for, and the most it may ask (ISO 8601 durations). A request above"
+        " a cap is refused."
+    )
+    return Section("Purposes", text, ("purpose", "types of data", "at most", "what people read"), tuple(rows))
+
+
+def _caps(purpose: Purpose) -> str:
+    often = [f"{times} times a {per}" for times, per in purpose.caps.frequency]
+    return ", ".join([*(f"{name} {length}" for name, length in purpose.caps.texts.items() if length), *often])
+
+
+def _data(catalogue: Catalogue) -> Section:
+    rows = [
+        (f"`{dataset.id}`", f"`{field.id}`", "yes" if field.structural else "–", field.short["en"])
+        for _, dataset in sorted(catalogue.datasets.items())
+        for field in dataset.fields.values()
+    ]
+    text = "The `datatypes` and `fields` of a request. A structural one comes with its type of data, asked for or not."
+    columns = ("type of data", "field", "structural", "what people read")
+    return Section("Types of data and fields", text, columns, tuple(rows))
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _refusals() -> Section:
+    rows = [(f"`{reason}`", str(status), say, advice(reason)) for reason, (status, say) in errors.REASONS.items()]
+    rows += [(f"`{code}`", str(status), say, advice(code)) for code, (status, say) in OTHERS.items()]
+    text = "The `reason` of a refused data call, in its problem document (RFC 9457) and in the access log."
+    return Section("Refusals", text, ("reason", "status", "what it says", "what to do"), tuple(rows))
+
+
+def _errors() -> Section:
+    ours = [kind for kind in errors.kinds() if kind.__module__.startswith("gateway.")]
+    rows = [(f"`{kind.__name__}`", str(kind.status), f"`{kind.code}`", kind.public) for kind in ours]
+    text = "What every other address answers when it cannot do what was asked: `/problems/{code}` explains each."
+    return Section("Errors", text, ("type", "status", "code", "what it says"), tuple(sorted(rows, key=_by_status)))
+
+
+def _by_status(row: tuple[str, ...]) -> tuple[str, str]:
+    return row[1], row[0]
+
+
+def _events() -> Section:
+    rows = [
+        (f"`{name}`", kind.badge or "–", ", ".join(sorted(kind.members)) or "–", kind.wordings[-1].text)
+        for name, kind in EVENTS.items()
+    ]
+    text = f"Facts that any entry may carry: {', '.join(sorted(COMMON))}. No entry carries a value of the data."
+    return Section(
+        "Events of the access log", text, ("event", "badge", "facts of its own", "what it tells"), tuple(rows)
+    )
+
+
+def _life_cycle() -> Section:
+    rows = [(f"`{state}`", f"`{act}`", f"`{after}`") for (state, act), after in NEXT.items()]
+    text = "What can happen to a consent in each state. What is not in the table cannot happen."
+    return Section("Life of a consent", text, ("state", "what happens", "then"), tuple(rows))

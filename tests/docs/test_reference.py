@@ -1,0 +1,92 @@
+"""What can be looked up is complete, and as the code is."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.routing import Mount, Route
+
+from gateway import errors
+from gateway.app import Application, build_house
+from gateway.catalogue import Catalogue
+from gateway.cli.reference import PAGE, Section, page, sections
+from gateway.log.events import EVENTS
+from gateway.settings import Settings, shipped_policies
+
+GATEWAY = Path(errors.__file__).parent
+
+
+@pytest.fixture(scope="module")
+def listed() -> dict[str, Section]:
+    return {section.title: section for section in sections()}
+
+
+def firsts(section: Section) -> set[str]:
+    return {row[0].strip("`") for row in section.rows}
+
+
+def test_the_page_is_what_the_code_says() -> None:
+    assert PAGE.read_text(encoding="utf-8") == page(), "run: make docs"
+
+
+def test_the_page_names_nothing_of_the_machine_it_was_written_on() -> None:
+    """Else it would change from one developer to the next."""
+    written = page()
+    assert str(Path.home()) not in written and "/tmp" not in written and " at 0x" not in written
+
+
+def test_everything_that_is_listed_says_what_it_is(listed: dict[str, Section]) -> None:
+    for section in listed.values():
+        assert section.rows, section.title
+        silent = [row[:3] for row in section.rows if len(row[-1].strip()) < (2 if section.title != "Addresses" else 15)]
+        assert not silent, f"{section.title}: no description where it is declared"
+        assert len({row[:2] for row in section.rows}) == len(section.rows), f"{section.title}: said twice"
+
+
+def test_every_address_of_the_gateway_is_listed_with_its_methods(listed: dict[str, Section], tmp_path: Path) -> None:
+    migrate.upgrade(settings := Settings(data_dir=tmp_path))
+    house = build_house(settings, create_keys=True)
+    try:
+        routes = Application(house)._pages.routes
+    finally:
+        house.store.close()
+    served = {("/data/{organisation}/{path}", "GET, HEAD")}
+    served |= {(route.path, method) for route in routes if isinstance(route, Route) for method in _methods(route)}
+    served |= {(f"{route.path}/{{file}}", "GET, HEAD") for route in routes if isinstance(route, Mount)}
+    assert served == {(row[0].strip("`"), row[1]) for row in listed["Addresses"].rows}
+
+
+def _methods(route: Route) -> set[str]:
+    return (route.methods or set()) - {"HEAD"}
+
+
+def test_every_setting_reason_event_error_purpose_and_type_of_data_is_listed(listed: dict[str, Section]) -> None:
+    catalogue = Catalogue(shipped_policies())
+    assert firsts(listed["Settings"]) == set(Settings.model_fields)
+    assert firsts(listed["Refusals"]) >= set(errors.REASONS)
+    assert firsts(listed["Events of the access log"]) == set(EVENTS)
+    assert firsts(listed["Purposes"]) == set(catalogue.purposes)
+    assert firsts(listed["Types of data and fields"]) == set(catalogue.datasets)
+    assert firsts(listed["Errors"]) == set(_error_classes())
+
+
+def _error_classes() -> Iterator[str]:
+    """By reading the sources: a class that nothing has imported yet counts too."""
+    known = {"GatewayError"}
+    for _ in range(3):  # a tree of at most that depth
+        for path in GATEWAY.rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    bases = {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+                    known |= {node.name} if bases & known else set()
+    return iter(known)
+
+
+def test_every_reason_that_the_code_gives_is_listed(listed: dict[str, Section]) -> None:
+    given = set()
+    for path in GATEWAY.rglob("*.py"):
+        given |= set(re.findall(r'\bRefusal\("(\w+)"', path.read_text(encoding="utf-8")))
+    assert len(given) > 10, "the test itself finds what it looks for"
+    assert given <= firsts(listed["Refusals"])
