@@ -162,7 +162,8 @@ def _logo(name: object, folder: Path) -> tuple[dict[str, str] | None, str | None
     try:
         content = (folder / name).read_bytes()
     except OSError as error:
-        return None, f"the file {name} cannot be read ({error.strerror})"
+        why = error.strerror or "unreadable"
+        return None, f"the file {name} cannot be read ({why}); put it beside the declaration, or leave the key out"
     suffix = Path(name).suffix.lower()
     if wrong := logos.fault(suffix, content):
         return None, f"the file {name} {wrong}"

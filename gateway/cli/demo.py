@@ -93,5 +93,8 @@ The first time, an organisation asks who you are there:
   Meadow Health  Alice is MH-3001; the code it sends appears here, and at {prepared.url("meadow-health")}/inbox/MH-3001
   Bob ends in 2 everywhere (CE-1002, …), Germaine in 3, Chloe in 4; Alice is the guardian of Chloe
 
+For commands beside it, such as `aval apps add`, in another terminal:
+  export AVAL_DATA_DIR={prepared.gateway_dir} AVAL_PUBLIC_URL={prepared.url("gateway")}
+
 Ctrl-C stops everything. The data stays in {prepared.folder}."""
     )

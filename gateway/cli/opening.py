@@ -1,6 +1,7 @@
 """What every command begins with: the settings, and the house they describe."""
 
 import contextlib
+import fcntl
 import os
 import sys
 import tomllib
@@ -75,6 +76,7 @@ def opened() -> Iterator[House]:
     from gateway.policy import PolicyError
 
     using = settings()
+    _tell_of_demo()
     try:
         begun = not _nothing_sealed(using)
         house = build_house(using, create_keys=not begun)
@@ -94,6 +96,27 @@ def opened() -> Iterator[House]:
         stop(error.detail or error.say)
     finally:
         house.store.close()
+
+
+def _tell_of_demo() -> None:
+    """Beside a demo, and told of no folder, a command works on another database than the one on the screen."""
+    if source("data_dir") != "default":
+        return
+    for folder in running_demos():
+        print(
+            f"aval: a demo runs in {folder}; to work on that one: export AVAL_DATA_DIR={folder}/gateway",
+            file=sys.stderr,
+        )
+
+
+def running_demos() -> Iterator[Path]:
+    """Folders below .demo that a running `aval demo` holds."""
+    for lock in sorted(Path(".demo").glob("**/demo.lock")):
+        with lock.open() as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield lock.parent
 
 
 def _same_keys(house: House, begun: bool) -> None:

@@ -9,7 +9,7 @@ from sqlmodel import select
 
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.tables import table
-from gateway.errors import DeclarationError
+from gateway.errors import DeclarationError, NotFound
 
 commands = typer.Typer(no_args_is_help=True, help="Organisations that hold people's data.", rich_markup_mode=None)
 Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
@@ -56,7 +56,7 @@ def add(
 
 @commands.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
-    """List the organisations: id, sector, status, types of data, address."""
+    """List the organisations: id, sector, status, types of data, address. `show` has the paths."""
     from gateway.organisations.tables import Organisation
 
     with opened() as house, house.store.read() as session:
@@ -71,6 +71,29 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
             for row in session.exec(select(Organisation).order_by(Organisation.id))
         ]
     table(rows, as_json, "No organisation yet: aval organisations add FILE")
+
+
+@commands.command()
+def show(
+    organisation: Id, as_json: Annotated[bool, typer.Option("--json", help="The same as one JSON list.")] = False
+) -> None:
+    """Show the addresses at which apps read from an organisation, by type of data.
+
+    \b
+    aval organisations show harbour-bank
+
+    {account} is one of the account references of the app's token response; in the place of {subscription}, any word
+    will do: the gateway writes the person's own. Every call needs an access token that carries the type of data.
+    """
+    from gateway.organisations import views
+
+    with opened() as house, house.store.read() as session:
+        found = views.view(session, organisation)
+        if found is None:
+            raise NotFound(organisation)
+        base = views.source(found, house.settings).gateway_url
+    rows = [{"type of data": name, "address": base + path} for name, paths in found.datasets.items() for path in paths]
+    table(rows, as_json, "It holds no data.")
 
 
 @commands.command()

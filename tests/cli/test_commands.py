@@ -3,9 +3,12 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 from cli_run import APPS, ORGANISATIONS, Aval
+
+from gateway.cli import demo_setup
 
 Run = Callable[..., Aval]
 PASSWORD = "correct horse battery\n"
@@ -55,6 +58,43 @@ def test_an_organisation_is_suspended_with_a_reason_and_resumed(aval: Run, organ
     assert aval("organisations", "resume", "nobody").code == 2
 
 
+def test_the_addresses_of_an_organisations_data_are_shown(aval: Run, organisations: None) -> None:
+    """An app's developer cannot guess them: they are the organisation's own paths below ours."""
+    told = aval("organisations", "show", "harbour-bank")
+    assert "http://localhost:8400/data/harbour-bank/open-banking/v4.0/aisp/balances\n" in told.out, told.err
+    for organisation in ("city-energy", "harbour-bank", "meadow-health"):
+        listed = {row["id"]: row for row in rows(aval("organisations", "list", "--json"))}[organisation]
+        shown = rows(aval("organisations", "show", organisation, "--json"))
+        assert {row["type of data"] for row in shown} == set(cast(list[str], listed["datasets"]))
+        assert all(str(row["address"]).startswith(f"http://localhost:8400/data/{organisation}/") for row in shown)
+    nobody = aval("organisations", "show", "nobody")
+    assert nobody.code == 2 and "aval organisations list" in nobody.err
+
+
+# ---- beside a demo
+
+
+def test_beside_a_demo_a_command_says_how_to_work_on_that_one(
+    aval: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AVAL_DATA_DIR")
+    running, ended = demo_setup.prepare(Path(".demo", "port-9400"), 0), demo_setup.prepare(Path(".demo"), 0)
+    demo_setup.stop(ended)
+    try:
+        told = aval("apps", "list")
+        assert told.code == 0 and "No app yet" in told.out
+        assert told.err.splitlines() == [
+            "aval: a demo runs in .demo/port-9400; to work on that one: export AVAL_DATA_DIR=.demo/port-9400/gateway"
+        ]
+        monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / "data"))
+        assert aval("apps", "list").err == "", "whoever names a folder means that one"
+    finally:
+        demo_setup.stop(running)
+    monkeypatch.delenv("AVAL_DATA_DIR")
+    assert aval("apps", "list").err == ""
+
+
 # ---- apps
 
 
@@ -73,6 +113,16 @@ def test_an_app_that_names_what_is_not_there_is_refused(aval: Run) -> None:
     done = aval("apps", "add", APPS / "watt-coach.toml")
     assert done.code == 1 and "data[0].organisation: 'city-energy' is not known" in done.err
     assert "No app yet" in aval("apps", "list").out
+
+
+def test_a_copied_declaration_without_its_logo_says_what_to_do(aval: Run, organisations: None, tmp_path: Path) -> None:
+    copy = tmp_path / "my-app.toml"
+    text = (APPS / "watt-coach.toml").read_text()
+    copy.write_text(text)
+    done = aval("apps", "add", copy)
+    assert done.code == 1 and "put it beside the declaration, or leave the key out" in done.err
+    copy.write_text(text.replace('logo = "watt-coach.svg"\n', ""))
+    assert aval("apps", "add", copy).out == "watt-coach: registered\n"
 
 
 def test_an_app_is_suspended_and_resumed(aval: Run, organisations: None) -> None:
