@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import typer
 
 from gateway import compiled
-from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, settings
+from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, nothing_sealed, settings
 from gateway.errors import Unavailable
 from gateway.ground.store import connect, migrate, sqlite_fault, sqlite_version
 from gateway.ground.store.engine import Connection
@@ -179,7 +179,7 @@ def open_database_files(using: Settings) -> Iterator[Path]:
 def _keys(using: Settings) -> Iterator[Check]:
     from gateway.ground.keys import KeyRing
 
-    if not using.database.exists() and not using.keys.exists():
+    if not using.keys.exists() and _unused(using):
         yield Check("keys", "warn", f"none in {using.keys} yet", "`aval serve` makes them at its first start")
         return
     for path, mode in open_key_files(using.keys):
@@ -190,6 +190,13 @@ def _keys(using: Settings) -> Iterator[Check]:
         yield Check("keys", "fail", error.detail, KEYS_BACK)
     else:
         yield Check("keys", "ok", f"{len(ring.signing)} for tokens, one for the log, in {using.keys}")
+
+
+def _unused(using: Settings) -> bool:
+    try:
+        return nothing_sealed(using)
+    except Unavailable:  # of which another check tells
+        return False
 
 
 def _policies(using: Settings) -> Iterator[Check]:

@@ -78,7 +78,7 @@ def opened() -> Iterator[House]:
     using = settings()
     _tell_of_demo()
     try:
-        begun = not _nothing_sealed(using)
+        begun = not nothing_sealed(using)
         house = build_house(using, create_keys=not begun)
     except (CatalogueError, PolicyError) as error:
         stop(f"policies: {error}")
@@ -134,7 +134,8 @@ def _same_keys(house: House, begun: bool) -> None:
     key_checks.keep(house.store, house.keys.checks)
 
 
-def _nothing_sealed(using: Settings) -> bool:
+def nothing_sealed(using: Settings) -> bool:
+    """Whether no key was ever used with this database: none is there, or an empty one. Raises Unavailable."""
     from gateway.ground.store import connect, migrate
     from gateway.log import record
     from gateway.organisations import views

@@ -39,6 +39,13 @@ def test_before_the_first_start_nothing_is_wrong_and_nothing_is_made(aval: Run, 
     assert done.code == 0 and "`aval serve` makes" in done.out and not folder.exists()
 
 
+def test_before_the_first_start_nobody_is_sent_to_look_for_keys_that_never_were(aval: Run, folder: Path) -> None:
+    assert aval("migrate").code == 0
+    keys = found(aval)["keys"]
+    assert keys["status"] == "warn" and "makes them at its first start" in keys["do"], keys
+    assert not (folder / "keys").exists()
+
+
 def test_a_healthy_gateway_has_only_oks(aval: Run, database: Path) -> None:
     checks = found(aval)
     assert {row["status"] for row in checks.values()} == {"ok"}, checks
@@ -68,6 +75,11 @@ def test_key_files_that_others_can_read_fail(aval: Run, database: Path, folder: 
 
 def test_a_missing_key_fails(aval: Run, database: Path, folder: Path) -> None:
     (folder / "keys" / "root.hex").unlink()
+    assert found(aval)["keys"]["status"] == "fail"
+
+
+def test_all_keys_gone_from_a_database_in_use_fails(aval: Run, database: Path, folder: Path) -> None:
+    (folder / "keys").rename(folder / "elsewhere")
     assert found(aval)["keys"]["status"] == "fail"
 
 
