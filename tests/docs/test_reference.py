@@ -12,6 +12,7 @@ from gateway import errors
 from gateway.app import Application, build_house
 from gateway.catalogue import Catalogue
 from gateway.cli.reference import PAGE, Section, page, sections
+from gateway.ground.store import migrate
 from gateway.log.events import EVENTS
 from gateway.settings import Settings, shipped_policies
 
