@@ -122,6 +122,15 @@ def test_no_import_is_ignored_by_a_wildcard() -> None:
         assert not [line for line in contract.get("ignore_imports", []) if "*" in line], contract["name"]
 
 
+def test_no_two_classes_bear_one_name() -> None:
+    named = defaultdict(list)
+    for module, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                named[node.name].append(module)
+    assert {name: where for name, where in named.items() if len(where) > 1} == {}
+
+
 @cache
 def tables() -> dict[str, str]:
     """Table → the room that owns it."""

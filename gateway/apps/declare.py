@@ -24,7 +24,7 @@ NAME_LENGTH = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
+class AppDeclaration:
     """A checked declaration. `document` has every key; `warnings` are for the operator's eyes before she goes on."""
 
     file: str
@@ -104,7 +104,7 @@ FORM = Form(
 # ---- reading
 
 
-def read(path: Path, *, redirect_uris: Sequence[str] | None = None) -> Declaration:
+def read(path: Path, *, redirect_uris: Sequence[str] | None = None) -> AppDeclaration:
     """The checked declaration of one file; `redirect_uris` overrides those in it. Raises DeclarationError."""
     document = load(path)
     if redirect_uris is not None:
@@ -112,7 +112,7 @@ def read(path: Path, *, redirect_uris: Sequence[str] | None = None) -> Declarati
     return parse(document, path)
 
 
-def parse(document: Mapping[str, Any], path: Path) -> Declaration:
+def parse(document: Mapping[str, Any], path: Path) -> AppDeclaration:
     """The same from a parsed document; a logo is looked for next to `path`."""
     faults = check(document)
     logo, logo_fault = _logo(document.get("logo"), path.parent)
@@ -122,7 +122,7 @@ def parse(document: Mapping[str, Any], path: Path) -> Declaration:
         raise DeclarationError(str(path), faults)
     whole = FORM.filled(document) | {"logo": logo}
     del whole["verified"]  # the operator's word, not a part of what the app says
-    return Declaration(
+    return AppDeclaration(
         file=str(path),
         document=whole,
         sha256=digest(whole),

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from gateway.apps.declare import Declaration, against
+from gateway.apps.declare import AppDeclaration, against
 from gateway.apps.tables import App
 from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, NotFound
@@ -17,7 +17,7 @@ from gateway.organisations.views import directory
 def register(
     session: Session,
     catalogue: Catalogue,
-    declaration: Declaration,
+    declaration: AppDeclaration,
     now: datetime,
     new_secret: Callable[[], str] = fresh,
 ) -> tuple[App, str | None]:

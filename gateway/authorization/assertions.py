@@ -16,7 +16,7 @@ from gateway.authorization import rules
 from gateway.authorization.tables import SpentAssertion
 from gateway.ground.keys import hashed, jose
 
-_KIND = jose.Kind(types=("jwt", "client-authentication+jwt"), algorithms=rules.SIGNING, untyped=True)
+_KIND = jose.TokenKind(types=("jwt", "client-authentication+jwt"), algorithms=rules.SIGNING, untyped=True)
 
 
 def subject(assertion: str) -> str | None:

@@ -28,7 +28,7 @@ ENDINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
+class GrantedFamily:
     """A live family with the consent and terms it stands on: what an access token is made of."""
 
     family: TokenFamily
@@ -71,14 +71,14 @@ def redeem(
     return family
 
 
-def standing(session: Session, family: TokenFamily, now: datetime) -> Granted | str:
+def standing(session: Session, family: TokenFamily, now: datetime) -> GrantedFamily | str:
     """What the family stands on, or why it stands on nothing: "ended" or "paused"."""
     consent = session.get(Consent, family.consent_id)
     terms = deciding.current(session, consent) if consent else None
     if family.ended_at is not None or consent is None or terms is None or deciding.is_over(consent, now):
         return "ended"
     if deciding.is_live(consent, now):
-        return Granted(family, consent, terms)
+        return GrantedFamily(family, consent, terms)
     return "paused" if consent.state == "paused" else "ended"
 
 
@@ -110,7 +110,7 @@ def record(session: Session, house: House, kind: str, family: TokenFamily, now: 
 # ---- refresh tokens
 
 
-def add_refresh(session: Session, granted: Granted, secret: str, now: datetime) -> str:
+def add_refresh(session: Session, granted: GrantedFamily, secret: str, now: datetime) -> str:
     if granted.consent.until is None:
         raise ValueError("an active consent has an end")
     granted.family.expires_at = granted.consent.until

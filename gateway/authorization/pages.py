@@ -189,7 +189,7 @@ def _silent(others: Facts, ctx: Context, row: AuthorizationRequest) -> Response:
     caller, settings = ctx.caller, ctx.house.settings
     if row.opened_by and caller and row.opened_by != caller.person:
         raise Forbidden("request of another person", say="This request was answered by somebody else.")
-    facts, consent = steps.Standing(), None
+    facts, consent = steps.StepFacts(), None
     if caller:
         person = others.person(ctx.session, caller.person)
         consent = steps.agreed_before(ctx.session, row, person.id, ctx.now)

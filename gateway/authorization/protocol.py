@@ -19,7 +19,7 @@ Handler = Callable[["Protocol", Context], Response]
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class GrantKind:
     """A way to a token, as Authlib takes it."""
 
     kind: Any  # an Authlib grant; its GRANT_TYPE is the name
@@ -38,4 +38,4 @@ class Endpoint:
 @dataclass(frozen=True, slots=True)
 class Protocol:
     endpoints: tuple[Endpoint, ...]
-    grants: tuple[Grant, ...]
+    grants: tuple[GrantKind, ...]

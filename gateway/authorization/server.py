@@ -20,8 +20,8 @@ from starlette.responses import Response
 
 from gateway.authorization import clients, families, requests, rules, tokens
 from gateway.authorization.adapter import Client, Code, Held, Refresh, Request
-from gateway.authorization.families import Granted
-from gateway.authorization.protocol import ANYONE, Grant
+from gateway.authorization.families import GrantedFamily
+from gateway.authorization.protocol import ANYONE, GrantKind
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.ground.http.peers import client_network
@@ -37,7 +37,7 @@ METHODS = list(ANYONE)
 
 
 class Server(AuthorizationServer):
-    def __init__(self, ctx: Context, grants: Sequence[Grant]) -> None:
+    def __init__(self, ctx: Context, grants: Sequence[GrantKind]) -> None:
         super().__init__(scopes_supported=list(rules.SCOPES))
         self.ctx = ctx
         for grant in grants:
@@ -51,7 +51,7 @@ class Server(AuthorizationServer):
         request.client, request.auth_method = client, client.app.auth_method
         return client
 
-    def generate_token(self, grant_type: str, client: Client, user: Granted, **_: Any) -> dict[str, Any]:
+    def generate_token(self, grant_type: str, client: Client, user: GrantedFamily, **_: Any) -> dict[str, Any]:
         """Ours, from the terms (AL12, AL13). `user` is what the grant's authenticate_user returned."""
         body = tokens.response(self.ctx.house, user, fresh(), self.ctx.now)
         if body["expires_in"] < 1:
@@ -114,14 +114,14 @@ class CodeGrant(AuthorizationCodeGrant):
         row = requests.by_code(self.server.ctx.session, code, client.client_id)
         return Code(row) if row else None
 
-    def authenticate_user(self, authorization_code: Code) -> Granted | None:
+    def authenticate_user(self, authorization_code: Code) -> GrantedFamily | None:
         """The first hook after PKCE and before minting: here the code is spent (AL1)."""
         ctx: Context = self.server.ctx
         family = families.redeem(ctx.session, ctx.house, authorization_code.row, fresh(), ctx.now)
         if family is None:
             return None
         granted = families.standing(ctx.session, family, ctx.now)
-        if not isinstance(granted, Granted):
+        if not isinstance(granted, GrantedFamily):
             return None
         families.record(ctx.session, ctx.house, "token_issued", family, ctx.now, grant_type=self.GRANT_TYPE)
         return granted
@@ -137,7 +137,7 @@ class RefreshGrant(RefreshTokenGrant):
         row = families.find_refresh(self.server.ctx.session, refresh_token)
         return Refresh(row, " ".join(rules.SCOPES)) if row and row.expires_at > self.server.ctx.now else None
 
-    def authenticate_user(self, refresh_token: Refresh) -> Granted:
+    def authenticate_user(self, refresh_token: Refresh) -> GrantedFamily:
         """What the family stands on now. Public clients' tokens are spent here, before minting."""
         ctx: Context = self.server.ctx
         family = ctx.session.get_one(TokenFamily, refresh_token.row.family_id)
@@ -145,7 +145,7 @@ class RefreshGrant(RefreshTokenGrant):
         if granted == "paused":
             # not invalid_grant: clients throw the token away on that, and it works again when she resumes
             raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
-        if not isinstance(granted, Granted):
+        if not isinstance(granted, GrantedFamily):
             raise InvalidGrantError()
         rotated = self.request.client.is_public
         if rotated and not families.rotate(ctx.session, ctx.house, refresh_token.row, ctx.now):
@@ -156,8 +156,8 @@ class RefreshGrant(RefreshTokenGrant):
         """Done in authenticate_user, before the new one was made."""
 
 
-CODE = Grant(CodeGrant, (S256(required=True),))
-REFRESH = Grant(RefreshGrant)
+CODE = GrantKind(CodeGrant, (S256(required=True),))
+REFRESH = GrantKind(RefreshGrant)
 
 
 class _OwnTokens:

@@ -24,7 +24,7 @@ from gateway.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StepFacts:
     """The facts of one request for whoever has opened it, now."""
 
     state: str = ""  # of its consent; "" when none has been opened
@@ -35,7 +35,7 @@ class Standing:
 
 
 def next_step(
-    row: AuthorizationRequest, caller: Caller | None, facts: Standing, settings: Settings, now: datetime
+    row: AuthorizationRequest, caller: Caller | None, facts: StepFacts, settings: Settings, now: datetime
 ) -> Step:
     if caller is None:
         return Step.SIGN_IN
@@ -63,10 +63,10 @@ def _recent_enough(row: AuthorizationRequest, caller: Caller) -> bool:
 
 def standing(
     session: Session, consent: Consent | None, ask: Ask, person: PersonFacts, caller: Caller, now: datetime
-) -> Standing:
+) -> StepFacts:
     """`person`: whose data is asked for; `caller` is she herself or her guardian."""
     linked = links.of_person(session, person.id)
-    return Standing(
+    return StepFacts(
         state=consent.state if consent else "",
         live=consent is not None and deciding.is_live(consent, now),
         unlinked=tuple(name for name in ask.organisations() if name not in linked),

@@ -12,20 +12,20 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.authorization import families, rules
-from gateway.authorization.families import Granted
+from gateway.authorization.families import GrantedFamily
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.consent import granting
 from gateway.ground.keys import KeyRing, access, jose
 from gateway.house import House
 
 
-def seconds_left(granted: Granted, longest: int, now: datetime) -> int:
+def seconds_left(granted: GrantedFamily, longest: int, now: datetime) -> int:
     """Life of a token made now: whole seconds, never beyond the end of the consent (negative case B7)."""
     end = granted.consent.until or now
     return min(longest, int((end - now) / timedelta(seconds=1)))
 
 
-def response(house: House, granted: Granted, jti: str, now: datetime) -> dict[str, Any]:
+def response(house: House, granted: GrantedFamily, jti: str, now: datetime) -> dict[str, Any]:
     """The token response without a refresh token (RFC 6749 §5.1, RFC 9396 §7, Grant Management §6)."""
     public_url = house.settings.public_url
     lifetime = seconds_left(granted, house.settings.token_seconds, now)
@@ -76,7 +76,7 @@ def introspect(
     Liveness is read: token → family → consent. What is granted is told as it is now, not as it was.
     """
     granted = families.standing(session, family, now)
-    if not isinstance(granted, Granted):
+    if not isinstance(granted, GrantedFamily):
         return None
     said = (
         _of_refresh(house, granted, token, now) if isinstance(token, RefreshToken) else _of_access(token, family, now)
@@ -97,7 +97,7 @@ def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) ->
     return {"token_type": "Bearer", **{name: claims[name] for name in kept}}
 
 
-def _of_refresh(house: House, granted: Granted, token: RefreshToken, now: datetime) -> dict[str, Any] | None:
+def _of_refresh(house: House, granted: GrantedFamily, token: RefreshToken, now: datetime) -> dict[str, Any] | None:
     """It has no token_type: nothing is called with it."""
     if token.spent_at is not None or token.expires_at <= now:
         return None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from gateway.catalogue.words import SENSITIVITIES, Entry, Words
+from gateway.catalogue.words import SENSITIVITIES, FileTable, Words
 
 Member = tuple[str, str]  # type or element, member
 
@@ -80,7 +80,7 @@ def member(selector: str) -> Member:
     return kind, name
 
 
-def categories(file: Entry) -> list[Category]:
+def categories(file: FileTable) -> list[Category]:
     """The headings of a file: at least one, each for the sensitivities it may be needed for."""
     return [
         Category(row.text("id"), {name: row.words(name) for name in SENSITIVITIES[1:] if name in row.table})
@@ -88,12 +88,12 @@ def categories(file: Entry) -> list[Category]:
     ]
 
 
-def datasets(file: Entry) -> list[Dataset]:
+def datasets(file: FileTable) -> list[Dataset]:
     sector = file.text("sector")
     return [_dataset(row, sector) for row in file.entries("dataset")]
 
 
-def _dataset(row: Entry, sector: str) -> Dataset:
+def _dataset(row: FileTable, sector: str) -> Dataset:
     sensitivity = row.one_of("sensitivity", SENSITIVITIES)
     fields = [_field(each, sensitivity) for each in row.entries("field")]
     return Dataset(
@@ -110,7 +110,7 @@ def _dataset(row: Entry, sector: str) -> Dataset:
     )
 
 
-def _field(row: Entry, sensitivity: str) -> Field:
+def _field(row: FileTable, sensitivity: str) -> Field:
     find = row.texts("find")
     if not find:
         row.wrong("find", "name at least one member of the format")
@@ -127,7 +127,7 @@ def _field(row: Entry, sensitivity: str) -> Field:
     )
 
 
-def _members(row: Entry, selectors: Iterable[str]) -> frozenset[Member]:
+def _members(row: FileTable, selectors: Iterable[str]) -> frozenset[Member]:
     found = set()
     for selector in selectors:
         try:

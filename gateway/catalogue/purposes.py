@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.catalogue.words import Entry, Words
+from gateway.catalogue.words import FileTable, Words
 from gateway.ground.calendar.durations import Duration
 from gateway.ground.calendar.durations import parse as parse_duration
 
@@ -35,7 +35,7 @@ class Purpose:
     sha256: str
 
 
-def purpose(path: Path, file: Entry) -> Purpose:
+def purpose(path: Path, file: FileTable) -> Purpose:
     return Purpose(
         code=file.text("code"),
         version=_number(file, "version"),
@@ -49,14 +49,14 @@ def purpose(path: Path, file: Entry) -> Purpose:
     )
 
 
-def _caps(caps: Entry) -> Caps:
+def _caps(caps: FileTable) -> Caps:
     texts = {key: caps.text(key) for key in CAPPED}
     lengths = {key: _duration(caps, key, text) for key, text in texts.items()}
     frequency = tuple((_number(row, "times"), row.text("per")) for row in caps.entries("frequency"))
     return Caps(**lengths, frequency=frequency, texts=texts)
 
 
-def _duration(caps: Entry, key: str, text: str) -> Duration:
+def _duration(caps: FileTable, key: str, text: str) -> Duration:
     try:
         return parse_duration(text) if text else _NO_TIME
     except ValueError as error:
@@ -64,7 +64,7 @@ def _duration(caps: Entry, key: str, text: str) -> Duration:
         return _NO_TIME
 
 
-def _number(entry: Entry, key: str) -> int:
+def _number(entry: FileTable, key: str) -> int:
     found = entry.table.get(key)
     if isinstance(found, int) and not isinstance(found, bool) and found > 0:
         return found

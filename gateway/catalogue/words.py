@@ -22,7 +22,7 @@ class CatalogueError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class FileTable:
     """One table of a file. What is asked for and not there as it must be is noted in `faults`, and stands in empty."""
 
     where: str
@@ -67,22 +67,22 @@ class Entry:
         self.wrong(key, f"one of {', '.join(known)}")
         return known[0]
 
-    def within(self, key: str) -> "Entry":
+    def within(self, key: str) -> "FileTable":
         """The one table of this name."""
         found = self.table.get(key)
         if isinstance(found, dict):
-            return Entry(f"{self.where}: {key}", found, self.faults)
+            return FileTable(f"{self.where}: {key}", found, self.faults)
         self.wrong(key, "write a table")
-        return Entry(f"{self.where}: {key}", {}, [])
+        return FileTable(f"{self.where}: {key}", {}, [])
 
-    def entries(self, key: str) -> list["Entry"]:
+    def entries(self, key: str) -> list["FileTable"]:
         """The tables of a list, each called by its id or number in faults; of two with one id the second is a fault."""
         rows = self.table.get(key, [])
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not rows:
             self.wrong(key, "list at least one")
             return []
         found = [
-            Entry(f"{self.where}: {row.get('id', f'{key} {number}')}", row, self.faults)
+            FileTable(f"{self.where}: {row.get('id', f'{key} {number}')}", row, self.faults)
             for number, row in enumerate(rows, 1)
         ]
         names = [str(row["id"]) for row in rows if "id" in row]
@@ -91,11 +91,11 @@ class Entry:
         return found
 
 
-def files(folder: Path, kind: str, faults: list[str]) -> Iterable[tuple[Path, Entry]]:
+def files(folder: Path, kind: str, faults: list[str]) -> Iterable[tuple[Path, FileTable]]:
     """The files of policies/<kind>/, in order of their names."""
     for path in sorted((folder / kind).glob("*.toml")):
         where = f"{kind}/{path.name}"
         try:
-            yield path, Entry(where, tomllib.loads(path.read_text(encoding="utf-8")), faults)
+            yield path, FileTable(where, tomllib.loads(path.read_text(encoding="utf-8")), faults)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             faults.append(f"{where}: {error}")

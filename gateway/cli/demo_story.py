@@ -21,7 +21,7 @@ import typer
 
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import PASSWORD, Demo
-from gateway.cli.demo_visitor import Page, Visitor
+from gateway.cli.demo_visitor import Visitor, WebPage
 
 ESPI = "{http://naesb.org/espi}"
 Step = tuple[str, Callable[[], str]]
@@ -62,7 +62,7 @@ def expect(found: Any, wanted: Any, what: str) -> None:
 
 
 @dataclass
-class Granted:
+class HeldGrant:
     """What an app holds after the person agreed."""
 
     token: str
@@ -78,7 +78,7 @@ class Granted:
 class Story:
     demo: Demo
     email: str = "alice@example.org"
-    grants: dict[str, Granted] = field(default_factory=dict)
+    grants: dict[str, HeldGrant] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.gateway = self.demo.url("gateway")
@@ -264,7 +264,7 @@ class Story:
 
     # ---- the app's side
 
-    def _obtain(self, app: str, details: list[dict[str, Any]], accounts: int, tick: tuple[str, ...]) -> Granted:
+    def _obtain(self, app: str, details: list[dict[str, Any]], accounts: int, tick: tuple[str, ...]) -> HeldGrant:
         """PAR → the person's consent screen → code → token, as the app would."""
         verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(16)
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
@@ -302,7 +302,7 @@ class Story:
         )
         expect(answer.status_code, 200, f"token ({answer.text[:300]})")
         token = answer.json()
-        self.grants[app] = Granted(
+        self.grants[app] = HeldGrant(
             token["access_token"], token.get("refresh_token", ""), token["grant_id"], token["authorization_details"]
         )
         return self.grants[app]
@@ -313,7 +313,7 @@ class Story:
         kept = json.loads((self.demo.folder / "demo.json").read_text())
         return {"form": {}, "auth": httpx2.BasicAuth(app, kept[app])}
 
-    def _agree(self, page: Page, accounts: int, tick: tuple[str, ...]) -> Page:
+    def _agree(self, page: WebPage, accounts: int, tick: tuple[str, ...]) -> WebPage:
         if "/authorize/continue" in page.body:  # agreed to the same at an earlier start: choose again all the same
             page = self.alice.get(page.url + "&change=1")
         form = page.form("/consent/")
@@ -352,7 +352,7 @@ class Story:
         return str(answer.json()["messages"][0]["code"])
 
 
-def _linkable(page: Page) -> bool:
+def _linkable(page: WebPage) -> bool:
     return any(urlsplit(form.action).path.endswith("/link") for form in page.forms)
 
 

@@ -9,7 +9,7 @@ import httpx2
 
 
 @dataclass
-class Form:
+class WebForm:
     action: str
     method: str
     fields: dict[str, list[str]] = field(default_factory=dict)  # as they would be sent untouched
@@ -20,22 +20,22 @@ class Form:
 class _Forms(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
-        self.forms: list[Form] = []
+        self.forms: list[WebForm] = []
         self.refresh = ""
         self.text: list[str] = []
-        self._open: Form | None = None
+        self._open: WebForm | None = None
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attributes}
         if tag == "form":
-            self._open = Form(given.get("action", ""), given.get("method", "get").lower())
+            self._open = WebForm(given.get("action", ""), given.get("method", "get").lower())
             self.forms.append(self._open)
         elif tag == "meta" and given.get("http-equiv", "").lower() == "refresh":
             self.refresh = given["content"].partition("url=")[2]
         elif self._open is not None and tag in ("input", "button", "select"):
             self._field(self._open, tag, given)
 
-    def _field(self, form: Form, tag: str, given: dict[str, str]) -> None:
+    def _field(self, form: WebForm, tag: str, given: dict[str, str]) -> None:
         name, value, kind = given.get("name", ""), given.get("value", ""), given.get("type", "text")
         if tag == "button" or kind == "submit":
             if name:
@@ -56,7 +56,7 @@ class _Forms(HTMLParser):
 
 
 @dataclass
-class Page:
+class WebPage:
     url: str
     status: int
     body: str
@@ -69,7 +69,7 @@ class Page:
         self.refresh = html.unescape(parsed.refresh)
         self.text = " ".join(" ".join(parsed.text).split())
 
-    def form(self, action_contains: str) -> Form:
+    def form(self, action_contains: str) -> WebForm:
         for form in self.forms:
             if action_contains in form.action:
                 return form
@@ -84,10 +84,10 @@ class Visitor:
         self._cookies: dict[str, dict[str, str]] = {}
         self._client = httpx2.Client(timeout=30, follow_redirects=False)
 
-    def get(self, url: str) -> Page:
+    def get(self, url: str) -> WebPage:
         return self._send("GET", url, None)
 
-    def submit(self, page: Page, form: Form, *, press: str = "", **values: str | list[str]) -> Page:
+    def submit(self, page: WebPage, form: WebForm, *, press: str = "", **values: str | list[str]) -> WebPage:
         """Fill in and send. `press`: the value of the button pressed."""
         fields = dict(form.fields)
         for name, value in values.items():
@@ -100,11 +100,11 @@ class Visitor:
             return self._send("GET", url.split("?")[0] + "?" + urlencode(pairs), None)
         return self._send("POST", url, urlencode(pairs))
 
-    def _send(self, method: str, url: str, body: str | None) -> Page:
+    def _send(self, method: str, url: str, body: str | None) -> WebPage:
         for _ in range(12):
             origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
             if origin not in self.origins:
-                return Page(url, 0, "", {})
+                return WebPage(url, 0, "", {})
             headers = {"accept": "text/html", "accept-language": "en"}
             jar = self._cookies.setdefault(origin, {})
             if jar:
@@ -115,7 +115,7 @@ class Visitor:
             for line in answer.headers.get_list("set-cookie"):
                 name, _, value = line.split(";")[0].partition("=")
                 jar[name.strip()] = value.strip()
-            page = Page(url, answer.status_code, answer.text, {k.lower(): v for k, v in answer.headers.items()})
+            page = WebPage(url, answer.status_code, answer.text, {k.lower(): v for k, v in answer.headers.items()})
             if answer.status_code in (301, 302, 303):
                 method, url, body = "GET", urljoin(url, answer.headers["location"]), None
             elif page.refresh:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from typer.main import get_command
 
 from gateway import errors
 from gateway.catalogue import Catalogue, Purpose
@@ -45,22 +44,23 @@ class Section:
     rows: tuple[tuple[str, ...], ...]
 
 
-def reference() -> None:
+def reference(context: typer.Context) -> None:
     """Print every setting, command, address, refusal, error and event, with what it means.
 
     \b
     aval reference | less
     """
-    typer.echo(page(), nl=False)
+    typer.echo(page(context.find_root().command), nl=False)
 
 
-def page() -> str:
-    return "\n".join(_written())
+def page(commands: Any) -> str:
+    """`commands`: the whole command line, as click knows it."""
+    return "\n".join(_written(commands))
 
 
-def _written() -> Iterator[str]:
+def _written(commands: Any) -> Iterator[str]:
     yield "# Reference\n\nWritten by `make docs` from the code. Do not edit it by hand.\n"
-    for section in sections():
+    for section in sections(commands):
         yield f"## {section.title}\n\n{section.text}\n"
         yield _row(section.columns)
         yield _row(tuple("---" for _ in section.columns))
@@ -72,11 +72,11 @@ def _row(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 
-def sections() -> list[Section]:
+def sections(commands: Any) -> list[Section]:
     catalogue = Catalogue(shipped_policies())
     return [
         _settings(),
-        _commands(),
+        _commands(commands),
         _doors(),
         _purposes(catalogue),
         _data(catalogue),
@@ -102,11 +102,9 @@ def _default(value: Any) -> str:
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 
-def _commands() -> Section:
-    from gateway.cli import app  # the commands import this one
-
+def _commands(commands: Any) -> Section:
     text = "`aval COMMAND --help` has the options and examples. Exit codes: 0 done, 1 the answer is no, 2 not done."
-    return Section("Commands", text, ("command", "what it does"), tuple(_below(get_command(app), "aval")))
+    return Section("Commands", text, ("command", "what it does"), tuple(_below(commands, "aval")))
 
 
 def _below(command: Any, name: str) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent
 from gateway.house import House
 from gateway.log import Log
-from gateway.policy import Decision, Policies, Sharing
+from gateway.policy import Decision, Policies, PolicyFacts
 from gateway.settings import Settings
 
 
@@ -116,11 +116,11 @@ def sharing(
     person: str,
     minor: bool,
     guardian_agreed: bool = False,
-) -> Sharing:
+) -> PolicyFacts:
     """The facts for one organisation of a request, as policies see them."""
     ranks = ("none", "sensitive", "special")
     concerned = [item.sensitivity for item in ask.items if item.organisation == organisation]
-    return Sharing(
+    return PolicyFacts(
         person=person,
         minor=minor,
         app=app.client_id,

@@ -39,12 +39,12 @@ class Standing:
     state: str = field(init=False)
     reason: str = field(init=False)
     generation: int = field(init=False)
-    terms: tuple[Any, ...] = field(init=False)  # of which a grant is made: consent, directory, birth date, link
+    generations: tuple[Any, ...] = field(init=False)  # of which a grant is made: consent, directory, birth date, link
     family_lives: bool = field(init=False)
 
     def __post_init__(self) -> None:
         self.person, self.app, self.state, self.reason, self.generation = self.row[:5]
-        self.terms, self.family_lives = self.row[4:9], bool(self.row[9])
+        self.generations, self.family_lives = self.row[4:9], bool(self.row[9])
 
     @property
     def but_directory(self) -> tuple[Any, ...]:

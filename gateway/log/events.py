@@ -18,16 +18,16 @@ Badge = Literal["agreement", "access", "refusal", ""]
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class EventWording:
     text: str
     when: Mapping[str, str] = field(default_factory=dict)  # facts (and `actor`) that must have these values
     needs: tuple[str, ...] = ()  # placeholders that must have something to say
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class EventKind:
     badge: Badge
-    wordings: tuple[Wording, ...]
+    wordings: tuple[EventWording, ...]
     members: frozenset[str] = frozenset()  # facts beside COMMON
     plain: Mapping[str, str] = field(default_factory=dict)  # facts with which it has no badge
 
@@ -55,30 +55,32 @@ _TERMS = frozenset("removed evidence terms_sha256 history frequency once renews 
 _ACCOUNT = frozenset("method methods name tries network".split())
 
 
-def _W(text: str, *needs: str, **when: str) -> Wording:
-    return Wording(text, when, needs)
+def _W(text: str, *needs: str, **when: str) -> EventWording:
+    return EventWording(text, when, needs)
 
 
-EVENTS: Mapping[str, Kind] = {
+EVENTS: Mapping[str, EventKind] = {
     # ---- the account
-    "registered": Kind("", (_W(N_("You opened your account.")),), _ACCOUNT),
-    "sign_in": Kind("", (_W(N_("You signed in.")),), _ACCOUNT),
-    "signed_out": Kind("", (_W(N_("You signed out.")),), _ACCOUNT),
-    "sign_in_failed": Kind("refusal", (_W(N_("Somebody tried to sign in to your account and failed.")),), _ACCOUNT),
-    "password_changed": Kind("refusal", (_W(N_("The password of your account was changed.")),), _ACCOUNT),
-    "passkey_added": Kind("refusal", (_W(N_("A passkey was added to your account.")),), _ACCOUNT),
-    "passkey_removed": Kind("refusal", (_W(N_("A passkey was removed from your account.")),), _ACCOUNT),
-    "totp_on": Kind("", (_W(N_("You switched on the one-time codes for signing in.")),), _ACCOUNT),
-    "totp_off": Kind("refusal", (_W(N_("The one-time codes for signing in were switched off.")),), _ACCOUNT),
+    "registered": EventKind("", (_W(N_("You opened your account.")),), _ACCOUNT),
+    "sign_in": EventKind("", (_W(N_("You signed in.")),), _ACCOUNT),
+    "signed_out": EventKind("", (_W(N_("You signed out.")),), _ACCOUNT),
+    "sign_in_failed": EventKind(
+        "refusal", (_W(N_("Somebody tried to sign in to your account and failed.")),), _ACCOUNT
+    ),
+    "password_changed": EventKind("refusal", (_W(N_("The password of your account was changed.")),), _ACCOUNT),
+    "passkey_added": EventKind("refusal", (_W(N_("A passkey was added to your account.")),), _ACCOUNT),
+    "passkey_removed": EventKind("refusal", (_W(N_("A passkey was removed from your account.")),), _ACCOUNT),
+    "totp_on": EventKind("", (_W(N_("You switched on the one-time codes for signing in.")),), _ACCOUNT),
+    "totp_off": EventKind("refusal", (_W(N_("The one-time codes for signing in were switched off.")),), _ACCOUNT),
     # ---- links with organisations
-    "linked": Kind(
+    "linked": EventKind(
         "",
         (
             _W(N_("{guardian} linked your account at {organisation}."), actor="guardian"),
             _W(N_("You linked your account at {organisation}.")),
         ),
     ),
-    "unlinked": Kind(
+    "unlinked": EventKind(
         "",
         (
             _W(N_("{organisation} ended the link with your account."), "organisation", actor="organisation"),
@@ -91,7 +93,7 @@ EVENTS: Mapping[str, Kind] = {
         ),
     ),
     # ---- consents
-    "consent_asked": Kind(
+    "consent_asked": EventKind(
         "",
         (
             _W(N_("{app} asks to read your data at {organisation} ({data})."), "data", "organisation"),
@@ -99,7 +101,7 @@ EVENTS: Mapping[str, Kind] = {
         ),
         _TERMS,
     ),
-    "consent_given": Kind(
+    "consent_given": EventKind(
         "agreement",
         (
             _W(
@@ -121,7 +123,7 @@ EVENTS: Mapping[str, Kind] = {
         ),
         _TERMS,
     ),
-    "consent_refused": Kind(
+    "consent_refused": EventKind(
         "refusal",
         (
             _W(N_("{guardian} refused what {app} asked for."), actor="guardian"),
@@ -136,7 +138,7 @@ EVENTS: Mapping[str, Kind] = {
         ),
         _TERMS,
     ),
-    "consent_narrowed": Kind(
+    "consent_narrowed": EventKind(
         "agreement",
         (
             _W(
@@ -150,7 +152,7 @@ EVENTS: Mapping[str, Kind] = {
         ),
         _TERMS,
     ),
-    "consent_paused": Kind(
+    "consent_paused": EventKind(
         "agreement",
         (
             _W(N_("{guardian} paused the sharing with {app}."), actor="guardian"),
@@ -165,7 +167,7 @@ EVENTS: Mapping[str, Kind] = {
             _W(N_("You paused the sharing with {app}.")),
         ),
     ),
-    "consent_resumed": Kind(
+    "consent_resumed": EventKind(
         "agreement",
         (
             _W(N_("{guardian} resumed the sharing with {app}."), actor="guardian"),
@@ -173,14 +175,14 @@ EVENTS: Mapping[str, Kind] = {
             _W(N_("You resumed the sharing with {app}.")),
         ),
     ),
-    "consent_continued": Kind(
+    "consent_continued": EventKind(
         "agreement",
         (
             _W(N_("{guardian} let {app} go on with what was agreed before."), actor="guardian"),
             _W(N_("You let {app} go on with what you agreed to before.")),
         ),
     ),
-    "consent_renewed": Kind(
+    "consent_renewed": EventKind(
         "agreement",
         (
             _W(N_("{guardian} renewed the sharing with {app}."), actor="guardian"),
@@ -189,7 +191,7 @@ EVENTS: Mapping[str, Kind] = {
         ),
         _TERMS,
     ),
-    "consent_ended": Kind(
+    "consent_ended": EventKind(
         "agreement",
         (
             _W(N_("The sharing with {app} has ended: you are old enough to decide about it yourself."), "of_age"),
@@ -208,7 +210,7 @@ EVENTS: Mapping[str, Kind] = {
         _TERMS | {"last_access"},
         plain={"reason": "lapsed"},
     ),
-    "erasure_asked": Kind(
+    "erasure_asked": EventKind(
         "",
         (
             _W(N_("{guardian} asked for {app} to delete what it has received."), actor="guardian"),
@@ -216,22 +218,22 @@ EVENTS: Mapping[str, Kind] = {
         ),
     ),
     # ---- the app's access
-    "token_issued": Kind(
+    "token_issued": EventKind(
         "",
         (_W(N_("{app} was given access to what you agreed to.")),),
         frozenset("family expires token grant_type".split()),
     ),
-    "token_replay": Kind(
+    "token_replay": EventKind(
         "refusal",
         (_W(N_("A used key of {app} was presented again. All keys of this connection were withdrawn to be safe.")),),
         frozenset("family token what".split()),
     ),
-    "app_disconnected": Kind(
+    "app_disconnected": EventKind(
         "",
         (_W(N_("Disconnected by the app: {app} gave its key back. Your agreement stays as it was.")),),
         frozenset(("family",)),
     ),
-    "access": Kind(
+    "access": EventKind(
         "access",
         (
             _W(
@@ -248,7 +250,7 @@ EVENTS: Mapping[str, Kind] = {
         ),
         _READ,
     ),
-    "access_outcome": Kind(
+    "access_outcome": EventKind(
         "access",
         (
             _W(N_("The answer to {app} was cut off on its way; part of it may have arrived."), outcome="cut"),
@@ -261,7 +263,7 @@ EVENTS: Mapping[str, Kind] = {
         ),
         _READ,
     ),
-    "denied": Kind(
+    "denied": EventKind(
         "refusal",
         (
             _W(N_("In the same minute, {app} made {more}. Nothing was given."), "app", "more"),
@@ -278,16 +280,16 @@ EVENTS: Mapping[str, Kind] = {
         ),
         _REFUSED,
     ),
-    "log_restarted": Kind(
+    "log_restarted": EventKind(
         "refusal",
         (_W(N_("The access log of this service was ended and begun anew.")),),
         frozenset("ended size root marked_size marked_root held cause".split()),
     ),
-    "clock_back": Kind(
+    "clock_back": EventKind(
         "refusal", (_W(N_("The clock of this service went back by more than a minute.")),), frozenset(("clock_before",))
     ),
-    "log_read": Kind("access", (_W(N_("The operator of this service read your access log.")),)),
-    "download": Kind(
+    "log_read": EventKind("access", (_W(N_("The operator of this service read your access log.")),)),
+    "download": EventKind(
         "access",
         (
             _W(

@@ -53,14 +53,14 @@ _FILTERS = ("badge", "app", "organisation", "consent", "from", "to")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LogRow:
     entry: Entry
     told: Told
     badge: str
     day: str
     month: str
     time: str
-    singles: tuple["Row", ...] = ()  # of a run of accesses told as one, newest first; `entry` is its newest
+    singles: tuple["LogRow", ...] = ()  # of a run of accesses told as one, newest first; `entry` is its newest
 
 
 def voice(known: Known, ctx: Context) -> Voice:
@@ -95,7 +95,7 @@ def index(known: Known, ctx: Context) -> Response:
     )
 
 
-def _page(ctx: Context, speaks: Voice) -> reading.Page:
+def _page(ctx: Context, speaks: Voice) -> reading.LogPage:
     before = ctx.query.get("before", "")
     below = int(before) if before.isdecimal() and len(before) < 16 else None
     return reading.page(ctx.session, ctx.house.log, ctx.person.person, _wanted(ctx, speaks.zone), before=below)
@@ -124,19 +124,19 @@ def _day(text: str, zone: ZoneInfo, later: int = 0) -> datetime | None:
         return None
 
 
-def _row(entry: Entry, speaks: Voice) -> Row:
+def _row(entry: Entry, speaks: Voice) -> LogRow:
     told = speaks.tell(entry.kind, entry.actor, entry.facts)
     badge = speaks.translations.gettext(BADGES[entry.badge]) if entry.badge else ""
     if entry.at is None:
-        return Row(entry, told, badge, "", "", "")
+        return LogRow(entry, told, badge, "", "", "")
     at, babel = entry.at.astimezone(speaks.zone), locale(speaks.language)
     day = format_date(at, "full", babel)
     month = format_date(at, "LLLL y", babel)
     time = format_time(at, "short", locale=babel)
-    return Row(entry, told, badge, day, month[:1].upper() + month[1:], time)
+    return LogRow(entry, told, badge, day, month[:1].upper() + month[1:], time)
 
 
-def _run(run: tuple[Entry, ...], speaks: Voice) -> Row:
+def _run(run: tuple[Entry, ...], speaks: Voice) -> LogRow:
     singles = tuple(_row(entry, speaks) for entry in run)
     if len(singles) == 1:
         return singles[0]
@@ -144,7 +144,7 @@ def _run(run: tuple[Entry, ...], speaks: Voice) -> Row:
     return replace(singles[0], told=told, singles=singles)
 
 
-def _by(rows: Iterable[Row], part: str) -> list[tuple[str, list[Row]]]:
+def _by(rows: Iterable[LogRow], part: str) -> list[tuple[str, list[LogRow]]]:
     return [(label, list(found)) for label, found in groupby(rows, key=lambda row: str(getattr(row, part)))]
 
 
@@ -249,7 +249,7 @@ def export(known: Known, ctx: Context) -> Response:
     return Response(body, headers={**PAGE_HEADERS, "Content-Disposition": disposition}, media_type=media)
 
 
-def _export_row(row: Row) -> dict[str, Any]:
+def _export_row(row: LogRow) -> dict[str, Any]:
     return {
         "number": row.entry.seq,
         "time": row.entry.at.isoformat() if row.entry.at else "",

@@ -76,7 +76,7 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class LogPage:
     """`older` is the cursor of the next page: stays right while entries arrive. None: this was the last."""
 
     entries: tuple[Entry, ...]
@@ -85,19 +85,19 @@ class Page:
 
 def page(
     session: Session, log: Log, person: str, wanted: Filter, *, before: int | None = None, size: int = PAGE
-) -> Page:
+) -> LogPage:
     """The newest `size` entries below number `before` that the filter keeps."""
     kept: list[Entry] = []
     opened = 0
     for entry in entries(session, log, person, before=before):
         if wanted.start and entry.at and entry.at + _CLOCK < wanted.start:
-            return Page(tuple(kept), None)
+            return LogPage(tuple(kept), None)
         if len(kept) == size or opened == SCAN:
-            return Page(tuple(kept), entry.seq + 1)
+            return LogPage(tuple(kept), entry.seq + 1)
         opened += 1
         if wanted.keeps(entry):
             kept.append(entry)
-    return Page(tuple(kept), None)
+    return LogPage(tuple(kept), None)
 
 
 def entries(session: Session, log: Log, person: str, *, before: int | None = None) -> Iterator[Entry]:
@@ -149,7 +149,7 @@ def _opened(log: Log, person: str, key: bytes | None, id_: int, seq: int, sealed
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TreePlace:
     """Where an entry stands in the tree. `signed_size` is the first signed tree that holds it."""
 
     index: int
@@ -158,7 +158,7 @@ class Place:
     signed_root: bytes | None
 
 
-def place(session: Session, entry: Entry) -> Place | None:
+def place(session: Session, entry: Entry) -> TreePlace | None:
     """None: recorded, not yet numbered (the sequencer does so every second)."""
     index = session.execute(text('SELECT "index" FROM logleaf WHERE entry_id = :e'), {"e": entry.id}).scalar()
     if index is None:
@@ -167,4 +167,4 @@ def place(session: Session, entry: Entry) -> Place | None:
         text("SELECT size, root FROM logcheckpoint WHERE size > :i ORDER BY size LIMIT 1"), {"i": index}
     ).first()
     size, root = found if found else (None, None)
-    return Place(index, leaf(entry.commitment), size, root)
+    return TreePlace(index, leaf(entry.commitment), size, root)

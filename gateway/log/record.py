@@ -63,7 +63,7 @@ def instant(at: datetime) -> str:
 
 
 @dataclass(slots=True)
-class Head:
+class ChainHead:
     """The end of one person's chain, and her key."""
 
     seq: int
@@ -72,7 +72,7 @@ class Head:
     cipher: AESGCM
 
 
-Heads = dict[str, Head]  # by person
+Heads = dict[str, ChainHead]  # by person
 
 _ENTRIES = Rows("INSERT INTO logentry (person_id, seq, salt, sealed, commitment)", 5)
 _CHAINS = Rows(
@@ -133,17 +133,17 @@ class Log:
             committed = commitment(salt, payload)
             sealed = nonce + head.cipher.encrypt(nonce, payload, f"{event.person}:{seq}".encode())
             entries.append((event.person, seq, salt, sealed, committed))
-            heads[event.person] = changed[event.person] = Head(seq, committed, head.key_sealed, head.cipher)
+            heads[event.person] = changed[event.person] = ChainHead(seq, committed, head.key_sealed, head.cipher)
         _ENTRIES.put(connection, entries)
         _CHAINS.put(
             connection, [(person, head.seq, head.commitment, head.key_sealed) for person, head in changed.items()]
         )
 
-    def _head(self, connection: Connection, person: str) -> "Head":
+    def _head(self, connection: Connection, person: str) -> "ChainHead":
         row = connection.execute("SELECT seq, head, key_sealed FROM logchain WHERE person_id = ?", (person,)).fetchone()
         seq, head, sealed_key = row if row else (0, NO_PREVIOUS, None)
         cipher, sealed_key = self._cipher(person, sealed_key)
-        return Head(seq, head, sealed_key, cipher)
+        return ChainHead(seq, head, sealed_key, cipher)
 
     def read(self, person: str, seq: int, sealed: bytes, sealed_key: bytes) -> bytes:
         """The payload of one entry."""

@@ -18,7 +18,7 @@ from sqlmodel import Session
 
 from gateway.ground.web.languages import locale
 from gateway.ground.web.marks import N_
-from gateway.log.events import EVENTS, TERMS, WHY, Kind, Wording
+from gateway.log.events import EVENTS, TERMS, WHY, EventKind, EventWording
 
 Words = Mapping[str, str]  # language → text
 Facts = Mapping[str, Any]
@@ -206,7 +206,7 @@ def instant(at: object) -> datetime | None:
     return moment if moment and moment.tzinfo else None
 
 
-def _chosen(kind: Kind, facts: Facts, said: Mapping[str, str]) -> Wording:
+def _chosen(kind: EventKind, facts: Facts, said: Mapping[str, str]) -> EventWording:
     """The first wording that fits; a kind's last one always does."""
     for wording in kind.wordings[:-1]:
         if all(facts.get(name) == value for name, value in wording.when.items()) and all(map(said.get, wording.needs)):

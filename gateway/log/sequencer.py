@@ -49,7 +49,7 @@ class Frozen(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class TreeHead:
     """The last signed tree."""
 
     checkpoint: Checkpoint
@@ -81,7 +81,7 @@ def last_signed_ms(connection: Connection) -> int | None:
     return int(row[0]) if row else None
 
 
-def standing(connection: Connection, path: Path, key: VerifierKey) -> Head:
+def standing(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
     """Step 1. Raises Frozen."""
     try:
         marked = mark.read(path)
@@ -95,7 +95,7 @@ def standing(connection: Connection, path: Path, key: VerifierKey) -> Head:
     if row is None:
         if marked is not None and marked.size:
             raise Frozen("a tree was signed, and the database holds no checkpoint")
-        return Head(Checkpoint(key.name, 0, tree.EMPTY_ROOT), tree.Range())
+        return TreeHead(Checkpoint(key.name, 0, tree.EMPTY_ROOT), tree.Range())
     head = _head(*row, key=key)
     if marked is None:
         raise Frozen(f"the mark {path} is missing, and a tree was signed")
@@ -107,7 +107,7 @@ def standing(connection: Connection, path: Path, key: VerifierKey) -> Head:
     return head
 
 
-def _head(size: int, root: bytes, note: str, frontier: bytes, *, key: VerifierKey) -> Head:
+def _head(size: int, root: bytes, note: str, frontier: bytes, *, key: VerifierKey) -> TreeHead:
     try:
         checkpoint = open_checkpoint(note, [key], key.name)
         grown = tree.Range.from_bytes(size, frontier)
@@ -115,7 +115,7 @@ def _head(size: int, root: bytes, note: str, frontier: bytes, *, key: VerifierKe
         raise Frozen(f"checkpoint {size}: {error}") from error
     if (checkpoint.size, checkpoint.root) != (size, root) or grown.root() != root:
         raise Frozen(f"checkpoint {size} contradicts itself")
-    return Head(checkpoint, grown)
+    return TreeHead(checkpoint, grown)
 
 
 class Sequencer:

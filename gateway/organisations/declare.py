@@ -28,7 +28,7 @@ from gateway.sectors.registry import SECTORS
 
 
 @dataclass(frozen=True, slots=True)
-class Declaration:
+class OrganisationDeclaration:
     """A checked declaration. Its secret is held apart and never part of the stored document."""
 
     file: str
@@ -48,7 +48,7 @@ def read(
     base_url: str | None = None,
     environ: Mapping[str, str] = os.environ,
     look_up: Resolve = resolve,
-) -> Declaration:
+) -> OrganisationDeclaration:
     """The checked declaration of one file; `base_url` overrides the one in it. Raises DeclarationError."""
     document = load(path)
     if base_url is not None and isinstance(document.get("connection"), dict):
@@ -57,7 +57,7 @@ def read(
     faults = [*check(document, catalogue, look_up), *secret_faults]
     if faults:
         raise DeclarationError(str(path), faults)
-    return Declaration(str(path), document, digest(document), secret)
+    return OrganisationDeclaration(str(path), document, digest(document), secret)
 
 
 def check(document: Mapping[str, Any], catalogue: Catalogue, look_up: Resolve = resolve) -> list[Fault]:
@@ -124,7 +124,9 @@ def _read_secret(
 # ---- putting it into force
 
 
-def add(session: Session, house: House, declaration: Declaration, now: datetime, *, moved: bool | None = True) -> str:
+def add(
+    session: Session, house: House, declaration: OrganisationDeclaration, now: datetime, *, moved: bool | None = True
+) -> str:
     """Insert or update; "added", "changed" or "unchanged". Raises DeclarationError for a change of what it is.
 
     `moved`: whether another address is the same organisation's. True: links stay. False: they end. None: not said,
@@ -154,7 +156,7 @@ def add(session: Session, house: House, declaration: Declaration, now: datetime,
     return outcome
 
 
-def _same_nature(row: Organisation, declaration: Declaration) -> None:
+def _same_nature(row: Organisation, declaration: OrganisationDeclaration) -> None:
     """Links and agreements were made with what it was: another sector or way in is another organisation."""
     old, new = row.declaration, declaration.document
     pairs = (("sector", old["sector"], new["sector"]), ("connection.kind", _kind(old), _kind(new)))

@@ -40,7 +40,7 @@ AGAIN_SECONDS = "30"  # Retry-After of a page that says how busy an organisation
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class LinkRow:
     """One organisation on her list. `link` None: not linked."""
 
     view: OrganisationView
@@ -76,11 +76,11 @@ def index(ctx: Context) -> Response:
     )
 
 
-def _row(ctx: Context, view: OrganisationView, link: Link | None) -> Row:
+def _row(ctx: Context, view: OrganisationView, link: Link | None) -> LinkRow:
     if link is None:
-        return Row(view, None, [], None, [])
+        return LinkRow(view, None, [], None, [])
     empty = [sharing for sharing in _affected(ctx, ctx.session, view.id) if sharing.empty]
-    return Row(view, link, links.accounts_of(ctx.house.keys, link), _last_access(ctx, view.id), empty)
+    return LinkRow(view, link, links.accounts_of(ctx.house.keys, link), _last_access(ctx, view.id), empty)
 
 
 def _last_access(ctx: Context, organisation: str) -> datetime | None:

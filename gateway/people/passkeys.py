@@ -43,7 +43,7 @@ def handle(keys: KeyRing, person: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PasskeyChallenge:
     """A challenge under way. `word` goes with the form, `options` (JSON) to the browser's own dialogue."""
 
     word: str
@@ -84,7 +84,9 @@ def _spend(session: Session, challenge: bytes, now: datetime) -> bool:
 # ---- adding one
 
 
-def begin_adding(session: Session, ceremony: Ceremony, person: Person, chance: bytes, now: datetime) -> Asked:
+def begin_adding(
+    session: Session, ceremony: Ceremony, person: Person, chance: bytes, now: datetime
+) -> PasskeyChallenge:
     """`chance`: 32 random bytes."""
     settings, keys = ceremony.settings, ceremony.keys
     options = webauthn.generate_registration_options(
@@ -103,7 +105,7 @@ def begin_adding(session: Session, ceremony: Ceremony, person: Person, chance: b
             for passkey in of_person(session, person.id)
         ],
     )
-    return Asked(ceremony.word(chance, now), options_to_json(options))
+    return PasskeyChallenge(ceremony.word(chance, now), options_to_json(options))
 
 
 def add(
@@ -155,7 +157,7 @@ def of_person(session: Session, person: str) -> list[Passkey]:
 # ---- signing in with one
 
 
-def begin_sign_in(ceremony: Ceremony, chance: bytes, now: datetime) -> Asked:
+def begin_sign_in(ceremony: Ceremony, chance: bytes, now: datetime) -> PasskeyChallenge:
     """The browser asks the person which passkey; we name none. `chance`: 32 random bytes."""
     options = webauthn.generate_authentication_options(
         rp_id=_relying_party(ceremony.settings),
@@ -163,7 +165,7 @@ def begin_sign_in(ceremony: Ceremony, chance: bytes, now: datetime) -> Asked:
         timeout=MINUTES * 60_000,
         user_verification=UserVerificationRequirement.REQUIRED,
     )
-    return Asked(ceremony.word(chance, now), options_to_json(options))
+    return PasskeyChallenge(ceremony.word(chance, now), options_to_json(options))
 
 
 def recognise(session: Session, ceremony: Ceremony, word: str, answer: str, now: datetime) -> Person | None:

@@ -6,6 +6,6 @@ entities checked against the schema and the resource always present (a `forbid` 
 is otherwise skipped and the permit wins).
 """
 
-from gateway.policy.cedar import Decision, Policies, PolicyError, Sharing
+from gateway.policy.cedar import Decision, Policies, PolicyError, PolicyFacts
 
-__all__ = ["Decision", "Policies", "PolicyError", "Sharing"]
+__all__ = ["Decision", "Policies", "PolicyError", "PolicyFacts"]

@@ -25,7 +25,7 @@ class PolicyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Sharing:
+class PolicyFacts:
     """The facts a decision is made of: one app, one organisation, one purpose, one person."""
 
     person: str
@@ -66,7 +66,7 @@ class Policies:
             raise PolicyError(f"{folder}: " + "; ".join(str(error) for error in checked.errors))
         self.sha256 = hashlib.sha256((schema + text).encode()).hexdigest()
 
-    def decide(self, action: Action, sharing: Sharing, *, recent_sign_in: bool = False) -> Decision:
+    def decide(self, action: Action, sharing: PolicyFacts, *, recent_sign_in: bool = False) -> Decision:
         """Permit only on Allow without any evaluation error."""
         principal = _uid("Person", sharing.person) if action == "agree" else _uid("App", sharing.app)
         request = {
@@ -89,7 +89,7 @@ def _uid(kind: str, name: str) -> dict[str, str]:
     return {"type": kind, "id": name}
 
 
-def _entities(sharing: Sharing) -> list[dict[str, object]]:
+def _entities(sharing: PolicyFacts) -> list[dict[str, object]]:
     def entity(kind: str, name: str, **attributes: object) -> dict[str, object]:
         return {"uid": _uid(kind, name), "attrs": attributes, "parents": []}
 

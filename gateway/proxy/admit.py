@@ -76,9 +76,9 @@ class Admission:
                 return Judged(refusal, standing.person, _facts(standing))
             if standing.state != State.ACTIVE:
                 return Judged(_not_live(standing), standing.person, _facts(standing))
-            grant = self._grants.get(token.consent, organisation, standing.terms)
+            grant = self._grants.get(token.consent, organisation, standing.generations)
             if grant is None:
-                grant = await self._compiled(token.consent, organisation, standing.terms)
+                grant = await self._compiled(token.consent, organisation, standing.generations)
             if grant is not None:
                 return Judged(self._covers(grant, standing, asked, now), standing.person, grant.facts)
         raise Changing
@@ -133,7 +133,7 @@ class Admission:
             return True
         if standing.but_directory != permit.standing.but_directory:
             return False
-        grant = await self._compiled(token.consent, standing.organisation, standing.terms)
+        grant = await self._compiled(token.consent, standing.organisation, standing.generations)
         item = grant.items.get(permit.route.upstream.dataset) if grant else None
         if item is None or item.refusal is not None:
             return False

@@ -39,7 +39,7 @@ from gateway.proxy.admit import Admission, Changing, Judged, Permit
 from gateway.proxy.denials import Denials
 from gateway.proxy.fetch import Renewed, fetch
 from gateway.proxy.rates import Rates
-from gateway.proxy.streams import Stream
+from gateway.proxy.streams import AnswerStream
 from gateway.proxy.tokens import Token, Tokens
 from gateway.sectors.model import Asked, Counts, Cut, NotThere, TooLarge, UnknownShape
 
@@ -55,7 +55,7 @@ instant = lru_cache(maxsize=1024)(instant_of)  # of records: the instants of one
 
 
 @dataclass(slots=True)
-class Call:
+class DataCall:
     """One request, as read once."""
 
     scope: Scope
@@ -141,7 +141,7 @@ class DataPlane:
             else:
                 await problems.plain(send, 500)
 
-    def _read(self, scope: Scope, receive: Receive, send: Send) -> Call | None:
+    def _read(self, scope: Scope, receive: Receive, send: Send) -> DataCall | None:
         _, _, rest = scope["path"].partition("/data/")
         organisation, slash, path = rest.partition("/")
         query = guard.query_pairs(scope["query_string"])
@@ -149,9 +149,9 @@ class DataPlane:
             return None
         request_id = scope.get("aval.request_id") or self._next_id()
         asked = Asked("GET", slash + path, query)
-        return Call(scope, receive, send, request_id, self._house.clock(), organisation, asked)
+        return DataCall(scope, receive, send, request_id, self._house.clock(), organisation, asked)
 
-    async def _attempt(self, call: Call) -> Done:
+    async def _attempt(self, call: DataCall) -> Done:
         # 2. token
         token = await self._token(call)
         if token is None:
@@ -177,7 +177,7 @@ class DataPlane:
             answer = await fetch(self._house, permit, call.id, call.now, may_renew=call.may_renew)
             # 5. filter
             held = await self._cut(permit, answer)
-            if isinstance(held, Stream):
+            if isinstance(held, AnswerStream):
                 given = await self._stream(call, token, judged, permit, held)
                 return "answered"
             # 6. record
@@ -205,7 +205,7 @@ class DataPlane:
 
     # ---- 2. token
 
-    async def _token(self, call: Call) -> Token | None:
+    async def _token(self, call: DataCall) -> Token | None:
         """The valid token of the request; None when it was answered with a challenge."""
         fields = dict(call.scope["headers"])  # each of these at most once: see guard
         scheme, _, shown = fields.get(b"authorization", b"").partition(b" ")
@@ -227,14 +227,14 @@ class DataPlane:
                 return None
         return token
 
-    async def _challenged(self, call: Call, error: str, *, dpop: bool) -> Done:
+    async def _challenged(self, call: DataCall, error: str, *, dpop: bool) -> Done:
         resource = f"/data/{call.organisation}"
         await refuse.challenge(call.send, resource, error, dpop=dpop, public_url=self._settings.public_url)
         return "answered"
 
     # ---- 5. filter
 
-    async def _cut(self, permit: Permit, answer: Answer) -> Cut | Stream:
+    async def _cut(self, permit: Permit, answer: Answer) -> Cut | AnswerStream:
         """The answer as the app may have it: whole, or as a stream when it is too large to be held."""
         media_type, announced = headers.described(answer.headers)
         if media_type is None:
@@ -253,17 +253,17 @@ class DataPlane:
 
     async def _streamed(
         self, permit: Permit, media_type: str, answer: Answer, held: list[bytes], rest: AsyncIterator[bytes]
-    ) -> Stream:
+    ) -> AnswerStream:
         route = permit.route
         cutter = route.part.plan.cutter(route.upstream, media_type, route.window)
         if cutter is None:
             await answer.abort()
             raise TooLarge
-        return Stream(answer, cutter, held, rest, media_type, self._settings.stream_limit_bytes)
+        return AnswerStream(answer, cutter, held, rest, media_type, self._settings.stream_limit_bytes)
 
     # ---- 6. record
 
-    def _entry(self, call: Call, token: Token, permit: Permit, counts: Counts | None, size: int) -> Item:
+    def _entry(self, call: DataCall, token: Token, permit: Permit, counts: Counts | None, size: int) -> Item:
         """`counts` None: a stream begins, and its outcome entry will say."""
         facts: dict[str, Any] = {
             **permit.route.facts,
@@ -279,14 +279,14 @@ class DataPlane:
         opens = call.id if counts is None else None
         return Item(event, permit.standing, permit.counts, permit.grant.once, opens=opens)
 
-    async def _not_recorded(self, call: Call, judged: Judged, permit: Permit, verdict: Verdict) -> Done:
+    async def _not_recorded(self, call: DataCall, judged: Judged, permit: Permit, verdict: Verdict) -> Done:
         """What was fetched is forgotten: it was judged by terms that are not there any more."""
         if verdict is Verdict.CHANGED:
             return "again"
         last = permit.counts[-1]
         return await self._refused(call, judged, admit.exhausted(last, call.now))
 
-    async def _stream(self, call: Call, token: Token, judged: Judged, permit: Permit, stream: Stream) -> bool:
+    async def _stream(self, call: DataCall, token: Token, judged: Judged, permit: Permit, stream: AnswerStream) -> bool:
         """Whether the app was given anything. The entry is on the disk before, the outcome after."""
         item = self._entry(call, token, permit, None, 0)
         verdict = await self._writer.commit(item)
@@ -315,7 +315,7 @@ class DataPlane:
 
     # ---- refusals
 
-    async def _refused(self, call: Call, judged: Judged, refusal: Refusal, status: int | None = None) -> Done:
+    async def _refused(self, call: DataCall, judged: Judged, refusal: Refusal, status: int | None = None) -> Done:
         """In the person's log first, then to the app."""
         status = status or refusal.status
         await self._denials.record(judged, refusal, call.now, call.id, status)
@@ -338,7 +338,7 @@ async def _filtered(pools: Pools, permit: Permit, media_type: str, body: bytes) 
         raise ConnectorError("filter_failed", type(error).__name__) from error
 
 
-async def _release(call: Call, cut: Cut) -> None:
+async def _release(call: DataCall, cut: Cut) -> None:
     """The first byte, and all of them. The answer to HEAD is the same without its body."""
     fields = headers.answer(cut.media_type, len(cut.body), call.id)
     await call.send({"type": "http.response.start", "status": 200, "headers": fields})

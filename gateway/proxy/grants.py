@@ -27,7 +27,7 @@ from gateway.ledger.uses import Count
 from gateway.organisations import links, views
 from gateway.organisations.links import LinkView
 from gateway.organisations.views import OrganisationView
-from gateway.policy.cedar import Sharing
+from gateway.policy.cedar import PolicyFacts
 from gateway.sectors.model import Account, Asked, Denied, Granted, Plan, Upstream
 from gateway.sectors.registry import SECTORS
 
@@ -58,7 +58,7 @@ class Limit:
 
 
 @dataclass(slots=True)
-class Part:
+class GrantPart:
     """The items with one and the same period: one plan of the sector, one window."""
 
     plan: Plan
@@ -79,7 +79,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class GrantedItem:
     """One dataset of the grant."""
 
     limits: tuple[Limit, ...]
@@ -91,11 +91,11 @@ class Item:
 class Route:
     """One call that the grant covers: what the sector makes of it, worked out once for as long as the window stands."""
 
-    part: Part
+    part: GrantPart
     window: Window
     upstream: Upstream
     path: str  # upstream, with its query
-    item: Item
+    item: GrantedItem
     listing: str  # names the listing of which a call may be a following page
     facts: Mapping[str, Any]  # of its entries
 
@@ -109,8 +109,8 @@ class Grant:
     refusal: Refusal | None  # of everything at this organisation
     facts: Mapping[str, Any]
     stale: float = math.inf  # epoch second from which on policies may decide otherwise: she comes of age
-    parts: tuple[Part, ...] = ()
-    items: Mapping[str, Item] = field(default_factory=dict)
+    parts: tuple[GrantPart, ...] = ()
+    items: Mapping[str, GrantedItem] = field(default_factory=dict)
     target: Target | None = None
     organisation: OrganisationView | None = None
     link: LinkView | None = None
@@ -136,7 +136,7 @@ class Grant:
                 denied = answer
         return denied
 
-    def _route(self, part: Part, window: Window, upstream: Upstream) -> Route:
+    def _route(self, part: GrantPart, window: Window, upstream: Upstream) -> Route:
         assert self.link is not None  # only a grant that is not refused has parts
         path = upstream.path.replace("{subscription}", self.link.resource)
         if upstream.query:
@@ -158,7 +158,7 @@ class Grant:
         )
 
 
-def joined(items: list[Item]) -> Item:
+def joined(items: list[GrantedItem]) -> GrantedItem:
     """One call for several datasets: every limit and policy of theirs binds, and all of them are recorded."""
     if len(items) == 1:
         return items[0]
@@ -171,7 +171,7 @@ def joined(items: list[Item]) -> Item:
     }
     # a limit of the whole agreement (`max_uses`) is in every item and counts once
     limits = {(limit.item, limit.per): limit for item in items for limit in item.limits}
-    return Item(tuple(limits.values()), facts, next((item.refusal for item in items if item.refusal), None))
+    return GrantedItem(tuple(limits.values()), facts, next((item.refusal for item in items if item.refusal), None))
 
 
 class Grants:
@@ -295,7 +295,7 @@ class _Base:
             facts["organisation_name"] = dict(self.organisation.name)
         return facts
 
-    def parts(self, items: list[dict[str, Any]], known: list[Account]) -> list[Part]:
+    def parts(self, items: list[dict[str, Any]], known: list[Account]) -> list[GrantPart]:
         assert self.organisation is not None
         source = views.source(self.organisation, self.house.settings)
         by_period: dict[str, list[dict[str, Any]]] = {}
@@ -303,7 +303,7 @@ class _Base:
             by_period.setdefault(repr(sorted(item["period"].items())), []).append(item)
         granted_at = datetime.fromisoformat(self.agreed["valid"]["from"])
         return [
-            Part(
+            GrantPart(
                 plan=SECTORS[self.organisation.sector].plan(source, [_granted(item, known) for item in together]),
                 period=together[0]["period"],
                 zone=_zone(together[0], self.house.settings.zone),
@@ -312,13 +312,15 @@ class _Base:
             for together in by_period.values()
         ]
 
-    def item(self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView, known: list[Account]) -> Item:
+    def item(
+        self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView, known: list[Account]
+    ) -> GrantedItem:
         name = f"{self.organisation_id}/{item['dataset']}"
         limits = [Limit(self.consent.id, name, row["per"], row["zone"], row["times"]) for row in item["frequency"]]
         if self.agreed["valid"]["max_uses"] is not None:
             limits.append(Limit(self.consent.id, "", "ever", "UTC", self.agreed["valid"]["max_uses"]))
         dataset = self.house.catalogue.datasets.get(item["dataset"])
-        return Item(
+        return GrantedItem(
             limits=tuple(limits),
             facts={
                 **self.facts(),
@@ -333,7 +335,7 @@ class _Base:
         """Every policy permits it, for the state that is being compiled (law 6: what errs is refused)."""
         decision = self.house.policies.decide(
             "read",
-            Sharing(
+            PolicyFacts(
                 person=self.consent.person,
                 minor=self._minor,
                 app=app.client_id,

@@ -22,7 +22,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass
-class Stream:
+class AnswerStream:
     """One answer on its way. `outcome` is one of the log's: delivered, cut, stopped."""
 
     answer: Answer

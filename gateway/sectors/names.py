@@ -28,7 +28,7 @@ _NOT_PLAIN = re.compile("[^0-9A-Za-z]")
 _NOT_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 
 
-class Names:
+class AccountNames:
     """Accounts one call may speak of."""
 
     def __init__(

@@ -43,7 +43,7 @@ def item(**changes: Any) -> dict[str, Any]:
     }
 
 
-def parsed(**changes: Any) -> declare.Declaration:
+def parsed(**changes: Any) -> declare.AppDeclaration:
     return declare.parse(good(**changes), Path("app.toml"))
 
 

@@ -7,7 +7,7 @@ import pytest
 from authorization_world import CALLBACK, ISSUER, Page, answered, bank, link_row, usage, visible
 
 from gateway.authorization.rules import Step
-from gateway.authorization.steps import Standing, next_step
+from gateway.authorization.steps import StepFacts, next_step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import deciding
 from gateway.consent.actors import herself
@@ -33,25 +33,25 @@ def caller(minutes=0):
 @pytest.mark.parametrize(
     ("request_", "who", "facts", "expected"),
     [
-        (row(), None, Standing("requested"), Step.SIGN_IN),
-        (row(), caller(), Standing("requested"), Step.CONSENT),
-        (row(), caller(), Standing(), Step.CONSENT),
-        (row(), caller(), Standing("requested", unlinked=("bank",)), Step.LINK),
-        (row(), caller(), Standing("requested", needs_guardian=True), Step.GUARDIAN_NEEDED),
-        (row(), caller(), Standing("requested", unlinked=("bank",), needs_guardian=True), Step.LINK),
-        (row(), caller(9), Standing("requested", sensitive=True), Step.CONSENT),
-        (row(), caller(11), Standing("requested", sensitive=True), Step.SIGN_IN_AGAIN),
-        (row(), caller(11), Standing("requested"), Step.CONSENT),
-        (row(prompt="login"), caller(1), Standing("requested"), Step.SIGN_IN_AGAIN),
-        (row(prompt="login"), caller(0), Standing("requested"), Step.CONSENT),
-        (row(max_age=0), caller(1), Standing("requested"), Step.SIGN_IN_AGAIN),
-        (row(max_age=60), caller(2), Standing("requested"), Step.SIGN_IN_AGAIN),
-        (row(max_age=600), caller(2), Standing("requested"), Step.CONSENT),
-        (row(), caller(11), Standing("active", live=True, sensitive=True), Step.ISSUE),
-        (row(), caller(), Standing("active", live=False), Step.REFUSED),
-        (row(), caller(), Standing("paused"), Step.REFUSED),
-        (row(), caller(), Standing("refused"), Step.REFUSED),
-        (row(), caller(), Standing("ended"), Step.REFUSED),
+        (row(), None, StepFacts("requested"), Step.SIGN_IN),
+        (row(), caller(), StepFacts("requested"), Step.CONSENT),
+        (row(), caller(), StepFacts(), Step.CONSENT),
+        (row(), caller(), StepFacts("requested", unlinked=("bank",)), Step.LINK),
+        (row(), caller(), StepFacts("requested", needs_guardian=True), Step.GUARDIAN_NEEDED),
+        (row(), caller(), StepFacts("requested", unlinked=("bank",), needs_guardian=True), Step.LINK),
+        (row(), caller(9), StepFacts("requested", sensitive=True), Step.CONSENT),
+        (row(), caller(11), StepFacts("requested", sensitive=True), Step.SIGN_IN_AGAIN),
+        (row(), caller(11), StepFacts("requested"), Step.CONSENT),
+        (row(prompt="login"), caller(1), StepFacts("requested"), Step.SIGN_IN_AGAIN),
+        (row(prompt="login"), caller(0), StepFacts("requested"), Step.CONSENT),
+        (row(max_age=0), caller(1), StepFacts("requested"), Step.SIGN_IN_AGAIN),
+        (row(max_age=60), caller(2), StepFacts("requested"), Step.SIGN_IN_AGAIN),
+        (row(max_age=600), caller(2), StepFacts("requested"), Step.CONSENT),
+        (row(), caller(11), StepFacts("active", live=True, sensitive=True), Step.ISSUE),
+        (row(), caller(), StepFacts("active", live=False), Step.REFUSED),
+        (row(), caller(), StepFacts("paused"), Step.REFUSED),
+        (row(), caller(), StepFacts("refused"), Step.REFUSED),
+        (row(), caller(), StepFacts("ended"), Step.REFUSED),
     ],
 )
 def test_the_next_step(request_, who, facts, expected):

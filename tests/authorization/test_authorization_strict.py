@@ -53,7 +53,7 @@ def test_details_above_their_limits_name_the_rule_and_not_the_content():
 @given(st.text(max_size=200))
 def test_no_text_breaks_the_reader_of_tokens(text):
     with pytest.raises(jose.Malformed):
-        jose.read(text, 1000, jose.Kind(types=("jwt",), algorithms=("ES256",)))
+        jose.read(text, 1000, jose.TokenKind(types=("jwt",), algorithms=("ES256",)))
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from gateway.apps import declare as app_declarations
 from gateway.apps import verbs as apps
 from gateway.apps import views as app_views
 from gateway.authorization import tokens
-from gateway.authorization.families import Granted
+from gateway.authorization.families import GrantedFamily
 from gateway.authorization.tables import TokenFamily
 from gateway.consent import asking, deciding
 from gateway.consent.actors import herself
@@ -112,7 +112,7 @@ class Prepared:
     """A gateway that may be started. `granted`: by the name of its sharing."""
 
     house: House
-    granted: dict[str, Granted]
+    granted: dict[str, GrantedFamily]
     holder: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
     @property
@@ -301,12 +301,12 @@ def _often(session: Session, consent: Consent) -> None:
     session.add(row)
 
 
-def _granted(session: Session, consent_id: str, family_id: str) -> Granted:
+def _granted(session: Session, consent_id: str, family_id: str) -> GrantedFamily:
     consent, family = session.get_one(Consent, consent_id), session.get_one(TokenFamily, family_id)
     agreed = deciding.current(session, consent)
     assert agreed is not None
     session.expunge_all()
-    return Granted(family, consent, agreed)
+    return GrantedFamily(family, consent, agreed)
 
 
 def _ref(house: House, app: str, person: str, organisation: str, native: str) -> str:

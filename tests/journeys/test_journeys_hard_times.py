@@ -14,7 +14,7 @@ from town import Resident, newcomer, signed_in, started, stranger
 
 from gateway.cli import demo_setup, demo_story
 from gateway.cli.demo_setup import Demo
-from gateway.cli.demo_visitor import Page
+from gateway.cli.demo_visitor import WebPage
 
 READING = "/espi/1_1/resource/Batch/Subscription/mine"
 # what City Energy does → what the app is told, any of these
@@ -145,7 +145,7 @@ def starts_a_link(who: Resident, number: int) -> httpx2.Response:
         return client.post(url, data={"csrf": csrf, "customer_number": f"X-{who.email[9:-12]}-{number}"})
 
 
-def unlinked(who: Resident, organisation: str) -> Page:
+def unlinked(who: Resident, organisation: str) -> WebPage:
     page = who.visitor.get(f"{who.gateway}/organisations/{organisation}/unlink")
     return who.visitor.submit(page, page.form(f"/organisations/{organisation}/unlink"))
 

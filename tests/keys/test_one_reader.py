@@ -95,7 +95,7 @@ def test_another_spelling_of_the_same_token_is_refused_at_both(keys: KeyRing) ->
 
 
 def test_a_key_for_another_use_verifies_nothing(keys: KeyRing) -> None:
-    kind = jose.Kind(types=("at+jwt",), algorithms=("ES256",))
+    kind = jose.TokenKind(types=("at+jwt",), algorithms=("ES256",))
     token = jose.read(keys.sign(CLAIMS, typ="at+jwt"), 5000, kind)
     (key,) = keys.jwks()["keys"]
     for fine in ({}, {"use": "sig"}, {"key_ops": ["verify"]}, {"key_ops": ["sign", "verify"]}, {"ext": True}):

@@ -199,7 +199,7 @@ class Gateway:
         )
         connection = {**declaration.document["connection"], **changes}
         document = {**declaration.document, "connection": connection}
-        declaration = declare.Declaration(
+        declaration = declare.OrganisationDeclaration(
             declaration.file, document, declaration.sha256 + str(sorted(changes.items())), declaration.client_secret
         )
         with self.house.store.write() as session:

@@ -264,12 +264,14 @@ def test_nonsense_of_every_shape_is_a_fault_and_no_crash() -> None:
         assert declare.check({**bank(), "datasets": [{"id": value, "paths": value}]}, catalogue, here)
 
 
-def load(gateway: Gateway, name: str = "city-energy", secret: str = "s", **more: Any) -> declare.Declaration:
+def load(
+    gateway: Gateway, name: str = "city-energy", secret: str = "s", **more: Any
+) -> declare.OrganisationDeclaration:
     environ = {"CITY_ENERGY_CLIENT_SECRET": secret}
     return declare.read(DECLARATIONS / f"{name}.toml", gateway.house.catalogue, environ=environ, look_up=here, **more)
 
 
-def add(gateway: Gateway, declaration: declare.Declaration) -> str:
+def add(gateway: Gateway, declaration: declare.OrganisationDeclaration) -> str:
     with gateway.house.store.write() as session:
         return declare.add(session, gateway.house, declaration, gateway.now)
 
@@ -299,7 +301,7 @@ def test_adding_says_what_it_did_and_tells_the_directory(gateway: Gateway) -> No
 def test_what_an_organisation_is_cannot_be_changed_under_its_id(gateway: Gateway) -> None:
     add(gateway, load(gateway))
     other = load(gateway, "harbour-bank")
-    impostor = declare.Declaration(other.file, {**other.document, "id": "city-energy"}, "0" * 64)
+    impostor = declare.OrganisationDeclaration(other.file, {**other.document, "id": "city-energy"}, "0" * 64)
     with pytest.raises(DeclarationError, match="sector: was 'energy'; give it another id"):
         add(gateway, impostor)
 

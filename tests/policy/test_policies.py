@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.policy import Policies, PolicyError, Sharing
+from gateway.policy import Policies, PolicyError, PolicyFacts
 from gateway.policy.cedar import REASON_OF
 
 POLICIES = Path(__file__).parents[2] / "policies"
 
-FINE = Sharing(
+FINE = PolicyFacts(
     person="alice",
     minor=False,
     app="watt-coach",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.ground.http.heads import BYTES, LINES, Head, Unfit
+from gateway.ground.http.heads import BYTES, LINES, RequestHead, Unfit
 
 GOOD = b"GET /a?b=c HTTP/1.1\r\nHost: x\r\nX-A: b\r\n\r\n"
 NEXT = b"GET /next HTTP/1.1\r\n"
@@ -12,7 +12,7 @@ NEXT = b"GET /next HTTP/1.1\r\n"
 
 def verdict(*pieces: bytes) -> tuple[str, bytes]:
     """What became of the head, and what came after it."""
-    head = Head()
+    head = RequestHead()
     for number, piece in enumerate(pieces):
         try:
             rest = head.add(piece)
@@ -75,7 +75,7 @@ def test_each_byte_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
             looked += len(found)
             return found
 
-    head = Head()
+    head = RequestHead()
     head.text = Watched()
     text = b"GET / HTTP/1.1\r\nX: " + b"y" * (BYTES - 100)
     for at in range(len(text)):

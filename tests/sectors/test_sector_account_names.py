@@ -32,7 +32,7 @@ from gateway.sectors.energy.shapes import CHILDREN as ESPI_CHILDREN
 from gateway.sectors.energy.shapes import SUMMARIES
 from gateway.sectors.health.shapes import TABLE as FHIR
 from gateway.sectors.model import Account, Granted, Plan
-from gateway.sectors.names import Names
+from gateway.sectors.names import AccountNames
 from gateway.sectors.shapes import members
 
 IBAN = "FR7630006000011234567890189"
@@ -286,6 +286,6 @@ VALUES = st.recursive(
 @given(document=VALUES)
 def test_what_is_found_in_the_encoded_text_is_what_every_string_holds(names, document):
     spellings = {name: NAMES[name] for name in names}
-    of = Names([Account(name, ref) for name, ref in spellings.items()])
+    of = AccountNames([Account(name, ref) for name, ref in spellings.items()])
     shown = json.loads(of.outward_bytes(encode(document)))
     assert shown == every_text(document, lambda text: spelt_in(text, spellings))

@@ -10,7 +10,7 @@ from sector_world import ALWAYS, HEALTH, MINE, TYPES, bank, bundle, claim, grant
 
 from gateway.ground.web.spreadsheets import cell, written
 from gateway.sectors.model import UnknownShape
-from gateway.sectors.names import Names
+from gateway.sectors.names import AccountNames
 
 PLACE = '"PLACE"'
 DEEP = 100_000
@@ -198,7 +198,7 @@ def test_cuts_in_many_threads_do_not_mix_their_counts():
 
 
 def test_names_change_sides_inside_strings_and_nowhere_else():
-    names = Names([MINE])
+    names = AccountNames([MINE])
     assert names.inward(names.outward(f"part-a-{MINE.native}")) == f"part-a-{MINE.native}"
     assert names.outward("another") == "another"
     long = MINE.native.encode()

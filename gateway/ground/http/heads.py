@@ -20,7 +20,7 @@ class Unfit(Exception):
         self.status = status
 
 
-class Head:
+class RequestHead:
     """One head, from its first byte to the empty line."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from gateway.ground.http.heads import Head, Unfit
+from gateway.ground.http.heads import RequestHead, Unfit
 from gateway.ground.http.peers import Proxies, network
 from gateway.ground.http.sends import Outbox
 from gateway.settings import Settings
@@ -42,7 +42,9 @@ class Listener(HttpToolsProtocol):
         self.deadline = NEVER
         self._doorstep = doorstep
         self._place: str | None = None  # at the doorstep
-        self._head: Head | None = Head()  # of the request under way, until it is whole; None: its body comes
+        self._head: RequestHead | None = (
+            RequestHead()
+        )  # of the request under way, until it is whole; None: its body comes
         self._waits = False  # counted among the unfinished heads of its place
         self._overhead = 0
         self._length = 0  # bytes of the body that are still to come, where that was said
@@ -71,7 +73,7 @@ class Listener(HttpToolsProtocol):
         while data and not self._refused:
             data = self._read_body(data) if self._head is None else self._read_head(self._head, data)
 
-    def _read_head(self, head: Head, data: bytes) -> bytes:
+    def _read_head(self, head: RequestHead, data: bytes) -> bytes:
         """Returns what comes after the head."""
         if not head.text:
             self.deadline = self.loop.time() + HEAD_SECONDS
@@ -170,7 +172,7 @@ class Listener(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """As in uvicorn, with our own cycle, and without parsing a target whose form `Head` has settled."""
+        """As in uvicorn, with our own cycle, and without parsing a target whose form `RequestHead` has settled."""
         self._head, self._overhead = None, 0
         self.deadline = self.loop.time() + BODY_SECONDS
         version, scope = self.parser.get_http_version(), self.scope
@@ -199,7 +201,7 @@ class Listener(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._head, self.deadline = Head(), NEVER
+        self._head, self.deadline = RequestHead(), NEVER
         cycle = self.cycle
         cycle.more_body = False
         if isinstance(cycle, Cycle):

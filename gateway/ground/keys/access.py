@@ -8,7 +8,7 @@ from gateway.ground.keys.ring import KeyRing
 
 LIMIT = 16 * 1024  # characters; one rule for whoever makes a token and whoever reads it
 EARLY_SECONDS = 10  # that another machine's clock may run ahead
-KIND = jose.Kind(types=("at+jwt",), algorithms=("ES256",))
+KIND = jose.TokenKind(types=("at+jwt",), algorithms=("ES256",))
 
 
 def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any]:

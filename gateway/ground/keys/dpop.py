@@ -18,7 +18,7 @@ WINDOW_SECONDS = 60  # how far `iat` may lie from now, either way
 LIMIT = 4096  # characters of a proof
 JTI_LIMIT = 256
 KEYS_HELD = 4096
-KIND = jose.Kind(types=("dpop+jwt",), algorithms=("ES256",))
+KIND = jose.TokenKind(types=("dpop+jwt",), algorithms=("ES256",))
 PROOFS_HELD = 500_000  # of one window; at that rate there is no memory left to notice a replay
 
 

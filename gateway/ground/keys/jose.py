@@ -19,7 +19,17 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from gateway.ground.keys import strict
 from gateway.ground.keys.strict import Malformed
 
-__all__ = ["Kind", "Malformed", "Signed", "decoded", "encoded", "header_of", "json_object", "may_verify", "p256_key"]
+__all__ = [
+    "TokenKind",
+    "Malformed",
+    "Signed",
+    "decoded",
+    "encoded",
+    "header_of",
+    "json_object",
+    "may_verify",
+    "p256_key",
+]
 __all__ += ["numeric_date", "read", "split", "verified", "verify", "whole_number"]
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -37,7 +47,7 @@ _NOT_UNDERSTOOD = frozenset(("crit", "b64", "zip", "cty", "enc"))
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class TokenKind:
     """What the header of one kind of token must say: no token of another kind passes for it (RFC 8725 §3.11)."""
 
     types: tuple[str, ...]  # of `typ`, in lower case, without "application/"
@@ -55,7 +65,7 @@ class Signed:
     signature: bytes
 
 
-def read(token: str, limit: int, kind: Kind) -> Signed:
+def read(token: str, limit: int, kind: TokenKind) -> Signed:
     """One token of this kind, at most `limit` characters. Its signature is not looked at. Raises Malformed."""
     if len(token) > limit:
         raise Malformed("length")
@@ -63,7 +73,7 @@ def read(token: str, limit: int, kind: Kind) -> Signed:
     return Signed(header_of(head, kind), json_object(body), f"{head}.{body}".encode(), decoded(signature))
 
 
-def header_of(part: str, kind: Kind) -> dict[str, Any]:
+def header_of(part: str, kind: TokenKind) -> dict[str, Any]:
     """A header that is one of this kind. Raises Malformed."""
     header = json_object(part)
     typ, kid = header.get("typ"), header.get("kid")

@@ -7,7 +7,7 @@ from datetime import datetime
 from gateway.ground.calendar.instants import Window, instant, local_text, narrowed, window_text, zone
 from gateway.ground.http.connector import Pairs
 from gateway.sectors.model import Asked, Denied, Source, UnknownShape, Upstream
-from gateway.sectors.names import Names
+from gateway.sectors.names import AccountNames
 from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
 
 BASE = "/open-banking/v4.0/aisp"
@@ -16,7 +16,7 @@ PAGING = ("page", "pageSize", "page-size", "offset", "limit", "cursor")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class BankCall:
     dataset: str
     path: str  # below the base
     member: str  # of Data
@@ -24,14 +24,14 @@ class Call:
 
 
 CALLS = {
-    "accounts": Call("bank.accounts", "/accounts", "Account"),
-    "account": Call("bank.accounts", "/accounts/{account}", "Account"),
-    "account-balances": Call("bank.balances", "/accounts/{account}/balances", "Balance"),
-    "account-transactions": Call(
+    "accounts": BankCall("bank.accounts", "/accounts", "Account"),
+    "account": BankCall("bank.accounts", "/accounts/{account}", "Account"),
+    "account-balances": BankCall("bank.balances", "/accounts/{account}/balances", "Balance"),
+    "account-transactions": BankCall(
         "bank.transactions", "/accounts/{account}/transactions", "Transaction", PERIOD + PAGING
     ),
-    "balances": Call("bank.balances", "/balances", "Balance"),
-    "transactions": Call("bank.transactions", "/transactions", "Transaction", PERIOD + PAGING),
+    "balances": BankCall("bank.balances", "/balances", "Balance"),
+    "transactions": BankCall("bank.transactions", "/transactions", "Transaction", PERIOD + PAGING),
 }
 
 
@@ -49,7 +49,13 @@ def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
 
 
 def upstream(
-    source: Source, operation: str, names: Names, asked: Asked, ref: str | None, window: Window, following: Following
+    source: Source,
+    operation: str,
+    names: AccountNames,
+    asked: Asked,
+    ref: str | None,
+    window: Window,
+    following: Following,
 ) -> Upstream | Denied:
     """The call as the bank gets it: native account, period no wider than the window."""
     call = CALLS[operation]
@@ -73,7 +79,7 @@ def upstream(
     )
 
 
-def _period(source: Source, call: Call, query: Mapping[str, str], window: Window) -> Pairs | Denied:
+def _period(source: Source, call: BankCall, query: Mapping[str, str], window: Window) -> Pairs | Denied:
     """from/to of the call: what was asked, inside the window.
 
     The bank's local time without offset (Open Banking profile 4.0, "Date Formats": a query has no time zone).
@@ -102,12 +108,14 @@ def _wall_clock(text: str, zone_name: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=zone(zone_name))
 
 
-def outer_path(source: Source, sent: Upstream, names: Names) -> str:
+def outer_path(source: Source, sent: Upstream, names: AccountNames) -> str:
     path = base(source) + CALLS[sent.operation].path
     return path.replace("{account}", names.outward(sent.accounts[0].native)) if "{account}" in path else path
 
 
-def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str], pages: Following) -> dict[str, str]:
+def links(
+    source: Source, sent: Upstream, names: AccountNames, found: Mapping[str, str], pages: Following
+) -> dict[str, str]:
     """The bank's paging links as addresses of the gateway. `pages` learns where the next page is.
 
     `Last` tells how many pages there are, withheld records included, so it goes unless this is the only page.
@@ -128,7 +136,7 @@ def links(source: Source, sent: Upstream, names: Names, found: Mapping[str, str]
     return rewritten
 
 
-def _outward(query: Pairs, names: Names) -> Pairs:
+def _outward(query: Pairs, names: AccountNames) -> Pairs:
     return tuple((name, names.outward(value) if name in PAGING else value) for name, value in query)
 
 

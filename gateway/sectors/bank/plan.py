@@ -18,7 +18,7 @@ from gateway.sectors.bank.reading import reading
 from gateway.sectors.bank.shapes import TABLE
 from gateway.sectors.media import expect
 from gateway.sectors.model import WITHHELD, Asked, Counts, Cut, Cutter, Denied, Granted, Source, UnknownShape, Upstream
-from gateway.sectors.names import Names
+from gateway.sectors.names import AccountNames
 from gateway.sectors.paths import Following, declared, remember
 from gateway.sectors.shapes import Reader, encode, within_limit
 
@@ -34,13 +34,13 @@ NUMBERS = {b'"Identification":': re.compile("(?s:.*)"), b'"SecondaryIdentificati
 _links_reader, _meta_reader = Reader(TABLE, "Links"), Reader(TABLE, "Meta")
 
 
-class Part:
+class BankPart:
     """One granted dataset."""
 
     def __init__(self, granted: Granted, policies: Path | None) -> None:
         dataset = catalogue.datasets("bank", policies)[granted.dataset]
         governed = catalogue.governed("bank", policies)
-        self.names = Names(granted.accounts, others=granted.others)
+        self.names = AccountNames(granted.accounts, others=granted.others)
         self.records_max = 0 if dataset.drops_records(granted.fields) else granted.records_max
         self.holder_only = {"account.holder"} <= granted.fields and "account.number" not in granted.fields
         (kind,) = {call.member for call in CALLS.values() if call.dataset == granted.dataset}
@@ -61,7 +61,7 @@ class BankPlan:
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
         self._source = source
         items = catalogue.by_dataset("bank", granted, source.policies)
-        self._parts = {name: Part(item, source.policies) for name, item in items.items()}
+        self._parts = {name: BankPart(item, source.policies) for name, item in items.items()}
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
         found = recognised(self._source, asked.path)
@@ -88,7 +88,7 @@ class BankPlan:
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         return None
 
-    def _around(self, part: Part, sent: Upstream, answer: Any, window: Window) -> bytes:
+    def _around(self, part: BankPart, sent: Upstream, answer: Any, window: Window) -> bytes:
         """What stands behind the records: links and coverage. They are the same each time a page is read again."""
         given, meta = answer.Links, answer.Meta
         texts = (None if given is UNSET else bytes(given), None if meta is UNSET else bytes(meta))
@@ -96,7 +96,7 @@ class BankPlan:
         return part.around.get(key) or remember(part.around, key, self._written_around(part, sent, texts, window))
 
     def _written_around(
-        self, part: Part, sent: Upstream, texts: tuple[bytes | None, bytes | None], window: Window
+        self, part: BankPart, sent: Upstream, texts: tuple[bytes | None, bytes | None], window: Window
     ) -> bytes:
         found: dict[str, str] = {}
         if texts[0] is not None:

@@ -12,7 +12,7 @@ from gateway.sectors.shapes import Member, Reader, remover, withheld_members
 answer_reader = Reader(TABLE, "Answer")
 
 
-class Reading:
+class BankReading:
     """Of records of one kind. What a reading has read, `remove` of the same reading takes the withheld out of."""
 
     def __init__(self, kind: str, governed: frozenset[str], given: frozenset[Member]) -> None:
@@ -44,8 +44,8 @@ class Reading:
 
 
 @lru_cache(maxsize=128)
-def reading(kind: str, governed: frozenset[str], given: frozenset[Member]) -> Reading:
-    return Reading(kind, governed, given)
+def reading(kind: str, governed: frozenset[str], given: frozenset[Member]) -> BankReading:
+    return BankReading(kind, governed, given)
 
 
 def the_list(answer: Any, member: str) -> list[Any]:

@@ -43,6 +43,6 @@ def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
     ]
 
 
-def _kind(entry: feed.Entry) -> str:
+def _kind(entry: feed.FeedEntry) -> str:
     kind = entry.content.findtext(f"{{{ESPI}}}ServiceCategory/{{{ESPI}}}kind", "")
     return KINDS.get(kind.strip(), "other")

@@ -16,7 +16,7 @@ from datetime import datetime
 from gateway.ground.calendar.instants import Window, instant, narrowed, utc_text, window_text
 from gateway.ground.http.connector import Pairs
 from gateway.sectors.model import Asked, Denied, Source, UnknownShape, Upstream
-from gateway.sectors.names import Names
+from gateway.sectors.names import AccountNames
 from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
 
 BASE = "/espi/1_1/resource"
@@ -32,7 +32,7 @@ _COUNT = re.compile(r"[0-9]{1,7}")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class EnergyCall:
     datasets: tuple[str, ...]  # any of these lets the call through
     path: str  # below the base
     kind: str  # of the entries; "" for a batch of all kinds
@@ -43,23 +43,23 @@ _BATCH = "/Batch/Subscription/{subscription}"
 _POINT = "/Subscription/{subscription}/UsagePoint/{account}"
 _METER = _POINT + "/MeterReading"
 CALLS = {
-    "batch": Call(ALL, _BATCH, ""),
-    "batch-points": Call(ALL, _BATCH + "/UsagePoint", ""),
-    "batch-point": Call(ALL, _BATCH + "/UsagePoint/{account}", ""),
-    "points": Call(ALL, "/Subscription/{subscription}/UsagePoint", "UsagePoint"),
-    "point": Call(ALL, _POINT, "UsagePoint"),
-    "meters": Call((USAGE,), _METER, "MeterReading"),
-    "meter": Call((USAGE,), _METER + "/{meter}", "MeterReading"),
-    "blocks": Call((USAGE,), _METER + "/{meter}/IntervalBlock", "IntervalBlock"),
-    "block": Call((USAGE,), _METER + "/{meter}/IntervalBlock/{block}", "IntervalBlock"),
-    "summaries": Call((SUMMARY,), _POINT + "/UsageSummary", "UsageSummary"),
-    "summary": Call((SUMMARY,), _POINT + "/UsageSummary/{summary}", "UsageSummary"),
-    "old-summaries": Call((SUMMARY,), _POINT + "/ElectricPowerUsageSummary", "UsageSummary"),
-    "old-summary": Call((SUMMARY,), _POINT + "/ElectricPowerUsageSummary/{summary}", "UsageSummary"),
-    "times": Call((USAGE, SUMMARY), "/LocalTimeParameters", "LocalTimeParameters", ()),
-    "time": Call((USAGE, SUMMARY), "/LocalTimeParameters/{id}", "LocalTimeParameters", ()),
-    "types": Call((USAGE,), "/ReadingType", "ReadingType", ()),
-    "type": Call((USAGE,), "/ReadingType/{id}", "ReadingType", ()),
+    "batch": EnergyCall(ALL, _BATCH, ""),
+    "batch-points": EnergyCall(ALL, _BATCH + "/UsagePoint", ""),
+    "batch-point": EnergyCall(ALL, _BATCH + "/UsagePoint/{account}", ""),
+    "points": EnergyCall(ALL, "/Subscription/{subscription}/UsagePoint", "UsagePoint"),
+    "point": EnergyCall(ALL, _POINT, "UsagePoint"),
+    "meters": EnergyCall((USAGE,), _METER, "MeterReading"),
+    "meter": EnergyCall((USAGE,), _METER + "/{meter}", "MeterReading"),
+    "blocks": EnergyCall((USAGE,), _METER + "/{meter}/IntervalBlock", "IntervalBlock"),
+    "block": EnergyCall((USAGE,), _METER + "/{meter}/IntervalBlock/{block}", "IntervalBlock"),
+    "summaries": EnergyCall((SUMMARY,), _POINT + "/UsageSummary", "UsageSummary"),
+    "summary": EnergyCall((SUMMARY,), _POINT + "/UsageSummary/{summary}", "UsageSummary"),
+    "old-summaries": EnergyCall((SUMMARY,), _POINT + "/ElectricPowerUsageSummary", "UsageSummary"),
+    "old-summary": EnergyCall((SUMMARY,), _POINT + "/ElectricPowerUsageSummary/{summary}", "UsageSummary"),
+    "times": EnergyCall((USAGE, SUMMARY), "/LocalTimeParameters", "LocalTimeParameters", ()),
+    "time": EnergyCall((USAGE, SUMMARY), "/LocalTimeParameters/{id}", "LocalTimeParameters", ()),
+    "types": EnergyCall((USAGE,), "/ReadingType", "ReadingType", ()),
+    "type": EnergyCall((USAGE,), "/ReadingType/{id}", "ReadingType", ()),
 }
 
 
@@ -80,7 +80,7 @@ def upstream(
     source: Source,
     operation: str,
     dataset: str,
-    names: Names,
+    names: AccountNames,
     words: Mapping[str, str],
     asked: Asked,
     window: Window,
@@ -113,7 +113,7 @@ def upstream(
     )
 
 
-def outer_path(source: Source, sent: Upstream, names: Names) -> str:
+def outer_path(source: Source, sent: Upstream, names: AccountNames) -> str:
     """The path of a call as the app writes it."""
     path = base(source) + CALLS[sent.operation].path
     found = pattern(path).fullmatch(sent.path.replace("{subscription}", MINE))
@@ -122,7 +122,7 @@ def outer_path(source: Source, sent: Upstream, names: Names) -> str:
     return path
 
 
-def pages(source: Source, sent: Upstream, names: Names, found: Mapping[str, str], following: Following) -> Pairs:
+def pages(source: Source, sent: Upstream, names: AccountNames, found: Mapping[str, str], following: Following) -> Pairs:
     """(relation, address at the gateway) of the paging links of a feed. `following` learns where the next page is.
 
     `last` tells how many pages there are, withheld records included, so it goes. Raises UnknownShape for a link that
@@ -165,7 +165,7 @@ def _paging(sent: Upstream, address: str) -> Pairs | None:
     return tuple((name, value) for name, value in query.items() if name in PAGING)
 
 
-def _period(call: Call, query: Mapping[str, str], window: Window) -> Pairs | Denied:
+def _period(call: EnergyCall, query: Mapping[str, str], window: Window) -> Pairs | Denied:
     if PERIOD[0] not in call.query:
         return ()
     asked: list[datetime | None] = []

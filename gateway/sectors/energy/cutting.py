@@ -7,10 +7,10 @@ from uuid import uuid5
 from gateway.ground.calendar.instants import Window
 from gateway.sectors.energy.calls import CALLS, MEDIA_TYPE, MINE, POINT, SUMMARY, USAGE, base, outer_path, pages
 from gateway.sectors.energy.family import Family
-from gateway.sectors.energy.feed import Entry, Feed, Head, count_withheld, integers, written_children
+from gateway.sectors.energy.feed import Feed, FeedEntry, FeedHead, count_withheld, integers, written_children
 from gateway.sectors.energy.readings import EARLIEST, LATEST, Run
 from gateway.sectors.energy.shapes import ATOM, ESPI, SUMMARIES, TITLES
-from gateway.sectors.energy.terms import Terms
+from gateway.sectors.energy.terms import EnergyTerms
 from gateway.sectors.model import Counts, NotThere, UnknownShape, Upstream
 from gateway.sectors.paths import Following, link
 
@@ -29,7 +29,7 @@ NEEDS = {  # kind → the datasets of which one must be granted for its usage po
 class Cutting:
     """Learn every entry, then write. A stream learns and writes entry by entry."""
 
-    def __init__(self, terms: Terms, sent: Upstream, window: Window, following: Following) -> None:
+    def __init__(self, terms: EnergyTerms, sent: Upstream, window: Window, following: Following) -> None:
         self.terms = terms
         self.following = following  # learns the following pages that the answer links to
         self.family = Family()
@@ -45,9 +45,9 @@ class Cutting:
         self._first, self._last = FOREVER, -FOREVER
         self._meters: set[str | None] = set()  # of which readings are given
         self._wanted: list[set[str]] = []  # of each meter reading given, what of `needed` it links to
-        self._entries: list[Entry] = []
+        self._entries: list[FeedEntry] = []
 
-    def learn(self, entry: Entry) -> None:
+    def learn(self, entry: FeedEntry) -> None:
         self.family.learn(entry)
         self._entries.append(entry)
 
@@ -58,7 +58,7 @@ class Cutting:
     def document(self, found: Feed) -> bytes:
         """The whole answer. The order of entries stays. Raises NotThere for the one entry that is withheld."""
         bodies: dict[int, bytes] = {}
-        later: list[tuple[int, Entry, str]] = []
+        later: list[tuple[int, FeedEntry, str]] = []
         for index, entry in enumerate(self._entries):
             if entry.kind in (*SHARED, "UsagePoint", "MeterReading"):
                 later.append((index, entry, self.owner(entry) or ""))
@@ -88,7 +88,7 @@ class Cutting:
             raise NotThere
         return HEAD.encode() + bodies[0].replace(b"<entry>", f'<entry xmlns="{ATOM}">'.encode(), 1)
 
-    def opening(self, head: Head) -> bytes:
+    def opening(self, head: FeedHead) -> bytes:
         """The feed's head: our title and address, an id of this view."""
         path = outer_path(self.terms.source, self._sent, self.terms.names)
         kind = f"espi-feed/{self._whole}" if self._whole else "espi-entry/Subscription"
@@ -108,7 +108,7 @@ class Cutting:
 
     # ---- whose
 
-    def owner(self, entry: Entry) -> str | None:
+    def owner(self, entry: FeedEntry) -> str | None:
         """The native id of the usage point, when some dataset that gives this kind is granted for it.
 
         Raises UnknownShape when nothing tells whose the entry is.
@@ -123,7 +123,7 @@ class Cutting:
             return None
         return native if any(native in self.terms.accounts.get(name, ()) for name in needs) else None
 
-    def shared(self, parts: list[Entry]) -> Iterator[tuple[str, bytes]]:
+    def shared(self, parts: list[FeedEntry]) -> Iterator[tuple[str, bytes]]:
         """(path, text) of the reading types and time parameters that leave, once all that may link to them is learned.
 
         Raises UnknownShape when a meter reading misses its type beside one that nothing links to: what its numbers mean
@@ -139,7 +139,7 @@ class Cutting:
             if part.self in self.needed or self._whole == part.kind or unbound:
                 yield part.self, self.part(part, "", None)
 
-    def is_given(self, entry: Entry, owner: str) -> bool:
+    def is_given(self, entry: FeedEntry, owner: str) -> bool:
         """Whether a part that carries no record leaves: only as far as something else hangs from it."""
         if not owner:
             return False
@@ -149,7 +149,7 @@ class Cutting:
 
     # ---- records
 
-    def record(self, entry: Entry) -> bytes | None:
+    def record(self, entry: FeedEntry) -> bytes | None:
         """A block or summary as it may leave; None when it is withheld."""
         owner = self.owner(entry)
         if entry.kind == "IntervalBlock":
@@ -159,7 +159,7 @@ class Cutting:
         self._withheld += 1
         return None
 
-    def _block(self, entry: Entry, owner: str | None) -> bytes | None:
+    def _block(self, entry: FeedEntry, owner: str | None) -> bytes | None:
         held = sum(len(run) for run in entry.runs) + entry.timeless
         kept: list[Run] = []
         if owner is not None and self.terms.readings:
@@ -188,7 +188,7 @@ class Cutting:
         cut = f"/{start}/{lasts}/{self.terms.signature}" if taken or given < held else ""
         return self._entry(entry, owner, head + b"".join(texts), (), cut)
 
-    def _summary(self, entry: Entry, owner: str | None) -> bytes | None:
+    def _summary(self, entry: FeedEntry, owner: str | None) -> bytes | None:
         where = f"entry[{entry.kind}]/content"
         period = entry.content.find(f"{{{ESPI}}}billingPeriod")
         if owner is None or period is None or not self.terms.summaries or self._left <= 0:
@@ -206,7 +206,7 @@ class Cutting:
         body = written_children(entry.content, entry.kind, self.terms.withheld, self._outward).encode()
         return self._entry(entry, owner, body, (), f"/{self.terms.signature}" if taken else "")
 
-    def part(self, entry: Entry, owner: str, targets: set[str] | None) -> bytes:
+    def part(self, entry: FeedEntry, owner: str, targets: set[str] | None) -> bytes:
         """A usage point, meter reading, reading type or time parameters. `targets`: what it may link to, if known."""
         withheld = self.terms.withheld
         if entry.kind == "UsagePoint" and owner not in self.terms.accounts.get(POINT, ()):
@@ -229,7 +229,7 @@ class Cutting:
         """One segment of an address."""
         return self._outward(self.terms.names.outward(native))
 
-    def _address(self, entry: Entry, owner: str) -> tuple[str, str]:
+    def _address(self, entry: FeedEntry, owner: str) -> tuple[str, str]:
         """(self, up) of an entry, below the base, as the app sees them."""
         name = self._name(entry.name)
         if entry.kind in SHARED:
@@ -266,7 +266,9 @@ class Cutting:
                 return f"{above}/{shown}{tail}", f"espi-{'feed' if depth == 1 else 'entry'}/{shown}"
         return None
 
-    def _entry(self, entry: Entry, owner: str, body: bytes, related: tuple[tuple[str, str], ...], cut: str) -> bytes:
+    def _entry(
+        self, entry: FeedEntry, owner: str, body: bytes, related: tuple[tuple[str, str], ...], cut: str
+    ) -> bytes:
         own, up = self._address(entry, owner)
         root = self.terms.source.gateway_url + base(self.terms.source)
         kind = "UsageSummary" if entry.kind in SUMMARIES else entry.kind

@@ -9,7 +9,7 @@ from gateway.ground.web.spreadsheets import written
 from gateway.sectors.energy.accounts import call, pages
 from gateway.sectors.energy.calls import MEDIA_TYPE
 from gateway.sectors.energy.family import Family
-from gateway.sectors.energy.feed import Entry, Feed
+from gateway.sectors.energy.feed import Feed, FeedEntry
 from gateway.sectors.energy.readings import CLOSE, EARLIEST, LATEST
 from gateway.sectors.energy.shapes import ESPI, SUMMARIES
 from gateway.sectors.model import LIMIT, Account, Download, Fetch, Source, TooLarge
@@ -66,7 +66,7 @@ def _family(documents: list[Feed]) -> Family:
 
 
 def _rows(
-    source: Source, document: Feed, family: Family, types: dict[str, Entry], wanted: set[str]
+    source: Source, document: Feed, family: Family, types: dict[str, FeedEntry], wanted: set[str]
 ) -> tuple[list[tuple[str, ...]], list[int]]:
     rows: list[tuple[str, ...]] = []
     seconds: list[int] = []
@@ -82,7 +82,7 @@ def _rows(
     return rows, seconds
 
 
-def _readings(block: Entry, kind: Entry | None, zone_name: str) -> list[tuple[int, tuple[str, ...]]]:
+def _readings(block: FeedEntry, kind: FeedEntry | None, zone_name: str) -> list[tuple[int, tuple[str, ...]]]:
     power = Decimal(10) ** int(_text(kind, "powerOfTenMultiplier") or 0)
     unit = UNITS.get(_text(kind, "uom"), _text(kind, "uom"))
     currency = CURRENCIES.get(_text(kind, "currency"), _text(kind, "currency"))
@@ -110,7 +110,7 @@ def _number(piece: bytes, name: bytes) -> str:
     return after.partition(b"<")[0].decode() if found else ""
 
 
-def _text(entry: Entry | None, name: str) -> str:
+def _text(entry: FeedEntry | None, name: str) -> str:
     return "" if entry is None else (entry.content.findtext(f"{{{ESPI}}}{name}") or "").strip()
 
 

@@ -54,7 +54,7 @@ _PARSER = etree.XMLParser(
 
 
 @dataclass(slots=True)
-class Place:
+class FeedPlace:
     """Where a resource stands. Paths are those of its links, without server and trailing slash."""
 
     kind: str
@@ -71,7 +71,7 @@ class Place:
 
 
 @dataclass(slots=True)
-class Entry(Place):
+class FeedEntry(FeedPlace):
     """One resource."""
 
     id: str
@@ -85,7 +85,7 @@ class Entry(Place):
 
 
 @dataclass(slots=True)
-class Head:
+class FeedHead:
     """What stands around the entries of a feed."""
 
     base: str = ""  # its own address
@@ -96,15 +96,15 @@ class Head:
 @dataclass(slots=True)
 class Feed:
     is_entry: bool  # the document is one entry, not a feed
-    head: Head
-    entries: list[Entry]
+    head: FeedHead
+    entries: list[FeedEntry]
 
 
 def read(body: bytes) -> Feed:
     """The document. Raises UnknownShape for anything that is not exactly a known one."""
     root, runs = parsed(body)
     if root.tag == f"{{{ATOM}}}entry":
-        return Feed(True, Head(), [read_entry(root, runs, "", "entry")])
+        return Feed(True, FeedHead(), [read_entry(root, runs, "", "entry")])
     if root.tag != f"{{{ATOM}}}feed":
         raise UnknownShape("feed")
     head = feed_head(root)
@@ -140,9 +140,9 @@ def _guarded(body: bytes) -> None:
         raise UnknownShape("encoding")
 
 
-def feed_head(root: etree._Element) -> Head:
+def feed_head(root: etree._Element) -> FeedHead:
     """The head of a feed; its other parts must be known. Raises UnknownShape where another document goes with it."""
-    head = Head()
+    head = FeedHead()
     _no_text(root, "feed")
     _attributes(root, "feed")
     for child in root.iterchildren():
@@ -167,7 +167,7 @@ def feed_head(root: etree._Element) -> Head:
     return head
 
 
-def read_entry(element: etree._Element, runs: list[bytes], base: str, where: str) -> Entry:
+def read_entry(element: etree._Element, runs: list[bytes], base: str, where: str) -> FeedEntry:
     texts: dict[str, str] = {}
     links: list[tuple[str, str]] = []
     content: etree._Element | None = None
@@ -199,7 +199,7 @@ def read_entry(element: etree._Element, runs: list[bytes], base: str, where: str
 
 def _entry(
     content: etree._Element, links: list[tuple[str, str]], texts: dict[str, str], runs: list[bytes], where: str
-) -> Entry:
+) -> FeedEntry:
     namespace, kind = _qualified(content, f"{where}/content")
     if namespace != ESPI or kind not in RESOURCES:
         raise UnknownShape(f"{where}/content/{kind}")
@@ -215,7 +215,7 @@ def _entry(
     related = tuple(path for rel, path in links if rel == "related")
     published = texts.get("published", stamp)
     title, timeless = texts.get("title", ""), len(found) - len(readings)
-    return Entry(kind, own[0], up, texts["id"], related, published, stamp, title, content, readings, timeless)
+    return FeedEntry(kind, own[0], up, texts["id"], related, published, stamp, title, content, readings, timeless)
 
 
 def _readings(block: etree._Element, runs: list[bytes], where: str) -> Iterator[Run]:

@@ -7,8 +7,8 @@ from gateway.ground.calendar.instants import Window
 from gateway.sectors.energy import feed
 from gateway.sectors.energy.calls import CALLS, MEDIA_TYPE, MEDIA_TYPES, recognised, upstream
 from gateway.sectors.energy.cutting import Cutting
-from gateway.sectors.energy.stream import Stream
-from gateway.sectors.energy.terms import Terms
+from gateway.sectors.energy.stream import EnergyStream
+from gateway.sectors.energy.terms import EnergyTerms
 from gateway.sectors.media import expect
 from gateway.sectors.model import LIMIT, Asked, Cut, Cutter, Denied, Granted, Source, TooLarge, Upstream
 from gateway.sectors.paths import Following, declared
@@ -16,7 +16,7 @@ from gateway.sectors.paths import Following, declared
 
 class EnergyPlan:
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
-        self._terms = Terms(source, granted)
+        self._terms = EnergyTerms(source, granted)
         self._following = Following()
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
@@ -52,7 +52,7 @@ class EnergyPlan:
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         expect(media_type, MEDIA_TYPES)
-        return Stream(Cutting(self._terms, sent, window, self._following))
+        return EnergyStream(Cutting(self._terms, sent, window, self._following))
 
 
 def plan(source: Source, granted: Iterable[Granted]) -> EnergyPlan:

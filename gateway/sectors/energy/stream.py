@@ -9,7 +9,7 @@ are small and wait for the end.
 import re
 
 from gateway.sectors.energy.cutting import SHARED, Cutting
-from gateway.sectors.energy.feed import Entry, Head, feed_head, parsed, read_entry
+from gateway.sectors.energy.feed import FeedEntry, FeedHead, feed_head, parsed, read_entry
 from gateway.sectors.energy.shapes import ATOM
 from gateway.sectors.model import LIMIT, Counts, TooLarge, UnknownShape
 
@@ -19,14 +19,14 @@ _CLOSE = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?entry\s*>")
 _MOST_SHARED = 1024  # parts held back; a feed has one or two
 
 
-class Stream:
+class EnergyStream:
     def __init__(self, cutting: Cutting) -> None:
         self._cutting = cutting
         self._buffer = bytearray()
         self._from = 0  # where the search for the end of the entry goes on
         self._head: bytes | None = None  # everything before the first entry
-        self._told = Head()
-        self._shared: list[Entry] = []  # wait for the end
+        self._told = FeedHead()
+        self._shared: list[FeedEntry] = []  # wait for the end
         self._early: list[bytes] = []  # entries that came before what they hang from, as text
         self._early_size = 0
 
@@ -110,7 +110,7 @@ class Stream:
         family.settle(entry)
         return self._decided(entry)
 
-    def _read(self, piece: bytes) -> Entry:
+    def _read(self, piece: bytes) -> FeedEntry:
         head = self._head or b""
         root, runs = parsed(head + piece + self._end_of(head))
         feed_head(root)
@@ -119,7 +119,7 @@ class Stream:
             raise UnknownShape("entry")
         return read_entry(found[0], runs, self._told.base, "entry")
 
-    def _decided(self, entry: Entry) -> bytes:
+    def _decided(self, entry: FeedEntry) -> bytes:
         if entry.kind in ("UsagePoint", "MeterReading"):
             owner = self._cutting.owner(entry)
             return self._cutting.part(entry, owner, None) if owner else b""

@@ -7,10 +7,10 @@ from gateway.catalogue import fields as catalogue
 from gateway.sectors.energy.calls import ALL, SUMMARY, USAGE
 from gateway.sectors.energy.shapes import CHILDREN
 from gateway.sectors.model import Granted, Source
-from gateway.sectors.names import Names
+from gateway.sectors.names import AccountNames
 
 
-class Terms:
+class EnergyTerms:
     """What is granted at this supplier, as the cutting asks for it."""
 
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
@@ -19,7 +19,7 @@ class Terms:
         self.source = source
         self.granted = tuple(name for name in ALL if name in items)
         self.accounts = {name: {a.native for a in item.accounts} for name, item in items.items()}
-        self.names = Names(
+        self.names = AccountNames(
             {a.native: a for item in items.values() for a in item.accounts}.values(),
             others=(name for item in items.values() for name in item.others),
         )

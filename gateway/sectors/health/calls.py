@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from gateway.ground.calendar.instants import Window, midnight, narrowed, span, window_text, zone
 from gateway.ground.http.connector import Pairs
 from gateway.sectors.model import Asked, Denied, Source, UnknownShape, Upstream
-from gateway.sectors.names import Names
+from gateway.sectors.names import AccountNames
 from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
 
 BASE = "/v2/fhir"
@@ -31,7 +31,7 @@ _FORMS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HealthCall:
     dataset: str
     resource: str
     path: str  # below the base
@@ -40,20 +40,20 @@ class Call:
 
 
 CALLS = {
-    "patients": Call("health.person", "Patient", "/Patient", query=("_format", "_lastUpdated", *PAGING)),
-    "patient": Call("health.person", "Patient", "/Patient/{account}"),
-    "coverages": Call(
+    "patients": HealthCall("health.person", "Patient", "/Patient", query=("_format", "_lastUpdated", *PAGING)),
+    "patient": HealthCall("health.person", "Patient", "/Patient/{account}"),
+    "coverages": HealthCall(
         "health.coverage", "Coverage", "/Coverage", "beneficiary", ("_format", "beneficiary", "_lastUpdated", *PAGING)
     ),
-    "coverage": Call("health.coverage", "Coverage", "/Coverage/{id}"),
-    "claims": Call(
+    "coverage": HealthCall("health.coverage", "Coverage", "/Coverage/{id}"),
+    "claims": HealthCall(
         "health.claims",
         "ExplanationOfBenefit",
         "/ExplanationOfBenefit",
         "patient",
         ("_format", "patient", "service-date", "type", "_lastUpdated", *PAGING),
     ),
-    "claim": Call("health.claims", "ExplanationOfBenefit", "/ExplanationOfBenefit/{id}"),
+    "claim": HealthCall("health.claims", "ExplanationOfBenefit", "/ExplanationOfBenefit/{id}"),
 }
 # Reading by number, or asking for a kind, tells the number or the kind: it needs that field.
 NEEDS = {"coverage": "coverage.ids", "claim": "claims.ids", "type": "claims.type"}
@@ -73,7 +73,13 @@ def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
 
 
 def upstream(
-    source: Source, operation: str, names: Names, asked: Asked, named: str | None, window: Window, following: Following
+    source: Source,
+    operation: str,
+    names: AccountNames,
+    asked: Asked,
+    named: str | None,
+    window: Window,
+    following: Following,
 ) -> Upstream | Denied:
     """The call as the insurer gets it: her id there, and no wider period than the window."""
     call = CALLS[operation]
@@ -93,7 +99,7 @@ def upstream(
 def _upstream(
     source: Source,
     operation: str,
-    names: Names,
+    names: AccountNames,
     query: dict[str, str],
     dates: list[str],
     named: str | None,
@@ -125,7 +131,7 @@ def _upstream(
     )
 
 
-def _period(source: Source, call: Call, dates: list[str], window: Window) -> Pairs | Denied:
+def _period(source: Source, call: HealthCall, dates: list[str], window: Window) -> Pairs | Denied:
     """service-date of a search: what was asked inside the window, as whole local days (the parameter has no time)."""
     if "service-date" not in call.query:
         return ()
@@ -173,7 +179,7 @@ def _asked_dates(text: str, zone_name: str) -> Window:
 
 
 def links(
-    source: Source, sent: Upstream, names: Names, found: Mapping[str, str], pages: Following
+    source: Source, sent: Upstream, names: AccountNames, found: Mapping[str, str], pages: Following
 ) -> list[dict[str, str]]:
     """The insurer's paging links as addresses of the gateway; `last` goes unless this is the only page.
 
@@ -198,7 +204,7 @@ def links(
     return kept
 
 
-def query_of_search(address: str, path: str, call: Call) -> Mapping[str, str] | None:
+def query_of_search(address: str, path: str, call: HealthCall) -> Mapping[str, str] | None:
     """The query of a link, when it is of this search and has no parameter beyond those of the call."""
     head, mark, tail = address.partition("?")
     pieces = tail.split("&") if mark else []

@@ -26,12 +26,12 @@ from gateway.sectors.health.calls import (
     recognised,
     upstream,
 )
-from gateway.sectors.health.reading import Reading, reading
+from gateway.sectors.health.reading import HealthReading, reading
 from gateway.sectors.health.repair import NEUTRAL, mark_as_subset, repaired, withhold_codes
 from gateway.sectors.health.shapes import ENVELOPE
 from gateway.sectors.media import expect
 from gateway.sectors.model import Asked, Counts, Cut, Cutter, Denied, Granted, NotThere, Source, UnknownShape, Upstream
-from gateway.sectors.names import Names
+from gateway.sectors.names import AccountNames
 from gateway.sectors.paths import Following, declared, remember
 from gateway.sectors.shapes import encode, within_limit
 
@@ -43,7 +43,7 @@ OWNER = {"ExplanationOfBenefit": "patient", "Coverage": "beneficiary"}
 WITHHELD_INSURANCE = NEUTRAL["ExplanationOfBenefit", "insurance"]
 
 
-class Part:
+class HealthPart:
     """One granted dataset."""
 
     def __init__(self, granted: Granted, kind: str, policies: Path | None) -> None:
@@ -54,7 +54,7 @@ class Part:
         if kind == "Patient":
             members.add((kind, "id"))
         self.kind = kind
-        self.names = Names(granted.accounts, others=granted.others, spell=FHIR_ID)
+        self.names = AccountNames(granted.accounts, others=granted.others, spell=FHIR_ID)
         self.fields = given
         self.whole = given == dataset.fields.keys()
         self.drugs = "claims.drugs" in given
@@ -69,7 +69,7 @@ class Part:
         self._reading_by = partial(reading, kind, governed, frozenset(members))
         self.reading = self._reading_by()
 
-    def extended(self) -> Reading:
+    def extended(self) -> HealthReading:
         """From now on by the table of extended values: this insurer's answers have them."""
         self.reading = self._reading_by(extended=True)
         return self.reading
@@ -99,7 +99,7 @@ class Part:
         return taken
 
 
-def _rename_coverages(claim: Any, names: Names) -> None:
+def _rename_coverages(claim: Any, names: AccountNames) -> None:
     """Where insurers write the person's number beside her own reference and the id, as the app may see it.
 
     The encoded answer is searched for it as well; that is dear only when it is found.
@@ -117,7 +117,7 @@ class HealthPlan:
         self._source = source
         kinds = {call.dataset: call.resource for call in CALLS.values()}
         items = catalogue.by_dataset("health", granted, source.policies)
-        self._parts = {name: Part(item, kinds[name], source.policies) for name, item in items.items()}
+        self._parts = {name: HealthPart(item, kinds[name], source.policies) for name, item in items.items()}
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
         found = recognised(self._source, asked.path)
@@ -150,14 +150,16 @@ class HealthPlan:
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         return None
 
-    def _cut(self, part: Part, reading: Reading, sent: Upstream, body: bytes, window: Window) -> Cut:
+    def _cut(self, part: HealthPart, reading: HealthReading, sent: Upstream, body: bytes, window: Window) -> Cut:
         prefix = "" if part.kind == "Patient" else "Patient/"
         owners = {prefix + account.native: account.native for account in sent.accounts}
         if "{" in CALLS[sent.operation].path:
             return self._one(part, reading, owners, body, window)
         return self._search(part, reading, owners, sent, body, window)
 
-    def _one(self, part: Part, reading: Reading, owners: Mapping[str, str], body: bytes, window: Window) -> Cut:
+    def _one(
+        self, part: HealthPart, reading: HealthReading, owners: Mapping[str, str], body: bytes, window: Window
+    ) -> Cut:
         resource, inner = reading.resource.read(body)
         native = _owner(resource, part, owners)
         lasted = _lasted(resource, part.kind, self._source.zone)
@@ -168,7 +170,13 @@ class HealthPlan:
         return Cut(part.names.outward_bytes(text), MEDIA_TYPE, Counts(1, 0, taken, *(lasted or (None, None))))
 
     def _search(
-        self, part: Part, reading: Reading, owners: Mapping[str, str], sent: Upstream, body: bytes, window: Window
+        self,
+        part: HealthPart,
+        reading: HealthReading,
+        owners: Mapping[str, str],
+        sent: Upstream,
+        body: bytes,
+        window: Window,
     ) -> Cut:
         bundle, inner = reading.bundle(body)
         kind, zone, remove = part.kind, self._source.zone, reading.remove
@@ -196,7 +204,7 @@ class HealthPlan:
         counts = Counts(len(kept), len(bundle.entry) - len(kept), fields, first, last)
         return Cut(part.names.outward_bytes(text), MEDIA_TYPE, counts)
 
-    def _bundle(self, part: Part, sent: Upstream, bundle: Any, kept: list[Any]) -> dict[str, Any]:
+    def _bundle(self, part: HealthPart, sent: Upstream, bundle: Any, kept: list[Any]) -> dict[str, Any]:
         """The page, with a total only where all is on it: any other number counts what is withheld."""
         found = () if bundle.link is UNSET else tuple([(each.relation, each.url) for each in bundle.link])
         answer: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
@@ -231,7 +239,7 @@ def _enveloped(entry: Any, prefix: str) -> Any:
     return entry
 
 
-def _owner(resource: Any, part: Part, owners: Mapping[str, str]) -> str:
+def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str:
     """The id of the person the resource is about. Raises UnknownShape when she is not of the call, or not named."""
     if resource is UNSET or resource.resourceType != part.kind:
         raise UnknownShape("resourceType")

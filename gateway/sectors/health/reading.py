@@ -13,7 +13,7 @@ from gateway.sectors.shapes import Member, Reader, remover, withheld_members
 bundle_reader = Reader(TABLE, "Bundle")
 
 
-class Reading:
+class HealthReading:
     """Of resources of one kind. What a reading has read, `remove` of the same reading takes the withheld out of."""
 
     def __init__(self, table: dict[str, str], kind: str, governed: frozenset[str], given: frozenset[Member]) -> None:
@@ -48,6 +48,6 @@ class Reading:
 
 
 @lru_cache(maxsize=128)
-def reading(kind: str, governed: frozenset[str], given: frozenset[Member], *, extended: bool = False) -> Reading:
+def reading(kind: str, governed: frozenset[str], given: frozenset[Member], *, extended: bool = False) -> HealthReading:
     """`extended`: by the table in which values may have extensions beside them."""
-    return Reading(with_extended_values(TABLE) if extended else TABLE, kind, governed, given)
+    return HealthReading(with_extended_values(TABLE) if extended else TABLE, kind, governed, given)
