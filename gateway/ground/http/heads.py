@@ -20,6 +20,12 @@ class Unfit(Exception):
         self.status = status
 
 
+def line_ends(text: bytes) -> int:
+    """How many CRLF stand in a text; -1: a CR or LF stands in it alone."""
+    others = text.replace(b"\r\n", b"")  # takes half as long as counting each
+    return -1 if b"\n" in others or b"\r" in others else (len(text) - len(others)) // 2
+
+
 class RequestHead:
     """One head, from its first byte to the empty line."""
 
@@ -49,8 +55,9 @@ class RequestHead:
 
         Every CR stands before an LF, and every LF after a CR; only the last CR may still wait for its LF.
         """
-        ends = new.count(b"\r\n")
-        feeds = new.count(b"\n") - (goes_on and new[:1] == b"\n")
-        if feeds != ends or new.count(b"\r") != ends + new.endswith(b"\r"):
+        if goes_on and new[:1] == b"\n":
+            new = new[1:]  # counted with its CR
+        ends = line_ends(new[:-1] if new.endswith(b"\r") else new)
+        if ends < 0:
             raise Unfit(400)
         self._ends += ends

@@ -16,7 +16,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from gateway.ground.http.heads import RequestHead, Unfit
+from gateway.ground.http.heads import RequestHead, Unfit, line_ends
 from gateway.ground.http.peers import Proxies, network
 from gateway.ground.http.sends import Outbox
 from gateway.settings import Settings
@@ -342,7 +342,7 @@ class Cycle(RequestResponseCycle):
         if not self.keep_alive:
             fields.append((b"connection", b"close"))
         head = STATUS_LINE[begun["status"]] + b"\r\n".join(map(b": ".join, fields))
-        if not head.count(b"\n") == head.count(b"\r") == len(fields):  # a line end inside of a field
+        if line_ends(head) != len(fields):  # a line end inside of a field
             return False  # uvicorn says what is wrong with it
         self.response_started = self.response_complete = True
         self.waiting_for_100_continue = False
