@@ -10,8 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 TOP = {
-    ".ci", ".gitignore", "CHANGELOG.md", "LICENSE", "Makefile", "README.md", "SECURITY.md", "examples", "gateway",
-    "policies", "pyproject.toml", "requirements.lock", "tests",
+    ".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "Makefile", "README.md", "SECURITY.md",
+    "examples", "gateway", "policies", "pyproject.toml", "requirements.lock", "tests",
 }  # fmt: skip
 
 

@@ -1,0 +1,185 @@
+"""Every block of code in the documents does what it shows: a reader who follows them from top to bottom succeeds."""
+
+import json
+import os
+import socket
+import subprocess
+import tomllib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import jsonschema
+import pytest
+from blocks import DOCUMENTS, ROOT, Block, Shell, answers, blocks, command_of, lines, make_targets, printed
+
+from gateway.catalogue import Catalogue
+from gateway.cli.demo_setup import PORTS, Demo
+from gateway.cli.demo_story import Story
+from gateway.settings import Settings, shipped_policies, unsafe
+
+# Commands that are not run here, by how they begin, and why. Of `make`, the target must be there.
+ELSEWHERE = {
+    "make demo": "what it starts runs beside every document here",
+    "make test": "runs this very test",
+    "make check": "minutes; nothing in it depends on the document",
+    "make venv": "installs from the network; without it there would be no test",
+    "make docs": "writes into the sources; tests/docs/test_reference.py compares what it would write",
+    "make bench": "minutes, and two cores with nothing else at work",
+    "python -m tests.bench": "minutes, and two cores with nothing else at work",
+    ".venv/bin/python -m pytest": "tests inside a test",
+    ".venv/bin/aval demo --story": "tests/journeys/test_story.py tells it",
+    "aval compile": "a minute of a C compiler; tests/ops/test_compiled.py does it where there is one",
+}
+ASKING = {"README.md": "watt-coach", "gateway/docs/apps.md": "my-app"}  # document → the app whose requests it shows
+LANGUAGES = {"sh", "console", "toml", "json", "python"}
+
+
+def elsewhere(line: str) -> bool:
+    return any(line == begin or line.startswith(f"{begin} ") for begin in ELSEWHERE)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_reader_who_follows_a_document_succeeds(
+    document: Path,
+    demo: Demo,
+    checkout: Path,
+    environment: dict[str, str],
+    servers: list[subprocess.Popen[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader = Reader(demo, Shell(checkout, environment), servers, monkeypatch)
+    for block in blocks(document):
+        assert block.language in LANGUAGES, f"{block.document}:{block.line}: say in which language it is"
+        reader.follow(block)
+
+
+class Reader:
+    """One who has `make demo` running. Ports are those of this demo instead of those of `make demo`."""
+
+    def __init__(
+        self, demo: Demo, shell: Shell, servers: list[subprocess.Popen[str]], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.demo, self.shell, self.servers, self.monkeypatch = demo, shell, servers, monkeypatch
+
+    def follow(self, block: Block) -> None:
+        if block.file:
+            (self.shell.folder / block.file).write_text(self.here(block.text), encoding="utf-8")
+        try:
+            {"sh": self.type, "console": self.type, "toml": self.load, "json": self.push, "python": self.compile}[
+                block.language
+            ](block)
+        except AssertionError as error:
+            raise AssertionError(f"{block.document}:{block.line}: {error}") from error
+
+    def here(self, text: str) -> str:
+        for name, above in PORTS.items():
+            text = text.replace(f"localhost:{8400 + above}", f"localhost:{self.demo.ports[name]}")
+        return text
+
+    def type(self, block: Block) -> None:
+        for command, shown in block.commands:
+            line = self.here(command_of(command))
+            if elsewhere(line):
+                continue
+            if line == "aval serve":
+                self.serve()
+            elif line in CONVERSATIONS:
+                printed(self.here(shown), CONVERSATIONS[line](self.demo, self.shell, line))
+            else:
+                told = self.shell.run(line)
+                if shown:
+                    printed(self.here(shown), told)
+
+    def serve(self) -> None:
+        """In a terminal of its own, on a port of its own: that of the demo is taken."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.shell.environment |= {"AVAL_PORT": str(port), "AVAL_PUBLIC_URL": f"http://localhost:{port}"}
+        self.servers.append(self.shell.start("aval serve"))
+        assert answers(f"http://localhost:{port}/readyz", self.servers[-1]), "it does not serve"
+
+    def load(self, block: Block) -> None:
+        """Declarations are added by the command that follows; settings are loaded as the gateway would."""
+        found = tomllib.loads(block.text)
+        if block.file:
+            return
+        config = self.shell.folder / "settings.toml"
+        config.write_text(block.text, encoding="utf-8")
+        for name in [name for name in os.environ if name.startswith("AVAL_")]:
+            self.monkeypatch.delenv(name)
+        self.monkeypatch.setenv("AVAL_CONFIG", str(config))
+        settings = Settings()
+        assert all(getattr(settings, name) is not None for name in found)
+        assert not list(unsafe(settings)), "production would refuse it"
+
+    def push(self, block: Block) -> None:
+        """A request that is shown is of the form of the schema, known to the catalogue, and taken by the gateway."""
+        details = json.loads(self.here(block.text))
+        schema, catalogue = json.loads((ROOT / "policies/data_access.schema.json").read_text()), _catalogue()
+        for detail in details:
+            jsonschema.validate(detail, schema)
+            for name in detail["datatypes"]:
+                assert set(detail["fields"]) <= set(catalogue.datasets[name].fields)
+        app = ASKING[block.document]
+        form = {
+            "client_id": app,
+            "response_type": "code",
+            "redirect_uri": "http://localhost:8499/callback" if app == "my-app" else f"{self.demo.url(app)}/callback",
+            "state": "of the reader's",
+            "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+            "code_challenge_method": "S256",
+            "authorization_details": json.dumps(details),
+        }
+        answer = httpx2.post(f"{self.demo.url('gateway')}/par", data=form, timeout=30, trust_env=False)
+        assert answer.status_code == 201, answer.text
+
+    def compile(self, block: Block) -> None:
+        compile(block.text, block.file, "exec")
+
+
+def _catalogue() -> Catalogue:
+    return Catalogue(shipped_policies())
+
+
+def first_call(demo: Demo, shell: Shell, line: str) -> str:
+    """Alice opens the address that the script prints, links, agrees, and pastes the address at which she ends."""
+    with shell.start(line) as script:
+        assert script.stdin and script.stdout
+        story = Story(demo)
+        try:
+            opened = script.stdout.readline()
+            story.sign_in()
+            story.link_city_energy()
+            ended = story._agree(story.alice.get(opened.split()[1]), accounts=1, tick=())
+            script.stdin.write(f"{ended.url}\n")
+            script.stdin.close()
+            told = script.stdout.read()
+            script.wait(60)
+        finally:
+            script.kill()
+            story.http.close()
+            story.alice._client.close()
+    assert urlsplit(ended.url).port == 8499 and script.returncode == 0, told
+    return opened + told.replace(": granted", ": …\ngranted")  # her line ends what the prompt began
+
+
+CONVERSATIONS = {"python first_call.py": first_call}
+
+
+def test_every_command_that_is_not_run_here_is_there() -> None:
+    for begin in ELSEWHERE:
+        if begin.startswith("make "):
+            assert begin.removeprefix("make ") in make_targets(), begin
+    shown = [line for document in DOCUMENTS for block in blocks(document) for line in lines(block)]
+    unused = [begin for begin in ELSEWHERE if not any(line.startswith(begin) for line in shown)]
+    assert not unused, "no document shows it any more"
+
+
+def test_the_finder_misses_no_block() -> None:
+    """Fences inside of lists too; a block in another form of writing would be neither found nor run."""
+    for document in DOCUMENTS:
+        fences = [line for line in document.read_text(encoding="utf-8").splitlines() if line.strip().startswith("```")]
+        assert len(fences) == 2 * sum(block.language != "sh" for block in blocks(document)), document
+    assert sum(len(blocks(document)) for document in DOCUMENTS) >= 15
