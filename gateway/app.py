@@ -106,7 +106,7 @@ def doors(house: House) -> list[Door]:
         *problems.DOORS,
         *people_pages.doors(links.count),
         *app_pages.DOORS,
-        *organisation_pages.DOORS,
+        *organisation_pages.doors(rooms.waiting),
         *authorization_api.doors(PROTOCOL),
         *authorization_pages.doors(rooms, partial(screen_pages.screen, rooms)),
         *screen_pages.doors(rooms),

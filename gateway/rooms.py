@@ -4,20 +4,25 @@ The record and the log may not import the rooms of people, apps and organisation
 protocol, and here are the answers, from those rooms' own verbs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from urllib.parse import parse_qsl, urlsplit
 
 from sqlmodel import Session
 
 from gateway import errors
 from gateway.apps import views as apps
+from gateway.apps.tables import App
+from gateway.authorization import requests
 from gateway.catalogue import Catalogue, Words
 from gateway.consent import asking
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
+from gateway.consent.request import Ask
 from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.house import House
 from gateway.organisations import links, views
+from gateway.organisations import pages as organisation_pages
 from gateway.people import accounts
 from gateway.people.tables import Person
 
@@ -49,6 +54,9 @@ class Rooms:
             for ref, account in links.known_to(session, self.house.keys, client_id, person_id, organisation_id)
         ]
 
+    def linked(self, session: Session, person_id: str) -> Collection[str]:
+        return links.of_person(session, person_id).keys()
+
     def person(self, session: Session, person_id: str) -> PersonFacts:
         row = session.get_one(Person, person_id)
         minor = minor_now(row.birth_date, self.house.clock(), self.house.settings)
@@ -69,6 +77,21 @@ class Rooms:
 
     def organisations(self, session: Session) -> Sequence[str]:
         return views.ids(session)
+
+    def waiting(
+        self, session: Session, then: str, person: str, organisation: str, language: str
+    ) -> organisation_pages.Waiting | None:
+        """The app's request behind an address of /authorize, when it is this person's to answer."""
+        query = dict(parse_qsl(urlsplit(then).query))
+        app = session.get(App, query.get("client_id", ""))
+        row = requests.find(session, query.get("request_uri", ""), app, self.house.clock()) if app else None
+        if app is None or row is None or row.opened_by != person:
+            return None
+        ask, catalogue = Ask.from_json(row.ask), self.house.catalogue
+        data = [catalogue.datasets[item.dataset] for item in ask.items if item.organisation == organisation]
+        labels = tuple(dataset.label[language] for dataset in data)
+        purpose = catalogue.purposes[ask.purpose].title[language]
+        return organisation_pages.Waiting(apps.view(app).name[language], purpose, labels) if labels else None
 
 
 class RoomNames:

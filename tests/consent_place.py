@@ -75,6 +75,7 @@ class Town:
     organisations: dict[str, OrganisationFacts] = field(
         default_factory=lambda: {o.id: o for o in (CITY_ENERGY, HARBOUR_BANK, MEADOW_HEALTH)}
     )
+    unlinked: set[str] = field(default_factory=set)
     held: dict[str, list[Offered]] = field(
         default_factory=lambda: {
             "city-energy": [Offered("ref-home", "Home, 4 Mill Lane", "electricity", True)],
@@ -96,6 +97,9 @@ class Town:
 
     def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
         return self.held.get(organisation_id, [])
+
+    def linked(self, session: Session, person_id: str) -> set[str]:
+        return set(self.organisations) - self.unlinked
 
     def person(self, session: Session, person_id: str) -> PersonFacts:
         return self.people[person_id]

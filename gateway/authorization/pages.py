@@ -234,11 +234,17 @@ def _link(
     ctx: Context, app: App, consent: Consent, unlinked: tuple[str, ...], ward: PersonFacts | None, resume: str
 ) -> Response:
     """What has to be linked before there is anything to choose from; refusing is possible without linking."""
-    known = directory(ctx.session)
+    known, catalogue, language = directory(ctx.session), ctx.house.catalogue, ctx.language
+    ask = Ask.from_json(consent.asked)
+    data = {
+        name: [catalogue.datasets[item.dataset].label[language] for item in ask.items if item.organisation == name]
+        for name in unlinked
+    }
     return ctx.page(
         "authorization/link.html",
-        app_name=view(app).name[ctx.language],
-        organisations=[(name, known[name].name[ctx.language]) for name in unlinked],
+        app_name=view(app).name[language],
+        purpose=catalogue.purposes[ask.purpose].title[language],
+        organisations=[(name, known[name].name[language], data[name]) for name in unlinked],
         next=quote(resume, safe=""),
         ward=ward.name if ward else None,
         consent=consent.id,

@@ -29,7 +29,7 @@ class StepFacts:
 
     state: str = ""  # of its consent; "" when none has been opened
     live: bool = False
-    unlinked: tuple[str, ...] = ()  # organisations asked for that the person has no link with
+    unlinked: tuple[str, ...] = ()  # organisations that the request requires and the person has no link with
     needs_guardian: bool = False  # she is under age and it is she who is signed in
     sensitive: bool = False
 
@@ -69,7 +69,7 @@ def standing(
     return StepFacts(
         state=consent.state if consent else "",
         live=consent is not None and deciding.is_live(consent, now),
-        unlinked=tuple(name for name in ask.organisations() if name not in linked),
+        unlinked=tuple(name for name in ask.required_organisations() if name not in linked),
         needs_guardian=person.minor and person.id == caller.person,
         sensitive=any(item.sensitivity != "none" for item in ask.items),
     )

@@ -1,6 +1,7 @@
 """Asking: from a validated request to a consent that waits for the person's answer."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, select
@@ -60,6 +61,19 @@ def lapse(session: Session, log: Log, consent: Consent, now: datetime) -> None:
 def answer_by(consent: Consent, settings: Settings) -> datetime:
     """Until when the person may answer."""
     return consent.created_at + timedelta(seconds=settings.ask_seconds)
+
+
+def keep_draft(session: Session, consent: Consent, marks: Mapping[str, Sequence[str]]) -> None:
+    """Keep what is marked on the screen, while she has to do something else first. It decides nothing."""
+    if consent.state == State.REQUESTED:
+        consent.draft = json.dumps({name: list(values) for name, values in marks.items()})
+        session.add(consent)
+
+
+def draft(consent: Consent) -> dict[str, list[str]]:
+    """What was marked before; empty when nothing was kept."""
+    found: dict[str, list[str]] = json.loads(consent.draft) if consent.draft else {}
+    return found
 
 
 def apps_of(session: Session, person_id: str) -> list[str]:

@@ -22,6 +22,7 @@ def change(session: Session, consent: Consent, act: Act, actor: Actor, at: datet
     consent.state = advance(consent.state, act)
     consent.reason = reason
     consent.generation += 1
+    consent.draft = None
     session.add(consent)
     append(session, consent, act, actor, at, reason)
 

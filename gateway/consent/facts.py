@@ -99,6 +99,9 @@ class Facts(Protocol):
     def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
         """Her accounts there, by the references this app would see."""
 
+    def linked(self, session: Session, person_id: str) -> Collection[str]:
+        """The organisations at which we know which account is hers."""
+
     def person(self, session: Session, person_id: str) -> PersonFacts: ...
 
 

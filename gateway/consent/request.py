@@ -69,6 +69,10 @@ class Ask:
     def organisations(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(item.organisation for item in self.items))
 
+    def required_organisations(self) -> tuple[str, ...]:
+        """Those without which nothing can be agreed: something asked for there is required."""
+        return tuple(dict.fromkeys(item.organisation for item in self.items if item.necessity == "required"))
+
     def as_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 

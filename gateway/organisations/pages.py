@@ -36,7 +36,21 @@ from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import FoundAccount
 
 HOME = "/organisations"
+_NO_NUMBER = N_("Write the number as it stands on your letters, 3 to 40 characters.")
 AGAIN_SECONDS = "30"  # Retry-After of a page that says how busy an organisation is
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An app's request that she came from: it goes on when her account here is linked."""
+
+    app: str
+    purpose: str
+    data: tuple[str, ...]  # what it asks for here
+
+
+# (session, where she goes next, person, organisation, language); None: she came by herself
+Waits = Callable[[Session, str, str, str, str], Waiting | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +107,15 @@ def _last_access(ctx: Context, organisation: str) -> datetime | None:
 # ---- linking
 
 
-def explain(ctx: Context) -> Response:
+def explain(waits: Waits, ctx: Context) -> Response:
     """The page that explains what linking with this organisation does, before she begins."""
     view, link = _here(ctx)
     if link:
         return ctx.go(_next(ctx))
-    return _link_page(ctx, view)
+    return _link_page(waits, ctx, view)
 
 
-def start(ctx: Context) -> Response | Later:
+def start(waits: Waits, ctx: Context) -> Response | Later:
     """Begin to link: on to the organisation's own page (OAuth), or to the code it sends to its customer. 429 after too
     many tries.
     """
@@ -112,7 +126,7 @@ def start(ctx: Context) -> Response | Later:
         return _failed(ctx, view, "suspended")
     number = ctx.form.get("customer_number", "").strip()
     if view.kind == "assertion" and not linking.NUMBER.fullmatch(number):
-        return _link_page(ctx, view, N_("Write the number as it stands on your letters, 3 to 40 characters."), number)
+        return _link_page(waits, ctx, view, _NO_NUMBER, number)
     once_more(ctx.house.store, "link", ctx.person.person)
     if view.kind == "oauth":
         address = linking.begin_oauth(ctx.house, ctx.person.person, view, _next(ctx), ctx.now)
@@ -131,12 +145,15 @@ def _start_number(ctx: Context, view: OrganisationView, number: str) -> Response
     return ctx.go(f"{HOME}/{view.id}/link/code?attempt={state}")
 
 
-def _link_page(ctx: Context, view: OrganisationView, error: str = "", number: str = "") -> Response:
+def _link_page(waits: Waits, ctx: Context, view: OrganisationView, error: str = "", number: str = "") -> Response:
+    with ctx.house.store.read() as session:
+        waiting = waits(session, _next(ctx), ctx.person.person, view.id, ctx.language)
     return ctx.page(
         "organisations/link.html",
         400 if error else 200,
         view=view,
         next=_next(ctx),
+        waiting=waiting,
         datasets=_datasets(ctx, view),
         error=error,
         number=number,
@@ -425,16 +442,19 @@ def _failed(
     return response
 
 
-DOORS = [
-    Door(HOME, index, person=True, name="organisations"),
-    Door(HOME + "/{id}/link", explain, opens="none", person=True, name="organisation_link"),
-    Door(HOME + "/{id}/link", start, methods=("POST",), opens="none", person=True, name="organisation_link_start"),
-    Door(HOME + "/{id}/link/code", code_form, opens="none", person=True, name="organisation_code"),
-    Door(HOME + "/{id}/link/code", try_code, methods=("POST",), opens="none", person=True, name="organisation_try"),
-    Door(HOME + "/{id}/linked", came_back, opens="none", person=True, name="organisation_came_back"),
-    Door(HOME + "/{id}/refresh", refresh, methods=("POST",), opens="none", person=True, name="organisation_refresh"),
-    Door(HOME + "/{id}/unlink", unlink_form, opens="none", person=True, name="organisation_unlink"),
-    Door(HOME + "/{id}/unlink", unlink, methods=("POST",), opens="none", person=True, name="organisation_unlink_do"),
-    Door(HOME + "/{id}/download", download_form, opens="none", person=True, name="organisation_download"),
-    Door(HOME + "/{id}/download", download, methods=("POST",), opens="none", person=True, name="organisation_read"),
-]
+def doors(waits: Waits) -> list[Door]:
+    """`waits`: which app's request, if any, she came from to link an account."""
+    post, one = ("POST",), HOME + "/{id}"
+    return [
+        Door(HOME, index, person=True, name="organisations"),
+        Door(f"{one}/link", partial(explain, waits), opens="none", person=True, name="organisation_link"),
+        Door(f"{one}/link", partial(start, waits), post, opens="none", person=True, name="organisation_link_start"),
+        Door(f"{one}/link/code", code_form, opens="none", person=True, name="organisation_code"),
+        Door(f"{one}/link/code", try_code, post, opens="none", person=True, name="organisation_try"),
+        Door(f"{one}/linked", came_back, opens="none", person=True, name="organisation_came_back"),
+        Door(f"{one}/refresh", refresh, post, opens="none", person=True, name="organisation_refresh"),
+        Door(f"{one}/unlink", unlink_form, opens="none", person=True, name="organisation_unlink"),
+        Door(f"{one}/unlink", unlink, post, opens="none", person=True, name="organisation_unlink_do"),
+        Door(f"{one}/download", download_form, opens="none", person=True, name="organisation_download"),
+        Door(f"{one}/download", download, post, opens="none", person=True, name="organisation_read"),
+    ]

@@ -27,6 +27,11 @@ WRONG_PASSWORD = N_("The address or the password is not right.")
 WRONG_CODE = N_("This code is not right, or it was used before. Wait for the next one.")
 WRONG_PASSKEY = N_("The passkey was not accepted. Try again, or sign in with your password.")
 TOO_MANY = N_("Too many tries. Wait a few minutes, then try again. Your account is not locked.")
+# why she is asked to sign in, on the way back to an app's request
+WHY = {
+    "ended": N_("Your sign-in had ended before you answered. Nothing was decided, and what you had marked is kept."),
+    "sensitive": N_("Some of this data is sensitive, so we make sure that it is you. What you had marked is kept."),
+}
 _TELL_FROM = 5  # failed tries before a sign-in that are worth telling; fewer are one's own slips
 
 # ---- by password
@@ -52,6 +57,7 @@ def _sign_in_page(ctx: Context, email: str, status: int = 200, wrong: str = "", 
         wrong=wrong,
         again=is_again(ctx),
         registered=ctx.query.get("registered") == "1",
+        why=_why(ctx),
         here=onward(ctx, "/sign-in"),
         passkey=onward(ctx, "/sign-in/passkey"),
         register=onward(ctx, "/register"),
@@ -60,6 +66,11 @@ def _sign_in_page(ctx: Context, email: str, status: int = 200, wrong: str = "", 
     if wait:
         response.headers["Retry-After"] = str(wait)
     return response
+
+
+def _why(ctx: Context) -> str:
+    text = WHY.get(ctx.query.get("why", ""))
+    return ctx.house.translations.of(ctx.language).gettext(text) if text else ""
 
 
 def sign_in(ctx: Context) -> Response | Later:

@@ -1,6 +1,6 @@
 """Reading the person's form: what she chose, never more than was offered (negative case A20)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.consent.agreement import Choices
@@ -23,13 +23,15 @@ def accounts_name(organisation: str) -> str:
 
 
 def parse(
-    form: Mapping[str, Sequence[str]], ask: Ask, accounts: Mapping[str, Sequence[Offered]]
+    form: Mapping[str, Sequence[str]], ask: Ask, accounts: Mapping[str, Sequence[Offered]], linked: Collection[str]
 ) -> Choices | list[Problem]:
-    """`Choices` within what was offered; or what is missing. Names and values that were not offered are ignored."""
+    """`Choices` within what was offered; or what is missing. Names and values that were not offered are ignored, and
+    so is what is optional at an organisation that is not `linked`."""
     granted = frozenset(
         (item.organisation, item.dataset)
         for item in ask.items
-        if item.necessity == "required" or "yes" in form.get(item_name(item.organisation, item.dataset), ())
+        if item.necessity == "required"
+        or (item.organisation in linked and "yes" in form.get(item_name(item.organisation, item.dataset), ()))
     )
     problems: list[Problem] = []
     if not granted:

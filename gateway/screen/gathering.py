@@ -27,6 +27,7 @@ class Showing:
     app: AppView
     directory: Mapping[str, OrganisationFacts]
     accounts: Mapping[str, Sequence[Offered]]  # by organisation, by the references this app would see
+    linked: frozenset[str]  # of the organisations asked for, those where we know which account is hers
     decider: Decider
     ward: str | None  # whom the guardian decides for
     redirect_host: str
@@ -51,6 +52,7 @@ def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, re
         app=others.app(session, consent.app_id),
         directory=others.directory(session),
         accounts={name: others.accounts(session, consent.app_id, person.id, name) for name in organisations},
+        linked=frozenset(others.linked(session, person.id)) & set(organisations),
         decider=Decider(
             actor=actor,
             minor=person.minor,

@@ -7,10 +7,10 @@
 What other rooms know comes in through `Facts`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.responses import Response
 
@@ -20,6 +20,7 @@ from gateway.consent.actors import acting
 from gateway.consent.agreement import Agreement, Notice
 from gateway.consent.described import app_facts, item_name
 from gateway.consent.facts import AppView, Facts
+from gateway.consent.request import Ask
 from gateway.consent.rules import DURATIONS, EndReason, State
 from gateway.consent.tables import Consent, Evidence
 from gateway.consent.words import wording
@@ -45,7 +46,15 @@ _WHY = {
 
 def doors(facts: Facts) -> list[Door]:
     return [
-        Door("/consent/{id}", partial(decide, facts), ("POST",), opens="write", person=True, name="consent_decide"),
+        Door(
+            "/consent/{id}",
+            partial(decide, facts),
+            ("POST",),
+            opens="write",
+            person=True,
+            signed_out=partial(keep, facts),
+            name="consent_decide",
+        ),
         Door("/sharings/{id}/seen", partial(as_agreed, facts), person=True, name="consent_seen"),
     ]
 
@@ -105,9 +114,12 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
     if not answerable(showing, ctx.house.catalogue):
         asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
         return _late(ctx, showing.app)
+    if (organisation := ctx.form.get("link", "")) in set(showing.ask.organisations()) - showing.linked:
+        asking.keep_draft(ctx.session, consent, _marks(ctx, showing))
+        return ctx.go(f"/organisations/{organisation}/link?next={quote(resume, safe='')}")
     if ctx.form.get("decision") != "allow":  # Enter in a field: the same page, with what she has marked so far
         return _again(ctx, showing, resume, [], status=200)
-    chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts)
+    chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts, showing.linked)
     shown = contents.facts(ctx.house, showing, seen.language, ctx.now)
     if rendering.text_hash(shown, seen.language, ctx.house.translations.of(seen.language)) != seen.text_sha256:
         return _again(ctx, showing, resume, [_CHANGED])
@@ -122,14 +134,34 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
         shown_at=seen.shown_at,
     )
     agreement = Agreement(consent, showing.app, showing.directory, chosen, showing.decider, notice)
-    return _answer(ctx, consent, deciding.agree(ctx.session, ctx.house, agreement, ctx.now), resume)
+    refusal = deciding.agree(ctx.session, ctx.house, agreement, ctx.now)
+    if refusal is not None and refusal.reason == "strong_sign_in_needed":
+        asking.keep_draft(ctx.session, consent, _marks(ctx, showing))
+        return ctx.go(sign_in_again(resume, why="sensitive"))
+    return _answer(ctx, consent, refusal, resume)
+
+
+def keep(others: Facts, ctx: Context) -> Response:
+    """Her answer came after her sign-in had ended: what she had marked is kept, nothing is decided, and after signing
+    in she is at the request again (WCAG 2.2, 3.3.7).
+
+    The page's sealed word says whose page it was: nobody else can leave marks in her request.
+    """
+    consent = ctx.session.get(Consent, ctx.path["id"])
+    resume = own_path(ctx.form.get("resume", ""))
+    if consent is None or not resume.startswith("/authorize?"):
+        raise errors.NotSignedIn
+    person = others.person(ctx.session, consent.person_id)
+    readers = [name for name in (person.id, person.guardian_id) if name]
+    word = ctx.form.get("seen", "")
+    if any(seen_words.unsealed(word, ctx.house.keys, consent.id, reader) for reader in readers):
+        asking.keep_draft(ctx.session, consent, _known(ctx, Ask.from_json(consent.asked)))
+    return ctx.go("/sign-in?" + urlencode({"next": resume, "why": "ended"}))
 
 
 def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resume: str) -> Response:
     if refusal is None:
         return ctx.go(resume)
-    if refusal.reason == "strong_sign_in_needed":
-        return ctx.go(sign_in_again(resume))
     deciding.record_service_refused(ctx.session, ctx.house, consent, refusal.reason, ctx.now)
     why = _WHY.get(refusal.reason, _WHY["policy"])
     return ctx.page("screen/refused.html", 403, why=why, resume=resume, say=wording(ctx))
@@ -137,13 +169,29 @@ def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resu
 
 def _again(ctx: Context, showing: Showing, resume: str, problems: Sequence[Problem], status: int = 422) -> Response:
     """The screen once more, with what is to be mended and what she had ticked."""
+    return _show(ctx, replace(showing, chosen=_marks(ctx, showing), problems=problems), resume, status)
+
+
+def _known(ctx: Context, ask: Ask) -> dict[str, list[str]]:
+    """The fields of the form that a request of this shape has, with whatever stands in them."""
+    names = {"duration"} | {choices.accounts_name(name) for name in ask.organisations()}
+    names |= {item_name(item.organisation, item.dataset) for item in ask.items}
+    return {name: values for name, values in ctx.form_lists.items() if name in names}
+
+
+def _marks(ctx: Context, showing: Showing) -> dict[str, list[str]]:
+    return _offered(showing, _known(ctx, showing.ask))
+
+
+def _offered(showing: Showing, marks: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Of what was marked, what is offered now."""
     offered = {"duration": {duration for duration, _ in DURATIONS}}
     for item in showing.ask.items:
-        offered[item_name(item.organisation, item.dataset)] = {"yes"}
+        if item.organisation in showing.linked:
+            offered[item_name(item.organisation, item.dataset)] = {"yes"}
         refs = {one.ref for one in showing.accounts.get(item.organisation, ())}
         offered[choices.accounts_name(item.organisation)] = refs
-    chosen = {name: sorted(offered[name] & set(values)) for name, values in ctx.form_lists.items() if name in offered}
-    return _show(ctx, replace(showing, chosen=chosen, problems=problems), resume, status)
+    return {name: sorted(offered[name] & set(values)) for name, values in marks.items() if name in offered}
 
 
 def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Response:
@@ -153,7 +201,8 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
     if late or not answerable(showing, house.catalogue):
         return _late(ctx, showing.app)
     if not showing.chosen:
-        showing = replace(showing, chosen=contents.first_marks(showing))
+        kept = _offered(showing, asking.draft(consent))
+        showing = replace(showing, chosen=kept or contents.first_marks(showing))
     shown = contents.facts(house, showing, ctx.language, ctx.now)
     html = rendering.text(shown, ctx.language, house.translations.of(ctx.language))
     seen = Seen(
@@ -176,6 +225,11 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
         resume=resume,
         return_to=resume,
         sign_in_again=sensitive and not decider.recent_sign_in,
+        to_link=[
+            (name, showing.directory[name].name[ctx.language])
+            for name in showing.ask.organisations()
+            if name not in showing.linked and not decider.actor.for_another
+        ],
         answer_by=asking.answer_by(consent, house.settings),
         say=wording(ctx),
     )

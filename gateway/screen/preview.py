@@ -5,7 +5,7 @@ exist.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,6 +65,9 @@ class _Invented:
         """Two, so that the page shows how one is picked."""
         kind = self.kinds[organisation_id]
         return [Offered(ref=f"{_ID}-{n}", label=f"{kind} ···{n}", kind=kind, available=True) for n in (1, 2)]
+
+    def linked(self, session: Session, person_id: str) -> Collection[str]:
+        return self.organisations.keys()
 
     def person(self, session: Session, person_id: str) -> PersonFacts:
         return PersonFacts(_ID, PERSON, minor=False, guardian_id=None)

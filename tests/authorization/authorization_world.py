@@ -290,6 +290,9 @@ class Rooms:
         found = links.found_accounts(session, self.house.keys, person_id, organisation_id)
         return [Offered(account.native, account.label, account.kind, account.available) for account in found]
 
+    def linked(self, session: Session, person_id: str) -> set[str]:
+        return set(links.of_person(session, person_id))
+
     def person(self, session: Session, person_id: str) -> PersonFacts:
         row = session.get_one(Person, person_id)
         minor = row.birth_date is not None and row.birth_date > date(2011, 11, 23)

@@ -231,6 +231,8 @@ def test_an_organisation_not_linked_yet_is_linked_first_and_refusing_needs_no_li
     page = browser.get(address)
     assert page.status_code == 200
     [link] = [link for link in Page(page.text).links if link.startswith("/organisations/city-energy/link?next=")]
+    for words in ("Meter", "Understand and lower my energy use", "Electricity use"):
+        assert words.lower() in page.text.lower()
     assert unquote(link.partition("next=")[2]).startswith("/authorize?client_id=meter")
     assert silent(gateway, browser)["error"] == "interaction_required"
     refused = browser.post(Page(page.text).action, data={**Page(page.text).fields, "decision": "refuse"})

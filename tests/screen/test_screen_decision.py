@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 from consent_cast import CLEAR_BUDGET, START, URL, WATT_COACH
-from consent_place import Place, Visitor, authorize, words
+from consent_place import Page, Place, Visitor, authorize, words
 
 from gateway.consent import deciding, expiry
 
@@ -368,8 +368,95 @@ def test_sensitive_data_needs_a_sign_in_of_the_last_ten_minutes(
     if allowed:
         assert place.consent(consent).state == "active"
     else:
-        assert answer.location == f"/sign-in?again=1&next={quote(authorize(consent), safe='')}"
+        assert answer.location == f"/sign-in?again=1&next={quote(authorize(consent), safe='')}&why=sensitive"
         assert place.consent(consent).state == "requested"
+
+
+def marked(page: Page) -> dict[str, list[str]]:
+    """What is ticked on the screen, by field."""
+    found: dict[str, list[str]] = {}
+    for box in page.tree.xpath("//input[@checked]"):
+        found.setdefault(box.get("name"), []).append(box.get("value"))
+    return found
+
+
+CHOSEN = {
+    **BANK,
+    "item:harbour-bank:bank.transactions": "yes",
+    "item:meadow-health:health.claims": "yes",
+    "duration": "d30",
+}
+KEPT = {
+    "item:harbour-bank:bank.transactions": ["yes"],
+    "item:meadow-health:health.claims": ["yes"],
+    "accounts:harbour-bank": ["ref-current"],
+    "duration": ["d30"],
+}
+
+
+def test_what_she_marked_is_there_again_after_signing_in_once_more(place: Place, alice: Visitor) -> None:  # WCAG 3.3.7
+    consent = place.asks(alice, CLEAR_BUDGET)
+    page = alice.sees(consent)
+    place.clock.passes(minutes=11)
+    alice.answers(consent, "allow", page, **CHOSEN)
+    alice.signed_in_at = place.clock()
+    again = alice.sees(consent)
+    assert marked(again) == KEPT
+    assert place.consent(consent).state == "requested", "nothing is agreed until she presses Allow again"
+    alice.answers(consent, "allow", again)
+    assert place.consent(consent).state == "active" and place.consent(consent).draft is None
+
+
+def test_an_answer_after_the_sign_in_has_ended_leads_back_with_what_she_marked(place: Place, alice: Visitor) -> None:
+    consent = place.asks(alice, CLEAR_BUDGET)
+    sent = alice.sees(consent).form(f"/consent/{consent}")
+    sent |= {name: value if isinstance(value, list) else [value] for name, value in CHOSEN.items()}
+    answer = place.client.post(f"/consent/{consent}", data={**sent, "decision": "allow"}, follow_redirects=False)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"/sign-in?next={quote(authorize(consent), safe='')}&why=ended"
+    assert place.consent(consent).state == "requested"
+    assert marked(alice.sees(consent)) == KEPT
+
+
+def test_mallory_leaves_no_marks_in_alices_request(place: Place, alice: Visitor, mallory: Visitor) -> None:
+    consent, other = place.asks(alice, CLEAR_BUDGET), place.asks(mallory, CLEAR_BUDGET)
+    mine = mallory.sees(other).form(f"/consent/{other}")
+    resume = authorize(consent)
+    for seen in ("", "x.y", mine["seen"][0]):
+        form = {"seen": seen, "resume": resume, "decision": "allow", **CHOSEN}
+        place.client.post(f"/consent/{consent}", data=form, follow_redirects=False)
+        assert place.consent(consent).draft is None
+    mallory.posts(f"/consent/{consent}", {**mine, **CHOSEN, "decision": "allow"})
+    assert place.consent(consent).draft is None and place.consent(consent).state == "requested"
+    for elsewhere in ("https://evil.example/", "//evil.example", "/account", ""):
+        answer = place.client.post(f"/consent/{consent}", data={"resume": elsewhere}, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2F")
+
+
+def test_what_is_optional_elsewhere_needs_no_link_to_agree_to_the_rest(place: Place, alice: Visitor) -> None:
+    place.town.unlinked = {"meadow-health"}
+    consent = place.asks(alice, CLEAR_BUDGET)
+    page = alice.sees(consent)
+    assert "We do not know your account at Meadow Health yet" in page.text
+    [box] = page.tree.xpath("//input[@name='item:meadow-health:health.claims']")
+    assert box.get("disabled") is not None
+    assert page.main.xpath(".//button[@name='link']/@value") == ["meadow-health"]
+    # a form that ticks it all the same gets nothing of it
+    alice.answers(consent, "allow", page, **{**CHOSEN, "accounts:meadow-health": ["ref-claims"]})
+    granted = [item["dataset"] for item in place.terms(consent)["items"] if item["granted"]]
+    assert granted == ["bank.accounts", "bank.transactions"]
+
+
+def test_linking_on_the_way_keeps_what_she_marked(place: Place, alice: Visitor) -> None:
+    place.town.unlinked = {"meadow-health"}
+    consent = place.asks(alice, CLEAR_BUDGET)
+    answer = alice.answers(consent, "none", **{**CHOSEN, "link": "meadow-health"})
+    assert answer.location == f"/organisations/meadow-health/link?next={quote(authorize(consent), safe='')}"
+    place.town.unlinked = set()
+    again = alice.sees(consent)
+    assert marked(again)["item:harbour-bank:bank.transactions"] == ["yes"] and marked(again)["duration"] == ["d30"]
+    elsewhere = alice.answers(consent, "none", again, link="//evil.example")
+    assert elsewhere.status == 200
 
 
 def test_an_old_sign_in_is_pointed_out_before_she_fills_anything_in(place: Place, alice: Visitor) -> None:  # A35

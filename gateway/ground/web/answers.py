@@ -70,9 +70,9 @@ def sign_in_first(kind: Kind, context: Context) -> Response:
     return see_other("/sign-in?next=" + quote(here if context.request.method in ("GET", "HEAD") else "/", safe=""))
 
 
-def sign_in_again(then: str) -> str:
-    """The address of a fresh sign-in that goes on to `then`, one of our own pages."""
-    return f"/sign-in?again=1&next={quote(then, safe='')}"
+def sign_in_again(then: str, why: str = "") -> str:
+    """The address of a fresh sign-in that goes on to `then`, one of our own pages. `why`: what it says above."""
+    return f"/sign-in?again=1&next={quote(then, safe='')}" + (f"&why={why}" if why else "")
 
 
 def own_path(path: str) -> str:

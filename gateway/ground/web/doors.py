@@ -63,6 +63,7 @@ class Door:
     kind: Kind = "page"
     opens: Literal["read", "write", "none"] = "read"
     person: bool = False  # True: anonymous callers are sent to sign in
+    signed_out: Handler | None = None  # answers a form of such a door that came after the sign-in had ended
     csrf: bool = True  # POST from pages only; APIs that authenticate apps set False
     name: str = ""
 
@@ -140,8 +141,11 @@ def _run(
         with _opened(house.store, door.opens) as session:
             context._session = session
             context.caller = _who(house, identify, context, session)
-            _check(door, context)
-            response = door.handler(context)
+            if door.signed_out and context.caller is None:
+                response = door.signed_out(context)
+            else:
+                _check(door, context)
+                response = door.handler(context)
     except errors.NotSignedIn:
         response = answers.sign_in_first(door.kind, context)
     except errors.GatewayError as error:

@@ -213,6 +213,7 @@ def upgrade() -> None:
         sa.Column("ended_at", UTCDateTime(), nullable=True),
         sa.Column("last_access_at", UTCDateTime(), nullable=True),
         sa.Column("replaces", sa.String(), nullable=True),
+        sa.Column("draft", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(
             ["app_id"],
             ["app.client_id"],
