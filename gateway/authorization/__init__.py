@@ -8,10 +8,11 @@ The one invariant: token → family → consent. A token is worth what its famil
 consent are worth *now*; ending either one row ends every token below it, and nothing is
 ever swept or deleted.
 
-    requests  an authorization request, from first sight to spent code    steps    what comes next for it
-    parameters all of them, in one table (checks: what each must be)      pages    /authorize
-    details   authorization_details, parsed strictly                      api      /par /token /revoke …
-    clients   who calls (assertions: private_key_jwt)                     protocol endpoints and grants there are
-    families  what descends from one code                                 metadata what we say about ourselves
-    tokens    access tokens: made, read, described                        server, adapter   Authlib, untyped
+    requests     an authorization request, from first sight to spent code     steps      what comes next for it
+    parameters   what each endpoint takes, once each                          details    authorization_details, strictly
+    clients      who calls                                                    assertions   private_key_jwt
+    families     what descends from one code                                  tokens     access tokens: made, read
+    metadata     what we say about ourselves                                  server, adapter   Authlib, untyped
+    pages        /authorize                                                   api        /par /token /revoke …
+    protocol     which endpoints and grants there are                         checks     what each parameter must be
 """

@@ -2,7 +2,13 @@
 
 Read whole, with every fault of every file at once; one hash says which reading it was. It knows no person, no app and
 no consent. The consent screen, the list of sharings, the receipt and the access log take their words from here, and the
-formats take from here what a field is: what a page says of a field and what the field lets out stand in one file.
+formats take from here what a field is.
+
+    catalogue   one reading, and what is looked up in it      datasets   types of data, as people read of them
+    fields      the same, as formats cut them                 purposes   fixed words, and the most that may be asked
+    words       text in every language, and faults of files
+
+The one invariant: what a page says of a field and what the field lets out stand in one file.
 """
 
 from gateway.catalogue.catalogue import Catalogue

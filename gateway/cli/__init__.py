@@ -1,8 +1,11 @@
 """The `aval` command: every verb an operator needs, each in the room that owns it.
 
-Commands only parse, ask a room, and print. Exit codes: 0 done; 1 the answer is no (a check failed,
-something was refused); 2 wrong command line or settings, or it could not be done. Faults go to
-standard error, one clear line each: where, what is wrong, what would be right.
+Commands only parse, ask a room, and print; they decide nothing. Exit codes: 0 done; 1 the answer is no (a check
+failed, something was refused); 2 wrong command line or settings, or it could not be done. Faults go to standard error,
+one clear line each: where, what is wrong, what would be right.
+
+The one invariant: no secret is taken from a command line, which everybody on the machine can read, and none is printed
+but a new one, once.
 """
 
 from typing import Annotated

@@ -11,4 +11,6 @@ nothing is given that is not written down.
 
 It knows no HTTP and no format; the data plane hands it entries with what must hold for each. SQLite today; another
 engine would stand behind the same few verbs.
+
+The one invariant: nothing is given under terms that had ended before, and nothing is given that is not written down.
 """

@@ -2,17 +2,19 @@
 
 An event is recorded in the same transaction as its cause (`record`), numbered later by the
 `sequencer`, which extends one RFC 6962 tree and signs its head. Leaves are salted commitments;
-what they commit to is kept beside the tree, encrypted under a key per person. Nothing here
-updates or deletes an entry, and no entry holds a value of anybody's data.
+what they commit to is kept beside the tree, encrypted under a key per person.
 
     record     one entry, in the transaction of its cause     tree, notes   the mathematics and the text forms
     sequencer  numbers entries, signs the tree's head         verify        checks a whole log, offline
     events     every kind of event and its wording            reading       a person's entries, in plain sentences
     mark       what was signed, kept outside the database     folding       a run of like accesses as one line
-                                                              pages         the person's doors
+    restart    the end of a frozen log, and another           names         what identifiers are called
+    sentences  an entry in words                              pages         the person's doors
 
 The log knows people, apps and organisations by identifier only; their names come in as
 `sentences.Names`. It refuses to know why a call was allowed.
+
+The one invariant: nothing here updates or deletes an entry, and no entry holds a value of anybody's data.
 """
 
 from gateway.log.record import Event, Log

@@ -1,12 +1,12 @@
 """The data plane: one call of an app for one person's data, from the first byte in to the last byte out.
 
-    guard    what an HTTP request must look like, for every door of the gateway
-    call     the six steps of a data call, in order: the file to read first
-    tokens   whose token is it   · keys.dpop   and who holds its key
-    admit    is this call permitted now   · grants   what was agreed, compiled   · windows   calendar windows
-    fetch    the organisation's credential and answer   · streams   answers too large to be held
-    writer   the entry that is on the disk before the first byte   · refuse   the answer when there is none
-    headers  which fields pass, each way   · listener   the server's protocol, with deadlines
+    call      the six steps of a data call, in order: the file to read first
+    tokens    whose token is it                          keys.access, keys.dpop   how it is read, and who holds its key
+    admit     is this call permitted now                 grants                   what was agreed, compiled
+    rates     calls a minute, beside what was agreed     fetch                    the organisation's answer
+    streams   answers too large to be held               ledger.writer            the entry, before the first byte
+    refuse    the answer when there is none              denials                  refusals written down, and counted
+    headers   which fields pass, each way                http.guard               what an HTTP request must look like
 
 It owns no terms and no formats: terms are read from the consent as it is now, and cut by
 the sector. It refuses to know how a person signs in or what a screen looks like.

@@ -2,8 +2,10 @@
 
 A room writes down what its files may say as one table (`Form`): each key, the kind of its value
 and the value when it is absent. The engine turns that table and a file into faults: all of them
-at once, each with its key, what is wrong and what would be right. It never repeats a value that
-could be a secret, and it knows neither apps nor organisations.
+at once, each with its key, what is wrong and what would be right. It knows neither apps nor
+organisations.
+
+The one invariant: a fault never repeats a value that could be a secret.
 """
 
 from gateway.ground.declarations.form import REQUIRED, Form, Keys, unknown

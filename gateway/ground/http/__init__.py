@@ -1,9 +1,12 @@
 """HTTP, both ways: the one way in and the one way out. Every door and every outgoing call uses it; no room owns it.
 
-    listener, heads   bytes to requests: strict, linear, bounded       guard   one valid Host, method, headers, framing
-    peers             whose address a call comes from                  sends   what goes out together in one turn
-    connector         what a call to an organisation is                wire, transport   doing it: pools, times, breaker
-    reach             which addresses may be reached, judged at the connect itself
+    listener, heads     bytes to requests: strict, linear, bounded     guard      one valid Host, method, framing
+    peers               whose address a call comes from                problems   answers of this level (RFC 9457)
+    sends               what goes out together in one turn             connector  what a call to an organisation is
+    wire, transport     doing it: pools, times, breaker                reach      which addresses may be reached
 
 It knows no person, no app and no consent.
+
+The one invariant: whether an address may be reached is judged at the connect itself, on the very address that is
+connected to, never on a name beforehand.
 """

@@ -1,6 +1,5 @@
 """Keys: making, finding, signing, sealing.
 
-Private keys are files of mode 0600 in a folder of their own, never in the database.
 Four kinds and nothing else: the token key (ES256, also signs assertions to organisations),
 the log key (Ed25519, used for nothing else), the key-encryption key (seals what the
 database must not be able to read), and the root secret (from which every HMAC key is
@@ -11,7 +10,10 @@ database: with another key than it was used with nothing starts.
     jose     tokens and public keys, read      strict  JSON, read
     access   our own access tokens, read       dpop    proofs that a token's key is held
 
-Whatever claims to be signed is read here and nowhere else: two readers that differ are a way around a check.
+It knows no row and no person. Whatever claims to be signed is read here and nowhere else: two
+readers that differ are a way around a check.
+
+The one invariant: private keys are files of mode 0600 in a folder of their own, never in the database.
 """
 
 from gateway.ground.keys.opaque import fresh, hashed, same

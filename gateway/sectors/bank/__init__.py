@@ -4,6 +4,8 @@ A record is a member of `Data.Account`, `Data.Balance` or `Data.Transaction`; it
 and `BookingDateTime` of a transaction (an account is a state and has none). The account numbers of the bank stay on
 this side: an app sees pairwise ones, in records, paths and links. Amounts are required by the standard, so a
 transaction without its amount is withheld whole. Sums and page counts that speak of what is withheld are dropped.
+
+The one invariant: an app never sees the bank's own identifier of an account.
 """
 
 from gateway.sectors.bank.accounts import accounts

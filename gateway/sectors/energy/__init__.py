@@ -6,6 +6,8 @@ meter readings, blocks and summaries with it, one that is not granted takes them
 anew from what was recognised: our addresses, derived ids, neutral titles (theirs is often the street), blocks of
 exactly the readings inside the window. Long runs of readings never become objects: a strict grammar recognises them
 as bytes, and what it does not recognise goes the slow way through the XML tree.
+
+The one invariant: what was not recognised does not leave, and what leaves is valid by the ESPI schema.
 """
 
 from gateway.sectors.energy.accounts import accounts

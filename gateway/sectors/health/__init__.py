@@ -3,8 +3,10 @@
 A record is a resource; its own time is `billablePeriod` of an explanation of benefit (else the dates of all its
 items; of a period with one edge, that date and those of the items), a coverage is a state that overlaps the window, a
 patient has no time. `meta.lastUpdated` is never the time.
-Every resource must belong to the person: one that does not refuses the whole answer. A resource from which anything
+A resource from which anything
 was taken carries the SUBSETTED tag and claims no profile. Her id at the insurer is replaced wherever it stands.
+
+The one invariant: every resource belongs to the person; one that does not refuses the whole answer.
 """
 
 from gateway.sectors.health.accounts import accounts
