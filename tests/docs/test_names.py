@@ -1,6 +1,7 @@
 """What the documents name is there: files, folders, names inside of files, make targets, commands, settings, links."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import typer
 from blocks import DOCUMENTS, ROOT, make_targets
 
 from gateway.cli import app
+from gateway.cli.reference import sections
 from gateway.settings import Settings
 
 BASES = (ROOT, ROOT / "gateway")  # a room is called by its name alone
@@ -66,6 +68,32 @@ def test_every_target_command_and_setting_is_there(document: Path) -> None:
     for variable in re.findall(r"\bAVAL_([A-Z_]+)\b", document.read_text(encoding="utf-8")):
         known = variable.lower() in Settings.model_fields or variable in ("CONFIG", "INTERPRETED")
         assert known or variable.endswith("_"), f"{document.name}: AVAL_{variable}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_address_that_a_document_names_is_answered(document: Path) -> None:
+    [addresses] = [section for section in sections() if section.title == "Addresses"]
+    doors = [_pattern(row[0].strip("`")) for row in addresses.rows]
+    for name in named(document):
+        address = name.removeprefix("GET ").removeprefix("POST ")
+        if re.match(r"/[a-z.]", address) and not document.name == "reference.md":
+            assert any(door.fullmatch(address.replace("…", "any/path")) for door in doors), name
+
+
+def test_every_data_path_that_a_document_names_is_one_of_the_organisations() -> None:
+    found = 0
+    for document in DOCUMENTS:
+        for organisation, path in re.findall(r"/data/([a-z-]+)(/[\w./-]+)", document.read_text(encoding="utf-8")):
+            declared = tomllib.loads((ROOT / f"examples/organisations/{organisation}.toml").read_text(encoding="utf-8"))
+            patterns = [_pattern(path) for dataset in declared["datasets"] for path in dataset["paths"]]
+            assert any(pattern.fullmatch(path) for pattern in patterns), f"{document.name}: {path}"
+            found += 1
+    assert found >= 3
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    escaped = re.sub(r"\\{path\\}", ".+", re.escape(path))
+    return re.compile(re.sub(r"\\{\w+\\}", "[^/]+", escaped))
 
 
 def _is_command(words: list[str]) -> bool:

@@ -47,6 +47,7 @@ def test_however_the_demo_ends_none_of_its_processes_stays(tmp_path: Path, numbe
         assert "The data is kept" in running.stdout.read()
         assert running.wait(20) == 0
     assert len(addresses) == 6
+    assert f"export AVAL_DATA_DIR={tmp_path}/demo/gateway" in told, "what commands beside it need"
     for port in addresses:
         with socket.socket() as probe:
             assert probe.connect_ex(("127.0.0.1", int(port))) != 0, port
