@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from gateway import errors
-from gateway.catalogue import Catalogue, Purpose
+from gateway.catalogue import Catalogue, CatalogueError, Purpose
+from gateway.cli.opening import NO, settings, stop
 from gateway.consent.rules import NEXT
 from gateway.ground.web.doors import Door
 from gateway.ground.web.problems import OTHERS, advice
@@ -44,23 +45,39 @@ class Section:
     rows: tuple[tuple[str, ...], ...]
 
 
-def reference(context: typer.Context) -> None:
-    """Print every setting, command, address, refusal, error and event, with what it means.
+def reference(
+    context: typer.Context,
+    about: Annotated[
+        str, typer.Argument(metavar="WORD", help="Only the parts whose title has this word, such as purposes.")
+    ] = "",
+) -> None:
+    """Print every setting, command, address, purpose, type of data, refusal, error and event, with what it means.
 
     \b
     aval reference | less
+    aval reference purposes
+    aval reference fields
+
+    Purposes, types of data and fields are those of this gateway's own policies.
     """
-    typer.echo(page(context.find_root().command), nl=False)
+    try:
+        every = sections(context.find_root().command, settings().policies)
+    except CatalogueError as error:
+        stop(f"policies: {error}")
+    found = [section for section in every if about.casefold() in section.title.casefold()]
+    if not found:
+        stop(f"{about}: no such part; there are: {', '.join(section.title for section in every)}", NO)
+    typer.echo("\n".join(_written(found)) if about else page(every), nl=False)
 
 
-def page(commands: Any) -> str:
-    """`commands`: the whole command line, as click knows it."""
-    return "\n".join(_written(commands))
+def page(every: list[Section]) -> str:
+    """The whole page."""
+    head = "# Reference\n\nWritten by `make docs` from the code. Do not edit it by hand.\n"
+    return "\n".join([head, *_written(every)])
 
 
-def _written(commands: Any) -> Iterator[str]:
-    yield "# Reference\n\nWritten by `make docs` from the code. Do not edit it by hand.\n"
-    for section in sections(commands):
+def _written(found: list[Section]) -> Iterator[str]:
+    for section in found:
         yield f"## {section.title}\n\n{section.text}\n"
         yield _row(section.columns)
         yield _row(tuple("---" for _ in section.columns))
@@ -72,8 +89,9 @@ def _row(cells: tuple[str, ...]) -> str:
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
 
 
-def sections(commands: Any) -> list[Section]:
-    catalogue = Catalogue(shipped_policies())
+def sections(commands: Any, policies: Path | None = None) -> list[Section]:
+    """`commands`: the whole command line, as click knows it. `policies`: a folder; None: as shipped."""
+    catalogue = Catalogue(policies or shipped_policies())
     return [
         _settings(),
         _commands(commands),

@@ -72,7 +72,7 @@ def test_every_target_command_and_setting_is_there(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_address_that_a_document_names_is_answered(document: Path) -> None:
-    [addresses] = [section for section in sections() if section.title == "Addresses"]
+    [addresses] = [section for section in sections(typer.main.get_command(app)) if section.title == "Addresses"]
     doors = [_pattern(row[0].strip("`")) for row in addresses.rows]
     for name in named(document):
         address = name.removeprefix("GET ").removeprefix("POST ")

@@ -2,12 +2,14 @@
 
 import ast
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
 from starlette.routing import Mount, Route
+from typer.testing import CliRunner
 
 from gateway import errors
 from gateway.app import Application, build_house
@@ -33,12 +35,25 @@ def firsts(section: Section) -> set[str]:
 
 
 def test_the_page_is_what_the_code_says() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(COMMANDS), "run: make docs"
+    assert PAGE.read_text(encoding="utf-8") == page(sections(COMMANDS)), "run: make docs"
+
+
+def test_a_part_is_printed_alone_and_of_the_policies_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An app's developer looks up what this gateway knows, which need not be what is shipped."""
+    shutil.copytree(shipped_policies(), tmp_path / "policies")
+    purpose = tmp_path / "policies" / "purposes" / "energy-advice.toml"
+    purpose.write_text(purpose.read_text().replace('code = "energy-advice"', 'code = "warmer-homes"'))
+    monkeypatch.setenv("AVAL_POLICIES_DIR", str(tmp_path / "policies"))
+    told = CliRunner().invoke(app, ["reference", "purposes"], prog_name="aval")
+    assert told.stdout.startswith("## Purposes") and told.stdout.count("## ") == 1
+    assert "warmer-homes" in told.stdout and "energy-advice" not in told.stdout
+    nothing = CliRunner().invoke(app, ["reference", "porpoises"], prog_name="aval")
+    assert nothing.exit_code == 1 and not nothing.stdout and "Purposes" in nothing.stderr
 
 
 def test_the_page_names_nothing_of_the_machine_it_was_written_on() -> None:
     """Else it would change from one developer to the next."""
-    written = page(COMMANDS)
+    written = page(sections(COMMANDS))
     assert str(Path.home()) not in written and "/tmp" not in written and " at 0x" not in written
 
 
