@@ -8,7 +8,7 @@ what they commit to is kept beside the tree, encrypted under a key per person.
     sequencer  numbers entries, signs the tree's head         verify        checks a whole log, offline
     events     every kind of event and its wording            reading       a person's entries, in plain sentences
     mark       what was signed, kept outside the database     folding       a run of like accesses as one line
-    restart    the end of a frozen log, and another           names         what identifiers are called
+    restart    the end of a frozen log, and another           readiness     whether it can be written and proved
     sentences  an entry in words                              pages         the person's doors
 
 The log knows people, apps and organisations by identifier only; their names come in as

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-revision = "0100"
+revision = "0200"
 down_revision = None
 branch_labels = None
 depends_on = None
