@@ -189,8 +189,8 @@ def test_keys_are_listed_by_their_public_names_only(aval: Run, folder: Path) -> 
 
 
 def test_migrate_says_what_it_did(aval: Run) -> None:
-    assert aval("migrate").out == "schema none → 0100\n"
-    assert aval("migrate").out == "schema 0100: nothing to do\n"
+    assert aval("migrate").out == "schema none → 0200\n"
+    assert aval("migrate").out == "schema 0200: nothing to do\n"
     assert aval("people", "list").code == 0
 
 
