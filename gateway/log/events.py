@@ -49,7 +49,8 @@ _READ = frozenset(
     period_from period_to bytes present token""".split()
 )
 _REFUSED = frozenset(
-    "resource operation term asked allowed status outcome present token fields_delivered fields_withheld more".split()
+    """resource operation term asked allowed status outcome present token fields_delivered fields_withheld more
+    reasons""".split()
 )
 _TERMS = frozenset("removed evidence terms_sha256 history frequency once renews of_age".split())
 _ACCOUNT = frozenset("method methods name tries network".split())
@@ -266,6 +267,7 @@ EVENTS: Mapping[str, EventKind] = {
     "denied": EventKind(
         "refusal",
         (
+            _W(N_("In the same minute, {app} made {more}. Nothing was given: {reasons}."), "app", "more", "reasons"),
             _W(N_("In the same minute, {app} made {more}. Nothing was given."), "app", "more"),
             _W(
                 N_("{app} asked for your data at {organisation} ({data}). Nothing was given: {why}."),

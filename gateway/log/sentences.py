@@ -91,6 +91,7 @@ class Voice:
             "records": self._records(facts.get("records")),
             "more": self.many("{n} more request", "{n} more requests", int(facts["more"])) if facts.get("more") else "",
             "why": self._(WHY[str(facts["reason"])]) if facts.get("reason") in WHY else "",
+            "reasons": self.reasons(facts.get("reasons") or {}),
             "of_age": "yes" if facts.get("of_age") else "",
             "guardian": "",
         }
@@ -185,6 +186,16 @@ class Voice:
     def _often(self, times: int, records: str) -> str:
         often = self.many("{n} time", "{n} times", times)
         return self._(N_("{times}, {records}")).format(times=often, records=records) if records else often
+
+    def reasons(self, counts: Mapping[str, int]) -> str:
+        """Why each of several refusals was one, the most frequent first."""
+        known = [(self._(WHY[reason]), count) for reason, count in counts.items() if reason in WHY]
+        if len(known) == 1:
+            return known[0][0]
+        return self.joined(
+            self._(N_("{why} ({times})")).format(why=why, times=self.many("{n} time", "{n} times", count))
+            for why, count in sorted(known, key=lambda one: (-one[1], one[0]))
+        )
 
     def term(self, name: str) -> str:
         return self._(TERMS[name]) if name in TERMS else name

@@ -1,10 +1,11 @@
 """Refusals in the person's log: each one for a while, then how many more there were.
 
 A looping app must not fill the disk, and must not be able to hide in the flood: after `EACH`
-entries of one consent in a minute the rest is counted, and the count is an entry too.
+entries of one consent in a minute the rest is counted by reason, and the counts are an entry too.
+It carries what all of them had in common, and nothing of a single one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -21,9 +22,18 @@ SHOWN = 200  # characters of a term's sides
 @dataclass(slots=True)
 class _Minute:
     until: float
-    written: int
-    more: int
-    event: Event  # the last one that was only counted
+    written: int = 0
+    last: Event | None = None  # of those that were only counted
+    reasons: dict[str, int] = field(default_factory=dict)  # how many of each
+    common: dict[str, Any] = field(default_factory=dict)  # the facts of all of them
+
+    def count(self, event: Event) -> None:
+        reason = str(event.facts["reason"])
+        if self.last is None:
+            self.common = dict(event.facts)
+        self.last = event
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        self.common = {name: value for name, value in self.common.items() if event.facts.get(name) == value}
 
 
 class Denials:
@@ -41,13 +51,12 @@ class Denials:
         if minute is None or minute.until <= epoch:
             if minute is not None:
                 await self._sum_up(minute)
-            minute = self._minutes[consent] = _Minute(epoch + MINUTE, 0, 0, event)
+            minute = self._minutes[consent] = _Minute(epoch + MINUTE)
         if minute.written < EACH:
             minute.written += 1
             await self._writer.commit(Item(event))
         else:
-            minute.more += 1
-            minute.event = event
+            minute.count(event)
 
     async def flush(self, epoch: float) -> None:
         """Write what was counted in the minutes that are over at `epoch`."""
@@ -58,15 +67,17 @@ class Denials:
                     del self._minutes[consent]
 
     async def _sum_up(self, minute: _Minute) -> None:
-        if minute.more:
-            more, minute.more = minute.more, 0
-            last = minute.event
-            facts = {**last.facts, "more": more}
-            try:
-                await self._writer.commit(Item(Event("denied", last.person, last.at, last.actor, facts)))
-            except BaseException:
-                minute.more += more  # it was not told yet
-                raise
+        last, told = minute.last, minute.reasons
+        if last is None or not told:
+            return
+        minute.reasons = {}
+        facts = {**minute.common, "more": sum(told.values()), "reasons": told}
+        try:
+            await self._writer.commit(Item(Event("denied", last.person, last.at, last.actor, facts)))
+        except BaseException:  # they were not told yet
+            for reason, count in told.items():
+                minute.reasons[reason] = minute.reasons.get(reason, 0) + count
+            raise
 
 
 def _facts(judged: Judged, refusal: Refusal, request_id: str, status: int) -> dict[str, Any]:

@@ -120,6 +120,17 @@ def test_refusals_that_were_only_counted_are_told_as_one() -> None:
     )
 
 
+def test_refusals_that_were_only_counted_are_told_with_each_reason() -> None:
+    facts = {"client": "watt-coach", "more": 4}
+    assert told("denied", actor="app", **facts, reasons={"paused": 1, "frequency": 3}) == (
+        "In the same minute, Watt Coach made 4 more requests. Nothing was given: it asked more often than you agreed to"
+        " (3 times) and the sharing is paused (1 time)."
+    )
+    assert told("denied", "fr", "app", **facts, reasons={"paused": 4}) == (
+        "Dans la même minute, Watt Coach a fait 4 autres demandes. Rien n'a été transmis : le partage est en pause."
+    )
+
+
 @pytest.mark.parametrize("reason", REASONS)
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_every_refusal_names_its_reason_in_words(reason: str, language: str) -> None:
