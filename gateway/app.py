@@ -148,6 +148,8 @@ class Application:
         transport = cast(Transport, self.house.connector)
         transport.start(asyncio.get_running_loop())
         self.sequencer.start()
+        if not self.house.log.frozen:
+            expiry.redo(self.house, self.house.clock())
         await self.data_plane.start()
         health.watch(self.house, log=self.sequencer.fault, data=self.data_plane.fault)
         try:

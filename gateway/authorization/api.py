@@ -71,6 +71,8 @@ def revoke(protocol: Protocol, ctx: Context) -> Response:
 
 def introspect(protocol: Protocol, ctx: Context) -> Response:
     """Say whether one of the app's own tokens is worth anything now, and what it carries (RFC 7662)."""
+    if ctx.house.log.frozen:
+        raise LogFrozen(ctx.house.log.frozen)
     response: Response = Server(ctx, protocol.grants).create_endpoint_response("introspection")
     return response
 

@@ -5,6 +5,7 @@
     deciding    agree, refuse, pause, stop, remove     actors      who acts, and in which role
     terms       versions of what was agreed            rules       the life cycle, as a table
     ending, expiry, events, entries, evidence          what is written of it
+    meanwhile   what is stopped on a frozen log, kept apart
     granting    what a token says of it                words, described   the record in words, alike on every page
 
 It knows no form, no token and no organisation's API. The screen and "Data sharing" are rooms of their own above it.

@@ -6,10 +6,11 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from gateway.consent import asking, ending, events, evidence, terms
+from gateway.consent import asking, ending, events, evidence, meanwhile, terms
 from gateway.consent.actors import SYSTEM, Actor
 from gateway.consent.agreement import Agreement
 from gateway.consent.entries import about, asked, entry
+from gateway.consent.meanwhile import Done
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import LogFrozen, Refusal
@@ -82,6 +83,8 @@ def end(session: Session, house: House, consent: Consent, actor: Actor, reason: 
     if is_over(consent, now):
         actor, reason, since = SYSTEM, EndReason.EXPIRED, consent.until or now
         more = {"of_age": True} if _came_of_age(session, consent) else {}
+    elif house.log.frozen:
+        meanwhile.keep(house.settings, Done(consent.id, Act.ENDED, actor, reason, now.isoformat()))
     session.flush()
     ended = ending.write(raw(session), consent.id, actor, reason, now, since=since, **more)
     session.refresh(consent)
@@ -151,6 +154,8 @@ def keep_only(
         return end(session, house, consent, actor, EndReason.WITHDRAWN, now)
     if before <= keep:
         return False
+    if house.log.frozen:  # would be lost when the newest database is put back; stopping is kept apart (`meanwhile`)
+        raise LogFrozen(house.log.frozen)
     previous = session.get_one(Terms, (consent.id, consent.version))
     consent.version += 1
     agreed = terms.narrowed(agreed, consent.version, previous.sha256, keep)
@@ -189,6 +194,8 @@ def _toggle(
     needed, act, kind = step
     if consent.state != needed or is_over(consent, now):
         return False
+    if house.log.frozen and act == Act.PAUSED and actor.person:
+        meanwhile.keep(house.settings, Done(consent.id, act, actor, "", now.isoformat()))
     events.change(session, consent, act, actor, now)
     said = {"reason": reason} if reason else {}
     house.log.record(session, entry(kind, about(consent), current(session, consent), actor, now, **said))

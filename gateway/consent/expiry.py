@@ -1,19 +1,21 @@
 """Writing down what time has ended.
 
-A sharing is over at its end date, and a request at the end of the time to answer, whether or not
-anything is written: whoever decides reads the clock (`deciding.is_over`, `asking.answer_by`). But in her
-log a person would find the beginning and never the end. So the composition root runs `write_due` every
-few minutes, which writes each end once, by the same verbs as every other end.
+A sharing is over at its end date, and a request at the end of the time to answer, whether or not anything is written:
+whoever decides reads the clock (`deciding.is_over`, `asking.answer_by`). But the person reads her log, and what ended
+there without a word would stay open for ever. So the composition root runs `write_due` every few minutes; an end is
+written once, with its log entry, by the verbs that write every other end. And what people stopped while the log was
+frozen is done again where it was lost (`redo`).
 """
 
 from datetime import datetime, timedelta
 
-from sqlmodel import col, or_, select
+from sqlmodel import Session, col, or_, select
 
-from gateway.consent import asking, deciding
+from gateway.consent import asking, deciding, meanwhile
 from gateway.consent.actors import SYSTEM
-from gateway.consent.rules import EndReason, State
-from gateway.consent.tables import Consent
+from gateway.consent.meanwhile import Done
+from gateway.consent.rules import Act, EndReason, State
+from gateway.consent.tables import Consent, ConsentEvent
 from gateway.house import House
 
 AT_ONCE = 500  # ends written in one run; each is a short transaction of its own, so that nobody waits for them
@@ -37,3 +39,33 @@ def write_due(house: House, now: datetime) -> int:
             if deciding.is_over(consent, now):
                 deciding.end(session, house, consent, SYSTEM, EndReason.EXPIRED, now)
     return len(found)
+
+
+def redo(house: House, now: datetime) -> int:
+    """Stop and pause again what people stopped or paused while the log was frozen, in a database that is gone since.
+
+    To be run before anything is given. Returns how many of these acts this database did not know. Raises Unavailable,
+    OSError.
+    """
+    with house.store.write() as session:
+        found = sum([_redone(session, house, done, now) for done in meanwhile.kept(house.settings)])
+    meanwhile.forget(house.settings)
+    return found
+
+
+def _redone(session: Session, house: House, done: Done, now: datetime) -> bool:
+    consent = session.get(Consent, done.consent)
+    if consent is None or _known(session, done):
+        return False
+    if done.act == Act.PAUSED:
+        return deciding.pause(session, house, consent, done.actor, now)
+    return deciding.end(session, house, consent, done.actor, EndReason(done.reason), now)
+
+
+def _known(session: Session, done: Done) -> bool:
+    """It was done in this database, and what came after it stands."""
+    at = datetime.fromisoformat(done.at)
+    same = select(ConsentEvent).where(
+        ConsentEvent.consent_id == done.consent, ConsentEvent.type == done.act, ConsentEvent.at == at
+    )
+    return session.exec(same).first() is not None

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from gateway.consent.rules import EndReason, State
-from gateway.errors import Refusal
+from gateway.errors import Refusal, Unavailable
 from gateway.house import House
 from gateway.ledger.standing import Standing
 from gateway.ledger.uses import Count, Uses
@@ -66,6 +66,8 @@ class Admission:
             standing = self._standing(token, organisation)
             # 1.
             if standing is None or not standing.family_lives or standing.app != token.client:
+                if self._log.frozen:  # it may be in what is missing: apps throw away a token that is called invalid
+                    raise Unavailable("log frozen")
                 return None
             if organisation not in token.organisations:
                 refusal = Refusal("dataset", "organisation", organisation, " ".join(sorted(token.organisations)))
