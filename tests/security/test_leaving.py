@@ -10,8 +10,8 @@ from fortress import Fort, detail
 from gateway.ground.keys import KeyRing
 
 _OLD = """WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 450)
-    INSERT INTO challenge (id, challenge, purpose, expires_at)
-    SELECT 'old-' || i, 'c', 'sign_in', '2020-01-01 00:00:00.000000' FROM n"""
+    INSERT INTO spentchallenge (id, expires_at)
+    SELECT 'old-' || i, '2020-01-01 00:00:00.000000' FROM n"""
 
 
 def test_hundreds_of_expired_rows_leave_while_an_app_reads_and_nothing_else_does(
@@ -24,10 +24,10 @@ def test_hundreds_of_expired_rows_leave_while_an_app_reads_and_nothing_else_does
         fort.rows(_OLD)
         for _ in range(600):
             assert fort.read(body["access_token"], f"/data/harbour-bank{BASE}/accounts").status_code == 200
-            if fort.rows("SELECT count(*) FROM challenge") == [(0,)]:
+            if fort.rows("SELECT count(*) FROM spentchallenge") == [(0,)]:
                 break
             threading.Event().wait(0.02)
-        assert fort.rows("SELECT count(*) FROM challenge") == [(0,)]
+        assert fort.rows("SELECT count(*) FROM spentchallenge") == [(0,)]
         assert fort.rows("SELECT count(*), min(state) FROM consent") == [(1, "active")]
         assert fort.rows("SELECT count(*) FROM refreshtoken") == [(1,)]
         assert fort.refresh(body["refresh_token"], "budget").status_code == 200

@@ -32,6 +32,7 @@ SMALL = {
     "openstream": "answers that are on their way out; read once, at the start",
     "alembic_version": "one row",
     "keycheck": "one row for each key file",
+    "logname": "one row",
     "sqlite_master": "the tables themselves",
 }
 # Statements that may read a whole table, by words that stand in them, and why.
@@ -40,7 +41,7 @@ WHOLE = {
     'entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1': "the last row by its key",
     "SELECT EXISTS(SELECT 1 FROM logchain)": "any row",
     "UPDATE directory SET generation = 0 WHERE 0": "finds nothing, and looks for nothing",
-    "SELECT max(at_ms) FROM logcheckpoint": "`aval doctor`: the latest clock there ever was",
+    "SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
     "FROM person ORDER BY person.email": "`aval people list` lists everybody",
 }
 _JOBS = """
