@@ -1,4 +1,4 @@
-"""Who brings something about: one value for events, terms, policies and the log."""
+"""Who did something: one value for events, terms, policies and the log."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,8 +8,8 @@ Kind = Literal["person", "guardian", "app", "organisation", "operator", "system"
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`person`: the id of whoever acted, "" when nobody did. `capacity`: "self", or the role in which she acts for
-    the person whose consent it is, such as "guardian"."""
+    """`person`: the id of the person who acted, "" when no person did. `capacity`: "self", or the role in which this
+    person acts for the owner of the consent, such as "guardian"."""
 
     kind: Kind
     person: str = ""
@@ -21,7 +21,7 @@ class Actor:
 
     @property
     def named(self) -> dict[str, str]:
-        """Whom the log names with an act: somebody who acted for her."""
+        """What the log entry says of the actor: id and role, but only of somebody who acted for another person."""
         return {self.capacity: self.person} if self.for_another else {}
 
 
@@ -35,8 +35,8 @@ def herself(person: str) -> Actor:
 
 
 def acting(caller: str, owner: str) -> Actor:
-    """The signed-in `caller` on what is `owner`'s: she herself, or her guardian.
+    """The signed-in `caller` acting on a consent of `owner`: the owner, or the owner's guardian.
 
-    Whether the caller may is asked elsewhere (`PersonFacts.decided_by`).
+    This does not check whether the caller may act: `PersonFacts.decided_by` does.
     """
     return herself(caller) if caller == owner else Actor("guardian", caller, "guardian")

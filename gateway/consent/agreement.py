@@ -1,4 +1,4 @@
-"""What a person says yes to, as one value: from the form of the screen to the rows of the record."""
+"""What a person says yes to, as one value, passed from the form of the consent screen to the rows that are stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from gateway.consent.tables import Consent
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the person chose. Nothing in it is more than was offered: whoever reads her form sees to that."""
+    """What the person chose. Never more than was offered: the code that reads the form makes sure of it."""
 
     granted: frozenset[tuple[str, str]]  # (organisation, dataset)
     accounts: Mapping[str, tuple[str, ...]]  # organisation → pairwise references
@@ -24,19 +24,19 @@ class Choices:
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Who says yes, the person or her guardian for her, and how she signed in."""
+    """Who says yes: the person or her guardian. And what is known of that sign-in."""
 
     actor: Actor
-    minor: bool  # the person whose data it is, not her guardian
+    minor: bool  # whether the person whose data it is (not her guardian) is under age
     auth_time: datetime
     methods: tuple[str, ...]
     recent_sign_in: bool
-    until: datetime | None = None  # when her capacity ends: a child comes of age, and decides alone from then on
+    until: datetime | None = None  # when a guardian's right to decide ends: the child comes of age
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What was on the screen (A37): rendered again from `shown`, the same template gives the same `text_sha256`."""
+    """What was on the screen: rendering `shown` again with the same template gives the same `text_sha256`."""
 
     language: str
     template: str
@@ -48,7 +48,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Yes to one consent that was asked for. App and organisations are as they were when she read about them."""
+    """The yes to one requested consent. App and organisations are as they were when the person read the screen."""
 
     consent: Consent
     app: AppView

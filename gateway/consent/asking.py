@@ -35,7 +35,7 @@ def requested(consent_id: str, person_id: str, app: AppView, ask: Ask, now: date
 def open_ask(
     session: Session, house: House, person_id: str, app: AppView, ask: Ask, now: datetime, new_id: str
 ) -> Consent:
-    """The consent, in state requested, that this request is about for this person. `new_id`: 256 fresh bits."""
+    """The person's new consent in state requested, saved with its log entry. `new_id`: 256 fresh bits."""
     consent = requested(new_id, person_id, app, ask, now)
     session.add(consent)
     session.flush()
@@ -48,8 +48,8 @@ def open_ask(
 
 
 def lapse(session: Session, log: Log, consent: Consent, now: datetime) -> None:
-    """Nobody answered in time, or somebody else did, or it cannot be answered any more. The person reads it in her
-    log: what an app asked of her does not stay open there for ever."""
+    """Close a request that was not answered in time, was answered by somebody else, or cannot be answered any more.
+    The log entry tells the person, whose log would otherwise show the request as open for ever."""
     if consent.state != State.REQUESTED:
         return
     events.change(session, consent, Act.LAPSED, SYSTEM, now, EndReason.LAPSED)
@@ -77,7 +77,7 @@ def draft(consent: Consent) -> dict[str, list[str]]:
 
 
 def apps_of(session: Session, person_id: str) -> list[str]:
-    """Apps that ever asked this person for something."""
+    """Ids of the apps that have asked this person for anything, whatever became of it."""
     asked = select(Consent.app_id).where(Consent.person_id == person_id).distinct().order_by(Consent.app_id)
     return list(session.exec(asked))
 
@@ -97,8 +97,8 @@ def active_for(session: Session, person_id: str, app_id: str, purpose: str) -> l
 
 
 def before(session: Session, consent: Consent) -> Consent | None:
-    """The last agreement of the same person, app and purpose, running or ended: the one that `consent` goes on from.
-    What she once stopped or let run out is agreed to anew, on the whole screen; only the history is linked."""
+    """The last agreement of the same person, app and purpose, running or ended, to which the new terms of `consent`
+    refer. The link is for the history only: what was stopped or has run out is agreed to again on the full screen."""
     found = select(Consent).where(
         Consent.person_id == consent.person_id,
         Consent.app_id == consent.app_id,
@@ -110,7 +110,7 @@ def before(session: Session, consent: Consent) -> Consent | None:
 
 
 def may_ask(policies: Policies, app: AppView, ask: Ask, organisations_active: Mapping[str, bool]) -> Decision:
-    """Cedar's word on asking at all, for each organisation of the request; the first refusal stands."""
+    """Whether the policies allow this app to ask at all. Asked for each organisation; the first refusal is returned."""
     decision = Decision(False, ())
     for organisation in ask.organisations():
         decision = policies.decide(

@@ -1,4 +1,7 @@
-"""Deciding: agree, refuse, stop, pause, resume, remove. Each is one transaction: record, event, evidence, log entry."""
+"""What a person can decide: agree, refuse, stop, pause, resume, remove data.
+
+Each changes the consent and adds its event, evidence and log entry in one transaction.
+"""
 
 import json
 from datetime import datetime
@@ -21,10 +24,7 @@ from gateway.policy import Policies
 
 
 def agree(session: Session, house: House, agreement: Agreement, now: datetime) -> Refusal | None:
-    """Make the consent active with version 1 of its terms. None: done, now or before (a second click adds nothing).
-
-    Raises LogFrozen.
-    """
+    """Make the consent active with version 1 of its terms. None: done, or it was answered before (a second click)."""
     consent, actor = agreement.consent, agreement.decider.actor
     if consent.state != State.REQUESTED:
         return None
@@ -67,8 +67,9 @@ def refuse(session: Session, house: House, consent: Consent, actor: Actor, now: 
 
 
 def record_service_refused(session: Session, house: House, consent: Consent, reason: str, now: datetime) -> None:
-    """Somebody wanted to agree and a rule of the service forbids it. The request stays open: an app may be resumed."""
-    # "app_not_allowed" is worded for an app's calls; here the age of the person forbids it
+    """Log that a rule of the service kept the person from agreeing. The request stays open: the rule may stop applying,
+    as when a suspended app is resumed."""
+    # The words for "app_not_allowed" speak of an app's calls. Here the person's age is the reason.
     reason = "policy" if reason == "app_not_allowed" else reason
     house.log.record(
         session, entry("consent_refused", about(consent), None, SYSTEM, now, **asked(consent), reason=reason)
@@ -76,7 +77,7 @@ def record_service_refused(session: Session, house: House, consent: Consent, rea
 
 
 def end(session: Session, house: House, consent: Consent, actor: Actor, reason: EndReason, now: datetime) -> bool:
-    """Stop for good. False: it had ended before (then nothing changes and the earlier end stands)."""
+    """Stop the consent for good. False: it had already ended, and nothing changes."""
     if consent.state not in ending.CAN_END:
         return False
     since, more = now, dict[str, bool]()
@@ -95,14 +96,14 @@ def end(session: Session, house: House, consent: Consent, actor: Actor, reason: 
 
 
 def _came_of_age(session: Session, consent: Consent) -> bool:
-    """What her guardian had agreed to ended because she decides herself from now on: she is told so."""
+    """Whether a guardian's agreement ends because the person has come of age. The log entry then tells her so."""
     agreed = current(session, consent)
     return agreed is not None and agreed["acted_by"][0].get("until") == agreed["valid"]["until"]
 
 
 def go_on(session: Session, house: House, consent: Consent, earlier: Consent, actor: Actor, now: datetime) -> None:
-    """She answers the request `consent` by letting the app go on under the agreement `earlier` (checklist A32).
-    Nothing of the agreement changes; her log says once what she did."""
+    """The person answers the request `consent` by letting the app go on under the agreement `earlier`, which does not
+    change. The request is closed with one log entry."""
     if consent.state == State.REQUESTED:
         events.change(session, consent, Act.CONTINUED, actor, now, EndReason.CONTINUED)
         consent.ended_at = now
@@ -145,7 +146,7 @@ def keep_only(
     keep: frozenset[tuple[str, str]],
     now: datetime,
 ) -> bool:
-    """Narrow to the items in `keep`. With none of them left the consent is stopped instead."""
+    """Take out all items but those in `keep`. If none is left, the consent is stopped instead."""
     agreed = current(session, consent)
     if consent.state not in (State.ACTIVE, State.PAUSED) or agreed is None or is_over(consent, now):
         return False
@@ -167,13 +168,13 @@ def keep_only(
 
 
 def current(session: Session, consent: Consent) -> dict[str, Any] | None:
-    """The terms in force; None while only asked."""
+    """The terms in force; None when nobody has agreed yet."""
     row = session.get(Terms, (consent.id, consent.version)) if consent.version else None
     return json.loads(row.json_) if row else None
 
 
 def is_over(consent: Consent, now: datetime) -> bool:
-    """The end date has passed, whether or not anybody has written it down yet."""
+    """Whether the end date has passed, even if `expiry` has not recorded the end yet."""
     return consent.until is not None and now >= consent.until
 
 
@@ -190,7 +191,7 @@ def _toggle(
     now: datetime,
     reason: str = "",
 ) -> bool:
-    """`step`: the state it must be in, what happens to it, and the kind of the log entry."""
+    """Pause or resume. `step`: the state the consent must be in, the act, and the kind of its log entry."""
     needed, act, kind = step
     if consent.state != needed or is_over(consent, now):
         return False

@@ -1,4 +1,4 @@
-"""Apps and types of data as every page describes them: screen, list, detail and preview say the same."""
+"""Apps and types of data as pages describe them, in one place, so that screen, list, detail and preview agree."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from typing import Any
 from gateway.catalogue import Catalogue, Words
 from gateway.consent.facts import AppView
 
-NEW_DAYS = 30  # an app registered more recently is pointed out (A34)
+NEW_DAYS = 30  # the screen points out an app that was registered more recently than this
 
 
 def app_facts(app: AppView, language: str, now: datetime) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def app_facts(app: AppView, language: str, now: datetime) -> dict[str, Any]:
 
 
 def dataset_facts(catalogue: Catalogue, dataset: str, fields: Sequence[str], language: str) -> dict[str, Any]:
-    """A type of data in the catalogue's words, the same on every page (E6). One unknown now keeps its id."""
+    """A type of data in the catalogue's words. One that the catalogue no longer has is shown by its id."""
     known = catalogue.datasets.get(dataset)
     if known is None:
         return {"label": dataset, "short": "", "long": "", "fields": []}
@@ -52,11 +52,12 @@ def dataset_facts(catalogue: Catalogue, dataset: str, fields: Sequence[str], lan
 
 
 def said(words: Words, language: str) -> dict[str, str]:
-    """Somebody else's words, and the language they are really in (A28): shown as it is, never left out."""
+    """A text of an app or organisation, with the language it is written in. If there is none in the reader's language,
+    another language is shown rather than nothing."""
     spoken = language if words.get(language) else next((name for name in sorted(words) if words[name]), language)
     return {"text": words.get(spoken, ""), "lang": spoken}
 
 
 def item_name(organisation: str, dataset: str) -> str:
-    """The name of the box of one type of data at one organisation, in every form that has one."""
+    """The name of the checkbox for one type of data at one organisation, the same in every form."""
     return f"item:{organisation}:{dataset}"

@@ -1,7 +1,7 @@
-"""The end of a consent, written in one place: its row, its event, and the log entry that belongs to them.
+"""The end of a consent, in one place: its row, its event and its log entry.
 
-On a bare connection, so that it is the same statement in a request of the person's and in the transaction that
-records the one use a consent was for.
+It uses a bare connection, because two transactions need the same statements: that of a person's request (an ORM
+session) and that of the data plane, which ends a single-use consent when it is used.
 """
 
 import json
@@ -33,9 +33,10 @@ def write(
     since: datetime | None = None,
     **more: Any,
 ) -> Event | None:
-    """Inside a transaction. Returns the log entry, to be appended in the same one; None: it does not run any more.
+    """Call inside a transaction. Returns the log entry, which the caller must append in the same transaction. None: the
+    consent has already ended.
 
-    `since`: from when on it counts as ended; None: from now on. `more`: further facts of the entry.
+    `since`: the time at which it counts as ended; None: now. `more`: further facts of the entry.
     """
     values = (State.ENDED, reason, stored(since or now), consent_id, *CAN_END)
     found = connection.execute(_END, values).fetchone()
@@ -49,5 +50,5 @@ def write(
 
 
 def used_up(connection: Connection, consent_id: str, at: datetime) -> Event | None:
-    """The end of a consent for one use, with that use."""
+    """End a consent for one use, because it has been used."""
     return write(connection, consent_id, SYSTEM, EndReason.USED_UP, at)

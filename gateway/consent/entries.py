@@ -1,4 +1,4 @@
-"""The log entry of whatever happens to a consent: one form for every kind."""
+"""Log entries about consents, all built alike."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -12,7 +12,7 @@ from gateway.log import Event
 
 
 class About(NamedTuple):
-    """The columns of a consent that its entries name."""
+    """The columns of a consent that its log entries contain."""
 
     id: str
     person: str
@@ -27,7 +27,7 @@ def about(consent: Consent) -> About:
 
 
 def asked(consent: Consent) -> dict[str, list[str]]:
-    """What an app asked for, in entries of a consent that nobody has agreed to."""
+    """What the app asked for. In entries about a consent without terms, because nobody has agreed to it."""
     ask = Ask.from_json(consent.asked)
     return {"organisations": list(ask.organisations()), "datasets": [item.dataset for item in ask.items]}
 
@@ -35,7 +35,7 @@ def asked(consent: Consent) -> dict[str, list[str]]:
 def entry(
     kind: str, consent: About, agreed: Mapping[str, Any] | None, actor: Actor, now: datetime, **more: Any
 ) -> Event:
-    """`agreed`: the terms in force; None while only asked. `more`: facts of this kind beside those of every kind."""
+    """`agreed`: the terms in force; None when nobody has agreed yet. `more`: facts that only this kind of entry has."""
     facts: dict[str, Any] = {
         "consent": consent.id,
         "version": consent.version,

@@ -1,4 +1,4 @@
-"""The chain of events of one consent: appended in the transaction of the change, never touched again."""
+"""The chain of events of one consent. Each is added in the transaction of the change and never altered."""
 
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ _INSERT = """
 
 
 def change(session: Session, consent: Consent, act: Act, actor: Actor, at: datetime, reason: str = "") -> None:
-    """Move the consent along the table of rules.py, with its event. Raises ImpossibleAct."""
+    """Change the consent's state as the table of rules.py says, and add the event. Raises ImpossibleAct."""
     consent.state = advance(consent.state, act)
     consent.reason = reason
     consent.generation += 1
@@ -35,7 +35,7 @@ def append(session: Session, consent: Consent, act: Act, actor: Actor, at: datet
 def write(
     connection: Connection, consent_id: str, version: int, act: Act, actor: Actor, at: datetime, reason: str = ""
 ) -> None:
-    """The same on a bare connection inside a transaction."""
+    """Add an event through a bare connection. Call inside a transaction."""
     seq, previous = connection.execute(_LAST, (consent_id,)).fetchone() or (0, "0" * 64)
     event = ConsentEvent(
         consent_id=consent_id,
@@ -53,12 +53,12 @@ def write(
 
 
 def digest(event: ConsentEvent) -> str:
-    """Over the whole event, its predecessor's hash included."""
+    """The hash of the whole event, including the hash of the event before it."""
     return sha256(canonical(hashed(event)))
 
 
 def hashed(event: ConsentEvent) -> dict[str, Any]:
-    """What the hash of an event covers, as it is also given out with receipts."""
+    """What the hash of an event covers. Receipts contain the same, so that the hash can be checked."""
     return {
         "consent": event.consent_id,
         "seq": event.seq,

@@ -1,8 +1,8 @@
-"""What the person saw when she decided, as it is kept (A37): the facts her screen was rendered from, sealed.
+"""What the person saw when she decided: the facts the consent screen was rendered from, encrypted.
 
-They name her accounts as she knows them, so whoever reads the database does not read them.
-The screen room renders them again, and gets the same text as long as template and
-translations are the ones whose hash stands beside them.
+They name the person's accounts in clear, so they are encrypted against anyone who reads the database.
+The screen room can render them again. The text is the same as long as template and translations still have the hash
+that is stored beside the facts.
 """
 
 import json
@@ -14,13 +14,13 @@ from gateway.ground.keys import KeyRing
 
 
 def sealed(facts: Mapping[str, Any], keys: KeyRing, consent: str, version: int) -> bytes:
-    """The facts of a screen as they are kept."""
+    """The facts of a screen, encrypted for storage."""
     plain = json.dumps(facts, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return keys.seal(plain.encode(), _context(consent, version))
 
 
 def shown(kept: Evidence, keys: KeyRing) -> dict[str, Any]:
-    """Raises Unavailable for what was sealed for another consent, or by another gateway."""
+    """The facts, decrypted. Raises Unavailable for facts encrypted for another consent or by another gateway."""
     facts: dict[str, Any] = json.loads(keys.open(kept.shown_sealed, _context(kept.consent_id, kept.version)))
     return facts
 

@@ -1,4 +1,4 @@
-"""Writing down what time has ended.
+"""Recording the ends that come with time.
 
 A sharing is over at its end date, and a request at the end of the time to answer, whether or not anything is written:
 whoever decides reads the clock (`deciding.is_over`, `asking.answer_by`). But the person reads her log, and what ended
@@ -18,11 +18,12 @@ from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.house import House
 
-AT_ONCE = 500  # ends written in one run; each is a short transaction of its own, so that nobody waits for them
+AT_ONCE = 500  # ends recorded in one run, each in a short transaction of its own so that requests can write between
 
 
 def write_due(house: House, now: datetime) -> int:
-    """How many ends were written. What a person decided in between stands."""
+    """Record the ends that are due. Returns how many consents were found due; one that a person has decided about in
+    the meantime is left as it is."""
     unanswered = now - timedelta(seconds=house.settings.ask_seconds)
     due = or_(
         col(Consent.state).in_([State.ACTIVE, State.PAUSED]) & (col(Consent.until) <= now),

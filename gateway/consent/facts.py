@@ -1,6 +1,7 @@
-"""What a consent needs to know of people, apps and organisations: values, and the one protocol they are asked for by.
+"""What a consent needs to know of people, apps and organisations: values, and the protocol `Facts` that provides them.
 
-The rooms that own these facts are above this one. The composition root answers `Facts` from them.
+The rooms that own these facts lie above this one and cannot be imported here, so the composition root implements
+`Facts` with them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -51,7 +52,7 @@ class AppView:
 
 
 class OrganisationFacts(Protocol):
-    """What a consent needs to know of an organisation; the organisations room's view fits."""
+    """What a consent needs to know of an organisation. `OrganisationView` of the organisations room satisfies it."""
 
     @property
     def id(self) -> str: ...
@@ -69,7 +70,7 @@ class OrganisationFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """An account the person may pick at one organisation, by the reference the app would see."""
+    """An account the person may pick at one organisation, with the reference the app would see."""
 
     ref: str
     label: str
@@ -84,20 +85,21 @@ class PersonFacts:
     name: str
     minor: bool  # under the age at which a person consents alone
     guardian_id: str | None
-    of_age_at: datetime | None = None  # when she consents alone; None: her birth date is not known
+    of_age_at: datetime | None = None  # from when on this person consents alone; None: birth date not known
 
     def decided_by(self, reader: str) -> bool:
-        """Whether `reader` sees and decides what is hers: she herself; while she is under age also her guardian."""
+        """Whether `reader` may see and decide about this person's data: the person herself, and her guardian while she
+        is under age."""
         return self.id == reader or (self.minor and self.guardian_id == reader)
 
 
 class Facts(Protocol):
-    """What other rooms know; the composition root answers."""
+    """What other rooms know. Implemented by the composition root."""
 
     def app(self, session: Session, client_id: str) -> AppView: ...
     def directory(self, session: Session) -> Mapping[str, OrganisationFacts]: ...
     def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
-        """Her accounts there, by the references this app would see."""
+        """The person's accounts at this organisation, with the references this app would see."""
 
     def linked(self, session: Session, person_id: str) -> Collection[str]:
         """The organisations at which we know which account is hers."""
@@ -106,10 +108,10 @@ class Facts(Protocol):
 
 
 class SharingFacts(Facts, Protocol):
-    """What is needed beside them where a person looks at what she and her children share."""
+    """What the "Data sharing" pages need in addition, where a person sees her own sharings and her children's."""
 
     def wards(self, session: Session, guardian: str) -> Sequence[str]:
-        """Ids of the people whose guardian she is named, of age or not."""
+        """Ids of the people who have this guardian, of age or not."""
 
     def names(self, session: Session) -> Names:
-        """What the identifiers in log entries are called."""
+        """Names for the identifiers in log entries."""

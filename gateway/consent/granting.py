@@ -1,4 +1,4 @@
-"""What a grant says to the app: the terms in force, as authorization_details (RFC 9396 §7), with the accounts."""
+"""What the app is told of its grant: the terms in force as authorization_details (RFC 9396 §7), with the accounts."""
 
 from collections.abc import Mapping
 from typing import Any

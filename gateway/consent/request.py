@@ -2,7 +2,7 @@
 
     JSON Schema (shape) → app's registration (who may ask for what) → purpose's caps (how much)
 
-What comes out is an `Ask`, the one frozen object behind screen, terms, receipt and log.
+The result is an `Ask`, the one frozen object that screen, terms, receipt and log are built from.
 A request above a cap is refused with the term, what was asked and what is allowed, so
 that an app can correct itself; nothing is ever lowered silently.
 """
@@ -25,7 +25,8 @@ _PER_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.2425 / 12, "y
 
 
 class InvalidDetails(Exception):
-    """RFC 9396 §5: invalid_authorization_details. `term`, `asked`, `allowed` say what to change; `why` is ASCII."""
+    """RFC 9396 §5: invalid_authorization_details. `term`, `asked`, `allowed` tell what to change. `why` is plain ASCII,
+    because it becomes an error_description."""
 
     def __init__(self, why: str, term: str = "", asked: str = "", allowed: str = "") -> None:
         super().__init__(why)
@@ -34,7 +35,7 @@ class InvalidDetails(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """How far the data may reach: `history` counts back from each call; `start`/`end` are absolute (RFC 3339)."""
+    """The period of the data: `history` counts back from each call; `start` and `end` are fixed times (RFC 3339)."""
 
     history: str | None = None
     start: str | None = None
@@ -145,7 +146,7 @@ def _shape(row: Any, position: int, schema: Path) -> None:
         raise InvalidDetails("unknown type", f"[{position}].type", allowed="data_access")
     error = next(iter(_validator(schema).iter_errors(row)), None)
     if error:
-        # the validator's message may repeat the app's own text: only the member and the rule's name leave
+        # The validator's message may repeat what the app sent, so only the member and the rule's name are told.
         where = _member([position, *error.absolute_path, *_missing(error)])
         raise InvalidDetails(f"{where} does not fit the schema of data_access: {error.validator}", where)
 
@@ -156,7 +157,7 @@ def _member(path: Iterable[int | str]) -> str:
 
 
 def _missing(error: jsonschema.ValidationError) -> list[str]:
-    """The member that is missing, where that is the fault; the validator names the object it is missing from."""
+    """The name of the missing member, if a missing member is the fault: the validator only gives the object's place."""
     if error.validator != "required":
         return []
     required: Any = error.validator_value
@@ -165,7 +166,7 @@ def _missing(error: jsonschema.ValidationError) -> list[str]:
 
 
 def _one_purpose(details: list[dict[str, Any]], app: AppView, catalogue: Catalogue) -> Purpose:
-    """One request, one purpose: several purposes are several requests, each with a screen of its own."""
+    """The one purpose of the request. Each purpose gets a screen of its own, so two purposes are two requests."""
     codes = list(dict.fromkeys(row["purpose"] for row in details))
     if len(codes) > 1:
         raise InvalidDetails("one request carries one purpose", "purpose", " ".join(codes)[:200])
@@ -204,7 +205,7 @@ def _within_caps(row: dict[str, Any], purpose: Purpose) -> None:
 
 
 def _ends_within_caps(row: dict[str, Any], purpose: Purpose, now: datetime) -> None:
-    """A period given by its ends reaches no further back than the cap, and no further ahead than a sharing may last."""
+    """Check a period with fixed ends: no earlier than the history cap, no later than the longest sharing could end."""
     period = _period(row["period"])
     if period.start is None or period.end is None:
         return
@@ -216,7 +217,8 @@ def _ends_within_caps(row: dict[str, Any], purpose: Purpose, now: datetime) -> N
 
 
 def _frequency_within(frequency: dict[str, Any], caps: Caps) -> None:
-    """More often than a cap allows in the same or a longer window is refused; the caps bind beside it all the same."""
+    """Refuse a frequency above a cap, scaled up where the app's window is longer than the cap's. The caps still apply
+    to the calls themselves."""
     for times, per in caps.frequency:
         longer = max(1.0, _PER_DAYS[frequency["per"]] / _PER_DAYS[per])
         if frequency["times"] > times * longer:
@@ -285,7 +287,7 @@ def _declared(app: AppView, organisation: str, dataset: str) -> DeclaredData:
 
 
 def _fields(asked: list[str] | None, declared: DeclaredData, catalogue: Catalogue, dataset: str) -> tuple[str, ...]:
-    """In catalogue order, structural ones always among them. `asked` None: all that was declared."""
+    """In catalogue order, always with the structural ones. `asked` None: all fields that the app registered."""
     known = catalogue.datasets[dataset].fields
     wanted = set(declared.fields) if asked is None else set(asked) & set(known)
     for name in sorted(wanted - set(declared.fields) - set(catalogue.datasets[dataset].structural())):

@@ -26,14 +26,14 @@ class Act(StrEnum):
     REQUESTED = "requested"
     REFUSED = "refused"
     LAPSED = "lapsed"
-    CONTINUED = "continued"  # an agreement that was there answers it
+    CONTINUED = "continued"  # the person lets an earlier agreement go on instead
     GRANTED = "granted"
     NARROWED = "narrowed"
     RENEWED = "renewed"
     PAUSED = "paused"
     RESUMED = "resumed"
     ENDED = "ended"
-    ERASURE_ASKED = "erasure_asked"  # after the end; it moves nothing
+    ERASURE_ASKED = "erasure_asked"  # after the end; does not change the state
 
 
 class EndReason(StrEnum):
@@ -44,7 +44,7 @@ class EndReason(StrEnum):
     REPLACED = "replaced"
     INVALIDATED = "invalidated"  # by operator or organisation
     LAPSED = "lapsed"  # asked, never answered
-    CONTINUED = "continued"  # asked again for what was agreed before, which goes on
+    CONTINUED = "continued"  # the app asked again for what was agreed before; the earlier agreement goes on
 
 
 NEXT: dict[tuple[State, Act], State] = {
@@ -63,14 +63,14 @@ NEXT: dict[tuple[State, Act], State] = {
 
 
 class ImpossibleAct(Exception):
-    """This cannot happen to a consent in this state (it is ended, or it is already so)."""
+    """This act is not possible in the consent's state: it has ended, or the act was done already."""
 
     def __init__(self, state: State, act: Act) -> None:
         super().__init__(f"{act} on {state}")
         self.state, self.act = state, act
 
 
-# Ends of a request that never became a sharing: nothing of it stands in the list of sharings.
+# How requests end that never became a sharing. The list of sharings does not show them.
 NEVER_A_SHARING = frozenset({EndReason.LAPSED, EndReason.CONTINUED})
 
 
@@ -81,7 +81,7 @@ def advance(state: str, act: Act) -> State:
         raise ImpossibleAct(State(state), act) from None
 
 
-# What a person may choose as the length of a sharing, shortest first: (key, days; None = once only).
+# The lengths of a sharing that a person may choose from, shortest first: (key, days; None: for one use).
 DURATIONS: tuple[tuple[str, int | None], ...] = (("once", None), ("d30", 30), ("d90", 90), ("d180", 180), ("d365", 365))
 ONCE_HOURS = 24  # a sharing for one use ends after this long even if unused
 OFFERED_DURATIONS = 4  # most choices on one screen, "once" always among them

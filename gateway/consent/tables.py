@@ -1,4 +1,4 @@
-"""Rows of consents. Terms and events are only ever inserted; a consent's state is the fold of its events."""
+"""Rows of consents. Terms and events are only ever inserted. A consent's state always follows from its events."""
 
 from datetime import datetime
 
@@ -7,7 +7,7 @@ from sqlmodel import Field, SQLModel
 
 
 class Consent(SQLModel, table=True):
-    __table_args__ = (  # what time ends (expiry.py), and what leaves unanswered
+    __table_args__ = (  # for finding consents whose end is due (expiry.py), and requests to delete (retention.py)
         Index("ix_consent_state_until", "state", "until"),
         Index("ix_consent_state_created_at", "state", "created_at"),
         Index("ix_consent_reason_ended_at", "reason", "ended_at"),
@@ -18,8 +18,8 @@ class Consent(SQLModel, table=True):
     purpose: str
     state: str  # rules.State
     reason: str = ""  # rules.EndReason when ended
-    generation: int = 1  # raised by every change: what was compiled from an older one is void
-    version: int = 0  # current version of the terms; 0: only asked
+    generation: int = 1  # raised by every change, so that grants compiled from an older generation are not used
+    version: int = 0  # current version of the terms; 0: nobody has agreed yet
     asked: str  # JSON: the access request as validated (request.Ask)
     created_at: datetime
     granted_at: datetime | None = None
@@ -42,7 +42,7 @@ class Terms(SQLModel, table=True):
 
 
 class ConsentEvent(SQLModel, table=True):
-    """The chain of what happened to a consent; `seq` has no gaps, `prev_sha256` covers the whole event before."""
+    """What happened to a consent, as a hash chain: `seq` has no gaps, `prev_sha256` covers the whole event before."""
 
     consent_id: str = Field(foreign_key="consent.id", primary_key=True)
     seq: int = Field(primary_key=True)
@@ -63,7 +63,7 @@ class Evidence(SQLModel, table=True):
     language: str
     template: str
     template_sha256: str
-    shown_sealed: bytes  # everything the template was rendered from: it names her accounts, so nobody else reads it
+    shown_sealed: bytes  # all facts the template was rendered from; encrypted, because they name the person's accounts
     text_sha256: str
     offered_json: str
     chosen_json: str
@@ -72,7 +72,7 @@ class Evidence(SQLModel, table=True):
 
 
 class Use(SQLModel, table=True):
-    """Counted uses per calendar window (terms' `frequency`), kept in the transaction that records the access."""
+    """Counted uses per calendar window (`frequency` of the terms), written in the transaction that logs the access."""
 
     __table_args__ = {"sqlite_with_rowid": False}
     consent_id: str = Field(foreign_key="consent.id", primary_key=True)

@@ -1,6 +1,6 @@
 """Terms: one immutable version of what was agreed, built from the ask, the person's choices and the catalogue.
 
-Written once as canonical JSON; the hash of each version is in the next.
+Each version is stored once as canonical JSON and contains the hash of the version before it.
 """
 
 import hashlib
@@ -20,7 +20,8 @@ _encoder = msgspec.json.Encoder(order="sorted")
 
 
 def canonical(value: Any) -> str:
-    """RFC 8785 for what terms hold: ASCII member names, strings, integers, booleans, null, lists and objects."""
+    """Canonical JSON (RFC 8785). Only for what terms contain: ASCII member names, strings, integers, booleans, null,
+    lists and objects; not for floats, which RFC 8785 writes differently."""
     return _encoder.encode(value).decode()
 
 
@@ -29,7 +30,7 @@ def sha256(text: str) -> str:
 
 
 def offered_durations(ask: Ask) -> tuple[str, ...]:
-    """Keys of rules.DURATIONS the person may choose from: "once", and what lies within the time asked for."""
+    """Keys of rules.DURATIONS the person may choose from: "once", and those no longer than what the app asked for."""
     if ask.once:
         return ("once",)
     longest = parse_duration(ask.valid_for).length
@@ -101,7 +102,7 @@ def build(
 
 
 def _acting(decider: Decider) -> dict[str, str]:
-    """Who said yes, in which role, and when that role ends."""
+    """Who said yes, in which role, and when this person's right to act in that role ends."""
     until = {"until": decider.until.isoformat()} if decider.until else {}
     return {"capacity": decider.actor.capacity, **until}
 
@@ -125,7 +126,7 @@ def _item(item: AskItem, agreement: Agreement, catalogue: Catalogue, purpose: Pu
     chosen = choices.fields.get(key) if choices.fields else None
     structural = catalogue.datasets[item.dataset].structural()
     fields = [name for name in item.fields if chosen is None or name in chosen or name in structural]
-    tightest: dict[str, int] = {}  # per window, so that no call is counted twice in one
+    tightest: dict[str, int] = {}  # only the lowest limit per window counts: two would count each call twice
     for times, per in [*([item.frequency] if item.frequency else []), *purpose.caps.frequency]:
         tightest[per] = min(int(times), tightest.get(per, int(times)))
     return {
@@ -155,7 +156,7 @@ def granted_items(terms: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def narrowed(terms: Mapping[str, Any], version: int, previous: str, keep: frozenset[tuple[str, str]]) -> dict[str, Any]:
-    """The next version with only the items in `keep` still granted. Nothing else changes."""
+    """The next version, in which only the items in `keep` are still granted. Nothing else changes."""
     items = [
         item
         if (item["organisation"], item["dataset"]) in keep or not item["granted"]

@@ -1,7 +1,7 @@
 """Terms in words: periods, frequencies, lengths, states, in the language of a page.
 
-One place, so that screen, list, detail and receipt say the same thing the same way.
-Names of data and purposes come from the catalogue; these are the words around them.
+In one place, so that screen, list, detail and receipt use the same words.
+Names of data and purposes come from the catalogue; here are the words around them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.ground.web.context import Context
 
 
-# The fixed labels of reference "people", section 3.
+# The same label for a state on every page.
 STATES = {
     "requested": N_("Requested"),
     "active": N_("Active"),
@@ -73,7 +73,7 @@ _OFTEN = {
     "month": N2_("once a month", "%(n)d times a month"),
     "year": N2_("once a year", "%(n)d times a year"),
 }
-# What happened to a consent, on its own page. (type, who): "*" is anybody.
+# The history on the page of one consent. Keys: (type of event, actor); "*" is any actor.
 HISTORY = {
     ("requested", "*"): N_("The app asked."),
     ("refused", "guardian"): N_("The guardian refused."),
@@ -98,7 +98,7 @@ HISTORY = {
     ("erasure_asked", "guardian"): N_("The guardian asked for deletion."),
     ("erasure_asked", "*"): N_("You asked for deletion."),
 }
-# Ends that are not an act of stopping, whoever's click brought them about. Keys: rules.EndReason.
+# Ends that nobody chose as such, even if a click caused them. Keys: rules.EndReason.
 ENDINGS = {
     "replaced": N_("It was replaced by a newer agreement."),
     "expired": N_("It reached its end date."),
@@ -107,7 +107,7 @@ ENDINGS = {
 
 
 class Wording:
-    """Words for one language. Dates are those of the gateway's zone."""
+    """Words in one language. Dates are in the gateway's time zone."""
 
     def __init__(self, language: str, translations: NullTranslations, zone: str) -> None:
         self.language = language
@@ -125,7 +125,7 @@ class Wording:
         return words[self.language]
 
     def date(self, at: str | date | datetime | None) -> str:
-        """A day, written out; a text is ISO 8601."""
+        """A day, written out. `at` as a string is ISO 8601."""
         if not at:
             return ""
         if isinstance(at, str):
@@ -133,7 +133,7 @@ class Wording:
         return format_date(at.astimezone(self._zone) if isinstance(at, datetime) else at, "long", self._locale)
 
     def day(self, at: str) -> str:
-        """The same, with the month's name cut short, where it stands in a line of choices."""
+        """A day with the month's name abbreviated, for a line of choices."""
         return format_date(date.fromisoformat(at), "medium", self._locale)
 
     def moment(self, at: str | datetime | None) -> str:
@@ -164,7 +164,7 @@ class Wording:
         return self.all_of([self._count(_SPAN[unit], n) for n, unit in _units(duration)])
 
     def period(self, period: Mapping[str, Any]) -> str:
-        """The time the data is of. `period`: history, or from and to; future."""
+        """The period the data comes from. `period`: history, or from and to; future."""
         if period["history"] is None:
             start, end = self.date(period["from"]), self.date(period["to"])
             return self(N_("from %(start)s to %(end)s"), start=start, end=end)
@@ -176,7 +176,7 @@ class Wording:
         return self(back, span=self.span(period["history"]))
 
     def often(self, limits: Sequence[Mapping[str, Any]]) -> str:
-        """Every limit binds: of two for the same unit only the lower is said."""
+        """All limits apply, so of two for the same unit only the lower is told."""
         lowest: dict[str, int] = {}
         for limit in limits:
             lowest[limit["per"]] = min(int(limit["times"]), lowest.get(limit["per"], int(limit["times"])))
@@ -184,13 +184,13 @@ class Wording:
         return self(N_("at most %(limits)s"), limits=self.all_of(parts))
 
     def event(self, type_: str, actor: str, reason: str = "") -> str:
-        """`reason`: why it ended; what ended without anybody's wish is never told as somebody's act."""
+        """`reason`: why it ended. An end that nobody chose as such is not told as somebody's act."""
         why = ENDINGS.get(reason) if type_ == "ended" else None
         return self(why or HISTORY.get((type_, actor)) or HISTORY[type_, "*"])
 
 
 def wording(ctx: "Context") -> Wording:
-    """For the page that `ctx` is answered with."""
+    """The words for the page that answers `ctx`."""
     return Wording(ctx.language, ctx.house.translations.of(ctx.language), ctx.house.settings.zone)
 
 
