@@ -1,4 +1,4 @@
-"""A consent as it is now, for whoever decides a data call: read through a bare connection, a few microseconds each."""
+"""A consent as it is now, for deciding a data call. Read without the ORM, which takes a few microseconds."""
 
 import json
 from collections.abc import Mapping
@@ -63,8 +63,8 @@ def load(connection: Connection, consent_id: str) -> LiveConsent | None:
 
 
 def window(period: Mapping[str, Any], now: datetime, zone: str, granted_at: datetime) -> Window:
-    """The time the data may be of, at this call. `history` counts back from the call, to the start of that local day
-    (so that a day is never cut in two); without `future` nothing after the agreement is covered."""
+    """The period the data of this call may come from. `history` counts back from the call and begins at the start of
+    that local day, so that no day is cut in two. Without `future`, data from after the agreement is not covered."""
     if period["from"] is not None:
         return Window(datetime.fromisoformat(period["from"]), datetime.fromisoformat(period["to"]))
     local = parse_duration(period["history"]).before(now.astimezone(ZoneInfo(zone)))

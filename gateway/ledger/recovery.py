@@ -1,4 +1,4 @@
-"""At start-up: streams that were on their way when the process ended get the outcome `unknown` (promise P1)."""
+"""At start-up: a stream that was still running when the last process ended gets an entry with outcome `unknown`."""
 
 import json
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from gateway.log import Event
 
 
 async def close_open_streams(house: House, writer: Writer) -> None:
-    """Raises Unavailable: without its record nothing is served."""
+    """Raises Unavailable when an outcome cannot be written: the gateway then serves no data."""
     connection = house.store.connect()
     try:
         rows = connection.execute("SELECT id, person_id, facts, begun_at FROM openstream").fetchall()

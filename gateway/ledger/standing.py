@@ -1,8 +1,8 @@
-"""Where a consent stands at this instant: one indexed read, again for every call after which anything was written.
+"""Everything stored that can change the decision on a data call, in one indexed read.
 
-Token → family → consent, and with it the person's link and birth date, and the directory (apps, organisations,
-policies). What the read returns is the whole of what can change a decision, so two equal
-readings mean an unchanged decision; the writer compares them in the transaction of the entry.
+The read follows token → family → consent and adds the person's link and birth date and the directory's generation
+(apps, organisations, policies). Two equal rows therefore mean the same decision. The writer reads the row again in the
+transaction of the log entry and compares. A call reuses the last row as long as nothing has been written since.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from gateway.ground.store.engine import Connection
 
 HELD = 10_000
 
-# "+": never by the index over organisations, where one of them has all the people.
+# The unary plus keeps SQLite off link's organisation_id index: one organisation may have linked every person, and the
+# lookup would become a scan.
 _SELECT = """
     SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date, l.id, l.generation,
            f.id IS NOT NULL AND f.ended_at IS NULL
@@ -27,7 +28,7 @@ _SELECT = """
 
 @dataclass(slots=True, eq=False)
 class Standing:
-    """One reading, and its row taken apart. `version`: of the database, as it was read."""
+    """One row read, and its columns by name. `version`: SQLite's data version when the row was read."""
 
     consent: str
     family: str
@@ -48,15 +49,20 @@ class Standing:
 
     @property
     def but_directory(self) -> tuple[Any, ...]:
-        """What ends a running stream by itself. A new directory may concern others only; a new birth date is judged."""
+        """The columns whose change stops a running stream at once.
+
+        A new directory generation may concern other apps, and a new birth date may change nothing: after either, the
+        stream is judged again instead.
+        """
         return (*self.row[:5], *self.row[7:])
 
 
 class Standings:
-    """Standings as one connection sees them. A reading stands until another connection has committed anything.
+    """Standings as one connection sees them. A row read is reused until another connection commits.
 
-    SQLite tells that by its data version, which is looked at for every call after which anybody has committed. Its
-    own commits do not move it: whoever changes a standing on this connection says so by `forget`.
+    SQLite's data version tells that another connection has committed; it is asked for only when the bytes of
+    `commits` have changed. Commits of this connection itself do not change the data version, so code that changes a
+    standing on this connection must call `forget`.
     """
 
     def __init__(self, connection: Connection, commits: Callable[[], bytes]) -> None:
@@ -70,7 +76,9 @@ class Standings:
         seen = self._commits()
         if seen != self._seen:
             version = self._connection.execute("PRAGMA data_version").fetchone()[0]
-            self._seen = seen  # as before the version was asked for: who commits in between is seen next time
+            # Keep the bytes read before the query. A commit between the two is then noticed at the next call, not
+            # missed.
+            self._seen = seen
             if version != self._version:
                 self._held.clear()
                 self._version = version
@@ -80,7 +88,9 @@ class Standings:
         self._held.clear()
 
     def get(self, consent: str, family: str, organisation: str) -> Standing | None:
-        version = self.version()  # before the row: what is committed in between is seen too early, never too late
+        # The version is read before the row. If a commit falls between them, the row is newer than its version says
+        # and is read once more than needed; the other way round a change could be missed.
+        version = self.version()
         key = consent, family, organisation
         found = self._held.get(key)
         if found is None:
@@ -93,7 +103,7 @@ class Standings:
         return found
 
     def holds(self, standing: Standing) -> bool:
-        """Whether nothing of it has changed."""
+        """Whether the row is still the same."""
         return bool(standing.row == self._row(standing.consent, standing.family, standing.organisation))
 
     def _row(self, consent: str, family: str, organisation: str) -> tuple[Any, ...] | None:

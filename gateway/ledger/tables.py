@@ -1,4 +1,4 @@
-"""Rows of the data plane: only what must survive a crash in the middle of a stream."""
+"""Rows of the data plane: only what must survive a crash during a stream."""
 
 from datetime import datetime
 
@@ -6,7 +6,8 @@ from sqlmodel import Field, SQLModel
 
 
 class OpenStream(SQLModel, table=True):
-    """An answer on its way out. Gone with its outcome entry; found at start-up, its outcome is unknown."""
+    """A streamed answer that has begun. The row is deleted with the entry of its outcome. If it is still there at
+    start-up, nobody knows how much the app received."""
 
     id: str = Field(primary_key=True)  # request id
     person_id: str

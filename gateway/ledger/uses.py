@@ -1,10 +1,10 @@
-"""Counted uses: how often an agreement may be used in a calendar window, exact with any number of calls at once.
+"""Counted uses: how often an agreement may be used in a calendar window. Exact for any number of calls at once.
 
-    reserve   before the fetch, in memory: so that calls at once do not together ask for more than is left
-    spend     in the transaction of the access entry, on disk: this decides
-    settle    afterwards: the place is used, or given back because nothing was given
+    reserve   before the fetch, in memory, so that parallel calls do not fetch more than is left
+    spend     in the transaction of the access entry, on disk: this count decides
+    settle    afterwards: the reservation becomes a use, or is given back because no data was given
 
-The rows are written here only, so memory may mirror them (one process, Store.claim).
+Only this file writes the rows, and `Store.claim` allows only one process, so the counts may be mirrored in memory.
 """
 
 from collections import OrderedDict
@@ -38,7 +38,7 @@ class Count:
 
 
 class Uses:
-    """Of the event loop. `connection` is for reading."""
+    """Used on the event loop only. `connection` is only read from."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -46,7 +46,7 @@ class Uses:
         self._pages: OrderedDict[object, float] = OrderedDict()
 
     def reserve(self, counts: Sequence[Count]) -> Count | None:
-        """Take a place under every limit, or say which one is used up."""
+        """Reserve one use under every limit, or return the limit that is used up."""
         held = [self._tally(count.key) for count in counts]
         for count, tally in zip(counts, held, strict=True):
             if tally[0] + tally[1] >= count.times:
@@ -71,7 +71,7 @@ class Uses:
         return tally
 
     def _forget_oldest(self) -> bool:
-        """False when the oldest is in use: then the mirror may be a little larger for a while."""
+        """False when the oldest has reservations and must stay: the mirror is then a little too large for a while."""
         key, tally = next(iter(self._used.items()))
         if tally[1]:
             self._used.move_to_end(key)
@@ -95,9 +95,9 @@ class Uses:
 def spend(connection: Connection, counts: Iterable[Count]) -> bool:
     """Count one use under every given limit, inside the transaction of their entries.
 
-    False: some limit is passed, and the transaction has to be rolled back.
+    False: a limit would be passed, and the caller must roll back.
     """
-    wanted: dict[int, list[Any]] = {}  # by the identity of the limit's window: those at once mostly share it
+    wanted: dict[int, list[Any]] = {}  # by id(): parallel calls mostly share one Count object, and id() is cheap
     for count in counts:
         found = wanted.get(id(count))
         if found is None:

@@ -1,15 +1,15 @@
-"""The writer: what has to be on the disk before an answer leaves, many calls in one commit.
+"""The writer: puts log entries on the disk before the answers leave, many calls in one commit.
 
     calls ── commit ──┐ gathered while the disk is busy
                       ▼
     event loop   one transaction for all of them           microseconds, in the page cache
-    disk thread  fdatasync of the write-ahead log          the wait, outside of loop and lock
-    event loop   every call is told, and the next ones are written
+    disk thread  fdatasync of the write-ahead log          the slow part; neither loop nor lock waits for it
+    event loop   every call gets its verdict, and the next batch is written
 
-In the transaction of its entry each item finds the consent as it was judged, or is told
-`CHANGED` and nothing is written: so no access is ever recorded, and no data given, under
-terms that had ended before. Judging and writing share one connection, so what one of them
-has read the other need not read again unless somebody else has written since.
+The transaction that writes an entry also checks that the consent is still as it was judged. If not, nothing is
+written and the call gets `CHANGED`. So no access is recorded, and no data given, under terms that have already ended.
+Judging and writing share one connection: what was read for judging needs no second read in the transaction unless
+another connection has committed since.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ from gateway.log.record import Heads
 
 BATCH = 256  # items of one commit
 HEADS_HELD = 4096
-ACCESS_SECONDS = 60  # "last used" of a consent is this exact
-BUSY_SECONDS = 5.0  # that another process may hold the database
+ACCESS_SECONDS = 60  # a consent's `last_access_at` is written at most this often
+BUSY_SECONDS = 5.0  # how long to wait while another process holds the database
 BUSY_STEP_SECONDS = 0.005
 
 _OPEN = "INSERT INTO openstream (id, person_id, facts, begun_at) VALUES (?, ?, ?, ?)"
@@ -54,40 +54,40 @@ class Verdict(Enum):
 
 @dataclass(slots=True)
 class Item:
-    """One entry and what must be true, or become true, with it."""
+    """One log entry, the conditions for writing it, and what else is written with it."""
 
     event: Event
-    standing: Standing | None = None  # as judged; None: a refusal or an outcome, true under any standing
+    standing: Standing | None = None  # as judged; None: a refusal or an outcome, which no change makes wrong
     counts: tuple[Count, ...] = ()
     once: bool = False  # this use ends the consent
     opens: str | None = None  # request id of a stream that begins
-    closes: str | None = None  # and of one that ended
+    closes: str | None = None  # request id of a stream that has ended
     verdict: Verdict | Exception | None = None
     told: "asyncio.Future[Verdict] | None" = field(default=None, repr=False)
 
 
 class _UsedUp(Exception):
-    """One of the items has no use left: roll back, and find out which."""
+    """A limit of some item in the batch is used up: roll back, then write the items one by one to find out which."""
 
 
 class _Busy(Exception):
-    """Another process writes just now."""
+    """Another process is writing to the database."""
 
 
 class Writer:
-    """Of the event loop; `start` on it. `connection` is the data plane's own: nobody else uses it."""
+    """Used on the event loop only, from `start` on. Only the data plane uses `connection`."""
 
     def __init__(self, store: Store, log: Log) -> None:
         self._store = store
         self._log = log
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[Item] = []
-        self._at_work = False  # a round is under way: whoever comes now is of the next one
-        self._busy_since: float | None = None  # on the loop's clock: the database is held by another process
+        self._at_work = False  # a round is running: an item that comes now waits for the next one
+        self._busy_since: float | None = None  # since when another process holds the database (loop.time())
         self._idle = asyncio.Event()
         self._heads: Heads = {}
-        self._heads_version = -1  # of the database, at which `_heads` were right
-        self._accessed: dict[str, float] = {}  # consent → when its row last got a `last_access_at`
+        self._heads_version = -1  # SQLite's data version for which `_heads` is right
+        self._accessed: dict[str, float] = {}  # consent → when its `last_access_at` was last written
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -96,7 +96,7 @@ class Writer:
         self._disk = _Disk(self._store, loop) if self._store.fsync else None
 
     async def stop(self) -> None:
-        """What was handed in is on the disk when this returns."""
+        """Returns when everything handed in is on the disk."""
         if self._loop is None:
             return
         while self._at_work:
@@ -108,10 +108,10 @@ class Writer:
         self.connection.close()
 
     async def commit(self, item: Item) -> Verdict:
-        """On the disk when this returns WRITTEN. Raises Unavailable; then nothing was given and nothing may be."""
+        """WRITTEN: the item is on the disk. Raises Unavailable: it may not be, and no data may be given."""
         if self._loop is None:
             raise Unavailable("writer: not started")
-        if self._disk is not None and not self._disk.alive:  # who waited for it would wait for ever
+        if self._disk is not None and not self._disk.alive:  # without this check the call would wait for ever
             raise Unavailable("writer: its thread has ended")
         if self._store.torn:
             raise Unavailable(f"database: {self._store.torn}")
@@ -119,11 +119,11 @@ class Writer:
         self._waiting.append(item)
         if not self._at_work:
             self._at_work = True
-            self._loop.call_soon(self._round)  # after the other calls of this turn of the loop
+            self._loop.call_soon(self._round)  # after the other calls of this loop turn, so that they join the batch
         return await item.told
 
     def fault(self) -> str:
-        """Why nothing can be written any more; empty when all is well. May be asked from any thread."""
+        """Why nothing can be written any more; empty when all is well. Callable from any thread."""
         if self._loop is None:
             return "the writer is not started"
         return self._store.tear() or (self._disk.fault() if self._disk is not None else "")
@@ -139,7 +139,7 @@ class Writer:
             self._loop.call_later(BUSY_STEP_SECONDS, self._round)
 
     def _write_all(self) -> None:
-        """The writer's lock is ours."""
+        """Called with the writer's lock held; releases it."""
         batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
         try:
             self._commit(batch)
@@ -167,7 +167,7 @@ class Writer:
         self._told(given_up, None)
 
     def _told(self, batch: list[Item], fault: Exception | None) -> None:
-        if fault is None and self._store.tear(self._store.wal):  # the other files are looked at with each other write
+        if fault is None and self._store.tear(self._store.wal):  # every other write checks the other files
             fault = Unavailable(f"database: {self._store.torn}")
         for item in batch:
             told = item.told
@@ -179,7 +179,7 @@ class Writer:
                 error = fault or item.verdict
                 told.set_exception(error if isinstance(error, Exception) else Unavailable("writer: no verdict"))
         if self._waiting and self._loop is not None:
-            self._loop.call_soon(self._round)  # after the answers to those that were told
+            self._loop.call_soon(self._round)  # after the calls just told have gone on
         else:
             self._at_work = False
             self._idle.set()
@@ -187,7 +187,7 @@ class Writer:
     # ---- one transaction
 
     def _commit(self, batch: list[Item]) -> None:
-        """Together; if one cannot be written, each alone, so that it does not take the others with it."""
+        """Write the batch in one transaction. If that fails, write each item alone: one bad item must not fail all."""
         connection = self.connection
         try:
             self._begin(connection)
@@ -256,7 +256,7 @@ class Writer:
         return True
 
     def _used(self, connection: Connection, item: Item, standing: Standing, events: list[Event]) -> None:
-        """What becomes true of the consent with its use: when, and the end of one that was for one use (law 4)."""
+        """Update the consent that was used: note when, and end it if it was for one use."""
         if item.once:
             end = ending.used_up(connection, standing.consent, item.event.at)
             if end is None:
@@ -274,7 +274,7 @@ class Writer:
 
 
 class _Disk:
-    """The one thread of the writer, for what blocks: waiting for the writer's lock, and for the disk."""
+    """The writer's one thread, for the two things that block: waiting for the writer's lock and for the disk."""
 
     def __init__(self, store: Store, loop: asyncio.AbstractEventLoop) -> None:
         self._store = store
@@ -287,7 +287,7 @@ class _Disk:
         self._runner.start()
 
     def lock(self, then: Callable[[], None]) -> None:
-        """`then` on the loop, once the writer's lock is taken; it releases it."""
+        """Take the writer's lock, then run `then` on the loop; `then` must release the lock."""
 
         def job() -> None:
             self._store.lock.acquire()
@@ -297,10 +297,10 @@ class _Disk:
         self._jobs.put(job)
 
     def sync(self, then: Callable[[Exception | None], None]) -> None:
-        """`then` on the loop, once all that was committed is on the disk; with the fault, if it is not.
+        """Sync the disk, then run `then` on the loop: with None when all that was committed is on it, else the fault.
 
-        After one failed sync nobody knows what is on the disk, and a second one that succeeds would say nothing
-        about it (the kernel forgets the pages): until a restart nothing is given any more.
+        After a failed sync the kernel may drop the unwritten pages, so a later sync can succeed although data is lost.
+        After one failure every later call therefore gets the fault too, until a restart.
         """
 
         def job() -> None:
@@ -335,7 +335,7 @@ class _Disk:
     def _call(self, what: Callable[[], None]) -> bool:
         try:
             self._loop.call_soon_threadsafe(what)
-        except RuntimeError:  # the loop has closed: nobody waits any more
+        except RuntimeError:  # the loop has closed, so no call is waiting any more
             return False
         return True
 
