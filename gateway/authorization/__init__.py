@@ -1,12 +1,12 @@
-"""The OAuth 2.0 authorization server: it turns a person's agreement into tokens that carry exactly that.
+"""The OAuth 2.0 authorization server: it turns a person's agreement into tokens for exactly what was agreed.
 
 It owns pushed requests, codes, token families and refresh tokens, and the one dispatcher
-`/authorize`. It does not decide what may be shared: terms, screen and life cycle are the
-consent room's, and what a token says is read from the terms at the moment it is made.
+`/authorize`. It does not decide what may be shared: terms and life cycle are the consent
+room's, and what a token says is read from the terms when the token is made.
 
-The one invariant: token → family → consent. A token is worth what its family and its
-consent are worth *now*; ending either one row ends every token below it, and nothing is
-ever swept or deleted.
+The one invariant: token → family → consent. A token is valid only while its family and its
+consent are. Ending one of these two rows ends every token below it, so no list of tokens
+has to be kept or cleaned up.
 
     requests     an authorization request, from first sight to spent code     steps      what comes next for it
     parameters   what each endpoint takes, once each                          details    authorization_details, strictly

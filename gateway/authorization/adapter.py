@@ -1,7 +1,7 @@
-"""Our requests and answers in the shapes Authlib takes. Untyped: with server.py the quarantine of Authlib.
+"""Our requests and answers in the shapes Authlib takes. Authlib is untyped; only this file and server.py touch it.
 
-The request is built from the configured public address, never from Host or the connection:
-Authlib refuses plain http off loopback outside its error handling (LIBRARIES AL8).
+The request is built from the configured public address, never from Host or the connection. Besides, Authlib raises on
+plain http off loopback, outside its own error handling.
 """
 
 from collections.abc import Mapping
@@ -58,14 +58,14 @@ class Client(ClientMixin):
         return self.client_id
 
     def check_grant_type(self, grant_type: str) -> bool:
-        return True  # an app may use every grant the server offers
+        return True  # every app may use every grant the server offers
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        return method == self.app.auth_method  # at every endpoint (LIBRARIES AL6)
+        return method == self.app.auth_method  # the one registered method, at every endpoint
 
 
 class Code:
-    """A code, as Authlib asks about it."""
+    """A code, with the methods Authlib calls."""
 
     def __init__(self, row: AuthorizationRequest) -> None:
         self.row = row
@@ -79,7 +79,7 @@ class Code:
 
 
 class Refresh:
-    """A refresh token, as Authlib asks about it."""
+    """A refresh token, with the methods Authlib calls."""
 
     def __init__(self, row: RefreshToken, scope: str) -> None:
         self.row = row
@@ -93,7 +93,7 @@ class Refresh:
 
 
 class Held:
-    """Any token a client asks to revoke or to look at: its family, and the row or claims of what it is."""
+    """A token that a client wants to revoke or introspect: its family, and its row (refresh) or claims (access)."""
 
     def __init__(self, family: TokenFamily, token: RefreshToken | Mapping[str, Any]) -> None:
         self.family = family

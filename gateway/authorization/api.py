@@ -1,4 +1,4 @@
-"""The JSON doors of the server: PAR, token, revocation, introspection, metadata, keys."""
+"""The JSON endpoints of the server: PAR, token, revocation, introspection, metadata, keys."""
 
 from functools import partial
 
@@ -16,12 +16,12 @@ from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.organisations import views
 
-# Public, not secret, and short enough that a new key or organisation is seen within minutes.
+# Metadata and keys are public. They are cached for minutes only, so that a new key or organisation is soon seen.
 PUBLIC = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
 
 
 def _door(endpoint: Endpoint, handler: Handler, protocol: Protocol) -> Door:
-    """Takes one url-encoded form of parameters; a Refused becomes its answer."""
+    """The door of an endpoint that takes one url-encoded form. It turns a Refused into the error answer."""
 
     def door(ctx: Context) -> Response:
         try:

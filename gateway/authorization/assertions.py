@@ -20,7 +20,7 @@ _KIND = jose.TokenKind(types=("jwt", "client-authentication+jwt"), algorithms=ru
 
 
 def subject(assertion: str) -> str | None:
-    """Whose assertion it claims to be. Unverified: only good for finding the keys."""
+    """The client that the assertion claims to be from. Not verified: use it only to find the keys to verify with."""
     token = _read(assertion)
     found = token.unverified.get("sub") if token else None
     return found if isinstance(found, str) else None
@@ -29,14 +29,14 @@ def subject(assertion: str) -> str | None:
 def proves(
     session: Session, assertion: str, client_id: str, jwks: Mapping[str, Any], public_url: str, now: datetime
 ) -> bool:
-    """Whether the assertion is this client's, for us, now, and not used before. Spends it when so."""
+    """Whether the assertion is this client's, meant for us, valid now and not used before. If so, it is spent."""
     token = _read(assertion)  # 1
     if token is None or not jose.verified(token, jwks["keys"]):  # 2
         return False
     claims = token.unverified  # verified by now
     if claims.get("iss") != client_id or claims.get("sub") != client_id:  # 3
         return False
-    # one string: a list is how an assertion for another server gets in (CVE-2025-27370)
+    # Only a single string: with a list, an assertion made for another server could be used here (CVE-2025-27370).
     if claims.get("aud") not in (public_url, f"{public_url}/token"):  # 4
         return False
     until = _until(claims, int(now.timestamp()))  # 5
@@ -51,7 +51,7 @@ def _read(assertion: str) -> jose.Signed | None:
 
 
 def _until(claims: Mapping[str, Any], now: int) -> float | None:
-    """`exp`, when it and the optional `iat` and `nbf` are acceptable now."""
+    """`exp`, or None when it or one of the optional `iat` and `nbf` is not acceptable now."""
     try:
         until = jose.numeric_date(claims, "exp")
         begins = [jose.numeric_date(claims, name) for name in ("iat", "nbf") if name in claims]

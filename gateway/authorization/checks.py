@@ -1,6 +1,6 @@
-"""What each parameter of an authorization request must be: from its value ("": not sent) to what is kept of it.
+"""The checks of an authorization request's parameters. Each takes the value ("": not sent) and returns what is kept.
 
-Each raises Refused with the error of the standard. Which parameter has which check says the table in parameters.py.
+Each raises Refused with the error of the standard. The table in parameters.py assigns the checks to the parameters.
 """
 
 import re
@@ -26,7 +26,7 @@ _TAGS = re.compile(r"[A-Za-z0-9 -]{0,100}")
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """Who asks, and with what."""
+    """The app that makes the request, and all parameters it sent."""
 
     session: Session
     house: House
@@ -35,7 +35,7 @@ class Asking:
 
 
 def redirect_uri(value: str, asking: Asking) -> str:
-    """The registered address to answer to; always named by the request (FAPI 2.0: never guessed)."""
+    """The registered address to answer to. Always required, even if only one is registered (FAPI 2.0)."""
     if not value:
         raise Refused("invalid_request", "redirect_uri is missing.")
     if not addresses.matches(value, view(asking.app).redirect_uris, native=is_native(asking.app)):
@@ -44,7 +44,7 @@ def redirect_uri(value: str, asking: Asking) -> str:
 
 
 def state(value: str, _: Asking) -> str | None:
-    """Echoed exactly or refused: U+FFFD stands for bytes that were not UTF-8 and cannot be given back."""
+    """Sent back exactly, or refused: where U+FFFD stands for bytes that were not UTF-8, the original is lost."""
     return _echoed("state", value, rules.STATE_LIMIT)
 
 
@@ -84,7 +84,7 @@ def scope(value: str, _: Asking) -> str:
 
 
 def code_challenge_method(value: str, _: Asking) -> None:
-    """S256, of everyone: the server is the only one who can insist (RFC 9700 §2.1.1; LIBRARIES AL3)."""
+    """PKCE with S256 is required of every app (RFC 9700 §2.1.1). It must be checked here: Authlib does not insist."""
     if value not in rules.CHALLENGE_METHODS:
         raise Refused("invalid_request", "code_challenge_method must be S256.")
 

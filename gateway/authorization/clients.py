@@ -1,8 +1,8 @@
-"""Who calls: an app authenticates by the one method it registered (RFC 6749 §2.3, RFC 7523).
+"""Client authentication: an app authenticates by the one method it registered (RFC 6749 §2.3, RFC 7523).
 
-Wrong credentials are counted per app and network; too many in a minute and that pair has to
-wait. The app itself, calling from elsewhere, is not locked out. So are requests that nobody signs for,
-or anyone could fill the disk with them.
+Wrong credentials are counted per app and network. After too many in a minute this pair has to wait; the app itself,
+calling from another network, is not locked out. Authorization requests that come without authentication are counted
+in the same way, because each is stored and anyone could fill the disk with them.
 """
 
 import base64
@@ -24,16 +24,16 @@ from gateway.authorization.tables import FailedAuthentication
 from gateway.errors import TooMany
 from gateway.ground.keys import hashed, same
 
-_NOBODY = "0" * 64  # compared with when there is nothing to compare with: the same time for both
+_NOBODY = "0" * 64  # compared with when the app is unknown, so that it takes as long as a wrong secret
 
 
 @dataclass(frozen=True, slots=True)
 class Presented:
-    """What a caller showed of itself."""
+    """What a call contains that may authenticate the client."""
 
     form: Mapping[str, str]
     authorization: tuple[str, ...]  # every Authorization header
-    network: str  # where the call comes from, as far as it can be believed
+    network: str  # where the call comes from; only a trusted reverse proxy can name another address
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class _Credentials:
 
 
 def authenticate(session: Session, presented: Presented, public_url: str, now: datetime) -> App:
-    """The app that calls. Raises Refused (invalid_client, invalid_request, unauthorized_client) or TooMany."""
+    """The app that makes the call. Raises Refused (invalid_client, invalid_request, unauthorized_client) or TooMany."""
     credentials = _credentials(presented)
     app = session.get(App, credentials.client_id)
     key = hashed(f"{credentials.client_id if app else ''}\n{presented.network}")
@@ -75,7 +75,7 @@ def _proved(session: Session, app: App | None, shown: _Credentials, public_url: 
 
 
 def _credentials(presented: Presented) -> _Credentials:
-    """The one method presented. Two at once are refused, not chosen between (RFC 6749 §2.3)."""
+    """The credentials of the call. Two methods at once are refused (RFC 6749 §2.3)."""
     form, headers = presented.form, presented.authorization
     if len(headers) > 1:
         raise Refused("invalid_request", "One Authorization header, please.")
@@ -97,7 +97,7 @@ def _credentials(presented: Presented) -> _Credentials:
 
 
 def _basic(header: str) -> _Credentials:
-    """RFC 7617, with both parts form-encoded before (RFC 6749 §2.3.1)."""
+    """HTTP Basic (RFC 7617), in which both parts are form-encoded first (RFC 6749 §2.3.1)."""
     scheme, _, encoded = header.partition(" ")
     wrong = Refused("invalid_client", "Not HTTP Basic.", status=401)
     if scheme.lower() != "basic" or not re.fullmatch(r" *[A-Za-z0-9+/]+={0,2} *", encoded):
@@ -113,7 +113,7 @@ def _basic(header: str) -> _Credentials:
 
 
 def count_request(session: Session, client_id: str, network: str, now: datetime) -> None:
-    """One more authorization request in the name of an app that has not shown it is the app. Raises TooMany."""
+    """Count an authorization request that names this app but is not authenticated. Raises TooMany."""
     key, minute = hashed(f"request\n{client_id}\n{network}"), int(now.timestamp()) // 60
     counted = session.get(FailedAuthentication, key)
     if counted and counted.minute == minute and counted.count >= rules.REQUESTS_A_MINUTE:

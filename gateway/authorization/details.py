@@ -1,4 +1,4 @@
-"""`authorization_details` as text (RFC 9396 §2): strictly read here, judged by the consent room."""
+"""`authorization_details` (RFC 9396 §2): the JSON text is parsed here; the consent room checks what it asks for."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from gateway.ground.keys import strict
 
 
 def parse(text: str) -> list[Any]:
-    """The array of objects. Raises InvalidDetails with the rule that is broken, never the content."""
+    """The array of objects. Raises InvalidDetails, which names the broken rule but never repeats the content."""
     if len(text.encode()) > rules.DETAILS_LIMIT:
         raise InvalidDetails(f"more than {rules.DETAILS_LIMIT} bytes", "authorization_details")
     try:
@@ -20,7 +20,7 @@ def parse(text: str) -> list[Any]:
         raise InvalidDetails("not an array of objects", "authorization_details")
     if len(value) > rules.DETAILS_COUNT:
         raise InvalidDetails(f"more than {rules.DETAILS_COUNT} objects", "authorization_details")
-    # people read the app's reasons: nothing invisible, nothing that turns the line around (R13)
+    # People read the app's reasons on the screen: no invisible characters, none that reverse the direction of text.
     if any(hidden(found) for found in _texts(value)):
         raise InvalidDetails("holds control or invisible characters", "authorization_details")
     return value

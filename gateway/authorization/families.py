@@ -1,8 +1,8 @@
-"""Token families: all that descends from one code. They start by spending it, and end as one.
+"""Token families: all tokens that come from one code. A family starts when its code is spent, and ends as a whole.
 
-A code and a rotated refresh token are spent by one conditional UPDATE each: of any number of
-callers at once exactly one succeeds, in any number of processes (LIBRARIES AL1). Whoever
-comes second has something that was used: the family ends, and the person is told.
+A code or a rotated refresh token is spent by one conditional UPDATE. However many calls come at once, in however many
+processes, exactly one succeeds. A second use may mean that the code or token was stolen: the family ends, and the
+person's log tells her.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from gateway.ground.keys import hashed
 from gateway.house import House
 from gateway.log import Event
 
-# why a family ended → the event of it
+# why a family ended → kind of the log entry
 ENDINGS = {
     "revoked_by_app": "app_disconnected",
     "code_replayed": "token_replay",
@@ -39,7 +39,7 @@ class GrantedFamily:
 def redeem(
     session: Session, house: House, request: AuthorizationRequest, new_id: str, now: datetime
 ) -> TokenFamily | None:
-    """Spend the code and start its family. None: spent before (then its family has ended now), expired or refused."""
+    """Spend the code and start its family. None: refused, expired, or already spent; then its family is ended."""
     if request.outcome != "granted" or request.consent_id is None:
         return None
     spent = session.execute(
@@ -83,7 +83,7 @@ def standing(session: Session, family: TokenFamily, now: datetime) -> GrantedFam
 
 
 def end(session: Session, house: House, family: TokenFamily, reason: str, now: datetime) -> None:
-    """End every token of the family; the consent stays. Once: a second ending leaves the first as it was."""
+    """End every token of the family; the consent stays. If the family has ended before, nothing changes."""
     ended = session.execute(
         update(TokenFamily)
         .where(col(TokenFamily.id) == family.id, col(TokenFamily.ended_at).is_(None))
@@ -96,7 +96,7 @@ def end(session: Session, house: House, family: TokenFamily, reason: str, now: d
 
 
 def record(session: Session, house: House, kind: str, family: TokenFamily, now: datetime, **facts: str) -> None:
-    """An event of the family in the person's log."""
+    """Record something about the family in the person's log."""
     consent = session.get(Consent, family.consent_id)
     terms = deciding.current(session, consent) if consent else None
     common = {"consent": family.consent_id, "client": family.client_id, "family": family.id}
@@ -131,7 +131,7 @@ def find_refresh(session: Session, secret: str) -> RefreshToken | None:
 
 
 def rotate(session: Session, house: House, token: RefreshToken, now: datetime) -> bool:
-    """Spend a refresh token. False: it had been spent, and its family has ended now (RFC 9700 §4.14)."""
+    """Spend a refresh token. False: it was spent before, so its family is ended (RFC 9700 §4.14)."""
     spent = session.execute(
         update(RefreshToken)
         .where(col(RefreshToken.id) == token.id, col(RefreshToken.spent_at).is_(None))

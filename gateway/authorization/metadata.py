@@ -1,4 +1,4 @@
-"""What the server says about itself (RFC 8414) and about each organisation's data (RFC 9728). Advertised = works."""
+"""Metadata of the server (RFC 8414) and of each organisation's data (RFC 9728). Only what works is advertised."""
 
 from typing import Any
 
@@ -14,7 +14,8 @@ def server(settings: Settings, protocol: Protocol, organisations: list[str]) -> 
         "issuer": settings.public_url,
         "grant_types_supported": [grant.kind.GRANT_TYPE for grant in protocol.grants],
         "authorization_response_iss_parameter_supported": True,
-        # the rule is per app, and true unless its registration says otherwise
+        # Whether an app must push its requests depends on its registration (by default it must), so the server as a
+        # whole cannot say true.
         "require_pushed_authorization_requests": False,
         "protected_resources": [resource_url(settings, name) for name in organisations],
     }

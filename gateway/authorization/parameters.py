@@ -1,9 +1,9 @@
-"""The parameters this server knows, in one table (where, how checked, what the metadata says), and how they are read.
+"""The parameters this server knows, in one table (endpoints, check, metadata), and how they are read.
 
-empty      as if it had not been sent (RFC 6749 §3.1, §3.2)
-repeated   refused, when this server knows it
-unknown    ignored, however often it is sent
-elsewhere  a parameter of a form stands in no address: addresses end up in logs (RFC 6749 §2.3.1, §3.2)
+empty           treated as not sent (RFC 6749 §3.1, §3.2)
+repeated        refused if this server knows the parameter
+unknown         ignored, however often it is sent
+in the address  refused at endpoints that take a form: addresses end up in logs (RFC 6749 §2.3.1, §3.2)
 """
 
 from collections.abc import Callable, Mapping
@@ -27,12 +27,13 @@ Check = Callable[[str, Asking], Any]
 @dataclass(frozen=True, slots=True)
 class Parameter:
     name: str
-    endpoints: tuple[str, ...]  # where it is known
-    check: Check | None = None  # of an authorization request: value ("": not sent) → what is kept of it
-    says: Mapping[str, Any] = field(default_factory=dict)  # in the server's metadata
+    endpoints: tuple[str, ...]  # that know it
+    check: Check | None = None  # in an authorization request: value ("": not sent) → what is kept of it
+    says: Mapping[str, Any] = field(default_factory=dict)  # members of the server's metadata
 
 
-# In the order in which an authorization request is checked: first where to answer to, and with what.
+# In the order in which an authorization request is checked: redirect_uri and state first, because errors of the later
+# parameters are answered with them.
 PARAMETERS = (
     Parameter("client_id", (AUTHORIZE, *_APPS)),
     Parameter("client_secret", _APPS),
@@ -40,7 +41,7 @@ PARAMETERS = (
     Parameter("client_assertion_type", _APPS),
     Parameter("redirect_uri", (*_ASKING, TOKEN), checks.redirect_uri),
     Parameter("state", _ASKING, checks.state),
-    # absent would mean true (OpenID Connect Discovery §3)
+    # False must be said: a missing member would mean true (OpenID Connect Discovery §3).
     Parameter("request", _ASKING, checks.request, {"request_parameter_supported": False}),
     Parameter("request_uri", _ASKING, says={"request_uri_parameter_supported": False}),
     Parameter("response_type", _ASKING, checks.response_type, {"response_types_supported": list(rules.RESPONSE_TYPES)}),
@@ -74,7 +75,7 @@ _NAMES = frozenset(parameter.name for parameter in PARAMETERS)
 
 
 def given(ctx: Context, endpoint: str, sent: Mapping[str, str]) -> dict[str, str]:
-    """Of what was `sent` to the endpoint, in query or form, the parameters that count. Raises Refused."""
+    """The parameters in `sent` (query or form) that this endpoint knows and that are not empty. Raises Refused."""
     known = {parameter.name for parameter in PARAMETERS if endpoint in parameter.endpoints}
     if known & ctx.repeated:
         raise Refused("invalid_request", "A parameter is given twice.")
@@ -82,7 +83,7 @@ def given(ctx: Context, endpoint: str, sent: Mapping[str, str]) -> dict[str, str
 
 
 def of_form(ctx: Context, endpoint: str) -> Context:
-    """The same call with only what counts in its form, which is where alone parameters may stand."""
+    """The same call, its form reduced to the parameters that count. Raises Refused, also when any is in the address."""
     media_type = ctx.request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != "application/x-www-form-urlencoded":
         raise Refused("invalid_request", "Send a form: application/x-www-form-urlencoded.")

@@ -1,6 +1,6 @@
-"""What this server offers: its endpoints and grants. The composition root lists them, and everything follows from it.
+"""What this server offers: its endpoints and grants, as listed by the composition root.
 
-An endpoint of apps gets its door, the token endpoint takes the grants, and the metadata says so.
+From that list follow the doors of the endpoints, the grants that the token endpoint accepts, and the metadata.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Handler = Callable[["Protocol", Context], Response]
 
 @dataclass(frozen=True, slots=True)
 class GrantKind:
-    """A way to a token, as Authlib takes it."""
+    """A way to get a token, in Authlib's terms."""
 
     kind: Any  # an Authlib grant; its GRANT_TYPE is the name
     extensions: tuple[Any, ...] = ()
@@ -28,11 +28,11 @@ class GrantKind:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    name: str  # by which parameters say where they are known
+    name: str  # as used in `Parameter.endpoints`
     path: str
-    member: str  # of the metadata
-    handler: Handler | None = None  # None: its doors stand elsewhere
-    methods: tuple[str, ...] = ()  # by which apps authenticate here, as far as the metadata has a word for it
+    member: str  # of the metadata that gives its address
+    handler: Handler | None = None  # None: its doors are made elsewhere
+    methods: tuple[str, ...] = ()  # of client authentication, if the metadata has a member for them
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
-"""An authorization request, from first sight to spent code (RFC 6749 §4.1, RFC 9126, RFC 7636, RFC 9207).
+"""An authorization request, until its code is spent (RFC 6749 §4.1, RFC 9126, RFC 7636, RFC 9207).
 
     pushed ──► opened (by a person) ──► granted: a code for 60 s ──► redeemed
       90 s        up to an hour     └─► refused
 
-The secret in `request_uri` and the code are kept as hashes only. The code is derived from
-the request, so that showing the last page twice shows the same code; it is spent once.
+The secret in `request_uri` and the code are stored as hashes only. The code is derived from
+the request, so that loading the last page again gives the same code. It can be spent once.
 """
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Checked:
 
 
 def check(session: Session, house: House, app: App, sent: Mapping[str, str]) -> Checked:
-    """A valid request, or Refused with the error of the standard. What is wrong first is told, in the table's order."""
+    """A valid request. Raises Refused with the error of the standard, for the first fault in the table's order."""
     asking = Asking(session, house, app, sent)
     kept = {one.name: one.check(sent.get(one.name, ""), asking) for one in PARAMETERS if one.check}
     named = {name: kept[name] for name in Checked.__slots__ if name in kept}
@@ -52,7 +52,7 @@ def check(session: Session, house: House, app: App, sent: Mapping[str, str]) -> 
 
 
 def push(session: Session, checked: Checked, secret: str, now: datetime, seconds: int) -> str:
-    """Keep a valid request for `seconds`; its request_uri."""
+    """Store a valid request for `seconds`. Returns its request_uri."""
     row = AuthorizationRequest(
         id=hashed(secret),
         **{name: getattr(checked, name) for name in Checked.__slots__ if name != "ask"},
@@ -66,35 +66,36 @@ def push(session: Session, checked: Checked, secret: str, now: datetime, seconds
 
 
 def find(session: Session, request_uri: str, app: App, now: datetime) -> AuthorizationRequest | None:
-    """The request behind a request_uri, when it is this client's, as it is registered now, and not over."""
+    """The request of a request_uri. None: unknown, expired, another client's, or the registration has changed since."""
     secret = request_uri.removeprefix(rules.REQUEST_URI)
     if secret == request_uri or len(secret) != 43:
         return None
     row = session.get(AuthorizationRequest, hashed(secret))
     if row is None or row.client_id != app.client_id or now >= row.expires_at or finished(row, now):
         return None
-    # made under another registration: its address or data may not be the app's any more
+    # The registration has changed: redirect address or data of this request may not be registered any more.
     return row if Ask.from_json(row.ask).app_metadata_sha256 == app.metadata_sha256 else None
 
 
 def finished(row: AuthorizationRequest, now: datetime) -> bool:
-    """Answered for good: its code has been spent or has run out. Before that the last page may be shown again."""
+    """Whether its code has been spent or has expired. Until then the last page may be loaded again."""
     return row.redeemed_at is not None or (row.code_expires_at is not None and now >= row.code_expires_at)
 
 
 def open_(row: AuthorizationRequest, now: datetime, seconds: int) -> None:
-    """The first opening starts the time a person has to answer. Opening again changes nothing (RFC 9126 §7.3)."""
+    """Note that a person has opened the request. The time to answer runs from the first opening, so that loading the
+    page again changes nothing (RFC 9126 §7.3)."""
     if row.opened_at is None:
         row.opened_at, row.expires_at = now, now + timedelta(seconds=seconds)
 
 
 def resume_path(client_id: str, request_uri: str) -> str:
-    """Where every step of this request returns to."""
+    """The path to which every step of this request returns."""
     return "/authorize?" + urlencode({"client_id": client_id, "request_uri": request_uri}, quote_via=quote)
 
 
 def grant(row: AuthorizationRequest, keys: KeyRing, auth_time: datetime, now: datetime, seconds: int) -> str:
-    """The code. The first call makes it valid for `seconds`; later calls show the same one."""
+    """The code. The first call makes it valid for `seconds`; later calls return the same code."""
     code = keys.mac("code", row.id)
     if not row.outcome:
         row.outcome, row.auth_time = "granted", int(auth_time.timestamp())
@@ -108,12 +109,12 @@ def refuse(row: AuthorizationRequest, now: datetime, seconds: int) -> None:
 
 
 def by_code(session: Session, code: str, client_id: str) -> AuthorizationRequest | None:
-    """The request behind a code of this client, spent or not."""
+    """The request that this client's code was issued for, spent or not."""
     row = session.exec(select(AuthorizationRequest).where(AuthorizationRequest.code_sha256 == hashed(code))).first()
     return row if row and same(row.client_id, client_id) else None
 
 
 def answer_uri(row_uri: str, answer: Mapping[str, str | None]) -> str:
-    """The redirect address with the answer appended; a query it was registered with is kept byte for byte."""
+    """The redirect address with the answer appended. A query in the registered address is kept byte for byte."""
     given = urlencode({name: value for name, value in answer.items() if value is not None}, quote_via=quote)
     return row_uri + ("&" if "?" in row_uri else "?") + given

@@ -1,10 +1,10 @@
-"""The rules of this server as tables: names it knows, limits it keeps, words of its errors."""
+"""The rules of this server as tables: known names, limits, texts of errors."""
 
 from enum import StrEnum
 from typing import Any
 
 TYPE = "data_access"  # the one authorization_details type (RFC 9396)
-SCOPES = ("data_access",)  # says nothing beyond the details; the easy way for clients that insist on a scope
+SCOPES = ("data_access",)  # means nothing beyond the details; exists for client libraries that must send a scope
 RESPONSE_TYPES = ("code",)
 RESPONSE_MODES = ("query",)
 CHALLENGE_METHODS = ("S256",)
@@ -12,7 +12,7 @@ PROMPTS = frozenset(("none", "login", "consent", "select_account"))
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-# Algorithms of client assertions. RFC 9864 calls it Ed25519, peers still send EdDSA.
+# Algorithms of client assertions. Ed25519 is the name of RFC 9864; many clients still send the older EdDSA.
 SIGNING = ("ES256", "PS256", "EdDSA", "Ed25519")
 
 STATE_LIMIT = 8192  # characters; longer ones are refused, never cut
@@ -25,9 +25,9 @@ ASSERTION_SECONDS = 3600  # furthest `exp` of a client assertion
 CLOCK_EARLY = 60  # seconds that a peer's clock may run ahead; it may not run behind by more than
 CLOCK_LATE = 10
 FAILURES_A_MINUTE = 10
-REQUESTS_A_MINUTE = 120  # of one app from one network, when anybody could have sent them: each is kept for a day
+REQUESTS_A_MINUTE = 120  # unauthenticated requests for one app from one network: each is stored for a day
 
-# error → what its description says. Ours, plain ASCII (RFC 6749 §5.2): nothing from outside is repeated.
+# error → error_description. Fixed texts in plain ASCII (RFC 6749 §5.2) that repeat nothing the caller sent.
 DESCRIPTIONS = {
     "invalid_client": "Client authentication failed.",
     "invalid_grant": "The code or token is unknown, expired, used, ended, or of another client.",
@@ -42,12 +42,12 @@ DESCRIPTIONS = {
     "interaction_required": "The person has to do something first.",
 }
 
-# With every 401 (RFC 9110 §15.5.2, RFC 6749 §5.2): the one scheme of the header that apps may use.
+# Required with every 401 (RFC 9110 §15.5.2, RFC 6749 §5.2). Basic is the only scheme apps may use in the header.
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="aval", charset="UTF-8"'}
 
 
 class Refused(Exception):
-    """An OAuth error to be answered. It is turned into an answer inside the door, so that the transaction commits."""
+    """An OAuth error to answer. The door turns it into an answer itself, so that the transaction still commits."""
 
     def __init__(
         self,
@@ -62,11 +62,11 @@ class Refused(Exception):
         self.description = description or DESCRIPTIONS.get(error, "")
         self.status = status
         self.headers = CHALLENGE if status == 401 else {}
-        self.members = members  # ours: reason, term, asked, allowed, why
+        self.members = members  # members beyond the standard: reason, term, asked, allowed, why
 
 
 class Step(StrEnum):
-    """What comes next for an authorization request and whoever has opened it."""
+    """What comes next for an authorization request and the person who has opened it."""
 
     SIGN_IN = "sign in"
     SIGN_IN_AGAIN = "sign in again"
@@ -77,7 +77,7 @@ class Step(StrEnum):
     ISSUE = "issue"
 
 
-# prompt=none (OpenID Connect Core §3.1.2.6): the error in place of a page
+# With prompt=none no page is shown (OpenID Connect Core §3.1.2.6). The error to answer instead of each page.
 SILENT = {
     Step.SIGN_IN: "login_required",
     Step.SIGN_IN_AGAIN: "login_required",

@@ -1,8 +1,8 @@
-"""Authlib's server, its grants and endpoints, with what it leaves open filled in and its defaults tightened.
+"""Authlib's server, grants and endpoints: its hooks filled in, its defaults made stricter.
 
-One server object serves one request: it holds the door's context, so that no hook needs a
-global. What is decided is decided in typed rooms (clients, families, tokens); here it is
-only put where Authlib looks for it. The traps named AL1 … are those of the library's list.
+One server object serves one request and holds the door's context, so that no hook needs a
+global. Decisions are made in typed modules (clients, families, tokens); the hooks here only
+pass them on to Authlib.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from gateway.ground.keys.jose import encoded
 from gateway.ground.web import answers
 from gateway.ground.web.context import Context
 
-# Its debug lines print whole token responses, secrets and all.
+# Authlib's debug messages contain whole token responses, with their secrets.
 logging.getLogger("authlib").setLevel(logging.INFO)
 
 METHODS = list(ANYONE)
@@ -46,7 +46,7 @@ class Server(AuthorizationServer):
         self.register_endpoint(Introspection)
 
     def authenticate_client(self, request: Request, methods: list[str], endpoint: str = "token") -> Client:
-        """In place of Authlib's registry: one method only, strictly decoded, throttled (AL4, AL6, AL17)."""
+        """Instead of Authlib's own: the app's one registered method at every endpoint, strictly decoded, throttled."""
         client = Client(authenticated(self.ctx))
         request.client, request.auth_method = client, client.app.auth_method
         return client
@@ -61,10 +61,10 @@ class Server(AuthorizationServer):
         return body
 
     def save_token(self, token: dict[str, Any], request: Request) -> None:
-        """Nothing to keep: access tokens are signed, refresh tokens were stored when made."""
+        """Nothing to store: access tokens are signed, and refresh tokens were stored when they were made."""
 
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
-        """Nobody listens: events are recorded where they happen, in the same transaction."""
+        """Authlib's signals are not used: what happens is recorded where it happens, in the same transaction."""
 
     def create_oauth2_request(self, request: Any) -> Request:
         return request if isinstance(request, Request) else Request(self.ctx)
@@ -73,14 +73,14 @@ class Server(AuthorizationServer):
         return answers.json(body, status, {"Pragma": "no-cache"})
 
     def handle_error_response(self, request: Request, error: OAuth2Error) -> Response:
-        """The error's code with our own words: Authlib's may repeat what the caller sent (AL11)."""
+        """The error's code with our own description: Authlib's may repeat what the caller sent."""
         code = str(error.error)
         refused = Refused(code, status=401 if code == "invalid_client" else 400)
         return answers.oauth_error(refused.status, code, refused.description, refused.headers)
 
 
 def authenticated(ctx: Context) -> Any:
-    """The app that calls this door."""
+    """The authenticated app of this call."""
     shown = clients.Presented(
         form=ctx.form,
         authorization=tuple(ctx.request.headers.getlist("authorization")),
@@ -90,10 +90,10 @@ def authenticated(ctx: Context) -> Any:
 
 
 class S256(CodeChallenge):
-    """PKCE by S256, required of every client at the authorization request, so required here too (AL3)."""
+    """PKCE with S256. Every authorization request must carry a challenge, so every token request needs its verifier."""
 
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
-        """Not reached: authorization requests are checked in requests.py."""
+        """Authlib does not call this here: authorization requests are checked in checks.py."""
 
     def validate_code_verifier(self, grant: Any, result: Any) -> None:
         verifier = grant.request.form.get("code_verifier")
@@ -110,7 +110,7 @@ class CodeGrant(AuthorizationCodeGrant):
     TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     def query_authorization_code(self, code: str, client: Client) -> Code | None:
-        """Spent and expired ones too: presenting a spent one again must be noticed, after PKCE."""
+        """Also a spent or expired code: after PKCE, `authenticate_user` must notice that a spent code comes again."""
         row = requests.by_code(self.server.ctx.session, code, client.client_id)
         return Code(row) if row else None
 
@@ -127,7 +127,8 @@ class CodeGrant(AuthorizationCodeGrant):
         return granted
 
     def delete_authorization_code(self, authorization_code: Code) -> None:
-        """Too late to matter (AL1); a spent request stays as a witness of replays."""
+        """Nothing: Authlib calls this after making the token, too late to spend the code. The row stays, so that a
+        replay is noticed."""
 
 
 class RefreshGrant(RefreshTokenGrant):
@@ -143,7 +144,7 @@ class RefreshGrant(RefreshTokenGrant):
         family = ctx.session.get_one(TokenFamily, refresh_token.row.family_id)
         granted = families.standing(ctx.session, family, ctx.now)
         if granted == "paused":
-            # not invalid_grant: clients throw the token away on that, and it works again when she resumes
+            # Not invalid_grant: clients then discard the token, although it works again once the person resumes.
             raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
         if not isinstance(granted, GrantedFamily):
             raise InvalidGrantError()
@@ -153,7 +154,7 @@ class RefreshGrant(RefreshTokenGrant):
         return granted
 
     def revoke_old_credential(self, refresh_token: Refresh) -> None:
-        """Done in authenticate_user, before the new one was made."""
+        """Nothing: `authenticate_user` has already spent it, before the new one was made."""
 
 
 CODE = GrantKind(CodeGrant, (S256(required=True),))
@@ -161,12 +162,12 @@ REFRESH = GrantKind(RefreshGrant)
 
 
 class _OwnTokens:
-    """What revocation and introspection share: any token of ours, by what it is rather than by the hint."""
+    """What revocation and introspection share: finding a token of ours by its form; the hint is not needed."""
 
     server: Server
 
     def check_params(self, request: Request, client: Client) -> None:
-        """token_type_hint only hints (RFC 7009 §2.1): unknown ones are no error."""
+        """An unknown token_type_hint is no error (RFC 7009 §2.1)."""
         if not request.form.get("token"):
             raise InvalidRequestError()
 
@@ -181,7 +182,8 @@ class _OwnTokens:
 
 
 class Revocation(_OwnTokens, RevocationEndpoint):
-    """RFC 7009: ends the family of the token, not the consent. A foreign or unknown token changes nothing: 200."""
+    """RFC 7009: ends the token's family, not the consent. For an unknown token or another client's it changes nothing
+    and answers 200 too."""
 
     CLIENT_AUTH_METHODS = METHODS
 
@@ -196,7 +198,7 @@ class Revocation(_OwnTokens, RevocationEndpoint):
 
 
 class Introspection(_OwnTokens, IntrospectionEndpoint):
-    """RFC 7662: an authenticated client about its own tokens; about anything else `{"active": false}`."""
+    """RFC 7662: for an authenticated client and its own tokens. For anything else the answer is `{"active": false}`."""
 
     CLIENT_AUTH_METHODS = METHODS
 

@@ -1,7 +1,7 @@
-"""What comes next for an authorization request: the one decision of the one dispatcher.
+"""What comes next for an authorization request.
 
 `standing` reads the facts, `next_step` decides. Every page of the flow returns to
-/authorize, and only this function says where it goes from there.
+/authorize, and only `next_step` says which page follows.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from gateway.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class StepFacts:
-    """The facts of one request for whoever has opened it, now."""
+    """The facts about one request and the person who has opened it, as they are now."""
 
     state: str = ""  # of its consent; "" when none has been opened
     live: bool = False
-    unlinked: tuple[str, ...] = ()  # organisations that the request requires and the person has no link with
-    needs_guardian: bool = False  # she is under age and it is she who is signed in
+    unlinked: tuple[str, ...] = ()  # organisations asked for that the person has no link with
+    needs_guardian: bool = False  # the person signed in is under age and asked for her own data
     sensitive: bool = False
 
 
@@ -53,8 +53,8 @@ def next_step(
 
 
 def _recent_enough(row: AuthorizationRequest, caller: Caller) -> bool:
-    """prompt=login and max_age (OpenID Connect Core §3.1.2.1), measured at the first opening: reading the screen
-    slowly is no reason to sign in once more."""
+    """prompt=login and max_age (OpenID Connect Core §3.1.2.1). The age of the sign-in is measured when the request is
+    first opened, so that nobody must sign in again for reading the screen slowly."""
     opened = row.opened_at or row.created_at
     if "login" in row.prompt.split() or row.max_age == 0:
         return caller.auth_time >= opened
@@ -64,7 +64,7 @@ def _recent_enough(row: AuthorizationRequest, caller: Caller) -> bool:
 def standing(
     session: Session, consent: Consent | None, ask: Ask, person: PersonFacts, caller: Caller, now: datetime
 ) -> StepFacts:
-    """`person`: whose data is asked for; `caller` is she herself or her guardian."""
+    """`person`: whose data is asked for. `caller`: this person or her guardian."""
     linked = links.of_person(session, person.id)
     return StepFacts(
         state=consent.state if consent else "",
@@ -78,8 +78,8 @@ def standing(
 def take(
     session: Session, house: House, row: AuthorizationRequest, caller: Caller, app: AppView, new_id: str, now: datetime
 ) -> Consent:
-    """Make an undecided request this caller's: she is asked for herself, and what somebody else was asked lapses.
-    Once somebody decided, it is hers alone. Raises Forbidden."""
+    """Give an undecided request to another person, who has opened it in turn: the caller gets a consent of her own,
+    and the one that the first person was asked for lapses. Raises Forbidden when the first person has decided."""
     before = session.get(Consent, row.consent_id) if row.consent_id else None
     if before and (before.state != State.REQUESTED or row.outcome):
         raise Forbidden("request of another person", say="This request was answered by somebody else.")
@@ -91,7 +91,7 @@ def take(
 
 
 def agreed_before(session: Session, row: AuthorizationRequest, person: str, now: datetime) -> Consent | None:
-    """A live consent to this very request: same app as registered then, same data, purpose and limits.
-    Anything more or other is asked (negative cases A14, A38)."""
+    """A live consent whose request was exactly the same: registration of the app, data, purpose and limits.
+    The person is asked about any other request."""
     found = session.exec(select(Consent).where(Consent.person_id == person, Consent.app_id == row.client_id))
     return next((one for one in found if one.asked == row.ask and deciding.is_live(one, now)), None)

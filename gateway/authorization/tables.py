@@ -1,4 +1,4 @@
-"""Rows of the authorization server. Liveness is read: token → family → consent."""
+"""Rows of the authorization server. Whether a token is valid is read each time: token → family → consent."""
 
 from datetime import datetime
 
@@ -7,9 +7,9 @@ from sqlmodel import Field, SQLModel
 
 
 class AuthorizationRequest(SQLModel, table=True):
-    """A pushed (or plain) authorization request, from first sight to spent code."""
+    """A pushed (or plain) authorization request, until its code is spent and after."""
 
-    __table_args__ = (  # by which the two kinds leave (gateway/retention.py)
+    __table_args__ = (  # for finding the rows to delete, granted or not (gateway/retention.py)
         Index("ix_authorizationrequest_unopened", "expires_at", sqlite_where=text("opened_by IS NULL")),
         Index("ix_authorizationrequest_opened", "expires_at", sqlite_where=text("opened_by IS NOT NULL")),
     )
@@ -18,27 +18,27 @@ class AuthorizationRequest(SQLModel, table=True):
     redirect_uri: str
     state: str | None = None
     scope: str = ""
-    code_challenge: str  # S256, always
+    code_challenge: str  # always S256
     nonce: str | None = None
     ui_locales: str = ""
     prompt: str = ""
     max_age: int | None = None
     ask: str  # JSON: what is asked for, as validated (consent.request.Ask)
     created_at: datetime
-    expires_at: datetime  # moved once, when the request is first opened
+    expires_at: datetime  # set again when the request is first opened
     opened_at: datetime | None = None
-    opened_by: str | None = None  # person
+    opened_by: str | None = None  # id of the person
     consent_id: str | None = None
     outcome: str = ""  # "" | granted | refused
     auth_time: int | None = None  # epoch seconds of the sign-in behind the outcome
     code_sha256: str | None = Field(default=None, unique=True)
     code_expires_at: datetime | None = None
-    redeemed_at: datetime | None = None  # set once, by the one conditional UPDATE that spends the code
+    redeemed_at: datetime | None = None  # set once, by the conditional UPDATE that spends the code
     family_id: str | None = None
 
 
 class TokenFamily(SQLModel, table=True):
-    """All tokens that descend from one redeemed code. Ending this one row kills them all."""
+    """All tokens that come from one redeemed code. Ending this row ends them all."""
 
     id: str = Field(primary_key=True)
     consent_id: str = Field(foreign_key="consent.id", index=True)
@@ -46,7 +46,7 @@ class TokenFamily(SQLModel, table=True):
     person_id: str
     auth_time: int  # epoch seconds of the sign-in behind it
     started_at: datetime
-    expires_at: datetime | None = Field(default=None, index=True)  # the end of its last refresh token
+    expires_at: datetime | None = Field(default=None, index=True)  # when its last refresh token expires
     ended_at: datetime | None = None
     ended_reason: str = ""  # revoked_by_app | code_replayed | refresh_replayed
 
@@ -56,21 +56,21 @@ class RefreshToken(SQLModel, table=True):
     family_id: str = Field(foreign_key="tokenfamily.id", index=True)
     client_id: str
     issued_at: datetime
-    expires_at: datetime = Field(index=True)  # end of the consent: no refresh outlives it
+    expires_at: datetime = Field(index=True)  # end of the consent: no refresh token lasts longer
     spent_at: datetime | None = Field(
         default=None, index=True
-    )  # rotated ones only; set once, by one conditional UPDATE
+    )  # only where tokens rotate; set once, by the conditional UPDATE that spends the token
 
 
 class SpentAssertion(SQLModel, table=True):
-    """jti of a client assertion, unique until it expires."""
+    """The jti of a client assertion that was used, kept until the assertion expires."""
 
     id: str = Field(primary_key=True)  # SHA-256 of client_id and jti
     expires_at: datetime = Field(index=True)
 
 
 class FailedAuthentication(SQLModel, table=True):
-    """How often an app's credentials were wrong, or requests came unsigned, from one network in one minute."""
+    """How often, from one network in one minute, an app's credentials were wrong or a request came without any."""
 
     id: str = Field(primary_key=True)  # SHA-256 of what is counted, client_id and network
     minute: int = Field(index=True)  # epoch minutes

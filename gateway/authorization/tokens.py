@@ -1,8 +1,8 @@
-"""Access tokens (RFC 9068): signed, short, never beyond the consent.
+"""Access tokens (RFC 9068): signed, short, and never valid beyond the end of the consent.
 
-A token names the agreement, its version and the organisations. What was agreed is in the token response, in the
-introspection and in the consent, which is what counts at every call: however wide an agreement is, its token stays
-short enough for a header.
+A token contains only the ids of the consent and the organisations, and the version of the terms. What was agreed is in
+the token response, in the introspection response and in the consent itself, which decides at every call. So the token
+fits into a header, however much was agreed.
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,7 @@ def response(house: House, granted: GrantedFamily, jti: str, now: datetime) -> d
         "fam": granted.family.id,
     }
     token = house.keys.sign(claims, typ="at+jwt")
-    if len(token) > access.LIMIT:  # its audience would refuse it for ever
+    if len(token) > access.LIMIT:  # the data plane would refuse it at every call
         raise ValueError(f"an access token of {len(token)} characters")
     return {
         "access_token": token,
@@ -57,7 +57,7 @@ def response(house: House, granted: GrantedFamily, jti: str, now: datetime) -> d
 
 
 def read(token: str, keys: KeyRing, public_url: str, now: datetime) -> Mapping[str, Any] | None:
-    """The claims of an access token that we made; also of an expired one."""
+    """The claims of an access token issued by this gateway, even if it has expired. None: any other token."""
     try:
         return access.read(token, keys, public_url, now.timestamp())
     except jose.Malformed:
@@ -71,9 +71,9 @@ def family_of(session: Session, claims: Mapping[str, Any]) -> TokenFamily | None
 def introspect(
     session: Session, house: House, family: TokenFamily, token: RefreshToken | Mapping[str, Any], now: datetime
 ) -> dict[str, Any] | None:
-    """RFC 7662 §2.2 for a refresh token (its row) or access token (its claims) of `family`; None: it is worth nothing.
+    """RFC 7662 §2.2 for a refresh token (its row) or access token (its claims) of `family`. None: it is not valid.
 
-    Liveness is read: token → family → consent. What is granted is told as it is now, not as it was.
+    What is granted is told as it is now, not as it was when the token was made.
     """
     granted = families.standing(session, family, now)
     if not isinstance(granted, GrantedFamily):
