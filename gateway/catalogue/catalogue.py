@@ -1,4 +1,4 @@
-"""The catalogue: one reading of policies/, and what is looked up in it."""
+"""The catalogue: the content of policies/ and how to look things up in it."""
 
 import hashlib
 from pathlib import Path
@@ -9,7 +9,7 @@ from gateway.catalogue.words import SENSITIVITIES, CatalogueError, Words, files
 
 
 class Catalogue:
-    """Raises CatalogueError with every fault of every file, so that no page meets a word that is missing."""
+    """Raises CatalogueError with the faults of all files, so that no page finds a word missing later."""
 
     def __init__(self, folder: Path) -> None:
         self.datasets: dict[str, Dataset] = {}
@@ -38,17 +38,17 @@ class Catalogue:
             raise CatalogueError(faults)
 
     def sensitivity(self, dataset: str, fields: tuple[str, ...]) -> str:
-        """The highest of the dataset and of the fields concerned."""
+        """The highest sensitivity of the dataset and these fields."""
         known = self.datasets[dataset]
         found = [known.sensitivity, *(known.fields[name].sensitivity for name in fields if name in known.fields)]
         return max(found, key=SENSITIVITIES.index)
 
     def title(self, sensitivity: str, category: str) -> Words:
-        """The heading above data of this sensitivity, which is not "none"."""
+        """The heading above data of this sensitivity. There is none for sensitivity "none"."""
         return self.categories[category].titles[sensitivity]
 
     def _without_words(self) -> list[str]:
-        """Data whose heading on the consent screen nobody wrote."""
+        """Faults: datasets for which a heading on the consent screen is missing."""
         faults = []
         for dataset in self.datasets.values():
             category = self.categories.get(dataset.category)

@@ -17,7 +17,7 @@ Member = tuple[str, str]  # type or element, member
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """What several types of data are about: money, health. `titles`: sensitivity → the heading above such data."""
+    """A group of types of data, such as money or health. `titles`: sensitivity → the heading above such data."""
 
     id: str
     titles: Mapping[str, Words]
@@ -28,7 +28,7 @@ class Field:
     id: str
     label: Words
     short: Words
-    structural: bool  # always comes with its dataset
+    structural: bool  # always given with its dataset
     sensitivity: str
     find: frozenset[Member]
     shared: frozenset[Member]  # given only together with every other field that shares it
@@ -68,7 +68,7 @@ class Dataset:
 
     @property
     def sensitivities(self) -> frozenset[str]:
-        """All that may be said of it, by itself or by one of its fields."""
+        """The sensitivities of the dataset itself and of its fields."""
         return frozenset([self.sensitivity, *(field.sensitivity for field in self.fields.values())])
 
 

@@ -28,7 +28,7 @@ def _read(policies: Path) -> dict[str, Dataset]:
 
 @cache
 def governed(sector: str, policies: Path | None = None) -> frozenset[str]:
-    """The types whose members are given field by field: those some selector names, here or as shipped."""
+    """The types whose members are given field by field: those named by a selector in this folder or the shipped one."""
     known = [*datasets(sector).values(), *datasets(sector, policies).values()]
     fields = (field for dataset in known for field in dataset.fields.values())
     return frozenset(kind for field in fields for kind, _ in field.find | field.shared)
@@ -43,5 +43,5 @@ G = TypeVar("G", bound=OfDataset)
 
 
 def by_dataset(sector: str, granted: Iterable[G], policies: Path | None = None) -> dict[str, G]:
-    """The granted items of this sector, by dataset. Items of other sectors are not this plan's business."""
+    """The granted items that belong to this sector, by dataset. Others are left out."""
     return {item.dataset: item for item in granted if item.dataset in datasets(sector, policies)}

@@ -1,4 +1,4 @@
-"""Purposes: fixed words, what they may ask for, and the caps of what they may ask: policies/purposes/*.toml."""
+"""Purposes: their fixed words, the data they may be used for, and caps on how much: policies/purposes/*.toml."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ class Caps:
     validity: Duration
     history: Duration
     retention: Duration
-    frequency: tuple[tuple[int, str], ...]  # (times, per): every one binds
-    texts: Mapping[str, str]  # the durations as written, to be told to an app that asks for more
+    frequency: tuple[tuple[int, str], ...]  # (times, per); all of them apply
+    texts: Mapping[str, str]  # the durations as written in the file, to tell an app that asks for more
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Reading a file of policies/, key by key. A fault is noted and reading goes on, so that all are told at once."""
+"""Reading a file of policies/, key by key. Reading goes on after a fault, so that all faults are reported together."""
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ _NO_WORDS: Words = dict.fromkeys(LANGUAGES, "")
 
 
 class CatalogueError(Exception):
-    """Files of policies/ are not as they must be. Each fault says file, key and what would be right."""
+    """Files of policies/ are wrong. Each fault tells the file, the key and what would be right."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("; ".join(faults))

@@ -1,4 +1,4 @@
-"""The one door to Cedar."""
+"""The only file that calls Cedar."""
 
 import hashlib
 import json
@@ -10,7 +10,7 @@ import cedarpy
 
 Action = Literal["ask", "agree", "read"]
 
-# policy id → reason of errors.REASONS, for apps and the log
+# policy id → reason in errors.REASONS, as told to apps and in the log
 REASON_OF = {
     "app-suspended": "suspended",
     "organisation-suspended": "suspended",
@@ -21,12 +21,12 @@ REASON_OF = {
 
 
 class PolicyError(Exception):
-    """The files in policies/ do not parse or do not fit the schema. The gateway does not start with them."""
+    """The files in policies/ do not parse or do not fit the schema. The gateway then does not start."""
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyFacts:
-    """The facts a decision is made of: one app, one organisation, one purpose, one person."""
+    """The facts for one decision: one app, one organisation, one purpose, one person."""
 
     person: str
     minor: bool
@@ -47,7 +47,7 @@ class Decision:
 
     @property
     def reason(self) -> str:
-        """The refusal's reason in the gateway's closed list."""
+        """Why it was refused: one of errors.REASONS."""
         return next((REASON_OF[rule] for rule in self.policies if rule in REASON_OF), "policy")
 
 
@@ -67,7 +67,7 @@ class Policies:
         self.sha256 = hashlib.sha256((schema + text).encode()).hexdigest()
 
     def decide(self, action: Action, sharing: PolicyFacts, *, recent_sign_in: bool = False) -> Decision:
-        """Permit only on Allow without any evaluation error."""
+        """Permitted only if Cedar says Allow and no rule had an error."""
         principal = _uid("Person", sharing.person) if action == "agree" else _uid("App", sharing.app)
         request = {
             "principal": principal,
