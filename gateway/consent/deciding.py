@@ -24,7 +24,10 @@ from gateway.policy import Policies
 
 
 def agree(session: Session, house: House, agreement: Agreement, now: datetime) -> Refusal | None:
-    """Make the consent active with version 1 of its terms. None: done, or it was answered before (a second click)."""
+    """Make the consent active with version 1 of its terms. None: done, or it was answered before (a second click).
+
+    Raises LogFrozen.
+    """
     consent, actor = agreement.consent, agreement.decider.actor
     if consent.state != State.REQUESTED:
         return None
