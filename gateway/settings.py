@@ -17,6 +17,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 Language = Literal["fr", "en"]
+MARK = "log.high-water"  # among the keys
 LANGUAGES: tuple[Language, ...] = get_args(Language)  # that pages, policies and declarations speak
 
 
@@ -52,7 +53,8 @@ class Settings(BaseSettings):
     mark_file: Path | None = Field(
         None,
         description="file that says how far the access log was signed; outside data_dir, so that a backup put back does"
-        " not bring an older one along; unset: log.high-water beside the keys",
+        " not bring an older one along; unset: log.high-water in keys_dir, or data_dir.high-water beside data_dir where"
+        " that holds the keys",
     )
     policies_dir: Path | None = Field(None, description="folder of purposes, datasets, policies; unset: shipped")
     operator_name: str = Field("Aval", description="who runs this gateway, as people read it")
@@ -126,7 +128,12 @@ class Settings(BaseSettings):
 
     @property
     def mark(self) -> Path:
-        return self.mark_file or self.keys / "log.high-water"
+        if self.mark_file:
+            return self.mark_file
+        return beside(self.data_dir) if self.in_data_dir(self.keys) else self.keys / MARK
+
+    def in_data_dir(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self.data_dir.resolve())
 
     @property
     def policies(self) -> Path:
@@ -143,6 +150,12 @@ class Settings(BaseSettings):
     @property
     def local(self) -> bool:
         return urlsplit(self.public_url).hostname == "localhost"
+
+
+def beside(data_dir: Path) -> Path:
+    """The mark of a data folder that holds its keys as well: outside, so that no copy of the folder brings it along."""
+    folder = Path(os.path.abspath(data_dir))
+    return folder.with_name(f"{folder.name}.high-water")
 
 
 def shipped_policies() -> Path:
@@ -166,7 +179,7 @@ def unsafe(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "operator_contact", "people need one way to stop sharing without the website; give an address or phone"
     if settings.keys_dir is None:
         yield "keys_dir", "keys beside the database die and leak with it; name a folder that backups do not copy"
-    elif settings.mark.resolve().is_relative_to(settings.data_dir.resolve()):
+    if settings.in_data_dir(settings.mark):
         yield "mark_file", "a copy of data_dir put back would bring an older mark along; name a file outside of it"
     for network in settings.outbound_networks:
         yield "outbound_networks", f"{network} would be open to every organisation; list it in that one declaration"

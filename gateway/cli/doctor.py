@@ -265,13 +265,15 @@ def _clock(connection: Connection, now: datetime) -> Iterator[Check]:
 
 def _mark(using: Settings) -> Iterator[Check]:
     """A mark that comes back together with the database can say nothing about it. Production refuses the first case."""
-    if using.mark.resolve().is_relative_to(using.data_dir.resolve()):
+    folder, do = using.mark.parent, "stop the gateway, move the mark elsewhere, and say where in AVAL_MARK_FILE"
+    if using.in_data_dir(using.mark):
         found = f"{using.mark} lies in the data folder: an older copy of that folder put back is not noticed"
-        do = "set AVAL_MARK_FILE or AVAL_KEYS_DIR to a place that is not put back with it"
-        yield Check("mark", "ok" if using.mode == "development" else "fail", found, do)
-    elif using.mark.parent.is_dir() and using.mark.parent.stat().st_dev == using.data_dir.stat().st_dev:
+        yield Check("mark", "warn" if using.mode == "development" else "fail", found, do)
+    elif folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+        yield Check("mark", "fail", f"{folder} cannot be written", do)
+    elif folder.is_dir() and folder.stat().st_dev == using.data_dir.stat().st_dev:
         found = f"{using.mark} is on the same file system as the data: a snapshot put back takes both back"
-        yield Check("mark", "ok", found)
+        yield Check("mark", "warn", found, do) if using.mode == "production" else Check("mark", "ok", found)
     else:
         yield Check("mark", "ok", str(using.mark))
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from gateway.cli.opening import CANNOT, NO, opened, settings, stop
-from gateway.settings import LANGUAGES, Settings
+from gateway.settings import LANGUAGES, MARK, Settings, beside
 
 commands = typer.Typer(no_args_is_help=True, help="The access log.", rich_markup_mode=None)
 
@@ -39,13 +39,12 @@ def verify(
     could not be checked.
     """
     using = settings()
-    if folder is not None:
-        beside = {"data_dir": folder, "keys_dir": keys or _keys_beside(using, folder)}
-        # The mark of a copy lies among the keys that were copied with it. The one in use is further on by now.
-        using = using.model_copy(update={**beside, "mark_file": folder / "keys" / "log.high-water"})
+    a_copy = folder is not None and folder.resolve() != using.data_dir.resolve()
+    if folder is not None and a_copy:
+        using = _of_copy(using, folder, keys)
     elif keys is not None:
-        using = using.model_copy(update={"keys_dir": keys})
-    report = _checked(using, key, [path.read_text(encoding="utf-8") for path in _readable(checkpoint or [])])
+        using = using.model_copy(update={"keys_dir": keys, "mark_file": using.mark})
+    report = _checked(using, key, a_copy, [path.read_text(encoding="utf-8") for path in _readable(checkpoint or [])])
     typer.echo(json.dumps(_as_json(report), indent=2) if as_json else "\n".join(_as_text(report)))
     if not report.whole:
         raise typer.Exit(NO)
@@ -53,9 +52,13 @@ def verify(
         raise typer.Exit(CANNOT)
 
 
-def _keys_beside(using: Settings, folder: Path) -> Path | None:
-    """A copied data folder may hold its keys; otherwise those of the settings are meant."""
-    return None if (folder / "keys").is_dir() else using.keys
+def _of_copy(using: Settings, folder: Path, keys: Path | None) -> Settings:
+    """A copied data folder may hold its keys; otherwise those of the settings are meant. Its mark is one that was
+    copied with it: the one in use is further on by now."""
+    inside = folder / "keys"
+    keys = keys or (inside if inside.is_dir() else using.keys)
+    marked = inside / MARK if (inside / MARK).exists() else beside(folder)
+    return using.model_copy(update={"data_dir": folder, "keys_dir": keys, "mark_file": marked})
 
 
 def _readable(paths: list[Path]) -> Iterator[Path]:
@@ -65,7 +68,7 @@ def _readable(paths: list[Path]) -> Iterator[Path]:
         yield path
 
 
-def _checked(using: Settings, vkey: str | None, kept: list[str]) -> Any:
+def _checked(using: Settings, vkey: str | None, a_copy: bool, kept: list[str]) -> Any:
     from gateway.errors import Unavailable
     from gateway.ground.keys import KeyRing
     from gateway.log import Log, mark, verify
@@ -77,7 +80,7 @@ def _checked(using: Settings, vkey: str | None, kept: list[str]) -> Any:
     except Unavailable:
         opener = None
     try:
-        marked: Any = mark.read(using.mark) if using.mark.parent.is_dir() else "elsewhere"
+        marked: Any = "elsewhere" if a_copy and not using.mark.exists() else mark.read(using.mark)
         connection = verify.open_read_only(using.database)
         key = VerifierKey.parse(vkey) if vkey else verify.public_key(using.keys, origin(connection, using))
     except BadNote as error:

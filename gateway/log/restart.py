@@ -24,9 +24,9 @@ from gateway.log import mark
 from gateway.log.notes import Signer, encode64
 from gateway.log.record import Event, Fact
 from gateway.log.sequencer import OPERATOR, Frozen, Sequencer, origin
+from gateway.settings import MARK
 
 FOLDER = "log-ended"
-MARK = "log.high-water"  # among the evidence
 
 
 class NotFrozen(Exception):

@@ -75,10 +75,10 @@ def test_where_there_is_nothing_or_nowhere_to_copy_a_sentence_says_so(
     assert nothing.code == 2 and "no database yet" in nothing.err and not list(tmp_path.glob("copy*"))
 
 
-def test_a_copy_that_cannot_be_checked_is_not_kept(aval: Run, database: Path, folder: Path, tmp_path: Path) -> None:
-    (folder / "keys" / "log.high-water").write_text("no mark")
+def test_a_copy_that_cannot_be_checked_is_not_kept(aval: Run, database: Path, tmp_path: Path) -> None:
+    Settings().mark.write_text("no mark")
     done = aval("backup", tmp_path / "copy.sqlite3")
-    assert done.code == 2 and "log.high-water" in done.err and not list(tmp_path.glob("copy*"))
+    assert done.code == 2 and str(Settings().mark) in done.err and not list(tmp_path.glob("copy*"))
 
 
 def test_a_damaged_database_gives_no_copy(aval: Run, database: Path, tmp_path: Path) -> None:

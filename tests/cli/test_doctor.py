@@ -14,6 +14,7 @@ from cli_run import ORGANISATIONS, Aval
 
 from gateway.log import mark
 from gateway.log.mark import Mark
+from gateway.settings import Settings
 from tests.databases import opened
 
 Run = Callable[..., Aval]
@@ -138,22 +139,33 @@ def test_a_file_that_is_no_database_fails(aval: Run, folder: Path) -> None:
     assert done.code == 1 and "FAIL  schema" in done.out
 
 
-def test_a_frozen_log_fails(aval: Run, database: Path, folder: Path) -> None:
-    mark.write(folder / "keys" / "log.high-water", Mark(9, bytes(32), "localhost/log"))
+def test_a_frozen_log_fails(aval: Run, database: Path) -> None:
+    mark.write(Settings().mark, Mark(9, bytes(32), "localhost/log"))
     check = found(aval)["log"]
     assert check["status"] == "fail" and check["found"].startswith("frozen: a tree was signed")
 
 
 def test_a_mark_that_would_come_back_with_the_data_is_told(
-    aval: Run, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aval: Run, database: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    assert found(aval)["mark"]["status"] == "ok"
+    monkeypatch.setenv("AVAL_MARK_FILE", str(folder / "mark"))
     check = found(aval)["mark"]
-    assert check["status"] == "ok" and "is not noticed" in check["found"]
+    assert check["status"] == "warn" and "is not noticed" in check["found"] and "AVAL_MARK_FILE" in check["do"]
     monkeypatch.setenv("AVAL_MODE", "production")
-    assert found(aval)["mark"]["status"] == "fail"
-    monkeypatch.setenv("AVAL_MARK_FILE", str(tmp_path / "elsewhere" / "mark"))
+    checks = found(aval)
+    assert checks["mark"]["status"] == "fail" and checks["settings.mark_file"]["status"] == "fail"
+
+
+def test_a_mark_on_the_file_system_of_the_data_is_told_in_production(
+    aval: Run, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVAL_MODE", "production")
     check = found(aval)["mark"]
-    assert check["status"] == "ok" and "is not noticed" not in check["found"]
+    assert check["status"] == "warn" and "same file system" in check["found"] and "AVAL_MARK_FILE" in check["do"]
+    if Path("/dev/shm").stat().st_dev != database.stat().st_dev:
+        monkeypatch.setenv("AVAL_MARK_FILE", "/dev/shm/mark-of-a-test")
+        assert found(aval)["mark"]["status"] == "ok"
 
 
 def test_a_clock_that_was_ahead_once_does_not_fail_for_good(aval: Run, database: Path) -> None:

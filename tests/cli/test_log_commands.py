@@ -63,10 +63,18 @@ def test_a_copy_elsewhere_is_checked_with_the_keys_at_home(aval: Run, log: Path,
     done = aval("log", "verify", "--dir", copy)
     assert done.code == 0 and "6 payloads opened" in done.out and "high-water mark is not at hand" in done.out
     shutil.copytree(log / "keys", copy / "keys")
+    shutil.copy(Settings().mark, copy / "keys" / "log.high-water")
     done = aval("log", "verify", "--dir", copy)
     assert done.code == 0 and "high-water mark" not in done.out
-    (copy / "keys" / "log.high-water").unlink()
-    assert aval("log", "verify", "--dir", copy).code == 1
+
+
+def test_the_folder_in_use_is_checked_with_its_mark_however_it_is_named(aval: Run, log: Path) -> None:
+    assert "high-water mark" not in aval("log", "verify", "--dir", log).out
+    assert "high-water mark" not in aval("log", "verify", "--keys", log / "keys").out
+    Settings().mark.unlink()
+    for named in ((), ("--dir", log), ("--keys", log / "keys")):
+        done = aval("log", "verify", *named)
+        assert done.code == 1 and "the high-water mark is missing, and a tree was signed" in done.out
 
 
 def test_without_the_sealing_key_the_tree_is_checked_and_the_rest_is_said(aval: Run, log: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -204,6 +205,32 @@ def test_killed_it_starts_again_and_is_ready(folder: Path, tmp_path: Path) -> No
     first.ends(signal.SIGKILL)
     again = Gateway(folder, tmp_path / "again.log", free_port())
     assert again.until_ready().ends() == 0
+
+
+@pytest.mark.parametrize("keys", ["in the data folder", "apart"])
+def test_a_whole_data_folder_put_back_is_noticed_and_the_newest_one_is_welcome(
+    aval: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: str
+) -> None:
+    if keys == "apart":
+        monkeypatch.setenv("AVAL_KEYS_DIR", str(tmp_path / "keys"))
+
+    def lives(name: str, ready: bool = True) -> str:
+        """One life with one more person's entry. Returns what it logged."""
+        aval("people", "add", f"{name}@example.org", "--name", name, stdin="correct horse battery\n")
+        gateway = Gateway(folder, tmp_path / f"{name}.log", free_port()).until_alive()
+        assert gateway.get("/readyz").json()["checks"]["log"] == ("ok" if ready else "failed")
+        assert gateway.ends() == 0
+        return gateway.log.read_text()
+
+    lives("alice")
+    shutil.copytree(folder, tmp_path / "copy")
+    lives("bob")
+    folder.rename(tmp_path / "newest")
+    shutil.copytree(tmp_path / "copy", folder)
+    assert "a tree of 2 was signed; the database only knows one of 1" in lives("mallory", ready=False)
+    shutil.rmtree(folder)
+    (tmp_path / "newest").rename(folder)
+    assert "frozen" not in lives("chloe")
 
 
 def test_a_taken_port_ends_2(gateway: Gateway, tmp_path: Path) -> None:

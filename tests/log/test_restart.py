@@ -18,7 +18,7 @@ from gateway.log.mark import Mark
 from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint, open_note
 from gateway.log.restart import NotFrozen
 from gateway.log.sequencer import Frozen, Sequencer, origin
-from gateway.settings import Settings
+from gateway.settings import MARK, Settings
 from tests.databases import copied
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
@@ -138,7 +138,7 @@ def test_the_log_that_ended_is_kept_and_says_so_under_its_key(restored: House) -
         Checkpoint.parse(statement)
     leaves = [json.loads(line) for line in (kept / "leaves.jsonl").read_text().splitlines()]
     assert [leaf["index"] for leaf in leaves] == [0, 1, 2] and all(len(leaf["commitment"]) == 64 for leaf in leaves)
-    assert mark.read(kept / restart.MARK) == found.marked
+    assert mark.read(kept / MARK) == found.marked
     assert oct(kept.stat().st_mode)[-3:] == "700"
 
 

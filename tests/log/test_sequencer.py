@@ -199,7 +199,7 @@ def test_a_lost_or_spoilt_mark_freezes_the_log(
     path = house.settings.mark
     path.unlink() if content is None else path.write_bytes(content)
     recorded("alice")
-    with pytest.raises(Frozen, match="log.high-water"):
+    with pytest.raises(Frozen, match="high-water"):
         sequencer.integrate_once()
 
 
