@@ -39,7 +39,7 @@ def proves(
     # Only a single string: with a list, an assertion made for another server could be used here (CVE-2025-27370).
     if claims.get("aud") not in (public_url, f"{public_url}/token"):  # 4
         return False
-    until = _until(claims, int(now.timestamp()))  # 5
+    until = _until(claims, now.timestamp())  # 5
     return until is not None and _first_use(session, client_id, claims.get("jti"), until, now)  # 6
 
 
@@ -50,7 +50,7 @@ def _read(assertion: str) -> jose.Signed | None:
         return None
 
 
-def _until(claims: Mapping[str, Any], now: int) -> float | None:
+def _until(claims: Mapping[str, Any], now: float) -> float | None:
     """`exp`, or None when it or one of the optional `iat` and `nbf` is not acceptable now."""
     try:
         until = jose.numeric_date(claims, "exp")

@@ -106,7 +106,9 @@ def _came_of_age(session: Session, consent: Consent) -> bool:
 
 def go_on(session: Session, house: House, consent: Consent, earlier: Consent, actor: Actor, now: datetime) -> None:
     """The person answers the request `consent` by letting the app go on under the agreement `earlier`, which does not
-    change. The request is closed with one log entry."""
+    change. The request is closed with one log entry. Raises LogFrozen: she may have stopped it in what is missing."""
+    if house.log.frozen:
+        raise LogFrozen(house.log.frozen)
     if consent.state == State.REQUESTED:
         events.change(session, consent, Act.CONTINUED, actor, now, EndReason.CONTINUED)
         consent.ended_at = now

@@ -76,10 +76,11 @@ def restart(house: House, found: Ended, now: datetime) -> str:
     if _only_mark_missing(found):
         mark.write(house.settings.mark, mark.nothing(found.origin))
         return found.origin
-    begins = following(found.origin, found.marked.log if found.marked else "")
+    evidence = house.settings.data_dir / FOLDER
+    begins = following(found.origin, found.marked.log if found.marked else "", *_begun(evidence, found.origin))
     connection = house.store.connect()
     try:
-        _keep(house.settings.data_dir / FOLDER, connection, house, found)  # 1
+        _keep(evidence, connection, house, found)  # 1
         house.store.batch(connection, lambda writing: _forget(writing, house, found, begins, now))  # 2
     finally:
         connection.close()
@@ -97,6 +98,13 @@ def following(*names: str) -> str:
     also when a copy from before the last restart was put back."""
     base, _ = _parts(names[0])
     return f"{base}/{1 + max(_parts(name)[1] for name in names)}"
+
+
+def _begun(evidence: Path, origin: str) -> list[str]:
+    """Names that may have been signed for, going by what was kept of the logs before them. The mark may be lost."""
+    base, _ = _parts(origin)
+    kept = [each.name.partition("-")[0] for each in evidence.iterdir()] if evidence.is_dir() else []
+    return [f"{base}/{int(number) + 1}" for number in kept if number.isdecimal()]
 
 
 def _parts(name: str) -> tuple[str, int]:
@@ -130,7 +138,7 @@ def _keep(folder: Path, connection: Connection, house: House, found: Ended) -> N
     )
     _write(kept / "statement.note", [signer.sign(statement(found))])
     _write(kept / "key.vkey", [f"{signer.verifier}\n"])
-    if (marked := house.settings.mark).exists():
+    if (marked := house.settings.mark).is_file():
         _write(kept / MARK, [marked.read_text(encoding="utf-8", errors="replace")])
     for each in (kept, folder, folder.parent):
         _synced(each)

@@ -225,7 +225,7 @@ class Sequencer:
     def _check(self) -> None:
         """Whether it is frozen is known before the first call is answered."""
         try:
-            standing(self._connection, self._path, self._signer.verifier)
+            self._extended(standing(self._connection, self._path, self._signer.verifier).range)
         except Frozen as reason:
             _logger.error("log frozen: %s", reason)
             self._log.frozen = str(reason)

@@ -152,7 +152,7 @@ def keep(others: Facts, ctx: Context) -> Response:
     if consent is None or not resume.startswith("/authorize?"):
         raise errors.NotSignedIn
     person = others.person(ctx.session, consent.person_id)
-    readers = [name for name in (person.id, person.guardian_id) if name]
+    readers = [name for name in (person.id, person.guardian_id) if name and person.decided_by(name)]
     word = ctx.form.get("seen", "")
     if any(seen_words.unsealed(word, ctx.house.keys, consent.id, reader) for reader in readers):
         asking.keep_draft(ctx.session, consent, _known(ctx, Ask.from_json(consent.asked)))

@@ -21,7 +21,7 @@ _BETWEEN = "[^0-9A-Za-z]{0,8}"
 _BETWEEN_ENCODED = rb'(?:[^0-9A-Za-z"\\]|\\(?:u[0-9a-fA-F]{4}|.)){0,32}'  # the same in JSON: UTF-8 and escapes
 _RARE = b"9876453201"  # digits as they are seldom met in data full of dates and amounts
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
-_WITH_DIGITS = re.compile(rb"\\u[0-9a-fA-F]{4}")
+_WITH_DIGITS = re.compile(rb"\\(?:\\|u[0-9a-fA-F]{4})")  # an escaped backslash first: no escape begins with it
 # of a format: no part of it is an identifier, though its digits may be those of one
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2}(?:T[0-9:.]{5,24}(?:Z|[+-][0-9:]{4,6})?)?)?")
 _NOT_PLAIN = re.compile("[^0-9A-Za-z]")

@@ -253,6 +253,15 @@ def test_an_assertion_is_used_once_even_when_the_request_was_wrong(keyed):
     assert refused(push(keyed, token))
 
 
+@pytest.mark.parametrize("later", [59.5, 60.0, 65.0, 69.9, 70.0, 70.2, 70.4, 70.6, 70.95])
+def test_an_assertion_that_ends_within_a_second_is_used_once_too(keyed, later):
+    keyed.clock.now = keyed.clock.now.replace(microsecond=0)
+    token = assertion(keyed, exp=int(keyed.clock.now.timestamp()) + 60.5)
+    assert push(keyed, token).status_code == 201
+    keyed.clock.passes(seconds=later)
+    assert refused(push(keyed, token))
+
+
 def test_of_eight_uses_at_once_one_counts(keyed):
     token, answers = assertion(keyed), []
     threads = [threading.Thread(target=lambda: answers.append(push(keyed, token).status_code)) for _ in range(8)]

@@ -44,6 +44,22 @@ def test_going_on_is_written_in_her_log(gateway):
     assert [event["event"] for event in gateway.events("alice")].count("consent_continued") == 1
 
 
+def test_nothing_goes_on_while_the_log_is_frozen(gateway):
+    gateway.tokens()
+    browser, address = gateway.browser("alice"), gateway.pushed()
+    page = browser.get(address)
+    form = page.text.partition('action="/authorize/continue"')[2].partition("</form>")[0]
+    fields = dict(re.findall(r'name="([a-z_]+)" value="([^"]*)"', unescape(form)))
+    told = len(gateway.events("alice"))
+    gateway.house.log.frozen = "as a test says"
+    try:
+        assert browser.post("/authorize/continue", data=fields).status_code == 503
+        assert len(gateway.events("alice")) == told
+    finally:
+        gateway.house.log.frozen = ""
+    assert "code" in answered(going_on(gateway, browser, address))
+
+
 def test_a_request_she_went_on_with_is_never_told_as_left_unanswered(gateway):
     gateway.tokens()
     browser, address = gateway.browser("alice"), gateway.pushed()

@@ -238,6 +238,25 @@ def test_a_copy_from_before_the_restart_is_noticed_and_no_name_is_used_twice(hou
     assert restart.restart(house, restart.ended(house), NOW) == "gateway.example/log/3"
 
 
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda mark: mark.write_text("x")])
+def test_no_name_is_used_twice_when_the_mark_is_lost_too(
+    house: House, tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    signs_in(house, "alice", 3)
+    beat(house)
+    copied(house.settings.database, tmp_path / "copy")
+    signs_in(house, "alice", 3)
+    beat(house)
+    copied(tmp_path / "copy", house.settings.database)
+    assert restart.restart(house, restart.ended(house), NOW) == "gateway.example/log/2"
+    signs_in(house, "bob", 2)
+    beat(house)
+    copied(tmp_path / "copy", house.settings.database)  # from before the second log began
+    spoil(house.settings.mark)
+    assert restart.restart(house, restart.ended(house), NOW) == "gateway.example/log/3"
+    assert beat(house) > 0
+
+
 def test_the_log_keeps_its_name_when_the_public_address_changes(house: House) -> None:
     signs_in(house, "alice")
     beat(house)

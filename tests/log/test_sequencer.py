@@ -190,6 +190,27 @@ def test_what_was_changed_behind_its_back_freezes_the_log(
     first.stop()
 
 
+def test_a_mark_that_cannot_be_read_freezes_the_log(house: House, sequencer: Sequencer, recorded: Recorded) -> None:
+    recorded("alice", count=3)
+    sequencer.integrate_once()
+    house.settings.mark.unlink()
+    house.settings.mark.mkdir()
+    with pytest.raises(Frozen, match="not readable"):
+        sequencer.integrate_once()
+
+
+def test_an_entry_that_is_gone_is_known_before_the_first_call(
+    house: House, sequencer: Sequencer, recorded: Recorded
+) -> None:
+    recorded("alice", count=3)
+    sequencer.integrate_once()
+    recorded("alice", count=2)
+    sequencer._number()  # a beat that a crash ended before it signed
+    change(house, "DELETE FROM logentry WHERE id = (SELECT max(id) FROM logentry)")
+    sequencer.start()
+    assert "the entry of index 4 is missing" in house.log.frozen
+
+
 @pytest.mark.parametrize("content", [None, b"", b"aval-log-mark/v1\n3\nAAAA\n", b"\xff", b"aval-log-mark/v1\n03\n"])
 def test_a_lost_or_spoilt_mark_freezes_the_log(
     house: House, sequencer: Sequencer, recorded: Recorded, content: bytes | None

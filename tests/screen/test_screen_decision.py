@@ -447,6 +447,17 @@ def test_what_is_optional_elsewhere_needs_no_link_to_agree_to_the_rest(place: Pl
     assert granted == ["bank.accounts", "bank.transactions"]
 
 
+def test_a_former_guardian_leaves_no_marks_in_what_is_no_longer_hers_to_decide(
+    place: Place, alice: Visitor, chloe: Visitor
+) -> None:
+    consent = place.asks(chloe)
+    form = alice.sees(consent).form(f"/consent/{consent}")
+    place.town.people["chloe"] = replace(place.town.people["chloe"], minor=False, guardian_id="alice")
+    marks = {"resume": form["resume"][0], "seen": form["seen"][0], "duration": "d7"}
+    place.client.post(f"/consent/{consent}", data=marks, follow_redirects=False)
+    assert place.consent(consent).draft is None
+
+
 def test_linking_on_the_way_keeps_what_she_marked(place: Place, alice: Visitor) -> None:
     place.town.unlinked = {"meadow-health"}
     consent = place.asks(alice, CLEAR_BUDGET)

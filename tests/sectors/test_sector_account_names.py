@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote, unquote, urlencode
 from xml.sax.saxutils import escape as xml
 from xml.sax.saxutils import unescape
 
@@ -25,11 +26,26 @@ from energy_world import (
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.json import encode
-from sector_world import ALWAYS, HEALTH, MINE, TYPES, account, balance, bank, bundle, granted, plan, sent, transaction
+from sector_world import (
+    ALWAYS,
+    HEALTH,
+    MINE,
+    TYPES,
+    account,
+    balance,
+    bank,
+    bundle,
+    claim,
+    granted,
+    plan,
+    sent,
+    transaction,
+)
 
 from gateway.sectors.bank.shapes import TABLE as BANK
 from gateway.sectors.energy.shapes import CHILDREN as ESPI_CHILDREN
 from gateway.sectors.energy.shapes import SUMMARIES
+from gateway.sectors.health.calls import PAGING
 from gateway.sectors.health.shapes import TABLE as FHIR
 from gateway.sectors.model import Account, Granted, Plan
 from gateway.sectors.names import AccountNames
@@ -135,6 +151,44 @@ def test_a_page_that_names_the_account_in_its_link_is_asked_for_again_by_the_sam
     assert IBAN not in found.decode()
     again = sent(of, "bank", f"/accounts/{MINE.ref}/transactions", ("page", f"{MINE.ref}-2"))
     assert again.continues and again.query == (("page", f"{IBAN}-2"),)
+
+
+IN_LINKS = {"as it is": str, "in small letters": str.lower} | {
+    f"in groups with {mark}": lambda name, mark=mark: mark.join(re.findall(".{1,4}", name)) for mark in "-./_~"
+}
+
+
+@pytest.mark.parametrize("relation", ["First", "Prev", "Next"])
+@pytest.mark.parametrize("native", [IBAN, OTHER])
+@pytest.mark.parametrize("spelling", IN_LINKS)
+def test_no_paging_link_of_a_bank_carries_its_name_of_an_account(spelling, native, relation):
+    of = plan(granted("bank.transactions", (), (Account(IBAN, MINE.ref),), others=(OTHER,)))
+    first = sent(of, "bank", f"/accounts/{MINE.ref}/transactions")
+    page = quote(IN_LINKS[spelling](native), safe="")
+    links = {"Self": "https://x", relation: f"https://org.example{first.path}?page={page}"}
+    found = of.cut(first, TYPES["bank"], bank("Transaction", [transaction(IBAN)], links), ALWAYS).body
+    assert native not in flat(encode(unquote(json.loads(found)["Links"][relation])))
+
+
+@pytest.mark.parametrize("native", ["20140000008325", "20140000008326"])
+@pytest.mark.parametrize("relation", ["first", "previous", "next"])
+@pytest.mark.parametrize("spelling", IN_LINKS)
+def test_no_paging_link_of_an_insurer_carries_its_name_of_a_person(spelling, relation, native):
+    mine = Account("20140000008325", MINE.ref)
+    of = plan(Granted("health.claims", granted("health.claims").fields, (mine,), None, ("20140000008326",)))
+    first = sent(of, "health", "/ExplanationOfBenefit")
+    query = urlencode([*first.query, (PAGING[0], IN_LINKS[spelling](native))])
+    links = [{"relation": relation, "url": f"https://org.example{first.path}?{query}"}]
+    found = of.cut(first, TYPES["health"], bundle([claim(mine.native)], links), ALWAYS).body
+    (link,) = (one for one in json.loads(found)["link"] if one["relation"] == relation)
+    assert native not in flat(encode(unquote(link["url"])))
+
+
+@pytest.mark.parametrize("others", [(), ("99887766554",)])
+@pytest.mark.parametrize("before", ["C:\\u", "\\\\u", "\n\\u", '"\\u'])
+def test_a_backslash_in_a_text_hides_no_name(before, others):
+    names = AccountNames([Account("00012345678", "ref")], others=others)
+    assert json.loads(names.outward_bytes(encode({"a": f"{before}0001 2345678"}))) == {"a": f"{before}ref"}
 
 
 @pytest.mark.parametrize("spelling", sorted(set(SPELLINGS) - {"in a path"}))

@@ -137,7 +137,7 @@ def links(
 
 
 def _outward(query: Pairs, names: AccountNames) -> Pairs:
-    return tuple((name, names.outward(value) if name in PAGING else value) for name, value in query)
+    return tuple((name, names.outward_text(names.outward(value)) if name in PAGING else value) for name, value in query)
 
 
 def following(sent: Upstream, address: str) -> Upstream | None:

@@ -197,7 +197,7 @@ def links(
         query = query_of_search(found[relation], sent.path, call)
         if query is None:
             raise UnknownShape(f"link[{relation}]")
-        paging = tuple((name, value) for name, value in query.items() if name in PAGING)
+        paging = tuple((name, names.outward_text(value)) for name, value in query.items() if name in PAGING)
         kept.append({"relation": relation, "url": link(source.gateway_url, path, pairs + paging)})
         if relation == "next" and paging and paging != here:
             pages.linked(path, pairs + paging)
