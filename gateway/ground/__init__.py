@@ -1,4 +1,4 @@
-"""What every room stands on and what knows no person, app or consent.
+"""The technical ground that every room uses. It knows no person, app or consent.
 
 web (doors, templates, languages), http (the way in and the one way out), ops (logs, health),
 keys, calendar, store, and the one engine for declarations. What they know of people, apps and

@@ -1,15 +1,15 @@
-"""Who waits, waits apart: threads in small pools, one for each duty and each party that is waited for.
+"""Thread pools for slow work: a small pool for each kind of work (duty) and each party that the work waits for.
 
-The rule. Whatever waits for somebody else (an organisation, a name server), or takes a core for long (hashing,
-compiling), runs in the pool of its duty for that one party. It never holds a thread of the doors, so pages that need
-nobody else are always answered, and it never holds a place of another party. Nothing uses asyncio's own executor: its
-few threads would be everybody's.
+The rule: work that waits for another party (an organisation, a name server) or takes long to compute (hashing,
+compiling) runs in the pool of its duty and that party. So it takes no thread of the doors, and pages that need no
+other party are always answered. Nor does it take a place from work that waits for another party. Nothing uses
+asyncio's default executor, whose few threads all kinds of work would share.
 
-    threads   that many work at once
-    line      that many more may wait for a thread; who comes then is told so at once: `Full`
-    seconds   all of one piece of work, its time in the line and all its calls together: see `left`
+    threads   how many pieces of work run at once
+    line      how many more may wait for a thread; any more are refused at once: `Full`
+    seconds   the time for one piece of work, including its waiting in line and all its calls: see `left`
 
-Calls to organisations have three more bounds, in `organisations.transport`: places, time per call, circuit breaker.
+Calls to organisations have three more limits, in `ground.http.transport`: places, time per call, circuit breaker.
 """
 
 import asyncio
@@ -36,38 +36,38 @@ class Duty:
 
 
 DUTIES: Mapping[str, Duty] = {
-    "page": Duty(threads=4, line=0, seconds=15),  # a person waits before an empty page: linking, her accounts
-    "unlink": Duty(threads=4, line=0, seconds=3),  # it has ended here already; the organisation is told again later
+    "page": Duty(threads=4, line=0, seconds=15),  # for a page that a person waits for: linking, her accounts
+    "unlink": Duty(threads=4, line=0, seconds=3),  # short: the link has ended here, and "telling" tries again later
     "download": Duty(threads=2, line=0, seconds=120),  # many calls, one after the other
-    "renewal": Duty(threads=4, line=32, seconds=15),  # of the credentials of links, for data calls
-    "telling": Duty(threads=1, line=0, seconds=15),  # of links that have ended
-    "name": Duty(threads=1, line=8),  # the system's resolver, by host: it has deadlines of its own, and long ones
-    "compile": Duty(threads=1),  # grants; they share one connection to the database
+    "renewal": Duty(threads=4, line=32, seconds=15),  # renewing the credential of a link, for data calls
+    "telling": Duty(threads=1, line=0, seconds=15),  # telling organisations of links that have ended
+    "name": Duty(threads=1, line=8),  # the system's resolver, by host: it has its own, long deadlines
+    "compile": Duty(threads=1),  # compiling grants, which share one connection to the database
     "cut": Duty(threads=2),  # answers too large for the event loop, by organisation
-    "password": Duty(threads=4, line=32),  # argon2: 19 MiB and some 50 ms of a core each
+    "password": Duty(threads=4, line=32),  # argon2: 19 MiB and about 50 ms of CPU each
 }
 
 
 class Full(Unavailable):
-    """As many as may wait do so already. Nothing was begun."""
+    """No thread is free and the line is full. The work was not begun."""
 
 
-_until: ContextVar[float] = ContextVar("until", default=math.inf)  # on the monotonic clock
+_until: ContextVar[float] = ContextVar("until", default=math.inf)  # the current work's deadline, monotonic clock
 
 
 def left() -> float:
-    """Seconds that the work under way may still take; infinite outside of a pool."""
+    """Seconds left for the current piece of work; infinite outside of a pool."""
     return _until.get() - time.monotonic()
 
 
 def acquired(lock: threading.Lock) -> bool:
-    """Wait for a lock, for as long as the work under way may take. Whether it was taken."""
+    """Wait for a lock for as long as the current work has time. Returns whether the lock was taken."""
     return lock.acquire(timeout=max(0.0, min(left(), threading.TIMEOUT_MAX)))
 
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """What is done inside has this long, or less where less was left."""
+    """The work inside has this much time, or less if less was left before."""
     before = _until.set(min(_until.get(), time.monotonic() + seconds))
     try:
         yield
@@ -76,7 +76,7 @@ def within(seconds: float) -> Iterator[None]:
 
 
 class Pools:
-    """The pools of one process, each made when it is first needed. May be used from any thread."""
+    """The pools of one process, each made when first needed. Can be used from any thread."""
 
     def __init__(self, duties: Mapping[str, Duty] = DUTIES) -> None:
         self._duties = duties
@@ -85,7 +85,7 @@ class Pools:
         self._shared: dict[tuple[str, str, Hashable], Future[Any]] = {}
 
     def submit(self, duty: str, party: str, work: Callable[[], Result]) -> "Future[Result]":
-        """Have `work` done. `party`: whom it waits for. Raises Full."""
+        """Run `work` in a thread. `party`: what it waits for, such as an organisation's id. Raises Full."""
         with self._guard:
             pool = self._pools.get((duty, party))
             if pool is None:
@@ -93,24 +93,24 @@ class Pools:
         return pool.submit(work)
 
     async def run(self, duty: str, party: str, work: Callable[[], Result]) -> Result:
-        """The same, for a coroutine that needs the result."""
+        """Run `work` in a thread and wait for its result."""
         return await asyncio.wrap_future(self.submit(duty, party, work))
 
     async def share(self, duty: str, party: str, key: Hashable, work: Callable[[], Result]) -> Result:
-        """The same, once for all who ask for `key` while it is under way, however many they are."""
+        """Run `work` and wait for its result. Calls with the same `key` while it is running share one run."""
         name = duty, party, key
         with self._guard:
             future: Future[Result] | None = self._shared.get(name)
-        if future is None:  # two threads may both find none; then it is done twice
+        if future is None:  # two threads may both find none; then the work is harmlessly done twice
             future = self.submit(duty, party, work)
             with self._guard:
                 self._shared[name] = future
             future.add_done_callback(lambda _: self._shared.pop(name, None))
-        # Who stops waiting does not stop the others.
+        # shield: when one of the waiting calls is cancelled, the work goes on for the others.
         return await asyncio.shield(asyncio.wrap_future(future))
 
     def close(self) -> None:
-        """Nothing that still stands in a line is begun."""
+        """Stop the pools. Work that still waits in a line is not begun."""
         with self._guard:
             pools, self._pools = self._pools, {}
         for pool in pools.values():
@@ -123,7 +123,7 @@ class _Pool:
         self._room = duty.threads + duty.line
         self._threads = ThreadPoolExecutor(duty.threads, thread_name_prefix=name)
         self._guard = threading.Lock()
-        self._taken = 0  # at work or in the line; under _guard
+        self._taken = 0  # pieces of work running or in the line; under _guard
 
     def submit(self, work: Callable[[], Result]) -> "Future[Result]":
         with self._guard:
@@ -131,7 +131,7 @@ class _Pool:
                 raise Full("pool full")
             self._taken += 1
         with within(self._duty.seconds):
-            context = copy_context()  # the deadline, and the request's id for its log lines
+            context = copy_context()  # carries the deadline, and the request's id for log lines
         try:
             future = self._threads.submit(context.run, work)
         except RuntimeError:  # the process is stopping

@@ -7,17 +7,17 @@ from gateway.settings import Settings
 
 
 def age(born: date, today: date) -> int:
-    """Whole years. Whoever was born on 29 February has her birthday on 1 March in other years."""
+    """Whole years. A birthday on 29 February is on 1 March in years without that day."""
     return today.year - born.year - ((today.month, today.day) < (born.month, born.day))
 
 
 def is_minor(born: date | None, today: date, majority_age: int) -> bool:
-    """Known to be under age. Without a birth date nobody is taken for a child."""
+    """Whether the person is known to be under age. False without a birth date."""
     return born is not None and age(born, today) < majority_age
 
 
 def comes_of_age(born: date, settings: Settings) -> datetime:
-    """The first instant at which she is no longer under age: midnight of that birthday in the gateway's zone."""
+    """When a person born on this day is no longer under age: midnight of that birthday in the gateway's time zone."""
     year = born.year + settings.majority_age
     try:
         day = born.replace(year=year)

@@ -16,7 +16,7 @@ class Duration:
 
     @property
     def length(self) -> float:
-        """Days, months taken at their mean: only to compare two durations."""
+        """Length in days, with months of average length. Only for comparing two durations."""
         return self.months * _MONTH_DAYS + self.days
 
     def after(self, at: datetime) -> datetime:
@@ -27,7 +27,7 @@ class Duration:
 
 
 def parse(text: str) -> Duration:
-    """Raises ValueError on anything but a duration of calendar parts, and on one that is zero or above 100 years."""
+    """Raises ValueError for a text of another form, and for a duration of zero or above 100 years."""
     found = _FORM.fullmatch(text)
     if not found:
         raise ValueError(f"not a duration of years, months, weeks or days: {text[:20]!r}")
@@ -39,7 +39,7 @@ def parse(text: str) -> Duration:
 
 
 def _months(at: datetime, count: int) -> datetime:
-    """The same day of another month; its last day when it has no such day."""
+    """The same day, `count` months later or earlier; the month's last day if it has no such day."""
     month = at.month - 1 + count
     year, month = at.year + month // 12, month % 12 + 1
     return at.replace(year=year, month=month, day=min(at.day, monthrange(year, month)[1]))

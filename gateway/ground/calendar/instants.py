@@ -1,7 +1,7 @@
-"""Instants and spans as the formats write them, always compared as UTC instants.
+"""Instants and spans of time as the data formats write them, converted to UTC for comparing.
 
-A date without time is the whole local day in the organisation's zone; a month or a year is the whole of it.
-Days of 23 and 25 hours come out right because local midnights are turned to UTC one by one.
+A date without time means the whole local day in the organisation's time zone; a month or a year likewise.
+Days of 23 and 25 hours are right because each local midnight is converted to UTC by itself.
 """
 
 import re
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Half-open [start, end) on the record's own time, as aware UTC instants. None: unbounded on that side."""
+    """A half-open span [start, end) in which records must lie, as aware UTC instants. None: open on that side."""
 
     start: datetime | None
     end: datetime | None
@@ -22,7 +22,7 @@ class Window:
         return (self.end is None or start < self.end) and (self.start is None or end > self.start)
 
     def contains(self, start: datetime, end: datetime) -> bool:
-        """Wholly inside: a record cut by the edge is outside (reference: time limits)."""
+        """Whether the span is wholly inside. A record that reaches over an edge is outside."""
         return (self.start is None or start >= self.start) and (self.end is None or end <= self.end)
 
 
@@ -76,15 +76,15 @@ def midnight(day: date, zone_name: str) -> datetime:
 
 
 def inside(window: Window, start: datetime, end: datetime) -> bool:
-    """Wholly inside the window. A bare instant exactly at the (excluded) end is outside."""
+    """Whether the span is wholly inside the window. An instant exactly at the window's end is outside."""
     low, high = window.start, window.end
     return (low is None or start >= low) and (high is None or (end <= high and start < high))
 
 
 def local_text(moment: datetime, zone_name: str, *, is_end: bool) -> str:
-    """Local time without offset, for an edge of a period; no narrower than the instant.
+    """Local time without offset, for one end of a period, which must not become shorter by it.
 
-    The hour that the clocks run through twice says two instants, so the edge moves out of it.
+    In the hour that clocks run through twice a local time means two instants, so the end is moved out of that hour.
     """
     local = moment.astimezone(zone(zone_name))
     first, second = (local.replace(fold=fold).utcoffset() or timedelta() for fold in (0, 1))
@@ -99,7 +99,7 @@ def utc_text(moment: datetime) -> str:
 
 
 def narrowed(window: Window, start: datetime | None, end: datetime | None) -> Window | None:
-    """The window cut to what was asked; None when nothing is left of it."""
+    """The part of the window that was asked for; None when there is none."""
     low = max((m for m in (window.start, start) if m is not None), default=None)
     high = min((m for m in (window.end, end) if m is not None), default=None)
     if low is not None and high is not None and low >= high:
@@ -108,5 +108,5 @@ def narrowed(window: Window, start: datetime | None, end: datetime | None) -> Wi
 
 
 def window_text(window: Window) -> str:
-    """The window for a refusal: two dates or dots."""
+    """The window as text for a refusal: two times with "/" between; ".." for an open side."""
     return "/".join(utc_text(edge) if edge else ".." for edge in (window.start, window.end))

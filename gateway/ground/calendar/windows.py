@@ -1,6 +1,6 @@
-"""Calendar windows (consent record, section 5.4): the hour, day, week, month or year of an instant in a zone.
+"""Calendar windows, in which uses are counted: the hour, day, week, month or year of an instant in a time zone.
 
-A day of 23 or 25 hours is one window; so is the hour that a clock shows twice.
+A day of 23 or 25 hours is one window. The hour that clocks show twice is one window too.
 """
 
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ PERIODS = ("hour", "day", "week", "month", "year", "ever")
 
 @dataclass(frozen=True, slots=True)
 class CalendarWindow:
-    start: int  # epoch seconds; names the window in the counters
-    end: int  # epoch seconds, first of the next window
+    start: int  # epoch seconds; identifies the window in the counters
+    end: int  # epoch seconds; the start of the next window
 
     def holds(self, epoch: float) -> bool:
         return self.start <= epoch < self.end
@@ -23,7 +23,7 @@ EVER = CalendarWindow(0, 2**53)
 
 
 def window(per: str, zone: str, now: datetime) -> CalendarWindow:
-    """The window of `now` (aware). Raises ValueError for a period that is none."""
+    """The window that contains `now` (aware). Raises ValueError for an unknown `per`."""
     if per == "ever":
         return EVER
     local = now.astimezone(ZoneInfo(zone)).replace(minute=0, second=0, microsecond=0)
@@ -49,5 +49,5 @@ def window(per: str, zone: str, now: datetime) -> CalendarWindow:
 
 
 def _epoch(local: datetime) -> int:
-    """Wall-clock arithmetic first, the zone's rules last: a midnight that is skipped is the first instant after it."""
+    """The instant of a local time. If clocks skip midnight, it is the first instant after the gap."""
     return int(local.astimezone(UTC).timestamp())

@@ -1,4 +1,4 @@
-"""Declarations: files that say what this gateway needs to know of an app or an organisation.
+"""Declarations: files that tell this gateway what it needs to know of an app or an organisation.
 
 A room writes down what its files may say as one table (`Form`): each key, the kind of its value
 and the value when it is absent. The engine turns that table and a file into faults: all of them

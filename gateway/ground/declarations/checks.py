@@ -1,4 +1,4 @@
-"""Checks that more than one kind of declaration needs. Each returns what would be right, or None. No I/O."""
+"""Checks that more than one kind of declaration needs. Each returns what would be right; None: the value is fine."""
 
 import re
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def text(value: object, length: int = TEXT_LENGTH) -> str | None:
 
 
 def words(length: int = TEXT_LENGTH) -> Check:
-    """A text in every language of the gateway."""
+    """A table with a text in each of the gateway's languages."""
 
     def check(value: object) -> str | None:
         if not isinstance(value, dict) or set(value) != set(LANGUAGES):
@@ -48,7 +48,7 @@ def _leads_somewhere(address: str) -> bool:
     try:
         parts = urlsplit(address)
         port = parts.port
-    except ValueError:  # a port that is no number, a bracket that is no IPv6 address
+    except ValueError:  # a port that is not a number, or brackets around something other than an IPv6 address
         return False
     no_user = parts.username is None and parts.password is None
     return parts.scheme == "https" and bool(parts.hostname) and no_user and port != 0

@@ -1,4 +1,4 @@
-"""One engine: a table of what may be said, and every fault of a document against it.
+"""The engine: checks a document against a table of the keys it may have.
 
     Form(
         tables={
@@ -20,16 +20,16 @@ from typing import Any
 
 from gateway.errors import Fault
 
-REQUIRED: Any = object()  # in place of the value when absent: the key must be there
+REQUIRED: Any = object()  # in place of a default: the key must be there
 
 Check = Callable[[Any], str | None]  # what would be right; None when the value is fine
-Kind = Check | Collection[str]  # a closed list of words needs no function
-Keys = Mapping[str, tuple[str, Any]]  # key → (kind of its value, value when absent)
+Kind = Check | Collection[str]  # a function, or simply the list of allowed words
+Keys = Mapping[str, tuple[str, Any]]  # key → (kind of its value, default)
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a document may say. `tables`: place → its keys. `kinds`: name of a kind → its check."""
+    """What a document may contain. `tables`: place → its keys. `kinds`: name of a kind → its check."""
 
     tables: Mapping[str, Keys]
     kinds: Mapping[str, Kind]
@@ -39,7 +39,7 @@ class Form:
         return list(self._table("", "", document))
 
     def filled(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        """The document with every key of the file's own table: absent ones have their value when absent."""
+        """The document with defaults for the missing keys at the top of the file (not inside its tables)."""
         return {key: document.get(key, absent) for key, (_, absent) in self.tables[""].items()}
 
     def fits(self, kind: str, value: Any) -> bool:
@@ -82,7 +82,7 @@ class Form:
 
 
 def unknown(key: str, value: Any, known: Collection[str]) -> Fault:
-    """The fault of a word that is not in a closed list: the nearest one, or all of them."""
+    """The fault for a word that is not allowed. It names the most similar allowed word, or else all of them."""
     return Fault(key, f"{value!r} is not known", _hint(str(value), known, "one of "))
 
 

@@ -1,4 +1,4 @@
-"""From a file to a parsed document, and from a document to its hash."""
+"""Reading a declaration, and its hash."""
 
 import hashlib
 import json
@@ -21,6 +21,6 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def digest(document: Mapping[str, Any]) -> str:
-    """SHA-256 of the document in one spelling: keys sorted, no white space. Hexadecimal."""
+    """Hex SHA-256 of the document as JSON with sorted keys and no white space, so that its layout does not matter."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

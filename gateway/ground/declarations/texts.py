@@ -1,4 +1,4 @@
-"""Texts from outside that people will read: no invisible tricks, and look-alikes are flagged."""
+"""Texts from outside that people will read: finds invisible characters and look-alike letters in them."""
 
 import unicodedata
 
@@ -7,7 +7,7 @@ _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def hidden(text: str) -> str:
-    """The first character that people cannot see or that reorders what they see, as U+XXXX; "" when there is none."""
+    """The first character that is invisible or changes the order of visible ones, as U+XXXX; "" if there is none."""
     return next((f"U+{ord(char):04X}" for char in text if unicodedata.category(char) in _HIDDEN), "")
 
 
@@ -17,5 +17,5 @@ def scripts(text: str) -> set[str]:
 
 
 def look_alike(text: str) -> bool:
-    """Letters of another script than Latin in a name for French and English readers (UTS #39, mixed scripts)."""
+    """Whether a name for French and English readers has letters of a script other than Latin (UTS #39)."""
     return bool(scripts(unicodedata.normalize("NFKC", text)) - {"LATIN"}) or text != unicodedata.normalize("NFKC", text)

@@ -1,4 +1,4 @@
-"""HTTP, both ways: the one way in and the one way out. Every door and every outgoing call uses it; no room owns it.
+"""HTTP, both ways: the one way in and the one way out. Every door and every outgoing call uses it.
 
     listener, heads     bytes to requests: strict, linear, bounded     guard      one valid Host, method, framing
     peers               whose address a call comes from                problems   answers of this level (RFC 9457)

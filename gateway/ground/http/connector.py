@@ -1,9 +1,9 @@
 """The one way out: every call the gateway makes to an organisation goes through `Connector`.
 
-Whoever asks waits in a pool of that organisation (`gateway.ground.pools`), never in a thread of the doors.
-The connector guards the address at connect time (public addresses only, unless the organisation's
-declaration lists a private network), follows no redirect, sends no cookie, bounds time,
-size and concurrency per organisation, and never logs a body.
+Code that calls an organisation runs in the organisation's own pool (`gateway.ground.pools`), never in a thread of the
+doors. The connector checks the address when it connects (only public addresses, unless the organisation's
+declaration lists a private network), follows no redirect, sends no cookie, limits time, size and
+the number of calls at once for each organisation, and never logs a body.
 """
 
 from collections.abc import AsyncIterator
@@ -26,45 +26,47 @@ class Target:
 
 
 class ConnectorError(Exception):
-    """The organisation could not be asked, or its answer is unusable. `reason` is of errors.REASONS; no host in it."""
+    """The organisation could not be asked, or its answer is unusable. `reason`: one of errors.REASONS."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
-        self.detail = detail  # for the operator's log: a class of fault, never content
+        self.detail = detail  # for the operator's log: the kind of fault; never content, host or port
 
 
 class Answer(Protocol):
-    """One answer under way. Exactly one of `read`, `chunks` or `abort` must be run to its end."""
+    """One answer being received. Exactly one of `read`, `chunks` or `abort` must be run to its end."""
 
     status: int
     headers: Headers  # names in lower case; hop-by-hop ones already removed; body already decompressed when needed
 
     async def read(self, limit: int) -> bytes:
-        """The whole body. Raises ConnectorError: too_large above `limit`, organisation_answer_invalid if cut short."""
+        """The whole body. Raises ConnectorError: too_large above `limit` bytes, organisation_answer_invalid if it
+        breaks off."""
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, with back-pressure."""
+        """The body, piece by piece. The organisation has to wait while the reader is slow (back-pressure)."""
 
     async def abort(self) -> None:
-        """Close the connection; it is never pooled again."""
+        """Close the connection. It is not used again."""
 
 
 class Connector(Protocol):
     async def send(
         self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", whose: str = ""
     ) -> Answer:
-        """Send one call; `path` begins with "/" and carries the query. Returns at the answer's headers.
+        """Send one call. `path` begins with "/" and includes the query. Returns when the answer's headers are there.
 
-        `whose`: the link the call is made for; the circuit breaker does not let one link speak for all.
-        Retried once only when a pooled connection turned out dead before a byte of the answer.
+        `whose`: the link for which the call is made. The circuit breaker counts slow calls of one link only once.
+        A call is sent a second time only if a pooled connection turns out to be closed before any byte of the answer.
         Raises ConnectorError.
         """
 
     def ask(
         self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
     ) -> tuple[int, Headers, bytes]:
-        """The same, whole, from a thread of a pool, within what is left of its time (`gateway.ground.pools`).
+        """Send one call and read the whole answer: status, headers, body. For threads of a pool, within the time that
+        the pool's work has left (`gateway.ground.pools`).
 
         Never call it on the event loop, in a thread of the doors, or inside a transaction.
         """

@@ -1,7 +1,7 @@
-"""What a request must look like before any door sees it. In front of everything, as plain ASGI.
+"""What a request must look like before any door sees it: plain ASGI in front of everything.
 
-The parser lets some of it through, a framework would repair some of it; here one request
-has one meaning or gets one refusal, and the connection closes after it (negative cases D4 to D11).
+The parser accepts, and a framework would repair, requests that can be understood in two ways. Here such a request is
+refused and the connection closed.
 """
 
 import re
@@ -30,15 +30,15 @@ _ONCE = frozenset(
     (b"host", b"authorization", b"dpop", b"content-type", b"content-length", b"transfer-encoding", b"expect",
      b"content-encoding", b"cookie")
 )  # fmt: skip
-# Fields by which a client could pretend to be our reverse proxy, or another method or address (D6, D11.1).
+# Header fields by which a client could pretend to be our reverse proxy, or claim another method or address.
 _FORGED = re.compile(
     rb"forwarded|x-forwarded-.*|x-real-ip|x-original-.*|x-rewrite-.*|x-http-method.*|x-method-override"
     rb"|x-ssl-.*|x-client-cert.*|x-user-.*|x-internal-.*|true-client-ip|proxy-.*|.*_.*"
 )
-# What nearly every request carries and nobody forges: spares the pattern above.
+# Fields that nearly every request has and that are not forged: they need not be matched with the pattern above.
 _USUAL = _ONCE | {b"accept", b"accept-encoding", b"accept-language", b"connection", b"user-agent", b"x-request-id"}
 _BODY = frozenset((b"transfer-encoding", b"content-length", b"expect", b"content-encoding"))
-# One spelling per path: plain segments, none empty, none that begins or ends with a dot, nothing escaped (D9).
+# Each path has only one spelling: plain segments, none empty, none that begins or ends with a dot, nothing escaped.
 _PATH_CHARACTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._~$@:+,=-"
 _VALUE_CHARACTERS = bytes((9, *range(32, 127), *range(128, 256)))
 _QUERY = re.compile(rb"[!-~]*")
@@ -46,7 +46,7 @@ _BROKEN_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class Guarded:
-    """`app` behind the rules. Lifespan passes; web sockets are not spoken."""
+    """`app`, which only sees requests that keep the rules. Lifespan messages pass; web sockets are refused."""
 
     def __init__(self, app: App, settings: Settings) -> None:
         self._app = app
@@ -66,7 +66,8 @@ class Guarded:
         await self._app(scope, receive, send)
 
     def fault(self, scope: Scope) -> Fault | None:
-        """What is wrong with the request. Drops forged fields from the scope and finds the true peer."""
+        """What is wrong with the request; None: nothing. Also removes forged fields from the scope and writes the true
+        peer into it."""
         method, headers = scope["method"], scope["headers"]
         if method not in METHODS:
             return 405, "method"
@@ -124,9 +125,9 @@ def _body_fault(method: str, version: str, fields: dict[bytes, bytes]) -> Fault 
 
 
 def query_pairs(raw: bytes) -> Pairs | None:
-    """The query, read once (D10): what is judged is what is sent on. None: it can be read in two ways.
+    """The query, parsed once, so that the pairs that are judged are those sent on. None: it can be read in two ways.
 
-    `+` is a plus sign (RFC 3986); `;` separates nothing and is refused, and so are empty names.
+    `+` is a plus sign (RFC 3986). `;`, which some read as a separator, is refused, and so are empty names.
     """
     if not raw:
         return ()

@@ -1,19 +1,20 @@
-"""The head of a request as its bytes arrive: one request line, CRLF ends, bounded (RFC 9112 §2.1, §2.2, §3).
+"""The head of a request as its bytes arrive: one request line, CRLF ends, limited size (RFC 9112 §2.1, §2.2, §3).
 
-Each byte is looked at once, however small the pieces are: whoever trickles pays as much as we do.
+Each byte is looked at once, however small the pieces are, so that sending tiny pieces does not cost us more than it
+costs the sender.
 """
 
 import re
 
-BYTES = 48 * 1024  # above what the guard answers with 431
-LINES = 128  # request line, fields and the empty line; the guard takes 100 fields
+BYTES = 48 * 1024  # higher than the guard's own limit, whose 431 is the better answer
+LINES = 128  # request line, fields and the empty line; the guard accepts 100 fields
 
 _LINE = re.compile(rb"[A-Z]{1,20} /[!-~]* HTTP/1\.[01]\r\n")
 _END = b"\r\n\r\n"
 
 
 class Unfit(Exception):
-    """No request of ours begins so. `status`: 400, or 431 for one that is too large."""
+    """These bytes cannot be the head of a valid request. `status`: 400, or 431 if it is too large."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -34,7 +35,7 @@ class RequestHead:
         self._ends = 0  # line ends seen
 
     def add(self, data: bytes) -> bytes | None:
-        """What of `data` comes after the head; None: the head goes on. Raises Unfit."""
+        """Add received bytes. Returns those after the end of the head; None: the head is not complete. Raises Unfit."""
         old = len(self.text)
         self.text += data
         found = self.text.find(_END, max(0, old - len(_END) + 1))
@@ -51,9 +52,9 @@ class RequestHead:
         return data[size - old :]
 
     def _check(self, new: bytes, goes_on: bool) -> None:
-        """Counts the line ends in `new`, which begins with the byte before it when the text goes on.
+        """Check and count the line ends in `new`. With `goes_on`, `new` begins with the last byte checked before.
 
-        Every CR stands before an LF, and every LF after a CR; only the last CR may still wait for its LF.
+        Every CR must be followed by an LF, and every LF preceded by a CR. The LF of a CR at the end may still come.
         """
         if goes_on and new[:1] == b"\n":
             new = new[1:]  # counted with its CR

@@ -1,8 +1,8 @@
-"""The server's protocol: uvicorn's on httptools, with deadlines and a strict head.
+"""The server's protocol: uvicorn's on httptools, with deadlines and strict checks of the request's head.
 
-uvicorn waits for ever for a head that never ends, and llhttp forgives what another parser
-on the way might read differently. Here whoever trickles, floods or never reads is closed,
-and one request line has one form (negative cases D7, D19; RFC 9112 §3).
+uvicorn waits for ever for a head that never ends, and llhttp accepts forms that a proxy on the way might read
+differently. Here a client that sends too slowly, sends too much or never reads is disconnected, and the request line
+must have its one valid form (RFC 9112 §3).
 """
 
 import asyncio
@@ -23,18 +23,18 @@ from gateway.settings import Settings
 
 HEAD_SECONDS = 10.0  # from the first byte of a request to the end of its fields
 BODY_SECONDS = 10.0  # between two pieces of a body
-WRITE_SECONDS = 15.0  # an answer of which nothing more is taken
+WRITE_SECONDS = 15.0  # without the client reading anything of the answer
 KEEP_ALIVE_SECONDS = 5
-OVERHEAD_BYTES = 16 * 1024  # of chunk lines, between two pieces of a body
+OVERHEAD_BYTES = 16 * 1024  # of chunk lines (sizes, extensions) between two pieces of a body
 SWEEP_SECONDS = 1.0
-COPIED_BYTES = 32 * 1024  # bodies up to this go out in one piece with their head
+COPIED_BYTES = 32 * 1024  # a body up to this size is copied to its head and sent in one write
 NEVER = float("inf")
 
 _listening: "WeakKeyDictionary[asyncio.AbstractEventLoop, set[Listener]]" = WeakKeyDictionary()
 
 
 class Listener(HttpToolsProtocol):
-    """`deadline`: on the loop's clock, when the connection is closed unless something happens before."""
+    """One connection. `deadline` (loop time): when it is closed unless something happens before."""
 
     def __init__(self, doorstep: "Doorstep", outbox: Outbox, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -47,10 +47,10 @@ class Listener(HttpToolsProtocol):
         )  # of the request under way, until it is whole; None: its body comes
         self._waits = False  # counted among the unfinished heads of its place
         self._overhead = 0
-        self._length = 0  # bytes of the body that are still to come, where that was said
+        self._length = 0  # bytes of the body still to come, if Content-Length was given
         self._in_body = False
         self._refused = False
-        self._running: Any = None  # the cycle whose answer goes out now; later ones wait in the pipeline
+        self._running: Any = None  # the cycle whose answer is being sent; pipelined requests wait behind it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -69,7 +69,8 @@ class Listener(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """One head, or a piece of one body, at a time, so that every request on the connection meets the same rule."""
+        """Process one head or one piece of a body at a time, so that later requests on the connection are checked like
+        the first."""
         while data and not self._refused:
             data = self._read_body(data) if self._head is None else self._read_head(self._head, data)
 
@@ -91,7 +92,8 @@ class Listener(HttpToolsProtocol):
         return rest
 
     def _read_body(self, data: bytes) -> bytes:
-        """Returns what comes after the body, where its length was given; only the parser knows the end of chunks."""
+        """Returns the bytes after the body, if Content-Length was given. The end of a chunked body only the parser
+        finds."""
         piece, rest = (data[: self._length], data[self._length :]) if self._length else (data, b"")
         self._length -= min(self._length, len(piece))
         self._overhead += len(piece)
@@ -107,13 +109,14 @@ class Listener(HttpToolsProtocol):
     def _feed(self, data: bytes | bytearray) -> None:
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:  # web sockets are not spoken: what was asked for beside is answered
+        except httptools.HttpParserUpgrade:  # web sockets are not supported: the request is answered as plain HTTP
             self._refuse(400)
         except httptools.HttpParserError:
             self._refuse(400)
 
     def _wait(self) -> None:
-        """The head goes on. One address may have so many of them that it cannot keep the loop busy with pieces."""
+        """The head is not complete yet. The number of unfinished heads of one address is limited, so that it cannot
+        keep the loop busy with tiny pieces."""
         if not self._waits:
             self._waits = self._place is not None and self._doorstep.wait(self._place)
             if not self._waits:
@@ -125,9 +128,10 @@ class Listener(HttpToolsProtocol):
         self._waits = False
 
     def _refuse(self, status: int) -> None:
-        """Nothing more is read. Whole requests before are answered first; then, or now, the connection closes."""
+        """Read nothing more from this connection. Complete requests before the bad one are still answered; then the
+        refusal is sent and the connection closed."""
         self._refused = True
-        self.outbox.send()  # an answer before this one
+        self.outbox.send()  # it may hold the answer to an earlier request
         cut = self.cycle if self._head is None and self.cycle is not None and self.cycle.more_body else None
         if cut is not None and self.pipeline and self.pipeline[0][0] is cut:
             self.pipeline.popleft()
@@ -172,7 +176,7 @@ class Listener(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """As in uvicorn, with our own cycle, and without parsing a target whose form `RequestHead` has settled."""
+        """As in uvicorn, but with our own `Cycle` and without parsing the target: `Head` has checked its form."""
         self._head, self._overhead = None, 0
         self.deadline = self.loop.time() + BODY_SECONDS
         version, scope = self.parser.get_http_version(), self.scope
@@ -191,7 +195,8 @@ class Listener(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        """As in uvicorn; the task takes itself off the list when it ends, which spares the loop a turn."""
+        """As in uvicorn, but the task removes itself from the set of tasks when it ends, instead of by a callback that
+        would cost one more loop turn."""
         self._running = cycle
         cycle.task = self.loop.create_task(cycle.run(app, self.tasks))
         self.tasks.add(cycle.task)
@@ -208,7 +213,7 @@ class Listener(HttpToolsProtocol):
             cycle.tell()
 
     def on_response_complete(self) -> None:
-        """As in uvicorn; the time an idle connection is kept is watched by the sweep, not by a timer of its own."""
+        """As in uvicorn, but the sweep closes idle connections, instead of a timer for each."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -220,10 +225,10 @@ class Listener(HttpToolsProtocol):
 
 
 class Doorstep:
-    """How many connections are open, and on how many a head has begun and goes on.
+    """Counts open connections and unfinished heads.
 
-    All together and of one address, so that one caller cannot take every place. Connections of a trusted proxy are
-    of many callers: of those only all together are counted.
+    Both are limited in total and for each address, so that one caller cannot take every place. The connections of a
+    trusted proxy come from many callers and count in the total only.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -235,7 +240,7 @@ class Doorstep:
         self._total = 0
 
     def enter(self, address: str) -> str | None:
-        """The place that was taken, to be left once; None: there is none."""
+        """Count a connection. Returns the place to give to `leave` once; None: there are too many connections."""
         name = "" if self._proxies.trusts(address) else network(address)
         held = self._open.get(name, 0)
         if self._total >= self._all or (name and held >= self._each):
@@ -251,7 +256,7 @@ class Doorstep:
             self._open[place] = held
 
     def wait(self, place: str) -> bool:
-        """Count one more unfinished head of this place, to be taken back once; False: it has too many."""
+        """Count an unfinished head. True: call `wait_no_more` once when it is complete. False: there are too many."""
         waiting = self._waiting.get(place, 0)
         if place and waiting >= self._waiting_each:
             return False
@@ -265,12 +270,12 @@ class Doorstep:
 
 
 class Cycle(RequestResponseCycle):
-    """One request and its answer. An answer given whole is one write; any other goes uvicorn's way."""
+    """One request and its answer. A complete answer is sent in one write; uvicorn's code sends any other."""
 
-    _begun: Any = None  # the start of an answer whose body is not known yet
+    _begun: Any = None  # the start message of an answer, kept until its body comes
     task: asyncio.Task[None]
-    _event: asyncio.Event | None = None  # made for whoever waits; most read no body
-    # As uvicorn begins with. An instance has its own only of what has changed.
+    _event: asyncio.Event | None = None  # made when something waits for the body: most requests have none
+    # uvicorn's initial values as class attributes: an instance only stores those that change, which is faster.
     access_log = False
     disconnected = False
     response_started = False
@@ -292,7 +297,7 @@ class Cycle(RequestResponseCycle):
         self.body = bytearray()
 
     async def run(self, app: Any, tasks: set[asyncio.Task[None]]) -> None:
-        """As uvicorn's `run_asgi`, which is only asked what becomes of an app that failed or did not answer."""
+        """As uvicorn's `run_asgi`, which is only called when the app failed or did not answer."""
         try:
             try:
                 await app(self.scope, self.receive, self.send)
@@ -301,13 +306,13 @@ class Cycle(RequestResponseCycle):
                 outcome: Callable[..., Awaitable[None]] = _silent
             except BaseException as error:
                 outcome = _failing(error)
-            self._begun = None  # nothing of it has been sent
+            self._begun = None  # the kept start message is dropped: nothing has been sent yet
             await self.run_asgi(outcome)
         finally:
             tasks.discard(self.task)
 
     def tell(self) -> None:
-        """Whoever waits for more of the request, or for its end."""
+        """Wake up what waits for more of the request's body or for the client's disconnect."""
         if self._event is not None:
             self._event.set()
 
@@ -332,7 +337,7 @@ class Cycle(RequestResponseCycle):
         await super().send(message)
 
     def _whole(self, begun: Any, body: bytes) -> bool:
-        """False: something about the answer is special, and nothing was sent."""
+        """Send the answer in one write. False: nothing was sent, because uvicorn's code must handle this answer."""
         if self.disconnected or self.flow.write_paused or self.scope["method"] == "HEAD" or begun["status"] < 200:
             return False
         fields = [*self.default_headers, *begun["headers"]]
@@ -367,7 +372,7 @@ def _failing(error: BaseException) -> Callable[..., Awaitable[None]]:
 
 
 async def _silent(*_: object) -> None:
-    """An app that has done all it was going to do."""
+    """Stands for an app that has ended without completing its answer."""
 
 
 def _watched(loop: asyncio.AbstractEventLoop) -> "set[Listener]":
@@ -382,19 +387,19 @@ def _sweep(loop: asyncio.AbstractEventLoop) -> None:
     now = loop.time()
     for listener in [each for each in _listening[loop] if each.deadline < now]:
         if listener.flow.read_paused and not listener.flow.write_paused:
-            listener.deadline = now + BODY_SECONDS  # it is we who do not read
+            listener.deadline = now + BODY_SECONDS  # paused by our own flow control, so the client is not late
         else:
             listener.transport.abort()
     loop.call_later(SWEEP_SECONDS, _sweep, loop)
 
 
 def listeners(settings: Settings) -> Callable[..., Listener]:
-    """Makes the listeners of one server: they share a doorstep and an outbox."""
+    """A factory for the listeners of one server, which share a doorstep and an outbox."""
     return partial(Listener, Doorstep(settings), Outbox())
 
 
 def config(app: Callable[..., Any], settings: Settings, **more: Any) -> uvicorn.Config:
-    """How the gateway is served. Nothing from a proxy is believed here: see `guard`."""
+    """uvicorn's configuration. uvicorn does not read any proxy headers: `guard` does."""
     return uvicorn.Config(
         app,
         **{

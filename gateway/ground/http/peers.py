@@ -1,6 +1,6 @@
-"""Where a call comes from, as far as it can be believed: the one reader of X-Forwarded-For.
+"""The address a call really comes from. Only this file reads X-Forwarded-For.
 
-The guard asks `Proxies` once for each request and writes the true peer into the ASGI scope; all others read it there.
+The guard asks `Proxies` once for each request and writes the true peer into the ASGI scope. Other code reads it there.
 """
 
 from collections.abc import Iterable
@@ -10,11 +10,11 @@ from starlette.requests import HTTPConnection
 
 from gateway.settings import Settings
 
-_HOPS = 20  # entries of X-Forwarded-For that are looked at, from the nearest
+_HOPS = 20  # entries of X-Forwarded-For that are read, from the nearest proxy on
 
 
 class Proxies:
-    """The settings' `trusted_proxies`: those whose word about the hop before them is taken."""
+    """The `trusted_proxies` of the settings: proxies that are believed about where their requests come from."""
 
     def __init__(self, settings: Settings) -> None:
         self._networks = tuple(ip_network(network) for network in settings.trusted_proxies)
@@ -27,10 +27,10 @@ class Proxies:
         return address is not None and any(address in network for network in self._networks)
 
     def caller(self, peer: str, chains: Iterable[str]) -> str:
-        """Who called, when `peer` made the connection and `chains` are the X-Forwarded-For fields, in their order.
+        """The caller's address. `peer` made the connection; `chains` are the X-Forwarded-For fields, in their order.
 
-        Read from the right, the first address that is not of a trusted proxy; whatever stands further left, the
-        caller wrote. What is no address ends the reading: then it is the last proxy that is known.
+        Read from the right, the caller is the first address that is not a trusted proxy's: anything further left may
+        be forged by the caller. At an entry that is not an address, the proxy to its right is the result.
         """
         hops = ",".join(chains).split(",")[-_HOPS:]
         while hops and self.trusts(peer) and _address(hop := hops.pop().strip()) is not None:
@@ -39,12 +39,13 @@ class Proxies:
 
 
 def client_network(request: HTTPConnection, settings: Settings) -> str:
-    """The place a request comes from, as the guard has found it: see `network`. "" when there is none."""
+    """The network of the caller that the guard has found (see `network`). "" if it is not known."""
     return network(request.client.host) if request.client else ""
 
 
 def network(peer: str) -> str:
-    """The IPv4 address, or the /64 of an IPv6 one: a home has a whole /64. What is no address stays as it is."""
+    """The IPv4 address, or the /64 network of an IPv6 address, since one household has a whole /64. A text that is not
+    an address is returned as it is."""
     address = _address(peer)
     if address is None:
         return peer
@@ -52,7 +53,7 @@ def network(peer: str) -> str:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """::ffff:192.0.2.1, as sockets for both families write it, is 192.0.2.1."""
+    """The address, if `text` is one. ::ffff:192.0.2.1, as sockets for both IP versions write it, is 192.0.2.1."""
     try:
         found = ip_address(text)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Answers of raw ASGI doors that give nothing: problem+json (RFC 9457)."""
+"""Error answers of the raw ASGI doors: problem+json (RFC 9457)."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -45,14 +45,14 @@ async def answer(send: Send, status: int, problem: dict[str, Any], headers: Head
 
 
 async def plain(send: Send, status: int, headers: Headers | None = None, **members: Any) -> None:
-    """A refusal that stands behind no consent: malformed, not signed, not found, or not now."""
+    """An error that concerns no consent: malformed, without a valid token, not found, or not possible now."""
     code = _CODES.get(status, "invalid_request")
     problem = {"type": f"/problems/{code}", "title": TITLES[status], "status": status, **members}
     await answer(send, status, problem, headers)
 
 
 async def malformed(send: Send, status: int, what: str) -> None:
-    """Closes the connection: what follows on it may be half of what we refused."""
+    """Answer a malformed request and close the connection: the next bytes on it may still belong to that request."""
     allow = [(b"allow", b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")] if status == 405 else []
     await plain(send, status, [_CLOSE, *allow], detail=what)
 

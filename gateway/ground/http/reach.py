@@ -1,8 +1,8 @@
-"""Where a call of ours may go: decided at connect, on the addresses really connected to.
+"""Which addresses outgoing calls may go to. This is decided when connecting, about the addresses connected to.
 
-A name can point elsewhere tomorrow, so the check of a declaration (`addresses`) is a courtesy, by the same
-rules, which stand here; this one counts. The name is resolved once, *every* address it has must be permitted, and the
-connection is made to one of those addresses, never to the name (negative cases D12).
+Checking the names in a declaration (`addresses`) by the same rules only helps the operator early, because a name can
+point elsewhere tomorrow. What counts is the check here: the name is resolved once, *every* address it has must be
+permitted, and the connection is made to one of these addresses, never to the name.
 """
 
 import re
@@ -21,29 +21,29 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 DEFAULT_PORT = {"https": 443, "http": 80}
 _NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*")
-_NUMERIC_END = re.compile(r"(?:.*\.)?(?:0x[0-9a-f]*|[0-9]+)")  # what resolvers read as 127.1, 0x7f.1, 2130706433
+_NUMERIC_END = re.compile(r"(?:.*\.)?(?:0x[0-9a-f]*|[0-9]+)")  # resolvers take these for addresses: 127.1, 0x7f.1
 _PLAIN_PATH = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
-# Beside what `ipaddress` calls private: space that is not one public host (IANA special-purpose registries).
+# Networks that are not public either, besides those `ipaddress` calls private (IANA special-purpose registries).
 _CLOSED_4 = tuple(map(ip_network, ("0.0.0.0/8", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "240.0.0.0/4")))
 _PUBLIC_6 = IPv6Network("2000::/3")
 _CLOSED_6 = tuple(map(IPv6Network, ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")))  # 6to4: RFC 7526
-# IPv6 forms that carry an IPv4 address in their last 32 bits
+# IPv6 networks with an IPv4 address in the last 32 bits
 _CARRYING = (
     IPv6Network("::ffff:0:0/96"),  # mapped
     IPv6Network("::ffff:0:0:0/96"),  # SIIT
-    IPv6Network("64:ff9b::/96"),  # NAT64: what every name has where only IPv6 is spoken
+    IPv6Network("64:ff9b::/96"),  # NAT64: on IPv6-only networks every IPv4 host has such an address
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The part of an address that a connection is made to."""
+    """The part of a URL that determines the connection, and the path prefix."""
 
     secure: bool
     host: str
     port: int
-    path: str  # prefix of every path of this organisation, "" when none
+    path: str  # prefix of every path at this organisation; "" if there is none
 
     @property
     def host_header(self) -> str:
@@ -54,9 +54,9 @@ class Origin:
 
 @lru_cache(maxsize=1024)
 def origin(url: str, *, declared: bool = True) -> Origin:
-    """Read an address we may call. `declared`: an operator wrote it, so its port may be any; else 80 and 443.
+    """Parse a URL to call. `declared`: it comes from the operator, so any port is allowed; otherwise only 80 and 443.
 
-    Raises ConnectorError with a reason that names neither host nor port (D12.15).
+    Raises ConnectorError, whose text names neither host nor port.
     """
     try:
         parts = urlsplit(url)
@@ -75,7 +75,7 @@ def origin(url: str, *, declared: bool = True) -> Origin:
 
 
 def host_of(text: str) -> str:
-    """A name or an address literal in its one usual form. Raises ValueError."""
+    """A host name, or an IP address in its usual form. Raises ValueError."""
     try:
         return str(ip_address(text))
     except ValueError:
@@ -86,7 +86,7 @@ def host_of(text: str) -> str:
 
 
 def carried(address: Address) -> Address:
-    """The IPv4 address inside a mapped or translated IPv6 one; any other address as it is."""
+    """The IPv4 address inside a mapped or translated IPv6 address; any other address unchanged."""
     if isinstance(address, IPv6Address) and any(address in network for network in _CARRYING):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
@@ -106,7 +106,7 @@ def is_declared(address: Address, networks: tuple[str, ...]) -> bool:
 
 
 def resolver(pools: Pools) -> Resolve:
-    """The system's. A name that is slow to be found holds up its own callers only: see `gateway.ground.pools`."""
+    """The system's name resolver. A slow name only delays calls to the same host (see `gateway.ground.pools`)."""
 
     async def look_up(host: str, port: int) -> list[str]:
         work = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
@@ -120,10 +120,10 @@ def resolver(pools: Pools) -> Resolve:
 
 
 async def addresses(where: Origin, networks: tuple[str, ...], look_up: Resolve) -> list[str]:
-    """The checked addresses of an origin. One that is not permitted refuses them all (D12.5).
+    """The addresses of an origin, checked. If one of them is not permitted, none is used.
 
-    Plain http goes only into a declared private network: anywhere else the person's data would be read on the way.
-    Raises ConnectorError.
+    Plain http is only allowed into a declared private network: anywhere else others could read the person's data on
+    the way. Raises ConnectorError.
     """
     try:
         found = [ip_address(where.host)]

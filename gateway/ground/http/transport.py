@@ -1,9 +1,9 @@
-"""The one way out, as `Connector` promises it: pools of our own connections, one per organisation.
+"""The implementation of `Connector`: a pool of connections for each organisation.
 
     Transport.send ── Pool.enter (limit, breaker) ── a pooled or new Wire ── Exchange (the answer)
 
-One organisation never waits for another: limit, waiting room, breaker and connections are
-per `Target`. Deadlines are looked at by one sweep four times a second, which costs a call nothing.
+No call waits because of another organisation: limit, queue, breaker and connections are
+per `Target`. One sweep four times a second checks all deadlines, which is cheaper than a timer for each call.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from gateway.settings import Settings
 CONNECT_SECONDS = 3.0
 POOLED_SECONDS = 20.0  # an idle connection is kept this long
 SWEEP_SECONDS = 0.25
-WAIT_SECONDS = 2.0  # for a free place at a busy organisation
+WAIT_SECONDS = 2.0  # how long a call waits when as many as allowed are running for this organisation
 FAULTS_TO_OPEN = 5  # consecutive
-PATIENT_SECONDS = 5.0  # a call that had less, because its page had no more left, says nothing about the organisation
-LINES_HELD = 1024  # request lines of one organisation
+PATIENT_SECONDS = 5.0  # a timeout counts as the organisation's fault only if the call had at least this long
+LINES_HELD = 1024  # request lines cached for one organisation
 OPEN_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0)  # how long the breaker stays open, first time, second time, …
 
 _TARGET = re.compile(r"/[!-~]*")
@@ -41,24 +41,24 @@ _VALUE_CHARACTERS = bytes((9, *range(32, 127)))
 class Breaker:
     """Closed → open after consecutive faults → one probe → closed again, or open for longer.
 
-    A fault is a call that found no way there, or got nothing worth the name in its time. An answer is good when all
-    of it has come. What ends otherwise (given up by its reader, refused by us, cut short in time) says nothing.
+    A fault is a call that could not connect, or that received little or nothing in its time. A complete answer is
+    good. Any other end counts as neither: given up by the reader, refused by us, or broken off before the deadline.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._faults = 0
-        self._opened = 0  # times in a row
+        self._opened = 0  # how many times in a row
         self._until = 0.0
         self._probing = False
-        self._slow_for: set[str] = set()  # whose calls are among the faults, as far as that was said
+        self._slow_for: set[str] = set()  # the links (`whose`) whose slow calls are among the faults
 
     def check(self) -> None:
         if self._faults < FAULTS_TO_OPEN:
             return
         if self._clock() < self._until:
             raise ConnectorError("organisation_unavailable", "breaker open")
-        self._until = self._clock() + OPEN_SECONDS[0]  # this caller is the probe; others keep out meanwhile
+        self._until = self._clock() + OPEN_SECONDS[0]  # this call is the probe; others are refused meanwhile
         self._probing = True
 
     def good(self) -> None:
@@ -67,14 +67,15 @@ class Breaker:
         self._slow_for.clear()
 
     def bad(self, whose: str = "") -> None:
-        """`whose`: for whom a call was too slow. It may be slow for her alone, or for what her app asks for, so her
-        calls count once: nobody closes an organisation to others by asking for what takes long."""
+        """Count a fault. `whose`: the link for which the call was too slow. Slowness may concern this link alone or
+        what its app asks for, so slow calls of one link count once. Otherwise one app could close an organisation to
+        all others by asking for what takes long."""
         if whose and not self._probing:
             if whose in self._slow_for:
                 return
             self._slow_for.add(whose)
         self._faults += 1
-        # Calls that were under way when it opened fail too, and that is no news.
+        # Not for faults of calls that began before the breaker opened: they must not keep it open for longer.
         if self._faults == FAULTS_TO_OPEN or self._probing:
             self._probing = False
             self._until = self._clock() + OPEN_SECONDS[min(self._opened, len(OPEN_SECONDS) - 1)]
@@ -95,13 +96,13 @@ class Pool:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def _lines(self, method: str, path: str) -> bytes:
-        """The request line and `host`. Raises ConnectorError for what would be more than one line."""
+        """The request line and the host field. Raises ConnectorError if `method` or `path` would break the line."""
         if not _TARGET.fullmatch(path) or "#" in path or not method.isalpha():
             raise ConnectorError("organisation_unavailable", "unfit path")
         return f"{method} {self.origin.path}{path} HTTP/1.1\r\nhost: {self.origin.host_header}\r\n".encode()
 
     async def enter(self) -> None:
-        """Take one of the target's places, waiting a little. Raises ConnectorError("busy")."""
+        """Take one of the target's places, after waiting for it if need be. Raises ConnectorError("busy")."""
         if self._active < self.target.max_calls:
             self._active += 1
             return
@@ -114,7 +115,7 @@ class Pool:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self.leave()  # the place came while we were giving up
+                self.leave()  # the place was handed over just as the waiting ended; pass it on
             elif turn in self._waiting:
                 self._waiting.remove(turn)
             if isinstance(error, TimeoutError):
@@ -179,7 +180,7 @@ class Pool:
 
 
 class Transport:
-    """The `Connector` of a serving process. `start` on its event loop; before that `ask` runs a loop of its own."""
+    """The `Connector`. A server calls `start` on its event loop; without that `ask` runs a loop in its own thread."""
 
     def __init__(self, settings: Settings, pools: Pools | None = None, *, look_up: Resolve | None = None) -> None:
         self.look_up = look_up or resolver(pools or Pools())
@@ -195,7 +196,7 @@ class Transport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._sweeping: asyncio.TimerHandle | None = None
         self._starting = threading.Lock()
-        self._own: threading.Thread | None = None  # runs the loop when no server does
+        self._own: threading.Thread | None = None  # runs the loop if there is no server
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -229,7 +230,7 @@ class Transport:
         headers: Headers,
         body: bytes = b"",
         whose: str = "",
-        seconds: float = math.inf,  # of the whole call, if less than everybody's
+        seconds: float = math.inf,  # for the whole call, if less than the limit for all calls
     ) -> Exchange:
         pool = self._pools.get(target)
         if pool is None:
@@ -237,21 +238,22 @@ class Transport:
         request = _request(pool, method, path, headers, body)
         pool.breaker.check()
         await pool.enter()
-        wire = pool.pooled() if method == "GET" else None  # only what may be sent twice meets an old connection
+        # A pooled connection may be dead, and the request is then sent again. Only a GET may be sent twice.
+        wire = pool.pooled() if method == "GET" else None
         if wire is not None:
             exchange = self._call(pool, wire, request, whose, seconds)
             try:
                 await exchange.begun()
                 return exchange
             except Dead:
-                await pool.enter()  # once more, on a new one
+                await pool.enter()  # and try once more, on a new connection
             except BaseException:
                 await exchange.abort()
                 raise
         return await self._anew(pool, request, whose, seconds)
 
     async def _anew(self, pool: Pool, request: bytes, whose: str, seconds: float) -> Exchange:
-        """On a new connection. The place is taken already."""
+        """Make the call on a new connection. The caller has taken the place."""
         try:
             wire = await pool.connect()
         except BaseException as error:
@@ -299,7 +301,7 @@ class Transport:
             raise ConnectorError("organisation_slow", "no time left")
 
         async def whole() -> tuple[int, Headers, bytes]:
-            async with asyncio.timeout(seconds + 1):  # connecting and waiting for a place included
+            async with asyncio.timeout(seconds + 1):  # includes connecting and waiting for a place
                 answer = await self.send(target, method, path, headers, body, seconds=seconds)
                 return answer.status, answer.headers, await answer.read(limit)
 
@@ -311,7 +313,7 @@ class Transport:
             raise ConnectorError("organisation_slow", "deadline") from None
 
     def _serving_loop(self) -> asyncio.AbstractEventLoop:
-        """The server's loop; for a command without a server, one in a thread of our own."""
+        """The server's loop. For a command without a server, a loop in a thread started here."""
         with self._starting:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
@@ -322,11 +324,11 @@ class Transport:
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_forever()
         loop.run_until_complete(self.close())
-        loop.run_until_complete(asyncio.sleep(0))  # what was aborted closes its sockets
+        loop.run_until_complete(asyncio.sleep(0))  # lets aborted connections close their sockets
         loop.close()
 
     def shut(self) -> None:
-        """End the loop of our own, if there is one. For commands; a server's loop is closed by `close`."""
+        """End the loop in the thread started here, if there is one. For commands; a server calls `close`."""
         if self._own is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._own.join(5)
@@ -334,7 +336,7 @@ class Transport:
 
 
 def _request(pool: Pool, method: str, path: str, headers: Headers, body: bytes) -> bytes:
-    """The bytes of one request. Raises ConnectorError for what would be more than one."""
+    """The bytes of one request. Raises ConnectorError if a part would smuggle in a second request."""
     names, values = zip(*headers, strict=True) if headers else ((), ())
     if b"".join(names).translate(None, _NAME_CHARACTERS) or b"".join(values).translate(None, _VALUE_CHARACTERS):
         raise ConnectorError("organisation_unavailable", "unfit field")

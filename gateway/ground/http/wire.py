@@ -1,11 +1,11 @@
-"""One connection to an organisation, and one exchange on it: bytes in, an answer or a fault out.
+"""One connection to an organisation, and the calls on it.
 
-    Wire      the connection: writes one request, parses one answer, is pooled only when nothing is left over
-    Exchange  the call under way: what has come so far, who waits for more, and until when
+    Wire      the connection: writes one request, parses one answer, is reused only if no unread bytes are left
+    Exchange  the current call: what has been received, what waits for more, and the deadline
 
-An answer that can be read in two ways is no answer: two lengths, a length and chunks, a
-split or endless head, a flood of 1xx, an unknown coding, a body cut short. The parser is
-httptools (llhttp, strict); what it lets through is refused in `_framing`.
+An answer that can be read in two ways, or is malformed, is refused: two lengths, a length and chunks, a
+split or endless head, many 1xx answers, an unknown coding, an incomplete body. The parser is
+httptools (llhttp, strict); `_framing` refuses what the parser lets through.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from gateway.ground.http.sends import Outbox
 HEAD_LIMIT = 64 * 1024  # bytes of status line and fields
 FIELDS_LIMIT = 200
 INTERIM_LIMIT = 8  # 1xx answers before the final one
-HELD_LIMIT = 256 * 1024  # bytes not yet taken by the reader; then the organisation has to wait
-RATIO_LIMIT = 100  # expanded to compressed size (D15.1)
-RATIO_FREE = 64 * 1024  # expanded bytes that no ratio is asked of
-STEP = 64 * 1024  # expanded at a time
+HELD_LIMIT = 256 * 1024  # received bytes waiting for the reader; beyond that the organisation has to wait
+RATIO_LIMIT = 100  # of expanded to compressed size
+RATIO_FREE = 64 * 1024  # expanded bytes up to which the ratio does not matter
+STEP = 64 * 1024  # bytes expanded at a time
 IDLE_SECONDS = 15.0
 
 _HOP_BY_HOP = frozenset(
@@ -34,16 +34,16 @@ _HOP_BY_HOP = frozenset(
 _FRAMING = (b"content-length", b"transfer-encoding", b"content-encoding")
 _USUAL_CONNECTION = frozenset((b"keep-alive", b"close", b"Keep-Alive", b"Close"))
 _NO_BODY = (204, 304)
-_EXPANDED = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # → the window bits that zlib reads it with
+_EXPANDED = {b"gzip": 31, b"x-gzip": 31, b"deflate": 15}  # content coding → zlib's `wbits` for it
 INVALID = "organisation_answer_invalid"
 
 
 class Dead(Exception):
-    """A pooled connection was closed before a byte of the answer: the one fault worth a second try."""
+    """A pooled connection was closed before any byte of the answer. Only after this fault is a call sent again."""
 
 
 class Expander:
-    """gzip or deflate undone step by step, so that a bomb is noticed while it is small."""
+    """Expands gzip or deflate step by step, so that a decompression bomb is noticed before it is large."""
 
     def __init__(self, window_bits: int) -> None:
         self._inflate = zlib.decompressobj(window_bits)
@@ -74,16 +74,16 @@ class Expander:
 
 
 class Exchange:
-    """The `Answer` of one call. All of it happens on the event loop."""
+    """The `Answer` of one call. Used on the event loop only."""
 
     status = 0
     headers: Headers = ()  # type: ignore[assignment]
-    started = False  # status and fields are in
-    complete = False  # and the whole body
+    started = False  # status and header fields have been received
+    complete = False  # the whole body has been received, too
     fault: Exception | None = None
-    whose = ""  # for which link the call is, if it is for one
-    starved = False  # its time ran out, and little or nothing had come
-    _came = 0  # bytes of the body, as sent
+    whose = ""  # the link for which the call is made, if there is one
+    starved = False  # its time ran out when little or nothing had been received
+    _came = 0  # bytes of the body received, before expanding
     _until_close = False
     _length: int | None = None
     _held = 0
@@ -95,7 +95,7 @@ class Exchange:
         self, loop: asyncio.AbstractEventLoop, first_byte: float, total: float, done: Callable[["Exchange"], None]
     ) -> None:
         now = loop.time()
-        self.deadline = now + first_byte  # on the loop's clock; the transport's sweep looks at it
+        self.deadline = now + first_byte  # loop time; the transport's sweep checks it
         self.seconds = total
         self._last = now + total
         self._parts: list[bytes] = []
@@ -135,7 +135,8 @@ class Exchange:
             self._rouse()
 
     def closed(self, clean: bool) -> None:
-        """The connection ended. Only an answer that is delimited by that is whole now."""
+        """The connection has ended. That completes an answer whose body ends with the connection; for any other it is
+        a fault."""
         if self._until_close and clean:
             self.finish()
         elif self.started:
@@ -144,7 +145,7 @@ class Exchange:
             self.fail(Dead())
 
     def overdue(self) -> None:
-        # After more than that it may be the reader who is slow, or the answer that is large.
+        # If more has come, the reader may be slow or the answer large, which is not the organisation's fault.
         self.starved = self._came <= HELD_LIMIT
         self.fail(ConnectorError("organisation_slow", "deadline"))
         self._hang_up()
@@ -186,7 +187,7 @@ class Exchange:
     # ---- the reader's side
 
     async def begun(self) -> None:
-        """Returns when status and fields are in. Raises the fault."""
+        """Returns when status and header fields have been received. Raises the fault."""
         while not self.started:
             if self.fault is not None:
                 raise self.fault
@@ -196,7 +197,7 @@ class Exchange:
         if self._length is not None and self._length > limit:
             await self.abort()
             raise ConnectorError("too_large", "announced")
-        if self.complete and self._expander is None and self._held <= limit:  # the usual small answer
+        if self.complete and self._expander is None and self._held <= limit:  # a small answer, as most are
             return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         whole: list[bytes] = []
         size = 0
@@ -212,7 +213,7 @@ class Exchange:
         return _Chunks(self)
 
     async def some(self) -> list[bytes]:
-        """What has come of the body, at least one piece; nothing: that was all of it. Raises the fault."""
+        """The next pieces of the body, at least one. An empty list: the body has ended. Raises the fault."""
         while True:
             parts = self._take()
             if parts:
@@ -257,7 +258,7 @@ class Exchange:
 
 
 class _Chunks:
-    """A body, piece by piece. Not an async generator: those are not compiled (`gateway.compiled`)."""
+    """A body, piece by piece. Not an async generator, because mypyc cannot compile those (`gateway.compiled`)."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -277,7 +278,7 @@ class _Chunks:
 
 
 class Wire(asyncio.Protocol):
-    """One connection. `idle` is told when it may carry another exchange."""
+    """One connection. `idle` is called when it may be used for another call."""
 
     __slots__ = ("transport", "exchange", "used", "idle_since", "_parser", "_idle", "_outbox", "_spoiled", "_head",
                  "_interim", "_fields", "_paused", "_lost")  # fmt: skip
@@ -285,12 +286,12 @@ class Wire(asyncio.Protocol):
     def __init__(self, idle: Callable[["Wire"], None], outbox: Outbox) -> None:
         self.transport: Any = None
         self.exchange: Exchange | None = None
-        self.used = False  # has carried an exchange before
+        self.used = False  # whether a call was made on it before
         self.idle_since = 0.0
         self._parser: Any = None
         self._idle = idle
         self._outbox = outbox
-        self._spoiled = False  # never to be pooled
+        self._spoiled = False  # must not be used again
         self._head = 0
         self._interim = 0
         self._fields: Headers = []
@@ -304,12 +305,12 @@ class Wire(asyncio.Protocol):
     def call(self, exchange: Exchange, request: bytes) -> None:
         self.exchange = exchange
         exchange._wire = self
-        self._parser = httptools.HttpResponseParser(self)  # a new one each time: no state of one caller meets another
+        self._parser = httptools.HttpResponseParser(self)  # a new one, so that no state of an earlier call remains
         self._head = self._interim = 0
         self._outbox.put(exchange.loop, self.transport, request)
 
     def drop(self) -> None:
-        """Close for good."""
+        """Close the connection at once."""
         self._spoiled = True
         if self.transport is not None:
             self.transport.abort()
@@ -329,7 +330,7 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         exchange = self.exchange
-        if exchange is None:  # bytes nobody asked for
+        if exchange is None:  # bytes without a request
             self.drop()
             return
         if exchange.started:
@@ -341,16 +342,16 @@ class Wire(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             context = error.__context__
             fault = context if isinstance(context, ConnectorError) else ConnectorError(INVALID, "not HTTP")
-            exchange.fail(fault)  # no effect on an answer that was whole: what follows it is dropped
+            exchange.fail(fault)  # without effect if the answer was complete: bytes after it are dropped
             self.drop()
             return
         if exchange.complete:
             self._release(exchange)
-        elif not exchange.started and self._head > HEAD_LIMIT:  # one reading may hold a head and much of a body
+        elif not exchange.started and self._head > HEAD_LIMIT:  # one read may bring a whole head and much body
             self._refuse("endless head")
 
     def eof_received(self) -> bool:
-        return False  # close our side too
+        return False  # asyncio then closes our side too
 
     def connection_lost(self, error: Exception | None) -> None:
         self._lost = True
@@ -377,7 +378,7 @@ class Wire(asyncio.Protocol):
     def on_message_begin(self) -> None:
         self._fields = []
         if self.exchange is not None and self.exchange.complete:
-            self._spoiled = True  # leftover bytes: another answer nobody asked for (D13.2)
+            self._spoiled = True  # a second answer to one request: do not reuse the connection
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields.append((name, value))
@@ -394,7 +395,7 @@ class Wire(asyncio.Protocol):
         if self.exchange is not None and not self.exchange.complete:
             if self._head > HEAD_LIMIT and sum(len(n) + len(v) for n, v in self._fields) > HEAD_LIMIT:
                 raise ConnectorError(INVALID, "endless head")
-            self._spoiled |= not self._parser.should_keep_alive()  # known only here: the end of the message resets it
+            self._spoiled |= not self._parser.should_keep_alive()  # ask now: at the message's end it is reset
             self.exchange.begin(self, status, [(name.lower(), value) for name, value in self._fields])
 
     def on_body(self, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Keys: making, finding, signing, sealing.
+"""Keys: making, finding, signing, encrypting ("sealing").
 
 Four kinds and nothing else: the token key (ES256, also signs assertions to organisations),
 the log key (Ed25519, used for nothing else), the key-encryption key (seals what the
@@ -7,8 +7,8 @@ derived by name, so that no two uses share one). A check value of each stands in
 database: with another key than it was used with nothing starts.
 
     ring     the keys, signing, sealing        opaque  secrets that are only looked up
-    jose     tokens and public keys, read      strict  JSON, read
-    access   our own access tokens, read       dpop    proofs that a token's key is held
+    jose     reads tokens and public keys      strict  reads JSON
+    access   reads our own access tokens       dpop    reads proofs of possession of a token's key
 
 It knows no row and no person. Whatever claims to be signed is read here and nowhere else: two
 readers that differ are a way around a check.

@@ -1,4 +1,4 @@
-"""Access tokens of ours (RFC 9068): one reading for whoever is shown one, the data plane or the token's own doors."""
+"""Our own access tokens (RFC 9068), read in one place for the data plane, revocation and introspection."""
 
 from typing import Any
 
@@ -6,13 +6,13 @@ from gateway.ground.keys import jose
 from gateway.ground.keys.jose import Malformed
 from gateway.ground.keys.ring import KeyRing
 
-LIMIT = 16 * 1024  # characters; one rule for whoever makes a token and whoever reads it
-EARLY_SECONDS = 10  # that another machine's clock may run ahead
+LIMIT = 16 * 1024  # characters; used when a token is made and when it is read
+EARLY_SECONDS = 10  # how far another machine's clock may run ahead
 KIND = jose.TokenKind(types=("at+jwt",), algorithms=("ES256",))
 
 
 def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any]:
-    """The claims of an access token that we made, also of an expired one: `exp` is the caller's to compare.
+    """The claims of an access token issued by this gateway, even if it has expired: the caller must compare `exp`.
 
     `now`: epoch seconds. Raises Malformed for any other text.
     """
@@ -26,7 +26,7 @@ def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any
     if key is None:
         raise Malformed("unknown key")
     jose.verify(key, f"{head}.{body}".encode(), signature)
-    # 3. made for here, not later than now, about one consent, app and family
+    # 3. for this gateway, not issued in the future, with consent, family and client
     claims = jose.json_object(body)
     jose.whole_number(claims, "exp")
     if claims.get("iss") != public_url or jose.whole_number(claims, "iat") > now + EARLY_SECONDS:
@@ -40,14 +40,14 @@ def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any
 
 
 def organisations(claims: dict[str, Any], public_url: str) -> frozenset[str]:
-    """The organisations in its audience."""
+    """The organisations in the token's audience."""
     prefix, audience = f"{public_url}/data/", claims.get("aud")
     listed = audience if isinstance(audience, list) else [audience]
     return frozenset(one[len(prefix) :] for one in listed if isinstance(one, str) and one.startswith(prefix))
 
 
 def _check_binding(confirmation: object) -> None:
-    """RFC 9449 §6.1. A binding of another kind cannot be checked here, so such a token opens nothing."""
+    """RFC 9449 §6.1. A token bound in any other way is refused, because that binding cannot be checked here."""
     if confirmation is None:
         return
     if not isinstance(confirmation, dict) or confirmation.keys() != {"jkt"} or not isinstance(confirmation["jkt"], str):

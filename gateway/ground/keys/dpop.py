@@ -1,7 +1,7 @@
-"""DPoP proofs (RFC 9449 §4.3): whoever sends a key-bound token shows that she holds the key, once per call.
+"""DPoP proofs (RFC 9449 §4.3): with each call, the sender of a key-bound token proves that it holds the key.
 
 The header of a client's proofs is the same each time, so it is parsed and its key checked
-once; what remains per call is one P-256 verification.
+only once. Each call then costs one P-256 verification.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ LIMIT = 4096  # characters of a proof
 JTI_LIMIT = 256
 KEYS_HELD = 4096
 KIND = jose.TokenKind(types=("dpop+jwt",), algorithms=("ES256",))
-PROOFS_HELD = 500_000  # of one window; at that rate there is no memory left to notice a replay
+PROOFS_HELD = 500_000  # proofs remembered per window; beyond that replays cannot be noticed, so proofs are refused
 
 
 class Replays:
-    """The proofs of the last two windows. Of one process, which is all that serve one SQLite file (Store.claim).
+    """Remembers the proofs of the last two windows. In memory only: one process alone serves a database (Store.claim).
 
-    What was seen before the process began is not remembered, so a proof from before then is refused.
+    Proofs seen by an earlier process are not known here, so proofs made before this process began are refused.
     """
 
     def __init__(self, now: float) -> None:
@@ -50,7 +50,7 @@ class Replays:
 
 @dataclass
 class Proofs:
-    """Checks proofs against the configured address, never against the request's own idea of it (D8)."""
+    """Checks proofs. Their address is compared with the configured one, never with what the request says of itself."""
 
     public_url: str
     replays: Replays
@@ -89,7 +89,7 @@ class Proofs:
             return False
         # 3. by that key
         jose.verify(key, f"{head}.{body}".encode(), signature)
-        # 4. and never before: remembered last, so that nobody can spend the proof of another
+        # 4. not used before. Checked last, so that a proof with a wrong signature cannot use up the right one.
         return self.replays.first_use(hashlib.sha256(f"{found}.{jti}".encode()).digest()[:16], now)
 
     def _key(self, head: str) -> tuple[ec.EllipticCurvePublicKey, str]:
@@ -101,7 +101,8 @@ class Proofs:
         return known
 
     def _same_address(self, htu: object, path: str) -> bool:
-        """Without query and fragment (RFC 9449 §4.3, 9); scheme and host in any case."""
+        """Whether `htu` is this path's address, without query and fragment (RFC 9449 §4.3, check 9). Upper and lower
+        case do not matter in scheme and host."""
         if not isinstance(htu, str):
             return False
         if htu == self.public_url + path:

@@ -1,6 +1,6 @@
-"""Compact JWS and public keys, read strictly: one spelling, one meaning (RFC 7515, RFC 7517, RFC 8725).
+"""Compact JWS and public keys, read strictly: only the canonical spelling is accepted (RFC 7515, RFC 7517, RFC 8725).
 
-Every token the gateway is shown is read here, whoever made it: access tokens, DPoP proofs, clients' assertions.
+Every token the gateway receives is read here: access tokens, DPoP proofs, clients' assertions.
 `jku`, `x5u` and `x5c` are never looked at: keys come from registration, from our own ring, or, for a DPoP proof,
 from its header. The hot path verifies with `cryptography` alone: half the cost of a general library.
 """
@@ -33,22 +33,22 @@ __all__ = [
 __all__ += ["numeric_date", "read", "split", "verified", "verify", "whole_number"]
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_LAST = (_ALPHABET, b"", _ALPHABET[::16], _ALPHABET[::4])  # by length modulo 4: those that leave no bit over
+_LAST = (_ALPHABET, b"", _ALPHABET[::16], _ALPHABET[::4])  # valid last characters by length modulo 4: spare bits are 0
 _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _ES256 = ec.ECDSA(hashes.SHA256())
 _PS256 = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)  # RFC 7518 §3.5
-_DEPTH = 20  # of a header or a set of claims
+_DEPTH = 20  # deepest nesting of a header or of claims
 _KEY = {"ES256": ("EC", "P-256"), "PS256": ("RSA", None), "EdDSA": ("OKP", "Ed25519"), "Ed25519": ("OKP", "Ed25519")}
 _SAME = {"Ed25519": "EdDSA"}  # RFC 9864: two names of one algorithm
-PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")  # members of keys that are nobody else's to see
-# Extensions we would have to understand, a detached or compressed payload, a token in a token.
+PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")  # members of private or symmetric keys
+# Header members not supported: extensions that must be understood, detached or compressed payloads, nested tokens.
 _NOT_UNDERSTOOD = frozenset(("crit", "b64", "zip", "cty", "enc"))
 
 
 @dataclass(frozen=True, slots=True)
 class TokenKind:
-    """What the header of one kind of token must say: no token of another kind passes for it (RFC 8725 §3.11)."""
+    """What the header of one kind of token must say, so that no other kind is taken for it (RFC 8725 §3.11)."""
 
     types: tuple[str, ...]  # of `typ`, in lower case, without "application/"
     algorithms: tuple[str, ...]
@@ -57,7 +57,7 @@ class TokenKind:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A token as read. Its claims are `unverified` until `verified` has said so."""
+    """A parsed token. Do not trust `unverified` (its claims) before `verified` has returned True."""
 
     header: Mapping[str, Any]
     unverified: Mapping[str, Any]
@@ -66,7 +66,7 @@ class Signed:
 
 
 def read(token: str, limit: int, kind: TokenKind) -> Signed:
-    """One token of this kind, at most `limit` characters. Its signature is not looked at. Raises Malformed."""
+    """Parse a token of this kind, of at most `limit` characters, without checking the signature. Raises Malformed."""
     if len(token) > limit:
         raise Malformed("length")
     head, body, signature = split(token)
@@ -74,12 +74,12 @@ def read(token: str, limit: int, kind: TokenKind) -> Signed:
 
 
 def header_of(part: str, kind: TokenKind) -> dict[str, Any]:
-    """A header that is one of this kind. Raises Malformed."""
+    """The header, if it fits this kind. Raises Malformed otherwise."""
     header = json_object(part)
     typ, kid = header.get("typ"), header.get("kid")
     if typ is None:
         is_of_kind = kind.untyped and "typ" not in header
-    else:  # a media type: in any case, with or without "application/" (RFC 7515 §4.1.9)
+    else:  # a media type: upper or lower case, with or without "application/" (RFC 7515 §4.1.9)
         is_of_kind = isinstance(typ, str) and typ.lower().removeprefix("application/") in kind.types
     if not is_of_kind or header.get("alg") not in kind.algorithms or not _NOT_UNDERSTOOD.isdisjoint(header):
         raise Malformed("header")
@@ -91,7 +91,7 @@ def header_of(part: str, kind: TokenKind) -> dict[str, Any]:
 def decoded(part: str) -> bytes:
     """base64url without padding in its one canonical form (RFC 7515 §2). Raises Malformed.
 
-    What a decoder would forgive is looked for before it: other characters, padding, spare bits.
+    What the decoder would accept is refused before: other characters, padding, spare bits that are set.
     """
     text = part.encode("utf-8", "replace")
     if not text or text.translate(None, _ALPHABET) or text[-1:] not in _LAST[len(text) % 4]:
@@ -135,7 +135,7 @@ def _verify_es256(key: ec.EllipticCurvePublicKey, message: bytes, raw: bytes) ->
 
 
 def whole_number(claims: Mapping[str, Any], name: str) -> int:
-    """A time in a token of our own: seconds since 1970, whole. Raises Malformed."""
+    """A time in one of our own tokens: whole seconds since 1970. Raises Malformed."""
     value = claims.get(name)
     if type(value) is not int or not 0 <= value < 2**53:
         raise Malformed(name)
@@ -151,9 +151,9 @@ def numeric_date(claims: Mapping[str, Any], name: str) -> float:
 
 
 def may_verify(jwk: Mapping[str, Any], algorithm: str) -> bool:
-    """Whether the key says of itself that it is for signatures of this algorithm (RFC 7517 §4.1 to §4.4).
+    """Whether the key may be used to verify signatures of this algorithm (RFC 7517 §4.1 to §4.4).
 
-    `use`, `key_ops` and `alg` may be absent; what is there must not say otherwise. No part of it is private.
+    `use`, `key_ops` and `alg` may be absent but must not say otherwise. A key with private members may not be used.
     """
     named, uses = jwk.get("alg", algorithm), jwk.get("key_ops", ["verify"])
     return (
@@ -168,7 +168,7 @@ def may_verify(jwk: Mapping[str, Any], algorithm: str) -> bool:
 
 
 def verified(token: Signed, keys: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether one of `keys`, fit for the token's algorithm, made its signature."""
+    """Whether the token's signature is by one of those `keys` that are allowed for its algorithm."""
     algorithm, kid = token.header["alg"], token.header.get("kid")
     fitting = [key for key in keys if kid is None or key.get("kid") == kid]
     return any(may_verify(key, algorithm) and _made(token, key, algorithm) for key in fitting)
@@ -190,7 +190,7 @@ def _made(token: Signed, jwk: Mapping[str, Any], algorithm: str) -> bool:
 
 
 def p256_key(jwk: object) -> tuple[ec.EllipticCurvePublicKey, str]:
-    """A public P-256 key for ES256 and its RFC 7638 thumbprint. Raises Malformed; also for one with a private part."""
+    """A public P-256 key for ES256 and its RFC 7638 thumbprint. Raises Malformed, also if there is a private part."""
     if not isinstance(jwk, dict) or not may_verify(jwk, "ES256"):
         raise Malformed("key")
     x, y = jwk.get("x"), jwk.get("y")

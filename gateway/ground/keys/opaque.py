@@ -1,6 +1,6 @@
 """Opaque secrets: made here, stored only as SHA-256, compared in constant time.
 
-With `KeyRing` this is the only place that draws from the random source.
+Only this file and `KeyRing` use the random source.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ def fresh_bytes(size: int = 32) -> bytes:
 
 
 def hashed(secret: str) -> str:
-    """Hex SHA-256: enough for 256-bit secrets, which no dictionary reaches (access-log format, keys)."""
+    """Hex SHA-256. A plain hash is enough, because secrets of 256 random bits cannot be guessed."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 

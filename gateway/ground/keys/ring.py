@@ -49,7 +49,7 @@ class SigningKey:
 
 
 class KeyRing:
-    """Keys read once at start. `create` makes the missing ones; without it a missing key is an error."""
+    """The keys, read once at start. With `create` missing keys are made; otherwise a missing key is an error."""
 
     def __init__(self, folder: Path, *, create: bool = False) -> None:
         self.folder = folder
@@ -66,7 +66,7 @@ class KeyRing:
             "log.pem": encoded(hashlib.sha256(self.log.public_key().public_bytes_raw()).digest()),
             "kek.hex": _check_value(kek),
             "root.hex": _check_value(self._root),
-        }  # file → a value by which the same key is known again, and nothing else
+        }  # file → a value that identifies the key without revealing it
         if not self.signing:
             raise Unavailable(f"keys: no token-*.pem in {folder}")
         self._derived: dict[str, bytes] = {}
@@ -99,25 +99,28 @@ class KeyRing:
     # ---- derived secrets
 
     def derive(self, use: str) -> bytes:
-        """The 32-byte key for one named use (HKDF-SHA256, RFC 5869). Same name, same key, for ever."""
+        """The 32-byte key for one named use (HKDF-SHA256, RFC 5869). The same name always gives the same key."""
         if use not in self._derived:
             kdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"aval/" + use.encode())
             self._derived[use] = kdf.derive(self._root)
         return self._derived[use]
 
     def mac(self, use: str, *parts: str) -> str:
-        """43 base64url characters: HMAC-SHA256 over the parts, each preceded by its length."""
+        """HMAC-SHA256 of the parts, each preceded by its length so that no two lists of parts give the same input.
+        43 base64url characters."""
         message = b"".join(len(p.encode()).to_bytes(4, "big") + p.encode() for p in parts)
         return encoded(hmac.new(self.derive(use), message, hashlib.sha256).digest())
 
     def pairwise(self, person: str, reader: str) -> str:
-        """The identifier under which `reader` (an app or organisation) knows the person. No two readers share one."""
+        """The identifier by which `reader` (an app or organisation) knows the person. Each reader has another one, so
+        that two of them cannot compare notes."""
         return self.mac("pairwise", person, reader)
 
     # ---- sealing
 
     def seal(self, plain: bytes, context: str) -> bytes:
-        """Encrypt under the key-encryption key. `context` (table, row) must be given again to open."""
+        """Encrypt with the key-encryption key. `open` needs the same `context` (table, row), so that a sealed value
+        cannot be moved to another row."""
         nonce = fresh_bytes(_NONCE)
         return nonce + self._kek.encrypt(nonce, plain, context.encode())
 
@@ -135,7 +138,7 @@ def _pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Whole, on disk, mode 0600, or not at all."""
+    """Write a file of mode 0600. It is complete and on the disk afterwards, or not there at all."""
     draft = path.with_suffix(".new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -154,7 +157,7 @@ def _read(path: Path, read: Callable[[bytes], Key]) -> Key:
         return read(path.read_bytes())
     except OSError as error:
         raise Unavailable(f"keys: {path}: {error.strerror}") from error
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # what the library says could quote the file
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:  # the library's message could quote the file
         raise Unavailable(f"keys: {path}: is not the key it should be") from error
 
 
@@ -180,6 +183,6 @@ def _secret(text: bytes) -> bytes:
 
 
 def _check_value(secret: bytes) -> str:
-    """Of HKDF, as every derived key, under a name that is used for nothing else (RFC 5869)."""
+    """A value that identifies the secret without revealing it: derived by HKDF (RFC 5869) under a name of its own."""
     kdf = HKDF(algorithm=hashes.SHA256(), length=16, salt=None, info=b"aval key check value")
     return kdf.derive(secret).hex()

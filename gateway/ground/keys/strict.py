@@ -1,7 +1,7 @@
-"""JSON as strictly as a security decision needs it: no member twice, no NaN, no half characters, bounded depth.
+"""JSON as strictly as a security decision needs it: no repeated members, no NaN, no lone surrogates, limited depth.
 
-Two readers that take different values from one text are a way around a check (negative
-cases D17, H15); here there is one value or none.
+If two parsers read different values from one text, one can be used to get around a check made with the other. Here a
+text that can be read in two ways is refused.
 """
 
 import json
@@ -9,12 +9,12 @@ import math
 import re
 from typing import Any
 
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # an unclosed one runs to the end: linear time
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)  # the last quote is optional, which keeps the time linear
 _BRACKETS = re.compile(r"[\[\]{}]")
 
 
 class Malformed(ValueError):
-    """Not JSON of the strict kind, or not a token of it. The message names the rule, never the content."""
+    """Not strict JSON, or not a valid token. The message names the broken rule, never the content."""
 
 
 def loads(text: str | bytes, *, depth: int) -> Any:
@@ -24,7 +24,7 @@ def loads(text: str | bytes, *, depth: int) -> Any:
         if not _is_shallow(read, depth):
             raise Malformed(f"nested deeper than {depth}")
         value = _DECODER.decode(read)
-        if "\\u" in read or not read.isascii():  # nothing else can bring half of a surrogate pair
+        if "\\u" in read or not read.isascii():  # otherwise there can be no lone surrogate
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeError:
         raise Malformed("holds half a character, or is not UTF-8") from None
@@ -36,7 +36,8 @@ def loads(text: str | bytes, *, depth: int) -> Any:
 
 
 def _is_shallow(text: str, depth: int) -> bool:
-    """Counted outside strings, before any parser recurses. Few brackets need no look at where they stand."""
+    """Whether brackets outside of strings are nested no deeper than `depth`. Checked before the parser recurses. A text
+    with few brackets passes without looking for strings."""
     if text.count("[") + text.count("{") <= depth:
         return True
     level = 0

@@ -1,7 +1,7 @@
-"""Whether the process lives, and whether it can serve.
+"""Whether the process is alive, and whether it can serve requests.
 
-What is looked at here is the store's and the keys'; other rooms and the running threads have themselves asked
-(`watch`), so that nothing here knows them.
+Store and keys are checked here. Other rooms and running threads register their own checks by `watch`, so that this
+file need not know them.
 """
 
 import shutil
@@ -20,20 +20,20 @@ from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.house import House
 
-LOOK_SECONDS = 1.0  # an answer of /readyz is this old at most
-STUCK_SECONDS = 5.0  # a look that takes longer has found something
+LOOK_SECONDS = 1.0  # how old an answer of /readyz may be
+STUCK_SECONDS = 5.0  # checks that take longer mean that the database is stuck
 DISK_BYTES = 2**20
 
 
 def healthz(_: Context) -> Response:
-    """200: the process answers."""
+    """Says that the process answers."""
     return answers.json({"status": "ok"})
 
 
 def readyz(ctx: Context) -> Response:
     """Whether requests should be sent here: 200, or 503 with the names of what is not ready, and nothing more.
 
-    What is `degraded` keeps no request away: log lines that cannot be written.
+    `degraded` names what is wrong but does not make the answer 503: log lines that cannot be written.
     """
     found = _readiness(ctx.house).found(time.monotonic())
     ready = not any(found.values())
@@ -42,26 +42,26 @@ def readyz(ctx: Context) -> Response:
     return answers.json({"ready": ready, "checks": checks}, 200 if ready else 503)
 
 
-Check = Callable[[], str]  # why it does not work; empty when it does
+Check = Callable[[], str]  # returns why the part does not work; empty: it does
 
 
 class Readiness:
-    """What `/readyz` answers: looked at once a second at most, by one caller, however many ask.
+    """What `/readyz` answers. The checks run once a second at most, for one request, however many ask.
 
-    A look takes the writer's place for a moment, and hangs when the writer hangs; those who ask meanwhile are told
-    what was found before, and after `STUCK_SECONDS` that the database gives no answer.
+    The checks need the writer's lock for a moment, so they hang if a writer hangs. Other requests meanwhile get the
+    results of the last run, and after `STUCK_SECONDS` the answer that the database does not respond.
     """
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._looking = threading.Lock()
-        self._began: float | None = None  # the look that is under way
+        self._began: float | None = None  # when the current run of the checks began
         self._at = float("-inf")
         self._found: dict[str, str] = {}
-        self.parts: list[tuple[str, Check]] = []  # of other rooms and of this process's threads, see `watch`
+        self.parts: list[tuple[str, Check]] = []  # checks of other rooms and of threads, see `watch`
 
     def found(self, now: float) -> Mapping[str, str]:
-        """What is not ready and why, by part; an empty reason: it is."""
+        """Part → why it is not ready; empty: it is ready."""
         if now - self._at < LOOK_SECONDS:
             return self._found
         if self._looking.acquire(timeout=0.0 if self._found else STUCK_SECONDS):
@@ -88,7 +88,7 @@ class Readiness:
 
 
 def _asked(part: Callable[[], str]) -> str:
-    """Its own reason, or the fault it failed with: what cannot be looked at is not ready."""
+    """The check's reason. A check that fails with an exception counts as not ready, with the exception as reason."""
     try:
         return part()
     except Exception as error:
@@ -104,7 +104,7 @@ def _readiness(house: House) -> Readiness:
 
 
 def watch(house: House, **parts: Check) -> None:
-    """Have `/readyz` ask these too: other rooms, threads of this process. Several may stand under one name."""
+    """Add checks to `/readyz`, for other rooms and for threads. A name may be used for several checks."""
     _readiness(house).parts += parts.items()
 
 

@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, redacted, on standard error. A line that cannot be written costs only itself."""
+"""Log lines: one JSON object each, redacted, on standard error. A line that cannot be written is dropped."""
 
 import errno
 import json
@@ -18,23 +18,24 @@ from gateway.ground.ops.redaction import Line, redact
 def _json(line: Line, **_: Any) -> str:
     try:
         return msgspec.json.encode(line).decode()
-    except (TypeError, ValueError):  # half a character out of two, for instance
+    except (TypeError, ValueError):  # a lone surrogate, for instance
         return json.dumps(line, default=repr)
 
 
 class Output:
-    """Where log lines go. A line that cannot be written costs nothing but itself: it is counted, nobody waits for it,
-    and no fault of it reaches the caller. A full disk, a pipe whose reader has gone, one that nobody empties.
+    """Where log lines go. A line that cannot be written (full disk, pipe that is full or has no reader) is dropped and
+    counted. The caller neither waits nor gets an exception.
 
-    It writes to the descriptor: a buffer would keep what failed once, and fail with it for ever.
+    It writes to the file descriptor directly: a buffered stream would keep a line that failed and fail again with
+    every later one.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._descriptor = _descriptor(stream)
         self._one = threading.Lock()
-        self._lost = 0  # since the last line that was written
-        self._broken_off = False  # in the middle of a line
+        self._lost = 0  # lines dropped since the last one that was written
+        self._broken_off = False  # whether the last line was written only in part
 
     def fault(self) -> str:
         return f"{self._lost} log lines could not be written" if self._lost else ""
@@ -44,11 +45,11 @@ class Output:
             try:
                 self._put(self._told_before() + text)
                 self._lost = 0
-            except (OSError, ValueError):  # ValueError: it was closed
+            except (OSError, ValueError):  # ValueError: the stream was closed
                 self._lost += 1
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Nothing to do: there is no buffer."""
 
     def _told_before(self) -> str:
         begun = "\n" if self._broken_off else ""
@@ -67,9 +68,9 @@ class Output:
         ready = select.poll()
         ready.register(self._descriptor, select.POLLOUT)
         while rest:
-            if not ready.poll(0):  # a pipe that is full
+            if not ready.poll(0):  # the pipe is full
                 raise BlockingIOError
-            rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]  # so much never waits for a reader
+            rest = rest[os.write(self._descriptor, rest[: select.PIPE_BUF]) :]  # a pipe takes this much at once
             self._broken_off = bool(rest)
 
 
@@ -82,17 +83,17 @@ def _descriptor(stream: TextIO | None) -> int | None:
 
 class _Handler(logging.StreamHandler[Output]):
     def handleError(self, record: logging.LogRecord) -> None:
-        """A line that cannot be made is one line less; the library would write a traceback to standard error."""
+        """A record that cannot be formatted is dropped. The library would write a traceback to standard error."""
         self.stream.write(
             _json({"event": "a log line could not be made", "level": "error", "logger": record.name}) + "\n"
         )
 
 
-_outputs: list[Output] = []  # of the process, once it is configured: one
+_outputs: list[Output] = []  # the process's one output, once `configure` was called
 
 
 def configure(level: str, stream: TextIO | None = None) -> None:
-    """All logs of the process, those of libraries too, as redacted JSON lines on `stream` (standard error)."""
+    """Send all logs of the process, including those of libraries, to `stream` (standard error) as redacted JSON."""
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -126,5 +127,5 @@ def logger() -> Any:
 
 
 def lines_lost() -> str:
-    """Whether log lines cannot be written now; empty when all is well."""
+    """Says how many log lines could not be written lately; empty when all is well."""
     return next((fault for output in _outputs if (fault := output.fault())), "")

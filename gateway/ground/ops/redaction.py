@@ -1,4 +1,4 @@
-"""What never stands in a log line: secrets and mail addresses, by the name of a value and by the look of a text."""
+"""Removes secrets and mail addresses from log lines: by the name of a value and by patterns in its text."""
 
 import re
 from collections.abc import Mapping, MutableMapping
@@ -7,7 +7,7 @@ from typing import Any
 Line = MutableMapping[str, Any]
 HIDDEN = "[hidden]"
 
-# A value under one of these names is never written, whatever it looks like.
+# A value with one of these names is never written, whatever it contains.
 SECRET_NAMES = re.compile(
     r"(^|_)(authorization|cookie|set_cookie|csrf|passw(or)?d|secret|token|code|otp|totp|pin|state|nonce|verifier"
     r"|assertion|ticket|request_uri|e?mail|customer(_number)?|iban|birth_date|phone|address|payload|sealed|salt)$",

@@ -1,7 +1,7 @@
-"""A request's id, and its line in the log.
+"""The id of each request, and its line in the log.
 
-The id is made here, never taken from outside; it is in the answer's X-Request-Id, in every line of the request, and
-in the access log's entries.
+The id is made here and never taken from the caller. It is in the answer's X-Request-Id, in every log line of the
+request, and in the entries of the access log.
 """
 
 import time
@@ -16,11 +16,11 @@ from gateway.house import House
 
 
 class Requests:
-    """`app`, with a request id around every call and one line in the log after it. No query string is ever written."""
+    """`app`, with an id for each request and one log line after it. The query string is never logged."""
 
     def __init__(self, app: ASGIApp, house: House) -> None:
         self._app = app
-        self._quiet = frozenset(("/healthz", "/readyz"))  # asked every second by machines
+        self._quiet = frozenset(("/healthz", "/readyz"))  # not logged: monitoring calls them all the time
         self._logger = logger()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,7 +42,7 @@ class Requests:
 
         try:
             await self._app(scope, receive, sending)
-        except Exception:  # P10: nothing of an answer that failed; what was sent is cut by the server
+        except Exception:  # a failed answer gives nothing; if a part was sent, the server cuts the connection
             self._logger.exception("request failed", method=scope["method"], path=scope["path"])
             if not status:
                 await _fault(scope, receive, sending)

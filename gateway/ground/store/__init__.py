@@ -1,4 +1,4 @@
-"""The store: one SQLite file, read by many, written by one at a time.
+"""The store: one SQLite file with many readers and one writer at a time.
 
 Every write of the process goes through `Store.write()` or `Store.batch()`; both hold the same lock and begin
 IMMEDIATE, so no write ever waits on a lock inside SQLite and no reader ever sees half of one. The proxy reads

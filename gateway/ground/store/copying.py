@@ -1,7 +1,7 @@
-"""A copy of the database as of one moment, taken beside a serving gateway.
+"""A copy of the database as of one moment, taken while a gateway serves.
 
-By SQLite's own backup interface (sqlite.org/backup.html), in a process of its own: it holds the locks that a copied
-file would not, so the copy has every committed transaction whole, also those that are only in the write-ahead log.
+It uses SQLite's backup interface (sqlite.org/backup.html) in a separate process. Unlike copying the file, this takes
+SQLite's locks, so that the copy contains every committed transaction, including those only in the write-ahead log.
 """
 
 import contextlib
@@ -13,10 +13,10 @@ from gateway.ground.store.engine import DatabaseFault, bare, connect
 
 
 def draft(source: Path, target: Path) -> Path:
-    """A checked copy beside `target`, under another name: one file, mode 0600. Raises Unavailable, OSError."""
+    """Make and check a copy: one file of mode 0600 beside `target`, under another name. Raises Unavailable, OSError."""
     made = target.with_name(f"{target.name}.new")
     with contextlib.suppress(FileNotFoundError):
-        made.unlink()  # of one that was broken off
+        made.unlink()  # the draft of an earlier copy that was interrupted
     os.close(os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     try:
         _copy(source, made)
@@ -30,7 +30,7 @@ def draft(source: Path, target: Path) -> Path:
 
 
 def keep(made: Path, target: Path) -> None:
-    """The draft under its name, on the disk; in the place of what had that name. Raises OSError."""
+    """Give the draft its final name, replacing any file of that name, and sync it to the disk. Raises OSError."""
     os.rename(made, target)
     folder = os.open(target.parent, os.O_RDONLY)
     try:
@@ -43,8 +43,8 @@ def _copy(source: Path, made: Path) -> None:
     reading = connect(source)
     writing = bare(made)
     try:
-        reading.backup(writing)  # all pages in one step: other writers do not make it begin again
-        writing.execute("PRAGMA journal_mode=DELETE")  # whole in one file, nothing beside it
+        reading.backup(writing)  # all pages in one step, because a write by others between steps would restart it
+        writing.execute("PRAGMA journal_mode=DELETE")  # so that the copy is one file, without a -wal beside it
         for check in ("integrity_check", "foreign_key_check"):
             if any(row != ("ok",) for row in writing.execute(f"PRAGMA {check}")):
                 raise Unavailable(f"{source}: is damaged ({check}); no copy was made")

@@ -23,9 +23,9 @@ try:  # SQLite before 3.51.3 can corrupt a WAL file that two connections reset a
 except ImportError:  # pragma: no cover - platforms without the wheel
     import sqlite3
 
-StoreFault: type[Exception] = sqlite3.OperationalError  # of bare connections
-DatabaseFault: type[Exception] = sqlite3.DatabaseError  # also of a file that is damaged, or no database
-Connection = Any  # sqlite3.Connection of whichever module was imported
+StoreFault: type[Exception] = sqlite3.OperationalError  # raised by bare connections
+DatabaseFault: type[Exception] = sqlite3.DatabaseError  # its base class, also raised if the file is damaged
+Connection = Any  # sqlite3.Connection of the module imported above
 
 OLDEST_SQLITE = (3, 51, 3)
 INDEX_HEADER = 48  # bytes
@@ -38,8 +38,8 @@ _PRAGMAS = (
     "PRAGMA secure_delete=ON",
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cache_size=-16000",
-    "PRAGMA wal_autocheckpoint=8000",  # pages, 32 MB: the same few pages are written again and again in between
-    "PRAGMA journal_size_limit=33554432",  # bytes, as much: what a long read let it grow to is given back
+    "PRAGMA wal_autocheckpoint=8000",  # pages (32 MB); seldom, because the same few pages are rewritten all the time
+    "PRAGMA journal_size_limit=33554432",  # bytes (32 MB): after a long read the grown log is truncated to this
 )
 
 
@@ -48,7 +48,7 @@ def sqlite_version() -> str:
 
 
 def sqlite_fault() -> str:
-    """Why this SQLite must not serve data that nobody may lose; empty: it may."""
+    """Why this version of SQLite must not be used, because it could damage the database; empty: it may be used."""
     if sqlite3.sqlite_version_info >= OLDEST_SQLITE:
         return ""
     oldest = ".".join(map(str, OLDEST_SQLITE))
@@ -56,12 +56,12 @@ def sqlite_fault() -> str:
 
 
 def bare(path: Path, *, check_same_thread: bool = False) -> Connection:
-    """A connection in autocommit mode that changes nothing of how the file is kept."""
+    """A connection in autocommit mode that sets no pragmas, so that looking at a file does not change it."""
     return sqlite3.connect(str(path), isolation_level=None, check_same_thread=check_same_thread)
 
 
 def connect(path: Path, *, fsync: bool = True, check_same_thread: bool = False) -> Connection:
-    """A bare connection in autocommit mode: `BEGIN IMMEDIATE` and `COMMIT` are the caller's words."""
+    """A bare connection in autocommit mode: the caller must execute `BEGIN IMMEDIATE` and `COMMIT`."""
     connection = bare(path, check_same_thread=check_same_thread)
     try:
         _prepare(connection, fsync)
@@ -88,27 +88,27 @@ class Store:
     def __init__(self, path: Path, *, fsync: bool = True) -> None:
         self.path = path
         self.fsync = fsync
-        self.lock = threading.Lock()  # held by whoever writes; never across an outgoing call
+        self.lock = threading.Lock()  # the writer's lock; never held during an outgoing call
         self.wal = path.with_name(f"{path.name}-wal")
         self._engine = create_engine(
             f"sqlite:///{path}",
             module=sqlite3,
-            hide_parameters=True,  # an error names the statement, never a person's values
+            hide_parameters=True,  # an error message contains the statement, never a person's values
             connect_args={"check_same_thread": False},
             pool_size=16,
             max_overflow=48,
         )
-        self._instance: int | None = None  # the folder, locked
-        self._keeper: Connection = None  # of a serving process: as long as it is open, the files below stay
-        self._files: dict[str, tuple[int, int]] = {}  # path → device and inode, as they were when it began to serve
-        self.torn = ""  # see `tear`; nothing is written any more
-        self.damaged = False  # somebody met a page that is no page; only a sound copy and a restart help
+        self._instance: int | None = None  # descriptor of the data folder, which `claim` has locked
+        self._keeper: Connection = None  # a serving process keeps it open, so that SQLite does not remove -wal and -shm
+        self._files: dict[str, tuple[int, int]] = {}  # path → device and inode when serving began
+        self.torn = ""  # see `tear`; once set, nothing is written any more
+        self.damaged = False  # a damaged page was found; the operator must put back a good copy and restart
         self._indexes: list[IO[bytes]] = []
 
         @event.listens_for(self._engine, "connect")
         def _connected(raw: Connection, _record: object) -> None:
             self._refuse_torn()
-            raw.isolation_level = None  # SQLAlchemy's BEGIN is emitted below, so that a write begins IMMEDIATE
+            raw.isolation_level = None  # the driver must not BEGIN by itself: `read` and `write` do it
             _prepare(raw, fsync)
 
     @property
@@ -120,34 +120,34 @@ class Store:
         return connect(self.path, fsync=self.fsync)
 
     def connect_unsynced(self) -> Connection:
-        """For whoever syncs the write-ahead log (`wal`) herself, and waits for nobody: a COMMIT is not on the disk
-        when it returns (`synchronous=NORMAL`), a lock that is held is a fault at once, and checkpoints are made by
-        other connections."""
+        """A connection for the writer of the data plane, which syncs the write-ahead log (`wal`) itself and never
+        blocks. COMMIT returns before the data is on the disk (`synchronous=NORMAL`), a lock held by another process is
+        an error at once, and checkpoints are left to other connections."""
         connection = self.connect()
         for pragma in ("PRAGMA wal_autocheckpoint=0", "PRAGMA busy_timeout=0"):
             connection.execute(pragma)
         if self.fsync:
             connection.execute("PRAGMA synchronous=NORMAL")
-        connection.execute("BEGIN IMMEDIATE")  # makes the file when it is not there yet
+        connection.execute("BEGIN IMMEDIATE")  # makes SQLite create the write-ahead log if it does not exist yet
         connection.execute("ROLLBACK")
         return connection
 
     def commits(self) -> Callable[[], bytes]:
-        """A function that tells, without asking SQLite, whether anybody has committed: as long as it returns the same
-        bytes, nobody has. They are the header of the index of the write-ahead log, which is shared memory between all
-        processes and changes with every commit, before the COMMIT returns (SQLite, "WAL-mode File Format", 2.1).
+        """A function that tells, without a query, whether any connection of any process has committed: while it returns
+        the same bytes, none has. The bytes are the header of the write-ahead log's index (`-shm`). All processes share
+        this file in memory, and every commit changes it before COMMIT returns (SQLite, "WAL-mode File Format", 2.1).
 
-        Right for as long as the caller has a connection: SQLite makes another file after the last one was closed.
+        Only valid while the caller keeps a connection open: SQLite replaces the file after the last one was closed.
         """
         index = open(self.path.with_name(f"{self.path.name}-shm"), "rb", buffering=0)
-        self._indexes.append(index)  # closing any descriptor of it drops SQLite's locks: not before the very end
+        self._indexes.append(index)  # kept open until `close`: closing any descriptor of it drops SQLite's locks
         return memoryview(mmap.mmap(index.fileno(), INDEX_HEADER, prot=mmap.PROT_READ)).tobytes
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         with _translated(self), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
             session.connection().exec_driver_sql("BEGIN")
-            yield session  # closing ends the snapshot and leaves what was read readable; a rollback would void it
+            yield session  # no rollback at the end: it would expire the objects that were read; closing does not
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
@@ -163,7 +163,7 @@ class Store:
             self._refuse_torn()
 
     def batch(self, connection: Connection, work: Callable[[Connection], None]) -> None:
-        """Run `work` in one transaction on `connection`; on disk when this returns."""
+        """Run `work` in one transaction on `connection`. Returns when it is on the disk."""
         with _translated(self), self.lock:
             self._refuse_torn()
             connection.execute("BEGIN IMMEDIATE")
@@ -179,9 +179,9 @@ class Store:
     # ---- of a serving process
 
     def tear(self, *paths: Path) -> str:
-        """Why what is written now would be lost, or empty: one of the files the process holds open is not the one at
-        its path any more. Another program removed or replaced it, and nobody would find again what went into the old
-        one. It stays so until a restart. `paths`: those to look at, if not all.
+        """Why data written now would be lost; empty: it would not. Another program may have removed or replaced a file
+        that this process holds open. Data written to the old file could not be found again, so nothing is written any
+        more until a restart. `paths`: the files to check; all if none is given.
         """
         if not self.torn:
             for path in map(str, paths) if paths else self._files:
@@ -191,12 +191,14 @@ class Store:
         return self.torn
 
     def _refuse_torn(self) -> None:
-        """Before a transaction, so that nothing is written beside another's file; and after, before anybody is told."""
+        """Raises Unavailable if the files are torn. Called before a transaction, so that nothing is written to a lost
+        file, and after COMMIT, so that no caller is told that lost data is safe."""
         if why := self.tear():
             raise Unavailable(f"database: {why}")
 
     def can_write(self) -> bool:
-        """A transaction may begin on a file that is read-only; only a write finds out. This one changes no page."""
+        """Whether the database can be written. Only a write finds out: on a read-only file a transaction may still
+        begin. The statement changes no row."""
         connection = self.connect()
         try:
             self.batch(connection, lambda writing: writing.execute("UPDATE directory SET generation = 0 WHERE 0"))
@@ -207,8 +209,9 @@ class Store:
         return True
 
     def claim(self) -> None:
-        """Refuse a second serving process on the same file (two could not keep one log), and hold on to the files."""
-        folder = os.open(self.path.parent, os.O_RDONLY)  # of the folder: a lock file could be deleted apart
+        """Lock the data folder, so that no second process serves the same database (only one may write the log), and
+        note the files for `tear`."""
+        folder = os.open(self.path.parent, os.O_RDONLY)  # lock the folder itself: a lock file could be deleted
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -243,7 +246,8 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 class _translated:
-    """Faults of the database become `Unavailable`: 503, never a wrong verdict about a token or a person."""
+    """Turns faults of the database into `Unavailable` (503), so that no fault looks like an invalid token or unknown
+    person."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -260,16 +264,16 @@ class _translated:
 
 
 def stored(at: datetime) -> str:
-    """An instant the way the ORM's columns hold it: UTC without a zone."""
+    """An instant as the ORM stores it: UTC without a zone."""
     return at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
 
 
 def is_damage(error: Exception) -> bool:
-    """Of the file's pages ("malformed", "not a database"). SQLite's own class for these is one whose subclasses are
-    faults of statements and values."""
+    """Whether the error means damaged pages ("malformed", "not a database"). The driver raises DatabaseError itself for
+    these, and subclasses of it for faults of statements and values."""
     return type(getattr(error, "orig", error)) is sqlite3.DatabaseError
 
 
 def raw(session: Session) -> Connection:
-    """The bare connection under a session, inside the session's own transaction."""
+    """The bare connection of a session, for statements in the session's transaction."""
     return session.connection().connection.driver_connection

@@ -1,5 +1,5 @@
-"""Whether the keys are those this database was used with: a foreign one would change every person's identifiers, and
-could open nothing, long before anybody noticed."""
+"""Checks that the keys are those this database was used with. A wrong key would change the identifiers of all people
+and could decrypt nothing, and this might be noticed only much later."""
 
 from collections.abc import Mapping
 
@@ -9,13 +9,13 @@ _KEEP = "INSERT INTO keycheck (file, value) VALUES (?, ?) ON CONFLICT (file) DO 
 
 
 def wrong(connection: Connection, checks: Mapping[str, str]) -> list[str]:
-    """The files that hold another key than they did. `checks`: file → check value (`KeyRing.checks`)."""
+    """The key files whose key is not the one used before. `checks`: file → check value (`KeyRing.checks`)."""
     known = dict(connection.execute("SELECT file, value FROM keycheck"))
     return [file for file, value in checks.items() if known.get(file, value) != value]
 
 
 def keep(store: Store, checks: Mapping[str, str]) -> None:
-    """From now on these are the right ones; writes only what is new."""
+    """Store these check values as the right ones. Writes only if something has changed."""
     connection = store.connect()
     try:
         known = dict(connection.execute("SELECT file, value FROM keycheck"))

@@ -1,8 +1,8 @@
 """Many rows in few statements.
 
-Each statement run lets go of the interpreter lock and has to win it back. Next to a busy
-event loop that costs more than the row, so rows go in together. There is one statement for
-each number of rows up to `MOST`: few enough that all of them stay prepared.
+Each statement releases the interpreter lock and must get it back. Next to a busy event loop
+this takes longer than inserting the row, so rows are inserted together. There is one
+statement for each number of rows up to `MOST`, few enough that all stay prepared.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,12 @@ from typing import Any
 
 from gateway.ground.store.engine import Connection
 
-MOST = 32  # rows of one statement; a connection keeps 128 statements, of some three tables
+MOST = 32  # rows of one statement; a connection caches 128 statements, and about three tables need this
 
 
 class Rows:
-    """`INSERT INTO … VALUES` any number of `(?, …)` `tail`, and what RETURNING says, in the order of the rows."""
+    """Runs `insert` ("INSERT INTO … VALUES") for any number of rows, followed by `tail`. If `tail` has RETURNING, `put`
+    returns its results in the order of the rows."""
 
     def __init__(self, insert: str, columns: int, tail: str = "") -> None:
         row = f"({', '.join('?' * columns)})"

@@ -1,7 +1,7 @@
-"""Bringing a database to the schema this version of the gateway was written for.
+"""Migrating a database to the schema of this version of the gateway.
 
-One transaction for all steps that are missing: killed in the middle, the old schema still stands
-and the next start begins again. A database of a newer gateway is never touched.
+All missing steps are one transaction: if the process is killed during it, the old schema is still
+there and the next start tries again. A database of a newer gateway is not changed.
 """
 
 import contextlib
@@ -28,8 +28,8 @@ UNKNOWN = "A newer gateway made it: run that one; or a state from before the fir
 def current(settings: Settings) -> str | None:
     """The revision of the database; None when there is no database, or an empty one. Raises Unavailable.
 
-    Asked of SQLite, also whether the file is a database at all: readiness asks in the serving process, and there
-    nobody else may open the file.
+    Only SQLite reads the file, even to find out whether it is a database: this also runs in the serving process, where
+    nothing else may open the file.
     """
     if not settings.database.exists() or settings.database.stat().st_size == 0:
         return None
@@ -51,12 +51,12 @@ def is_current(settings: Settings) -> bool:
 
 
 def is_known(revision: str) -> bool:
-    """Whether `upgrade` can begin there."""
+    """Whether `upgrade` can start from this revision."""
     return any((FOLDER / "versions").glob(f"{revision}_*.py"))
 
 
 def upgrade(settings: Settings) -> tuple[str | None, str]:
-    """(revision before, revision now). Makes the data folder and the database when there are none.
+    """Migrate. Returns (revision before, revision now). Makes the data folder and the database if they are missing.
 
     Raises Unavailable for a database of a newer gateway, or of a state from before the first release.
     """
@@ -83,17 +83,17 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
 
 
 def _made_private(path: Path) -> None:
-    """The file that SQLite will fill, for its owner only, whatever folder it is in; the files beside it get its mode.
-    Nothing is opened where there is a file: see `current`."""
+    """Create the empty database file with mode 0600, whatever the folder's mode. SQLite gives the files beside it the
+    same mode. An existing file is not opened (see `current`)."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _run(store: Store) -> None:
-    from alembic import command  # 0.2 s to import; only paid when there is something to do
+    from alembic import command  # takes 0.2 s to import, so only imported when there is something to do
 
     with store.engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver is in autocommit mode: this is the transaction
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver is in autocommit mode and begins none by itself
         try:
             config = configuration()
             config.attributes["connection"] = connection
@@ -105,7 +105,7 @@ def _run(store: Store) -> None:
 
 
 def configuration() -> "Config":
-    """Alembic's configuration, without an ini file. To compare or generate, `metadata` is put into its attributes."""
+    """Alembic's configuration, without an ini file. To compare schemas, put `metadata` into its attributes."""
     from alembic.config import Config
 
     config = Config()

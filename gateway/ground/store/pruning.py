@@ -1,9 +1,9 @@
-"""Rows that are of no use after a while leave by themselves, beside the work.
+"""Deleting rows that have expired, in the background.
 
-No door deletes what has expired: it would make its caller pay for everybody's leftovers, and hold the one writer's
-lock all the while. A room's rows stand in one table of `Leaving` (gateway/retention.py) instead, and the composition
-root walks it every few seconds: a few rows of each in a short transaction of their own, again at once while there
-are more. Whether a row still *counts* is never decided here: whoever reads it compares its times with the clock.
+No door deletes expired rows: its caller would have to wait for it, and it would hold the writer's lock for long.
+Instead gateway/retention.py lists all kinds of such rows as `Leaving`, and the composition root goes through that list
+every few seconds. It deletes a few rows of each kind in a short transaction, and goes on at once while there are more.
+Whether a row is still *valid* does not depend on this: code that reads a row compares its times with the clock.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,12 +16,13 @@ from sqlmodel import SQLModel
 
 from gateway.ground.store.engine import Store
 
-AT_ONCE = 100  # of each kind in one transaction: a few milliseconds during which other writers wait
+AT_ONCE = 100  # rows of one kind deleted in one transaction: other writers wait a few milliseconds for it
 
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
-    """Rows of a table that may go, each by itself. `due` must be answered by an index."""
+    """One kind of rows to delete. `due` must be covered by an index. All due rows with the same `key` are deleted
+    together."""
 
     table: type[SQLModel]
     due: Callable[[datetime], Any]  # now → the condition
@@ -35,7 +36,7 @@ class Leaving:
 
 def prune(store: Store, table: Sequence[Leaving], now: datetime) -> bool:
     """Delete the next few rows of each kind, in the order of the table. True: there may be more that are due."""
-    return any([_next_few(store, rows, now) for rows in table])  # a list: each kind has its turn
+    return any([_next_few(store, rows, now) for rows in table])  # a list, so that `any` does not skip later kinds
 
 
 def _next_few(store: Store, rows: Leaving, now: datetime) -> bool:

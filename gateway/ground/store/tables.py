@@ -1,8 +1,8 @@
-"""One row that says "apps or organisations changed": all that the proxy compiled is of one such generation.
+"""The generation of the directory (apps and organisations), and the check values of the keys.
 
-For what the operator does, seldom. What people do (link, unlink, say when they were born) is read with their own rows,
-so that nobody makes anything stale for anybody else.
-And a check value of every key that this database was used with.
+Operators seldom change apps or organisations. Each change raises the one generation, and grants compiled from an older
+one are compiled again. What people do often (link, unlink, give a birth date) must not do this to everybody: it is
+read from their own rows.
 """
 
 from sqlmodel import Field, Session, SQLModel, update
@@ -14,12 +14,12 @@ class Directory(SQLModel, table=True):
 
 
 class KeyCheck(SQLModel, table=True):
-    file: str = Field(primary_key=True)  # the key's, without its folder
-    value: str  # says nothing of the key but whether it is the same
+    file: str = Field(primary_key=True)  # name of the key file, without its folder
+    value: str  # identifies the key without revealing it
 
 
 def directory_changed(session: Session) -> None:
-    """To be called in the transaction of every change of an app's or organisation's standing."""
+    """Raise the generation. Call this in the transaction of every change of an app or organisation."""
     found = session.execute(
         update(Directory).where(Directory.id == 1).values(generation=Directory.generation + 1)  # type: ignore[arg-type]
     )

@@ -5,9 +5,9 @@ import os
 
 
 def give_way() -> None:
-    """From now on the calling thread waits for its turn when it wakes up, instead of taking the core from whoever is
-    at work (Linux, sched(7): SCHED_BATCH). Each such switch costs both of them, and it could not go on anyway without
-    the interpreter's lock."""
+    """Make the calling thread wait for its turn when it wakes up, instead of interrupting the running thread (Linux,
+    sched(7): SCHED_BATCH). Interrupting would cost both threads time, and the woken thread could not run anyway
+    before it gets the interpreter lock."""
     if hasattr(os, "SCHED_BATCH"):
-        with contextlib.suppress(OSError):  # not allowed in every container: then it is as before
+        with contextlib.suppress(OSError):  # some containers forbid it; then nothing changes
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))

@@ -1,4 +1,4 @@
-"""Doorware shared by every room that has pages or an API: parse, ask, answer.
+"""What every room with pages or an API shares: requests, answers, languages, templates and headers.
 
 It knows requests, answers, languages, templates and headers. It knows no person,
 app, consent or token: who the caller is comes in through `identify`, given by the

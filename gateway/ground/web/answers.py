@@ -1,4 +1,4 @@
-"""Answers: pages, redirects, and an error in the caller's own form."""
+"""Answers: pages, redirects, and errors in the form the caller expects (page, OAuth JSON or problem)."""
 
 from typing import Any
 from urllib.parse import quote
@@ -15,7 +15,7 @@ _YEARS_2 = 2 * 365 * 24 * 3600
 
 
 def transport(settings: Settings) -> dict[str, str]:
-    """What every answer says about its transport (RFC 6797); browsers ignore it on plain http, so it is left out."""
+    """Strict-Transport-Security (RFC 6797). Left out on plain http, where browsers ignore it."""
     return {"Strict-Transport-Security": f"max-age={_YEARS_2}; includeSubDomains"} if settings.secure else {}
 
 
@@ -37,13 +37,13 @@ def problem(status: int, code: str, title: str, headers: dict[str, str] | None =
 def oauth_error(
     status: int, error: str, description: str = "", headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
-    """RFC 6749 §5.2. `description` is ours, plain ASCII; nothing from outside is repeated in it."""
+    """RFC 6749 §5.2. `description` must be plain ASCII and must not repeat anything the caller sent."""
     body = {"error": error, **({"error_description": description} if description else {}), **members}
     return JSONResponse(body, status, {**_DATA_HEADERS, "Pragma": "no-cache", **(headers or {})})
 
 
 _DATA_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-# 429: RFC 6749 §4.1.2.1 has a word for it; `slow_down` is for devices that poll (RFC 8628 §3.5).
+# 429 is `temporarily_unavailable` (RFC 6749 §4.1.2.1), because `slow_down` is for devices that poll (RFC 8628 §3.5).
 _OAUTH = {401: "invalid_client", 429: "temporarily_unavailable", 500: "server_error", 503: "temporarily_unavailable"}
 
 
@@ -76,8 +76,8 @@ def sign_in_again(then: str, why: str = "") -> str:
 
 
 def own_path(path: str) -> str:
-    """`path` if it leads to a page of this gateway, else "/" (open redirects: A32)."""
-    # Browsers read "//host" and "/\\host" as another origin, and drop tabs and line ends before they look.
+    """`path` if it leads to a page of this gateway, else "/", so that we never redirect to another site."""
+    # Browsers take "//host" and "/\\host" for another origin, after dropping tabs and line ends.
     fine = path.startswith("/") and not path.startswith("//") and "\\" not in path
     fine = fine and not path.lower().startswith(("/%09", "/%0a", "/%0d", "/%2f", "/%5c"))
     return path if fine and all(" " < char < "\x7f" for char in path) else "/"

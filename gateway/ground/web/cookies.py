@@ -12,19 +12,19 @@ SIGN_IN = "__Host-aval-sign-in"
 VISIT = "__Host-aval-visit"
 LANGUAGE = "__Host-aval-language"
 THEME = "__Host-aval-theme"
-KNOWN = "__Host-aval-known"  # this browser has signed in as someone before (people/throttle)
+KNOWN = "__Host-aval-known"  # a person has signed in with this browser before (people/throttle)
 
 YEAR = 365 * 24 * 3600
-_VALUE = re.compile(rb"[!#-+\--:<-\[\]-~]{0,512}")  # cookie-octet (RFC 6265 §4.1.1), as long as we would ever set
+_VALUE = re.compile(rb"[!#-+\--:<-\[\]-~]{0,512}")  # cookie-octets (RFC 6265 §4.1.1); ours are never longer
 _INVISIBLE = bytes((*range(33), *range(127, 256)))
 
 
 def read(request: HTTPConnection, name: str, settings: Settings) -> str:
-    """The value, or "" when the browser sent none, one that cannot be ours, or more than one of that name.
+    """The value, or "" if the browser sent none, one that cannot be ours, or more than one of that name.
 
-    Only the page that set a `__Host-` cookie can write one of exactly that name (RFC 6265bis §4.1.3.2). A site beside
-    ours can set `\\xa0__Host-…` for the whole domain, which a forgiving parser takes for the same name. So the bytes
-    are compared as they came, and beside a disguise of the name none is believed (ASVS 7.2.4).
+    Only our own host can set a `__Host-` cookie of exactly that name (RFC 6265bis §4.1.3.2). But another host of the
+    same domain can set `\\xa0__Host-…` for the whole domain, and a lenient parser takes it for the same name. So the
+    bytes are compared as received, and if there is also such a disguised cookie, neither is used (ASVS 7.2.4).
     """
     given = list(_given(request, name.encode()))
     if len(given) != 1 or given[0][0] != name.encode() or not _VALUE.fullmatch(given[0][1]):
@@ -33,7 +33,7 @@ def read(request: HTTPConnection, name: str, settings: Settings) -> str:
 
 
 def _given(request: HTTPConnection, name: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Every cookie whose name somebody could take for `name`, with its own bytes."""
+    """Every cookie whose name a lenient parser could take for `name`: its name and value as received."""
     for field, value in request.scope["headers"]:
         if field == b"cookie":
             for pair in value.split(b";"):

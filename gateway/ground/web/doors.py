@@ -2,12 +2,12 @@
 
     Door("/sharings/{id}/stop", stop, methods=("POST",), person=True, opens="write")
 
-The wrapper reads the form, finds out who calls, checks that a form came from our own
+The wrapper reads the form, finds out who the caller is, checks that a form came from our own
 page, opens the session, runs the function in a worker thread, commits, and turns
-errors into an answer of the caller's kind (HTML, OAuth JSON or RFC 9457 problem).
-The worker threads are the same few for all doors: what waits for somebody else is returned as `Later`.
-An answer with an error status commits as well (a refusal's record must stay);
-only an exception rolls back. `otherwise` answers what no door does: 404, 405, and a fault of ours.
+errors into an answer of the kind the caller expects (HTML, OAuth JSON or RFC 9457 problem).
+All doors share a few worker threads, so work that waits for another party is returned as `Later`.
+An answer with an error status commits as well, because the record of a refusal must stay;
+only an exception rolls back. `otherwise` answers when no door does: 404, 405 and unexpected faults.
 """
 
 import contextlib
@@ -40,9 +40,10 @@ FIELDS_LIMIT = 100
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """The rest of an answer, which has to wait: it runs in a pool (`ground.pools`), without the door's transaction.
+    """The rest of a handler's work, which waits for another party. It runs in a pool (`ground.pools`), after the door's
+    transaction.
 
-    `full` answers when the pool has no room; without it, the error page of `Full` does.
+    `full` makes the answer if the pool has no room; without it the answer is the error page of `Full`.
     """
 
     duty: str
@@ -84,9 +85,9 @@ def route(door: Door, house: House, identify: Identify) -> Route:
 
 
 def otherwise(house: House, identify: Identify) -> Callable[[Request, Exception], Response]:
-    """The handler for what no door answered: Starlette's `exception_handlers` of 404, 405 and 500.
+    """The handler for requests that no door answered: Starlette's `exception_handlers` for 404, 405 and 500.
 
-    A page for whoever asks for HTML, a problem (RFC 9457) for everyone else.
+    The answer is a page if the request accepts HTML, otherwise a problem (RFC 9457).
     """
 
     def answer(request: Request, fault: Exception) -> Response:
@@ -96,7 +97,7 @@ def otherwise(house: House, identify: Identify) -> Callable[[Request, Exception]
         if "text/html" not in request.headers.get("accept", ""):
             response = answers.problem(status, error.code, error.say)
         else:
-            with contextlib.suppress(errors.Unavailable):  # a broken store must not break the page that says so
+            with contextlib.suppress(errors.Unavailable):  # the error page must work even if the store does not
                 context.caller = _who(house, identify, context, None)
             shown = errors.WrongMethod() if status == 405 else error
             response = answers.page(context, "error.html", status, error=shown)
@@ -110,7 +111,7 @@ def otherwise(house: House, identify: Identify) -> Callable[[Request, Exception]
 
 
 def _methods(request: Request) -> list[str]:
-    """What the address takes (RFC 9110 §10.2.1): all doors there may be at it, one of which Starlette names."""
+    """The methods allowed at the address (RFC 9110 §10.2.1), of all its doors: Starlette only names those of one."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
     return sorted({method for route in fitting for method in route.methods or ()})
@@ -172,7 +173,7 @@ def _answered(door: Door, context: Context, work: Callable[[], Response]) -> Res
 
 
 def _who(house: House, identify: Identify, context: Context, session: Session | None) -> Caller | None:
-    """The signed-in caller; the page is then in her language."""
+    """The signed-in caller. Also sets the page's language to the one this person prefers."""
     secret = cookies.read(context.request, cookies.SIGN_IN, house.settings)
     if not secret:
         return None
@@ -204,7 +205,7 @@ def _check(door: Door, context: Context) -> None:
     if door.kind == "page" and door.csrf and context.request.method == "POST":
         _same_origin(context)
         if not same(context.form.get("csrf", ""), context.csrf):
-            # Loading the answer again would send the same form again: she has to go back first.
+            # Reloading this answer would send the same form again, so the page tells the person to go back first.
             raise errors.Forbidden(
                 "csrf token",
                 say="This form is too old or is not ours. Go back, load the page again and send the form from there.",
@@ -212,10 +213,10 @@ def _check(door: Door, context: Context) -> None:
 
 
 def _same_origin(context: Context) -> None:
-    """Origin and Sec-Fetch-Site, where the browser sends them, must be our own (OWASP CSRF; A19).
+    """If the browser sends Origin and Sec-Fetch-Site, they must be our own (OWASP CSRF).
 
-    Under our `Referrer-Policy: no-referrer` browsers send `Origin: null` with our own forms (Fetch, "append a
-    request Origin header"); it is believed only beside a Sec-Fetch-Site, which no page can write, of same-origin.
+    Because of our `Referrer-Policy: no-referrer`, browsers send `Origin: null` with our own forms (Fetch, "append a
+    request Origin header"). This is accepted only together with `Sec-Fetch-Site: same-origin`, which no page can forge.
     """
     origin = context.request.headers.get("origin")
     site = context.request.headers.get("sec-fetch-site")

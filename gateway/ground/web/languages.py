@@ -1,4 +1,5 @@
-"""Which of our languages a page is in: the switch, then the app's ui_locales, then the person, then the browser."""
+"""Which language a page is in. First counts the language switch, then the app's ui_locales, then the person's
+preference, then the browser's."""
 
 from babel import Locale
 from starlette.requests import Request
@@ -6,9 +7,9 @@ from starlette.requests import Request
 from gateway.ground.web import cookies
 from gateway.settings import LANGUAGES, Settings
 
-NAMES = {"fr": "Français", "en": "English"}  # each in its own language: whoever needs it can read it
+NAMES = {"fr": "Français", "en": "English"}  # each in its own language, so that those who need it can read it
 _LOCALES = {"en": "en_GB"}
-_PARTS = 20  # ranges of one Accept-Language header that are looked at
+_PARTS = 20  # ranges read of one Accept-Language header
 
 
 def choose_language(request: Request, settings: Settings, preferred: str | None, ui_locales: str = "") -> str:
@@ -24,13 +25,13 @@ def choose_language(request: Request, settings: Settings, preferred: str | None,
 
 
 def _ours(tag: str) -> str:
-    """The language of an RFC 5646 tag when we speak it ("fr-CA" → "fr"), else ""."""
+    """The language of an RFC 5646 tag if it is one of ours ("fr-CA" → "fr"), else ""."""
     language = tag.strip().split("-")[0].lower()
     return language if language in LANGUAGES else ""
 
 
 def _accepted(header: str) -> str | None:
-    """RFC 9110 §12.5.4, as far as two languages need it: the first of the highest weight; weight 0 means never."""
+    """The preferred one of our languages (RFC 9110 §12.5.4, simplified): the first with the highest weight above 0."""
     ranked: list[tuple[float, str]] = []
     for part in header.split(",")[:_PARTS]:
         tag, _, parameter = part.partition(";")
@@ -52,5 +53,5 @@ def _weight(parameter: str) -> float:
 
 
 def locale(language: str) -> Locale:
-    """Whose dates, times and lists: our English is European, "23 November 2026, 21:25"."""
+    """The locale for dates, times and lists. English is British: "23 November 2026, 21:25"."""
     return Locale.parse(_LOCALES.get(language, language))

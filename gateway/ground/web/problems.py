@@ -1,4 +1,4 @@
-"""`/problems/{code}`: what the `type` of a problem (RFC 9457) leads to. For developers of apps, in plain words."""
+"""`/problems/{code}`: the page that the `type` of a problem (RFC 9457) links to. For developers of apps."""
 
 from starlette.responses import Response
 
@@ -33,7 +33,7 @@ OTHERWISE = "Try again later. Nothing of the answer was given out."
 BEFORE = "Correct the request."
 
 
-# codes of refusals that are neither a reason nor an error class: a missing token, a wrong method
+# codes that are neither in errors.REASONS nor of an error class
 OTHERS = {
     "invalid_token": (401, "A valid access token is needed."),
     "method_not_allowed": (405, "This method is not allowed here."),

@@ -1,4 +1,4 @@
-"""CSV for people: every cell that a spreadsheet might run as a formula is disarmed."""
+"""CSV for people, with every cell changed that a spreadsheet might run as a formula."""
 
 import csv
 import io
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?")
 _STARTS = ("=", "+", "-", "@", "\t", "\r")
-_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")  # could show a cell other than it is
+_BIDI = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f]")  # reverses text, so that a cell looks different
 
 
 def cell(text: str) -> str:
-    """A cell no spreadsheet takes for a formula. Numbers stay numbers, negative ones too."""
+    """The text as a cell that no spreadsheet takes for a formula. Numbers stay numbers, also negative ones."""
     text = _BIDI.sub("", text)
     return f"'{text}" if text.startswith(_STARTS) and not _NUMBER.fullmatch(text) else text
 

@@ -1,4 +1,4 @@
-"""Jinja2 templates, one per screen: no logic beyond `if` and `for`, whole sentences, escaped always.
+"""Jinja2 templates, one per screen: no logic beyond `if` and `for`, texts are whole sentences, everything is escaped.
 
 Every template is rendered with: `lang`, `caller`, `csrf`, `csrf_field`, `_` (gettext), `date`, `moment`,
 `static`, `theme`, `operator`, `operator_contact`, `path`, and `url_here` (for the language switch; a page
@@ -41,10 +41,10 @@ def _environment(translations: Translations, language: str) -> Environment:
 
 
 def install_texts(environment: Environment, texts: NullTranslations) -> None:
-    """`_` and `{% trans %}`. Texts hold no markup and are escaped like everything else.
+    """Provide `_` and `{% trans %}`. Texts contain no markup and are escaped like everything else.
 
-    Jinja's own new-style gettext takes whatever it is given for safe HTML: `_(variable)` would then let through
-    what stands in the variable.
+    Jinja's new-style gettext is not used, because it marks its argument as safe HTML: `_(variable)` would then not
+    escape the variable.
     """
     environment.install_gettext_callables(  # type: ignore[attr-defined]
         lambda text: escape(texts.gettext(text)),
@@ -57,7 +57,7 @@ def install_texts(environment: Environment, texts: NullTranslations) -> None:
 
 @functools.cache
 def static(name: str) -> str:
-    """The address of a file in static/, with a word that changes when the file does, so that browsers may keep it."""
+    """The address of a file in static/, with a part that changes when the file does, so that browsers may cache it."""
     return f"/static/{name}?{hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 

@@ -1,4 +1,4 @@
-"""Texts in French by gettext catalogues (.po, one per room), compiled in memory at start: nothing to build or keep.
+"""French texts from gettext catalogues (.po, one per room), compiled in memory at start, so there is no build step.
 
 English is the source language: its texts are the message ids themselves.
 """
@@ -28,7 +28,7 @@ class Translations:
 
 
 def _french_plural(count: float | Decimal) -> int:
-    """CLDR: zero and one are singular in French. Said here because `merge` keeps the rule of what it merges into."""
+    """CLDR: zero and one are singular in French. Set here, because `merge` ignores the rule of what it adds."""
     return int(count >= 2)
 
 
