@@ -1,11 +1,10 @@
-"""Organisations: who holds data, how to reach them, and who has linked her account with them.
+"""Organisations: who holds data, how to reach them, and which people have linked their accounts with them.
 
-It owns the declarations (one TOML file each), the links a person made, the credentials
-that came with them (sealed) and the person's own download. It knows nothing of apps and
-of what was agreed: a link says *how* to ask an organisation about a person, never that
-anybody may.
+It owns the declarations (one TOML file each), people's links, their credentials (encrypted)
+and the person's own download. It knows nothing of apps and of what was agreed: a link says
+*how* to ask an organisation about a person, not that an app may.
 
-The one invariant: a credential of an organisation leaves this room only towards that
-organisation, through the connector, for the person who linked it. No call is ever made
-while a transaction is open.
+The one invariant: a credential from an organisation is only sent to that organisation,
+through the connector, for the person who linked it. No call is made while a transaction
+is open.
 """

@@ -1,7 +1,7 @@
-"""Which addresses a declaration may name: one sentence per fault.
+"""Which addresses a declaration may contain: one sentence per fault.
 
-This is the early, readable check at declaration time, by the rules of `reach`. The guard that
-counts is the connector's, at connect, because a name can point elsewhere tomorrow.
+This check of a declaration, by the rules of `reach`, only tells the operator early. What protects us is the
+connector's check when it connects, because a name can point elsewhere tomorrow.
 """
 
 import re
@@ -14,13 +14,13 @@ from gateway.ground.http.reach import Address, host_of, is_declared, is_public
 
 Resolve = Callable[[str], Iterable[str]]  # host → all its addresses; OSError when there are none
 
-# What `networks` may open. Link-local is absent on purpose: cloud metadata lives there.
+# What `networks` may allow. Not link-local addresses: cloud providers serve metadata with credentials there.
 PRIVATE = tuple(
     ip_network(text)
     for text in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "::1/128", "fc00::/7")
 )
 LOW_PORTS = (80, 443)
-# Stores and daemons above 1023 that would take a request for something else.
+# Ports above 1023 of databases and daemons that could take a request for a command.
 CLOSED_PORTS = frozenset({2049, 2375, 3306, 5432, 5984, 6379, 9200, 11211, 27017})
 
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\U0010ffff\\]")
@@ -43,7 +43,7 @@ def network_fault(text: object) -> str | None:
 
 
 def base_url_faults(url: str, networks: Iterable[str], look_up: Resolve = resolve) -> Iterator[str]:
-    """What is wrong with an organisation's `base_url` (negative cases D12). Empty: nothing."""
+    """What is wrong with an organisation's `base_url`. Empty: nothing."""
     if _UNSAFE.search(url):
         yield "it has spaces, control characters, backslashes or letters outside ASCII; write a plain address"
         return
@@ -76,7 +76,7 @@ def _host_faults(host: str, scheme: str, networks: tuple[str, ...], look_up: Res
         return
     local = host == "localhost" or host.endswith(".localhost")
     if scheme == "https" and literal is None and not local:
-        return  # any public name; the connector looks at where it leads, at every connect
+        return  # any public name; the connector checks its addresses each time it connects
     if scheme == "https" and literal is not None and is_public(literal):
         return
     try:

@@ -1,10 +1,10 @@
-"""The gateway's word to an organisation about whom it asks: a short ES256 JWT.
+"""The assertion that tells an organisation for which person the gateway calls: a short-lived ES256 JWT.
 
     typ aval-assertion+jwt · iss our address · aud the organisation's base address · sub the pairwise subject
     iat, exp at most 60 seconds later · jti
 
-Linking carries a fresh one each time, and an organisation refuses a second use of its `jti` there. Reads about
-the same person may share one while it lives, as they would share an access token: signing is the dearest step.
+Each call for linking has a new assertion, and the organisation refuses a `jti` that was used before. Reads about the
+same person may share one while it is valid, as they would share an access token, because signing takes the most time.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ SECONDS = 60
 
 
 def sign(keys: KeyRing, issuer: str, audience: str, subject: str, now: datetime, jti: str) -> str:
-    """A compact JWS. `jti`: fresh for each one."""
+    """A compact JWS. `jti`: a new random value for each."""
     at = int(now.timestamp())
     claims = {"iss": issuer, "aud": audience, "sub": subject, "iat": at, "exp": at + SECONDS, "jti": jti}
     return keys.sign(claims, typ=TYPE)

@@ -1,7 +1,7 @@
-"""Asking an organisation about one person who linked it: the credential, the call, the reason when it fails.
+"""Calls to an organisation about one linked person: adds the credential and gives a reason when the call fails.
 
-For link flows and downloads, from a worker thread and outside any transaction. The proxy
-has its own, streaming way; both use the same connector and the same credentials.
+For linking and downloads, in a worker thread and outside any transaction. The data plane
+has its own streaming code; both use the same connector and the same credentials.
 """
 
 import json
@@ -28,17 +28,17 @@ _log = logging.getLogger("gateway.organisations")
 Found = TypeVar("Found")
 SMALL = 64 * 1024
 _DEPTH = 20  # of an answer's JSON
-# last word of what was asked for → the types an honest answer may have
+# last word of the media type asked for → the types that the answer may have
 KINDRED = {
     "json": ("application/json", "application/fhir+json"),
     "xml": ("application/atom+xml", "application/xml", "text/xml"),
 }
-CALLS_MAX = 5000  # of one reading: a source that pages in a circle ends here
+CALLS_MAX = 5000  # calls of one reading, in case the pages of a source go round in a circle
 
 
 @dataclass
 class Line:
-    """One reading of one person's data at one organisation. Not shared between threads."""
+    """The calls of one reading: one person's data at one organisation. For one thread only."""
 
     house: House
     organisation: OrganisationView
@@ -47,7 +47,7 @@ class Line:
     calls: int = field(default=0, init=False)
 
     def fetch(self, upstream: Upstream) -> tuple[str, bytes]:
-        """One page, as `sectors.model.Fetch` wants it. Raises ConnectorError, UnknownShape."""
+        """Fetch one page; this is a `sectors.model.Fetch`. Raises ConnectorError, UnknownShape."""
         self.calls += 1
         if self.calls > CALLS_MAX:
             raise ConnectorError("too_large", "too many pages")
@@ -74,7 +74,7 @@ class Line:
         return self.house.connector.ask(views.target(self.organisation), "GET", path, headers, b"", limit)
 
     def _authorization(self) -> tuple[bytes, bytes]:
-        now = self.house.clock()  # a reading may outlast both kinds of credential
+        now = self.house.clock()  # now and not once at the start: a reading can take longer than a credential is valid
         if self.link.kind == "assertion":
             return asserted(self.house, self.organisation, self.link.subject, now)
         if self.link.expires_at is None or (self.link.expires_at - now).total_seconds() < tokens.EARLY_SECONDS:
@@ -96,7 +96,7 @@ def asserted(house: House, organisation: OrganisationView, subject: str, now: da
 def post(
     house: House, organisation: OrganisationView, path: str, subject: str, body: dict[str, str], now: datetime
 ) -> tuple[int, Any]:
-    """One call of the linking protocol: (status, parsed answer or None). Raises ConnectorError."""
+    """Make one call of the linking protocol: (status, parsed answer or None). Raises ConnectorError."""
     headers: Headers = [
         asserted(house, organisation, subject, now),
         (b"content-type", b"application/json"),
@@ -112,7 +112,8 @@ def post(
 
 
 def read_accounts(line: Line) -> list[FoundAccount]:
-    """What the organisation says she has there. Raises ConnectorError, also for an answer of another shape."""
+    """The person's accounts, as the organisation lists them. Raises ConnectorError, also if the answer has another
+    shape."""
 
     def accounts(sector: Sector, source: Source) -> list[FoundAccount]:
         found = sector.accounts(source, line.fetch)
@@ -124,17 +125,17 @@ def read_accounts(line: Line) -> list[FoundAccount]:
 
 
 def read(line: Line, what: Callable[[Sector, Source], Found]) -> Found:
-    """What the organisation's sector reads by this line. Raises ConnectorError only, and tells the operator why."""
+    """Have the organisation's sector read `what`. Raises only ConnectorError; the reason is in the operator's log."""
     organisation = line.organisation
     try:
         return what(SECTORS[organisation.sector], views.source(organisation, line.house.settings))
     except ConnectorError as error:
         fault = error
-    except UnknownShape as shape:  # `where` is a place in the format, never a value
+    except UnknownShape as shape:  # `where` is a place in the format, never a value of the person's
         fault = ConnectorError("organisation_answer_invalid", f"unknown shape at {shape.where or 'the top'}")
     except TooLarge:
         fault = ConnectorError("too_large", "an answer above the limit")
-    except Exception as error:  # ours to repair; the message could quote the data
+    except Exception as error:  # a fault in our code; its message is not logged, because it could quote the data
         _log.error("reading failed: %s", where(error))
         fault = ConnectorError("filter_failed", type(error).__name__)
     tell(organisation.id, fault, line.request_id)
@@ -142,5 +143,5 @@ def read(line: Line, what: Callable[[Sector, Source], Found]) -> Found:
 
 
 def tell(organisation: str, fault: ConnectorError, request_id: str = "") -> None:
-    """One line in the operator's log, as the data plane writes it. No value of hers, no number, no address."""
+    """Write a line to the operator's log, as the data plane does, without any data of the person."""
     _log.info("organisation %s: %s, %s, call %s", organisation, fault.reason, fault.detail, request_id or "-")

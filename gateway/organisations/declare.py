@@ -1,8 +1,8 @@
-"""A declaration: one TOML file says all the gateway needs to know of an organisation.
+"""A declaration: one TOML file with all that the gateway needs to know of an organisation.
 
-`read` checks everything and tells all faults at once: file, key, what is wrong, what
-would be right. `add` puts a checked declaration into force. A changed declaration rules
-the calls from now on; what people agreed to stays in their terms as it was.
+`read` checks everything and reports all faults together: file, key, what is wrong, what
+would be right. `add` puts a checked declaration into force. A changed declaration applies
+to calls from then on; the terms that people agreed to do not change.
 """
 
 import os
@@ -29,7 +29,7 @@ from gateway.sectors.registry import SECTORS
 
 @dataclass(frozen=True, slots=True)
 class OrganisationDeclaration:
-    """A checked declaration. Its secret is held apart and never part of the stored document."""
+    """A checked declaration. Its secret is kept separately and is not part of the stored document."""
 
     file: str
     document: Mapping[str, Any]
@@ -49,7 +49,7 @@ def read(
     environ: Mapping[str, str] = os.environ,
     look_up: Resolve = resolve,
 ) -> OrganisationDeclaration:
-    """The checked declaration of one file; `base_url` overrides the one in it. Raises DeclarationError."""
+    """Read and check a file. `base_url` overrides the one in the file. Raises DeclarationError."""
     document = load(path)
     if base_url is not None and isinstance(document.get("connection"), dict):
         document["connection"]["base_url"] = base_url
@@ -104,7 +104,7 @@ def _datasets(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fau
 def _read_secret(
     document: Mapping[str, Any], folder: Path, environ: Mapping[str, str]
 ) -> tuple[str | None, list[Fault]]:
-    """The gateway's secret at this organisation, from where the declaration says. No fault repeats it."""
+    """The gateway's secret at this organisation, read from the place the declaration names. No fault contains it."""
     key = "connection.oauth.client_secret"
     connection = document.get("connection")
     oauth = connection.get("oauth") if isinstance(connection, dict) else None
@@ -129,8 +129,8 @@ def add(
 ) -> str:
     """Insert or update; "added", "changed" or "unchanged". Raises DeclarationError for a change of what it is.
 
-    `moved`: whether another address is the same organisation's. True: links stay. False: they end. None: not said,
-    which is refused while anybody is linked (see `moving`).
+    `moved`: whether a changed address still belongs to the same organisation. True: links stay. False: they end.
+    None: the operator has not said; refused while anybody is linked (see `moving`).
     """
     document = dict(declaration.document)
     row = session.get(Organisation, declaration.id)
@@ -157,7 +157,7 @@ def add(
 
 
 def _same_nature(row: Organisation, declaration: OrganisationDeclaration) -> None:
-    """Links and agreements were made with what it was: another sector or way in is another organisation."""
+    """Refuse a change of sector or kind of connection: links and agreements were made with what it was before."""
     old, new = row.declaration, declaration.document
     pairs = (("sector", old["sector"], new["sector"]), ("connection.kind", _kind(old), _kind(new)))
     faults = [Fault(key, f"was {was!r}", "give it another id") for key, was, now in pairs if was != now]
@@ -179,7 +179,7 @@ def _secret_of(row: Organisation, keys: KeyRing) -> str | None:
 
 
 def client_secret(session: Session, house: House, organisation: str) -> str:
-    """The gateway's own secret at an organisation, for the one call that needs it."""
+    """The gateway's own secret at an organisation."""
     row = session.get(Organisation, organisation)
     secret = _secret_of(row, house.keys) if row else None
     if secret is None:
@@ -188,7 +188,7 @@ def client_secret(session: Session, house: House, organisation: str) -> str:
 
 
 def suspend(session: Session, organisation: str, reason: str, now: datetime) -> None:
-    """Nothing is asked of it until `resume`. `reason` is read by people. Links and agreements stay."""
+    """Make no calls to the organisation until `resume`. People read `reason`. Links and agreements stay."""
     _set_status(session, organisation, "suspended", reason, now)
 
 

@@ -1,8 +1,7 @@
-"""A person's own copy of what one organisation holds of her, in the sector's native format.
+"""A person's own copy of what one organisation holds about her, in the sector's native format.
 
-Read whole before anything leaves: either every declared type of data is in it, or the
-manifest, the readme and the page say what is missing. Nothing is kept here afterwards.
-Layout: reference "sectors", section 0.5.
+It is read completely before anything is sent: if a declared type of data is missing, the
+manifest, the readme and the page say so. Nothing is kept here afterwards.
 """
 
 import hashlib
@@ -29,7 +28,7 @@ Labels = Mapping[str, Mapping[str, str]]  # dataset → language → label
 README = {"en": "README.txt", "fr": "LISEZMOI.txt"}
 ZIP_TYPE = "application/zip"
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
-_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # names Windows keeps for itself
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)  # names reserved by Windows
 
 # ending of a file → how to open it
 OPENING: Mapping[str, str] = {
@@ -46,12 +45,13 @@ class Copy:
 
     organisation: OrganisationView
     files: tuple[Download, ...]
-    missing: tuple[str, ...]  # datasets the organisation declares and did not give
+    missing: tuple[str, ...]  # datasets that the organisation declares but did not give
     at: datetime
 
     @property
     def records(self) -> int:
-        """Each once: several files may hold the same records in several forms, one may hold those of all datasets."""
+        """How many records there are, each counted once: several files may contain the same records in other forms,
+        and one file may contain those of all datasets."""
         most: dict[str, int] = {}
         for file in self.files:
             most[file.dataset] = max(most.get(file.dataset, 0), file.records)
@@ -64,12 +64,12 @@ class Copy:
 
     @property
     def single(self) -> bool:
-        """One dataset in one native file needs no archive around it."""
+        """Whether it is one dataset in one native file, which needs no archive."""
         return len(self.files) == 1 and not self.missing
 
 
 def read(line: Line, accounts: Sequence[FoundAccount], now: datetime) -> Copy:
-    """Ask the organisation for all of it. Raises ConnectorError: then there is no copy."""
+    """Read everything from the organisation. Raises ConnectorError; then there is no copy."""
     organisation = line.organisation
     hers = tuple(Account(account.native, account.native) for account in accounts)  # her own data, its own names
     found = calls.read(line, lambda sector, source: sector.download(source, line.fetch, hers))
@@ -79,12 +79,13 @@ def read(line: Line, accounts: Sequence[FoundAccount], now: datetime) -> Copy:
 
 
 def covered(organisation: OrganisationView, name: str) -> list[str]:
-    """The datasets a file's `dataset` speaks of: itself, or all below it ("energy" for a whole feed)."""
+    """The datasets in a file of dataset `name`: that dataset, or all below it ("energy" for a whole feed)."""
     return [dataset for dataset in organisation.datasets if dataset == name or dataset.startswith(name + ".")]
 
 
 def _named(files: Sequence[Download]) -> tuple[Download, ...]:
-    """The same under names that are safe in any folder and differ in more than letter case (G8), tables disarmed."""
+    """The files, renamed so that their names are safe on any system and differ in more than upper and lower case.
+    Tables are changed so that no spreadsheet takes a cell for a formula."""
     taken: set[str] = set()
     named = []
     for file in files:
@@ -100,7 +101,8 @@ def _named(files: Sequence[Download]) -> tuple[Download, ...]:
 
 
 def _one_row_each(file: Download) -> bytes:
-    """A carriage return inside an unquoted cell begins a row for a spreadsheet, and with it perhaps a formula (D18)."""
+    """The table, written so that each row stays one row. For a spreadsheet, a carriage return inside an unquoted cell
+    begins a new row, which could begin with a formula."""
     return file.body.replace(b"\r", b"") if file.media_type.startswith("text/csv") else file.body
 
 
@@ -117,7 +119,7 @@ def file_name(copy: Copy) -> str:
 
 
 def packed(copy: Copy, words: Mapping[str, NullTranslations], labels: Labels) -> bytes:
-    """The bytes that leave: the one native file, or the archive."""
+    """The bytes to send: the one native file, or the archive."""
     if copy.single:
         return copy.files[0].body
     archive = io.BytesIO()
@@ -130,7 +132,7 @@ def packed(copy: Copy, words: Mapping[str, NullTranslations], labels: Labels) ->
             writer.writestr(entry, body)
 
         for language, name in README.items():
-            # Windows' own editor needs both: the mark tells UTF-8, the line ends break lines.
+            # Windows' Notepad needs both: the byte order mark to recognise UTF-8, and CRLF to show line breaks.
             text = readme(copy, words[language], language, labels).replace("\n", "\r\n")
             put(name, b"\xef\xbb\xbf" + text.encode())
         put("manifest.json", manifest(copy))
@@ -144,7 +146,7 @@ def _path(copy: Copy, file: Download) -> str:
 
 
 def manifest(copy: Copy) -> bytes:
-    """What is in the archive, for programs. `missing` names what the organisation declares and did not give."""
+    """The archive's table of contents, for programs. `missing`: datasets that are declared but were not given."""
     document = {
         "organisation": copy.organisation.id,
         "name": dict(copy.organisation.name),
@@ -175,7 +177,7 @@ def _entry(copy: Copy, file: Download) -> dict[str, object]:
 
 
 def readme(copy: Copy, words: NullTranslations, language: str, labels: Labels) -> str:
-    """What each file is, the period, what is missing, source and instant, how to open it."""
+    """For people: what each file is and how to open it, the period, what is missing, where and when it was read."""
     _, name = words.gettext, copy.organisation.name[language]
     zone = ZoneInfo(copy.organisation.zone)
     moment = format_datetime(copy.at, "long", tzinfo=zone, locale=locale(language))

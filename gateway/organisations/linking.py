@@ -1,10 +1,11 @@
-"""Linking and unlinking: the two ways in, each in short transactions with the calls between them.
+"""Linking and unlinking, in two ways. Each is a series of short transactions, with the calls between them.
 
     oauth       begin ──► at the organisation ──► spend(state) ──► exchange ──► link ──► accounts
-    assertion   begin(number) ──► her code by message ──► confirm ──► link ──► accounts
+    assertion   begin(number) ──► a message with a code ──► confirm ──► link ──► accounts
 
-An attempt belongs to one person and one organisation and is spent once. Wrong codes are counted before the
-organisation is asked, by person and by customer number. Whether a number exists is never told: the same pages follow.
+An attempt belongs to one person and one organisation and can be used once. Codes tried are counted before the
+organisation is asked, by person and by customer number. The pages are the same whether a customer number exists or
+not, so that nobody can find out.
 """
 
 import json
@@ -28,7 +29,7 @@ from gateway.organisations.oauth import GrantRefused, authorize_address, challen
 from gateway.organisations.tables import Link, LinkAttempt
 from gateway.organisations.views import LinkEnds, OrganisationView
 
-MINUTES = {"oauth": 15, "assertion": 10}  # in which an attempt must end; organisations keep their code for ten
+MINUTES = {"oauth": 15, "assertion": 10}  # time for an attempt; organisations keep a code for ten minutes
 TRIES = 5
 NUMBER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/-]{1,38})[A-Za-z0-9]")
 CODE = re.compile(r"[0-9]{6}")
@@ -39,7 +40,7 @@ _turns: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictiona
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A linking under way, as read back. `secret` is what was sealed."""
+    """An attempt to link, read from its row. `secret`: its sealed part, decrypted."""
 
     id: str
     return_to: str
@@ -51,12 +52,12 @@ class Attempt:
 class Linked:
     link: str
     return_to: str
-    unread: str = ""  # reason why her accounts could not be read yet; "": they are
+    unread: str = ""  # why the accounts could not be read yet; "": they have been read
 
 
 @dataclass(frozen=True, slots=True)
 class NotLinked:
-    """Why not: a reason of errors.REASONS, or one of `expired`, `spent`, `declined`, `wrong_code`, `no_tries`."""
+    """Why there is no link: one of errors.REASONS, or `expired`, `spent`, `declined`, `wrong_code`, `no_tries`."""
 
     reason: str
     return_to: str = "/organisations"
@@ -64,7 +65,8 @@ class NotLinked:
 
 
 def return_address(house: House, organisation: str) -> str:
-    """The gateway's redirect URI: one per organisation, so that no answer of one is taken for another's."""
+    """The gateway's redirect URI at this organisation. Each has its own, so that the answer of one is not taken for
+    another's."""
     return f"{house.settings.public_url}/organisations/{organisation}/linked"
 
 
@@ -74,7 +76,7 @@ def return_address(house: House, organisation: str) -> str:
 def open_attempt(
     house: House, person: str, view: OrganisationView, secret: dict[str, Any], return_to: str, now: datetime, state: str
 ) -> None:
-    """`state`: fresh, known afterwards to her browser only."""
+    """Store an attempt. `state`: fresh; only its hash is stored, and only the person's browser knows it."""
     row = LinkAttempt(
         id=hashed(state),
         person_id=person,
@@ -90,7 +92,7 @@ def open_attempt(
 def find_attempt(
     session: Session, house: House, person: str, organisation: str, state: str, now: datetime
 ) -> Attempt | NotLinked:
-    """Hers, for this organisation, unspent and in time. Anybody else's does not exist: raises NotFound."""
+    """The person's attempt at this organisation, if it is unspent and in time. Raises NotFound for another person's."""
     row = session.exec(
         select(LinkAttempt).where(
             LinkAttempt.id == hashed(state),
@@ -118,7 +120,7 @@ def _spend(session: Session, attempt: str, now: datetime) -> bool:
 
 
 def _is_elsewhere(session: Session, asked: OrganisationView) -> bool:
-    """Another address was declared while the call was out: what the old one gave is not for the new one."""
+    """Whether another address was declared during the call. Credentials from the old one must not go to the new."""
     now = views.view(session, asked.id)
     return now is None or now.base_url != asked.base_url
 
@@ -127,7 +129,7 @@ def _is_elsewhere(session: Session, asked: OrganisationView) -> bool:
 
 
 def begin_oauth(house: House, person: str, view: OrganisationView, return_to: str, now: datetime) -> str:
-    """The organisation's address to send her browser to."""
+    """Begin an attempt. Returns the address at the organisation to send the person's browser to."""
     state, verifier = fresh(), fresh()
     open_attempt(house, person, view, {"code_verifier": verifier}, return_to, now, state)
     return authorize_address(view, return_address(house, view.id), state, challenge_of(verifier))
@@ -136,7 +138,7 @@ def begin_oauth(house: House, person: str, view: OrganisationView, return_to: st
 def finish_oauth(
     house: House, person: str, view: OrganisationView, state: str, code: str, error: str, now: datetime
 ) -> Linked | NotLinked:
-    """What came back with her browser. The state is spent first, whatever follows."""
+    """Finish an attempt with what the person's browser brought back. Spends the state first, even if the rest fails."""
     with house.store.write() as session:
         attempt = find_attempt(session, house, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
@@ -173,7 +175,7 @@ def finish_oauth(
 
 
 def begin_number(house: House, person: str, view: OrganisationView, number: str, return_to: str, now: datetime) -> str:
-    """Have the organisation send a code to the customer. Returns the attempt's secret, number known or not.
+    """Have the organisation send a code to the customer. Returns the attempt's secret, even if the number is unknown.
 
     Raises ConnectorError.
     """
@@ -191,7 +193,7 @@ def begin_number(house: House, person: str, view: OrganisationView, number: str,
 def confirm_code(
     house: House, person: str, view: OrganisationView, state: str, code: str, now: datetime
 ) -> Linked | NotLinked:
-    """One try of a code. Two at once take turns: the organisation keeps the later, and so do we."""
+    """Try a code. Two tries at once take turns, because the organisation keeps only the later link, and so must we."""
     turn = _turn(person, view.id)
     if not acquired(turn):
         return NotLinked("organisation_slow")
@@ -213,14 +215,14 @@ def _try_code(
         attempt = find_attempt(session, house, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
             return attempt
-        if links.is_linked(session, person, view.id):  # by another attempt; nobody is taken over without unlinking
+        if links.is_linked(session, person, view.id):  # by another attempt; a link is not replaced without unlinking
             _spend(session, attempt.id, now)
             return NotLinked("spent", attempt.return_to)
         left = TRIES - _count_try(session, attempt, now)
     status = _confirmed(house, person, view, attempt, code, now)
     if isinstance(status, ConnectorError):
         with house.store.write() as session:
-            _uncount_try(session, attempt.id)  # the code was not looked at
+            _uncount_try(session, attempt.id)  # the organisation did not check the code
         return NotLinked(status.reason, attempt.return_to)
     if status == 410:
         with house.store.write() as session:
@@ -244,7 +246,7 @@ def _try_code(
 def _confirmed(
     house: House, person: str, view: OrganisationView, attempt: Attempt, code: str, now: datetime
 ) -> int | ConnectorError:
-    """200, 403 (wrong) or 410 (over)."""
+    """The organisation's answer about the code: 200, 403 (wrong) or 410 (too late)."""
     if not attempt.secret["known"]:
         return 403
     body = {"customer_number": attempt.secret["customer_number"], "code": code}
@@ -262,7 +264,7 @@ def _confirmed(
 
 
 def _count_try(session: Session, attempt: Attempt, now: datetime) -> int:
-    """The number of this try; the last one spends the attempt before anybody looks at the code."""
+    """Count a try and return its number. The last one spends the attempt before the code is checked."""
     session.execute(
         update(LinkAttempt)
         .where(col(LinkAttempt.id) == attempt.id)
@@ -280,7 +282,7 @@ def _uncount_try(session: Session, attempt: str) -> None:
 
 
 def masked(number: str) -> str:
-    """As much of a customer number as she needs to recognise it."""
+    """The customer number, masked except for what the person needs to recognise it."""
     return "••• " + number[-3:] if len(number) > 5 else "••• " + number[-1:]
 
 
@@ -294,7 +296,7 @@ def _ends(view: OrganisationView) -> LinkEnds:
 
 
 def read_accounts(house: House, view: OrganisationView, link: Link) -> str:
-    """Read and keep what she has there. "" or the reason why that failed; the link stands either way."""
+    """Read and store the person's accounts there. Returns "" or why that failed; the link exists in either case."""
     line = calls.Line(house, view, links.view_of(house.keys, link), fresh(16))
     try:
         found = calls.read_accounts(line)
@@ -309,7 +311,7 @@ def read_accounts(house: House, view: OrganisationView, link: Link) -> str:
 
 
 def unlink(house: House, person: str, view: OrganisationView, now: datetime) -> Link | None:
-    """End the link here, at once. The organisation is still to be told: `tell_end`. None: there was no link."""
+    """End the link here at once. Call `tell_end` next, so that the organisation forgets it. None: there was no link."""
     with house.store.write() as session:
         link = links.current(session, person, view.id)
         if link is None or not links.end(session, link.id, now):
@@ -319,13 +321,14 @@ def unlink(house: House, person: str, view: OrganisationView, now: datetime) -> 
 
 
 def tell_end(house: House, view: OrganisationView, link: Link, now: datetime) -> bool:
-    """Have the organisation forget an ended link: revoke its tokens, or call its `unlink`."""
+    """Have the organisation forget an ended link: revoke its tokens, or call its `unlink`. False: it must be told
+    later."""
     with house.store.read() as session:
         anew = links.current(session, link.person_id, view.id) if view.kind == "assertion" else None
     try:
         if anew is None:
             _tell(house, view, link, now)
-        # else: the organisation knows her by one subject, and she linked again since; there is nothing to end
+        # else: the person has linked again under the same subject, and telling would end the new link
     except ConnectorError as fault:
         calls.tell(view.id, fault)
         return False
@@ -341,7 +344,7 @@ def _tell(house: House, view: OrganisationView, link: Link, now: datetime) -> No
             tokens.ends_of(house, view.id).revoke(held)
         return
     status, _ = calls.post(house, view, _ends(view).unlink, link.subject, {}, now)
-    if status not in (200, 204, 404, 410):  # the last two: it does not know the link, which is what we want
+    if status not in (200, 204, 404, 410):  # 404 and 410: it does not know the link, which is fine
         raise ConnectorError(reason_of(status), f"unlink: {status}")
 
 

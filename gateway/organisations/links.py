@@ -1,4 +1,4 @@
-"""Links: whose account it is. Rows and their sealed parts; no calls."""
+"""Links between people and their accounts at organisations: rows and their encrypted parts. Makes no calls."""
 
 import json
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ REF_LENGTH = 22  # characters of an account's pairwise reference
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What an organisation's OAuth server gave us for one person. Never shown, logged or sent elsewhere."""
+    """The tokens from an organisation's OAuth server for one person. Never shown, logged or sent elsewhere."""
 
     access_token: str
     refresh_token: str | None
@@ -37,7 +37,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class LinkView:
-    """A live link as the hot path needs it."""
+    """A live link, as data calls need it."""
 
     id: str
     generation: int
@@ -54,14 +54,14 @@ class LinkView:
 
 
 def current(session: Session, person: str, organisation: str) -> Link | None:
-    """The one live link of the pair."""
+    """The live link of this person with this organisation. There is at most one."""
     return session.exec(
         select(Link).where(Link.person_id == person, Link.organisation_id == organisation, col(Link.ended_at).is_(None))
     ).first()
 
 
 def kept(session: Session, link: Link | None) -> Link | None:
-    """The row taken out of its session, to be read when the transaction is over and a call is out."""
+    """The row, detached from its session, so that it can be read during a call after the transaction."""
     if link is not None:
         session.expunge(link)
     return link
@@ -72,13 +72,13 @@ def is_linked(session: Session, person: str, organisation: str) -> bool:
 
 
 def count(session: Session, person: str) -> int:
-    """How many organisations she is linked with now."""
+    """How many organisations the person is linked with now."""
     live = select(func.count()).where(Link.person_id == person, col(Link.ended_at).is_(None))
     return session.exec(live).one()
 
 
 def of_person(session: Session, person: str) -> dict[str, Link]:
-    """Her live links by organisation."""
+    """The person's live links, by organisation."""
     rows = session.exec(select(Link).where(Link.person_id == person, col(Link.ended_at).is_(None)))
     return {row.organisation_id: row for row in rows}
 
@@ -88,7 +88,7 @@ _FOR_CALL = """SELECT id, generation, subject, credentials_sealed, accounts_seal
 
 
 def for_call(connection: Connection, keys: KeyRing, person_id: str, organisation_id: str) -> LinkView | None:
-    """The live link on a bare connection: one indexed read and two small decryptions."""
+    """The live link, through a bare connection: one indexed read and two small decryptions."""
     row = connection.execute(_FOR_CALL, (person_id, organisation_id)).fetchone()
     return _view(keys, *row) if row else None
 
@@ -118,19 +118,19 @@ def _view(
 
 
 def whose(keys: KeyRing, organisation: str, customer: str) -> str:
-    """Which customer of an organisation, without saying who: a keyed mac of her number, or of her subscription.
+    """A pseudonym for a customer of an organisation: a keyed MAC of the customer number or subscription.
 
-    Organisations may number the accounts of every customer 1, 2, …: an account is hers only together with this.
-    "" in, "" out: an organisation that names no customer is taken at its accounts' identifiers alone.
+    Some organisations number the accounts of each customer 1, 2, …, so an account is only identified together with its
+    customer. "" gives "": if an organisation names no customer, the accounts' identifiers have to suffice.
     """
     return keys.mac("customer", organisation, customer) if customer else ""
 
 
 def reference(keys: KeyRing, app: str, person: str, organisation: str, native: str, whose: str) -> str:
-    """The name by which one app knows one account: the one place where it is made.
+    """The reference by which one app knows one account. References are made only here.
 
-    It says nothing to anybody else, and is another one when the link is with another customer of the organisation,
-    so that an agreement never slides to accounts it was not made about.
+    It means nothing to other apps. It changes when the link is with another customer of the organisation, so that an
+    agreement about one customer's accounts never applies to another's.
     """
     return keys.mac("account", app, person, organisation, native, *([whose] if whose else []))[:REF_LENGTH]
 
@@ -138,7 +138,7 @@ def reference(keys: KeyRing, app: str, person: str, organisation: str, native: s
 def known_to(
     session: Session, keys: KeyRing, app: str, person: str, organisation: str
 ) -> list[tuple[str, FoundAccount]]:
-    """(reference for this app, account) of all she has there by her live link."""
+    """(reference for this app, account) for each of the person's accounts there, if there is a live link."""
     link = current(session, person, organisation)
     held = _opened(keys, link.id, link.accounts_sealed) if link else _NOTHING
     return [
@@ -164,7 +164,7 @@ def _credentials(keys: KeyRing, link: str, sealed: bytes | None) -> Credentials 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What `accounts_sealed` holds. `accounts` None: not read yet."""
+    """The content of `accounts_sealed`. `accounts` None: not read yet."""
 
     whose: str
     accounts: list[FoundAccount] | None
@@ -187,7 +187,7 @@ def _opened(keys: KeyRing, link: str, sealed: bytes | None) -> _Held:
 
 
 def found_accounts(session: Session, keys: KeyRing, person: str, organisation: str) -> list[FoundAccount]:
-    """The accounts read when she linked; empty when not linked, or when they could not be read yet."""
+    """The accounts that were read after linking; empty if there is no link or they could not be read yet."""
     link = current(session, person, organisation)
     return accounts_of(keys, link) if link else []
 
@@ -211,7 +211,7 @@ def make(
     customer: str = "",
     whose: str = "",
 ) -> tuple[Link, Credentials | None]:
-    """The live link of the pair, made or taken over by the newer linking, and the credentials it replaces."""
+    """Make the live link, or give an existing one the new credentials. Returns it and the credentials replaced."""
     link = current(session, person, organisation)
     replaced = credentials(keys, link) if link else None
     if link is None:
@@ -229,9 +229,9 @@ def make(
 def store_accounts(
     session: Session, keys: KeyRing, link: str, found: list[FoundAccount], whose: str | None = None
 ) -> bool:
-    """Keep what the organisation says she has now. False: the link has ended, or is another customer's meanwhile.
+    """Store the accounts that the organisation lists now. False: the link has ended, or is another customer's now.
 
-    `whose`: of the link they were read by; None: of whatever it is now.
+    `whose`: the customer whose accounts were read; None: do not check this.
     """
     row = session.get(Link, link)
     if row is None or row.ended_at is not None:
@@ -246,7 +246,7 @@ def store_accounts(
 
 
 def store_credentials(session: Session, keys: KeyRing, link: str, old: Credentials, held: Credentials) -> bool:
-    """Put `held` where `old` was. False when the link has ended or was made anew: then nothing changes."""
+    """Replace the credentials `old` by `held`. False: the link has ended or has other credentials; nothing changes."""
     row = session.get(Link, link)
     if row is None or row.ended_at is not None or credentials(keys, row) != old:
         return False
@@ -256,9 +256,9 @@ def store_credentials(session: Session, keys: KeyRing, link: str, old: Credentia
 
 
 def end(session: Session, link: str, now: datetime, *, told: bool = False) -> bool:
-    """End a live link; False when it was not live. What she has there is forgotten with it.
+    """End a live link and forget the accounts. False: it was not live.
 
-    Credentials stay sealed until the organisation took note (`told`): they are needed to revoke themselves.
+    Credentials stay, encrypted, until the organisation has been told (`told`): they are needed for revoking them.
     """
     changed = session.execute(
         update(Link)
@@ -278,7 +278,7 @@ def end(session: Session, link: str, now: datetime, *, told: bool = False) -> bo
 
 
 def untold(session: Session) -> list[Link]:
-    """Ended links whose end the organisation does not know yet, oldest first."""
+    """Ended links of which the organisation has not been told yet, oldest first."""
     query = select(Link).where(col(Link.ended_at).is_not(None), col(Link.told_at).is_(None))
     rows = list(session.exec(query.order_by(col(Link.ended_at))))
     session.expunge_all()

@@ -1,12 +1,13 @@
-"""An organisation under another address. Is it the same one? Only the operator knows.
+"""When an organisation's address changes: only the operator knows whether it is still the same organisation.
 
-People linked whoever answered at the old origin (scheme, host, port): its tokens and the assertions that name
-them are for nobody else. So another origin is refused while anybody is linked, until the operator says which it is:
+People have linked with the organisation at the old origin (scheme, host, port). Its tokens, and assertions that name
+these people, must go to nobody else. So while anybody is linked, a new origin is refused until the operator says:
 
-    moved      the same organisation under a new address: links stay
-    replaced   another one, or not sure: every link ends, each person can read so, and she links again if she likes
+    moved      it is the same organisation under a new address: links stay
+    replaced   it is another one, or the operator is not sure: every link ends, which people can read in their logs
 
-Nobody is told at the old address: it is not asked any more, and the new one must not hear of them.
+The organisation at the old address is not told of these ends, because it is not called any more, and the new one must
+not learn of these people.
 """
 
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ def origin(document: Mapping[str, Any]) -> tuple[str, str, int]:
 
 
 def unsaid(session: Session, organisation: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Fault | None:
-    """What keeps another address from being declared without a word about it."""
+    """The fault, if the origin changes while anybody is linked and the operator has not said why."""
     count = session.exec(
         select(func.count()).where(col(Link.organisation_id) == organisation, col(Link.ended_at).is_(None))
     ).one()

@@ -1,6 +1,6 @@
 """The gateway as an OAuth client of an organisation: RFC 6749 code flow, PKCE S256, client_secret_basic, RFC 7009.
 
-Answers come from outside: every member used is checked, everything else is left where it is.
+Answers come from outside: every member that is used is checked, everything else is ignored.
 """
 
 import base64
@@ -20,7 +20,7 @@ from gateway.organisations.links import Credentials
 from gateway.organisations.views import OAuthEnds, OrganisationView, target
 
 ANSWER_LIMIT = 64 * 1024
-DEFAULT_SECONDS = 300  # life of an access token whose answer does not say
+DEFAULT_SECONDS = 300  # how long an access token is taken to be valid if the answer does not say
 LONGEST_SECONDS = 400 * 86400
 _DEPTH = 20  # of an answer's JSON
 
@@ -29,12 +29,12 @@ _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 
 
 class GrantRefused(Exception):
-    """RFC 6749 §5.2 invalid_grant: this code or refresh token will never work again."""
+    """The organisation answered invalid_grant (RFC 6749 §5.2): the code or refresh token will not work again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """One organisation's OAuth server, with our secret there for the calls of one flow."""
+    """One organisation's OAuth server, with our secret there. Made for the calls of one flow."""
 
     house: House
     organisation: OrganisationView
@@ -65,7 +65,7 @@ class Ends:
         return self._tokens({"grant_type": "refresh_token", "refresh_token": old.refresh_token}, now, old)
 
     def revoke(self, held: Credentials) -> None:
-        """The refresh token first: it is the one that outlives. Raises ConnectorError when that was not heard."""
+        """Revoke both tokens, the longer-lived refresh token first. Raises ConnectorError if that did not succeed."""
         for token, hint in ((held.refresh_token, "refresh_token"), (held.access_token, "access_token")):
             if token:
                 status, _, _ = self._post(self._oauth.revoke, {"token": token, "token_type_hint": hint})
@@ -84,7 +84,7 @@ class Ends:
 
     def _post(self, path: str, form: Mapping[str, str]) -> tuple[int, str, bytes]:
         """(status, media type, body)."""
-        # RFC 6749 §2.3.1: both parts form-encoded before they are joined
+        # RFC 6749 §2.3.1: both parts are form-encoded before they are joined.
         pair = f"{quote_plus(self._oauth.client_id)}:{quote_plus(self.secret)}"
         headers: Headers = [
             (b"authorization", b"Basic " + base64.b64encode(pair.encode())),
@@ -100,7 +100,7 @@ class Ends:
 
 
 def authorize_address(organisation: OrganisationView, redirect_uri: str, state: str, challenge: str) -> str:
-    """Where the person's browser goes to link. Everything secret in it is spent with its first use."""
+    """The address to which the person's browser goes for linking. The state in it can be used only once."""
     if organisation.oauth is None:
         raise ConnectorError("organisation_refused", "not an OAuth connection")
     query = {
@@ -121,7 +121,7 @@ def challenge_of(verifier: str) -> str:
 
 
 def reason_of(status: int) -> str:
-    """The reason class of an organisation's unhappy status."""
+    """The reason in errors.REASONS for an error status of an organisation."""
     if status == 429:
         return "busy"
     if status == 504:
@@ -172,6 +172,6 @@ def _seconds(value: object) -> int:
 
 
 def _resource(value: object) -> str:
-    """The identifier at the end of ESPI's resourceURI. Only this segment is kept: their address is never called."""
+    """The identifier at the end of ESPI's resourceURI. Only this part is kept: the address itself is never called."""
     last = value.rstrip("/").rsplit("/", 1)[-1] if isinstance(value, str) else ""
     return last if _SEGMENT.fullmatch(last) else ""

@@ -1,4 +1,4 @@
-"""What an organisation's declaration may say: every key, the kind of its value, and the check of each kind. No I/O."""
+"""What an organisation's declaration may contain: every key, the kind of its value, and the check of each kind."""
 
 import re
 

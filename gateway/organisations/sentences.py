@@ -1,4 +1,4 @@
-"""What pages say when something did not work: one sentence per reason, whole, with the organisation's name in it.
+"""What pages say when something failed: one whole sentence per reason, with the organisation's name in it.
 
 English texts are the message ids; French is in the room's catalogue.
 """

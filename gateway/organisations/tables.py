@@ -11,7 +11,7 @@ class Organisation(SQLModel, table=True):
     id: str = Field(primary_key=True)
     declaration: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     declaration_sha256: str
-    client_secret_sealed: bytes | None = None  # of the gateway at this organisation (connection "oauth")
+    client_secret_sealed: bytes | None = None  # the gateway's own secret at this organisation (connection "oauth")
     status: str = "active"  # active | suspended
     status_reason: str = ""
     added_at: datetime
@@ -19,7 +19,7 @@ class Organisation(SQLModel, table=True):
 
 
 class Link(SQLModel, table=True):
-    """One person's standing link with one organisation. At most one live link per pair."""
+    """One person's link with one organisation. At most one link of the two is live."""
 
     __table_args__ = (
         Index("ix_link_untold", "ended_at", sqlite_where=text("ended_at IS NOT NULL AND told_at IS NULL")),
@@ -27,24 +27,24 @@ class Link(SQLModel, table=True):
     id: str = Field(primary_key=True)
     person_id: str = Field(foreign_key="person.id", index=True)
     organisation_id: str = Field(foreign_key="organisation.id", index=True)
-    subject: str  # pairwise: how the organisation knows the person through us
-    customer: str = ""  # masked customer number, for her own eyes
+    subject: str  # pairwise identifier under which we ask this organisation about the person
+    customer: str = ""  # masked customer number, only shown to the person
     credentials_sealed: bytes | None = None  # JSON {access_token, refresh_token, expires_at, …}
     accounts_sealed: bytes | None = None  # JSON {whose, accounts: list of FoundAccount or null while not read}
     generation: int = 1  # raised when credentials, accounts or state change
     linked_at: datetime
     ended_at: datetime | None = None
-    told_at: datetime | None = None  # when the organisation took note of the end; None and ended: still to be told
+    told_at: datetime | None = None  # when the organisation was told of the end; None and ended: still to be told
 
 
 class LinkAttempt(SQLModel, table=True):
-    """A linking under way: OAuth state and verifier, or the customer number awaiting its code."""
+    """An attempt to link: OAuth state and verifier, or the customer number for which a code was sent."""
 
     id: str = Field(primary_key=True)  # SHA-256 of the state
     person_id: str = Field(foreign_key="person.id")
     organisation_id: str = Field(foreign_key="organisation.id")
     sealed: bytes  # JSON: code_verifier, or customer_number
     return_to: str = "/organisations"
-    tries: int = 0  # codes tried; counted before the organisation is asked, so that a race wins nothing
+    tries: int = 0  # codes tried; counted before the organisation is asked, so that parallel tries count, too
     expires_at: datetime = Field(index=True)
     spent_at: datetime | None = None

@@ -1,7 +1,7 @@
-"""Telling organisations, later, of links that ended while they could not be reached.
+"""Telling organisations later of ended links, if they could not be reached at the time.
 
-The composition root runs `tell_pending` every few minutes; an operator may run it too.
-The link itself has ended long before: this only makes the organisation forget it.
+The composition root runs `tell_pending` regularly, and an operator may run it too.
+The link has already ended here; this only makes the organisation forget it.
 """
 
 from datetime import datetime, timedelta
@@ -11,12 +11,13 @@ from gateway.house import House
 from gateway.organisations import links, views
 from gateway.organisations.linking import tell_end
 
-PATIENCE = timedelta(days=30)  # after this nobody is told any more; refresh tokens do not live for ever either
+PATIENCE = timedelta(days=30)  # how long to try; by then most refresh tokens have expired by themselves
 AT_ONCE = 50
 
 
 def tell_pending(house: House, now: datetime) -> tuple[int, int]:
-    """(told, still pending). One organisation that is down does not hold up the others: it is asked once per run."""
+    """(told, still pending). An organisation that does not answer is called only once per run, so that it does not hold
+    up the others."""
     with house.store.read() as session:
         waiting = links.untold(session)
         known = views.directory(session)

@@ -1,9 +1,9 @@
-"""How often one may start what costs somebody else: messages to a customer, tries at her code, calls.
+"""Limits on what costs somebody else: messages to a customer, tries of a code, calls to an organisation.
 
-Counted per person and, where a customer number is given, per number too: whoever opens many accounts has no more
-tries at one customer's code than with one. A number counts the same whether the organisation knows it or not, and
-however it is spelled. Five codes are tried per message (`linking.TRIES`) out of a million: at most one day in ten
-thousand is a lucky one. What a stranger can do with it is make her wait for a day.
+They count per person and, where a customer number is given, also per number: opening many accounts here gives no more
+tries at one customer's code. A number counts the same whether or not the organisation knows it, and however it is
+spelled. Each message allows five tries (`linking.TRIES`) of a million codes, so that an attacker who tries every day
+succeeds on at most one day in ten thousand. All that a stranger can achieve is that the customer has to wait for a day.
 """
 
 import threading
@@ -17,7 +17,7 @@ from gateway.errors import TooMany
 from gateway.ground.store import Store
 from gateway.house import House
 
-# what → every limit that binds
+# what is counted → all limits that apply
 LIMITS: dict[str, tuple[RateLimitItem, ...]] = {
     "link": (RateLimitItemPerMinute(5), RateLimitItemPerHour(20)),  # each may send a message to a stranger's phone
     "link_of_number": (RateLimitItemPerHour(10), RateLimitItemPerDay(20)),
@@ -41,6 +41,6 @@ def once_more(store: Store, what: str, whom: str) -> None:
 
 
 def once_more_for(house: House, what: str, organisation: str, number: str) -> None:
-    """The same for a customer number, of which nothing but a keyed mac is kept, and that in memory only."""
+    """Count one try for a customer number. Only a keyed MAC of the number is kept, in memory. Raises TooMany."""
     spelled = "".join(letter for letter in number.upper() if letter.isalnum())
     once_more(house.store, f"{what}_of_number", house.keys.mac("tries", organisation, spelled))

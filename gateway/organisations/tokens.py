@@ -1,10 +1,10 @@
-"""Keeping OAuth links alive: one renewal at a time per link, whoever asks, and none of it lost.
+"""Renewing the access tokens of OAuth links, one renewal at a time per link.
 
-    1. wait for whoever is renewing this link
-    2. read the link as it is now: perhaps there is nothing left to do
-    3. ask the organisation
-    4. store, on condition that the link is live and still has what was renewed
-    5. if not, what we just got is revoked, not kept
+    1. wait until no other thread renews this link
+    2. read the link as it is now: another thread may have renewed it
+    3. ask the organisation for a new token
+    4. store it, if the link is live and still has the token that was renewed
+    5. otherwise revoke the new token
 
 The organisation may rotate its refresh token, so two renewals from one token would end the link (RFC 9700 §4.14).
 """
@@ -29,11 +29,11 @@ EARLY_SECONDS = 30  # an access token this close to its end is renewed before it
 
 
 class _Turns:
-    """A lock per link, held only while somebody waits for it or has it."""
+    """A lock per link, which exists only while a thread holds it or waits for it."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._locks: dict[str, tuple[threading.Lock, int]] = {}  # link → (lock, how many want it); under _guard
+        self._locks: dict[str, tuple[threading.Lock, int]] = {}  # link → (lock, how many threads use it); under _guard
 
     @contextmanager
     def take(self, link: str) -> Iterator[None]:
@@ -56,14 +56,14 @@ class _Turns:
                     self._locks[link] = lock, wanting - 1
 
 
-_turns = _Turns()  # one process serves one database (Store.claim), so this is the whole world
+_turns = _Turns()  # in memory, because only one process serves a database (Store.claim)
 
 
 def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None = None) -> LinkView | None:
-    """The link with an access token that lives, renewed if need be; None when the link is no longer live.
+    """The link with a valid access token, renewed if need be. None: the link has ended.
 
-    For a worker thread, outside any transaction. `refused`: the access token the organisation just turned down,
-    renewed whatever its date says. Raises ConnectorError when the organisation cannot be asked.
+    Call it in a worker thread, outside any transaction. `refused`: an access token that the organisation has just
+    refused; it is renewed even if it has not expired. Raises ConnectorError if the organisation cannot be asked.
     """
     with _turns.take(link_id):  # 1.
         link, held = _now(house, link_id)  # 2.
@@ -94,7 +94,7 @@ def ends_of(house: House, organisation: str) -> Ends:
 
 
 def drop(ends: Ends, held: Credentials) -> bool:
-    """Revoke what is not kept, if the organisation hears it. They expire by themselves otherwise."""
+    """Revoke tokens that are not kept. If that fails, they expire by themselves. Returns whether it succeeded."""
     try:
         ends.revoke(held)
     except ConnectorError:
@@ -111,7 +111,7 @@ def _now(house: House, link_id: str) -> tuple[Link | None, Credentials | None]:
 
 
 def _ended_there(house: House, link: Link, ends: Ends, now: datetime) -> None:
-    """The organisation no longer honours the link: it ends here too, and the person can read so."""
+    """End a link that the organisation has ended, with an entry in the person's log."""
     with house.store.write() as session:
         if links.end(session, link.id, now, told=True):
             facts = {

@@ -1,4 +1,4 @@
-"""An organisation as other rooms see it: frozen values read from its declaration, no rows."""
+"""An organisation as other rooms see it: frozen values read from its declaration, not rows."""
 
 import json
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from gateway.sectors.model import Source
 from gateway.settings import Settings
 
 Words = Mapping[str, str]
-KEPT = 512  # parsed declarations held; more organisations than that are only parsed again
+KEPT = 512  # parsed declarations cached; with more organisations than that some are parsed again
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class OAuthEnds:
     revoke: str
     client_id: str
     scope: str
-    subscription: str = "lasting"  # the same at each linking of one customer: it tells customers apart | new
+    subscription: str = "lasting"  # lasting: the same each time a customer links, so it identifies the customer | new
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class OrganisationView:
         return self.status == "active"
 
 
-_parsed: dict[str, OrganisationView] = {}  # by declaration hash; values are immutable, so any thread may add one
+_parsed: dict[str, OrganisationView] = {}  # by hash of the declaration; values are immutable, so threads may share it
 
 
 def view_of(row: Organisation) -> OrganisationView:
@@ -109,13 +109,13 @@ def ids(session: Session) -> list[str]:
 
 
 def name(session: Session, organisation: str) -> Words | None:
-    """What it is called now, by language; None when it is not known any more."""
+    """The organisation's present name, by language; None: there is no such organisation any more."""
     row = session.get(Organisation, organisation)
     return row.declaration.get("name") if row else None
 
 
 def addresses(connection: Connection) -> list[tuple[str, str, str]]:
-    """(id, status, base URL) of each, by a bare connection: for a look from outside at a database as it lies there."""
+    """(id, status, base URL) of each. Uses a bare connection, for commands that look at a database as it is."""
     rows = connection.execute("SELECT id, status, declaration FROM organisation ORDER BY id")
     return [(name, status, json.loads(declaration)["connection"]["base_url"]) for name, status, declaration in rows]
 
@@ -140,7 +140,7 @@ def target(organisation: OrganisationView) -> Target:
 
 
 def source(organisation: OrganisationView, settings: Settings) -> Source:
-    """What the sector needs to know of it. Paths are relative to `base_url`, so the API has no prefix of its own."""
+    """What the sector needs to know of the organisation. Paths are relative to `base_url`, so there is no prefix."""
     return Source(
         organisation=organisation.id,
         sector=organisation.sector,
