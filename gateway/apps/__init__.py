@@ -2,13 +2,13 @@
 
 It owns the declaration (one TOML file each), the app's secret (as a hash), its logo (served
 from our own address, never fetched from theirs) and its standing: active or suspended. It
-knows nothing of consents and tokens: an app's registration says what it *may ask*, never
+knows nothing of consents and tokens: an app's registration says what it *may ask for*, not
 what it may read.
 
 The one invariant: what an app declared is stored as one document with one hash. Any later
-change of its name, addresses, keys or data is a different hash, so that an agreement made
-with the old one can be told from one made with the new.
+change of its name, addresses, keys or data changes the hash, so that agreements made
+before and after the change can be told apart.
 
-    declare    read and check a file, every fault at once     verbs   register, suspend, resume, verify
-    addresses, keysets, logos   the rules it checks   views   what other rooms see of an app
+    declare    read and check a file                          verbs   register, suspend, resume, verify
+    addresses, keysets, logos   rules for parts of the file   views   what other rooms see of an app
 """

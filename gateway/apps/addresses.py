@@ -1,6 +1,6 @@
-"""Which redirect addresses an app may have, and whether one in a request is one of them.
+"""Which redirect addresses an app may register, and whether the one in a request is registered.
 
-RFC 9700 §2.1 and §4.1: compared as exact strings; the only freedom is the port of a native
+They are compared as exact strings (RFC 9700 §2.1, §4.1). Only the port may differ, and only for a native
 app on the loopback interface (RFC 8252 §7.3).
 """
 
@@ -10,14 +10,14 @@ from urllib.parse import urlsplit
 
 LOOPBACK = ("127.0.0.1", "::1")
 MAX_LENGTH = 500
-# RFC 3986 characters, without those that HTML or a header could take for something else
+# The characters of RFC 3986, without those that have a meaning in HTML or in header fields.
 _PLAIN = re.compile(r"[A-Za-z0-9\-._~:/?\[\]@!$&()*+,;=%]+")
 _REVERSE_DOMAIN = re.compile(r"[a-z][a-z0-9+-]*(\.[a-z0-9+-]+)+")  # RFC 8252 §7.1: com.example.app
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def fault(uri: object, *, native: bool) -> str | None:
-    """What is wrong with an address to be registered; None when it may be."""
+    """What is wrong with an address to register; None: nothing."""
     if not isinstance(uri, str) or not uri or len(uri) > MAX_LENGTH or not _PLAIN.fullmatch(uri):
         return "write one address of plain ASCII, without fragment, spaces or quotes"
     try:
@@ -80,6 +80,6 @@ def _loopback_without_port(uri: str) -> tuple[str, str] | None:
 
 
 def place(uri: str) -> str:
-    """What people are told about where they go: the host, or the scheme of a native app (checklist A31)."""
+    """The address as people are told it before they go there: its host, or the scheme of a native app."""
     parts = urlsplit(uri)
     return parts.netloc if parts.scheme in ("http", "https") else f"{parts.scheme}:"

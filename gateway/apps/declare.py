@@ -1,8 +1,8 @@
-"""A declaration: one TOML file says all the gateway needs to know of an app.
+"""A declaration: one TOML file with all that the gateway needs to know of an app.
 
 `read` checks the file by itself, `against` checks it against this gateway's purposes,
-organisations and data. Both tell all faults at once: file, key, what is wrong, what would
-be right. Nothing an app writes is ever used as markup, address to fetch, or policy.
+organisations and data. Both report all faults together: file, key, what is wrong, what would
+be right. Nothing an app writes is used as markup, as an address to fetch, or as a policy.
 """
 
 import base64
@@ -19,7 +19,7 @@ from gateway.ground.declarations.texts import look_alike
 
 AUTH_METHODS = ("none", "client_secret_basic", "private_key_jwt")
 NECESSITIES = ("required", "optional")
-REASON_LENGTH = 140  # checklist A9
+REASON_LENGTH = 140  # characters; short enough to be read on the consent screen
 NAME_LENGTH = 60
 
 
@@ -132,7 +132,7 @@ def parse(document: Mapping[str, Any], path: Path) -> AppDeclaration:
 
 
 def check(document: Mapping[str, Any]) -> list[Fault]:
-    """Every fault of a parsed declaration by itself, in the order of the form."""
+    """Every fault of a parsed declaration, in the order of the form. Does not compare with this gateway's data."""
     faults = FORM.faults(document)
     return faults or [*_redirects(document), *_keys(document)]
 
@@ -181,7 +181,7 @@ def _warnings(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def against(document: Mapping[str, Any], catalogue: Catalogue, organisations: Mapping[str, Any]) -> list[Fault]:
-    """What the declaration names that this gateway does not have. `organisations`: id → its datasets."""
+    """Faults for purposes, organisations and data that this gateway does not have. `organisations`: id → datasets."""
     faults = [
         unknown(f"purposes[{position}]", code, catalogue.purposes)
         for position, code in enumerate(document["purposes"])

@@ -1,7 +1,7 @@
-"""An app's public keys (RFC 7517), checked by arithmetic before they are ever used.
+"""An app's public keys (RFC 7517), checked mathematically before they are used.
 
-Only public keys, only of the kinds whose signatures are accepted: P-256, RSA of 2048 bits
-and more, Ed25519 (RFC 8725 §3.2; negative cases H11, H12, H19).
+Only public keys of the kinds whose signatures are accepted: P-256, RSA of 2048 bits
+and more, Ed25519 (RFC 8725 §3.2).
 """
 
 import re
@@ -20,7 +20,7 @@ _P25519 = 2**255 - 19
 
 
 def faults(jwks: object) -> Iterator[str]:
-    """Everything wrong with a set of keys; never repeats a key."""
+    """Everything that is wrong with a set of keys. No text repeats a key."""
     keys = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(keys, list) or not keys or len(keys) > MAX_KEYS:
         yield f"write {{ keys = [ … ] }} with 1 to {MAX_KEYS} public keys"
@@ -89,7 +89,8 @@ def _okp(key: Mapping[str, Any]) -> str | None:
 
 
 def _small_order(encoded: bytes) -> bool:
-    """y of the eight points whose multiple by 8 is neutral, or no reduced number at all (RFC 8032 §5.1.3)."""
+    """Whether this is y of one of the eight points of small order (8 times the point is the neutral element), or not a
+    reduced number (RFC 8032 §5.1.3). Signatures by such keys prove nothing."""
     y = int.from_bytes(encoded, "little") & (2**255 - 1)
     if y >= _P25519 or y in (0, 1, _P25519 - 1):
         return True

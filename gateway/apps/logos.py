@@ -1,7 +1,7 @@
-"""An app's logo: small, still, and unable to call home. Kept as bytes, served from our own address.
+"""An app's logo: small, without animation, and unable to load anything. Stored as bytes, served from our own address.
 
-An SVG may hold shapes and gradients of an allow-list only; scripts, styles from elsewhere,
-references outside the file and document types are refused, not cleaned (negative case A34).
+An SVG may only contain shapes and gradients of an allow-list. Scripts, external styles,
+references outside the file and document types are refused; they are not removed.
 """
 
 import re
@@ -21,7 +21,7 @@ _OWN_URL = re.compile(r"url\(#[A-Za-z0-9_-]+\)")
 
 
 def fault(suffix: str, content: bytes) -> str | None:
-    """What is wrong with a logo; None when it may be shown."""
+    """What is wrong with a logo; None: nothing."""
     if suffix not in MEDIA_TYPES:
         return "use an .svg or a .png file"
     if len(content) > MAX_BYTES:
@@ -41,7 +41,7 @@ def _svg_fault(content: bytes) -> str | None:
         text = content.decode("utf-8")
     except UnicodeDecodeError:
         return "is not UTF-8"
-    # refused before parsing: entities expand while the parser reads
+    # Refused before parsing, because entities expand during parsing.
     if "<!DOCTYPE" in text.upper() or "<!ENTITY" in text.upper() or "<?" in text.replace("<?xml ", "", 1):
         return "must not hold a document type, entities or processing instructions"
     encoding = re.match(r"\ufeff?<\?xml [^>]*encoding=[\"']([^\"']+)", text)

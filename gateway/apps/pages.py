@@ -1,4 +1,4 @@
-"""The one door of apps so far: their logos, from our own address (checklist A3: nothing is hot-linked)."""
+"""The only door of apps: their logos, served from our own address so that pages load nothing from elsewhere."""
 
 from starlette.responses import Response
 
@@ -8,7 +8,7 @@ from gateway.errors import NotFound
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 
-# A picture opened by itself is a document: it may run nothing and load nothing.
+# A browser that opens an SVG by itself treats it as a document, which must not run or load anything.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",

@@ -1,4 +1,5 @@
-"""Registering an app, and its standing. Each change tells the directory, so that the proxy reads it anew."""
+"""Registering, suspending and resuming an app. Each change raises the directory's generation, so that the data plane
+reads the app again."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -21,7 +22,7 @@ def register(
     now: datetime,
     new_secret: Callable[[], str] = fresh,
 ) -> tuple[App, str | None]:
-    """Insert or change an app. The secret is returned once, when one was made, and kept only as a hash.
+    """Insert or change an app. A newly made secret is returned once and stored only as a hash.
 
     A changed declaration keeps the secret as long as the method of authentication stays
     `client_secret_basic`. Raises DeclarationError when it names purposes, organisations or data
@@ -56,7 +57,7 @@ def register(
 
 
 def renew_secret(session: Session, client_id: str, now: datetime, new_secret: Callable[[], str] = fresh) -> str:
-    """A new secret in place of the old one, which stops working at once."""
+    """Replace the secret. The old one stops working at once."""
     row = _row(session, client_id)
     if row.auth_method != "client_secret_basic":
         raise NotFound(f"app {client_id} has no secret")
@@ -67,7 +68,7 @@ def renew_secret(session: Session, client_id: str, now: datetime, new_secret: Ca
 
 
 def suspend(session: Session, client_id: str, reason: str, now: datetime) -> None:
-    """It may not ask, and reads nothing, until `resume`. `reason` is read by people. Agreements stay."""
+    """Until `resume` the app may neither ask for data nor read any. People read `reason`. Agreements stay."""
     _set_status(session, client_id, "suspended", reason, now)
 
 

@@ -17,7 +17,7 @@ def find(session: Session, client_id: str) -> AppView | None:
 
 
 def name(session: Session, client_id: str) -> Words | None:
-    """What it is called now, by language; None when it is not known any more."""
+    """The app's present name, by language; None: there is no such app any more."""
     row = session.get(App, client_id)
     return row.metadata_.get("name") if row else None
 
@@ -71,7 +71,7 @@ def is_native(row: App) -> bool:
 
 
 def must_push(row: App) -> bool:
-    """RFC 9126 §6: this app's authorization requests come by PAR only."""
+    """Whether this app must push its authorization requests (RFC 9126 §6)."""
     return bool(row.metadata_["require_pushed_authorization_requests"])
 
 
