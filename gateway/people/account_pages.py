@@ -1,6 +1,6 @@
-"""Doors of one's own account: who I am, and how I sign in.
+"""Doors of a person's own account: details, and ways to sign in.
 
-Whatever changes how one signs in needs a sign-in of the last minutes.
+A change of how the person signs in needs a recent sign-in.
 """
 
 import binascii
@@ -100,7 +100,7 @@ def save_details(ctx: Context) -> Response:
         written = {name: ctx.form.get(name, "") for name in ("name", "language", "birth_date")}
         return _details_page(ctx, person, written, wrong)
     person.name, person.language = draft.name, language
-    # Set once: a child must not grow up by editing a form. The operator can correct it.
+    # It can be set only once, so that a child cannot become of age by editing it. The operator can correct it.
     if draft.birth_date and person.birth_date is None:
         person.birth_date = draft.birth_date
     ctx.session.add(person)
@@ -159,7 +159,7 @@ def _change_password(ctx: Context, person: Person, old: str, kept: str | None) -
     hashed = passwords.hash_(ctx.form["password"])
     with house.store.write() as session:
         row = accounts.get(session, person.id)
-        if row is None or row.password_hash != kept:  # changed elsewhere while we hashed
+        if row is None or row.password_hash != kept:  # changed by another request while this one hashed
             return _password_page(ctx, person, {"old": WRONG_PASSWORD}, 400)
         accounts.change_password(session, house.log, row, hashed, ctx.now)
         sign_ins.end_all(session, person.id, ctx.now, but=ctx.person.sign_in)
@@ -193,7 +193,7 @@ def _codes_page(ctx: Context, person: Person, secret: str, wrong: str = "") -> R
 
 
 def _setup(ctx: Context) -> str:
-    """What a secret on its way through the form is sealed for: this one sign-in."""
+    """The sealing context of a secret that travels through the form: only this sign-in can send it back."""
     return f"totp-setup:{ctx.person.sign_in}"
 
 
@@ -274,7 +274,7 @@ def remove_passkey(ctx: Context) -> Response:
 
 
 def end_sign_in(ctx: Context) -> Response:
-    """End one of her sign-ins, or all but this one."""
+    """End the sign-in of the given handle, or with "others" all sign-ins but this one."""
     wanted, caller = ctx.form.get("sign_in", ""), ctx.person
     if wanted == "others":
         sign_ins.end_all(ctx.session, caller.person, ctx.now, but=caller.sign_in)

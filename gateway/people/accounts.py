@@ -1,7 +1,7 @@
-"""Accounts: what a person writes about herself is checked here; rows are found, opened and changed.
+"""Accounts: checks what people write about themselves, and finds, opens and changes the rows.
 
-The address is a name to sign in with, not a proof: no mail is sent to it. Whoever runs the gateway for
-more than a trial checks addresses before (or instead of) open registration.
+The mail address only serves for signing in. No mail is sent to it, so it is not known to be the person's. Beyond a
+trial, the operator must check addresses before, or instead of, open registration.
 """
 
 import re
@@ -21,14 +21,14 @@ from gateway.people.tables import Person
 NAME_LONGEST = 100
 EMAIL_LONGEST = 254  # RFC 5321 §4.5.3.1.3
 _OLDEST = 1900
-# RFC 5322 dot-atom at an ordinary host name; quoted local parts and address literals are left out.
+# A dot-atom of RFC 5322 at a host name. Quoted local parts and address literals are not accepted.
 _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _DOMAIN = re.compile(r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]")
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An account to be: checked, nothing kept yet."""
+    """The checked details of an account that is to be opened. Nothing is stored yet."""
 
     name: str
     email: str
@@ -36,7 +36,7 @@ class Draft:
 
 
 def clean_name(text: str) -> str | None:
-    """One line, spaces folded; None when empty, too long, or with characters that nobody sees (A33)."""
+    """The name on one line, with single spaces. None: empty, too long, or with invisible characters."""
     name = " ".join(unicodedata.normalize("NFC", text).split())
     if not 0 < len(name) <= NAME_LONGEST or any(unicodedata.category(char).startswith("C") for char in name):
         return None
@@ -44,7 +44,7 @@ def clean_name(text: str) -> str | None:
 
 
 def clean_email(text: str) -> str | None:
-    """Lower case, the domain in ASCII; None when it is no address."""
+    """The address in lower case, with its domain in ASCII. None: not an address."""
     local, at, domain = unicodedata.normalize("NFC", text).strip().lower().rpartition("@")
     try:
         domain = domain.encode("idna").decode() if domain else ""
@@ -57,7 +57,7 @@ def clean_email(text: str) -> str | None:
 
 
 def clean_birth_date(text: str, today: date) -> date | None:
-    """None when it is no date, or none that a living person was born on."""
+    """The date. None: not a date, or not one on which a living person can have been born."""
     try:
         born = date.fromisoformat(text.strip())
     except ValueError:
@@ -66,7 +66,7 @@ def clean_birth_date(text: str, today: date) -> date | None:
 
 
 def draft(form: Mapping[str, str], today: date) -> tuple[Draft | None, dict[str, str]]:
-    """What a registration form says, or field → what is wrong with it."""
+    """The details from a registration form, or None and field → what is wrong with it."""
     name, email = clean_name(form.get("name", "")), clean_email(form.get("email", ""))
     wrong = {}
     if name is None:
@@ -105,9 +105,9 @@ def find(session: Session, email: str) -> Person | None:
 def open_account(
     session: Session, log: Log, draft: Draft, password_hash: str | None, *, id: str, language: str, now: datetime
 ) -> Person | None:
-    """The new account; None when the address is taken, whoever has it. `id`: a fresh secret."""
+    """Open an account. None: the address is taken, perhaps by a closed account. `id`: a fresh secret."""
     taken = col(Person.email) == draft.email
-    # A29: a taken address costs a write to disk as a free one does, or its speed would tell; nothing changes.
+    # Write to the disk also if the address is taken (without a change). A faster answer would tell that it is taken.
     if session.execute(update(Person).where(taken).values(name=Person.name)).rowcount:  # type: ignore[attr-defined]
         return None
     person = Person(
@@ -142,7 +142,8 @@ def children(session: Session, guardian: str) -> list[Person]:
 def appoint_guardian(
     session: Session, child: Person, guardian: Person | None, today: date, majority_age: int
 ) -> str | None:
-    """Set or remove (None) who decides for a child. Returns why not, if not. The operator's act, never a page's."""
+    """Set or remove (None) the person who decides for a child. Returns why it was refused, else None. Only the operator
+    does this; no page does."""
     if guardian is not None:
         if guardian.id == child.id or guardian.guardian_id is not None:
             return "a guardian is somebody else, who has no guardian"

@@ -47,7 +47,8 @@ def _running(ctx: Context, person: str, state: State) -> int:
 
 
 def doors(linked: Callable[[Session, str], int]) -> list[Door]:
-    """`linked`: with how many organisations a person is linked; links belong to a room beside this one."""
+    """`linked`: counts the organisations a person is linked with. It is handed in, because links belong to a room that
+    this one may not import."""
     return [
         Door("/", partial(home, linked), name="home"),
         *register_pages.DOORS,

@@ -1,9 +1,9 @@
-"""Passkeys (WebAuthn level 3): registered while signed in, and a whole sign-in by themselves.
+"""Passkeys (WebAuthn level 3). A person adds one while signed in, and can then sign in with it alone.
 
-User verification is asked for and checked, so a passkey is two factors in one gesture. Credentials are
-discoverable: nobody types an address. Every ceremony answers a challenge made here. It travels in the form,
-under a MAC that binds it to the purpose and the browser, so asking for one writes nothing; a sound answer spends
-it in the transaction of what it achieves, by one INSERT.
+User verification is required and checked, so a passkey counts as two factors. Credentials are discoverable, so no
+address has to be typed. Every ceremony answers a challenge made here. The challenge travels in the form with a MAC
+that binds it to the purpose and the browser, so that making one writes nothing. A valid answer spends the challenge by
+one INSERT, in the same transaction as what it is used for.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ from gateway.log import Event, Log
 from gateway.people.tables import Passkey, Person, SpentChallenge
 from gateway.settings import Settings
 
-MINUTES = 5  # life of a challenge
+MINUTES = 5  # how long a challenge is valid
 _LONGEST = 16 * 1024  # characters of a browser's answer
 
 
@@ -38,13 +38,13 @@ def _relying_party(settings: Settings) -> str:
 
 
 def handle(keys: KeyRing, person: str) -> bytes:
-    """The user handle on the authenticator: not the person's id, which never leaves the gateway."""
+    """The user handle for the authenticator. Derived from the person's id, because the id never leaves the gateway."""
     return keys.pairwise(person, "passkeys").encode()
 
 
 @dataclass(frozen=True, slots=True)
 class PasskeyChallenge:
-    """A challenge under way. `word` goes with the form, `options` (JSON) to the browser's own dialogue."""
+    """A challenge to answer. `word` is sent in the form, `options` (JSON) to the browser's dialogue."""
 
     word: str
     options: str
@@ -52,7 +52,8 @@ class PasskeyChallenge:
 
 @dataclass(frozen=True, slots=True)
 class Ceremony:
-    """What a challenge is good for. `bound`: what only this browser's pages hold, so that no other can use it."""
+    """What a challenge may be used for. `bound`: a secret of this browser's pages, so that no other browser can use
+    the challenge."""
 
     keys: KeyRing
     settings: Settings
@@ -64,7 +65,7 @@ class Ceremony:
         return f"{challenge}.{until}.{self._mac(challenge, until)}"
 
     def challenge(self, word: str, now: datetime) -> bytes | None:
-        """The challenge of a word that was made for this ceremony and is still good."""
+        """The challenge in `word`, if it was made for this ceremony and is still valid; otherwise None."""
         challenge, _, rest = word.partition(".")
         until, _, mac = rest.partition(".")
         if not same(mac, self._mac(challenge, until)) or int(until) <= now.timestamp():
@@ -76,7 +77,7 @@ class Ceremony:
 
 
 def _spend(session: Session, challenge: bytes, now: datetime) -> bool:
-    """Whether it is answered for the first time. Kept until it would have expired anyway."""
+    """Spend a challenge. False: it was answered before. The row is kept until the challenge would have expired."""
     row = insert(SpentChallenge).values(id=encoded(challenge), expires_at=now + timedelta(minutes=MINUTES))
     return bool(session.execute(row.on_conflict_do_nothing()).rowcount)  # type: ignore[attr-defined]
 
@@ -111,7 +112,7 @@ def begin_adding(
 def add(
     session: Session, log: Log, ceremony: Ceremony, person: Person, word: str, answer: str, name: str, now: datetime
 ) -> bool:
-    """Keep the passkey the browser made. False when the answer is not to our challenge, or not sound."""
+    """Store the passkey that the browser made. False: the answer is not valid, or not to our challenge."""
     challenge, settings = ceremony.challenge(word, now), ceremony.settings
     if challenge is None or len(answer) > _LONGEST:
         return False
@@ -158,7 +159,7 @@ def of_person(session: Session, person: str) -> list[Passkey]:
 
 
 def begin_sign_in(ceremony: Ceremony, chance: bytes, now: datetime) -> PasskeyChallenge:
-    """The browser asks the person which passkey; we name none. `chance`: 32 random bytes."""
+    """Make a challenge without naming a passkey: the browser lets the person choose. `chance`: 32 random bytes."""
     options = webauthn.generate_authentication_options(
         rp_id=_relying_party(ceremony.settings),
         challenge=chance,
@@ -169,7 +170,7 @@ def begin_sign_in(ceremony: Ceremony, chance: bytes, now: datetime) -> PasskeyCh
 
 
 def recognise(session: Session, ceremony: Ceremony, word: str, answer: str, now: datetime) -> Person | None:
-    """Whose passkey answered our challenge."""
+    """The person whose passkey has validly answered our challenge; otherwise None."""
     challenge, settings = ceremony.challenge(word, now), ceremony.settings
     if challenge is None or len(answer) > _LONGEST:
         return None
@@ -200,5 +201,5 @@ def recognise(session: Session, ceremony: Ceremony, word: str, answer: str, now:
     return person
 
 
-# Answers come from a browser's script: besides the library's own errors, anything JSON can be wrong in.
+# An answer can be any JSON, so besides the library's own errors these are raised for malformed ones.
 _UNSOUND = (WebAuthnException, ValueError, KeyError, TypeError)

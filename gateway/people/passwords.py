@@ -1,7 +1,7 @@
-"""Passwords: argon2id, and what makes a password too easy.
+"""Passwords: argon2id, and which passwords are too easy.
 
-Hashing takes tens of milliseconds and 19 MiB: it is never done inside a write transaction, and by doors only in the
-pool "password" (`ground.pools`), so that a flood of tries takes neither the memory of the machine nor other pages.
+Hashing takes tens of milliseconds and 19 MiB. So it is never done inside a write transaction, and doors do it only in
+the pool "password" (`ground.pools`): many tries at once then neither exhaust memory nor delay other pages.
 """
 
 import functools
@@ -17,7 +17,8 @@ from gateway.ground.web.marks import N_
 SHORTEST, LONGEST = 8, 128
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
-# What most guessed passwords are made of (English and French); with digits and signs around, and "0" for "o".
+# Words in the passwords that are guessed first (English and French). Digits and signs around them and "0" for "o" make
+# no difference.
 _COMMON = frozenset(
     """password passwort passe motdepasse mdp secret admin administrator administrateur root user login welcome
     bienvenue bonjour hello salut coucou letmein laissemoientrer iloveyou jetaime jtaime amour love loulou doudou
@@ -37,12 +38,13 @@ _RUNS = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "9876543210987654
 
 
 def normal(password: str) -> str:
-    """The same characters however a keyboard composes them (NIST SP 800-63B §3.1.1.2)."""
+    """The password with its characters normalised, since keyboards compose accents differently (NIST SP 800-63B
+    §3.1.1.2)."""
     return unicodedata.normalize("NFKC", password)
 
 
 def weakness(password: str, own: Iterable[str]) -> str | None:
-    """Why this password will not do, or None. `own`: the person's name and address, which others know."""
+    """Why this password is refused, or None. `own`: the person's name and address, which others know."""
     text = normal(password)
     if len(text) < SHORTEST:
         return N_("Use at least 8 characters. Several words in a row are easy to remember and hard to guess.")
@@ -56,7 +58,7 @@ def weakness(password: str, own: Iterable[str]) -> str | None:
 
 
 def _cores(text: str) -> set[str]:
-    """What is left when the usual digits and signs are taken away, and when look-alikes are letters before that."""
+    """What is left of a password without its digits and signs: as it is, and with look-alikes ("0") read as letters."""
     bare = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", _plain(text.lower()))
     return {re.sub(r"[\W\d_]", "", one) for one in (bare, bare.translate(_LETTERS))}
 
@@ -84,7 +86,8 @@ def hash_(password: str) -> str:
 
 
 def verify(kept: str | None, password: str) -> bool:
-    """Whether the password is the one kept. With none kept it takes as long and says no (A29)."""
+    """Whether the password is right. Without a stored hash it takes as long and returns False, so that the time does
+    not tell whether there is an account."""
     if len(password) > 4 * LONGEST:
         password = ""
     try:
@@ -94,7 +97,7 @@ def verify(kept: str | None, password: str) -> bool:
 
 
 def is_outdated(kept: str) -> bool:
-    """Whether it was hashed with other costs than today's: hash again at the next sign-in."""
+    """Whether the hash was made with other costs than today's, and should be made again at the next sign-in."""
     return _hasher.check_needs_rehash(kept)
 
 

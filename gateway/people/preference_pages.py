@@ -1,4 +1,4 @@
-"""Language and appearance: a cookie in this browser; the language also in the account."""
+"""Language and appearance. Both are kept in a cookie of this browser, the language also in the account."""
 
 from starlette.responses import Response
 
@@ -28,7 +28,7 @@ def switch_language(ctx: Context) -> Response:
 
 
 def switch_theme(ctx: Context) -> Response:
-    """Show all pages light, dark, or as the device says."""
+    """Any value other than light and dark means: as set on the device."""
     theme = ctx.form.get("theme", "")
     chosen = theme in THEMES
     ctx.set_cookies.append((cookies.THEME, theme if chosen else "", cookies.YEAR if chosen else 0))

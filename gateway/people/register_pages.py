@@ -1,4 +1,4 @@
-"""Opening an account. The answer is the same whether the address was free or taken (A29)."""
+"""Opening an account. The answer is the same whether the address is free or taken, so that nobody can find out."""
 
 from functools import partial
 

@@ -13,7 +13,7 @@ from gateway.people.tables import Person
 
 @dataclass(frozen=True, slots=True)
 class NewPerson:
-    """Checked, and with the password hashed: what `add_person` writes without taking the writer's time."""
+    """Checked details with the password already hashed, so that `add_person` holds the writer's lock only briefly."""
 
     draft: accounts.Draft
     password_hash: str | None
@@ -29,7 +29,8 @@ def prepare(
     language: str = "en",
     birth_date: date | None = None,
 ) -> NewPerson:
-    """Check and hash, outside of any transaction. Raises ValueError saying what is wrong (in English)."""
+    """Check the details and hash the password, outside of any transaction. Raises ValueError with the fault, in
+    English."""
     form = {"name": name, "email": email, "birth_date": birth_date.isoformat() if birth_date else ""}
     draft, wrong = accounts.draft(form, today)
     if password is not None:
@@ -43,7 +44,7 @@ def prepare(
 def add_person(
     session: Session, house: House, new: NewPerson, now: datetime, *, guardian_email: str | None = None
 ) -> Person:
-    """The account, with her guardian if one is named. Raises ValueError: address taken, guardian not possible."""
+    """Add the account, with its guardian if one is named. Raises ValueError: address taken, guardian not possible."""
     person = accounts.open_account(
         session, house.log, new.draft, new.password_hash, id=fresh(), language=new.language, now=now
     )

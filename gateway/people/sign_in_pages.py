@@ -1,7 +1,7 @@
 """Doors of signing in and out: password, second factor, passkey.
 
-A password is checked with no session open; only its success writes. Every success makes a new sign-in
-with a new secret, and ends the one the browser came with (fixation: ASVS 7.2.4).
+A password is checked while no session is open, and only success writes to the database. Every success makes a new
+sign-in with a new secret and ends the one that the browser had before (against session fixation: ASVS 7.2.4).
 """
 
 from functools import partial
@@ -101,7 +101,7 @@ def _by_password(ctx: Context, person: Person | None, email: str, written: str, 
     anew = passwords.hash_(password) if kept and passwords.is_outdated(kept) else None
     with house.store.write() as session:
         now_kept = accounts.get(session, person.id)
-        if now_kept is None or now_kept.password_hash != kept:  # changed or closed while we hashed
+        if now_kept is None or now_kept.password_hash != kept:  # changed or closed while this request hashed
             return _sign_in_page(ctx, written, 400, WRONG_PASSWORD)
         now_kept.password_hash = anew or kept
         session.add(now_kept)
@@ -113,7 +113,7 @@ def _known(ctx: Context) -> str:
 
 
 def _enter(ctx: Context, session: Session, person: Person, methods: str, *, complete: bool = True) -> Response:
-    """Begin the sign-in; its cookie replaces whatever the browser had."""
+    """Begin a sign-in. Its cookie replaces the one the browser had, and that sign-in ends."""
     house = ctx.house
     secret = fresh()
     sign_ins.end_by_secret(session, cookies.read(ctx.request, cookies.SIGN_IN, house.settings), ctx.now)
@@ -231,7 +231,7 @@ def passkey(ctx: Context) -> Response:
 
 
 def sign_out(ctx: Context) -> Response:
-    """End this sign-in; "not you?" on other pages does so too, and `next` leads back to the same request."""
+    """Sign out. "Not you?" posts here as well, with a `next` that leads back to the same request."""
     if ctx.caller:
         sign_ins.sign_out(ctx.session, ctx.house.log, ctx.caller, ctx.now)
     else:

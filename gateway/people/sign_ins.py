@@ -1,7 +1,7 @@
-"""Sign-ins: rows with an end, of which the browser holds a secret and the gateway its hash.
+"""Sign-ins: rows that expire. The browser has the secret of its sign-in, the row only the secret's hash.
 
-A sign-in that still owes its second factor is a row as well (`complete` false); it opens nothing but
-the page of the second factor, and is replaced by a new one with a new secret when that is given.
+While the second factor is still to be given, `complete` is false. Such a sign-in only gives access to the page of the
+second factor, and is then replaced by a new one with a new secret.
 """
 
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from gateway.people.tables import Person, SignIn
 from gateway.settings import Settings
 
 SECOND_FACTOR_MINUTES = 10
-_NOTE_EVERY = timedelta(minutes=1)  # how exactly the last page of a sign-in is known
+_NOTE_EVERY = timedelta(minutes=1)  # `seen_at` is written at most this often
 
 
 def begin(
@@ -30,7 +30,7 @@ def begin(
     browser: str = "",
     complete: bool = True,
 ) -> SignIn:
-    """A new sign-in under a new secret (fresh, 256 bit). Ends of old ones are the caller's to decide."""
+    """Begin a sign-in with a new `secret` (fresh, 256 bits). Old sign-ins stay, unless the caller ends them."""
     length = timedelta(hours=settings.session_hours) if complete else timedelta(minutes=SECOND_FACTOR_MINUTES)
     row = SignIn(
         id=hashed(secret),
@@ -48,7 +48,7 @@ def begin(
 
 
 def identify(session: Session, secret: str, now: datetime) -> Caller | None:
-    """Who holds this secret, if the sign-in is complete and has not ended. Reads only."""
+    """The person who is signed in with this secret. None: not complete, or ended. Only reads."""
     found = session.exec(
         select(SignIn, Person).join(Person, col(Person.id) == SignIn.person_id).where(SignIn.id == hashed(secret))
     ).first()
@@ -78,7 +78,7 @@ def note_seen(session: Session, id: str, now: datetime) -> None:
 
 
 def owing_second_factor(session: Session, secret: str, now: datetime) -> tuple[SignIn, Person] | None:
-    """The half-done sign-in of this secret."""
+    """The sign-in with this secret, if it only lacks its second factor; otherwise None."""
     row = session.get(SignIn, hashed(secret)) if secret else None
     person = session.get(Person, row.person_id) if row else None
     if row is None or person is None or row.complete or not is_live(row, now) or person.closed_at is not None:
@@ -87,18 +87,18 @@ def owing_second_factor(session: Session, secret: str, now: datetime) -> tuple[S
 
 
 def end(session: Session, id: str, now: datetime) -> bool:
-    """End one. False when it had ended before."""
+    """End a sign-in. False: it had already ended."""
     ending = update(SignIn).where(col(SignIn.id) == id, col(SignIn.ended_at).is_(None)).values(ended_at=now)
     return bool(session.execute(ending).rowcount)  # type: ignore[attr-defined]
 
 
 def end_by_secret(session: Session, secret: str, now: datetime) -> bool:
-    """End whatever sign-in the browser held until now, half-done ones too."""
+    """End the sign-in with this secret, also one that lacks its second factor."""
     return bool(secret) and end(session, hashed(secret), now)
 
 
 def end_all(session: Session, person: str, now: datetime, *, but: str = "") -> int:
-    """End all of a person's, `but` one. How many ended."""
+    """End all sign-ins of a person except `but`. Returns how many ended."""
     theirs = (col(SignIn.person_id) == person, col(SignIn.ended_at).is_(None), col(SignIn.id) != but)
     ended = session.execute(update(SignIn).where(*theirs).values(ended_at=now))
     return int(ended.rowcount)  # type: ignore[attr-defined]
@@ -110,7 +110,7 @@ def sign_out(session: Session, log: Log, caller: Caller, now: datetime) -> None:
 
 
 def of_person(session: Session, person: str, now: datetime) -> list[SignIn]:
-    """Her live sign-ins, the latest first."""
+    """The person's live sign-ins, latest first."""
     rows = session.exec(
         select(SignIn).where(SignIn.person_id == person, col(SignIn.ended_at).is_(None), col(SignIn.complete))
     )
@@ -118,5 +118,5 @@ def of_person(session: Session, person: str, now: datetime) -> list[SignIn]:
 
 
 def handle(keys: KeyRing, row: SignIn) -> str:
-    """What a form names the row by: says nothing about the secret or its hash."""
+    """An identifier of the row for forms, which reveals neither the secret nor its hash."""
     return keys.mac("sign-in-handle", row.id)

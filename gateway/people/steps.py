@@ -14,17 +14,17 @@ from gateway.people.tables import Person
 
 
 def next_path(ctx: Context) -> str:
-    """Where the person was going: the `next` of the address, or of the form; only ever a path of ours (A32)."""
+    """Where the person was going: `next` in the address or the form. Always a path of our own pages."""
     return answers.own_path(ctx.query.get("next") or ctx.form.get("next") or "/")
 
 
 def is_again(ctx: Context) -> bool:
-    """The page is to confirm who is signed in, rather than to sign somebody in."""
+    """Whether the page asks a signed-in person to sign in again, as a confirmation."""
     return ctx.caller is not None and ctx.query.get("again") == "1"
 
 
 def onward(ctx: Context, path: str, **more: str) -> str:
-    """Another step of the same sign-in: `path`, with where it is to lead."""
+    """The address of another step of the same sign-in: `path`, with the same `next`."""
     kept = {"next": next_path(ctx)} if next_path(ctx) != "/" else {}
     kept |= {"again": "1"} if is_again(ctx) else {}
     return f"{path}?{urlencode(kept | more)}" if kept or more else path
@@ -35,7 +35,8 @@ def today(ctx: Context) -> date:
 
 
 def recently(ctx: Context) -> Response | None:
-    """None when the sign-in is young enough for changes to how one signs in; else the way to sign in again."""
+    """None if the sign-in is recent enough to change how the person signs in; else the answer that leads to signing in
+    again."""
     if ctx.signed_in_within(ctx.house.settings.recent_minutes):
         return None
     here = ctx.request.url.path if ctx.request.method == "GET" else "/account"

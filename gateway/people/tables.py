@@ -6,12 +6,12 @@ from sqlmodel import Field, SQLModel
 
 
 class Person(SQLModel, table=True):
-    id: str = Field(primary_key=True)  # opaque; never leaves the gateway (readers get a pairwise one)
+    id: str = Field(primary_key=True)  # opaque; never leaves the gateway (apps and organisations get pairwise ones)
     email: str = Field(unique=True, index=True)  # lower case
     name: str
     password_hash: str | None = None  # argon2id; None: passkeys only
     totp_sealed: bytes | None = None
-    totp_last_step: int = 0  # the last 30 s step spent: a code works once (ASVS 6.5)
+    totp_last_step: int = 0  # the 30 s step of the last code used, so that a code works once (ASVS 6.5)
     language: str = "en"
     birth_date: date | None = None
     guardian_id: str | None = Field(default=None, foreign_key="person.id", index=True)
@@ -30,7 +30,7 @@ class Passkey(SQLModel, table=True):
 
 
 class RecoveryCode(SQLModel, table=True):
-    """One way in when the phone with the one-time codes is lost. Works once."""
+    """A code to sign in with when the phone with the one-time codes is lost. Works once."""
 
     id: str = Field(primary_key=True)  # HMAC of the code under the gateway's root secret
     person_id: str = Field(foreign_key="person.id", index=True)
@@ -44,16 +44,16 @@ class SignIn(SQLModel, table=True):
     person_id: str = Field(foreign_key="person.id", index=True)
     at: datetime  # auth_time
     methods: str  # amr, space separated: "pwd", "pwd otp", "hwk user"
-    complete: bool = True  # False: second factor still owed; counts as not signed in
-    browser: str = ""  # "Firefox on Linux": for the person to recognise it by
-    idle_minutes: int = 60  # it ends after this long without a page
+    complete: bool = True  # False: the second factor is missing, so the person is not signed in
+    browser: str = ""  # "Firefox on Linux": helps the person to recognise the sign-in
+    idle_minutes: int = 60  # the sign-in ends when no page was opened for this long
     seen_at: datetime
     ends_at: datetime = Field(index=True)
     ended_at: datetime | None = None
 
 
 class SpentChallenge(SQLModel, table=True):
-    """A WebAuthn challenge that was answered, until it would have expired. One not answered is nowhere kept."""
+    """A WebAuthn challenge that was answered, kept until it would have expired. Unanswered ones are not stored."""
 
     id: str = Field(primary_key=True)
     expires_at: datetime = Field(index=True)

@@ -1,8 +1,8 @@
-"""How many tries: per account, per network, counted in the memory of this one process.
+"""Limits on tries: per account and per network, counted in the memory of this one process.
 
-Tries at an account are counted whoever makes them, known account or not. So that an attacker cannot keep the
-person out, a browser that has signed in to the account before carries a cookie that says so, and is
-counted on its own. Nothing is ever locked: every count fades.
+All tries at an account are counted together, even if there is no such account. So that an attacker cannot keep the
+person out, a browser that has signed in to the account before has a cookie that says so, and is counted separately.
+No account is ever locked: the counts expire.
 """
 
 import threading
@@ -19,11 +19,11 @@ from gateway.ground.store import Store
 
 _LIMITS = {
     "account": "10 per 5 minute",  # password tries at one account, from anywhere
-    "code": "10 per 5 minute",  # tries of a second factor: three of a million codes are right at a time
-    "network": "50 per 10 minute",  # failed tries from one network, at whatever accounts
+    "code": "10 per 5 minute",  # tries of a second factor; at any time three of a million codes are right
+    "network": "50 per 10 minute",  # failed tries from one network, at all accounts together
     "register": "60 per hour",  # accounts opened from one network
 }
-_REMEMBERED = 24 * 3600  # seconds for which failed tries are told to the person at her next sign-in
+_REMEMBERED = 24 * 3600  # seconds for which failed tries are remembered, to tell the person at the next sign-in
 
 
 class Throttle:
@@ -39,19 +39,19 @@ class Throttle:
             raise TooMany(what, retry_after=self._wait(what, who))
 
     def check(self, what: str, who: str) -> None:
-        """Raise TooMany when no try is left; counts nothing."""
+        """Raise TooMany if no try is left. Does not count."""
         if not self._window.test(self._limits[what], what, who):
             raise TooMany(what, retry_after=self._wait(what, who))
 
     def count(self, what: str, who: str) -> None:
-        """Count one try that is already answered."""
+        """Count one try, without a limit: its answer is already made."""
         self._window.hit(self._limits[what], what, who)
 
     def forgive(self, what: str, who: str) -> None:
         self._window.clear(self._limits[what], what, who)
 
     def _wait(self, what: str, who: str) -> int:
-        """Seconds until the oldest try fades."""
+        """Seconds until the oldest try no longer counts."""
         reset = self._window.get_window_stats(self._limits[what], what, who).reset_time
         return max(1, int(reset - time.time()) + 1)
 
@@ -61,7 +61,7 @@ class Throttle:
         self._storage.incr(f"failed/{account}", _REMEMBERED)
 
     def take_failed(self, account: str) -> int:
-        """How many tries failed since the last sign-in, and forget them."""
+        """Return how many tries failed since the last sign-in, and forget them."""
         count = self._storage.get(f"failed/{account}")
         self._storage.clear(f"failed/{account}")
         return count
@@ -72,7 +72,7 @@ _BY_STORE: WeakKeyDictionary[Store, Throttle] = WeakKeyDictionary()
 
 
 def of(store: Store) -> Throttle:
-    """The counters of this process for the gateway on `store`."""
+    """This process's counters for the gateway with this store."""
     with _LOCK:
         if store not in _BY_STORE:
             _BY_STORE[store] = Throttle()
@@ -83,12 +83,12 @@ def of(store: Store) -> Throttle:
 
 
 def known_mark(keys: KeyRing, person: str, nonce: str) -> str:
-    """The cookie's value. `nonce`: fresh; it is what this browser is counted under."""
+    """The value of the cookie. `nonce`: fresh; this browser's tries are counted by it."""
     return f"{nonce}.{keys.mac('known-browser', person, nonce)}"
 
 
 def who_tries(keys: KeyRing, mark: str, email: str, person: str | None) -> str:
-    """Under which name a try counts: this browser, when it has signed in to this account; else the account."""
+    """What a try is counted by: this browser if it has signed in to this account before, otherwise the account."""
     nonce, _, mac = mark.partition(".")
     if person is not None and mac and same(mac, keys.mac("known-browser", person, nonce)):
         return f"browser {nonce}"

@@ -1,7 +1,7 @@
-"""One-time codes (RFC 6238: SHA-1, six digits, 30 seconds) and the recovery codes beside them.
+"""One-time codes (RFC 6238: SHA-1, six digits, 30 seconds) and recovery codes.
 
-The secret is sealed at rest. A code is spent by one conditional UPDATE on its time step, so that no code,
-and none older than it, works twice (ASVS 6.5).
+The secret is stored encrypted. A code is spent by one conditional UPDATE of the last time step used, so that neither
+this code nor an older one works afterwards (ASVS 6.5).
 """
 
 import base64
@@ -18,13 +18,13 @@ from gateway.log import Event, Log
 from gateway.people.tables import Person, RecoveryCode
 
 _STEP = 30  # seconds
-_DRIFT = 1  # steps a clock may be off, before and after
+_DRIFT = 1  # steps that the phone's clock may be slow or fast
 RECOVERY_CODES = 10
-_CODE_BYTES = 10  # 80 bit: beyond guessing online, and offline without the root secret
+_CODE_BYTES = 10  # 80 bits: cannot be guessed online, nor offline without the root secret
 
 
 def encoded(secret: bytes) -> str:
-    """As authenticator apps read it. `secret`: 20 random bytes (RFC 4226 §4 R6)."""
+    """The secret in base32, as authenticator apps read it. `secret`: 20 random bytes (RFC 4226 §4 R6)."""
     return base64.b32encode(secret).decode()
 
 
@@ -35,12 +35,12 @@ def address(secret: str, email: str, issuer: str) -> str:
 
 
 def picture(address: str) -> str:
-    """The QR code as a data: address for an <img>. White ground always: scanners need it in the dark theme too."""
+    """The QR code as a data: URL for an <img>. On white also in the dark theme, because scanners need it."""
     return str(segno.make(address, error="m").svg_data_uri(scale=4, border=2, dark="#000", light="#fff"))
 
 
 def step_of(secret: str, code: str, now: datetime) -> int | None:
-    """The time step this code belongs to, if it is one of the few right now."""
+    """The time step of this code, if the code is right now; otherwise None."""
     digits = "".join(code.split())
     if len(digits) != 6 or not (digits.isascii() and digits.isdigit()):
         return None
@@ -52,7 +52,7 @@ def step_of(secret: str, code: str, now: datetime) -> int | None:
 
 
 def spend(session: Session, keys: KeyRing, person: Person, code: str, now: datetime) -> bool:
-    """Whether the code is right and was not used before; from now on it is used."""
+    """Spend a code. False: it is wrong or was used before."""
     if person.totp_sealed is None:
         return False
     secret = keys.open(person.totp_sealed, f"person.totp:{person.id}").decode()
@@ -84,9 +84,10 @@ def switch_on(
     chance: list[bytes],
     now: datetime,
 ) -> list[str]:
-    """Ask for codes from now on. Returns the recovery codes, which can never be shown again.
+    """Require codes from now on. Returns the recovery codes, which cannot be shown again.
 
-    `step` is of the code that proved the app was set up: it is spent. `chance`: RECOVERY_CODES times 10 random bytes.
+    `step`: the time step of the code that showed that the app is set up; this code is spent. `chance`: RECOVERY_CODES
+    times 10 random bytes.
     """
     person.totp_sealed = keys.seal(secret.encode(), f"person.totp:{person.id}")
     person.totp_last_step = step
@@ -108,7 +109,7 @@ def switch_off(session: Session, log: Log, person: Person, now: datetime) -> Non
 
 
 def _spelled(chance: bytes) -> str:
-    """ "abcd-efgh-ijkl-mnop": base32 has no 0, 1, 8 and 9 to take for letters."""
+    """ "abcd-efgh-ijkl-mnop", in base32, which has no 0, 1, 8 or 9 that look like letters."""
     text = base64.b32encode(chance).decode().lower()
     return "-".join(text[i : i + 4] for i in range(0, len(text), 4))
 

@@ -2,7 +2,7 @@
 
 from gateway.ground.web.marks import N_
 
-# amr values (RFC 8176) of a sign-in → how it is told
+# amr values (RFC 8176) of a sign-in → sentence for people
 METHODS = {
     "pwd": N_("Signed in by password on %(at)s."),
     "pwd otp": N_("Signed in by password and one-time code on %(at)s."),
@@ -10,7 +10,7 @@ METHODS = {
     "hwk user": N_("Signed in by passkey on %(at)s."),
 }
 
-# (what a User-Agent says, how people call it); the first that fits, so the more special first
+# (part of the User-Agent, name for people). The first that fits is taken, so specific ones come first.
 _SYSTEMS = (
     ("Android", "Android"),
     ("iPhone", "iPhone"),
@@ -33,9 +33,9 @@ _BROWSERS = (
 
 
 def browser(user_agent: str) -> str:
-    """ "Firefox, Linux": two words to recognise a sign-in by; "" when it says nothing we know.
+    """ "Firefox, Linux": two words by which to recognise a sign-in; "" if the User-Agent names none that we know.
 
-    Only names of the tables above are kept, never text of the caller's.
+    The result only contains names of the tables above, never text from the caller.
     """
     head = user_agent[:400]
     named = next((name for mark, name in _BROWSERS if f"{mark}/" in head), "")
