@@ -1,4 +1,4 @@
-"""Data sharing, as a person sees it: what she shares, with whom, until when; stop, pause, remove; receipts.
+"""The "Data sharing" pages: what a person shares, with whom, until when; stop, pause, remove; receipts.
 
 Everything is read from the record (`consent`) and the access log (`log`); nothing is kept here.
 It changes a consent only through `consent.deciding`, and it shows a sharing only to the person

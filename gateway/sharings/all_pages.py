@@ -1,6 +1,6 @@
-"""Doors of all sharings at once: stop, pause or resume everything, with a page that asks and a page that tells.
+"""Doors that stop, pause or resume all sharings at once, each with a page that asks and a page with the result.
 
-Everything is what the list shows as running: the person's own, and those of the children she decides for.
+"All" are the sharings that the list shows as running: the person's own, and those of children under her guardianship.
 """
 
 from collections.abc import Callable
@@ -36,15 +36,15 @@ def _withdraw(session: Session, house: House, consent: Consent, actor: Actor, no
 
 @dataclass(frozen=True, slots=True)
 class Everything:
-    """One act on many, and the words of its two pages."""
+    """One act on all sharings, and the words of its two pages."""
 
     name: str  # as in /sharings/{name}-all
-    act: Act  # the event it leaves at each, by which the second page finds them
+    act: Act  # the event it adds to each consent; the second page finds the consents by it
     verb: Verb
     states: tuple[State, ...]  # of the sharings it is for
     question: str
     effect: str
-    none: str  # when there is no such sharing
+    none: str  # the text if there is no such sharing
     button: str
     done: str
 
@@ -111,7 +111,7 @@ def _concerned(everything: Everything, facts: SharingFacts, ctx: Context) -> lis
 
 
 def done(facts: SharingFacts, ctx: Context) -> Response:
-    """The result of one act on many: read back from the events of that instant."""
+    """The page with the result, read from the events of that instant."""
     everything = ALL.get(ctx.query.get("what", ""))
     try:
         at = datetime.fromisoformat(ctx.query.get("at", ""))

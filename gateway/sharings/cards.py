@@ -1,4 +1,4 @@
-"""One sharing as a card: what the list, the pages of one sharing and those of all at once say about it."""
+"""One sharing as a card, for the list, the pages of one sharing and the pages of all at once."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from gateway.ground.web.context import Context
 from gateway.sharings import reading
 from gateway.sharings.reading import Sharing
 
-SOON_DAYS = 30  # from then on the page says how to go on
+SOON_DAYS = 30  # this long before the end the page begins to say how to continue the sharing
 
 
 def card(ctx: Context, sharing: Sharing) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def card(ctx: Context, sharing: Sharing) -> dict[str, Any]:
 
 
 def by_data(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same sharings, turned round: organisation → type of data → the apps that read it."""
+    """The same sharings, grouped by organisation and type of data, each with the apps that read it."""
     places: dict[tuple[str, str], dict[str, Any]] = {}
     for one in cards:
         for datum in one["data"]:

@@ -1,7 +1,7 @@
-"""Asking an app to delete what it has received under a sharing that has ended (GDPR art. 17; checklist C4).
+"""Asking an app to delete what it has received under a sharing that has ended (GDPR art. 17).
 
-The request is an event of the consent, with its entry in the log, made once. This service does not carry it to
-the app yet, and says so: the person gets a letter ready to send. Whether the app did it, only the app can say.
+The request is an event of the consent, with a log entry, and can be made once. The gateway does not send it to the
+app and says so: the person gets a letter to send. Only the app can say whether it has deleted the data.
 """
 
 from datetime import datetime
@@ -19,7 +19,7 @@ from gateway.house import House
 
 
 def ask(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
-    """False: nothing was ever agreed, it has not ended, or it was asked before."""
+    """Record the request. False: nothing was ever agreed, the sharing has not ended, or it was asked before."""
     if consent.state != State.ENDED or not consent.version or asked_at(session, consent.id):
         return False
     events.append(session, consent, Act.ERASURE_ASKED, actor, now)
@@ -33,7 +33,7 @@ def asked_at(session: Session, consent_id: str) -> datetime | None:
 
 
 def letter(say: Wording, contact: str, app: str, operator: str, consent: Consent) -> str:
-    """The address that opens a mail with the request written in it; a web address stays as it is."""
+    """A mailto: address that opens a mail with the request. If `contact` is a web address, it is returned as it is."""
     if "@" not in contact or contact.startswith("http"):
         return contact
     subject = say(N_("Deletion of my data, reference %(id)s"), id=consent.id)

@@ -1,7 +1,7 @@
 """Doors of "Data sharing": the list, one sharing, stop, pause, resume, remove.
 
-A GET never changes anything (mail scanners and browsers fetch ahead); stopping takes two clicks,
-asks no reason and needs no new sign-in.
+A GET never changes anything, because mail scanners and browsers open links by themselves. Stopping takes two clicks,
+asks for no reason and needs no new sign-in.
 """
 
 from collections.abc import Callable
@@ -59,7 +59,8 @@ def doors(facts: SharingFacts) -> list[Door]:
 
 
 def _one(facts: SharingFacts, ctx: Context, counting: bool | None = None) -> Sharing:
-    """`counting` None: the accesses are counted for a page, which shows the number, and not for an act."""
+    """The sharing of this address. `counting`: whether to count accesses. None: for a page (GET), which shows the
+    number, but not for an act."""
     shows = ctx.request.method != "POST" if counting is None else counting
     return reading.one(ctx.session, ctx.house.log, facts, ctx.person.person, ctx.path["id"], ctx.now, counting=shows)
 
@@ -85,14 +86,14 @@ def listing(facts: SharingFacts, ctx: Context) -> Response:
 
 
 def _at_once(every: list[Sharing]) -> list[Everything]:
-    """What can be done to everything: only where that is more than one sharing."""
+    """The acts on all sharings to offer. None if fewer than two sharings run."""
     if sum(sharing.running for sharing in every) < 2:
         return []
     return [all_ for all_ in ALL.values() if any(all_.concerns(sharing) for sharing in every)]
 
 
 def _choices(ctx: Context, every: list[Sharing]) -> dict[str, list[tuple[str, str]]]:
-    """What the filters offer: only what the person's own sharings have."""
+    """The values the filters offer: only those that occur in the person's sharings."""
     apps = {s.app.client_id: said(s.app.name, ctx.language)["text"] for s in every}
     places = {o: reading.organisation_name(s, o, ctx.language) for s in every for o in s.organisations}
     types = {d: reading.label(ctx.house.catalogue, d, ctx.language) for s in every for _, d in s.data}
@@ -112,7 +113,7 @@ def detail(facts: SharingFacts, ctx: Context) -> Response:
 
 
 def _page_of(facts: SharingFacts, ctx: Context, sharing: Sharing, problem: str = "", status: int = 200) -> Response:
-    """`problem`: what is to be mended in the form "Remove some data"."""
+    """`problem`: what is wrong with the form "Remove some data" as it was sent."""
     kept = reading.evidence_of(ctx.session, sharing.consent.id)
     entries = log_reading.page(
         ctx.session,
@@ -144,7 +145,7 @@ def _page_of(facts: SharingFacts, ctx: Context, sharing: Sharing, problem: str =
 
 
 def places(ctx: Context, sharing: Sharing, accounts: dict[str, str]) -> list[dict[str, Any]]:
-    """What is shared, by organisation, in the catalogue's words: the same as on the screen and the receipt."""
+    """What is shared, by organisation, in the catalogue's words, as on the consent screen and the receipt."""
     return [
         {
             "id": organisation,
@@ -184,7 +185,7 @@ def _items(sharing: Sharing) -> list[dict[str, Any]]:
 
 
 def _disconnected(entries: tuple[log_reading.Entry, ...]) -> datetime | None:
-    """The app gave its token back (RFC 7009) and has not fetched a new one: the sharing itself goes on (C9)."""
+    """When the app revoked its token (RFC 7009), if it has not got a new one since. The sharing itself goes on."""
     for entry in entries:  # newest first
         if entry.kind in ("app_disconnected", "token_issued"):
             return entry.at if entry.kind == "app_disconnected" else None
@@ -269,7 +270,7 @@ def resume(facts: SharingFacts, ctx: Context) -> Response:
 
 
 def remove(facts: SharingFacts, ctx: Context) -> Response:
-    """Take the ticked types of data out. Names that are not part of the sharing are ignored (A20)."""
+    """Take out the ticked types of data. Names that are not part of the sharing are ignored."""
     sharing = _one(facts, ctx)
     ticked = set(ctx.form_lists.get("remove", ()))
     if not ticked and sharing.running:

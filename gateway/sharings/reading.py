@@ -1,6 +1,6 @@
-"""Sharings as their pages tell them: queries, and the facts each page is rendered from.
+"""Reading sharings: the queries, and the facts from which the pages are rendered.
 
-A person sees her own, and those of children she decides for. Nothing here writes.
+A person sees her own sharings and those of the children she decides for. Nothing here writes.
 """
 
 from collections import Counter
@@ -32,14 +32,14 @@ RECENT_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Sharing:
-    """One consent with what its pages need to say about it."""
+    """One consent and everything that its pages show."""
 
     consent: Consent
     app: AppView
     directory: Mapping[str, OrganisationFacts]
-    terms: Mapping[str, Any] | None  # None: only asked, or refused
+    terms: Mapping[str, Any] | None  # None: nobody agreed (yet)
     ask: Ask
-    state: State  # as of now: an end date that has passed counts, written down or not
+    state: State  # as of now: ended if the end date has passed, even if the end is not recorded yet
     reason: str
     ended_by: str  # actor of the last event
     owner: PersonFacts
@@ -58,7 +58,7 @@ class Sharing:
 
     @property
     def data(self) -> list[tuple[str, str]]:
-        """(organisation, type of data): what is shared, or was asked for."""
+        """(organisation, type of data) of what is shared, or of what was asked for if nobody agreed."""
         if self.terms is None:
             return [(item.organisation, item.dataset) for item in self.ask.items]
         return [(item["organisation"], item["dataset"]) for item in self.terms["items"] if item["granted"]] or [
@@ -71,7 +71,8 @@ class Sharing:
 
     @property
     def lasts(self) -> str:
-        """The length she chose (rules.DURATIONS); "" when something cut it short, so that only the end date is true."""
+        """The chosen length (rules.DURATIONS). "" if the end date is earlier than that, so that the length would be
+        wrong."""
         if self.terms is None:
             return ""
         valid = self.terms["valid"]
@@ -80,14 +81,15 @@ class Sharing:
         return str(valid["duration"]) if days is None or length >= timedelta(days=days) else ""
 
     def ends_within(self, days: int, now: datetime) -> bool:
-        """It runs, and its end date is near. One for a single use has no going on."""
+        """Whether it runs and its end date is near. Not for a single use, which cannot be continued."""
         if not self.running or self.terms is None or self.terms["valid"]["max_uses"]:
             return False
         return self.consent.until is not None and self.consent.until - now <= timedelta(days=days)
 
     @property
     def suspended(self) -> str:
-        """Laid over the state, and never the person's act (C16): "service", "organisation" or ""."""
+        """By whom the app or an organisation is suspended: "service", "organisation" or "". Shown besides the state,
+        because it is not something the person did."""
         if not self.running:
             return ""
         if not self.app.active:
@@ -97,12 +99,12 @@ class Sharing:
 
     @property
     def order(self) -> tuple[bool, float]:
-        """Running ones first, then by what happened last."""
+        """Sort key: running ones first, then the latest first (by last access, agreement or request)."""
         latest = self.consent.last_access_at or self.consent.granted_at or self.consent.created_at
         return not self.running, -latest.timestamp()
 
     def why_ended(self, say: Wording) -> str:
-        """The reason, worded for the reader: "stopped by you" is said to nobody else."""
+        """The reason in words for this reader: "stopped by you" is only told to the person who stopped it."""
         if self.state != State.ENDED:
             return ""
         if self.reason == EndReason.WITHDRAWN and self.ended_by == "guardian":
@@ -119,8 +121,8 @@ class Sharing:
 def all_of(
     session: Session, house: House, facts: SharingFacts, reader: str, now: datetime, *, counting: bool = True
 ) -> list[Sharing]:
-    """Every sharing the reader may see. A request that nobody answered in time, or that an earlier agreement answered,
-    was never a sharing. `counting` as for `one`."""
+    """Every sharing the reader may see. Requests that were not answered in time, or were answered by letting an earlier
+    agreement go on, are left out: they never became sharings. `counting` as for `one`."""
     found = []
     directory = facts.directory(session)
     for owner in owners(session, facts, reader):
@@ -142,9 +144,9 @@ def one(
     *,
     counting: bool = True,
 ) -> Sharing:
-    """Raises NotFound also for a sharing that is somebody else's: nobody learns that it exists.
+    """One sharing. Raises NotFound also for somebody else's sharing, so that nobody learns that it exists.
 
-    `counting` False: without the number of accesses, for acts; the writer waits while it is read.
+    `counting` False: do not count the accesses. For acts, because other writers wait while they are counted.
     """
     consent = session.get(Consent, consent_id)
     owner = facts.person(session, consent.person_id) if consent else None
@@ -156,7 +158,7 @@ def one(
 
 
 def _counted(session: Session, log: Log, owner: str, now: datetime) -> Counter[str]:
-    """Accesses of the last RECENT_DAYS days, by consent."""
+    """Consent → number of accesses in the last RECENT_DAYS days."""
     return log_reading.accesses(session, log, owner, now - timedelta(days=RECENT_DAYS))
 
 
@@ -167,8 +169,8 @@ def owners(session: Session, facts: SharingFacts, reader: str) -> list[PersonFac
 
 
 def _newest_requests(found: Iterable[Sharing]) -> list[Sharing]:
-    """Of requests still open for the same person, app and purpose only the newest: the app asked again, the older
-    ones were left behind half way."""
+    """Of several open requests for the same person, app and purpose only the newest: the app has asked again, and the
+    person did not finish answering the older ones."""
     newest: dict[object, Sharing] = {}
     for sharing in sorted(found, key=lambda one: one.consent.created_at):
         consent = sharing.consent
@@ -238,7 +240,7 @@ def _last_actor(session: Session, consent_id: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the list is narrowed to. Empty: everything. An unknown value finds nothing, and says so."""
+    """The filters of the list. Empty: everything. With an unknown value the list is empty, and the page says so."""
 
     status: str = ""
     app: str = ""
@@ -297,7 +299,7 @@ def label(catalogue: Catalogue, dataset: str, language: str) -> str:
 
 
 def purpose_title(sharing: Sharing, catalogue: Catalogue, language: str) -> str:
-    """As agreed; for a mere request as the catalogue has it now."""
+    """The purpose's title as in the terms; for a request without terms as in the catalogue now."""
     if sharing.terms:
         return str(sharing.terms["purpose"]["title"][language])
     known = catalogue.purposes.get(sharing.consent.purpose)
@@ -315,7 +317,7 @@ def organisation_name(sharing: Sharing, organisation: str, language: str) -> str
 
 
 def after(session: Session, consent_id: str) -> str | None:
-    """The agreement of the same person, app and purpose that came next."""
+    """Id of the next agreement of the same person, app and purpose; None: there is none."""
     return session.exec(select(Consent.id).where(Consent.replaces == consent_id, Consent.version > 0)).first()
 
 
@@ -334,13 +336,13 @@ def evidence_of(session: Session, consent_id: str) -> Evidence | None:
 
 
 def account_labels(kept: Evidence | None, keys: KeyRing) -> dict[str, str]:
-    """Reference → the name the person knew the account by when she agreed."""
+    """Reference → name of the account as it was shown to the person on the consent screen."""
     shown = evidence.shown(kept, keys) if kept else {"organisations": []}
     return {one["ref"]: one["label"] for place in shown["organisations"] for one in place["accounts"]}
 
 
 def acted_at(session: Session, kind: str, at: datetime, among: Iterable[str]) -> set[str]:
-    """Which of these consents `kind` happened to at exactly this instant (one act on many)."""
+    """Those consents in `among` that have an event `kind` of exactly this instant, which means of one act on all."""
     theirs = col(ConsentEvent.consent_id).in_(list(among))
     return set(
         session.exec(select(ConsentEvent.consent_id).where(theirs, ConsentEvent.type == kind, ConsentEvent.at == at))

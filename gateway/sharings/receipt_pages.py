@@ -1,4 +1,5 @@
-"""Doors of receipts as files: one of each version of an agreement, one of its end. For whoever sees the sharing."""
+"""Doors of receipts as files: one for each version of an agreement, one for its end. Open to those who may see the
+sharing."""
 
 import json
 from functools import partial
@@ -22,7 +23,7 @@ def doors(facts: SharingFacts) -> list[Door]:
 
 
 def receipt(facts: SharingFacts, ctx: Context) -> Response:
-    """The file, made anew each time from what was kept: nothing of it is stored a second time."""
+    """The file. It is made from the stored record each time and not stored itself."""
     reader, id_ = ctx.person.person, ctx.path["id"]
     sharing = reading.one(ctx.session, ctx.house.log, facts, reader, id_, ctx.now, counting=False)
     number = ctx.path.get("version", "end")

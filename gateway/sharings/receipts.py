@@ -1,12 +1,12 @@
 """Receipts as files: one version of an agreement, or its end, in the shape of ISO/IEC TS 27560 with terms of DPV 2.3.
 
-Everything in a receipt is read from the one record: the terms of that version, the chain of events up to it,
-and the evidence of what was shown. It is signed (a compact JWS, ES256) with the key ring whose public half is
-/jwks.json, so that it can be checked by anybody, without this service, for as long as the key is published.
+Everything in a receipt is read from the stored record: the terms of that version, the chain of events up to it,
+and the evidence of what was shown. It is signed (compact JWS, ES256) with a key that is published at /jwks.json,
+so that anybody can check it, without asking the gateway, for as long as the key is published.
 
-It carries no value of the person's data and no name of hers or of her accounts: she may hand it on. The terms
-themselves are part of it, and so are the events: their hashes (SHA-256 over RFC 8785) can be worked out from
-the file alone. What the standard asks for and the record does not hold is named under `aval:notStated`.
+It contains no value of the person's data and neither the person's name nor those of her accounts, so that she may
+pass it on. It contains the terms and the events themselves, so that their hashes (SHA-256 over RFC 8785) can be
+computed from the file alone. What the standard asks for but the record does not have is listed in `aval:notStated`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,14 +33,14 @@ CONTEXT = {
         dpv:hasNecessity dpv:hasProcessing dpv:isIndicatedBy dpv:isExercisedAt""".split()
     },
     **{
-        name: {"@type": "@json"}  # the record as it is kept
+        name: {"@type": "@json"}  # parts of the record, unchanged
         for name in "aval:terms aval:events aval:period aval:frequency".split()
     },
 }
 _RECEIPT = "https://w3id.org/dpv/schema/dpv-27560#receipt"
 _RECORD = "https://w3id.org/dpv/schema/dpv-27560#record"
 _RECORD_EU = "https://w3id.org/dpv/schema/dpv-27560#record-eu-gdpr"  # with content of the GDPR
-# How an end is called there. A replaced agreement keeps its last status: the newer one tells the rest.
+# Reason of the end → status in DPV. A replaced agreement keeps its last status: the receipt of the newer one continues.
 _ENDED = {
     EndReason.WITHDRAWN: "dpv:ConsentWithdrawn",
     EndReason.BY_APP: "dpv:ConsentRevoked",  # ended by another than the person; DPV 2.3 has no "terminated"
@@ -57,14 +57,14 @@ Json = dict[str, Any]
 
 
 def signed(receipt: Mapping[str, Any], keys: KeyRing) -> Json:
-    """The file: readable, and the same as the payload of a signature. Whoever checks believes the payload."""
+    """The file: the receipt in readable form and as the payload of a signature. Only the payload is to be trusted."""
     return {"receipt": dict(receipt), "jws": keys.sign(dict(receipt), typ=TYP)}
 
 
 def of_version(
     house: House, terms: Mapping[str, Any], row: Terms, chain: Sequence[ConsentEvent], kept: Evidence | None
 ) -> Json:
-    """The receipt of one version, the same whenever it is asked for. `chain`: all events of the consent, in order."""
+    """The receipt of one version. It is the same whenever it is made. `chain`: all events of the consent, in order."""
     made = next(event for event in chain if event.version == row.version and event.type in (Act.GRANTED, Act.NARROWED))
     status = {"dpv:hasConsentStatus": "dpv:ConsentGiven"}
     past = [event for event in chain if event.seq <= made.seq]
@@ -81,7 +81,7 @@ def of_end(
     ended_at: datetime,
     replaced_by: str | None,
 ) -> Json:
-    """The receipt of the end: from when on calls are refused, and why."""
+    """The receipt of the end: since when calls are refused, and why."""
     status: Json = {
         "dpv:hasConsentStatus": _ENDED[EndReason(reason)],
         "aval:state": str(State.ENDED),
@@ -165,7 +165,7 @@ def _record(house: House, terms: Mapping[str, Any], kept: Evidence | None) -> Js
 
 
 def _process(item: Mapping[str, Any], terms: Mapping[str, Any]) -> Json:
-    """One type of data at one organisation, also the one that was not agreed to."""
+    """One type of data at one organisation, whether agreed to or not."""
     purpose, retention = terms["purpose"], terms["retention"]["duration"]
     kinds = ["dpv:PersonalData", *([_SENSITIVE[item["sensitivity"]]] if item["sensitivity"] in _SENSITIVE else [])]
     return {
