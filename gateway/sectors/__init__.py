@@ -1,10 +1,9 @@
-"""Sector formats: what a record, a field and an instant are, and how to cut them.
+"""Sector formats: what records, fields and times are in a format, and how an answer is cut to what was granted.
 
-Each folder knows one real format (ESPI, UK Open Banking, FHIR). It is pure: bytes
-and terms in, bytes and counts out. It knows no consent, no person, no network and
-no clock. What a field *is* in the format comes from the catalogue in policies/.
+Each folder knows one real format (ESPI, UK Open Banking, FHIR). Its functions are pure:
+they take bytes and terms and return bytes and counts. They know no consent, no person, no
+network and no clock. Which members belong to a field is said by the catalogue in policies/.
 
-The one invariant: only what a granted field names leaves. A shape this package
-does not know raises `UnknownShape`; nothing is ever passed through because it was
-not recognised.
+The one invariant: only members named by a granted field are given. A shape that this package
+does not know raises `UnknownShape`: nothing passes because it was not recognised.
 """

@@ -1,4 +1,4 @@
-"""Media types of answers, compared without their parameters; only UTF-8 is read."""
+"""Media types of answers, compared without their parameters. UTF-8 is the only character set accepted."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ UTF_8 = ("utf-8", "utf8", "us-ascii")
 
 
 def expect(header: str, known: Collection[str]) -> None:
-    """Raises UnknownShape when the answer is of another type, or of another character set than UTF-8."""
+    """Raises UnknownShape if the answer has another media type, or another character set than UTF-8."""
     if header in known:
         return
     kind, *parameters = (part.strip().lower() for part in header.split(";"))

@@ -1,4 +1,4 @@
-"""The values that pass between the proxy and a sector, and the interface a sector has.
+"""The values that pass between the data plane and a sector, and the interface of a sector.
 
 terms ──plan()──► Plan ──request()──► Upstream | Denied      (before the call)
                        ──cut()──────► Cut                    (after the answer)
@@ -18,7 +18,7 @@ from gateway.ground.http.connector import Pairs
 
 
 class UnknownShape(Exception):
-    """The organisation's answer is not of a shape this sector knows. Nothing of it may leave.
+    """The organisation's answer has a shape that this sector does not know. Nothing of it may be given.
 
     `where` is a path in the format ("entry[3]/content/Foo"), never a value.
     """
@@ -29,11 +29,11 @@ class UnknownShape(Exception):
 
 
 class NotThere(Exception):
-    """The one record asked for is not the app's to see: what it is told is what it would be told of one that is not."""
+    """This record may not be shown. The app gets the answer it would get if the record did not exist."""
 
 
 class TooLarge(Exception):
-    """The answer is larger or deeper than the stated limit, and the format cannot be cut as a stream."""
+    """The answer is larger or more deeply nested than allowed, and this format cannot be cut as a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,15 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What the person granted of one dataset at one organisation."""
+    """What the person granted: one dataset at one organisation."""
 
     dataset: str
     fields: frozenset[str]
     accounts: tuple[Account, ...]
-    records_max: int | None = None  # most records in one answer; None: no such term
-    others: tuple[str, ...] = ()  # the organisation's names of her accounts that are not granted: they leave nowhere
+    records_max: int | None = None  # most records in one answer; None: no limit
+    others: tuple[
+        str, ...
+    ] = ()  # native identifiers of the person's accounts not granted: they must not appear anywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,12 @@ class Source:
 
     organisation: str
     sector: str
-    base_path: str  # path prefix of its API, e.g. "/open-banking/v4.0/aisp"; "" when none
+    base_path: str  # path prefix of its API, e.g. "/open-banking/v4.0/aisp"; "" if there is none
     zone: str  # IANA name: the zone of its dates without time
     gateway_url: str  # absolute address under which the app sees this organisation, no trailing slash
     upstream_url: str  # the organisation's own base address, no trailing slash
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # dataset → declared path patterns
-    policies: Path | None = None  # folder of the catalogue that says what fields are; None: as shipped
+    policies: Path | None = None  # folder of the catalogue that defines the fields; None: the shipped one
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +92,10 @@ class Upstream:
     path: str
     query: Pairs
     accept: str
-    accounts: tuple[Account, ...]  # the accounts this call may speak of
-    continues: bool = False  # a page to which an answer has linked: it belongs to a use already counted
+    accounts: tuple[Account, ...]  # the accounts that the answer may be about
+    continues: bool = False  # a following page, linked in an earlier answer; belongs to a use already counted
     operation: str = ""  # the sector's own name for this kind of call
-    also: tuple[str, ...] = ()  # further datasets the answer may carry: counted, judged and recorded like `dataset`
+    also: tuple[str, ...] = ()  # more datasets that may be in the answer: counted, judged and logged like `dataset`
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Counts(Struct, frozen=True):
 
 
 class Cut(Struct, frozen=True):
-    """The answer as the app may have it."""
+    """The answer, cut to what the app may have."""
 
     body: bytes
     media_type: str
@@ -127,49 +129,51 @@ class Cut(Struct, frozen=True):
 
 
 class Cutter(Protocol):
-    """The same cut as a stream, for answers above `LIMIT`. Bounded memory whatever the size."""
+    """Cuts an answer as a stream, for answers above `LIMIT`, with limited memory."""
 
     def feed(self, chunk: bytes) -> bytes:
-        """Bytes that may leave now (often empty). Raises UnknownShape."""
+        """Bytes that may be sent now (often none). Raises UnknownShape."""
 
     def close(self) -> bytes:
-        """The last bytes. Raises UnknownShape when the document is not whole."""
+        """The last bytes. Raises UnknownShape if the document is not complete."""
 
     def counts(self) -> Counts:
-        """Of what `feed` and `close` have given so far: never less than has left, whenever the stream ends."""
+        """The counts of what `feed` and `close` have returned so far. If a stream breaks off, this is never less than
+        what was sent."""
 
 
 class Plan(Protocol):
     """The granted terms compiled for one consent version at one organisation. Immutable, reusable, thread-safe."""
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
-        """Which call to make upstream, clamped to `window` where the format has a parameter; or why not."""
+        """The call to make at the organisation, with the period cut to `window` if the format has a parameter for it;
+        or a refusal."""
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
         """The allow-listed part of an answer. Raises UnknownShape, TooLarge, NotThere."""
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
-        """A streaming cut, or None where the format must be held whole."""
+        """A cutter for streams. None: answers of this format can only be cut whole."""
 
 
-# One page of an answer of the organisation, asked for while downloading or listing accounts.
-Fetch = Callable[[Upstream], tuple[str, bytes]]  # → (media type, body); raises what the caller's connector raises
+# Fetches one page from the organisation, for downloads and for listing accounts.
+Fetch = Callable[[Upstream], tuple[str, bytes]]  # → (media type, body); raises what the connector raises
 
 
 @dataclass(frozen=True, slots=True)
 class FoundAccount:
-    """An account the organisation says this person has. `label` is for the person's own eyes only."""
+    """An account that the organisation lists for the person. `label` is only shown to that person."""
 
     native: str
     label: str
-    kind: str  # the organisation's own code; "" when it gives none
+    kind: str  # the organisation's own code; "" if it gives none
     available: bool = True
     why_not: str = ""  # a reason class such as "closed" or "joint"; shown on the consent screen
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """One native file of the one-click download."""
+    """One file, in the native format, of the person's download."""
 
     name: str
     media_type: str
@@ -186,12 +190,12 @@ class Sector(Protocol):
     def plan(self, source: Source, granted: Iterable[Granted]) -> Plan: ...
 
     def accounts(self, source: Source, fetch: Fetch) -> list[FoundAccount]:
-        """The person's accounts at the organisation, read once when she links it."""
+        """The person's accounts at the organisation. Read when the person links it."""
 
     def download(self, source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:
-        """All the organisation holds of her, all pages, in the sector's native format."""
+        """Everything the organisation has about the person, all pages, in the sector's native format."""
 
 
-WITHHELD = "withheld"  # stands where a format requires words and the person agreed to none
-LIMIT = 8 * 1024 * 1024  # bytes of one answer held whole; above it `cutter` or refusal
+WITHHELD = "withheld"  # the text where a format requires one that the person did not grant
+LIMIT = 8 * 1024 * 1024  # bytes of an answer cut whole; a larger one goes through `cutter` or is refused
 DEPTH = 64  # nesting of JSON and XML

@@ -1,7 +1,7 @@
-"""Paths and queries of data calls, matched piece by piece; what is not on a list is refused.
+"""Paths and queries of data calls, matched part by part. Whatever is not listed is refused.
 
-A pattern is a path whose `{account}` is an account of the person, whose other `{name}` is one opaque segment, and
-whose `…` at the end stands for anything below. Patterns come from the sector and from the organisation's declaration.
+In a pattern, `{account}` stands for an account of the person, any other `{name}` for one segment, and `…` at the end
+for anything below. Patterns come from the sector and from the organisation's declaration.
 """
 
 import re
@@ -21,13 +21,13 @@ SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]{1,128}"
 _WORD = re.compile(r"\{([a-z_]+)\}|…$")
 _PLAIN = re.compile(r"[A-Za-z0-9:,._~-]*")
 _VALUE = re.compile(r"[A-Za-z0-9._~:+=|/,-]{1,256}")
-LINKS_HELD = 1024  # following pages remembered of one granted dataset
-PAGES_HELD = 8  # of one granted dataset: what stands around the records of its last pages
+LINKS_HELD = 1024  # following pages remembered for one granted dataset
+PAGES_HELD = 8  # recent pages of one granted dataset for which the JSON around the records is cached
 
 
 @lru_cache(maxsize=1024)
 def pattern(text: str) -> re.Pattern[str]:
-    """The compiled form of a path pattern; its groups are the words in braces."""
+    """A path pattern as a regular expression, with the names in braces as its groups."""
     parts, at = [], 0
     for word in _WORD.finditer(text):
         parts.append(re.escape(text[at : word.start()]))
@@ -38,16 +38,16 @@ def pattern(text: str) -> re.Pattern[str]:
 
 
 def declared(source: Source, dataset: str, path: str) -> bool:
-    """Whether the organisation declares this path for the dataset. No declaration at all: the sector's paths hold."""
+    """Whether the organisation declares this path for the dataset. If it declares no paths, all of the sector's do."""
     if not source.paths:
         return True
     return any(pattern(text).fullmatch(path) for text in source.paths.get(dataset, ()))
 
 
 def checked_query(asked: Asked, known: Collection[str]) -> dict[str, str] | Denied:
-    """The query as a mapping, or the refusal of a parameter that is unknown, repeated or of another form.
+    """The query as a mapping, or a refusal if a parameter is unknown, repeated or malformed.
 
-    A parameter the sector does not know might widen the answer, so it is refused and not just left out.
+    An unknown parameter might widen the answer, so it is refused rather than passed on or dropped.
     """
     found: dict[str, str] = {}
     for name, value in asked.query:
@@ -64,10 +64,11 @@ def link(base: str, path: str, query: Pairs = ()) -> str:
 
 
 class Following:
-    """The following pages to which answers have linked: a call to one of them belongs to a use that was counted.
+    """The addresses of following pages that answers have linked to. A call to one belongs to a use already counted.
 
-    How a page is spelt is the organisation's choice, and what it ignores leads to the first page again. So no spelling
-    proves a following page but an address that we gave. A link that is not remembered is a call like the first.
+    Page parameters alone prove nothing: the organisation may ignore some and return the first page again. So a call
+    only counts as a following page if its address is exactly one that the gateway gave out. If that was forgotten, the
+    call counts as a new use.
     """
 
     def __init__(self) -> None:
@@ -83,9 +84,9 @@ class Following:
 
 
 def remember(held: dict[K, V], key: K, made: V) -> V:
-    """What stands around the records of a page, links above all, is the same when the page is read again.
+    """Cache what was made for a page, above all its links: it is the same when the page is read again.
 
-    `key`: everything it depends on beside the grant and the organisation of `held`.
+    `key`: everything that the value depends on besides the grant and the organisation, which `held` belongs to.
     """
     if len(held) >= PAGES_HELD:
         held.clear()
@@ -99,9 +100,9 @@ def _quoted(text: str) -> str:
 
 
 def query_of(address: str, path: str) -> dict[str, str] | None:
-    """The query of a paging link, when the link is of the same path as the call; else None.
+    """The query of a paging link, if the link has the same path as the call; otherwise None.
 
-    A trailing slash more or less and a path prefix of the organisation's server are tolerated.
+    A trailing slash more or less, or a path prefix of the organisation's server, does not matter.
     """
     address, _, query = address.partition("?")
     if "#" in address + query or not address.rstrip("/").endswith(path.rstrip("/")):

@@ -1,4 +1,4 @@
-"""The sectors there are. A new one is a folder beside these, and one line here."""
+"""The sectors. A new one needs a folder beside these and one line here."""
 
 from gateway.sectors import bank, energy, health
 from gateway.sectors.model import Sector

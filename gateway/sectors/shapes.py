@@ -1,17 +1,17 @@
-"""Typed shapes for JSON answers: every member known, only granted ones kept, nothing else decoded.
+"""Typed shapes for JSON answers: every member must be known, and only granted ones are kept.
 
 A format is a table of types, each a line of `member:type` words:
 
-    s string · b boolean · i integer · n number, its text kept · - known, never given
-    Name a type of the table · Raw one JSON value, read later by a reader of its own
+    s string · b boolean · i integer · n number, kept as text · - known, but never given
+    Name a type of the table · Raw one JSON value, kept as text for another reader
     a `*` after the type makes it a list
 
-`Reader` turns the table into msgspec structs for one plan. A member the plan does not give is typed `Withheld`: it is
-read, counted and forgotten; or it is skipped as text, and a `remover` takes and counts it. A member the table does not
-name is an error, so an unknown shape never leaves. What is encoded again has each key once, whatever tricks the input
-played with duplicate keys.
+`Reader` turns the table into msgspec structs for one plan. A member that the plan does not give has type `Withheld`: it
+is decoded, counted and dropped. Or it is skipped as text, and a `remover` removes and counts it. A member that is not
+in the table is an error, so no unknown shape is ever given. The encoded result has each key once, even if the input
+repeated keys.
 
-One decoding in C reads a whole answer; what is left to Python goes over all its records at once, member by member.
+A whole answer is decoded at once in C. Only what has to be done for single members is left to Python.
 """
 
 import re
@@ -32,7 +32,7 @@ NOTHING: Mapping[Member, Raw] = {}
 encode = msgspec.json.Encoder().encode
 
 _PLACE = re.compile(r"at `\$([^`]*)`")
-_OF_NUMBERS = b"-+.0123456789eE"  # JSON texts of these characters alone are numbers
+_OF_NUMBERS = b"-+.0123456789eE"  # a JSON value written only with these characters is a number
 _tally = threading.local()
 
 
@@ -42,9 +42,9 @@ class _Anything(type):
 
 
 class Withheld(metaclass=_Anything):
-    """Stands for a member the plan does not give. Decodes to UNSET, which the encoder leaves out.
+    """The type of a member that the plan does not give. It decodes to UNSET, which the encoder leaves out.
 
-    msgspec checks that a hook returns an instance of the declared type; the metaclass lets UNSET count as one.
+    msgspec checks that a hook returns an instance of the declared type; the metaclass makes UNSET pass that check.
     """
 
 
@@ -54,7 +54,7 @@ def _forget(kind: type, value: object) -> UnsetType:
 
 
 def _next_record(record: object) -> None:
-    """Runs when a record has been decoded: what is withheld from now on is of the record after it."""
+    """Called when a record has been decoded: begin a new count for the next record."""
     _tally.taken.append(0)
 
 
@@ -62,7 +62,7 @@ SCALARS: dict[str, Any] = {"s": str, "b": bool, "i": int, "n": Raw, "Raw": Raw, 
 
 
 def members(table: Table, kind: str) -> dict[str, str]:
-    """The members of one type of the table, in order, with their type words."""
+    """The members of a type of the table, in order: name → type."""
     return {name: word for name, _, word in (entry.partition(":") for entry in table[kind].split())}
 
 
@@ -102,12 +102,12 @@ def _compile(
 
 
 class Reader:
-    """Reads one type of a table. Types of a table may not contain themselves, so depth is bounded by the table.
+    """Reads values of one type of a table. Types may not contain themselves, so the table limits the nesting.
 
-    `record` is the type whose withheld members are counted for each value of it. Members of the types `unread` that
-    are not given are skipped as text, at a tenth of the cost: whoever encodes such a value first calls its `remover`.
-    A member that is not there has the value that `neutral` names for it, else UNSET. Not `strict`: members the table
-    does not name are read over. That is for what stays on this side, such as the names of accounts.
+    `record`: the type for whose values withheld members are counted one by one. `unread`: types whose withheld members
+    are skipped as text, at a tenth of the cost; such a value must go through its `remover` before it is encoded.
+    `neutral`: values for members that are missing; others are UNSET. Not `strict`: members that are not in the table
+    are skipped. Only for what is not given to apps, such as the names of accounts.
     """
 
     def __init__(
@@ -134,7 +134,8 @@ class Reader:
         return value, taken[0]
 
     def read_each(self, text: bytes | Raw, where: str = "") -> tuple[Any, list[int]]:
-        """The value, and how many members were withheld from each record in it, in order; then from what follows."""
+        """The value, and how many members were withheld from each record in order. The last count is for everything
+        after the last record."""
         _tally.taken = [0]
         try:
             value = self._decode(text)
@@ -154,9 +155,10 @@ def remover(
     unread: AbstractSet[str],
     neutral: Mapping[Member, Raw] = NOTHING,
 ) -> Callable[[Any], int]:
-    """Takes what a reader with these `unread` types has skipped out of a value; answers how many members that were.
+    """A function that removes from a value the members that a reader with these `unread` types has skipped, and returns
+    how many they were.
 
-    What is taken leaves the value that `neutral` names for it, else none.
+    A removed member gets its value in `neutral`, if it has one there.
     """
     never = {(kind, name) for kind in unread for name, word in members(table, kind).items() if word == "-"}
     act = "{value}.{name}, taken = {without}, taken + 1"
@@ -169,7 +171,7 @@ def remover(
 def _gatherer(
     table: Table, root: str, withheld: AbstractSet[Member], neutral: Mapping[Member, Raw]
 ) -> Callable[[Any, Callable[[Raw], None]], None]:
-    """Hands on every number of a value. They are carried as text, which could be any JSON."""
+    """A function that passes on the text of every number in a value. It must be checked: it could be any JSON."""
     visits = _visits(table, root, withheld, "value", at_number="add({value}.{name})", neutral=neutral)
     gather: Callable[[Any, Callable[[Raw], None]], None] = _function("visit(value, add)", visits or ["pass"], neutral)
     return gather
@@ -185,7 +187,7 @@ def _visits(
     at_number: str = "",
     neutral: Mapping[Member, Raw] = NOTHING,
 ) -> list[str]:
-    """Statements that go through `value` and below, and act on each withheld member or number that is there."""
+    """Python statements that go through `value` and everything in it, and act on each withheld member or number."""
     lines = []
     for name, word in members(table, kind).items():
         inner, member = word.rstrip("*"), f"{value}_{name}"
@@ -209,7 +211,7 @@ def _constant(kind: str, name: str) -> str:
 
 
 def _function(head: str, lines: list[str], neutral: Mapping[Member, Raw] = NOTHING) -> Any:
-    """Written out as source, as dataclasses are: a member spelt in code is read several times as fast as by name."""
+    """Compile a function from source, as dataclasses do: member access in code is several times as fast as getattr."""
     found: dict[str, Any] = {_constant(*member): value for member, value in neutral.items()} | {"UNSET": UNSET}
     exec("\n".join([f"def {head}:", *_indented(lines)]), found)
     return found["visit"]
@@ -220,15 +222,15 @@ def _indented(lines: list[str]) -> list[str]:
 
 
 def _place(problem: Exception) -> str:
-    """Where in the shape, from msgspec's message: names of known members and positions, never a key it met."""
+    """Where the fault is, from msgspec's message: names of known members and positions, never a key of the input."""
     found = _PLACE.search(str(problem))
     return found[1] if found else ""
 
 
 def within_limit(body: bytes) -> bytes:
-    """The same bytes, which are UTF-8: a decoder checks all of a member it skips but that.
+    """The same bytes, checked to be UTF-8, which the decoder does not check in members that it skips.
 
-    Raises TooLarge above LIMIT, since JSON is cut whole, and UnknownShape for another encoding.
+    Raises TooLarge above LIMIT, because JSON is only cut whole, and UnknownShape for another encoding.
     """
     if len(body) > LIMIT:
         raise TooLarge(f"{len(body)} bytes")

@@ -1,4 +1,4 @@
-"""The accounts a bank says a person has, and reading all pages of a call."""
+"""The accounts of a person as the bank lists them, and reading all pages of a call."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from gateway.sectors.bank.shapes import NEEDED
 from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.sectors.shapes import Reader, within_limit
 
-PAGES = 1000  # more pages than any holder has; a bank that links in a circle ends here
+PAGES = 1000  # more than anybody has, in case the bank's links go round in a circle
 CLOSED = {"Deleted", "Disabled"}
 
 _answer = Reader(NEEDED, "Answer", strict=False)
@@ -19,7 +19,7 @@ _account = Reader(NEEDED, "Account", strict=False)
 
 
 def call(source: Source, operation: str, account: str | None = None) -> Upstream:
-    """A call for all there is, as the person herself may make it."""
+    """A call for all data, which only the person may make, never an app."""
     known = CALLS[operation]
     path = base(source) + known.path.replace("{account}", account or "")
     whose = (Account(account, account),) if account else ()
@@ -27,7 +27,7 @@ def call(source: Source, operation: str, account: str | None = None) -> Upstream
 
 
 def pages(fetch: Fetch, first: Upstream) -> Iterator[list[Any]]:
-    """The records of every page, each as JSON text. Raises UnknownShape for a page of another shape."""
+    """The records of all pages, page by page, as JSON texts. Raises UnknownShape for a page of another shape."""
     sent: Upstream | None = first
     seen: set[object] = set()
     while sent is not None:
@@ -47,7 +47,7 @@ def _next(sent: Upstream, answer: Any) -> Upstream | None:
     if answer.Links is UNSET or answer.Links.Next is UNSET:
         return None
     address = msgspec.json.decode(answer.Links.Next)
-    if not address:  # null and "" are ways to say that there is none
+    if not address:  # null and "" both mean that there is no next page
         return None
     after = following(sent, address) if isinstance(address, str) else None
     if after is None:
@@ -56,7 +56,7 @@ def _next(sent: Upstream, answer: Any) -> Upstream | None:
 
 
 def held(source: Source, fetch: Fetch) -> list[tuple[Any, Any]]:
-    """Every account: its members, and its JSON text."""
+    """Every account: its parsed members and its JSON text."""
     found = [(_account.read(raw)[0], raw) for page in pages(fetch, call(source, "accounts")) for raw in page]
     if any(account.AccountId is UNSET for account, _ in found):
         raise UnknownShape("Data.Account.AccountId")
@@ -64,7 +64,7 @@ def held(source: Source, fetch: Fetch) -> list[tuple[Any, Any]]:
 
 
 def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
-    """The accounts of the person, labelled for her own eyes: last four digits, her own name for it."""
+    """The person's accounts. The labels are only shown to the person: last four digits and nickname."""
     found = []
     for account, _ in held(source, fetch):
         closed = account.Status is not UNSET and account.Status in CLOSED
@@ -81,7 +81,7 @@ def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
 
 
 def last_digits(account: Any) -> str:
-    """The last four characters of the account's number; empty when the bank does not tell it."""
+    """The last four characters of the account number; empty if the bank does not give it."""
     if account.Account is UNSET:
         return ""
     numbers = [entry.Identification for entry in account.Account if entry.Identification is not UNSET]
@@ -89,7 +89,7 @@ def last_digits(account: Any) -> str:
 
 
 def label(account: Any) -> str:
-    """In no language: it is kept from the day of linking and read on pages in any."""
+    """The label, without words of any language: it is stored when linking and shown on pages in every language."""
     name = account.Nickname if account.Nickname is not UNSET else ""
     digits = last_digits(account) or ("" if name else account.AccountId[-4:])
     marked = f"•••• {digits}" if digits else ""

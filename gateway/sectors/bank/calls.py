@@ -1,4 +1,4 @@
-"""Which calls of the account information API the gateway carries, and how their addresses change sides."""
+"""The supported calls of the account information API, and the translation of their addresses in both directions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ def base(source: Source) -> str:
 
 
 def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
-    """The operation a path is, and the account it names."""
+    """The operation that a path means, and the account in it."""
     for operation, call in CALLS.items():
         found = pattern(base(source) + call.path).fullmatch(path)
         if found:
@@ -57,7 +57,7 @@ def upstream(
     window: Window,
     following: Following,
 ) -> Upstream | Denied:
-    """The call as the bank gets it: native account, period no wider than the window."""
+    """The call to the bank, with its own account number and a period no wider than the window; or a refusal."""
     call = CALLS[operation]
     query = checked_query(asked, call.query)
     if isinstance(query, Denied):
@@ -82,7 +82,7 @@ def upstream(
 def _period(source: Source, call: BankCall, query: Mapping[str, str], window: Window) -> Pairs | Denied:
     """from/to of the call: what was asked, inside the window.
 
-    The bank's local time without offset (Open Banking profile 4.0, "Date Formats": a query has no time zone).
+    They are local times of the bank without offset (Open Banking profile 4.0, "Date Formats").
     """
     if PERIOD[0] not in call.query:
         return ()
@@ -102,9 +102,9 @@ def _period(source: Source, call: BankCall, query: Mapping[str, str], window: Wi
 
 
 def _wall_clock(text: str, zone_name: str) -> datetime:
-    """A date-time parameter as the bank reads it: local time, whatever offset stands beside it."""
+    """A date-time parameter as the bank reads it: as local time, ignoring any offset. Raises ValueError."""
     text = f"{text}T00:00:00" if len(text) == 10 else text
-    instant(text, zone_name)  # of the form of a date-time, else ValueError
+    instant(text, zone_name)  # raises ValueError if it is not a date-time
     return datetime.fromisoformat(text).replace(tzinfo=zone(zone_name))
 
 
@@ -118,7 +118,7 @@ def links(
 ) -> dict[str, str]:
     """The bank's paging links as addresses of the gateway. `pages` learns where the next page is.
 
-    `Last` tells how many pages there are, withheld records included, so it goes unless this is the only page.
+    `Last` would tell how many pages there are including withheld records, so it is dropped unless there is only one.
     """
     path = outer_path(source, sent, names)
     period = tuple(pair for pair in sent.query if pair[0] in PERIOD)
@@ -141,7 +141,7 @@ def _outward(query: Pairs, names: AccountNames) -> Pairs:
 
 
 def following(sent: Upstream, address: str) -> Upstream | None:
-    """The next page upstream, for reading everything. None: the link does not continue this call."""
+    """The call to the bank for the next page. None: the link does not continue this call."""
     query = query_of(address, sent.path)
     if query is None:
         return None

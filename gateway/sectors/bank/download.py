@@ -1,4 +1,4 @@
-"""All a bank holds of a person: its own JSON, and a midata CSV per account.
+"""A person's download of all the bank has: the bank's own JSON, and a midata CSV for each account.
 
 midata PCA file, 2014: `Date,Type,Merchant/Description,Debit/Credit,Balance`, newest first, DD/MM/YYYY, amounts signed
 with two decimals, and a last line of three cells with the arranged overdraft.
@@ -32,7 +32,7 @@ _balance = Reader(NEEDED, "Balance", strict=False)
 
 
 def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:
-    """Accounts, balances and transactions with all pages. Only the accounts given; none given means none."""
+    """All pages of accounts, balances and transactions. Only for `accounts`; if it is empty, for none."""
     wanted = {account.native for account in accounts}
     found = [(account, raw) for account, raw in held(source, fetch) if account.AccountId in wanted]
     files = [_json("accounts.json", "Account", [raw for _, raw in found], "bank.accounts")]
@@ -69,7 +69,7 @@ def _dated(file: Download, rows: list[Any], source: Source) -> Download:
 
 
 def _file_names(found: list[Any]) -> list[str]:
-    """`midata-1234.csv`: at most four digits of the number, told apart by a counter where they collide."""
+    """`midata-1234.csv`: with at most four digits of the account number, and a counter where these are the same."""
     names: list[str] = []
     for account in found:
         digits = last_digits(account)
@@ -98,7 +98,7 @@ def _booked(entry: Any, zone_name: str) -> datetime | None:
 
 
 def _moment(text: str, zone_name: str) -> datetime | None:
-    """None for a text of another form: the table then has it as the bank wrote it."""
+    """The instant; None for a text of another form, which the table then shows as the bank wrote it."""
     try:
         return instant(text, zone_name)
     except ValueError:

@@ -22,12 +22,13 @@ from gateway.sectors.names import AccountNames
 from gateway.sectors.paths import Following, declared, remember
 from gateway.sectors.shapes import Reader, encode, within_limit
 
-instant = lru_cache(maxsize=4096)(_instant_of)  # the instants of one page come back when it is read again
+instant = lru_cache(maxsize=4096)(_instant_of)  # cached: a page that is read again has the same instants
 
 MEDIA_TYPE = "application/json"
 TIME = {"Balance": "DateTime", "Transaction": "BookingDateTime"}
 _TIMED = {kind: attrgetter(name) for kind, name in TIME.items()}
-# of the format: amounts may look like an account number, and a number of the account may be agreed to
+# Members whose values stay even if they look like an account number of the bank: amounts, and, if the person granted
+# them, the numbers of the account itself.
 AMOUNTS = {b'"Amount":': re.compile(r"[0-9]{1,13}(?:\.[0-9]{1,5})?")}
 NUMBERS = {b'"Identification":': re.compile("(?s:.*)"), b'"SecondaryIdentification":': re.compile("(?s:.*)")}
 
@@ -51,7 +52,7 @@ class BankPart:
         self.following = Following()
 
     def refs(self, sent: Upstream) -> dict[str, str]:
-        """The names of the accounts this call may speak of, by those they have at the bank."""
+        """The bank's account number → the app's reference, for the accounts that this call may return."""
         if len(sent.accounts) == len(self.names.accounts):
             return self.names.ref
         return {account.native: self.names.ref[account.native] for account in sent.accounts}
@@ -110,7 +111,7 @@ class BankPlan:
     def _records(
         self, sent: Upstream, member: str, found: list[Any], inside: list[int], window: Window
     ) -> tuple[list[Any], Counts]:
-        """The records that are given, and what is counted. One pass, and nothing is called that need not be."""
+        """The records that are given, and the counts. In one loop with few function calls, for speed."""
         part, timed, zone = self._parts[sent.dataset], _TIMED.get(member), self._source.zone
         remove, low, high = part.reading.remove, window.start, window.end
         refs = part.refs(sent)
@@ -122,7 +123,7 @@ class BankPlan:
             for index, record in enumerate(found):
                 if timed is not None:
                     text = timed(record)
-                    if text is UNSET:  # a record of a kind that has a time, without its time, is outside
+                    if text is UNSET:  # its time is missing, so it cannot be inside the window
                         continue
                     moment = instant(text, zone)
                     if (low is not None and moment < low) or (high is not None and moment >= high):
@@ -149,14 +150,15 @@ def plan(source: Source, granted: Iterable[Granted]) -> BankPlan:
 
 
 def _hide_numbers(account: Any) -> None:
-    """The standard requires an Identification beside a name; the neutral word takes its place."""
+    """Replace account numbers by a neutral word: the standard requires an Identification together with a name."""
     if account.Account is not UNSET:
         for entry in account.Account:
             entry.Identification = WITHHELD
 
 
 def _meta(found: Any, window: Window, zone: str) -> dict[str, Any]:
-    """Coverage clamped to the window. The number of pages only when it is one: else it counts withheld records."""
+    """The covered period, cut to the window. The number of pages only if it is 1: any other would count withheld
+    records, too."""
     kept: dict[str, Any] = {}
     if found.TotalPages is not UNSET and found.TotalPages == 1:
         kept["TotalPages"] = 1

@@ -1,4 +1,4 @@
-"""How answers are read for one set of granted members. People who agree to the same fields share a reading."""
+"""Parsers for the answers, one for each set of granted members. People who agreed to the same fields share one."""
 
 from functools import lru_cache
 from typing import Any
@@ -23,9 +23,9 @@ class BankReading:
         self.remove = remover(TABLE, kind, withheld, governed)
 
     def answer(self, body: bytes) -> tuple[Any, list[Any], list[int]]:
-        """The answer, its records, and how many members inside elements were withheld from each of them.
+        """The answer, its records, and for each record how many members inside its elements were withheld.
 
-        Raises UnknownShape; which record is at fault is looked for only then.
+        Raises UnknownShape. Only then the answer is searched for the wrong record.
         """
         try:
             found, inside = self._answer.read_each(body)
@@ -33,7 +33,7 @@ class BankReading:
             self._find_fault(body)
             raise
         records = the_list(found, self._kind)
-        if len(inside) != len(records) + 1:  # an answer that has its list twice
+        if len(inside) != len(records) + 1:  # the answer has its list twice
             raise UnknownShape(f"Data.{self._kind}")
         return found, records, inside
 
@@ -49,7 +49,7 @@ def reading(kind: str, governed: frozenset[str], given: frozenset[Member]) -> Ba
 
 
 def the_list(answer: Any, member: str) -> list[Any]:
-    """The records of the answer. Another list beside them is another answer than the one asked for."""
+    """The records of the answer. Raises UnknownShape if there is another list, too: that is not what was asked for."""
     if answer.Data is UNSET:
         raise UnknownShape("Data")
     for name in ("Account", "Balance", "Transaction"):

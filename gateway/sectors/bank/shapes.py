@@ -1,7 +1,7 @@
 """The members of UK Open Banking v4 account information (Read/Write API 4.0), as far as this gateway carries it.
 
-`-` marks members that are known and in no field of the catalogue: sums over several accounts, the postal address
-of statements, and the free `SupplementaryData`.
+`-` marks known members that are never given, because no field of the catalogue has them: sums over several accounts,
+the postal address of statements, and the free-form `SupplementaryData`.
 """
 
 TABLE = {
@@ -50,7 +50,7 @@ TABLE = {
     ),
 }
 
-# What linking and the person's own copy read; everything else is read over.
+# The members that linking and the person's download need. All others are skipped.
 NEEDED = {
     "Answer": "Data:Data Links:Links",
     "Data": "Account:Raw* Balance:Raw* Transaction:Raw*",
@@ -71,9 +71,9 @@ NEEDED = {
 
 
 def answer_of(kind: str) -> dict[str, str]:
-    """The table in which the records of this type are read with their answer.
+    """The table for reading an answer with records of this type.
 
-    What stands beside the list is skipped as text, so that all that is withheld is withheld from a record.
+    Everything beside the list of records is skipped as text, so that all withheld members counted belong to records.
     """
     data = TABLE["Data"].replace(f"{kind}:Raw*", f"{kind}:{kind}*").replace(":-", ":Raw")
     return TABLE | {"Answer": "Data:Data Links:Raw Meta:Raw", "Data": data}

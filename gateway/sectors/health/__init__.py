@@ -1,7 +1,7 @@
 """Health insurance: FHIR R4 as CMS Blue Button 2.0 serves it (Patient, Coverage, ExplanationOfBenefit; JSON).
 
-A record is a resource; its own time is `billablePeriod` of an explanation of benefit (else the dates of all its
-items; of a period with one edge, that date and those of the items), a coverage is a state that overlaps the window, a
+A record is a resource. The time of an explanation of benefit is its `billablePeriod`, or the dates of its items if it
+has none, or both if one end of the period is missing. A coverage lasts for a period, which must overlap the window. A
 patient has no time. `meta.lastUpdated` is never the time.
 A resource from which anything
 was taken carries the SUBSETTED tag and claims no profile. Her id at the insurer is replaced wherever it stands.

@@ -1,4 +1,4 @@
-"""The insured person as the insurer has her, and reading all pages of a search."""
+"""The insured persons of a link, and reading all pages of a search."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from gateway.sectors.health.shapes import NEEDED
 from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.sectors.shapes import Reader, within_limit
 
-PAGES = 2000  # more pages than any holder has; an insurer that links in a circle ends here
+PAGES = 2000  # more than anybody has, in case the insurer's links go round in a circle
 
 _bundle = Reader(NEEDED, "Bundle", strict=False)
 _patient = Reader(NEEDED, "Patient", strict=False)
@@ -18,7 +18,7 @@ _resource = Reader({"Resource": "resourceType:s"}, "Resource", strict=False)
 
 
 def call(source: Source, operation: str, native: str = "") -> Upstream:
-    """A search for all there is of a person, as she herself may make it."""
+    """A search for all data of a person, which only this person may make, never an app."""
     known = CALLS[operation]
     whose = ((known.person, native),) if known.person and native else ()
     accounts = (Account(native, native),) if native else ()
@@ -26,7 +26,7 @@ def call(source: Source, operation: str, native: str = "") -> Upstream:
 
 
 def resources(fetch: Fetch, first: Upstream) -> Iterator[Raw]:
-    """Every resource of every page, as JSON text. Raises UnknownShape for a page that is not a searchset."""
+    """The resources of all pages, as JSON texts. Raises UnknownShape for a page that is not a searchset."""
     sent: Upstream | None = first
     seen: set[object] = set()
     while sent is not None:
@@ -56,10 +56,11 @@ def _next(sent: Upstream, bundle: Any) -> Upstream | None:
 
 
 def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
-    """The patients of the link: one person, rarely more (a guardian's child). Labelled by name for her own eyes."""
+    """The patients of the link: one person, rarely more (a guardian's child). The labels are their names, only shown to
+    the linked person."""
     found = []
     for text in resources(fetch, call(source, "patients")):
-        if _resource.read(text)[0].resourceType != "Patient":  # a search may tell of its outcome beside what it found
+        if _resource.read(text)[0].resourceType != "Patient":  # a search may also return an OperationOutcome
             continue
         patient, _ = _patient.read(text, "Patient")
         if patient.id is UNSET:

@@ -1,7 +1,7 @@
 """The classic Blue Button text (v2.0), from FHIR resources: rules of 32 dashes, `Key: Value` lines, LF.
 
-A section without records is left out. The head says what the file holds (the veterans' variant's DOWNLOAD REQUEST
-SUMMARY), and its instant is that of the newest record: the text is a function of the data alone.
+A section without records is left out. The head lists what the file contains (DOWNLOAD REQUEST SUMMARY of the veterans'
+variant). Its time is that of the newest record, so that the text depends on the data alone.
 """
 
 from collections.abc import Iterable, Iterator
@@ -60,7 +60,7 @@ def _records(records: list[Record]) -> list[str]:
 
 
 def _one_line(value: str) -> str:
-    """A value cannot begin a line of its own, so it cannot pass for a section or a key."""
+    """The value on one line. Otherwise a line break in it could make a false section or key."""
     return " ".join(value.split())
 
 
@@ -191,7 +191,7 @@ def _start(claim: Json) -> str:
 
 
 def _concept(concept: Json, part: str = "display") -> str:
-    """The words of a code (or the code itself), so that a person can read it."""
+    """The text of a code, which a person can read; without one, the code itself."""
     codings = concept.get("coding", [])
     found = [each[part] for each in codings if part in each] or [each["code"] for each in codings if "code" in each]
     return str(found[-1] if found else concept.get("text", ""))
@@ -217,13 +217,13 @@ def _number_text(quantity: Json) -> str:
 
 
 def _us(day: str) -> str:
-    """MM/DD/YYYY. A date of less precision stays as it is."""
+    """MM/DD/YYYY. A date without a day stays as it is."""
     parts = day[:10].split("-")
     return f"{parts[1]}/{parts[2]}/{parts[0]}" if len(parts) == 3 else day
 
 
 def _us_time(stamp: str) -> str:
-    """MM/DD/YYYY h:mm AM, by the clock of the stamp itself."""
+    """MM/DD/YYYY h:mm AM, in the time zone of the timestamp."""
     if len(stamp) < 16:
         return ""
     hour = int(stamp[11:13])

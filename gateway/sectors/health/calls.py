@@ -1,6 +1,6 @@
-"""Which FHIR calls the gateway carries, and how their addresses change sides.
+"""The supported FHIR calls, and the translation of their addresses in both directions.
 
-A FHIR id has no underscore, so a pairwise ref is spelt with a dot in its place; apps may send either.
+A FHIR id has no underscore, so pairwise references are written with a dot instead. Apps may send either.
 """
 
 import re
@@ -55,7 +55,8 @@ CALLS = {
     ),
     "claim": HealthCall("health.claims", "ExplanationOfBenefit", "/ExplanationOfBenefit/{id}"),
 }
-# Reading by number, or asking for a kind, tells the number or the kind: it needs that field.
+# A call by number, or for one type, tells something about the number or type even without returning it. So it needs
+# that field.
 NEEDS = {"coverage": "coverage.ids", "claim": "claims.ids", "type": "claims.type"}
 
 
@@ -64,7 +65,7 @@ def base(source: Source) -> str:
 
 
 def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
-    """The operation a path is, and the person or resource it names."""
+    """The operation that a path means, and the person or resource in it."""
     for operation, call in CALLS.items():
         found = pattern(base(source) + call.path).fullmatch(path)
         if found:
@@ -81,7 +82,7 @@ def upstream(
     window: Window,
     following: Following,
 ) -> Upstream | Denied:
-    """The call as the insurer gets it: her id there, and no wider period than the window."""
+    """The call to the insurer, with the person's id there and a period no wider than the window; or a refusal."""
     call = CALLS[operation]
     dates = [value for name, value in asked.query if name == "service-date"]
     rest = tuple(pair for pair in asked.query if pair[0] != "service-date")
@@ -132,7 +133,8 @@ def _upstream(
 
 
 def _period(source: Source, call: HealthCall, dates: list[str], window: Window) -> Pairs | Denied:
-    """service-date of a search: what was asked inside the window, as whole local days (the parameter has no time)."""
+    """The service-date parameters for the insurer: what was asked, cut to the window, in whole local days (the
+    parameter has no time of day)."""
     if "service-date" not in call.query:
         return ()
     asked = Window(None, None)
@@ -164,7 +166,7 @@ def _whole_days(kept: Window, zone_name: str) -> Pairs:
 
 
 def _asked_dates(text: str, zone_name: str) -> Window:
-    """The span one service-date parameter asks for. Prefixes of FHIR that could widen (ne, ap, sa, eb) are refused."""
+    """The span that a service-date parameter asks for. FHIR prefixes that could widen it are refused."""
     found = _SERVICE_DATE.fullmatch(text)
     if found is None:
         raise ValueError("not a date")
@@ -181,9 +183,9 @@ def _asked_dates(text: str, zone_name: str) -> Window:
 def links(
     source: Source, sent: Upstream, names: AccountNames, found: Mapping[str, str], pages: Following
 ) -> list[dict[str, str]]:
-    """The insurer's paging links as addresses of the gateway; `last` goes unless this is the only page.
+    """The insurer's paging links as addresses of the gateway. The address of the next page is added to `pages`.
 
-    `pages` learns where the next page is.
+    `last` would tell how many pages there are including withheld records, so it is dropped unless there is only one.
     """
     call = CALLS[sent.operation]
     fixed = tuple(pair for pair in sent.query if pair[0] not in PAGING)
@@ -205,7 +207,7 @@ def links(
 
 
 def query_of_search(address: str, path: str, call: HealthCall) -> Mapping[str, str] | None:
-    """The query of a link, when it is of this search and has no parameter beyond those of the call."""
+    """The query of a link, if the link belongs to this search and has no other parameters; otherwise None."""
     head, mark, tail = address.partition("?")
     pieces = tail.split("&") if mark else []
     own = "&".join(piece for piece in pieces if not piece.startswith("service-date="))
@@ -214,7 +216,7 @@ def query_of_search(address: str, path: str, call: HealthCall) -> Mapping[str, s
 
 
 def overlaps(window: Window, start: datetime | None, end: datetime | None) -> bool:
-    """A state that lasts from start to end (None: open) was so at some moment of the window."""
+    """Whether a period from start to end (None: open) overlaps the window."""
     return (window.end is None or start is None or start < window.end) and (
         window.start is None or end is None or end > window.start
     )

@@ -1,8 +1,8 @@
-"""What is left of references into `contained` (R4 §2.3.5), which itself never leaves.
+"""References to contained resources (R4 §2.3.5). `contained` itself is never given.
 
-A contained resource has no life of its own: an insurer may write a doctor or a plan there and only "#doctor" into the
-field. Whoever was granted the field gets the name and the number of an organisation, a place or a professional in the
-reference itself. A contained patient or coverage has numbers of the person, so of it only the kind is told.
+An insurer may put a doctor or a plan into `contained` and only "#doctor" into the field. If the field is granted, the
+name and number of the organisation, place or professional are written into the reference itself. A contained patient or
+coverage has numbers of the person, so for these only the kind of resource is told.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from gateway.sectors.model import UnknownShape
 from gateway.sectors.shapes import Reader
 
 NAMED = ("Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService", "CareTeam")
-UNKNOWN = "not available"  # stands where R4 requires a reference, and the insurer gives nothing that could be told
+UNKNOWN = "not available"  # where R4 requires a reference but the contained resource has nothing that may be told
 
 _reader = Reader(
     TABLE
@@ -31,12 +31,12 @@ _human = Reader(TABLE, "HumanName", strict=False)
 
 
 def inline(resource: Any, text: Raw) -> None:
-    """Give every reference that is left in the resource the name and number of what it names in `text`, a JSON list."""
+    """Write name and number of the contained resource into every local reference. `text`: `contained`, a JSON list."""
     held: dict[str, Any] = {}
     for each in _list(text):
         try:
             found, _ = _reader.read(each)
-        except UnknownShape:  # nothing of it can be told
+        except UnknownShape:  # references to it are treated as unknown
             continue
         if found.id is not UNSET:
             held[f"#{found.id}"] = found
@@ -44,7 +44,7 @@ def inline(resource: Any, text: Raw) -> None:
 
 
 def drop(value: Any) -> None:
-    """Local references that nothing is known of lose their address; what stands beside it stays."""
+    """Remove the address of local references to nothing known. Their other members stay."""
     _inline(value, {})
 
 
@@ -76,7 +76,7 @@ def _resolve(reference: Any, held: dict[str, Any]) -> None:
 
 
 def _name(target: Any, held: dict[str, Any]) -> str:
-    """The name of an organisation or place, of a person, or of the person or organisation whose role it is."""
+    """The name of an organisation, place or person; for a role, that of the person or organisation in it."""
     if target.name is not UNSET:
         return _spoken(target.name)
     for whose in (target.practitioner, target.organization):

@@ -1,4 +1,4 @@
-"""All a health insurer holds of a person: one FHIR collection Bundle, and the classic Blue Button text."""
+"""A person's download of all the insurer has: one FHIR collection Bundle, and the classic Blue Button text."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,7 +16,7 @@ from gateway.sectors.shapes import encode
 
 
 def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:
-    """`fhir-bundle.json` with every page, and `bluebutton.txt`. Only of the persons given."""
+    """`fhir-bundle.json` with the resources of all pages, and `bluebutton.txt`. Only for the persons in `accounts`."""
     held: list[tuple[dict[str, Any], Raw]] = []
     wanted = {account.native for account in accounts}
     for operation in ("patients", "coverages", "claims"):
@@ -45,7 +45,7 @@ def _plain(text: Raw) -> dict[str, Any]:
 
 
 def _bundle(source: Source, held: Iterable[tuple[dict[str, Any], Raw]]) -> bytes:
-    """A collection in which relative references resolve: they are read against the base of `fullUrl`."""
+    """A collection. Each entry has a `fullUrl`, because relative references are resolved against it."""
     root = f"{source.upstream_url}{base(source)}"
     entries = [
         {"fullUrl": f"{root}/{resource['resourceType']}/{resource.get('id', '')}", "resource": text}
@@ -62,7 +62,7 @@ def _period(held: Iterable[dict[str, Any]], zone: str) -> tuple[datetime | None,
         for name in ("start", "end"):
             try:
                 edges.append(span(period[name], zone))
-            except (LookupError, TypeError, ValueError):  # it is told nowhere else, so nothing hangs on it
+            except (LookupError, TypeError, ValueError):  # left out: the period is only for information
                 continue
     if not edges:
         return None, None

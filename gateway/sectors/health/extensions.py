@@ -1,7 +1,7 @@
-"""The extensions of a resource, where the person granted them: every type of value that R4 has (R4 §2.4.1, value[x]).
+"""The extensions of a resource, if the person granted them: all types of value of R4 (R4 §2.4.1, value[x]).
 
-Whoever writes an extension may put anything into it. So each is read by itself: one whose value is of no type of R4 is
-taken out, and all others stay.
+An extension may contain anything. So each is parsed by itself, and taken out if its value has no type of R4. The
+others stay.
 """
 
 from typing import Any
@@ -79,7 +79,7 @@ _reader = Reader(with_extended_values(_TABLE), "Extension")
 
 
 def reduce(owner: Any, deep: int = 0) -> int:
-    """Replace `owner.extension`, a list of JSON texts, by those that are known. Returns how many members were taken."""
+    """Parse `owner.extension`, a list of JSON texts, and keep the valid ones. Returns how many members were taken."""
     if owner.extension is UNSET:
         return 0
     kept, taken = [], 0

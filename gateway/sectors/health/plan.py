@@ -35,7 +35,7 @@ from gateway.sectors.names import AccountNames
 from gateway.sectors.paths import Following, declared, remember
 from gateway.sectors.shapes import encode, within_limit
 
-span = lru_cache(maxsize=4096)(_span_of)  # the days of one page come back on the next
+span = lru_cache(maxsize=4096)(_span_of)  # cached: many records have the same days
 
 _ABSOLUTE = re.compile(r"https?://[^?#]+/(Patient/[A-Za-z0-9.-]{1,64})")
 OWNER = {"ExplanationOfBenefit": "patient", "Coverage": "beneficiary"}
@@ -63,21 +63,22 @@ class HealthPart:
         self.records_max = granted.records_max
         self.following = Following()
         self.links: dict[tuple[Any, ...], list[dict[str, str]]] = {}
-        # the name beside a reference is a field of its own; only the pairwise reference stays
+        # Only the pairwise reference is given. The name that may stand beside it is a field of its own.
         self.whose = {native: Raw(encode({"reference": f"Patient/{ref}"})) for native, ref in self.names.ref.items()}
         self.owner = attrgetter(OWNER.get(kind, "id"))
         self._reading_by = partial(reading, kind, governed, frozenset(members))
         self.reading = self._reading_by()
 
     def extended(self) -> HealthReading:
-        """From now on by the table of extended values: this insurer's answers have them."""
+        """Read with the table that allows extended values from now on, because this insurer's answers have them."""
         self.reading = self._reading_by(extended=True)
         return self.reading
 
     def reduce(self, resource: Any, native: str, taken: int, remove: Callable[[Any], int]) -> int:
-        """Take what is not granted out of a resource of this person, and give her and it their outward names.
+        """Take what is not granted out of a resource, and replace the ids of the person and the resource by those for
+        the app.
 
-        `taken`: how many members were taken before. Returns how many members are taken now.
+        `taken`: how many members were taken before. Returns that number with those taken here.
         """
         held = resource.contained
         taken += remove(resource)
@@ -102,7 +103,8 @@ class HealthPart:
 def _rename_coverages(claim: Any, names: AccountNames) -> None:
     """Where insurers write the person's number beside her own reference and the id, as the app may see it.
 
-    The encoded answer is searched for it as well; that is dear only when it is found.
+    The encoded answer is searched for the number as well, but that is slow if it is found, so the known places are
+    replaced first.
     """
     if claim.insurance is UNSET or claim.insurance is WITHHELD_INSURANCE:
         return
@@ -205,7 +207,7 @@ class HealthPlan:
         return Cut(part.names.outward_bytes(text), MEDIA_TYPE, counts)
 
     def _bundle(self, part: HealthPart, sent: Upstream, bundle: Any, kept: list[Any]) -> dict[str, Any]:
-        """The page, with a total only where all is on it: any other number counts what is withheld."""
+        """The page. It has a total only if all records are on this page: any other total would count withheld ones."""
         found = () if bundle.link is UNSET else tuple([(each.relation, each.url) for each in bundle.link])
         answer: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
         if bundle.total is not UNSET and not {"next", "previous"} & {relation for relation, _ in found}:
@@ -227,7 +229,7 @@ def plan(source: Source, granted: Iterable[Granted]) -> HealthPlan:
 
 
 def _enveloped(entry: Any, prefix: str) -> Any:
-    """The entry, with our address of its resource in the place of theirs."""
+    """The entry, with the resource's address at the gateway instead of the insurer's."""
     name = entry.resource.id
     entry.fullUrl = UNSET if name is UNSET else prefix + name
     entry.link = UNSET
@@ -240,7 +242,7 @@ def _enveloped(entry: Any, prefix: str) -> Any:
 
 
 def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str:
-    """The id of the person the resource is about. Raises UnknownShape when she is not of the call, or not named."""
+    """The id of the person that the resource is about. Raises UnknownShape if it names none, or one not in the call."""
     if resource is UNSET or resource.resourceType != part.kind:
         raise UnknownShape("resourceType")
     text = part.owner(resource)
@@ -254,9 +256,9 @@ def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str:
 
 
 def _lasted(resource: Any, kind: str, zone: str) -> Span | None:
-    """The span of a claim: its billablePeriod, else from the first to the last of its items. None: it has no time.
+    """The span of a claim: its billablePeriod, or from the first to the last of its items. None: it has no time.
 
-    A billablePeriod of which one edge is missing reaches as far as its items do; without items it is the day it names.
+    If one end of the billablePeriod is missing, the span reaches as far as the items. Without items it is the one day.
     """
     if kind != "ExplanationOfBenefit":
         return None
@@ -283,7 +285,7 @@ def _serviced(item: Any, zone: str) -> Span | None:
 
 @lru_cache(maxsize=4096)
 def _period(start: str | UnsetType, end: str | UnsetType, zone: str) -> Span | None:
-    """A FHIR Period as a span. Of one edge alone: that date."""
+    """A FHIR Period as a span. If one end is missing, the other date alone."""
     first, last = (start, end) if start is not UNSET else (end, end)
     if first is UNSET:
         return None

@@ -1,4 +1,4 @@
-"""How answers are read for one set of granted members. People who agree to the same fields share a reading."""
+"""Parsers for the answers, one for each set of granted members. People who agreed to the same fields share one."""
 
 from functools import lru_cache
 from typing import Any
@@ -14,7 +14,7 @@ bundle_reader = Reader(TABLE, "Bundle")
 
 
 class HealthReading:
-    """Of resources of one kind. What a reading has read, `remove` of the same reading takes the withheld out of."""
+    """Reads resources of one kind. `remove` takes the withheld members out of a resource read by the same reading."""
 
     def __init__(self, table: dict[str, str], kind: str, governed: frozenset[str], given: frozenset[Member]) -> None:
         withheld = withheld_members(table, governed, given)
@@ -24,9 +24,9 @@ class HealthReading:
         self.remove = remover(table, kind, withheld, governed, NEUTRAL)
 
     def bundle(self, body: bytes) -> tuple[Any, list[int]]:
-        """A searchset, and how many members inside elements were withheld from each of its resources.
+        """A searchset, and for each resource how many members inside its elements were withheld.
 
-        Raises UnknownShape for any other; which entry is at fault is looked for only then.
+        Raises UnknownShape. Only then the answer is searched for the wrong entry.
         """
         try:
             found, inside = self._bundle.read_each(body)
@@ -36,7 +36,7 @@ class HealthReading:
         if found.resourceType != "Bundle" or found.type != "searchset":
             raise UnknownShape("resourceType")
         found.entry = [] if found.entry is UNSET else found.entry
-        if len(inside) != len(found.entry) + 1:  # an entry that has its resource twice, or none
+        if len(inside) != len(found.entry) + 1:  # some entry has two resources, or none
             raise UnknownShape("entry")
         return found, inside
 
@@ -49,5 +49,5 @@ class HealthReading:
 
 @lru_cache(maxsize=128)
 def reading(kind: str, governed: frozenset[str], given: frozenset[Member], *, extended: bool = False) -> HealthReading:
-    """`extended`: by the table in which values may have extensions beside them."""
+    """The reading for these members. `extended`: accept extensions on primitive values."""
     return HealthReading(with_extended_values(TABLE) if extended else TABLE, kind, governed, given)

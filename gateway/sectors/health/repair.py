@@ -1,4 +1,4 @@
-"""What FHIR requires and the person withheld: the neutral values that keep a cut resource valid R4."""
+"""Keeps a cut resource valid R4: neutral values for members that FHIR requires but the person did not grant."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ EMPTY = b"{}"  # what an element leaves that was an extension alone
 
 WITHHELD_CONCEPT = Raw(b'{"text":"withheld"}')
 WITHHELD_REFERENCE = Raw(b'{"display":"withheld"}')
-NEUTRAL = {  # what stands in the place of a member that R4 requires, when it is withheld or not there
+NEUTRAL = {  # member that R4 requires → its value if it is withheld or missing
     ("ExplanationOfBenefit", "type"): WITHHELD_CONCEPT,
     ("ExplanationOfBenefit", "insurer"): WITHHELD_REFERENCE,
     ("ExplanationOfBenefit", "provider"): WITHHELD_REFERENCE,
@@ -27,10 +27,10 @@ _META_OF_SUBSET = {"tag": _ONLY_SUBSETTED}
 
 
 def repaired(answer: Any, resources: list[Any], holes: bool) -> bytes:
-    """The answer as JSON, its resources without what FHIR forbids.
+    """The answer as JSON, without empty elements and dangling local references, which FHIR forbids.
 
-    Empty elements and dangling references are rare, so they are looked for in the encoded text: empty elements only
-    when there may be `holes` (something was withheld inside elements).
+    Both are rare, so the encoded text is searched for them instead of every value. Empty elements are only searched
+    for if there may be some (`holes`: something was withheld inside elements).
     """
     text = encode(answer)
     if b"#" in text and b'"reference":"#' in text:
@@ -46,9 +46,9 @@ def repaired(answer: Any, resources: list[Any], holes: bool) -> bytes:
 
 
 def withhold_codes(resource: Any, drugs: bool, services: bool) -> int:
-    """Withhold code and quantity of every line whose kind is not given. Returns how many members were taken.
+    """Withhold code and quantity of every line whose kind is not granted. Returns how many members were taken.
 
-    A line of drugs tells drugs. Any other code tells what was done and why, so it needs both of these fields.
+    The code of a drug tells the drug. Any other code tells what was done and why, so it needs both of these fields.
     """
     taken = 0
     for line in () if resource.item is UNSET else resource.item:
@@ -63,14 +63,14 @@ def _is_drug(product: Any) -> bool:
     codings = product.coding
     if codings is UNSET or not codings:
         return False
-    for coding in codings:  # not all(…): this runs for every line
+    for coding in codings:  # a loop instead of all(…), which is slower, because this runs for every line
         if coding.system != NDC:
             return False
     return True
 
 
 def mark_as_subset(resource: Any) -> None:
-    """The SUBSETTED tag of R4 (Resource.meta.tag); a profile claim would no longer hold."""
+    """Add the SUBSETTED tag of R4 (Resource.meta.tag) and remove profile claims, which may no longer be true."""
     meta = resource.meta
     if meta is UNSET:
         resource.meta = _META_OF_SUBSET
@@ -83,7 +83,7 @@ def mark_as_subset(resource: Any) -> None:
 
 
 def _prune(value: Any) -> bool:
-    """Take out what is left empty once extensions are gone: FHIR has no empty objects or lists. True: it is empty."""
+    """Remove empty objects and lists, which FHIR forbids. Returns whether `value` itself is empty now."""
     if isinstance(value, list):
         value[:] = [each for each in value if not _prune(each)]
         return not value

@@ -1,16 +1,16 @@
 """The members of FHIR R4 as far as this gateway carries it: Patient, Coverage, ExplanationOfBenefit, searchset Bundle.
 
-`-` marks what is known and in no field of the catalogue: element ids, extensions inside other elements, narrative and
-other free text, contained resources (see contained.py), people around
-the patient. `implicitRules` and `modifierExtension` change the
-meaning of what stands beside them, so they are not even known: an answer with one is refused.
+`-` marks known members that are never given, because no field of the catalogue has them: element ids, extensions inside
+other elements, narrative and other free text, contained resources (see contained.py), people around the patient.
+`implicitRules` and `modifierExtension` change the meaning of other members. They are not in the tables, so that an
+answer with one of them is refused.
 """
 
 _BASE = "id:- extension:-"
 _RESOURCE = "resourceType:s id:s meta:Meta language:- text:- contained:-"
 
 TABLE = {
-    # The envelope is written anew: its Raw members are skipped, but for the resource.
+    # The bundle is written again by the gateway. Its Raw members are skipped, except the resource.
     "Bundle": "resourceType:s id:Raw meta:Raw type:s timestamp:Raw total:i identifier:Raw link:Link* entry:Entry*",
     "Link": "relation:s url:s",
     "Entry": "fullUrl:Raw resource:Raw search:Search link:Raw",
@@ -96,14 +96,14 @@ TABLE = {
 }
 
 _PRIMITIVES = ("s", "b", "i", "n")
-_ELEMENT_LESS = ("Bundle", "Link", "Entry", "Search")  # of the envelope, whose members have no extensions
+_ELEMENT_LESS = ("Bundle", "Link", "Entry", "Search")  # types of the bundle, whose members have no extensions
 
 
 def with_extended_values(table: dict[str, str]) -> dict[str, str]:
-    """The table in which a primitive value may have an extension beside it (R4 §2.6.2, `_birthDate`).
+    """The table with extensions of primitive values added (R4 §2.6.2, as in `_birthDate`).
 
-    It is known and never given, as extensions inside other elements are. Few answers have any, and a table of twice
-    the members is slower to read by, so this one is used for those answers alone.
+    They are never given, like other extensions inside elements. The table has twice as many members and is slower, so
+    it is only used for insurers whose answers have such extensions.
     """
     return {kind: line if kind in _ELEMENT_LESS else f"{line} {_beside(line)}" for kind, line in table.items()}
 
@@ -113,7 +113,7 @@ def _beside(line: str) -> str:
     return " ".join(f"_{n}:-" for n, _, word in words if word.rstrip("*") in _PRIMITIVES and n != "resourceType")
 
 
-# What linking reads; everything else is read over.
+# The members that linking needs. All others are skipped.
 NEEDED = {
     "Bundle": "resourceType:s link:Link* entry:Entry*",
     "Link": "relation:s url:s",
@@ -122,9 +122,9 @@ NEEDED = {
     "HumanName": "family:s given:s*",
 }
 
-ENVELOPE = ("resourceType", "meta")  # of every resource, whatever is granted
+ENVELOPE = ("resourceType", "meta")  # given with every resource, whatever was granted
 
 
 def bundle_of(kind: str, table: dict[str, str]) -> dict[str, str]:
-    """The table in which every resource of a bundle is of this type, so that one reading reads them all."""
+    """The table for a bundle whose resources are all of this type, so that it is parsed at once."""
     return table | {"Entry": table["Entry"].replace("resource:Raw", f"resource:{kind}")}
