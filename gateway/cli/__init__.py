@@ -1,4 +1,4 @@
-"""The `aval` command: every verb an operator needs, each in the room that owns it.
+"""The `aval` command, with everything an operator needs.
 
 Commands only parse, ask a room, and print; they decide nothing. Exit codes: 0 done; 1 the answer is no (a check
 failed, something was refused); 2 wrong command line or settings, or it could not be done. Faults go to standard error,
@@ -26,7 +26,7 @@ from gateway.cli.settings import show
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    pretty_exceptions_enable=False,  # a traceback with local values could show a secret
+    pretty_exceptions_enable=False,  # they print local variables, which could contain a secret
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -1,4 +1,4 @@
-"""`aval apps`: those who want to use people's data."""
+"""`aval apps`: apps that want to use people's data."""
 
 import json
 from datetime import UTC, datetime
@@ -157,7 +157,7 @@ def preview(
 
 
 def _details(file: Path) -> list[Any]:
-    """A list, or an object with it under "authorization_details", as in a request to /par."""
+    """The authorization_details in a file: a list, or an object that has it as a member, as in a request to /par."""
     try:
         read = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:

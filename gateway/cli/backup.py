@@ -55,7 +55,7 @@ def backup(
 
 
 def _marked(using: Settings) -> Any:
-    """The largest tree signed before the copy: the copy must hold it."""
+    """The largest tree that was signed before copying. The copy must contain it."""
     from gateway.log import mark
 
     try:

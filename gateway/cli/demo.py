@@ -1,4 +1,4 @@
-"""`aval demo`: the whole story on one machine, in the browser or told by the terminal."""
+"""`aval demo`: everything on one machine, for the browser, or as a story told in the terminal."""
 
 import signal
 import time
@@ -53,7 +53,7 @@ def demo(
 
 
 def _run(prepared: demo_setup.Demo) -> NoReturn:
-    """Until a signal (KeyboardInterrupt) or the end of one of the processes (RuntimeError); then none is left."""
+    """Run until a signal (KeyboardInterrupt) or the end of any process (RuntimeError). Then stop all processes."""
     try:
         demo_setup.start(prepared, lambda line: typer.echo(f"  {line}"))
         _print_tour(prepared)
@@ -71,7 +71,7 @@ def _run(prepared: demo_setup.Demo) -> NoReturn:
 
 
 def own_folder(story: bool, port: int) -> Path:
-    """So that several demos run side by side without being told where."""
+    """The folder by default. It depends on the port, so that several demos can run side by side."""
     if story:
         return Path(".demo", "story")
     return Path(".demo") if port == DEFAULT_PORT else Path(".demo", f"port-{port}")

@@ -38,7 +38,7 @@ def _add_organisations(session: Session, house: House, addresses: dict[str, str]
 
 
 def _add_apps(session: Session, house: House, addresses: dict[str, str], folder: Path, now: datetime) -> None:
-    """Secrets are told once, at registration: the demo keeps them for the app's process."""
+    """Register the apps. A secret is only told at registration, so the demo stores it for the app's process."""
     from gateway.apps import declare, verbs
 
     kept = folder / "demo.json"
@@ -71,7 +71,7 @@ def _add_people(house: House, now: datetime) -> None:
                 email=person.email,
                 password=PASSWORD,
                 today=now.date(),
-                language="",  # whoever plays them reads the pages in the language of her own browser
+                language="",  # pages are then in the language of the browser of the person who plays the role
                 birth_date=person.birth_date,
             )
             with house.store.write() as session:

@@ -19,7 +19,7 @@ import typer
 CHECKOUT = Path(__file__).parents[2]
 ORGANISATIONS = ("city-energy", "harbour-bank", "meadow-health")
 APPS = ("watt-coach", "clear-budget")
-# name → how far its port lies above the gateway's
+# name → its port minus the gateway's
 PORTS = {"gateway": 0, "city-energy": 1, "harbour-bank": 2, "meadow-health": 3, "watt-coach": 11, "clear-budget": 12}
 PATIENCE_SECONDS = 60
 PASSWORD = "correct horse battery"
@@ -31,7 +31,7 @@ class Demo:
     ports: dict[str, int]
     secrets: dict[str, str]
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
-    lock: int = -1  # held on the folder until `stop`: two demos in one would each tell the apps another address
+    lock: int = -1  # locks the folder until `stop`: two demos in one folder would give the apps different addresses
 
     def url(self, name: str) -> str:
         return f"http://localhost:{self.ports[name]}"
@@ -41,7 +41,7 @@ class Demo:
         return self.folder / "gateway"
 
     def environment(self) -> dict[str, str]:
-        """What the gateway's own processes (serve, add, verify) run with."""
+        """The environment variables of the gateway's own processes (serve, add, verify)."""
         return {
             **os.environ,
             "AVAL_PUBLIC_URL": self.url("gateway"),
@@ -54,7 +54,7 @@ class Demo:
 
 
 def prepare(folder: Path, port: int) -> Demo:
-    """Ports (0: any free ones), folder, and the secrets the processes share; kept for the next start."""
+    """Choose ports (0: any free ones), folder, and the secrets that processes share. Kept for the next start."""
     if not (CHECKOUT / "examples" / "organisations").is_dir():
         raise typer.BadParameter("the demo runs from a checkout: its organisations and apps are in examples/")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -88,7 +88,7 @@ def _held(folder: Path) -> int:
 
 
 def aval(demo: Demo, *arguments: str) -> str:
-    """One command of ours against the demo's gateway; its output. Raises RuntimeError with what it said."""
+    """Run an `aval` command for the demo's gateway. Returns its output. Raises RuntimeError with its error output."""
     done = subprocess.run(
         [sys.executable, "-m", "gateway", *arguments],
         capture_output=True,
@@ -102,7 +102,7 @@ def aval(demo: Demo, *arguments: str) -> str:
 
 
 def start(demo: Demo, say: Callable[[str], None]) -> None:
-    """Everything up and ready; raises RuntimeError with the name and last lines of what did not start."""
+    """Start everything and wait until it is ready. Raises RuntimeError with name and last lines of what failed."""
     try:
         _prepare_gateway(demo)
         _launch(demo, "gateway", [sys.executable, "-m", "gateway", "serve"], demo.environment())
@@ -133,7 +133,7 @@ def stop(demo: Demo) -> None:
 
 
 def _prepare_gateway(demo: Demo) -> None:
-    """In one process, since each start of Python costs more than the work."""
+    """Prepare everything in one process, because each start of Python takes longer than the work."""
     aval(demo, "demo-prepare", "--dir", str(demo.folder), "--urls", json.dumps({n: demo.url(n) for n in PORTS}))
 
 
@@ -145,7 +145,7 @@ def _command(demo: Demo, name: str) -> list[str]:
 
 
 def _environment(demo: Demo, name: str) -> dict[str, str]:
-    """Secrets go by the environment: a command line is readable by everybody on the machine."""
+    """The environment of a process, with its secrets: command lines can be read by everybody on the machine."""
     kept = json.loads((demo.folder / "demo.json").read_text())
     variable = f"{name.replace('-', '_').upper()}_CLIENT_SECRET"
     return {**os.environ, "PYTHONUNBUFFERED": "1", **({variable: kept[name]} if name in kept else {})}

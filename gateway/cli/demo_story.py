@@ -1,7 +1,7 @@
 """The demo's story: one person, two apps, three organisations, told and verified step by step.
 
-The story plays the person (by the pages, without JavaScript) and the apps (by OAuth), and believes
-nothing it has not checked. Each step returns a sentence; a step that finds anything amiss raises `Amiss`.
+The story plays the person (on the pages, without JavaScript) and the apps (by OAuth), and checks every result.
+Each step returns a sentence. A step that finds something wrong raises `Amiss`.
 """
 
 import base64
@@ -28,11 +28,11 @@ Step = tuple[str, Callable[[], str]]
 
 
 class Amiss(Exception):
-    """What was expected, and what was found instead."""
+    """A result is not as expected. The message says what was expected and what was found."""
 
 
 def tell(demo: Demo, as_json: bool) -> int:
-    """Run every step; 0 when all of them hold, 1 at the first that does not."""
+    """Run the steps. Returns 0 if all are right; stops at the first that is not and returns 1."""
     story = Story(demo)
     try:
         for name, step in story.steps():
@@ -63,7 +63,7 @@ def expect(found: Any, wanted: Any, what: str) -> None:
 
 @dataclass
 class HeldGrant:
-    """What an app holds after the person agreed."""
+    """What an app has after the person agreed."""
 
     token: str
     refresh: str

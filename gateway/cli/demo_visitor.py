@@ -1,4 +1,4 @@
-"""A browser with no window, for the demo's story: cookies, links, forms. No JavaScript, as every page must work so."""
+"""A minimal browser for the demo's story: cookies, links, forms. It has no JavaScript: every page must work without."""
 
 import html
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ import httpx2
 class WebForm:
     action: str
     method: str
-    fields: dict[str, list[str]] = field(default_factory=dict)  # as they would be sent untouched
+    fields: dict[str, list[str]] = field(default_factory=dict)  # as sent if the form is not changed
     offered: dict[str, list[str]] = field(default_factory=dict)  # every value of boxes and radios
     buttons: dict[str, str] = field(default_factory=dict)  # value → name
 
@@ -77,7 +77,7 @@ class WebPage:
 
 
 class Visitor:
-    """One person's browser. Follows redirects within `origins`; stops at any other address and returns it."""
+    """One person's browser. Follows redirects within `origins`. At a redirect to elsewhere it stops and returns it."""
 
     def __init__(self, *origins: str) -> None:
         self.origins = origins

@@ -1,4 +1,4 @@
-"""`aval doctor`: what stands in the way of running well, and what to do about each."""
+"""`aval doctor`: checks what a running gateway depends on, and says what to do about each problem."""
 
 import contextlib
 import json
@@ -28,10 +28,10 @@ from gateway.settings import Settings, unsafe
 OLDEST_PYTHON = (3, 11)
 NEWER_SQLITE = "install pysqlite3, which carries a newer one, or a Python that does"
 LOW_DISK = 2**30  # bytes
-FULL_DISK = 64 * 2**20  # twice what the write-ahead log may take before it is copied into the database
+FULL_DISK = 64 * 2**20  # bytes; twice the size of the write-ahead log at which it is copied into the database
 CLOCK_BACK = timedelta(minutes=5)
 REACH_SECONDS = 3.0
-OTHER_FILES = 512  # the database, organisations
+OTHER_FILES = 512  # open files besides callers' connections: the database, connections to organisations
 LIMITS = (
     "app_calls_per_minute",
     "person_calls_per_minute",
@@ -112,7 +112,7 @@ def _settings(using: Settings) -> Iterator[Check]:
 
 
 def _limits(using: Settings) -> Iterator[Check]:
-    """Only what is wrong with them."""
+    """The limits that are wrong; nothing if all are right."""
     for name in LIMITS if using.mode == "production" else ():
         if getattr(using, name) == 0:
             yield Check(f"settings.{name}", "warn", "0 is no limit: one caller can take all there is", "set a number")
@@ -153,7 +153,7 @@ def _data_dir(using: Settings) -> Check:
 
 
 def _disk(using: Settings) -> Iterator[Check]:
-    """Only when there is little of it."""
+    """Reports the disk only if it is nearly full."""
     folder = next(path for path in (using.data_dir.absolute(), *using.data_dir.absolute().parents) if path.exists())
     left = shutil.disk_usage(folder).free
     if left < LOW_DISK:
@@ -219,7 +219,7 @@ def _database(using: Settings) -> Iterator[Check]:
     try:
         found = migrate.current(using)
     except Unavailable as error:
-        writable = os.access(using.data_dir, os.W_OK)  # else that is what is wrong, and `_data_dir` has told it
+        writable = os.access(using.data_dir, os.W_OK)  # if it is not, `_data_dir` has reported that already
         yield Check(
             "schema", "fail", error.detail, "put a copy back that `aval log verify` accepts" if writable else ""
         )
@@ -243,7 +243,7 @@ def _database(using: Settings) -> Iterator[Check]:
 
 
 def _same_keys(connection: Connection, using: Settings) -> Iterator[Check]:
-    """Only what is wrong with them; and nothing of keys that cannot be read, which `_keys` has told."""
+    """The keys that are wrong. Not those that cannot be read, which `_keys` has reported."""
     from gateway.ground.keys import KeyRing
     from gateway.ground.store import key_checks
 
@@ -290,7 +290,7 @@ def _log(connection: Connection, using: Settings) -> Iterator[Check]:
         do = "put the newest database back; where there is none, `aval log restart`; nothing is signed until then"
         yield Check("log", "fail", f"frozen: {error}", do)
     except Unavailable:
-        return  # told by the check of the keys
+        return  # `_keys` has reported it
     else:
         yield Check("log", "ok", f"{head.checkpoint.size} entries signed")
 

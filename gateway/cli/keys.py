@@ -1,4 +1,4 @@
-"""`aval keys`: what keys there are. Never a private part."""
+"""`aval keys`: lists the keys, without their private parts."""
 
 from datetime import UTC, datetime
 from pathlib import Path

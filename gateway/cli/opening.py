@@ -1,4 +1,4 @@
-"""What every command begins with: the settings, and the house they describe."""
+"""What every command begins with: reading the settings and opening the house."""
 
 import contextlib
 import fcntl
@@ -25,14 +25,14 @@ KEYS_BACK = "put the key files back from where you keep them"
 
 
 def stop(text: str, code: int = CANNOT) -> NoReturn:
-    """One clear line on standard error per fault, and the exit code."""
+    """Print `text` to standard error, one line per fault, and exit with `code`."""
     for line in text.splitlines():
         print(f"aval: {line}", file=sys.stderr)
     raise typer.Exit(code)
 
 
 def settings() -> Settings:
-    """The settings in force; every fault of theirs is told with where it was written."""
+    """The settings. If some are wrong, all faults are printed, each with the place where it was set."""
     try:
         return Settings()
     except ValidationError as error:
@@ -53,7 +53,7 @@ def _fault(name: str, message: str) -> str:
 
 
 def source(name: str) -> str:
-    """Where a setting's value comes from: a variable, the file, or the default."""
+    """Where a setting's value comes from: an environment variable, the file, or the default."""
     variable = f"AVAL_{name}".upper()
     if variable in {key.upper() for key in os.environ}:
         return variable
@@ -66,9 +66,9 @@ def source(name: str) -> str:
 
 @contextlib.contextmanager
 def opened() -> Iterator[House]:
-    """The house, with its database at the schema of this version; the first command makes keys and database.
+    """The house, with its database migrated to this version. The first command makes the keys and the database.
 
-    Keys are made only where nothing was sealed yet: new ones could not open what the old ones closed.
+    Keys are only made if nothing in the database was encrypted yet, because new ones could not decrypt it.
     """
     from gateway.app import build_house
     from gateway.catalogue import CatalogueError
@@ -120,7 +120,7 @@ def running_demos() -> Iterator[Path]:
 
 
 def _same_keys(house: House, begun: bool) -> None:
-    """Where something was sealed already (`begun`), the keys must be those it was sealed with."""
+    """If the database was used before (`begun`), the keys must be those it was used with."""
     from gateway.ground.store import key_checks
 
     if begun:

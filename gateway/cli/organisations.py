@@ -1,4 +1,4 @@
-"""`aval organisations`: those who hold people's data."""
+"""`aval organisations`: organisations that hold people's data."""
 
 from datetime import UTC, datetime
 from pathlib import Path

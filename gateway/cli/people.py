@@ -1,4 +1,4 @@
-"""`aval people`: accounts made and tied by the operator."""
+"""`aval people`: accounts that the operator opens, and guardians that the operator appoints."""
 
 from datetime import UTC, datetime
 from typing import Annotated

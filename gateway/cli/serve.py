@@ -1,4 +1,4 @@
-"""`aval serve`: one process, from checked settings to the last checkpoint."""
+"""`aval serve`: checks the settings and runs the gateway in one process."""
 
 import contextlib
 import resource
@@ -65,7 +65,7 @@ def refuse_old_sqlite(using: Settings) -> None:
 
 
 def allow_files(using: Settings) -> None:
-    """Many systems begin with a thousand open files a process and let it ask for more."""
+    """Raise the limit of open files. Many systems start processes with a limit of about a thousand, but allow more."""
     from gateway.cli.doctor import OTHER_FILES
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -76,7 +76,7 @@ def allow_files(using: Settings) -> None:
 
 
 def refuse_open_files(using: Settings) -> None:
-    """Private keys that group or others may read are not private; in production neither is a database."""
+    """Stop if group or others can read the private keys or, in production, the database."""
     from gateway.cli.doctor import open_database_files, open_key_files
 
     found = [*open_key_files(using.keys)]
@@ -95,7 +95,7 @@ def _run(application: Any, using: Settings, host: str, port: int) -> None:
     config = listener.config(application, using, host=host, port=port, log_config=None)
     server = uvicorn.Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises it again when all is done: then it means nothing more
+        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again after shutdown; ignore that
     with contextlib.suppress(SystemExit):
         server.run()
     if not server.started:
