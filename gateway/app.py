@@ -1,8 +1,8 @@
 """The composition root: the only file that knows every room.
 
-uvicorn → Guarded (one valid host, sane framing)
-        → /data/… : the data plane, raw ASGI; its record is the access log itself
-        → everything else : request id and access line → doors, run in worker threads
+uvicorn → Guarded (refuses ambiguous or forged requests)
+        → /data/… : the data plane, raw ASGI; its calls are recorded in people's access logs
+        → everything else : request id and log line → doors, run in worker threads
 """
 
 import asyncio
@@ -54,10 +54,10 @@ from gateway.screen import pages as screen_pages
 from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
 
-TELL_SECONDS = 30  # how often organisations that could not be told of an unlinking are told again
-ENDINGS_SECONDS = 600  # how often ends that only time brought about are written down
-PRUNE_SECONDS = 30  # how often rows that are of no use any more are looked for
-SOON_SECONDS = 0.05  # between two turns of work that is not done in one; others write meanwhile
+TELL_SECONDS = 30  # how often to try again to tell organisations of ended links
+ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed
+PRUNE_SECONDS = 30  # how often to delete expired rows
+SOON_SECONDS = 0.05  # pause before the next part of such work, in which others can write
 
 # What the authorization server offers. Doors, grants and metadata follow from it.
 PROTOCOL = Protocol(
@@ -74,7 +74,7 @@ PROTOCOL = Protocol(
 
 
 def build_house(settings: Settings, *, create_keys: bool = False) -> House:
-    """Everything a room may need, from the settings. Raises what the first unusable part raises."""
+    """Make everything a room may need, from the settings. Raises the error of the first part that cannot be used."""
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     keys, pools = KeyRing(settings.keys, create=create_keys), Pools()
     return House(
@@ -91,7 +91,7 @@ def build_house(settings: Settings, *, create_keys: bool = False) -> House:
 
 
 def watched(house: House) -> None:
-    """Have `/readyz` ask the rooms, too, whether they can do their part."""
+    """Add the rooms' own checks to `/readyz`."""
     for check in readiness.checks(house):
         health.watch(house, log=check)
     health.watch(
@@ -165,7 +165,7 @@ class Application:
             await transport.close()
             self.house.pools.close()
 
-    # Repeated work: each says whether there is more of it at once.
+    # Repeated work. Each function returns whether there is more to do at once.
 
     def _tell(self) -> bool:
         tell_pending(self.house, self.house.clock())
@@ -179,7 +179,7 @@ class Application:
 
 
 class _Static(StaticFiles):
-    """Our own files, revalidated at each use: nobody sees yesterday's stylesheet."""
+    """Our own files. Browsers ask each time whether they have changed, so that no old stylesheet is used."""
 
     def file_response(self, *given: object, **more: object) -> Response:
         response = super().file_response(*given, **more)  # type: ignore[arg-type]
@@ -189,7 +189,7 @@ class _Static(StaticFiles):
 
 @contextlib.contextmanager
 def _repeating(work: Callable[[], bool], seconds: float) -> Iterator[None]:
-    """Run `work` every so many seconds, and soon again while it says that there is more."""
+    """Run `work` every `seconds`, and again soon while it returns that there is more to do."""
     stopped = threading.Event()
 
     def run() -> None:
@@ -200,7 +200,7 @@ def _repeating(work: Callable[[], bool], seconds: float) -> Iterator[None]:
                 more = work()
             except errors.GatewayError as error:
                 logger().warning("repeated work failed", detail=error.detail)
-            except Exception:  # what is to be repeated outlives every fault
+            except Exception:  # go on repeating after any fault
                 logger().exception("repeated work failed")
 
     thread = threading.Thread(target=run, daemon=True, name="repeating")

@@ -1,10 +1,10 @@
-"""The data plane as machine code: the modules every data call runs through, compiled by mypyc. Optional.
+"""The data plane as machine code: the modules that every data call uses, compiled by mypyc. Optional.
 
-    aval compile          once, by whoever installs; needs a C compiler and Python's headers
-    import gateway        uses what was compiled from exactly these sources, else runs the sources themselves
+    aval compile          once after installing; needs a C compiler and Python's headers
+    import gateway        uses the compiled modules if they were made from exactly these sources, else the sources
 
-Like `__pycache__`: nothing but speed depends on it, and after an edit it is as if it were not there, because the
-folder's name is a hash of the sources. AVAL_INTERPRETED=1 leaves it aside, for a debugger or a comparison.
+As with `__pycache__`, only speed depends on it. The folder's name is a hash of the sources, so after an edit the
+compiled modules are not used any more. AVAL_INTERPRETED=1 ignores them, for a debugger or a comparison.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from types import ModuleType
 HERE = Path(__file__).parent
 KEPT = HERE / "__compiled__"
 INTERPRETED = "AVAL_INTERPRETED"
-LIBRARY = "gateway.data_plane"  # of all modules together; mypyc adds its own ending
+LIBRARY = "gateway.data_plane"  # the library with all modules; mypyc adds its own ending to the name
 MODULES = (
     "ground.calendar.instants",
     "ground.calendar.windows",
@@ -65,7 +65,7 @@ OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-import
 
 
 class CannotCompile(Exception):
-    """What is missing, and how to get it."""
+    """Compiling is not possible. The message says what is missing and how to get it."""
 
 
 def sources() -> list[Path]:
@@ -73,7 +73,7 @@ def sources() -> list[Path]:
 
 
 def folder() -> Path:
-    """Where the compiled form of the sources as they are now is, or would be."""
+    """The folder of the modules compiled from the present sources, whether it exists or not."""
     read = hashlib.sha256(f"{sys.version} {sys.platform}".encode())
     for source in (Path(__file__), *sources()):
         read.update(hashlib.sha256(source.read_bytes()).digest())
@@ -100,12 +100,12 @@ def _files(within: Path) -> Iterator[tuple[str, Path]]:
 
 
 def wanted() -> bool:
-    """Whether a process that begins now would use what was compiled."""
+    """Whether a process that starts now would use the compiled modules."""
     return os.environ.get(INTERPRETED) != "1" and any(_files(folder()))
 
 
 def use() -> None:
-    """Called once, before any of the modules is imported."""
+    """Use the compiled modules, if there are any. Call it once, before any of the modules is imported."""
     if wanted():
         sys.meta_path.insert(0, _Finder(dict(_files(folder()))))
 
@@ -115,7 +115,7 @@ def in_use() -> bool:
 
 
 def compile_all() -> Path:
-    """The folder of what was compiled, now or before. A minute. Raises CannotCompile."""
+    """Compile the modules, unless that was done before. Takes a minute. Returns the folder. Raises CannotCompile."""
     made = folder()
     if made.is_dir():
         return made
@@ -134,7 +134,7 @@ def compile_all() -> Path:
 
 
 def _run_build(work: Path) -> None:
-    """In a process of its own, on a copy of the package: mypy takes all that lies beside it for the user's own."""
+    """Build in a separate process, on a copy of the package alone: mypy would also check other files beside it."""
     if find_spec("mypyc") is None or find_spec("setuptools") is None:
         raise CannotCompile("mypy and setuptools are not installed: pip install 'aval[compile]'")
     left_out = shutil.ignore_patterns(KEPT.name, "__pycache__", "locale", "static", "templates")
@@ -151,7 +151,7 @@ def _run_build(work: Path) -> None:
 
 
 def build(work: str) -> None:
-    """One shared library of all modules, and for each module a small one that finds its part of it."""
+    """Build one shared library with all modules, and for each module a small one that loads its part."""
     from mypyc.build import mypycify
     from setuptools import Distribution
 

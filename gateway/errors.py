@@ -1,7 +1,7 @@
-"""The errors a caller can meet, drawn once.
+"""The errors that a caller can get.
 
-    GatewayError              public words (safe to show) apart from private detail (for the log)
-    ├── BadRequest 400        malformed, or not of the form this door takes
+    GatewayError              has public words (safe to show) and a private detail (for the log)
+    ├── BadRequest 400        malformed, or not what this door accepts
     │   └── WrongMethod 405   the address of a form, opened like a page
     ├── NotSignedIn 401
     ├── Forbidden 403
@@ -84,7 +84,7 @@ class BadRequest(GatewayError):
 
 
 class WrongMethod(BadRequest):
-    """A person meets it by typing, or keeping as a bookmark, the address of a form."""
+    """Happens when a person types or bookmarks the address of a form."""
 
     status = 405
     public = "This address cannot be opened like a page."
@@ -139,7 +139,7 @@ def kinds(kind: type[GatewayError] = GatewayError) -> list[type[GatewayError]]:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong in a file: at which key, what, and what would be right."""
+    """One thing that is wrong in a file: the key, what is wrong, and what would be right."""
 
     key: str
     wrong: str
@@ -150,7 +150,7 @@ class Fault:
 
 
 class DeclarationError(Exception):
-    """Everything that is wrong with one file, told at once."""
+    """A file is wrong. The message lists all its faults."""
 
     def __init__(self, file: str, faults: Sequence[Fault]) -> None:
         super().__init__("\n".join(f"{file}: {fault}" for fault in faults))
@@ -158,6 +158,6 @@ class DeclarationError(Exception):
 
 
 def where(error: BaseException) -> str:
-    """Class and place of a fault. Never its message: that may quote the data."""
+    """Class and place of an exception, without its message, which may contain personal data."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} in {frame.name}, {PurePath(frame.filename).name}:{frame.lineno}"

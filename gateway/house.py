@@ -1,7 +1,7 @@
-"""What the composition root put together, as one typed value that doors are handed.
+"""Everything that the composition root made, as one typed value that is passed to doors.
 
-Only names: the classes are imported for the type checker alone, so that no room
-depends on another through this file.
+The classes are only imported for the type checker, so that no room depends on another
+through this file.
 """
 
 from collections.abc import Callable
@@ -36,5 +36,5 @@ class House:
     policies: "Policies"
     connector: "Connector"
     translations: "Translations"
-    clock: Callable[[], datetime] = _clock  # read by doors only
+    clock: Callable[[], datetime] = _clock  # only doors read it; other code gets `now` as an argument
     pools: Pools = field(default_factory=Pools)

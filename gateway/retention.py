@@ -1,8 +1,8 @@
-"""How long rows are kept that are of no use any more, in one table: what leaves, and when.
+"""Which rows are deleted, and when, in one table.
 
-It stands beside the composition root, above all rooms. What is not named here stays: consents that were answered,
-their terms, events and evidence, the access log, accounts, links, declarations. Each row names the reason for
-keeping it longer than it counts.
+This file lies beside the composition root, above all rooms. Rows not listed here are kept: answered consents with
+their terms, events and evidence, the access log, accounts, links, declarations. A comment says why a row is kept
+longer than it is valid.
 """
 
 from datetime import datetime, timedelta
@@ -24,8 +24,8 @@ from gateway.organisations.tables import LinkAttempt
 from gateway.people.tables import SignIn, SpentChallenge
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
-# For this long a code or refresh token shown a second time still ends its family, and the person is told. After it
-# the token is merely unknown, which gives as little.
+# For this long a second use of a code or refresh token is noticed: its family ends and the person is told. Later the
+# token is simply unknown and refused as well.
 REPLAY = 30 * DAY
 UNANSWERED = 90 * DAY
 SIGN_INS = 30 * DAY
@@ -34,12 +34,12 @@ USES = 400 * DAY  # the longest window that is counted is a year
 _lapsed = select(col(Consent.id)).where(col(Consent.reason) == EndReason.LAPSED)
 
 LEAVING = (
-    # pushed, never opened: one day, so that whoever comes back to it is told that it has expired
+    # Pushed but never opened. Kept for a day, so that a person who opens it late is told that it has expired.
     Leaving(
         AuthorizationRequest,
         lambda now: col(AuthorizationRequest.opened_by).is_(None) & (col(AuthorizationRequest.expires_at) < now - DAY),
     ),
-    # opened, with its code: the witness of replays
+    # Opened. Kept with its code, so that a second use of the code is noticed.
     Leaving(
         AuthorizationRequest,
         lambda now: (

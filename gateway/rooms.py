@@ -1,7 +1,7 @@
-"""What rooms below ask of rooms above them, answered in one place: a part of the composition root.
+"""Implements the protocols by which lower rooms ask higher ones. Part of the composition root.
 
-The record and the log may not import the rooms of people, apps and organisations; each says what it needs as a
-protocol, and here are the answers, from those rooms' own verbs.
+The rooms `consent` and `log` may not import the rooms of people, apps and organisations. Each declares what it needs
+as a protocol, which is implemented here by calling functions of those rooms.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -29,7 +29,7 @@ from gateway.people.tables import Person
 
 @dataclass(frozen=True)
 class Rooms:
-    """consent.facts.Facts and log.sentences.Known."""
+    """Implements consent.facts.SharingFacts and log.sentences.Known."""
 
     house: House
 
@@ -95,7 +95,7 @@ class Rooms:
 
 
 class RoomNames:
-    """log.sentences.Names for one session; each name is looked up once."""
+    """Implements log.sentences.Names for one session. Each name is looked up once."""
 
     def __init__(self, session: Session, catalogue: Catalogue) -> None:
         self._session, self._catalogue = session, catalogue

@@ -1,6 +1,6 @@
-"""Every table of the gateway, in one literal list: importing this module fills SQLModel's metadata.
+"""Imports every table of the gateway, which fills SQLModel's metadata.
 
-It stands beside the composition root, above all rooms; `store.migrate` is handed what it finds.
+This file lies beside the composition root, above all rooms; its metadata is passed to `store.migrate`.
 """
 
 from sqlmodel import SQLModel

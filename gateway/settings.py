@@ -1,7 +1,7 @@
 """Every setting of a running gateway, in one frozen object.
 
-Read from AVAL_* environment variables over one optional TOML file (AVAL_CONFIG).
-`aval settings` prints this list. Unsafe production settings refuse to start:
+They are read from AVAL_* environment variables and one optional TOML file (AVAL_CONFIG); variables win.
+`aval settings` prints them. With unsafe settings the gateway refuses to start in production:
 `unsafe()` says which and why.
 """
 
@@ -22,7 +22,7 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)  # that pages, policies and
 
 
 class _TomlFile(PydanticBaseSettingsSource):
-    """The file named by AVAL_CONFIG. An unknown key is an error, so that a typing slip never weakens a default."""
+    """The file named by AVAL_CONFIG. An unknown key is an error, so that a mistyped setting is not ignored."""
 
     def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
         return None, field_name, False
