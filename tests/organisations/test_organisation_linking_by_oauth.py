@@ -97,7 +97,8 @@ def test_two_browsers_coming_back_at_once_link_once(gateway: Gateway, energy: Ru
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(answers) == [303, 409, 409, 409, 409, 409]
+    assert len(answers) == 6 and answers.count(303) == 1
+    assert set(answers) <= {303, 409, 503}, "503: one person waits for an organisation in a few places only"
     assert gateway.connector.calls.count("POST /oauth/token") == 1
 
 

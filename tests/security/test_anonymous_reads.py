@@ -10,7 +10,9 @@ from gateway.app import doors
 
 
 def sizes(fort: Fort) -> dict[str, int]:
-    return {name: fort.rows(f"SELECT count(*) FROM {name}")[0][0] for name in SQLModel.metadata.tables}
+    """Of every table but the one row with which the log's own first beat, whenever it comes, keeps its name."""
+    tables = set(SQLModel.metadata.tables) - {"logname"}
+    return {name: fort.rows(f"SELECT count(*) FROM {name}")[0][0] for name in tables}
 
 
 def test_a_strangers_get_writes_nothing_at_any_door(fort: Fort) -> None:
