@@ -139,7 +139,10 @@ class RefreshGrant(RefreshTokenGrant):
         return Refresh(row, " ".join(rules.SCOPES)) if row and row.expires_at > self.server.ctx.now else None
 
     def authenticate_user(self, refresh_token: Refresh) -> GrantedFamily:
-        """What the family stands on now. Public clients' tokens are spent here, before minting."""
+        """What the family stands on now. A public client's token is spent here, before minting.
+
+        One that is spent already stays so, also when its app has become confidential since.
+        """
         ctx: Context = self.server.ctx
         family = ctx.session.get_one(TokenFamily, refresh_token.row.family_id)
         granted = families.standing(ctx.session, family, ctx.now)
@@ -148,8 +151,8 @@ class RefreshGrant(RefreshTokenGrant):
             raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
         if not isinstance(granted, GrantedFamily):
             raise InvalidGrantError()
-        rotated = self.request.client.is_public
-        if rotated and not families.rotate(ctx.session, ctx.house, refresh_token.row, ctx.now):
+        rotates = self.request.client.is_public or refresh_token.row.spent_at is not None
+        if rotates and not families.rotate(ctx.session, ctx.house, refresh_token.row, ctx.now):
             raise InvalidGrantError()
         return granted
 

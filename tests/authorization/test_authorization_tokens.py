@@ -191,6 +191,16 @@ def test_a_rotated_refresh_token_used_again_ends_the_family(gateway):
     assert gateway.events("alice")[-1]["event"] == "token_replay"
 
 
+def test_a_spent_refresh_token_stays_spent_when_its_app_has_got_a_secret_since(gateway, register):
+    first = gateway.tokens()
+    second = gateway.refresh(first["refresh_token"]).json()
+    register("meter", token_endpoint_auth_method="client_secret_basic")
+    assert gateway.refresh(second["refresh_token"]).status_code == 200  # not spent, and not rotated any more
+    assert error(gateway.refresh(first["refresh_token"])) == "invalid_grant"
+    assert error(gateway.refresh(second["refresh_token"])) == "invalid_grant"
+    assert gateway.events("alice")[-1]["event"] == "token_replay"
+
+
 def test_of_eight_rotations_at_once_at_most_one_succeeds_and_no_two_families_live(gateway):
     token = gateway.tokens()["refresh_token"]
     answers = at_once([lambda: gateway.refresh(token)] * 8)
