@@ -13,6 +13,7 @@ from sqlmodel import col
 from gateway.authorization.tables import (
     AuthorizationRequest,
     FailedAuthentication,
+    RefreshSuccessor,
     RefreshToken,
     SpentAssertion,
     TokenFamily,
@@ -46,6 +47,8 @@ LEAVING = (
             col(AuthorizationRequest.opened_by).is_not(None) & (col(AuthorizationRequest.expires_at) < now - REPLAY)
         ),
     ),
+    # a token that is not only hashed stays no longer than it may be given again
+    Leaving(RefreshSuccessor, lambda now: col(RefreshSuccessor.expires_at) <= now),
     Leaving(RefreshToken, lambda now: col(RefreshToken.spent_at) < now - REPLAY),
     Leaving(RefreshToken, lambda now: col(RefreshToken.expires_at) < now - REPLAY),
     # its last refresh token has left before it

@@ -63,6 +63,13 @@ class Settings(BaseSettings):
     zone: str = Field("Europe/Paris", description="time zone of calendar days and of counted windows")
     token_seconds: int = Field(300, ge=30, le=300, description="life of an access token; never above five minutes")
     code_seconds: int = Field(60, ge=5, le=60, description="life of an authorization code")
+    refresh_grace_seconds: int = Field(
+        30,
+        ge=0,
+        le=120,
+        description="for so long a public app that lost the answer to a refresh gets the same new token again, while"
+        " unused; a thief of its old one gets it too, unnoticed while in step; 0: any reuse ends the tokens",
+    )
     request_seconds: int = Field(90, ge=5, lt=600, description="time in which a pushed request must first be opened")
     ask_seconds: int = Field(3600, ge=300, le=86400, description="time a person has to answer a request once opened")
     session_hours: int = Field(12, ge=1, le=24 * 30, description="longest life of a sign-in")

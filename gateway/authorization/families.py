@@ -3,16 +3,23 @@
 A code or a rotated refresh token is spent by one conditional UPDATE. However many calls come at once, in however many
 processes, exactly one succeeds. A second use may mean that the code or token was stolen: the family ends, and the
 person's log tells her.
+
+One exception, because an answer may get lost and a client may refresh twice at once: for a short grace
+(`refresh_grace_seconds`) a spent refresh token gives the very successor it was exchanged for, as long as that is
+unused. There is still one successor and one chain. The price: a thief of a public client's token, which no credentials
+protect, gets what the client gets. As soon as one of them uses a token later than the grace after the other, or one
+that the other has gone beyond, the family ends. Several graces in a row are allowed, because a client that refreshes
+in two windows at once does so every time.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import update
 from sqlmodel import Session, col
 
-from gateway.authorization.tables import AuthorizationRequest, RefreshToken, TokenFamily
+from gateway.authorization.tables import AuthorizationRequest, RefreshSuccessor, RefreshToken, TokenFamily
 from gateway.consent import deciding
 from gateway.consent.tables import Consent
 from gateway.ground.keys import hashed
@@ -130,8 +137,13 @@ def find_refresh(session: Session, secret: str) -> RefreshToken | None:
     return session.get(RefreshToken, hashed(secret))
 
 
-def rotate(session: Session, house: House, token: RefreshToken, now: datetime) -> bool:
-    """Spend a refresh token. False: it was spent before, so its family is ended (RFC 9700 §4.14)."""
+def rotate(
+    session: Session, house: House, granted: GrantedFamily, token: RefreshToken, secret: str, now: datetime
+) -> str | None:
+    """Spend a refresh token and start its successor `secret`; within the grace, the successor it has already.
+
+    None: it was spent for good, and its family has ended now (RFC 9700 §4.14.2).
+    """
     spent = session.execute(
         update(RefreshToken)
         .where(col(RefreshToken.id) == token.id, col(RefreshToken.spent_at).is_(None))
@@ -140,6 +152,29 @@ def rotate(session: Session, house: House, token: RefreshToken, now: datetime) -
     )
     session.expire(token)
     if spent.rowcount == 1:  # type: ignore[attr-defined]
-        return True
-    end(session, house, session.get_one(TokenFamily, token.family_id), "refresh_replayed", now)
-    return False
+        _keep_successor(session, house, token, secret, now)
+        return add_refresh(session, granted, secret, now)
+    successor = _unused_successor(session, house, token, now)
+    if successor is None:
+        end(session, house, granted.family, "refresh_replayed", now)
+    return successor
+
+
+def _keep_successor(session: Session, house: House, token: RefreshToken, secret: str, now: datetime) -> None:
+    grace = timedelta(seconds=house.settings.refresh_grace_seconds)
+    if grace:
+        sealed = house.keys.seal(secret.encode(), _context(token))
+        session.add(RefreshSuccessor(id=token.id, sealed=sealed, expires_at=now + grace))
+
+
+def _unused_successor(session: Session, house: House, token: RefreshToken, now: datetime) -> str | None:
+    kept = session.get(RefreshSuccessor, token.id)
+    if kept is None or kept.expires_at <= now:
+        return None
+    secret = house.keys.open(kept.sealed, _context(token)).decode()
+    successor = find_refresh(session, secret)
+    return secret if successor and successor.spent_at is None else None
+
+
+def _context(token: RefreshToken) -> str:
+    return f"refreshsuccessor:{token.id}"

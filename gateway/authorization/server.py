@@ -9,6 +9,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidGrantError, InvalidRequestError, OAuth2Error
@@ -36,6 +37,14 @@ logging.getLogger("authlib").setLevel(logging.INFO)
 METHODS = list(ANYONE)
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a grant's authenticate_user hands on, as Authlib's `user`, to what makes the tokens."""
+
+    granted: GrantedFamily
+    refresh_token: str | None  # None: the client keeps the one it has
+
+
 class Server(AuthorizationServer):
     def __init__(self, ctx: Context, grants: Sequence[GrantKind]) -> None:
         super().__init__(scopes_supported=list(rules.SCOPES))
@@ -51,13 +60,13 @@ class Server(AuthorizationServer):
         request.client, request.auth_method = client, client.app.auth_method
         return client
 
-    def generate_token(self, grant_type: str, client: Client, user: GrantedFamily, **_: Any) -> dict[str, Any]:
+    def generate_token(self, grant_type: str, client: Client, user: Given, **_: Any) -> dict[str, Any]:
         """Ours, from the terms (AL12, AL13). `user` is what the grant's authenticate_user returned."""
-        body = tokens.response(self.ctx.house, user, fresh(), self.ctx.now)
+        body = tokens.response(self.ctx.house, user.granted, fresh(), self.ctx.now)
         if body["expires_in"] < 1:
             raise InvalidGrantError()
-        if client.is_public or grant_type == "authorization_code":
-            body["refresh_token"] = families.add_refresh(self.ctx.session, user, fresh(), self.ctx.now)
+        if user.refresh_token is not None:
+            body["refresh_token"] = user.refresh_token
         return body
 
     def save_token(self, token: dict[str, Any], request: Request) -> None:
@@ -114,7 +123,7 @@ class CodeGrant(AuthorizationCodeGrant):
         row = requests.by_code(self.server.ctx.session, code, client.client_id)
         return Code(row) if row else None
 
-    def authenticate_user(self, authorization_code: Code) -> GrantedFamily | None:
+    def authenticate_user(self, authorization_code: Code) -> Given | None:
         """The first hook after PKCE and before minting: here the code is spent (AL1)."""
         ctx: Context = self.server.ctx
         family = families.redeem(ctx.session, ctx.house, authorization_code.row, fresh(), ctx.now)
@@ -124,7 +133,7 @@ class CodeGrant(AuthorizationCodeGrant):
         if not isinstance(granted, GrantedFamily):
             return None
         families.record(ctx.session, ctx.house, "token_issued", family, ctx.now, grant_type=self.GRANT_TYPE)
-        return granted
+        return Given(granted, families.add_refresh(ctx.session, granted, fresh(), ctx.now))
 
     def delete_authorization_code(self, authorization_code: Code) -> None:
         """Nothing: Authlib calls this after making the token, too late to spend the code. The row stays, so that a
@@ -138,7 +147,7 @@ class RefreshGrant(RefreshTokenGrant):
         row = families.find_refresh(self.server.ctx.session, refresh_token)
         return Refresh(row, " ".join(rules.SCOPES)) if row and row.expires_at > self.server.ctx.now else None
 
-    def authenticate_user(self, refresh_token: Refresh) -> GrantedFamily:
+    def authenticate_user(self, refresh_token: Refresh) -> Given:
         """What the family stands on now. A public client's token is spent here, before minting.
 
         One that is spent already stays so, also when its app has become confidential since.
@@ -151,10 +160,12 @@ class RefreshGrant(RefreshTokenGrant):
             raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
         if not isinstance(granted, GrantedFamily):
             raise InvalidGrantError()
-        rotates = self.request.client.is_public or refresh_token.row.spent_at is not None
-        if rotates and not families.rotate(ctx.session, ctx.house, refresh_token.row, ctx.now):
+        if not self.request.client.is_public and refresh_token.row.spent_at is None:
+            return Given(granted, None)
+        successor = families.rotate(ctx.session, ctx.house, granted, refresh_token.row, fresh(), ctx.now)
+        if successor is None:
             raise InvalidGrantError()
-        return granted
+        return Given(granted, successor)
 
     def revoke_old_credential(self, refresh_token: Refresh) -> None:
         """Nothing: `authenticate_user` has already spent it, before the new one was made."""

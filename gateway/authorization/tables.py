@@ -62,6 +62,14 @@ class RefreshToken(SQLModel, table=True):
     )  # only where tokens rotate; set once, by the conditional UPDATE that spends the token
 
 
+class RefreshSuccessor(SQLModel, table=True):
+    """What a spent refresh token was exchanged for: to be given again to a client that lost the answer."""
+
+    id: str = Field(primary_key=True)  # SHA-256 of the spent token
+    sealed: bytes  # the successor itself: of all refresh tokens this one must be told a second time
+    expires_at: datetime = Field(index=True)  # end of the grace
+
+
 class SpentAssertion(SQLModel, table=True):
     """The jti of a client assertion that was used, kept until the assertion expires."""
 

@@ -176,6 +176,10 @@ class Gateway:
     def session(self) -> Any:
         return self.house.store.read()
 
+    def setting(self, **changes: Any) -> None:
+        """Other settings from now on, as after a restart."""
+        object.__setattr__(self.house, "settings", self.house.settings.model_copy(update=changes))
+
     def suspend(self, app: str) -> None:
         with self.house.store.write() as session:
             verbs.suspend(session, app, "asked to", self.clock.now)

@@ -9,12 +9,14 @@ import pytest
 from authorization_world import CALLBACK, ISSUER, VERIFIER, answered, bank
 from starlette.testclient import TestClient
 
+from gateway import retention
 from gateway.apps import verbs
 from gateway.consent import deciding
 from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
 from gateway.errors import Unavailable
+from gateway.ground.store import pruning
 from tests.tokens import claims
 
 
@@ -183,30 +185,190 @@ def test_a_refresh_token_belongs_to_its_app(gateway):
         assert error(gateway.refresh(wrong, "budget")) in ("invalid_grant", "invalid_request")
 
 
-def test_a_rotated_refresh_token_used_again_ends_the_family(gateway):
-    first = gateway.tokens()
-    second = gateway.refresh(first["refresh_token"]).json()
-    assert error(gateway.refresh(first["refresh_token"])) == "invalid_grant"
-    assert error(gateway.refresh(second["refresh_token"])) == "invalid_grant"
-    assert gateway.events("alice")[-1]["event"] == "token_replay"
+def lost(gateway, app="meter"):
+    """A refresh token and the answer to it that never arrived."""
+    first = gateway.tokens(app)["refresh_token"]
+    answer = gateway.refresh(first, app)
+    assert answer.status_code == 200
+    return first, answer.json()
+
+
+def replays(gateway, person="alice"):
+    return [event["what"] for event in gateway.events(person) if event["event"] == "token_replay"]
+
+
+def rows(gateway, table):
+    with gateway.session() as session:
+        return session.connection().exec_driver_sql(f"SELECT count(*) FROM {table}").scalar()
+
+
+def test_a_client_that_lost_the_answer_gets_the_same_successor_again(gateway):
+    spent, never_arrived = lost(gateway)
+    for seconds in (0, 10, 19.9):
+        gateway.clock.passes(seconds=seconds)
+        again = gateway.refresh(spent).json()
+        assert again["refresh_token"] == never_arrived["refresh_token"] != spent
+        assert claims(again["access_token"])["jti"] != claims(never_arrived["access_token"])["jti"]
+        assert {**again, "access_token": ""} == {**never_arrived, "access_token": ""}
+    assert (rows(gateway, "refreshtoken"), rows(gateway, "tokenfamily")) == (2, 1)
+    assert gateway.refresh(again["refresh_token"]).status_code == 200
+    assert replays(gateway) == []
+
+
+def test_after_the_grace_a_spent_refresh_token_ends_the_family_and_alice_is_told(gateway):
+    spent, successor = lost(gateway)
+    gateway.clock.passes(seconds=gateway.house.settings.refresh_grace_seconds)
+    assert error(gateway.refresh(spent)) == "invalid_grant"
+    assert error(gateway.refresh(successor["refresh_token"])) == "invalid_grant"
+    assert replays(gateway) == ["refresh_replayed"]
+
+
+def test_the_grace_runs_from_the_first_use_and_is_not_prolonged(gateway):
+    spent, _ = lost(gateway)
+    gateway.clock.passes(seconds=20)
+    assert gateway.refresh(spent).status_code == 200
+    gateway.clock.passes(seconds=20)
+    assert error(gateway.refresh(spent)) == "invalid_grant"
+
+
+def test_a_thief_in_the_grace_and_the_app_do_not_both_go_on(gateway):
+    """Nothing tells Mallory from a public app: he gets what it gets, until one of them, whichever, goes on."""
+    spent, hers = lost(gateway)
+    his = gateway.refresh(spent).json()
+    assert his["refresh_token"] == hers["refresh_token"]
+    gateway.clock.passes(seconds=240)
+    goes_on = gateway.refresh(hers["refresh_token"]).json()
+    assert replays(gateway) == []
+    gateway.clock.passes(seconds=240)
+    assert error(gateway.refresh(his["refresh_token"])) == "invalid_grant"
+    assert error(gateway.refresh(goes_on["refresh_token"])) == "invalid_grant"
+    assert replays(gateway) == ["refresh_replayed"]
+
+
+def test_once_the_successor_was_used_the_spent_refresh_token_ends_the_family(gateway):
+    """Whoever shows it, the client or a thief: the other one has moved on."""
+    spent, successor = lost(gateway)
+    third = gateway.refresh(successor["refresh_token"]).json()
+    assert error(gateway.refresh(spent)) == "invalid_grant"
+    assert replays(gateway) == ["refresh_replayed"]
+    for token in (spent, successor["refresh_token"], third["refresh_token"]):
+        assert error(gateway.refresh(token)) == "invalid_grant"
+
+
+def test_only_the_last_spent_refresh_token_has_a_successor_to_give(gateway):
+    first, second = lost(gateway)
+    third = gateway.refresh(second["refresh_token"]).json()
+    assert gateway.refresh(second["refresh_token"]).json()["refresh_token"] == third["refresh_token"]
+    assert error(gateway.refresh(first)) == "invalid_grant"
+    assert error(gateway.refresh(third["refresh_token"])) == "invalid_grant"
+
+
+def test_another_app_gets_nothing_for_a_refresh_token_in_its_grace_and_ends_nothing(gateway):
+    spent, successor = lost(gateway)
+    for app in ("other", "budget"):
+        assert error(gateway.refresh(spent, app)) == "invalid_grant"
+    form = {"grant_type": "refresh_token", "refresh_token": spent}
+    assert error(gateway.post("/token", form, None), 401) == "invalid_client"
+    assert gateway.refresh(spent).json()["refresh_token"] == successor["refresh_token"]
+    assert replays(gateway) == []
+
+
+def test_a_confidential_apps_refresh_token_gives_nothing_without_its_credentials(gateway):
+    token = gateway.tokens("budget")["refresh_token"]
+    assert "refresh_token" not in gateway.refresh(token, "budget").json()
+    form = {"grant_type": "refresh_token", "refresh_token": token}
+    assert error(gateway.post("/token", {**form, "client_id": "budget"}, None), 401) == "invalid_client"
+    assert error(gateway.post("/token", form, None, authorization=basic("budget:wrong")), 401) == "invalid_client"
+    assert gateway.refresh(token, "budget").status_code == 200
+
+
+def test_without_a_grace_a_second_use_ends_the_family_at_once(gateway):
+    gateway.setting(refresh_grace_seconds=0)
+    spent, successor = lost(gateway)
+    assert rows(gateway, "refreshsuccessor") == 0
+    assert error(gateway.refresh(spent)) == "invalid_grant"
+    assert error(gateway.refresh(successor["refresh_token"])) == "invalid_grant"
+    assert replays(gateway) == ["refresh_replayed"]
+
+
+@pytest.mark.parametrize("verb", [deciding.end, deciding.pause])
+def test_in_the_grace_as_ever_the_agreement_is_what_counts(gateway, verb):
+    spent, successor = lost(gateway)
+    end_consent(gateway, gateway.refresh(spent).json()["grant_id"], verb)
+    expected = (403, "access_denied") if verb is deciding.pause else (400, "invalid_grant")
+    for token in (spent, successor["refresh_token"]):
+        assert error(gateway.refresh(token), expected[0]) == expected[1]
+
+
+def test_a_spent_refresh_token_that_its_client_gives_back_ends_the_family_in_the_grace_too(gateway):
+    spent, successor = lost(gateway)
+    assert gateway.post("/revoke", {"token": spent}, "other").status_code == 200
+    assert gateway.refresh(spent).status_code == 200  # not for the other app to end
+    assert gateway.post("/revoke", {"token": spent}).status_code == 200
+    for token in (spent, successor["refresh_token"]):
+        assert error(gateway.refresh(token)) == "invalid_grant"
+    assert gateway.events("alice")[-1]["event"] == "app_disconnected"
+    assert replays(gateway) == []
+
+
+def test_the_successor_is_kept_sealed_and_only_for_the_grace(gateway):
+    spent, successor = lost(gateway)
+    gateway.refresh(spent)
+    whole = b"".join(path.read_bytes() for path in gateway.house.settings.data_dir.glob("aval.sqlite3*"))
+    for secret in (spent, successor["refresh_token"], successor["access_token"]):
+        assert secret.encode() not in whole
+    assert rows(gateway, "refreshsuccessor") == 1
+    gateway.clock.passes(seconds=gateway.house.settings.refresh_grace_seconds - 1)
+    pruning.prune(gateway.house.store, retention.LEAVING, gateway.clock.now)
+    assert gateway.refresh(spent).status_code == 200
+    gateway.clock.passes(seconds=2)
+    pruning.prune(gateway.house.store, retention.LEAVING, gateway.clock.now)
+    assert (rows(gateway, "refreshsuccessor"), rows(gateway, "refreshtoken")) == (0, 2)
 
 
 def test_a_spent_refresh_token_stays_spent_when_its_app_has_got_a_secret_since(gateway, register):
     first = gateway.tokens()
     second = gateway.refresh(first["refresh_token"]).json()
     register("meter", token_endpoint_auth_method="client_secret_basic")
+    gateway.clock.passes(seconds=gateway.house.settings.refresh_grace_seconds)
     assert gateway.refresh(second["refresh_token"]).status_code == 200  # not spent, and not rotated any more
     assert error(gateway.refresh(first["refresh_token"])) == "invalid_grant"
     assert error(gateway.refresh(second["refresh_token"])) == "invalid_grant"
     assert gateway.events("alice")[-1]["event"] == "token_replay"
 
 
-def test_of_eight_rotations_at_once_at_most_one_succeeds_and_no_two_families_live(gateway):
+def test_of_eight_rotations_at_once_all_get_one_and_the_same_successor(gateway):
     token = gateway.tokens()["refresh_token"]
     answers = at_once([lambda: gateway.refresh(token)] * 8)
-    good = [answer.json() for answer in answers if answer.status_code == 200]
-    assert len(good) == 1
-    assert error(gateway.refresh(good[0]["refresh_token"])) == "invalid_grant"
+    assert [answer.status_code for answer in answers] == [200] * 8
+    [successor] = {answer.json()["refresh_token"] for answer in answers}
+    assert len({answer.json()["access_token"] for answer in answers}) == 8
+    assert [rows(gateway, name) for name in ("tokenfamily", "refreshtoken", "refreshsuccessor")] == [1, 2, 1]
+    assert gateway.refresh(successor).status_code == 200
+    assert replays(gateway) == []
+
+
+def test_of_eight_rotations_at_once_without_a_grace_one_succeeds_and_then_nothing_is_active(gateway):
+    gateway.setting(refresh_grace_seconds=0)
+    token = gateway.tokens()["refresh_token"]
+    answers = at_once([lambda: gateway.refresh(token)] * 8)
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 7
+    [body] = [answer.json() for answer in answers if answer.status_code == 200]
+    assert error(gateway.refresh(body["refresh_token"])) == "invalid_grant"
+    assert replays(gateway) == ["refresh_replayed"]
+
+
+def test_of_old_and_new_refresh_token_at_once_no_two_successors_live(gateway):
+    spent, successor = lost(gateway)
+    answers = at_once([lambda: gateway.refresh(spent), lambda: gateway.refresh(successor["refresh_token"])] * 4)
+    given = {answer.json()["refresh_token"] for answer in answers if answer.status_code == 200}
+    last = given - {successor["refresh_token"]}
+    assert len(last) == 1
+    assert (rows(gateway, "tokenfamily"), rows(gateway, "refreshtoken")) == (1, 3)
+    assert error(gateway.refresh(spent)) == "invalid_grant"  # the first old one after a new one has ended the family
+    assert replays(gateway) == ["refresh_replayed"]
+    for token in given:
+        assert error(gateway.refresh(token)) == "invalid_grant"
 
 
 def test_refreshing_while_revoking_leaves_nothing_active(gateway):

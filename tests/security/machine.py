@@ -36,6 +36,9 @@ FOLD = {
     "ended": "ended", "lapsed": "ended", "continued": "ended", "refused": "refused",
 }  # fmt: skip
 
+# refresh tokens of one family in the order in which they are shown: 0 the current one, 1 the last spent one, …
+SHOWN = ((0,), (0, 1), (0, 1, 1, 0), (0, 0, 1), (0, 0, 2), (1,), (2,))
+
 subsets = st.sets(st.sampled_from(DATASETS))
 places = st.integers(0, 10**6)  # the how-manieth of what there is then
 kinds = st.sampled_from(DATASETS)
@@ -106,7 +109,7 @@ class Town(RuleBasedStateMachine):
         self.agreements.append(made)
         code = told(self.hers.get(answer.headers["location"]))["code"]
         if redeems:
-            self._keeps(made, self.fort.redeem(code, "budget"), None)
+            self._keeps(made, self.fort.redeem(code, "budget"))
 
     @rule()
     def alice_goes_on_with_what_she_agreed_to(self) -> None:
@@ -119,9 +122,10 @@ class Town(RuleBasedStateMachine):
         if lives:
             answer = self.hers.post("/authorize/continue", page.form("/authorize/continue"))
             code = told(self.hers.get(answer.headers["location"]))["code"]
-            self._keeps(last, self.fort.redeem(code, "budget"), None)
+            self._keeps(last, self.fort.redeem(code, "budget"))
 
-    def _keeps(self, agreement: Agreement, answer: Any, family: Family | None) -> None:
+    def _keeps(self, agreement: Agreement, answer: Any, family: Family | None = None, shown: str = "") -> None:
+        """A token response, to a code or to the refresh token `shown` of a family."""
         assert answer.status_code == 200, answer.text
         body = answer.json()
         told = {name for row in body["authorization_details"] for name in row["datatypes"]}
@@ -131,9 +135,11 @@ class Town(RuleBasedStateMachine):
         if family is None:
             family = Family(body["refresh_token"])
             agreement.families.append(family)
+        elif shown in family.spent:
+            assert body["refresh_token"] == family.refresh
         else:
-            family.spent.append(family.refresh)
-            family.refresh = body["refresh_token"]
+            assert body["refresh_token"] not in (family.refresh, *family.spent)
+            family.goes_on(body["refresh_token"], self.now)
         agreement.tokens.append(Token(body["access_token"], expires, family))
 
     @rule(place=places, act=st.sampled_from(["pause", "resume", "resume", "remove", "stop"]), removed=subsets)
@@ -255,12 +261,26 @@ class Town(RuleBasedStateMachine):
         token = family.spent[place % len(family.spent)] if act == "replay" and family.spent else family.refresh
         self._refreshes(agreement, family, token)
 
+    @precondition(lambda self: self._live())
+    @rule(shown=st.sampled_from(SHOWN), seconds=st.sampled_from([0, 10, 29, 30]))
+    def the_app_loses_answers_or_a_thief_is_about(self, shown: tuple[int, ...], seconds: int) -> None:
+        """With a family that lives: some of its tokens, one after the other, so many seconds apart."""
+        agreement, family = self._live()[-1]
+        for back in shown:
+            self.fort.clock.passes(seconds=seconds)
+            tokens = [*family.spent, family.refresh]
+            self._refreshes(agreement, family, tokens[max(0, len(tokens) - 1 - back)])
+
+    def _live(self) -> list[tuple[Agreement, Family]]:
+        active = [one for one in self.agreements if one.state == "active" and not one.is_over(self.now)]
+        return [(one, family) for one in active for family in one.families if family.lives]
+
     def _refreshes(self, agreement: Agreement, family: Family, token: str) -> None:
         expected = agreement.refreshes(family, token, self.now)
         answer = self.fort.refresh(token, "budget")
         assert answer.status_code == expected, (answer.text, expected)
         if expected == 200:
-            self._keeps(agreement, answer, family)
+            self._keeps(agreement, answer, family, token)
         else:
             assert "access_token" not in answer.text
 
@@ -274,9 +294,9 @@ class Town(RuleBasedStateMachine):
         assert self.his.post(f"/consent/{agreement.id}", {"decision": "allow"}).status_code == 404
         for tail in ("", "/stop", "/stopped", "/seen"):
             assert self.his.get(f"/sharings/{agreement.id}{tail}").status_code == 404
-        for family in agreement.families[:1]:
-            assert self.fort.refresh(family.refresh, "other").status_code == 400
-            assert self.fort.oauth("/revoke", {"token": family.refresh}, "other").status_code == 200
+        for token in [token for family in agreement.families[:1] for token in (family.refresh, *family.spent[-1:])]:
+            assert self.fort.refresh(token, "other").status_code == 400
+            assert self.fort.oauth("/revoke", {"token": token}, "other").status_code == 200
 
     # ---- what always holds
 

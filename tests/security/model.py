@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("Europe/Paris")
 LIMITS = (("hour", 3), ("day", 12), ("month", 200))  # what the app asks, and the caps of the purpose beside it
+GRACE = timedelta(seconds=30)  # in which a lost answer to a refresh is given again
 LENGTH = {"once": timedelta(hours=24), "d30": timedelta(days=30), "d90": timedelta(days=90)}
 
 
@@ -23,6 +24,15 @@ class Family:
     refresh: str
     lives: bool = True
     spent: list[str] = field(default_factory=list)
+    spent_at: datetime | None = None  # the last of them
+
+    def goes_on(self, successor: str, now: datetime) -> None:
+        self.spent.append(self.refresh)
+        self.refresh, self.spent_at = successor, now
+
+    def gives_again(self, token: str, now: datetime) -> bool:
+        """The last spent token, while its successor is unused and the grace runs."""
+        return self.spent_at is not None and token == self.spent[-1] and now < self.spent_at + GRACE
 
 
 @dataclass
@@ -95,12 +105,12 @@ class Agreement:
             self.state, self.reason = "ended", "used_up"
 
     def refreshes(self, family: Family, token: str, now: datetime) -> int:
-        """The status a refresh gets. A token used before ends its family."""
+        """The status a refresh gets. A token used before ends its family, unless its answer is given again."""
         if self.is_over(now) or not family.lives or self.state not in ("active", "paused"):
             return 400
         if self.state == "paused":
             return 403
-        if token in family.spent:
+        if token in family.spent and not family.gives_again(token, now):
             family.lives = False
             return 400
         return 200

@@ -133,6 +133,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_person_guardian_id"), ["guardian_id"], unique=False)
 
     op.create_table(
+        "refreshsuccessor",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    with op.batch_alter_table("refreshsuccessor", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_refreshsuccessor_expires_at"), ["expires_at"], unique=False)
+
+    op.create_table(
         "spentassertion",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("expires_at", UTCDateTime(), nullable=False),
