@@ -131,6 +131,33 @@ def test_of_eight_redemptions_at_once_exactly_one_succeeds_and_then_nothing_is_a
     assert is_dead(gateway, body, "budget")
 
 
+def test_who_races_with_anothers_code_or_without_the_verifier_takes_nothing_and_ends_nothing(gateway):
+    code = gateway.code()
+    strangers = [
+        lambda: gateway.redeem(code, "other"),
+        lambda: gateway.redeem(code, code_verifier="w" * 43),
+        lambda: gateway.redeem(code, redirect_uri=CALLBACK + "/"),
+    ]
+    answers = at_once([lambda: gateway.redeem(code), *strangers, *strangers])
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 6
+    assert rows(gateway, "tokenfamily") == 1
+    assert replays(gateway) == []
+    [body] = [answer.json() for answer in answers if answer.status_code == 200]
+    assert gateway.refresh(body["refresh_token"]).status_code == 200
+
+
+def test_redeeming_while_alice_stops_leaves_nothing_active(gateway):
+    code = gateway.code("budget")
+    with gateway.session() as session:
+        [grant_id] = session.connection().exec_driver_sql("SELECT id FROM consent").scalars()
+    answers = at_once([lambda: end_consent(gateway, grant_id), lambda: gateway.redeem(code, "budget")])
+    for answer in answers:
+        if answer is not None:
+            assert answer.status_code in (200, 400)
+            assert answer.status_code == 400 or is_dead(gateway, answer.json(), "budget")
+    assert error(gateway.redeem(code, "budget")) == "invalid_grant"
+
+
 def test_a_code_belongs_to_one_app_one_address_and_one_verifier(gateway):
     code = gateway.code("meter")
     assert error(gateway.redeem(code, "other")) == "invalid_grant"
@@ -309,6 +336,15 @@ def test_a_spent_refresh_token_that_its_client_gives_back_ends_the_family_in_the
         assert error(gateway.refresh(token)) == "invalid_grant"
     assert gateway.events("alice")[-1]["event"] == "app_disconnected"
     assert replays(gateway) == []
+
+
+def test_in_the_grace_introspection_calls_the_successor_active_and_the_spent_refresh_token_not(gateway, register):
+    spent, successor = lost(gateway)
+    register("meter", token_endpoint_auth_method="client_secret_basic")  # now it may ask
+    assert gateway.introspect(spent, "meter").json() == {"active": False}
+    assert gateway.introspect(successor["refresh_token"], "meter").json()["active"] is True
+    assert gateway.introspect(successor["refresh_token"], "budget").json() == {"active": False}
+    assert gateway.refresh(spent, "meter").json()["refresh_token"] == successor["refresh_token"]  # asking ended nothing
 
 
 def test_the_successor_is_kept_sealed_and_only_for_the_grace(gateway):
