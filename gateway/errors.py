@@ -117,6 +117,7 @@ class TooMany(GatewayError):
 class Unavailable(GatewayError):
     status, code = 503, "temporarily_unavailable"
     public = "The gateway cannot do this right now. Nothing was changed; try again in a moment."
+    retry_after: ClassVar[int] = 5  # seconds
 
 
 class LogFrozen(Unavailable):
@@ -127,6 +128,7 @@ class LogFrozen(Unavailable):
         "Our records are being checked after a fault. Nothing is shared and nothing new can be agreed until then. "
         "You can stop and pause as usual. Try again later."
     )
+    retry_after = 600  # until an operator has looked
 
 
 def kinds(kind: type[GatewayError] = GatewayError) -> list[type[GatewayError]]:

@@ -8,7 +8,7 @@ from gateway.authorization import clients, metadata, parameters, requests
 from gateway.authorization.protocol import ANYONE, PROVEN, Endpoint, Handler, Protocol
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server, authenticated
-from gateway.errors import LogFrozen, NotFound
+from gateway.errors import NotFound
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
@@ -32,7 +32,7 @@ def _door(endpoint: Endpoint, handler: Handler, protocol: Protocol) -> Door:
             )
 
     door.__doc__ = handler.__doc__
-    return Door(endpoint.path, door, ("POST",), "oauth", "write", csrf=False, name=endpoint.name)
+    return Door(endpoint.path, door, ("POST",), "oauth", "write", gives=endpoint.gives, csrf=False, name=endpoint.name)
 
 
 def par(_: Protocol, ctx: Context) -> Response:
@@ -53,8 +53,6 @@ def token(protocol: Protocol, ctx: Context) -> Response:
 
     Asking for less than was granted is a new request, not a parameter here.
     """
-    if ctx.house.log.frozen:
-        raise LogFrozen(ctx.house.log.frozen)
     if "grant_type" not in ctx.form:
         raise Refused("invalid_request", "grant_type is missing.")
     if "authorization_details" in ctx.form:
@@ -71,8 +69,6 @@ def revoke(protocol: Protocol, ctx: Context) -> Response:
 
 def introspect(protocol: Protocol, ctx: Context) -> Response:
     """Say whether one of the app's own tokens is worth anything now, and what it carries (RFC 7662)."""
-    if ctx.house.log.frozen:
-        raise LogFrozen(ctx.house.log.frozen)
     response: Response = Server(ctx, protocol.grants).create_endpoint_response("introspection")
     return response
 
@@ -97,10 +93,10 @@ def resource_metadata(ctx: Context) -> Response:
 
 
 AUTHORIZE = Endpoint(parameters.AUTHORIZE, "/authorize", "authorization_endpoint")  # its doors: pages.py
-PAR = Endpoint(parameters.PAR, "/par", "pushed_authorization_request_endpoint", par)
-TOKEN = Endpoint(parameters.TOKEN, "/token", "token_endpoint", token, ANYONE)
+PAR = Endpoint(parameters.PAR, "/par", "pushed_authorization_request_endpoint", par, gives=True)
+TOKEN = Endpoint(parameters.TOKEN, "/token", "token_endpoint", token, ANYONE, gives=True)
 REVOKE = Endpoint(parameters.REVOKE, "/revoke", "revocation_endpoint", revoke, ANYONE)
-INTROSPECT = Endpoint(parameters.INTROSPECT, "/introspect", "introspection_endpoint", introspect, PROVEN)
+INTROSPECT = Endpoint(parameters.INTROSPECT, "/introspect", "introspection_endpoint", introspect, PROVEN, gives=True)
 JWKS = Endpoint("jwks", "/jwks.json", "jwks_uri")
 
 

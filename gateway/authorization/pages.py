@@ -28,7 +28,7 @@ from gateway.consent.facts import Facts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
-from gateway.errors import Forbidden
+from gateway.errors import Forbidden, LogFrozen
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
@@ -60,7 +60,15 @@ def doors(facts: Facts, screen: Screen) -> list[Door]:
         Door("/authorize", handler, ("GET",), opens="write", name="authorize"),
         # an app may send its request as a form of its own; nothing is decided by it
         Door("/authorize", handler, ("POST",), opens="write", csrf=False, name="authorize_form"),
-        Door("/authorize/continue", partial(go_on, facts), ("POST",), opens="write", person=True, name="go_on"),
+        Door(
+            "/authorize/continue",
+            partial(go_on, facts),
+            ("POST",),
+            opens="write",
+            person=True,
+            gives=True,
+            name="go_on",
+        ),
     ]
 
 
@@ -85,10 +93,13 @@ def authorize(others: Facts, screen: Screen, ctx: Context) -> Response:
         return _problem(ctx, "over")
     if ctx.request.method == "POST":
         return ctx.go(requests.resume_path(app.client_id, request_uri))
+    silent = "none" in row.prompt.split()
+    if ctx.house.log.frozen and not silent:
+        raise LogFrozen(ctx.house.log.frozen)
     requests.open_(row, ctx.now, ctx.house.settings.ask_seconds)
     preferred = ctx.caller.language if ctx.caller else None
     ctx.language = choose_language(ctx.request, ctx.house.settings, preferred, row.ui_locales)
-    if "none" in row.prompt.split():
+    if silent:
         return _silent(others, ctx, row)
     return _interactive(others, screen, ctx, app, row, requests.resume_path(app.client_id, request_uri))
 
@@ -189,13 +200,16 @@ def _silent(others: Facts, ctx: Context, row: AuthorizationRequest) -> Response:
     caller, settings = ctx.caller, ctx.house.settings
     if row.opened_by and caller and row.opened_by != caller.person:
         raise Forbidden("request of another person", say="This request was answered by somebody else.")
+    if ctx.house.log.frozen:
+        answer: dict[str, str | None] = {"error": "temporarily_unavailable", "state": row.state}
+        return see_other(_answer_uri(ctx, row.redirect_uri, answer))
     facts, consent = steps.StepFacts(), None
     if caller:
         person = others.person(ctx.session, caller.person)
         consent = steps.agreed_before(ctx.session, row, person.id, ctx.now)
         facts = steps.standing(ctx.session, consent, Ask.from_json(row.ask), person, caller, ctx.now)
     step = steps.next_step(row, caller, facts, settings, ctx.now)
-    answer: dict[str, str | None] = {"error": rules.SILENT.get(step, "consent_required")}
+    answer = {"error": rules.SILENT.get(step, "consent_required")}
     if step is Step.ISSUE and caller and consent:
         row.opened_by, row.consent_id = caller.person, consent.id
         code = requests.grant(row, ctx.house.keys, caller.auth_time, ctx.now, settings.code_seconds)

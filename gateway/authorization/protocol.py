@@ -33,6 +33,7 @@ class Endpoint:
     member: str  # of the metadata that gives its address
     handler: Handler | None = None  # None: its doors are made elsewhere
     methods: tuple[str, ...] = ()  # of client authentication, if the metadata has a member for them
+    gives: bool = False  # see `ground.web.doors.Door`
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,8 @@ def restart(
             found = restarting.ended(house)
         except restarting.NotFrozen:
             stop("the log is not frozen", NO)
+        except OSError as error:
+            stop(f"{house.settings.mark}: cannot be read ({error.strerror}); that must be mended first")
         signed = str(found.marked.size) if found.marked else "an unknown number of"
         typer.echo(f"{found.origin} is frozen: {found.why}")
         typer.echo(f"signed: {signed} entries; the database holds {found.entries}, {found.size} of them signed")

@@ -48,7 +48,7 @@ _log = logging.getLogger("gateway.proxy")
 
 class Verdict(Enum):
     WRITTEN = "written"
-    CHANGED = "changed"  # the consent, link or directory is not as it was judged
+    CHANGED = "changed"  # the consent, link or directory is not as it was judged, or the log was frozen since
     USED_UP = "used up"
 
 
@@ -249,7 +249,9 @@ class Writer:
 
     def _holds(self, item: Item, version: int) -> bool:
         standing = item.standing
-        if standing is not None and standing.version != version and not self.standings.holds(standing):
+        if standing is not None and (
+            self._log.frozen or (standing.version != version and not self.standings.holds(standing))
+        ):
             item.verdict = Verdict.CHANGED
             return False
         item.verdict = Verdict.WRITTEN

@@ -85,7 +85,7 @@ def standing(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
     """Step 1. Raises Frozen."""
     try:
         marked = mark.read(path)
-    except mark.BadMark as error:
+    except (mark.BadMark, OSError) as error:
         raise Frozen(f"{path}: {error}") from error
     row = connection.execute(
         "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 1"
@@ -229,6 +229,9 @@ class Sequencer:
         except Frozen as reason:
             _logger.error("log frozen: %s", reason)
             self._log.frozen = str(reason)
+        except Exception as error:  # what cannot be looked at gives nothing until a beat has found it whole
+            _logger.exception("log: cannot be looked at")
+            self._log.frozen = f"cannot be looked at: {type(error).__name__}"
 
     def stop(self) -> None:
         """Ends after one last beat, so that nothing recorded waits for the next start."""

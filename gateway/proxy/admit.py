@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from gateway.consent.rules import EndReason, State
-from gateway.errors import Refusal, Unavailable
+from gateway.errors import LogFrozen, Refusal, Unavailable
 from gateway.house import House
 from gateway.ledger.standing import Standing
 from gateway.ledger.uses import Count, Uses
@@ -23,7 +23,6 @@ from gateway.proxy.tokens import Token
 from gateway.sectors.model import Asked, Denied
 
 COMPILE_TRIES = 3
-FROZEN_RETRY_SECONDS = 600  # until an operator has looked
 
 
 class Changing(Exception):
@@ -74,7 +73,7 @@ class Admission:
                 return Judged(refusal, standing.person, _facts(standing))
             # 2.
             if self._log.frozen:
-                refusal = Refusal("log_frozen", retry_after=FROZEN_RETRY_SECONDS)
+                refusal = Refusal("log_frozen", retry_after=LogFrozen.retry_after)
                 return Judged(refusal, standing.person, _facts(standing))
             if standing.state != State.ACTIVE:
                 return Judged(_not_live(standing), standing.person, _facts(standing))

@@ -208,6 +208,23 @@ def test_prompt_none_gives_a_code_under_the_very_same_agreement_only(gateway, re
     assert silent(gateway, gateway.browser("bob"))["error"] == "consent_required"
 
 
+def test_on_a_frozen_log_no_code_is_given_and_a_request_waits_for_better_times(gateway):
+    gateway.tokens()
+    alice, address, hidden = gateway.browser("alice"), gateway.pushed(), gateway.pushed(prompt="none")
+    assert "/authorize/continue" in alice.get(address).text
+    gateway.house.log.frozen = "a tree of 9 was signed; the database only knows one of 3"
+    closed = alice.get(address)
+    assert closed.status_code == 503 and int(closed.headers["retry-after"]) > 60
+    assert "Our records are being checked" in closed.text and "a tree" not in closed.text
+    assert alice.post("/authorize/continue", data={}).status_code == 503
+    answer = alice.get(hidden)
+    assert answer.status_code == 303 and "error=temporarily_unavailable" in answer.headers["location"]
+    assert gateway.push().json()["error"] == "temporarily_unavailable"
+    gateway.house.log.frozen = ""
+    assert "code=" in alice.get(hidden).headers["location"]
+    assert "/authorize/continue" in alice.get(address).text
+
+
 def test_prompt_none_under_an_ended_agreement_asks_again(gateway):
     body = gateway.tokens()
     with gateway.house.store.write() as session:

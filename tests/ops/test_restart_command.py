@@ -77,3 +77,12 @@ def test_not_beside_a_running_gateway(aval: Run, folder: Path) -> None:
     house.store.close()
     assert done.exit_code == 2 and "another gateway already serves" in done.output
     assert not (folder / "log-ended").exists()
+
+
+def test_not_as_long_as_the_mark_cannot_be_read(aval: Run, folder: Path) -> None:
+    marked = Settings(data_dir=folder).mark
+    marked.unlink()
+    marked.mkdir()
+    done = aval("log", "restart", "--accept", "1")
+    assert done.exit_code == 2 and f"{marked}: cannot be read" in done.output
+    assert not (folder / "log-ended").exists()

@@ -49,9 +49,7 @@ _OAUTH = {401: "invalid_client", 429: "temporarily_unavailable", 500: "server_er
 
 def failure(error: errors.GatewayError, kind: Kind, context: Context) -> Response:
     headers = {}
-    if isinstance(error, errors.Unavailable):
-        headers["Retry-After"] = "5"
-    if isinstance(error, errors.TooMany):
+    if isinstance(error, errors.Unavailable | errors.TooMany):
         headers["Retry-After"] = str(error.retry_after)
     if kind == "oauth":
         return oauth_error(error.status, _OAUTH.get(error.status, "invalid_request"), error.public, headers)

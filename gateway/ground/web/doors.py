@@ -64,6 +64,7 @@ class Door:
     kind: Kind = "page"
     opens: Literal["read", "write", "none"] = "read"
     person: bool = False  # True: anonymous callers are sent to sign in
+    gives: bool = False  # a right to data: closed as long as the log is frozen
     signed_out: Handler | None = None  # answers a form of such a door that came after the sign-in had ended
     csrf: bool = True  # POST from pages only; APIs that authenticate apps set False
     name: str = ""
@@ -202,6 +203,8 @@ def _sent(response: Response, context: Context) -> Response:
 def _check(door: Door, context: Context) -> None:
     if door.person and context.caller is None:
         raise errors.NotSignedIn
+    if door.gives and context.house.log.frozen:
+        raise errors.LogFrozen(context.house.log.frozen)
     if door.kind == "page" and door.csrf and context.request.method == "POST":
         _same_origin(context)
         if not same(context.form.get("csrf", ""), context.csrf):

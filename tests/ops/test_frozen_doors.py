@@ -1,0 +1,53 @@
+"""What is closed as long as the log is frozen: what gives data or a right to it, and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from gateway.app import Application, build_house, doors
+from gateway.ground.store import migrate
+from gateway.log import mark
+from gateway.log.mark import Mark
+from gateway.settings import Settings
+
+GIVING = {("POST", path) for path in ("/par", "/token", "/introspect", "/authorize/continue")}
+
+
+@pytest.fixture
+def application(tmp_path: Path) -> Iterator[Application]:
+    settings = Settings(data_dir=tmp_path / "data")
+    settings.data_dir.mkdir()
+    migrate.upgrade(settings)
+    made = Application(build_house(settings, create_keys=True))
+    yield made
+    made.house.store.close()
+
+
+def test_the_doors_that_give_are_these(application: Application) -> None:
+    found = {(method, door.path) for door in doors(application.house) for method in door.methods if door.gives}
+    assert found == GIVING
+
+
+def test_they_are_closed_before_the_first_request_and_ending_goes_on(application: Application) -> None:
+    settings = application.house.settings
+    mark.write(settings.mark, Mark(7, bytes(32), "localhost/log"))
+    with TestClient(application, base_url=settings.public_url) as visitor:
+        for method, path in sorted(GIVING - {("POST", "/authorize/continue")}):  # that one: a person's
+            refused = visitor.request(method, path)
+            assert (refused.status_code, refused.json()["error"]) == (503, "temporarily_unavailable")
+            assert int(refused.headers["retry-after"]) > 60
+        assert visitor.get("/sign-in").status_code == visitor.get("/healthz").status_code == 200
+        assert visitor.post("/revoke", data={"token": "any"}).status_code == 401
+
+
+def test_a_mark_that_cannot_be_read_closes_them_until_it_can(application: Application) -> None:
+    settings = application.house.settings
+    settings.mark.mkdir()
+    with TestClient(application, base_url=settings.public_url) as visitor:
+        assert visitor.post("/token", data={"grant_type": "refresh_token"}).status_code == 503
+        assert visitor.get("/sign-in").status_code == 200
+        settings.mark.rmdir()
+        application.sequencer._beat()
+        assert visitor.post("/token", data={"grant_type": "refresh_token"}).status_code == 401
