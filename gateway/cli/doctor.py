@@ -11,7 +11,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -29,7 +29,6 @@ OLDEST_PYTHON = (3, 11)
 NEWER_SQLITE = "install pysqlite3, which carries a newer one, or a Python that does"
 LOW_DISK = 2**30  # bytes
 FULL_DISK = 64 * 2**20  # bytes; twice the size of the write-ahead log at which it is copied into the database
-CLOCK_BACK = timedelta(minutes=5)
 REACH_SECONDS = 3.0
 OTHER_FILES = 512  # open files besides callers' connections: the database, connections to organisations
 LIMITS = (
@@ -253,12 +252,13 @@ def _same_keys(connection: Connection, using: Settings) -> Iterator[Check]:
 
 
 def _clock(connection: Connection, now: datetime) -> Iterator[Check]:
-    from gateway.log.sequencer import last_signed_ms
+    from gateway.log.sequencer import set_back
 
-    last = last_signed_ms(connection)
-    if last is not None and now < datetime.fromtimestamp(last / 1000, UTC) - CLOCK_BACK:
-        found = f"{now:%Y-%m-%d %H:%M} UTC is before the last signed log entry"
-        yield Check("clock", "fail", found, "set the clock right: sharings would end too late")
+    was = set_back(connection, now)
+    if was is not None:
+        found = f"{now:%Y-%m-%d %H:%M} UTC is before the log was signed last, {was:%Y-%m-%d %H:%M}"
+        do = "set the clock right: sharings would end too late; if it is right and was wrong then, start the gateway:"
+        yield Check("clock", "fail", found, f"{do} an entry of the log marks that its time goes back")
     else:
         yield Check("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
 

@@ -101,6 +101,7 @@ def _as_text(report: Any) -> Iterator[str]:
     for finding in report.findings:
         span = f"{finding.index}" if finding.last in (None, finding.index) else f"{finding.index} to {finding.last}"
         yield f"index {span}: {finding.what}"
+    yield from report.notes
     yield from report.unchecked
     yield (
         f"{report.entries} entries of {report.people} people, {report.waiting} not yet numbered, "
@@ -116,7 +117,7 @@ def _as_json(report: Any) -> dict[str, Any]:
     found = [{"index": finding.index, "last": finding.last, "what": finding.what} for finding in report.findings]
     counts = ("entries", "waiting", "people", "checkpoints", "signed", "opened", "erased")
     return {"whole": report.whole, **{name: getattr(report, name) for name in counts}, "findings": found,
-            "unchecked": report.unchecked}  # fmt: skip
+            "unchecked": report.unchecked, "notes": report.notes}  # fmt: skip
 
 
 @commands.command()

@@ -288,7 +288,7 @@ EVENTS: Mapping[str, EventKind] = {
         frozenset("ended size root marked_size marked_root held cause".split()),
     ),
     "clock_back": EventKind(
-        "refusal", (_W(N_("The clock of this service went back by more than a minute.")),), frozenset(("clock_before",))
+        "refusal", (_W(N_("The clock of this service was set back.")),), frozenset(("clock_before",))
     ),
     "log_read": EventKind("access", (_W(N_("The operator of this service read your access log.")),)),
     "download": EventKind(

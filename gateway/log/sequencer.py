@@ -5,7 +5,8 @@ nothing else than what it always does:
 
     1. what was signed still stands: last checkpoint, its compact range and the high-water mark agree
     2. number: entries without an index get the next ones, in the order of their commit
-    3. read those back from the disk and extend the compact range with them
+    3. read those back from the disk and extend the compact range with them; where the clock was set back since the
+       last checkpoint, an entry that says so is the last of them
     4. sign the new root, open the own signature, store the checkpoint
     5. write the mark
 
@@ -19,7 +20,7 @@ import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -28,7 +29,7 @@ from gateway.ground.store.engine import Connection
 from gateway.ground.store.threads import give_way
 from gateway.log import mark, tree
 from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint
-from gateway.log.record import Event
+from gateway.log.record import Event, instant
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,7 +38,9 @@ if TYPE_CHECKING:
 BEAT_SECONDS = 1.0
 CHUNK = 8192  # entries numbered in one transaction, so that nobody waits long for the writer
 ENTRY_VERSION = b"\x01"
-CLOCK_BACK_MS = 60_000  # a clock that went back by more is an event of the log
+# The log refuses nothing for its times: a wrong clock is put right sooner or later, and one jump ahead must not spoil
+# all that follows. A clock that is set back by more than this is marked once, by an entry, and time goes on from there.
+CLOCK_BACK = timedelta(minutes=5)
 OPERATOR = "operator"  # whose chain holds what concerns nobody's data
 _CHECKPOINT = "INSERT INTO logcheckpoint (size, root, at_ms, note, frontier) VALUES (?, ?, ?, ?, ?)"
 
@@ -75,10 +78,24 @@ def leaf(commitment: bytes) -> bytes:
     return tree.leaf_hash(ENTRY_VERSION + commitment)
 
 
-def last_signed_ms(connection: Connection) -> int | None:
-    """The clock of the last checkpoint: epoch milliseconds; None: nothing was ever signed."""
+def last_signed(connection: Connection) -> datetime | None:
+    """The clock of the last checkpoint; None: nothing was ever signed, or the time is none (`verify` finds that)."""
     row = connection.execute("SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1").fetchone()
-    return int(row[0]) if row else None
+    return moment(row[0]) if row else None
+
+
+def moment(at_ms: object) -> datetime | None:
+    """Epoch milliseconds as an instant; None when they are none."""
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC) if isinstance(at_ms, int) else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def set_back(connection: Connection, now: datetime) -> datetime | None:
+    """The time of the last checkpoint, when the clock was set back since; else None."""
+    last = last_signed(connection)
+    return last if last is not None and last - now > CLOCK_BACK else None
 
 
 def standing(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
@@ -148,11 +165,16 @@ class Sequencer:
                 self._begin()
             self._number()  # 2
             grown = self._extended(head.range)  # 3
+            now = self._clock()
+            if (was := set_back(self._connection, now)) is not None:
+                self._record_set_back(was, now)
+                self._number()
+                grown = self._extended(grown)
             if grown.size == head.range.size:
                 self._mark(head.checkpoint)  # a crash before step 5 left it behind
                 return 0
             checkpoint = Checkpoint(self._signer.name, grown.size, grown.root())
-            self._sign(checkpoint, grown)  # 4
+            self._sign(checkpoint, grown, now)  # 4
             self._mark(checkpoint)  # 5
             return grown.size - head.range.size
 
@@ -195,20 +217,15 @@ class Sequencer:
             grown.append(leaf(commitment))
         return grown
 
-    def _sign(self, checkpoint: Checkpoint, grown: tree.Range) -> None:
+    def _record_set_back(self, was: datetime, now: datetime) -> None:
+        event = Event("clock_back", OPERATOR, now, "system", {"clock_before": instant(was)})
+        self._store.batch(self._connection, lambda connection: self._log.append_all(connection, [event], {}))
+
+    def _sign(self, checkpoint: Checkpoint, grown: tree.Range, now: datetime) -> None:
         note = self._signer.sign(checkpoint.text())
         open_checkpoint(note, [self._signer.verifier], self._signer.name)  # what cannot be opened is never stored
-        now = self._clock()
         row = (checkpoint.size, checkpoint.root, int(now.timestamp() * 1000), note, bytes(grown))
-
-        def write(connection: Connection) -> None:
-            before = last_signed_ms(connection)
-            connection.execute(_CHECKPOINT, row)
-            if before is not None and now.timestamp() * 1000 < before - CLOCK_BACK_MS:
-                was = datetime.fromtimestamp(before / 1000, UTC).isoformat()
-                self._log.append(connection, Event("clock_back", OPERATOR, now, "system", {"clock_before": was}))
-
-        self._store.batch(self._connection, write)
+        self._store.batch(self._connection, lambda connection: connection.execute(_CHECKPOINT, row))
 
     def _mark(self, checkpoint: Checkpoint) -> None:
         reached = mark.Mark(checkpoint.size, checkpoint.root, self._signer.name)

@@ -11,6 +11,9 @@ What is checked, in this order:
     6. every person's chain ends where her last entry is
     7. no tree smaller than the mark, nor another at its size; older checkpoints that somebody kept are prefixes
 
+Where times go back by more than `sequencer.CLOCK_BACK` from one entry or checkpoint to the next, it is said
+(`Report.notes`), and is no finding: a clock may have been wrong, and the log is whole.
+
 After a root that does not fit, the walk goes on from what was signed there, so that one bent entry
 is told once and the next one is still found. What a single copy cannot show is a history rewritten and
 signed again *with the log's own key*, mark included: that takes a checkpoint kept elsewhere (`kept`).
@@ -19,8 +22,9 @@ signed again *with the log's own key*, mark included: that takes a checkpoint ke
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -31,7 +35,7 @@ from gateway.errors import Unavailable
 from gateway.log.mark import Mark
 from gateway.log.notes import BadNote, Checkpoint, VerifierKey, open_note
 from gateway.log.record import NO_PREVIOUS, commitment
-from gateway.log.sequencer import leaf
+from gateway.log.sequencer import CLOCK_BACK, leaf, moment
 from gateway.log.tree import HASH, Range
 
 FINDINGS_LIMIT = 1000
@@ -65,6 +69,7 @@ class Report:
     erased: int = 0  # payloads whose key was destroyed: their commitments still count
     findings: list[Finding] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)  # what could not be checked, and why
+    notes: list[str] = field(default_factory=list)  # worth a look, and nothing that was changed
 
     @property
     def whole(self) -> bool:
@@ -82,6 +87,7 @@ class _Chained(msgspec.Struct):
 
     user_seq: int
     user_prev: str
+    time: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 def public_key(keys: Path, name: str) -> VerifierKey | None:
@@ -147,6 +153,7 @@ class _Walk:
         self.roots: dict[int, bytes] = {}  # of every stored checkpoint
         self.chains: dict[str, tuple[int, bytes, int]] = {}  # person → number, commitment, index of her last entry
         self.last_entry = 0
+        self.signed_at = self.entered_at = datetime.min.replace(tzinfo=UTC)  # of the checkpoint and entry before
         self.locked: dict[str, int] = {}  # people whose key cannot be opened → index of the first such entry
         if key is None:
             self.report.unchecked.append("signatures: the log's public key is not at hand")
@@ -156,6 +163,10 @@ class _Walk:
     def found(self, index: int, what: str, last: int | None = None) -> None:
         if len(self.report.findings) < FINDINGS_LIMIT:
             self.report.findings.append(Finding(index, what, last))
+
+    def went_back(self, before: datetime, at: datetime, what: str) -> None:
+        if before - at > CLOCK_BACK and len(self.report.notes) < FINDINGS_LIMIT:
+            self.report.notes.append(f"{what}: the time goes back, from {before:%Y-%m-%d %H:%M} to {at:%Y-%m-%d %H:%M}")
 
     # ---- 2, 4: leaves and checkpoints, side by side
 
@@ -195,8 +206,14 @@ class _Walk:
         if self.range is not None:
             self.range.append(leaf(rest[1]))
 
-    def _checkpoint(self, size: int, root: bytes, note: str, frontier: bytes, *, leaves: int) -> None:
+    def _checkpoint(self, size: int, root: bytes, note: str, frontier: bytes, at_ms: int, *, leaves: int) -> None:
         self.report.checkpoints += 1
+        if (at := moment(at_ms)) is not None:
+            self.went_back(self.signed_at, at, f"checkpoint {size}")
+            self.went_back(self.entered_at, at, f"checkpoint {size}, after its entries")
+            self.signed_at = at
+        else:
+            self.found(max(size - 1, 0), f"checkpoint {size}: its time is none")
         self.roots[size] = root
         fault = self._fault(size, root, note, frontier)
         if fault:
@@ -263,6 +280,8 @@ class _Walk:
             chained = msgspec.json.decode(payload, type=_Chained)
         except msgspec.MsgspecError:
             return "its payload is not that of an entry"
+        self.went_back(self.entered_at, chained.time, f"index {index}")
+        self.entered_at = chained.time
         if chained.user_seq != seq or chained.user_prev != head.hex():
             return "it does not follow its person's entry before it"
         return ""
@@ -334,5 +353,5 @@ def _shape_fault(person: Any, seq: Any, salt: Any, sealed: Any, committed: Any, 
     return "" if fits and isinstance(key, bytes | None) and len(committed) == HASH else "the entry is not of its form"
 
 
-def _checkpoints(connection: Any) -> Iterator[tuple[int, bytes, str, bytes]]:
-    yield from connection.cursor().execute("SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size")
+def _checkpoints(connection: Any) -> Iterator[tuple[int, bytes, str, bytes, int]]:
+    yield from connection.cursor().execute("SELECT size, root, note, frontier, at_ms FROM logcheckpoint ORDER BY size")

@@ -7,13 +7,17 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cli_run import ORGANISATIONS, Aval
 
+from gateway.app import build_house
 from gateway.log import mark
 from gateway.log.mark import Mark
+from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
 from tests.databases import opened
 
@@ -168,12 +172,21 @@ def test_a_mark_on_the_file_system_of_the_data_is_told_in_production(
         assert found(aval)["mark"]["status"] == "ok"
 
 
-def test_a_clock_that_was_ahead_once_does_not_fail_for_good(aval: Run, database: Path) -> None:
-    ahead, now = int((time.time() + 10 * 365 * 86400) * 1000), int(time.time() * 1000)
-    change(database, "INSERT INTO logcheckpoint VALUES (1, zeroblob(32), ?, '', zeroblob(32))", ahead)
-    assert found(aval)["clock"]["status"] == "fail"
-    change(database, "INSERT INTO logcheckpoint VALUES (2, zeroblob(32), ?, '', zeroblob(32))", now)
-    assert found(aval)["clock"]["status"] == "ok"
+def test_a_clock_that_was_ahead_once_fails_until_the_next_start_with_the_right_one(aval: Run, database: Path) -> None:
+    def lives(clock: Callable[[], datetime]) -> dict[str, str]:
+        house = replace(build_house(Settings()), clock=clock)
+        sequencer = Sequencer(house)
+        sequencer.integrate_once()
+        sequencer.stop()
+        house.store.close()
+        return found(aval)["clock"]
+
+    ahead = lives(lambda: datetime.now(UTC) + timedelta(days=3653))
+    assert ahead["status"] == "fail" and "is before the log was signed last" in ahead["found"]
+    assert "if it is right and was wrong then, start the gateway" in ahead["do"]
+    assert lives(lambda: datetime.now(UTC))["status"] == "ok"
+    said = aval("log", "verify")
+    assert said.code == 0 and "checkpoint 2: the time goes back, from" in said.out
 
 
 def test_a_clock_before_the_last_entry_fails(aval: Run, database: Path) -> None:

@@ -8,12 +8,12 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from log_cast import Clock
 
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import connect
@@ -333,18 +333,44 @@ def test_killed_at_random_nothing_acknowledged_is_lost(house: House, keys: KeyRi
     connection.close()
 
 
-def test_a_clock_that_went_back_is_an_entry_of_the_log(
-    house: House, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
+def test_a_clock_that_is_set_back_is_marked_once_and_time_goes_on_from_there(
+    house: House, sequencer: Sequencer, recorded: Recorded, clock: Clock
 ) -> None:
-    now = datetime(2026, 11, 23, 10, tzinfo=UTC)
-    for at in (now, now - timedelta(seconds=30), now - timedelta(hours=1), now - timedelta(hours=1)):
-        sequencer = Sequencer(replace(house, clock=lambda at=at: at))
-        recorded("alice")
-        sequencer.integrate_once()
-        sequencer.stop()
-    events = [json.loads(payload) for payload in payloads(house, "operator")]
-    assert [event["event"] for event in events] == ["clock_back"]
-    assert events[0]["clock_before"].startswith("2026-11-23T09:59:30")
+    recorded("alice")
+    sequencer.integrate_once()
+    right = clock.now
+    clock.now = right + timedelta(days=3653)  # one start with a wrong clock
+    recorded("alice")
+    assert sequencer.integrate_once() == 1, "ahead is no fault: who knows how long nobody wrote"
+    clock.now = right + timedelta(minutes=1)
+    assert [sequencer.integrate_once() for _ in range(3)] == [1, 0, 0], "although nobody wrote meanwhile"
+    [marked] = [json.loads(payload) for payload in payloads(house, "operator")]
+    assert (marked["event"], marked["clock_before"]) == ("clock_back", "2036-04-01T09:30:00.000Z")
+    assert marked["time"] == "2026-04-01T09:31:00.000Z"
+    at_ms = int(clock.now.timestamp() * 1000)
+    assert rows(house, "SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1") == [(at_ms,)]
+
+
+def test_a_clock_that_is_set_back_marks_a_frozen_log_no_more_than_once(
+    house: House, sequencer: Sequencer, recorded: Recorded, clock: Clock
+) -> None:
+    recorded("alice", count=2)
+    sequencer.integrate_once()
+    change(house, "INSERT INTO logleaf VALUES (7, 99)")
+    clock.now -= timedelta(days=1)
+    for _ in range(3):
+        with pytest.raises(Frozen, match="index 2 is missing"):
+            sequencer.integrate_once()
+    assert payloads(house, "operator") == []
+
+
+def test_a_clock_that_is_corrected_by_seconds_is_not_marked(
+    house: House, sequencer: Sequencer, recorded: Recorded, clock: Clock
+) -> None:
+    recorded("alice")
+    sequencer.integrate_once()
+    clock.now -= timedelta(seconds=30)
+    assert sequencer.integrate_once() == 0
 
 
 def payloads(house: House, person: str) -> list[bytes]:

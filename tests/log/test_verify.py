@@ -3,11 +3,13 @@
 import random
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from log_cast import Clock
 
 from gateway.ground.keys import KeyRing
 from gateway.house import House
@@ -343,3 +345,31 @@ def test_the_check_writes_nothing(house: House, recorded: Recorded, vkey: Verifi
     check(connection, key=vkey, opener=house.log, marked=None)
     connection.close()
     assert {path: before.get(path) for path in tmp_path.iterdir() if path.read_bytes() != before.get(path)} == {}
+
+
+def test_times_that_go_back_are_said_and_are_no_tampering(
+    house: House, recorded: Recorded, vkey: VerifierKey, clock: Clock
+) -> None:
+    sequencer = Sequencer(house)
+    for jump in (timedelta(0), timedelta(days=3653), -timedelta(days=3653)):
+        clock.now += jump
+        recorded("alice")
+        sequencer.integrate_once()
+    sequencer.stop()
+    base = open_read_only(house.settings.database)
+    report = Copy(base, mark.read(house.settings.mark), vkey, house.log).report()
+    base.close()
+    assert report.whole
+    back = "the time goes back, from 2036-04-01 09:30 to 2026-04-01 09:30"
+    assert report.notes == [f"index 2: {back}", f"checkpoint 4: {back}"]
+
+
+def test_a_checkpoint_that_was_dated_back_is_said(mallory: Callable[[], Copy]) -> None:
+    report = mallory().does("UPDATE logcheckpoint SET at_ms = at_ms - 86400000 WHERE size = 40").report()
+    assert any(note.startswith("checkpoint 40") for note in report.notes)
+
+
+@pytest.mark.parametrize("none", ["then", 10**18, 0.5])
+def test_a_checkpoint_whose_time_is_none_is_found(mallory: Callable[[], Copy], none: object) -> None:
+    report = mallory().does("UPDATE logcheckpoint SET at_ms = ? WHERE size = 40", none).report()
+    assert names(report.findings, 39) and "its time is none" in str(report.findings)
