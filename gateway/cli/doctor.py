@@ -232,9 +232,11 @@ def _database(using: Settings) -> Iterator[Check]:
         yield Check("schema", "ok", found)
         connection = connect(using.database)
         try:
-            yield from _same_keys(connection, using)
+            foreign = list(_same_keys(connection, using))
+            yield from foreign
             yield from _clock(connection, datetime.now(UTC))
-            yield from _log(connection, using)
+            if not foreign:  # what another key signed is no fault of the log
+                yield from _log(connection, using)
             yield from _mark(using)
             yield from _organisations(connection)
         finally:
@@ -281,18 +283,21 @@ def _mark(using: Settings) -> Iterator[Check]:
 def _log(connection: Connection, using: Settings) -> Iterator[Check]:
     from gateway.ground.keys import KeyRing
     from gateway.log.notes import Signer
-    from gateway.log.sequencer import Frozen, origin, standing
+    from gateway.log.sequencer import Frozen, origin, renamed, standing
 
     try:
         key = Signer(origin(connection, using), KeyRing(using.keys).log).verifier
         head = standing(connection, using.mark, key)
     except Frozen as error:
-        do = "put the newest database back; where there is none, `aval log restart`; nothing is signed until then"
+        do = f"{error.do}; where that cannot be done, `aval log restart`; no data is given until then"
         yield Check("log", "fail", f"frozen: {error}", do)
     except Unavailable:
         return  # `_keys` has reported it
     else:
-        yield Check("log", "ok", f"{head.checkpoint.size} entries signed")
+        kept = (
+            "; public_url was another host when it began, and it keeps its name" if renamed(connection, using) else ""
+        )
+        yield Check("log", "ok", f"{head.checkpoint.size} entries signed as {key.name}{kept}")
 
 
 def _organisations(connection: Connection) -> Iterator[Check]:

@@ -158,7 +158,7 @@ def restart(
         typer.echo(f"{found.origin} is frozen: {found.why}")
         typer.echo(f"signed: {signed} entries; the database holds {found.entries}, {found.size} of them signed")
         if accept != found.entries:
-            again = f"put the newest database back, or accept what is here: aval log restart --accept {found.entries}"
+            again = f"{found.do}; or accept what is here: aval log restart --accept {found.entries}"
             stop(again if accept is None else f"not {accept}; {again}", NO)
         now = datetime.now(UTC)
         paused = deciding.pause_all(house, OPERATOR, "restored", now) if sharings == "pause" else 0

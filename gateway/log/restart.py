@@ -23,7 +23,7 @@ from gateway.house import House
 from gateway.log import mark
 from gateway.log.notes import Signer, encode64
 from gateway.log.record import Event, Fact
-from gateway.log.sequencer import OPERATOR, Frozen, Sequencer, origin
+from gateway.log.sequencer import OPERATOR, Frozen, Sequencer, origin, parts
 from gateway.settings import MARK
 
 FOLDER = "log-ended"
@@ -39,6 +39,7 @@ class Ended:
 
     origin: str
     why: str
+    do: str  # instead of ending it
     size: int  # of its last checkpoint that is still there
     root: bytes
     marked: mark.Mark | None  # the largest tree ever signed, where that is known
@@ -51,7 +52,7 @@ def ended(house: House) -> Ended:
     try:
         sequencer.integrate_once()
     except Frozen as reason:
-        why = str(reason)
+        why, do = str(reason), reason.do
     else:
         raise NotFrozen
     finally:
@@ -68,7 +69,7 @@ def ended(house: House) -> Ended:
     finally:
         connection.close()
     size, root = last or (0, b"")
-    return Ended(name, why, size, root, marked, entries)
+    return Ended(name, why, do, size, root, marked, entries)
 
 
 def restart(house: House, found: Ended, now: datetime) -> str:
@@ -96,20 +97,15 @@ def _only_mark_missing(found: Ended) -> bool:
 def following(*names: str) -> str:
     """A name after all of these: example.org/log, example.org/log/2, example.org/log/3 … No name is signed for twice,
     also when a copy from before the last restart was put back."""
-    base, _ = _parts(names[0])
-    return f"{base}/{1 + max(_parts(name)[1] for name in names)}"
+    base, _ = parts(names[0])
+    return f"{base}/{1 + max(parts(name)[1] for name in names)}"
 
 
 def _begun(evidence: Path, origin: str) -> list[str]:
     """Names that may have been signed for, going by what was kept of the logs before them. The mark may be lost."""
-    base, _ = _parts(origin)
+    base, _ = parts(origin)
     kept = [each.name.partition("-")[0] for each in evidence.iterdir()] if evidence.is_dir() else []
     return [f"{base}/{int(number) + 1}" for number in kept if number.isdecimal()]
-
-
-def _parts(name: str) -> tuple[str, int]:
-    base, _, last = name.rpartition("/")
-    return (base, int(last)) if last.isdecimal() else (name, 1)
 
 
 def statement(found: Ended) -> str:
@@ -121,7 +117,7 @@ def statement(found: Ended) -> str:
 
 def _keep(folder: Path, connection: Connection, house: House, found: Ended) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
-    _, number = _parts(found.origin)
+    _, number = parts(found.origin)
     tries = 1
     while (kept := folder / (f"{number}" if tries == 1 else f"{number}-{tries}")).exists():
         tries += 1

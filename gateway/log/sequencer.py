@@ -47,8 +47,19 @@ _CHECKPOINT = "INSERT INTO logcheckpoint (size, root, at_ms, note, frontier) VAL
 _logger = logging.getLogger("aval.log")
 
 
+_PUT_BACK = "put the newest database back"
+_FIND_MARK = (
+    "if AVAL_MARK_FILE, AVAL_KEYS_DIR or AVAL_DATA_DIR was changed, move the mark to where it is looked for now"
+)
+_FIND_KEY = "put the log.pem back that signed it"
+
+
 class Frozen(Exception):
     """What was signed before and what the database holds now do not agree. Says what; names nobody."""
+
+    def __init__(self, why: str, do: str = _PUT_BACK) -> None:
+        super().__init__(why)
+        self.do = do  # what to try first; the last resort is to `restart`
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +78,18 @@ def origin(connection: Connection, settings: Settings) -> str:
     """
     row = connection.execute("SELECT origin FROM logname").fetchone()
     return str(row[0]) if row else first_name(settings)
+
+
+def renamed(connection: Connection, settings: Settings) -> bool:
+    """Whether `public_url` has another host than it had when the log began."""
+    base, _ = parts(origin(connection, settings))
+    return base != first_name(settings)
+
+
+def parts(name: str) -> tuple[str, int]:
+    """Of a log's name: that of the first one, and which one after it this is."""
+    base, _, last = name.rpartition("/")
+    return (base, int(last)) if last.isdecimal() else (name, 1)
 
 
 def first_name(settings: Settings) -> str:
@@ -103,7 +126,7 @@ def standing(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
     try:
         marked = mark.read(path)
     except (mark.BadMark, OSError) as error:
-        raise Frozen(f"{path}: {error}") from error
+        raise Frozen(f"{path}: {error}", _FIND_MARK) from error
     row = connection.execute(
         "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 1"
     ).fetchone()
@@ -111,11 +134,11 @@ def standing(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
         raise Frozen(f"the log signed last is {marked.log or 'unknown'}; the database is of {key.name}")
     if row is None:
         if marked is not None and marked.size:
-            raise Frozen("a tree was signed, and the database holds no checkpoint")
+            raise Frozen("a tree was signed, and the database holds no checkpoint", _anew(connection, path))
         return TreeHead(Checkpoint(key.name, 0, tree.EMPTY_ROOT), tree.Range())
     head = _head(*row, key=key)
     if marked is None:
-        raise Frozen(f"the mark {path} is missing, and a tree was signed")
+        raise Frozen(f"the mark {path} is missing, and a tree was signed", _FIND_MARK)
     if marked.size > row[0]:
         raise Frozen(f"a tree of {marked.size} was signed; the database only knows one of {row[0]}")
     known = connection.execute("SELECT root FROM logcheckpoint WHERE size = ?", (marked.size,)).fetchone()
@@ -124,11 +147,23 @@ def standing(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
     return head
 
 
+def _anew(connection: Connection, path: Path) -> str:
+    """What to do where the database knows of no log: one that never had a beat may be of a new installation."""
+    new = connection.execute("SELECT 1 FROM logname").fetchone() is None
+    return f"{_PUT_BACK}, or remove {path} if this gateway begins anew" if new else _PUT_BACK
+
+
 def _head(size: int, root: bytes, note: str, frontier: bytes, *, key: VerifierKey) -> TreeHead:
+    theirs = note.partition("\n")[0]
+    if theirs != key.name:
+        raise Frozen(f"checkpoint {size} is of the log {theirs!r}, and this one is {key.name!r}")
     try:
         checkpoint = open_checkpoint(note, [key], key.name)
+    except BadNote as error:
+        raise Frozen(f"checkpoint {size}: {error}", _FIND_KEY) from error
+    try:
         grown = tree.Range.from_bytes(size, frontier)
-    except (BadNote, ValueError) as error:
+    except ValueError as error:
         raise Frozen(f"checkpoint {size}: {error}") from error
     if (checkpoint.size, checkpoint.root) != (size, root) or grown.root() != root:
         raise Frozen(f"checkpoint {size} contradicts itself")
@@ -244,7 +279,7 @@ class Sequencer:
         try:
             self._extended(standing(self._connection, self._path, self._signer.verifier).range)
         except Frozen as reason:
-            _logger.error("log frozen: %s", reason)
+            _logger.error("log frozen: %s; %s", reason, reason.do)
             self._log.frozen = str(reason)
         except Exception as error:  # what cannot be looked at gives nothing until a beat has found it whole
             _logger.exception("log: cannot be looked at")
@@ -278,7 +313,7 @@ class Sequencer:
             self._log.frozen = self._failed = ""
         except Frozen as reason:
             if self.frozen != str(reason):
-                _logger.error("log frozen: %s", reason)
+                _logger.error("log frozen: %s; %s", reason, reason.do)
             self._log.frozen = str(reason)
         except Exception as error:  # the thread outlives every fault; the entries wait, and readiness says so
             self._failed = f"the last beat failed: {type(error).__name__}"

@@ -15,6 +15,7 @@ import pytest
 from cli_run import ORGANISATIONS, Aval
 
 from gateway.app import build_house
+from gateway.ground.keys import KeyRing
 from gateway.log import mark
 from gateway.log.mark import Mark
 from gateway.log.sequencer import Sequencer
@@ -147,6 +148,58 @@ def test_a_frozen_log_fails(aval: Run, database: Path) -> None:
     mark.write(Settings().mark, Mark(9, bytes(32), "localhost/log"))
     check = found(aval)["log"]
     assert check["status"] == "fail" and check["found"].startswith("frozen: a tree was signed")
+    assert check["do"].startswith("put the newest database back") and "`aval log restart`" in check["do"]
+    assert str(Settings().mark) in check["do"], "no beat was ever made here: it may be a new installation"
+
+
+def beat() -> None:
+    house = build_house(Settings())
+    sequencer = Sequencer(house)
+    sequencer.integrate_once()
+    sequencer.stop()
+    house.store.close()
+
+
+def test_a_log_that_was_lost_is_not_taken_for_a_new_installation(aval: Run, database: Path) -> None:
+    beat()
+    change(database, "DELETE FROM logcheckpoint")
+    check = found(aval)["log"]
+    assert check["status"] == "fail" and check["do"].startswith("put the newest database back; where that cannot")
+
+
+def test_a_mark_that_is_looked_for_elsewhere_says_to_move_it(
+    aval: Run, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat()
+    assert found(aval)["log"]["status"] == "ok"
+    monkeypatch.setenv("AVAL_MARK_FILE", str(tmp_path / "elsewhere"))
+    check = found(aval)["log"]
+    assert check["status"] == "fail" and str(tmp_path / "elsewhere") in check["found"]
+    assert "AVAL_MARK_FILE" in check["do"] and "move the mark" in check["do"]
+
+
+def test_another_public_url_is_said_and_nothing_is_to_be_done(
+    aval: Run, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beat()
+    assert found(aval)["log"]["found"] == "1 entries signed as localhost/log"
+    monkeypatch.setenv("AVAL_PUBLIC_URL", "https://elsewhere.example")
+    check = found(aval)["log"]
+    assert check["status"] == "ok" and not check["do"]
+    assert check["found"].endswith("public_url was another host when it began, and it keeps its name")
+    assert aval("log", "verify").code == 0 and "localhost/log+" in aval("keys", "list").out
+
+
+def test_another_key_of_the_log_is_said_once_with_the_file_to_put_back(
+    aval: Run, database: Path, folder: Path, tmp_path: Path
+) -> None:
+    beat()
+    KeyRing(tmp_path / "other", create=True)
+    shutil.copy(tmp_path / "other" / "log.pem", folder / "keys" / "log.pem")
+    told = [row for row in map(json.loads, aval("doctor", "--json").out.splitlines()) if row["status"] == "fail"]
+    assert (
+        [row["name"] for row in told] == ["keys"] and "log.pem" in told[0]["found"] and "put the key" in told[0]["do"]
+    )
 
 
 def test_a_mark_that_would_come_back_with_the_data_is_told(

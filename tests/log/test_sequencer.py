@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -166,7 +167,8 @@ def test_an_older_database_put_back_freezes_the_log(
     ("tampering", "reason"),
     [
         ("UPDATE logcheckpoint SET root = zeroblob(32)", "contradicts itself"),
-        ("UPDATE logcheckpoint SET note = replace(note, 'gateway', 'catdoor')", "no known key"),
+        ("UPDATE logcheckpoint SET note = replace(note, 'gateway', 'catdoor')", "is of the log 'catdoor.example/log'"),
+        ("UPDATE logcheckpoint SET note = substr(note, 1, length(note) - 9) || 'AAAAAAA=' || x'0a'", "checkpoint 3:"),
         ("UPDATE logcheckpoint SET frontier = CAST(frontier || frontier AS BLOB)", "compact range"),
         ("DELETE FROM logcheckpoint", "holds no checkpoint"),
         ('DELETE FROM logleaf WHERE "index" = 4', "index 4 is missing"),
@@ -371,6 +373,18 @@ def test_a_clock_that_is_corrected_by_seconds_is_not_marked(
     sequencer.integrate_once()
     clock.now -= timedelta(seconds=30)
     assert sequencer.integrate_once() == 0
+
+
+def test_what_another_key_signed_says_which_file_to_put_back(house: House, recorded: Recorded, tmp_path: Path) -> None:
+    recorded("alice")
+    first = Sequencer(house)
+    first.integrate_once()
+    first.stop()
+    foreign = Sequencer(replace(house, keys=KeyRing(tmp_path / "other", create=True)))
+    with pytest.raises(Frozen, match="no known key") as refused:
+        foreign.integrate_once()
+    foreign.stop()
+    assert "log.pem" in refused.value.do
 
 
 def payloads(house: House, person: str) -> list[bytes]:
