@@ -44,7 +44,7 @@ class Sharing:
     ended_by: str  # actor of the last event
     owner: PersonFacts
     actor: Actor  # as whom the reader acts on it: the person herself, or the guardian of a child
-    held: bool  # paused by the guardian of the reader: only the guardian resumes it
+    held: bool  # the reader is a child, and her guardian paused it or may have stopped it: only the guardian resumes it
     restored: bool  # paused by the operator, after an earlier copy of the records was put back
     accesses: int  # in the last RECENT_DAYS days
 
@@ -208,7 +208,7 @@ def _sharing(
         ended_by=_last_actor(session, consent.id) if state == State.ENDED else "",
         owner=owner,
         actor=acting(reader, owner.id),
-        held=paused_by == "guardian" and owner.minor and owner.id == reader,
+        held=paused_by in ("guardian", "operator") and owner.minor and owner.id == reader,
         restored=paused_by == "operator",
         accesses=accesses,
     )

@@ -6,6 +6,9 @@ import pytest
 from consent_cast import SUMMARY_BOX
 from consent_place import Place, Visitor, authorize, words
 
+from gateway.consent import deciding
+from gateway.consent.actors import OPERATOR
+
 
 @pytest.fixture
 def childs(place: Place, alice: Visitor, chloe: Visitor) -> str:
@@ -130,6 +133,21 @@ def test_a_child_does_not_resume_what_her_guardian_paused(
     chloe.does(childs, "resume")
     assert place.consent(childs).state == "paused"
     assert alice.gets(f"/sharings/{childs}").main.xpath(".//form[contains(@action, '/resume')]")
+    alice.does(childs, "resume")
+    assert place.consent(childs).state == "active"
+
+
+def test_a_child_does_not_resume_what_was_paused_after_a_copy_was_put_back_and_her_guardian_does(
+    place: Place, alice: Visitor, chloe: Visitor, childs: str
+) -> None:
+    """Her guardian may have stopped it in what is missing."""
+    assert deciding.pause_all(place.house, OPERATOR, "restored", place.house.clock()) >= 1
+    page = chloe.gets(f"/sharings/{childs}")
+    assert not page.main.xpath(".//form[contains(@action, '/resume')]")
+    assert "an earlier copy of our records had to be put back" in page.text
+    assert "Only your guardian can resume it." in page.text
+    chloe.does(childs, "resume")
+    assert place.consent(childs).state == "paused"
     alice.does(childs, "resume")
     assert place.consent(childs).state == "active"
 
