@@ -14,6 +14,8 @@ import typer
 from gateway.cli.opening import CANNOT, NO, opened, settings, stop
 from gateway.settings import LANGUAGES, MARK, Settings, beside
 
+ALSO_MISSING = "see `aval apps list` and `aval organisations list` for what was added, changed or suspended"
+
 commands = typer.Typer(no_args_is_help=True, help="The access log.", rich_markup_mode=None)
 
 
@@ -161,11 +163,12 @@ def restart(
             again = f"{found.do}; or accept what is here: aval log restart --accept {found.entries}"
             stop(again if accept is None else f"not {accept}; {again}", NO)
         now = datetime.now(UTC)
-        paused = deciding.pause_all(house, OPERATOR, "restored", now) if sharings == "pause" else 0
-        name = restarting.restart(house, replace(found, entries=found.entries + paused), now)
+        paused = deciding.pause_all(house, OPERATOR, "restored", now) if sharings == "pause" else None
+        name = restarting.restart(house, replace(found, entries=found.entries + (paused or 0)), now, paused)
         typer.echo(f"{found.origin} has ended; {house.settings.data_dir / restarting.FOLDER} holds its evidence")
         told = f", and the pauses of {paused} running sharings" if paused else ""
         typer.echo(f"{name} begins with these {found.entries} entries{told}; tell whoever keeps checkpoints")
+        typer.echo(f"what you changed since the copy is missing, too: {ALSO_MISSING}")
 
 
 @commands.command()

@@ -285,7 +285,7 @@ EVENTS: Mapping[str, EventKind] = {
     "log_restarted": EventKind(
         "refusal",
         (_W(N_("The access log of this service was ended and begun anew.")),),
-        frozenset("ended size root marked_size marked_root held cause".split()),
+        frozenset("ended size root marked_size marked_root held cause paused".split()),
     ),
     "clock_back": EventKind(
         "refusal", (_W(N_("The clock of this service was set back.")),), frozenset(("clock_before",))

@@ -72,8 +72,11 @@ def ended(house: House) -> Ended:
     return Ended(name, why, do, size, root, marked, entries)
 
 
-def restart(house: House, found: Ended, now: datetime) -> str:
-    """The new log's name. No server may run on this folder meanwhile. Raises OSError, Unavailable."""
+def restart(house: House, found: Ended, now: datetime, paused: int | None = None) -> str:
+    """The new log's name. No server may run on this folder meanwhile. Raises OSError, Unavailable.
+
+    `paused`: how many running sharings were paused, for the entry that names the ended log; None: they go on running.
+    """
     if _only_mark_missing(found):
         mark.write(house.settings.mark, mark.nothing(found.origin))
         return found.origin
@@ -82,7 +85,7 @@ def restart(house: House, found: Ended, now: datetime) -> str:
     connection = house.store.connect()
     try:
         _keep(evidence, connection, house, found)  # 1
-        house.store.batch(connection, lambda writing: _forget(writing, house, found, begins, now))  # 2
+        house.store.batch(connection, lambda writing: _forget(writing, house, found, begins, now, paused))  # 2
     finally:
         connection.close()
     mark.write(house.settings.mark, mark.nothing(begins))  # 3
@@ -140,7 +143,7 @@ def _keep(folder: Path, connection: Connection, house: House, found: Ended) -> N
         _synced(each)
 
 
-def _forget(connection: Connection, house: House, found: Ended, begins: str, now: datetime) -> None:
+def _forget(connection: Connection, house: House, found: Ended, begins: str, now: datetime, paused: int | None) -> None:
     connection.execute("DELETE FROM logcheckpoint")
     connection.execute("DELETE FROM logleaf")
     connection.execute("INSERT OR REPLACE INTO logname (id, origin) VALUES (1, ?)", (begins,))
@@ -153,6 +156,7 @@ def _forget(connection: Connection, house: House, found: Ended, begins: str, now
         "marked_root": marked.root.hex() if marked else None,
         "held": found.entries,
         "cause": found.why,
+        "paused": paused,
     }
     house.log.append(connection, Event("log_restarted", OPERATOR, now, "operator", facts))
 

@@ -106,7 +106,7 @@ def test_what_would_be_accepted_is_said_before(restored: House) -> None:
 
 def test_another_log_begins_with_what_is_there_and_names_the_one_that_ended(restored: House) -> None:
     found = restart.ended(restored)
-    assert restart.restart(restored, found, NOW) == "gateway.example/log/2" == name(restored)
+    assert restart.restart(restored, found, NOW, 7) == "gateway.example/log/2" == name(restored)
     assert beat(restored) == 5
     [(size, note)] = rows(restored, "SELECT size, note FROM logcheckpoint")
     key = Signer("gateway.example/log/2", restored.keys.log).verifier
@@ -121,6 +121,7 @@ def test_another_log_begins_with_what_is_there_and_names_the_one_that_ended(rest
     entry = json.loads(restored.log.read(person, seq, sealed, sealed_key))
     assert (entry["event"], entry["actor"]) == ("log_restarted", "operator")
     assert (entry["ended"], entry["size"], entry["marked_size"], entry["held"]) == ("gateway.example/log", 3, 6, 4)
+    assert entry["paused"] == 7
 
 
 def test_the_log_that_ended_is_kept_and_says_so_under_its_key(restored: House) -> None:

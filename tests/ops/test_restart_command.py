@@ -64,6 +64,7 @@ def test_what_was_accepted_goes_on_under_another_name(aval: Run, folder: Path) -
     done = aval("log", "restart", "--accept", "1")
     assert done.exit_code == 0, done.output
     assert "localhost/log has ended" in done.output and "localhost/log/2 begins" in done.output
+    assert "suspended" in done.output, "that is missing as well"
     assert (folder / "log-ended" / "1" / "statement.note").exists()
     again = aval("log", "restart")
     assert again.exit_code == 1 and "the log is not frozen" in again.output
