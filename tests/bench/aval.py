@@ -181,13 +181,20 @@ class Prepared:
             "AVAL_PORT": str(settings.port),
             **{f"AVAL_{who}_CALLS_PER_MINUTE": str(OFTEN) for who in ("APP", "PERSON", "ORGANISATION")},
             "AVAL_DATA_DIR": str(settings.data_dir),
+            "AVAL_MARK_FILE": str(settings.mark),
             "AVAL_LOG_FSYNC": str(settings.log_fsync).lower(),
         }
 
 
 def prepare(folder: Path, port: int, data_url: str, *, fsync: bool = True) -> Prepared:
     """A data folder, made or taken up again. `data_url`: where all three organisations are."""
-    settings = Settings(public_url=f"http://localhost:{port}", port=port, data_dir=folder, log_fsync=fsync)
+    settings = Settings(
+        public_url=f"http://localhost:{port}",
+        port=port,
+        data_dir=folder,
+        mark_file=folder / "mark",  # goes when the folder goes
+        log_fsync=fsync,
+    )
     kept = folder / "bench.json"
     if folder.exists() and not kept.exists():
         shutil.rmtree(folder)
