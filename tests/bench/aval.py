@@ -229,7 +229,7 @@ def _seed(house: House, now: datetime) -> dict[str, tuple[str, str]]:
     with house.store.write() as session:
         for app in {sharing.app for sharing in SHARINGS.values()}:
             declaration = app_declarations.read(ROOT / "examples" / "apps" / f"{app}.toml")
-            apps.register(session, house, declaration, now)
+            apps.register(session, house.catalogue, declaration, now)
         for name in ("alice", "bob"):
             new = seeding.prepare(name=name.title(), email=f"{name}@example.org", password=None, today=now.date())
             people[name] = seeding.add_person(session, house, new, now).id
