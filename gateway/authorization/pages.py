@@ -28,7 +28,7 @@ from gateway.consent.facts import Facts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
-from gateway.errors import Forbidden, LogFrozen
+from gateway.errors import Forbidden
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
@@ -94,8 +94,8 @@ def authorize(others: Facts, screen: Screen, ctx: Context) -> Response:
     if ctx.request.method == "POST":
         return ctx.go(requests.resume_path(app.client_id, request_uri))
     silent = "none" in row.prompt.split()
-    if ctx.house.log.frozen and not silent:
-        raise LogFrozen(ctx.house.log.frozen)
+    if not silent:
+        ctx.house.log.require_whole()
     requests.open_(row, ctx.now, ctx.house.settings.ask_seconds)
     preferred = ctx.caller.language if ctx.caller else None
     ctx.language = choose_language(ctx.request, ctx.house.settings, preferred, row.ui_locales)

@@ -16,7 +16,7 @@ from gateway.consent.entries import about, asked, entry
 from gateway.consent.meanwhile import Done
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
-from gateway.errors import LogFrozen, Refusal
+from gateway.errors import Refusal
 from gateway.ground.keys import KeyRing
 from gateway.ground.store.engine import raw
 from gateway.house import House
@@ -31,8 +31,7 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
     consent, actor = agreement.consent, agreement.decider.actor
     if consent.state != State.REQUESTED:
         return None
-    if house.log.frozen:
-        raise LogFrozen(house.log.frozen)
+    house.log.require_whole()
     refusal = _policy_refuses(house.policies, agreement)
     if refusal:
         return refusal
@@ -107,8 +106,7 @@ def _came_of_age(session: Session, consent: Consent) -> bool:
 def go_on(session: Session, house: House, consent: Consent, earlier: Consent, actor: Actor, now: datetime) -> None:
     """The person answers the request `consent` by letting the app go on under the agreement `earlier`, which does not
     change. The request is closed with one log entry. Raises LogFrozen: she may have stopped it in what is missing."""
-    if house.log.frozen:
-        raise LogFrozen(house.log.frozen)
+    house.log.require_whole()
     if consent.state == State.REQUESTED:
         events.change(session, consent, Act.CONTINUED, actor, now, EndReason.CONTINUED)
         consent.ended_at = now
@@ -138,8 +136,7 @@ def pause_all(house: House, actor: Actor, reason: str, now: datetime) -> int:
 
 def resume(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
     """Raises LogFrozen: she may have stopped it in what is missing."""
-    if house.log.frozen:
-        raise LogFrozen(house.log.frozen)
+    house.log.require_whole()
     return _toggle(session, house, consent, (State.PAUSED, Act.RESUMED, "consent_resumed"), actor, now)
 
 
@@ -160,8 +157,7 @@ def keep_only(
         return end(session, house, consent, actor, EndReason.WITHDRAWN, now)
     if before <= keep:
         return False
-    if house.log.frozen:  # would be lost when the newest database is put back; stopping is kept apart (`meanwhile`)
-        raise LogFrozen(house.log.frozen)
+    house.log.require_whole()  # it would be lost when the newest database is put back; stopping is kept (`meanwhile`)
     previous = session.get_one(Terms, (consent.id, consent.version))
     consent.version += 1
     agreed = terms.narrowed(agreed, consent.version, previous.sha256, keep)

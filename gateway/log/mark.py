@@ -33,13 +33,11 @@ def nothing(log: str) -> Mark:
 
 
 def read(path: Path) -> Mark | None:
-    """None when there is no file. Raises BadMark, also when what stands there cannot be read."""
+    """None when there is no file. Raises BadMark, OSError."""
     try:
         text = path.read_text(encoding="ascii")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise BadMark(f"not readable ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise BadMark("not a mark") from error
     lines = text.split("\n")

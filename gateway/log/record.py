@@ -22,6 +22,7 @@ import msgspec
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlmodel import Session
 
+from gateway.errors import LogFrozen
 from gateway.ground.keys import KeyRing
 from gateway.ground.keys.opaque import fresh_bytes
 from gateway.ground.store.engine import Connection, raw
@@ -92,6 +93,11 @@ class Log:
         # Why what was signed and what the database holds do not agree; "" when they do. Set by the sequencer. While it
         # is set no data is given and nothing new is agreed; entries are still recorded, and people can stop.
         self.frozen = ""
+
+    def require_whole(self) -> None:
+        """Raises LogFrozen: what is asked now may contradict what is missing."""
+        if self.frozen:
+            raise LogFrozen(self.frozen)
 
     def record(self, session: Session, event: Event) -> int:
         """Append in the session's own write transaction. Returns the entry's id (not yet its index)."""

@@ -40,7 +40,7 @@ CHUNK = 8192  # entries numbered in one transaction, so that nobody waits long f
 ENTRY_VERSION = b"\x01"
 # The log refuses nothing for its times: a wrong clock is put right sooner or later, and one jump ahead must not spoil
 # all that follows. A clock that is set back by more than this is marked once, by an entry, and time goes on from there.
-CLOCK_BACK = timedelta(minutes=5)
+CLOCK_BACK = timedelta(minutes=1)
 OPERATOR = "operator"  # whose chain holds what concerns nobody's data
 _CHECKPOINT = "INSERT INTO logcheckpoint (size, root, at_ms, note, frontier) VALUES (?, ?, ?, ?, ?)"
 

@@ -11,8 +11,8 @@ What is checked, in this order:
     6. every person's chain ends where her last entry is
     7. no tree smaller than the mark, nor another at its size; older checkpoints that somebody kept are prefixes
 
-Where times go back by more than `sequencer.CLOCK_BACK` from one entry or checkpoint to the next, it is said
-(`Report.notes`), and is no finding: a clock may have been wrong, and the log is whole.
+Where times go back by more than `sequencer.CLOCK_BACK` from one checkpoint to the next, or by more than `LATE` from one
+entry to the next, it is said (`Report.notes`), and is no finding: a clock may have been wrong, and the log is whole.
 
 After a root that does not fit, the walk goes on from what was signed there, so that one bent entry
 is told once and the next one is still found. What a single copy cannot show is a history rewritten and
@@ -22,7 +22,7 @@ signed again *with the log's own key*, mark included: that takes a checkpoint ke
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
@@ -39,6 +39,7 @@ from gateway.log.sequencer import CLOCK_BACK, leaf, moment
 from gateway.log.tree import HASH, Range
 
 FINDINGS_LIMIT = 1000
+LATE = timedelta(minutes=5)  # an entry bears the time its request came in, and a long download ends minutes after that
 
 _LEAVES = """SELECT l."index", l.entry_id, e.person_id, e.seq, e.salt, e.sealed, e.commitment, c.key_sealed
     FROM logleaf l LEFT JOIN logentry e ON e.id = l.entry_id LEFT JOIN logchain c ON c.person_id = e.person_id
@@ -164,8 +165,8 @@ class _Walk:
         if len(self.report.findings) < FINDINGS_LIMIT:
             self.report.findings.append(Finding(index, what, last))
 
-    def went_back(self, before: datetime, at: datetime, what: str) -> None:
-        if before - at > CLOCK_BACK and len(self.report.notes) < FINDINGS_LIMIT:
+    def went_back(self, before: datetime, at: datetime, bound: timedelta, what: str) -> None:
+        if before - at > bound and len(self.report.notes) < FINDINGS_LIMIT:
             self.report.notes.append(f"{what}: the time goes back, from {before:%Y-%m-%d %H:%M} to {at:%Y-%m-%d %H:%M}")
 
     # ---- 2, 4: leaves and checkpoints, side by side
@@ -209,8 +210,8 @@ class _Walk:
     def _checkpoint(self, size: int, root: bytes, note: str, frontier: bytes, at_ms: int, *, leaves: int) -> None:
         self.report.checkpoints += 1
         if (at := moment(at_ms)) is not None:
-            self.went_back(self.signed_at, at, f"checkpoint {size}")
-            self.went_back(self.entered_at, at, f"checkpoint {size}, after its entries")
+            self.went_back(self.signed_at, at, CLOCK_BACK, f"checkpoint {size}")
+            self.went_back(self.entered_at, at, CLOCK_BACK, f"checkpoint {size}, after its entries")
             self.signed_at = at
         else:
             self.found(max(size - 1, 0), f"checkpoint {size}: its time is none")
@@ -280,7 +281,7 @@ class _Walk:
             chained = msgspec.json.decode(payload, type=_Chained)
         except msgspec.MsgspecError:
             return "its payload is not that of an entry"
-        self.went_back(self.entered_at, chained.time, f"index {index}")
+        self.went_back(self.entered_at, chained.time, LATE, f"index {index}")
         self.entered_at = chained.time
         if chained.user_seq != seq or chained.user_prev != head.hex():
             return "it does not follow its person's entry before it"

@@ -138,7 +138,10 @@ def begin_oauth(house: House, person: str, view: OrganisationView, return_to: st
 def finish_oauth(
     house: House, person: str, view: OrganisationView, state: str, code: str, error: str, now: datetime
 ) -> Linked | NotLinked:
-    """Finish an attempt with what the person's browser brought back. Spends the state first, even if the rest fails."""
+    """Finish an attempt with what the person's browser brought back. Spends the state first, even if the rest fails.
+
+    Raises LogFrozen: a link made now would be lost when the newest database is put back.
+    """
     with house.store.write() as session:
         attempt = find_attempt(session, house, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
@@ -158,7 +161,7 @@ def finish_oauth(
     lasting = view.oauth is not None and view.oauth.subscription == "lasting"
     whose = links.whose(house.keys, view.id, held.resource if lasting else "")
     with house.store.write() as session:
-        here = not _is_elsewhere(session, ends.organisation)
+        here = not house.log.frozen and not _is_elsewhere(session, ends.organisation)
         if here:
             link, unused = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held, whose=whose)
             _record(session, house, "linked", person, view, now)
@@ -166,6 +169,7 @@ def finish_oauth(
             unused = held
     if unused:
         tokens.drop(ends, unused)
+    house.log.require_whole()  # it may have been frozen while the organisation answered
     if not here:
         return NotLinked("expired", attempt.return_to)
     return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
@@ -193,7 +197,10 @@ def begin_number(house: House, person: str, view: OrganisationView, number: str,
 def confirm_code(
     house: House, person: str, view: OrganisationView, state: str, code: str, now: datetime
 ) -> Linked | NotLinked:
-    """Try a code. Two tries at once take turns, because the organisation keeps only the later link, and so must we."""
+    """Try a code. Two tries at once take turns, because the organisation keeps only the later link, and so must we.
+
+    Raises LogFrozen: a link made now would be lost when the newest database is put back.
+    """
     turn = _turn(person, view.id)
     if not acquired(turn):
         return NotLinked("organisation_slow")
@@ -234,6 +241,7 @@ def _try_code(
         _spend(session, attempt.id, now)
         if _is_elsewhere(session, view):
             return NotLinked("expired", attempt.return_to)
+        house.log.require_whole()  # it may have been frozen while the organisation answered
         number = attempt.secret["customer_number"]
         whose = links.whose(house.keys, view.id, "".join(number.upper().split()))
         link, _ = links.make(

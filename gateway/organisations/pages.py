@@ -17,7 +17,7 @@ from gateway.consent import deciding
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
-from gateway.errors import BadRequest, LogFrozen, NotFound
+from gateway.errors import BadRequest, NotFound
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import fresh
 from gateway.ground.web.answers import own_path
@@ -364,6 +364,7 @@ def _record_download(ctx: Context, copy: downloads.Copy, size: int, request_id: 
         "request_id": request_id,
     }
     with ctx.house.store.write() as session:
+        ctx.house.log.require_whole()  # it may have been frozen while the organisation answered
         ctx.house.log.record(session, Event("download", ctx.person.person, ctx.now, facts=facts))
 
 
@@ -381,12 +382,7 @@ def _attachment(copy: downloads.Copy, body: bytes) -> Response:
 
 
 def _asks(ctx: Context, view: OrganisationView, work: Callable[[], Response], again: str, duty: str = "page") -> Later:
-    """The rest of the answer asks this organisation. `again`: the page from which she may try again when it is full.
-
-    Raises LogFrozen: the link may have been cut in what is missing of the records.
-    """
-    if ctx.house.log.frozen:
-        raise LogFrozen(ctx.house.log.frozen)
+    """The rest of the answer asks this organisation. `again`: the page from which she may try again when it is full."""
     return Later(duty, view.id, work, partial(_failed, ctx, view, "crowded", again))
 
 
@@ -444,17 +440,19 @@ def _failed(
 
 def doors(waits: Waits) -> list[Door]:
     """`waits`: which app's request, if any, she came from to link an account."""
-    post, one = ("POST",), HOME + "/{id}"
+    one = HOME + "/{id}"
+    door = partial(Door, opens="none", person=True)
+    send = partial(door, methods=("POST",))
     return [
         Door(HOME, index, person=True, name="organisations"),
-        Door(f"{one}/link", partial(explain, waits), opens="none", person=True, name="organisation_link"),
-        Door(f"{one}/link", partial(start, waits), post, opens="none", person=True, name="organisation_link_start"),
-        Door(f"{one}/link/code", code_form, opens="none", person=True, name="organisation_code"),
-        Door(f"{one}/link/code", try_code, post, opens="none", person=True, name="organisation_try"),
-        Door(f"{one}/linked", came_back, opens="none", person=True, name="organisation_came_back"),
-        Door(f"{one}/refresh", refresh, post, opens="none", person=True, name="organisation_refresh"),
-        Door(f"{one}/unlink", unlink_form, opens="none", person=True, name="organisation_unlink"),
-        Door(f"{one}/unlink", unlink, post, opens="none", person=True, name="organisation_unlink_do"),
-        Door(f"{one}/download", download_form, opens="none", person=True, name="organisation_download"),
-        Door(f"{one}/download", download, post, opens="none", person=True, name="organisation_read"),
+        door(f"{one}/link", partial(explain, waits), name="organisation_link"),
+        send(f"{one}/link", partial(start, waits), gives=True, name="organisation_link_start"),
+        door(f"{one}/link/code", code_form, name="organisation_code"),
+        send(f"{one}/link/code", try_code, gives=True, name="organisation_try"),
+        door(f"{one}/linked", came_back, gives=True, name="organisation_came_back"),
+        send(f"{one}/refresh", refresh, gives=True, name="organisation_refresh"),
+        door(f"{one}/unlink", unlink_form, name="organisation_unlink"),
+        send(f"{one}/unlink", unlink, name="organisation_unlink_do"),
+        door(f"{one}/download", download_form, name="organisation_download"),
+        send(f"{one}/download", download, gives=True, name="organisation_read"),
     ]

@@ -12,7 +12,13 @@ from gateway.log import mark
 from gateway.log.mark import Mark
 from gateway.settings import Settings
 
-GIVING = {("POST", path) for path in ("/par", "/token", "/introspect", "/authorize/continue")}
+APPS = {("POST", path) for path in ("/par", "/token", "/introspect")}
+ORGANISATION = "/organisations/{id}"
+PEOPLES = {
+    ("POST", "/authorize/continue"),
+    ("GET", f"{ORGANISATION}/linked"),
+    *(("POST", f"{ORGANISATION}/{what}") for what in ("link", "link/code", "refresh", "download")),
+}
 
 
 @pytest.fixture
@@ -27,14 +33,14 @@ def application(tmp_path: Path) -> Iterator[Application]:
 
 def test_the_doors_that_give_are_these(application: Application) -> None:
     found = {(method, door.path) for door in doors(application.house) for method in door.methods if door.gives}
-    assert found == GIVING
+    assert found == APPS | PEOPLES
 
 
 def test_they_are_closed_before_the_first_request_and_ending_goes_on(application: Application) -> None:
     settings = application.house.settings
     mark.write(settings.mark, Mark(7, bytes(32), "localhost/log"))
     with TestClient(application, base_url=settings.public_url) as visitor:
-        for method, path in sorted(GIVING - {("POST", "/authorize/continue")}):  # that one: a person's
+        for method, path in sorted(APPS):
             refused = visitor.request(method, path)
             assert (refused.status_code, refused.json()["error"]) == (503, "temporarily_unavailable")
             assert int(refused.headers["retry-after"]) > 60

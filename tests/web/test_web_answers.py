@@ -3,6 +3,7 @@
 import pytest
 from web_world import ALICE, NOTED, Street
 
+from gateway.ground.web import cookies
 from gateway.ground.web.answers import own_path
 
 
@@ -105,6 +106,18 @@ def test_who_is_not_signed_in_is_sent_to_sign_in_and_back(street: Street) -> Non
     answer = street.visitor().get("/mine?a=1")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fmine%3Fa%3D1")
     assert street.visitor().get("/api/mine").status_code == 401
+
+
+def test_a_sign_in_that_ends_while_another_party_is_asked_is_asked_for_again(street: Street) -> None:
+    answer = street.visitor("alice").get("/later")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Flater")
+
+
+def test_what_is_rolled_back_sets_no_cookie_but_the_one_its_forms_need(street: Street) -> None:
+    answer = street.visitor().get("/cookie/refused")
+    assert answer.status_code == 403
+    [(name, _)] = answer.cookies.items()
+    assert name == cookies.VISIT
 
 
 def test_a_post_that_needs_signing_in_leads_back_home_not_to_the_post(street: Street) -> None:

@@ -17,7 +17,7 @@ from gateway.ground.keys import KeyRing
 from gateway.ground.store import Store
 from gateway.ground.web import answers, cookies
 from gateway.ground.web.context import Caller, Context
-from gateway.ground.web.doors import Door, otherwise, route
+from gateway.ground.web.doors import Door, Later, otherwise, route
 from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.settings import Settings
@@ -107,6 +107,19 @@ def _writes_and_fails(ctx: Context) -> Response:
     raise RuntimeError("a detail nobody may see")
 
 
+def _sets_a_cookie_and_refuses(ctx: Context) -> Response:
+    assert ctx.csrf  # of the page it meant to answer with
+    ctx.set_cookies.append((cookies.SIGN_IN, "row-that-is-rolled-back", None))
+    raise errors.Forbidden("private detail")
+
+
+def _ends_the_sign_in_later(ctx: Context) -> Later:
+    def work() -> Response:
+        raise errors.NotSignedIn
+
+    return Later("page", "city", work)
+
+
 def _raises(ctx: Context) -> Response:
     raise {
         "forbidden": errors.Forbidden("private detail"),
@@ -132,6 +145,8 @@ DOORS = [
     Door("/note", _writes, methods=("POST",), opens="write"),
     Door("/note/refused", _writes_and_refuses, methods=("POST",), opens="write"),
     Door("/note/failed", _writes_and_fails, methods=("POST",), opens="write"),
+    Door("/cookie/refused", _sets_a_cookie_and_refuses, opens="write"),
+    Door("/later", _ends_the_sign_in_later, opens="none", person=True),
     Door("/raises/{how}", _raises),
     Door("/api/raises/{how}", _raises, kind="api", name="api_raises"),
     Door("/oauth/raises/{how}", _raises, kind="oauth", name="oauth_raises"),

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 from urllib.parse import parse_qsl
 
 import anyio.to_thread
@@ -54,6 +54,7 @@ class Later:
 
 Handler = Callable[[Context], Response | Later]
 Identify = Callable[[Session, str, datetime], Caller | None]
+_Answer = TypeVar("_Answer", Response, Response | Later)
 
 
 @dataclass(frozen=True)
@@ -138,23 +139,32 @@ def _run(
     door: Door, house: House, identify: Identify, request: Request, body: bytes
 ) -> Response | tuple[Context, Later]:
     context = _context(house, request, body)
-    response: Response | Later
-    try:
+
+    def handled() -> Response | Later:
         with _opened(house.store, door.opens) as session:
             context._session = session
             context.caller = _who(house, identify, context, session)
             if door.signed_out and context.caller is None:
-                response = door.signed_out(context)
-            else:
-                _check(door, context)
-                response = door.handler(context)
-    except errors.NotSignedIn:
-        response = answers.sign_in_first(door.kind, context)
-    except errors.GatewayError as error:
-        response = answers.failure(error, door.kind, context)
+                return door.signed_out(context)
+            _check(door, context)
+            return door.handler(context)
+
+    response = _or_refused(door, context, handled)
     context._session = None
     _note_seen(house.store, context.caller)
     return (context, response) if isinstance(response, Later) else _sent(response, context)
+
+
+def _or_refused(door: Door, context: Context, work: Callable[[], _Answer]) -> _Answer:
+    """What `work` answers, or the answer to its error. The cookies it set are part of what its error undoes."""
+    before = len(context.set_cookies)
+    try:
+        return work()
+    except errors.GatewayError as error:
+        context.set_cookies[before:] = [one for one in context.set_cookies[before:] if one[0] == cookies.VISIT]
+        if isinstance(error, errors.NotSignedIn):
+            return answers.sign_in_first(door.kind, context)
+        return answers.failure(error, door.kind, context)
 
 
 async def _finished(door: Door, context: Context, later: Later) -> Response:
@@ -166,11 +176,7 @@ async def _finished(door: Door, context: Context, later: Later) -> Response:
 
 
 def _answered(door: Door, context: Context, work: Callable[[], Response]) -> Response:
-    try:
-        response = work()
-    except errors.GatewayError as error:
-        response = answers.failure(error, door.kind, context)
-    return _sent(response, context)
+    return _sent(_or_refused(door, context, work), context)
 
 
 def _who(house: House, identify: Identify, context: Context, session: Session | None) -> Caller | None:
@@ -203,8 +209,6 @@ def _sent(response: Response, context: Context) -> Response:
 def _check(door: Door, context: Context) -> None:
     if door.person and context.caller is None:
         raise errors.NotSignedIn
-    if door.gives and context.house.log.frozen:
-        raise errors.LogFrozen(context.house.log.frozen)
     if door.kind == "page" and door.csrf and context.request.method == "POST":
         _same_origin(context)
         if not same(context.form.get("csrf", ""), context.csrf):
@@ -213,6 +217,8 @@ def _check(door: Door, context: Context) -> None:
                 "csrf token",
                 say="This form is too old or is not ours. Go back, load the page again and send the form from there.",
             )
+    if door.gives:
+        context.house.log.require_whole()
 
 
 def _same_origin(context: Context) -> None:
