@@ -22,7 +22,7 @@ from gateway.consent.request import Ask
 from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.house import House
 from gateway.organisations import links, views
-from gateway.organisations import pages as organisation_pages
+from gateway.organisations.linking_pages import Waiting
 from gateway.people import accounts
 from gateway.people.tables import Person
 
@@ -78,9 +78,7 @@ class Rooms:
     def organisations(self, session: Session) -> Sequence[str]:
         return views.ids(session)
 
-    def waiting(
-        self, session: Session, then: str, person: str, organisation: str, language: str
-    ) -> organisation_pages.Waiting | None:
+    def waiting(self, session: Session, then: str, person: str, organisation: str, language: str) -> Waiting | None:
         """The app's request behind an address of /authorize, when it is this person's to answer."""
         query = dict(parse_qsl(urlsplit(then).query))
         app = session.get(App, query.get("client_id", ""))
@@ -91,7 +89,7 @@ class Rooms:
         data = [catalogue.datasets[item.dataset] for item in ask.items if item.organisation == organisation]
         labels = tuple(dataset.label[language] for dataset in data)
         purpose = catalogue.purposes[ask.purpose].title[language]
-        return organisation_pages.Waiting(apps.view(app).name[language], purpose, labels) if labels else None
+        return Waiting(apps.view(app).name[language], purpose, labels) if labels else None
 
 
 class RoomNames:
