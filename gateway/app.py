@@ -21,11 +21,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import errors, retention
 from gateway.apps import pages as app_pages
 from gateway.authorization import api as authorization_api
+from gateway.authorization import families
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import CODE, REFRESH
 from gateway.catalogue import Catalogue
-from gateway.consent import expiry
+from gateway.consent import expiry, meanwhile
 from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing
@@ -42,7 +43,7 @@ from gateway.house import House
 from gateway.log import Log, readiness
 from gateway.log import pages as log_pages
 from gateway.log.sequencer import Sequencer
-from gateway.organisations import links
+from gateway.organisations import linking, links
 from gateway.organisations import pages as organisation_pages
 from gateway.organisations.telling import tell_pending
 from gateway.people import pages as people_pages
@@ -58,6 +59,9 @@ TELL_SECONDS = 30  # how often to try again to tell organisations of ended links
 ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed
 PRUNE_SECONDS = 30  # how often to delete expired rows
 SOON_SECONDS = 0.05  # pause before the next part of such work, in which others can write
+
+# What was ended on a frozen log is done again where its database is gone, each by its own room.
+AGAIN: dict[str, meanwhile.Again] = {"consent": expiry.redo, "family": families.redo, "link": linking.redo}
 
 # What the authorization server offers. Doors, grants and metadata follow from it.
 PROTOCOL = Protocol(
@@ -149,7 +153,7 @@ class Application:
         transport.start(asyncio.get_running_loop())
         self.sequencer.start()
         if not self.house.log.frozen:
-            expiry.redo(self.house, self.house.clock())
+            meanwhile.redo(self.house, AGAIN, self.house.clock())
         await self.data_plane.start()
         health.watch(self.house, log=self.sequencer.fault, data=self.data_plane.fault)
         try:

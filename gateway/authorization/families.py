@@ -20,7 +20,10 @@ from sqlalchemy import update
 from sqlmodel import Session, col
 
 from gateway.authorization.tables import AuthorizationRequest, RefreshSuccessor, RefreshToken, TokenFamily
-from gateway.consent import deciding
+from gateway.consent import deciding, meanwhile
+from gateway.consent.actors import APP
+from gateway.consent.meanwhile import Done
+from gateway.consent.rules import Act
 from gateway.consent.tables import Consent
 from gateway.ground.keys import hashed
 from gateway.house import House
@@ -91,6 +94,8 @@ def standing(session: Session, family: TokenFamily, now: datetime) -> GrantedFam
 
 def end(session: Session, house: House, family: TokenFamily, reason: str, now: datetime) -> None:
     """End every token of the family; the consent stays. If the family has ended before, nothing changes."""
+    if house.log.frozen and family.ended_at is None:
+        meanwhile.keep(house.settings, Done("family", family.id, Act.ENDED, APP, reason, now.isoformat()))
     ended = session.execute(
         update(TokenFamily)
         .where(col(TokenFamily.id) == family.id, col(TokenFamily.ended_at).is_(None))
@@ -100,6 +105,15 @@ def end(session: Session, house: House, family: TokenFamily, reason: str, now: d
     session.expire(family)
     if ended.rowcount == 1:  # type: ignore[attr-defined]
         record(session, house, ENDINGS[reason], family, now, what=reason)
+
+
+def redo(session: Session, house: House, done: Done, now: datetime) -> bool:
+    """End again a family that ended on a frozen log (`meanwhile.Again`)."""
+    family = session.get(TokenFamily, done.id)
+    if family is None or family.ended_at is not None:
+        return False
+    end(session, house, family, done.reason, now)
+    return True
 
 
 def record(session: Session, house: House, kind: str, family: TokenFamily, now: datetime, **facts: str) -> None:

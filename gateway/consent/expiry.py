@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, or_, select
 
-from gateway.consent import asking, deciding, meanwhile
+from gateway.consent import asking, deciding
 from gateway.consent.actors import SYSTEM
 from gateway.consent.meanwhile import Done
 from gateway.consent.rules import Act, EndReason, State
@@ -42,20 +42,9 @@ def write_due(house: House, now: datetime) -> int:
     return len(found)
 
 
-def redo(house: House, now: datetime) -> int:
-    """Stop and pause again what people stopped or paused while the log was frozen, in a database that is gone since.
-
-    To be run before anything is given. Returns how many of these acts this database did not know. Raises Unavailable,
-    OSError.
-    """
-    with house.store.write() as session:
-        found = sum([_redone(session, house, done, now) for done in meanwhile.kept(house.settings)])
-    meanwhile.forget(house.settings)
-    return found
-
-
-def _redone(session: Session, house: House, done: Done, now: datetime) -> bool:
-    consent = session.get(Consent, done.consent)
+def redo(session: Session, house: House, done: Done, now: datetime) -> bool:
+    """Stop or pause again what somebody stopped or paused on a frozen log (`meanwhile.Again`)."""
+    consent = session.get(Consent, done.id)
     if consent is None or _known(session, done):
         return False
     if done.act == Act.PAUSED:
@@ -67,6 +56,6 @@ def _known(session: Session, done: Done) -> bool:
     """It was done in this database, and what came after it stands."""
     at = datetime.fromisoformat(done.at)
     same = select(ConsentEvent).where(
-        ConsentEvent.consent_id == done.consent, ConsentEvent.type == done.act, ConsentEvent.at == at
+        ConsentEvent.consent_id == done.id, ConsentEvent.type == done.act, ConsentEvent.at == at
     )
     return session.exec(same).first() is not None

@@ -1,17 +1,22 @@
-"""What people stop or pause while the log is frozen, kept beside the high-water mark as well.
+"""What is stopped, paused, unlinked or revoked while the log is frozen, kept beside the high-water mark as well.
 
-The database in which they did it is an older copy, and the newest one may still be put back. What they were told must
-hold there too: the next start on a log that is whole does again whatever its database does not know (`expiry.redo`).
+The database in which that was done is an older copy, and the newest one may still be put back. What people and apps
+were told must hold there too: the next start on a log that is whole does again whatever its database does not know.
 """
 
 import logging
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import msgspec
+from sqlmodel import Session
 
 from gateway.consent.actors import Actor
+from gateway.house import House
 from gateway.settings import Settings
 
 _logger = logging.getLogger("aval.consent")
@@ -19,11 +24,18 @@ _logger = logging.getLogger("aval.consent")
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    consent: str
+    """`reason`: why it ended, as its room names it. `at`: of its event, RFC 3339."""
+
+    what: Literal["consent", "family", "link"]
+    id: str
     act: str  # rules.Act: ended or paused
     actor: Actor
-    reason: str  # rules.EndReason of an end
-    at: str  # of its event, RFC 3339
+    reason: str
+    at: str
+
+
+# Does one act again in the database there is now. False: it knew of it already.
+Again = Callable[[Session, House, Done, datetime], bool]
 
 
 def path(settings: Settings) -> Path:
@@ -64,3 +76,15 @@ def kept(settings: Settings) -> list[Done]:
 
 def forget(settings: Settings) -> None:
     path(settings).unlink(missing_ok=True)
+
+
+def redo(house: House, again: Mapping[str, Again], now: datetime) -> int:
+    """Do again what was done while the log was frozen, in a database that is gone since. `again`: how, by `Done.what`.
+
+    To be run before anything is given. Returns how many of these acts this database did not know. Raises Unavailable,
+    OSError.
+    """
+    with house.store.write() as session:
+        found = sum([again[done.what](session, house, done, now) for done in kept(house.settings)])
+    forget(house.settings)
+    return found

@@ -18,6 +18,10 @@ from weakref import WeakValueDictionary
 
 from sqlmodel import Session, col, select, update
 
+from gateway.consent import meanwhile
+from gateway.consent.actors import herself
+from gateway.consent.meanwhile import Done
+from gateway.consent.rules import Act
 from gateway.errors import NotFound
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import fresh, hashed
@@ -322,10 +326,25 @@ def unlink(house: House, person: str, view: OrganisationView, now: datetime) -> 
     """End the link here at once. Call `tell_end` next, so that the organisation forgets it. None: there was no link."""
     with house.store.write() as session:
         link = links.current(session, person, view.id)
-        if link is None or not links.end(session, link.id, now):
+        if link is None:
             return None
-        _record(session, house, "unlinked", person, view, now)
-        return links.kept(session, link)
+        if house.log.frozen:
+            meanwhile.keep(house.settings, Done("link", link.id, Act.ENDED, herself(person), "", now.isoformat()))
+        return links.kept(session, link) if _ended(session, house, link, view, now) else None
+
+
+def redo(session: Session, house: House, done: Done, now: datetime) -> bool:
+    """End again a link that its person ended on a frozen log (`meanwhile.Again`). `telling` tells the organisation."""
+    link = session.get(Link, done.id)
+    view = views.view(session, link.organisation_id) if link else None
+    return link is not None and view is not None and _ended(session, house, link, view, now)
+
+
+def _ended(session: Session, house: House, link: Link, view: OrganisationView, now: datetime) -> bool:
+    if not links.end(session, link.id, now):
+        return False
+    _record(session, house, "unlinked", link.person_id, view, now)
+    return True
 
 
 def tell_end(house: House, view: OrganisationView, link: Link, now: datetime) -> bool:

@@ -9,8 +9,8 @@ from gateway.consent.actors import Actor, herself
 from gateway.consent.meanwhile import Done
 from gateway.settings import Settings
 
-FIRST = Done("c1", "ended", herself("alice"), "withdrawn", "2026-11-28T10:00:00+00:00")
-SECOND = Done("c2", "paused", Actor("guardian", "alice", "guardian"), "", "2026-11-28T10:00:01+00:00")
+FIRST = Done("consent", "c1", "ended", herself("alice"), "withdrawn", "2026-11-28T10:00:00+00:00")
+SECOND = Done("link", "c2", "paused", Actor("guardian", "alice", "guardian"), "", "2026-11-28T10:00:01+00:00")
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_what_was_kept_is_there_in_order_until_it_is_forgotten(settings: Setting
 def test_a_line_cut_off_by_a_crash_takes_no_other_with_it(settings: Settings) -> None:
     meanwhile.keep(settings, FIRST)
     with meanwhile.path(settings).open("ab") as file:
-        file.write(b'\n{"consent":"c3","act":"en')
+        file.write(b'\n{"what":"consent","id":"c3","act":"en')
     meanwhile.keep(settings, SECOND)
     assert meanwhile.kept(settings) == [FIRST, SECOND]
 

@@ -45,6 +45,20 @@ def reads(alice: Resident) -> httpx2.Response:
     return alice.story._call("watt-coach", "city-energy", READING)
 
 
+def unlinks(alice: Resident, organisation: str) -> None:
+    there = f"/organisations/{organisation}/unlink"
+    page = alice.visitor.get(alice.gateway + there)
+    assert alice.visitor.submit(page, page.form(there)).status == 200
+
+
+def revokes(alice: Resident, app: str) -> None:
+    """The app gives its refresh token up (RFC 7009)."""
+    client, grant = alice.story._client(app), alice.story.grants[app]
+    form = {**client["form"], "token": grant.refresh}
+    answer = alice.story.http.post(f"{alice.gateway}/revoke", data=form, auth=client["auth"])
+    assert answer.status_code == 200
+
+
 def end(demo: Demo, how: signal.Signals) -> None:
     process = demo.processes["gateway"]
     process.send_signal(how)
@@ -172,9 +186,7 @@ def test_running_sharings_go_on_when_the_operator_knows_that_nobody_stopped_any(
     assert reads(alice).status_code == 200
 
 
-def test_what_she_stops_on_the_old_copy_stays_stopped_when_the_newest_is_put_back(
-    alice: Resident, tmp_path: Path
-) -> None:
+def test_what_is_ended_on_the_old_copy_stays_ended_when_the_newest_is_put_back(alice: Resident, tmp_path: Path) -> None:
     demo = alice.demo
     end(demo, signal.SIGTERM)
     shutil.copytree(demo.gateway_dir, tmp_path / "older")
@@ -186,10 +198,14 @@ def test_what_she_stops_on_the_old_copy_stays_stopped_when_the_newest_is_put_bac
     launch(demo)
     assert reads(alice).json()["reason"] == "log_frozen"
     alice.story.stop_sharing()
+    unlinks(alice, "meadow-health")
+    revokes(alice, "clear-budget")
     end(demo, signal.SIGTERM)
     put_back(demo, tmp_path / "newest")
     for _ in range(2):
         relaunch(demo)
         assert reads(alice).json()["reason"] == "ended"
+        assert not alice.story._linked("meadow-health") and alice.story._linked("harbour-bank")
+        assert alice.story._call("clear-budget", "harbour-bank", BANK).status_code == 401
         end(demo, signal.SIGTERM)
     assert '"whole": true' in demo_setup.aval(demo, "log", "verify", "--json")
