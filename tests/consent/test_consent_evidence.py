@@ -4,8 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from consent_cast import BANK, CLEAR_BUDGET, SUMMARY_BOX, WATT_COACH
-from consent_place import Place, Visitor
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlmodel import select
@@ -16,20 +14,21 @@ from gateway.consent.request import Ask, AskItem, Period
 from gateway.consent.tables import ConsentEvent, Terms
 from gateway.errors import Unavailable
 from gateway.screen import choices, rendering
+from tests.worlds.consent import BANK, CLEAR_BUDGET, SUMMARY_BOX, WATT_COACH, Visitor, World
 
 # ---- what was shown (A37)
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 @pytest.mark.parametrize("app", [WATT_COACH, CLEAR_BUDGET])
-def test_what_was_shown_can_be_shown_again_to_the_letter(place: Place, alice: Visitor, language: str, app: Any) -> None:
+def test_what_was_shown_can_be_shown_again_to_the_letter(world: World, alice: Visitor, language: str, app: Any) -> None:
     alice.language = language
-    consent = place.asks(alice, app)
+    consent = world.asks(alice, app)
     page = alice.sees(consent)
-    place.clock.passes(minutes=3)
+    world.clock.passes(minutes=3)
     alice.answers(consent, "allow", page, **(BANK if app is CLEAR_BUDGET else {}))
-    kept, terms = place.evidence(consent), place.terms(consent)
-    html = rendering.text(evidence.shown(kept, place.house.keys), language, place.house.translations.of(language))
+    kept, terms = world.evidence(consent), world.terms(consent)
+    html = rendering.text(evidence.shown(kept, world.house.keys), language, world.house.translations.of(language))
     assert rendering.sha256(html) == kept.text_sha256 == terms["notice"]["text_sha256"]
     assert str(html) in page.body
     assert kept.language == language == terms["notice"]["language"]
@@ -37,46 +36,46 @@ def test_what_was_shown_can_be_shown_again_to_the_letter(place: Place, alice: Vi
     assert (kept.decided_at - kept.shown_at).total_seconds() == 180
 
 
-def test_the_evidence_holds_what_was_offered_and_chosen_and_no_secret(place: Place, alice: Visitor) -> None:
-    consent = place.asks(alice)
+def test_the_evidence_holds_what_was_offered_and_chosen_and_no_secret(world: World, alice: Visitor) -> None:
+    consent = world.asks(alice)
     page = alice.sees(consent)
     alice.answers(consent, "allow", page, **{SUMMARY_BOX: "yes"})
-    kept = place.evidence(consent)
+    kept = world.evidence(consent)
     assert len(json.loads(kept.offered_json)["items"]) == 3
     assert json.loads(kept.chosen_json)["granted"] == [
         ["city-energy", "energy.electricity.summary"],
         ["city-energy", "energy.electricity.usage"],
     ]
-    shown = evidence.shown(kept, place.house.keys)
+    shown = evidence.shown(kept, world.house.keys)
     assert shown["chosen"] == {"duration": ["d30"]}  # as it was when first displayed
     assert alice.csrf() not in str(shown) and "request_uri" not in str(shown)
 
 
-def test_what_she_read_is_kept_sealed_and_opens_for_its_own_consent_only(place: Place, alice: Visitor) -> None:
-    first, second = place.asks(alice), place.asks(alice, CLEAR_BUDGET)
+def test_what_she_read_is_kept_sealed_and_opens_for_its_own_consent_only(world: World, alice: Visitor) -> None:
+    first, second = world.asks(alice), world.asks(alice, CLEAR_BUDGET)
     alice.allows(first)
     alice.allows(second, **BANK)
-    kept = place.evidence(first)
+    kept = world.evidence(first)
     assert b"Mill Lane" not in kept.shown_sealed
     assert "Home, 4 Mill Lane" in alice.gets(f"/sharings/{first}").text
-    kept.shown_sealed = place.evidence(second).shown_sealed
+    kept.shown_sealed = world.evidence(second).shown_sealed
     with pytest.raises(Unavailable):
-        evidence.shown(kept, place.house.keys)
+        evidence.shown(kept, world.house.keys)
 
 
-def test_the_terms_name_the_sign_in_the_agreement_rests_on(place: Place, alice: Visitor) -> None:
-    consent = place.asks(alice)
+def test_the_terms_name_the_sign_in_the_agreement_rests_on(world: World, alice: Visitor) -> None:
+    consent = world.asks(alice)
     alice.allows(consent)
-    indication = place.terms(consent)["indication"]
+    indication = world.terms(consent)["indication"]
     assert indication["method"] == "button" and indication["auth"]["amr"] == ["pwd"]
 
 
 # ---- what was agreed, and what happened
 
 
-def test_each_version_of_the_terms_names_the_one_before(place: Place, alice: Visitor, consent: str) -> None:
+def test_each_version_of_the_terms_names_the_one_before(world: World, alice: Visitor, consent: str) -> None:
     alice.does(consent, "remove", remove=SUMMARY_BOX)
-    with place.house.store.read() as session:
+    with world.house.store.read() as session:
         first, second = session.exec(select(Terms).where(Terms.consent_id == consent).order_by(Terms.version))  # type: ignore[arg-type]
         for row in (first, second):
             assert terms.sha256(row.json_) == row.sha256
@@ -84,10 +83,10 @@ def test_each_version_of_the_terms_names_the_one_before(place: Place, alice: Vis
         assert (first.previous, second.previous) == (None, first.sha256)
 
 
-def test_the_events_are_a_chain_in_which_every_change_shows(place: Place, alice: Visitor, consent: str) -> None:
+def test_the_events_are_a_chain_in_which_every_change_shows(world: World, alice: Visitor, consent: str) -> None:
     for act in ("pause", "resume", "stop"):
         alice.does(consent, act)
-    with place.house.store.read() as session:
+    with world.house.store.read() as session:
         rows = list(session.exec(select(ConsentEvent).where(ConsentEvent.consent_id == consent)))
         previous = "0" * 64
         for position, row in enumerate(sorted(rows, key=lambda row: row.seq), 1):
@@ -98,17 +97,17 @@ def test_the_events_are_a_chain_in_which_every_change_shows(place: Place, alice:
     assert events.digest(rows[1]) != rows[1].sha256
 
 
-def test_a_sharing_for_one_use_ends_with_it_and_keeps_the_chain(place: Place, alice: Visitor) -> None:
-    consent = place.asks(alice)
+def test_a_sharing_for_one_use_ends_with_it_and_keeps_the_chain(world: World, alice: Visitor) -> None:
+    consent = world.asks(alice)
     alice.allows(consent, duration="once")
-    connection = place.house.store.connect()
-    end = ending.used_up(connection, consent, place.clock())
+    connection = world.house.store.connect()
+    end = ending.used_up(connection, consent, world.clock())
     assert end is not None and end.facts["datasets"] == ["energy.electricity.usage"]  # as every other end says it
-    assert ending.used_up(connection, consent, place.clock()) is None
+    assert ending.used_up(connection, consent, world.clock()) is None
     connection.close()
-    assert place.events(consent) == ["requested", "granted", "ended"]
+    assert world.events(consent) == ["requested", "granted", "ended"]
     assert "used once, as agreed" in alice.gets("/sharings").text
-    with place.house.store.read() as session:
+    with world.house.store.read() as session:
         last = session.get_one(ConsentEvent, (consent, 3))
         assert events.digest(last) == last.sha256
 

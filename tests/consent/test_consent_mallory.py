@@ -3,17 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from consent_cast import SUMMARY_BOX
-from consent_place import Place, Visitor, authorize, words
 
 from gateway.consent import deciding
 from gateway.consent.actors import OPERATOR
+from tests.worlds.consent import SUMMARY_BOX, Visitor, World, authorize, words
 
 
 @pytest.fixture
-def childs(place: Place, alice: Visitor, chloe: Visitor) -> str:
+def childs(world: World, alice: Visitor, chloe: Visitor) -> str:
     """Watt Coach may read Chloé's data: Alice, her guardian, agreed."""
-    found = place.asks(chloe)
+    found = world.asks(chloe)
     alice.allows(found, **{SUMMARY_BOX: "yes"})
     return found
 
@@ -21,67 +20,67 @@ def childs(place: Place, alice: Visitor, chloe: Visitor) -> str:
 # ---- pages that are old
 
 
-def test_two_tabs_of_one_request_make_one_agreement_and_the_first_answer_stands(place: Place, alice: Visitor) -> None:
-    consent = place.asks(alice)
+def test_two_tabs_of_one_request_make_one_agreement_and_the_first_answer_stands(world: World, alice: Visitor) -> None:
+    consent = world.asks(alice)
     first, second = alice.sees(consent), alice.sees(consent)
     alice.answers(consent, "refuse", first)
     answer = alice.answers(consent, "allow", second)
     assert answer.location == authorize(consent)
-    assert place.events(consent) == ["requested", "refused"]
+    assert world.events(consent) == ["requested", "refused"]
 
 
-def test_a_tab_in_another_language_is_answered_as_it_was_read(place: Place, alice: Visitor) -> None:
-    consent = place.asks(alice)
+def test_a_tab_in_another_language_is_answered_as_it_was_read(world: World, alice: Visitor) -> None:
+    consent = world.asks(alice)
     english = alice.sees(consent)
     alice.language = "fr"
     assert alice.sees(consent).h1.startswith("Watt Coach demande")
     assert alice.answers(consent, "allow", english).status == 303
-    assert place.evidence(consent).language == place.terms(consent)["notice"]["language"] == "en"
+    assert world.evidence(consent).language == world.terms(consent)["notice"]["language"] == "en"
 
 
-def test_two_requests_for_one_purpose_leave_one_sharing(place: Place, alice: Visitor) -> None:
-    first, second = place.asks(alice), place.asks(alice)
+def test_two_requests_for_one_purpose_leave_one_sharing(world: World, alice: Visitor) -> None:
+    first, second = world.asks(alice), world.asks(alice)
     pages = alice.sees(first), alice.sees(second)
     alice.answers(first, "allow", pages[0])
     again = alice.answers(second, "allow", pages[1])
     assert again.status == 422  # a sharing runs by now: she reads that this one would replace it
     assert "If you allow, this one replaces it." in again.text
     alice.answers(second, "allow", again)
-    assert (place.consent(first).reason, place.consent(second).state) == ("replaced", "active")
+    assert (world.consent(first).reason, world.consent(second).state) == ("replaced", "active")
 
 
-def test_an_old_tab_of_what_can_be_removed_brings_nothing_back(place: Place, alice: Visitor, consent: str) -> None:
+def test_an_old_tab_of_what_can_be_removed_brings_nothing_back(world: World, alice: Visitor, consent: str) -> None:
     old = alice.gets(f"/sharings/{consent}").form(f"/sharings/{consent}/remove")
     alice.does(consent, "remove", remove=SUMMARY_BOX)
     alice.posts(f"/sharings/{consent}/remove", old)
     alice.posts(f"/sharings/{consent}/remove", {**old, "remove": SUMMARY_BOX})
-    assert place.terms(consent)["version"] == 2
+    assert world.terms(consent)["version"] == 2
 
 
-def test_resuming_from_an_old_tab_revives_nothing_that_ended(place: Place, alice: Visitor, consent: str) -> None:
+def test_resuming_from_an_old_tab_revives_nothing_that_ended(world: World, alice: Visitor, consent: str) -> None:
     alice.does(consent, "pause")
     alice.does(consent, "stop")
     alice.does(consent, "resume")
-    assert (place.consent(consent).state, place.events(consent)[-1]) == ("ended", "ended")
-    assert place.consent(consent).generation == 4
+    assert (world.consent(consent).state, world.events(consent)[-1]) == ("ended", "ended")
+    assert world.consent(consent).generation == 4
 
 
 def test_a_paused_sharing_whose_end_date_has_passed_cannot_be_resumed(
-    place: Place, alice: Visitor, consent: str
+    world: World, alice: Visitor, consent: str
 ) -> None:
     alice.does(consent, "pause")
-    place.clock.passes(days=31)
+    world.clock.passes(days=31)
     alice.does(consent, "resume")
-    assert place.consent(consent).state == "paused"
+    assert world.consent(consent).state == "paused"
     assert "end date reached" in alice.gets(f"/sharings/{consent}").text
 
 
-def test_a_word_of_what_was_seen_is_good_for_one_person(place: Place, alice: Visitor, chloe: Visitor) -> None:
+def test_a_word_of_what_was_seen_is_good_for_one_person(world: World, alice: Visitor, chloe: Visitor) -> None:
     """Guardian and child open the same request; what the child saw is not what the guardian answers."""
-    consent = place.asks(chloe)
+    consent = world.asks(chloe)
     childs = chloe.sees(consent).form(f"/consent/{consent}")["seen"]
     alice.answers(consent, "allow", seen=childs)
-    assert place.consent(consent).state == "requested"
+    assert world.consent(consent).state == "requested"
 
 
 # ---- other people's children
@@ -89,23 +88,23 @@ def test_a_word_of_what_was_seen_is_good_for_one_person(place: Place, alice: Vis
 
 @pytest.mark.parametrize("decision", ["allow", "refuse"])
 def test_mallory_with_a_child_of_her_own_decides_nothing_for_alices(
-    place: Place, alice: Visitor, mallory: Visitor, chloe: Visitor, decision: str
+    world: World, alice: Visitor, mallory: Visitor, chloe: Visitor, decision: str
 ) -> None:
-    place.town.people["theo"] = replace(place.town.people["chloe"], id="theo", name="Théo", guardian_id="mallory")
-    consent = place.asks(chloe)
+    world.rooms.people["theo"] = replace(world.rooms.people["chloe"], id="theo", name="Théo", guardian_id="mallory")
+    consent = world.asks(chloe)
     sent = alice.sees(consent).form(f"/consent/{consent}")
     answer = mallory.posts(f"/consent/{consent}", {**sent, "csrf": mallory.csrf(), "decision": decision})
-    assert answer.status == 404 and place.consent(consent).state == "requested"
+    assert answer.status == 404 and world.consent(consent).state == "requested"
 
 
 def test_a_guardian_no_more_cannot_answer_the_page_she_still_has_open(
-    place: Place, alice: Visitor, chloe: Visitor
+    world: World, alice: Visitor, chloe: Visitor
 ) -> None:
-    consent = place.asks(chloe)
+    consent = world.asks(chloe)
     page = alice.sees(consent)
-    place.town.people["chloe"] = replace(place.town.people["chloe"], guardian_id="mallory")
+    world.rooms.people["chloe"] = replace(world.rooms.people["chloe"], guardian_id="mallory")
     assert alice.answers(consent, "allow", page).status == 404
-    assert place.consent(consent).state == "requested"
+    assert world.consent(consent).state == "requested"
 
 
 @pytest.mark.parametrize("path", ["", "/stop", "/seen", "/receipt/1.json"])
@@ -114,16 +113,16 @@ def test_mallory_sees_nothing_of_alices_child(mallory: Visitor, childs: str, pat
 
 
 @pytest.mark.parametrize("act", ["stop", "pause", "resume", "remove", "erasure"])
-def test_mallory_changes_nothing_of_alices_child(place: Place, mallory: Visitor, childs: str, act: str) -> None:
+def test_mallory_changes_nothing_of_alices_child(world: World, mallory: Visitor, childs: str, act: str) -> None:
     assert mallory.does(childs, act, remove=SUMMARY_BOX).status == 404
-    assert place.consent(childs).generation == 2
+    assert world.consent(childs).generation == 2
 
 
 # ---- what a child may do: less, never more
 
 
 def test_a_child_does_not_resume_what_her_guardian_paused(
-    place: Place, alice: Visitor, chloe: Visitor, childs: str
+    world: World, alice: Visitor, chloe: Visitor, childs: str
 ) -> None:
     alice.does(childs, "pause")
     page = chloe.gets(f"/sharings/{childs}")
@@ -131,47 +130,47 @@ def test_a_child_does_not_resume_what_her_guardian_paused(
     assert "Your guardian paused it, and only your guardian can resume it." in page.text
     chloe.does(childs, "remove", remove=SUMMARY_BOX)  # less is always possible
     chloe.does(childs, "resume")
-    assert place.consent(childs).state == "paused"
+    assert world.consent(childs).state == "paused"
     assert alice.gets(f"/sharings/{childs}").main.xpath(".//form[contains(@action, '/resume')]")
     alice.does(childs, "resume")
-    assert place.consent(childs).state == "active"
+    assert world.consent(childs).state == "active"
 
 
 def test_a_child_does_not_resume_what_was_paused_after_a_copy_was_put_back_and_her_guardian_does(
-    place: Place, alice: Visitor, chloe: Visitor, childs: str
+    world: World, alice: Visitor, chloe: Visitor, childs: str
 ) -> None:
     """Her guardian may have stopped it in what is missing."""
-    assert deciding.pause_all(place.house, OPERATOR, "restored", place.house.clock()) >= 1
+    assert deciding.pause_all(world.house, OPERATOR, "restored", world.house.clock()) >= 1
     page = chloe.gets(f"/sharings/{childs}")
     assert not page.main.xpath(".//form[contains(@action, '/resume')]")
     assert "an earlier copy of our records had to be put back" in page.text
     assert "Only your guardian can resume it." in page.text
     chloe.does(childs, "resume")
-    assert place.consent(childs).state == "paused"
+    assert world.consent(childs).state == "paused"
     alice.does(childs, "resume")
-    assert place.consent(childs).state == "active"
+    assert world.consent(childs).state == "active"
 
 
-def test_a_child_resumes_what_she_paused_herself(place: Place, chloe: Visitor, childs: str) -> None:
+def test_a_child_resumes_what_she_paused_herself(world: World, chloe: Visitor, childs: str) -> None:
     chloe.does(childs, "pause")
     chloe.does(childs, "resume")
-    assert place.consent(childs).state == "active"
+    assert world.consent(childs).state == "active"
 
 
 def test_once_of_age_she_resumes_what_was_paused_for_her(
-    place: Place, alice: Visitor, chloe: Visitor, childs: str
+    world: World, alice: Visitor, chloe: Visitor, childs: str
 ) -> None:
     alice.does(childs, "pause")
-    place.town.people["chloe"] = replace(place.town.people["chloe"], minor=False)
+    world.rooms.people["chloe"] = replace(world.rooms.people["chloe"], minor=False)
     chloe.does(childs, "resume")
-    assert place.consent(childs).state == "active"
+    assert world.consent(childs).state == "active"
 
 
 # ---- what a guardian reads
 
 
 def test_a_guardian_is_told_whose_words_she_reads_and_sent_to_no_empty_log(
-    place: Place, alice: Visitor, chloe: Visitor, childs: str
+    world: World, alice: Visitor, chloe: Visitor, childs: str
 ) -> None:
     chloe.does(childs, "pause")
     page = alice.gets(f"/sharings/{childs}")

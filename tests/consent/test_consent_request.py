@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from consent_cast import CITY_ENERGY, CLEAR_BUDGET, FOR, HARBOUR_BANK, MEADOW_HEALTH, URL, WATT_COACH, energy_details
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,16 @@ from gateway.catalogue import Catalogue
 from gateway.consent.facts import AppView
 from gateway.consent.request import Ask, InvalidDetails, validate
 from gateway.settings import shipped_policies
+from tests.worlds.consent import (
+    CITY_ENERGY,
+    CLEAR_BUDGET,
+    FOR,
+    HARBOUR_BANK,
+    MEADOW_HEALTH,
+    URL,
+    WATT_COACH,
+    energy_details,
+)
 
 SCHEMA = shipped_policies() / "data_access.schema.json"
 DIRECTORY = {one.id: one for one in (CITY_ENERGY, HARBOUR_BANK, MEADOW_HEALTH)}

@@ -1,27 +1,77 @@
 """Words: complete in both languages, plain, neutral, one for each thing (reference "people", sections 3 and 9)."""
 
+import ast
 import re
 from pathlib import Path
 
 import polib
 import pytest
-from consent_cast import CLEAR_BUDGET
-from consent_place import Place, Visitor
-from consent_texts import ROOMS, Message, all_messages, of_template
+from jinja2 import Environment
 
+import gateway
 from gateway.catalogue import Catalogue
 from gateway.consent import words
 from gateway.ground.web import templates, translations
 from gateway.screen import rendering
+from tests.worlds.consent import CLEAR_BUDGET, Visitor, World
 
 PO = Path(translations.FOLDER) / "fr" / "LC_MESSAGES"
-FOLDERS = [Path(templates.__file__).parent / "templates" / name for name in ("screen", "sharings")]
+ROOMS = ("consent", "screen", "sharings")
+Message = str | tuple[str, str]
+TEMPLATES = Path(templates.__file__).parent / "templates"
+CODE = Path(gateway.__file__).parent
+FOLDERS = [TEMPLATES / name for name in ("screen", "sharings")]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
 # reference "people", E3 and section 3: nothing that pushes, and no second word for one thing
 PUSHING = {
     "fr": ["seulement", "malheureusement", "profitez", "recommandé", "dépêchez", "révoquer", "permission", "traces"],
     "en": ["unfortunately", "enjoy", "recommended", "hurry", "revoke", "permission", "grant access", "withdraw"],
 }
+
+
+# ---- every text these rooms show to people, taken from where it is written: templates, and Python's N_ and N2_
+
+
+def from_templates() -> set[Message]:
+    paths = [path for folder in ("screen", "sharings") for path in sorted((TEMPLATES / folder).glob("*.html"))]
+    return set().union(*(of_template(str(path.relative_to(TEMPLATES))) for path in paths))
+
+
+def of_template(name: str) -> set[Message]:
+    environment = Environment(extensions=["jinja2.ext.i18n"], trim_blocks=True, lstrip_blocks=True)
+    environment.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    found: set[Message] = set()
+    for _, function, message in environment.extract_translations((TEMPLATES / name).read_text()):  # type: ignore[attr-defined]
+        if function == "ngettext":
+            found.add((message[0], message[1]))
+            continue
+        text = message[0] if isinstance(message, tuple) else message  # a tuple: with placeholders
+        if text:  # else: a text that comes from the code, and is found there
+            found.add(text)
+    return found
+
+
+def from_code() -> set[Message]:
+    found: set[Message] = set()
+    for path in sorted(path for room in ROOMS for path in (CODE / room).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                continue
+            literals = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            if node.func.id == "N_" and len(literals) == 1:
+                found.add(literals[0])
+            if node.func.id == "N2_" and len(literals) == 2:
+                found.add((literals[0], literals[1]))
+            if node.func.id == "Problem" and isinstance(node.args[-1], ast.Constant):  # read as it is written
+                found.add(node.args[-1].value)
+    return found
+
+
+def all_messages() -> set[Message]:
+    return from_templates() | from_code()
+
+
+# ---- the tests
 
 
 @pytest.fixture(scope="module")
@@ -163,9 +213,9 @@ def test_templates_hold_no_style_no_script_and_no_bare_text(path: Path) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_a_page_speaks_one_language(place: Place, alice: Visitor, language: str) -> None:  # E5
+def test_a_page_speaks_one_language(world: World, alice: Visitor, language: str) -> None:  # E5
     alice.language = language
-    consent = place.asks(alice, CLEAR_BUDGET)
+    consent = world.asks(alice, CLEAR_BUDGET)
     alice.allows(consent, **{"accounts:harbour-bank": ["ref-current"]})
     other = {"en": ("chez", "vous", "partage"), "fr": ("sharing", "your", "from")}[language]
     for path in ("/sharings", "/sharings?by=data", f"/sharings/{consent}", f"/sharings/{consent}/stop"):

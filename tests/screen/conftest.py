@@ -1,14 +1,14 @@
-"""A place of its own for each test, and the people who come there: consent_fixtures.py."""
+"""A world of its own for each test, and the people in it."""
 
-from consent_fixtures import (  # noqa: F401
+from tests.worlds.consent import (  # noqa: F401
     alice,
     catalogue,
     chloe,
     consent,
     keys,
     mallory,
-    place,
     policies,
     several,
     translations,
+    world,
 )

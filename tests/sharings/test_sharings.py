@@ -3,21 +3,20 @@
 from dataclasses import replace
 
 import pytest
-from consent_cast import BANK, CLEAR_BUDGET, SUMMARY_BOX, WATT_COACH
-from consent_place import Place, Visitor, cards, facts, named, words
 
 from gateway.consent import deciding
 from gateway.consent.actors import Actor, Kind
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
+from tests.worlds.consent import BANK, CLEAR_BUDGET, SUMMARY_BOX, WATT_COACH, Visitor, World, cards, facts, named, words
 
 # ---- the list
 
 
-def test_a_card_tells_who_what_for_until_when_and_how_often(place: Place, alice: Visitor, consent: str) -> None:  # B2
-    place.clock.passes(days=2)
-    place.reads(consent)
-    place.reads(consent)
+def test_a_card_tells_who_what_for_until_when_and_how_often(world: World, alice: Visitor, consent: str) -> None:  # B2
+    world.clock.passes(days=2)
+    world.reads(consent)
+    world.reads(consent)
     (card,) = cards(alice.gets("/sharings"))
     assert words(card.xpath(".//p[@class='status']/strong")[0]) == "Active"
     assert facts(card) == {
@@ -30,13 +29,13 @@ def test_a_card_tells_who_what_for_until_when_and_how_often(place: Place, alice:
     }
 
 
-def test_accesses_older_than_thirty_days_are_not_counted(place: Place, alice: Visitor, consent: str) -> None:  # B2
-    place.reads(consent)
-    place.clock.passes(days=31)
+def test_accesses_older_than_thirty_days_are_not_counted(world: World, alice: Visitor, consent: str) -> None:  # B2
+    world.reads(consent)
+    world.clock.passes(days=31)
     assert "(0 accesses in 30 days)" in words(cards(alice.gets("/sharings"))[0])
 
 
-def test_view_and_stop_are_the_same_kind_of_button_on_every_card(place: Place, alice: Visitor, consent: str) -> None:
+def test_view_and_stop_are_the_same_kind_of_button_on_every_card(world: World, alice: Visitor, consent: str) -> None:
     buttons = cards(alice.gets("/sharings"))[0].xpath(".//div[@class='actions']/*")  # B3
     assert [words(button) for button in buttons] == ["View", "Stop sharing"]
     assert buttons[0].get("class") == buttons[1].get("class") == "button"
@@ -97,8 +96,8 @@ def test_by_app_and_by_data_list_the_same_sharings(alice: Visitor, several: dict
     ]
 
 
-def test_what_has_ended_stays_with_its_reason(place: Place, alice: Visitor, several: dict[str, str]) -> None:  # B8
-    place.clock.passes(days=2 * 365)
+def test_what_has_ended_stays_with_its_reason(world: World, alice: Visitor, several: dict[str, str]) -> None:  # B8
+    world.clock.passes(days=2 * 365)
     page = alice.gets("/sharings")
     status = {words(card.xpath("./h2")[0]): words(card.xpath("./p[@class='status']")[0]) for card in cards(page)}
     assert status == {
@@ -121,38 +120,38 @@ def test_what_has_ended_stays_with_its_reason(place: Place, alice: Visitor, seve
     ],
 )
 def test_who_ended_it_is_told_as_it_was(
-    place: Place, alice: Visitor, consent: str, actor: Kind, reason: EndReason, said: str
+    world: World, alice: Visitor, consent: str, actor: Kind, reason: EndReason, said: str
 ) -> None:  # C16
-    with place.house.store.write() as session:
-        deciding.end(session, place.house, session.get_one(Consent, consent), Actor(actor), reason, place.clock())
+    with world.house.store.write() as session:
+        deciding.end(session, world.house, session.get_one(Consent, consent), Actor(actor), reason, world.clock())
     assert words(cards(alice.gets("/sharings"))[0].xpath("./p[@class='status']")[0]) == said
 
 
-def test_a_suspension_is_laid_over_and_never_told_as_her_act(place: Place, alice: Visitor, consent: str) -> None:
-    place.town.apps["watt-coach"] = replace(WATT_COACH, active=False)  # C16
+def test_a_suspension_is_laid_over_and_never_told_as_her_act(world: World, alice: Visitor, consent: str) -> None:
+    world.rooms.apps["watt-coach"] = replace(WATT_COACH, active=False)  # C16
     assert "Active suspended by the service" in words(cards(alice.gets("/sharings"))[0])
-    place.town.apps["watt-coach"] = WATT_COACH
-    city_energy = place.town.organisations["city-energy"]
-    place.town.organisations["city-energy"] = replace(city_energy, active=False)  # type: ignore[type-var]
+    world.rooms.apps["watt-coach"] = WATT_COACH
+    city_energy = world.rooms.organisations["city-energy"]
+    world.rooms.organisations["city-energy"] = replace(city_energy, active=False)  # type: ignore[type-var]
     assert "Active suspended by the organisation" in words(cards(alice.gets("/sharings"))[0])
 
 
-def test_a_request_nobody_answered_is_not_a_sharing(place: Place, alice: Visitor) -> None:
-    place.asks(alice)
+def test_a_request_nobody_answered_is_not_a_sharing(world: World, alice: Visitor) -> None:
+    world.asks(alice)
     assert named(alice.gets("/sharings?status=requested")) == ["Watt Coach"]
-    place.clock.passes(minutes=1)
-    newest = place.asks(alice)  # what the app asked before was left behind half way
+    world.clock.passes(minutes=1)
+    newest = world.asks(alice)  # what the app asked before was left behind half way
     page = alice.gets("/sharings?status=requested")
     assert named(page) == ["Watt Coach"] and page.main.xpath(f".//a[@href='/sharings/{newest}']")
-    place.clock.passes(hours=2)
+    world.clock.passes(hours=2)
     assert named(alice.gets("/sharings")) == []
 
 
 # ---- one sharing
 
 
-def test_the_detail_tells_what_was_agreed_in_the_words_of_the_screen(place: Place, alice: Visitor) -> None:  # B5, E6
-    asked = place.asks(alice, CLEAR_BUDGET)
+def test_the_detail_tells_what_was_agreed_in_the_words_of_the_screen(world: World, alice: Visitor) -> None:  # B5, E6
+    asked = world.asks(alice, CLEAR_BUDGET)
     screen = alice.sees(asked)
     alice.answers(asked, "allow", screen, **BANK)
     page = alice.gets(f"/sharings/{asked}")
@@ -176,42 +175,42 @@ def test_the_detail_says_where_to_ask_what_happens_next(alice: Visitor, consent:
     assert page.main.xpath(".//a[@href='https://watt-coach.example/privacy']")
 
 
-def test_the_detail_tells_latest_accesses_and_refusals_as_sentences(place: Place, alice: Visitor, consent: str) -> None:
-    place.reads(consent, datasets=["energy.electricity.usage"], records=24)
-    place.reads(consent, "denied", datasets=["energy.point"], reason="dataset")
+def test_the_detail_tells_latest_accesses_and_refusals_as_sentences(world: World, alice: Visitor, consent: str) -> None:
+    world.reads(consent, datasets=["energy.electricity.usage"], records=24)
+    world.reads(consent, "denied", datasets=["energy.point"], reason="dataset")
     page = alice.gets(f"/sharings/{consent}")
     told = [words(entry) for entry in page.main.xpath(".//ul[@class='log']/li")]
     assert "24 records" in told[1] and "Nothing was given" in told[0]
 
 
 def test_a_sharing_that_ends_soon_says_how_to_go_on_and_never_does_so_by_itself(
-    place: Place, alice: Visitor, consent: str
+    world: World, alice: Visitor, consent: str
 ) -> None:  # B8
-    longer = place.asks(alice, CLEAR_BUDGET)
+    longer = world.asks(alice, CLEAR_BUDGET)
     alice.allows(longer, **BANK, duration="d90")
     said = "It ends on 1 May 2026 and is never prolonged by itself. To share longer, ask for it in Watt Coach"
     assert said in alice.gets(f"/sharings/{consent}").text
     assert "https://watt-coach.example" in alice.gets(f"/sharings/{consent}").main.xpath(".//a/@href")
     assert "never prolonged" not in alice.gets(f"/sharings/{longer}").text
-    place.clock.passes(days=31)
+    world.clock.passes(days=31)
     page = alice.gets(f"/sharings/{consent}")
     assert "never prolonged" not in page.text and "To share again, start from the app: Watt Coach" in page.text
 
 
 @pytest.mark.parametrize("ending", ["stop", "end date"])
 def test_an_agreement_made_anew_is_linked_with_the_one_that_ended(
-    place: Place, alice: Visitor, consent: str, ending: str
+    world: World, alice: Visitor, consent: str, ending: str
 ) -> None:  # B8
     if ending == "stop":
         alice.does(consent, "stop")
-    place.clock.passes(days=40)
-    again = place.asks(alice)
+    world.clock.passes(days=40)
+    again = world.asks(alice)
     page = alice.sees(again)
     assert "You already share" not in page.text  # it has ended: nothing is replaced, nothing is preselected
     assert not page.main.xpath(".//input[@type='checkbox'][@checked]")
     alice.allows(again)
-    assert place.terms(again)["replaces"] == place.consent(again).replaces == consent
-    assert place.consent(consent).reason == ("withdrawn" if ending == "stop" else "expired")
+    assert world.terms(again)["replaces"] == world.consent(again).replaces == consent
+    assert world.consent(consent).reason == ("withdrawn" if ending == "stop" else "expired")
     assert f"/sharings/{consent}" in alice.gets(f"/sharings/{again}").main.xpath(".//a/@href")
     assert f"/sharings/{again}" in alice.gets(f"/sharings/{consent}").main.xpath(".//a/@href")
 
@@ -232,7 +231,7 @@ def test_identifiers_stand_in_the_technical_disclosure_only(alice: Visitor, cons
     assert consent in words(page.main.xpath(".//details[@class='technical']")[0])
 
 
-def test_what_she_saw_can_be_seen_again_but_not_sent_again(place: Place, alice: Visitor, consent: str) -> None:  # A37
+def test_what_she_saw_can_be_seen_again_but_not_sent_again(world: World, alice: Visitor, consent: str) -> None:  # A37
     page = alice.gets(f"/sharings/{consent}/seen")
     assert page.h1 == "Watt Coach asks to read your data at City Energy"
     assert "It is the same text, to the letter." in page.text
@@ -240,11 +239,11 @@ def test_what_she_saw_can_be_seen_again_but_not_sent_again(place: Place, alice: 
 
 
 def test_an_app_that_gave_its_key_back_is_told_without_ending_the_sharing(
-    place: Place, alice: Visitor, consent: str
+    world: World, alice: Visitor, consent: str
 ) -> None:  # C9
-    place.reads(consent, "app_disconnected")
+    world.reads(consent, "app_disconnected")
     page = alice.gets(f"/sharings/{consent}")
     assert "Disconnected by the app on 1 April 2026" in page.text
     assert words(page.main.xpath(".//p[@class='status']/strong")[0]) == "Active"
-    place.reads(consent, "token_issued")
+    world.reads(consent, "token_issued")
     assert "Disconnected by the app on" not in alice.gets(f"/sharings/{consent}").text

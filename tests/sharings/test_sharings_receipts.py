@@ -8,19 +8,18 @@ from typing import Any
 import jwt
 import pytest
 import rfc8785
-from consent_cast import BANK, CLEAR_BUDGET, SUMMARY_BOX
-from consent_place import Place, Visitor
 
 from gateway.sharings.receipts import TYP
+from tests.worlds.consent import BANK, CLEAR_BUDGET, SUMMARY_BOX, Visitor, World
 
 
-def receipt_of(place: Place, person: Visitor, consent: str, number: object = 1) -> dict[str, Any]:
+def receipt_of(world: World, person: Visitor, consent: str, number: object = 1) -> dict[str, Any]:
     """The receipt as its signature vouches for it, checked with the published keys alone."""
     page = person.gets(f"/sharings/{consent}/receipt/{number}.json")
     assert page.status == 200, page.text
     file = json.loads(page.body)
     header = jwt.get_unverified_header(file["jws"])
-    (published,) = [key for key in place.house.keys.jwks()["keys"] if key["kid"] == header["kid"]]
+    (published,) = [key for key in world.house.keys.jwks()["keys"] if key["kid"] == header["kid"]]
     payload = jwt.decode(file["jws"], jwt.PyJWK(published), algorithms=["ES256"])
     assert header["typ"] == TYP and payload == file["receipt"]
     return payload
@@ -30,8 +29,8 @@ def sha256(value: Any) -> str:
     return hashlib.sha256(rfc8785.dumps(value)).hexdigest()
 
 
-def test_a_receipt_says_what_the_terms_say(place: Place, alice: Visitor, consent: str) -> None:
-    receipt, terms = receipt_of(place, alice, consent), place.terms(consent)
+def test_a_receipt_says_what_the_terms_say(world: World, alice: Visitor, consent: str) -> None:
+    receipt, terms = receipt_of(world, alice, consent), world.terms(consent)
     record = receipt["dpv:hasRecordOfActivity"]
     assert receipt["aval:terms"] == terms
     assert receipt["aval:termsSha256"] == sha256(terms)
@@ -40,7 +39,7 @@ def test_a_receipt_says_what_the_terms_say(place: Place, alice: Visitor, consent
     assert record["dpv:hasDataSubject"]["dct:identifier"] == terms["subject"] != "alice"
     assert record["dpv:hasDuration"]["aval:until"] == terms["valid"]["until"]
     assert record["dpv:isIndicatedBy"] == ["dpv:DataSubject"]
-    assert record["dpv:hasNotice"][0]["aval:textSha256"] == place.evidence(consent).text_sha256
+    assert record["dpv:hasNotice"][0]["aval:textSha256"] == world.evidence(consent).text_sha256
     assert record["dpv:hasNotice"][1]["schema:url"] == "https://watt-coach.example/privacy"
     said = {
         one["dpv:hasPersonalData"]["dct:identifier"]: (
@@ -66,11 +65,11 @@ def test_a_receipt_says_what_the_terms_say(place: Place, alice: Visitor, consent
 
 
 def test_the_hashes_of_terms_and_events_can_be_worked_out_from_the_files_alone(
-    place: Place, alice: Visitor, consent: str
+    world: World, alice: Visitor, consent: str
 ) -> None:
     alice.does(consent, "pause")
     alice.does(consent, "remove", remove=SUMMARY_BOX)
-    first, second = (receipt_of(place, alice, consent, number) for number in (1, 2))
+    first, second = (receipt_of(world, alice, consent, number) for number in (1, 2))
     assert second["aval:terms"]["previous"] == first["aval:termsSha256"] == sha256(first["aval:terms"])
     assert second["aval:termsSha256"] == sha256(second["aval:terms"])
     assert [event["type"] for event in first["aval:events"]] == ["requested", "granted"]
@@ -82,44 +81,44 @@ def test_the_hashes_of_terms_and_events_can_be_worked_out_from_the_files_alone(
         previous = kept
 
 
-def test_a_receipt_stays_the_same_whatever_happens_afterwards(place: Place, alice: Visitor, consent: str) -> None:
-    before = receipt_of(place, alice, consent)
-    place.clock.passes(days=3)
+def test_a_receipt_stays_the_same_whatever_happens_afterwards(world: World, alice: Visitor, consent: str) -> None:
+    before = receipt_of(world, alice, consent)
+    world.clock.passes(days=3)
     alice.does(consent, "remove", remove=SUMMARY_BOX)
     alice.does(consent, "stop")
-    place.town.apps["watt-coach"] = replace(place.town.apps["watt-coach"], privacy_policy="https://other.example/")
-    assert receipt_of(place, alice, consent) == before
+    world.rooms.apps["watt-coach"] = replace(world.rooms.apps["watt-coach"], privacy_policy="https://other.example/")
+    assert receipt_of(world, alice, consent) == before
 
 
-def test_the_receipt_of_the_end_says_who_ended_it_and_from_when(place: Place, alice: Visitor, consent: str) -> None:
+def test_the_receipt_of_the_end_says_who_ended_it_and_from_when(world: World, alice: Visitor, consent: str) -> None:
     assert alice.gets(f"/sharings/{consent}/receipt/end.json").status == 404  # not ended
-    place.clock.passes(days=1)
+    world.clock.passes(days=1)
     alice.does(consent, "stop")
-    record = receipt_of(place, alice, consent, "end")["dpv:hasRecordOfActivity"]
+    record = receipt_of(world, alice, consent, "end")["dpv:hasRecordOfActivity"]
     assert record["dpv:hasConsentStatus"] == "dpv:ConsentWithdrawn"
     assert record["aval:reason"] == "withdrawn"
-    assert record["aval:refusedFrom"] == place.clock().isoformat()
+    assert record["aval:refusedFrom"] == world.clock().isoformat()
 
 
-def test_the_receipt_of_a_replaced_agreement_names_the_new_one(place: Place, alice: Visitor, consent: str) -> None:
-    newer = place.asks(alice)
+def test_the_receipt_of_a_replaced_agreement_names_the_new_one(world: World, alice: Visitor, consent: str) -> None:
+    newer = world.asks(alice)
     alice.allows(newer)
-    record = receipt_of(place, alice, consent, "end")["dpv:hasRecordOfActivity"]
+    record = receipt_of(world, alice, consent, "end")["dpv:hasRecordOfActivity"]
     assert (record["aval:reason"], record["dct:isReplacedBy"]) == ("replaced", newer)
-    assert receipt_of(place, alice, newer)["dpv:hasRecordOfActivity"]["dct:replaces"] == consent
+    assert receipt_of(world, alice, newer)["dpv:hasRecordOfActivity"]["dct:replaces"] == consent
 
 
 def test_an_end_date_that_passed_has_its_receipt_before_anybody_wrote_it_down(
-    place: Place, alice: Visitor, consent: str
+    world: World, alice: Visitor, consent: str
 ) -> None:
-    place.clock.passes(days=400)
-    record = receipt_of(place, alice, consent, "end")["dpv:hasRecordOfActivity"]
+    world.clock.passes(days=400)
+    record = receipt_of(world, alice, consent, "end")["dpv:hasRecordOfActivity"]
     assert record["dpv:hasConsentStatus"] == "dpv:ConsentExpired"
-    assert record["aval:refusedFrom"] == place.terms(consent)["valid"]["until"]
+    assert record["aval:refusedFrom"] == world.terms(consent)["valid"]["until"]
 
 
-def test_a_receipt_names_neither_her_nor_her_accounts(place: Place, alice: Visitor) -> None:
-    consent = place.asks(alice, CLEAR_BUDGET)
+def test_a_receipt_names_neither_her_nor_her_accounts(world: World, alice: Visitor) -> None:
+    consent = world.asks(alice, CLEAR_BUDGET)
     alice.allows(consent, **BANK)
     page = alice.gets(f"/sharings/{consent}/receipt/1.json")
     assert "Alice" not in page.body and "***56" not in page.body and "alice" not in page.body
@@ -127,15 +126,15 @@ def test_a_receipt_names_neither_her_nor_her_accounts(place: Place, alice: Visit
     assert "dpv:SensitivePersonalData" in sensitive["dpv:hasPersonalData"]["@type"]
 
 
-def test_what_a_guardian_agreed_to_is_said_to_be_so(place: Place, alice: Visitor, chloe: Visitor) -> None:
-    consent = place.asks(chloe)
+def test_what_a_guardian_agreed_to_is_said_to_be_so(world: World, alice: Visitor, chloe: Visitor) -> None:
+    consent = world.asks(chloe)
     alice.allows(consent)
     for reader in (alice, chloe):
-        record = receipt_of(place, reader, consent)["dpv:hasRecordOfActivity"]
+        record = receipt_of(world, reader, consent)["dpv:hasRecordOfActivity"]
         assert record["dpv:isIndicatedBy"] == ["dpv:GuardianOfDataSubject"]
 
 
-def test_a_receipt_is_a_file_that_nobody_keeps_on_the_way(place: Place, alice: Visitor, consent: str) -> None:
+def test_a_receipt_is_a_file_that_nobody_keeps_on_the_way(world: World, alice: Visitor, consent: str) -> None:
     headers = alice.gets(f"/sharings/{consent}/receipt/1.json").headers
     assert headers["cache-control"] == "no-store"
     assert headers["content-type"] == "application/json"
@@ -154,8 +153,8 @@ def test_mallory_gets_no_receipt_of_alice(alice: Visitor, mallory: Visitor, cons
     assert mallory.gets(f"/sharings/{consent}/receipt/{number}.json").status == 404
 
 
-def test_a_request_that_was_refused_has_no_receipt(place: Place, alice: Visitor) -> None:
-    consent = place.asks(alice)
+def test_a_request_that_was_refused_has_no_receipt(world: World, alice: Visitor) -> None:
+    consent = world.asks(alice)
     alice.answers(consent, "refuse")
     for number in ("1", "end"):
         assert alice.gets(f"/sharings/{consent}/receipt/{number}.json").status == 404
@@ -163,7 +162,7 @@ def test_a_request_that_was_refused_has_no_receipt(place: Place, alice: Visitor)
 
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_the_pages_link_to_the_files_and_say_how_to_check_them(
-    place: Place, alice: Visitor, consent: str, language: str
+    world: World, alice: Visitor, consent: str, language: str
 ) -> None:
     alice.language = language
     alice.does(consent, "remove", remove=SUMMARY_BOX)

@@ -3,36 +3,46 @@
 from dataclasses import replace
 
 import pytest
-from consent_cast import SECOND_APP, SUMMARY_BOX, TWO_TYPES, energy_details
-from consent_place import Place, Visitor, cards, facts, named, words
 
 from gateway.sharings import reading
+from tests.worlds.consent import (
+    SECOND_APP,
+    SUMMARY_BOX,
+    TWO_TYPES,
+    Visitor,
+    World,
+    cards,
+    energy_details,
+    facts,
+    named,
+    words,
+)
 
 # ---- stopping
 
 
-def test_stopping_takes_two_clicks_and_no_reason(place: Place, alice: Visitor, consent: str) -> None:  # C1, C5
+def test_stopping_takes_two_clicks_and_no_reason(world: World, alice: Visitor, consent: str) -> None:  # C1, C5
     (stop,) = alice.gets("/sharings").main.xpath(".//a[.='Stop sharing']/@href")  # first click
     page = alice.gets(stop)
     fields = page.form(stop)
     assert set(fields) == {"csrf"}
     done = alice.posts(stop, fields)  # second click
     assert (done.status, done.location) == (303, f"/sharings/{consent}/stopped")
-    assert (place.consent(consent).state, place.consent(consent).reason) == ("ended", "withdrawn")
-    assert place.logged(alice)[0] == "consent_ended"
+    assert (world.consent(consent).state, world.consent(consent).reason) == ("ended", "withdrawn")
+    assert world.logged(alice)[0] == "consent_ended"
 
 
-def test_stopping_needs_no_new_sign_in(place: Place, alice: Visitor, consent: str) -> None:  # C5
-    place.clock.passes(hours=11)
+def test_stopping_needs_no_new_sign_in(world: World, alice: Visitor, consent: str) -> None:  # C5
+    world.clock.passes(hours=11)
     assert alice.does(consent, "stop").location == f"/sharings/{consent}/stopped"
 
 
 @pytest.mark.parametrize("path", ["", "/stop", "/stopped", "/seen"])
-def test_looking_never_changes_anything(place: Place, alice: Visitor, consent: str, path: str) -> None:  # C13
-    before = (place.consent(consent), place.logged(alice))
+def test_looking_never_changes_anything(world: World, alice: Visitor, consent: str, path: str) -> None:  # C13
+    before = (world.consent(consent), world.logged(alice))
     for _ in range(2):
         alice.gets(f"/sharings/{consent}{path}")
-    after = (place.consent(consent), place.logged(alice))
+    after = (world.consent(consent), world.logged(alice))
     assert (after[0].state, after[0].generation, after[1]) == (before[0].state, before[0].generation, before[1])
 
 
@@ -54,7 +64,7 @@ def test_the_question_says_what_stops_what_does_not_and_alternatives_below(alice
 
 
 def test_the_receipt_says_what_happened_and_what_happens_from_now_on(
-    place: Place, alice: Visitor, consent: str
+    world: World, alice: Visitor, consent: str
 ) -> None:  # C12
     alice.does(consent, "stop")
     page = alice.gets(f"/sharings/{consent}/stopped")
@@ -75,50 +85,50 @@ def test_the_receipt_says_what_happened_and_what_happens_from_now_on(
     }
 
 
-def test_stopping_twice_keeps_the_first_end(place: Place, alice: Visitor, consent: str) -> None:
+def test_stopping_twice_keeps_the_first_end(world: World, alice: Visitor, consent: str) -> None:
     alice.does(consent, "stop")
-    first = place.consent(consent)
-    place.clock.passes(days=1)
+    first = world.consent(consent)
+    world.clock.passes(days=1)
     assert alice.does(consent, "stop").location.endswith("/stopped")
-    assert place.consent(consent).ended_at == first.ended_at
-    assert place.events(consent) == ["requested", "granted", "ended"]
+    assert world.consent(consent).ended_at == first.ended_at
+    assert world.events(consent) == ["requested", "granted", "ended"]
 
 
-def test_stopping_after_the_end_date_says_end_date_reached(place: Place, alice: Visitor, consent: str) -> None:
-    place.clock.passes(days=31)
+def test_stopping_after_the_end_date_says_end_date_reached(world: World, alice: Visitor, consent: str) -> None:
+    world.clock.passes(days=31)
     alice.does(consent, "stop")
     assert "end date reached" in alice.gets(f"/sharings/{consent}/stopped").text
 
 
-def test_stopping_one_leaves_the_others(place: Place, alice: Visitor, several: dict[str, str]) -> None:  # C8
+def test_stopping_one_leaves_the_others(world: World, alice: Visitor, several: dict[str, str]) -> None:  # C8
     alice.does(several["watt"], "stop")
-    assert place.consent(several["budget"]).state == "paused"
+    assert world.consent(several["budget"]).state == "paused"
 
 
 # ---- pausing, removing
 
 
-def test_a_paused_sharing_says_so_and_can_be_resumed(place: Place, alice: Visitor, consent: str) -> None:
+def test_a_paused_sharing_says_so_and_can_be_resumed(world: World, alice: Visitor, consent: str) -> None:
     alice.does(consent, "pause")
     page = alice.gets(f"/sharings/{consent}")
     assert words(page.main.xpath(".//p[@class='status']/strong")[0]) == "Paused"
     assert "While the sharing is paused, we refuse every request of Watt Coach." in page.text
     alice.does(consent, "resume")
-    assert place.consent(consent).state == "active"
+    assert world.consent(consent).state == "active"
 
 
-def test_one_type_of_data_is_removed_and_the_rest_goes_on(place: Place, alice: Visitor, consent: str) -> None:  # B15
+def test_one_type_of_data_is_removed_and_the_rest_goes_on(world: World, alice: Visitor, consent: str) -> None:  # B15
     assert alice.does(consent, "remove", remove=SUMMARY_BOX).location == f"/sharings/{consent}"
-    terms = place.terms(consent)
+    terms = world.terms(consent)
     assert [item["dataset"] for item in terms["items"] if item["granted"]] == ["energy.electricity.usage"]
-    assert terms["version"] == 2 and place.consent(consent).state == "active"
+    assert terms["version"] == 2 and world.consent(consent).state == "active"
     assert "Statements and bills" not in words(cards(alice.gets("/sharings"))[0])
 
 
-def test_removing_everything_ends_the_sharing(place: Place, alice: Visitor, consent: str) -> None:  # B15
+def test_removing_everything_ends_the_sharing(world: World, alice: Visitor, consent: str) -> None:  # B15
     every = [SUMMARY_BOX, "item:city-energy:energy.electricity.usage"]
     assert alice.does(consent, "remove", remove=every).location == f"/sharings/{consent}/stopped"
-    assert place.consent(consent).state == "ended"
+    assert world.consent(consent).state == "ended"
 
 
 @pytest.mark.parametrize(
@@ -127,11 +137,11 @@ def test_removing_everything_ends_the_sharing(place: Place, alice: Visitor, cons
      ("fr", "Erreur : Partage avec Watt Coach", "Cochez au moins une case.")],
 )  # fmt: skip
 def test_removing_with_nothing_ticked_is_told_and_changes_nothing(
-    place: Place, alice: Visitor, consent: str, language: str, title: str, told: str
+    world: World, alice: Visitor, consent: str, language: str, title: str, told: str
 ) -> None:
-    place.reads(consent)
+    world.reads(consent)
     alice.language = language
-    before = place.events(consent)
+    before = world.events(consent)
     page = alice.does(consent, "remove")
     assert page.status == 422 and page.title.replace("\xa0", " ").startswith(title)
     (summary,) = page.main.xpath(".//div[@class='error-summary'][@autofocus]")
@@ -141,50 +151,50 @@ def test_removing_with_nothing_ticked_is_told_and_changes_nothing(
     (wrong,) = group.xpath(f".//p[@id='{group.get('aria-describedby')}']")
     assert words(wrong) == told and group.xpath(".//input[@name='remove']")
     assert ("1 access in 30 days" if language == "en" else "1 accès en 30 jours") in page.text
-    assert place.events(consent) == before and place.terms(consent)["version"] == 1
+    assert world.events(consent) == before and world.terms(consent)["version"] == 1
     assert alice.does(consent, "remove", remove=SUMMARY_BOX).status == 303  # the form of the answer is taken as ever
 
 
 @pytest.mark.parametrize("remove", ["", "item:city-energy:energy.point", "nonsense"])
-def test_removing_what_is_not_shared_changes_nothing(place: Place, alice: Visitor, consent: str, remove: str) -> None:
+def test_removing_what_is_not_shared_changes_nothing(world: World, alice: Visitor, consent: str, remove: str) -> None:
     alice.does(consent, "remove", remove=remove)
-    assert place.terms(consent)["version"] == 1
+    assert world.terms(consent)["version"] == 1
 
 
 @pytest.mark.parametrize("act", ["stop", "pause", "resume", "remove"])
-def test_acts_on_what_has_ended_change_nothing(place: Place, alice: Visitor, consent: str, act: str) -> None:
+def test_acts_on_what_has_ended_change_nothing(world: World, alice: Visitor, consent: str, act: str) -> None:
     alice.does(consent, "stop")
-    events = place.events(consent)
+    events = world.events(consent)
     assert alice.does(consent, act, remove=SUMMARY_BOX).status == 303
     assert alice.does(consent, act).status == 303
-    assert place.events(consent) == events
+    assert world.events(consent) == events
 
 
 # ---- everything at once
 
 
-def test_everything_is_paused_in_two_clicks_with_a_result(place: Place, alice: Visitor, consent: str) -> None:  # B14
-    other = place.asks(alice, SECOND_APP, energy_details(**TWO_TYPES))
+def test_everything_is_paused_in_two_clicks_with_a_result(world: World, alice: Visitor, consent: str) -> None:  # B14
+    other = world.asks(alice, SECOND_APP, energy_details(**TWO_TYPES))
     alice.allows(other)
     assert alice.gets("/sharings").main.xpath(".//a[.='Pause everything']/@href") == ["/sharings/pause-all"]
     asked = alice.gets("/sharings/pause-all")
     assert "Watt Coach: Electricity use and Statements and bills (City Energy)" in asked.text
-    assert place.consent(consent).state == "active"
+    assert world.consent(consent).state == "active"
     done = alice.posts("/sharings/pause-all", asked.form("/sharings/pause-all"))
     page = alice.gets(done.location)
     assert page.h1 == "Everything has been paused"
     assert "Watt Coach: Paused" in page.text and "Second App: Paused" in page.text
-    assert {place.consent(consent).state, place.consent(other).state} == {"paused"}
+    assert {world.consent(consent).state, world.consent(other).state} == {"paused"}
 
 
-def test_everything_is_stopped_with_a_receipt_for_each(place: Place, alice: Visitor, several: dict[str, str]) -> None:
-    place.clock.passes(minutes=1)
+def test_everything_is_stopped_with_a_receipt_for_each(world: World, alice: Visitor, several: dict[str, str]) -> None:
+    world.clock.passes(minutes=1)
     asked = alice.gets("/sharings/stop-all")  # B14
     done = alice.posts("/sharings/stop-all", asked.form("/sharings/stop-all"))
     page = alice.gets(done.location)
     receipts = set(page.main.xpath(".//li/a/@href"))
     assert receipts == {f"/sharings/{several[name]}/stopped" for name in ("watt", "budget")}
-    assert {place.consent(one).state for one in several.values()} == {"ended"}
+    assert {world.consent(one).state for one in several.values()} == {"ended"}
 
 
 def test_stopping_everything_when_nothing_runs_says_so(alice: Visitor) -> None:
@@ -193,20 +203,20 @@ def test_stopping_everything_when_nothing_runs_says_so(alice: Visitor) -> None:
     assert "No sharing is active." in alice.gets(done.location).text
 
 
-def test_everything_is_resumed_in_two_clicks(place: Place, alice: Visitor, several: dict[str, str]) -> None:
-    place.clock.passes(minutes=1)
+def test_everything_is_resumed_in_two_clicks(world: World, alice: Visitor, several: dict[str, str]) -> None:
+    world.clock.passes(minutes=1)
     alice.posts("/sharings/pause-all", {"csrf": alice.csrf()})
     page = alice.gets("/sharings")
     assert page.main.xpath(".//a[.='Resume everything']/@href") == ["/sharings/resume-all"]
     assert not page.main.xpath(".//a[.='Pause everything']"), "nothing is left to pause"
-    place.clock.passes(minutes=1)
+    world.clock.passes(minutes=1)
     asked = alice.gets("/sharings/resume-all")
     assert "Watt Coach" in asked.text and "Clear Budget" in asked.text and "Second App" not in asked.text
     done = alice.posts("/sharings/resume-all", asked.form("/sharings/resume-all"))
     page = alice.gets(done.location)
     assert page.h1 == "Everything has been resumed"
     assert "Watt Coach: Active" in page.text and "Clear Budget: Active" in page.text
-    assert [place.consent(several[name]).state for name in ("watt", "budget", "second")] == [
+    assert [world.consent(several[name]).state for name in ("watt", "budget", "second")] == [
         "active",
         "active",
         "ended",
@@ -214,7 +224,7 @@ def test_everything_is_resumed_in_two_clicks(place: Place, alice: Visitor, sever
 
 
 def test_what_is_done_to_everything_stands_above_the_list(
-    place: Place, alice: Visitor, several: dict[str, str]
+    world: World, alice: Visitor, several: dict[str, str]
 ) -> None:
     """Whoever goes through the page by keyboard or by ear meets it before two hundred sharings."""
     hrefs = [str(href) for href in alice.gets("/sharings").main.xpath(".//a/@href")]
@@ -223,33 +233,33 @@ def test_what_is_done_to_everything_stands_above_the_list(
 
 @pytest.mark.parametrize(("act", "state"), [("pause", "paused"), ("stop", "ended")])
 def test_everything_is_also_what_a_guardian_sees_of_her_child(
-    place: Place, alice: Visitor, chloe: Visitor, consent: str, act: str, state: str
+    world: World, alice: Visitor, chloe: Visitor, consent: str, act: str, state: str
 ) -> None:
-    childs = place.asks(chloe)
+    childs = world.asks(chloe)
     alice.answers(childs, "allow")
-    place.clock.passes(minutes=1)
+    world.clock.passes(minutes=1)
     asked = alice.gets(f"/sharings/{act}-all")
     assert "for Chloé Petit" in words(asked.main.xpath(".//ul")[0])
     done = alice.gets(alice.posts(f"/sharings/{act}-all", asked.form(f"/sharings/{act}-all")).location)
     assert "for Chloé Petit" in words(done.main.xpath(".//ul")[0])
-    assert {place.consent(consent).state, place.consent(childs).state} == {state}
-    with place.house.store.read() as session:
+    assert {world.consent(consent).state, world.consent(childs).state} == {state}
+    with world.house.store.read() as session:
         assert {reading.events(session, one)[-1].actor for one in (consent, childs)} == {"person", "guardian"}
 
 
 def test_a_child_does_not_resume_with_everything_what_her_guardian_paused(
-    place: Place, alice: Visitor, chloe: Visitor
+    world: World, alice: Visitor, chloe: Visitor
 ) -> None:
-    childs = place.asks(chloe)
+    childs = world.asks(chloe)
     alice.answers(childs, "allow")
-    place.clock.passes(minutes=1)
+    world.clock.passes(minutes=1)
     alice.posts("/sharings/pause-all", {"csrf": alice.csrf()})
-    place.clock.passes(minutes=1)
+    world.clock.passes(minutes=1)
     assert "No sharing is paused." in chloe.gets("/sharings/resume-all").text
     chloe.posts("/sharings/resume-all", {"csrf": chloe.csrf()})
-    assert place.consent(childs).state == "paused"
+    assert world.consent(childs).state == "paused"
     alice.posts("/sharings/resume-all", {"csrf": alice.csrf()})
-    assert place.consent(childs).state == "active"
+    assert world.consent(childs).state == "active"
 
 
 @pytest.mark.parametrize("at", ["", "yesterday", "2026-04-01", "2026-04-01T00:00:00"])
@@ -261,15 +271,15 @@ def test_a_result_of_no_instant_is_no_page(alice: Visitor, at: str) -> None:
 
 
 def test_deletion_is_asked_for_with_the_stop_by_a_box_that_is_not_ticked(
-    place: Place, alice: Visitor, consent: str
+    world: World, alice: Visitor, consent: str
 ) -> None:
     stop = f"/sharings/{consent}/stop"
     page = alice.gets(stop)
     (box,) = page.main.xpath(".//input[@type='checkbox']")
     assert words(box.getparent()) == "Also ask Watt Coach to delete it"
     alice.posts(stop, {**page.form(stop), box.get("name"): box.get("value")})
-    assert place.events(consent) == ["requested", "granted", "ended", "erasure_asked"]
-    assert place.logged(alice)[:2] == ["erasure_asked", "consent_ended"]
+    assert world.events(consent) == ["requested", "granted", "ended", "erasure_asked"]
+    assert world.logged(alice)[:2] == ["erasure_asked", "consent_ended"]
     for path in ("", "/stopped"):
         page = alice.gets(f"/sharings/{consent}{path}")
         assert "Deletion was asked for on 1 April 2026" in page.text
@@ -283,35 +293,35 @@ def test_deletion_is_asked_for_with_the_stop_by_a_box_that_is_not_ticked(
 
 
 def test_a_stop_alone_asks_for_no_deletion_and_it_can_be_asked_for_later(
-    place: Place, alice: Visitor, consent: str
+    world: World, alice: Visitor, consent: str
 ) -> None:
     alice.does(consent, "stop")
-    assert "erasure_asked" not in place.events(consent)
+    assert "erasure_asked" not in world.events(consent)
     page = alice.gets(f"/sharings/{consent}")
     assert "Deletion was asked for" not in page.text
     action = f"/sharings/{consent}/erasure"
     for _ in range(2):
         assert alice.posts(action, page.form(action)).status == 303
-    assert place.events(consent).count("erasure_asked") == 1
-    assert place.logged(alice).count("erasure_asked") == 1
+    assert world.events(consent).count("erasure_asked") == 1
+    assert world.logged(alice).count("erasure_asked") == 1
 
 
 def test_deletion_is_not_asked_for_while_the_sharing_goes_on_nor_of_what_was_never_agreed(
-    place: Place, alice: Visitor, consent: str
+    world: World, alice: Visitor, consent: str
 ) -> None:
     alice.does(consent, "erasure")
-    refused = place.asks(alice)
+    refused = world.asks(alice)
     alice.answers(refused, "refuse")
     alice.does(refused, "erasure")
-    assert "erasure_asked" not in place.events(consent) + place.events(refused)
+    assert "erasure_asked" not in world.events(consent) + world.events(refused)
 
 
 def test_mallory_asks_for_no_deletion_in_alices_name(
-    place: Place, alice: Visitor, mallory: Visitor, consent: str
+    world: World, alice: Visitor, mallory: Visitor, consent: str
 ) -> None:
     alice.does(consent, "stop")
     assert mallory.does(consent, "erasure").status == 404
-    assert "erasure_asked" not in place.events(consent)
+    assert "erasure_asked" not in world.events(consent)
 
 
 # ---- Mallory, strangers, guardians
@@ -324,35 +334,35 @@ def test_mallory_sees_nothing_of_alices(mallory: Visitor, consent: str, path: st
 
 
 @pytest.mark.parametrize("act", ["stop", "pause", "resume", "remove"])
-def test_mallory_changes_nothing_of_alices(place: Place, mallory: Visitor, consent: str, act: str) -> None:
+def test_mallory_changes_nothing_of_alices(world: World, mallory: Visitor, consent: str, act: str) -> None:
     assert mallory.does(consent, act, remove=SUMMARY_BOX).status == 404
-    assert place.consent(consent).generation == 2
+    assert world.consent(consent).generation == 2
 
 
-def test_mallory_lists_and_stops_only_her_own(place: Place, alice: Visitor, mallory: Visitor, consent: str) -> None:
+def test_mallory_lists_and_stops_only_her_own(world: World, alice: Visitor, mallory: Visitor, consent: str) -> None:
     assert not cards(mallory.gets("/sharings"))
     mallory.posts("/sharings/stop-all", {"csrf": mallory.csrf()})
     mallory.posts("/sharings/pause-all", {"csrf": mallory.csrf()})
-    assert place.consent(consent).state == "active"
+    assert world.consent(consent).state == "active"
     alice.does(consent, "pause")
     mallory.posts("/sharings/resume-all", {"csrf": mallory.csrf()})
-    assert place.consent(consent).state == "paused"
+    assert world.consent(consent).state == "paused"
 
 
-def test_mallory_reads_no_result_of_alices(place: Place, alice: Visitor, mallory: Visitor, consent: str) -> None:
+def test_mallory_reads_no_result_of_alices(world: World, alice: Visitor, mallory: Visitor, consent: str) -> None:
     done = alice.posts("/sharings/stop-all", {"csrf": alice.csrf()})
     assert "Watt Coach" not in mallory.gets(done.location).text
 
 
 @pytest.mark.parametrize("path", ["", "/stop-all", "/pause-all", "/resume-all", "/done", "/x", "/x/stop", "/x/seen"])
-def test_a_stranger_is_sent_to_sign_in(place: Place, path: str) -> None:
-    assert Visitor(place, "nobody", "Nobody").gets(f"/sharings{path}").location.startswith("/sign-in?next=")
+def test_a_stranger_is_sent_to_sign_in(world: World, path: str) -> None:
+    assert Visitor(world, "nobody", "Nobody").gets(f"/sharings{path}").location.startswith("/sign-in?next=")
 
 
 @pytest.mark.parametrize("act", ["stop", "pause", "resume", "remove"])
-def test_an_act_without_the_forms_token_is_none(place: Place, alice: Visitor, consent: str, act: str) -> None:
+def test_an_act_without_the_forms_token_is_none(world: World, alice: Visitor, consent: str, act: str) -> None:
     assert alice.posts(f"/sharings/{consent}/{act}", {"remove": SUMMARY_BOX}).status == 403
-    assert place.consent(consent).generation == 2
+    assert world.consent(consent).generation == 2
 
 
 @pytest.mark.parametrize("name", ["x", "a" * 43, "%00", "..%2f..%2fetc"])
@@ -361,9 +371,9 @@ def test_a_sharing_that_does_not_exist_is_not_found(alice: Visitor, name: str) -
 
 
 def test_a_guardian_sees_and_stops_her_childs_sharing_and_the_child_does_too(
-    place: Place, alice: Visitor, chloe: Visitor
+    world: World, alice: Visitor, chloe: Visitor
 ) -> None:
-    consent = place.asks(chloe)
+    consent = world.asks(chloe)
     alice.answers(consent, "allow")
     (card,) = cards(alice.gets("/sharings"))
     assert "for Chloé Petit" in words(card)
@@ -372,17 +382,17 @@ def test_a_guardian_sees_and_stops_her_childs_sharing_and_the_child_does_too(
     assert "stopped by the guardian" in chloe.gets(f"/sharings/{consent}/stopped").text
 
 
-def test_a_child_stops_what_her_guardian_agreed_to(place: Place, alice: Visitor, chloe: Visitor) -> None:
-    consent = place.asks(chloe)
+def test_a_child_stops_what_her_guardian_agreed_to(world: World, alice: Visitor, chloe: Visitor) -> None:
+    consent = world.asks(chloe)
     alice.answers(consent, "allow")
     chloe.does(consent, "stop")
     assert "stopped by Chloé Petit" in alice.gets(f"/sharings/{consent}/stopped").text
     assert "stopped by you" in chloe.gets(f"/sharings/{consent}/stopped").text
 
 
-def test_a_guardian_of_somebody_grown_up_sees_nothing_more(place: Place, alice: Visitor, chloe: Visitor) -> None:
-    consent = place.asks(chloe)
+def test_a_guardian_of_somebody_grown_up_sees_nothing_more(world: World, alice: Visitor, chloe: Visitor) -> None:
+    consent = world.asks(chloe)
     alice.answers(consent, "allow")
-    place.town.people["chloe"] = replace(place.town.people["chloe"], minor=False)
+    world.rooms.people["chloe"] = replace(world.rooms.people["chloe"], minor=False)
     assert not cards(alice.gets("/sharings"))
     assert alice.gets(f"/sharings/{consent}").status == 404

@@ -1,4 +1,4 @@
-"""The doors of screen and sharings in a house of their own, the rooms around faked as values; windowless visitors.
+"""The world of the rooms consent, screen and sharings: their doors, the rooms around them faked as values, visitors.
 
 The authorization room is one door here: it shows the screen for a request that waits, and says how it ended.
 """
@@ -7,22 +7,13 @@ import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import lxml.html
-from consent_cast import (
-    CITY_ENERGY,
-    CLEAR_BUDGET,
-    HARBOUR_BANK,
-    MEADOW_HEALTH,
-    START,
-    WATT_COACH,
-    budget_details,
-    energy_details,
-)
+import pytest
 from sqlmodel import Session, select
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -34,7 +25,7 @@ from gateway import schema
 from gateway.apps.tables import App
 from gateway.catalogue import Catalogue
 from gateway.consent import asking, deciding
-from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
+from gateway.consent.facts import AppView, DeclaredData, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import validate
 from gateway.consent.tables import Consent, ConsentEvent, Evidence
 from gateway.ground.calendar.ages import comes_of_age
@@ -52,8 +43,127 @@ from gateway.people.tables import Person
 from gateway.policy import Policies
 from gateway.rooms import RoomNames
 from gateway.screen import pages as screen_pages
-from gateway.settings import Settings
+from gateway.settings import Settings, shipped_policies
 from gateway.sharings import pages as sharing_pages
+
+# ---- who asks and who holds, as plain values
+
+URL = "http://localhost:8400"
+START = datetime(2026, 4, 1, 9, 30, tzinfo=UTC)
+FOR = {"fr": "Pour calculer votre consommation.", "en": "To work out how much you use."}
+
+
+@dataclass(frozen=True)
+class Organisation:
+    id: str
+    name: Mapping[str, str]
+    legal_entity: str
+    datasets: tuple[str, ...]
+    zone: str = "Europe/Paris"
+    active: bool = True
+
+
+CITY_ENERGY = Organisation(
+    "city-energy",
+    {"fr": "Énergie de la Ville", "en": "City Energy"},
+    "City Energy SA",
+    ("energy.electricity.usage", "energy.electricity.summary", "energy.point"),
+)
+HARBOUR_BANK = Organisation(
+    "harbour-bank",
+    {"fr": "Banque du Port", "en": "Harbour Bank"},
+    "Harbour Bank plc",
+    ("bank.accounts", "bank.balances", "bank.transactions"),
+)
+MEADOW_HEALTH = Organisation(
+    "meadow-health",
+    {"fr": "Santé des Prés", "en": "Meadow Health"},
+    "Meadow Health",
+    ("health.person", "health.coverage", "health.claims"),
+)
+
+
+def an_app(client_id: str, name: str, purposes: tuple[str, ...], *data: DeclaredData, **more: Any) -> AppView:
+    site = f"https://{client_id}.example"
+    facts: dict[str, Any] = {
+        "client_id": client_id,
+        "name": {"fr": name, "en": name},
+        "legal_entity": f"{name} SAS",
+        "on_behalf_of": "",
+        "website": site,
+        "privacy_policy": f"{site}/privacy",
+        "terms_url": f"{site}/terms",
+        "deletion_contact": f"delete@{client_id}.example",
+        "redirect_uris": (f"{site}/callback",),
+        "auth_method": "none",
+        "purposes": purposes,
+        "data": data,
+        "recipients": (),
+        "verified": True,
+        "active": True,
+        "status_reason": "",
+        "registered_at": START - timedelta(days=400),
+        "metadata_sha256": "ab" * 32,
+        "has_logo": False,
+    }
+    return AppView(**{**facts, **more})
+
+
+USAGE = DeclaredData("city-energy", "energy.electricity.usage", ("interval.start", "interval.value"), "required", FOR)
+SUMMARY = DeclaredData(
+    "city-energy", "energy.electricity.summary", ("summary.period", "summary.amounts"), "optional", FOR
+)
+POINT = DeclaredData("city-energy", "energy.point", ("point.location",), "optional", FOR)
+WATT_COACH = an_app("watt-coach", "Watt Coach", ("energy-advice",), USAGE, SUMMARY, POINT)
+CLEAR_BUDGET = an_app(
+    "clear-budget",
+    "Clear Budget",
+    ("household-budget",),
+    DeclaredData("harbour-bank", "bank.accounts", ("account.kind", "account.name"), "required", FOR),
+    DeclaredData("harbour-bank", "bank.transactions", ("transaction.date", "transaction.amount"), "optional", FOR),
+    DeclaredData("meadow-health", "health.claims", ("claims.dates", "claims.amounts"), "optional", FOR),
+)
+
+
+def energy_details(url: str = URL, **more: Any) -> list[dict[str, Any]]:
+    detail = {
+        "type": "data_access",
+        "locations": [f"{url}/data/city-energy"],
+        "datatypes": ["energy.electricity.usage", "energy.electricity.summary", "energy.point"],
+        "actions": ["read"],
+        "purpose": "energy-advice",
+        "period": {"history": "P13M", "future": True},
+        "frequency": {"times": 4, "per": "day"},
+        "valid_for": "P6M",
+        "retention": "P1M",
+    }
+    return [{**detail, **more}]
+
+
+def budget_details(url: str = URL) -> list[dict[str, Any]]:
+    bank = {
+        "type": "data_access",
+        "locations": [f"{url}/data/harbour-bank"],
+        "datatypes": ["bank.accounts", "bank.transactions"],
+        "actions": ["read"],
+        "purpose": "household-budget",
+        "period": {"history": "P12M", "future": True},
+        "frequency": {"times": 4, "per": "day"},
+        "valid_for": "P3M",
+        "retention": "P1M",
+    }
+    health = {**bank, "locations": [f"{url}/data/meadow-health"], "datatypes": ["health.claims"]}
+    return [bank, {**health, "period": {"history": "P6M"}}]
+
+
+SECOND_APP = an_app("second", "Second App", ("energy-advice",), USAGE, SUMMARY)
+TWO_TYPES = {"datatypes": ["energy.electricity.usage", "energy.electricity.summary"]}
+# form fields
+SUMMARY_BOX = "item:city-energy:energy.electricity.summary"
+BANK = {"accounts:harbour-bank": ["ref-current"], "item:harbour-bank:bank.transactions": "yes"}
+
+
+# ---- the rooms around
 
 
 @dataclass
@@ -68,7 +178,7 @@ class Clock:
 
 
 @dataclass
-class Town:
+class Rooms:
     """What other rooms would answer (consent.facts.Facts); tests change it."""
 
     apps: dict[str, AppView] = field(default_factory=lambda: {a.client_id: a for a in (WATT_COACH, CLEAR_BUDGET)})
@@ -163,7 +273,7 @@ def words(element: Any) -> str:
 class Visitor:
     """A signed-in person's browser: no JavaScript, no redirects followed unless asked."""
 
-    place: "Place"
+    world: "World"
     id: str
     name: str
     language: str = "en"
@@ -173,16 +283,16 @@ class Visitor:
         return {"cookie": f"{cookies.SIGN_IN}={self.id}; {cookies.VISIT}=visit-{self.id}"}
 
     def gets(self, path: str, **headers: str) -> Page:
-        return Page(self.place.client.get(path, headers={**self._headers(), **headers}, follow_redirects=False))
+        return Page(self.world.client.get(path, headers={**self._headers(), **headers}, follow_redirects=False))
 
     def posts(self, path: str, fields: Mapping[str, Any], **headers: str) -> Page:
-        answer = self.place.client.post(
+        answer = self.world.client.post(
             path, data=dict(fields), headers={**self._headers(), **headers}, follow_redirects=False
         )
         return Page(answer)
 
     def csrf(self) -> str:
-        return self.place.house.keys.mac("csrf", self.id)
+        return self.world.house.keys.mac("csrf", self.id)
 
     def sees(self, consent: str) -> Page:
         """The consent screen."""
@@ -207,9 +317,9 @@ def authorize(consent: str) -> str:
 
 
 @dataclass
-class Place:
+class World:
     house: House
-    town: Town
+    rooms: Rooms
     clock: Clock
     client: TestClient
     application: Starlette
@@ -217,7 +327,7 @@ class Place:
 
     def asks(self, person: Visitor, app: AppView = WATT_COACH, details: list[dict[str, Any]] | None = None) -> str:
         """The app asks; the consent that waits for an answer."""
-        self.town.apps[app.client_id] = app
+        self.rooms.apps[app.client_id] = app
         settings = self.house.settings
         if details is None:
             asked = energy_details if "energy-advice" in app.purposes else budget_details
@@ -225,7 +335,7 @@ class Place:
         ask = validate(
             details,
             app,
-            self.town.organisations,
+            self.rooms.organisations,
             self.house.catalogue,
             settings.public_url,
             settings.policies / "data_access.schema.json",
@@ -293,9 +403,9 @@ def _app_row(app: AppView) -> App:
 @contextlib.contextmanager
 def opened(
     folder: Path, keys: KeyRing, catalogue: Catalogue, policies: Policies, texts: Translations, url: str
-) -> Iterator[Place]:
+) -> Iterator[World]:
     """The doors of screen and sharings in a house of their own, on a real file."""
-    clock, town = Clock(), Town()
+    clock, rooms = Clock(), Rooms()
     settings = Settings(data_dir=folder, public_url=url, operator_contact="+33 1 23 45 67 89")
     store = Store(settings.database, fsync=False)
     unused: Any = None
@@ -310,28 +420,28 @@ def opened(
         return Caller(found.id, found.name, found.language, found.signed_in_at, ("pwd",), found.id)
 
     unrouted = otherwise(house, identify)
-    rooms = [*screen_pages.doors(town), *sharing_pages.doors(town), *_neighbours(town)]
+    doors = [*screen_pages.doors(rooms), *sharing_pages.doors(rooms), *_neighbours(rooms)]
     application = Starlette(
         routes=[
-            *(route(door, house, identify) for door in rooms),
+            *(route(door, house, identify) for door in doors),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         exception_handlers={404: unrouted, 405: unrouted},
     )
-    place = Place(house, town, clock, TestClient(application, base_url=url), application, visitors)
+    world = World(house, rooms, clock, TestClient(application, base_url=url), application, visitors)
     for id_, name in (("alice", "Alice Martin"), ("mallory", "Mallory Malin"), ("chloe", "Chloé Petit")):
-        _moves_in(place, id_, name, minor=id_ == "chloe")
-    yield place
+        _moves_in(world, id_, name, minor=id_ == "chloe")
+    yield world
     store.close()
 
 
-def _moves_in(place: Place, id_: str, name: str, minor: bool) -> None:
+def _moves_in(world: World, id_: str, name: str, minor: bool) -> None:
     guardian = "alice" if minor else None
-    place.visitors[id_] = Visitor(place, id_, name)
+    world.visitors[id_] = Visitor(world, id_, name)
     born = date(2012, 5, 1) if minor else None
-    of_age = comes_of_age(born, place.house.settings) if born else None
-    place.town.people[id_] = PersonFacts(id_, name, minor, guardian, of_age)
-    with place.house.store.write() as session:
+    of_age = comes_of_age(born, world.house.settings) if born else None
+    world.rooms.people[id_] = PersonFacts(id_, name, minor, guardian, of_age)
+    with world.house.store.write() as session:
         session.add(
             Person(
                 id=id_,
@@ -344,7 +454,7 @@ def _moves_in(place: Place, id_: str, name: str, minor: bool) -> None:
         )
 
 
-def _neighbours(town: Town) -> list[Door]:
+def _neighbours(rooms: Rooms) -> list[Door]:
     """The authorization room's one dispatcher, as far as these rooms need it, and the addresses pages link to."""
 
     def dispatch(ctx: Context) -> Response:
@@ -354,7 +464,7 @@ def _neighbours(town: Town) -> list[Door]:
         if consent.state != "requested":
             return Response(f"answered: {consent.state}", media_type="text/plain")
         resume, to = f"/authorize?{ctx.request.url.query}", f"https://{consent.app_id}.example/back"
-        return screen_pages.screen(town, ctx, consent, resume=resume, redirect_uri=to)
+        return screen_pages.screen(rooms, ctx, consent, resume=resume, redirect_uri=to)
 
     def elsewhere(ctx: Context) -> Response:
         return ctx.page("error.html", error=type("Said", (), {"say": "elsewhere"}))
@@ -385,3 +495,74 @@ def named(page: Page) -> list[str]:
 def facts(element: Any) -> dict[str, str]:
     terms = element.xpath(".//dl[contains(@class,'facts')]//dt")
     return {words(term): words(term.getnext()) for term in terms}
+
+
+# ---- fixtures: each folder's conftest.py imports them
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
+    return KeyRing(tmp_path_factory.mktemp("keys"), create=True)
+
+
+@pytest.fixture(scope="session")
+def catalogue() -> Catalogue:
+    return Catalogue(shipped_policies())
+
+
+@pytest.fixture(scope="session")
+def policies() -> Policies:
+    return Policies(shipped_policies())
+
+
+@pytest.fixture(scope="session")
+def translations() -> Translations:
+    return Translations()
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, keys: KeyRing, catalogue: Catalogue, policies: Policies, translations: Translations
+) -> Iterator[World]:
+    with opened(tmp_path, keys, catalogue, policies, translations, URL) as world:
+        yield world
+
+
+@pytest.fixture
+def alice(world: World) -> Visitor:
+    """Alice owns the data."""
+    return world.visitors["alice"]
+
+
+@pytest.fixture
+def mallory(world: World) -> Visitor:
+    """Mallory has no business here."""
+    return world.visitors["mallory"]
+
+
+@pytest.fixture
+def chloe(world: World) -> Visitor:
+    """Chloé is under age; Alice is her guardian."""
+    return world.visitors["chloe"]
+
+
+@pytest.fixture
+def consent(world: World, alice: Visitor) -> str:
+    """Watt Coach may read two types of data of Alice."""
+    found = world.asks(alice)
+    alice.allows(found, **{SUMMARY_BOX: "yes"})
+    return found
+
+
+@pytest.fixture
+def several(world: World, alice: Visitor, consent: str) -> dict[str, str]:
+    """Watt Coach active, Clear Budget paused, Second App stopped."""
+    budget = world.asks(alice, CLEAR_BUDGET)
+    alice.allows(budget, **BANK, duration="d90")
+    alice.does(budget, "pause")
+    second = world.asks(alice, SECOND_APP, energy_details(**TWO_TYPES))
+    alice.allows(second)
+    world.clock.passes(minutes=5)
+    world.reads(consent)
+    alice.does(second, "stop")
+    return {"watt": consent, "budget": budget, "second": second}
