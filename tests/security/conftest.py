@@ -1,10 +1,10 @@
-"""The fortress as fixtures: one for a room's tests to share, one of its own for whoever breaks things."""
+"""A world for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fortress import Fort
+from security_world import World
 
 from gateway.ground.keys import KeyRing
 
@@ -15,6 +15,6 @@ def _ring(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
 
 
 @pytest.fixture
-def fort(tmp_path: Path, _ring: KeyRing) -> Iterator[Fort]:
-    with Fort(tmp_path, _ring).serving() as built:
+def world(tmp_path: Path, _ring: KeyRing) -> Iterator[World]:
+    with World(tmp_path, _ring).serving() as built:
         yield built

@@ -4,8 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from bank import BASE, with_alice
-from fortress import Fort, detail
+from security_world import BASE, World, detail, with_alice
 
 from gateway.ground.keys import KeyRing
 
@@ -18,16 +17,16 @@ def test_hundreds_of_expired_rows_leave_while_an_app_reads_and_nothing_else_does
     tmp_path: Path, _ring: KeyRing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.app.PRUNE_SECONDS", 0.05)
-    with Fort(tmp_path, _ring).serving() as fort:
-        _, alice = with_alice(fort)
-        body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ["bank.accounts"])])
-        fort.rows(_OLD)
+    with World(tmp_path, _ring).serving() as world:
+        _, alice = with_alice(world)
+        body = world.agreed(world.browser(alice), "budget", [detail("harbour-bank", ["bank.accounts"])])
+        world.rows(_OLD)
         for _ in range(600):
-            assert fort.read(body["access_token"], f"/data/harbour-bank{BASE}/accounts").status_code == 200
-            if fort.rows("SELECT count(*) FROM spentchallenge") == [(0,)]:
+            assert world.read(body["access_token"], f"/data/harbour-bank{BASE}/accounts").status_code == 200
+            if world.rows("SELECT count(*) FROM spentchallenge") == [(0,)]:
                 break
             threading.Event().wait(0.02)
-        assert fort.rows("SELECT count(*) FROM spentchallenge") == [(0,)]
-        assert fort.rows("SELECT count(*), min(state) FROM consent") == [(1, "active")]
-        assert fort.rows("SELECT count(*) FROM refreshtoken") == [(1,)]
-        assert fort.refresh(body["refresh_token"], "budget").status_code == 200
+        assert world.rows("SELECT count(*) FROM spentchallenge") == [(0,)]
+        assert world.rows("SELECT count(*), min(state) FROM consent") == [(1, "active")]
+        assert world.rows("SELECT count(*) FROM refreshtoken") == [(1,)]
+        assert world.refresh(body["refresh_token"], "budget").status_code == 200

@@ -12,8 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
-from bank import BASE, settle, transactions, with_alice
-from fortress import Fort, detail
+from security_world import BASE, World, detail, settle, transactions, with_alice
 from sqlalchemy import event
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -48,36 +47,39 @@ QUERIES = (
 )
 
 
-def addresses(fort: Fort) -> Iterator[tuple[str, tuple[str, ...]]]:
+def addresses(world: World) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Every door with something plausible, and something absurd, in the place of each word of its path."""
-    for door in app.doors(fort.house):
+    for door in app.doors(world.house):
         parts = door.path.replace("{seq:int}", "{n}").split("/")
         words = [part for part in parts if part.startswith("{")]
         for filling in (("x", "1"), ("~" * 200, "9" * 30)) if words else (("", ""),):
             yield "/".join(filling[part == "{n}"] if part.startswith("{") else part for part in parts), door.methods
 
 
-def send(fort: Fort, method: str, path: str, query: str, media: str, body: bytes, cookie: str = "") -> Any:
+def send(world: World, method: str, path: str, query: str, media: str, body: bytes, cookie: str = "") -> Any:
     headers = {"content-type": media} if media else {}
     headers |= {"cookie": cookie} if cookie else {}
     content = body if method not in ("GET", "HEAD", "TRACE", "OPTIONS") else b""
-    return fort.http.request(method, f"{path}?{query}" if query else path, headers=headers, content=content)
+    return world.http.request(method, f"{path}?{query}" if query else path, headers=headers, content=content)
 
 
-def test_no_address_answers_rubbish_with_a_fault_of_ours(fort: Fort) -> None:
-    alice = fort.person("Alice")
-    cookie = fort.browser(alice).http.headers["cookie"]
-    before = fort.rows("SELECT count(*) FROM consent"), fort.rows("SELECT count(*) FROM authorizationrequest")
+def test_no_address_answers_rubbish_with_a_fault_of_ours(world: World) -> None:
+    alice = world.person("Alice")
+    cookie = world.browser(alice).http.headers["cookie"]
+    before = world.rows("SELECT count(*) FROM consent"), world.rows("SELECT count(*) FROM authorizationrequest")
     bodies, queries, seen = itertools.cycle(BODIES), itertools.cycle(QUERIES), 0
-    for path, _ in [*addresses(fort), ("/nowhere", ()), ("/data/x/y", ()), (f"/data/harbour-bank{BASE}/x", ())]:
+    for path, _ in [*addresses(world), ("/nowhere", ()), ("/data/x/y", ()), (f"/data/harbour-bank{BASE}/x", ())]:
         for method, who in itertools.product(METHODS, ("", cookie)):
             media, body = next(bodies)
-            answer = send(fort, method, path, next(queries), media, body, who)
+            answer = send(world, method, path, next(queries), media, body, who)
             seen += 1
             assert answer.status_code < 500 or path == "/readyz", (method, path, answer.status_code, answer.text[:300])
             assert "Traceback" not in answer.text
     assert seen > 800
-    assert before == (fort.rows("SELECT count(*) FROM consent"), fort.rows("SELECT count(*) FROM authorizationrequest"))
+    assert before == (
+        world.rows("SELECT count(*) FROM consent"),
+        world.rows("SELECT count(*) FROM authorizationrequest"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,62 +90,62 @@ def test_no_address_answers_rubbish_with_a_fault_of_ours(fort: Fort) -> None:
         "/sharings/done?what=stopped&at=9999-12-31T23:59:59-14:00",
     ],
 )
-def test_numbers_and_instants_beyond_all_bounds_are_not_found(fort: Fort, path: str) -> None:
-    assert fort.browser(fort.person("Alice")).get(path).status_code in (400, 404)
+def test_numbers_and_instants_beyond_all_bounds_are_not_found(world: World, path: str) -> None:
+    assert world.browser(world.person("Alice")).get(path).status_code in (400, 404)
 
 
 # ---- a store that fails
 
 
-def reading(fort: Fort) -> tuple[str, str]:
-    _, alice = with_alice(fort)
-    body = fort.agreed(fort.browser(alice), "budget", [detail("harbour-bank", ALL)])
+def reading(world: World) -> tuple[str, str]:
+    _, alice = with_alice(world)
+    body = world.agreed(world.browser(alice), "budget", [detail("harbour-bank", ALL)])
     return body["access_token"], transactions(body["authorization_details"][0]["accounts"][0])
 
 
 @pytest.mark.inside
 def test_a_read_while_the_database_cannot_be_read_is_told_to_come_again(
-    fort: Fort, monkeypatch: pytest.MonkeyPatch
+    world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token, path = reading(fort)
+    token, path = reading(world)
 
     def locked(*_: Any) -> None:
         raise sqlite3.OperationalError("database is locked")
 
     with monkeypatch.context() as patched:
         patched.setattr(Standings, "get", locked)
-        answer = fort.read(token, path)
+        answer = world.read(token, path)
     assert answer.status_code == 503 and "retry-after" in answer.headers
-    assert fort.read(token, path).status_code == 200
+    assert world.read(token, path).status_code == 200
 
 
 @pytest.fixture
-def read_only(fort: Fort) -> Iterator[Any]:
+def read_only(world: World) -> Iterator[Any]:
     """Switch the whole database to reading only, and back."""
     state = {"on": False}
 
     def checked_out(raw: Any, _record: Any, _proxy: Any) -> None:
         raw.execute(f"PRAGMA query_only={'ON' if state['on'] else 'OFF'}")
 
-    event.listen(fort.house.store.engine, "checkout", checked_out)
+    event.listen(world.house.store.engine, "checkout", checked_out)
     yield lambda on: state.update(on=on)
-    event.remove(fort.house.store.engine, "checkout", checked_out)
+    event.remove(world.house.store.engine, "checkout", checked_out)
 
 
-def test_a_store_that_cannot_be_written_never_tells_of_a_success(fort: Fort, read_only: Any) -> None:
-    bank, alice = with_alice(fort)
-    browser = fort.browser(alice)
-    body = fort.agreed(browser, "budget", [detail("harbour-bank", ALL)])
-    consent, state = body["grant_id"], fort.rows("SELECT state, generation FROM consent")
+def test_a_store_that_cannot_be_written_never_tells_of_a_success(world: World, read_only: Any) -> None:
+    bank, alice = with_alice(world)
+    browser = world.browser(alice)
+    body = world.agreed(browser, "budget", [detail("harbour-bank", ALL)])
+    consent, state = body["grant_id"], world.rows("SELECT state, generation FROM consent")
     read_only(True)
     failing: dict[str, Callable[[], Any]] = {
         "stop": lambda: browser.post(f"/sharings/{consent}/stop"),
         "pause": lambda: browser.post(f"/sharings/{consent}/pause"),
         "remove": lambda: browser.post(f"/sharings/{consent}/remove", {"remove": "item:harbour-bank:bank.accounts"}),
         "authorize": lambda: browser.get(f"/authorize?client_id=budget&request_uri={'x' * 43}"),
-        "par": lambda: fort.pushed("budget", [detail("harbour-bank", ALL)]),
-        "token": lambda: fort.refresh(body["refresh_token"], "budget"),
-        "revoke": lambda: fort.oauth("/revoke", {"token": body["refresh_token"]}, "budget"),
+        "par": lambda: world.pushed("budget", [detail("harbour-bank", ALL)]),
+        "token": lambda: world.refresh(body["refresh_token"], "budget"),
+        "revoke": lambda: world.oauth("/revoke", {"token": body["refresh_token"]}, "budget"),
         "unlink": lambda: browser.post("/organisations/harbour-bank/unlink"),
         "sign out": lambda: browser.post("/sign-out"),
     }
@@ -154,53 +156,53 @@ def test_a_store_that_cannot_be_written_never_tells_of_a_success(fort: Fort, rea
     for path in ("/", "/sharings", f"/sharings/{consent}", "/log", "/organisations", "/account"):
         assert browser.get(path).status_code == 200, path  # reading goes on
     read_only(False)
-    assert fort.rows("SELECT state, generation FROM consent") == state
-    assert fort.refresh(body["refresh_token"], "budget").status_code == 200  # the refused refresh spent nothing
+    assert world.rows("SELECT state, generation FROM consent") == state
+    assert world.refresh(body["refresh_token"], "budget").status_code == 200  # the refused refresh spent nothing
 
 
 @pytest.mark.inside
-def test_no_data_leaves_when_its_entry_cannot_be_written(fort: Fort, monkeypatch: pytest.MonkeyPatch) -> None:
-    token, path = reading(fort)
+def test_no_data_leaves_when_its_entry_cannot_be_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    token, path = reading(world)
 
     def fails(*_: Any) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(fort.house.log, "append_all", fails)
-    answer = fort.read(token, path)
+    monkeypatch.setattr(world.house.log, "append_all", fails)
+    answer = world.read(token, path)
     assert answer.status_code == 503 and "retry-after" in answer.headers and "Data" not in answer.text
     monkeypatch.undo()
-    assert fort.read(token, path).status_code == 200
+    assert world.read(token, path).status_code == 200
 
 
 # ---- a flood
 
 
-def test_one_app_cannot_fill_the_store_with_requests_that_nobody_signed(fort: Fort) -> None:
-    settle(fort)
-    answers = [fort.pushed("budget", [detail("harbour-bank", ALL)]).status_code for _ in range(130)]
+def test_one_app_cannot_fill_the_store_with_requests_that_nobody_signed(world: World) -> None:
+    settle(world)
+    answers = [world.pushed("budget", [detail("harbour-bank", ALL)]).status_code for _ in range(130)]
     assert answers[0] == 201 and answers[-1] == 429
-    fort.clock.passes(minutes=1)
-    assert fort.pushed("budget", [detail("harbour-bank", ALL)]).status_code == 201
+    world.clock.passes(minutes=1)
+    assert world.pushed("budget", [detail("harbour-bank", ALL)]).status_code == 201
 
 
 @pytest.mark.inside
-def test_an_app_that_floods_the_log_does_not_stand_in_the_way_of_stopping(fort: Fort) -> None:
-    bank, alice = with_alice(fort)
-    browser = fort.browser(alice)
-    body = fort.agreed(browser, "budget", [detail("harbour-bank", ALL)])
+def test_an_app_that_floods_the_log_does_not_stand_in_the_way_of_stopping(world: World) -> None:
+    bank, alice = with_alice(world)
+    browser = world.browser(alice)
+    body = world.agreed(browser, "budget", [detail("harbour-bank", ALL)])
     for _ in range(20):  # refusals, twenty a minute: twenty minutes of an app that wants to
         for _ in range(20):
-            assert fort.read(body["access_token"], "/data/harbour-bank/nothing").status_code in (401, 403)
-        fort.clock.passes(minutes=1.1)
-        body |= fort.refresh(body["refresh_token"], "budget").json()
-    fort.signs_in(browser)
-    opened, real = [0], fort.house.log.read
+            assert world.read(body["access_token"], "/data/harbour-bank/nothing").status_code in (401, 403)
+        world.clock.passes(minutes=1.1)
+        body |= world.refresh(body["refresh_token"], "budget").json()
+    world.signs_in(browser)
+    opened, real = [0], world.house.log.read
 
     def counted(*given: Any) -> bytes:
         opened[0] += 1
         return real(*given)
 
-    fort.house.log.read = counted  # type: ignore[method-assign,assignment]
+    world.house.log.read = counted  # type: ignore[method-assign,assignment]
     began = time.monotonic()
     assert browser.post(f"/sharings/{body['grant_id']}/stop").status_code == 303
     assert opened[0] < 100, (opened, time.monotonic() - began)
@@ -220,11 +222,11 @@ FORGED = {
 LEAST = {"starlette": "1.3.1", "python-multipart": "0.0.20", "httptools": "0.9", "uvicorn": "0.54"}
 
 
-def test_a_range_of_thousands_of_parts_costs_nothing(fort: Fort) -> None:
+def test_a_range_of_thousands_of_parts_costs_nothing(world: World) -> None:
     for parts in (1000, 6000):
         ranges = "bytes=" + ",".join(f"{n}-{n}" for n in range(parts))
         began = time.process_time()
-        answer = fort.http.get("/static/aval.css", headers={"range": ranges[:30_000]})
+        answer = world.http.get("/static/aval.css", headers={"range": ranges[:30_000]})
         assert answer.status_code < 500 and time.process_time() - began < 1.0
 
 
@@ -244,42 +246,42 @@ def test_a_range_of_thousands_of_parts_costs_nothing(fort: Fort) -> None:
     ids=["parts", "part headers", "boundary", "no boundary", "one field", "fields", "escapes", "ten megabytes", "json"],
 )  # fmt: skip
 def test_a_body_made_to_hurt_is_refused_at_once_at_every_door_that_takes_one(
-    fort: Fort, media: str, body: bytes
+    world: World, media: str, body: bytes
 ) -> None:
-    alice = fort.browser(fort.person("Alice"))
+    alice = world.browser(world.person("Alice"))
     for path in ("/token", "/par", "/introspect", "/sign-in", "/register", "/language", "/sharings/x/stop"):
-        for http in (fort.http, alice.http):
+        for http in (world.http, alice.http):
             began = time.process_time()
             answer = http.post(path, content=body, headers={"content-type": media})
             assert 300 <= answer.status_code < 500, (path, answer.status_code)
             assert time.process_time() - began < 1.0, path
-    assert fort.rows("SELECT count(*) FROM person") == [(1,)]
+    assert world.rows("SELECT count(*) FROM person") == [(1,)]
 
 
 @pytest.mark.parametrize(
     "host",
     ["mallory.example", "localhost:8400/@mallory.example", "user@localhost:8400", "localhost:8400#", "localhost"],
 )
-def test_no_other_host_reaches_the_framework(fort: Fort, host: str) -> None:
+def test_no_other_host_reaches_the_framework(world: World, host: str) -> None:
     for path in ("/", "/.well-known/oauth-authorization-server", "/static/aval.css"):
-        answer = fort.http.get(path, headers={"host": host})
+        answer = world.http.get(path, headers={"host": host})
         assert answer.status_code == 400 and "mallory" not in answer.text
 
 
 @pytest.mark.parametrize(
     "path", ["/@mallory.example", "/@mallory.example/sign-in", "/sign-in@mallory.example", "/data/@mallory.example/x"]
 )
-def test_an_at_sign_in_a_path_leads_nowhere(fort: Fort, path: str) -> None:
-    alice = fort.browser(fort.person("Alice"))
-    for http in (fort.http, alice.http):
+def test_an_at_sign_in_a_path_leads_nowhere(world: World, path: str) -> None:
+    alice = world.browser(world.person("Alice"))
+    for http in (world.http, alice.http):
         answer = http.get(path)
         assert answer.status_code in (400, 401, 404)
         location = answer.headers.get("location", "") + answer.headers.get("www-authenticate", "")
         assert "//mallory" not in location and "@mallory.example/" not in location.replace(path, "")
 
 
-def test_addresses_we_tell_are_of_the_settings_and_never_of_the_request(fort: Fort) -> None:
-    settle(fort)
+def test_addresses_we_tell_are_of_the_settings_and_never_of_the_request(world: World) -> None:
+    settle(world)
     for path in (
         "/.well-known/oauth-authorization-server",
         "/.well-known/oauth-protected-resource/data/harbour-bank",
@@ -288,11 +290,11 @@ def test_addresses_we_tell_are_of_the_settings_and_never_of_the_request(fort: Fo
         "/sharings",
         "/sign-in?next=/sharings",
     ):
-        plain, answer = fort.http.get(path), fort.http.get(path, headers=FORGED)
+        plain, answer = world.http.get(path), world.http.get(path, headers=FORGED)
         assert answer.status_code == plain.status_code
         assert "mallory" not in answer.text + str(answer.headers), path
-    found = fort.http.get("/.well-known/oauth-authorization-server", headers=FORGED).json()
-    assert found["issuer"] == fort.house.settings.public_url
+    found = world.http.get("/.well-known/oauth-authorization-server", headers=FORGED).json()
+    assert found["issuer"] == world.house.settings.public_url
     assert all(str(url).startswith(found["issuer"]) for name, url in found.items() if name.endswith("_endpoint"))
 
 
@@ -303,8 +305,8 @@ def test_the_framework_is_of_a_version_without_its_known_holes(package: str, lea
     assert found >= tuple(int(part) for part in least.split("."))
 
 
-def test_the_parser_of_the_server_is_the_strict_one(fort: Fort) -> None:
-    assert listener.config(fort.application, fort.house.settings).http.func is listener.Listener  # type: ignore[union-attr]
+def test_the_parser_of_the_server_is_the_strict_one(world: World) -> None:
+    assert listener.config(world.application, world.house.settings).http.func is listener.Listener  # type: ignore[union-attr]
     assert issubclass(listener.Listener, HttpToolsProtocol)
 
 
@@ -318,8 +320,8 @@ NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 
 
 @pytest.mark.parametrize("formulas", [FORMULAS, CARRIAGE_RETURN], ids=["starts", "carriage return"])
-def test_no_cell_of_a_download_is_run_by_a_spreadsheet(fort: Fort, formulas: tuple[str, ...]) -> None:
-    bank, alice = with_alice(fort)
+def test_no_cell_of_a_download_is_run_by_a_spreadsheet(world: World, formulas: tuple[str, ...]) -> None:
+    bank, alice = with_alice(world)
     words = itertools.cycle(formulas)
 
     def hostile(subject: str, path: str, query: str) -> tuple[int, str, bytes]:
@@ -332,8 +334,8 @@ def test_no_cell_of_a_download_is_run_by_a_spreadsheet(fort: Fort, formulas: tup
             row["TransactionInformation"] = next(words)
         return status, media, json.dumps(found).encode()
 
-    fort.organisations.responders["harbour-bank"] = hostile
-    answer = fort.browser(alice).post("/organisations/harbour-bank/download")
+    world.organisations.responders["harbour-bank"] = hostile
+    answer = world.browser(alice).post("/organisations/harbour-bank/download")
     assert answer.status_code == 200, answer.text[:500]
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         tables = {name: archive.read(name).decode() for name in archive.namelist() if name.endswith(".csv")}

@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bank import BASE, Bank
-from fortress import ORGANISATIONS, Fort, detail
+from security_world import BASE, ORGANISATIONS, Bank, World, detail
 
 from gateway.ground.keys import access
 from gateway.organisations import declare
@@ -16,39 +15,39 @@ BANKS = [f"bank-number-{number}" for number in range(1, 9)]
 ACCOUNTS = [f"native-{number}" for number in range(1, 5)]
 
 
-def banks_of_alice(fort: Fort, folder: Path) -> str:
+def banks_of_alice(world: World, folder: Path) -> str:
     """Eight banks, at each of which she has four accounts, and an app that may ask all of them."""
-    alice, bank = fort.person("Alice"), Bank(fort.clock)
+    alice, bank = world.person("Alice"), Bank(world.clock)
     source = (ORGANISATIONS / "harbour-bank.toml").read_text()
     for name in BANKS:
         path = folder / f"{name}.toml"
         path.write_text(source.replace("harbour-bank", name))
-        with fort.house.store.write() as session:
-            declare.add(session, fort.house, declare.read(path, fort.house.catalogue), fort.clock.now)
-        fort.organisations.responders[name] = bank
-        bank.customer(fort.link(alice, name, ACCOUNTS), ACCOUNTS, "a-word")
-    fields = {dataset: list(fort.house.catalogue.datasets[dataset].fields) for dataset in ALL}
-    fort.app("budget", [{"organisation": name, "dataset": d, "fields": fields[d]} for name in BANKS for d in ALL])
+        with world.house.store.write() as session:
+            declare.add(session, world.house, declare.read(path, world.house.catalogue), world.clock.now)
+        world.organisations.responders[name] = bank
+        bank.customer(world.link(alice, name, ACCOUNTS), ACCOUNTS, "a-word")
+    fields = {dataset: list(world.house.catalogue.datasets[dataset].fields) for dataset in ALL}
+    world.app("budget", [{"organisation": name, "dataset": d, "fields": fields[d]} for name in BANKS for d in ALL])
     return alice
 
 
-def agreed(fort: Fort, alice: str) -> dict[str, Any]:
-    return fort.agreed(fort.browser(alice), "budget", [detail(name, ALL) for name in BANKS])
+def agreed(world: World, alice: str) -> dict[str, Any]:
+    return world.agreed(world.browser(alice), "budget", [detail(name, ALL) for name in BANKS])
 
 
-def test_an_agreement_with_eight_banks_is_read_at_each_of_them(fort: Fort, tmp_path: Path) -> None:
-    body = agreed(fort, banks_of_alice(fort, tmp_path))
+def test_an_agreement_with_eight_banks_is_read_at_each_of_them(world: World, tmp_path: Path) -> None:
+    body = agreed(world, banks_of_alice(world, tmp_path))
     assert len(body["authorization_details"]) == len(BANKS) * len(ALL)
     assert all(len(granted["accounts"]) == len(ACCOUNTS) for granted in body["authorization_details"])
     for name in BANKS:
-        answer = fort.read(body["access_token"], f"/data/{name}{BASE}/balances")
+        answer = world.read(body["access_token"], f"/data/{name}{BASE}/balances")
         assert answer.status_code == 200, answer.text
         assert len(answer.json()["Data"]["Balance"]) == len(ACCOUNTS)
-    assert fort.read(body["access_token"], f"/data/harbour-bank{BASE}/balances").status_code == 403
+    assert world.read(body["access_token"], f"/data/harbour-bank{BASE}/balances").status_code == 403
 
 
-def test_a_token_says_which_agreement_and_where_and_nothing_of_what_was_agreed(fort: Fort, tmp_path: Path) -> None:
-    body = agreed(fort, banks_of_alice(fort, tmp_path))
+def test_a_token_says_which_agreement_and_where_and_nothing_of_what_was_agreed(world: World, tmp_path: Path) -> None:
+    body = agreed(world, banks_of_alice(world, tmp_path))
     said = claims(body["access_token"])
     assert said["grant_id"] == body["grant_id"] and said["grant_version"] == 1
     assert [address.rpartition("/")[2] for address in said["aud"]] == BANKS
@@ -56,11 +55,11 @@ def test_a_token_says_which_agreement_and_where_and_nothing_of_what_was_agreed(f
 
 
 def test_a_token_that_its_own_audience_would_not_read_is_never_made(
-    fort: Fort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refresh = agreed(fort, banks_of_alice(fort, tmp_path))["refresh_token"]
+    refresh = agreed(world, banks_of_alice(world, tmp_path))["refresh_token"]
     monkeypatch.setattr(access, "LIMIT", 500)
-    assert fort.refresh(refresh, "budget").status_code == 500
+    assert world.refresh(refresh, "budget").status_code == 500
     monkeypatch.undo()
-    body = fort.refresh(refresh, "budget").json()  # nothing was spent
+    body = world.refresh(refresh, "budget").json()  # nothing was spent
     assert 500 < len(body["access_token"]) <= access.LIMIT

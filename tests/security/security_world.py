@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+from uuid import NAMESPACE_URL, uuid5
 
 import lxml.html
 from starlette.testclient import TestClient
@@ -148,7 +149,7 @@ class Page:
 class Browser:
     """A visitor of the person's pages, signed in or not."""
 
-    fort: "Fort"
+    world: "World"
     http: TestClient
     person: str = ""
     sign_in: str = ""
@@ -158,11 +159,11 @@ class Browser:
 
     def post(self, path: str, form: Mapping[str, Any] | None = None, **headers: str) -> Any:
         """With the CSRF token of this sign-in, unless the form carries one."""
-        given = {"csrf": self.fort.house.keys.mac("csrf", self.sign_in), **(form or {})}
+        given = {"csrf": self.world.house.keys.mac("csrf", self.sign_in), **(form or {})}
         return self.http.post(path, data=given, headers=headers)
 
 
-class Fort:
+class World:
     """A gateway with Alice, Bob and Mallory, two apps and three organisations."""
 
     def __init__(self, folder: Path, keys: KeyRing, **settings: Any) -> None:
@@ -188,7 +189,7 @@ class Fort:
             self.declare(name)
 
     @contextlib.contextmanager
-    def serving(self) -> Iterator["Fort"]:
+    def serving(self) -> Iterator["World"]:
         with TestClient(
             self.application, base_url=ISSUER, follow_redirects=False, raise_server_exceptions=False
         ) as self.http:
@@ -392,3 +393,155 @@ def detail(
         "retention": "P1M",
         **more,
     }
+
+
+# ---- a bank that gives everything it has, whatever it is asked: two accounts, old and new transactions, planted words
+
+BASE = "/open-banking/v4.0/aisp"
+JSON = "application/json"
+AGES = (0.01, 1.0, 30.0, 200.0, 500.0, 900.0)  # days; the last two lie outside of thirteen months
+INSIDE = 4
+FIELDS = ["transaction.date", "transaction.amount", "transaction.type"]
+APP: list[dict[str, Any]] = [
+    {"organisation": "harbour-bank", "dataset": "bank.accounts", "fields": ["account.kind"], "necessity": "required"},
+    {"organisation": "harbour-bank", "dataset": "bank.transactions", "fields": FIELDS},
+    {"organisation": "harbour-bank", "dataset": "bank.balances", "fields": ["balance.amount"]},
+]
+
+
+def natives(person: str) -> tuple[str, str]:
+    return f"native-{person[:6]}-one", f"native-{person[:6]}-two"
+
+
+class Bank:
+    """Subject → accounts. Everything of one person bears a word of hers, so that a mix-up shows."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self.customers: dict[str, tuple[str, ...]] = {}
+        self.words: dict[str, str] = {}
+
+    def customer(self, subject: str, accounts: Sequence[str], word: str) -> None:
+        self.customers[subject], self.words[subject] = tuple(accounts), word
+
+    def __call__(self, subject: str, path: str, query: str) -> Reply:
+        kind = {"accounts": "Account", "balances": "Balance", "transactions": "Transaction"}
+        name = path.rsplit("/", 1)[-1]
+        member = kind.get(name, "Account")
+        rows = [row for account in self.customers[subject] for row in self._rows(member, account, self.words[subject])]
+        body = {"Data": {member: rows}, "Links": {"Self": f"https://bank.example{path}"}, "Meta": {"TotalPages": 1}}
+        return 200, JSON, json.dumps(body).encode()
+
+    def _rows(self, member: str, account: str, word: str) -> list[dict[str, Any]]:
+        if member == "Account":
+            held = {"SchemeName": "IBAN", "Identification": f"IBAN-{word}", "Name": f"holder-{word}"}
+            return [{"AccountId": account, "Currency": "EUR", "Nickname": f"nickname-{word}", "Account": [held]}]
+        if member == "Balance":
+            at = self._clock().isoformat()
+            money = {"Amount": "10.00", "Currency": "EUR"}
+            return [{"AccountId": account, "CreditDebitIndicator": "Credit", "Type": "x", "DateTime": at,
+                     "Amount": money}]  # fmt: skip
+        return [self._transaction(account, word, age) for age in AGES]
+
+    def _transaction(self, account: str, word: str, age: float) -> dict[str, Any]:
+        at = (self._clock() - timedelta(days=age)).isoformat(timespec="seconds")
+        return {
+            "AccountId": account,
+            "TransactionId": f"id-{word}",
+            "TransactionReference": f"reference-{word}",
+            "CreditDebitIndicator": "Debit",
+            "Status": "BOOK",
+            "BookingDateTime": at,
+            "Amount": {"Amount": f"{age}", "Currency": "EUR"},
+            "TransactionInformation": f"narrative-{word}",
+            "AddressLine": f"address-{word}",
+            "MerchantDetails": {"MerchantName": f"merchant-{word}"},
+            "CreditorAccount": {"SchemeName": "IBAN", "Identification": f"creditor-{word}", "Name": f"name-{word}"},
+            "CardInstrument": {"CardSchemeName": "VISA", "Identification": f"card-{word}"},
+            "Balance": {"CreditDebitIndicator": "Credit", "Type": "x",
+                        "Amount": {"Amount": "777.77", "Currency": "EUR"}},
+            "SupplementaryData": {"free": f"free-{word}"},
+        }  # fmt: skip
+
+
+def settle(world: World) -> Bank:
+    bank = Bank(world.clock)
+    world.organisations.responders["harbour-bank"] = bank
+    world.app("budget", APP)
+    return bank
+
+
+def moves_in(world: World, bank: Bank, person: str, word: str | None = None) -> None:
+    """She links the bank, where she has two accounts."""
+    accounts = natives(person)
+    subject = world.link(person, "harbour-bank", accounts)
+    bank.customer(subject, accounts, word or person)
+
+
+def with_alice(world: World, word: str | None = None) -> tuple[Bank, str]:
+    """A bank, an app, and Alice, who has linked the bank."""
+    bank, alice = settle(world), world.person("Alice")
+    moves_in(world, bank, alice, word)
+    return bank, alice
+
+
+def transactions(ref: str) -> str:
+    return f"/data/harbour-bank{BASE}/accounts/{ref}/transactions"
+
+
+# ---- a supplier whose one batch holds everything of a usage point: readings, a bill, and where it is
+
+ATOM, ESPI = "http://www.w3.org/2005/Atom", "http://naesb.org/espi"
+ESPI_BASE = "/espi/1_1/resource"
+BATCH = f"{ESPI_BASE}/Batch/Subscription/mine"
+ENERGY = ["energy.electricity.usage", "energy.electricity.summary", "energy.point"]
+MIDNIGHT = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp())
+METER_APP = [
+    {"organisation": "city-energy", "dataset": name, "fields": fields}
+    for name, fields in (
+        (ENERGY[0], ["interval.start", "interval.value"]),
+        (ENERGY[1], ["summary.period", "summary.consumption", "summary.amounts"]),
+        (ENERGY[2], ["point.location"]),
+    )
+]
+
+
+def _entry(path: str, content: str, *related: str) -> str:
+    links = f'<link rel="self" href="{path}"/><link rel="up" href="{path.rsplit("/", 1)[0]}"/>'
+    links += "".join(f'<link rel="related" href="{to}"/>' for to in related)
+    return (
+        f"<entry><id>urn:uuid:{uuid5(NAMESPACE_URL, path)}</id>{links}<title>t</title><content>{content}</content>"
+        "<published>2026-11-01T00:00:00Z</published><updated>2026-11-01T00:00:00Z</updated></entry>"
+    )
+
+
+def energy_batch(native: str = "point-one", subscription: str = "s") -> bytes:
+    point = f"{ESPI_BASE}/Subscription/{subscription}/UsagePoint/{native}"
+    period = f"<duration>3600</duration><start>{MIDNIGHT}</start>"
+    reading = f"<IntervalReading><timePeriod>{period}</timePeriod><value>450</value></IntervalReading>"
+    place = "<ServiceCategory><kind>0</kind></ServiceCategory>"
+    place += "<serviceDeliveryPoint><name>street</name></serviceDeliveryPoint>"
+    bill = f"<billingPeriod>{period}</billingPeriod><billLastPeriod>505050</billLastPeriod>"
+    entries = [
+        _entry(point, f'<UsagePoint xmlns="{ESPI}">{place}</UsagePoint>', f"{point}/MeterReading",
+              f"{point}/UsageSummary"),
+        _entry(f"{point}/MeterReading/m1", f'<MeterReading xmlns="{ESPI}"/>', f"{point}/MeterReading/m1/IntervalBlock"),
+        _entry(f"{point}/MeterReading/m1/IntervalBlock/b1",
+              f'<IntervalBlock xmlns="{ESPI}"><interval>{period}</interval>{reading}</IntervalBlock>'),
+        _entry(f"{point}/UsageSummary/u1", f'<UsageSummary xmlns="{ESPI}">{bill}</UsageSummary>'),
+    ]  # fmt: skip
+    head = '<id>urn:uuid:0</id><title>t</title><updated>2026-11-01T00:00:00Z</updated><link rel="self" href="/x"/>'
+    return f'<feed xmlns="{ATOM}">{head}{"".join(entries)}</feed>'.encode()
+
+
+def settle_energy(world: World) -> str:
+    """Alice, with one usage point linked."""
+    world.organisations.responders["city-energy"] = lambda *_: energy_reply()
+    world.app("meter", METER_APP, purposes=["energy-advice"])
+    alice = world.person("Alice")
+    world.link(alice, "city-energy", ["point-one"])
+    return alice
+
+
+def energy_reply() -> Reply:
+    return 200, "application/atom+xml", energy_batch()
