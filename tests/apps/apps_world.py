@@ -53,7 +53,7 @@ def faults(**changes: Any) -> list[str]:
 
 
 @dataclass
-class Shop:
+class World:
     house: House
 
     def register(self, **changes: Any) -> tuple[App, str | None]:

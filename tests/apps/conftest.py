@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apps_world import NOW, Shop
+from apps_world import NOW, World
 
 from gateway import schema
 from gateway.catalogue import Catalogue
@@ -28,7 +28,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, ring: KeyRing) -> Iterator[Shop]:
+def world(tmp_path: Path, ring: KeyRing) -> Iterator[World]:
     settings = Settings(data_dir=tmp_path)
     store = Store(settings.database, fsync=False)
     schema.metadata.create_all(store.engine)
@@ -50,5 +50,5 @@ def shop(tmp_path: Path, ring: KeyRing) -> Iterator[Shop]:
             declared = tomllib.loads(text)
             row = Organisation(id=name, declaration=declared, declaration_sha256=name, added_at=NOW, changed_at=NOW)
             session.add(row)
-    yield Shop(house)
+    yield World(house)
     store.close()

@@ -17,37 +17,37 @@ BASIC = {"token_endpoint_auth_method": "client_secret_basic"}
 LOGO = '<svg xmlns="http://www.w3.org/2000/svg"><rect/></svg>'
 
 
-def test_a_secret_is_shown_once_and_kept_as_a_hash(shop):
-    row, secret = shop.register(**BASIC)
+def test_a_secret_is_shown_once_and_kept_as_a_hash(world):
+    row, secret = world.register(**BASIC)
     assert secret and len(secret) == 43
     assert row.secret_sha256 == hashed(secret)
     assert secret not in str(row.metadata_)
-    again, none = shop.register(**BASIC, name={"fr": "Autre", "en": "Other"})
+    again, none = world.register(**BASIC, name={"fr": "Autre", "en": "Other"})
     assert none is None
     assert again.secret_sha256 == hashed(secret)
 
 
-def test_a_public_app_has_no_secret_and_loses_it_when_it_becomes_one(shop):
-    assert shop.register()[1] is None
-    assert shop.register(**BASIC)[1]
-    assert shop.register()[0].secret_sha256 is None
+def test_a_public_app_has_no_secret_and_loses_it_when_it_becomes_one(world):
+    assert world.register()[1] is None
+    assert world.register(**BASIC)[1]
+    assert world.register()[0].secret_sha256 is None
 
 
-def test_a_renewed_secret_replaces_the_old_one(shop):
-    _, old = shop.register(**BASIC)
-    with shop.house.store.write() as session:
+def test_a_renewed_secret_replaces_the_old_one(world):
+    _, old = world.register(**BASIC)
+    with world.house.store.write() as session:
         new = verbs.renew_secret(session, "watt-coach", NOW)
         assert session.get_one(App, "watt-coach").secret_sha256 == hashed(new) != hashed(old)
         with pytest.raises(NotFound):
             verbs.renew_secret(session, "nobody", NOW)
-    shop.register()
-    with shop.house.store.write() as session, pytest.raises(NotFound):
+    world.register()
+    with world.house.store.write() as session, pytest.raises(NotFound):
         verbs.renew_secret(session, "watt-coach", NOW)
 
 
-def test_what_this_gateway_does_not_have_is_told_with_the_nearest_name(shop):
+def test_what_this_gateway_does_not_have_is_told_with_the_nearest_name(world):
     with pytest.raises(DeclarationError) as raised:
-        shop.register(
+        world.register(
             purposes=["energy-advise"],
             data=[
                 item(organisation="city-energie"),
@@ -65,27 +65,27 @@ def test_what_this_gateway_does_not_have_is_told_with_the_nearest_name(shop):
     assert "data[2].fields: 'interval.values' is not known; did you mean interval.value?" in told
     assert "data[3].dataset: none of the purposes covers 'bank.accounts'" in told
     assert "data[5].dataset: 'energy.electricity.usage' stands twice" in told
-    with shop.house.store.read() as session:
+    with world.house.store.read() as session:
         assert views.find(session, "watt-coach") is None  # nothing half-written
 
 
-def test_the_directory_is_told_of_every_change_and_of_nothing_else(shop):
-    steps = [shop.generation()]
+def test_the_directory_is_told_of_every_change_and_of_nothing_else(world):
+    steps = [world.generation()]
     for changes in ({}, {}, {"name": {"fr": "A", "en": "A"}}, {"name": {"fr": "A", "en": "A"}, "verified": True}):
-        shop.register(**changes)
-        steps.append(shop.generation())
-    with shop.house.store.write() as session:
+        world.register(**changes)
+        steps.append(world.generation())
+    with world.house.store.write() as session:
         verbs.suspend(session, "watt-coach", "complaints", NOW)
-    steps.append(shop.generation())
-    with shop.house.store.write() as session:
+    steps.append(world.generation())
+    with world.house.store.write() as session:
         verbs.resume(session, "watt-coach", NOW)
-    steps.append(shop.generation())
+    steps.append(world.generation())
     assert [after - before for before, after in zip(steps, steps[1:], strict=False)] == [1, 0, 1, 1, 1, 1]
 
 
-def test_suspending_is_seen_with_its_reason_and_resuming_ends_it(shop):
-    shop.register()
-    with shop.house.store.write() as session:
+def test_suspending_is_seen_with_its_reason_and_resuming_ends_it(world):
+    world.register()
+    with world.house.store.write() as session:
         verbs.suspend(session, "watt-coach", "complaints", NOW)
         seen = views.find(session, "watt-coach")
         assert seen and (seen.active, seen.status_reason) == (False, "complaints")
@@ -96,10 +96,10 @@ def test_suspending_is_seen_with_its_reason_and_resuming_ends_it(shop):
             verbs.suspend(session, "nobody", "x", NOW)
 
 
-def test_other_rooms_see_what_was_declared(shop):
+def test_other_rooms_see_what_was_declared(world):
     recipient = {"name": "Cloud SA", "role": "hosting", "country": "FR"}
-    shop.register(recipients=[recipient], on_behalf_of="Ville de Lyon", verified=True)
-    with shop.house.store.read() as session:
+    world.register(recipients=[recipient], on_behalf_of="Ville de Lyon", verified=True)
+    with world.house.store.read() as session:
         [seen] = views.all_apps(session)
     assert seen.name["fr"] == "Watt Coach"
     assert seen.recipients == (recipient,)
@@ -111,13 +111,13 @@ def test_other_rooms_see_what_was_declared(shop):
 
 
 @pytest.fixture
-def browser(shop, tmp_path):
+def browser(world, tmp_path):
     (tmp_path / "logo.svg").write_text(LOGO)
-    with shop.house.store.write() as session:
-        verbs.register(session, shop.house.catalogue, declare.parse(good(logo="logo.svg"), tmp_path / "app.toml"), NOW)
+    with world.house.store.write() as session:
+        verbs.register(session, world.house.catalogue, declare.parse(good(logo="logo.svg"), tmp_path / "app.toml"), NOW)
         plain = declare.parse(good(client_id="plain"), Path("app.toml"))
-        verbs.register(session, shop.house.catalogue, plain, NOW)
-    app = Starlette(routes=[route(door, shop.house, lambda *_: None) for door in pages.DOORS])
+        verbs.register(session, world.house.catalogue, plain, NOW)
+    app = Starlette(routes=[route(door, world.house, lambda *_: None) for door in pages.DOORS])
     return TestClient(app, base_url="http://localhost:8400")
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from starlette.requests import Request
-from web_world import Street
+from web_world import World
 
 from examples.cookies import cookie
 from gateway.ground.web import cookies
@@ -17,8 +17,8 @@ DISGUISES = [
 ]  # fmt: skip
 
 
-def _sees(street: Street, *headers: bytes) -> str:
-    answer = street.visitor().get("/mine", headers=[(b"cookie", value) for value in headers])
+def _sees(world: World, *headers: bytes) -> str:
+    answer = world.visitor().get("/mine", headers=[(b"cookie", value) for value in headers])
     return answer.text.split()[0] if answer.status_code == 200 else "nobody"
 
 
@@ -30,16 +30,16 @@ def _spelled(disguise: bytes) -> bytes:
     "header",
     [b"%s=alice", b"a=b; %s=alice", b"%s=alice; a=b", b"%s=alice;a=b", b"a; %s=alice", b"%s=alice; go\xfbt=sal\xe9"],
 )
-def test_her_own_cookie_signs_her_in(street: Street, header: bytes) -> None:
-    assert _sees(street, header % OURS) == "Alice"
+def test_her_own_cookie_signs_her_in(world: World, header: bytes) -> None:
+    assert _sees(world, header % OURS) == "Alice"
 
 
 @pytest.mark.parametrize("disguise", DISGUISES, ids=repr)
-def test_a_disguised_name_is_not_ours_alone_nor_beside_the_true_one(street: Street, disguise: bytes) -> None:
+def test_a_disguised_name_is_not_ours_alone_nor_beside_the_true_one(world: World, disguise: bytes) -> None:
     planted = _spelled(disguise) + b"=mallory"
-    assert _sees(street, planted) == "nobody"
-    assert _sees(street, OURS + b"=alice; " + planted) == "nobody"
-    assert _sees(street, planted + b"; " + OURS + b"=alice") == "nobody"
+    assert _sees(world, planted) == "nobody"
+    assert _sees(world, OURS + b"=alice; " + planted) == "nobody"
+    assert _sees(world, planted + b"; " + OURS + b"=alice") == "nobody"
 
 
 @pytest.mark.parametrize(
@@ -47,21 +47,21 @@ def test_a_disguised_name_is_not_ours_alone_nor_beside_the_true_one(street: Stre
     [(OURS + b"=alice; " + OURS + b"=mallory",), (OURS + b"=alice; " + OURS + b"=alice",),
      (OURS + b"=alice", OURS + b"=mallory"), (OURS + b"=alice; " + OURS,)],
 )  # fmt: skip
-def test_a_name_given_twice_signs_nobody_in(street: Street, headers: tuple[bytes, ...]) -> None:
-    assert _sees(street, *headers) == "nobody"
+def test_a_name_given_twice_signs_nobody_in(world: World, headers: tuple[bytes, ...]) -> None:
+    assert _sees(world, *headers) == "nobody"
 
 
 @pytest.mark.parametrize("value", [b'"alice"', b"alice\xa0", b"\x85alice", b"ali\tce", b"alice\x00", b"a" * 513, b""])
-def test_a_value_we_would_never_set_signs_nobody_in(street: Street, value: bytes) -> None:
-    assert _sees(street, OURS + b"=" + value) == "nobody"
+def test_a_value_we_would_never_set_signs_nobody_in(world: World, value: bytes) -> None:
+    assert _sees(world, OURS + b"=" + value) == "nobody"
 
 
 @pytest.mark.parametrize("disguise", DISGUISES, ids=repr)
-def test_the_language_switch_is_read_as_strictly(street: Street, disguise: bytes) -> None:
+def test_the_language_switch_is_read_as_strictly(world: World, disguise: bytes) -> None:
     name = cookies.LANGUAGE.encode()
     disguised = disguise % name if b"%s" in disguise else disguise.replace(b"sign-in", b"language")
     for said, language in ((name + b"=fr", "fr"), (disguised + b"=fr", "en")):
-        page = street.visitor(accept_language="en").get("/says", headers=[(b"cookie", said)])
+        page = world.visitor(accept_language="en").get("/says", headers=[(b"cookie", said)])
         assert f'<html lang="{language}"' in page.text
 
 

@@ -1,30 +1,30 @@
 """Forms count only from our own pages (A18, A19), and one transaction covers one request."""
 
 import pytest
-from web_world import HOME, Street, csrf
+from web_world import HOME, World, csrf
 
 OURS = {"origin": HOME, "sec-fetch-site": "same-origin"}
 
 
-def test_a_form_from_our_page_is_taken(street: Street) -> None:
-    alice = street.visitor("alice")
+def test_a_form_from_our_page_is_taken(world: World) -> None:
+    alice = world.visitor("alice")
     answer = alice.post("/note", data={"csrf": csrf(alice), "text": "hello"}, headers=OURS)
     assert (answer.status_code, answer.headers["location"]) == (303, "/says")
-    assert street.notes() == ["hello"]
+    assert world.notes() == ["hello"]
 
 
-def test_a_form_without_a_token_is_refused(street: Street) -> None:
-    alice = street.visitor("alice")
+def test_a_form_without_a_token_is_refused(world: World) -> None:
+    alice = world.visitor("alice")
     assert alice.post("/note", data={"text": "x"}, headers=OURS).status_code == 403
-    assert street.notes() == []
+    assert world.notes() == []
 
 
-def test_a_token_of_before_signing_in_is_stale(street: Street) -> None:
-    visitor = street.visitor()
+def test_a_token_of_before_signing_in_is_stale(world: World) -> None:
+    visitor = world.visitor()
     token = csrf(visitor)
     visitor.cookies.set("__Host-aval-sign-in", "alice")
     assert visitor.post("/note", data={"csrf": token, "text": "x"}, headers=OURS).status_code == 403
-    assert street.notes() == []
+    assert world.notes() == []
 
 
 @pytest.mark.parametrize(
@@ -34,23 +34,23 @@ def test_a_token_of_before_signing_in_is_stale(street: Street) -> None:
         ("mallory", "Go back, load the page again and send the form from there."),
     ],
 )
-def test_a_stale_form_says_what_to_do(street: Street, who: str, told: str) -> None:
-    answer = street.visitor(who).post("/note", data={"csrf": "old", "text": "x"}, headers=OURS)
+def test_a_stale_form_says_what_to_do(world: World, who: str, told: str) -> None:
+    answer = world.visitor(who).post("/note", data={"csrf": "old", "text": "x"}, headers=OURS)
     assert answer.status_code == 403 and told in answer.text
 
 
-def test_mallorys_token_is_worth_nothing_with_alices_cookie(street: Street) -> None:
-    token = csrf(street.visitor("mallory"))
-    assert street.visitor("alice").post("/note", data={"csrf": token, "text": "x"}, headers=OURS).status_code == 403
-    assert street.notes() == []
+def test_mallorys_token_is_worth_nothing_with_alices_cookie(world: World) -> None:
+    token = csrf(world.visitor("mallory"))
+    assert world.visitor("alice").post("/note", data={"csrf": token, "text": "x"}, headers=OURS).status_code == 403
+    assert world.notes() == []
 
 
-def test_a_visitor_has_a_token_of_her_own_before_signing_in(street: Street) -> None:
-    one, other = street.visitor(), street.visitor()
+def test_a_visitor_has_a_token_of_her_own_before_signing_in(world: World) -> None:
+    one, other = world.visitor(), world.visitor()
     assert csrf(one) == csrf(one) != csrf(other)
     assert one.post("/note", data={"csrf": csrf(one), "text": "x"}, headers=OURS).status_code == 303
     assert one.post("/note", data={"csrf": csrf(other), "text": "y"}, headers=OURS).status_code == 403
-    assert street.notes() == ["x"]
+    assert world.notes() == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -66,54 +66,54 @@ def test_a_visitor_has_a_token_of_her_own_before_signing_in(street: Street) -> N
         {"sec-fetch-site": "cross-site"},
     ],
 )
-def test_a_form_from_elsewhere_is_refused_even_with_the_right_token(street: Street, headers: dict[str, str]) -> None:
-    alice = street.visitor("alice")
+def test_a_form_from_elsewhere_is_refused_even_with_the_right_token(world: World, headers: dict[str, str]) -> None:
+    alice = world.visitor("alice")
     assert alice.post("/note", data={"csrf": csrf(alice), "text": "x"}, headers=headers).status_code == 403
-    assert street.notes() == []
+    assert world.notes() == []
 
 
 @pytest.mark.parametrize("headers", [{}, {"origin": HOME}, {"origin": "null", "sec-fetch-site": "same-origin"}])
-def test_what_honest_browsers_send_is_taken(street: Street, headers: dict[str, str]) -> None:
+def test_what_honest_browsers_send_is_taken(world: World, headers: dict[str, str]) -> None:
     """The last: Chromium and Firefox, because our pages say `Referrer-Policy: no-referrer`."""
-    alice = street.visitor("alice")
+    alice = world.visitor("alice")
     assert alice.post("/note", data={"csrf": csrf(alice), "text": "x"}, headers=headers).status_code == 303
 
 
-def test_an_answer_with_an_error_status_commits(street: Street) -> None:
-    alice = street.visitor("alice")
+def test_an_answer_with_an_error_status_commits(world: World) -> None:
+    alice = world.visitor("alice")
     assert alice.post("/note/refused", data={"csrf": csrf(alice), "text": "kept"}, headers=OURS).status_code == 403
-    assert street.notes() == ["kept"]
+    assert world.notes() == ["kept"]
 
 
-def test_a_fault_rolls_back_and_shows_no_detail(street: Street) -> None:
-    alice = street.visitor("alice")
+def test_a_fault_rolls_back_and_shows_no_detail(world: World) -> None:
+    alice = world.visitor("alice")
     answer = alice.post("/note/failed", data={"csrf": csrf(alice), "text": "lost"}, headers=OURS)
     assert answer.status_code == 500
     assert "nobody may see" not in answer.text
-    assert street.notes() == []
+    assert world.notes() == []
 
 
-def test_fields_given_twice_are_told_apart_from_others(street: Street) -> None:
-    answer = street.visitor().post("/tells?a=1&b=2", data={"b": "3", "c": "4"})
+def test_fields_given_twice_are_told_apart_from_others(world: World) -> None:
+    answer = world.visitor().post("/tells?a=1&b=2", data={"b": "3", "c": "4"})
     assert answer.json() == {"repeated": ["b"], "form": {"b": "3", "c": "4"}, "query": {"a": "1", "b": "2"}}
 
 
-def test_too_large_a_body_is_refused_and_not_read(street: Street) -> None:
-    answer = street.visitor().post("/tells", data={"a": "x" * 70_000})
+def test_too_large_a_body_is_refused_and_not_read(world: World) -> None:
+    answer = world.visitor().post("/tells", data={"a": "x" * 70_000})
     assert answer.status_code == 400
 
 
-def test_more_fields_than_any_form_of_ours_count_as_none(street: Street) -> None:
-    answer = street.visitor().post("/tells", data={f"f{i}": "1" for i in range(150)})
+def test_more_fields_than_any_form_of_ours_count_as_none(world: World) -> None:
+    answer = world.visitor().post("/tells", data={f"f{i}": "1" for i in range(150)})
     assert answer.json()["form"] == {}
 
 
-def test_a_compressed_body_is_refused(street: Street) -> None:
-    assert street.visitor().post("/tells", content=b"x", headers={"content-encoding": "gzip"}).status_code == 400
+def test_a_compressed_body_is_refused(world: World) -> None:
+    assert world.visitor().post("/tells", content=b"x", headers={"content-encoding": "gzip"}).status_code == 400
 
 
-def test_broken_utf8_and_other_media_are_no_form(street: Street) -> None:
+def test_broken_utf8_and_other_media_are_no_form(world: World) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}
-    assert street.visitor().post("/tells", content=b"a=%ff\xfe", headers=form).status_code == 200
-    answer = street.visitor().post("/tells", content=b"a=1", headers={"content-type": "text/plain"})
+    assert world.visitor().post("/tells", content=b"a=%ff\xfe", headers=form).status_code == 200
+    answer = world.visitor().post("/tells", content=b"a=1", headers={"content-type": "text/plain"})
     assert answer.json()["form"] == {}

@@ -11,7 +11,7 @@ import pytest
 from jinja2 import ChoiceLoader, DictLoader
 from jinja2.ext import babel_extract
 from starlette.requests import Request
-from web_world import NOW, Street
+from web_world import NOW, World
 
 import gateway
 from gateway.ground.web import templates
@@ -63,12 +63,12 @@ def test_zero_and_one_are_singular_in_french() -> None:
     assert told == ["partage actif", "partage actif", "partages actifs"]
 
 
-def test_dates_are_written_as_people_write_them(street: Street) -> None:
+def test_dates_are_written_as_people_write_them(world: World) -> None:
     seen = {}
     for language in ("fr", "en"):
         request = Request({"type": "http", "headers": [], "path": "/", "query_string": b"", "server": ("x", 1)})
-        context: Any = SimpleNamespace(house=street.house, language=language, request=request, caller=None, csrf="x")
-        environment = templates._environment(street.house.translations, language)
+        context: Any = SimpleNamespace(house=world.house, language=language, request=request, caller=None, csrf="x")
+        environment = templates._environment(world.house.translations, language)
         text = "{{ date(at) }} | {{ moment(at) }} | {{ date(none) }} | {{ date(at.date()) }}"
         with_probe = ChoiceLoader([DictLoader({"probe": text}), environment.loader or DictLoader({})])
         environment.loader = with_probe

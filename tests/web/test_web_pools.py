@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from starlette.responses import Response
-from web_world import ALICE, Street
+from web_world import ALICE, World
 
 from gateway.ground.pools import Duty, Full, Pools, acquired, left, within
 from gateway.ground.web.context import Context
@@ -85,8 +85,8 @@ def test_a_closed_pool_begins_nothing_more(gate) -> None:  # type: ignore[no-unt
 
 
 def test_pages_are_answered_while_more_wait_than_there_are_threads(tmp_path: Path, gate) -> None:  # type: ignore[no-untyped-def]
-    street = Street(tmp_path)
-    street.house.pools._duties = {"wait": Duty(threads=4, line=0)}
+    world = World(tmp_path)
+    world.house.pools._duties = {"wait": Duty(threads=4, line=0)}
     waiting: list[str] = []
 
     def waits(ctx: Context) -> Later:
@@ -98,15 +98,15 @@ def test_pages_are_answered_while_more_wait_than_there_are_threads(tmp_path: Pat
         return Later("wait", ctx.path["party"], rest)
 
     door = Door("/waits/{party}", waits, opens="write", person=True)
-    street.app.router.routes.append(route(door, street.house, lambda *_: ALICE))
-    with street.visitor("alice") as visitor, ThreadPoolExecutor(60) as crowd:  # one loop for all of them
+    world.app.router.routes.append(route(door, world.house, lambda *_: ALICE))
+    with world.visitor("alice") as visitor, ThreadPoolExecutor(60) as crowd:  # one loop for all of them
         stuck = [crowd.submit(visitor.get, "/waits/slow") for _ in range(60)]
         while sum(each.done() for each in stuck) < 56:
             time.sleep(0.01)
         assert len(waiting) == 4
         assert visitor.get("/says").status_code == 200
-        assert street.house.store.engine.pool.checkedout() == 0, "a transaction is open while somebody is waited for"
-        with street.house.store.write() as session:
+        assert world.house.store.engine.pool.checkedout() == 0, "a transaction is open while somebody is waited for"
+        with world.house.store.write() as session:
             session.execute(text("INSERT INTO note VALUES ('written meanwhile')"))
         gate.set()
         answers = [each.result() for each in stuck]

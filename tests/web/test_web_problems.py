@@ -3,7 +3,7 @@
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
-from web_world import Street
+from web_world import World
 
 from gateway import errors
 from gateway.ground.web import problems
@@ -11,8 +11,8 @@ from gateway.ground.web.doors import route
 
 
 @pytest.fixture
-def visitor(street: Street) -> TestClient:
-    house = street.house
+def visitor(world: World) -> TestClient:
+    house = world.house
     app = Starlette(routes=[route(door, house, lambda *_: None) for door in problems.DOORS])
     return TestClient(app, base_url=house.settings.public_url)
 

@@ -37,7 +37,7 @@ def identify(_session: Session, secret: str, _now: datetime) -> Caller | None:
     }.get(secret)
 
 
-class Street:
+class World:
     """A gateway of a few doors."""
 
     def __init__(self, folder: Path, public_url: str = HOME) -> None:
