@@ -1,7 +1,9 @@
 """A gateway with nothing but people: their doors on a real file database, a clock that tests move, browsers."""
 
+import contextlib
 import functools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
@@ -31,6 +33,7 @@ from gateway.people import pages, seeding
 from gateway.people.sign_ins import identify
 from gateway.people.tables import Person
 from gateway.settings import Settings
+from tests.worlds import chromium
 
 HOME = "https://gateway.test"
 PASSWORD = "correct horse battery"
@@ -198,3 +201,16 @@ def forms(html: str) -> list[tuple[str, dict[str, str]]]:
                 fields[name[1]] = unescape(value[1]) if value else ""
         found.append((action, fields))
     return found
+
+
+@contextlib.contextmanager
+def serving(folder: Path, host: str = "localhost") -> Iterator[World]:
+    """A world for a real browser, until the end. `host`: localhost or a name below it (passkeys need a name)."""
+    listening = chromium.listening()
+    world = World(folder, f"http://{host}:{listening.getsockname()[1]}", operator_contact="help@aval.example")
+    world.clock.now = datetime.now(UTC)
+    try:
+        with chromium.served(world.app, listening):
+            yield world
+    finally:
+        world.house.store.close()

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from people_chromium import NEEDS_CHROMIUM, chromium, serving
-from people_world import PASSWORD, World
+from people_world import PASSWORD, World, serving
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-pytestmark = [pytest.mark.browser, NEEDS_CHROMIUM]
+from tests.worlds import chromium
+
+pytestmark = [pytest.mark.browser, chromium.NEEDED]
 
 OUT = ("/", "/register", "/sign-in", "/sign-in?registered=1", "/sign-in/passkey", "/nowhere")
 IN = ("/", "/account", "/account/details", "/account/password", "/account/codes", "/account/passkeys/add")
@@ -20,7 +21,7 @@ LOOKS = list(itertools.product(("fr", "en"), ("light", "dark"), (320, 1280)))
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as made:
+    with chromium.launched() as made:
         yield made
 
 

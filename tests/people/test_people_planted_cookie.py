@@ -6,13 +6,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from people_chromium import NEEDS_CHROMIUM, chromium, serving
-from people_world import PASSWORD, World
+from people_world import PASSWORD, World, serving
 from playwright.sync_api import Browser, Page
 
 from gateway.ground.web import cookies
+from tests.worlds import chromium
 
-pytestmark = [pytest.mark.browser, NEEDS_CHROMIUM]
+pytestmark = [pytest.mark.browser, chromium.NEEDED]
 
 SITE = "town.localhost"  # Chromium counts names below localhost as trustworthy, and finds them on this machine
 DISGUISES = (b"\xa0%s", b"\x85%s", b"%s\xa0", b"%s\x85", b"%s")
@@ -20,7 +20,7 @@ DISGUISES = (b"\xa0%s", b"\x85%s", b"%s\xa0", b"%s\x85", b"%s")
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with chromium() as made:
+    with chromium.launched() as made:
         yield made
 
 
