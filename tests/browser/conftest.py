@@ -1,33 +1,26 @@
-"""Debian's chromium at the doors of a running town.
+"""Debian's chromium at the doors of the running demo.
 
 Every window watches itself: an error of the page, a report of the content security policy, an answer 5xx or a request
-to anybody outside the town fails the test that opened it.
+to anybody outside the demo fails the test that opened it.
 """
 
+import contextlib
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from browser_world import LANGUAGE, Window
+from playwright.sync_api import Browser
 from playwright.sync_api import Error as BrowserError
-from town import Resident, newcomer, town
-from windows import LANGUAGE, Window
 
 from gateway.cli.demo_setup import Demo
+from tests.worlds import chromium as chromium_here
+from tests.worlds.demo import Resident, newcomer, world
 
-__all__ = ["town"]
+__all__ = ["world"]
 
-_FLAGS = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 Opens = Callable[..., Window]
 
 
@@ -47,22 +40,18 @@ def _without(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
+    if chromium_here.PROGRAM is None:
         _without("chromium is not installed (as root: apt-get install chromium)")
-    with sync_playwright() as playwright:
+    with contextlib.ExitStack() as stack:
         try:
-            browser = playwright.chromium.launch(
-                executable_path=program, headless=True, chromium_sandbox=False, args=_FLAGS
-            )
+            browser = stack.enter_context(chromium_here.launched())
         except BrowserError as error:
             _without(f"chromium does not start: {error.message.splitlines()[0]}")
         yield browser
-        browser.close()
 
 
 @pytest.fixture
-def opens(chromium: Browser, town: Demo) -> Iterator[Opens]:
+def opens(chromium: Browser, world: Demo) -> Iterator[Opens]:
     """opens(who?, js=True, lang="en", width=1280, …): a window of its own profile, signed in as `who`."""
     windows: list[Window] = []
 
@@ -85,9 +74,9 @@ def opens(chromium: Browser, town: Demo) -> Iterator[Opens]:
         if who:
             context.add_cookies(who.cookies())
         if lang != "en":  # chosen by the switch: the account itself was opened in English
-            address = town.url("gateway").replace("http:", "https:")
+            address = world.url("gateway").replace("http:", "https:")
             context.add_cookies([{"name": LANGUAGE, "value": lang, "url": address, "secure": True}])
-        window = Window(context, town)
+        window = Window(context, world)
         windows.append(window)
         return window
 
@@ -105,9 +94,9 @@ def js(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture
-def alice(town: Demo) -> Resident:
+def alice(world: Demo) -> Resident:
     """Alice, who has just opened an account."""
-    return newcomer(town)
+    return newcomer(world)
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from town import Resident, newcomer, signed_in
-from windows import Window
+from browser_world import Window
 
 from gateway.cli.demo_setup import Demo
+from tests.worlds.demo import Resident, newcomer, signed_in
 
 
 def hours_read(window: Window) -> int:
@@ -26,7 +26,7 @@ def test_alice_connects_signs_in_links_agrees_and_sees_her_chart(opens: Any, ali
     assert window.is_at("gateway")
     assert all(words in window.title for words in ("Watt Coach", "read your data", "City Energy"))
     window.choose_accounts("city-energy").last_for("d30").decide("allow")
-    window.page.wait_for_url(window.town.url("watt-coach") + "/")
+    window.page.wait_for_url(window.world.url("watt-coach") + "/")
     assert window.page.locator("svg.chart rect").count() >= 12
     assert hours_read(window) > 8000
 
@@ -36,13 +36,13 @@ def test_what_alice_leaves_unticked_the_app_does_not_see(opens: Any, linked: Res
     boxes = window.page.locator(".consent input[type=checkbox]")
     assert boxes.count() == 3 and window.page.locator(".consent input[type=checkbox]:checked").count() == 0
     window.choose_accounts("city-energy").last_for("once").decide("allow")
-    window.page.wait_for_url(window.town.url("watt-coach") + "/")
+    window.page.wait_for_url(window.world.url("watt-coach") + "/")
     of_one_meter = hours_read(window)
     assert "Your statements" not in window.text()
 
     window = opens(linked, js=js).at_the_question()
     window.choose_accounts("city-energy", 2).tick("city-energy:energy.electricity.summary").decide("allow")
-    window.page.wait_for_url(window.town.url("watt-coach") + "/")
+    window.page.wait_for_url(window.world.url("watt-coach") + "/")
     assert hours_read(window) == 2 * of_one_meter
     assert "Your statements" in window.text()
 
@@ -50,7 +50,7 @@ def test_what_alice_leaves_unticked_the_app_does_not_see(opens: Any, linked: Res
 def test_alice_takes_one_type_of_data_back_and_the_rest_goes_on(opens: Any, linked: Resident, js: bool) -> None:
     window: Window = opens(linked, js=js).at_the_question()
     window.choose_accounts("city-energy").tick("city-energy:energy.electricity.summary").decide("allow")
-    window.page.wait_for_url(window.town.url("watt-coach") + "/")
+    window.page.wait_for_url(window.world.url("watt-coach") + "/")
     assert "Your statements" in window.text()
     window.go("/sharings").click("View")
     window.click(window.page.locator("input[name=remove][value$='energy.electricity.summary']"), stays=True)
@@ -72,10 +72,10 @@ def test_refusing_takes_one_click_and_the_app_is_told_properly(opens: Any, linke
 
     window.page.on("request", note)
     window.at_the_question().decide("refuse")
-    window.page.wait_for_url(window.town.url("watt-coach") + "/**")
+    window.page.wait_for_url(window.world.url("watt-coach") + "/**")
     assert "You said no" in window.text()
     (answer,) = answers
-    assert answer["error"] == ["access_denied"] and answer["iss"] == [window.town.url("gateway")]
+    assert answer["error"] == ["access_denied"] and answer["iss"] == [window.world.url("gateway")]
     assert len(answer["state"][0]) > 20 and "code" not in answer
     assert referers == [None]
     assert "Nothing fits" in window.go("/sharings?status=active").text()
@@ -87,14 +87,14 @@ def test_the_language_switch_keeps_the_pending_request(opens: Any, linked: Resid
     assert "Watt Coach demande à lire vos données chez" in window.title
     assert window.page.locator("html").get_attribute("lang") == "fr"
     window.choose_accounts("city-energy").decide("allow")
-    window.page.wait_for_url(window.town.url("watt-coach") + "/")
+    window.page.wait_for_url(window.world.url("watt-coach") + "/")
     assert hours_read(window) > 8000
 
 
 def test_not_you_keeps_the_pending_request_for_the_right_person(
-    opens: Any, town: Demo, linked: Resident, js: bool
+    opens: Any, world: Demo, linked: Resident, js: bool
 ) -> None:
-    bob = newcomer(town, "Bob Leroy")
+    bob = newcomer(world, "Bob Leroy")
     bob.links("city-energy")
     window: Window = opens(linked, js=js).at_the_question()
     window.click("Not you?", "button")
@@ -102,9 +102,9 @@ def test_not_you_keeps_the_pending_request_for_the_right_person(
     window.sign_in(bob)
     assert "Watt Coach" in window.title and "You: Bob Leroy" in window.text()
     window.choose_accounts("city-energy").decide("allow")
-    window.page.wait_for_url(window.town.url("watt-coach") + "/")
+    window.page.wait_for_url(window.world.url("watt-coach") + "/")
     assert "Watt Coach" in bob.visitor.get(f"{bob.gateway}/sharings").text
-    alice = signed_in(town, linked.name, linked.email)  # "not you?" ended the sign-in that she had
+    alice = signed_in(world, linked.name, linked.email)  # "not you?" ended the sign-in that she had
     assert "You share nothing" in alice.visitor.get(f"{alice.gateway}/sharings").text
 
 
@@ -127,20 +127,20 @@ def test_allow_with_no_account_chosen_says_so_and_records_nothing(opens: Any, li
     assert "Nothing fits" in linked.visitor.get(f"{linked.gateway}/sharings?status=active").text
 
 
-def test_chloe_is_under_age_and_alice_her_guardian_decides(opens: Any, town: Demo, js: bool) -> None:
-    chloe = resident_of_the_demo(town, "Chloé Petit", "chloe@example.org")
-    alice = resident_of_the_demo(town, "Alice Martin", "alice@example.org")
+def test_chloe_is_under_age_and_alice_her_guardian_decides(opens: Any, world: Demo, js: bool) -> None:
+    chloe = resident_of_the_demo(world, "Chloé Petit", "chloe@example.org")
+    alice = resident_of_the_demo(world, "Alice Martin", "alice@example.org")
     window: Window = opens(chloe, js=js).connect()
     assert window.title == "Your guardian has to agree"
     assert window.page.locator("button[value=allow]").count() == 0
     window.click("My guardian signs in now", "button").sign_in(alice)
     assert "Chloé Petit" in window.title
     window.decide("refuse")
-    window.page.wait_for_url(window.town.url("watt-coach") + "/**")
+    window.page.wait_for_url(window.world.url("watt-coach") + "/**")
 
 
-def resident_of_the_demo(town: Demo, name: str, email: str) -> Resident:
-    one = signed_in(town, name, email)
+def resident_of_the_demo(world: Demo, name: str, email: str) -> Resident:
+    one = signed_in(world, name, email)
     if "/organisations/city-energy/unlink" not in one.visitor.get(f"{one.gateway}/organisations").body:
         one.links("city-energy")
     return one

@@ -16,11 +16,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
-from town import Resident
-from windows import Window
+from browser_world import Window
 
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import Demo
+from tests.worlds.demo import Resident
 
 DECLARATION = """
 client_id = "{client}"
@@ -78,7 +78,7 @@ def elsewhere() -> Iterator[ThreadingHTTPServer]:
 
 
 @pytest.fixture(scope="module")
-def apps(town: Demo, elsewhere: ThreadingHTTPServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def apps(world: Demo, elsewhere: ThreadingHTTPServer, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """client id → redirect address, registered while the gateway runs."""
     folder: Path = tmp_path_factory.mktemp("apps")
     known = {
@@ -88,14 +88,14 @@ def apps(town: Demo, elsewhere: ThreadingHTTPServer, tmp_path_factory: pytest.Te
     for client, (redirect, kind) in known.items():
         file = folder / f"{client}.toml"
         file.write_text(DECLARATION.format(client=client, redirect=redirect, kind=kind), encoding="utf-8")
-        demo_setup.aval(town, "apps", "add", str(file))
+        demo_setup.aval(world, "apps", "add", str(file))
     return {client: redirect for client, (redirect, _) in known.items()}
 
 
-def request_of(town: Demo, client: str, redirect: str) -> tuple[str, str]:
+def request_of(world: Demo, client: str, redirect: str) -> tuple[str, str]:
     """(address for the browser, state) of a pushed request."""
     verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
-    gateway = town.url("gateway")
+    gateway = world.url("gateway")
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
     detail = {
         "type": "data_access",

@@ -6,13 +6,22 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from measures import LOOK
+from browser_world import Window
 from playwright.sync_api import Page
-from town import Resident
-from windows import Window
+
+from tests.worlds.demo import Resident
 
 PHONE = {"width": 360, "height": 740}
 TWO_SCREENS = 2 * PHONE["height"]
+
+# All that makes two buttons look alike.
+LOOK = """(one) => {
+  const style = getComputedStyle(one), box = one.getBoundingClientRect();
+  const names = ['color', 'backgroundColor', 'borderTopColor', 'borderTopWidth', 'borderTopStyle', 'borderRadius',
+                 'fontFamily', 'fontSize', 'fontWeight', 'textTransform', 'opacity', 'boxShadow', 'cursor'];
+  const look = Object.fromEntries(names.map((name) => [name, style[name]]));
+  return {look, top: box.top, width: box.width, height: box.height};
+}"""
 
 
 def three_items(who: Resident) -> str:
@@ -148,7 +157,7 @@ def test_agree_look_and_stop_by_keyboard_alone(opens: Any, linked: Resident) -> 
     tab_to(page, "input[name='accounts:city-energy']")
     page.keyboard.press("Space")
     press(page, "button[value=allow]")
-    page.wait_for_url(window.town.url("watt-coach") + "/")
+    page.wait_for_url(window.world.url("watt-coach") + "/")
     press(page, "a[href*='/sharings/']")
     assert window.is_at("gateway") and window.path.startswith("/sharings/")
     press(page, "main a[href$='/stop']")

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from browser_world import AXE, FIND, TAGS, Window
 from playwright.sync_api import Browser, BrowserContext
-from test_browser_pages import AXE, FIND, TAGS
-from town import CUSTOMERS, Resident
-from windows import Window
 
 from gateway.cli.demo_setup import PASSWORD, Demo
+from tests.worlds.demo import CUSTOMERS, Resident
 
 
 @pytest.fixture(params=["en", "fr"])
@@ -34,14 +33,14 @@ def judged(window: Window, where: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth") <= width, (where, width)
 
 
-def test_pages_of_the_organisations_and_apps(visiting: BrowserContext, town: Demo, alice: Resident) -> None:
-    window = Window(visiting, town)
+def test_pages_of_the_organisations_and_apps(visiting: BrowserContext, world: Demo, alice: Resident) -> None:
+    window = Window(visiting, world)
     page = window.page
     for app in ("watt-coach", "clear-budget"):
         judged(window.go("/", app), app)
     window.go("/organisations/city-energy/link")
     window.click(page.locator("form[action='/organisations/city-energy/link'] button").last)
-    page.wait_for_url(f"{town.url('city-energy')}/**")
+    page.wait_for_url(f"{world.url('city-energy')}/**")
     judged(window, "sign-in of City Energy")
     sign_in = page.locator("form[action='/oauth/sign-in'] button")
     for password, where in (("wrong", "wrong password at City Energy"), (PASSWORD, "City Energy asks")):
@@ -50,7 +49,7 @@ def test_pages_of_the_organisations_and_apps(visiting: BrowserContext, town: Dem
         window.click(sign_in)
         judged(window, where)
     window.click(page.locator("button[name=decision][value=yes]"))
-    page.wait_for_url(f"{town.url('gateway')}/**")
+    page.wait_for_url(f"{world.url('gateway')}/**")
     judged(window.go("/oauth/authorize?client_id=nobody", "city-energy"), "City Energy stops")
     alice.links("harbour-bank", "meadow-health")
     judged(window.go(f"/inbox/{CUSTOMERS['harbour-bank']}", "harbour-bank"), "inbox")
@@ -72,4 +71,4 @@ def _all_of_the_budget(window: Window) -> None:
     for index in range(boxes.count()):
         window.click(boxes.nth(index), stays=True)
     window.decide("allow")
-    window.page.wait_for_url(f"{window.town.url('clear-budget')}/**")
+    window.page.wait_for_url(f"{window.world.url('clear-budget')}/**")

@@ -5,24 +5,24 @@ from typing import Any
 from urllib.parse import urldefrag, urljoin, urlsplit
 
 import pytest
+from browser_world import Window
 from playwright.sync_api import Browser, Page
-from town import CUSTOMERS, Resident
-from windows import Window
 
 from gateway.cli.demo_setup import PASSWORD, Demo
+from tests.worlds.demo import CUSTOMERS, Resident
 
 FORGED = "0" * 43
 
 
 @pytest.fixture
-def stranger(chromium: Browser, town: Demo) -> Iterator[Callable[[str], Window]]:
+def stranger(chromium: Browser, world: Demo) -> Iterator[Callable[[str], Window]]:
     """A browser that nobody ever told a language but its owner's system."""
     windows: list[Window] = []
 
     def arrives(locale: str) -> Window:
         context = chromium.new_context(locale=locale)
         context.set_default_timeout(10_000)
-        windows.append(Window(context, town))
+        windows.append(Window(context, world))
         return windows[-1]
 
     yield arrives
@@ -39,7 +39,7 @@ def stranger(chromium: Browser, town: Demo) -> Iterator[Callable[[str], Window]]
     ],
 )
 def test_every_page_of_the_tour_speaks_the_browsers_language(
-    stranger: Any, town: Demo, locale: str, lang: str, city: str, bank: str, customer: str
+    stranger: Any, world: Demo, locale: str, lang: str, city: str, bank: str, customer: str
 ) -> None:
     window: Window = stranger(locale)
     page = window.page
@@ -60,7 +60,7 @@ def test_every_page_of_the_tour_speaks_the_browsers_language(
         spoken()
     window.go("/organisations/city-energy/link")
     window.click(page.locator("form[action='/organisations/city-energy/link'] button").last)
-    page.wait_for_url(f"{town.url('city-energy')}/**")
+    page.wait_for_url(f"{world.url('city-energy')}/**")
     assert city in spoken() and customer in spoken()
     page.fill("#n", "CE-1002")
     page.fill("#p", "wrong")

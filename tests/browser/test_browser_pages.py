@@ -5,21 +5,79 @@ axe runs in a context of its own, in which the page's policy does not hold.
 
 from collections.abc import Callable, Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import pytest
-from measures import CLIPPED, CONTRASTS, SPACED_OUT
+from browser_world import AXE, FIND, LANGUAGE, TAGS
 from playwright.sync_api import Browser, Page
-from town import CUSTOMERS, Resident, newcomer
-from windows import LANGUAGE
 
 from gateway.cli.demo_setup import Demo
+from tests.worlds.demo import CUSTOMERS, Resident, newcomer
 
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
-TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-FIND = "(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})"
+# what axe-core is blind to, measured in the page itself: scripts that return a list of faults as sentences
+
+# WCAG 1.4.11: the edge of a field or a button stands out by 3:1 from what lies beside it, or its filling does.
+CONTRASTS = """() => {
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  canvas.canvas.width = canvas.canvas.height = 1;
+  const rgba = (colour) => {
+    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = '#000'; canvas.fillStyle = colour;
+    canvas.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = canvas.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const light = ([r, g, b]) => {
+    const line = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    return 0.2126 * line(r) + 0.7152 * line(g) + 0.0722 * line(b);
+  };
+  const contrast = (one, other) => {
+    const [a, b] = [light(one), light(other)].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  };
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const found = rgba(getComputedStyle(at).backgroundColor);
+      if (found[3] > 0.99) return found;
+    }
+    return matchMedia('(prefers-color-scheme: dark)').matches ? [18, 18, 18, 1] : [255, 255, 255, 1];
+  };
+  const told = [];
+  const typed = 'input:not([type=hidden]):not([type=checkbox]):not([type=radio]), select, textarea';
+  for (const one of document.querySelectorAll(`${typed}, button:not([disabled]):not(.as-link), a.button`)) {
+    const box = one.getBoundingClientRect();
+    if (box.width < 2 || box.height < 2 || !one.checkVisibility()) continue;
+    const style = getComputedStyle(one), around = behind(one.parentElement), inside = behind(one);
+    const edged = parseFloat(style.borderTopWidth) > 0 && style.borderTopStyle !== 'none';
+    const edge = edged ? rgba(style.borderTopColor) : inside;
+    const best = Math.max(contrast(edge, around), contrast(inside, around));
+    const name = (one.name || one.innerText || '').slice(0, 30);
+    if (best < 3) told.push(`${one.tagName} "${name}" stands out by ${best.toFixed(2)} only`);
+  }
+  return told;
+}"""
+
+# WCAG 1.4.12: the spacing a reader may set.
+SPACED_OUT = """() => {
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(`* { line-height: 1.5 !important; letter-spacing: 0.12em !important;
+                         word-spacing: 0.16em !important; }
+                     p { margin-bottom: 2em !important; }`);
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+}"""
+CLIPPED = """() => {
+  const told = [];
+  for (const one of document.body.querySelectorAll('*')) {
+    const style = getComputedStyle(one), box = one.getBoundingClientRect();
+    if (box.width < 8 || box.height < 8 || !one.innerText || !one.checkVisibility()) continue;
+    const cut = (axis) => ['hidden', 'clip'].includes(style[`overflow${axis}`]);
+    if ((cut('X') && one.scrollWidth > one.clientWidth + 1) || (cut('Y') && one.scrollHeight > one.clientHeight + 1))
+      told.push(`${one.tagName}.${one.className}: ${one.innerText.slice(0, 40)}`);
+  }
+  const wide = document.documentElement.scrollWidth;
+  if (wide > innerWidth) told.push(`the page is ${wide} px wide`);
+  return told;
+}"""
+
 
 SIGNED_OUT = ["/", "/sign-in", "/sign-in/passkey", "/register", "/nowhere", "/authorize"]
 OF_ALICE = [
@@ -52,9 +110,9 @@ OF_A_BEGINNER = ["/", "/sharings", "/log", "/organisations", "/organisations/cit
 
 
 @pytest.fixture(scope="module")
-def furnished(town: Demo) -> tuple[Resident, dict[str, str]]:
+def furnished(world: Demo) -> tuple[Resident, dict[str, str]]:
     """Alice with everything: links, a running sharing, an ended one, accesses and a refusal in the log."""
-    alice = newcomer(town)
+    alice = newcomer(world)
     alice.links("city-energy", "harbour-bank", "meadow-health")
     story = alice.story
     for step in (story.agree_energy, story.read_energy, story.agree_budget, story.read_bank, story.ask_for_more):
@@ -64,13 +122,13 @@ def furnished(town: Demo) -> tuple[Resident, dict[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def beginner(town: Demo) -> Resident:
-    return newcomer(town, "Bob Leroy")
+def beginner(world: Demo) -> Resident:
+    return newcomer(world, "Bob Leroy")
 
 
 @pytest.fixture(scope="module")
-def under_age(town: Demo) -> Resident:
-    return newcomer(town, "Chloé Petit", born=date(date.today().year - 10, 1, 1))
+def under_age(world: Demo) -> Resident:
+    return newcomer(world, "Chloé Petit", born=date(date.today().year - 10, 1, 1))
 
 
 # ---- ways to the pages that no address alone leads to
@@ -79,37 +137,37 @@ Reach = Callable[[Page, Demo], None]
 
 
 def _connect(app: str) -> Reach:
-    def reach(page: Page, town: Demo) -> None:
-        page.goto(town.url(app))
+    def reach(page: Page, world: Demo) -> None:
+        page.goto(world.url(app))
         with page.expect_navigation():
             page.locator("form[action='/connect'] button").click()
 
     return reach
 
 
-def _ask_without_choosing(page: Page, town: Demo) -> None:
-    _connect("watt-coach")(page, town)
+def _ask_without_choosing(page: Page, world: Demo) -> None:
+    _connect("watt-coach")(page, world)
     with page.expect_navigation():
         page.locator("button[value=allow]").click()
 
 
-def _code(page: Page, town: Demo) -> None:
-    page.goto(f"{town.url('gateway')}/organisations/meadow-health/link")
+def _code(page: Page, world: Demo) -> None:
+    page.goto(f"{world.url('gateway')}/organisations/meadow-health/link")
     page.fill("#customer_number", CUSTOMERS["meadow-health"])
     with page.expect_navigation():
         page.locator("form[action$='/link'] button").last.click()
 
 
-def _wrong_password(page: Page, town: Demo) -> None:
-    page.goto(f"{town.url('gateway')}/sign-in")
+def _wrong_password(page: Page, world: Demo) -> None:
+    page.goto(f"{world.url('gateway')}/sign-in")
     page.fill("#email", "nobody@example.org")
     page.fill("#password", "not the password")
     with page.expect_navigation():
         page.locator("form[action^='/sign-in'] button").last.click()
 
 
-def _weak_account(page: Page, town: Demo) -> None:
-    page.goto(f"{town.url('gateway')}/register")
+def _weak_account(page: Page, world: Demo) -> None:
+    page.goto(f"{world.url('gateway')}/register")
     page.fill("#name", "Zoé")
     page.fill("#email", "zoe@example.org")
     page.fill("#password", "password")
@@ -123,7 +181,7 @@ def lang(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def bare(chromium: Browser, town: Demo, lang: str) -> Iterator[Callable[[Resident | None], Page]]:
+def bare(chromium: Browser, world: Demo, lang: str) -> Iterator[Callable[[Resident | None], Page]]:
     contexts = []
 
     def open_one(who: Resident | None) -> Page:
@@ -131,7 +189,7 @@ def bare(chromium: Browser, town: Demo, lang: str) -> Iterator[Callable[[Residen
             bypass_csp=True, reduced_motion="reduce", locale={"en": "en-GB", "fr": "fr-FR"}[lang]
         )
         context.set_default_timeout(20_000)
-        address = town.url("gateway").replace("http:", "https:")
+        address = world.url("gateway").replace("http:", "https:")
         context.add_cookies([{"name": LANGUAGE, "value": lang, "url": address, "secure": True}])
         if who:
             context.add_cookies([c for c in who.cookies() if c["name"] != LANGUAGE])
@@ -166,23 +224,23 @@ def faults_of(page: Page, name: str, lang: str) -> Iterator[str]:
     yield from (f"{name} ({lang}): with more space between letters, cut off: {told}" for told in page.evaluate(CLIPPED))
 
 
-def looked_at(page: Page, addresses: list[str], town: Demo, lang: str, **ids: str) -> tuple[list[str], dict[str, str]]:
+def looked_at(page: Page, addresses: list[str], world: Demo, lang: str, **ids: str) -> tuple[list[str], dict[str, str]]:
     """(faults, title by address)"""
     faults: list[str] = []
     titles: dict[str, str] = {}
     for address in addresses:
-        answer = page.goto(town.url("gateway") + address.format(**ids))
+        answer = page.goto(world.url("gateway") + address.format(**ids))
         assert answer is not None and (answer.status == 200) == (address not in ("/nowhere", "/authorize")), address
         titles[address] = page.title()
         faults += faults_of(page, address, lang)
     return faults, titles
 
 
-def test_pages_before_signing_in(bare: Any, town: Demo, lang: str) -> None:
+def test_pages_before_signing_in(bare: Any, world: Demo, lang: str) -> None:
     page = bare(None)
-    faults, titles = looked_at(page, SIGNED_OUT, town, lang)
+    faults, titles = looked_at(page, SIGNED_OUT, world, lang)
     for reach in (_wrong_password, _weak_account):
-        reach(page, town)
+        reach(page, world)
         assert page.title().startswith({"en": "Error", "fr": "Erreur"}[lang])
         faults += faults_of(page, reach.__name__, lang)
     assert not faults, "\n".join(faults)
@@ -190,23 +248,23 @@ def test_pages_before_signing_in(bare: Any, town: Demo, lang: str) -> None:
 
 
 @pytest.mark.parametrize("half", [0, 1])
-def test_pages_of_someone_who_shares(bare: Any, town: Demo, furnished: Any, lang: str, half: int) -> None:
+def test_pages_of_someone_who_shares(bare: Any, world: Demo, furnished: Any, lang: str, half: int) -> None:
     alice, ids = furnished
-    faults, titles = looked_at(bare(alice), OF_ALICE[half::2], town, lang, **ids)
+    faults, titles = looked_at(bare(alice), OF_ALICE[half::2], world, lang, **ids)
     assert not faults, "\n".join(faults)
     assert len(set(titles.values())) >= len(titles) - 1, titles  # the list in its two orders is one page
 
 
-def test_pages_of_someone_who_begins(bare: Any, town: Demo, beginner: Resident, lang: str) -> None:
+def test_pages_of_someone_who_begins(bare: Any, world: Demo, beginner: Resident, lang: str) -> None:
     page = bare(beginner)
-    faults, _ = looked_at(page, OF_A_BEGINNER, town, lang)
+    faults, _ = looked_at(page, OF_A_BEGINNER, world, lang)
     for name, reach in {"link first": _connect("watt-coach"), "code": _code}.items():
-        reach(page, town)
+        reach(page, world)
         faults += faults_of(page, name, lang)
     assert not faults, "\n".join(faults)
 
 
-def test_the_question_in_all_its_forms(bare: Any, town: Demo, furnished: Any, under_age: Resident, lang: str) -> None:
+def test_the_question_in_all_its_forms(bare: Any, world: Demo, furnished: Any, under_age: Resident, lang: str) -> None:
     page = bare(furnished[0])
     faults: list[str] = []
     for name, reach in {
@@ -214,10 +272,10 @@ def test_the_question_in_all_its_forms(bare: Any, town: Demo, furnished: Any, un
         "asked by Clear Budget": _connect("clear-budget"),
         "nothing chosen": _ask_without_choosing,
     }.items():
-        reach(page, town)
+        reach(page, world)
         assert page.locator(".decision button").count() == 2, name
         faults += faults_of(page, name, lang)
     child = bare(under_age)
-    _connect("watt-coach")(child, town)
+    _connect("watt-coach")(child, world)
     faults += faults_of(child, "under age", lang)
     assert not faults, "\n".join(faults)

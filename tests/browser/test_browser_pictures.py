@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from town import Resident
-from windows import Window
+from browser_world import Window
+
+from tests.worlds.demo import Resident
 
 FOLDER = Path(__file__).parent / "pictures"
 NAMES = ("sign-in", "link", "consent", "watt-coach", "sharings", "log")
@@ -88,7 +89,7 @@ def test_the_tour_in_pictures(opens: Any, alice: Resident, lang: str) -> None:
     page.mouse.click(5, 5)
     keep(window, "consent", lang)
     window.decide("allow")
-    page.wait_for_url(window.town.url("watt-coach") + "/")
+    page.wait_for_url(window.world.url("watt-coach") + "/")
     keep(window, "watt-coach", lang)
     alice.links("harbour-bank", "meadow-health")
     story = alice.story

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from town import Resident
-from windows import Window
+from browser_world import Window
+
+from tests.worlds.demo import Resident
 
 BADGES = {"Agreement", "Access", "Refusal/alert"}
 

@@ -5,13 +5,13 @@ import time
 from typing import Any
 
 import pyotp
-from town import Resident
-from windows import Window
+from browser_world import Window
 
 from gateway.cli.demo_setup import PASSWORD, Demo
+from tests.worlds.demo import Resident
 
 
-def test_anybody_opens_an_account_and_signs_in(opens: Any, town: Demo, js: bool) -> None:
+def test_anybody_opens_an_account_and_signs_in(opens: Any, world: Demo, js: bool) -> None:
     window: Window = opens(js=js).go("/").click("Open an account", "link")
     page = window.page
     page.fill("#name", "Zoé Garnier")

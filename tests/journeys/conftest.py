@@ -1,5 +1,5 @@
-"""Whole stories through HTTP, in one running town."""
+"""Whole stories through HTTP, in one running demo."""
 
-from town import town
+from tests.worlds.demo import world
 
-__all__ = ["town"]
+__all__ = ["world"]

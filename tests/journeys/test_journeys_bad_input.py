@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
-from town import Resident, newcomer
 
 from gateway.app import build_house, doors
 from gateway.cli.demo_setup import PASSWORD, Demo
 from gateway.settings import Settings
+from tests.worlds.demo import Resident, newcomer
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW")
 ODD = ("%00", "..%2F..%2Fetc%2Fpasswd", "-1", "9" * 40, "%FF%FE", "'\"><script>", "é" * 20, "a" * 300, "%20", "~")
@@ -60,14 +60,14 @@ def nonsense(paths: list[str], seed: int, count: int) -> Iterator[tuple[str, str
 
 
 @pytest.mark.parametrize("who", ["stranger", "alice"])
-def test_no_door_answers_nonsense_with_a_fault(town: Demo, paths: list[str], who: str) -> None:
+def test_no_door_answers_nonsense_with_a_fault(world: Demo, paths: list[str], who: str) -> None:
     headers = {"accept": "text/html, application/json;q=0.9"}
     if who == "alice":
-        alice = newcomer(town)
+        alice = newcomer(world)
         headers["cookie"] = "; ".join(f"{one['name']}={one['value']}" for one in alice.cookies())
         headers["origin"] = alice.gateway
     faults: list[str] = []
-    with httpx2.Client(base_url=town.url("gateway"), timeout=30, headers=headers) as client:
+    with httpx2.Client(base_url=world.url("gateway"), timeout=30, headers=headers) as client:
         for method, address, media, body in nonsense(paths, 20260101, 300):
             extra = {"content-type": media} if media else {}
             answer = client.request(method, address, content=body or None, headers=extra)
@@ -92,14 +92,14 @@ RAW = (
 )
 
 
-def test_broken_http_is_turned_away_and_the_gateway_stays_up(town: Demo) -> None:
+def test_broken_http_is_turned_away_and_the_gateway_stays_up(world: Demo) -> None:
     for sent in RAW:
-        with socket.create_connection(("127.0.0.1", town.ports["gateway"]), timeout=10) as wire:
+        with socket.create_connection(("127.0.0.1", world.ports["gateway"]), timeout=10) as wire:
             wire.sendall(sent)
             wire.shutdown(socket.SHUT_WR)
             answer = wire.recv(4096)
         assert not answer.startswith(b"HTTP/1.1 5"), (sent[:60], answer[:200])
-    assert httpx2.get(f"{town.url('gateway')}/readyz", timeout=10).status_code == 200
+    assert httpx2.get(f"{world.url('gateway')}/readyz", timeout=10).status_code == 200
 
 
 # ---- secrets stay secret
@@ -131,21 +131,21 @@ def spent_by(alice: Resident) -> set[bytes]:
     return {one.rsplit(".", 1)[-1].encode() for one in secret}
 
 
-def test_no_secret_is_found_in_any_file_of_the_gateway(town: Demo) -> None:
-    canaries = spent_by(newcomer(town))
-    canaries |= {PASSWORD.encode(), town.secrets["city-energy"].encode()}
-    kept = {str(value).encode() for value in json.loads((town.folder / "demo.json").read_text()).values()}
-    places = [path for path in town.gateway_dir.rglob("*") if path.is_file()]
-    places += [town.folder / f"{name}.log" for name in ("gateway", "watt-coach", "clear-budget", "city-energy")]
+def test_no_secret_is_found_in_any_file_of_the_gateway(world: Demo) -> None:
+    canaries = spent_by(newcomer(world))
+    canaries |= {PASSWORD.encode(), world.secrets["city-energy"].encode()}
+    kept = {str(value).encode() for value in json.loads((world.folder / "demo.json").read_text()).values()}
+    places = [path for path in world.gateway_dir.rglob("*") if path.is_file()]
+    places += [world.folder / f"{name}.log" for name in ("gateway", "watt-coach", "clear-budget", "city-energy")]
     assert any(path.suffix == ".sqlite3" for path in places)
     found = [(path.name, value[:8]) for path in places for value in canaries | kept if value in path.read_bytes()]
     assert not found, found
     assert not [path for path in places if path.suffix == ".log" and b"Traceback" in path.read_bytes()]
 
 
-def test_files_of_keys_and_data_are_the_owners_alone(town: Demo) -> None:
-    for path in town.gateway_dir.rglob("*"):
+def test_files_of_keys_and_data_are_the_owners_alone(world: Demo) -> None:
+    for path in world.gateway_dir.rglob("*"):
         if "keys" in path.parts or path.suffix == ".sqlite3":
             mode = path.stat().st_mode & path.parent.stat().st_mode & 0o007
             assert mode == 0, f"{path.name} may be read by anyone"
-    assert (town.folder / "demo.json").stat().st_mode & 0o077 == 0
+    assert (world.folder / "demo.json").stat().st_mode & 0o077 == 0

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import httpx2
-from test_journeys_hard_times import READING, relaunch
-from town import newcomer, started
 
 from gateway.cli import demo_setup
 from tests.databases import opened
+from tests.worlds.demo import READING, newcomer, relaunch, started
 
 
 def damaged(database: Path, table: str) -> None:

@@ -13,14 +13,13 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from test_journeys_hard_times import READING, relaunch
-from town import Resident, newcomer, started
 
 from gateway import app
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import Demo
 from gateway.cli.demo_story import Amiss
 from gateway.settings import Settings
+from tests.worlds.demo import READING, Resident, newcomer, relaunch, started
 
 LOCKS = Path("/proc/locks")
 pytestmark = pytest.mark.skipif(not LOCKS.exists(), reason="this system does not tell which locks are held")

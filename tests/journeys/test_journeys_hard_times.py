@@ -1,4 +1,4 @@
-"""What happens when things break, in a town of its own: an organisation fails, the gateway is killed."""
+"""What happens when things break, in a demo of its own: an organisation fails, the gateway is killed."""
 
 import json
 import re
@@ -10,13 +10,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from town import Resident, newcomer, signed_in, started, stranger
 
 from gateway.cli import demo_setup, demo_story
 from gateway.cli.demo_setup import Demo
 from gateway.cli.demo_visitor import WebPage
+from tests.worlds.demo import READING, Resident, newcomer, relaunch, signed_in, started, stranger
 
-READING = "/espi/1_1/resource/Batch/Subscription/mine"
 # what City Energy does → what the app is told, any of these
 TOLD = {
     "down": {"organisation_unavailable"},
@@ -30,8 +29,8 @@ TOLD = {
 
 
 @pytest.fixture(scope="module")
-def weak_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """As the town, but its organisations obey POST /_fault."""
+def weak_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """As the world of all journeys, but its organisations obey POST /_fault."""
     plain = demo_setup._command
 
     def command(demo: Demo, name: str) -> list[str]:
@@ -45,8 +44,8 @@ def weak_town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 @pytest.fixture(scope="module")
-def alice(weak_town: Demo) -> Resident:
-    one = newcomer(weak_town)
+def alice(weak_world: Demo) -> Resident:
+    one = newcomer(weak_world)
     one.links("city-energy", "harbour-bank", "meadow-health")
     one.story.agree_energy()
     one.story.agree_budget()
@@ -100,14 +99,14 @@ def test_a_healthy_organisation_is_read_again_and_others_never_stopped(alice: Re
     raise AssertionError("Meadow Health has been well for forty seconds and is still not read")
 
 
-def test_organisations_that_trickle_take_no_page_from_anybody(weak_town: Demo) -> None:
+def test_organisations_that_trickle_take_no_page_from_anybody(weak_world: Demo) -> None:
     """Nine accounts ask two organisations five times each; all three organisations begin answers and never end them."""
-    dora = newcomer(weak_town, "Dora Petit")
+    dora = newcomer(weak_world, "Dora Petit")
     dora.links("city-energy", "harbour-bank", "meadow-health")
     dora.story.agree_energy()
-    crowd = [newcomer(weak_town, f"Mallory {number}") for number in range(9)]
+    crowd = [newcomer(weak_world, f"Mallory {number}") for number in range(9)]
     for name in demo_setup.ORGANISATIONS:
-        fault(weak_town, name, "trickle", prefix="/")
+        fault(weak_world, name, "trickle", prefix="/")
     try:
         with ThreadPoolExecutor(45) as pool:
             stuck = [pool.submit(starts_a_link, one, number) for one in crowd for number in range(5)]
@@ -117,13 +116,13 @@ def test_organisations_that_trickle_take_no_page_from_anybody(weak_town: Demo) -
             assert "City Energy is unlinked" in unlinked(dora, "city-energy").text
             for path in ("/sharings", "/organisations", "/log", "/healthz", "/readyz"):
                 assert dora.visitor.get(dora.gateway + path).status == 200, path
-            assert stranger(weak_town)._client.get(f"{dora.gateway}/sign-in", timeout=8).status_code == 200
-            assert signed_in(weak_town, dora.name, dora.email)
+            assert stranger(weak_world)._client.get(f"{dora.gateway}/sign-in", timeout=8).status_code == 200
+            assert signed_in(weak_world, dora.name, dora.email)
             assert dora.visitor.get(f"{dora.gateway}/organisations/harbour-bank/link").status == 200
             answers = [each.result() for each in stuck]
     finally:
         for name in demo_setup.ORGANISATIONS:
-            fault(weak_town, name, "none")
+            fault(weak_world, name, "none")
     assert {answer.status_code for answer in answers} == {503, 504}
     sent_away = [answer for answer in answers if answer.status_code == 503]
     assert len(sent_away) >= 30 and all(answer.headers["retry-after"] for answer in sent_away)
@@ -157,9 +156,9 @@ def patiently(condition: Callable[[], bool], seconds: float = 5) -> None:
         time.sleep(0.05)
 
 
-def test_a_large_answer_is_read_whole_every_time(town: Demo) -> None:
+def test_a_large_answer_is_read_whole_every_time(world: Demo) -> None:
     """Two megabytes may come in one piece or in many: it must make no difference."""
-    bob = newcomer(town, "Bob Leroy")
+    bob = newcomer(world, "Bob Leroy")
     bob.links("city-energy")
     asked = demo_story._detail(bob.gateway, "city-energy", ["energy.electricity.usage"], "energy-advice", "P12M", 24)
     bob.story.grants["watt-coach"] = bob.story._obtain("watt-coach", [asked], accounts=2, tick=())
@@ -168,14 +167,14 @@ def test_a_large_answer_is_read_whole_every_time(town: Demo) -> None:
     assert len({len(answer.content) for answer in answers}) == 1
 
 
-def test_two_towns_side_by_side_know_nothing_of_each_other(alice: Resident, town: Demo) -> None:
+def test_two_towns_side_by_side_know_nothing_of_each_other(alice: Resident, world: Demo) -> None:
     token = alice.story.grants["watt-coach"].token
     answer = httpx2.get(
-        f"{town.url('gateway')}/data/city-energy{READING}", headers={"authorization": f"Bearer {token}"}, timeout=30
+        f"{world.url('gateway')}/data/city-energy{READING}", headers={"authorization": f"Bearer {token}"}, timeout=30
     )
     assert answer.status_code == 401
     cookie = "; ".join(f"{one['name']}={one['value']}" for one in alice.cookies())
-    page = httpx2.get(f"{town.url('gateway')}/sharings", headers={"cookie": cookie}, timeout=30)
+    page = httpx2.get(f"{world.url('gateway')}/sharings", headers={"cookie": cookie}, timeout=30)
     assert page.status_code == 303 and page.headers["location"].startswith("/sign-in")
 
 
@@ -231,20 +230,20 @@ def entries(who: Resident, query: str) -> int:
     return count
 
 
-def test_killed_in_the_middle_of_traffic_nothing_acknowledged_is_lost(weak_town: Demo) -> None:
-    carol = newcomer(weak_town, "Carol Noir")
+def test_killed_in_the_middle_of_traffic_nothing_acknowledged_is_lost(weak_world: Demo) -> None:
+    carol = newcomer(weak_world, "Carol Noir")
     carol.links("city-energy", "harbour-bank", "meadow-health")
     carol.story.agree_energy()
     carol.story.agree_budget()
     traffic = Traffic(carol)
     time.sleep(1.0)
-    gateway = weak_town.processes["gateway"]
+    gateway = weak_world.processes["gateway"]
     gateway.kill()
     gateway.wait(10)
     traffic.end()
     assert traffic.turns > 3 and traffic.reads > 0
     began = time.monotonic()
-    relaunch(weak_town)
+    relaunch(weak_world)
     assert time.monotonic() - began < 20
 
     page = carol.visitor.get(f"{carol.gateway}/sharings/{traffic.consent}")
@@ -252,16 +251,6 @@ def test_killed_in_the_middle_of_traffic_nothing_acknowledged_is_lost(weak_town:
     told = page.text.count("You paused") + page.text.count("You resumed")
     assert told >= traffic.turns, "a change that was acknowledged is gone"
     assert entries(carol, "badge=access") >= traffic.reads, "data left without an entry"
-    demo_setup.stop(weak_town)
-    report = json.loads(demo_setup.aval(weak_town, "log", "verify", "--json"))
+    demo_setup.stop(weak_world)
+    report = json.loads(demo_setup.aval(weak_world, "log", "verify", "--json"))
     assert report["whole"] is True, report
-
-
-def relaunch(demo: Demo) -> None:
-    import sys
-    import warnings
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        demo_setup._launch(demo, "gateway", [sys.executable, "-m", "gateway", "serve"], demo.environment())
-    demo_setup._await_ready(demo, "gateway")

@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from town import newcomer, started
-
 from gateway.cli import demo_setup
+from tests.worlds.demo import newcomer, started
 
 
 def test_a_person_agrees_is_read_and_stops_though_no_log_line_can_be_written(tmp_path: Path) -> None:

@@ -4,11 +4,10 @@ import html
 import json
 import re
 
-from town import Resident, newcomer
-
 from gateway.cli.demo_setup import Demo
 from gateway.cli.demo_story import _detail
 from gateway.cli.demo_visitor import WebPage
+from tests.worlds.demo import Resident, newcomer
 
 
 def asks(alice: Resident) -> WebPage:
@@ -33,8 +32,8 @@ def asks(alice: Resident) -> WebPage:
     return alice.visitor.get(f"{at}/authorize?client_id={query['client_id']}&request_uri={query['request_uri']}")
 
 
-def test_the_page_for_linking_says_which_app_waits_and_for_what(town: Demo) -> None:
-    alice = newcomer(town)
+def test_the_page_for_linking_says_which_app_waits_and_for_what(world: Demo) -> None:
+    alice = newcomer(world)
     page = asks(alice)
     assert "Link your account first" in page.text and "Harbour Bank" in page.text
     assert "Meadow Health" not in page.text, "what is optional there holds nobody up"
@@ -42,17 +41,17 @@ def test_the_page_for_linking_says_which_app_waits_and_for_what(town: Demo) -> N
     linking = alice.visitor.get(alice.gateway + html.unescape(address))
     for words in ("Clear Budget waits for your answer", "Accounts", "Back to the request, where you can also refuse"):
         assert words in linking.text
-    mallory = newcomer(town, "Mallory Malin")
+    mallory = newcomer(world, "Mallory Malin")
     other = mallory.visitor.get(mallory.gateway + html.unescape(address))
     assert "waits for your answer" not in other.text
 
 
-def test_an_organisation_where_all_is_optional_can_be_linked_later(town: Demo) -> None:
-    alice = newcomer(town)
+def test_an_organisation_where_all_is_optional_can_be_linked_later(world: Demo) -> None:
+    alice = newcomer(world)
     alice.links("harbour-bank")
     page = asks(alice)
     assert "We do not know your account at Meadow Health yet" in page.text
     form = page.form("/consent/")
     values = {name: offered[:1] for name, offered in form.offered.items() if name.startswith("accounts:")}
     back = alice.visitor.submit(page, form, press="allow", duration="d30", **values)
-    assert back.url.startswith(f"{town.url('clear-budget')}/callback") and "code=" in back.url
+    assert back.url.startswith(f"{world.url('clear-budget')}/callback") and "code=" in back.url

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from test_journeys_hard_times import READING, relaunch
-from town import Resident, newcomer, started
 
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import Demo
 from gateway.cli.demo_story import Amiss
+from tests.worlds.demo import READING, Resident, newcomer, relaunch, started
 
 BANK = "/open-banking/v4.0/aisp/accounts"
 

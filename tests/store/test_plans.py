@@ -1,6 +1,6 @@
 """No statement of the product reads a whole table that grows: what a door costs does not depend on how many were here.
 
-A town runs with every statement of the gateway's processes written down; somebody knocks at every door and runs the
+A demo runs with every statement of the gateway's processes written down; somebody knocks at every door and runs the
 commands; then the database is asked how it would answer each statement.
 """
 
@@ -20,7 +20,7 @@ from gateway import schema
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import CHECKOUT, PASSWORD, Demo
 from tests.databases import opened
-from tests.town import newcomer, started, stranger
+from tests.worlds.demo import newcomer, started, stranger
 
 RECORDING = Path(__file__).parent / "recording"
 
@@ -181,7 +181,7 @@ class Tour:
 
 @pytest.fixture(scope="module")
 def toured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Demo, Path]]:
-    """A town in which everything was done once, and the folder of what its processes asked the database."""
+    """A demo in which everything was done once, and the folder of what its processes asked the database."""
     written = tmp_path_factory.mktemp("statements")
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", str(RECORDING))

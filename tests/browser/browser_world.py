@@ -1,13 +1,18 @@
 """A browser window that counts clicks and watches itself, and the walks people take in it."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import axe_playwright_python
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Request, Response
-from town import CUSTOMERS, Resident
 
 from gateway.cli.demo_setup import PASSWORD, Demo
+from tests.worlds.demo import CUSTOMERS, Resident
 
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+FIND = "(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})"
 LANGUAGE = "__Host-aval-language"  # the cookie of the language switch
 _OWN = ("data:", "about:", "blob:")
 
@@ -15,10 +20,10 @@ _OWN = ("data:", "about:", "blob:")
 @dataclass
 class Window:
     context: BrowserContext
-    town: Demo
+    world: Demo
     clicks: int = 0
     faults: list[str] = field(default_factory=list)
-    outside: set[str] = field(default_factory=set)  # origins beyond the town that a test has set up itself
+    outside: set[str] = field(default_factory=set)  # origins beyond the demo that a test has set up itself
 
     def __post_init__(self) -> None:
         self.page = self.context.new_page()
@@ -30,7 +35,7 @@ class Window:
     # ---- watching
 
     def _request(self, request: Request) -> None:
-        known = {self.town.url(name) for name in self.town.ports} | self.outside
+        known = {self.world.url(name) for name in self.world.ports} | self.outside
         if not request.url.startswith(_OWN) and origin(request.url) not in known:
             self.faults.append(f"a request to {request.url}")
 
@@ -45,7 +50,7 @@ class Window:
     # ---- hands
 
     def go(self, address: str, at: str = "gateway") -> "Window":
-        self.page.goto(address if "://" in address else self.town.url(at) + address)
+        self.page.goto(address if "://" in address else self.world.url(at) + address)
         return self
 
     def click(self, what: str | Locator, role: str = "", *, stays: bool = False) -> "Window":
@@ -95,7 +100,7 @@ class Window:
         return " ".join(self.page.locator("main").inner_text().split())
 
     def is_at(self, name: str) -> bool:
-        return origin(self.page.url) == self.town.url(name)
+        return origin(self.page.url) == self.world.url(name)
 
     # ---- walks
 
@@ -112,7 +117,7 @@ class Window:
         """From the page that asks to link first: to City Energy's own site, and back."""
         self.click(self.page.locator("a[href^='/organisations/city-energy/link']"))
         self.click(self.page.locator("form[action='/organisations/city-energy/link'] button").last)
-        self.page.wait_for_url(f"{self.town.url('city-energy')}/**")
+        self.page.wait_for_url(f"{self.world.url('city-energy')}/**")
         self.page.fill("#n", CUSTOMERS["city-energy"])
         self.page.fill("#p", PASSWORD)
         self.click(self.page.locator("form[action='/oauth/sign-in'] button"))
@@ -129,7 +134,7 @@ class Window:
         if duration:
             self.last_for(duration)
         self.decide("allow")
-        self.page.wait_for_url(f"{self.town.url(app)}/**")
+        self.page.wait_for_url(f"{self.world.url(app)}/**")
         return self
 
 

@@ -1,10 +1,11 @@
-"""One running town for all journeys: gateway, three organisations, two apps, each a process of its own.
+"""One running demo for all journeys: gateway, three organisations, two apps, each a process of its own.
 
 People of the tests open accounts of their own, so that no journey finds the traces of another. At the organisations
 they are customers whom the example data knows.
 """
 
 import itertools
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,15 +23,16 @@ from gateway.cli.demo_story import Story
 from gateway.cli.demo_visitor import Visitor
 
 CUSTOMERS = {"city-energy": "CE-1001", "harbour-bank": "HB-2001", "meadow-health": "MH-3001"}
+READING = "/espi/1_1/resource/Batch/Subscription/mine"  # at City Energy
 _ordinal = itertools.count(1)
 _running: list[Demo] = []
 _guests: list[None] = []
-_clients: list[httpx2.Client] = []  # to be closed when the town closes
+_clients: list[httpx2.Client] = []  # to be closed when the demo ends
 
 
 @pytest.fixture(scope="session")
-def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    """Both rooms of journeys import this fixture; pytest takes it for two, yet there is one town."""
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """The folders browser and journeys import this fixture; pytest takes it for two, yet there is one demo."""
     if not _running:
         _running.append(started(tmp_path_factory.mktemp("town")))
     _guests.append(None)
@@ -43,7 +45,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def started(folder: Path) -> Demo:
-    """A town of one's own, for who breaks things. To be ended with `demo_setup.stop`."""
+    """a demo of one's own, for who breaks things. To be ended with `demo_setup.stop`."""
     demo = demo_setup.prepare(folder, 0)
     with warnings.catch_warnings():  # each process's log file is left for the garbage collector to close
         warnings.simplefilter("ignore", ResourceWarning)
@@ -124,3 +126,11 @@ def signed_in(demo: Demo, name: str, email: str, visitor: Visitor | None = None)
     page = visitor.submit(page, page.form("/sign-in"), email=email, password=PASSWORD)
     assert page.status == 200 and name.split()[0] in page.text, page.text
     return Resident(demo, name, email, visitor)
+
+
+def relaunch(demo: Demo) -> None:
+    """The gateway again, after it was stopped or killed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        demo_setup._launch(demo, "gateway", [sys.executable, "-m", "gateway", "serve"], demo.environment())
+    demo_setup._await_ready(demo, "gateway")
