@@ -1,7 +1,7 @@
 """A gateway of just the rooms that authorization stands on, on a real SQLite file, and a cast that drives it by HTTP.
 
 The doors of authorization, apps and consent are the real ones; signing in is a cookie that the
-fixture knows, and organisations and links are rows (nothing calls an organisation here).
+world knows, and organisations and links are rows (nothing calls an organisation here).
 """
 
 import base64
@@ -9,8 +9,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,21 +19,34 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlmodel import Session
 from starlette.applications import Starlette
+from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from gateway import schema
+from gateway.app import PROTOCOL
 from gateway.apps import declare, verbs, views
+from gateway.apps import pages as app_pages
+from gateway.authorization import api, pages
+from gateway.catalogue import Catalogue
 from gateway.consent.facts import AppView, Offered, PersonFacts
-from gateway.ground.keys import fresh
+from gateway.ground.keys import KeyRing, fresh
+from gateway.ground.store import Store
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Caller
+from gateway.ground.web.doors import route
+from gateway.ground.web.translations import Translations
 from gateway.house import House
+from gateway.log import Log
 from gateway.organisations import links
 from gateway.organisations import views as organisations
 from gateway.organisations.tables import Organisation
 from gateway.people import accounts as people
 from gateway.people.tables import Person
+from gateway.policy import Policies
 from gateway.rooms import RoomNames
+from gateway.screen import pages as consent_pages
 from gateway.sectors.model import FoundAccount
+from gateway.settings import Settings
 
 ISSUER = "http://localhost:8400"
 CALLBACK = "http://localhost:8411/callback"
@@ -148,13 +162,62 @@ class Page(HTMLParser):
                 self.fields[given["name"]] = given.get("value", "")
 
 
-@dataclass
-class Gateway:
-    house: House
-    clock: Clock
-    app: Starlette
-    secrets: dict[str, str] = field(default_factory=dict)  # app → client secret
-    callers: dict[str, Caller] = field(default_factory=dict)  # cookie → who
+class World:
+    """`secrets` are those of the apps; `callers`, by their cookie, who is signed in."""
+
+    def __init__(self, folder: Path, keys: KeyRing) -> None:
+        settings = Settings(public_url=ISSUER, data_dir=folder)
+        self.clock = Clock()
+        self.secrets: dict[str, str] = {}
+        self.callers: dict[str, Caller] = {}
+        store = Store(settings.database, fsync=False)
+        schema.metadata.create_all(store.engine)
+        self.house = House(
+            settings=settings,
+            store=store,
+            keys=keys,
+            log=Log(keys),
+            catalogue=Catalogue(settings.policies),
+            policies=Policies(settings.policies),
+            connector=None,  # type: ignore[arg-type]
+            translations=Translations(),
+            clock=self.clock,
+        )
+        self.app = Starlette(routes=self._routes())
+        self._fill()
+
+    def _routes(self) -> list[Route]:
+        rooms = Rooms(self.house)
+        doors = [
+            *api.doors(PROTOCOL),
+            *pages.doors(rooms, partial(consent_pages.screen, rooms)),
+            *consent_pages.doors(rooms),
+            *app_pages.DOORS,
+        ]
+        return [route(door, self.house, lambda _session, cookie, _now: self.callers.get(cookie)) for door in doors]
+
+    def _fill(self) -> None:
+        datasets, now = self.house.catalogue.datasets, self.clock.now
+        with self.house.store.write() as session:
+            session.add_all(people_rows(now))
+            for name, sector in (("city-energy", "energy"), ("harbour-bank", "bank")):
+                given = [dataset for dataset in datasets if dataset.startswith(f"{sector}.")]
+                session.add(organisation_row(name, sector, given, now))
+            session.flush()
+            for person in ("alice", "bob", "mallory", "chloe"):
+                link_row(session, self.house, person, "city-energy", ["point-1", "point-2"], now)
+                link_row(session, self.house, person, "harbour-bank", ["account-1"], now)
+        self.register("meter")
+        self.register("budget", **BUDGET)
+        self.register("other")
+
+    def register(self, client_id: str, **changes: Any) -> None:
+        """One more app: register("native", application_type="native", …)."""
+        with self.house.store.write() as session:
+            document = declare.parse(declaration(client_id, **changes), Path("app.toml"))
+            row, secret = verbs.register(session, self.house.catalogue, document, self.clock.now)
+        if secret:
+            self.secrets[row.client_id] = secret
 
     # ---- people
 
@@ -355,9 +418,3 @@ def link_row(
 def visible(text: str) -> str:
     """The text of a page without its tags."""
     return " ".join(re.sub(r"<[^>]*>", " ", text).split())
-
-
-def registered(session: Session, house: House, document: dict[str, Any], now: datetime) -> dict[str, str]:
-    parsed = declare.parse(document, Path("app.toml"))
-    row, secret = verbs.register(session, house.catalogue, parsed, now)
-    return {row.client_id: secret} if secret else {}

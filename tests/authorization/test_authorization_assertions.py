@@ -66,17 +66,17 @@ NEVER = object()
 
 
 @pytest.fixture
-def keyed(gateway, register):
+def keyed(world):
     jwks = {"keys": [KEYS["ES256"].jwk, KEYS["PS256"].jwk, KEYS["EdDSA"].jwk]}
-    register("keyed", token_endpoint_auth_method="private_key_jwt", jwks=jwks)
-    return gateway
+    world.register("keyed", token_endpoint_auth_method="private_key_jwt", jwks=jwks)
+    return world
 
 
 COUNT = iter(range(1_000_000))
 
 
-def assertion(gateway, alg="ES256", header=None, signer=None, **changes):
-    now = int(gateway.clock.now.timestamp())
+def assertion(world, alg="ES256", header=None, signer=None, **changes):
+    now = int(world.clock.now.timestamp())
     claims = {"iss": "keyed", "sub": "keyed", "aud": ISSUER, "iat": now, "exp": now + 60, "jti": f"id-{next(COUNT)}"}
     claims = {name: value for name, value in {**claims, **changes}.items() if value is not NEVER}
     signer = signer or KEYS.get(alg, KEYS["ES256"])
@@ -84,9 +84,9 @@ def assertion(gateway, alg="ES256", header=None, signer=None, **changes):
     return f"{message}.{b64(signer.sign(message.encode()))}"
 
 
-def push(gateway, token, **extra):
-    form = {**gateway.request(), "redirect_uri": CALLBACK, "client_assertion_type": TYPE, "client_assertion": token}
-    return gateway.post("/par", {**form, **extra}, None)
+def push(world, token, **extra):
+    form = {**world.request(), "redirect_uri": CALLBACK, "client_assertion_type": TYPE, "client_assertion": token}
+    return world.post("/par", {**form, **extra}, None)
 
 
 def refused(answer):
@@ -272,15 +272,15 @@ def test_of_eight_uses_at_once_one_counts(keyed):
     assert sorted(answers) == [201] + [401] * 7
 
 
-def test_two_apps_may_use_the_same_jti(keyed, register):
-    register("twin", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [KEYS["ES256"].jwk]})
+def test_two_apps_may_use_the_same_jti(keyed):
+    keyed.register("twin", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [KEYS["ES256"].jwk]})
     assert push(keyed, assertion(keyed, jti="same")).status_code == 201
     assert push(keyed, assertion(keyed, jti="same", iss="twin", sub="twin")).status_code == 201
 
 
-def test_a_key_of_one_app_does_not_speak_for_another(keyed, register):
+def test_a_key_of_one_app_does_not_speak_for_another(keyed):
     other = EC("ec")
-    register("twin", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [other.jwk]})
+    keyed.register("twin", token_endpoint_auth_method="private_key_jwt", jwks={"keys": [other.jwk]})
     assert refused(push(keyed, assertion(keyed, signer=other)))
 
 

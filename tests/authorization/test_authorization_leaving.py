@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from authorization_world import Gateway, answered
+from authorization_world import World, answered
 from sqlalchemy import text
 
 from gateway import retention, schema
@@ -14,66 +14,66 @@ STAYS = ("consent", "consentevent", "evidence", "terms", "logentry")
 LEAVES = sorted({rows.table.__tablename__ for rows in retention.LEAVING} - set(STAYS))
 
 
-def counts(gateway: Gateway, tables: Any) -> dict[str, int]:
-    with gateway.session() as session:
+def counts(world: World, tables: Any) -> dict[str, int]:
+    with world.session() as session:
         return {name: session.execute(text(f'SELECT count(*) FROM "{name}"')).scalar() for name in tables}
 
 
-def nights_pass(gateway: Gateway, **time: float) -> None:
+def nights_pass(world: World, **time: float) -> None:
     """Time, and the work that is repeated meanwhile."""
-    gateway.clock.passes(**time)
-    expiry.write_due(gateway.house, gateway.clock.now)
-    while pruning.prune(gateway.house.store, retention.LEAVING, gateway.clock.now):
+    world.clock.passes(**time)
+    expiry.write_due(world.house, world.clock.now)
+    while pruning.prune(world.house.store, retention.LEAVING, world.clock.now):
         pass
 
 
-def test_what_expired_leaves_and_what_was_agreed_stays(gateway: Gateway) -> None:
-    first = gateway.tokens()
-    assert gateway.refresh(first["refresh_token"]).status_code == 200
-    assert gateway.refresh(gateway.tokens("budget")["refresh_token"], "budget").status_code == 200
-    gateway.agree(gateway.browser("bob"), gateway.pushed(), decision="refuse")
-    assert gateway.push().status_code == 201
-    answered = counts(gateway, STAYS)
+def test_what_expired_leaves_and_what_was_agreed_stays(world: World) -> None:
+    first = world.tokens()
+    assert world.refresh(first["refresh_token"]).status_code == 200
+    assert world.refresh(world.tokens("budget")["refresh_token"], "budget").status_code == 200
+    world.agree(world.browser("bob"), world.pushed(), decision="refuse")
+    assert world.push().status_code == 201
+    answered = counts(world, STAYS)
 
-    nights_pass(gateway, days=800)
+    nights_pass(world, days=800)
 
-    assert {name: left for name, left in counts(gateway, LEAVES).items() if left} == {}
-    left = counts(gateway, STAYS)
+    assert {name: left for name, left in counts(world, LEAVES).items() if left} == {}
+    left = counts(world, STAYS)
     assert all(left[name] >= answered[name] for name in STAYS), (answered, left)
 
 
-def test_an_unanswered_consent_leaves_and_the_log_keeps_that_it_was_asked(gateway: Gateway) -> None:
-    gateway.browser("bob").get(gateway.pushed())
-    nights_pass(gateway, days=2)
-    assert counts(gateway, ["consent", "consentevent"]) == {"consent": 1, "consentevent": 2}
-    nights_pass(gateway, days=91)
-    assert counts(gateway, ["consent", "consentevent"]) == {"consent": 0, "consentevent": 0}
-    assert [event["event"] for event in gateway.events("bob")] == ["consent_asked", "consent_ended"]
+def test_an_unanswered_consent_leaves_and_the_log_keeps_that_it_was_asked(world: World) -> None:
+    world.browser("bob").get(world.pushed())
+    nights_pass(world, days=2)
+    assert counts(world, ["consent", "consentevent"]) == {"consent": 1, "consentevent": 2}
+    nights_pass(world, days=91)
+    assert counts(world, ["consent", "consentevent"]) == {"consent": 0, "consentevent": 0}
+    assert [event["event"] for event in world.events("bob")] == ["consent_asked", "consent_ended"]
 
 
-def test_a_living_family_keeps_its_tokens_through_every_night(gateway: Gateway) -> None:
-    alice = gateway.browser("alice")
+def test_a_living_family_keeps_its_tokens_through_every_night(world: World) -> None:
+    alice = world.browser("alice")
     codes = {
-        app: answered(gateway.agree(alice, gateway.pushed(app), duration="d180"))["code"] for app in ("budget", "meter")
+        app: answered(world.agree(alice, world.pushed(app), duration="d180"))["code"] for app in ("budget", "meter")
     }
-    kept, rotated = (gateway.redeem(code, app).json()["refresh_token"] for app, code in codes.items())
+    kept, rotated = (world.redeem(code, app).json()["refresh_token"] for app, code in codes.items())
     for _ in range(2):
-        nights_pass(gateway, days=31)
-        assert gateway.refresh(kept, "budget").status_code == 200
-        rotated = gateway.refresh(rotated).json()["refresh_token"]
-    assert counts(gateway, ["refreshtoken", "tokenfamily"]) == {"refreshtoken": 3, "tokenfamily": 2}
+        nights_pass(world, days=31)
+        assert world.refresh(kept, "budget").status_code == 200
+        rotated = world.refresh(rotated).json()["refresh_token"]
+    assert counts(world, ["refreshtoken", "tokenfamily"]) == {"refreshtoken": 3, "tokenfamily": 2}
 
 
-def test_a_code_shown_again_weeks_later_still_ends_its_family_and_much_later_is_unknown(gateway: Gateway) -> None:
-    code = gateway.code()
-    token = gateway.redeem(code).json()["refresh_token"]
-    other = gateway.code(person="bob")
-    nights_pass(gateway, days=20)
-    assert gateway.redeem(code).json()["error"] == "invalid_grant"
-    assert gateway.refresh(token).json()["error"] == "invalid_grant"
-    nights_pass(gateway, days=200)
-    assert gateway.redeem(code).json()["error"] == "invalid_grant"
-    assert gateway.redeem(other).json()["error"] == "invalid_grant"
+def test_a_code_shown_again_weeks_later_still_ends_its_family_and_much_later_is_unknown(world: World) -> None:
+    code = world.code()
+    token = world.redeem(code).json()["refresh_token"]
+    other = world.code(person="bob")
+    nights_pass(world, days=20)
+    assert world.redeem(code).json()["error"] == "invalid_grant"
+    assert world.refresh(token).json()["error"] == "invalid_grant"
+    nights_pass(world, days=200)
+    assert world.redeem(code).json()["error"] == "invalid_grant"
+    assert world.redeem(other).json()["error"] == "invalid_grant"
 
 
 NUMBERS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250)"
@@ -87,14 +87,14 @@ MANY = {  # table → 250 rows that are due
 
 
 @pytest.mark.parametrize("table", MANY)
-def test_however_much_is_due_one_turn_takes_a_few_of_each(table: str, gateway: Gateway) -> None:
-    gateway.tokens()
-    with gateway.house.store.write() as session:
+def test_however_much_is_due_one_turn_takes_a_few_of_each(table: str, world: World) -> None:
+    world.tokens()
+    with world.house.store.write() as session:
         session.execute(text(MANY[table]))
-    left = [counts(gateway, [table])[table]]
-    while pruning.prune(gateway.house.store, retention.LEAVING, gateway.clock.now):
-        left.append(counts(gateway, [table])[table])
-    assert (left, counts(gateway, [table])[table]) == ([250, 150, 50], 0)
+    left = [counts(world, [table])[table]]
+    while pruning.prune(world.house.store, retention.LEAVING, world.clock.now):
+        left.append(counts(world, [table])[table])
+    assert (left, counts(world, [table])[table]) == ([250, 150, 50], 0)
 
 
 def test_whatever_leaves_is_looked_up_by_an_index_where_others_refer_to_it() -> None:

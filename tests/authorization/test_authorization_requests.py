@@ -15,18 +15,18 @@ def error(answer):
     return answer.json()["error"]
 
 
-def plain(gateway, app, **changes):
+def plain(world, app, **changes):
     """An authorization request in the address itself."""
-    return gateway.browser("alice").get("/authorize", params={"client_id": app, **gateway.request(app, **changes)})
+    return world.browser("alice").get("/authorize", params={"client_id": app, **world.request(app, **changes)})
 
 
-def test_a_pushed_request_gets_a_request_uri_for_a_short_time(gateway):
-    answer = gateway.push()
+def test_a_pushed_request_gets_a_request_uri_for_a_short_time(world):
+    answer = world.push()
     assert answer.status_code == 201
     assert answer.json()["expires_in"] == 90
     prefix, secret = answer.json()["request_uri"][:-43], answer.json()["request_uri"][-43:]
     assert prefix == "urn:ietf:params:oauth:request_uri:"
-    with gateway.session() as session:
+    with world.session() as session:
         stored = session.connection().exec_driver_sql("SELECT * FROM authorizationrequest").fetchall()
     assert secret not in str(stored)  # kept as a hash only
 
@@ -55,17 +55,17 @@ def test_a_pushed_request_gets_a_request_uri_for_a_short_time(gateway):
         " https://app.example/cb/Path?a=b&c=d",
     ],
 )
-def test_an_address_that_is_not_registered_gets_no_redirect(gateway, register, asked):
-    register("strictly", redirect_uris=[REGISTERED], require_pushed_authorization_requests=False)
-    assert error(gateway.push("strictly", redirect_uri=asked)) == "invalid_request"
-    page = plain(gateway, "strictly", redirect_uri=asked)
+def test_an_address_that_is_not_registered_gets_no_redirect(world, asked):
+    world.register("strictly", redirect_uris=[REGISTERED], require_pushed_authorization_requests=False)
+    assert error(world.push("strictly", redirect_uri=asked)) == "invalid_request"
+    page = plain(world, "strictly", redirect_uri=asked)
     assert page.status_code == 400
     assert "location" not in page.headers
     assert not Page(page.text).refresh
 
 
-def test_the_registered_address_is_taken_and_its_query_kept_byte_for_byte(gateway):
-    final = gateway.agree(gateway.browser("alice"), gateway.pushed("budget"))
+def test_the_registered_address_is_taken_and_its_query_kept_byte_for_byte(world):
+    final = world.agree(world.browser("alice"), world.pushed("budget"))
     assert Page(final.text).refresh.startswith("https://budget.example/callback?kept=a%20b&c=d&code=")
 
 
@@ -83,34 +83,34 @@ def test_the_registered_address_is_taken_and_its_query_kept_byte_for_byte(gatewa
         ("http://127.0.0.2:50123/cb", False),
     ],
 )
-def test_only_the_loopback_port_of_a_native_app_is_free(gateway, register, asked, taken):
-    register("phone", application_type="native", redirect_uris=["http://127.0.0.1/cb", "http://[::1]:1/cb"])
-    assert (gateway.push("phone", redirect_uri=asked).status_code == 201) is taken
+def test_only_the_loopback_port_of_a_native_app_is_free(world, asked, taken):
+    world.register("phone", application_type="native", redirect_uris=["http://127.0.0.1/cb", "http://[::1]:1/cb"])
+    assert (world.push("phone", redirect_uri=asked).status_code == 201) is taken
 
 
-def test_the_port_of_a_web_app_is_not_free(gateway):
-    assert error(gateway.push(redirect_uri=CALLBACK.replace("8411", "8412"))) == "invalid_request"
+def test_the_port_of_a_web_app_is_not_free(world):
+    assert error(world.push(redirect_uri=CALLBACK.replace("8411", "8412"))) == "invalid_request"
 
 
 @pytest.mark.parametrize("name", ["redirect_uri", "client_id", "scope", "state", "response_type", "request_uri"])
-def test_a_parameter_given_twice_is_refused(gateway, name):
-    form = urlencode([("client_id", "meter"), *gateway.request().items(), (name, "x"), (name, "x")])
-    client = gateway.browser()
+def test_a_parameter_given_twice_is_refused(world, name):
+    form = urlencode([("client_id", "meter"), *world.request().items(), (name, "x"), (name, "x")])
+    client = world.browser()
     headers = {"content-type": "application/x-www-form-urlencoded"}
     assert error(client.post("/par", content=form, headers=headers)) == "invalid_request"
-    once = urlencode({"client_id": "meter", **gateway.request(), name: "x"})
+    once = urlencode({"client_id": "meter", **world.request(), name: "x"})
     assert error(client.post(f"/par?{name}=x", content=once, headers=headers)) == "invalid_request"
-    page = gateway.browser("alice").get(f"/authorize?{form}")
+    page = world.browser("alice").get(f"/authorize?{form}")
     assert (page.status_code, Page(page.text).refresh) == (400, "")
 
 
 @pytest.mark.parametrize("client_id", [None, "", "nobody", "x" * 10240])
-def test_an_app_nobody_knows_gets_a_page(gateway, client_id):
+def test_an_app_nobody_knows_gets_a_page(world, client_id):
     query = {} if client_id is None else {"client_id": client_id}
-    page = gateway.browser("alice").get("/authorize", params={**query, **gateway.request()})
+    page = world.browser("alice").get("/authorize", params={**query, **world.request()})
     assert page.status_code == 400
     assert "location" not in page.headers
-    pushed = gateway.post("/par", {**query, **gateway.request()}, None)
+    pushed = world.post("/par", {**query, **world.request()}, None)
     assert (pushed.status_code, pushed.json()["error"]) == (401, "invalid_client")
 
 
@@ -126,8 +126,8 @@ def test_an_app_nobody_knows_gets_a_page(gateway, client_id):
         (None, "invalid_request"),
     ],
 )
-def test_only_a_code_is_given(gateway, asked, expected):
-    assert error(gateway.push(response_type=asked)) == expected
+def test_only_a_code_is_given(world, asked, expected):
+    assert error(world.push(response_type=asked)) == expected
 
 
 @pytest.mark.parametrize(
@@ -144,34 +144,34 @@ def test_only_a_code_is_given(gateway, asked, expected):
     ],
 )
 @pytest.mark.parametrize("app", ["meter", "budget"])
-def test_pkce_by_s256_is_asked_of_every_app(gateway, app, changes):
-    assert error(gateway.push(app, **changes)) == "invalid_request"
+def test_pkce_by_s256_is_asked_of_every_app(world, app, changes):
+    assert error(world.push(app, **changes)) == "invalid_request"
 
 
 @pytest.mark.parametrize("state", ["s" * 4096, "é𝄞", "\x00", "a&b#c+d e%20f", "\r\nSet-Cookie: x=y", "<script>'\""])
-def test_state_comes_back_exactly(gateway, state):
-    final = gateway.agree(gateway.browser("alice"), gateway.pushed(state=state))
+def test_state_comes_back_exactly(world, state):
+    final = world.agree(world.browser("alice"), world.pushed(state=state))
     assert answered(final)["state"] == state
     assert "set-cookie: x=y" not in str(final.headers).lower()
 
 
-def test_without_state_none_comes_back(gateway):
-    final = gateway.agree(gateway.browser("alice"), gateway.pushed(state=None))
+def test_without_state_none_comes_back(world):
+    final = world.agree(world.browser("alice"), world.pushed(state=None))
     assert set(answered(final)) == {"code", "iss"}
 
 
-def test_a_state_that_could_not_be_echoed_is_refused(gateway):
-    assert error(gateway.push(state="s" * 9000)) == "invalid_request"
-    body = urlencode({"client_id": "meter", **gateway.request(state=None)}) + "&state=%ff"
-    answer = gateway.browser().post("/par", content=body, headers={"content-type": "application/x-www-form-urlencoded"})
+def test_a_state_that_could_not_be_echoed_is_refused(world):
+    assert error(world.push(state="s" * 9000)) == "invalid_request"
+    body = urlencode({"client_id": "meter", **world.request(state=None)}) + "&state=%ff"
+    answer = world.browser().post("/par", content=body, headers={"content-type": "application/x-www-form-urlencoded"})
     assert error(answer) == "invalid_request"
 
 
-def test_request_objects_are_not_offered(gateway):
-    assert error(gateway.push(request="eyJhbGciOiJub25lIn0.e30.")) == "request_not_supported"
-    assert error(gateway.push(request_uri="urn:ietf:params:oauth:request_uri:" + "x" * 43)) == "invalid_request"
+def test_request_objects_are_not_offered(world):
+    assert error(world.push(request="eyJhbGciOiJub25lIn0.e30.")) == "request_not_supported"
+    assert error(world.push(request_uri="urn:ietf:params:oauth:request_uri:" + "x" * 43)) == "invalid_request"
     both = {"client_id": "meter", "request": "x", "request_uri": "https://evil.example/"}
-    assert gateway.browser("alice").get("/authorize", params=both).status_code == 400
+    assert world.browser("alice").get("/authorize", params=both).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -184,50 +184,50 @@ def test_request_objects_are_not_offered(gateway):
         "",
     ],
 )
-def test_a_request_uri_that_we_did_not_give_is_a_page(gateway, request_uri):
+def test_a_request_uri_that_we_did_not_give_is_a_page(world, request_uri):
     query = {"client_id": "meter", "request_uri": request_uri}
-    page = gateway.browser("alice").get("/authorize", params=query)
+    page = world.browser("alice").get("/authorize", params=query)
     assert (page.status_code, Page(page.text).refresh) == (400, "")
 
 
-def test_a_request_uri_is_of_the_app_that_pushed_it(gateway):
-    address = gateway.pushed().replace("client_id=meter", "client_id=other")
-    assert gateway.browser("alice").get(address).status_code == 400
+def test_a_request_uri_is_of_the_app_that_pushed_it(world):
+    address = world.pushed().replace("client_id=meter", "client_id=other")
+    assert world.browser("alice").get(address).status_code == 400
 
 
-def test_a_request_uri_lives_until_it_is_opened_and_then_until_the_answer(gateway):
-    late = gateway.pushed()
-    gateway.clock.passes(seconds=91)
-    assert gateway.browser("alice").get(late).status_code == 400
-    opened = gateway.pushed()
-    browser = gateway.browser("alice")
+def test_a_request_uri_lives_until_it_is_opened_and_then_until_the_answer(world):
+    late = world.pushed()
+    world.clock.passes(seconds=91)
+    assert world.browser("alice").get(late).status_code == 400
+    opened = world.pushed()
+    browser = world.browser("alice")
     assert browser.get(opened).status_code == 200
-    gateway.clock.passes(minutes=30)
+    world.clock.passes(minutes=30)
     assert browser.get(opened).status_code == 200  # reopened: the back button, a preloading browser
-    gateway.clock.passes(minutes=31)
+    world.clock.passes(minutes=31)
     assert browser.get(opened).status_code in (400, 410)
 
 
-def test_an_app_that_must_push_gets_invalid_request_for_a_plain_request(gateway):
-    final = plain(gateway, "meter")
+def test_an_app_that_must_push_gets_invalid_request_for_a_plain_request(world):
+    final = plain(world, "meter")
     assert answered(final)["error"] == "invalid_request"
     assert answered(final)["iss"] == ISSUER
 
 
-def test_an_app_that_may_sends_its_request_in_the_address(gateway, register):
-    register("older", require_pushed_authorization_requests=False)
-    opened = plain(gateway, "older")
+def test_an_app_that_may_sends_its_request_in_the_address(world):
+    world.register("older", require_pushed_authorization_requests=False)
+    opened = plain(world, "older")
     assert opened.status_code == 303
-    final = gateway.agree(gateway.browser("alice"), opened.headers["location"])
-    assert gateway.redeem(answered(final)["code"], "older").status_code == 200
-    wrong = plain(gateway, "older", code_challenge_method="plain")
+    final = world.agree(world.browser("alice"), opened.headers["location"])
+    assert world.redeem(answered(final)["code"], "older").status_code == 200
+    wrong = plain(world, "older", code_challenge_method="plain")
     assert answered(wrong)["error"] == "invalid_request"
     assert answered(wrong)["state"] == "a state"
 
 
-def test_the_request_may_be_posted_to_the_authorization_endpoint(gateway):
-    query = parse_qs(urlsplit(gateway.pushed()).query)
-    answer = gateway.browser().post("/authorize", data={"client_id": "meter", "request_uri": query["request_uri"][0]})
+def test_the_request_may_be_posted_to_the_authorization_endpoint(world):
+    query = parse_qs(urlsplit(world.pushed()).query)
+    answer = world.browser().post("/authorize", data={"client_id": "meter", "request_uri": query["request_uri"][0]})
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/authorize?client_id=meter&request_uri=")
 
@@ -273,21 +273,21 @@ DEEP = "[" * 200 + "]" * 200
         [{k: v for k, v in usage().items() if k != "purpose"}],
     ],
 )
-def test_details_that_are_not_of_the_declared_form_are_refused(gateway, details):
-    answer = gateway.push(details=details)
+def test_details_that_are_not_of_the_declared_form_are_refused(world, details):
+    answer = world.push(details=details)
     assert error(answer) in ("invalid_authorization_details", *(("invalid_request",) if details == "" else ()))
 
 
-def test_a_refusal_of_details_says_what_to_change(gateway):
-    body = gateway.push(details=[usage(valid_for="P20Y")]).json()
+def test_a_refusal_of_details_says_what_to_change(world):
+    body = world.push(details=[usage(valid_for="P20Y")]).json()
     assert (body["term"], body["asked"], body["allowed"]) == ("valid_for", "P20Y", "P12M")
     assert set(body["error_description"]) <= {chr(n) for n in range(0x20, 0x7F)} - set('"\\')
 
 
 @pytest.mark.parametrize("missing", sorted(set(usage()) - {"type", "fields"}))
-def test_a_member_that_is_missing_is_named(gateway, missing):
+def test_a_member_that_is_missing_is_named(world, missing):
     short = {name: value for name, value in usage().items() if name != missing}
-    body = gateway.push(details=[usage(), short]).json()
+    body = world.push(details=[usage(), short]).json()
     assert (body["error"], body["term"]) == ("invalid_authorization_details", f"[1].{missing}")
     assert f"[1].{missing}" in body["error_description"]
 
@@ -301,25 +301,25 @@ def test_a_member_that_is_missing_is_named(gateway, missing):
         ({"retention": None}, "[0].retention"),
     ],
 )
-def test_a_member_that_does_not_fit_is_named(gateway, changes, term):
-    body = gateway.push(details=[usage(**changes)]).json()
+def test_a_member_that_does_not_fit_is_named(world, changes, term):
+    body = world.push(details=[usage(**changes)]).json()
     assert (body["error"], body["term"]) == ("invalid_authorization_details", term)
 
 
-def test_a_member_nobody_knows_is_refused_without_repeating_its_name(gateway):
-    answer = gateway.push(details=[usage(**{"a-secret-of-alice": 1})])
+def test_a_member_nobody_knows_is_refused_without_repeating_its_name(world):
+    answer = world.push(details=[usage(**{"a-secret-of-alice": 1})])
     assert answer.status_code == 400 and "secret" not in answer.text
 
 
-def test_a_body_above_the_limit_is_refused(gateway):
-    answer = gateway.push(details=json.dumps([usage(datatypes=["x" * 70_000])]))
+def test_a_body_above_the_limit_is_refused(world):
+    answer = world.push(details=json.dumps([usage(datatypes=["x" * 70_000])]))
     assert error(answer) in ("invalid_request", "invalid_authorization_details")
 
 
-def test_unknown_scopes_are_refused_and_the_known_one_is_granted(gateway):
-    assert error(gateway.push(scope="openid")) == "invalid_scope"
-    assert error(gateway.push(scope="data_access admin")) == "invalid_scope"
-    assert gateway.push(scope="data_access").status_code == 201
+def test_unknown_scopes_are_refused_and_the_known_one_is_granted(world):
+    assert error(world.push(scope="openid")) == "invalid_scope"
+    assert error(world.push(scope="data_access admin")) == "invalid_scope"
+    assert world.push(scope="data_access").status_code == 201
 
 
 @pytest.mark.parametrize(
@@ -334,27 +334,27 @@ def test_unknown_scopes_are_refused_and_the_known_one_is_granted(gateway):
         {"nonce": "n" * 600},
     ],
 )
-def test_other_parameters_are_of_their_form(gateway, changes):
-    assert error(gateway.push(**changes)) == "invalid_request"
+def test_other_parameters_are_of_their_form(world, changes):
+    assert error(world.push(**changes)) == "invalid_request"
 
 
-def test_unknown_parameters_are_ignored(gateway):
-    assert gateway.push(display="popup", login_hint="alice", nonsense="x").status_code == 201
+def test_unknown_parameters_are_ignored(world):
+    assert world.push(display="popup", login_hint="alice", nonsense="x").status_code == 201
 
 
-def test_a_suspended_app_may_not_ask(gateway):
-    address = gateway.pushed()
-    gateway.suspend("meter")
-    answer = gateway.push()
+def test_a_suspended_app_may_not_ask(world):
+    address = world.pushed()
+    world.suspend("meter")
+    answer = world.push()
     assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
-    page = gateway.browser("alice").get(address)
+    page = world.browser("alice").get(address)
     assert page.status_code == 403
     assert "suspended" in visible(page.text)
 
 
-def test_par_takes_posts_of_a_form_only(gateway):
-    client = gateway.browser()
+def test_par_takes_posts_of_a_form_only(world):
+    client = world.browser()
     assert client.get("/par").status_code == 405
-    assert error(client.post("/par", json=gateway.request())) == "invalid_request"
-    as_text = gateway.post("/par", gateway.request(), "meter", **{"content-type": "text/plain"})
+    assert error(client.post("/par", json=world.request())) == "invalid_request"
+    as_text = world.post("/par", world.request(), "meter", **{"content-type": "text/plain"})
     assert error(as_text) == "invalid_request"
