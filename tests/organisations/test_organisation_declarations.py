@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from organisations_world import DECLARATIONS, World
 
 from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError
@@ -12,7 +13,6 @@ from gateway.ground.store.tables import Directory
 from gateway.organisations import declare, views
 from gateway.organisations.tables import Organisation
 from gateway.settings import shipped_policies
-from tests.organisations.stage import DECLARATIONS, Gateway
 
 FILES = ("city-energy", "harbour-bank", "meadow-health")
 SECRETS = {"CITY_ENERGY_CLIENT_SECRET": "s"}
@@ -264,57 +264,55 @@ def test_nonsense_of_every_shape_is_a_fault_and_no_crash() -> None:
         assert declare.check({**bank(), "datasets": [{"id": value, "paths": value}]}, catalogue, here)
 
 
-def load(
-    gateway: Gateway, name: str = "city-energy", secret: str = "s", **more: Any
-) -> declare.OrganisationDeclaration:
+def load(world: World, name: str = "city-energy", secret: str = "s", **more: Any) -> declare.OrganisationDeclaration:
     environ = {"CITY_ENERGY_CLIENT_SECRET": secret}
-    return declare.read(DECLARATIONS / f"{name}.toml", gateway.house.catalogue, environ=environ, look_up=here, **more)
+    return declare.read(DECLARATIONS / f"{name}.toml", world.house.catalogue, environ=environ, look_up=here, **more)
 
 
-def add(gateway: Gateway, declaration: declare.OrganisationDeclaration) -> str:
-    with gateway.house.store.write() as session:
-        return declare.add(session, gateway.house, declaration, gateway.now)
+def add(world: World, declaration: declare.OrganisationDeclaration) -> str:
+    with world.house.store.write() as session:
+        return declare.add(session, world.house, declaration, world.now)
 
 
-def generation(gateway: Gateway) -> int:
-    with gateway.house.store.read() as session:
+def generation(world: World) -> int:
+    with world.house.store.read() as session:
         row = session.get(Directory, 1)
         return row.generation if row else 0
 
 
-def test_adding_says_what_it_did_and_tells_the_directory(gateway: Gateway) -> None:
-    assert add(gateway, load(gateway)) == "added"
-    assert generation(gateway) == 1
-    assert add(gateway, load(gateway)) == "unchanged"
-    assert generation(gateway) == 1
-    assert add(gateway, load(gateway, base_url="http://localhost:9401")) == "changed"
-    assert add(gateway, load(gateway, secret="rotated", base_url="http://localhost:9401")) == "changed"
-    assert generation(gateway) == 3
-    with gateway.house.store.read() as session:
-        assert declare.client_secret(session, gateway.house, "city-energy") == "rotated"
+def test_adding_says_what_it_did_and_tells_the_directory(world: World) -> None:
+    assert add(world, load(world)) == "added"
+    assert generation(world) == 1
+    assert add(world, load(world)) == "unchanged"
+    assert generation(world) == 1
+    assert add(world, load(world, base_url="http://localhost:9401")) == "changed"
+    assert add(world, load(world, secret="rotated", base_url="http://localhost:9401")) == "changed"
+    assert generation(world) == 3
+    with world.house.store.read() as session:
+        assert declare.client_secret(session, world.house, "city-energy") == "rotated"
         view = views.directory(session)["city-energy"]
         row = session.get(Organisation, "city-energy")
         assert row and b"rotated" not in (row.client_secret_sealed or b"") and "rotated" not in str(row.declaration)
     assert (view.base_url, view.kind, view.name["fr"]) == ("http://localhost:9401", "oauth", "Énergie de la Ville")
 
 
-def test_what_an_organisation_is_cannot_be_changed_under_its_id(gateway: Gateway) -> None:
-    add(gateway, load(gateway))
-    other = load(gateway, "harbour-bank")
+def test_what_an_organisation_is_cannot_be_changed_under_its_id(world: World) -> None:
+    add(world, load(world))
+    other = load(world, "harbour-bank")
     impostor = declare.OrganisationDeclaration(other.file, {**other.document, "id": "city-energy"}, "0" * 64)
     with pytest.raises(DeclarationError, match="sector: was 'energy'; give it another id"):
-        add(gateway, impostor)
+        add(world, impostor)
 
 
-def test_suspending_keeps_everything_and_says_why(gateway: Gateway) -> None:
-    add(gateway, load(gateway))
-    with gateway.house.store.write() as session:
-        declare.suspend(session, "city-energy", "Under repair", gateway.now)
-    with gateway.house.store.read() as session:
+def test_suspending_keeps_everything_and_says_why(world: World) -> None:
+    add(world, load(world))
+    with world.house.store.write() as session:
+        declare.suspend(session, "city-energy", "Under repair", world.now)
+    with world.house.store.read() as session:
         view = views.directory(session)["city-energy"]
     assert (view.active, view.status_reason) == (False, "Under repair")
-    with gateway.house.store.write() as session:
-        declare.resume(session, "city-energy", gateway.now)
-    with gateway.house.store.read() as session:
+    with world.house.store.write() as session:
+        declare.resume(session, "city-energy", world.now)
+    with world.house.store.read() as session:
         assert views.directory(session)["city-energy"].active
-    assert generation(gateway) == 3
+    assert generation(world) == 3

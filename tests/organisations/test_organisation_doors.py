@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import httpx2
 import pytest
+from organisations_world import Browser, Running, World
 
 from examples.data.people import PEOPLE
 from gateway.organisations import declare, pages
-from tests.organisations.stage import Browser, Gateway, Running
 
 ALL = [(door.path, door.methods[0]) for door in pages.doors(lambda *_: None)]
 GETS = [path for path, method in ALL if method == "GET"]
@@ -15,38 +15,36 @@ POSTS = [path for path, method in ALL if method == "POST"]
 
 
 @pytest.mark.parametrize(("path", "method"), ALL)
-def test_nobody_gets_in_unsigned(gateway: Gateway, bank: Running, path: str, method: str) -> None:
-    url = gateway.url + path.replace("{id}", "harbour-bank")
+def test_nobody_gets_in_unsigned(world: World, bank: Running, path: str, method: str) -> None:
+    url = world.url + path.replace("{id}", "harbour-bank")
     answer = httpx2.request(method, url, trust_env=False)
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/sign-in?next=")
-    assert not gateway.connector.calls
+    assert not world.connector.calls
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_a_form_needs_its_token_and_our_origin(gateway: Gateway, bank: Running, alice: Browser, path: str) -> None:
+def test_a_form_needs_its_token_and_our_origin(world: World, bank: Running, alice: Browser, path: str) -> None:
     path = path.replace("{id}", "harbour-bank")
     form = {"customer_number": "HB-2001"}
     assert alice.request("POST", path, form).status_code == 403
     assert alice.request("POST", path, {**form, "csrf": "x" * 43}).status_code == 403
     for headers in ({"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}):
         assert alice.post(path, form, headers=headers).status_code == 403
-    assert not gateway.connector.calls
+    assert not world.connector.calls
 
 
 @pytest.mark.parametrize("path", POSTS)
 def test_alices_token_is_nothing_in_mallorys_hands(
-    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser, path: str
+    world: World, bank: Running, alice: Browser, mallory: Browser, path: str
 ) -> None:
-    token = gateway.house.keys.mac("csrf", alice.caller.sign_in)
+    token = world.house.keys.mac("csrf", alice.caller.sign_in)
     answer = mallory.request("POST", path.replace("{id}", "harbour-bank"), {"csrf": token})
     assert answer.status_code == 403
 
 
 @pytest.mark.parametrize(("path", "method"), [(p, m) for p, m in ALL if "{id}" in p])
-def test_an_organisation_that_does_not_exist_is_not_found(
-    gateway: Gateway, alice: Browser, path: str, method: str
-) -> None:
+def test_an_organisation_that_does_not_exist_is_not_found(world: World, alice: Browser, path: str, method: str) -> None:
     for name in ("nobody", "..%2f..%2fetc", "%00", "x" * 500):
         path_there = path.replace("{id}", name)
         answer = alice.get(path_there) if method == "GET" else alice.post(path_there)
@@ -55,30 +53,26 @@ def test_an_organisation_that_does_not_exist_is_not_found(
 
 
 @pytest.mark.parametrize("path", GETS)
-def test_a_get_changes_nothing(gateway: Gateway, bank: Running, alice: Browser, path: str) -> None:
+def test_a_get_changes_nothing(world: World, bank: Running, alice: Browser, path: str) -> None:
     alice.links_by_number(bank, "HB-2001")
-    before = gateway.link(alice, "harbour-bank")
-    gateway.connector.calls.clear()
+    before = world.link(alice, "harbour-bank")
+    world.connector.calls.clear()
     answer = alice.get(path.replace("{id}", "harbour-bank"))
-    after = gateway.link(alice, "harbour-bank")
+    after = world.link(alice, "harbour-bank")
     assert answer.status_code < 500
     assert before and after and before.model_dump() == after.model_dump()
-    assert not gateway.connector.calls
+    assert not world.connector.calls
 
 
 @pytest.mark.parametrize("path", ["/organisations/harbour-bank/refresh", "/organisations/harbour-bank/download"])
-def test_mallory_has_no_link_to_use(
-    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser, path: str
-) -> None:
+def test_mallory_has_no_link_to_use(world: World, bank: Running, alice: Browser, mallory: Browser, path: str) -> None:
     alice.links_by_number(bank, "HB-2001")
-    gateway.connector.calls.clear()
+    world.connector.calls.clear()
     assert mallory.post(path).status_code == 404
-    assert not gateway.connector.calls
+    assert not world.connector.calls
 
 
-def test_mallory_sees_nothing_of_alices_links(
-    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser
-) -> None:
+def test_mallory_sees_nothing_of_alices_links(world: World, bank: Running, alice: Browser, mallory: Browser) -> None:
     alice.links_by_number(bank, "HB-2001")
     page = mallory.get("/organisations").text
     assert "••• 001" not in page and "You have not linked any organisation yet" in page
@@ -89,9 +83,7 @@ def test_mallory_sees_nothing_of_alices_links(
 
 @pytest.mark.parametrize("path", GETS)
 @pytest.mark.parametrize("language", ["fr", "en"])
-def test_pages_are_strict_and_private(
-    gateway: Gateway, bank: Running, alice: Browser, path: str, language: str
-) -> None:
+def test_pages_are_strict_and_private(world: World, bank: Running, alice: Browser, path: str, language: str) -> None:
     alice.links_by_number(bank, "HB-2001")
     alice.language = language
     answer = alice.get(path.replace("{id}", "harbour-bank"))
@@ -105,14 +97,14 @@ def test_pages_are_strict_and_private(
             assert forbidden not in answer.text
 
 
-def test_a_suspended_organisation_is_asked_nothing(gateway: Gateway, bank: Running, alice: Browser) -> None:
-    bob = gateway.person("Bob")
+def test_a_suspended_organisation_is_asked_nothing(world: World, bank: Running, alice: Browser) -> None:
+    bob = world.person("Bob")
     alice.links_by_number(bank, "HB-2001")
     attempt = bob.starts("harbour-bank", "HB-2002")
     code = bank.newest_code("HB-2002")
-    with gateway.house.store.write() as session:
-        declare.suspend(session, "harbour-bank", "Under <repair>", gateway.now)
-    gateway.connector.calls.clear()
+    with world.house.store.write() as session:
+        declare.suspend(session, "harbour-bank", "Under <repair>", world.now)
+    world.connector.calls.clear()
     assert "Under &lt;repair&gt;" in alice.get("/organisations").text
     answers = [
         alice.post("/organisations/harbour-bank/download"),
@@ -122,27 +114,27 @@ def test_a_suspended_organisation_is_asked_nothing(gateway: Gateway, bank: Runni
     ]
     assert [answer.status_code for answer in answers] == [403] * 4
     assert all("is suspended here" in answer.text for answer in answers)
-    assert not gateway.connector.calls
+    assert not world.connector.calls
 
 
 def test_no_transaction_is_open_while_an_organisation_is_asked(
-    gateway: Gateway, bank: Running, energy: Running, alice: Browser
+    world: World, bank: Running, energy: Running, alice: Browser
 ) -> None:
     asked = []
 
     def looks(path: str) -> None:
-        free = gateway.house.store.lock.acquire(timeout=5)
+        free = world.house.store.lock.acquire(timeout=5)
         if free:
-            gateway.house.store.lock.release()
-        asked.append((path, free, gateway.house.store.engine.pool.checkedout()))
+            world.house.store.lock.release()
+        asked.append((path, free, world.house.store.engine.pool.checkedout()))
 
-    gateway.connector.before = looks
+    world.connector.before = looks
     alice.links_by_number(bank, "HB-2001")
     alice.links_by_oauth(PEOPLE[0].energy, PEOPLE[0].energy_password)
     for name, minutes in ((bank.id, 0), (energy.id, 20)):  # its token is renewed on the way
-        gateway.passes(minutes=minutes)
+        world.passes(minutes=minutes)
         assert alice.post(f"/organisations/{name}/refresh").status_code == 303
-        alice.caller = gateway.callers[alice.caller.sign_in] = replace(alice.caller, auth_time=gateway.now)
+        alice.caller = world.callers[alice.caller.sign_in] = replace(alice.caller, auth_time=world.now)
         assert alice.post(f"/organisations/{name}/download").headers["content-disposition"]
         assert alice.post(f"/organisations/{name}/unlink").status_code == 200
     assert len({path for path, _, _ in asked}) > 6

@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from organisations_world import Browser, Running, World
 
 from examples.data.people import PEOPLE
 from gateway.organisations import downloads, links, pages
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import Download, Source
 from gateway.sectors.registry import SECTORS
-from tests.organisations.stage import Browser, Gateway, Running
 
 DOOR = "/organisations/harbour-bank/download"
 
@@ -28,7 +28,7 @@ def opened(body: bytes) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
-def test_alice_downloads_all_her_bank_holds_of_her(gateway: Gateway, bank: Running, alice: Browser) -> None:
+def test_alice_downloads_all_her_bank_holds_of_her(world: World, bank: Running, alice: Browser) -> None:
     alice.links_by_number(bank, "HB-2001")
     page = alice.get(DOOR).text
     assert "without keeping a copy" in page and "Transactions" in page
@@ -50,7 +50,7 @@ def test_alice_downloads_all_her_bank_holds_of_her(gateway: Gateway, bank: Runni
     assert len(transactions) > 1000  # all pages, not the first
 
 
-def test_the_readme_speaks_both_languages(gateway: Gateway, bank: Running, alice: Browser) -> None:
+def test_the_readme_speaks_both_languages(world: World, bank: Running, alice: Browser) -> None:
     alice.links_by_number(bank, "HB-2001")
     files = opened(alice.post(DOOR).content)
     english, french = (files[name].decode("utf-8-sig") for name in ("README.txt", "LISEZMOI.txt"))
@@ -59,11 +59,11 @@ def test_the_readme_speaks_both_languages(gateway: Gateway, bank: Running, alice
     assert "Banque du Port" not in english and "Your data" not in french
 
 
-def test_dates_are_in_the_language_of_the_text_and_never_american(gateway: Gateway) -> None:
+def test_dates_are_in_the_language_of_the_text_and_never_american(world: World) -> None:
     first, last = datetime(2025, 3, 4, 12, tzinfo=UTC), datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
     file = Download("a.json", "application/json", b"{}", "bank.accounts", 1, first, last)
     copy = downloads.Copy(organisation("bank.accounts"), (file,), (), AT)
-    english, french = (downloads.readme(copy, gateway.house.translations.of(name), name, {}) for name in ("en", "fr"))
+    english, french = (downloads.readme(copy, world.house.translations.of(name), name, {}) for name in ("en", "fr"))
     assert "From 4 March 2025 to 23 November 2026." in english  # the day it is where the organisation is
     assert "Read on 23 November 2026, 13:00:00 CET" in english
     assert "4 mars 2025" in french and "23 novembre 2026" in french
@@ -84,11 +84,11 @@ HOSTILE = {
 
 
 def test_no_cell_of_her_tables_runs_as_a_formula(
-    gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
+    world: World, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What others wrote into her transactions is text in a spreadsheet, whatever it begins with (D18)."""
     alice.links_by_number(bank, "HB-2001")
-    ask, hostile = gateway.connector.ask, iter(HOSTILE)
+    ask, hostile = world.connector.ask, iter(HOSTILE)
 
     def planted(target: Any, method: str, path: str, *more: Any) -> Any:
         status, headers, body = ask(target, method, path, *more)
@@ -98,7 +98,7 @@ def test_no_cell_of_her_tables_runs_as_a_formula(
             row["TransactionInformation"] = next(hostile, "end")
         return status, headers, json.dumps(found).encode()
 
-    monkeypatch.setattr(gateway.connector, "ask", planted)
+    monkeypatch.setattr(world.connector, "ask", planted)
     files = opened(alice.post(DOOR).content)
     tables = {name: list(csv.reader(io.StringIO(body.decode(), newline=""))) for name, body in files.items()
               if name.endswith(".csv")}  # fmt: skip
@@ -109,9 +109,9 @@ def test_no_cell_of_her_tables_runs_as_a_formula(
     assert not re.search("[\u200e\u200f\u202a-\u202e\u2066-\u2069]", "".join(cells))
 
 
-def answers_with(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, plant: Callable[[Any], object]) -> None:
+def answers_with(world: World, monkeypatch: pytest.MonkeyPatch, plant: Callable[[Any], object]) -> None:
     """From now on every answer of the bank's data has this done to it."""
-    ask = gateway.connector.ask
+    ask = world.connector.ask
 
     def planted(target: Any, method: str, path: str, *rest: Any) -> Any:
         status, headers, body = ask(target, method, path, *rest)
@@ -120,11 +120,11 @@ def answers_with(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, plant: Calla
             plant(found)
         return status, headers, json.dumps(found).encode()
 
-    monkeypatch.setattr(gateway.connector, "ask", planted)
+    monkeypatch.setattr(world.connector, "ask", planted)
 
 
 def test_what_linking_and_the_copy_do_not_need_may_be_of_any_shape(
-    gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
+    world: World, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def more(found: Any) -> None:
         for rows in found["Data"].values():
@@ -133,10 +133,10 @@ def test_what_linking_and_the_copy_do_not_need_may_be_of_any_shape(
         found |= {"Extra": 1, "Meta": {"TotalRecords": "2"}}
         found["Links"] = {"Next": None, "Sideways": "x"} | found["Links"]
 
-    answers_with(gateway, monkeypatch, more)
+    answers_with(world, monkeypatch, more)
     alice.links_by_number(bank, "HB-2001")
-    found = gateway.link(alice, "harbour-bank")
-    assert found and len(links.accounts_of(gateway.house.keys, found)) == 2
+    found = world.link(alice, "harbour-bank")
+    assert found and len(links.accounts_of(world.house.keys, found)) == 2
     files = opened(alice.post(DOOR).content)
     rows = json.loads(files["data/harbour-bank/transactions.json"])["Data"]["Transaction"]
     assert rows and all(row["NewInVersion5"] == {"a": [1]} for row in rows)
@@ -152,9 +152,9 @@ def test_what_linking_and_the_copy_do_not_need_may_be_of_any_shape(
     ],
 )
 def test_an_answer_that_cannot_be_read_at_linking_is_in_the_operators_log(
-    gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, caplog: Any, plant: Any, told: str
+    world: World, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, caplog: Any, plant: Any, told: str
 ) -> None:
-    answers_with(gateway, monkeypatch, plant)
+    answers_with(world, monkeypatch, plant)
     with caplog.at_level("INFO", "gateway.organisations"):
         attempt = alice.starts("harbour-bank", "HB-2001")
         page = alice.tries("harbour-bank", attempt, bank.newest_code("HB-2001"))
@@ -166,7 +166,7 @@ def test_an_answer_that_cannot_be_read_at_linking_is_in_the_operators_log(
 
 @pytest.mark.parametrize("mode", ["down", "html", "truncated"])
 def test_trouble_in_a_download_is_in_the_operators_log(
-    gateway: Gateway, bank: Running, alice: Browser, caplog: Any, mode: str
+    world: World, bank: Running, alice: Browser, caplog: Any, mode: str
 ) -> None:
     alice.links_by_number(bank, "HB-2001")
     bank.fault(mode)
@@ -177,7 +177,7 @@ def test_trouble_in_a_download_is_in_the_operators_log(
 
 
 def test_a_fault_of_our_own_in_a_download_is_a_page_and_a_line_without_a_value(
-    gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, caplog: Any
+    world: World, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     alice.links_by_number(bank, "HB-2001")
     monkeypatch.setattr(SECTORS["bank"], "download", lambda *_: {}["canary"])
@@ -186,10 +186,10 @@ def test_a_fault_of_our_own_in_a_download_is_a_page_and_a_line_without_a_value(
     assert "KeyError in <lambda>" in caplog.text and "canary" not in caplog.text
 
 
-def test_it_is_written_into_her_log_before_it_leaves(gateway: Gateway, bank: Running, alice: Browser) -> None:
+def test_it_is_written_into_her_log_before_it_leaves(world: World, bank: Running, alice: Browser) -> None:
     alice.links_by_number(bank, "HB-2001")
     answer = alice.post(DOOR)
-    event = gateway.events(alice)[0]
+    event = world.events(alice)[0]
     assert (event.kind, event.actor) == ("download", "person")
     assert event.facts["organisation"] == "harbour-bank" and event.facts["bytes"] == len(answer.content)
     assert event.facts["datasets"] == ["bank.accounts", "bank.balances", "bank.transactions"]
@@ -197,21 +197,21 @@ def test_it_is_written_into_her_log_before_it_leaves(gateway: Gateway, bank: Run
     assert "Nothing has been read yet" not in alice.get("/organisations").text
 
 
-def test_an_older_sign_in_is_asked_for_again(gateway: Gateway, bank: Running, alice: Browser) -> None:
+def test_an_older_sign_in_is_asked_for_again(world: World, bank: Running, alice: Browser) -> None:
     alice.links_by_number(bank, "HB-2001")
-    gateway.connector.calls.clear()
-    gateway.passes(minutes=11)
+    world.connector.calls.clear()
+    world.passes(minutes=11)
     answer = alice.post(DOOR)
     assert (answer.status_code, answer.headers["location"]) == (
         303,
         "/sign-in?again=1&next=%2Forganisations%2Fharbour-bank%2Fdownload",
     )
-    assert not gateway.connector.calls
+    assert not world.connector.calls
 
 
 @pytest.mark.parametrize(("mode", "status"), [("down", 502), ("html", 502), ("truncated", 502), ("wrong_type", 502)])
 def test_trouble_gives_a_page_that_names_what_is_missing_and_no_file(
-    gateway: Gateway, bank: Running, alice: Browser, mode: str, status: int
+    world: World, bank: Running, alice: Browser, mode: str, status: int
 ) -> None:
     alice.links_by_number(bank, "HB-2001")
     bank.fault(mode)
@@ -219,10 +219,10 @@ def test_trouble_gives_a_page_that_names_what_is_missing_and_no_file(
     assert answer.status_code == status, answer.text[:300]
     assert answer.headers["content-type"].startswith("text/html")
     assert "No download from Harbour Bank this time" in answer.text and "Transactions" in answer.text
-    assert [event.kind for event in gateway.events(alice)] == ["linked"]
+    assert [event.kind for event in world.events(alice)] == ["linked"]
 
 
-def test_trouble_on_a_later_page_is_no_shorter_file(gateway: Gateway, bank: Running, alice: Browser) -> None:
+def test_trouble_on_a_later_page_is_no_shorter_file(world: World, bank: Running, alice: Browser) -> None:
     alice.links_by_number(bank, "HB-2001")
     seen: list[str] = []
 
@@ -231,14 +231,14 @@ def test_trouble_on_a_later_page_is_no_shorter_file(gateway: Gateway, bank: Runn
         if sum("/transactions" in one for one in seen) == 3:
             bank.fault("down")
 
-    gateway.connector.before = fail_on_third_page
+    world.connector.before = fail_on_third_page
     answer = alice.post(DOOR)
     assert answer.status_code == 502 and "You get everything or nothing" in answer.text
 
 
 @pytest.mark.inside
 def test_a_log_that_cannot_be_written_gives_no_data(
-    gateway: Gateway, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
+    world: World, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gateway.errors import Unavailable
 
@@ -247,45 +247,43 @@ def test_a_log_that_cannot_be_written_gives_no_data(
     def full(*_: object) -> int:
         raise Unavailable("disk full")
 
-    monkeypatch.setattr(gateway.house.log, "record", full)
+    monkeypatch.setattr(world.house.log, "record", full)
     answer = alice.post(DOOR)
     assert answer.status_code == 503 and answer.headers["content-type"].startswith("text/html")
 
 
-def test_mallory_downloads_her_own_account_only(
-    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser
-) -> None:
+def test_mallory_downloads_her_own_account_only(world: World, bank: Running, alice: Browser, mallory: Browser) -> None:
     alice.links_by_number(bank, "HB-2001")
     mallory.links_by_number(bank, "HB-2002")
     hers, others = (
         {native for native in opened(browser.post(DOOR).content)["data/harbour-bank/accounts.json"].split(b'"')}
         for browser in (alice, mallory)
     )
-    with gateway.house.store.read() as session:
-        found = links.found_accounts(session, gateway.house.keys, alice.person, "harbour-bank")
+    with world.house.store.read() as session:
+        found = links.found_accounts(session, world.house.keys, alice.person, "harbour-bank")
     assert found and all(account.native.encode() in hers and account.native.encode() not in others for account in found)
 
 
-def test_energy_comes_as_green_button(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_energy_comes_as_green_button(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(PEOPLE[0].energy, PEOPLE[0].energy_password)
-    gateway.connector.calls.clear()
+    world.connector.calls.clear()
     files = opened(alice.post("/organisations/city-energy/download").content)
     assert "data/city-energy/GreenButtonDownload.xml" in files
     assert json.loads(files["manifest.json"])["missing"] == []
 
 
-def test_a_token_that_dies_on_the_way_is_renewed(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_a_token_that_dies_on_the_way_is_renewed(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(PEOPLE[0].energy, PEOPLE[0].energy_password)
-    link = gateway.link(alice, "city-energy")
+    link = world.link(alice, "city-energy")
     assert link
-    held = links.credentials(gateway.house.keys, link)
+    held = links.credentials(world.house.keys, link)
     assert held
-    with gateway.house.store.write() as session:  # the organisation forgot the access token, its date still says live
+    with world.house.store.write() as session:  # the organisation forgot the access token, its date still says live
         dead = links.Credentials("dead", held.refresh_token, held.expires_at, held.scope, held.resource)
-        links.store_credentials(session, gateway.house.keys, link.id, held, dead)
-    gateway.connector.calls.clear()
+        links.store_credentials(session, world.house.keys, link.id, held, dead)
+    world.connector.calls.clear()
     assert alice.post("/organisations/city-energy/download").status_code == 200
-    assert gateway.connector.calls.count("POST /oauth/token") == 1
+    assert world.connector.calls.count("POST /oauth/token") == 1
 
 
 # ---- the archive alone
@@ -301,17 +299,17 @@ def organisation(*datasets: str) -> OrganisationView:
     )  # fmt: skip
 
 
-def test_one_file_of_one_dataset_needs_no_archive(gateway: Gateway) -> None:
+def test_one_file_of_one_dataset_needs_no_archive(world: World) -> None:
     file = Download("a.json", "application/json", b"{}", "bank.accounts", 1)
     copy = downloads.Copy(organisation("bank.accounts"), (file,), (), AT)
     assert downloads.packed(copy, {}, {}) == b"{}"
     assert downloads.file_name(copy) == "a.json"
 
 
-def test_what_is_missing_is_said_in_every_place(gateway: Gateway) -> None:
+def test_what_is_missing_is_said_in_every_place(world: World) -> None:
     file = Download("a.json", "application/json", b"{}", "bank.accounts", 1)
     copy = downloads.Copy(organisation("bank.accounts", "bank.balances"), (file,), ("bank.balances",), AT)
-    words = {name: gateway.house.translations.of(name) for name in downloads.README}
+    words = {name: world.house.translations.of(name) for name in downloads.README}
     files = opened(downloads.packed(copy, words, {"bank.balances": {"en": "Balances", "fr": "Soldes"}}))
     manifest = json.loads(files["manifest.json"])
     assert manifest["complete"] is False
@@ -339,7 +337,7 @@ def test_names_inside_the_archive_are_safe(given: str, safe: str) -> None:
     assert downloads.safe_name(given) == safe
 
 
-def test_names_that_fall_together_are_told_apart(monkeypatch: pytest.MonkeyPatch, gateway: Gateway) -> None:
+def test_names_that_fall_together_are_told_apart(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     found = [Download(name, "text/csv", b"x", "bank.accounts", 1) for name in ("a.csv", "A.csv", "x/a.csv", "b", "b")]
 
     class Odd:
@@ -348,7 +346,7 @@ def test_names_that_fall_together_are_told_apart(monkeypatch: pytest.MonkeyPatch
             return found
 
     monkeypatch.setitem(SECTORS, "bank", Odd)
-    line: Any = type("Line", (), {"organisation": organisation("bank.accounts"), "house": gateway.house, "fetch": None})
+    line: Any = type("Line", (), {"organisation": organisation("bank.accounts"), "house": world.house, "fetch": None})
     copy = downloads.read(line, [], AT)
     assert [file.name for file in copy.files] == ["a.csv", "A_2.csv", "a_3.csv", "b", "b_2"]
 

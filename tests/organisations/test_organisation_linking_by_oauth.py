@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from organisations_world import DECLARATIONS, SECRET, Browser, Running, World, agrees_there
 
 from examples.data.people import PEOPLE
 from gateway.ground.http.connector import ConnectorError
@@ -13,85 +14,84 @@ from gateway.ground.pools import DUTIES
 from gateway.organisations import declare, linking, links, telling, tokens
 from gateway.organisations.links import Credentials
 from gateway.organisations.oauth import GrantRefused
-from tests.organisations.stage import DECLARATIONS, SECRET, Browser, Gateway, Running, agrees_there
 
 NUMBER, PASSWORD = PEOPLE[0].energy, PEOPLE[0].energy_password
 
 
-def linked(gateway: Gateway, browser: Browser) -> Credentials | None:
-    link = gateway.link(browser, "city-energy")
-    return links.credentials(gateway.house.keys, link) if link else None
+def linked(world: World, browser: Browser) -> Credentials | None:
+    link = world.link(browser, "city-energy")
+    return links.credentials(world.house.keys, link) if link else None
 
 
-def test_alice_links_at_the_organisation_and_comes_back(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_alice_links_at_the_organisation_and_comes_back(world: World, energy: Running, alice: Browser) -> None:
     done = alice.links_by_oauth(NUMBER, PASSWORD)
     assert (done.status_code, done.headers["location"]) == (303, "/organisations")
-    held = linked(gateway, alice)
+    held = linked(world, alice)
     assert held and held.refresh_token and held.resource
     page = alice.get("/organisations").text
     assert "Linked since" in page and "Not read yet" not in page
-    assert [event.kind for event in gateway.events(alice)] == ["linked"]
+    assert [event.kind for event in world.events(alice)] == ["linked"]
 
 
-def test_the_page_between_names_the_host_and_needs_no_script(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_the_page_between_names_the_host_and_needs_no_script(world: World, energy: Running, alice: Browser) -> None:
     answer = alice.post("/organisations/city-energy/link")
     assert f"Continue to {urlsplit(energy.url).netloc}" in answer.text
     assert 'http-equiv="refresh"' in answer.text and "<script" not in answer.text
     assert "form-action 'self'" in answer.headers["content-security-policy"]
-    assert not gateway.connector.calls
+    assert not world.connector.calls
 
 
 def test_the_request_carries_a_challenge_and_a_state_kept_as_hash(
-    gateway: Gateway, energy: Running, alice: Browser
+    world: World, energy: Running, alice: Browser
 ) -> None:
     query = {key: value[0] for key, value in parse_qs(urlsplit(alice.leaves_for("city-energy")).query).items()}
     assert query["code_challenge_method"] == "S256" and len(query["code_challenge"]) == 43
-    assert query["redirect_uri"] == f"{gateway.url}/organisations/city-energy/linked"
+    assert query["redirect_uri"] == f"{world.url}/organisations/city-energy/linked"
     assert query["scope"].startswith("FB=4_5_15;")
-    folder = gateway.house.settings.data_dir
+    folder = world.house.settings.data_dir
     stored = b"".join(path.read_bytes() for path in folder.glob("aval.sqlite3*"))
     assert query["state"].encode() not in stored
 
 
-def test_tokens_are_sealed_at_rest(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_tokens_are_sealed_at_rest(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
-    held = linked(gateway, alice)
+    held = linked(world, alice)
     assert held and held.refresh_token
-    folder = gateway.house.settings.data_dir
+    folder = world.house.settings.data_dir
     stored = b"".join(path.read_bytes() for path in folder.glob("aval.sqlite3*"))
     for token in (held.access_token, held.refresh_token, "of the tests: +"):
         assert token.encode() not in stored
     assert held.access_token not in repr(held)
-    connection = gateway.house.store.connect()
-    found = links.for_call(connection, gateway.house.keys, alice.person, "city-energy")
+    connection = world.house.store.connect()
+    found = links.for_call(connection, world.house.keys, alice.person, "city-energy")
     connection.close()
     assert found and (found.kind, found.access_token) == ("oauth", held.access_token)
     assert found.resource == held.resource and held.access_token not in repr(found)
 
 
-def test_a_pending_request_is_resumed_after_linking(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_a_pending_request_is_resumed_after_linking(world: World, energy: Running, alice: Browser) -> None:
     done = alice.links_by_oauth(NUMBER, PASSWORD, next="/authorize?request_uri=urn%3Ax")
     assert done.headers["location"] == "/authorize?request_uri=urn%3Ax"
 
 
-def test_saying_no_there_is_an_ordinary_answer_here(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_saying_no_there_is_an_ordinary_answer_here(world: World, energy: Running, alice: Browser) -> None:
     page = alice.links_by_oauth(NUMBER, PASSWORD, decision="no")
     assert page.status_code == 200 and "You chose not to link" in page.text
-    assert linked(gateway, alice) is None
-    assert not gateway.connector.calls
+    assert linked(world, alice) is None
+    assert not world.connector.calls
 
 
-def test_a_state_works_once(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_a_state_works_once(world: World, energy: Running, alice: Browser) -> None:
     back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
     assert alice.get(back).status_code == 303
-    first = linked(gateway, alice)
+    first = linked(world, alice)
     again = alice.get(back)
     assert again.status_code == 409 and "already been used" in again.text
-    assert linked(gateway, alice) == first
+    assert linked(world, alice) == first
 
 
 def test_browsers_coming_back_at_once_link_once_and_the_later_ones_do_not_wait(
-    gateway: Gateway, energy: Running, alice: Browser
+    world: World, energy: Running, alice: Browser
 ) -> None:
     back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
     at_once = DUTIES["page"].threads  # any more would be told that the organisation is busy
@@ -107,68 +107,66 @@ def test_browsers_coming_back_at_once_link_once_and_the_later_ones_do_not_wait(
         if len(answers) == at_once - 1:
             later_ones_answered.set()
 
-    gateway.connector.before = hold
+    world.connector.before = hold
     threads = [threading.Thread(target=come_back) for _ in range(at_once)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert answers == [409] * (at_once - 1) + [303]
-    assert gateway.connector.calls.count("POST /oauth/token") == 1
+    assert world.connector.calls.count("POST /oauth/token") == 1
 
 
 def test_mallory_cannot_come_back_with_alices_state(
-    gateway: Gateway, energy: Running, alice: Browser, mallory: Browser
+    world: World, energy: Running, alice: Browser, mallory: Browser
 ) -> None:
     back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
     assert mallory.get(back).status_code == 404
-    assert linked(gateway, mallory) is None
+    assert linked(world, mallory) is None
     assert alice.get(back).status_code == 303  # and it was not spent by her trying
 
 
 def test_alice_cannot_be_linked_to_mallorys_account(
-    gateway: Gateway, energy: Running, alice: Browser, mallory: Browser
+    world: World, energy: Running, alice: Browser, mallory: Browser
 ) -> None:
     back = agrees_there(mallory.leaves_for("city-energy"), PEOPLE[1].energy, PEOPLE[1].energy_password)
     assert alice.get(back).status_code == 404
-    assert linked(gateway, alice) is None
+    assert linked(world, alice) is None
 
 
 @pytest.mark.parametrize("query", ["", "code=x", "state=", "state=unknown&code=x", "state=a&state=b&code=x"])
-def test_coming_back_with_nothing_of_ours_is_refused(
-    gateway: Gateway, energy: Running, alice: Browser, query: str
-) -> None:
+def test_coming_back_with_nothing_of_ours_is_refused(world: World, energy: Running, alice: Browser, query: str) -> None:
     assert alice.get(f"/organisations/city-energy/linked?{query}").status_code in (400, 404)
-    assert not gateway.connector.calls
+    assert not world.connector.calls
 
 
-def test_a_state_expires(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_a_state_expires(world: World, energy: Running, alice: Browser) -> None:
     back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
-    gateway.passes(minutes=16)
+    world.passes(minutes=16)
     assert alice.get(back).status_code == 410
-    assert linked(gateway, alice) is None
+    assert linked(world, alice) is None
 
 
 def test_a_code_of_somebody_elses_flow_is_refused_by_pkce(
-    gateway: Gateway, energy: Running, alice: Browser, mallory: Browser
+    world: World, energy: Running, alice: Browser, mallory: Browser
 ) -> None:
     hers = parse_qs(urlsplit(agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)).query)["code"][0]
     state = parse_qs(urlsplit(mallory.leaves_for("city-energy")).query)["state"][0]
     answer = mallory.get(f"/organisations/city-energy/linked?state={state}&code={hers}")
     assert answer.status_code == 502 and "refused the request" in answer.text
-    assert linked(gateway, mallory) is None
+    assert linked(world, mallory) is None
 
 
 @pytest.mark.parametrize(("mode", "status"), [("down", 502), ("html", 502), ("oversized", 502), ("wrong_type", 502)])
 def test_a_token_answer_in_trouble_links_nothing(
-    gateway: Gateway, energy: Running, alice: Browser, mode: str, status: int
+    world: World, energy: Running, alice: Browser, mode: str, status: int
 ) -> None:
     back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
     energy.fault(mode, prefix="/oauth/token")
     answer = alice.get(back)
     assert answer.status_code == status and "Nothing was changed" in answer.text or "larger" in answer.text
-    assert linked(gateway, alice) is None
-    assert gateway.events(alice) == []
+    assert linked(world, alice) is None
+    assert world.events(alice) == []
 
 
 @pytest.mark.parametrize(
@@ -178,49 +176,49 @@ def test_a_token_answer_in_trouble_links_nothing(
      (b'"token_type"', b'"x": 1e999, "token_type"')],
 )  # fmt: skip
 def test_a_token_answer_with_two_meanings_links_nothing(
-    gateway: Gateway, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, found: bytes, put: bytes
+    world: World, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, found: bytes, put: bytes
 ) -> None:
     back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
-    ask, changed = gateway.connector.ask, []
+    ask, changed = world.connector.ask, []
 
     def doubled(*given: Any, **named: Any) -> Any:
         status, headers, body = ask(*given, **named)
         changed.append(body.replace(found, put, 1))
         return status, headers, changed[-1]
 
-    monkeypatch.setattr(gateway.connector, "ask", doubled)
+    monkeypatch.setattr(world.connector, "ask", doubled)
     assert alice.get(back).status_code == 502
-    assert put in changed[0] and linked(gateway, alice) is None
+    assert put in changed[0] and linked(world, alice) is None
 
 
 # ---- renewing
 
 
 def test_a_token_near_its_end_is_renewed_and_the_rotated_one_kept(
-    gateway: Gateway, energy: Running, alice: Browser
+    world: World, energy: Running, alice: Browser
 ) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
-    link, before = gateway.link(alice, "city-energy"), linked(gateway, alice)
+    link, before = world.link(alice, "city-energy"), linked(world, alice)
     assert link and before
-    same = tokens.refreshed(gateway.house, link.id, gateway.now)
+    same = tokens.refreshed(world.house, link.id, world.now)
     assert same and same.access_token == before.access_token
-    later = tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(seconds=280))
-    after = linked(gateway, alice)
+    later = tokens.refreshed(world.house, link.id, world.now + timedelta(seconds=280))
+    after = linked(world, alice)
     assert later and after and later.access_token == after.access_token != before.access_token
     assert after.refresh_token != before.refresh_token and after.resource == before.resource
     assert later.generation == link.generation + 1
 
 
-def test_eight_who_need_a_new_token_at_once_make_one_call(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_eight_who_need_a_new_token_at_once_make_one_call(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
-    link = gateway.link(alice, "city-energy")
+    link = world.link(alice, "city-energy")
     assert link
-    gateway.connector.calls.clear()
-    at = gateway.now + timedelta(seconds=290)
+    world.connector.calls.clear()
+    at = world.now + timedelta(seconds=290)
     found: list[str | None] = []
 
     def one() -> None:
-        view = tokens.refreshed(gateway.house, link.id, at)
+        view = tokens.refreshed(world.house, link.id, at)
         found.append(view.access_token if view else None)
 
     threads = [threading.Thread(target=one) for _ in range(8)]
@@ -228,143 +226,139 @@ def test_eight_who_need_a_new_token_at_once_make_one_call(gateway: Gateway, ener
         thread.start()
     for thread in threads:
         thread.join()
-    assert gateway.connector.calls == ["POST /oauth/token"]
+    assert world.connector.calls == ["POST /oauth/token"]
     assert len(found) == 8 and len(set(found)) == 1 and found[0]
 
 
 def test_a_token_the_organisation_turned_down_is_renewed_before_its_date(
-    gateway: Gateway, energy: Running, alice: Browser
+    world: World, energy: Running, alice: Browser
 ) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
-    link, held = gateway.link(alice, "city-energy"), linked(gateway, alice)
+    link, held = world.link(alice, "city-energy"), linked(world, alice)
     assert link and held
-    renewed = tokens.refreshed(gateway.house, link.id, gateway.now, refused=held.access_token)
+    renewed = tokens.refreshed(world.house, link.id, world.now, refused=held.access_token)
     assert renewed and renewed.access_token != held.access_token
     # The next who was turned down with the same old token finds the new one.
-    again = tokens.refreshed(gateway.house, link.id, gateway.now, refused=held.access_token)
+    again = tokens.refreshed(world.house, link.id, world.now, refused=held.access_token)
     assert again and again.access_token == renewed.access_token
 
 
-def test_a_link_ended_at_the_organisation_ends_here_and_says_so(
-    gateway: Gateway, energy: Running, alice: Browser
-) -> None:
+def test_a_link_ended_at_the_organisation_ends_here_and_says_so(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
-    link, held = gateway.link(alice, "city-energy"), linked(gateway, alice)
+    link, held = world.link(alice, "city-energy"), linked(world, alice)
     assert link and held
-    tokens.ends_of(gateway.house, "city-energy").revoke(held)
-    assert tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(hours=1)) is None
-    assert gateway.link(alice, "city-energy") is None
-    assert [(event.kind, event.actor) for event in gateway.events(alice)][0] == ("unlinked", "organisation")
+    tokens.ends_of(world.house, "city-energy").revoke(held)
+    assert tokens.refreshed(world.house, link.id, world.now + timedelta(hours=1)) is None
+    assert world.link(alice, "city-energy") is None
+    assert [(event.kind, event.actor) for event in world.events(alice)][0] == ("unlinked", "organisation")
 
 
-def test_an_organisation_that_is_down_ends_no_link(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_an_organisation_that_is_down_ends_no_link(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
-    link = gateway.link(alice, "city-energy")
+    link = world.link(alice, "city-energy")
     assert link
     energy.fault("down", prefix="/oauth/")
     with pytest.raises(ConnectorError, match="organisation_unavailable"):
-        tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(hours=1))
+        tokens.refreshed(world.house, link.id, world.now + timedelta(hours=1))
     energy.fault("none")
-    assert tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(hours=1))
+    assert tokens.refreshed(world.house, link.id, world.now + timedelta(hours=1))
 
 
-def test_unlinking_while_a_renewal_is_out_keeps_nothing(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_unlinking_while_a_renewal_is_out_keeps_nothing(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
-    link = gateway.link(alice, "city-energy")
+    link = world.link(alice, "city-energy")
     assert link
 
     def unlink_first(path: str) -> None:
         if path == "/oauth/token":
-            with gateway.house.store.write() as session:
-                links.end(session, link.id, gateway.now)
+            with world.house.store.write() as session:
+                links.end(session, link.id, world.now)
 
-    gateway.connector.before = unlink_first
-    assert tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(hours=1)) is None
-    assert gateway.connector.calls[-2:] == ["POST /oauth/revoke"] * 2  # what came back was given back
-    assert gateway.link(alice, "city-energy") is None
+    world.connector.before = unlink_first
+    assert tokens.refreshed(world.house, link.id, world.now + timedelta(hours=1)) is None
+    assert world.connector.calls[-2:] == ["POST /oauth/revoke"] * 2  # what came back was given back
+    assert world.link(alice, "city-energy") is None
 
 
-def test_reading_accounts_while_a_renewal_is_out_loses_neither(
-    gateway: Gateway, energy: Running, alice: Browser
-) -> None:
+def test_reading_accounts_while_a_renewal_is_out_loses_neither(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
-    link = gateway.link(alice, "city-energy")
+    link = world.link(alice, "city-energy")
     assert link
 
     def accounts_first(path: str) -> None:
         if path == "/oauth/token":
-            with gateway.house.store.write() as session:
-                links.store_accounts(session, gateway.house.keys, link.id, [])
+            with world.house.store.write() as session:
+                links.store_accounts(session, world.house.keys, link.id, [])
 
-    gateway.connector.before = accounts_first
-    renewed = tokens.refreshed(gateway.house, link.id, gateway.now + timedelta(hours=1))
+    world.connector.before = accounts_first
+    renewed = tokens.refreshed(world.house, link.id, world.now + timedelta(hours=1))
     assert renewed and renewed.accounts == ()
-    held = linked(gateway, alice)
+    held = linked(world, alice)
     assert held and held.access_token == renewed.access_token
 
 
 # ---- unlinking
 
 
-def test_unlinking_revokes_there_and_forgets_here(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_unlinking_revokes_there_and_forgets_here(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
-    held = linked(gateway, alice)
+    held = linked(world, alice)
     page = alice.get("/organisations/city-energy/unlink")
     assert "Unlink City Energy?" in page.text and "No sharing of yours reads data" in page.text
     done = alice.post("/organisations/city-energy/unlink")
     assert done.status_code == 200 and "has been told" in done.text
-    assert linked(gateway, alice) is None
-    assert [event.kind for event in gateway.events(alice)] == ["unlinked", "linked"]
+    assert linked(world, alice) is None
+    assert [event.kind for event in world.events(alice)] == ["unlinked", "linked"]
     with pytest.raises(GrantRefused):
         assert held
-        tokens.ends_of(gateway.house, "city-energy").renew(held, gateway.now)
+        tokens.ends_of(world.house, "city-energy").renew(held, world.now)
 
 
-def test_a_second_click_on_unlink_does_nothing_more(gateway: Gateway, energy: Running, alice: Browser) -> None:
+def test_a_second_click_on_unlink_does_nothing_more(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
     alice.post("/organisations/city-energy/unlink")
     again = alice.post("/organisations/city-energy/unlink")
     assert (again.status_code, again.headers["location"]) == (303, "/organisations")
-    assert [event.kind for event in gateway.events(alice)] == ["unlinked", "linked"]
+    assert [event.kind for event in world.events(alice)] == ["unlinked", "linked"]
 
 
 def test_unlinking_works_while_the_organisation_is_down_and_it_is_told_later(
-    gateway: Gateway, energy: Running, alice: Browser
+    world: World, energy: Running, alice: Browser
 ) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
-    held = linked(gateway, alice)
+    held = linked(world, alice)
     assert held
     energy.fault("down", prefix="/oauth/")
     done = alice.post("/organisations/city-energy/unlink")
     assert done.status_code == 200 and "it does not know yet" in done.text
-    assert linked(gateway, alice) is None
-    assert telling.tell_pending(gateway.house, gateway.now) == (0, 1)
+    assert linked(world, alice) is None
+    assert telling.tell_pending(world.house, world.now) == (0, 1)
     energy.fault("none")
-    assert telling.tell_pending(gateway.house, gateway.now) == (1, 0)
-    assert telling.tell_pending(gateway.house, gateway.now) == (0, 0)
+    assert telling.tell_pending(world.house, world.now) == (1, 0)
+    assert telling.tell_pending(world.house, world.now) == (0, 0)
     with pytest.raises(GrantRefused):
-        tokens.ends_of(gateway.house, "city-energy").renew(held, gateway.now)
+        tokens.ends_of(world.house, "city-energy").renew(held, world.now)
 
 
-def test_mallory_cannot_unlink_alice(gateway: Gateway, energy: Running, alice: Browser, mallory: Browser) -> None:
+def test_mallory_cannot_unlink_alice(world: World, energy: Running, alice: Browser, mallory: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
     assert mallory.post("/organisations/city-energy/unlink").headers["location"] == "/organisations"
-    assert linked(gateway, alice)
+    assert linked(world, alice)
 
 
 def test_unlinking_by_assertion_is_told_too_and_never_ends_a_newer_link(
-    gateway: Gateway, bank: Running, alice: Browser
+    world: World, bank: Running, alice: Browser
 ) -> None:
     alice.links_by_number(bank, "HB-2001")
     bank.fault("down", prefix="/aval/link/end")
     alice.post("/organisations/harbour-bank/unlink")
     bank.fault("none")
     alice.links_by_number(bank, "HB-2001")
-    assert telling.tell_pending(gateway.house, gateway.now) == (1, 0)
+    assert telling.tell_pending(world.house, world.now) == (1, 0)
     assert alice.post("/organisations/harbour-bank/refresh").status_code == 303  # still linked there
     done = alice.post("/organisations/harbour-bank/unlink")
     assert "has been told" in done.text
-    assert "POST /aval/link/end" in gateway.connector.calls
+    assert "POST /aval/link/end" in world.connector.calls
 
 
 def test_what_is_masked_stays_masked() -> None:
@@ -373,42 +367,42 @@ def test_what_is_masked_stays_masked() -> None:
 
 @pytest.mark.parametrize("subscription", ["new", "lasting"])
 def test_whether_a_subscription_tells_customers_apart_is_declared(
-    gateway: Gateway, energy: Running, alice: Browser, subscription: str
+    world: World, energy: Running, alice: Browser, subscription: str
 ) -> None:
     """City Energy makes a new one at each linking: declared so, her accounts are known again; otherwise, to be safe,
     another subscription is another customer."""
     declared = declare.read(
-        DECLARATIONS / "city-energy.toml", gateway.house.catalogue, environ={"CITY_ENERGY_CLIENT_SECRET": SECRET}
+        DECLARATIONS / "city-energy.toml", world.house.catalogue, environ={"CITY_ENERGY_CLIENT_SECRET": SECRET}
     )
-    gateway.add(energy, oauth={**declared.document["connection"]["oauth"], "subscription": subscription})
+    world.add(energy, oauth={**declared.document["connection"]["oauth"], "subscription": subscription})
     seen = []
     for _ in range(2):
         alice.links_by_oauth(NUMBER, PASSWORD)
-        with gateway.house.store.read() as session:
-            found = links.known_to(session, gateway.house.keys, "meter", alice.person, "city-energy")
+        with world.house.store.read() as session:
+            found = links.known_to(session, world.house.keys, "meter", alice.person, "city-energy")
         seen.append([ref for ref, _ in found])
         alice.post("/organisations/city-energy/unlink")
     assert seen[0] and (seen[0] == seen[1]) is (subscription == "new")
 
 
 def test_tokens_of_an_address_that_is_given_up_meanwhile_are_not_kept(
-    gateway: Gateway, energy: Running, alice: Browser
+    world: World, energy: Running, alice: Browser
 ) -> None:
     back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
     elsewhere = declare.read(
         DECLARATIONS / "city-energy.toml",
-        gateway.house.catalogue,
+        world.house.catalogue,
         base_url="https://energy.example",
         environ={"CITY_ENERGY_CLIENT_SECRET": SECRET},
     )
 
     def replaced(path: str) -> None:
-        gateway.connector.before = lambda path: None
-        with gateway.house.store.write() as session:
-            declare.add(session, gateway.house, elsewhere, gateway.now, moved=False)
+        world.connector.before = lambda path: None
+        with world.house.store.write() as session:
+            declare.add(session, world.house, elsewhere, world.now, moved=False)
 
-    gateway.connector.before = replaced
-    gateway.connector.calls.clear()
+    world.connector.before = replaced
+    world.connector.calls.clear()
     assert alice.get(back).status_code == 410
-    assert linked(gateway, alice) is None and gateway.events(alice) == []
-    assert gateway.connector.calls == ["POST /oauth/token", "POST /oauth/revoke", "POST /oauth/revoke"]
+    assert linked(world, alice) is None and world.events(alice) == []
+    assert world.connector.calls == ["POST /oauth/token", "POST /oauth/revoke", "POST /oauth/revoke"]

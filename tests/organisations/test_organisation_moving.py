@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from organisations_world import DECLARATIONS
 from typer.testing import CliRunner
 
 from gateway.app import build_house
@@ -13,7 +14,6 @@ from gateway.ground.keys import fresh
 from gateway.organisations import links
 from gateway.people.tables import Person
 from gateway.settings import Settings
-from tests.organisations.stage import DECLARATIONS
 
 OLD, NEW = "http://localhost:8401", "http://localhost:9401"
 CITY = DECLARATIONS / "city-energy.toml"

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
+from organisations_world import ROOT, Browser, Running, World
 
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import canonical, sha256
 from gateway.ground.web.translations import FOLDER, Translations
 from gateway.organisations.sentences import FAILED, failed
-from tests.organisations.stage import ROOT, Browser, Gateway, Running
 
 KEYWORDS: Any = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 
@@ -51,7 +51,7 @@ def test_every_reason_has_a_sentence_with_the_name_in_it(reason: str) -> None:
         assert 200 <= status < 600
 
 
-def agreed(browser: Browser, gateway: Gateway, consent: str, organisation: str, state: str = "active") -> None:
+def agreed(browser: Browser, world: World, consent: str, organisation: str, state: str = "active") -> None:
     """A consent with terms as short as the page needs."""
     terms = {
         "app": {"name": {"fr": "Conseil <Watt>", "en": "Watt <Coach>"}},
@@ -59,7 +59,7 @@ def agreed(browser: Browser, gateway: Gateway, consent: str, organisation: str, 
         "items": [{"organisation": organisation, "dataset": "d", "accounts": ["r"], "granted": True}],
     }
     text = canonical(terms)
-    with gateway.house.store.write() as session:
+    with world.house.store.write() as session:
         session.connection().exec_driver_sql("PRAGMA defer_foreign_keys=ON")
         session.connection().exec_driver_sql(
             "INSERT OR IGNORE INTO app VALUES ('watt', '{}', '', 'none', NULL, 0, 'active', '', ?, ?)",
@@ -74,26 +74,26 @@ def agreed(browser: Browser, gateway: Gateway, consent: str, organisation: str, 
                 state=state,
                 version=1,
                 asked="{}",
-                created_at=gateway.now,
+                created_at=world.now,
             )  # fmt: skip
         )
         session.flush()
-        session.add(Terms(consent_id=consent, version=1, json_=text, sha256=sha256(text), created_at=gateway.now))
+        session.add(Terms(consent_id=consent, version=1, json_=text, sha256=sha256(text), created_at=world.now))
 
 
 def test_unlinking_says_which_sharings_stop_working(
-    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser
+    world: World, bank: Running, alice: Browser, mallory: Browser
 ) -> None:
     alice.links_by_number(bank, "HB-2001")
-    agreed(alice, gateway, "hers", "harbour-bank")
-    agreed(alice, gateway, "paused", "harbour-bank", "paused")
-    agreed(alice, gateway, "elsewhere", "city-energy")
-    agreed(alice, gateway, "over", "harbour-bank", "ended")
-    agreed(mallory, gateway, "anothers", "harbour-bank")
+    agreed(alice, world, "hers", "harbour-bank")
+    agreed(alice, world, "paused", "harbour-bank", "paused")
+    agreed(alice, world, "elsewhere", "city-energy")
+    agreed(alice, world, "over", "harbour-bank", "ended")
+    agreed(mallory, world, "anothers", "harbour-bank")
     page = alice.get("/organisations/harbour-bank/unlink").text
     assert re.findall(r'href="/sharings/(\w+)"', page) == ["hers", "paused"]
     assert "Watt &lt;Coach&gt;, for: Advice" in page
     assert 'href="/sharings/hers"' in alice.post("/organisations/harbour-bank/unlink").text
-    with gateway.house.store.read() as session:
+    with world.house.store.read() as session:
         consent = session.get(Consent, "hers")
         assert consent and consent.state == "active"  # it stays; its calls are refused while nothing is linked

@@ -1,38 +1,46 @@
 """A gateway that is only this room's doors, behind real HTTP, and the example organisations as real processes."""
 
+import contextlib
 import html
 import http.client
+import os
 import re
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
-import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import httpx2
 import uvicorn
+from sqlmodel import Session
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
-from gateway.apps.tables import App
-from gateway.consent.tables import Consent
+from gateway import schema
+from gateway.catalogue import Catalogue
 from gateway.ground.http.connector import ConnectorError, Headers, Target
 from gateway.ground.keys import KeyRing
+from gateway.ground.store import Store
 from gateway.ground.web.context import Caller
+from gateway.ground.web.doors import route
+from gateway.ground.web.translations import Translations
 from gateway.house import House
-from gateway.log import reading
-from gateway.log.tables import LogEntry
-from gateway.organisations import declare, links
+from gateway.log import Log, reading
+from gateway.organisations import declare, links, pages
 from gateway.organisations.tables import Link
 from gateway.people.tables import Person
+from gateway.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-TABLES = (App, Consent, Link, LogEntry, Person)
 SECRET = "of the tests: + / % and ü"
 DECLARATIONS = ROOT / "examples" / "organisations"
 
@@ -115,25 +123,45 @@ class Running:
         return found[1]
 
 
+@contextlib.contextmanager
+def running(name: str, server: Server, folder: Path) -> Iterator[Running]:
+    """An example organisation on a free port, until the end."""
+    command = [sys.executable, "-m", f"examples.organisations.{name}", "--port", "0", "--faults"]
+    command += ["--gateway", server.url, "--dir", str(folder), "--today", "2026-11-23"]
+    environment = {**os.environ, "CITY_ENERGY_CLIENT_SECRET": SECRET}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            line = process.stdout.readline()
+            assert line.startswith("ready http://localhost:"), line
+            reader = threading.Thread(target=process.stdout.read, daemon=True)  # codes are printed; no full pipe
+            reader.start()
+            yield Running(name.replace("_", "-"), line.removeprefix("ready ").strip(), folder, process)
+        finally:
+            process.terminate()
+            process.wait(10)
+        reader.join(10)
+
+
 class Browser:
     """A signed-in person's browser: sends her cookie and our own forms."""
 
-    def __init__(self, gateway: "Gateway", caller: Caller) -> None:
-        self.gateway, self.caller, self.person = gateway, caller, caller.person
+    def __init__(self, world: "World", caller: Caller) -> None:
+        self.world, self.caller, self.person = world, caller, caller.person
         self.language = "en"
 
     def request(self, method: str, path: str, form: dict[str, str] | None = None, **more: Any) -> httpx2.Response:
         cookies = f"__Host-aval-sign-in={self.caller.sign_in}; __Host-aval-language={self.language}"
         headers = {"Cookie": cookies}
         headers |= more.pop("headers", {})
-        url = self.gateway.url + path
+        url = self.world.url + path
         return httpx2.request(method, url, data=form, headers=headers, trust_env=False, timeout=30, **more)
 
     def get(self, path: str) -> httpx2.Response:
         return self.request("GET", path)
 
     def post(self, path: str, form: dict[str, str] | None = None, **more: Any) -> httpx2.Response:
-        csrf = self.gateway.house.keys.mac("csrf", self.caller.sign_in)
+        csrf = self.world.house.keys.mac("csrf", self.caller.sign_in)
         return self.request("POST", path, {"csrf": csrf, **(form or {})}, **more)
 
     # ---- whole journeys
@@ -179,13 +207,33 @@ def agrees_there(address: str, customer: str, password: str, decision: str = "ye
     return f"{there.path}?{there.query}"
 
 
-@dataclass
-class Gateway:
-    house: House
-    url: str
-    connector: PlainConnector
-    callers: dict[str, Caller]
-    clock: list[timedelta] = field(default_factory=lambda: [timedelta()])
+class World:
+    """`server` is the address at which it is found; `callers`, by their cookie, who is signed in."""
+
+    def __init__(self, server: Server, texts: tuple[Catalogue, Translations], folder: Path) -> None:
+        self.url, self.connector = server.url, PlainConnector()
+        self.callers: dict[str, Caller] = {}
+        self.clock = [timedelta()]
+        settings = Settings(public_url=server.url, data_dir=folder)
+        store = Store(settings.database, fsync=False)
+        schema.metadata.create_all(store.engine)
+        self.house = House(
+            settings=settings,
+            store=store,
+            keys=server.keys,
+            log=Log(server.keys),
+            catalogue=texts[0],
+            policies=cast(Any, None),  # these doors decide nothing by policy
+            connector=cast(Any, self.connector),
+            translations=texts[1],
+            clock=lambda: datetime.now(UTC) + self.clock[0],
+        )
+        routes = [route(door, self.house, self._identify) for door in pages.doors(lambda *_: None)]
+        jwks = Route("/jwks.json", lambda request: JSONResponse(server.keys.jwks()))
+        server.app = Starlette(routes=[*routes, jwks])
+
+    def _identify(self, _session: Session, secret: str, _now: datetime) -> Caller | None:
+        return self.callers.get(secret)
 
     def passes(self, **time: float) -> None:
         self.clock[0] += timedelta(**time)
@@ -225,10 +273,3 @@ class Gateway:
     def events(self, browser: Browser) -> list[reading.Entry]:
         with self.house.store.read() as session:
             return list(reading.page(session, self.house.log, browser.person, reading.Filter()).entries)
-
-
-def until(condition: Callable[[], bool], seconds: float = 5) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
