@@ -1,14 +1,24 @@
 """Where apps are registered, and a good declaration to start from."""
 
-from dataclasses import dataclass
+import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gateway import schema
 from gateway.apps import declare, verbs
 from gateway.apps.tables import App
+from gateway.catalogue import Catalogue
+from gateway.ground.keys import KeyRing
+from gateway.ground.store import Store
+from gateway.ground.web.translations import Translations
 from gateway.house import House
+from gateway.log import Log
+from gateway.organisations.tables import Organisation
+from gateway.policy import Policies
+from gateway.settings import Settings
 
+ORGANISATIONS = Path(__file__).parents[2] / "examples" / "organisations"
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 WORDS = {"fr": "Pour vous aider.", "en": "To help you."}
 
@@ -47,14 +57,30 @@ def parsed(**changes: Any) -> declare.AppDeclaration:
     return declare.parse(good(**changes), Path("app.toml"))
 
 
-def faults(**changes: Any) -> list[str]:
-    """Keys of what is wrong with the good declaration after the changes."""
-    return [fault.key for fault in declare.check(good(**changes))]
-
-
-@dataclass
 class World:
-    house: House
+    """The real catalogue, and two organisations that an app may name."""
+
+    def __init__(self, folder: Path, ring: KeyRing) -> None:
+        settings = Settings(data_dir=folder)
+        store = Store(settings.database, fsync=False)
+        schema.metadata.create_all(store.engine)
+        unused: Any = None
+        self.house = House(
+            settings=settings,
+            store=store,
+            keys=ring,
+            log=Log(ring),
+            catalogue=Catalogue(settings.policies),
+            policies=Policies(settings.policies),
+            connector=unused,
+            translations=Translations(),
+            clock=lambda: NOW,
+        )
+        with store.write() as session:
+            for name in ("city-energy", "harbour-bank"):
+                declared = tomllib.loads((ORGANISATIONS / f"{name}.toml").read_text(encoding="utf-8"))
+                row = Organisation(id=name, declaration=declared, declaration_sha256=name, added_at=NOW, changed_at=NOW)
+                session.add(row)
 
     def register(self, **changes: Any) -> tuple[App, str | None]:
         with self.house.store.write() as session:

@@ -1,15 +1,21 @@
 """An app's declaration: what may be said, and how all faults are told at once."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from apps_world import WORDS, faults, good, item, parsed
+from apps_world import WORDS, good, item, parsed
 
 from gateway.apps import addresses, declare
 from gateway.errors import DeclarationError
 from gateway.ground.declarations import texts
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "apps"
+
+
+def faults(**changes: Any) -> list[str]:
+    """Keys of what is wrong with the good declaration after the changes."""
+    return [fault.key for fault in declare.check(good(**changes))]
 
 
 def test_the_examples_are_good():
