@@ -1,7 +1,16 @@
-"""One run of `aval` in this process: what it said, where, and how it ended."""
+"""`aval` run in this process, which says what it said and how it ended, and `aval serve` in a process of its own."""
 
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import IO
 
+import httpx2
 from typer.testing import CliRunner
 
 from gateway.cli import app
@@ -12,8 +21,66 @@ APPS = ROOT / "examples" / "apps"
 
 
 class Aval:
+    """One run in this process."""
+
     def __init__(self, *arguments: str | Path, stdin: str = "") -> None:
         done = CliRunner().invoke(app, [str(part) for part in arguments], input=stdin, prog_name="aval")
         self.code, self.out, self.err = done.exit_code, done.stdout, done.stderr
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
+
+
+class Gateway:
+    """A serving process, its address and its log."""
+
+    def __init__(self, folder: Path, log: Path, port: int, umask: int = -1, stderr: int = subprocess.STDOUT) -> None:
+        self.url, self.log = f"http://localhost:{port}", log
+        environment = {
+            **os.environ,
+            "AVAL_DATA_DIR": str(folder),
+            "AVAL_PORT": str(port),
+            "AVAL_PUBLIC_URL": self.url,
+        }
+        self._output: IO[str] = log.open("w")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gateway", "serve"],
+            stdout=self._output,
+            stderr=stderr,
+            env=environment,
+            cwd=ROOT,
+            umask=umask,
+        )
+
+    def get(self, path: str, **headers: str) -> httpx2.Response:
+        return httpx2.get(self.url + path, headers=headers, timeout=10)
+
+    def until_ready(self) -> "Gateway":
+        return self._until("/readyz")
+
+    def until_alive(self) -> "Gateway":
+        return self._until("/healthz")
+
+    def _until(self, path: str) -> "Gateway":
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                if self.get(path).status_code == 200:
+                    return self
+            except httpx2.TransportError:
+                time.sleep(0.05)
+        raise AssertionError(self.log.read_text())
+
+    def ends(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        code = self.process.wait(20)
+        self._output.close()
+        return code
+
+    def lines(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])

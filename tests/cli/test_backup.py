@@ -8,8 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_run import ROOT, Aval
-from test_serve import Gateway, free_port
+from cli_run import ROOT, Aval, Gateway, free_port
 
 from gateway.app import build_house
 from gateway.log.sequencer import Sequencer

@@ -5,18 +5,15 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
 
 import httpx2
 import pytest
-from cli_run import ROOT, Aval
+from cli_run import ROOT, Aval, Gateway, free_port
 
 from gateway.cli.demo_visitor import Visitor
 from gateway.ground.store.engine import OLDEST_SQLITE
@@ -111,62 +108,6 @@ def test_a_data_folder_that_cannot_be_written_is_told_in_a_sentence(
     assert done.code == 2 and str(folder) in done.err and "must be a folder that can be written" in done.err
     assert len(done.err.splitlines()) == 1
     assert doctor.code == 1 and f"{folder} cannot be written" in doctor.out
-
-
-class Gateway:
-    """A serving process, its address and its log."""
-
-    def __init__(self, folder: Path, log: Path, port: int, umask: int = -1, stderr: int = subprocess.STDOUT) -> None:
-        self.url, self.log = f"http://localhost:{port}", log
-        environment = {
-            **os.environ,
-            "AVAL_DATA_DIR": str(folder),
-            "AVAL_PORT": str(port),
-            "AVAL_PUBLIC_URL": self.url,
-        }
-        self._output: IO[str] = log.open("w")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve"],
-            stdout=self._output,
-            stderr=stderr,
-            env=environment,
-            cwd=ROOT,
-            umask=umask,
-        )
-
-    def get(self, path: str, **headers: str) -> httpx2.Response:
-        return httpx2.get(self.url + path, headers=headers, timeout=10)
-
-    def until_ready(self) -> "Gateway":
-        return self._until("/readyz")
-
-    def until_alive(self) -> "Gateway":
-        return self._until("/healthz")
-
-    def _until(self, path: str) -> "Gateway":
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                if self.get(path).status_code == 200:
-                    return self
-            except httpx2.TransportError:
-                time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
-
-    def ends(self, number: int = signal.SIGTERM) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        code = self.process.wait(20)
-        self._output.close()
-        return code
-
-    def lines(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return int(listening.getsockname()[1])
 
 
 @pytest.fixture
