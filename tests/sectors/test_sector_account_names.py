@@ -9,7 +9,7 @@ from xml.sax.saxutils import escape as xml
 from xml.sax.saxutils import unescape
 
 import pytest
-from energy_world import (
+from energy_documents import (
     BATCH,
     DATASETS,
     ESPI,
@@ -26,7 +26,7 @@ from energy_world import (
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.json import encode
-from sector_world import (
+from sector_documents import (
     ALWAYS,
     HEALTH,
     MINE,

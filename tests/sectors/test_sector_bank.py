@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sector_world import (
+from sector_documents import (
     ALWAYS,
     BANK_CANARIES,
     BANK_NEVER,

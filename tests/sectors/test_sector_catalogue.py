@@ -3,8 +3,8 @@
 import tomllib
 
 import pytest
-from energy_world import ATOM
-from sector_world import fields_of
+from energy_documents import ATOM
+from sector_documents import fields_of
 
 from gateway.catalogue import fields as catalogue
 from gateway.catalogue.datasets import member

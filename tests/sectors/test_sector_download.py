@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime
 
 import pytest
-from energy_world import HOUR, START, block, city, espi_feed, hours, usage_point
+from energy_documents import HOUR, START, block, city, espi_feed, hours, usage_point
 from fhir.resources.R4B.bundle import Bundle
-from sector_world import (
+from sector_documents import (
     BASES,
     DAY,
     FOREIGN,

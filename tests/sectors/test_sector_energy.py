@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
 
 import pytest
-from energy_world import (
+from energy_documents import (
     BATCH,
     DATASETS,
     ENERGY_CANARIES,
@@ -35,7 +35,7 @@ from energy_world import (
 from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
-from sector_world import (
+from sector_documents import (
     ALWAYS,
     BASES,
     FOREIGN,

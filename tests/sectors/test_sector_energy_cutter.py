@@ -9,11 +9,11 @@ import resource
 import time
 
 import pytest
-from energy_world import ALWAYS, BATCH, DATASETS, ESPI, block, cut, espi_feed, usage_point
+from energy_documents import ALWAYS, BATCH, DATASETS, ESPI, block, cut, espi_feed, usage_point
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
-from sector_world import MINE, TYPES, granted, plan, sent
+from sector_documents import MINE, TYPES, granted, plan, sent
 
 from gateway.sectors.energy.readings import lifted
 from gateway.sectors.model import LIMIT, UnknownShape

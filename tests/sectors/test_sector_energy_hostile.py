@@ -6,7 +6,7 @@ import resource
 import time
 
 import pytest
-from energy_world import (
+from energy_documents import (
     BATCH,
     ESPI,
     HOUR,
@@ -24,7 +24,7 @@ from energy_world import (
     summary,
     usage_point,
 )
-from sector_world import (
+from sector_documents import (
     ALWAYS,
     FOREIGN,
     MINE,

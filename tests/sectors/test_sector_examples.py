@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
-from sector_world import TYPES, bank, bundle, granted, plan, removals, sent
+from sector_documents import TYPES, bank, bundle, granted, plan, removals, sent
 
 from examples.data import bank as harbour
 from examples.data import energy as city

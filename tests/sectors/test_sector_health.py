@@ -10,7 +10,7 @@ from fhir.resources.R4B.explanationofbenefit import ExplanationOfBenefit
 from fhir.resources.R4B.patient import Patient
 from hypothesis import given
 from hypothesis import strategies as st
-from sector_world import (
+from sector_documents import (
     ALWAYS,
     BASES,
     DAY,

@@ -1,7 +1,7 @@
 """A following page is one to which an answer has linked; whatever else looks like one is a call like the first."""
 
 import pytest
-from sector_world import (
+from sector_documents import (
     ALWAYS,
     BASES,
     MINE,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sector_world import ALWAYS, HEALTH, TYPES, bank, bundle, claim, granted, sent, source, transaction
+from sector_documents import ALWAYS, HEALTH, TYPES, bank, bundle, claim, granted, sent, source, transaction
 
 from gateway.catalogue import fields as catalogue
 from gateway.sectors.model import Asked, Denied

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from sector_world import ALWAYS, HEALTH, MINE, TYPES, bank, bundle, claim, granted, patient, plan, sent, transaction
+from sector_documents import ALWAYS, HEALTH, MINE, TYPES, bank, bundle, claim, granted, patient, plan, sent, transaction
 
 from gateway.ground.web.spreadsheets import cell, written
 from gateway.sectors.model import UnknownShape

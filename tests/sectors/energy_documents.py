@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
 
-from sector_world import ALWAYS, MINE, TYPES, granted, plan, sent
+from sector_documents import ALWAYS, MINE, TYPES, granted, plan, sent
 
 from gateway.ground.calendar.instants import Window
 from gateway.sectors.model import Cut
