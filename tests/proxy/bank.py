@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
-from tests.proxy.world import World
 
 BASE = "/open-banking/v4.0/aisp"
 PATHS = {

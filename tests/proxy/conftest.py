@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.proxy.bank import Bank
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
 from tests.proxy.supplier import Supplier
-from tests.proxy.world import World
 
 
 @pytest.fixture(scope="session")

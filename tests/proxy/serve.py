@@ -6,7 +6,7 @@ Says `ready` when it serves, and ends when its standard input does.
 import sys
 from pathlib import Path
 
-from tests.proxy.world import World
+from tests.proxy.proxy_world import World
 
 
 def main(folder: str, port: str, *settings: str) -> None:

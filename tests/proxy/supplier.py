@@ -7,8 +7,8 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from tests.proxy.bank import Bank
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
-from tests.proxy.world import World
 
 ATOM, ESPI = "http://www.w3.org/2005/Atom", "http://naesb.org/espi"
 BASE = "/espi/1_1/resource"

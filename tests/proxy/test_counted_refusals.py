@@ -10,8 +10,8 @@ from gateway.ground.store.engine import StoreFault
 from gateway.log import Log
 from gateway.proxy.denials import EACH
 from tests.proxy.bank import Bank
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
-from tests.proxy.world import World
 
 
 @pytest.mark.inside

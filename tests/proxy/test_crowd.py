@@ -15,8 +15,8 @@ from gateway.organisations import links
 from gateway.people.tables import Person
 from gateway.sectors.model import FoundAccount
 from tests.proxy.bank import NATIVE, PATHS, Bank
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
-from tests.proxy.world import World
 
 HERE, THERE = "127.0.0.1", "127.0.0.2"  # both are this machine; a connection may come from either
 

@@ -7,8 +7,8 @@ import pytest
 
 from gateway.ledger import writer
 from tests.proxy.bank import Bank
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
-from tests.proxy.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.proxy.bank import NATIVE, Answer, Bank
+from tests.proxy.proxy_world import TOKEN
 from tests.proxy.raw import Exchange, answer, transactions
 from tests.proxy.supplier import KIND, Supplier, feed
-from tests.proxy.world import TOKEN
 
 MEGABYTE = 2**20
 Attack = Callable[[str], str]

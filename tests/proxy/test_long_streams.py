@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation
 from tests.proxy.supplier import KIND, Supplier, pieces
-from tests.proxy.world import World
 
+ROOT = Path(__file__).parents[2]
 MEGABYTE = 2**20
 TORTURE = bool(os.environ.get("TORTURE"))
 SIZE = (500 if TORTURE else 50) * MEGABYTE

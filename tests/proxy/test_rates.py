@@ -18,9 +18,8 @@ from gateway.proxy.rates import Buckets, Rates
 from gateway.proxy.tokens import Token
 from gateway.settings import Settings
 from tests.proxy.bank import BASE, FIELDS, NATIVE, Bank
+from tests.proxy.proxy_world import World, exchange, statuses
 from tests.proxy.raw import RawOrganisation
-from tests.proxy.test_wire_in import exchange, statuses
-from tests.proxy.world import World
 
 START = 1_800_000_000.0
 

@@ -13,8 +13,8 @@ from gateway.ground.store.engine import StoreFault
 from gateway.ledger import writer
 from gateway.log import Log
 from tests.proxy.bank import Bank
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
-from tests.proxy.world import World
 
 
 def test_the_entry_can_be_read_by_others_before_the_answer_arrives(bank: Bank) -> None:

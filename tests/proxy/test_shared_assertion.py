@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.proxy.bank import Bank
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
-from tests.proxy.world import World
 
 
 def asserting(world: World, organisation: RawOrganisation) -> Bank:

@@ -3,29 +3,66 @@
 import contextlib
 import os
 import socket
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gateway.consent.rules import Act
+from gateway.ground.calendar.instants import Window
 from gateway.proxy import grants
-from tests.proxy import streaming
+from gateway.sectors.model import Asked, Counts, Cut, Granted, Source, UnknownShape, Upstream
 from tests.proxy.bank import Bank
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation
 from tests.proxy.supplier import Supplier, feed
-from tests.proxy.world import World
 
 MEGABYTE = 2**20
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
 
+# ---- a sector made for streams: every byte of the answer is agreed to, and large answers are cut as they come
+
+
+class Cutter:
+    def __init__(self) -> None:
+        self.size = 0
+
+    def feed(self, chunk: bytes) -> bytes:
+        if b"POISON" in chunk:
+            raise UnknownShape("entry")
+        self.size += len(chunk)
+        return chunk
+
+    def close(self) -> bytes:
+        return b""
+
+    def counts(self) -> Counts:
+        return Counts(records=self.size)
+
+
+class Plan:
+    def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
+        self.granted = list(granted)
+
+    def request(self, asked: Asked, window: Window) -> Upstream:
+        found = self.granted[0]
+        return Upstream(found.dataset, asked.path, asked.query, "application/octet-stream", found.accounts)
+
+    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
+        if body == b"BUG":
+            raise ZeroDivisionError("a fault of the filter itself")
+        return Cut(body, media_type, Counts(records=len(body)))
+
+    def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter:
+        return Cutter()
+
 
 @pytest.fixture
 def stream(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> Bank:
-    monkeypatch.setitem(grants.SECTORS, "bank", sys.modules[streaming.__name__])
+    monkeypatch.setitem(grants.SECTORS, "bank", SimpleNamespace(plan=Plan))
     return bank
 
 

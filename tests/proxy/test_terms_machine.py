@@ -17,8 +17,8 @@ from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
 from tests.proxy.bank import BASE, NATIVE, PATHS
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
-from tests.proxy.world import World
 
 # (operation's path, dataset, field that may be withheld, what of it is seen in an answer)
 TRANSACTIONS, ACCOUNTS = "bank.transactions", "bank.accounts"

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.proxy.bank import BASE, NATIVE, PATHS, Answer, Bank
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation, answer
-from tests.proxy.world import World
 
 _numbers = itertools.count(1)
 

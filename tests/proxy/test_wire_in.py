@@ -8,25 +8,7 @@ import time
 import pytest
 
 from tests.proxy.bank import Bank
-from tests.proxy.world import World
-
-
-def exchange(world: World, data: bytes, *, seconds: float = 5.0) -> bytes:
-    """Everything the server says until it closes or falls silent."""
-    said = b""
-    with socket.create_connection(("127.0.0.1", world.port), timeout=seconds) as connection:
-        with contextlib.suppress(ConnectionError):
-            connection.sendall(data)
-        connection.settimeout(0.4)
-        with contextlib.suppress(TimeoutError, ConnectionError):
-            while piece := connection.recv(65536):
-                said += piece
-                connection.settimeout(0.4)
-    return said
-
-
-def statuses(said: bytes) -> list[int]:
-    return [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]]
+from tests.proxy.proxy_world import exchange, statuses
 
 
 def refused(said: bytes, *expected: int) -> bool:

@@ -44,7 +44,6 @@ from tests import databases
 
 assert gateway.schema and gateway.ledger.tables  # they fill the metadata
 TOKEN = "organisation-token"
-WORDS = {"fr": "…", "en": "…"}
 
 
 def free_port() -> int:
@@ -306,3 +305,21 @@ async def _hello(scope: Any, receive: Any, send: Any) -> None:
                        "client": scope["client"][0]}).encode()  # fmt: skip
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(said))]})
     await send({"type": "http.response.body", "body": said})
+
+
+def exchange(world: World, data: bytes, *, seconds: float = 5.0) -> bytes:
+    """Everything the server says until it closes or falls silent."""
+    said = b""
+    with socket.create_connection(("127.0.0.1", world.port), timeout=seconds) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(data)
+        connection.settimeout(0.4)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            while piece := connection.recv(65536):
+                said += piece
+                connection.settimeout(0.4)
+    return said
+
+
+def statuses(said: bytes) -> list[int]:
+    return [int(part[:3]) for part in said.split(b"HTTP/1.1 ")[1:]]
