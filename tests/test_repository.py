@@ -60,3 +60,24 @@ def test_no_regular_expression_is_possessive() -> None:
                 if re.search(r"[*+?}]\+", group.sub("_", text)):
                     found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert not found
+
+
+def imported(path: Path) -> set[str]:
+    """The last part of each module that a file imports, and each name it takes from one."""
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    names = [name.name for node in nodes if isinstance(node, ast.Import | ast.ImportFrom) for name in node.names]
+    modules = [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.rpartition(".")[2] for name in names + modules}
+
+
+def test_no_test_file_stands_on_another() -> None:
+    files = list(ROOT.glob("tests/**/*.py"))
+    never = {path.stem for path in files if path.stem.startswith("test_")} | {"conftest"}
+    assert {str(path.relative_to(ROOT)): found for path in files if (found := imported(path) & never)} == {}
+
+
+def test_a_world_is_in_the_file_that_is_named_for_it() -> None:
+    world = re.compile(r"^class World\b", re.MULTILINE)
+    files = [path for path in ROOT.glob("tests/**/*.py") if world.search(path.read_text())]
+    assert files
+    assert [path for path in files if path.parent.name != "worlds" and path.stem != f"{path.parent.name}_world"] == []
