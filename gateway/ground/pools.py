@@ -6,6 +6,7 @@ other party are always answered. Nor does it take a place from work that waits f
 asyncio's default executor, whose few threads all kinds of work would share.
 
     threads   how many pieces of work run at once
+    each      how many of these, running or in line, may be for one person: nobody holds all places of a party
     line      how many more may wait for a thread; any more are refused at once: `Full`
     seconds   the time for one piece of work, including its waiting in line and all its calls: see `left`
 
@@ -16,6 +17,7 @@ import asyncio
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -32,13 +34,16 @@ Result = TypeVar("Result")
 class Duty:
     threads: int
     line: float = math.inf
+    each: float = math.inf
     seconds: float = math.inf
 
 
 DUTIES: Mapping[str, Duty] = {
-    "page": Duty(threads=4, line=0, seconds=15),  # for a page that a person waits for: linking, her accounts
-    "unlink": Duty(threads=4, line=0, seconds=3),  # short: the link has ended here, and "telling" tries again later
-    "download": Duty(threads=2, line=0, seconds=120),  # many calls, one after the other
+    "page": Duty(threads=4, line=0, each=2, seconds=15),  # for a page that a person waits for: linking, her accounts
+    "unlink": Duty(
+        threads=4, line=0, each=2, seconds=3
+    ),  # short: the link has ended here, and "telling" tries again later
+    "download": Duty(threads=2, line=0, each=1, seconds=120),  # many calls, one after the other
     "renewal": Duty(threads=4, line=32, seconds=15),  # renewing the credential of a link, for data calls
     "telling": Duty(threads=1, line=0, seconds=15),  # telling organisations of links that have ended
     "name": Duty(threads=1, line=8),  # the system's resolver, by host: it has its own, long deadlines
@@ -49,7 +54,7 @@ DUTIES: Mapping[str, Duty] = {
 
 
 class Full(Unavailable):
-    """No thread is free and the line is full. The work was not begun."""
+    """No place is free, for anybody or for this person. The work was not begun."""
 
 
 _until: ContextVar[float] = ContextVar("until", default=math.inf)  # the current work's deadline, monotonic clock
@@ -82,19 +87,23 @@ class Pools:
         self._duties = duties
         self._guard = threading.Lock()
         self._pools: dict[tuple[str, str], _Pool] = {}  # by duty and party; under _guard
+        self._closed = False  # under _guard
         self._shared: dict[tuple[str, str, Hashable], Future[Any]] = {}
 
-    def submit(self, duty: str, party: str, work: Callable[[], Result]) -> "Future[Result]":
-        """Run `work` in a thread. `party`: what it waits for, such as an organisation's id. Raises Full."""
+    def submit(self, duty: str, party: str, work: Callable[[], Result], person: str = "") -> "Future[Result]":
+        """Run `work` in a thread. `party`: what it waits for, such as an organisation's id; `person`: who waits for it,
+        where a person does. Raises Full."""
         with self._guard:
+            if self._closed:
+                raise Full("pools closed")
             pool = self._pools.get((duty, party))
             if pool is None:
                 pool = self._pools[duty, party] = _Pool(self._duties[duty], f"aval-{duty}-{party}")
-        return pool.submit(work)
+        return pool.submit(work, person)
 
-    async def run(self, duty: str, party: str, work: Callable[[], Result]) -> Result:
+    async def run(self, duty: str, party: str, work: Callable[[], Result], person: str = "") -> Result:
         """Run `work` in a thread and wait for its result."""
-        return await asyncio.wrap_future(self.submit(duty, party, work))
+        return await asyncio.wrap_future(self.submit(duty, party, work, person))
 
     async def share(self, duty: str, party: str, key: Hashable, work: Callable[[], Result]) -> Result:
         """Run `work` and wait for its result. Calls with the same `key` while it is running share one run."""
@@ -110,11 +119,20 @@ class Pools:
         return await asyncio.shield(asyncio.wrap_future(future))
 
     def close(self) -> None:
-        """Stop the pools. Work that still waits in a line is not begun."""
+        """Stop the pools, for good. Work that still waits in a line is not begun, nor is any that comes later."""
         with self._guard:
+            self._closed = True
             pools, self._pools = self._pools, {}
         for pool in pools.values():
             pool.close()
+
+
+def _awaitable(work: Callable[[], Result]) -> Result:
+    """What `work` returns. No awaited future can carry StopIteration: who waits for it would wait for ever."""
+    try:
+        return work()
+    except StopIteration as end:
+        raise RuntimeError("the work raised StopIteration") from end
 
 
 class _Pool:
@@ -123,26 +141,29 @@ class _Pool:
         self._room = duty.threads + duty.line
         self._threads = ThreadPoolExecutor(duty.threads, thread_name_prefix=name)
         self._guard = threading.Lock()
-        self._taken = 0  # pieces of work running or in the line; under _guard
+        self._taken: Counter[str] = Counter()  # pieces of work running or in the line, by person; under _guard
 
-    def submit(self, work: Callable[[], Result]) -> "Future[Result]":
+    def submit(self, work: Callable[[], Result], person: str) -> "Future[Result]":
         with self._guard:
-            if self._taken >= self._room:
+            hers = self._taken[person] if person else 0
+            if self._taken.total() >= self._room or hers >= self._duty.each:
                 raise Full("pool full")
-            self._taken += 1
+            self._taken[person] += 1
         with within(self._duty.seconds):
             context = copy_context()  # carries the deadline, and the request's id for log lines
         try:
-            future = self._threads.submit(context.run, work)
+            future = self._threads.submit(context.run, _awaitable, work)
         except RuntimeError:  # the process is stopping
-            self._leave()
+            self._leave(person)
             raise Full("pool closed") from None
-        future.add_done_callback(self._leave)
+        future.add_done_callback(lambda _: self._leave(person))
         return future
 
-    def _leave(self, _: object = None) -> None:
+    def _leave(self, person: str) -> None:
         with self._guard:
-            self._taken -= 1
+            self._taken[person] -= 1
+            if not self._taken[person]:
+                del self._taken[person]  # else everybody who ever came would be remembered
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

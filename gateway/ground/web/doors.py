@@ -169,10 +169,12 @@ def _or_refused(door: Door, context: Context, work: Callable[[], _Answer]) -> _A
 
 async def _finished(door: Door, context: Context, later: Later) -> Response:
     try:
-        return await context.house.pools.run(later.duty, later.party, partial(_answered, door, context, later.work))
+        work = partial(_answered, door, context, later.work)
+        person = context.caller.person if context.caller else ""
+        return await context.house.pools.run(later.duty, later.party, work, person)
     except Full as full:
-        work = later.full or partial(answers.failure, full, door.kind, context)
-        return await anyio.to_thread.run_sync(_answered, door, context, work)
+        refused = later.full or partial(answers.failure, full, door.kind, context)
+        return await anyio.to_thread.run_sync(_answered, door, context, refused)
 
 
 def _answered(door: Door, context: Context, work: Callable[[], Response]) -> Response:
