@@ -6,9 +6,10 @@ They are read from AVAL_* environment variables and one optional TOML file (AVAL
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -114,7 +115,7 @@ class Settings(BaseSettings):
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
             raise ValueError("write it as https://host or http://localhost:port")
-        if parts.path.strip("/") or parts.query or parts.fragment:
+        if parts.path.strip("/") or "?" in url or "#" in url:
             raise ValueError("write the origin only, without a path")
         return url.rstrip("/")
 
@@ -122,7 +123,7 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
         for network in networks:
-            ip_network(network)
+            plain_network(network)
         return networks
 
     @property
@@ -157,6 +158,16 @@ class Settings(BaseSettings):
     @property
     def local(self) -> bool:
         return urlsplit(self.public_url).hostname == "localhost"
+
+
+def plain_network(text: str) -> IPv4Network | IPv6Network:
+    """A network as people write it here: an address, and the length of its prefix. Raises ValueError.
+
+    Not with a mask: 255.0.0.0 and 0.255.255.255 would mean the same, and who mixes up others opens another network.
+    """
+    if not re.fullmatch(r"[0-9A-Fa-f.:]+(/[0-9]{1,3})?", text):
+        raise ValueError(f"{text!r} is not a network; write it as 10.1.0.0/16 or ::1/128")
+    return ip_network(text)
 
 
 def beside(data_dir: Path) -> Path:

@@ -16,7 +16,6 @@ _LONGEST = 2000  # characters of one member
 
 _P = 2**256 - 2**224 + 2**192 + 2**96 - 1  # the field of P-256 (FIPS 186-5)
 _B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
-_P25519 = 2**255 - 19
 
 
 def faults(jwks: object) -> Iterator[str]:
@@ -85,15 +84,4 @@ def _okp(key: Mapping[str, Any]) -> str | None:
     x = _number(key, "x", 32)
     if key.get("crv") != "Ed25519" or x is None:
         return "an OKP key is Ed25519, with x of 32 bytes"
-    return "x is a point of small order" if _small_order(x) else None
-
-
-def _small_order(encoded: bytes) -> bool:
-    """Whether this is y of one of the eight points of small order (8 times the point is the neutral element), or not a
-    reduced number (RFC 8032 §5.1.3). Signatures by such keys prove nothing."""
-    y = int.from_bytes(encoded, "little") & (2**255 - 1)
-    if y >= _P25519 or y in (0, 1, _P25519 - 1):
-        return True
-    # order 8: y² = (1 ± sqrt(1 + d)) / -d on -x² + y² = 1 + dx²y²; then d·y⁴ + 2·y² - 1 = 0
-    d = -121665 * pow(121666, -1, _P25519) % _P25519
-    return (d * pow(y, 4, _P25519) + 2 * y * y - 1) % _P25519 == 0
+    return "x is a point of small order" if jose.is_of_small_order(x) else None

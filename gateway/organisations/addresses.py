@@ -8,9 +8,10 @@ import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
-from gateway.ground.http.reach import Address, host_of, is_declared, is_public
+from gateway.ground.http.reach import Address, host_in, is_declared, is_public, resolved
+from gateway.settings import plain_network
 
 Resolve = Callable[[str], Iterable[str]]  # host → all its addresses; OSError when there are none
 
@@ -33,7 +34,7 @@ def resolve(host: str) -> list[str]:
 def network_fault(text: object) -> str | None:
     """What is wrong with one entry of `networks`."""
     try:
-        network = ip_network(str(text))
+        network = plain_network(str(text))
     except ValueError:
         return f"{text!r} is not a network; write it as 10.1.0.0/16 or ::1/128"
     for private in PRIVATE:
@@ -64,23 +65,24 @@ def base_url_faults(url: str, networks: Iterable[str], look_up: Resolve = resolv
         yield "its path is not plain; write it without a trailing slash, //, . and .. segments"
     if port is not None and (port in CLOSED_PORTS or (port < 1024 and port not in LOW_PORTS)):
         yield f"port {port} is not one that web servers use; take 443 or one above 1023"
-    yield from _host_faults(parts.hostname or "", parts.scheme, tuple(networks), look_up)
+    yield from _host_faults(parts, tuple(networks), look_up)
 
 
-def _host_faults(host: str, scheme: str, networks: tuple[str, ...], look_up: Resolve) -> Iterator[str]:
-    literal = _literal(host)
+def _host_faults(parts: SplitResult, networks: tuple[str, ...], look_up: Resolve) -> Iterator[str]:
+    scheme = parts.scheme
     try:
-        host_of(host)
+        host = host_in(parts)
     except ValueError:
-        yield f"{host!r} is not a host name; write a name, or an IP address in its usual form"
+        yield f"{parts.hostname or ''!r} is not a host name; write a name, or an IP address in its usual form"
         return
+    literal = _literal(host)
     local = host == "localhost" or host.endswith(".localhost")
     if scheme == "https" and literal is None and not local:
         return  # any public name; the connector checks its addresses each time it connects
     if scheme == "https" and literal is not None and is_public(literal):
         return
     try:
-        found = [ip_address(text.split("%")[0]) for text in ([str(literal)] if literal else look_up(host))]
+        found = [literal] if literal else resolved(look_up(host))
     except OSError:
         yield f"{host} has no address here; check the name"
         return

@@ -7,11 +7,11 @@ permitted, and the connection is made to one of these addresses, never to the na
 
 import re
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.pools import Full, Pools
@@ -60,24 +60,30 @@ def origin(url: str, *, declared: bool = True) -> Origin:
     """
     try:
         parts = urlsplit(url)
-        port = parts.port or DEFAULT_PORT[parts.scheme]
-        host = host_of(parts.hostname or "")
+        port = DEFAULT_PORT[parts.scheme] if parts.port is None else parts.port
+        host = host_in(parts)
     except (ValueError, KeyError):
         raise _refused("not an address") from None
     odd = any(not "!" <= char <= "~" or char == "\\" for char in url)
-    if odd or len(url) > 2000 or "@" in parts.netloc or parts.query or parts.fragment or "#" in url:
+    if odd or len(url) > 2000 or "@" in parts.netloc or "?" in url or "#" in url:
         raise _refused("not a plain address")
-    if not declared and port not in DEFAULT_PORT.values():
+    if not port or (not declared and port not in DEFAULT_PORT.values()):
         raise _refused("port")
     if declared and not _PLAIN_PATH.fullmatch(parts.path):
         raise _refused("not a plain path")
     return Origin(parts.scheme == "https", host, port, parts.path)
 
 
-def host_of(text: str) -> str:
-    """A host name, or an IP address in its usual form. Raises ValueError."""
+def host_in(parts: SplitResult) -> str:
+    """The host of a URL: a name, or an IP address in its usual form, without a zone. Raises ValueError.
+
+    Brackets hold an IPv6 address and nothing else: RFC 3986 §3.2.2 leaves room in them for later kinds of address.
+    """
+    text = parts.hostname or ""
+    if "[" in parts.netloc:
+        return str(_unzoned(IPv6Address(text)))
     try:
-        return str(ip_address(text))
+        return str(IPv4Address(text))
     except ValueError:
         pass
     if _NUMERIC_END.fullmatch(text) or not _NAME.fullmatch(text) or len(text) > 253:
@@ -129,7 +135,7 @@ async def addresses(where: Origin, networks: tuple[str, ...], look_up: Resolve) 
         found = [ip_address(where.host)]
     except ValueError:
         try:
-            found = [ip_address(text.split("%")[0]) for text in await look_up(where.host, where.port)]
+            found = resolved(await look_up(where.host, where.port))
         except OSError:
             raise ConnectorError("organisation_unavailable", "name has no address") from None
     for address in found:
@@ -139,6 +145,20 @@ async def addresses(where: Origin, networks: tuple[str, ...], look_up: Resolve) 
     if not found:
         raise ConnectorError("organisation_unavailable", "name has no address")
     return [str(address) for address in found]
+
+
+def resolved(texts: Iterable[str]) -> list[Address]:
+    """What a resolver answered, as addresses. Raises OSError when something in it is none."""
+    try:
+        return [ip_address(text.split("%")[0]) for text in texts]
+    except ValueError:
+        raise OSError("the name server's answer is not an address") from None
+
+
+def _unzoned(address: IPv6Address) -> IPv6Address:
+    if address.scope_id is not None:
+        raise ValueError("zone")  # of this machine's own links: no address of an organisation
+    return address
 
 
 def _refused(what: str) -> ConnectorError:

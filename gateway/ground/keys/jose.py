@@ -26,6 +26,7 @@ __all__ = [
     "decoded",
     "encoded",
     "header_of",
+    "is_of_small_order",
     "json_object",
     "may_verify",
     "p256_key",
@@ -38,6 +39,8 @@ _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _ES256 = ec.ECDSA(hashes.SHA256())
 _PS256 = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)  # RFC 7518 §3.5
+_P25519 = 2**255 - 19
+_D = -121665 * pow(121666, -1, _P25519) % _P25519  # of the curve of Ed25519 (RFC 8032 §5.1)
 _DEPTH = 20  # deepest nesting of a header or of claims
 _KEY = {"ES256": ("EC", "P-256"), "PS256": ("RSA", None), "EdDSA": ("OKP", "Ed25519"), "Ed25519": ("OKP", "Ed25519")}
 _SAME = {"Ed25519": "EdDSA"}  # RFC 9864: two names of one algorithm
@@ -167,10 +170,11 @@ def may_verify(jwk: Mapping[str, Any], algorithm: str) -> bool:
     )
 
 
-def verified(token: Signed, keys: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether the token's signature is by one of those `keys` that are allowed for its algorithm."""
+def verified(token: Signed, keys: Iterable[object]) -> bool:
+    """Whether the token's signature is by one of those `keys` that are allowed for its algorithm. What is no key is
+    passed over."""
     algorithm, kid = token.header["alg"], token.header.get("kid")
-    fitting = [key for key in keys if kid is None or key.get("kid") == kid]
+    fitting = [key for key in keys if isinstance(key, Mapping) and (kid is None or key.get("kid") == kid)]
     return any(may_verify(key, algorithm) and _made(token, key, algorithm) for key in fitting)
 
 
@@ -183,10 +187,28 @@ def _made(token: Signed, jwk: Mapping[str, Any], algorithm: str) -> bool:
             key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
             key.verify(token.signature, token.message, _PS256, hashes.SHA256())
         else:
-            ed25519.Ed25519PublicKey.from_public_bytes(decoded(jwk["x"])).verify(token.signature, token.message)
+            _verify_ed25519(decoded(jwk["x"]), token.message, token.signature)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError):
         return False
     return True
+
+
+def _verify_ed25519(key: bytes, message: bytes, raw: bytes) -> None:
+    """RFC 8032 §5.1.7, and stricter: under a key of small order one signature fits all messages, and none that is made
+    by the rules has a first half of small order or a second of 0. Raises InvalidSignature, ValueError."""
+    if is_of_small_order(key) or is_of_small_order(raw[:32]) or not any(raw[32:]):
+        raise InvalidSignature
+    ed25519.Ed25519PublicKey.from_public_bytes(key).verify(raw, message)
+
+
+def is_of_small_order(encoded: bytes) -> bool:
+    """Whether this is y of one of the eight points of small order (8 times the point is the neutral element), or not a
+    reduced number (RFC 8032 §5.1.3)."""
+    y = int.from_bytes(encoded, "little") & (2**255 - 1)
+    if y >= _P25519 or y in (0, 1, _P25519 - 1):
+        return True
+    # order 8: y² = (1 ± sqrt(1 + d)) / -d on -x² + y² = 1 + dx²y²; then d·y⁴ + 2·y² - 1 = 0
+    return (_D * y**4 + 2 * y * y - 1) % _P25519 == 0
 
 
 def p256_key(jwk: object) -> tuple[ec.EllipticCurvePublicKey, str]:
