@@ -205,8 +205,10 @@ def _toggle(
 
 
 def _policy_refuses(policies: Policies, agreement: Agreement) -> Refusal | None:
+    """The first refusal of what is agreed to. What was only asked, and not chosen, is no part of it."""
     ask, decider = agreement.ask, agreement.decider
-    for organisation in ask.organisations():
+    chosen = {organisation for organisation, _ in agreement.choices.granted}
+    for organisation in filter(chosen.__contains__, ask.organisations()):
         facts = asking.sharing(
             agreement.app,
             organisation,

@@ -7,7 +7,7 @@
 What other rooms know comes in through `Facts`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from urllib.parse import quote, urlencode, urlsplit
@@ -19,10 +19,11 @@ from gateway.consent import asking, deciding, evidence
 from gateway.consent.actors import acting
 from gateway.consent.agreement import Agreement, Notice
 from gateway.consent.described import app_facts, item_name
-from gateway.consent.facts import AppView, Facts
+from gateway.consent.facts import AppView, Facts, Offered
 from gateway.consent.request import Ask
-from gateway.consent.rules import DURATIONS, EndReason, State
+from gateway.consent.rules import EndReason, State
 from gateway.consent.tables import Consent, Evidence
+from gateway.consent.terms import offered_durations
 from gateway.consent.words import wording
 from gateway.ground.web.answers import own_path, sign_in_again
 from gateway.ground.web.context import Context
@@ -96,7 +97,7 @@ def _decidable(others: Facts, ctx: Context) -> Consent:
 
 
 def _resume(ctx: Context, consent: Consent) -> str:
-    """Back to the one dispatcher, or to the sharing: never to an address from outside (A32)."""
+    """Back to the one dispatcher, or to the sharing: never to an address from outside."""
     wanted = own_path(ctx.form.get("resume", ""))
     return wanted if wanted.startswith("/authorize?") else f"/sharings/{consent.id}"
 
@@ -145,18 +146,26 @@ def keep(others: Facts, ctx: Context) -> Response:
     """Her answer came after her sign-in had ended: what she had marked is kept, nothing is decided, and after signing
     in she is at the request again (WCAG 2.2, 3.3.7).
 
-    The page's sealed word says whose page it was: nobody else can leave marks in her request.
+    The page's sealed word says whose page it was: nobody else can leave marks in her request. The answer is the same
+    whatever the request is, and whether there is one, since whoever sends this has not signed in.
     """
-    consent = ctx.session.get(Consent, ctx.path["id"])
     resume = own_path(ctx.form.get("resume", ""))
-    if consent is None or not resume.startswith("/authorize?"):
+    if not resume.startswith("/authorize?"):
         raise errors.NotSignedIn
-    person = others.person(ctx.session, consent.person_id)
-    readers = [name for name in (person.id, person.guardian_id) if name and person.decided_by(name)]
-    word = ctx.form.get("seen", "")
-    if any(seen_words.unsealed(word, ctx.house.keys, consent.id, reader) for reader in readers):
-        asking.keep_draft(ctx.session, consent, _known(ctx, Ask.from_json(consent.asked)))
+    consent = ctx.session.get(Consent, ctx.path["id"])
+    if consent is not None and _was_shown(others, ctx, consent):
+        ask, person = Ask.from_json(consent.asked), consent.person_id
+        accounts = {name: others.accounts(ctx.session, consent.app_id, person, name) for name in ask.organisations()}
+        marks = _offered(ask, accounts, others.linked(ctx.session, person), ctx.form_lists)
+        asking.keep_draft(ctx.session, consent, marks)
     return ctx.go("/sign-in?" + urlencode({"next": resume, "why": "ended"}))
+
+
+def _was_shown(others: Facts, ctx: Context, consent: Consent) -> bool:
+    """Whether the form comes from a page that was shown to somebody who may still answer this request."""
+    person, word = others.person(ctx.session, consent.person_id), ctx.form.get("seen", "")
+    readers = [name for name in (person.id, person.guardian_id) if name and person.decided_by(name)]
+    return any(seen_words.unsealed(word, ctx.house.keys, consent.id, reader) for reader in readers)
 
 
 def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resume: str) -> Response:
@@ -172,24 +181,19 @@ def _again(ctx: Context, showing: Showing, resume: str, problems: Sequence[Probl
     return _show(ctx, replace(showing, chosen=_marks(ctx, showing), problems=problems), resume, status)
 
 
-def _known(ctx: Context, ask: Ask) -> dict[str, list[str]]:
-    """The fields of the form that a request of this shape has, with whatever stands in them."""
-    names = {"duration"} | {choices.accounts_name(name) for name in ask.organisations()}
-    names |= {item_name(item.organisation, item.dataset) for item in ask.items}
-    return {name: values for name, values in ctx.form_lists.items() if name in names}
-
-
 def _marks(ctx: Context, showing: Showing) -> dict[str, list[str]]:
-    return _offered(showing, _known(ctx, showing.ask))
+    return _offered(showing.ask, showing.accounts, showing.linked, ctx.form_lists)
 
 
-def _offered(showing: Showing, marks: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Of what was marked, what is offered now."""
-    offered = {"duration": {duration for duration, _ in DURATIONS}}
-    for item in showing.ask.items:
-        if item.organisation in showing.linked:
+def _offered(
+    ask: Ask, accounts: Mapping[str, Sequence[Offered]], linked: Collection[str], marks: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Of what was marked, what is offered now, each once: whatever else a form may hold is never kept."""
+    offered = {"duration": set(offered_durations(ask))}
+    for item in ask.items:
+        if item.organisation in linked:
             offered[item_name(item.organisation, item.dataset)] = {"yes"}
-        refs = {one.ref for one in showing.accounts.get(item.organisation, ())}
+        refs = {one.ref for one in accounts.get(item.organisation, ())}
         offered[choices.accounts_name(item.organisation)] = refs
     return {name: sorted(offered[name] & set(values)) for name, values in marks.items() if name in offered}
 
@@ -201,7 +205,7 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
     if late or not answerable(showing, house.catalogue):
         return _late(ctx, showing.app)
     if not showing.chosen:
-        kept = _offered(showing, asking.draft(consent))
+        kept = _offered(showing.ask, showing.accounts, showing.linked, asking.draft(consent))
         showing = replace(showing, chosen=kept or contents.first_marks(showing))
     shown = contents.facts(house, showing, ctx.language, ctx.now)
     html = rendering.text(shown, ctx.language, house.translations.of(ctx.language))

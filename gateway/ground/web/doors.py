@@ -145,6 +145,7 @@ def _run(
             context._session = session
             context.caller = _who(house, identify, context, session)
             if door.signed_out and context.caller is None:
+                _same_origin(context)  # its page's own token went with the sign-in, but a foreign page can be told
                 return door.signed_out(context)
             _check(door, context)
             return door.handler(context)
