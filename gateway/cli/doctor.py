@@ -287,7 +287,7 @@ def _log(connection: Connection, using: Settings) -> Iterator[Check]:
 
     try:
         key = Signer(origin(connection, using), KeyRing(using.keys).log).verifier
-        head = standing(connection, using.mark, key)
+        head, _ = standing(connection, using.mark, key)
     except Frozen as error:
         do = f"{error.do}; where that cannot be done, `aval log restart`; no data is given until then"
         yield Check("log", "fail", f"frozen: {error}", do)

@@ -3,6 +3,10 @@
 A database that was put back from a copy, or cut, is smaller than its mark, has another root at that size, or is of a
 log that has ended since. Comparing the two before every signature is what keeps this log from ever signing two
 histories. The file lies outside the data folder, where a copy of that folder does not bring an older mark along.
+
+Each tree is marked before the next is signed. So the mark is of the last checkpoint, or of the one before it after a
+crash between the two; an older one was put back itself, and no longer tells how far the log was signed. What it tells
+is for those who put copies back: whoever may write this file can write whatever the database holds.
 """
 
 import contextlib
@@ -47,8 +51,8 @@ def read(path: Path) -> Mark | None:
         mark = Mark(decimal(lines[2]), decode64(lines[3]), lines[1])
     except BadNote as error:
         raise BadMark(str(error)) from error
-    if len(mark.root) != HASH:
-        raise BadMark("a root is 32 bytes")
+    if len(mark.root) != HASH or (mark.size == 0 and mark.root != EMPTY_ROOT):
+        raise BadMark("not the root of a tree of that size")
     return mark
 
 

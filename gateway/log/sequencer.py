@@ -3,7 +3,8 @@
 One beat, always in this order; a crash between any two steps is finished by the next beat, which does
 nothing else than what it always does:
 
-    1. what was signed still stands: last checkpoint, its compact range and the high-water mark agree
+    1. what was signed still stands: last checkpoint, its compact range, the high-water mark and the entries numbered
+       since agree; a mark that a crash left one checkpoint behind is written first
     2. number: entries without an index get the next ones, in the order of their commit
     3. read those back from the disk and extend the compact range with them; where the clock was set back since the
        last checkpoint, an entry that says so is the last of them
@@ -19,7 +20,7 @@ database back, or where there is none, begins another log (`restart`). Stopping 
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ _PUT_BACK = "put the newest database back"
 _FIND_MARK = (
     "if AVAL_MARK_FILE, AVAL_KEYS_DIR or AVAL_DATA_DIR was changed, move the mark to where it is looked for now"
 )
+_NEWEST_MARK = "put the newest mark back"
 _FIND_KEY = "put the log.pem back that signed it"
 
 
@@ -68,6 +70,7 @@ class TreeHead:
 
     checkpoint: Checkpoint
     range: tree.Range
+    marked: bool = True  # False: the mark is of the tree signed before this one
 
 
 def origin(connection: Connection, settings: Settings) -> str:
@@ -121,30 +124,57 @@ def set_back(connection: Connection, now: datetime) -> datetime | None:
     return last if last is not None and last - now > CLOCK_BACK else None
 
 
-def standing(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
-    """Step 1. Raises Frozen."""
+def standing(connection: Connection, path: Path, key: VerifierKey) -> tuple[TreeHead, tree.Range]:
+    """Step 1: the last signed tree, and its range with the entries that were numbered since. Raises Frozen."""
+    head = _signed(connection, path, key)
+    return head, extended(connection, head.range)
+
+
+def extended(connection: Connection, signed: tree.Range) -> tree.Range:
+    """The range with all numbered entries behind it, as they are on the disk. Raises Frozen."""
+    grown = signed.copy()
+    rows = connection.execute(
+        'SELECT "index", commitment FROM logleaf LEFT JOIN logentry ON id = entry_id'
+        ' WHERE "index" >= ? ORDER BY "index"',
+        (signed.size,),
+    )
+    for index, commitment in rows:
+        if index != grown.size:
+            raise Frozen(f"index {grown.size} is missing")
+        if commitment is None or len(commitment) != tree.HASH:
+            raise Frozen(f"the entry of index {index} is missing")
+        grown.append(leaf(commitment))
+    return grown
+
+
+def _signed(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
     try:
         marked = mark.read(path)
     except (mark.BadMark, OSError) as error:
         raise Frozen(f"{path}: {error}", _FIND_MARK) from error
-    row = connection.execute(
-        "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 1"
-    ).fetchone()
+    rows = connection.execute(
+        "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 2"
+    ).fetchall()
     if marked is not None and marked.log != key.name:
         raise Frozen(f"the log signed last is {marked.log or 'unknown'}; the database is of {key.name}")
-    if row is None:
+    if not rows:
         if marked is not None and marked.size:
             raise Frozen("a tree was signed, and the database holds no checkpoint", _anew(connection, path))
         return TreeHead(Checkpoint(key.name, 0, tree.EMPTY_ROOT), tree.Range())
-    head = _head(*row, key=key)
+    last, before = rows[0][0], rows[1][0] if len(rows) > 1 else 0
+    head = _head(*rows[0], key=key)
     if marked is None:
         raise Frozen(f"the mark {path} is missing, and a tree was signed", _FIND_MARK)
-    if marked.size > row[0]:
-        raise Frozen(f"a tree of {marked.size} was signed; the database only knows one of {row[0]}")
+    if marked.size > last:
+        raise Frozen(f"a tree of {marked.size} was signed; the database only knows one of {last}")
     known = connection.execute("SELECT root FROM logcheckpoint WHERE size = ?", (marked.size,)).fetchone()
     if marked.size and (known is None or known[0] != marked.root):
         raise Frozen(f"the tree of {marked.size} that was signed is not the one in the database")
-    return head
+    if marked.size < before:
+        raise Frozen(
+            f"the mark {path} is of a tree of {marked.size}, and {before} and {last} were signed", _NEWEST_MARK
+        )
+    return replace(head, marked=marked.size == last)
 
 
 def _anew(connection: Connection, path: Path) -> str:
@@ -195,18 +225,19 @@ class Sequencer:
     def integrate_once(self) -> int:
         """One beat. Returns how many entries the new checkpoint added; raises Frozen, Unavailable, OSError."""
         with self._one:
-            head = standing(self._connection, self._path, self._signer.verifier)  # 1
+            head, numbered = standing(self._connection, self._path, self._signer.verifier)  # 1
+            if not head.marked:
+                self._mark(head.checkpoint)
             if head.range.size == 0 and not self._path.exists():
                 self._begin()
             self._number()  # 2
-            grown = self._extended(head.range)  # 3
+            grown = self._extended(numbered)  # 3
             now = self._clock()
             if (was := set_back(self._connection, now)) is not None:
                 self._record_set_back(was, now)
                 self._number()
                 grown = self._extended(grown)
             if grown.size == head.range.size:
-                self._mark(head.checkpoint)  # a crash before step 5 left it behind
                 return 0
             checkpoint = Checkpoint(self._signer.name, grown.size, grown.root())
             self._sign(checkpoint, grown, now)  # 4
@@ -238,19 +269,7 @@ class Sequencer:
         )
 
     def _extended(self, signed: tree.Range) -> tree.Range:
-        grown = signed.copy()
-        rows = self._connection.execute(
-            'SELECT "index", commitment FROM logleaf LEFT JOIN logentry ON id = entry_id'
-            ' WHERE "index" >= ? ORDER BY "index"',
-            (signed.size,),
-        )
-        for index, commitment in rows:
-            if index != grown.size:
-                raise Frozen(f"index {grown.size} is missing")
-            if commitment is None or len(commitment) != tree.HASH:
-                raise Frozen(f"the entry of index {index} is missing")
-            grown.append(leaf(commitment))
-        return grown
+        return extended(self._connection, signed)
 
     def _record_set_back(self, was: datetime, now: datetime) -> None:
         event = Event("clock_back", OPERATOR, now, "system", {"clock_before": instant(was)})
@@ -263,9 +282,7 @@ class Sequencer:
         self._store.batch(self._connection, lambda connection: connection.execute(_CHECKPOINT, row))
 
     def _mark(self, checkpoint: Checkpoint) -> None:
-        reached = mark.Mark(checkpoint.size, checkpoint.root, self._signer.name)
-        if mark.read(self._path) != reached:
-            mark.write(self._path, reached)
+        mark.write(self._path, mark.Mark(checkpoint.size, checkpoint.root, self._signer.name))
 
     # ---- the thread
 
@@ -277,7 +294,7 @@ class Sequencer:
     def _check(self) -> None:
         """Whether it is frozen is known before the first call is answered."""
         try:
-            self._extended(standing(self._connection, self._path, self._signer.verifier).range)
+            standing(self._connection, self._path, self._signer.verifier)
         except Frozen as reason:
             _logger.error("log frozen: %s; %s", reason, reason.do)
             self._log.frozen = str(reason)

@@ -331,7 +331,7 @@ def test_killed_at_random_nothing_acknowledged_is_lost(house: House, keys: KeyRi
     assert count == last + 1 >= acknowledged
     connection = connect(house.settings.database)
     key = VerifierKey("gateway.example/log", keys.log.public_key().public_bytes_raw())
-    assert sequencer.standing(connection, house.settings.mark, key).range.size == count
+    assert sequencer.standing(connection, house.settings.mark, key)[0].range.size == count
     connection.close()
 
 
