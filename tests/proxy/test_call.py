@@ -116,7 +116,7 @@ def test_the_banks_own_number_of_no_account_of_alice_leaves_in_words_she_shares(
             "TransactionInformation": text,
             "AddressLine": text,
             "MerchantDetails": {"MerchantName": text},
-            "DebtorAccount": {"SchemeName": "UK.OBIE.IBAN", "Identification": text},
+            "CreditorAccount": {"SchemeName": "UK.OBIE.IBAN", "Identification": text},
         }
         answered["Data"]["Transaction"][0] |= words
         bank.organisation.says(answer(json.dumps(answered).encode()))

@@ -124,10 +124,8 @@ BANK_CANARIES = {
         "transaction.counterparty": [
             "Carol Creditor",
             "FR76creditor",
-            "Dan Debtor",
             "GB29agent",
             "Ulla",
-            "Udo",
             "proxy-canary",
         ],
         "transaction.merchant": ["Boots the Chemist", "5912", "Floor 5"],
@@ -135,7 +133,7 @@ BANK_CANARIES = {
         "transaction.ids": ["tx-canary", "ref-canary", "statement-canary", "card-canary"],
     },
 }
-BANK_NEVER = ["street-never", "supplementary-never", "999999.99"]
+BANK_NEVER = ["street-never", "supplementary-never", "999999.99", "Dan Debtor", "Udo"]  # the payer of a debit is she
 
 
 def balance(native: str = MINE.native, at: str = f"{DAY}T10:00:00+00:00") -> Json:

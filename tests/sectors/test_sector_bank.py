@@ -70,10 +70,10 @@ def test_every_field_and_every_pair_of_fields_can_be_withheld(dataset, open_bank
 
 
 def test_the_number_of_members_withheld_is_exact():
-    assert cut().counts.fields_withheld == 1  # SupplementaryData is in no field
-    assert cut(without=["transaction.merchant"]).counts.fields_withheld == 3
+    assert cut().counts.fields_withheld == 4  # SupplementaryData is in no field, and three members tell of the payer
+    assert cut(without=["transaction.merchant"]).counts.fields_withheld == 6
     given = cut(records=[transaction(), transaction(FOREIGN)], without=["transaction.merchant"]).counts
-    assert (given.records, given.records_withheld, given.fields_withheld) == (1, 1, 3)
+    assert (given.records, given.records_withheld, given.fields_withheld) == (1, 1, 6)
 
 
 def test_a_record_of_another_account_is_withheld():

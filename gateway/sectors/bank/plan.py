@@ -31,6 +31,11 @@ _TIMED = {kind: attrgetter(name) for kind, name in TIME.items()}
 # them, the numbers of the account itself.
 AMOUNTS = {b'"Amount":': re.compile(r"[0-9]{1,13}(?:\.[0-9]{1,5})?")}
 NUMBERS = {b'"Identification":': re.compile("(?s:.*)"), b'"SecondaryIdentification":': re.compile("(?s:.*)")}
+# The two sides of a transaction. The counterparty is the other one: the standard (v4) has CreditorAccount "in the case
+# of a debit transaction" and DebtorAccount for a credit. The account's own side would tell the person's own number.
+CREDITOR = ("CreditorAgent", "CreditorAccount", "UltimateCreditor")
+DEBTOR = ("DebtorAgent", "DebtorAccount", "UltimateDebtor")
+OWN_SIDE = {"Debit": DEBTOR, "Credit": CREDITOR}
 
 _links_reader, _meta_reader = Reader(TABLE, "Links"), Reader(TABLE, "Meta")
 
@@ -46,6 +51,7 @@ class BankPart:
         self.holder_only = {"account.holder"} <= granted.fields and "account.number" not in granted.fields
         (kind,) = {call.member for call in CALLS.values() if call.dataset == granted.dataset}
         given = frozenset(dataset.members(granted.fields))
+        self.parties = any((kind, name) in given for name in CREDITOR + DEBTOR)
         self.reading = reading(kind, governed, given)
         self.formal = AMOUNTS | NUMBERS if ("CashAccount", "Identification") in given else AMOUNTS
         self.around: dict[tuple[Any, ...], bytes] = {}
@@ -141,6 +147,8 @@ class BankPlan:
         if part.holder_only:
             for record in kept:
                 _hide_numbers(record)
+        if part.parties:
+            fields += sum(map(_remove_own_side, kept))
         first, last = (min(moments), max(moments)) if moments else (None, None)
         return kept, Counts(len(kept), len(found) - len(kept), fields, first, last)
 
@@ -154,6 +162,15 @@ def _hide_numbers(account: Any) -> None:
     if account.Account is not UNSET:
         for entry in account.Account:
             entry.Identification = WITHHELD
+
+
+def _remove_own_side(transaction: Any) -> int:
+    """Leave the other side only; neither where the direction is not known. How many members were taken out."""
+    own = OWN_SIDE.get(transaction.CreditDebitIndicator, CREDITOR + DEBTOR)
+    there = [name for name in own if getattr(transaction, name) is not UNSET]
+    for name in there:
+        setattr(transaction, name, UNSET)
+    return len(there)
 
 
 def _meta(found: Any, window: Window, zone: str) -> dict[str, Any]:
