@@ -4,11 +4,16 @@ Both directions are plain lookups. Where the organisation builds other identifie
 ("part-d-12345678"), the number inside them is exchanged too, and exchanged back on the way in.
 
 The number may also stand in any text that leaves, and in several spellings ("FR76 3000 …", "fr76-3000…"). So a whole
-answer is searched for it, letter case and whatever stands between its characters left aside.
+answer is searched for it, letter case and whatever stands between its characters left aside. A text in which
+characters are written as something else (0001&nbsp;2345, 0001%202345, １２３４) is searched once more as a reader
+sees it. What has other letters or digits between is another number.
 """
 
 import re
 from collections.abc import Iterable, Mapping
+from html import unescape
+from unicodedata import decimal, normalize
+from urllib.parse import unquote
 
 from msgspec.json import decode, encode
 
@@ -17,13 +22,25 @@ from gateway.sectors.model import WITHHELD, Account
 TELLING = 5  # characters from which an identifier inside another is taken to name the person
 SPACED = 8  # letters and digits from which an identifier is also looked for with other characters between them
 NO_MEMBERS: Mapping[bytes, re.Pattern[str]] = {}
-_BETWEEN = "[^0-9A-Za-z]{0,8}"
-_BETWEEN_ENCODED = rb'(?:[^0-9A-Za-z"\\]|\\(?:u[0-9a-fA-F]{4}|.)){0,32}'  # the same in JSON: UTF-8 and escapes
-_RARE = b"9876453201"  # digits as they are seldom met in data full of dates and amounts
+_BETWEEN = "[^0-9A-Za-z]*"
+_BETWEEN_ENCODED = rb'(?:[^0-9A-Za-z"\\]|\\(?:u[0-9a-fA-F]{4}|.))*'  # the same in JSON: UTF-8 and escapes
+_RARE = "9876453201"  # digits as they are seldom met in data full of dates and amounts
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _WITH_DIGITS = re.compile(rb"\\(?:\\|u[0-9a-fA-F]{4})")  # an escaped backslash first: no escape begins with it
 # of a format: no part of it is an identifier, though its digits may be those of one
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2}(?:T[0-9:.]{5,24}(?:Z|[+-][0-9:]{4,6})?)?)?")
+# Where characters may be written as something else: percent-encoding, a character reference, or a character that stands
+# for a letter or digit of ASCII (NFKC). The usual letters and marks of Western texts do not, and cost nothing.
+_VEILED = re.compile("%[0-9A-Fa-f]{2}|&(?:#|[A-Za-z]{2})|[ª²³¹º¼-¾\u0100-\u1fff\u2040-\u20ab\u20ad-\U0010ffff]")
+# The same in encoded JSON, by the byte that each begins with; a search for one certain byte is the cheapest.
+_VEILED_ENCODED = tuple(
+    (text[-1:], re.compile(text + rest))
+    for text, rest in ((b"%", b"[0-9A-Fa-f]{2}"), (b"&", b"(?:#|[A-Za-z]{2})"), (rb"\\", b"u(?!00[01])"))
+)
+_STANDING_FOR = re.compile(rb"[\xc4-\xe1\xe3-\xff]|\xc2[\xaa\xb2\xb3\xb9\xba\xbc-\xbe]|\xe2(?!\x80|\x82\xac)")
+_ASCII = bytes(range(128))
+_LAYERS = 4  # of one way of writing inside another, as in 0001%2526nbsp%253B2345
+_UNREADABLE = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # and no character of XML
 _NOT_PLAIN = re.compile("[^0-9A-Za-z]")
 _NOT_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 
@@ -67,8 +84,16 @@ class AccountNames:
         return text
 
     def outward_text(self, text: str) -> str:
-        """Any text as the app may see it: no spelling of an account's name is left in it."""
-        return self._spelt.sub(self._ref_of, text)
+        """Any text as the app may see it: no spelling of an account's name is left in it.
+
+        A text that names one in characters written as something else leaves as a reader sees it.
+        """
+        shown = self._spelt.sub(self._ref_of, text)
+        if _VEILED.search(shown) is None:
+            return shown
+        plain = _unveiled(shown)
+        again = self._spelt.sub(self._ref_of, plain)
+        return shown if again == plain else again
 
     def outward_bytes(self, body: bytes, formal: Mapping[bytes, re.Pattern[str]] = NO_MEMBERS) -> bytes:
         """A whole encoded JSON document as the app may see it, changed inside strings only: a number is no identifier.
@@ -102,21 +127,39 @@ class AccountNames:
         several names it is cheaper to take the digits out of the text once, and to look for theirs.
         """
         ends = self._ends
+        places = _veiled(body) if ends else []
         if len(ends) > 1:
             digits = (_WITH_DIGITS.sub(b"", body) if b"\\u" in body else body).translate(None, _NOT_DIGITS)
             ends = [end for end, own in zip(ends, self._digits, strict=True) if own in digits]
-        places: list[int] = []
         for end in ends:
             found = end.search(body)
             while found is not None:
                 places.append(found.start())
                 found = end.search(body, found.end())
-        if len(ends) > 1:
-            places.sort()
+        places.sort()
         return places
 
     def _ref_of(self, found: re.Match[str]) -> str:
         return self._long[(found.lastindex or 1) - 1][1]
+
+
+def _veiled(body: bytes) -> list[int]:
+    """Where in an encoded JSON document characters may be written as something else. Mostly nowhere."""
+    forms = [form for begin, form in _VEILED_ENCODED if begin in body]
+    # with ASCII taken out, the bytes of one character still stand together, and there are few of them
+    if not body.isascii() and _STANDING_FOR.search(body.translate(None, _ASCII)):
+        forms.append(_STANDING_FOR)
+    return [found.start() for form in forms for found in form.finditer(body)]
+
+
+def _unveiled(text: str) -> str:
+    """The text as a reader sees it, whatever its characters were written as, also one way inside another."""
+    for _ in range(_LAYERS):
+        plain = normalize("NFKC", unquote(unescape(text)))
+        if plain == text:
+            break
+        text = plain
+    return _UNREADABLE.sub(" ", "".join(str(decimal(each)) if each.isdecimal() else each for each in text))
 
 
 def _string_around(body: bytes, outside: int, place: int) -> tuple[int, int] | None:
@@ -154,14 +197,16 @@ def _end(name: str) -> bytes:
 
     A text without it has no spelling of the name. The look at the next character spares most tries.
     """
-    plain = _plain(name).encode()
+    plain = _plain(name)
     spaced = len(plain) >= SPACED
-    text = plain if spaced else encode(name)[1:-1]
-    begin = min(range(len(text) - TELLING + 1), key=lambda at: _RARE.find(text[at : at + 1]) % (len(_RARE) + 1))
-    first, *rest = (_cases(text[at : at + 1]) for at in range(begin, len(text)))
+    text = plain if spaced else name
+    begin = min(range(len(text) - TELLING + 1), key=lambda at: _RARE.find(text[at]) % (len(_RARE) + 1))
+    first, *rest = map(_cases, text[begin:])
     between = _BETWEEN_ENCODED if spaced else b""
-    return b"[%b](?=[%b\\W_])" % (first, rest[0]) + b"".join(b"%b[%b]" % (between, each) for each in rest)
+    return rb"%b(?=%b|[\W_])" % (first, rest[0]) + b"".join(between + each for each in rest)
 
 
-def _cases(character: bytes) -> bytes:
-    return re.escape(character.upper()) + re.escape(character.lower())
+def _cases(character: str) -> bytes:
+    """The character in encoded JSON, as a capital or a small letter."""
+    spelt = sorted({re.escape(encode(each)[1:-1]) for each in (character, character.upper(), character.lower())})
+    return b"[%b]" % b"".join(spelt) if character.isascii() and character.isalnum() else b"(?:%b)" % b"|".join(spelt)

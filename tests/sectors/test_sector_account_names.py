@@ -303,7 +303,7 @@ CODED = (
 def spelt_in(text: str, spellings: dict[str, str]) -> str:
     """The same by a look at one text that is not encoded."""
     patterns = [
-        "[^0-9A-Za-z]{0,8}".join(re.findall("[0-9A-Za-z]", name)) if len(name) > 7 else re.escape(name)
+        "[^0-9A-Za-z]*".join(re.findall("[0-9A-Za-z]", name)) if len(name) > 7 else re.escape(name)
         for name in sorted(spellings, key=len, reverse=True)
     ]
     refs = [spellings[name] for name in sorted(spellings, key=len, reverse=True)]
