@@ -183,6 +183,11 @@ def _is_formal(body: bytes, start: int, end: int, text: str, formal: Mapping[byt
     return form.fullmatch(text) is not None
 
 
+def nameless(native: str) -> str:
+    """What an account that has no name is called, for its owner's eyes: the end of its identifier, in no language."""
+    return f"•••• {native[-4:]}"
+
+
 def _plain(name: str) -> str:
     return _NOT_PLAIN.sub("", name)
 

@@ -194,7 +194,7 @@ def test_cuts_in_many_threads_do_not_mix_their_counts():
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(found) == {60} and len(found) == 400
+    assert set(found) == {120} and len(found) == 400
 
 
 def test_names_change_sides_inside_strings_and_nowhere_else():

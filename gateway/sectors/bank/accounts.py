@@ -9,6 +9,7 @@ from msgspec import UNSET
 from gateway.sectors.bank.calls import CALLS, base, following
 from gateway.sectors.bank.shapes import NEEDED
 from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
+from gateway.sectors.names import nameless
 from gateway.sectors.shapes import Reader, within_limit
 
 PAGES = 1000  # more than anybody has, in case the bank's links go round in a circle
@@ -91,6 +92,6 @@ def last_digits(account: Any) -> str:
 def label(account: Any) -> str:
     """The label, without words of any language: it is stored when linking and shown on pages in every language."""
     name = account.Nickname if account.Nickname is not UNSET else ""
-    digits = last_digits(account) or ("" if name else account.AccountId[-4:])
-    marked = f"•••• {digits}" if digits else ""
+    number = last_digits(account) or ("" if name else account.AccountId)
+    marked = nameless(number) if number else ""
     return f"{marked} ({name})" if marked and name else marked or name

@@ -6,6 +6,7 @@ from gateway.sectors.energy import feed
 from gateway.sectors.energy.calls import CALLS, MEDIA_TYPE, USAGE, base, next_page
 from gateway.sectors.energy.shapes import ESPI
 from gateway.sectors.model import LIMIT, Fetch, FoundAccount, Source, TooLarge, UnknownShape, Upstream
+from gateway.sectors.names import nameless
 
 PAGES = 1000  # more pages than any holder has; a supplier that links in a circle ends here
 KINDS = {"0": "electricity", "1": "gas", "2": "water", "4": "heat"}  # ESPI ServiceKind
@@ -36,7 +37,7 @@ def pages(fetch: Fetch, first: Upstream, most: int = LIMIT) -> Iterator[tuple[by
 def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
     """Usage points with the title the supplier gave them, for her own eyes."""
     return [
-        FoundAccount(native=entry.name, label=entry.title or f"Usage point {entry.name}", kind=_kind(entry))
+        FoundAccount(native=entry.name, label=entry.title or nameless(entry.name), kind=_kind(entry))
         for _, page in pages(fetch, call(source, "points"))
         for entry in page.entries
         if entry.kind == "UsagePoint"

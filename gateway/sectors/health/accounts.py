@@ -8,6 +8,7 @@ from msgspec import UNSET, Raw
 from gateway.sectors.health.calls import CALLS, MEDIA_TYPE, base, query_of_search
 from gateway.sectors.health.shapes import NEEDED
 from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
+from gateway.sectors.names import nameless
 from gateway.sectors.shapes import Reader, within_limit
 
 PAGES = 2000  # more than anybody has, in case the insurer's links go round in a circle
@@ -74,4 +75,4 @@ def _name(patient: Any) -> str:
         words = ([] if name.given is UNSET else name.given) + ([] if name.family is UNSET else [name.family])
         if words:
             return " ".join(words)
-    return "Patient"
+    return nameless(patient.id)
