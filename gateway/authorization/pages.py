@@ -153,8 +153,8 @@ def _interactive(
 
 
 def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person: PersonFacts) -> Consent | None:
-    """The live agreement to this very request (checklist A32), unless the app wants the whole screen, or what was
-    agreed to is not there any more."""
+    """The live agreement to this very request, unless the app wants the whole screen, or what was agreed to is not
+    there any more."""
     if "consent" in row.prompt.split():
         return None
     earlier = steps.agreed_before(ctx.session, row, person.id, ctx.now)
@@ -196,7 +196,7 @@ def _hers(
 
 
 def _silent(others: Facts, ctx: Context, row: AuthorizationRequest) -> Response:
-    """prompt=none: no page, ever. A code only under an agreement to this very request (A13, A14)."""
+    """prompt=none: no page, ever (OpenID Connect Core §3.1.2.1). A code only if this very request is agreed to."""
     caller, settings = ctx.caller, ctx.house.settings
     if row.opened_by and caller and row.opened_by != caller.person:
         raise Forbidden("request of another person", say="This request was answered by somebody else.")

@@ -61,7 +61,7 @@ class Server(AuthorizationServer):
         return client
 
     def generate_token(self, grant_type: str, client: Client, user: Given, **_: Any) -> dict[str, Any]:
-        """Ours, from the terms (AL12, AL13). `user` is what the grant's authenticate_user returned."""
+        """By the terms agreed to, not by what was asked. `user` is what the grant's authenticate_user returned."""
         body = tokens.response(self.ctx.house, user.granted, fresh(), self.ctx.now)
         if body["expires_in"] < 1:
             raise InvalidGrantError()
@@ -124,7 +124,8 @@ class CodeGrant(AuthorizationCodeGrant):
         return Code(row) if row else None
 
     def authenticate_user(self, authorization_code: Code) -> Given | None:
-        """The first hook after PKCE and before minting: here the code is spent (AL1)."""
+        """The first hook after PKCE and before minting: here the code is spent, in the
+        transaction that makes the tokens (RFC 6749 §4.1.2: once only)."""
         ctx: Context = self.server.ctx
         family = families.redeem(ctx.session, ctx.house, authorization_code.row, fresh(), ctx.now)
         if family is None:

@@ -20,7 +20,7 @@ from gateway.house import House
 
 
 def seconds_left(granted: GrantedFamily, longest: int, now: datetime) -> int:
-    """Life of a token made now: whole seconds, never beyond the end of the consent (negative case B7)."""
+    """Life of a token made now: whole seconds, never beyond the end of the consent."""
     end = granted.consent.until or now
     return min(longest, int((end - now) / timedelta(seconds=1)))
 

@@ -324,7 +324,7 @@ class DataPlane:
 
 
 async def _filtered(pools: Pools, permit: Permit, media_type: str, body: bytes) -> Cut:
-    """The sector's cut. A fault of the filter itself gives nothing (promise P10), and is ours to repair."""
+    """The sector's cut. A fault of the filter itself gives nothing, and is ours to repair."""
     route = permit.route
     try:
         if len(body) <= IN_LOOP_BYTES:

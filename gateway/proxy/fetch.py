@@ -47,7 +47,7 @@ async def fetch(house: House, permit: Permit, request_id: str, now: datetime, *,
         await _renew(house, permit.grant, link, now, refused=link.access_token)
     if answer.status in (404, 410):
         raise NotThere
-    # Redirects are followed nowhere (D13.7); a part, or nothing, is not what was asked for.
+    # Redirects are not followed: nobody declared where they lead. A part, or nothing, is not what was asked for.
     by_hundred = _REASON_OF_HUNDRED.get(answer.status // 100, "organisation_answer_invalid")
     raise ConnectorError(_REASON.get(answer.status, by_hundred), f"status {answer.status}")
 

@@ -1,9 +1,9 @@
-"""Which fields pass, each way. Lists of what passes; whatever is not on them stays (negative cases D4 to D6, D13.6).
+"""Which fields pass, each way. Lists of what passes; whatever is not on them stays.
 
 Nothing of the app's request goes to the organisation but what is written here anew, and of
 its answer only the type of the document comes back: `Date` is ours, an `ETag` or
 `Last-Modified` of the whole document would tell about what was withheld, and an answer for
-one person is never kept by a cache (D14).
+one person is never kept by a cache.
 """
 
 from gateway.ground.http.connector import Headers

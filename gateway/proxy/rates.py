@@ -7,7 +7,7 @@
 A bucket holds one minute's worth and fills evenly. It is kept as one number, the time at which it will be
 full again; one that is full again is as good as forgotten, so a table holds no more than what was called in
 the last two minutes. The keys are of a verified token and of our own directory: no spelling of a request,
-no header and no new token makes another bucket (negative case D20).
+no header and no new token makes another bucket.
 """
 
 from collections.abc import Hashable

@@ -55,7 +55,7 @@ def test_the_organisation_can_find_the_entry_by_the_request_id(bank: Bank) -> No
     assert bank.log()[-1]["request_id"] == found.headers["x-request-id"]
 
 
-# ---- D1: audience
+# ---- audience
 
 
 def test_a_token_for_one_organisation_opens_no_other(bank: Bank, world, organisation) -> None:  # type: ignore[no-untyped-def]
@@ -66,7 +66,7 @@ def test_a_token_for_one_organisation_opens_no_other(bank: Bank, world, organisa
     assert not bank.organisation.seen
 
 
-# ---- D2: ids in path, query, pages
+# ---- ids in path, query, pages
 
 
 def test_mallorys_account_is_refused_and_alice_can_read_that_it_was_asked_for(bank: Bank) -> None:
@@ -145,7 +145,7 @@ def test_a_dataset_that_was_not_agreed_to_is_refused(bank: Bank) -> None:
     assert (refused.status, refused.reason) == (403, "dataset")
 
 
-# ---- D3: the consent as it is now
+# ---- the consent as it is now
 
 
 @pytest.mark.parametrize(("act", "reason", "told"), [(Act.ENDED, "withdrawn", "ended"), (Act.PAUSED, "", "paused")])
@@ -210,7 +210,7 @@ def test_a_consent_changed_while_the_organisation_answers_gives_nothing(bank: Ba
     assert bank.world.kinds(bank.person) == ["denied"]
 
 
-# ---- D11, D14, D21: other methods, caches, conditions
+# ---- other methods, caches, conditions
 
 
 def test_head_is_a_read_and_an_entry(bank: Bank) -> None:

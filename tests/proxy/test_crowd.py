@@ -1,4 +1,4 @@
-"""Who may be here at once: connections of one address and of all (D19), and organisations that are slow together."""
+"""Who may be here at once: connections of one address and of all, and organisations that are slow together."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""Everything an organisation can do wrong: a problem for the app, an entry for the person, no data (D12, D13, D15)."""
+"""Everything an organisation can do wrong: a problem for the app, an entry for the person, no data."""
 
 import gzip
 import time

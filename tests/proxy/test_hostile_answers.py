@@ -1,4 +1,4 @@
-"""Answers made to hurt whoever reads them, and secrets sent back (D4.2, D16, D17): nothing of them leaves."""
+"""Answers made to hurt whoever reads them, and secrets sent back: nothing of them leaves."""
 
 import gzip
 import json
@@ -35,7 +35,7 @@ def refused(bank: Bank, *, seconds: float = 1.0) -> Answer:
     return found
 
 
-# ---- D16: XML
+# ---- XML
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 BILLION = f'<!DOCTYPE feed [<!ENTITY l0 "canary-laugh">{LAUGHS}]>'
@@ -146,7 +146,7 @@ def test_xml_made_to_hurt_is_refused_at_once(supplier: Supplier, lure: Lure, nam
     assert "delivered" not in [entry.get("outcome") for entry in supplier.log()]
 
 
-# ---- D17: JSON
+# ---- JSON
 
 HOLE = b'"canary-narrative"'
 
@@ -263,7 +263,7 @@ def test_no_malformed_text_hides_where_nothing_is_given(bank: Bank, shared: Path
     assert seen > 200
 
 
-# ---- D4.2: the organisation's own credential, sent back
+# ---- the organisation's own credential, sent back
 
 EVERYWHERE = {"Location": TOKEN, "Set_Cookie": f"t={TOKEN}", "Via": TOKEN, "WWW_Authenticate": f'Bearer x="{TOKEN}"',
               "Link": f"<{TOKEN}>", "X_Request_Id": TOKEN, "ETag": TOKEN, "Server": TOKEN}  # fmt: skip

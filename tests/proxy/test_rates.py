@@ -1,4 +1,4 @@
-"""How often calls may come: per app, per app and person, per organisation; and that nothing gets around it (D20)."""
+"""How often calls may come: per app, per app and person, per organisation; and that nothing gets around it."""
 
 import itertools
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Where a call of ours may go: the table of D12, and the connection itself."""
+"""Where a call of ours may go: a table of addresses, and the connection itself."""
 
 import asyncio
 import socket

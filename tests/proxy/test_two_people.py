@@ -1,4 +1,4 @@
-"""Two people, one app, one address: nothing of the one is ever the other's (D14); and reads by other names (D21)."""
+"""Two people, one app, one address: nothing of the one is ever the other's; and reads by other names."""
 
 import base64
 import itertools
@@ -93,7 +93,7 @@ def test_each_has_her_own_entries(both: tuple[Customer, Customer]) -> None:
     assert alice.log()[0]["accounts"] == [alice.ref] and bob.log()[0]["accounts"] == [bob.ref]
 
 
-# ---- D21: parts, conditions and heads are reads like any other
+# ---- parts, conditions and heads are reads like any other
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Requests as bytes, against the real server: one meaning, or one refusal and a closed connection (D4 to D11, D19)."""
+"""Requests as bytes, against the real server: one meaning, or one refusal and a closed connection."""
 
 import contextlib
 import json
@@ -289,7 +289,7 @@ def test_policy_and_organisation_see_the_same_value(bank: Bank) -> None:
     assert "fromBookingDateTime=2026-11-01T00:00:00&" in bank.organisation.seen[-1].target + "&"
 
 
-# ---- D19: slow clients
+# ---- slow clients
 
 
 def test_a_head_that_never_ends_is_closed(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,7 +331,7 @@ def test_a_silent_connection_is_closed(bank: Bank, monkeypatch: pytest.MonkeyPat
         assert connection.recv(1000) == b""
 
 
-# ---- D5, D7.27, D10: what asks for another protocol, for leave to send, or says a space in two ways
+# ---- what asks for another protocol, for leave to send, or says a space in two ways
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Headers on every page (A26), errors in the caller's own form, redirects to our own pages only (A32)."""
+"""Headers on every page, errors in the caller's own form, redirects to our own pages only."""
 
 import pytest
 from web_world import ALICE, NOTED, World

@@ -1,4 +1,4 @@
-"""Forms count only from our own pages (A18, A19), and one transaction covers one request."""
+"""Forms count only from our own pages, and one transaction covers one request."""
 
 import pytest
 from web_world import HOME, World, csrf
