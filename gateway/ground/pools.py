@@ -40,9 +40,7 @@ class Duty:
 
 DUTIES: Mapping[str, Duty] = {
     "page": Duty(threads=4, line=0, each=2, seconds=15),  # for a page that a person waits for: linking, her accounts
-    "unlink": Duty(
-        threads=4, line=0, each=2, seconds=3
-    ),  # short: the link has ended here, and "telling" tries again later
+    "unlink": Duty(threads=4, line=0, each=2, seconds=3),  # short: it has ended here, and "telling" tries again
     "download": Duty(threads=2, line=0, each=1, seconds=120),  # many calls, one after the other
     "renewal": Duty(threads=4, line=32, seconds=15),  # renewing the credential of a link, for data calls
     "telling": Duty(threads=1, line=0, seconds=15),  # telling organisations of links that have ended

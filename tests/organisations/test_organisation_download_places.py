@@ -3,13 +3,13 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.organisations.stage import Browser, Gateway, Running
+from organisations_world import Browser, Running, World
 
 DOOR = "/organisations/harbour-bank/download"
 
 
 def test_who_downloads_twice_at_once_takes_no_place_from_others(
-    gateway: Gateway, bank: Running, alice: Browser, mallory: Browser
+    world: World, bank: Running, alice: Browser, mallory: Browser
 ) -> None:
     mallory.links_by_number(bank, "HB-2002")
     alice.links_by_number(bank, "HB-2001")
@@ -20,7 +20,7 @@ def test_who_downloads_twice_at_once_takes_no_place_from_others(
             reached.set()
             gate.wait(20)
 
-    gateway.connector.before = first_waits
+    world.connector.before = first_waits
     with ThreadPoolExecutor(1) as crowd:
         held = crowd.submit(mallory.post, DOOR)
         assert reached.wait(20)

@@ -5,10 +5,12 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from uuid import NAMESPACE_URL, uuid5
+from xml.sax.saxutils import escape as xml
 
 from sector_documents import ALWAYS, MINE, TYPES, granted, plan, sent
 
 from gateway.ground.calendar.instants import Window
+from gateway.sectors.energy.shapes import CHILDREN, SUMMARIES
 from gateway.sectors.model import Cut
 
 ATOM, ESPI = "http://www.w3.org/2005/Atom", "http://naesb.org/espi"
@@ -157,3 +159,29 @@ def day(*readings: str) -> bytes:
 
 def seconds(start: int, end: int) -> Window:
     return Window(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC))
+
+
+def espi_filled(kind: str, text: str) -> str:
+    """The children of an element with this text wherever the format has text, and in what is never given."""
+    return "".join(
+        f"<{name}>{xml(text) if word in ('t', 'n', '-') else espi_filled(word.rstrip('*'), text)}</{name}>"
+        for name, word in CHILDREN[kind].items()
+        if name != "billingPeriod"
+    )
+
+
+def espi_filled_feed(native: str, text: str) -> bytes:
+    point = f"{ROOT}/{native}"
+    meter, shared = f"{point}/MeterReading/m-{native}", [f"/espi/LocalTimeParameters/{native}", "/espi/ReadingType/1"]
+    period = f"<billingPeriod><duration>3600</duration><start>{START}</start></billingPeriod>"
+    inner = {kind: espi_filled(kind, text) for kind in ("UsagePoint", *(name.split("/")[2] for name in shared))}
+    inner |= {kind: period + espi_filled(kind, text) for kind in SUMMARIES}
+    whole = {kind: f'<{kind} xmlns="{ESPI}">{each}</{kind}>' for kind, each in inner.items()}
+    readings = f'<IntervalBlock xmlns="{ESPI}">{reading(START)}</IntervalBlock>'
+    return espi_feed(
+        espi_entry(point, whole["UsagePoint"], [f"{point}/MeterReading", shared[0]]),
+        espi_entry(meter, f'<MeterReading xmlns="{ESPI}"/>', [f"{meter}/IntervalBlock", shared[1]]),
+        espi_entry(f"{meter}/IntervalBlock/b.{native.lower()}", readings),
+        *(espi_entry(f"{point}/{kind}/{native}", whole[kind]) for kind in SUMMARIES),
+        *(espi_entry(path, whole[path.split("/")[2]]) for path in shared),
+    )

@@ -5,20 +5,17 @@ import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
-from xml.sax.saxutils import escape as xml
 from xml.sax.saxutils import unescape
 
 import pytest
 from energy_documents import (
     BATCH,
     DATASETS,
-    ESPI,
-    ROOT,
     START,
     block,
     cut,
-    espi_entry,
     espi_feed,
+    espi_filled_feed,
     reading,
     summary,
     usage_point,
@@ -43,8 +40,6 @@ from sector_documents import (
 )
 
 from gateway.sectors.bank.shapes import TABLE as BANK
-from gateway.sectors.energy.shapes import CHILDREN as ESPI_CHILDREN
-from gateway.sectors.energy.shapes import SUMMARIES
 from gateway.sectors.health.calls import PAGING
 from gateway.sectors.health.shapes import TABLE as FHIR
 from gateway.sectors.model import Account, Granted, Plan
@@ -223,32 +218,6 @@ def streamed(body: bytes, of: Plan) -> bytes:
 
 POINT = "FR0412345678901234"  # of a meter
 SAID = SPELLINGS | {"with a character reference": lambda name: f"{name[:9]}&{name[9:]}"}
-
-
-def espi_filled(kind: str, text: str) -> str:
-    """The children of an element with this text wherever the format has text, and in what is never given."""
-    return "".join(
-        f"<{name}>{xml(text) if word in ('t', 'n', '-') else espi_filled(word.rstrip('*'), text)}</{name}>"
-        for name, word in ESPI_CHILDREN[kind].items()
-        if name != "billingPeriod"
-    )
-
-
-def espi_filled_feed(native: str, text: str) -> bytes:
-    point = f"{ROOT}/{native}"
-    meter, shared = f"{point}/MeterReading/m-{native}", [f"/espi/LocalTimeParameters/{native}", "/espi/ReadingType/1"]
-    period = f"<billingPeriod><duration>3600</duration><start>{START}</start></billingPeriod>"
-    inner = {kind: espi_filled(kind, text) for kind in ("UsagePoint", *(name.split("/")[2] for name in shared))}
-    inner |= {kind: period + espi_filled(kind, text) for kind in SUMMARIES}
-    whole = {kind: f'<{kind} xmlns="{ESPI}">{each}</{kind}>' for kind, each in inner.items()}
-    readings = f'<IntervalBlock xmlns="{ESPI}">{reading(START)}</IntervalBlock>'
-    return espi_feed(
-        espi_entry(point, whole["UsagePoint"], [f"{point}/MeterReading", shared[0]]),
-        espi_entry(meter, f'<MeterReading xmlns="{ESPI}"/>', [f"{meter}/IntervalBlock", shared[1]]),
-        espi_entry(f"{meter}/IntervalBlock/b.{native.lower()}", readings),
-        *(espi_entry(f"{point}/{kind}/{native}", whole[kind]) for kind in SUMMARIES),
-        *(espi_entry(path, whole[path.split("/")[2]]) for path in shared),
-    )
 
 
 @pytest.mark.parametrize("way", [cut_whole, streamed])

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from sector_world import ALWAYS, TYPES, bank, granted, plan, sent, transaction
+from sector_documents import ALWAYS, TYPES, bank, granted, plan, sent, transaction
 
 from gateway.sectors.bank.plan import CREDITOR, DEBTOR
 from gateway.sectors.model import Cut

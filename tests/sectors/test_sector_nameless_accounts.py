@@ -1,8 +1,8 @@
 """An account without a name of its own is called by the end of its identifier: its label is shown in every language."""
 
 import pytest
-from energy_world import ESPI, ROOT, espi_entry, espi_feed
-from sector_world import TYPES, account, bank, bundle, patient, source
+from energy_documents import ESPI, ROOT, espi_entry, espi_feed
+from sector_documents import TYPES, account, bank, bundle, patient, source
 
 from gateway.sectors.model import Upstream
 from gateway.sectors.registry import SECTORS

@@ -7,12 +7,11 @@ from urllib.parse import quote
 from xml.sax.saxutils import escape as xml
 
 import pytest
-from energy_world import BATCH, DATASETS
+from energy_documents import BATCH, DATASETS, espi_filled_feed
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.json import encode
-from sector_world import ALWAYS, HEALTH, MINE, TYPES, bank, bundle, granted, plan, sent, transaction
-from test_sector_account_names import espi_filled_feed
+from sector_documents import ALWAYS, HEALTH, MINE, TYPES, bank, bundle, granted, plan, sent, transaction
 
 from gateway.sectors.model import Account, Granted
 from gateway.sectors.names import AccountNames
