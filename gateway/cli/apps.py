@@ -30,7 +30,7 @@ def add(
     aval apps add clear-budget.toml --redirect-uri http://localhost:8412/callback
 
     An app with token_endpoint_auth_method = "client_secret_basic" gets its secret here, once: only its hash is kept.
-    Says everything that is wrong with a file (file, key, what, what would be right) and then ends 1.
+    If a file is wrong, prints all its faults (file, key, what is wrong, what would be right) and ends 1.
     """
     from gateway.apps import declare, verbs
 

@@ -14,7 +14,7 @@ def compile_() -> None:
     apt-get install gcc python3-dev                  a C compiler and Python's header files, on Debian
     aval compile                                     a minute; then start the gateway again
 
-    What is made lies beside the sources and is used as long as they are unchanged. AVAL_INTERPRETED=1 leaves it aside.
+    The result lies beside the sources and is used as long as they are unchanged. AVAL_INTERPRETED=1 ignores it.
     """
     if not compiled.folder().is_dir():
         typer.echo(f"Compiling {len(compiled.MODULES)} modules: about a minute …")

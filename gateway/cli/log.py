@@ -125,7 +125,7 @@ def _as_json(report: Any) -> dict[str, Any]:
 @commands.command()
 def restart(
     accept: Annotated[
-        int | None, typer.Option(min=0, help="As many entries as the database holds: you say that they are all.")
+        int | None, typer.Option(min=0, help="The number of entries in the database: you confirm that these are all.")
     ] = None,
     sharings: Annotated[
         Literal["pause", "keep"],

@@ -12,7 +12,7 @@ def migrate() -> None:
     \b
     aval migrate
 
-    One transaction: broken off in the middle, the old schema still stands. Ends 2 on a database of a newer version.
+    One transaction: if it is interrupted, the old schema stays. Ends 2 on a database of a newer version.
     """
     from gateway.ground.store import migrate as steps
 

@@ -23,8 +23,8 @@ def add(
         bool | None,
         typer.Option(
             "--moved/--replaced",
-            help="Of another address: the same organisation answers there, people's links stay;"
-            " or another one does, and their links end.",
+            help="If the address has changed: it is still the same organisation, and links stay;"
+            " or another one, and links end.",
         ),
     ] = None,
 ) -> None:
@@ -35,11 +35,11 @@ def add(
     aval organisations add city-energy.toml --base-url http://localhost:8401
     aval organisations add city-energy.toml --moved
 
-    Says everything that is wrong with a file (file, key, what, what would be right) and then ends 1.
+    If a file is wrong, prints all its faults (file, key, what is wrong, what would be right) and ends 1.
 
-    An address with another scheme, host or port is refused while anybody is linked, until you say whether the
-    organisation has moved or been replaced: nobody's keys to the old address are sent to a new one unasked.
-    When it was replaced, each person reads in her log that the service ended her link, and may link again.
+    While anybody is linked, an address with another scheme, host or port is refused until you say whether the
+    organisation has moved or was replaced: credentials from the old address must not go to another organisation.
+    If it was replaced, people read in their logs that the service ended their links, and may link again.
     """
     from gateway.organisations import declare
 

@@ -310,7 +310,9 @@ class _Disk:
                 if self._broken is None:
                     _fdatasync(self._log_file)
             except OSError as error:
-                _log.critical("disk: the log cannot be written, nothing is given any more: errno %s", error.errno)
+                _log.critical(
+                    "disk: the log cannot be written, so no data is given until a restart: errno %s", error.errno
+                )
                 self._broken = Unavailable("disk: not written")
             self._call(lambda: then(self._broken))
 

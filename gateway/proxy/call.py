@@ -98,7 +98,7 @@ class DataPlane:
             try:
                 await self._denials.flush(float("inf"))
             except Unavailable as error:
-                _log.error("refusals that were only counted are lost: %s", error.detail)
+                _log.error("counts of refusals could not be written to the log and are lost: %s", error.detail)
             await self._writer.stop()
             self._admission.close()
             self._admission = None

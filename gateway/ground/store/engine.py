@@ -187,7 +187,7 @@ class Store:
             for path in map(str, paths) if paths else self._files:
                 if path in self._files and _identity(path) != self._files[path]:
                     self.torn = f"{path} was removed or replaced while the gateway ran; restart it"
-                    _log.critical("database: nothing is given any more: %s", self.torn)
+                    _log.critical("database: no data is given until a restart: %s", self.torn)
         return self.torn
 
     def _refuse_torn(self) -> None:
