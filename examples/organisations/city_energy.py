@@ -162,7 +162,8 @@ def _data(setup: Setup, grants: Grants) -> list[Route]:
 
 
 def _window(request: Request) -> espi.Window:
-    """published-min and -max. Anything else in the query, or a time that is none, is refused (FB 37)."""
+    """published-min and -max. Anything else in the query, or a time that is none, is refused
+    (the parameters of Green Button's function block 37)."""
     query = request.query_params
     if set(query) - set(_TIMES):
         raise Refused(400, "query_unknown")

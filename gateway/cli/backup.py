@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.opening import NO, settings, stop
+from gateway.cli.log import unproved
+from gateway.cli.opening import NO, no_gateway, settings, source, stop, tell_of_demo
 from gateway.errors import Unavailable
 from gateway.settings import Settings
 
@@ -23,11 +24,13 @@ def backup(
     are checked before it gets its name. Keys are not in it: back them up apart. After it was put back the log is
     frozen until `aval log restart`, because what came later is missing.
 
-    Ends 1 when the copy was made and its log is not whole, 2 when there is no copy.
+    Ends 1 when the copy was made and its log is not whole, or not proved whole because the log's key cannot be read;
+    2 when there is no copy.
     """
     from gateway.ground.store import copying, migrate
 
-    using = settings()
+    using, named = settings(), source("data_dir")
+    tell_of_demo(named)
     target = file.absolute()
     if target.parent.resolve() == using.data_dir.resolve() and target.name.startswith(using.database.name):
         stop(f"{file}: is the gateway's own; name another file, best on another disk")
@@ -35,7 +38,7 @@ def backup(
         stop(f"{file}: exists already; name another file, or replace it with --force")
     try:
         if migrate.current(using) is None:
-            stop(f"{using.database}: there is no database yet")
+            no_gateway(using, named)
         marked = _marked(using)
         made = copying.draft(using.database, target)
         try:
@@ -51,6 +54,8 @@ def backup(
     told = f"{file}: {report.entries + report.waiting} entries of the log"
     if not report.whole:
         stop(f"{told}, NOT whole: {report.findings[0].what}; `aval log verify` shows all", NO)
+    if missing := unproved(report):
+        stop(f"{told}, not proved whole: {'; '.join(missing)}", NO)
     typer.echo(f"{told}, signed up to {report.signed}, whole")
 
 

@@ -21,7 +21,7 @@ def demo_prepare(
     """Used by `aval demo`; safe to run again on a folder that it prepared before."""
     addresses: dict[str, str] = json.loads(urls)
     now = datetime.now(UTC)
-    with opened() as house:
+    with opened(make=True) as house:
         with house.store.write() as session:
             _add_organisations(session, house, addresses, now)
         with house.store.write() as session:

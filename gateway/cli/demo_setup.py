@@ -74,7 +74,9 @@ def prepare(folder: Path, port: int) -> Demo:
             raise typer.BadParameter(
                 f"port {number} ({name}) is taken; try another with --port, or 0 for any free ones"
             )
-    return Demo(folder.resolve(), ports, shared, lock=lock)
+    prepared = Demo(folder.resolve(), ports, shared, lock=lock)
+    (folder / "demo.lock").write_text(f"{prepared.url('gateway')}\n")  # for commands beside it: `opening.running_demos`
+    return prepared
 
 
 def _held(folder: Path) -> int:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import typer
 
 from gateway import compiled
-from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, nothing_sealed, settings
+from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, nothing_sealed, settings, source, tell_of_demo
 from gateway.errors import Unavailable
 from gateway.ground.store import connect, migrate, sqlite_fault, sqlite_version
 from gateway.ground.store.engine import Connection
@@ -27,6 +27,7 @@ from gateway.settings import Settings, unsafe
 
 OLDEST_PYTHON = (3, 11)
 NEWER_SQLITE = "install pysqlite3, which carries a newer one, or a Python that does"
+ANOTHER = "if a gateway runs already, name its folder in AVAL_DATA_DIR"
 LOW_DISK = 2**30  # bytes
 FULL_DISK = 64 * 2**20  # bytes; twice the size of the write-ahead log at which it is copied into the database
 REACH_SECONDS = 3.0
@@ -58,6 +59,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
     Ends 0 when nothing failed (warnings allowed), 1 when something did. Changes nothing.
     """
+    tell_of_demo(source("data_dir"))
     found = list(checks(settings()))
     for check in found:
         if as_json:
@@ -91,9 +93,7 @@ def _python() -> Check:
 
 
 def _compiled() -> Check:
-    if compiled.in_use():
-        return Check("data plane", "ok", "compiled")
-    return Check("data plane", "ok", "interpreted; compiled a call costs a fifth less: aval compile")
+    return Check("data plane", "ok", "compiled" if compiled.in_use() else "interpreted (`aval compile` is optional)")
 
 
 def _sqlite(using: Settings) -> Check:
@@ -140,7 +140,7 @@ def _addresses(using: Settings) -> Iterator[Check]:
 def _data_dir(using: Settings) -> Check:
     folder = using.data_dir
     if not folder.exists():
-        return Check("data_dir", "warn", f"{folder} does not exist yet", "`aval serve` makes it")
+        return Check("data_dir", "warn", f"{folder} does not exist yet", f"`aval serve` makes it; {ANOTHER}")
     if not os.access(folder, os.W_OK | os.X_OK):
         return Check("data_dir", "fail", f"{folder} cannot be written", "give it to the user that runs the gateway")
     for path in open_database_files(using):
@@ -224,7 +224,7 @@ def _database(using: Settings) -> Iterator[Check]:
         )
         return
     if found is None:
-        yield Check("schema", "warn", "there is no database yet", "`aval serve` makes it")
+        yield Check("schema", "warn", "there is no database yet", f"`aval serve` makes it; {ANOTHER}")
     elif found != migrate.HEAD:
         do = "aval migrate" if migrate.is_known(found) else migrate.UNKNOWN
         yield Check("schema", "fail", f"{found}; this version needs {migrate.HEAD}", do)
@@ -273,9 +273,9 @@ def _mark(using: Settings) -> Iterator[Check]:
         yield Check("mark", "warn" if using.mode == "development" else "fail", found, do)
     elif folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
         yield Check("mark", "fail", f"{folder} cannot be written", do)
-    elif folder.is_dir() and folder.stat().st_dev == using.data_dir.stat().st_dev:
+    elif using.mode == "production" and folder.is_dir() and folder.stat().st_dev == using.data_dir.stat().st_dev:
         found = f"{using.mark} is on the same file system as the data: a snapshot put back takes both back"
-        yield Check("mark", "warn", found, do) if using.mode == "production" else Check("mark", "ok", found)
+        yield Check("mark", "warn", found, do)
     else:
         yield Check("mark", "ok", str(using.mark))
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.opening import settings, stop
+from gateway.cli.opening import no_gateway, settings, source, stop, tell_of_demo
 from gateway.cli.tables import table
 from gateway.settings import Settings
 
@@ -27,10 +27,13 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
     from gateway.ground.keys import KeyRing
     from gateway.log.notes import Signer
 
-    using = settings()
+    using, named = settings(), source("data_dir")
+    tell_of_demo(named)
     try:
         ring = KeyRing(using.keys)
     except Unavailable as error:
+        if not using.database.exists():
+            no_gateway(using, named)
         stop(f"{error.detail}; `aval serve` makes them at its first start")
     files = sorted(using.keys.glob("token-*.pem"), reverse=True)
     rows = [_row("tokens", "ES256", key.kid, path) for key, path in zip(ring.signing, files, strict=True)]

@@ -11,10 +11,13 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from gateway.cli.opening import CANNOT, NO, opened, settings, stop
+from gateway.cli.opening import CANNOT, NO, no_gateway, opened, settings, source, stop, tell_of_demo
+from gateway.house import House
 from gateway.settings import LANGUAGES, MARK, Settings, beside
 
 ALSO_MISSING = "see `aval apps list` and `aval organisations list` for what was added, changed or suspended"
+
+OwnFolder = Annotated[Path | None, typer.Option("--dir", help="Data folder of the gateway; else AVAL_DATA_DIR.")]
 
 commands = typer.Typer(no_args_is_help=True, help="The access log.", rich_markup_mode=None)
 
@@ -38,20 +41,34 @@ def verify(
     aval log verify --checkpoint kept.txt      also against a checkpoint you kept
 
     Ends 0 when the log is whole, 1 when something was changed (each finding names the entry's index), 2 when it
-    could not be checked.
+    could not be checked: "whole" is then null in JSON.
     """
     using = settings()
+    named = "--dir" if folder else source("data_dir")
+    tell_of_demo(named)
     a_copy = folder is not None and folder.resolve() != using.data_dir.resolve()
     if folder is not None and a_copy:
         using = _of_copy(using, folder, keys)
     elif keys is not None:
         using = using.model_copy(update={"keys_dir": keys, "mark_file": using.mark})
+    if not using.database.exists():
+        no_gateway(using, named)
     report = _checked(using, key, a_copy, [path.read_text(encoding="utf-8") for path in _readable(checkpoint or [])])
     typer.echo(json.dumps(_as_json(report), indent=2) if as_json else "\n".join(_as_text(report)))
+    if (whole := verdict(report)) is not True:
+        raise typer.Exit(CANNOT if whole is None else NO)
+
+
+def verdict(report: Any) -> bool | None:
+    """Whether the log is whole; None: no fault was found, but what would prove it could not be checked."""
     if not report.whole:
-        raise typer.Exit(NO)
-    if any(text.startswith(("signatures", "a kept checkpoint")) for text in report.unchecked):
-        raise typer.Exit(CANNOT)
+        return False
+    return None if unproved(report) else True
+
+
+def unproved(report: Any) -> list[str]:
+    """What could not be checked and would have to be, for a log to be called whole."""
+    return [text for text in report.unchecked if text.startswith(("signatures", "a kept checkpoint"))]
 
 
 def _of_copy(using: Settings, folder: Path, keys: Path | None) -> Settings:
@@ -104,13 +121,15 @@ def _as_text(report: Any) -> Iterator[str]:
         span = f"{finding.index}" if finding.last in (None, finding.index) else f"{finding.index} to {finding.last}"
         yield f"index {span}: {finding.what}"
     yield from report.notes
-    yield from report.unchecked
+    yield from (text for text in report.unchecked if report.findings or text not in unproved(report))
     yield (
         f"{report.entries} entries of {report.people} people, {report.waiting} not yet numbered, "
         f"{report.checkpoints} checkpoints, {report.opened} payloads opened"
     )
     if report.findings:
         yield f"NOT whole: {len(report.findings)} findings"
+    elif verdict(report) is None:
+        yield f"not proved whole: no fault was found, but not checked: {'; '.join(unproved(report))}"
     else:
         yield f"whole: signed up to {report.signed}"
 
@@ -118,7 +137,7 @@ def _as_text(report: Any) -> Iterator[str]:
 def _as_json(report: Any) -> dict[str, Any]:
     found = [{"index": finding.index, "last": finding.last, "what": finding.what} for finding in report.findings]
     counts = ("entries", "waiting", "people", "checkpoints", "signed", "opened", "erased")
-    return {"whole": report.whole, **{name: getattr(report, name) for name in counts}, "findings": found,
+    return {"whole": verdict(report), **{name: getattr(report, name) for name in counts}, "findings": found,
             "unchecked": report.unchecked, "notes": report.notes}  # fmt: skip
 
 
@@ -131,12 +150,14 @@ def restart(
         Literal["pause", "keep"],
         typer.Option(help="What becomes of running sharings, of which some may have been stopped in what is missing."),
     ] = "pause",
+    folder: OwnFolder = None,
 ) -> None:
     """End a frozen log, and begin another with what the database holds. With the server stopped.
 
     \b
     aval log restart                 why it is frozen, and what you would accept
     aval log restart --accept 1204   that many entries are the true history
+    aval log restart --dir FOLDER    the log of another gateway of this machine
 
     Running sharings are paused, and each person is told and resumes what she wants to go on; `--sharings keep` leaves
     them running: only when you know that nobody stopped anything since the copy was made.
@@ -148,8 +169,8 @@ def restart(
     from gateway.consent.actors import OPERATOR
     from gateway.log import restart as restarting
 
-    with opened() as house:
-        house.store.claim()
+    with opened(_of_another(folder)) as house:
+        _claim(house)
         try:
             found = restarting.ended(house)
         except restarting.NotFrozen:
@@ -171,6 +192,24 @@ def restart(
         typer.echo(f"what you changed since the copy is missing, too: {ALSO_MISSING}")
 
 
+def _claim(house: House) -> None:
+    """Keep servers off this folder. If one runs, first see whether there is anything to restart."""
+    from gateway.errors import Unavailable
+    from gateway.log import readiness
+
+    try:
+        house.store.claim()
+    except Unavailable as error:
+        if not readiness.frozen(house):
+            stop("the log is not frozen", NO)
+        stop(f"{error.detail}; stop that one first")
+
+
+def _of_another(folder: Path | None) -> Settings | None:
+    """The settings with the data folder of another gateway; None: the usual ones."""
+    return settings().model_copy(update={"data_dir": folder}) if folder else None
+
+
 @commands.command()
 def show(
     person: Annotated[str, typer.Option(help="Address of the person's account.")],
@@ -179,6 +218,7 @@ def show(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per entry: the payload as it was written.")
     ] = (False),
+    folder: OwnFolder = None,
 ) -> None:
     """Read one person's entries, as she reads them. Recorded in her log: reading it is an access too.
 
@@ -193,7 +233,7 @@ def show(
 
     if language not in LANGUAGES:
         stop(f"--language: {language!r} is not known; one of {', '.join(LANGUAGES)}")
-    with opened() as house:
+    with opened(_of_another(folder)) as house:
         with house.store.write() as session:
             found = accounts.find(session, person.lower())
             if found is None:

@@ -65,9 +65,11 @@ def source(name: str) -> str:
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[House]:
-    """The house, with its database migrated to this version. The first command makes the keys and the database.
+def opened(using: Settings | None = None, *, make: bool = False) -> Iterator[House]:
+    """The house, with its database migrated to this version. `using`: settings other than the usual ones.
 
+    `make`: where there is no database, begin one, with its folder and keys. Only for commands that can be a gateway's
+    first; every other one can only have been pointed at the wrong folder, and must not leave an empty gateway there.
     Keys are only made if nothing in the database was encrypted yet, because new ones could not decrypt it.
     """
     from gateway.app import build_house
@@ -75,9 +77,11 @@ def opened() -> Iterator[House]:
     from gateway.ground.store import migrate
     from gateway.policy import PolicyError
 
-    using = settings()
-    _tell_of_demo()
+    named, using = "--dir" if using else source("data_dir"), using or settings()
+    tell_of_demo(named)
     try:
+        if not make and migrate.current(using) is None:
+            no_gateway(using, named)
         begun = not nothing_sealed(using)
         house = build_house(using, create_keys=not begun)
     except (CatalogueError, PolicyError) as error:
@@ -98,25 +102,33 @@ def opened() -> Iterator[House]:
         house.store.close()
 
 
-def _tell_of_demo() -> None:
+def no_gateway(using: Settings, named: str) -> NoReturn:
+    """Stop: the folder is most likely not the one that was meant. `named`: where its name comes from."""
+    why = "AVAL_DATA_DIR is not set, and this is the default" if named == "default" else f"named by {named}"
+    stop(
+        f"{using.data_dir}: no gateway has its data there ({why}); nothing was made. "
+        "Name the folder of one: export AVAL_DATA_DIR=FOLDER; a new one begins with `aval serve`"
+    )
+
+
+def tell_of_demo(named: str) -> None:
     """Beside a demo, and told of no folder, a command works on another database than the one on the screen."""
-    if source("data_dir") != "default":
-        return
-    for folder in running_demos():
+    for folder, url in running_demos() if named == "default" else ():
         print(
-            f"aval: a demo runs in {folder}; to work on that one: export AVAL_DATA_DIR={folder}/gateway",
+            f"aval: a demo runs at {url}; to work on that one: "
+            f"export AVAL_DATA_DIR={folder.resolve() / 'gateway'} AVAL_PUBLIC_URL={url}",
             file=sys.stderr,
         )
 
 
-def running_demos() -> Iterator[Path]:
-    """Folders below .demo that a running `aval demo` holds."""
+def running_demos() -> Iterator[tuple[Path, str]]:
+    """Folders below .demo that a running `aval demo` holds, with the address of its gateway."""
     for lock in sorted(Path(".demo").glob("**/demo.lock")):
         with lock.open() as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                yield lock.parent
+                yield lock.parent, held.read().strip()
 
 
 def _same_keys(house: House, begun: bool) -> None:

@@ -43,7 +43,7 @@ def add(
     """
     from gateway.organisations import declare
 
-    with opened() as house:
+    with opened(make=True) as house:
         try:
             found = [declare.read(path, house.catalogue, base_url=base_url) for path in files]
             with house.store.write() as session:

@@ -33,7 +33,7 @@ def add(
     if language not in LANGUAGES:
         stop(f"--language: {language!r} is not known; one of {', '.join(LANGUAGES)}")
     now = datetime.now(UTC)
-    with opened() as house:
+    with opened(make=True) as house:
         try:
             new = seeding.prepare(
                 name=name,

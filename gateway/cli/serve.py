@@ -34,7 +34,7 @@ def serve(
     from gateway.ground.ops import logs
 
     logs.configure(using.log_level)
-    with opened() as house:
+    with opened(make=True) as house:
         refuse_open_files(house.settings)
         allow_files(house.settings)
         house.store.claim()

@@ -1,7 +1,8 @@
 """A new log where a frozen one ended, because an operator says that what the database holds is the true history.
 
 What was signed and is not there any more cannot be made up for, and no further checkpoint of that log may ever be
-signed (promise P5). So it is ended in the open, and another begins under another name:
+signed: two histories must never be signed under one name. So it is ended in the open, and another begins under
+another name:
 
     1. evidence: every checkpoint, leaf and mark of the ended log, and a signed statement that it has ended
     2. one transaction: the tree is forgotten, an entry names the log that ended and how, and the new log has its name

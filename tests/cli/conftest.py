@@ -32,3 +32,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def aval(folder: Path) -> Callable[..., Aval]:
     return Aval
+
+
+@pytest.fixture
+def begun(aval: Callable[..., Aval], folder: Path) -> Path:
+    """The folder with a database and keys, and nothing in them."""
+    assert aval("migrate").code == 0 and aval("people", "list").code == 0
+    return folder

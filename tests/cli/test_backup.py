@@ -71,7 +71,7 @@ def test_where_there_is_nothing_or_nowhere_to_copy_a_sentence_says_so(
     assert nowhere.code == 2 and "no copy was made" in nowhere.err
     shutil.rmtree(folder)
     nothing = aval("backup", tmp_path / "copy.sqlite3")
-    assert nothing.code == 2 and "no database yet" in nothing.err and not list(tmp_path.glob("copy*"))
+    assert nothing.code == 2 and "no gateway has its data there" in nothing.err and not list(tmp_path.glob("copy*"))
 
 
 def test_a_copy_that_cannot_be_checked_is_not_kept(aval: Run, database: Path, tmp_path: Path) -> None:

@@ -82,12 +82,11 @@ def test_beside_a_demo_a_command_says_how_to_work_on_that_one(
     running, ended = demo_setup.prepare(Path(".demo", "port-9400"), 0), demo_setup.prepare(Path(".demo"), 0)
     demo_setup.stop(ended)
     try:
-        told = aval("apps", "list")
-        assert told.code == 0 and "No app yet" in told.out
-        assert told.err.splitlines() == [
-            "aval: a demo runs in .demo/port-9400; to work on that one: export AVAL_DATA_DIR=.demo/port-9400/gateway"
-        ]
-        monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / "data"))
+        url, own = running.url("gateway"), tmp_path / ".demo" / "port-9400" / "gateway"
+        hint = f"aval: a demo runs at {url}; to work on that one: export AVAL_DATA_DIR={own} AVAL_PUBLIC_URL={url}"
+        assert aval("migrate").code == 0
+        assert aval("apps", "list").err.splitlines() == [hint]
+        monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / ".aval"))
         assert aval("apps", "list").err == "", "whoever names a folder means that one"
     finally:
         demo_setup.stop(running)
@@ -109,7 +108,7 @@ def test_an_apps_secret_is_told_once(aval: Run, organisations: None, folder: Pat
     assert "client_secret:" in renewed.out and secret not in renewed.out
 
 
-def test_an_app_that_names_what_is_not_there_is_refused(aval: Run) -> None:
+def test_an_app_that_names_what_is_not_there_is_refused(aval: Run, begun: Path) -> None:
     done = aval("apps", "add", APPS / "watt-coach.toml")
     assert done.code == 1 and "data[0].organisation: 'city-energy' is not known" in done.err
     assert "No app yet" in aval("apps", "list").out
@@ -178,6 +177,7 @@ def test_a_child_has_a_guardian(aval: Run) -> None:
 
 def test_keys_are_listed_by_their_public_names_only(aval: Run, folder: Path) -> None:
     assert aval("keys", "list").code == 2
+    aval("migrate")
     aval("organisations", "list")
     done = aval("keys", "list", "--json")
     listed = rows(done)
@@ -238,8 +238,7 @@ def test_a_further_token_key_is_no_foreign_one(aval: Run, folder: Path, another:
     assert aval("people", "list").code == 0 and aval("doctor").code == 0
 
 
-def test_before_anything_was_sealed_keys_may_be_made_anew(aval: Run, folder: Path) -> None:
-    assert aval("people", "list").code == 0
+def test_before_anything_was_sealed_keys_may_be_made_anew(aval: Run, folder: Path, begun: Path) -> None:
     for path in (folder / "keys").iterdir():
         path.unlink()
     assert aval("people", "list").code == 0 and aval("doctor").code == 0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from cli_run import ROOT, Aval, Gateway, free_port
+from cli_run import ORGANISATIONS, ROOT, Aval, Gateway, free_port
 
 from gateway.cli.demo_visitor import Visitor
 from gateway.ground.store.engine import OLDEST_SQLITE
@@ -57,8 +57,7 @@ def test_without_the_newer_sqlite_production_is_refused_and_development_warned(
         assert done.returncode == 0 and b"warn  sqlite: " in done.stdout
 
 
-def test_key_files_that_others_can_read_are_refused(aval: Run, folder: Path) -> None:
-    aval("organisations", "list")
+def test_key_files_that_others_can_read_are_refused(aval: Run, folder: Path, begun: Path) -> None:
     (folder / "keys" / "kek.hex").chmod(0o644)
     done = aval("serve")
     assert done.code == 2 and f"chmod 600 {folder / 'keys' / 'kek.hex'}" in done.err
@@ -70,7 +69,8 @@ def test_a_database_that_others_can_read_is_refused_in_production(
     database = folder / "aval.sqlite3"
     for variable, value in {**PRODUCTION, "AVAL_KEYS_DIR": str(tmp_path / "keys")}.items():
         monkeypatch.setenv(variable, value)
-    aval("organisations", "list")
+    aval("migrate")
+    aval("people", "list")  # makes the keys
     database.chmod(0o640)
     assert f"chmod 600 {database}" in aval("doctor").out
     done = aval("serve")
@@ -89,13 +89,19 @@ def test_the_database_is_private_also_in_a_folder_that_is_not(folder: Path, tmp_
     assert modes == dict.fromkeys(("aval.sqlite3", "aval.sqlite3-wal", "aval.sqlite3-shm"), 0o600)
 
 
-@pytest.mark.parametrize("command", [("serve",), ("people", "list"), ("migrate",)])
-@pytest.mark.parametrize("begun", [False, True])
+@pytest.mark.parametrize(
+    "command, used",
+    [
+        *(((name,), used) for name in ("serve", "migrate") for used in (False, True)),
+        *((("organisations", "add", ORGANISATIONS / "harbour-bank.toml"), used) for used in (False, True)),
+        (("people", "list"), True),
+    ],
+)
 def test_a_data_folder_that_cannot_be_written_is_told_in_a_sentence(
-    aval: Run, folder: Path, command: tuple[str, ...], begun: bool
+    aval: Run, folder: Path, command: tuple[str | Path, ...], used: bool
 ) -> None:
-    if begun:
-        assert aval("people", "list").code == 0
+    if used:
+        assert aval("migrate").code == 0 and aval("people", "list").code == 0
     folder.mkdir(exist_ok=True)
     if os.geteuid() or subprocess.run(["mount", "--bind", folder, folder]).returncode:
         pytest.skip("file systems cannot be mounted here")
