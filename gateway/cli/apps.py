@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlmodel import select
+from sqlmodel import Session, select
 
+from gateway.cli import changes
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.tables import table
 from gateway.errors import DeclarationError
+from gateway.house import House
 
 commands = typer.Typer(no_args_is_help=True, help="Apps that want to use people's data.", rich_markup_mode=None)
 Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="As `aval apps list` shows it.")]
@@ -29,28 +31,39 @@ def add(
     aval apps add examples/apps/watt-coach.toml
     aval apps add clear-budget.toml --redirect-uri http://localhost:8412/callback
 
+    What it changes of an app that is there already is printed, key by key.
+
     An app with token_endpoint_auth_method = "client_secret_basic" gets its secret here, once: only its hash is kept.
     If a file is wrong, prints all its faults (file, key, what is wrong, what would be right) and ends 1.
     """
-    from gateway.apps import declare, verbs
+    from gateway.apps import declare
 
     with opened() as house:
         try:
             found = [declare.read(path, redirect_uris=redirect_uri) for path in files]
             with house.store.write() as session:
-                made = [
-                    verbs.register(session, house.catalogue, declaration, datetime.now(UTC)) for declaration in found
-                ]
-                told = [(row.client_id, secret) for row, secret in made]
+                made = [_registered(session, house, declaration) for declaration in found]
         except DeclarationError as error:
             stop(str(error), NO)
     for declaration in found:
         for warning in declaration.warnings:
             typer.echo(f"aval: {declaration.file}: {warning}", err=True)
-    for client_id, secret in told:
-        typer.echo(f"{client_id}: registered")
+    for told, secret in made:
+        typer.echo(told)
         if secret:
             _tell(secret)
+
+
+def _registered(session: Session, house: House, declaration: Any) -> tuple[str, str | None]:
+    """(what to tell, the secret if one was made)."""
+    from gateway.apps import verbs
+    from gateway.apps.tables import App
+
+    row = session.get(App, declaration.client_id)
+    before = {**row.metadata_, "verified": row.verified} if row else None
+    row, secret = verbs.register(session, house.catalogue, declaration, datetime.now(UTC))
+    after = {**row.metadata_, "verified": row.verified}
+    return changes.told(row.client_id, before, after, added="registered"), secret
 
 
 def _tell(secret: str) -> None:

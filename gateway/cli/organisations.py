@@ -1,15 +1,18 @@
 """`aval organisations`: organisations that hold people's data."""
 
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from sqlmodel import select
+from sqlmodel import Session, select
 
+from gateway.cli import changes
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.tables import table
 from gateway.errors import DeclarationError, NotFound
+from gateway.house import House
 
 commands = typer.Typer(no_args_is_help=True, help="Organisations that hold people's data.", rich_markup_mode=None)
 Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
@@ -35,6 +38,8 @@ def add(
     aval organisations add city-energy.toml --base-url http://localhost:8401
     aval organisations add city-energy.toml --moved
 
+    What it changes of an organisation that is there already is printed, key by key.
+
     If a file is wrong, prints all its faults (file, key, what is wrong, what would be right) and ends 1.
 
     While anybody is linked, an address with another scheme, host or port is refused until you say whether the
@@ -47,11 +52,23 @@ def add(
         try:
             found = [declare.read(path, house.catalogue, base_url=base_url) for path in files]
             with house.store.write() as session:
-                for declaration in found:
-                    outcome = declare.add(session, house, declaration, datetime.now(UTC), moved=moved)
-                    typer.echo(f"{declaration.id}: {outcome}")
+                made = [_added(session, house, declaration, moved) for declaration in found]
         except DeclarationError as error:
             stop(str(error), NO)
+    for told in made:
+        typer.echo(told)
+
+
+def _added(session: Session, house: House, declaration: Any, moved: bool | None) -> str:
+    """What to tell, once it is kept."""
+    from gateway.organisations import declare
+    from gateway.organisations.tables import Organisation
+
+    row = session.get(Organisation, declaration.id)
+    before = dict(row.declaration) if row else None
+    outcome = declare.add(session, house, declaration, datetime.now(UTC), moved=moved)
+    secret = "client secret: another one" if outcome == "changed" else ""
+    return changes.told(declaration.id, before, declaration.document, added=outcome, otherwise=secret)
 
 
 @commands.command("list")
@@ -82,8 +99,9 @@ def show(
     \b
     aval organisations show harbour-bank
 
-    {account} is one of the account references of the app's token response; in the place of {subscription}, any word
-    will do: the gateway writes the person's own. Every call needs an access token that carries the type of data.
+    "first" marks where an app can begin: that address needs nothing that an answer tells. {account} is one of the
+    account references of the app's token response; other words in braces are ids that answers hold. Every call needs
+    an access token that carries the type of data.
     """
     from gateway.organisations import views
 
@@ -92,8 +110,18 @@ def show(
         if found is None:
             raise NotFound(organisation)
         base = views.source(found, house.settings).gateway_url
-    rows = [{"type of data": name, "address": base + path} for name, paths in found.datasets.items() for path in paths]
+    rows = [row for name, paths in found.datasets.items() for row in _addresses(name, base, paths)]
+    if not as_json:
+        rows = [{**row, "first": "first" if row["first"] else ""} for row in rows]
     table(rows, as_json, "It holds no data.")
+
+
+def _addresses(dataset: str, base: str, paths: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The gateway writes the person's own subscription in that place, whatever stands there."""
+    called = [path.replace("{subscription}", "mine") for path in paths]
+    first = next((path for path in called if "{" not in path and "…" not in path), None)
+    for path in called:
+        yield {"type of data": dataset, "first": path == first, "address": base + path}
 
 
 @commands.command()

@@ -33,7 +33,7 @@ def test_an_organisation_is_added_once_and_changed_when_its_file_does(aval: Run,
     same = aval("organisations", "add", ORGANISATIONS / "city-energy.toml", "--base-url", "http://localhost:8401")
     assert same.out == "city-energy: unchanged\n"
     other = aval("organisations", "add", ORGANISATIONS / "city-energy.toml", "--base-url", "http://localhost:9401")
-    assert other.out == "city-energy: changed\n"
+    assert other.out.startswith("city-energy: changed\n")
     listed = {row["id"]: row for row in rows(aval("organisations", "list", "--json"))}
     assert listed["city-energy"]["base_url"] == "http://localhost:9401" and len(listed) == 3
 

@@ -1,0 +1,89 @@
+"""Registering what is registered already says what that changes: a declaration may be of another gateway's port."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cli_run import APPS, ORGANISATIONS, Aval
+
+from gateway.cli import changes
+
+Run = Callable[..., Aval]
+BANK, COACH = ORGANISATIONS / "harbour-bank.toml", APPS / "watt-coach.toml"
+
+
+@pytest.fixture
+def registered(aval: Run, begun: Path) -> None:
+    for name in ("city-energy", "harbour-bank", "meadow-health"):
+        assert aval("organisations", "add", ORGANISATIONS / f"{name}.toml").out == f"{name}: added\n"
+    assert aval("apps", "add", COACH).out == "watt-coach: registered\n"
+
+
+def test_an_app_that_is_there_is_unchanged_or_told_key_by_key(aval: Run, registered: None, tmp_path: Path) -> None:
+    assert aval("apps", "add", COACH).out == "watt-coach: unchanged\n"
+    assert aval("apps", "add", COACH, "--redirect-uri", "http://localhost:9411/callback").out == (
+        "watt-coach: changed\n  redirect_uris: http://localhost:8411/callback → http://localhost:9411/callback\n"
+    )
+    copy = tmp_path / "watt-coach.toml"
+    copy.write_text(COACH.read_text().replace('logo = "watt-coach.svg"\n', "", 1))
+    told = aval("apps", "add", copy, "--redirect-uri", "http://localhost:9411/callback").out.splitlines()
+    assert told[0] == "watt-coach: changed"
+    assert told[1].startswith("  logo: ") and told[1].endswith("… → (nothing)") and len(told[1]) < 120
+
+
+def test_an_organisation_that_is_there_is_unchanged_or_told_key_by_key(
+    aval: Run, registered: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert aval("organisations", "add", BANK).out == "harbour-bank: unchanged\n"
+    assert aval("organisations", "add", BANK, "--base-url", "http://localhost:9402").out == (
+        "harbour-bank: changed\n  connection.base_url: http://localhost:8402 → http://localhost:9402\n"
+    )
+    monkeypatch.setenv("CITY_ENERGY_CLIENT_SECRET", "quite another one")
+    told = aval("organisations", "add", ORGANISATIONS / "city-energy.toml").out
+    assert told == "city-energy: changed\n  client secret: another one\n"
+
+
+def test_nothing_is_said_to_be_added_that_was_not_kept(aval: Run, registered: None, tmp_path: Path) -> None:
+    """All files of a command are one transaction: the fault of one takes the others back."""
+    other, wrong = tmp_path / "other.toml", tmp_path / "wrong.toml"
+    other.write_text(BANK.read_text().replace('id = "harbour-bank"', 'id = "other-bank"', 1))
+    energy = (ORGANISATIONS / "city-energy.toml").read_text()
+    wrong.write_text(BANK.read_text().replace('id = "harbour-bank"', 'id = "city-energy"', 1))
+    assert energy != wrong.read_text()
+    done = aval("organisations", "add", other, wrong)
+    assert done.code == 1 and not done.out and "sector" in done.err
+    assert "other-bank" not in aval("organisations", "list").out
+
+
+@pytest.mark.parametrize(
+    "before, after, told",
+    [
+        ({"a": 1}, {"a": 1}, []),
+        ({"a": {"b": [1]}}, {"a": {"b": [2]}}, ["a.b: [1] → [2]"]),
+        ({"a": True}, {}, ["a: true → (nothing)"]),
+        ({"d": [{"x": "1"}, {"x": "2"}]}, {"d": [{"x": "1"}, {"x": "3"}]}, ["d[1].x: 2 → 3"]),
+        ({"d": [{"x": "1"}]}, {"d": []}, ['d: [{"x": "1"}] → (nothing)']),
+        ({"t": "l" * 100 + "a"}, {"t": "l" * 100 + "b"}, ["t: another value that begins alike"]),
+    ],
+)
+def test_every_difference_is_told_with_its_key(before: object, after: object, told: list[str]) -> None:
+    assert list(changes.differences(before, after)) == told
+
+
+# ---- where an app begins
+
+
+def test_where_an_app_can_begin_is_marked(aval: Run, registered: None) -> None:
+    for organisation, path in (
+        ("city-energy", "/espi/1_1/resource/Batch/Subscription/mine"),
+        ("harbour-bank", "/open-banking/v4.0/aisp/accounts"),
+        ("meadow-health", "/v2/fhir/ExplanationOfBenefit"),
+    ):
+        shown = json.loads(aval("organisations", "show", organisation, "--json").out)
+        first = [row for row in shown if row["first"]]
+        assert {row["type of data"] for row in first} == {row["type of data"] for row in shown}
+        assert len(first) == len({row["type of data"] for row in first}), "one for each type of data"
+        assert f"http://localhost:8400/data/{organisation}{path}" in [row["address"] for row in first]
+        assert not any("{" in row["address"] for row in first)
+        assert "{subscription}" not in aval("organisations", "show", organisation).out
