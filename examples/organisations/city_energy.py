@@ -25,6 +25,7 @@ from examples.languages import language
 from examples.organisations import city_energy_pages as pages
 from examples.organisations.city_energy_oauth import Asks, Grants, OAuthError
 from examples.organisations.common import Refused, Setup, serve
+from examples.organisations.front import Front
 
 COOKIE = "city_energy"
 MINE = "mine"
@@ -37,9 +38,10 @@ def build(setup: Setup) -> Starlette:
         sys.exit("city_energy: give the gateway's client secret by CITY_ENERGY_CLIENT_SECRET or --client-secret")
     asks = Asks(f"{setup.gateway}/organisations/city-energy/linked")
     grants = Grants(setup.folder, secret, setup.base_url)
+    front = Front("city-energy", pages.NAME, setup.gateway, espi.RESOURCE, BY_ENERGY, inbox=False, page=pages.front)
     return Starlette(
-        routes=[*_oauth(setup, asks, grants), *_data(setup, grants)],
-        exception_handlers={Refused: _refused, OAuthError: _oauth_error},
+        routes=[*front.routes(), *_oauth(setup, asks, grants), *_data(setup, grants)],
+        exception_handlers={**front.handlers(), Refused: _refused, OAuthError: _oauth_error},
     )
 
 

@@ -107,3 +107,11 @@ def approve(ask: str, tongue: str, person: Person, points: Iterable[Point]) -> s
 def stopped(code: str, tongue: str) -> str:
     t = _said(tongue)
     return _page(tongue, t["stopped"], f"<p>{t.get(code, t['cannot'])}</p>")
+
+
+NAME = _WORDS["company"]
+
+
+def front(tongue: str, _title: str, body: str) -> str:
+    """The company's name stands above every page already."""
+    return _page(tongue, {"fr": "Bienvenue", "en": "Welcome"}[tongue], body)

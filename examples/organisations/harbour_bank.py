@@ -18,7 +18,9 @@ from examples.data import bank
 from examples.data.people import BY_BANK, months_back
 from examples.organisations import linking
 from examples.organisations.common import Assertions, Links, Refused, Setup, serve
+from examples.organisations.front import Front
 
+NAME = {"fr": "Banque du Port", "en": "Harbour Bank"}
 AISP = "/open-banking/v4.0/aisp"
 PAGE_SIZE = 100
 _QUERY = {"fromBookingDateTime", "toBookingDateTime", "page"}
@@ -70,9 +72,10 @@ def build(setup: Setup) -> Starlette:
         Route(f"{AISP}/accounts/{{account}}/transactions", transactions),
         Route(f"{AISP}/balances", balances),
         Route(f"{AISP}/transactions", transactions),
-        *linking.routes(setup, assertions, links, BY_BANK, {"fr": "Banque du Port", "en": "Harbour Bank"}),
+        *linking.routes(setup, assertions, links, BY_BANK, NAME),
     ]
-    return Starlette(routes=routes, exception_handlers={Refused: _refused})
+    front = Front("harbour-bank", NAME, setup.gateway, AISP, BY_BANK, inbox=True)
+    return Starlette(routes=[*front.routes(), *routes], exception_handlers={**front.handlers(), Refused: _refused})
 
 
 def _asked(request: Request) -> tuple[datetime, datetime, int]:

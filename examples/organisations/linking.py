@@ -18,6 +18,7 @@ from starlette.routing import Route
 from examples.data.people import Person
 from examples.languages import language, words_of
 from examples.organisations.common import ZONE, Assertions, Links, Refused, Setup
+from examples.organisations.front import page
 
 _WORDS = words_of(
     received=("Messages reçus par {number}", "Messages received by {number}"),
@@ -63,7 +64,7 @@ def routes(
         number = request.path_params["customer_number"]
         tongue = language(request.headers.get("accept-language", ""))
         if number not in customers:
-            return HTMLResponse(_page(tongue, _WORDS["nobody"][tongue], ""), 404)
+            return HTMLResponse(page(tongue, _WORDS["nobody"][tongue], ""), 404)
         codes = [{"at": datetime.fromtimestamp(at, ZONE).isoformat(), "code": c} for at, c in links.messages(number)]
         if "application/json" in request.headers.get("accept", ""):
             return JSONResponse({"messages": codes})
@@ -113,18 +114,7 @@ def _inbox_page(tongue: str, name: str, number: str, codes: list[dict[str, str]]
     )
     empty = f"<li><p>{t['none']}</p></li>"
     title = t["received"].format(number=escape(number))
-    return _page(tongue, title, f"<p>{t['stands_for']}</p>\n<ul>{items or empty}</ul>")
-
-
-def _page(tongue: str, title: str, body: str) -> str:
-    return f"""<!doctype html>
-<html lang="{tongue}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>body{{font:1.1rem/1.5 system-ui;max-width:28rem;margin:2rem auto;padding:0 1rem;background:#e9eef2;color:#111}}
-h1{{line-height:1.2}} li{{list-style:none;background:#fff;border-radius:1rem;padding:.2rem 1rem;margin:.5rem 0}}
-ul{{padding:0}} .code{{font-size:1.5rem;letter-spacing:.1em}}</style></head>
-<body><main><h1>{title}</h1>
-{body}</main></body></html>"""
+    return page(tongue, title, f"<p>{t['stands_for']}</p>\n<ul>{items or empty}</ul>")
 
 
 def _message(text: str, name: str, code: str) -> str:

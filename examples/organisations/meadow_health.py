@@ -18,7 +18,9 @@ from examples.data import health
 from examples.data.people import BY_HEALTH, Person
 from examples.organisations import linking
 from examples.organisations.common import Assertions, Links, Refused, Setup, serve
+from examples.organisations.front import Front
 
+NAME = {"fr": "Santé des Prés", "en": "Meadow Health"}
 FHIR = "/v2/fhir"
 COUNT, MOST = 10, 50
 # code of FHIR's issue-type list for each HTTP status
@@ -76,9 +78,10 @@ def build(setup: Setup) -> Starlette:
         Route(f"{FHIR}/{{kind}}", search),
         Route(f"{FHIR}/{{kind}}/", search),
         Route(f"{FHIR}/{{kind}}/{{id}}", read),
-        *linking.routes(setup, assertions, links, BY_HEALTH, {"fr": "Santé des Prés", "en": "Meadow Health"}),
+        *linking.routes(setup, assertions, links, BY_HEALTH, NAME),
     ]
-    return Starlette(routes=routes, exception_handlers={Refused: _refused})
+    front = Front("meadow-health", NAME, setup.gateway, FHIR, BY_HEALTH, inbox=True)
+    return Starlette(routes=[*front.routes(), *routes], exception_handlers={**front.handlers(), Refused: _refused})
 
 
 def _kind(request: Request) -> str:
