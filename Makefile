@@ -18,7 +18,7 @@ venv: .venv/ready ## locked dependencies in .venv (PYTHON=, else the system's or
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-compiled: venv ## the data plane as machine code, where there is a C compiler: a minute, once
+compiled: venv ## the data plane as machine code, where there is a C compiler: minutes, once
 	@.venv/bin/aval compile || echo "Going on without: the data plane runs interpreted, a fifth slower."
 
 demo: venv ## the main job, on SQLite, with example organisations and apps (PORT=8400)

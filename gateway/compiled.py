@@ -7,12 +7,16 @@ As with `__pycache__`, only speed depends on it. The folder's name is a hash of 
 compiled modules are not used any more. AVAL_INTERPRETED=1 ignores them, for a debugger or a comparison.
 """
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import EXTENSION_SUFFIXES, ModuleSpec
 from importlib.util import find_spec, spec_from_file_location
@@ -22,6 +26,8 @@ from types import ModuleType
 HERE = Path(__file__).parent
 KEPT = HERE / "__compiled__"
 INTERPRETED = "AVAL_INTERPRETED"
+TRANSLATED = "translated"  # an empty file that says that a build has come to the C compiler
+BEAT_SECONDS = 10.0  # from one sign of life of a build to the next
 LIBRARY = "gateway.data_plane"  # the library with all modules; mypyc adds its own ending to the name
 MODULES = (
     "ground.calendar.instants",
@@ -114,18 +120,19 @@ def in_use() -> bool:
     return any(isinstance(finder, _Finder) for finder in sys.meta_path)
 
 
-def compile_all() -> Path:
-    """Compile the modules, unless that was done before. Takes a minute. Returns the folder. Raises CannotCompile."""
+def compile_all(say: Callable[[str], None]) -> Path:
+    """Compile the modules, unless that was done before: minutes, in which `say` is told now and then how far it is.
+    Returns the folder. Raises CannotCompile."""
     made = folder()
-    if made.is_dir():
+    if made.is_dir() and not any(_unfinished()):
         return made
     work = KEPT / f"{made.name}.{os.getpid()}"
     try:
-        _run_build(work)
-        shutil.rmtree(work / "c")
-        for older in [each for each in KEPT.iterdir() if "." not in each.name]:
-            shutil.rmtree(older)
-        work.rename(made)
+        with _alone():
+            for left in _unfinished():
+                shutil.rmtree(left)
+            if not made.is_dir():
+                _make(work, made, say)
     except OSError as error:
         raise CannotCompile(f"{KEPT} cannot be written: {error.strerror}") from None
     finally:
@@ -133,7 +140,35 @@ def compile_all() -> Path:
     return made
 
 
-def _run_build(work: Path) -> None:
+def _unfinished() -> Iterator[Path]:
+    """Folders of compilations that are under way, or that were killed."""
+    yield from KEPT.glob("*.*/")
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Hold the folder itself, so that what is unfinished in it is nobody's any more. Raises CannotCompile, OSError."""
+    KEPT.mkdir(exist_ok=True)
+    held = os.open(KEPT, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotCompile("another `aval compile` is at it; wait for that one") from None
+        yield
+    finally:
+        os.close(held)
+
+
+def _make(work: Path, made: Path, say: Callable[[str], None]) -> None:
+    _run_build(work, say)
+    shutil.rmtree(work / "c")
+    for older in [each for each in KEPT.iterdir() if "." not in each.name]:
+        shutil.rmtree(older)
+    work.rename(made)
+
+
+def _run_build(work: Path, say: Callable[[str], None]) -> None:
     """Build in a separate process, on a copy of the package alone: mypy would also check other files beside it."""
     if find_spec("mypyc") is None or find_spec("setuptools") is None:
         raise CannotCompile("mypy and setuptools are not installed: pip install 'aval[compile]'")
@@ -141,13 +176,35 @@ def _run_build(work: Path) -> None:
     shutil.copytree(HERE, work / "c" / "gateway", ignore=left_out)
     command = [sys.executable, "-c", f"from gateway import compiled; compiled.build({str(work)!r})"]
     environment = {**os.environ, INTERPRETED: "1", "PYTHONPATH": str(work / "c")}
-    run = subprocess.run(command, cwd=work / "c", env=environment, capture_output=True, text=True)
-    if run.returncode:
-        told = "\n".join(f"  {line[:200]}" for line in (run.stdout + run.stderr).splitlines()[-8:])
+    printed = work / "c" / "printed"
+    with printed.open("wb") as output:
+        # In a group of its own, so that nothing of it, the C compiler for one, outlives an interruption.
+        running = subprocess.Popen(
+            command, cwd=work / "c", env=environment, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            _watch(running, work / "c" / TRANSLATED, say)
+        finally:
+            if running.poll() is None:
+                os.killpg(running.pid, signal.SIGKILL)
+                running.wait()
+    if running.returncode:
+        lines = printed.read_text(encoding="utf-8", errors="replace").splitlines()
+        told = "\n".join(f"  {line[:200]}" for line in lines[-8:])
         raise CannotCompile(
             "it takes a C compiler and Python's header files (Debian: apt-get install gcc python3-dev)."
             f" What the build said last:\n{told}"
         )
+
+
+def _watch(running: "subprocess.Popen[bytes]", translated: Path, say: Callable[[str], None]) -> None:
+    began = time.monotonic()
+    while running.poll() is None:
+        try:
+            running.wait(BEAT_SECONDS)
+        except subprocess.TimeoutExpired:
+            step = "2 of 2, C to machine code" if translated.exists() else "1 of 2, Python to C"
+            say(f"step {step}: {time.monotonic() - began:.0f} s so far")
 
 
 def build(work: str) -> None:
@@ -157,6 +214,7 @@ def build(work: str) -> None:
 
     paths = [str(source.relative_to(HERE.parent)) for source in sources()]
     made = mypycify(["--cache-dir=mypy", *OPTIONS, *paths], debug_level="0", group_name=LIBRARY, target_dir="made")
+    Path(TRANSLATED).touch()
     whole = Distribution({"name": "aval", "ext_modules": made})
     command = whole.get_command_obj("build_ext")
     command.build_lib, command.build_temp = work, "temporary"

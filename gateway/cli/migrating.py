@@ -16,8 +16,15 @@ def migrate() -> None:
     """
     from gateway.ground.store import migrate as steps
 
+    using = settings()
     try:
-        before, now = steps.upgrade(settings())
+        before, now = steps.upgrade(using)
     except Unavailable as error:
         stop(error.detail)
-    typer.echo(f"schema {now}: nothing to do" if before == now else f"schema {before or 'none'} → {now}")
+    if before is None:
+        done = f"made, empty, with schema {now} of this version"
+    elif before == now:
+        done = f"has schema {now} of this version; nothing to do"
+    else:
+        done = f"brought from schema {before} to {now} of this version"
+    typer.echo(f"{using.database}: {done}")

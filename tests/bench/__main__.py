@@ -55,9 +55,9 @@ def _compiled(say: Callable[[str], None]) -> None:
     if os.environ.get(compiled.INTERPRETED) == "1":
         return
     if not compiled.folder().is_dir():
-        say(f"compiling the data plane, about a minute; {compiled.INTERPRETED}=1 measures it as it is")
+        say(f"compiling the data plane, minutes; {compiled.INTERPRETED}=1 measures it as it is")
     try:
-        compiled.compile_all()
+        compiled.compile_all(say)
     except compiled.CannotCompile as error:
         say(f"the data plane is measured interpreted: {error}")
 

@@ -188,9 +188,10 @@ def test_keys_are_listed_by_their_public_names_only(aval: Run, folder: Path) -> 
             assert line.startswith("-----") or line not in done.out
 
 
-def test_migrate_says_what_it_did(aval: Run) -> None:
-    assert aval("migrate").out == "schema none → 0200\n"
-    assert aval("migrate").out == "schema 0200: nothing to do\n"
+def test_migrate_says_what_it_did(aval: Run, folder: Path) -> None:
+    database = folder / "aval.sqlite3"
+    assert aval("migrate").out == f"{database}: made, empty, with schema 0200 of this version\n"
+    assert aval("migrate").out == f"{database}: has schema 0200 of this version; nothing to do\n"
     assert aval("people", "list").code == 0
 
 

@@ -63,7 +63,7 @@ def command_of(line: str) -> str:
 
 
 class Shell:
-    """Runs commands one by one in a folder; what they export is there for the next."""
+    """Runs commands one by one; what they export, and the folder they go to, are there for the next."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder, self.environment = folder, environment
@@ -84,6 +84,7 @@ class Shell:
         assert done.returncode == 0, f"{line}: ended {done.returncode}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
         pairs = self._kept.read_text().split("\0")
         self.environment = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+        self.folder = Path(self.environment["PWD"])
         return done.stdout
 
     def start(self, line: str) -> "subprocess.Popen[str]":

@@ -37,9 +37,15 @@ def checkout(tmp_path_factory: pytest.TempPathFactory, demo: Demo) -> Path:
 
 
 @pytest.fixture
-def environment() -> dict[str, str]:
+def environment(tmp_path: Path) -> dict[str, str]:
+    """The reader's, with a home of her own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AVAL_", "VIRTUAL_ENV"))}
-    return {**kept, "AVAL_INTERPRETED": os.environ.get("AVAL_INTERPRETED", "1"), "COLUMNS": "200"}
+    return {
+        **kept,
+        "AVAL_INTERPRETED": os.environ.get("AVAL_INTERPRETED", "1"),
+        "COLUMNS": "200",
+        "HOME": str(tmp_path),
+    }
 
 
 @pytest.fixture

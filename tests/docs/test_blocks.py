@@ -29,7 +29,7 @@ ELSEWHERE = {
     "python -m tests.bench": "minutes, and two cores with nothing else at work",
     ".venv/bin/python -m pytest": "tests inside a test",
     ".venv/bin/aval demo --story": "tests/journeys/test_story.py tells it",
-    "aval compile": "a minute of a C compiler; tests/ops/test_compiled.py does it where there is one",
+    "aval compile": "minutes of a C compiler; tests/ops/test_compiled.py runs what it has made, where it has",
 }
 ASKING = {"README.md": "watt-coach", "gateway/docs/apps.md": "my-app"}  # document → the app whose requests it shows
 LANGUAGES = {"sh", "console", "toml", "json", "python"}
