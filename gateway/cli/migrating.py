@@ -2,7 +2,7 @@
 
 import typer
 
-from gateway.cli.opening import settings, stop
+from gateway.cli.opening import settings, source, stop, tell_of_demo
 from gateway.errors import Unavailable
 
 
@@ -17,6 +17,7 @@ def migrate() -> None:
     from gateway.ground.store import migrate as steps
 
     using = settings()
+    tell_of_demo(source("data_dir"))
     try:
         before, now = steps.upgrade(using)
     except Unavailable as error:
