@@ -30,7 +30,7 @@ def backup(
     from gateway.ground.store import copying, migrate
 
     using, named = settings(), source("data_dir")
-    tell_of_demo(named)
+    tell_of_demo(using, named)
     target = file.absolute()
     if target.parent.resolve() == using.data_dir.resolve() and target.name.startswith(using.database.name):
         stop(f"{file}: is the gateway's own; name another file, best on another disk")

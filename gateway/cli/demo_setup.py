@@ -75,7 +75,7 @@ def prepare(folder: Path, port: int) -> Demo:
                 f"port {number} ({name}) is taken; try another with --port, or 0 for any free ones"
             )
     prepared = Demo(folder.resolve(), ports, shared, lock=lock)
-    (folder / "demo.lock").write_text(f"{prepared.url('gateway')}\n")  # for commands beside it: `opening.running_demos`
+    (folder / "demo.lock").write_text(f"{prepared.url('gateway')}\n")  # for commands beside it: `opening.tell_of_demo`
     return prepared
 
 

@@ -59,8 +59,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 
     Ends 0 when nothing failed (warnings allowed), 1 when something did. Changes nothing.
     """
-    tell_of_demo(source("data_dir"))
-    found = list(checks(settings()))
+    using = settings()
+    tell_of_demo(using, source("data_dir"))
+    found = list(checks(using))
     for check in found:
         if as_json:
             typer.echo(json.dumps(asdict(check)))

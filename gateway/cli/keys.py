@@ -28,7 +28,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
     from gateway.log.notes import Signer
 
     using, named = settings(), source("data_dir")
-    tell_of_demo(named)
+    tell_of_demo(using, named)
     try:
         ring = KeyRing(using.keys)
     except Unavailable as error:

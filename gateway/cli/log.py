@@ -45,7 +45,7 @@ def verify(
     """
     using = settings()
     named = "--dir" if folder else source("data_dir")
-    tell_of_demo(named)
+    tell_of_demo(using, named)
     a_copy = folder is not None and folder.resolve() != using.data_dir.resolve()
     if folder is not None and a_copy:
         using = _of_copy(using, folder, keys)

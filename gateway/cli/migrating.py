@@ -17,7 +17,7 @@ def migrate() -> None:
     from gateway.ground.store import migrate as steps
 
     using = settings()
-    tell_of_demo(source("data_dir"))
+    tell_of_demo(using, source("data_dir"))
     try:
         before, now = steps.upgrade(using)
     except Unavailable as error:

@@ -78,7 +78,7 @@ def opened(using: Settings | None = None, *, make: bool = False) -> Iterator[Hou
     from gateway.policy import PolicyError
 
     named, using = "--dir" if using else source("data_dir"), using or settings()
-    tell_of_demo(named)
+    tell_of_demo(using, named)
     try:
         if not make and migrate.current(using) is None:
             no_gateway(using, named)
@@ -111,24 +111,26 @@ def no_gateway(using: Settings, named: str) -> NoReturn:
     )
 
 
-def tell_of_demo(named: str) -> None:
-    """Beside a demo, and told of no folder, a command works on another database than the one on the screen."""
-    for folder, url in running_demos() if named == "default" else ():
-        print(
-            f"aval: a demo runs at {url}; to work on that one: "
-            f"export AVAL_DATA_DIR={folder.resolve() / 'gateway'} AVAL_PUBLIC_URL={url}",
-            file=sys.stderr,
-        )
+def tell_of_demo(using: Settings, named: str) -> None:
+    """Beside a running demo, say which settings are its own. Told of no folder, a command works on another database
+    than the one on the screen; told of no address, it names addresses where nobody answers."""
+    if named == "default":
+        for lock in sorted(Path(".demo").glob("**/demo.lock")):
+            if url := _running(lock):
+                own = f"AVAL_DATA_DIR={lock.resolve().with_name('gateway')} AVAL_PUBLIC_URL={url}"
+                print(f"aval: a demo runs at {url}; to work on that one: export {own}", file=sys.stderr)
+    elif (url := _running(using.data_dir.absolute().parent / "demo.lock")) and url != using.public_url:
+        print(f"aval: the demo of this folder runs at {url}: export AVAL_PUBLIC_URL={url}", file=sys.stderr)
 
 
-def running_demos() -> Iterator[tuple[Path, str]]:
-    """Folders below .demo that a running `aval demo` holds, with the address of its gateway."""
-    for lock in sorted(Path(".demo").glob("**/demo.lock")):
-        with lock.open() as held:
-            try:
-                fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield lock.parent, held.read().strip()
+def _running(lock: Path) -> str:
+    """The address of the gateway of the `aval demo` that holds the lock; empty: none does."""
+    with contextlib.suppress(OSError), lock.open() as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return held.read().strip()
+    return ""
 
 
 def _same_keys(house: House, begun: bool) -> None:

@@ -88,10 +88,14 @@ def test_beside_a_demo_a_command_says_how_to_work_on_that_one(
         assert aval("apps", "list").err.splitlines() == [hint]
         monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / ".aval"))
         assert aval("apps", "list").err == "", "whoever names a folder means that one"
+        monkeypatch.setenv("AVAL_DATA_DIR", str(own))
+        assert aval("migrate").err == f"aval: the demo of this folder runs at {url}: export AVAL_PUBLIC_URL={url}\n"
+        monkeypatch.setenv("AVAL_PUBLIC_URL", url)
+        assert aval("apps", "list").err == ""
     finally:
         demo_setup.stop(running)
     monkeypatch.delenv("AVAL_DATA_DIR")
-    assert aval("apps", "list").err == ""
+    assert aval("apps", "list").err == "", "it has been stopped"
 
 
 # ---- apps

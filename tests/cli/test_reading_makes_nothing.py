@@ -73,3 +73,11 @@ def test_what_is_all_right_comes_without_advice(aval: Run, begun: Path) -> None:
     for line, below in zip(lines, [*lines[1:], ""], strict=True):
         if line.startswith("ok"):
             assert "takes both back" not in line and "; compiled" not in line and "→" not in below
+
+
+def test_the_folder_one_stands_in_may_be_named(
+    aval: Run, folder: Path, begun: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("AVAL_DATA_DIR", ".")
+    assert aval("people", "list").out == "Nobody yet: aval people add ADDRESS --name NAME\n"
