@@ -1,5 +1,6 @@
 """`aval compile`: it shows that it lives, and leaves nothing half done, however it ends."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -17,8 +18,9 @@ from gateway import compiled
 ROOT = Path(__file__).parents[2]
 # `aval compile`, with the program named first in the place of the Python that builds.
 SLOW = """
-import sys
+import signal, sys
 from gateway import compiled
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has a job in the background ignore it
 compiled.BEAT_SECONDS = 0.1
 sys.executable = sys.argv[1]
 from gateway.cli import app
@@ -46,9 +48,11 @@ def compiling(tree: Path) -> Iterator["subprocess.Popen[str]"]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,
     )
     yield process
-    process.kill()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
 
 
