@@ -51,7 +51,7 @@ ORDER = ("food", "eating_out", "transport", "home", "leisure", "health", "clothe
 
 WORDS = words_of(
     title=("Budget Clair", "Clear Budget"),
-    promise=("Où va l'argent du foyer, mois par mois.", "Where the household's money goes, month by month."),
+    promise=("Où va l’argent du foyer, mois par mois.", "Where the household's money goes, month by month."),
     how=(
         "Nous demandons vos opérations à Banque du Port et, si vous le voulez, vos remboursements à Santé des Prés. "
         "Vous choisissez dans Aval ce que vous partagez, et vous arrêtez quand vous voulez.",

@@ -54,7 +54,7 @@ WORDS = words_of(
         "freezer.",
     ),
     tip_heating=(
-        "L'hiver pèse lourd dans votre année. Un degré de moins au chauffage, c'est environ 7 % de moins.",
+        "L’hiver pèse lourd dans votre année. Un degré de moins au chauffage, c’est environ 7 % de moins.",
         "Winter weighs heavily in your year. One degree less of heating is about 7 % less.",
     ),
     tip_shift=(

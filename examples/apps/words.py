@@ -24,7 +24,7 @@ COMMON = words_of(
 
 REFUSALS = words_of(
     access_denied=(
-        "Vous avez refusé. Rien n'a été partagé, et vous pouvez changer d'avis quand vous voulez.",
+        "Vous avez refusé. Rien n’a été partagé, et vous pouvez changer d’avis quand vous voulez.",
         "You said no. Nothing was shared, and you can change your mind at any time.",
     ),
     ended=(
@@ -36,7 +36,7 @@ REFUSALS = words_of(
         "This sharing has ended or our access has run out. To go on, ask again.",
     ),
     no_consent=(
-        "Nous n'avons pas d'accord pour ces données. Pour continuer, redemandez un accord.",
+        "Nous n’avons pas d’accord pour ces données. Pour continuer, redemandez un accord.",
         "We have no agreement for this data. To go on, ask again.",
     ),
     paused=(
@@ -44,7 +44,7 @@ REFUSALS = words_of(
         "You paused this sharing. Resume it in Aval, then refresh.",
     ),
     suspended=(
-        "Le service ou l'organisation a suspendu l'accès. Ce n'est pas de votre fait ; réessayez plus tard.",
+        "Le service ou l’organisation a suspendu l’accès. Ce n’est pas de votre fait ; réessayez plus tard.",
         "The service or the organisation suspended access. It is nothing you did; try again later.",
     ),
     dataset=(
@@ -52,11 +52,11 @@ REFUSALS = words_of(
         "This data is no longer part of what you share. To add it, ask again.",
     ),
     account=(
-        "Ce compte ne fait pas partie de ce que vous partagez. Pour l'ajouter, redemandez un accord.",
+        "Ce compte ne fait pas partie de ce que vous partagez. Pour l’ajouter, redemandez un accord.",
         "This account is not part of what you share. To add it, ask again.",
     ),
     field=(
-        "Un détail demandé n'est pas partagé. Pour l'ajouter, redemandez un accord.",
+        "Un détail demandé n’est pas partagé. Pour l’ajouter, redemandez un accord.",
         "A detail we asked for is not shared. To add it, ask again.",
     ),
     period=(
@@ -68,23 +68,23 @@ REFUSALS = words_of(
         "We have read your data as often as agreed. Come back later.",
     ),
     max_uses=(
-        "Vous aviez partagé une seule fois, et c'est fait. Pour recommencer, redemandez un accord.",
+        "Vous aviez partagé une seule fois, et c’est fait. Pour recommencer, redemandez un accord.",
         "You shared once only, and that is done. To do it again, ask again.",
     ),
     strong_sign_in_needed=(
-        "Aval veut s'assurer que c'est vous. Redemandez un accord pour vous identifier à nouveau.",
+        "Aval veut s’assurer que c’est vous. Redemandez un accord pour vous identifier à nouveau.",
         "Aval wants to be sure it is you. Ask again to sign in anew.",
     ),
     not_linked=(
-        "Votre compte n'est plus relié chez l'organisation. Reliez-le dans Aval, puis actualisez.",
+        "Votre compte n’est plus relié chez l’organisation. Reliez-le dans Aval, puis actualisez.",
         "Your account at the organisation is no longer linked. Link it in Aval, then refresh.",
     ),
     organisation_unavailable=(
-        "L'organisation ne répond pas en ce moment. Réessayez plus tard.",
+        "L’organisation ne répond pas en ce moment. Réessayez plus tard.",
         "The organisation does not answer right now. Try again later.",
     ),
     organisation_slow=(
-        "L'organisation met trop de temps à répondre. Réessayez plus tard.",
+        "L’organisation met trop de temps à répondre. Réessayez plus tard.",
         "The organisation takes too long to answer. Try again later.",
     ),
     busy=("Il y a foule. Réessayez dans un instant.", "It is busy. Try again in a moment."),
@@ -97,11 +97,11 @@ REFUSALS = words_of(
         "This answer belongs to no request made here. Start again from this page.",
     ),
     issuer_mismatch=(
-        "Cette réponse ne vient pas d'Aval. Recommencez depuis cette page.",
+        "Cette réponse ne vient pas d’Aval. Recommencez depuis cette page.",
         "This answer does not come from Aval. Start again from this page.",
     ),
     server_error=(
-        "Quelque chose n'a pas fonctionné. Rien n'a été changé ; réessayez plus tard.",
+        "Quelque chose n’a pas fonctionné. Rien n’a été changé ; réessayez plus tard.",
         "Something went wrong. Nothing was changed; try again later.",
     ),
 )

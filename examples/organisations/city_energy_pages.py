@@ -47,7 +47,7 @@ _WORDS = words_of(
     stopped=("Impossible de continuer", "This cannot go on"),
     cannot=("La demande ne peut pas aboutir.", "The request cannot be completed."),
     unknown_client=(
-        "Nous ne connaissons pas l'application qui vous envoie.",
+        "Nous ne connaissons pas l’application qui vous envoie.",
         "We do not know the application that sent you.",
     ),
     request_expired=(
@@ -55,7 +55,7 @@ _WORDS = words_of(
         "This request has expired. Go back to Aval and start again.",
     ),
     too_many_tries=(
-        "Trop d'essais. Revenez à Aval et recommencez.",
+        "Trop d’essais. Revenez à Aval et recommencez.",
         "Too many tries. Go back to Aval and start again.",
     ),
 )

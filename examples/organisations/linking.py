@@ -27,7 +27,7 @@ _WORDS = words_of(
         "In this demo, this page stands for the customer's phone.",
     ),
     message=(
-        "{name} : votre code est {code}. Donnez-le à Aval, et à personne d'autre.",
+        "{name} : votre code est {code}. Donnez-le à Aval, et à personne d’autre.",
         "{name}: your code is {code}. Give it to Aval, and to nobody else.",
     ),
     none=("Aucun message pour le moment. Rechargez la page.", "No message yet. Load the page again."),

@@ -180,7 +180,7 @@ def test_no_word_pushes_and_no_thing_has_two_words(french: polib.POFile) -> None
         ("replaced", "remplacé"),
         ("app disabled", "application désactivée"),
         ("organisation disconnected", "organisation déconnectée"),
-        ("suspended by the organisation", "suspendu par l'organisation"),
+        ("suspended by the organisation", "suspendu par l’organisation"),
         ("suspended by the service", "suspendu par le service"),
         ("While you are away", "En votre absence"),
         ("Technical details", "Détails techniques"),

@@ -42,7 +42,7 @@ class Names:
 NAMES = Names(
     watt_coach={"en": "Watt Coach", "fr": "Watt Coach"},
     city_energy={"en": "City Energy", "fr": "Énergie de la Ville"},
-    energy_electricity_usage={"en": "Hourly electricity use", "fr": "Consommation d'électricité"},
+    energy_electricity_usage={"en": "Hourly electricity use", "fr": "Consommation d’électricité"},
     interval_cost={"en": "Cost", "fr": "Coût"},
     energy_advice={"en": "Energy advice", "fr": "Conseil en énergie"},
 )
@@ -77,9 +77,9 @@ def test_an_access_is_told_as_a_person_would_tell_it() -> None:
         " records. 3 kinds of details were withheld: you did not agree to them. This happened while you were away."
     )
     assert told("access", "fr", "app", **ACCESS) == (
-        "Watt Coach a lu vos données chez Énergie de la Ville (consommation d'électricité), du 1 mars 2026 au 31 mars"
-        " 2026 : 744 enregistrements. 3 sortes de détails n'ont pas été transmises : vous ne les aviez pas acceptées."
-        " Cela s'est passé en votre absence."
+        "Watt Coach a lu vos données chez Énergie de la Ville (consommation d’électricité), du 1 mars 2026 au 31 mars"
+        " 2026 : 744 enregistrements. 3 sortes de détails n’ont pas été transmises : vous ne les aviez pas acceptées."
+        " Cela s’est passé en votre absence."
     )
 
 
@@ -116,7 +116,7 @@ def test_refusals_that_were_only_counted_are_told_as_one() -> None:
         "In the same minute, Watt Coach made 1,234 more requests. Nothing was given."
     )
     assert told("denied", "fr", "app", **{**facts, "more": 1}) == (
-        "Dans la même minute, Watt Coach a fait 1 autre demande. Rien n'a été donné."
+        "Dans la même minute, Watt Coach a fait 1 autre demande. Rien n’a été donné."
     )
 
 
@@ -127,7 +127,7 @@ def test_refusals_that_were_only_counted_are_told_with_each_reason() -> None:
         " (3 times) and the sharing is paused (1 time)."
     )
     assert told("denied", "fr", "app", **facts, reasons={"paused": 4}) == (
-        "Dans la même minute, Watt Coach a fait 4 autres demandes. Rien n'a été transmis : le partage est en pause."
+        "Dans la même minute, Watt Coach a fait 4 autres demandes. Rien n’a été transmis : le partage est en pause."
     )
 
 

@@ -244,7 +244,7 @@ def test_once_only_says_plainly_what_it_is_in_french_too(world: World, alice: Vi
     for details in (None, energy(once=True)):
         page = alice.sees(world.asks(alice, details=details))
         choice = page.main.xpath(".//input[@name='duration'][@value='once']/..")[0]
-        told = "une seule fois, d'ici au 2 avr. 2026 : une réponse, puis c'est fini"
+        told = "une seule fois, d’ici au 2 avr. 2026 : une réponse, puis c’est fini"
         assert words(choice) == told
 
 
@@ -289,10 +289,10 @@ def test_passwords_stopping_and_return_are_told(world: World, alice: Visitor, la
             "You can answer until 12:30",  # A35
         ),
         "fr": (
-            "Aucune de ces sociétés n'a besoin de votre mot de passe.",
+            "Aucune de ces sociétés n’a besoin de votre mot de passe.",
             "Ce que Watt Coach a déjà reçu reste chez elle.",
             "Vous allez revenir sur watt-coach.example.",
-            "Vous pouvez répondre jusqu'à 12:30.",
+            "Vous pouvez répondre jusqu’à 12:30.",
         ),
     }
     for sentence in said[language]:

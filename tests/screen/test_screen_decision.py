@@ -115,7 +115,7 @@ def test_allow_with_every_optional_item_left_out_says_so(world: World, alice: Vi
 def test_the_mistake_is_said_in_french_too(world: World, alice: Visitor) -> None:  # E5
     alice.language = "fr"
     page = alice.answers(world.asks(alice, CLEAR_BUDGET), "allow")
-    assert "Choisissez au moins un compte d'où partager." in page.text and page.title.startswith("Erreur")
+    assert "Choisissez au moins un compte d’où partager." in page.text and page.title.startswith("Erreur")
 
 
 def test_switching_the_language_after_a_mistake_leads_back_to_the_request(world: World, alice: Visitor) -> None:  # A28

@@ -1,0 +1,57 @@
+"""French as it is written: one apostrophe, one pair of words for linking, in every text that a person reads."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polib
+
+import examples
+from examples.apps import clear_budget, watt_coach, words
+from examples.organisations import city_energy_pages, linking
+from gateway.ground.web.translations import FOLDER
+from gateway.settings import Settings
+
+EXAMPLES = Path(examples.__file__).parent
+CATALOGUES = sorted((FOLDER / "fr" / "LC_MESSAGES").glob("*.po"))
+
+
+def _of_catalogues() -> Iterator[tuple[str, str]]:
+    for path in CATALOGUES:
+        for entry in polib.pofile(str(path)):
+            for text in (entry.msgstr, *entry.msgstr_plural.values()):
+                yield f"{path.name}: {entry.msgid}", text
+
+
+def _of_files() -> Iterator[tuple[str, str]]:
+    for path in [*sorted(Settings().policies.rglob("*.toml")), *sorted(EXAMPLES.rglob("*.toml"))]:
+        for text in _french(tomllib.loads(path.read_text(encoding="utf-8"))):
+            yield path.name, text
+
+
+def _french(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from [inner] if name == "fr" and isinstance(inner, str) else _french(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _french(inner)
+
+
+def _of_examples() -> Iterator[tuple[str, str]]:
+    apps = (words.COMMON, words.REFUSALS, watt_coach.WORDS, clear_budget.WORDS)
+    for table in (*apps, city_energy_pages._WORDS, linking._WORDS):
+        for name, said in table.items():
+            yield name, said["fr"]
+
+
+def _wrong(pattern: str) -> list[tuple[str, str]]:
+    everything = [*_of_catalogues(), *_of_files(), *_of_examples()]
+    assert len(CATALOGUES) >= 8 and len(everything) > 500
+    return [(where, text) for where, text in everything if re.search(pattern, text)]
+
+
+def test_the_apostrophe_is_the_typographic_one() -> None:
+    assert _wrong("'") == []
