@@ -5,6 +5,7 @@
     │   └── WrongMethod 405   the address of a form, opened like a page
     ├── NotSignedIn 401
     ├── Forbidden 403
+    │   └── OldForm           a form of a sign-in or visit that is over
     ├── NotFound 404          also: exists, but is not yours
     ├── TooMany 429
     └── Unavailable 503       store, log or keys cannot do it now; nothing happened
@@ -98,6 +99,13 @@ class NotSignedIn(GatewayError):
 class Forbidden(GatewayError):
     status, code = 403, "forbidden"
     public = "You may not do this."
+
+
+class OldForm(Forbidden):
+    """The form belongs to another sign-in or an earlier visit, or is not ours. To reload the answer would send the same
+    form again, so the person is told to go back first."""
+
+    public = "This form is too old or is not ours. Go back, load the page again and send the form from there."
 
 
 class NotFound(GatewayError):

@@ -68,7 +68,7 @@ def redeem(
         if family:
             end(session, house, family, "code_replayed", now)
         return None
-    consent = session.get_one(Consent, request.consent_id)
+    consent = deciding.holding(session, session.get_one(Consent, request.consent_id), now)
     family = TokenFamily(
         id=new_id,
         consent_id=consent.id,

@@ -28,7 +28,7 @@ from gateway.consent.facts import Facts, PersonFacts
 from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
-from gateway.errors import Forbidden
+from gateway.errors import Forbidden, NotSignedIn, OldForm
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
@@ -67,6 +67,7 @@ def doors(facts: Facts, screen: Screen) -> list[Door]:
             opens="write",
             person=True,
             gives=True,
+            outlived=ask_again,
             name="go_on",
         ),
     ]
@@ -181,6 +182,14 @@ def go_on(others: Facts, ctx: Context) -> Response:
     return ctx.go(requests.resume_path(app.client_id, ctx.form["request_uri"]))
 
 
+def ask_again(ctx: Context) -> Response:
+    """Her answer came after the sign-in of its page had ended (`Door.outlived`): the same request is put once more."""
+    if not ctx.form.get("request_uri"):
+        raise OldForm("csrf token") if ctx.caller else NotSignedIn
+    resume = requests.resume_path(ctx.form.get("client_id", ""), ctx.form["request_uri"])
+    return ctx.go(resume if ctx.caller else answers.sign_in_ended(resume))
+
+
 def _hers(
     others: Facts, ctx: Context, app: App, row: AuthorizationRequest, caller: Caller
 ) -> tuple[Consent, PersonFacts]:
@@ -190,6 +199,8 @@ def _hers(
     if consent:
         person = others.person(ctx.session, consent.person_id)
         if person.decided_by(caller.person):
+            consent = deciding.holding(ctx.session, consent, ctx.now)
+            row.consent_id = consent.id
             return consent, person
     taken = steps.take(ctx.session, ctx.house, row, caller, view(app), fresh(), ctx.now)
     return taken, others.person(ctx.session, caller.person)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlmodel import Session, col, select
 
@@ -63,17 +64,18 @@ def answer_by(consent: Consent, settings: Settings) -> datetime:
     return consent.created_at + timedelta(seconds=settings.ask_seconds)
 
 
-def keep_draft(session: Session, consent: Consent, marks: Mapping[str, Sequence[str]]) -> None:
-    """Keep what is marked on the screen, while she has to do something else first. It decides nothing."""
+def keep_draft(session: Session, consent: Consent, reader: str, marks: Mapping[str, Sequence[str]]) -> None:
+    """Keep what `reader` has marked on the screen, while she has to do something else first. It decides nothing."""
     if consent.state == State.REQUESTED:
-        consent.draft = json.dumps({name: list(values) for name, values in marks.items()})
+        kept = {"reader": reader, "marks": {name: list(values) for name, values in marks.items()}}
+        consent.draft = json.dumps(kept)
         session.add(consent)
 
 
-def draft(consent: Consent) -> dict[str, list[str]]:
-    """What was marked before; empty when nothing was kept."""
-    found: dict[str, list[str]] = json.loads(consent.draft) if consent.draft else {}
-    return found
+def draft(consent: Consent, reader: str) -> dict[str, list[str]]:
+    """What this reader marked before; empty when nothing is kept. A guardian is not offered the marks of her child."""
+    kept: dict[str, Any] = json.loads(consent.draft) if consent.draft else {}
+    return dict(kept["marks"]) if kept.get("reader") == reader else {}
 
 
 def apps_of(session: Session, person_id: str) -> list[str]:

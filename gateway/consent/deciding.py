@@ -183,6 +183,17 @@ def is_live(consent: Consent, now: datetime) -> bool:
     return consent.state == State.ACTIVE and not is_over(consent, now)
 
 
+def holding(session: Session, consent: Consent, now: datetime) -> Consent:
+    """The agreement that holds in place of `consent`: the one that replaced it, if it was replaced and that one runs.
+
+    A person may answer two requests of an app at once, in two windows. She agreed to both, so both have the answer yes.
+    """
+    if consent.reason != EndReason.REPLACED:
+        return consent
+    running = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
+    return next((one for one in running if is_live(one, now)), consent)
+
+
 def _toggle(
     session: Session,
     house: House,

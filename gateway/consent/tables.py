@@ -27,7 +27,7 @@ class Consent(SQLModel, table=True):
     ended_at: datetime | None = None
     last_access_at: datetime | None = None
     replaces: str | None = Field(default=None, index=True)
-    draft: str | None = None  # JSON: what was marked on the screen before it could be answered; gone with the answer
+    draft: str | None = None  # JSON: who marked what on the screen (asking.keep_draft); gone with the answer
 
 
 class Terms(SQLModel, table=True):

@@ -9,7 +9,7 @@ from functools import partial
 from sqlmodel import Session
 from starlette.responses import Response
 
-from gateway.errors import TooMany
+from gateway.errors import OldForm, TooMany
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.keys.opaque import fresh_bytes
@@ -27,6 +27,7 @@ WRONG_PASSWORD = N_("The address or the password is not right.")
 WRONG_CODE = N_("This code is not right, or it was used before. Wait for the next one.")
 WRONG_PASSKEY = N_("The passkey was not accepted. Try again, or sign in with your password.")
 TOO_MANY = N_("Too many tries. Wait a few minutes, then try again. Your account is not locked.")
+NOT_CURRENT = N_("This page was no longer current, so nothing was checked. Send it again from here.")
 # why she is asked to sign in, on the way back to an app's request
 WHY = {
     "ended": N_("Your sign-in had ended before you answered. Nothing was decided, and what you had marked is kept."),
@@ -108,6 +109,27 @@ def _by_password(ctx: Context, person: Person | None, email: str, written: str, 
         return _enter(ctx, session, now_kept, "pwd", complete=now_kept.totp_sealed is None)
 
 
+def sign_in_outlived(ctx: Context) -> Response:
+    """A sign-in form from before this browser's visit or sign-in (`Door.outlived`): she has signed in in another tab, and
+    goes on; or this is the form once more. Nothing is checked.
+    """
+    email = accounts.clean_email(ctx.form.get("email", "")) or ""
+    if ctx.caller is None:
+        return _sign_in_page(ctx, ctx.form.get("email", ""), 403, NOT_CURRENT)
+    with ctx.house.store.read() as session:
+        person = accounts.find(session, email)
+    if person is None or person.id != ctx.caller.person:  # whoever sent it means to be somebody else
+        raise OldForm("csrf token")
+    return ctx.go(next_path(ctx))
+
+
+def step_outlived(ctx: Context) -> Response:
+    """The same for the one-time code and the passkey, which name no account."""
+    if ctx.caller is None:
+        raise OldForm("csrf token")
+    return ctx.go(next_path(ctx))
+
+
 def _known(ctx: Context) -> str:
     return cookies.read(ctx.request, cookies.KNOWN, ctx.house.settings)
 
@@ -149,7 +171,7 @@ def show_second(ctx: Context) -> Response:
 
 
 def _second_page(ctx: Context, status: int = 200, wrong: str = "") -> Response:
-    return ctx.page("people/second.html", status, wrong=wrong, here=onward(ctx, "/sign-in/second"))
+    return ctx.page("people/second.html", status, wrong=wrong, here=onward(ctx, "/sign-in/second"), back=next_path(ctx))
 
 
 def second(ctx: Context) -> Response:
@@ -242,10 +264,10 @@ def sign_out(ctx: Context) -> Response:
 
 DOORS = [
     Door("/sign-in", show_sign_in, name="sign_in_page"),
-    Door("/sign-in", sign_in, methods=("POST",), opens="none"),
+    Door("/sign-in", sign_in, methods=("POST",), opens="none", outlived=sign_in_outlived),
     Door("/sign-in/second", show_second, name="second_page"),
-    Door("/sign-in/second", second, methods=("POST",), opens="write"),
+    Door("/sign-in/second", second, methods=("POST",), opens="write", outlived=step_outlived),
     Door("/sign-in/passkey", show_passkey, name="passkey_page"),
-    Door("/sign-in/passkey", passkey, methods=("POST",), opens="write"),
+    Door("/sign-in/passkey", passkey, methods=("POST",), opens="write", outlived=step_outlived),
     Door("/sign-out", sign_out, methods=("POST",), opens="write"),
 ]

@@ -23,15 +23,15 @@ def accounts_name(organisation: str) -> str:
 
 
 def parse(
-    form: Mapping[str, Sequence[str]], ask: Ask, accounts: Mapping[str, Sequence[Offered]], linked: Collection[str]
+    form: Mapping[str, Sequence[str]], ask: Ask, accounts: Mapping[str, Sequence[Offered]], shareable: Collection[str]
 ) -> Choices | list[Problem]:
     """`Choices` within what was offered; or what is missing. Names and values that were not offered are ignored, and
-    so is what is optional at an organisation that is not `linked`."""
+    so is what is optional at an organisation that is not `shareable` (`Showing.shareable`)."""
     granted = frozenset(
         (item.organisation, item.dataset)
         for item in ask.items
         if item.necessity == "required"
-        or (item.organisation in linked and "yes" in form.get(item_name(item.organisation, item.dataset), ()))
+        or (item.organisation in shareable and "yes" in form.get(item_name(item.organisation, item.dataset), ()))
     )
     problems: list[Problem] = []
     if not granted:

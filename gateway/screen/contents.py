@@ -76,6 +76,7 @@ def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, la
             for (sense, category), found in groups.items()
         ],
         "linked": id_ in showing.linked,
+        "shareable": id_ in showing.shareable,
         "account": account[language],
         "accounts_name": accounts_name(id_),
         "accounts": [
@@ -170,7 +171,7 @@ def first_marks(showing: Showing) -> dict[str, list[str]]:
     she had chosen there (A33). Never anything she has not chosen herself (A8, A11)."""
     marks = {"duration": [preselected([{"key": key} for key in offered_durations(showing.ask)])]}
     for item in granted_items(showing.running) if showing.running else ():
-        if item["organisation"] not in showing.linked:
+        if item["organisation"] not in showing.shareable:
             continue
         marks[item_name(item["organisation"], item["dataset"])] = ["yes"]
         marks[accounts_name(item["organisation"])] = list(item["accounts"])

@@ -40,6 +40,11 @@ class Showing:
     def ask(self) -> Ask:
         return Ask.from_json(self.consent.asked)
 
+    @cached_property
+    def shareable(self) -> frozenset[str]:
+        """The organisations from which anything can be shared now: linked, with at least one available account."""
+        return frozenset(name for name in self.linked if any(one.available for one in self.accounts[name]))
+
 
 def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, redirect_scheme: str) -> Showing:
     """The screen as it would be shown now to the caller: the person herself, or her guardian for her."""

@@ -1,16 +1,16 @@
 """The doors of the consent screen.
 
-    GET  /authorize            the authorization room asks `screen` here to show it
-    POST /consent/{id}         the answer: one record, one event, one log entry
-    GET  /sharings/{id}/seen   the screen as it was agreed to, rendered again from the evidence
+    GET  /authorize            shows the screen: the authorization room calls `screen`
+    POST /consent/{id}         takes the answer
+    GET  /sharings/{id}/seen   shows a screen that was agreed to, rendered again from the evidence
 
-What other rooms know comes in through `Facts`.
+What other rooms know is asked through `Facts`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.responses import Response
 
@@ -25,18 +25,21 @@ from gateway.consent.rules import EndReason, State
 from gateway.consent.tables import Consent, Evidence
 from gateway.consent.terms import offered_durations
 from gateway.consent.words import wording
-from gateway.ground.web.answers import own_path, sign_in_again
+from gateway.ground.web.answers import own_path, sign_in_again, sign_in_ended
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.ground.web.marks import N_
 from gateway.screen import choices, contents, rendering
 from gateway.screen import seen as seen_words
 from gateway.screen.choices import Problem
-from gateway.screen.gathering import Showing, answerable, gather
+from gateway.screen.gathering import Showing, accounts_of, answerable, gather, shareable
 from gateway.screen.seen import Seen
 
+_SIGNED_IN_ANEW = Problem(
+    "items", N_("You signed in again since you opened this page, so nothing is decided yet. Answer it here.")
+)
 _CHANGED = Problem("items", N_("Something on this page has changed since you opened it. Look at it again."))
-# why a policy forbids it, as the person reads it; keys: errors.REASONS
+# Why a policy forbids it, for the person to read. Keys: errors.REASONS.
 _WHY = {
     "suspended": N_("The app or the organisation is suspended."),
     "purpose": N_("The app may not ask for this purpose."),
@@ -53,7 +56,7 @@ def doors(facts: Facts) -> list[Door]:
             ("POST",),
             opens="write",
             person=True,
-            signed_out=partial(keep, facts),
+            outlived=partial(ask_again, facts),
             name="consent_decide",
         ),
         Door("/sharings/{id}/seen", partial(as_agreed, facts), person=True, name="consent_seen"),
@@ -61,8 +64,8 @@ def doors(facts: Facts) -> list[Door]:
 
 
 def screen(others: Facts, ctx: Context, consent: Consent, *, resume: str, redirect_uri: str) -> Response:
-    """The consent screen for a consent in state requested. `resume`: the /authorize address that shows it again;
-    `redirect_uri`: where the answer goes."""
+    """The screen of a consent in state requested. `resume`: the /authorize address of this request. `redirect_uri`: the
+    app's address, to which the answer will go."""
     to = urlsplit(redirect_uri)
     return _show(ctx, gather(others, ctx, consent, to.netloc, to.scheme), resume)
 
@@ -88,7 +91,7 @@ def decide(others: Facts, ctx: Context) -> Response:
 
 
 def _decidable(others: Facts, ctx: Context) -> Consent:
-    """Raises NotFound also for what is somebody else's to decide: nobody learns that it exists."""
+    """The consent of this address. Raises NotFound also if somebody else decides it, so nobody learns it exists."""
     consent = ctx.session.get(Consent, ctx.path["id"])
     person = others.person(ctx.session, consent.person_id) if consent else None
     if consent is None or person is None or not person.decided_by(ctx.person.person):
@@ -97,16 +100,16 @@ def _decidable(others: Facts, ctx: Context) -> Consent:
 
 
 def _resume(ctx: Context, consent: Consent) -> str:
-    """Back to the one dispatcher, or to the sharing: never to an address from outside."""
+    """Where to go on after the form: /authorize, or the page of the sharing. Nowhere else, whatever the form says."""
     wanted = own_path(ctx.form.get("resume", ""))
     return wanted if wanted.startswith("/authorize?") else f"/sharings/{consent.id}"
 
 
 def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Response:
     seen = seen_words.unsealed(ctx.form.get("seen", ""), ctx.house.keys, consent.id, ctx.person.person)
-    if seen is None:  # she cannot agree to a page we did not show her: show it
+    if seen is None:  # she was not shown this screen, so she cannot agree to it: show it
         return ctx.go(resume)
-    # the screen as it would be shown now, with the marks it had when it left
+    # The screen as it would be shown now, with the marks it was sent with: its hash must be the one in `seen`.
     showing = replace(
         gather(others, ctx, consent, seen.redirect_host, seen.redirect_scheme),
         chosen=seen.chosen,
@@ -116,11 +119,13 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
         asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
         return _late(ctx, showing.app)
     if (organisation := ctx.form.get("link", "")) in set(showing.ask.organisations()) - showing.linked:
-        asking.keep_draft(ctx.session, consent, _marks(ctx, showing))
+        asking.keep_draft(ctx.session, consent, ctx.person.person, _marks(ctx, showing))
         return ctx.go(f"/organisations/{organisation}/link?next={quote(resume, safe='')}")
-    if ctx.form.get("decision") != "allow":  # Enter in a field: the same page, with what she has marked so far
+    if ctx.form.get("decision") == "sign-in":
+        return _sign_in_again(ctx, showing, resume)
+    if ctx.form.get("decision") != "allow":  # the Enter key in a field: the same screen, with what is marked so far
         return _again(ctx, showing, resume, [], status=200)
-    chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts, showing.linked)
+    chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts, showing.shareable)
     shown = contents.facts(ctx.house, showing, seen.language, ctx.now)
     if rendering.text_hash(shown, seen.language, ctx.house.translations.of(seen.language)) != seen.text_sha256:
         return _again(ctx, showing, resume, [_CHANGED])
@@ -137,35 +142,55 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
     agreement = Agreement(consent, showing.app, showing.directory, chosen, showing.decider, notice)
     refusal = deciding.agree(ctx.session, ctx.house, agreement, ctx.now)
     if refusal is not None and refusal.reason == "strong_sign_in_needed":
-        asking.keep_draft(ctx.session, consent, _marks(ctx, showing))
-        return ctx.go(sign_in_again(resume, why="sensitive"))
+        return _sign_in_again(ctx, showing, resume)
     return _answer(ctx, consent, refusal, resume)
 
 
-def keep(others: Facts, ctx: Context) -> Response:
-    """Her answer came after her sign-in had ended: what she had marked is kept, nothing is decided, and after signing
-    in she is at the request again (WCAG 2.2, 3.3.7).
+def _sign_in_again(ctx: Context, showing: Showing, resume: str) -> Response:
+    asking.keep_draft(ctx.session, showing.consent, ctx.person.person, _marks(ctx, showing))
+    return ctx.go(sign_in_again(resume, why="sensitive"))
 
-    The page's sealed word says whose page it was: nobody else can leave marks in her request. The answer is the same
-    whatever the request is, and whether there is one, since whoever sends this has not signed in.
+
+def ask_again(others: Facts, ctx: Context) -> Response:
+    """For an answer that comes after the sign-in of its page has ended (`Door.outlived`). Nothing is decided. What was
+    marked is kept, and shown again after the person has signed in, or at once if she has done so already (WCAG 2.2,
+    3.3.7).
+
+    The sealed field `seen` says to whom the page was shown, so that nobody else can leave marks in this request.
+    Whoever has not signed in gets the same answer whatever the request is, and whether there is one.
     """
     resume = own_path(ctx.form.get("resume", ""))
-    if not resume.startswith("/authorize?"):
+    if ctx.caller is None and not resume.startswith("/authorize?"):
         raise errors.NotSignedIn
     consent = ctx.session.get(Consent, ctx.path["id"])
-    if consent is not None and _was_shown(others, ctx, consent):
-        ask, person = Ask.from_json(consent.asked), consent.person_id
-        accounts = {name: others.accounts(ctx.session, consent.app_id, person, name) for name in ask.organisations()}
-        marks = _offered(ask, accounts, others.linked(ctx.session, person), ctx.form_lists)
-        asking.keep_draft(ctx.session, consent, marks)
-    return ctx.go("/sign-in?" + urlencode({"next": resume, "why": "ended"}))
+    reader, seen = _shown_to(others, ctx, consent) if consent else ("", None)
+    if consent and seen:
+        asking.keep_draft(ctx.session, consent, reader, _offered_marks(others, ctx, consent))
+    if ctx.caller is None:
+        return ctx.go(sign_in_ended(resume))
+    if consent is None or seen is None or reader != ctx.caller.person:
+        raise errors.OldForm("csrf token")
+    if consent.state != State.REQUESTED:
+        return ctx.go(_resume(ctx, consent))
+    showing = gather(others, ctx, consent, seen.redirect_host, seen.redirect_scheme)
+    return _again(ctx, showing, _resume(ctx, consent), [_SIGNED_IN_ANEW], status=403)
 
 
-def _was_shown(others: Facts, ctx: Context, consent: Consent) -> bool:
-    """Whether the form comes from a page that was shown to somebody who may still answer this request."""
-    person, word = others.person(ctx.session, consent.person_id), ctx.form.get("seen", "")
-    readers = [name for name in (person.id, person.guardian_id) if name and person.decided_by(name)]
-    return any(seen_words.unsealed(word, ctx.house.keys, consent.id, reader) for reader in readers)
+def _shown_to(others: Facts, ctx: Context, consent: Consent) -> tuple[str, Seen | None]:
+    """To whom the page of this form was shown, and what: the person, or her guardian. ("", None) if it was shown to
+    nobody who may decide now."""
+    person = others.person(ctx.session, consent.person_id)
+    for reader in (person.id, person.guardian_id):
+        if reader and person.decided_by(reader):
+            seen = seen_words.unsealed(ctx.form.get("seen", ""), ctx.house.keys, consent.id, reader)
+            if seen:
+                return reader, seen
+    return "", None
+
+
+def _offered_marks(others: Facts, ctx: Context, consent: Consent) -> dict[str, list[str]]:
+    ask, accounts = Ask.from_json(consent.asked), accounts_of(others, ctx.session, consent)
+    return _offered(ask, accounts, shareable(others.linked(ctx.session, consent.person_id), accounts), ctx.form_lists)
 
 
 def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resume: str) -> Response:
@@ -177,21 +202,22 @@ def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resu
 
 
 def _again(ctx: Context, showing: Showing, resume: str, problems: Sequence[Problem], status: int = 422) -> Response:
-    """The screen once more, with what is to be mended and what she had ticked."""
+    """The screen again, with what is marked in the form and what has to be mended."""
     return _show(ctx, replace(showing, chosen=_marks(ctx, showing), problems=problems), resume, status)
 
 
 def _marks(ctx: Context, showing: Showing) -> dict[str, list[str]]:
-    return _offered(showing.ask, showing.accounts, showing.linked, ctx.form_lists)
+    return _offered(showing.ask, showing.accounts, showing.shareable, ctx.form_lists)
 
 
 def _offered(
-    ask: Ask, accounts: Mapping[str, Sequence[Offered]], linked: Collection[str], marks: Mapping[str, Sequence[str]]
+    ask: Ask, accounts: Mapping[str, Sequence[Offered]], open_: Collection[str], marks: Mapping[str, Sequence[str]]
 ) -> dict[str, list[str]]:
-    """Of what was marked, what is offered now, each once: whatever else a form may hold is never kept."""
+    """Those marks that are offered now, each once: whatever else a form may hold is never kept. `open_`: see
+    `gathering.shareable`."""
     offered = {"duration": set(offered_durations(ask))}
     for item in ask.items:
-        if item.organisation in linked:
+        if item.organisation in open_:
             offered[item_name(item.organisation, item.dataset)] = {"yes"}
         refs = {one.ref for one in accounts.get(item.organisation, ())}
         offered[choices.accounts_name(item.organisation)] = refs
@@ -199,13 +225,13 @@ def _offered(
 
 
 def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Response:
-    """The screen, in the language of the page, with the sealed word that lets an answer to it count."""
+    """The screen in the language of the page, with the sealed field `seen` in its form."""
     house, consent, decider = ctx.house, showing.consent, showing.decider
     late = ctx.now > asking.answer_by(consent, house.settings)
     if late or not answerable(showing, house.catalogue):
         return _late(ctx, showing.app)
     if not showing.chosen:
-        kept = _offered(showing.ask, showing.accounts, showing.linked, asking.draft(consent))
+        kept = _offered(showing.ask, showing.accounts, showing.shareable, asking.draft(consent, ctx.person.person))
         showing = replace(showing, chosen=kept or contents.first_marks(showing))
     shown = contents.facts(house, showing, ctx.language, ctx.now)
     html = rendering.text(shown, ctx.language, house.translations.of(ctx.language))
@@ -216,7 +242,7 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
         redirect_host=showing.redirect_host,
         redirect_scheme=showing.redirect_scheme,
         chosen=shown["chosen"],
-        problems=shown["problems"],
+        problems=[[problem.field, problem.text] for problem in showing.problems],
     )
     sensitive = any(item.sensitivity != "none" for item in showing.ask.items)
     return ctx.page(
@@ -244,7 +270,7 @@ def _late(ctx: Context, app: AppView) -> Response:
 
 
 def as_agreed(others: Facts, ctx: Context) -> Response:
-    """The screen as it was agreed to, rendered again from the evidence, and whether it is the same to the letter."""
+    """The screen that was agreed to, rendered again from the evidence, and whether it is the same to the letter."""
     consent = _decidable(others, ctx)
     kept = ctx.session.get(Evidence, (consent.id, 1))
     if kept is None:

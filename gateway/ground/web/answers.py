@@ -1,7 +1,7 @@
 """Answers: pages, redirects, and errors in the form the caller expects (page, OAuth JSON or problem)."""
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from starlette.responses import JSONResponse, Response
 
@@ -71,6 +71,11 @@ def sign_in_first(kind: Kind, context: Context) -> Response:
 def sign_in_again(then: str, why: str = "") -> str:
     """The address of a fresh sign-in that goes on to `then`, one of our own pages. `why`: what it says above."""
     return f"/sign-in?again=1&next={quote(then, safe='')}" + (f"&why={why}" if why else "")
+
+
+def sign_in_ended(then: str) -> str:
+    """The same for a person whose form came after her sign-in had ended. What she had marked on it must be kept."""
+    return "/sign-in?" + urlencode({"next": then, "why": "ended"})
 
 
 def own_path(path: str) -> str:

@@ -66,7 +66,7 @@ class Door:
     opens: Literal["read", "write", "none"] = "read"
     person: bool = False  # True: anonymous callers are sent to sign in
     gives: bool = False  # a right to data: closed as long as the log is frozen
-    signed_out: Handler | None = None  # answers a form of such a door that came after the sign-in had ended
+    outlived: Handler | None = None  # answers a form whose sign-in or visit is over; it must not decide anything
     csrf: bool = True  # POST from pages only; APIs that authenticate apps set False
     name: str = ""
 
@@ -144,11 +144,7 @@ def _run(
         with _opened(house.store, door.opens) as session:
             context._session = session
             context.caller = _who(house, identify, context, session)
-            if door.signed_out and context.caller is None:
-                _same_origin(context)  # its page's own token went with the sign-in, but a foreign page can be told
-                return door.signed_out(context)
-            _check(door, context)
-            return door.handler(context)
+            return _handler(door, context)(context)
 
     response = _or_refused(door, context, handled)
     context._session = None
@@ -209,19 +205,23 @@ def _sent(response: Response, context: Context) -> Response:
     return response
 
 
-def _check(door: Door, context: Context) -> None:
-    if door.person and context.caller is None:
+def _handler(door: Door, context: Context) -> Handler:
+    """Who answers. Raises NotSignedIn, Forbidden, and OldForm if the door has no answer of its own to such a form."""
+    stranger = door.person and context.caller is None
+    form = door.kind == "page" and door.csrf and context.request.method == "POST"
+    if stranger and not (form and door.outlived):
         raise errors.NotSignedIn
-    if door.kind == "page" and door.csrf and context.request.method == "POST":
+    if form:
         _same_origin(context)
-        if not same(context.form.get("csrf", ""), context.csrf):
-            # Reloading this answer would send the same form again, so the page tells the person to go back first.
-            raise errors.Forbidden(
-                "csrf token",
-                say="This form is too old or is not ours. Go back, load the page again and send the form from there.",
-            )
+        if stranger or not same(context.form.get("csrf", ""), context.csrf):
+            return door.outlived or _too_old
     if door.gives:
         context.house.log.require_whole()
+    return door.handler
+
+
+def _too_old(_: Context) -> Response:
+    raise errors.OldForm("csrf token")
 
 
 def _same_origin(context: Context) -> None:
