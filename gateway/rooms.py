@@ -19,6 +19,8 @@ from gateway.catalogue import Catalogue, Words
 from gateway.consent import asking
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import Ask
+from gateway.consent.rules import State
+from gateway.consent.tables import Consent
 from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.house import House
 from gateway.organisations import links, views
@@ -83,13 +85,14 @@ class Rooms:
         query = dict(parse_qsl(urlsplit(then).query))
         app = session.get(App, query.get("client_id", ""))
         row = requests.find(session, query.get("request_uri", ""), app, self.house.clock()) if app else None
-        if app is None or row is None or row.opened_by != person:
+        consent = session.get(Consent, row.consent_id) if row and row.consent_id else None
+        if app is None or row is None or row.opened_by != person or not consent or consent.state != State.REQUESTED:
             return None
         ask, catalogue = Ask.from_json(row.ask), self.house.catalogue
         data = [catalogue.datasets[item.dataset] for item in ask.items if item.organisation == organisation]
         labels = tuple(dataset.label[language] for dataset in data)
         purpose = catalogue.purposes[ask.purpose].title[language]
-        return Waiting(apps.view(app).name[language], purpose, labels) if labels else None
+        return Waiting(apps.view(app).name[language], purpose, labels, consent.id) if labels else None
 
 
 class RoomNames:

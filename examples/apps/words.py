@@ -76,7 +76,7 @@ REFUSALS = words_of(
         "Aval wants to be sure it is you. Ask again to sign in anew.",
     ),
     not_linked=(
-        "Votre compte n’est plus relié chez l’organisation. Reliez-le dans Aval, puis actualisez.",
+        "Votre compte n’est plus associé. Associez-le à nouveau dans Aval, puis actualisez.",
         "Your account at the organisation is no longer linked. Link it in Aval, then refresh.",
     ),
     organisation_unavailable=(

@@ -15,7 +15,7 @@ main{max-width:30rem;margin:2rem auto;padding:1.5rem;background:#fff;border-top:
 h1{margin-top:0;line-height:1.25}
 label{display:block;margin:.9rem 0 .2rem}input{width:100%;padding:.6rem;font:inherit;border:1px solid #6b5a2e}
 button{font:inherit;min-width:8rem;padding:.6rem 1.2rem;margin:1rem .6rem 0 0;border:2px solid #b23a00}
-button{background:#b23a00;color:#fff}.wrong{background:#ffe1d6;padding:.6rem;border-left:.3rem solid #b23a00}
+button{background:#b23a00;color:#fff}button[value=no]{background:#fff;color:#8f2f00}.wrong{background:#ffe1d6;padding:.6rem;border-left:.3rem solid #b23a00}
 :focus-visible{outline:3px solid #004a8f;outline-offset:2px}
 """
 
@@ -23,14 +23,14 @@ _WORDS = words_of(
     company=("Énergie de la Ville", "City Energy"),
     sign_in=("Espace client", "Customer sign-in"),
     asks=(
-        "Aval demande à relier votre compte chez nous. Connectez-vous pour voir ce que cela permet.",
+        "Aval demande à associer votre compte. Connectez-vous pour voir ce que cela permet.",
         "Aval asks to link your account with us. Sign in to see what that allows.",
     ),
     number=("Numéro de client", "Customer number"),
     password=("Mot de passe", "Password"),
     enter=("Se connecter", "Sign in"),
     wrong=("Numéro de client ou mot de passe incorrect.", "The customer number or the password is not right."),
-    link=("Relier votre compte", "Link your account"),
+    link=("Associer votre compte", "Link your account"),
     hello=("Bonjour {name}. Aval pourra lire, pour vous :", "Hello {name}. Aval will be able to read, for you:"),
     usage=(
         "votre consommation heure par heure, sur 13 mois et à venir",
@@ -39,7 +39,7 @@ _WORDS = words_of(
     statements=("vos relevés mensuels", "your monthly statements"),
     places=("Pour ces lieux :", "For these places:"),
     unlink=(
-        "Vous pourrez délier votre compte à tout moment depuis Aval.",
+        "Vous pourrez dissocier votre compte à tout moment depuis Aval.",
         "You can unlink your account at any time, from Aval.",
     ),
     refuse=("Refuser", "Refuse"),

@@ -28,6 +28,7 @@ class Waiting:
     app: str
     purpose: str
     data: tuple[str, ...]  # what it asks for here
+    consent: str  # the request itself, which she may refuse without linking anything
 
 
 # (session, where she goes next, person, organisation, language); None: she came by herself
@@ -50,7 +51,7 @@ def start(waits: Waits, ctx: Context) -> Response | Later:
     if link:
         return ctx.go(here.onward(ctx))
     if not view.active:
-        return here.failed(ctx, view, "suspended")
+        return here.failed(ctx, view, "suspended", here.onward(ctx))
     number = ctx.form.get("customer_number", "").strip()
     if view.kind == "assertion" and not linking.NUMBER.fullmatch(number):
         return _link_page(waits, ctx, view, _NO_NUMBER, number)
@@ -68,7 +69,7 @@ def _start_number(ctx: Context, view: OrganisationView, number: str) -> Response
         state = linking.begin_number(ctx.house, ctx.person.person, view, number, here.onward(ctx), ctx.now)
     except ConnectorError as fault:
         calls.tell(view.id, fault)
-        return here.failed(ctx, view, fault.reason)
+        return here.failed(ctx, view, fault.reason, here.onward(ctx))
     return ctx.go(_code_address(view, state))
 
 
@@ -119,7 +120,9 @@ def code_form(ctx: Context) -> Response:
     """The form for the code that the organisation has sent to its customer."""
     view, _ = here.found(ctx)
     attempt = _attempt(ctx, view, ctx.query.get("attempt", ""))
-    return here.failed(ctx, view, attempt.reason) if isinstance(attempt, NotLinked) else _code_page(ctx, view, attempt)
+    if isinstance(attempt, NotLinked):
+        return here.failed(ctx, view, attempt.reason, attempt.return_to)
+    return _code_page(ctx, view, attempt)
 
 
 def try_code(ctx: Context) -> Response | Later:
@@ -130,11 +133,11 @@ def try_code(ctx: Context) -> Response | Later:
     if isinstance(attempt, NotLinked):
         if link and attempt.reason == "spent":
             return ctx.go(attempt.return_to)  # a second click on the same button finds the work done
-        return here.failed(ctx, view, attempt.reason)
+        return here.failed(ctx, view, attempt.reason, attempt.return_to)
     if not linking.CODE.fullmatch(code):
         return _code_page(ctx, view, attempt, N_("The code has six digits."))
     if not view.active:
-        return here.failed(ctx, view, "suspended")
+        return here.failed(ctx, view, "suspended", attempt.return_to)
     once_more(ctx.house.store, "code", ctx.person.person)
     once_more_for(ctx.house, "code", view.id, attempt.secret["customer_number"])
     return here.asks(ctx, view, partial(_confirm, ctx, view, attempt, state, code), _code_address(view, state))
@@ -166,6 +169,7 @@ def _code_page(
         return_to=_code_address(view, secret),
         customer=linking.masked(attempt.secret["customer_number"]),
         error=error,
+        onward=attempt.return_to,
         left=linking.TRIES - attempt.tries if left is None else left,
     )
 

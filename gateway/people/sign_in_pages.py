@@ -110,8 +110,8 @@ def _by_password(ctx: Context, person: Person | None, email: str, written: str, 
 
 
 def sign_in_outlived(ctx: Context) -> Response:
-    """A sign-in form from before this browser's visit or sign-in (`Door.outlived`): she has signed in in another tab, and
-    goes on; or this is the form once more. Nothing is checked.
+    """A sign-in form from before this visit or sign-in (`Door.outlived`). She has signed in in another tab and goes on,
+    or gets the form once more. Nothing is checked.
     """
     email = accounts.clean_email(ctx.form.get("email", "")) or ""
     if ctx.caller is None:

@@ -8,11 +8,13 @@ from gateway.consent.described import item_name
 from gateway.consent.facts import Offered
 from gateway.consent.request import Ask
 from gateway.consent.terms import offered_durations
+from gateway.ground.web.marks import N_
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something the person has to mend before she can allow: `field` is the form's name, `text` a message id."""
+    """Something the person has to mend before she can allow: `field` is the form's name, `text` a message id. What
+    stands in the text for an organisation is filled in where the page is made (`contents`)."""
 
     field: str
     text: str
@@ -35,15 +37,17 @@ def parse(
     )
     problems: list[Problem] = []
     if not granted:
-        problems.append(Problem("items", "Choose at least one type of data, or refuse."))
+        problems.append(Problem("items", N_("Choose at least one type of data, or refuse.")))
     picked: dict[str, tuple[str, ...]] = {}
     for organisation in dict.fromkeys(name for name, _ in sorted(granted)):
         picked[organisation] = _picked(form, organisation, accounts.get(organisation, ()))
         if not picked[organisation]:
-            problems.append(Problem(accounts_name(organisation), "Choose at least one account to share from."))
+            problems.append(
+                Problem(accounts_name(organisation), N_("%(organisation)s: choose at least one %(account)s."))
+            )
     duration = next(iter(form.get("duration", ())), "")
     if duration not in offered_durations(ask):
-        problems.append(Problem("duration", "Choose how long the sharing lasts."))
+        problems.append(Problem("duration", N_("Choose how long the sharing lasts.")))
     return problems or Choices(granted, picked, duration)
 
 

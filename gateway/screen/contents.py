@@ -11,7 +11,7 @@ from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS
 from gateway.consent.terms import granted_items, offered_durations, until
 from gateway.house import House
-from gateway.screen.choices import accounts_name
+from gateway.screen.choices import Problem, accounts_name
 from gateway.screen.gathering import Showing
 
 
@@ -19,6 +19,7 @@ def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[
     """It changes only when what is said changes: end dates are days, so a page opened and answered on the same day is
     the same page."""
     ask, app = showing.ask, showing.app
+    organisations = [_organisation(showing, ask, one, house.catalogue, language) for one in ask.organisations()]
     purpose = house.catalogue.purposes[ask.purpose]
     return {
         "zone": house.settings.zone,
@@ -33,9 +34,7 @@ def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[
             "title": purpose.title[language],
             "text": purpose.text[language],
         },
-        "organisations": [
-            _organisation(showing, ask, organisation, house.catalogue, language) for organisation in ask.organisations()
-        ],
+        "organisations": organisations,
         "periods": _alike(
             ask.items, lambda item: _period(item, house.catalogue), lambda item: _label(item, house.catalogue, language)
         ),
@@ -51,8 +50,16 @@ def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[
         "recipients": [dict(recipient) for recipient in app.recipients],
         "redirect": {"host": showing.redirect_host, "scheme": showing.redirect_scheme},
         "chosen": {name: sorted(values) for name, values in sorted(showing.chosen.items())},
-        "problems": [[problem.field, problem.text] for problem in showing.problems],
+        "problems": [[one.field, one.text, _named(one, organisations)] for one in showing.problems],
     }
+
+
+def _named(problem: Problem, organisations: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """What the text of a problem names: the organisation whose accounts it is about, and what one is called there."""
+    for one in organisations:
+        if one["accounts_name"] == problem.field:
+            return {"organisation": one["name"], "account": one["account"]}
+    return {}
 
 
 def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, language: str) -> dict[str, Any]:

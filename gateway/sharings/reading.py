@@ -103,6 +103,20 @@ class Sharing:
         latest = self.consent.last_access_at or self.consent.granted_at or self.consent.created_at
         return not self.running, -latest.timestamp()
 
+    @property
+    def twins(self) -> tuple[str, str, str]:
+        """What several requests of an app have in common when they ask for the same thing."""
+        return self.consent.person_id, self.consent.app_id, self.consent.purpose
+
+    @property
+    def told(self) -> tuple[datetime, bool, str]:
+        """When it was answered or, if it was not, asked. The rest orders two of one instant: the answer is the later."""
+        consent = self.consent
+        answered = consent.granted_at
+        if self.state == State.REFUSED or self.reason == EndReason.CONTINUED:
+            answered = consent.ended_at
+        return answered or consent.created_at, answered is not None, consent.id
+
     def why_ended(self, say: Wording) -> str:
         """The reason in words for this reader: "stopped by you" is only told to the person who stopped it."""
         if self.state != State.ENDED:
@@ -123,15 +137,18 @@ def all_of(
 ) -> list[Sharing]:
     """Every sharing the reader may see. Requests that were not answered in time, or were answered by letting an earlier
     agreement go on, are left out: they never became sharings. `counting` as for `one`."""
-    found = []
+    found: list[Sharing] = []
     directory = facts.directory(session)
     for owner in owners(session, facts, reader):
         counted = _counted(session, house.log, owner.id, now) if counting else Counter[str]()
         for consent in session.exec(select(Consent).where(Consent.person_id == owner.id)):
-            sharing = _sharing(session, facts, consent, directory, owner, reader, counted[consent.id], now)
-            if sharing.reason not in NEVER_A_SHARING and not _unanswered(house.settings, sharing, now):
-                found.append(sharing)
-    return sorted(_newest_requests(found), key=lambda sharing: sharing.order)
+            found.append(_sharing(session, facts, consent, directory, owner, reader, counted[consent.id], now))
+    kept = [
+        sharing
+        for sharing in _without_stale_requests(found)
+        if sharing.reason not in NEVER_A_SHARING and not _unanswered(house.settings, sharing, now)
+    ]
+    return sorted(kept, key=lambda sharing: sharing.order)
 
 
 def one(
@@ -168,15 +185,14 @@ def owners(session: Session, facts: SharingFacts, reader: str) -> list[PersonFac
     return [person for person in known if person.decided_by(reader)]
 
 
-def _newest_requests(found: Iterable[Sharing]) -> list[Sharing]:
-    """Of several open requests for the same person, app and purpose only the newest: the app has asked again, and the
-    person did not finish answering the older ones."""
-    newest: dict[object, Sharing] = {}
-    for sharing in sorted(found, key=lambda one: one.consent.created_at):
-        consent = sharing.consent
-        one = consent.id if sharing.state != State.REQUESTED else (consent.person_id, consent.app_id, consent.purpose)
-        newest[one] = sharing
-    return list(newest.values())
+def _without_stale_requests(found: Iterable[Sharing]) -> list[Sharing]:
+    """An open request is left out when the same person, app and purpose had a later request or answer: the app has
+    asked again since, or the person has answered in another window."""
+    every = list(found)
+    latest: dict[object, tuple[datetime, bool, str]] = {}
+    for sharing in every:
+        latest[sharing.twins] = max(sharing.told, latest.get(sharing.twins, sharing.told))
+    return [one for one in every if one.state != State.REQUESTED or one.told == latest[one.twins]]
 
 
 def _unanswered(settings: Settings, sharing: Sharing, now: datetime) -> bool:

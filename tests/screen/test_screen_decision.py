@@ -88,7 +88,7 @@ def test_allow_without_an_account_says_so_and_records_nothing(world: World, alic
     assert page.title.startswith("Error:")
     (summary,) = page.tree.xpath("//*[contains(@class,'error-summary')]")
     assert summary.get("autofocus") is not None and summary.get("tabindex") == "-1"
-    assert "Choose at least one account to share from." in words(summary)
+    assert "Harbour Bank: choose at least one bank account." in words(summary)
     (target,) = summary.xpath(".//a/@href")
     assert page.tree.xpath(f"//*[@id={target.removeprefix('#')!r}]")
     assert world.consent(consent).state == "requested" and world.logged(alice) == before
@@ -115,7 +115,7 @@ def test_allow_with_every_optional_item_left_out_says_so(world: World, alice: Vi
 def test_the_mistake_is_said_in_french_too(world: World, alice: Visitor) -> None:  # E5
     alice.language = "fr"
     page = alice.answers(world.asks(alice, CLEAR_BUDGET), "allow")
-    assert "Choisissez au moins un compte d’où partager." in page.text and page.title.startswith("Erreur")
+    assert "cochez au moins une ligne (compte bancaire)." in page.text and page.title.startswith("Erreur")
 
 
 def test_switching_the_language_after_a_mistake_leads_back_to_the_request(world: World, alice: Visitor) -> None:  # A28

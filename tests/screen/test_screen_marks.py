@@ -1,4 +1,4 @@
-"""Marks on the screen are kept for whoever made them while she signs in again, and for nobody else (WCAG 2.2, 3.3.7)."""
+"""Marks on the screen are kept for whoever made them while she signs in again, for nobody else (WCAG 2.2, 3.3.7)."""
 
 from dataclasses import replace
 from urllib.parse import quote

@@ -55,3 +55,9 @@ def _wrong(pattern: str) -> list[tuple[str, str]]:
 
 def test_the_apostrophe_is_the_typographic_one() -> None:
     assert _wrong("'") == []
+
+
+def test_linking_and_unlinking_have_one_pair_of_words() -> None:
+    """Associer, dissocier, and no second pair beside them."""
+    assert _wrong(r"(?i)\b(re|dé)?li(er|ez|ée?s?)\b(?! à)|\breli(e|ons)\b") == []
+    assert _wrong(r"(?i)\bassoci(er|é)") and _wrong(r"(?i)\bdissoci(er|é)")
