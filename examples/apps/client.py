@@ -21,8 +21,8 @@ EARLY = 20  # seconds before its end at which an access token is renewed
 class Refused(Exception):
     """The gateway or the person said no. `reason` is a word of the gateway's closed list, or of OAuth."""
 
-    def __init__(self, reason: str, retry_after: int | None = None) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, retry_after: int | None = None, why: str = "") -> None:
+        super().__init__(f"{reason} ({why})" if why else reason)
         self.reason = reason
         self.retry_after = retry_after
 
@@ -114,7 +114,7 @@ class Aval:
             answer = _sent(lambda: http.post(endpoint, data=form, auth=self._authentication(http)))
         pushed = _object(answer)
         if answer.status_code != 201:
-            raise Refused(str(pushed.get("error", "server_error")))
+            raise Refused(str(pushed.get("error", "server_error")), why=str(pushed.get("error_description", "")))
         query = httpx2.QueryParams({"client_id": form["client_id"], "request_uri": pushed["request_uri"]})
         return f"{metadata['authorization_endpoint']}?{query}", {"state": state, "verifier": verifier}
 

@@ -26,7 +26,7 @@ from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from examples.apps.client import Aval, Declared, Json, Reader, Refused
-from examples.apps.words import COMMON, REFUSALS
+from examples.apps.words import COMMON, OVER, REFUSALS
 from examples.cookies import cookie as read_cookie
 from examples.languages import Words, language
 from examples.organisations.common import listen, run
@@ -108,10 +108,16 @@ def build(site: Site, aval: Aval, sessions: Sessions) -> Starlette:
             data=session.get("data"),
             refused=refusal,
             told=told,
+            over=bool(refusal) and refusal["reason"] in OVER,
             refusals={reason: text[tongue] for reason, text in REFUSALS.items()},
             sharing=f"{aval.gateway}/sharings/{grant}" if grant else f"{aval.gateway}/sharings",
         )
         return HTMLResponse(body, status, {"content-security-policy": policy, "cache-control": "no-store"})
+
+    def tell(step: str, refused: Refused) -> None:
+        """One line in the app's own log: the words of the gateway, nothing about the visitor. The way back comes
+        through the browser, so what it says is cut and quoted."""
+        print(f"{site.name}: {step} was refused: {str(refused)[:300]!r}", file=sys.stderr, flush=True)
 
     def visitor(request: Request) -> tuple[str, Json]:
         cookie = read_cookie(request, cookie_name)
@@ -123,6 +129,7 @@ def build(site: Site, aval: Aval, sessions: Sessions) -> Starlette:
         try:
             session |= {"data": site.load(reader), "refused": None}
         except Refused as refused:
+            tell("reading", refused)
             session["refused"] = {"reason": refused.reason, "retry_after": refused.retry_after}
         except (LookupError, ValueError, SyntaxError):  # not the JSON or XML we know how to read
             session["refused"] = {"reason": "server_error", "retry_after": None}
@@ -138,6 +145,7 @@ def build(site: Site, aval: Aval, sessions: Sessions) -> Starlette:
         try:
             address, pending = aval.begin(language(request.headers.get("accept-language", "")))
         except Refused as refused:
+            tell("asking", refused)
             return page(request, session, said={"reason": refused.reason, "retry_after": None}, status=502)
         cookie = cookie if session else secrets.token_urlsafe(32)
         sessions.put(cookie, session | {"pending": pending}, time.time())
@@ -152,6 +160,7 @@ def build(site: Site, aval: Aval, sessions: Sessions) -> Starlette:
             try:
                 token = aval.finish(pending, request.query_params)
             except Refused as refused:
+                tell("the way back", refused)
                 return page(request, session, said={"reason": refused.reason, "retry_after": None}, status=400)
             fresh = secrets.token_urlsafe(32)  # a new cookie for what is now worth more
             sessions.drop(cookie)

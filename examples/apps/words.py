@@ -22,6 +22,9 @@ COMMON = words_of(
     older=("Voici les derniers chiffres que nous avions.", "These are the last figures we had."),
 )
 
+# After these only a new agreement helps: reading once more does not.
+OVER = frozenset(("ended", "invalid_grant", "no_consent", "max_uses"))
+
 REFUSALS = words_of(
     access_denied=(
         "Vous avez refusé. Rien n’a été partagé, et vous pouvez changer d’avis quand vous voulez.",

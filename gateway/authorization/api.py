@@ -5,7 +5,7 @@ from functools import partial
 from starlette.responses import Response
 
 from gateway.authorization import clients, metadata, parameters, requests
-from gateway.authorization.protocol import ANYONE, PROVEN, Endpoint, Handler, Protocol
+from gateway.authorization.protocol import ANYONE, PROVEN, Endpoint, Handler, Protocol, refusal
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server, authenticated
 from gateway.errors import NotFound
@@ -27,9 +27,7 @@ def _door(endpoint: Endpoint, handler: Handler, protocol: Protocol) -> Door:
         try:
             return handler(protocol, parameters.of_form(ctx, endpoint.name))
         except Refused as refused:
-            return answers.oauth_error(
-                refused.status, refused.error, refused.description, refused.headers, **refused.members
-            )
+            return refusal(ctx, refused)
 
     door.__doc__ = handler.__doc__
     return Door(endpoint.path, door, ("POST",), "oauth", "write", gives=endpoint.gives, csrf=False, name=endpoint.name)

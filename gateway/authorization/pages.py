@@ -20,6 +20,7 @@ from gateway.apps import addresses
 from gateway.apps.tables import App
 from gateway.apps.views import must_push, view
 from gateway.authorization import checks, clients, parameters, requests, rules, steps
+from gateway.authorization.protocol import note
 from gateway.authorization.rules import Refused, Step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import deciding
@@ -121,6 +122,7 @@ def _plain(ctx: Context, app: App, sent: Mapping[str, str]) -> Response:
         clients.count_request(ctx.session, app.client_id, client_network(ctx.request, ctx.house.settings), ctx.now)
         checked = requests.check(ctx.session, ctx.house, app, sent)
     except Refused as refused:
+        note(ctx, refused)
         answer = {"error": refused.error, "error_description": refused.description or None, "state": state}
         return _on_to_app(ctx, app, to, answer, plain="none" in sent.get("prompt", "").split())
     request_uri = requests.push(ctx.session, checked, fresh(), ctx.now, ctx.house.settings.request_seconds)

@@ -9,6 +9,9 @@ from typing import Any
 
 from starlette.responses import Response
 
+from gateway.authorization.rules import Refused
+from gateway.ground.ops.logs import logger
+from gateway.ground.web import answers
 from gateway.ground.web.context import Context
 
 ANYONE = ("none", "client_secret_basic", "private_key_jwt")
@@ -40,3 +43,15 @@ class Endpoint:
 class Protocol:
     endpoints: tuple[Endpoint, ...]
     grants: tuple[GrantKind, ...]
+
+
+def refusal(ctx: Context, refused: Refused) -> Response:
+    """The answer to an app that is refused."""
+    note(ctx, refused)
+    return answers.oauth_error(refused.status, refused.error, refused.description, refused.headers, **refused.members)
+
+
+def note(ctx: Context, refused: Refused) -> None:
+    """Write into the operator's log why an app was refused: fixed words only, nothing that the caller sent."""
+    members = {name: refused.members[name] for name in ("reason", "term") if refused.members.get(name)}
+    logger().info("refused", path=ctx.request.url.path, error=refused.error, why=refused.description, **members)

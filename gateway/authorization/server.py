@@ -22,7 +22,7 @@ from starlette.responses import Response
 from gateway.authorization import clients, families, requests, rules, tokens
 from gateway.authorization.adapter import Client, Code, Held, Refresh, Request
 from gateway.authorization.families import GrantedFamily
-from gateway.authorization.protocol import ANYONE, GrantKind
+from gateway.authorization.protocol import ANYONE, GrantKind, refusal
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.ground.http.peers import client_network
@@ -85,7 +85,7 @@ class Server(AuthorizationServer):
         """The error's code with our own description: Authlib's may repeat what the caller sent."""
         code = str(error.error)
         refused = Refused(code, status=401 if code == "invalid_client" else 400)
-        return answers.oauth_error(refused.status, code, refused.description, refused.headers)
+        return refusal(self.ctx, refused)
 
 
 def authenticated(ctx: Context) -> Any:

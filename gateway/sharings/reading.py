@@ -110,7 +110,7 @@ class Sharing:
 
     @property
     def told(self) -> tuple[datetime, bool, str]:
-        """When it was answered or, if it was not, asked. The rest orders two of one instant: the answer is the later."""
+        """When it was answered or, if it was not, asked. The rest orders two of one instant: answers last."""
         consent = self.consent
         answered = consent.granted_at
         if self.state == State.REFUSED or self.reason == EndReason.CONTINUED:
