@@ -27,7 +27,7 @@ WRONG_PASSWORD = N_("The address or the password is not right.")
 WRONG_CODE = N_("This code is not right, or it was used before. Wait for the next one.")
 WRONG_PASSKEY = N_("The passkey was not accepted. Try again, or sign in with your password.")
 TOO_MANY = N_("Too many tries. Wait a few minutes, then try again. Your account is not locked.")
-NOT_CURRENT = N_("This page was no longer current, so nothing was checked. Send it again from here.")
+NOT_CURRENT = N_("This page was out of date, so nothing was checked. Type your password once more.")
 # why she is asked to sign in, on the way back to an app's request
 WHY = {
     "ended": N_("Your sign-in had ended before you answered. Nothing was decided, and what you had marked is kept."),

@@ -43,10 +43,11 @@ def test_an_unknown_app_is_told_too(gateway: Gateway) -> None:
 
 def test_a_request_in_the_address_itself_is_told_too(gateway: Gateway) -> None:
     with capture_logs() as lines:
-        query = gateway.request("meter", response_type="token")
+        query = gateway.request("meter")
         gateway.browser().get("/authorize", params={"client_id": "meter", **query})
     [line] = [line for line in lines if line["event"] == "refused"]
-    assert (line["path"], line["error"]) == ("/authorize", "unsupported_response_type")
+    assert (line["path"], line["error"]) == ("/authorize", "invalid_request")
+    assert "pushes its requests" in str(line["why"])
 
 
 def test_what_is_taken_is_no_refusal(gateway: Gateway) -> None:

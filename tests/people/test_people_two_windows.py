@@ -35,7 +35,7 @@ def test_a_form_of_an_earlier_visit_is_answered_with_one_that_works(alice: Perso
     action, first = form_of(browser, SIGN_IN, "/sign-in")
     browser.client.cookies.clear()
     answer = browser.send(action, {**first, "email": alice.email, "password": PASSWORD})
-    assert answer.status_code == 403 and "no longer current" in answer.text
+    assert answer.status_code == 403 and "out of date" in answer.text
     assert PASSWORD not in answer.text
     [again] = [fields for to, fields in forms(answer.text) if to == action and "password" in fields]
     assert again["email"] == alice.email
