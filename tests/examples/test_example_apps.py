@@ -16,7 +16,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
+from starlette.testclient import TestClient
 
+from examples.apps import watt_coach
+from examples.apps.client import Aval
+from examples.apps.web import Sessions, build
 from examples.data import bank, energy, espi, health
 from examples.data.people import PEOPLE
 
@@ -327,3 +331,44 @@ def test_no_token_is_ever_in_the_browser(visit, played):
     page = browser.post("/connect")
     seen = page.text + str(page.headers) + str(dict(browser.cookies))
     assert "access-" not in seen and "refresh-" not in seen
+
+
+@pytest.mark.parametrize(
+    ("reason", "first"),
+    [
+        *((reason, "Ask again with Aval") for reason in ("ended", "no_consent", "max_uses")),
+        *((reason, "Refresh") for reason in ("paused", "frequency", "organisation_slow", "not_linked")),
+    ],
+)
+def test_what_it_offers_first_is_what_helps(visit, played, reason, first):
+    browser = visit("watt_coach")
+    browser.post("/connect")
+    played.refuse = (403, reason, {})
+    page = browser.post("/refresh").text
+    assert re.findall(r'<button class="go">([^<]+)<', page) == [first]
+    assert (">Refresh<" in page) == (first == "Refresh")
+
+
+# ---- its own log
+
+
+@pytest.fixture
+def inside(played, tmp_path):
+    """A browser at Watt Coach in this very process."""
+    aval = Aval(played.url, watt_coach.DECLARED, "", "http://testserver/callback")
+    return TestClient(build(watt_coach.SITE, aval, Sessions(tmp_path)), headers={"accept-language": "en"})
+
+
+def test_its_log_says_why_its_request_was_refused(inside, played, capfd, monkeypatch):
+    refused = {"error": "invalid_authorization_details", "error_description": "above the purpose's cap."}
+    monkeypatch.setattr(played, "par", lambda form, headers: (400, refused))
+    assert inside.post("/connect").status_code == 502
+    assert "asking was refused: \"invalid_authorization_details (above the purpose's cap" in capfd.readouterr().err
+
+
+def test_what_a_browser_brings_back_is_one_line_of_the_log(inside, played, capfd):
+    address = inside.post("/connect", follow_redirects=False).headers["location"]
+    state = played.asked[parse_qs(urlsplit(address).query)["request_uri"][0]]["state"]
+    inside.get("/callback", params={"error": "x\nall is well" + "y" * 999, "state": state, "iss": played.url})
+    [line] = capfd.readouterr().err.splitlines()
+    assert len(line) < 400

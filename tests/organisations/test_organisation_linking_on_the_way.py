@@ -4,8 +4,7 @@ import html
 import re
 
 import pytest
-
-from tests.organisations.stage import Browser, Gateway, Running
+from organisations_world import Browser, Running, World
 
 WHO = "HB-2001"
 REQUEST = "/authorize?client_id=watt-coach&request_uri=urn%3Ax"
@@ -17,7 +16,7 @@ def links_of(page: str) -> dict[str, str]:
     return {words.strip(): html.unescape(address) for address, words in found}
 
 
-def test_the_page_of_the_code_starts_again_towards_the_request(gateway: Gateway, bank: Running, alice: Browser) -> None:
+def test_the_page_of_the_code_starts_again_towards_the_request(world: World, bank: Running, alice: Browser) -> None:
     attempt = alice.starts("harbour-bank", WHO, next=REQUEST)
     page = alice.get(f"/organisations/harbour-bank/link/code?attempt={attempt}").text
     assert links_of(page)["Start again"] == AGAIN
@@ -27,16 +26,16 @@ def test_the_page_of_the_code_starts_again_towards_the_request(gateway: Gateway,
 
 
 @pytest.mark.parametrize("where", ["opened", "sent"])
-def test_so_does_the_page_that_says_it_has_expired(gateway: Gateway, bank: Running, alice: Browser, where: str) -> None:
+def test_so_does_the_page_that_says_it_has_expired(world: World, bank: Running, alice: Browser, where: str) -> None:
     attempt = alice.starts("harbour-bank", WHO, next=REQUEST)
-    gateway.passes(minutes=11)
+    world.passes(minutes=11)
     opened = alice.get(f"/organisations/harbour-bank/link/code?attempt={attempt}")
     page = opened if where == "opened" else alice.tries("harbour-bank", attempt, bank.newest_code(WHO))
     assert page.status_code == 410
     assert links_of(page.text) == {"Back to the request": REQUEST, "Start again": AGAIN}
 
 
-def test_and_the_page_that_says_an_organisation_did_not_answer(gateway: Gateway, bank: Running, alice: Browser) -> None:
+def test_and_the_page_that_says_an_organisation_did_not_answer(world: World, bank: Running, alice: Browser) -> None:
     bank.fault("down", prefix="/aval/")
     form = {"customer_number": WHO, "next": REQUEST}
     page = alice.post("/organisations/harbour-bank/link", form)
@@ -44,9 +43,9 @@ def test_and_the_page_that_says_an_organisation_did_not_answer(gateway: Gateway,
     assert links_of(page.text) == {"Back to the request": REQUEST}
 
 
-def test_who_links_by_herself_is_led_to_her_organisations(gateway: Gateway, bank: Running, alice: Browser) -> None:
+def test_who_links_by_herself_is_led_to_her_organisations(world: World, bank: Running, alice: Browser) -> None:
     attempt = alice.starts("harbour-bank", WHO)
-    gateway.passes(minutes=11)
+    world.passes(minutes=11)
     page = alice.get(f"/organisations/harbour-bank/link/code?attempt={attempt}").text
     start = "/organisations/harbour-bank/link"
     assert links_of(page) == {"My organisations": "/organisations", "Start again": start}
@@ -54,6 +53,6 @@ def test_who_links_by_herself_is_led_to_her_organisations(gateway: Gateway, bank
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example"])
-def test_no_page_of_it_leads_to_another_site(gateway: Gateway, bank: Running, alice: Browser, elsewhere: str) -> None:
+def test_no_page_of_it_leads_to_another_site(world: World, bank: Running, alice: Browser, elsewhere: str) -> None:
     attempt = alice.starts("harbour-bank", WHO, next=elsewhere)
     assert "evil" not in alice.get(f"/organisations/harbour-bank/link/code?attempt={attempt}").text

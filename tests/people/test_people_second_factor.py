@@ -221,3 +221,25 @@ def test_switching_on_ends_other_sign_ins_and_both_ways_are_in_the_log(
 def test_the_picture_is_the_key(world: World, signed_in: Browser) -> None:
     page = signed_in.get("/account/codes").text
     assert 'src="data:image/svg+xml' in page and 'alt="The key below, as a QR code"' in page
+
+
+def test_the_second_window_goes_on_when_she_gave_the_code_in_the_first(
+    world: World, alice: Person, authenticator: tuple[pyotp.TOTP, list[str]]
+) -> None:
+    browser, path = world.browser(), "/sign-in/second?next=%2Fmine"
+    browser.signs_in(alice)
+    sent = {"csrf": browser.csrf(path), "code": _code(world, authenticator[0])}
+    browser.submit(path, code=sent["code"])
+    answer = browser.send(path, sent)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/mine")
+
+
+@pytest.mark.usefixtures("authenticator")
+def test_cancelling_at_the_one_time_code_keeps_where_she_was_going(world: World, alice: Person) -> None:
+    browser = world.browser()
+    wanted = "/sign-in?next=%2Fauthorize%3Fclient_id%3Da%26request_uri%3Db"
+    code = browser.submit(wanted, email=alice.email, password=PASSWORD).headers["location"]
+    page = browser.get(code).text
+    assert 'aria-label="Main navigation"' not in page, "the way out would lose the app's question"
+    answer = browser.submit(code, to="/sign-out", next="/authorize?client_id=a&request_uri=b")
+    assert answer.headers["location"] == "/authorize?client_id=a&request_uri=b"

@@ -1,9 +1,6 @@
 """Two windows at the sign-in: the second one goes on too. And cancelling on the way keeps what an app asks for."""
 
-import pyotp
-import pytest
 from people_world import HOME, PASSWORD, Browser, World, forms
-from test_people_second_factor import authenticator  # noqa: F401
 
 from gateway.people.tables import Person
 
@@ -48,29 +45,6 @@ def test_a_form_from_elsewhere_signs_nobody_in_and_leads_nowhere(alice: Person, 
     assert browser.send(SIGN_IN, form, origin="https://evil.example").status_code == 403
     assert browser.send(SIGN_IN, form, origin=HOME).status_code == 403
     assert browser.get("/mine").status_code == 303
-
-
-@pytest.mark.usefixtures("authenticator")
-def test_two_windows_at_the_one_time_code(world: World, alice: Person, request: pytest.FixtureRequest) -> None:
-    totp: pyotp.TOTP = request.getfixturevalue("authenticator")[0]
-    browser = world.browser()
-    browser.submit(SIGN_IN, email=alice.email, password=PASSWORD)
-    path = "/sign-in/second?next=%2Fmine%3Fa%3D1"
-    action, second = form_of(browser, path, "/sign-in/second")
-    browser.submit(path, code=totp.at(world.clock.now))
-    answer = browser.send(action, {**second, "code": totp.at(world.clock.now)})
-    assert (answer.status_code, answer.headers["location"]) == (303, NEXT)
-
-
-@pytest.mark.usefixtures("authenticator")
-def test_cancelling_at_the_one_time_code_keeps_where_she_was_going(world: World, alice: Person) -> None:
-    browser = world.browser()
-    wanted = "/sign-in?next=%2Fauthorize%3Fclient_id%3Da%26request_uri%3Db"
-    code = browser.submit(wanted, email=alice.email, password=PASSWORD).headers["location"]
-    page = browser.get(code).text
-    assert 'aria-label="Main navigation"' not in page, "the way out would lose the app's question"
-    answer = browser.submit(code, to="/sign-out", next="/authorize?client_id=a&request_uri=b")
-    assert answer.headers["location"] == "/authorize?client_id=a&request_uri=b"
 
 
 def test_a_code_page_without_a_sign_in_is_too_old(browser: Browser) -> None:
