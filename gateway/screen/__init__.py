@@ -1,11 +1,12 @@
 """The consent screen: what a person is shown when an app asks, and how her answer is read.
 
-    gathering   what one screen is about, from the record and the rooms that know people, apps and accounts
-    contents    what it says, as JSON            rendering   that as text, and the hash of the text
-    seen        the text's hash on its way through her browser and back
-    choices     her form, read                   preview     the same screen before anybody is asked
-    pages       the doors: show, answer, show again what was agreed to
+    gathering   everything one screen needs, from the consent and from the rooms of people, apps and organisations
+    contents    what the screen says, as JSON    rendering   the HTML of it, and the hash of that HTML
+    seen        which screen a form was sent from, sealed in the form itself
+    choices     what was ticked in the form      preview     the screen for an app's developer, before anybody is asked
+    pages       the doors: show the screen, take the answer, show a screen that was agreed to
 
-It decides nothing and writes nothing: the answer goes to `consent.deciding` as one value.
-The one invariant: nobody agrees to anything but the page she was shown, and that page can be rendered again.
+The room does not decide: an answer goes to `consent.deciding` as one value. It writes nothing itself but the marks of
+somebody who has to do something else first (`consent.asking.keep_draft`).
+The one invariant: a person agrees only to the screen she was shown, and that screen can be rendered again later.
 """

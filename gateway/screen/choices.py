@@ -1,4 +1,4 @@
-"""Reading the person's form: what she chose, never more than was offered (negative case A20)."""
+"""Reads the form of the consent screen: what the person chose, and never more than she was offered."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from gateway.ground.web.marks import N_
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something the person has to mend before she can allow: `field` is the form's name, `text` a message id. What
-    stands in the text for an organisation is filled in where the page is made (`contents`)."""
+    """Something to mend before the person can allow. `field`: name of the form's field. `text`: a message id, in which
+    `contents` fills in the organisation."""
 
     field: str
     text: str
@@ -27,8 +27,8 @@ def accounts_name(organisation: str) -> str:
 def parse(
     form: Mapping[str, Sequence[str]], ask: Ask, accounts: Mapping[str, Sequence[Offered]], shareable: Collection[str]
 ) -> Choices | list[Problem]:
-    """`Choices` within what was offered; or what is missing. Names and values that were not offered are ignored, and
-    so is what is optional at an organisation that is not `shareable` (`Showing.shareable`)."""
+    """What was chosen, or what is missing. Names and values that were not offered are ignored, and so is optional data
+    of an organisation that is not `shareable` (`Showing.shareable`)."""
     granted = frozenset(
         (item.organisation, item.dataset)
         for item in ask.items
@@ -52,7 +52,7 @@ def parse(
 
 
 def _picked(form: Mapping[str, Sequence[str]], organisation: str, offered: Sequence[Offered]) -> tuple[str, ...]:
-    """The ticked accounts; a single available one needs no tick, since the item itself names it."""
+    """The ticked accounts. If only one is available there is nothing to tick: the screen names it."""
     available = [account.ref for account in offered if account.available]
     if len(available) == 1:
         return tuple(available)

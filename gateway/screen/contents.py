@@ -1,4 +1,4 @@
-"""What the consent screen says, as JSON: the one source of its text and of the evidence."""
+"""What the consent screen says, as JSON. The HTML is rendered from this alone, and this is kept as evidence."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,8 +16,8 @@ from gateway.screen.gathering import Showing
 
 
 def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[str, Any]:
-    """It changes only when what is said changes: end dates are days, so a page opened and answered on the same day is
-    the same page."""
+    """Everything the screen says. It must be the same when the screen is shown and when it is answered, so it holds no
+    time of day: end dates are days."""
     ask, app = showing.ask, showing.app
     organisations = [_organisation(showing, ask, one, house.catalogue, language) for one in ask.organisations()]
     purpose = house.catalogue.purposes[ask.purpose]
@@ -128,7 +128,7 @@ def _limits(item: AskItem, catalogue: Catalogue, purpose: str) -> list[dict[str,
 
 
 def _alike(items: Sequence[AskItem], value: Any, label: Any) -> list[dict[str, Any]]:
-    """Said once when it is the same for all; else each value with the types of data it is of."""
+    """Each value with the types of data that have it; `of` is empty when all have the same."""
     groups: list[dict[str, Any]] = []
     for item in items:
         found = value(item)
@@ -144,8 +144,8 @@ def _alike(items: Sequence[AskItem], value: Any, label: Any) -> list[dict[str, A
 
 
 def _durations(ask: Ask, now: datetime, latest: datetime | None, zone: str) -> list[dict[str, Any]]:
-    """The choices, each with its end date. Of several that the coming of age cuts to one date, the first.
-    `cut`: the sharing is shorter than the choice's own length, so that only its end date is true."""
+    """The choices, each with its end date. `cut`: something ends it before its own length is over, so only the date is
+    told. Where a coming of age cuts several choices to the same date, only the first is offered."""
     offered: list[dict[str, Any]] = []
     for key in offered_durations(ask):
         days, end = dict(DURATIONS)[key], until(ask, key, now, latest)
@@ -156,7 +156,7 @@ def _durations(ask: Ask, now: datetime, latest: datetime | None, zone: str) -> l
 
 
 def _of_age(ask: Ask, now: datetime, latest: datetime | None, zone: str) -> str | None:
-    """The day the ward comes of age, when it ends what could otherwise last longer."""
+    """The day the child comes of age, if the longest choice would otherwise last beyond it."""
     longest = offered_durations(ask)[-1]
     return _day(latest, zone) if latest and latest < until(ask, longest, now) else None
 
@@ -166,16 +166,16 @@ def _day(at: datetime, zone: str) -> str:
 
 
 def preselected(durations: Sequence[Mapping[str, Any]]) -> str:
-    """The shortest lasting choice. Something must be marked in a group of radios, or the first Allow always fails.
-    Data protection by default (GDPR art. 25(2)) wants the least; "once only" would be less still, but ends an app that
-    shows a development over time after one look, which is not what a person who came for it means."""
+    """The shortest choice that is not "once only". One must be marked, or everybody's first Allow would fail, and data
+    protection by default (GDPR art. 25(2)) asks for the least. "Once only" would be less still, but most apps show how
+    something develops, and would stop working after one reading."""
     lasting = [one["key"] for one in durations if one["key"] != "once"]
     return str(lasting[0] if lasting else durations[0]["key"])
 
 
 def first_marks(showing: Showing) -> dict[str, list[str]]:
-    """What is marked before the person has marked anything: a duration; and when this replaces a running sharing, what
-    she had chosen there (A33). Never anything she has not chosen herself (A8, A11)."""
+    """What is marked when the screen opens: a duration; and if this would replace a running sharing, what the person
+    chose there. Never data or accounts she has not chosen herself (no consent by pre-ticked boxes: GDPR recital 32)."""
     marks = {"duration": [preselected([{"key": key} for key in offered_durations(showing.ask)])]}
     for item in granted_items(showing.running) if showing.running else ():
         if item["organisation"] not in showing.shareable:

@@ -1,4 +1,4 @@
-"""What one consent screen is about, gathered in one place: for the page, for an answer to it, and for the preview."""
+"""Collects everything one consent screen needs: to show it, to read an answer to it, or to preview it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,19 +21,19 @@ from gateway.screen.choices import Problem
 
 @dataclass(frozen=True)
 class Showing:
-    """Everything one screen is about: whoever shows it, reads an answer to it or previews it has this and no more."""
+    """Everything one screen needs. Showing, answering and previewing all work from this and nothing else."""
 
     consent: Consent
     app: AppView
     directory: Mapping[str, OrganisationFacts]
     accounts: Mapping[str, Sequence[Offered]]  # by organisation, by the references this app would see
-    linked: frozenset[str]  # of the organisations asked for, those where we know which account is hers
+    linked: frozenset[str]  # those organisations of the request where it is known which account is the person's
     decider: Decider
-    ward: str | None  # whom the guardian decides for
+    ward: str | None  # name of the child, if a guardian decides; None: the person decides for herself
     redirect_host: str
     redirect_scheme: str
     running: Mapping[str, Any] | None  # terms of the sharing that this one would replace
-    chosen: Mapping[str, list[str]] = field(default_factory=dict)  # what is ticked; empty on first display
+    chosen: Mapping[str, list[str]] = field(default_factory=dict)  # what is ticked; empty when first shown
     problems: Sequence[Problem] = ()
 
     @cached_property
@@ -47,7 +47,7 @@ class Showing:
 
 
 def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, redirect_scheme: str) -> Showing:
-    """The screen as it would be shown now to the caller: the person herself, or her guardian for her."""
+    """For the caller as of now: the person herself, or her guardian."""
     session, caller = ctx.session, ctx.person
     person = others.person(session, consent.person_id)
     actor = acting(caller.person, person.id)
@@ -74,13 +74,13 @@ def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, re
 
 
 def _running(session: Session, consent: Consent, now: datetime) -> dict[str, Any] | None:
-    """The terms in force of the same person, app and purpose: what `deciding.agree` would replace."""
+    """The terms of the running sharing that agreeing would replace (`deciding.agree`); None: there is none."""
     found = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
     return next((deciding.current(session, one) for one in found if not deciding.is_over(one, now)), None)
 
 
 def answerable(showing: Showing, catalogue: Catalogue) -> bool:
-    """False: the purpose, an organisation or a type of data has gone since it was asked."""
+    """False if the purpose, an organisation or a type of data was removed after the app asked."""
     ask = showing.ask
     known = ask.purpose in catalogue.purposes and all(i.dataset in catalogue.datasets for i in ask.items)
     return known and all(name in showing.directory for name in ask.organisations())

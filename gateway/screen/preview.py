@@ -1,7 +1,6 @@
-"""The consent screen before anybody is asked (checklist A38): the real door, answering an invented person.
+"""The consent screen as a file to look at, before anybody is asked: made by the real door, for an invented person.
 
-What comes out is a file to look at. Nothing is recorded, and no answer to it counts: the consent it names does not
-exist.
+Nothing is recorded, and no answer to it counts, because its consent does not exist.
 """
 
 import re
@@ -35,7 +34,7 @@ def page(
     language: str,
     now: datetime,
 ) -> str:
-    """The page as HTML that needs nothing beside it but the app's logo."""
+    """The page as HTML with its stylesheet inside; only the app's logo is loaded from elsewhere."""
     first = {item.organisation: item.dataset for item in reversed(ask.items)}
     kinds = {name: house.catalogue.datasets[dataset].account[language] for name, dataset in first.items()}
     consent = requested(_ID, _ID, app, ask, now)
@@ -49,7 +48,7 @@ def page(
 
 @dataclass(frozen=True, slots=True)
 class _Invented:
-    """`Facts` about a person who does not exist; app and organisations are the real ones."""
+    """`Facts` about a person who does not exist. The app and the organisations are real."""
 
     asking: AppView
     organisations: Mapping[str, OrganisationFacts]
@@ -62,7 +61,7 @@ class _Invented:
         return self.organisations
 
     def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
-        """Two, so that the page shows how one is picked."""
+        """Two, so that the preview shows how to choose one."""
         kind = self.kinds[organisation_id]
         return [Offered(ref=f"{_ID}-{n}", label=f"{kind} ···{n}", kind=kind, available=True) for n in (1, 2)]
 

@@ -1,8 +1,8 @@
-"""The text of a consent screen, rendered from its facts and from nothing else (A37).
+"""Renders the HTML of what a person agrees to, from `contents.facts` and nothing else.
 
-What is shared stands in one template that sees no token of the form and no address of the request. So the facts
-kept as evidence give the same text again, to the letter, as long as template and translations are the ones named
-by `version_sha256`. The hash of the text goes into the terms and the evidence.
+The template knows neither the token of the form nor the address of the request. So the facts kept as evidence give the
+same HTML again, byte for byte, as long as `version_sha256` is the same. The hash of the HTML goes into the terms and
+the evidence.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ from gateway.consent.words import Wording
 from gateway.ground.web import templates, translations
 
 TEMPLATE = "screen/_terms.html"
-ROOMS = ("consent", "screen")  # whose words it takes
+ROOMS = ("consent", "screen")  # whose translations the template uses
 
 
 def text(shown: Mapping[str, Any], language: str, texts: NullTranslations) -> Markup:
-    """The content of the screen as HTML, from the facts alone."""
+    """The HTML for these facts, in this language."""
     say = Wording(language, texts, shown["zone"])
     return Markup(_environment(texts).get_template(TEMPLATE).render(shown=shown, say=say, lang=language))
 
@@ -38,7 +38,7 @@ def sha256(html: str) -> str:
 
 @cache
 def version_sha256() -> str:
-    """One hash over the template and the translations it takes its words from."""
+    """One hash of the template and the translations it uses: tells whether evidence was rendered with other words."""
     template = Path(templates.__file__).parent / "templates" / TEMPLATE
     words = [translations.FOLDER / "fr" / "LC_MESSAGES" / f"{room}.po" for room in ROOMS]
     return hashlib.sha256(b"\n".join(path.read_bytes() for path in (template, *words))).hexdigest()

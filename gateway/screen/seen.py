@@ -1,6 +1,6 @@
-"""What the person saw, on its way through her browser: a sealed word in the form of the consent screen.
+"""Which screen a form was sent from: a hidden field that says what was shown, with a MAC so that nobody can forge it.
 
-The answer counts only if the same page would be shown now, so nobody agrees to a page that has changed meanwhile.
+An answer counts only if the same screen would be shown now. So nobody agrees to a screen that has changed meanwhile.
 """
 
 import json
@@ -16,7 +16,7 @@ _USE = "consent-seen"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A screen as it left: when, in which language, with which text, what was ticked and what was pointed out."""
+    """A screen as it was sent: when, in which language, the hash of its HTML, what was ticked, and its problems."""
 
     at: str  # RFC 3339
     language: str
@@ -36,7 +36,7 @@ class Seen:
 
 
 def unsealed(word: str, keys: KeyRing, consent: str, person: str) -> Seen | None:
-    """None: not a word of ours for this consent and this person."""
+    """None: this gateway did not make the field for this consent and this person."""
     part, _, mac = word.partition(".")
     try:
         text = decoded(part).decode()

@@ -89,7 +89,7 @@ def test_who_is_sent_by_an_app_is_told_why_she_is_to_sign_in(opens: Any, js: boo
 
 
 @pytest.mark.parametrize("lang", ["en", "fr"])
-def test_no_link_of_ours_is_dead(opens: Any, linked: Resident, lang: str) -> None:  # E4
+def test_no_link_of_ours_is_dead(opens: Any, linked: Resident, lang: str) -> None:
     linked.story.agree_energy()
     linked.story.read_energy()
     window: Window = opens(linked, lang=lang, js=False)
@@ -144,7 +144,7 @@ def test_what_leads_nowhere_is_a_page_with_a_way_home(opens: Any, alice: Residen
         assert window.page.locator("form[action='/connect'] button").count() == 1, path
 
 
-def test_what_is_folded_on_the_screen_is_on_the_paper(opens: Any, linked: Resident) -> None:  # B22
+def test_what_is_folded_on_the_screen_is_on_the_paper(opens: Any, linked: Resident) -> None:
     linked.story.agree_energy()
     window: Window = opens(linked).go("/sharings").click("View")
     technical = window.page.locator("details.technical dl")

@@ -16,7 +16,7 @@ from gateway.errors import Unavailable
 from gateway.screen import choices, rendering
 from tests.worlds.consent import BANK, CLEAR_BUDGET, SUMMARY_BOX, WATT_COACH, Visitor, World
 
-# ---- what was shown (A37)
+# ---- what was shown
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])

@@ -22,7 +22,7 @@ TEMPLATES = Path(templates.__file__).parent / "templates"
 CODE = Path(gateway.__file__).parent
 FOLDERS = [TEMPLATES / name for name in ("screen", "sharings")]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
-# reference "people", E3 and section 3: nothing that pushes, and no second word for one thing
+# Nothing that pushes, and no second word for one thing
 PUSHING = {
     "fr": ["seulement", "malheureusement", "profitez", "recommandé", "dépêchez", "révoquer", "permission", "traces"],
     "en": ["unfortunately", "enjoy", "recommended", "hurry", "revoke", "permission", "grant access", "withdraw"],
@@ -86,7 +86,7 @@ def said(message: Message) -> str:
     return message if isinstance(message, str) else message[0]
 
 
-def test_every_text_is_there_in_french_and_none_is_left_over(french: polib.POFile) -> None:  # E5
+def test_every_text_is_there_in_french_and_none_is_left_over(french: polib.POFile) -> None:
     assert {entry.msgid for entry in french if entry.translated()} == {said(message) for message in all_messages()}
 
 
@@ -110,7 +110,7 @@ def test_placeholders_are_the_same_in_both_languages(french: polib.POFile) -> No
                 assert set(PLACEHOLDER.findall(text)) == allowed
 
 
-def test_a_text_shared_with_another_room_says_the_same_there(french: polib.POFile) -> None:  # E5
+def test_a_text_shared_with_another_room_says_the_same_there(french: polib.POFile) -> None:
     for path in sorted(PO.glob("*.po")):
         for entry in polib.pofile(str(path)):
             ours = french.find(entry.msgid)
@@ -119,7 +119,7 @@ def test_a_text_shared_with_another_room_says_the_same_there(french: polib.POFil
                 assert texts[0] == texts[1], f"{path.name}: {entry.msgid}"
 
 
-def test_french_sentences_have_twenty_words_at_most(french: polib.POFile, catalogue: Catalogue) -> None:  # A27
+def test_french_sentences_have_twenty_words_at_most(french: polib.POFile, catalogue: Catalogue) -> None:
     ours = [text for entry in french for text in [entry.msgstr, *entry.msgstr_plural.values()]]
     theirs = [d.short["fr"] for d in catalogue.datasets.values()] + [d.long["fr"] for d in catalogue.datasets.values()]
     for text in ours + theirs + [purpose.text["fr"] for purpose in catalogue.purposes.values()]:
@@ -147,7 +147,7 @@ def test_whoever_is_insured_is_not_called_a_man(catalogue: Catalogue) -> None:
         assert not any(re.search(r"\bassuré\b", text["fr"]) for text in texts)
 
 
-def test_no_word_pushes_and_no_thing_has_two_words(french: polib.POFile) -> None:  # E3, C2
+def test_no_word_pushes_and_no_thing_has_two_words(french: polib.POFile) -> None:
     texts = {
         "en": [entry.msgid for entry in french],
         "fr": [text for entry in french for text in [entry.msgstr, *entry.msgstr_plural.values()]],
@@ -204,7 +204,7 @@ def test_every_state_reason_duration_and_event_has_a_word() -> None:
 @pytest.mark.parametrize(
     "path", sorted(path for folder in FOLDERS for path in folder.glob("*.html")), ids=lambda p: p.name
 )
-def test_templates_hold_no_style_no_script_and_no_bare_text(path: Path) -> None:  # F9, E5
+def test_templates_hold_no_style_no_script_and_no_bare_text(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert "style=" not in source and "<script" not in source and not re.search(r"\son\w+=\"", source)
     bare = re.sub(r"\{%-?\s*trans.*?endtrans\s*-?%\}|\{#.*?#\}", "", source, flags=re.DOTALL)
@@ -213,7 +213,7 @@ def test_templates_hold_no_style_no_script_and_no_bare_text(path: Path) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_a_page_speaks_one_language(world: World, alice: Visitor, language: str) -> None:  # E5
+def test_a_page_speaks_one_language(world: World, alice: Visitor, language: str) -> None:
     alice.language = language
     consent = world.asks(alice, CLEAR_BUDGET)
     alice.allows(consent, **{"accounts:harbour-bank": ["ref-current"]})

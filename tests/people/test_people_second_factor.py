@@ -1,4 +1,4 @@
-"""One-time codes: switched on with proof, asked for after the password, spent once, never skipped (A31)."""
+"""One-time codes: switched on with proof, asked for after the password, spent once, never skipped."""
 
 import re
 from html import unescape

@@ -1,4 +1,4 @@
-"""Guessing is slowed down, for known and unknown addresses alike, and the true person still gets in (A30)."""
+"""Guessing is slowed down, for known and unknown addresses alike, and the true person still gets in."""
 
 import threading
 import time

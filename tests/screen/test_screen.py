@@ -1,4 +1,4 @@
-"""The consent screen, row by row of the checklist of reference "people", section 5."""
+"""The consent screen: what it says, what it offers, and what it never does."""
 
 import re
 from dataclasses import replace
@@ -29,7 +29,7 @@ BOTH = pytest.mark.parametrize("language", ["en", "fr"])
 
 
 @BOTH
-def test_the_title_names_app_action_and_organisations(world: World, alice: Visitor, language: str) -> None:  # A1
+def test_the_title_names_app_action_and_organisations(world: World, alice: Visitor, language: str) -> None:
     alice.language = language
     page = alice.sees(world.asks(alice, CLEAR_BUDGET))
     expected = {
@@ -40,7 +40,7 @@ def test_the_title_names_app_action_and_organisations(world: World, alice: Visit
     assert page.tree.get("lang") == language
 
 
-def test_the_person_is_named_and_can_leave_without_losing_the_request(world: World, alice: Visitor) -> None:  # A2
+def test_the_person_is_named_and_can_leave_without_losing_the_request(world: World, alice: Visitor) -> None:
     consent = world.asks(alice)
     page = alice.sees(consent)
     assert "You: Alice Martin" in page.text
@@ -49,7 +49,7 @@ def test_the_person_is_named_and_can_leave_without_losing_the_request(world: Wor
     assert form.xpath("./input[@name='next']/@value") == [authorize(consent)]
 
 
-def test_the_app_is_shown_with_company_badge_and_links(world: World, alice: Visitor) -> None:  # A3
+def test_the_app_is_shown_with_company_badge_and_links(world: World, alice: Visitor) -> None:
     app = an_app("agent", "Agent", ("energy-advice",), USAGE, on_behalf_of="Big Company plc", has_logo=True)
     page = alice.sees(world.asks(alice, app, energy(datatypes=["energy.electricity.usage"])))
     for text in ("Agent SAS", "on behalf of Big Company plc", "Company checked"):
@@ -60,13 +60,13 @@ def test_the_app_is_shown_with_company_badge_and_links(world: World, alice: Visi
     assert not [src for src in page.tree.xpath("//img/@src") if not src.startswith("/")]
 
 
-def test_the_gateway_says_that_the_page_is_its_own(world: World, alice: Visitor) -> None:  # A4
+def test_the_gateway_says_that_the_page_is_its_own(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice))
     assert "This page is by Aval (localhost:8400), not by Watt Coach." in page.text
 
 
 @pytest.mark.parametrize("name", ["<b>Verified</b>", "<script>alert(1)</script>", "x\u202eetov"])
-def test_markup_in_a_name_is_text_and_its_direction_stays_inside(world: World, alice: Visitor, name: str) -> None:  # A4
+def test_markup_in_a_name_is_text_and_its_direction_stays_inside(world: World, alice: Visitor, name: str) -> None:
     page = alice.sees(world.asks(alice, an_app("odd", name, ("energy-advice",), *WATT_COACH.data)))
     assert page.h1.startswith(f"{name} asks to read")
     assert not page.tree.xpath("//script | //main//b")
@@ -74,7 +74,7 @@ def test_markup_in_a_name_is_text_and_its_direction_stays_inside(world: World, a
 
 
 @BOTH
-def test_an_unverified_app_is_pointed_out_above_the_title(world: World, alice: Visitor, language: str) -> None:  # A34
+def test_an_unverified_app_is_pointed_out_above_the_title(world: World, alice: Visitor, language: str) -> None:
     alice.language = language
     app = an_app("new", "New", ("energy-advice",), *WATT_COACH.data, verified=False)
     page = alice.sees(world.asks(alice, app))
@@ -93,7 +93,7 @@ def test_an_app_registered_this_month_is_pointed_out(world: World, alice: Visito
 
 
 @BOTH
-def test_items_are_told_in_the_words_of_the_catalogue(world: World, alice: Visitor, language: str) -> None:  # A5, E6
+def test_items_are_told_in_the_words_of_the_catalogue(world: World, alice: Visitor, language: str) -> None:
     alice.language = language
     page = alice.sees(world.asks(alice))
     usage = world.house.catalogue.datasets["energy.electricity.usage"]
@@ -102,7 +102,7 @@ def test_items_are_told_in_the_words_of_the_catalogue(world: World, alice: Visit
     assert usage.fields["interval.value"].comes_with[language] in page.text  # type: ignore[index]
 
 
-def test_no_identifier_is_visible_while_disclosures_are_closed(world: World, alice: Visitor) -> None:  # A6
+def test_no_identifier_is_visible_while_disclosures_are_closed(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice, CLEAR_BUDGET))
     for dataset in world.house.catalogue.datasets.values():
         for name in (dataset.id, *dataset.fields):
@@ -111,14 +111,14 @@ def test_no_identifier_is_visible_while_disclosures_are_closed(world: World, ali
     assert "bank.transactions" in words(technical) and technical.get("open") is None
 
 
-def test_items_are_grouped_by_organisation(world: World, alice: Visitor) -> None:  # A7
+def test_items_are_grouped_by_organisation(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice, CLEAR_BUDGET))
     groups = page.main.xpath(".//fieldset[contains(@class,'from-organisation')]")
     assert [words(group.xpath("./legend")[0]) for group in groups] == ["At Harbour Bank", "At Meadow Health"]
     assert "Transactions" in words(groups[0]) and "Transactions" not in words(groups[1])
 
 
-def test_required_is_told_and_optional_is_a_box_that_nobody_ticked(world: World, alice: Visitor) -> None:  # A8
+def test_required_is_told_and_optional_is_a_box_that_nobody_ticked(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice))
     tags = [words(item.xpath(".//*[contains(@class,'badge')]")[0]) for item in page.main.xpath(".//li[@class='item']")]
     assert tags == ["Required", "Optional", "Optional"]
@@ -133,7 +133,7 @@ def test_required_is_told_and_optional_is_a_box_that_nobody_ticked(world: World,
 @BOTH
 def test_a_required_item_carries_the_reason_of_the_app_as_its_words(
     world: World, alice: Visitor, language: str
-) -> None:  # A9
+) -> None:
     alice.language = language
     page = alice.sees(world.asks(alice))
     said = {"en": f"Watt Coach says: “{FOR['en']}”", "fr": f"Watt Coach dit\xa0: «\xa0{FOR['fr']}\xa0»"}
@@ -142,7 +142,7 @@ def test_a_required_item_carries_the_reason_of_the_app_as_its_words(
     assert said[language].split(":")[0].split("\xa0")[0] in page.closed_text()
 
 
-def test_words_in_another_language_are_marked_as_such(world: World, alice: Visitor) -> None:  # A28
+def test_words_in_another_language_are_marked_as_such(world: World, alice: Visitor) -> None:
     alice.language = "fr"
     usage = replace(USAGE, reason={"en": "To work it out."})
     page = alice.sees(world.asks(alice, replace(WATT_COACH, data=(usage, SUMMARY, WATT_COACH.data[2]))))
@@ -151,7 +151,7 @@ def test_words_in_another_language_are_marked_as_such(world: World, alice: Visit
     assert "(texte fourni en anglais)" in page.text
 
 
-def test_several_accounts_are_picked_and_none_is_picked_for_her(world: World, alice: Visitor) -> None:  # A11
+def test_several_accounts_are_picked_and_none_is_picked_for_her(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice, CLEAR_BUDGET))
     boxes = page.main.xpath(".//input[@name='accounts:harbour-bank']")
     assert [box.get("value") for box in boxes] == ["ref-current", "ref-savings", "ref-joint"]
@@ -160,14 +160,14 @@ def test_several_accounts_are_picked_and_none_is_picked_for_her(world: World, al
     assert "Joint account ***90 (not available: the other holder has to agree)" in page.text
 
 
-def test_a_single_account_is_told_and_not_asked_for(world: World, alice: Visitor) -> None:  # A11
+def test_a_single_account_is_told_and_not_asked_for(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice))
     assert "Taken from: Home, 4 Mill Lane (usage point)" in page.text
     assert not page.main.xpath(".//input[starts-with(@name,'accounts:')]")
 
 
 @BOTH
-def test_the_purpose_is_stated_once_and_as_the_apps_own(world: World, alice: Visitor, language: str) -> None:  # A12
+def test_the_purpose_is_stated_once_and_as_the_apps_own(world: World, alice: Visitor, language: str) -> None:
     alice.language = language
     page = alice.sees(world.asks(alice))
     purpose = world.house.catalogue.purposes["energy-advice"]
@@ -196,7 +196,7 @@ def test_the_purpose_is_stated_once_and_as_the_apps_own(world: World, alice: Vis
 )
 def test_the_period_of_the_data_is_told_apart_from_the_duration(
     world: World, alice: Visitor, period: dict[str, object], english: str, french: str
-) -> None:  # A13
+) -> None:
     consent = world.asks(alice, details=energy(period=period))
     for language, said, before, after in (
         ("en", english, "Period of the data", "How long the sharing lasts"),
@@ -208,15 +208,13 @@ def test_the_period_of_the_data_is_told_apart_from_the_duration(
         assert text.index(before) < text.index(after)
 
 
-def test_periods_that_differ_are_told_for_each_type_of_data(world: World, alice: Visitor) -> None:  # A13
+def test_periods_that_differ_are_told_for_each_type_of_data(world: World, alice: Visitor) -> None:
     text = alice.sees(world.asks(alice, CLEAR_BUDGET)).text
     assert "Transactions: the last 12 months, and from now on" in text
     assert "Care and claims: the last 6 months" in text
 
 
-def test_the_end_is_a_date_before_the_buttons_and_there_are_four_choices_at_most(
-    world: World, alice: Visitor
-) -> None:  # A14
+def test_the_end_is_a_date_before_the_buttons_and_there_are_four_choices_at_most(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice))
     choices = page.main.xpath(".//input[@name='duration']/..")
     assert [words(choice) for choice in choices] == [
@@ -231,7 +229,7 @@ def test_the_end_is_a_date_before_the_buttons_and_there_are_four_choices_at_most
     assert order == ["input"] * 4 + ["button"] * 2
 
 
-def test_a_shorter_time_than_any_choice_is_told_by_its_date_alone(world: World, alice: Visitor) -> None:  # A14
+def test_a_shorter_time_than_any_choice_is_told_by_its_date_alone(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice, details=energy(valid_for="P10D")))
     assert [words(choice) for choice in page.main.xpath(".//input[@name='duration']/..")] == [
         "once only, by 2 Apr 2026: the app gets one answer, then it is over",
@@ -250,16 +248,16 @@ def test_once_only_says_plainly_what_it_is_in_french_too(world: World, alice: Vi
 
 @pytest.mark.parametrize("once", [False, True])
 def test_unattended_reading_is_told_if_and_only_if_it_can_happen(world: World, alice: Visitor, once: bool) -> None:
-    text = alice.sees(world.asks(alice, details=energy(once=once))).text  # A15
+    text = alice.sees(world.asks(alice, details=energy(once=once))).text
     assert ("While you are away Watt Coach may read without asking you again." in text) is not once
     assert "How often at most 4 times a day" in text
 
 
-def test_every_limit_on_how_often_is_told(world: World, alice: Visitor) -> None:  # A15
+def test_every_limit_on_how_often_is_told(world: World, alice: Visitor) -> None:
     assert "at most 4 times a day and 200 times a month" in alice.sees(world.asks(alice, CLEAR_BUDGET)).text
 
 
-def test_onward_sharing_is_told_either_way(world: World, alice: Visitor) -> None:  # A16
+def test_onward_sharing_is_told_either_way(world: World, alice: Visitor) -> None:
     assert "Watt Coach states will not be passed on" in alice.sees(world.asks(alice)).text
     insurer = {"name": "Great Insurance", "role": "processor", "country": "FR"}
     page = alice.sees(world.asks(alice, replace(WATT_COACH, recipients=(insurer,))))
@@ -267,7 +265,7 @@ def test_onward_sharing_is_told_either_way(world: World, alice: Visitor) -> None
     assert "will not be passed on" not in page.text
 
 
-def test_sensitive_data_stands_apart_and_nothing_ticks_it_along(world: World, alice: Visitor) -> None:  # A17
+def test_sensitive_data_stands_apart_and_nothing_ticks_it_along(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice, CLEAR_BUDGET))
     titles = [words(title) for title in page.main.xpath(".//*[@class='sensitive-title']")]
     assert titles == ["Sensitive data: your money", "Specially protected data: your health"]
@@ -283,10 +281,10 @@ def test_passwords_stopping_and_return_are_told(world: World, alice: Visitor, la
     page = alice.sees(world.asks(alice))
     said = {
         "en": (
-            "None of these companies needs your password.",  # A18
-            "What Watt Coach has received by then stays with it.",  # A20
-            "You will go back to watt-coach.example.",  # A31
-            "You can answer until 12:30",  # A35
+            "None of these companies needs your password.",
+            "What Watt Coach has received by then stays with it.",
+            "You will go back to watt-coach.example.",
+            "You can answer until 12:30",
         ),
         "fr": (
             "Aucune de ces sociétés n’a besoin de votre mot de passe.",
@@ -297,16 +295,16 @@ def test_passwords_stopping_and_return_are_told(world: World, alice: Visitor, la
     }
     for sentence in said[language]:
         assert sentence in page.text
-    (link,) = page.main.xpath(".//a[@href='/sharings']")  # A19: named exactly as the page is
+    (link,) = page.main.xpath(".//a[@href='/sharings']")  # named exactly as the page is
     assert words(link) == alice.gets("/sharings").h1
     assert "+33 1 23 45 67 89" in words(page.main)
-    assert page.main.xpath(".//a[@href='mailto:delete@watt-coach.example']")  # A20
+    assert page.main.xpath(".//a[@href='mailto:delete@watt-coach.example']")
 
 
 # ---- how it is asked
 
 
-def test_refuse_comes_first_and_is_the_same_kind_of_button(world: World, alice: Visitor) -> None:  # A21
+def test_refuse_comes_first_and_is_the_same_kind_of_button(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice))
     row = page.main.xpath(".//*[contains(@class,'decision')]")[0]
     assert [words(button) for button in row] == ["Refuse", "Allow"]
@@ -314,14 +312,14 @@ def test_refuse_comes_first_and_is_the_same_kind_of_button(world: World, alice: 
     assert refuse | {"value": ""} == allow | {"value": ""}
 
 
-def test_nothing_has_the_focus_and_the_first_submit_button_answers_nothing(world: World, alice: Visitor) -> None:  # A22
+def test_nothing_has_the_focus_and_the_first_submit_button_answers_nothing(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice))
     assert not page.tree.xpath("//*[@autofocus]")
     first = page.main.xpath(".//form[starts-with(@action,'/consent/')]//button")[0]
     assert (first.get("type"), first.get("value")) == ("submit", "none") and first.get("hidden") is not None
 
 
-def test_the_page_leads_nowhere_but_to_an_answer(world: World, alice: Visitor) -> None:  # A24, A30
+def test_the_page_leads_nowhere_but_to_an_answer(world: World, alice: Visitor) -> None:
     page = alice.sees(world.asks(alice))
     links = {href for href in page.tree.xpath("//a/@href") if not href.startswith(("#", "mailto:"))}
     assert links == {"/", "/sharings", *(f"https://watt-coach.example{part}" for part in ("", "/privacy", "/terms"))}
@@ -330,7 +328,7 @@ def test_the_page_leads_nowhere_but_to_an_answer(world: World, alice: Visitor) -
 
 
 @pytest.mark.parametrize("header", ["Content-Security-Policy", "Referrer-Policy", "Cache-Control", "X-Frame-Options"])
-def test_every_page_is_guarded_by_its_headers(world: World, alice: Visitor, header: str) -> None:  # A36
+def test_every_page_is_guarded_by_its_headers(world: World, alice: Visitor, header: str) -> None:
     consent = world.asks(alice)
     pages = [alice.sees(consent), alice.answers(consent, "allow", duration="nonsense")]
     alice.allows(consent)
@@ -348,7 +346,7 @@ def test_every_page_is_guarded_by_its_headers(world: World, alice: Visitor, head
 # ---- asking again
 
 
-def test_a_running_sharing_is_told_and_only_what_is_new_is_marked(world: World, alice: Visitor) -> None:  # A33
+def test_a_running_sharing_is_told_and_only_what_is_new_is_marked(world: World, alice: Visitor) -> None:
     first = world.asks(alice)
     alice.allows(first, **{"item:city-energy:energy.point": "yes"})
     page = alice.sees(world.asks(alice))
@@ -358,14 +356,14 @@ def test_a_running_sharing_is_told_and_only_what_is_new_is_marked(world: World, 
     assert page.main.xpath(".//input[@checked]/@name") == ["item:city-energy:energy.point", "duration"]
 
 
-def test_an_organisation_without_an_account_of_hers_is_told(world: World, alice: Visitor) -> None:  # A11
+def test_an_organisation_without_an_account_of_hers_is_told(world: World, alice: Visitor) -> None:
     world.rooms.held["city-energy"] = []
     assert "City Energy holds nothing of yours (usage point)." in alice.sees(world.asks(alice)).text
 
 
 def test_of_two_accounts_one_of_which_is_closed_the_other_is_told_and_not_asked_for(
     world: World, alice: Visitor
-) -> None:  # A11
+) -> None:
     world.rooms.held["city-energy"] = [
         Offered("ref-home", "Home", "electricity", True),
         Offered("ref-old", "Old flat", "electricity", False, "closed"),

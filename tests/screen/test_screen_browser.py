@@ -66,22 +66,18 @@ def every_look(page: Any) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_refuse_and_allow_look_the_same_everywhere(
-    browser: Any, world: World, alice: Visitor, language: str
-) -> None:  # A21, F3
+def test_refuse_and_allow_look_the_same_everywhere(browser: Any, world: World, alice: Visitor, language: str) -> None:
     alice.language = language
     with window(browser, alice, java_script_enabled=True) as page:
         page.goto(url(world, authorize(world.asks(alice, CLEAR_BUDGET))))
-        assert page.evaluate("document.activeElement.tagName") == "BODY"  # A22: nothing has the focus
+        assert page.evaluate("document.activeElement.tagName") == "BODY"  # nothing has the focus
         for width in every_look(page):
             same_shape(page.eval_on_selector_all(".decision button", SHAPE))
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_view_and_stop_look_the_same_on_every_card(
-    browser: Any, world: World, alice: Visitor, language: str
-) -> None:  # B3
+def test_view_and_stop_look_the_same_on_every_card(browser: Any, world: World, alice: Visitor, language: str) -> None:
     alice.allows(world.asks(alice))
     alice.allows(world.asks(alice, CLEAR_BUDGET), **BANK)
     alice.language = language
@@ -97,7 +93,7 @@ def test_view_and_stop_look_the_same_on_every_card(
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_three_items_fit_two_screens_of_a_small_phone(
     browser: Any, world: World, alice: Visitor, language: str
-) -> None:  # A27
+) -> None:
     alice.language = language
     look = {"viewport": {"width": 360, "height": 740}, "java_script_enabled": True}
     with window(browser, alice, **look) as page:
@@ -106,7 +102,7 @@ def test_three_items_fit_two_screens_of_a_small_phone(
         assert page.evaluate("document.documentElement.scrollHeight") <= 2 * 740
 
 
-def test_enter_in_a_field_answers_nothing(browser: Any, world: World, alice: Visitor) -> None:  # A22
+def test_enter_in_a_field_answers_nothing(browser: Any, world: World, alice: Visitor) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     with window(browser, alice) as page:
         page.goto(url(world, authorize(consent)))
@@ -120,7 +116,7 @@ def test_enter_in_a_field_answers_nothing(browser: Any, world: World, alice: Vis
 
 def test_agreeing_and_stopping_work_without_scripts_and_stopping_takes_no_more_clicks(
     browser: Any, world: World, alice: Visitor
-) -> None:  # A24, C1, F6, F7
+) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     complaints: list[str] = []
     with window(browser, alice) as page:
@@ -154,7 +150,7 @@ def test_the_keyboard_alone_is_enough(browser: Any, world: World, alice: Visitor
     assert world.consent(consent).state == "active"
 
 
-def test_a_mistake_moves_the_focus_to_what_is_wrong(browser: Any, world: World, alice: Visitor) -> None:  # A26
+def test_a_mistake_moves_the_focus_to_what_is_wrong(browser: Any, world: World, alice: Visitor) -> None:
     with window(browser, alice, java_script_enabled=True) as page:
         page.goto(url(world, authorize(world.asks(alice, CLEAR_BUDGET))))
         page.click("text=Allow")
@@ -163,7 +159,7 @@ def test_a_mistake_moves_the_focus_to_what_is_wrong(browser: Any, world: World, 
         assert page.evaluate("document.querySelector(':target').querySelectorAll('input').length") == 3
 
 
-def test_the_receipt_prints_on_one_page(browser: Any, world: World, alice: Visitor) -> None:  # F15, B22
+def test_the_receipt_prints_on_one_page(browser: Any, world: World, alice: Visitor) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     alice.allows(consent, **BANK)
     alice.does(consent, "stop")

@@ -46,13 +46,13 @@ def test_once_only_is_for_one_use(world: World, alice: Visitor) -> None:
     assert world.terms(consent)["valid"]["max_uses"] == 1
 
 
-def test_only_the_picked_accounts_are_shared(world: World, alice: Visitor) -> None:  # A11
+def test_only_the_picked_accounts_are_shared(world: World, alice: Visitor) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     alice.allows(consent, **BANK)
     assert world.terms(consent)["items"][0]["accounts"] == ["ref-current"]
 
 
-def test_refusing_asks_nothing_back_and_gives_nothing(world: World, alice: Visitor) -> None:  # A23
+def test_refusing_asks_nothing_back_and_gives_nothing(world: World, alice: Visitor) -> None:
     consent = world.asks(alice)
     answer = alice.answers(consent, "refuse")
     assert (answer.status, answer.location) == (303, authorize(consent))
@@ -60,14 +60,14 @@ def test_refusing_asks_nothing_back_and_gives_nothing(world: World, alice: Visit
     assert world.logged(alice)[0] == "consent_refused"
 
 
-def test_refusing_needs_nothing_to_be_in_order(world: World, alice: Visitor) -> None:  # A23
+def test_refusing_needs_nothing_to_be_in_order(world: World, alice: Visitor) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     world.clock.passes(minutes=30)
     assert alice.answers(consent, "refuse", duration="nonsense").status == 303
     assert world.consent(consent).state == "refused"
 
 
-def test_a_new_sharing_for_the_same_purpose_replaces_the_old_one(world: World, alice: Visitor) -> None:  # A32
+def test_a_new_sharing_for_the_same_purpose_replaces_the_old_one(world: World, alice: Visitor) -> None:
     first, second = world.asks(alice), world.asks(alice)
     alice.allows(first)
     alice.allows(second)
@@ -80,7 +80,7 @@ def test_a_new_sharing_for_the_same_purpose_replaces_the_old_one(world: World, a
 # ---- what is missing is said, and nothing is recorded
 
 
-def test_allow_without_an_account_says_so_and_records_nothing(world: World, alice: Visitor) -> None:  # A26
+def test_allow_without_an_account_says_so_and_records_nothing(world: World, alice: Visitor) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     before = world.logged(alice)
     page = alice.answers(consent, "allow", **{"item:harbour-bank:bank.transactions": "yes", "duration": "d90"})
@@ -94,7 +94,7 @@ def test_allow_without_an_account_says_so_and_records_nothing(world: World, alic
     assert world.consent(consent).state == "requested" and world.logged(alice) == before
 
 
-def test_what_she_had_ticked_is_still_ticked_after_a_mistake(world: World, alice: Visitor) -> None:  # A26
+def test_what_she_had_ticked_is_still_ticked_after_a_mistake(world: World, alice: Visitor) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     page = alice.answers(consent, "allow", **{"item:harbour-bank:bank.transactions": "yes", "duration": "once"})
     assert page.main.xpath(".//input[@checked]/@value") == ["yes", "once"]
@@ -104,7 +104,7 @@ def test_what_she_had_ticked_is_still_ticked_after_a_mistake(world: World, alice
     assert world.terms(consent)["valid"]["duration"] == "once"
 
 
-def test_allow_with_every_optional_item_left_out_says_so(world: World, alice: Visitor) -> None:  # A26
+def test_allow_with_every_optional_item_left_out_says_so(world: World, alice: Visitor) -> None:
     usage = replace(WATT_COACH.data[0], necessity="optional")
     app = replace(WATT_COACH, data=(usage, *WATT_COACH.data[1:]))
     page = alice.answers(world.asks(alice, app), "allow")
@@ -112,13 +112,13 @@ def test_allow_with_every_optional_item_left_out_says_so(world: World, alice: Vi
     assert "Choose at least one type of data, or refuse." in page.text
 
 
-def test_the_mistake_is_said_in_french_too(world: World, alice: Visitor) -> None:  # E5
+def test_the_mistake_is_said_in_french_too(world: World, alice: Visitor) -> None:
     alice.language = "fr"
     page = alice.answers(world.asks(alice, CLEAR_BUDGET), "allow")
     assert "cochez au moins une ligne (compte bancaire)." in page.text and page.title.startswith("Erreur")
 
 
-def test_switching_the_language_after_a_mistake_leads_back_to_the_request(world: World, alice: Visitor) -> None:  # A28
+def test_switching_the_language_after_a_mistake_leads_back_to_the_request(world: World, alice: Visitor) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     page = alice.answers(consent, "allow")
     (form,) = page.tree.xpath("//form[@action='/language']")
@@ -128,7 +128,7 @@ def test_switching_the_language_after_a_mistake_leads_back_to_the_request(world:
 # ---- twice
 
 
-def test_a_second_click_changes_nothing_and_shows_the_same(world: World, alice: Visitor) -> None:  # A25, A21
+def test_a_second_click_changes_nothing_and_shows_the_same(world: World, alice: Visitor) -> None:
     consent = world.asks(alice)
     page = alice.sees(consent)
     first = alice.answers(consent, "allow", page)
@@ -140,7 +140,7 @@ def test_a_second_click_changes_nothing_and_shows_the_same(world: World, alice: 
     assert world.logged(alice) == logged and world.events(consent) == ["requested", "granted"]
 
 
-def test_two_clicks_at_the_same_moment_make_one_record(world: World, alice: Visitor) -> None:  # A25
+def test_two_clicks_at_the_same_moment_make_one_record(world: World, alice: Visitor) -> None:
     consent = world.asks(alice)
     page = alice.sees(consent)
     threads = [threading.Thread(target=alice.answers, args=(consent, "allow", page)) for _ in range(4)]
@@ -166,7 +166,7 @@ def test_mallory_cannot_answer_for_alice(world: World, alice: Visitor, mallory: 
 
 def test_a_screen_opened_by_alice_is_not_answered_with_mallorys_cookies(
     world: World, alice: Visitor, mallory: Visitor
-) -> None:  # A22
+) -> None:
     consent = world.asks(alice)
     fields = alice.sees(consent).form(f"/consent/{consent}")
     assert mallory.posts(f"/consent/{consent}", {**fields, "decision": "allow"}).status == 403
@@ -181,14 +181,14 @@ def test_a_stranger_is_sent_to_sign_in(world: World, alice: Visitor) -> None:
 
 
 @pytest.mark.parametrize("csrf", ["", "x" * 43])
-def test_an_answer_without_the_forms_own_token_is_none(world: World, alice: Visitor, csrf: str) -> None:  # A18
+def test_an_answer_without_the_forms_own_token_is_none(world: World, alice: Visitor, csrf: str) -> None:
     consent = world.asks(alice)
     assert alice.answers(consent, "allow", csrf=csrf).status == 403
     assert world.consent(consent).state == "requested"
 
 
 @pytest.mark.parametrize("header", [{"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}])
-def test_an_answer_from_another_site_is_none(world: World, alice: Visitor, header: dict[str, str]) -> None:  # A19
+def test_an_answer_from_another_site_is_none(world: World, alice: Visitor, header: dict[str, str]) -> None:
     consent = world.asks(alice)
     fields = alice.sees(consent).form(f"/consent/{consent}")
     assert alice.posts(f"/consent/{consent}", {**fields, "decision": "allow"}, **header).status == 403
@@ -203,7 +203,7 @@ def test_a_get_answers_nothing(world: World, alice: Visitor) -> None:
 @pytest.mark.parametrize("decision", ["", "none", "yes", "ALLOW"])
 def test_a_form_sent_without_a_button_is_no_answer_and_loses_nothing(
     world: World, alice: Visitor, decision: str
-) -> None:  # A22
+) -> None:
     consent = world.asks(alice)
     page = alice.answers(consent, decision, **{SUMMARY: "yes", "duration": "d90"})
     assert page.status == 200 and not page.tree.xpath("//*[contains(@class,'error-summary')]")
@@ -216,7 +216,7 @@ def test_a_form_sent_without_a_button_is_no_answer_and_loses_nothing(
 # ---- never more than was asked
 
 
-def test_what_was_not_offered_is_ignored(world: World, alice: Visitor) -> None:  # A20
+def test_what_was_not_offered_is_ignored(world: World, alice: Visitor) -> None:
     consent = world.asks(alice)
     alice.allows(
         consent,
@@ -239,13 +239,13 @@ def test_what_was_not_offered_is_ignored(world: World, alice: Visitor) -> None: 
 
 
 @pytest.mark.parametrize("duration", ["d365", "P10Y", "", "forever"])
-def test_a_duration_that_was_not_offered_is_no_answer(world: World, alice: Visitor, duration: str) -> None:  # A20
+def test_a_duration_that_was_not_offered_is_no_answer(world: World, alice: Visitor, duration: str) -> None:
     consent = world.asks(alice)
     assert alice.answers(consent, "allow", duration=duration).status == 422
     assert world.consent(consent).state == "requested"
 
 
-def test_an_unavailable_account_cannot_be_shared(world: World, alice: Visitor) -> None:  # A20
+def test_an_unavailable_account_cannot_be_shared(world: World, alice: Visitor) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     assert alice.answers(consent, "allow", **{"accounts:harbour-bank": ["ref-joint"]}).status == 422
 
@@ -309,7 +309,7 @@ def test_a_page_left_open_over_midnight_is_shown_again_with_its_new_dates(world:
 # ---- time
 
 
-def test_a_late_answer_is_explained_and_nothing_is_shared(world: World, alice: Visitor) -> None:  # A35
+def test_a_late_answer_is_explained_and_nothing_is_shared(world: World, alice: Visitor) -> None:
     consent = world.asks(alice)
     page = alice.sees(consent)
     world.clock.passes(seconds=world.house.settings.ask_seconds + 1)
@@ -350,7 +350,7 @@ def test_an_end_date_that_passed_is_written_down_once(world: World, alice: Visit
     assert "The sharing with Watt Coach reached its end date." in alice.gets(f"/sharings/{short}").text
 
 
-def test_a_late_screen_is_explained_too(world: World, alice: Visitor) -> None:  # A35
+def test_a_late_screen_is_explained_too(world: World, alice: Visitor) -> None:
     consent = world.asks(alice)
     world.clock.passes(seconds=world.house.settings.ask_seconds + 1)
     assert alice.sees(consent).status == 410
@@ -359,7 +359,7 @@ def test_a_late_screen_is_explained_too(world: World, alice: Visitor) -> None:  
 @pytest.mark.parametrize(("minutes", "allowed"), [(9, True), (11, False)])
 def test_sensitive_data_needs_a_sign_in_of_the_last_ten_minutes(
     world: World, alice: Visitor, minutes: int, allowed: bool
-) -> None:  # A35
+) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     page = alice.sees(consent)
     world.clock.passes(minutes=minutes)
@@ -469,13 +469,13 @@ def test_linking_on_the_way_keeps_what_she_marked(world: World, alice: Visitor) 
     assert elsewhere.status == 200
 
 
-def test_an_old_sign_in_is_pointed_out_before_she_fills_anything_in(world: World, alice: Visitor) -> None:  # A35
+def test_an_old_sign_in_is_pointed_out_before_she_fills_anything_in(world: World, alice: Visitor) -> None:
     consent = world.asks(alice, CLEAR_BUDGET)
     world.clock.passes(minutes=11)
     assert "Sign in again before you allow." in alice.sees(consent).text
 
 
-def test_data_that_is_not_sensitive_needs_no_second_sign_in(world: World, alice: Visitor) -> None:  # A35
+def test_data_that_is_not_sensitive_needs_no_second_sign_in(world: World, alice: Visitor) -> None:
     consent = world.asks(alice)
     world.clock.passes(minutes=50)
     alice.allows(consent)

@@ -1,4 +1,4 @@
-""" "Data sharing": the list, one sharing, stopping, pausing, removing; reference "people", sections 6 and 7."""
+""" "Data sharing": the list, one sharing, stopping, pausing, removing."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from tests.worlds.consent import BANK, CLEAR_BUDGET, SUMMARY_BOX, WATT_COACH, Vi
 # ---- the list
 
 
-def test_a_card_tells_who_what_for_until_when_and_how_often(world: World, alice: Visitor, consent: str) -> None:  # B2
+def test_a_card_tells_who_what_for_until_when_and_how_often(world: World, alice: Visitor, consent: str) -> None:
     world.clock.passes(days=2)
     world.reads(consent)
     world.reads(consent)
@@ -29,27 +29,27 @@ def test_a_card_tells_who_what_for_until_when_and_how_often(world: World, alice:
     }
 
 
-def test_accesses_older_than_thirty_days_are_not_counted(world: World, alice: Visitor, consent: str) -> None:  # B2
+def test_accesses_older_than_thirty_days_are_not_counted(world: World, alice: Visitor, consent: str) -> None:
     world.reads(consent)
     world.clock.passes(days=31)
     assert "(0 accesses in 30 days)" in words(cards(alice.gets("/sharings"))[0])
 
 
 def test_view_and_stop_are_the_same_kind_of_button_on_every_card(world: World, alice: Visitor, consent: str) -> None:
-    buttons = cards(alice.gets("/sharings"))[0].xpath(".//div[@class='actions']/*")  # B3
+    buttons = cards(alice.gets("/sharings"))[0].xpath(".//div[@class='actions']/*")
     assert [words(button) for button in buttons] == ["View", "Stop sharing"]
     assert buttons[0].get("class") == buttons[1].get("class") == "button"
     assert [button.get("href") for button in buttons] == [f"/sharings/{consent}", f"/sharings/{consent}/stop"]
 
 
-def test_an_empty_list_explains_itself(alice: Visitor) -> None:  # B23
+def test_an_empty_list_explains_itself(alice: Visitor) -> None:
     page = alice.gets("/sharings")
     assert page.h1 == "Data sharing"
     assert "When an app asks for your data, you decide here." in page.text
     assert page.main.xpath(".//a[@href='/organisations']") and not cards(page)
 
 
-def test_the_page_is_one_click_from_every_page(alice: Visitor) -> None:  # B1
+def test_the_page_is_one_click_from_every_page(alice: Visitor) -> None:
     assert words(alice.gets("/log").tree.xpath("//nav//a[@href='/sharings']")[0]) == "Data sharing"
 
 
@@ -76,7 +76,7 @@ def test_the_page_is_one_click_from_every_page(alice: Visitor) -> None:  # B1
 )
 def test_the_list_is_narrowed_sorted_and_searched_by_its_address(
     alice: Visitor, several: dict[str, str], query: str, expected: list[str]
-) -> None:  # B4
+) -> None:
     page = alice.gets(f"/sharings?{query}")
     assert page.status == 200
     found = named(page)
@@ -84,7 +84,7 @@ def test_the_list_is_narrowed_sorted_and_searched_by_its_address(
     assert expected or "Nothing fits this filter." in page.text
 
 
-def test_by_app_and_by_data_list_the_same_sharings(alice: Visitor, several: dict[str, str]) -> None:  # B6
+def test_by_app_and_by_data_list_the_same_sharings(alice: Visitor, several: dict[str, str]) -> None:
     by_app = {href.split("/")[2] for href in alice.gets("/sharings").main.xpath(".//article//a/@href")}
     turned = alice.gets("/sharings?by=data")
     assert {href.split("/")[2] for href in turned.main.xpath(".//section//a/@href")} == by_app
@@ -96,7 +96,7 @@ def test_by_app_and_by_data_list_the_same_sharings(alice: Visitor, several: dict
     ]
 
 
-def test_what_has_ended_stays_with_its_reason(world: World, alice: Visitor, several: dict[str, str]) -> None:  # B8
+def test_what_has_ended_stays_with_its_reason(world: World, alice: Visitor, several: dict[str, str]) -> None:
     world.clock.passes(days=2 * 365)
     page = alice.gets("/sharings")
     status = {words(card.xpath("./h2")[0]): words(card.xpath("./p[@class='status']")[0]) for card in cards(page)}
@@ -121,14 +121,14 @@ def test_what_has_ended_stays_with_its_reason(world: World, alice: Visitor, seve
 )
 def test_who_ended_it_is_told_as_it_was(
     world: World, alice: Visitor, consent: str, actor: Kind, reason: EndReason, said: str
-) -> None:  # C16
+) -> None:
     with world.house.store.write() as session:
         deciding.end(session, world.house, session.get_one(Consent, consent), Actor(actor), reason, world.clock())
     assert words(cards(alice.gets("/sharings"))[0].xpath("./p[@class='status']")[0]) == said
 
 
 def test_a_suspension_is_laid_over_and_never_told_as_her_act(world: World, alice: Visitor, consent: str) -> None:
-    world.rooms.apps["watt-coach"] = replace(WATT_COACH, active=False)  # C16
+    world.rooms.apps["watt-coach"] = replace(WATT_COACH, active=False)
     assert "Active suspended by the service" in words(cards(alice.gets("/sharings"))[0])
     world.rooms.apps["watt-coach"] = WATT_COACH
     city_energy = world.rooms.organisations["city-energy"]
@@ -150,7 +150,7 @@ def test_a_request_nobody_answered_is_not_a_sharing(world: World, alice: Visitor
 # ---- one sharing
 
 
-def test_the_detail_tells_what_was_agreed_in_the_words_of_the_screen(world: World, alice: Visitor) -> None:  # B5, E6
+def test_the_detail_tells_what_was_agreed_in_the_words_of_the_screen(world: World, alice: Visitor) -> None:
     asked = world.asks(alice, CLEAR_BUDGET)
     screen = alice.sees(asked)
     alice.answers(asked, "allow", screen, **BANK)
@@ -169,7 +169,7 @@ def test_the_detail_tells_what_was_agreed_in_the_words_of_the_screen(world: Worl
     assert "Optional Not shared" in page.text  # the health claims
 
 
-def test_the_detail_says_where_to_ask_what_happens_next(alice: Visitor, consent: str) -> None:  # B24
+def test_the_detail_says_where_to_ask_what_happens_next(alice: Visitor, consent: str) -> None:
     page = alice.gets(f"/sharings/{consent}")
     assert "For what happens next with your data, see Watt Coach:" in page.text
     assert page.main.xpath(".//a[@href='https://watt-coach.example/privacy']")
@@ -185,7 +185,7 @@ def test_the_detail_tells_latest_accesses_and_refusals_as_sentences(world: World
 
 def test_a_sharing_that_ends_soon_says_how_to_go_on_and_never_does_so_by_itself(
     world: World, alice: Visitor, consent: str
-) -> None:  # B8
+) -> None:
     longer = world.asks(alice, CLEAR_BUDGET)
     alice.allows(longer, **BANK, duration="d90")
     said = "It ends on 1 May 2026 and is never prolonged by itself. To share longer, ask for it in Watt Coach"
@@ -200,7 +200,7 @@ def test_a_sharing_that_ends_soon_says_how_to_go_on_and_never_does_so_by_itself(
 @pytest.mark.parametrize("ending", ["stop", "end date"])
 def test_an_agreement_made_anew_is_linked_with_the_one_that_ended(
     world: World, alice: Visitor, consent: str, ending: str
-) -> None:  # B8
+) -> None:
     if ending == "stop":
         alice.does(consent, "stop")
     world.clock.passes(days=40)
@@ -225,13 +225,13 @@ def test_the_detail_keeps_the_history_with_versions(alice: Visitor, consent: str
     ]
 
 
-def test_identifiers_stand_in_the_technical_disclosure_only(alice: Visitor, consent: str) -> None:  # A6
+def test_identifiers_stand_in_the_technical_disclosure_only(alice: Visitor, consent: str) -> None:
     page = alice.gets(f"/sharings/{consent}")
     assert consent not in page.closed_text() and "energy.electricity" not in page.closed_text()
     assert consent in words(page.main.xpath(".//details[@class='technical']")[0])
 
 
-def test_what_she_saw_can_be_seen_again_but_not_sent_again(world: World, alice: Visitor, consent: str) -> None:  # A37
+def test_what_she_saw_can_be_seen_again_but_not_sent_again(world: World, alice: Visitor, consent: str) -> None:
     page = alice.gets(f"/sharings/{consent}/seen")
     assert page.h1 == "Watt Coach asks to read your data at City Energy"
     assert "It is the same text, to the letter." in page.text
@@ -240,7 +240,7 @@ def test_what_she_saw_can_be_seen_again_but_not_sent_again(world: World, alice: 
 
 def test_an_app_that_gave_its_key_back_is_told_without_ending_the_sharing(
     world: World, alice: Visitor, consent: str
-) -> None:  # C9
+) -> None:
     world.reads(consent, "app_disconnected")
     page = alice.gets(f"/sharings/{consent}")
     assert "Disconnected by the app on 1 April 2026" in page.text

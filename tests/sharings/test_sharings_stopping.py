@@ -21,7 +21,7 @@ from tests.worlds.consent import (
 # ---- stopping
 
 
-def test_stopping_takes_two_clicks_and_no_reason(world: World, alice: Visitor, consent: str) -> None:  # C1, C5
+def test_stopping_takes_two_clicks_and_no_reason(world: World, alice: Visitor, consent: str) -> None:
     (stop,) = alice.gets("/sharings").main.xpath(".//a[.='Stop sharing']/@href")  # first click
     page = alice.gets(stop)
     fields = page.form(stop)
@@ -32,13 +32,13 @@ def test_stopping_takes_two_clicks_and_no_reason(world: World, alice: Visitor, c
     assert world.logged(alice)[0] == "consent_ended"
 
 
-def test_stopping_needs_no_new_sign_in(world: World, alice: Visitor, consent: str) -> None:  # C5
+def test_stopping_needs_no_new_sign_in(world: World, alice: Visitor, consent: str) -> None:
     world.clock.passes(hours=11)
     assert alice.does(consent, "stop").location == f"/sharings/{consent}/stopped"
 
 
 @pytest.mark.parametrize("path", ["", "/stop", "/stopped", "/seen"])
-def test_looking_never_changes_anything(world: World, alice: Visitor, consent: str, path: str) -> None:  # C13
+def test_looking_never_changes_anything(world: World, alice: Visitor, consent: str, path: str) -> None:
     before = (world.consent(consent), world.logged(alice))
     for _ in range(2):
         alice.gets(f"/sharings/{consent}{path}")
@@ -47,12 +47,12 @@ def test_looking_never_changes_anything(world: World, alice: Visitor, consent: s
 
 
 @pytest.mark.parametrize("act", ["pause", "resume", "remove"])
-def test_acts_are_forms_only(alice: Visitor, consent: str, act: str) -> None:  # C13
+def test_acts_are_forms_only(alice: Visitor, consent: str, act: str) -> None:
     assert alice.gets(f"/sharings/{consent}/{act}").status == 405
 
 
 def test_the_question_says_what_stops_what_does_not_and_alternatives_below(alice: Visitor, consent: str) -> None:
-    page = alice.gets(f"/sharings/{consent}/stop")  # C3, C6
+    page = alice.gets(f"/sharings/{consent}/stop")
     for said in (
         "From now on we refuse every request of Watt Coach for: Electricity use and Statements and bills.",
         "What Watt Coach has received by then stays with it.",
@@ -65,7 +65,7 @@ def test_the_question_says_what_stops_what_does_not_and_alternatives_below(alice
 
 def test_the_receipt_says_what_happened_and_what_happens_from_now_on(
     world: World, alice: Visitor, consent: str
-) -> None:  # C12
+) -> None:
     alice.does(consent, "stop")
     page = alice.gets(f"/sharings/{consent}/stopped")
     assert page.h1 == "The sharing with Watt Coach has ended"
@@ -100,7 +100,7 @@ def test_stopping_after_the_end_date_says_end_date_reached(world: World, alice: 
     assert "end date reached" in alice.gets(f"/sharings/{consent}/stopped").text
 
 
-def test_stopping_one_leaves_the_others(world: World, alice: Visitor, several: dict[str, str]) -> None:  # C8
+def test_stopping_one_leaves_the_others(world: World, alice: Visitor, several: dict[str, str]) -> None:
     alice.does(several["watt"], "stop")
     assert world.consent(several["budget"]).state == "paused"
 
@@ -117,7 +117,7 @@ def test_a_paused_sharing_says_so_and_can_be_resumed(world: World, alice: Visito
     assert world.consent(consent).state == "active"
 
 
-def test_one_type_of_data_is_removed_and_the_rest_goes_on(world: World, alice: Visitor, consent: str) -> None:  # B15
+def test_one_type_of_data_is_removed_and_the_rest_goes_on(world: World, alice: Visitor, consent: str) -> None:
     assert alice.does(consent, "remove", remove=SUMMARY_BOX).location == f"/sharings/{consent}"
     terms = world.terms(consent)
     assert [item["dataset"] for item in terms["items"] if item["granted"]] == ["energy.electricity.usage"]
@@ -125,7 +125,7 @@ def test_one_type_of_data_is_removed_and_the_rest_goes_on(world: World, alice: V
     assert "Statements and bills" not in words(cards(alice.gets("/sharings"))[0])
 
 
-def test_removing_everything_ends_the_sharing(world: World, alice: Visitor, consent: str) -> None:  # B15
+def test_removing_everything_ends_the_sharing(world: World, alice: Visitor, consent: str) -> None:
     every = [SUMMARY_BOX, "item:city-energy:energy.electricity.usage"]
     assert alice.does(consent, "remove", remove=every).location == f"/sharings/{consent}/stopped"
     assert world.consent(consent).state == "ended"
@@ -173,7 +173,7 @@ def test_acts_on_what_has_ended_change_nothing(world: World, alice: Visitor, con
 # ---- everything at once
 
 
-def test_everything_is_paused_in_two_clicks_with_a_result(world: World, alice: Visitor, consent: str) -> None:  # B14
+def test_everything_is_paused_in_two_clicks_with_a_result(world: World, alice: Visitor, consent: str) -> None:
     other = world.asks(alice, SECOND_APP, energy_details(**TWO_TYPES))
     alice.allows(other)
     assert alice.gets("/sharings").main.xpath(".//a[.='Pause everything']/@href") == ["/sharings/pause-all"]
@@ -189,7 +189,7 @@ def test_everything_is_paused_in_two_clicks_with_a_result(world: World, alice: V
 
 def test_everything_is_stopped_with_a_receipt_for_each(world: World, alice: Visitor, several: dict[str, str]) -> None:
     world.clock.passes(minutes=1)
-    asked = alice.gets("/sharings/stop-all")  # B14
+    asked = alice.gets("/sharings/stop-all")
     done = alice.posts("/sharings/stop-all", asked.form("/sharings/stop-all"))
     page = alice.gets(done.location)
     receipts = set(page.main.xpath(".//li/a/@href"))
@@ -267,7 +267,7 @@ def test_a_result_of_no_instant_is_no_page(alice: Visitor, at: str) -> None:
     assert alice.gets(f"/sharings/done?what=stop&at={at}").status == 404
 
 
-# ---- asking for deletion (C4)
+# ---- asking for deletion
 
 
 def test_deletion_is_asked_for_with_the_stop_by_a_box_that_is_not_ticked(
