@@ -1,6 +1,6 @@
 """Collects everything one consent screen needs: to show it, to read an answer to it, or to preview it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -42,8 +42,17 @@ class Showing:
 
     @cached_property
     def shareable(self) -> frozenset[str]:
-        """The organisations from which anything can be shared now: linked, with at least one available account."""
-        return frozenset(name for name in self.linked if any(one.available for one in self.accounts[name]))
+        return shareable(self.linked, self.accounts)
+
+
+def shareable(linked: Collection[str], accounts: Mapping[str, Sequence[Offered]]) -> frozenset[str]:
+    """The organisations from which anything can be shared now: linked, with at least one available account."""
+    return frozenset(name for name, held in accounts.items() if name in linked and any(one.available for one in held))
+
+
+def accounts_of(others: Facts, session: Session, consent: Consent) -> dict[str, Sequence[Offered]]:
+    organisations = Ask.from_json(consent.asked).organisations()
+    return {name: others.accounts(session, consent.app_id, consent.person_id, name) for name in organisations}
 
 
 def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, redirect_scheme: str) -> Showing:
@@ -51,13 +60,13 @@ def gather(others: Facts, ctx: Context, consent: Consent, redirect_host: str, re
     session, caller = ctx.session, ctx.person
     person = others.person(session, consent.person_id)
     actor = acting(caller.person, person.id)
-    organisations = Ask.from_json(consent.asked).organisations()
+    accounts = accounts_of(others, session, consent)
     return Showing(
         consent=consent,
         app=others.app(session, consent.app_id),
         directory=others.directory(session),
-        accounts={name: others.accounts(session, consent.app_id, person.id, name) for name in organisations},
-        linked=frozenset(others.linked(session, person.id)) & set(organisations),
+        accounts=accounts,
+        linked=frozenset(others.linked(session, person.id)) & accounts.keys(),
         decider=Decider(
             actor=actor,
             minor=person.minor,

@@ -17,7 +17,7 @@ def sent_signed_out(world: World, consent: str, form: dict[str, Any], **headers:
 
 
 def kept(world: World, consent: str) -> dict[str, list[str]]:
-    return asking.draft(world.consent(consent))
+    return asking.draft(world.consent(consent), "alice")
 
 
 def test_a_stranger_does_not_learn_whether_there_is_such_a_request(world: World, alice: Visitor) -> None:
