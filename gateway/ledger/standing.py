@@ -48,7 +48,7 @@ class Standing:
         self.generations, self.family_lives = self.row[4:9], bool(self.row[9])
 
     @property
-    def but_directory(self) -> tuple[Any, ...]:
+    def decisive(self) -> tuple[Any, ...]:
         """The columns whose change stops a running stream at once.
 
         A new directory generation may concern other apps, and a new birth date may change nothing: after either, the

@@ -63,7 +63,7 @@ class Item:
     opens: str | None = None  # request id of a stream that begins
     closes: str | None = None  # request id of a stream that has ended
     verdict: Verdict | Exception | None = None
-    told: "asyncio.Future[Verdict] | None" = field(default=None, repr=False)
+    answer: "asyncio.Future[Verdict] | None" = field(default=None, repr=False)
 
 
 class _UsedUp(Exception):
@@ -113,20 +113,20 @@ class Writer:
             raise Unavailable("writer: not started")
         if self._disk is not None and not self._disk.alive:  # without this check the call would wait for ever
             raise Unavailable("writer: its thread has ended")
-        if self._store.torn:
-            raise Unavailable(f"database: {self._store.torn}")
-        item.told = self._loop.create_future()
+        if self._store.files_lost:
+            raise Unavailable(f"database: {self._store.files_lost}")
+        item.answer = self._loop.create_future()
         self._waiting.append(item)
         if not self._at_work:
             self._at_work = True
             self._loop.call_soon(self._round)  # after the other calls of this loop turn, so that they join the batch
-        return await item.told
+        return await item.answer
 
     def fault(self) -> str:
         """Why nothing can be written any more; empty when all is well. Callable from any thread."""
         if self._loop is None:
             return "the writer is not started"
-        return self._store.tear() or (self._disk.fault() if self._disk is not None else "")
+        return self._store.check_files() or (self._disk.fault() if self._disk is not None else "")
 
     # ---- one round: lock, write, unlock, disk, tell
 
@@ -151,9 +151,9 @@ class Writer:
             self._store.lock.release()
         self._busy_since = None
         if self._disk is None:
-            self._told(batch, None)
+            self._answer(batch, None)
         else:
-            self._disk.sync(lambda fault: self._told(batch, fault))
+            self._disk.sync(lambda fault: self._answer(batch, fault))
 
     def _again_later(self) -> None:
         assert self._loop is not None
@@ -164,22 +164,22 @@ class Writer:
             return
         given_up, self._waiting, self._busy_since = self._waiting, [], None
         self._failed(given_up, Unavailable("database: busy"))
-        self._told(given_up, None)
+        self._answer(given_up, None)
 
-    def _told(self, batch: list[Item], fault: Exception | None) -> None:
-        if fault is None and self._store.tear(self._store.wal):  # every other write checks the other files
-            fault = Unavailable(f"database: {self._store.torn}")
+    def _answer(self, batch: list[Item], fault: Exception | None) -> None:
+        if fault is None and self._store.check_files(self._store.wal):  # every other write checks the other files
+            fault = Unavailable(f"database: {self._store.files_lost}")
         for item in batch:
-            told = item.told
-            if told is None or told.done():
+            answer = item.answer
+            if answer is None or answer.done():
                 continue
             if fault is None and isinstance(item.verdict, Verdict):
-                told.set_result(item.verdict)
+                answer.set_result(item.verdict)
             else:
                 error = fault or item.verdict
-                told.set_exception(error if isinstance(error, Exception) else Unavailable("writer: no verdict"))
+                answer.set_exception(error if isinstance(error, Exception) else Unavailable("writer: no verdict"))
         if self._waiting and self._loop is not None:
-            self._loop.call_soon(self._round)  # after the calls just told have gone on
+            self._loop.call_soon(self._round)  # after the calls just answered have gone on
         else:
             self._at_work = False
             self._idle.set()

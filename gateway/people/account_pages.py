@@ -237,7 +237,7 @@ def show_passkey(ctx: Context) -> Response:
 
 def _passkey_page(ctx: Context, person: Person, wrong: str = "") -> Response:
     asked = passkeys.begin_adding(ctx.session, _ceremony(ctx), person, fresh_bytes(), ctx.now)
-    values = {"challenge": asked.word, "options": asked.options, "wrong": wrong}
+    values = {"challenge": asked.sealed, "options": asked.options, "wrong": wrong}
     return ctx.page("people/add_passkey.html", 400 if wrong else 200, **values)
 
 

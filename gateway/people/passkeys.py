@@ -44,9 +44,9 @@ def handle(keys: KeyRing, person: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class PasskeyChallenge:
-    """A challenge to answer. `word` is sent in the form, `options` (JSON) to the browser's dialogue."""
+    """A challenge to answer. `sealed` is sent in the form, `options` (JSON) to the browser's dialogue."""
 
-    word: str
+    sealed: str
     options: str
 
 
@@ -60,13 +60,13 @@ class Ceremony:
     purpose: str  # register | sign_in
     bound: str
 
-    def word(self, chance: bytes, now: datetime) -> str:
+    def sealed(self, chance: bytes, now: datetime) -> str:
         challenge, until = encoded(chance), str(int(now.timestamp()) + MINUTES * 60)
         return f"{challenge}.{until}.{self._mac(challenge, until)}"
 
-    def challenge(self, word: str, now: datetime) -> bytes | None:
-        """The challenge in `word`, if it was made for this ceremony and is still valid; otherwise None."""
-        challenge, _, rest = word.partition(".")
+    def challenge(self, sealed: str, now: datetime) -> bytes | None:
+        """The challenge in `sealed`, if it was made for this ceremony and is still valid; otherwise None."""
+        challenge, _, rest = sealed.partition(".")
         until, _, mac = rest.partition(".")
         if not same(mac, self._mac(challenge, until)) or int(until) <= now.timestamp():
             return None
@@ -106,14 +106,14 @@ def begin_adding(
             for passkey in of_person(session, person.id)
         ],
     )
-    return PasskeyChallenge(ceremony.word(chance, now), options_to_json(options))
+    return PasskeyChallenge(ceremony.sealed(chance, now), options_to_json(options))
 
 
 def add(
-    session: Session, log: Log, ceremony: Ceremony, person: Person, word: str, answer: str, name: str, now: datetime
+    session: Session, log: Log, ceremony: Ceremony, person: Person, sealed: str, answer: str, name: str, now: datetime
 ) -> bool:
     """Store the passkey that the browser made. False: the answer is not valid, or not to our challenge."""
-    challenge, settings = ceremony.challenge(word, now), ceremony.settings
+    challenge, settings = ceremony.challenge(sealed, now), ceremony.settings
     if challenge is None or len(answer) > _LONGEST:
         return False
     try:
@@ -166,12 +166,12 @@ def begin_sign_in(ceremony: Ceremony, chance: bytes, now: datetime) -> PasskeyCh
         timeout=MINUTES * 60_000,
         user_verification=UserVerificationRequirement.REQUIRED,
     )
-    return PasskeyChallenge(ceremony.word(chance, now), options_to_json(options))
+    return PasskeyChallenge(ceremony.sealed(chance, now), options_to_json(options))
 
 
-def recognise(session: Session, ceremony: Ceremony, word: str, answer: str, now: datetime) -> Person | None:
+def recognise(session: Session, ceremony: Ceremony, sealed: str, answer: str, now: datetime) -> Person | None:
     """The person whose passkey has validly answered our challenge; otherwise None."""
-    challenge, settings = ceremony.challenge(word, now), ceremony.settings
+    challenge, settings = ceremony.challenge(sealed, now), ceremony.settings
     if challenge is None or len(answer) > _LONGEST:
         return None
     try:

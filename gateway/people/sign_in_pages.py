@@ -219,7 +219,7 @@ def _passkey_page(ctx: Context, status: int = 200, wrong: str = "") -> Response:
     return ctx.page(
         "people/passkey.html",
         status,
-        challenge=asked.word,
+        challenge=asked.sealed,
         options=asked.options,
         wrong=wrong,
         here=onward(ctx, "/sign-in/passkey"),

@@ -132,7 +132,7 @@ class Admission:
             return False
         if standing.row == permit.standing.row:
             return True
-        if standing.but_directory != permit.standing.but_directory:
+        if standing.decisive != permit.standing.decisive:
             return False
         grant = await self._compiled(token.consent, standing.organisation, standing.generations)
         item = grant.items.get(permit.route.upstream.dataset) if grant else None

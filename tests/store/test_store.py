@@ -125,7 +125,7 @@ def test_a_serving_process_whose_file_is_gone_writes_nothing_more_and_says_so(
     connection = store.connect()
     with store.write() as session:
         add(session, "before")
-    assert store.tear() == ""
+    assert store.check_files() == ""
     gone(store.path.with_name(name))
     with pytest.raises(Unavailable, match=name), store.write() as session:
         add(session, "never")
@@ -133,7 +133,7 @@ def test_a_serving_process_whose_file_is_gone_writes_nothing_more_and_says_so(
         store.batch(connection, lambda bare: bare.execute("INSERT INTO note (words) VALUES ('never')"))
     with pytest.raises(Unavailable, match=name):
         store.connect()
-    assert name in store.tear()
+    assert name in store.check_files()
     connection.close()
 
 
@@ -153,7 +153,7 @@ def test_files_that_are_written_to_and_reset_are_still_the_same(store: Store) ->
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.execute("VACUUM")
     connection.close()
-    assert store.tear() == ""
+    assert store.check_files() == ""
     with store.write() as session:
         add(session, "two")
     assert notes(store) == ["one", "two"]

@@ -109,8 +109,8 @@ def watch(house: House, **parts: Check) -> None:
 
 
 def _database(house: House) -> str:
-    if torn := house.store.tear():
-        return torn
+    if lost := house.store.check_files():
+        return lost
     if house.store.damaged:
         return "a page of the file is damaged: put a sound copy back"
     left = shutil.disk_usage(house.settings.data_dir).free

@@ -101,13 +101,13 @@ class Store:
         self._instance: int | None = None  # descriptor of the data folder, which `claim` has locked
         self._keeper: Connection = None  # a serving process keeps it open, so that SQLite does not remove -wal and -shm
         self._files: dict[str, tuple[int, int]] = {}  # path → device and inode when serving began
-        self.torn = ""  # see `tear`; once set, nothing is written any more
+        self.files_lost = ""  # see `check_files`; once set, nothing is written any more
         self.damaged = False  # a damaged page was found; the operator must put back a good copy and restart
         self._indexes: list[IO[bytes]] = []
 
         @event.listens_for(self._engine, "connect")
         def _connected(raw: Connection, _record: object) -> None:
-            self._refuse_torn()
+            self._refuse_lost()
             raw.isolation_level = None  # the driver must not BEGIN by itself: `read` and `write` do it
             _prepare(raw, fsync)
 
@@ -116,7 +116,7 @@ class Store:
         return self._engine
 
     def connect(self) -> Connection:
-        self._refuse_torn()
+        self._refuse_lost()
         return connect(self.path, fsync=self.fsync)
 
     def connect_unsynced(self) -> Connection:
@@ -152,7 +152,7 @@ class Store:
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         with _translated(self), self.lock, Session(self._engine, expire_on_commit=False) as session:
-            self._refuse_torn()
+            self._refuse_lost()
             session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield session
@@ -160,12 +160,12 @@ class Store:
             except BaseException:
                 session.rollback()
                 raise
-            self._refuse_torn()
+            self._refuse_lost()
 
     def batch(self, connection: Connection, work: Callable[[Connection], None]) -> None:
         """Run `work` in one transaction on `connection`. Returns when it is on the disk."""
         with _translated(self), self.lock:
-            self._refuse_torn()
+            self._refuse_lost()
             connection.execute("BEGIN IMMEDIATE")
             try:
                 work(connection)
@@ -174,26 +174,26 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-            self._refuse_torn()
+            self._refuse_lost()
 
     # ---- of a serving process
 
-    def tear(self, *paths: Path) -> str:
+    def check_files(self, *paths: Path) -> str:
         """Why data written now would be lost; empty: it would not. Another program may have removed or replaced a file
         that this process holds open. Data written to the old file could not be found again, so nothing is written any
         more until a restart. `paths`: the files to check; all if none is given.
         """
-        if not self.torn:
+        if not self.files_lost:
             for path in map(str, paths) if paths else self._files:
                 if path in self._files and _identity(path) != self._files[path]:
-                    self.torn = f"{path} was removed or replaced while the gateway ran; restart it"
-                    _log.critical("database: no data is given until a restart: %s", self.torn)
-        return self.torn
+                    self.files_lost = f"{path} was removed or replaced while the gateway ran; restart it"
+                    _log.critical("database: no data is given until a restart: %s", self.files_lost)
+        return self.files_lost
 
-    def _refuse_torn(self) -> None:
-        """Raises Unavailable if the files are torn. Called before a transaction, so that nothing is written to a lost
+    def _refuse_lost(self) -> None:
+        """Raises Unavailable if files were lost. Called before a transaction, so that nothing is written to a lost
         file, and after COMMIT, so that no caller is told that lost data is safe."""
-        if why := self.tear():
+        if why := self.check_files():
             raise Unavailable(f"database: {why}")
 
     def can_write(self) -> bool:
@@ -210,7 +210,7 @@ class Store:
 
     def claim(self) -> None:
         """Lock the data folder, so that no second process serves the same database (only one may write the log), and
-        note the files for `tear`."""
+        note the files for `check_files`."""
         folder = os.open(self.path.parent, os.O_RDONLY)  # lock the folder itself: a lock file could be deleted
         try:
             fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)

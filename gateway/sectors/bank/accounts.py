@@ -11,8 +11,9 @@ from gateway.sectors.bank.shapes import NEEDED
 from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.sectors.names import nameless
 from gateway.sectors.shapes import Reader, within_limit
+from gateway.sectors.walking import walk
 
-PAGES = 1000  # more than anybody has, in case the bank's links go round in a circle
+PAGES = 1000  # more than anybody has, in case the organisation's links go round in a circle
 CLOSED = {"Deleted", "Disabled"}
 
 _answer = Reader(NEEDED, "Answer", strict=False)
@@ -29,19 +30,15 @@ def call(source: Source, operation: str, account: str | None = None) -> Upstream
 
 def pages(fetch: Fetch, first: Upstream) -> Iterator[list[Any]]:
     """The records of all pages, page by page, as JSON texts. Raises UnknownShape for a page of another shape."""
-    sent: Upstream | None = first
-    seen: set[object] = set()
-    while sent is not None:
-        if sent.query in seen or len(seen) > PAGES:
-            raise UnknownShape("Links.Next")
-        seen.add(sent.query)
-        _, body = fetch(sent)
-        answer, _ = _answer.read(within_limit(body))
-        if answer.Data is UNSET:
-            raise UnknownShape("Data")
-        found = getattr(answer.Data, CALLS[sent.operation].member)
-        yield [] if found is UNSET else found
-        sent = _next(sent, answer)
+    return walk(fetch, first, _page, "Links.Next", PAGES)
+
+
+def _page(sent: Upstream, body: bytes) -> tuple[list[Any], Upstream | None]:
+    answer, _ = _answer.read(within_limit(body))
+    if answer.Data is UNSET:
+        raise UnknownShape("Data")
+    found = getattr(answer.Data, CALLS[sent.operation].member)
+    return [] if found is UNSET else found, _next(sent, answer)
 
 
 def _next(sent: Upstream, answer: Any) -> Upstream | None:

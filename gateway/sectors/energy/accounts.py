@@ -1,14 +1,16 @@
 """The usage points of a person's subscription."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from gateway.sectors.energy import feed
 from gateway.sectors.energy.calls import CALLS, MEDIA_TYPE, USAGE, base, next_page
 from gateway.sectors.energy.shapes import ESPI
-from gateway.sectors.model import LIMIT, Fetch, FoundAccount, Source, TooLarge, UnknownShape, Upstream
+from gateway.sectors.model import LIMIT, Fetch, FoundAccount, Source, TooLarge, Upstream
 from gateway.sectors.names import nameless
+from gateway.sectors.walking import walk
 
-PAGES = 1000  # more pages than any holder has; a supplier that links in a circle ends here
+PAGES = 1000  # more than anybody has, in case the organisation's links go round in a circle
 KINDS = {"0": "electricity", "1": "gas", "2": "water", "4": "heat"}  # ESPI ServiceKind
 
 
@@ -19,19 +21,15 @@ def call(source: Source, operation: str) -> Upstream:
 
 def pages(fetch: Fetch, first: Upstream, most: int = LIMIT) -> Iterator[tuple[bytes, feed.Feed]]:
     """Every page of a call, each of at most so many bytes. Raises UnknownShape, TooLarge."""
-    sent: Upstream | None = first
-    seen: set[object] = set()
-    while sent is not None:
-        if sent.query in seen or len(seen) > PAGES:
-            raise UnknownShape("feed/link[next]")
-        seen.add(sent.query)
-        _, body = fetch(sent)
-        if len(body) > most:
-            raise TooLarge(f"{len(body)} bytes")
-        page = feed.read(body)
-        yield body, page
-        following = page.head.pages.get("next")
-        sent = next_page(sent, following) if following is not None else None
+    return walk(fetch, first, partial(_page, most), "feed/link[next]", PAGES)
+
+
+def _page(most: int, sent: Upstream, body: bytes) -> tuple[tuple[bytes, feed.Feed], Upstream | None]:
+    if len(body) > most:
+        raise TooLarge(f"{len(body)} bytes")
+    page = feed.read(body)
+    following = page.head.pages.get("next")
+    return (body, page), next_page(sent, following) if following is not None else None
 
 
 def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:

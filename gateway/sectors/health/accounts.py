@@ -1,6 +1,7 @@
 """The insured persons of a link, and reading all pages of a search."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from msgspec import UNSET, Raw
@@ -10,8 +11,9 @@ from gateway.sectors.health.shapes import NEEDED
 from gateway.sectors.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.sectors.names import nameless
 from gateway.sectors.shapes import Reader, within_limit
+from gateway.sectors.walking import walk
 
-PAGES = 2000  # more than anybody has, in case the insurer's links go round in a circle
+PAGES = 2000  # more than anybody has, in case the organisation's links go round in a circle
 
 _bundle = Reader(NEEDED, "Bundle", strict=False)
 _patient = Reader(NEEDED, "Patient", strict=False)
@@ -28,21 +30,17 @@ def call(source: Source, operation: str, native: str = "") -> Upstream:
 
 def resources(fetch: Fetch, first: Upstream) -> Iterator[Raw]:
     """The resources of all pages, as JSON texts. Raises UnknownShape for a page that is not a searchset."""
-    sent: Upstream | None = first
-    seen: set[object] = set()
-    while sent is not None:
-        if sent.query in seen or len(seen) > PAGES:
-            raise UnknownShape("link[next]")
-        seen.add(sent.query)
-        _, body = fetch(sent)
-        bundle, _ = _bundle.read(within_limit(body))
-        if bundle.resourceType != "Bundle":
-            raise UnknownShape("resourceType")
-        for index, entry in enumerate([] if bundle.entry is UNSET else bundle.entry):
-            if entry.resource is UNSET:
-                raise UnknownShape(f"entry[{index}].resource")
-            yield entry.resource
-        sent = _next(sent, bundle)
+    return chain.from_iterable(walk(fetch, first, _page, "link[next]", PAGES))
+
+
+def _page(sent: Upstream, body: bytes) -> tuple[list[Raw], Upstream | None]:
+    bundle, _ = _bundle.read(within_limit(body))
+    if bundle.resourceType != "Bundle":
+        raise UnknownShape("resourceType")
+    found = [entry.resource for entry in ([] if bundle.entry is UNSET else bundle.entry)]
+    if UNSET in found:
+        raise UnknownShape(f"entry[{found.index(UNSET)}].resource")
+    return found, _next(sent, bundle)
 
 
 def _next(sent: Upstream, bundle: Any) -> Upstream | None:
