@@ -285,7 +285,7 @@ def _answer_uri(ctx: Context, uri: str, answer: Mapping[str, str | None]) -> str
 
 
 def _on_to_app(ctx: Context, app: App, uri: str, answer: Mapping[str, str | None], *, plain: bool = False) -> Response:
-    """The page that goes on to the app: by itself, and by a link that names where it leads (ux-people §4)."""
+    """The page that goes on to the app: by itself, and by a link that names where it leads."""
     target = _answer_uri(ctx, uri, answer)
     if plain:
         return see_other(target)

@@ -2,7 +2,7 @@
 
 from starlette.responses import Response
 
-# reference: ux-people, section 4. No inline code, no foreign origin, no framing.
+# No inline code, no foreign origin, no framing.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
