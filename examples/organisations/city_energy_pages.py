@@ -15,7 +15,8 @@ main{max-width:30rem;margin:2rem auto;padding:1.5rem;background:#fff;border-top:
 h1{margin-top:0;line-height:1.25}
 label{display:block;margin:.9rem 0 .2rem}input{width:100%;padding:.6rem;font:inherit;border:1px solid #6b5a2e}
 button{font:inherit;min-width:8rem;padding:.6rem 1.2rem;margin:1rem .6rem 0 0;border:2px solid #b23a00}
-button{background:#b23a00;color:#fff}button[value=no]{background:#fff;color:#8f2f00}
+button{background:#b23a00;color:#fff}
+button[value=no]::before{content:"✕ " / ""}button[value=yes]::before{content:"✓ " / ""}
 .wrong{background:#ffe1d6;padding:.6rem;border-left:.3rem solid #b23a00}
 :focus-visible{outline:3px solid #004a8f;outline-offset:2px}
 """
