@@ -223,3 +223,15 @@ def test_a_log_that_a_long_read_let_grow_is_short_again_afterwards(store: Store)
         with store.write() as session:
             add(session, words)
     assert store.wal.stat().st_size <= 33_554_432
+
+
+def test_the_data_planes_writer_waits_for_another_writer_while_it_starts_and_never_after(store: Store) -> None:
+    other = store.connect()
+    other.execute("BEGIN IMMEDIATE")
+    begun = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+    begun.start()
+    writer = store.connect_unsynced()
+    begun.join()
+    assert writer.execute("PRAGMA busy_timeout").fetchone() == (0,)
+    other.close()
+    writer.close()

@@ -124,12 +124,12 @@ class Store:
         blocks. COMMIT returns before the data is on the disk (`synchronous=NORMAL`), a lock held by another process is
         an error at once, and checkpoints are left to other connections."""
         connection = self.connect()
-        for pragma in ("PRAGMA wal_autocheckpoint=0", "PRAGMA busy_timeout=0"):
-            connection.execute(pragma)
+        connection.execute("PRAGMA wal_autocheckpoint=0")
         if self.fsync:
             connection.execute("PRAGMA synchronous=NORMAL")
         connection.execute("BEGIN IMMEDIATE")  # makes SQLite create the write-ahead log if it does not exist yet
         connection.execute("ROLLBACK")
+        connection.execute("PRAGMA busy_timeout=0")  # last: until here it waits for whoever else is writing
         return connection
 
     def commits(self) -> Callable[[], bytes]:
