@@ -89,6 +89,8 @@ class Rooms:
         if app is None or row is None or row.opened_by != person or not consent or consent.state != State.REQUESTED:
             return None
         ask, catalogue = Ask.from_json(row.ask), self.house.catalogue
+        if not ask.is_known(catalogue):
+            return None
         data = [catalogue.datasets[item.dataset] for item in ask.items if item.organisation == organisation]
         labels = tuple(dataset.label[language] for dataset in data)
         purpose = catalogue.purposes[ask.purpose].title[language]

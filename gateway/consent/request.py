@@ -74,6 +74,10 @@ class Ask:
         """Those without which nothing can be agreed: something asked for there is required."""
         return tuple(dict.fromkeys(item.organisation for item in self.items if item.necessity == "required"))
 
+    def is_known(self, catalogue: Catalogue) -> bool:
+        """False if the purpose or a type of data was removed after the app asked."""
+        return self.purpose in catalogue.purposes and all(item.dataset in catalogue.datasets for item in self.items)
+
     def as_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 

@@ -91,5 +91,4 @@ def _running(session: Session, consent: Consent, now: datetime) -> dict[str, Any
 def answerable(showing: Showing, catalogue: Catalogue) -> bool:
     """False if the purpose, an organisation or a type of data was removed after the app asked."""
     ask = showing.ask
-    known = ask.purpose in catalogue.purposes and all(i.dataset in catalogue.datasets for i in ask.items)
-    return known and all(name in showing.directory for name in ask.organisations())
+    return ask.is_known(catalogue) and all(name in showing.directory for name in ask.organisations())

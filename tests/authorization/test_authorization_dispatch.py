@@ -256,6 +256,16 @@ def test_an_organisation_not_linked_yet_is_linked_first_and_refusing_needs_no_li
     assert world.redeem(answered(world.agree(browser, world.pushed()))["code"]).status_code == 200
 
 
+@pytest.mark.parametrize("gone", ["purposes", "datasets"])
+def test_a_request_for_what_was_removed_since_is_too_late_before_any_linking(world, monkeypatch, gone):
+    unlink(world, "alice", "city-energy")
+    browser, address = world.browser("alice"), world.pushed()
+    assert "/organisations/city-energy/link" in browser.get(address).text
+    for name in list(getattr(world.house.catalogue, gone)):
+        monkeypatch.delitem(getattr(world.house.catalogue, gone), name)
+    assert browser.get(address).status_code == 410
+
+
 def test_a_child_needs_her_guardian_and_nobody_else_will_do(world):
     address = world.pushed()
     chloe = world.browser("chloe")
