@@ -111,7 +111,8 @@ def test_an_answer_is_taken_once(context: BrowserContext) -> None:
     assert page.request.get("/mine", max_redirects=0).status == 303
 
 
-def test_a_passkey_of_someone_unverified_is_not_taken(context: BrowserContext) -> None:
+def _passkey_of_somebody_unverified(context: BrowserContext) -> Page:
+    """At the sign-in with a passkey that Alice added, which asks nobody for a finger or PIN any more."""
     page = context.new_page()
     devtools, authenticator = _authenticator(page)
     _signs_in(page)
@@ -120,6 +121,11 @@ def test_a_passkey_of_someone_unverified_is_not_taken(context: BrowserContext) -
     page.click("footer >> text=Sign out")
     devtools.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator, "isUserVerified": False})
     page.goto("/sign-in/passkey")
+    return page
+
+
+def test_a_passkey_of_someone_unverified_is_not_taken(context: BrowserContext) -> None:
+    page = _passkey_of_somebody_unverified(context)
     page.click("#ask")
     expect(page.locator("[data-failed]")).to_be_visible()
     assert page.request.get("/mine", max_redirects=0).status == 303
@@ -127,14 +133,7 @@ def test_a_passkey_of_someone_unverified_is_not_taken(context: BrowserContext) -
 
 def test_a_page_that_asks_for_no_verification_gets_nobody_in(context: BrowserContext) -> None:
     """What a script of Mallory's would ask of a key she has found: her touch alone, and neither finger nor PIN."""
-    page = context.new_page()
-    devtools, authenticator = _authenticator(page)
-    _signs_in(page)
-    _add_passkey(page)
-    page.wait_for_url("**/account?done=passkey")
-    page.click("footer >> text=Sign out")
-    devtools.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator, "isUserVerified": False})
-    page.goto("/sign-in/passkey")
+    page = _passkey_of_somebody_unverified(context)
     page.locator("form[data-passkey]").evaluate(
         "f => f.dataset.options = JSON.stringify({...JSON.parse(f.dataset.options), userVerification: 'discouraged'})"
     )
