@@ -1,8 +1,8 @@
 """Every kind of event: its badge, the facts it may carry, and how it is told to the person.
 
 Three badges, as people know them: *agreement* (a sharing agreed to, changed or ended), *access* (data
-given out), *refusal* (refused, or worth a look). What is none of these, such as a sign-in or an app's
-question, has no badge: who counts badges counts agreements. Texts are whole English sentences; French
+given out), *refusal* (refused, or worth a look). Other events, such as a sign-in or an app's
+request, have no badge. Texts are whole English sentences; French
 is in the room's catalogue. A kind has several wordings; the first whose `when` and `needs` hold is used.
 
 Facts are identifiers, names of terms, counts and instants: never a value of the person's data.

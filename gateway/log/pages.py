@@ -102,7 +102,7 @@ def _page(ctx: Context, speaks: Voice) -> reading.LogPage:
 
 
 def _wanted(ctx: Context, zone: ZoneInfo) -> Filter:
-    """The filter of the address. What cannot be read filters nothing: nothing is hidden by a slip of the keyboard."""
+    """The filter of the address. A value that cannot be read is left out, so that a typing error hides no entry."""
     badge = ctx.query.get("badge", "")
     end = _day(ctx.query.get("to", ""), zone, 1)
     return Filter(

@@ -77,7 +77,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """`older` is the cursor of the next page: stays right while entries arrive. None: this was the last."""
+    """`older`: the cursor of the next page, which new entries do not shift. None: this was the last."""
 
     entries: tuple[Entry, ...]
     older: int | None

@@ -58,7 +58,7 @@ class Event(NamedTuple):
 
 def instant(at: datetime) -> str:
     """RFC 3339, UTC, milliseconds."""
-    if at.tzinfo is UTC:  # as every clock of ours says it
+    if at.tzinfo is UTC:  # the usual case: our clock gives UTC
         return at.isoformat(timespec="milliseconds")[:-6] + "Z"
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -84,7 +84,7 @@ _CHAINS = Rows(
 
 
 class Log:
-    """The writer's side of the log. Safe from several threads; the store lets one write at a time."""
+    """The writer's side of the log. Several threads may use it; the store lets one write at a time."""
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
@@ -112,7 +112,7 @@ class Log:
     def append_all(self, connection: Connection, events: Sequence[Event], heads: Heads) -> None:
         """Append several entries, in order, inside one transaction (the proxy's group commit).
 
-        `heads` are chain heads known to be as the database has them, and is kept so. Forget it when
+        `heads`: chain heads that are as the database has them, kept up to date here. Forget them when
         the transaction fails or when another connection has written since.
         """
         entries, changed = [], {}

@@ -115,7 +115,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
 
 
 def _text(raw: bytes) -> str:
-    """A text that is none must be a finding, not the end of the walk."""
+    """A text that is not UTF-8 must be a finding, and must not end the walk."""
     return raw.decode("utf-8", "surrogateescape")
 
 
@@ -348,7 +348,7 @@ class _Walk:
 
 
 def _shape_fault(person: Any, seq: Any, salt: Any, sealed: Any, committed: Any, key: Any) -> str:
-    """SQLite keeps what it is given: a text where bytes belong is somebody's work."""
+    """SQLite stores a value of any type in any column: a text where bytes belong shows that somebody changed it."""
     fits = isinstance(person, str) and isinstance(seq, int)
     fits &= all(isinstance(part, bytes) for part in (salt, sealed, committed))
     return "" if fits and isinstance(key, bytes | None) and len(committed) == HASH else "the entry is not of its form"
