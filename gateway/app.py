@@ -125,7 +125,7 @@ class Application:
     def __init__(self, house: House) -> None:
         self.house = house
         watched(house)
-        self.sequencer = Sequencer(house)
+        self.sequencer = Sequencer(house, lambda: meanwhile.redo(house, AGAIN, house.clock()))
         self.data_plane = DataPlane(house)
         routes = [route(door, house, identify) for door in doors(house)]
         unrouted = otherwise(house, identify)
@@ -152,8 +152,6 @@ class Application:
         transport = cast(Transport, self.house.connector)
         transport.start(asyncio.get_running_loop())
         self.sequencer.start()
-        if not self.house.log.frozen:
-            meanwhile.redo(self.house, AGAIN, self.house.clock())
         await self.data_plane.start()
         health.watch(self.house, log=self.sequencer.fault, data=self.data_plane.fault)
         try:

@@ -198,13 +198,15 @@ class _OwnTokens:
 
 class Revocation(_OwnTokens, RevocationEndpoint):
     """RFC 7009: ends the token's family, not the consent. For an unknown token or another client's it changes nothing
-    and answers 200 too."""
+    and answers 200 too. On a frozen log an unknown one may be in what is missing: 503, and the app tries again."""
 
     CLIENT_AUTH_METHODS = METHODS
 
     def authenticate_token(self, request: Request, client: Client) -> Held | None:
         self.check_params(request, client)
         held = self.query_token(request.form["token"], request.form.get("token_type_hint"))
+        if held is None:
+            self.server.ctx.house.log.require_whole()
         return held if held and held.family.client_id == client.client_id else None
 
     def revoke_token(self, token: Held, request: Request) -> None:

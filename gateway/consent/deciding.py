@@ -87,7 +87,7 @@ def end(session: Session, house: House, consent: Consent, actor: Actor, reason: 
         actor, reason, since = SYSTEM, EndReason.EXPIRED, consent.until or now
         more = {"of_age": True} if _came_of_age(session, consent) else {}
     elif house.log.frozen:
-        meanwhile.keep(house.settings, Done("consent", consent.id, Act.ENDED, actor, reason, now.isoformat()))
+        meanwhile.keep(house.settings, Done("consent", consent.id, Act.ENDED, actor, reason, now))
     session.flush()
     ended = ending.write(raw(session), consent.id, actor, reason, now, since=since, **more)
     session.refresh(consent)
@@ -208,7 +208,7 @@ def _toggle(
     if consent.state != needed or is_over(consent, now):
         return False
     if house.log.frozen and act == Act.PAUSED and actor.person:
-        meanwhile.keep(house.settings, Done("consent", consent.id, act, actor, "", now.isoformat()))
+        meanwhile.keep(house.settings, Done("consent", consent.id, act, actor, "", now))
     events.change(session, consent, act, actor, now)
     said = {"reason": reason} if reason else {}
     house.log.record(session, entry(kind, about(consent), current(session, consent), actor, now, **said))

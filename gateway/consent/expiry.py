@@ -43,19 +43,27 @@ def write_due(house: House, now: datetime) -> int:
 
 
 def redo(session: Session, house: House, done: Done, now: datetime) -> bool:
-    """Stop or pause again what somebody stopped or paused on a frozen log (`meanwhile.Again`)."""
+    """Stop or pause again what somebody stopped or paused on a frozen log (`meanwhile.Again`), also where a new
+    agreement has replaced it since the copy on which that was done: it was stopped after both."""
     consent = session.get(Consent, done.id)
     if consent is None or _known(session, done):
         return False
+    meant = [consent]
+    if consent.reason == EndReason.REPLACED:
+        found = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
+        meant = [one for one in found if one.granted_at is not None and one.granted_at <= done.at]
+    return any([_again(session, house, one, done, now) for one in meant])
+
+
+def _again(session: Session, house: House, consent: Consent, done: Done, now: datetime) -> bool:
     if done.act == Act.PAUSED:
         return deciding.pause(session, house, consent, done.actor, now)
     return deciding.end(session, house, consent, done.actor, EndReason(done.reason), now)
 
 
 def _known(session: Session, done: Done) -> bool:
-    """It was done in this database, and what came after it stands."""
-    at = datetime.fromisoformat(done.at)
+    """It was done in this database, there or by an earlier `redo`, and what came after it stands."""
     same = select(ConsentEvent).where(
-        ConsentEvent.consent_id == done.id, ConsentEvent.type == done.act, ConsentEvent.at == at
+        ConsentEvent.consent_id == done.id, ConsentEvent.type == done.act, ConsentEvent.at >= done.at
     )
     return session.exec(same).first() is not None

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 from sqlmodel import Session
@@ -24,14 +24,14 @@ _logger = logging.getLogger("aval.consent")
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """`reason`: why it ended, as its room names it. `at`: of its event, RFC 3339."""
+    """`reason`: why it ended, as its room names it. `at`: when it was done."""
 
     what: Literal["consent", "family", "link"]
     id: str
     act: str  # rules.Act: ended or paused
     actor: Actor
     reason: str
-    at: str
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 # Does one act again in the database there is now. False: it knew of it already.
@@ -81,10 +81,18 @@ def forget(settings: Settings) -> None:
 def redo(house: House, again: Mapping[str, Again], now: datetime) -> int:
     """Do again what was done while the log was frozen, in a database that is gone since. `again`: how, by `Done.what`.
 
-    To be run before anything is given. Returns how many of these acts this database did not know. Raises Unavailable,
-    OSError.
+    To be run on a whole log, before anything is given. Returns how many of these acts this database did not know.
+    Raises Unavailable, OSError.
     """
     with house.store.write() as session:
-        found = sum([again[done.what](session, house, done, now) for done in kept(house.settings)])
+        found = sum([_redone(session, house, again, done, now) for done in kept(house.settings)])
     forget(house.settings)
     return found
+
+
+def _redone(session: Session, house: House, again: Mapping[str, Again], done: Done, now: datetime) -> bool:
+    try:
+        return again[done.what](session, house, done, now)
+    except (ValueError, KeyError):  # such as a reason that no room knows
+        _logger.error("%s: one line is not of its form", path(house.settings))
+        return False

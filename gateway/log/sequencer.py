@@ -201,15 +201,20 @@ def _head(size: int, root: bytes, note: str, frontier: bytes, *, key: VerifierKe
 
 
 class Sequencer:
-    """One per serving process. `start` and `stop` for the server; `integrate_once` for commands and tests."""
+    """One per serving process. `start` and `stop` for the server; `integrate_once` for commands and tests.
 
-    def __init__(self, house: "House") -> None:
+    `found_whole`: what must be done before anything is given, once the log has been found whole: at the start, and
+    whenever it was frozen before. While it fails, the log stays frozen.
+    """
+
+    def __init__(self, house: "House", found_whole: Callable[[], object] = lambda: None) -> None:
         self._store = house.store
         self._clock: Callable[[], datetime] = house.clock
         self._log = house.log
         self._path = house.settings.mark
         self._connection = house.store.connect()
         self._signer = Signer(origin(self._connection, house.settings), house.keys.log)
+        self._found_whole = found_whole
         self._one = threading.Lock()  # one beat at a time
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -295,6 +300,7 @@ class Sequencer:
         """Whether it is frozen is known before the first call is answered."""
         try:
             standing(self._connection, self._path, self._signer.verifier)
+            self._found_whole()
         except Frozen as reason:
             _logger.error("log frozen: %s; %s", reason, reason.do)
             self._log.frozen = str(reason)
@@ -327,6 +333,8 @@ class Sequencer:
         try:
             while self.integrate_once() >= CHUNK and not self._wake.is_set():
                 continue
+            if self._log.frozen:
+                self._found_whole()
             self._log.frozen = self._failed = ""
         except Frozen as reason:
             if self.frozen != str(reason):

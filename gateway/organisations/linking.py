@@ -329,15 +329,19 @@ def unlink(house: House, person: str, view: OrganisationView, now: datetime) -> 
         if link is None:
             return None
         if house.log.frozen:
-            meanwhile.keep(house.settings, Done("link", link.id, Act.ENDED, herself(person), "", now.isoformat()))
+            meanwhile.keep(house.settings, Done("link", link.id, Act.ENDED, herself(person), "", now))
         return links.kept(session, link) if _ended(session, house, link, view, now) else None
 
 
 def redo(session: Session, house: House, done: Done, now: datetime) -> bool:
-    """End again a link that its person ended on a frozen log (`meanwhile.Again`). `telling` tells the organisation."""
+    """End again a link that its person ended on a frozen log, or the one that has come in its place before
+    (`meanwhile.Again`). `telling` tells the organisation."""
     link = session.get(Link, done.id)
-    view = views.view(session, link.organisation_id) if link else None
-    return link is not None and view is not None and _ended(session, house, link, view, now)
+    live = links.current(session, link.person_id, link.organisation_id) if link else None
+    view = views.view(session, live.organisation_id) if live else None
+    if live is None or view is None or live.linked_at > done.at:
+        return False
+    return _ended(session, house, live, view, now)
 
 
 def _ended(session: Session, house: House, link: Link, view: OrganisationView, now: datetime) -> bool:

@@ -153,3 +153,15 @@ def test_the_keys_are_public_ones_and_may_be_cached(world):
     assert keys
     assert all(not set(key) & {"d", "p", "q", "k"} for key in keys)
     assert len({key["kid"] for key in keys}) == len(keys)
+
+
+def test_on_a_frozen_log_a_known_token_is_revoked_and_an_unknown_one_is_to_be_sent_again(world):
+    token = world.tokens()["refresh_token"]
+    world.house.log.frozen = "a tree of 9 was signed; the database only knows one of 3"
+    late = world.post("/revoke", {"token": "issued after the copy was made"})
+    assert (late.status_code, late.json()["error"]) == (503, "temporarily_unavailable")
+    assert int(late.headers["retry-after"]) > 60
+    assert world.post("/revoke", {"token": token}).status_code == 200
+    world.house.log.frozen = ""
+    assert world.post("/revoke", {"token": "issued after the copy was made"}).status_code == 200
+    assert world.refresh(token).status_code == 400

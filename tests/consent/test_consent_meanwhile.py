@@ -1,5 +1,6 @@
 """What was stopped on a frozen log: nothing acknowledged is lost from the list, and the list never stops a stop."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from gateway.consent.actors import Actor, herself
 from gateway.consent.meanwhile import Done
 from gateway.settings import Settings
 
-FIRST = Done("consent", "c1", "ended", herself("alice"), "withdrawn", "2026-11-28T10:00:00+00:00")
-SECOND = Done("link", "c2", "paused", Actor("guardian", "alice", "guardian"), "", "2026-11-28T10:00:01+00:00")
+FIRST = Done("consent", "c1", "ended", herself("alice"), "withdrawn", datetime(2026, 11, 28, 10, 0, tzinfo=UTC))
+SECOND = Done(
+    "link", "c2", "paused", Actor("guardian", "alice", "guardian"), "", datetime(2026, 11, 28, 10, 0, 1, tzinfo=UTC)
+)
 
 
 @pytest.fixture
