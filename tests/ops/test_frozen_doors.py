@@ -57,3 +57,12 @@ def test_a_mark_that_cannot_be_read_closes_them_until_it_can(application: Applic
         settings.mark.rmdir()
         application.sequencer._beat()
         assert visitor.post("/token", data={"grant_type": "refresh_token"}).status_code == 401
+
+
+def test_every_page_says_it_once_and_in_the_persons_language(application: Application) -> None:
+    settings, said = application.house.settings, "Nos registres sont en cours de vérification"
+    with TestClient(application, base_url=settings.public_url, headers={"accept-language": "fr"}) as visitor:
+        assert said not in visitor.get("/sign-in").text
+        application.house.log.frozen = "a tree of 9 was signed; the database only knows one of 3"
+        for path in ("/", "/sign-in", "/register"):
+            assert visitor.get(path).text.count(said) == 1, path

@@ -17,7 +17,7 @@ def _ceremony(world: World, purpose: str = "sign_in", bound: str = "hers") -> Ce
 
 
 def test_a_challenge_is_good_where_it_was_asked_for(world: World) -> None:
-    word = _ceremony(world).word(CHANCE, START)
+    word = _ceremony(world).sealed(CHANCE, START)
     assert _ceremony(world).challenge(word, START) == CHANCE
     assert _ceremony(world).challenge(word, START + timedelta(minutes=MINUTES, seconds=-1)) == CHANCE
     assert _ceremony(world).challenge(word, START + timedelta(minutes=MINUTES)) is None
@@ -28,7 +28,7 @@ def test_a_challenge_is_good_where_it_was_asked_for(world: World) -> None:
 @pytest.mark.parametrize("made_up", ["", ".", "..", "a.b.c", "AAAA.9999999999.", "é.é.é", "A" * 43])
 def test_what_we_did_not_make_is_no_challenge(world: World, made_up: str) -> None:
     assert _ceremony(world).challenge(made_up, START) is None
-    challenge, until, mac = _ceremony(world).word(CHANCE, START).split(".")
+    challenge, until, mac = _ceremony(world).sealed(CHANCE, START).split(".")
     assert _ceremony(world).challenge(f"{challenge}.{int(until) + 9}.{mac}", START) is None
 
 

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 from sqlalchemy import text
@@ -45,7 +46,7 @@ class World:
             settings=Settings(public_url=public_url, data_dir=folder),
             store=Store(folder / "web.sqlite3", fsync=False),
             keys=KeyRing(folder / "keys", create=True),
-            log=cast(Any, None),
+            log=cast(Any, SimpleNamespace(frozen="")),
             catalogue=cast(Any, None),
             policies=cast(Any, None),
             connector=cast(Any, None),

@@ -17,6 +17,7 @@ from babel.dates import format_date, format_time, get_datetime_format
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
+from gateway.errors import LogFrozen
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Context
 from gateway.ground.web.languages import NAMES, locale
@@ -94,6 +95,7 @@ def render(context: Context, template: str, **values: Any) -> str:
                 "static": static,
                 "operator": settings.operator_name,
                 "operator_contact": settings.operator_contact,
+                "frozen": LogFrozen.public if context.house.log.frozen else "",
                 "path": url.path,
                 "url_here": url.path + (f"?{url.query}" if url.query else ""),
                 **values,
