@@ -15,7 +15,7 @@ def walk(fetch: Fetch, first: Upstream, read: Read[Page], link: str, most: int) 
     sent: Upstream | None = first
     seen: set[object] = set()
     while sent is not None:
-        if sent.query in seen or len(seen) > most:
+        if sent.query in seen or len(seen) == most:
             raise UnknownShape(link)
         seen.add(sent.query)
         _, body = fetch(sent)

@@ -27,10 +27,10 @@ instant = lru_cache(maxsize=4096)(_instant_of)  # cached: a page that is read ag
 MEDIA_TYPE = "application/json"
 TIME = {"Balance": "DateTime", "Transaction": "BookingDateTime"}
 _TIMED = {kind: attrgetter(name) for kind, name in TIME.items()}
-# Members whose values stay even if they look like an account number of the bank: amounts, and, if the person granted
-# them, the numbers of the account itself.
+# Members whose values stay even if they look like an account number of the bank: amounts. And those in which the
+# numbers of the accounts themselves stay, if the person granted them.
 AMOUNTS = {b'"Amount":': re.compile(r"[0-9]{1,13}(?:\.[0-9]{1,5})?")}
-NUMBERS = {b'"Identification":': re.compile("(?s:.*)"), b'"SecondaryIdentification":': re.compile("(?s:.*)")}
+NUMBERS = (b'"Identification":', b'"SecondaryIdentification":')
 # The two sides of a transaction. The counterparty is the other one: the standard (v4) has CreditorAccount "in the case
 # of a debit transaction" and DebtorAccount for a credit. The account's own side would tell the person's own number.
 CREDITOR = ("CreditorAgent", "CreditorAccount", "UltimateCreditor")
@@ -53,7 +53,7 @@ class BankPart:
         given = frozenset(dataset.members(granted.fields))
         self.parties = any((kind, name) in given for name in CREDITOR + DEBTOR)
         self.reading = reading(kind, governed, given)
-        self.formal = AMOUNTS | NUMBERS if ("CashAccount", "Identification") in given else AMOUNTS
+        self.numbers = NUMBERS if ("CashAccount", "Identification") in given else ()
         self.around: dict[tuple[Any, ...], bytes] = {}
         self.following = Following()
 
@@ -88,7 +88,7 @@ class BankPlan:
         part, member = self._parts[sent.dataset], CALLS[sent.operation].member
         answer, found, inside = part.reading.answer(within_limit(body))
         records, counts = self._records(sent, member, found, inside, window)
-        text = part.names.outward_bytes(encode(records), part.formal)
+        text = part.names.outward_bytes(encode(records), AMOUNTS, part.numbers)
         around = self._around(part, sent, answer, window)
         return Cut(b'{"Data":{"%b":%b},%b' % (member.encode(), text, around), MEDIA_TYPE, counts)
 
