@@ -268,7 +268,8 @@ def _clock(connection: Connection, now: datetime) -> Iterator[Check]:
 
 def _mark(using: Settings) -> Iterator[Check]:
     """A mark that comes back together with the database can say nothing about it. Production refuses the first case."""
-    folder, do = using.mark.parent, "stop the gateway, move the mark elsewhere, and say where in AVAL_MARK_FILE"
+    folder = using.mark.resolve().parent  # the mark may be a link to another disk
+    do = "stop the gateway, move the mark elsewhere, and say where in AVAL_MARK_FILE"
     if using.in_data_dir(using.mark):
         found = f"{using.mark} lies in the data folder: an older copy of that folder put back is not noticed"
         yield Check("mark", "warn" if using.mode == "development" else "fail", found, do)

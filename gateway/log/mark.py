@@ -57,7 +57,11 @@ def read(path: Path) -> Mark | None:
 
 
 def write(path: Path, mark: Mark) -> None:
-    """On the disk, whole, when this returns. Raises OSError, and then the old mark still stands."""
+    """On the disk, whole, when this returns. Raises OSError, and then the old mark still stands.
+
+    A link to a mark on another disk stays one: the file it points to is replaced, not the link.
+    """
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(path.name + ".new")
     with contextlib.suppress(FileNotFoundError):

@@ -83,6 +83,11 @@ def origin(connection: Connection, settings: Settings) -> str:
     return str(row[0]) if row else first_name(settings)
 
 
+def begun(connection: Connection) -> bool:
+    """Whether the log ever had a beat: then it has its name, and its mark was on the disk before."""
+    return connection.execute("SELECT 1 FROM logname").fetchone() is not None
+
+
 def renamed(connection: Connection, settings: Settings) -> bool:
     """Whether `public_url` has another host than it had when the log began."""
     base, _ = parts(origin(connection, settings))
@@ -156,10 +161,13 @@ def _signed(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
         "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 2"
     ).fetchall()
     if marked is not None and marked.log != key.name:
-        raise Frozen(f"the log signed last is {marked.log or 'unknown'}; the database is of {key.name}")
+        why = f"the log signed last is {marked.log or 'unknown'}; the database is of {key.name}"
+        raise Frozen(why, _anew(connection, path))
     if not rows:
         if marked is not None and marked.size:
             raise Frozen("a tree was signed, and the database holds no checkpoint", _anew(connection, path))
+        if marked is None and begun(connection):
+            raise Frozen(f"the mark {path} is missing, and {key.name} has begun", _FIND_MARK)
         return TreeHead(Checkpoint(key.name, 0, tree.EMPTY_ROOT), tree.Range())
     last, before = rows[0][0], rows[1][0] if len(rows) > 1 else 0
     head = _head(*rows[0], key=key)
@@ -179,8 +187,7 @@ def _signed(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
 
 def _anew(connection: Connection, path: Path) -> str:
     """What to do where the database knows of no log: one that never had a beat may be of a new installation."""
-    new = connection.execute("SELECT 1 FROM logname").fetchone() is None
-    return f"{_PUT_BACK}, or remove {path} if this gateway begins anew" if new else _PUT_BACK
+    return _PUT_BACK if begun(connection) else f"{_PUT_BACK}, or remove {path} if this gateway begins anew"
 
 
 def _head(size: int, root: bytes, note: str, frontier: bytes, *, key: VerifierKey) -> TreeHead:
@@ -233,7 +240,7 @@ class Sequencer:
             head, numbered = standing(self._connection, self._path, self._signer.verifier)  # 1
             if not head.marked:
                 self._mark(head.checkpoint)
-            if head.range.size == 0 and not self._path.exists():
+            if head.range.size == 0 and not begun(self._connection):
                 self._begin()
             self._number()  # 2
             grown = self._extended(numbered)  # 3
@@ -250,13 +257,14 @@ class Sequencer:
             return grown.size - head.range.size
 
     def _begin(self) -> None:
-        """The name is kept from now on, and a missing mark means that it was lost."""
+        """The name is kept from now on, and a missing mark means that it was lost. So the mark comes first: after a
+        crash between the two the next beat finds it, and writes the name."""
         name = self._signer.name
+        mark.write(self._path, mark.nothing(name))
         self._store.batch(
             self._connection,
-            lambda connection: connection.execute("INSERT OR IGNORE INTO logname (id, origin) VALUES (1, ?)", (name,)),
+            lambda connection: connection.execute("INSERT INTO logname (id, origin) VALUES (1, ?)", (name,)),
         )
-        mark.write(self._path, mark.nothing(name))
 
     def _number(self) -> None:
         found = self._connection.execute('SELECT "index", entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1')

@@ -35,7 +35,7 @@ from gateway.errors import Unavailable
 from gateway.log.mark import Mark
 from gateway.log.notes import BadNote, Checkpoint, VerifierKey, open_note
 from gateway.log.record import NO_PREVIOUS, commitment
-from gateway.log.sequencer import CLOCK_BACK, leaf, moment
+from gateway.log.sequencer import CLOCK_BACK, begun, leaf, moment
 from gateway.log.tree import HASH, Range
 
 FINDINGS_LIMIT = 1000
@@ -326,6 +326,8 @@ class _Walk:
         elif marked is None:
             if self.roots:
                 self.found(self.report.entries, "the high-water mark is missing, and a tree was signed")
+            elif begun(self.connection):
+                self.found(self.report.entries, "the high-water mark is missing, and the log has begun")
         elif marked.size and (self.key is None or marked.log == self.key.name):
             self._anchor(marked.size, marked.root, "the high-water mark")
         elif marked.size:

@@ -214,6 +214,17 @@ def test_a_mark_that_would_come_back_with_the_data_is_told(
     assert checks["mark"]["status"] == "fail" and checks["settings.mark_file"]["status"] == "fail"
 
 
+def test_of_a_mark_that_is_a_link_the_folder_it_points_to_is_looked_at(
+    aval: Run, database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path / "another-disk"
+    there.mkdir()
+    (tmp_path / "link").symlink_to(there / "mark")
+    monkeypatch.setenv("AVAL_MARK_FILE", str(tmp_path / "link"))
+    monkeypatch.setattr(os, "access", lambda path, *_, **__: Path(path) != there)
+    assert found(aval)["mark"]["found"] == f"{there} cannot be written"
+
+
 def test_a_mark_on_the_file_system_of_the_data_is_told_in_production(
     aval: Run, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

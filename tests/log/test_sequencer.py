@@ -19,7 +19,7 @@ from log_cast import Clock
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import connect
 from gateway.house import House
-from gateway.log import mark, sequencer, tree
+from gateway.log import mark, readiness, sequencer, tree
 from gateway.log.mark import Mark
 from gateway.log.notes import VerifierKey, open_checkpoint
 from gateway.log.sequencer import Frozen, Sequencer, leaf
@@ -147,6 +147,53 @@ def test_a_crash_before_the_first_mark_is_no_loss_of_the_mark(
     assert marked(house) != mark.nothing("gateway.example/log")
 
 
+@pytest.mark.parametrize("crash", ["before the mark", "between mark and name", "after the name"])
+def test_a_crash_while_the_log_begins_is_finished_by_the_next_beat(
+    house: House, sequencer: Sequencer, recorded: Recorded, monkeypatch: pytest.MonkeyPatch, crash: str
+) -> None:
+    recorded("alice")
+    step = {
+        "before the mark": "gateway.log.sequencer.mark.write",
+        "between mark and name": "gateway.ground.store.Store.batch",
+        "after the name": "gateway.log.sequencer.Sequencer._number",
+    }[crash]
+    with monkeypatch.context() as patch:
+        patch.setattr(step, lambda *_: (_ for _ in ()).throw(Crash))
+        with pytest.raises(Crash):
+            sequencer.integrate_once()
+    assert rows(house, "SELECT origin FROM logname") == ([("gateway.example/log",)] if "after" in crash else [])
+    assert marked(house) == (None if "before" in crash else mark.nothing("gateway.example/log"))
+    assert readiness.frozen(house) == ""
+    assert sequencer.integrate_once() == 1
+    assert rows(house, "SELECT origin FROM logname") == [("gateway.example/log",)]
+
+
+def test_a_log_that_has_begun_and_lost_its_mark_begins_no_second_history(
+    house: House, sequencer: Sequencer, recorded: Recorded, tmp_path: Path
+) -> None:
+    assert sequencer.integrate_once() == 0  # the first beat, of a gateway that nobody has used
+    copied(house.settings.database, tmp_path / "backup")
+    recorded("alice")
+    sequencer.integrate_once()
+    copied(tmp_path / "backup", house.settings.database)
+    house.settings.mark.unlink()
+    recorded("bob", count=3)
+    with pytest.raises(Frozen, match="is missing, and gateway.example/log has begun") as frozen:
+        sequencer.integrate_once()
+    assert "move the mark to where it is looked for" in frozen.value.do
+    assert "has begun" in readiness.frozen(house)
+    assert rows(house, "SELECT count(*) FROM logleaf") == [(0,)] and marked(house) is None
+
+
+def test_before_it_has_its_name_a_log_under_another_address_says_that_the_mark_may_be_removed(
+    house: House, sequencer: Sequencer
+) -> None:
+    mark.write(house.settings.mark, mark.nothing("elsewhere.example/log"))
+    with pytest.raises(Frozen, match="the log signed last is elsewhere") as frozen:
+        sequencer.integrate_once()
+    assert "if this gateway begins anew" in frozen.value.do
+
+
 def test_an_older_database_put_back_freezes_the_log(
     house: House, sequencer: Sequencer, recorded: Recorded, tmp_path: Path
 ) -> None:
@@ -232,6 +279,18 @@ def test_a_mark_of_another_tree_freezes_the_log(house: House, sequencer: Sequenc
     mark.write(house.settings.mark, Mark(3, bytes(32), "gateway.example/log"))
     with pytest.raises(Frozen, match="not the one in the database"):
         sequencer.integrate_once()
+
+
+def test_a_mark_that_is_a_link_is_written_where_it_points_to(
+    house: House, sequencer: Sequencer, recorded: Recorded, tmp_path: Path
+) -> None:
+    there = tmp_path / "another-disk" / "mark"
+    there.parent.mkdir()
+    house.settings.mark.symlink_to(there)
+    recorded("alice", count=3)
+    sequencer.integrate_once()
+    assert house.settings.mark.is_symlink() and [path.name for path in there.parent.iterdir()] == ["mark"]
+    assert mark.read(there) == marked(house) and marked(house) != mark.nothing("gateway.example/log")
 
 
 def test_a_mark_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
