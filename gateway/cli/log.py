@@ -1,23 +1,29 @@
 """`aval log`: checking the access log, and reading one person's."""
 
+import contextlib
+import itertools
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import typer
 
-from gateway.cli.opening import CANNOT, NO, no_gateway, opened, settings, source, stop, tell_of_demo
+from gateway.cli.opening import CANNOT, KEYS_BACK, NO, no_gateway, opened, settings, source, stop, tell_of_demo
 from gateway.house import House
 from gateway.settings import LANGUAGES, MARK, Settings, beside
 
-ALSO_MISSING = "see `aval apps list` and `aval organisations list` for what was added, changed or suspended"
+if TYPE_CHECKING:
+    from sqlmodel import Session
 
-OwnFolder = Annotated[Path | None, typer.Option("--dir", help="Data folder of the gateway; else AVAL_DATA_DIR.")]
+    from gateway.log.reading import Entry
+    from gateway.log.restart import Ended
+
+ALSO_MISSING = "see `aval apps list` and `aval organisations list` for what was added, changed or suspended"
 
 commands = typer.Typer(no_args_is_help=True, help="The access log.", rich_markup_mode=None)
 
@@ -150,39 +156,34 @@ def restart(
         Literal["pause", "keep"],
         typer.Option(help="What becomes of running sharings, of which some may have been stopped in what is missing."),
     ] = "pause",
-    folder: OwnFolder = None,
 ) -> None:
     """End a frozen log, and begin another with what the database holds. With the server stopped.
 
     \b
-    aval log restart                 why it is frozen, and what you would accept
+    aval log restart                 why it is frozen, and what you would accept; nothing is written
     aval log restart --accept 1204   that many entries are the true history
-    aval log restart --dir FOLDER    the log of another gateway of this machine
 
     Running sharings are paused, and each person is told and resumes what she wants to go on; `--sharings keep` leaves
     them running: only when you know that nobody stopped anything since the copy was made.
 
     First look for the newest database: putting it back thaws the log and loses nothing. What is ended is kept as
     evidence in `log-ended` of the data folder, and the new log holds an entry that names it.
+
+    For another gateway of this machine set AVAL_DATA_DIR, and AVAL_KEYS_DIR and AVAL_MARK_FILE where it has them.
     """
     from gateway.consent import deciding
     from gateway.consent.actors import OPERATOR
     from gateway.log import restart as restarting
 
-    with opened(_of_another(folder)) as house:
+    using = settings()
+    if accept is None:  # otherwise `opened` tells
+        tell_of_demo(using, source("data_dir"))
+    found = _frozen(using)
+    _agreed(found, accept)
+    with opened() as house:
         _claim(house)
-        try:
-            found = restarting.ended(house)
-        except restarting.NotFrozen:
-            stop("the log is not frozen", NO)
-        except OSError as error:
-            stop(f"{house.settings.mark}: cannot be read ({error.strerror}); that must be mended first")
-        signed = str(found.marked.size) if found.marked else "an unknown number of"
-        typer.echo(f"{found.origin} is frozen: {found.why}")
-        typer.echo(f"signed: {signed} entries; the database holds {found.entries}, {found.size} of them signed")
-        if accept != found.entries:
-            again = f"{found.do}; or accept what is here: aval log restart --accept {found.entries}"
-            stop(again if accept is None else f"not {accept}; {again}", NO)
+        if _looked_at(using, lambda: restarting.ended(house)) != found:
+            stop("the log has changed meanwhile; ask again: aval log restart", NO)
         now = datetime.now(UTC)
         paused = deciding.pause_all(house, OPERATOR, "restored", now) if sharings == "pause" else None
         name = restarting.restart(house, replace(found, entries=found.entries + (paused or 0)), now, paused)
@@ -192,22 +193,58 @@ def restart(
         typer.echo(f"what you changed since the copy is missing, too: {ALSO_MISSING}")
 
 
-def _claim(house: House) -> None:
-    """Keep servers off this folder. If one runs, first see whether there is anything to restart."""
+def _frozen(using: Settings) -> "Ended":
+    """Why the log is frozen, with nothing written: what is asked about may be a copy beside a running gateway."""
     from gateway.errors import Unavailable
-    from gateway.log import readiness
+    from gateway.ground.keys import KeyRing
+    from gateway.log import restart as restarting
+    from gateway.log import verify
+
+    if not using.database.exists():
+        no_gateway(using, source("data_dir"))
+    try:
+        key = KeyRing(using.keys).log
+        with contextlib.closing(verify.open_read_only(using.database)) as connection:
+            return _looked_at(using, lambda: restarting.looked_at(connection, using, key))
+    except Unavailable as error:
+        stop(f"{error.detail}; {KEYS_BACK}")
+    except sqlite3.Error as error:
+        stop(f"{using.database}: {error}")
+
+
+def _looked_at(using: Settings, look: Callable[[], "Ended"]) -> "Ended":
+    """What `look` finds; stops when there is nothing to restart, or not with this mark."""
+    from gateway.log import restart as restarting
+
+    try:
+        return look()
+    except restarting.NotFrozen:
+        stop("the log is not frozen", NO)
+    except restarting.OtherLog as error:
+        own = "name this gateway's own in AVAL_MARK_FILE, or where that is lost, a file that is not there yet"
+        stop(f"{using.mark}: {error}; {own}")
+    except OSError as error:
+        stop(f"{using.mark}: cannot be read ({error.strerror}); that must be mended first")
+
+
+def _claim(house: House) -> None:
+    """Keep servers off this folder."""
+    from gateway.errors import Unavailable
 
     try:
         house.store.claim()
     except Unavailable as error:
-        if not readiness.frozen(house):
-            stop("the log is not frozen", NO)
         stop(f"{error.detail}; stop that one first")
 
 
-def _of_another(folder: Path | None) -> Settings | None:
-    """The settings with the data folder of another gateway; None: the usual ones."""
-    return settings().model_copy(update={"data_dir": folder}) if folder else None
+def _agreed(found: "Ended", accept: int | None) -> None:
+    """Say what would be accepted; goes on only when that was."""
+    signed = str(found.marked.size) if found.marked else "an unknown number of"
+    typer.echo(f"{found.origin} is frozen: {found.why}")
+    typer.echo(f"signed: {signed} entries; the database holds {found.entries}, {found.size} of them signed")
+    if accept != found.entries:
+        again = f"{found.do}; or accept what is here: aval log restart --accept {found.entries}"
+        stop(again if accept is None else f"not {accept}; {again}", NO)
 
 
 @commands.command()
@@ -218,22 +255,31 @@ def show(
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per entry: the payload as it was written.")
     ] = (False),
-    folder: OwnFolder = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="Folder of a copy of this gateway's data; nothing is written there.")
+    ] = None,
 ) -> None:
     """Read one person's entries, as she reads them. Recorded in her log: reading it is an access too.
 
     \b
     aval log show --person alice@example.org
     aval log show --person alice@example.org --language fr --limit 10
+    aval log show --person alice@example.org --dir /backups/friday   what a copy holds; recorded here
+
+    For another gateway of this machine set AVAL_DATA_DIR, and AVAL_KEYS_DIR and AVAL_MARK_FILE where it has them.
     """
-    from gateway.log import Event, reading
+    from gateway.log import Event
     from gateway.log.sentences import Voice
     from gateway.people import accounts
     from gateway.rooms import Rooms
 
     if language not in LANGUAGES:
         stop(f"--language: {language!r} is not known; one of {', '.join(LANGUAGES)}")
-    with opened(_of_another(folder)) as house:
+    using = settings()
+    copy = folder / using.database.name if folder and folder.resolve() != using.data_dir.resolve() else None
+    if copy and not copy.is_file():
+        stop(f"{copy}: there is no such copy")
+    with opened() as house:
         with house.store.write() as session:
             found = accounts.find(session, person.lower())
             if found is None:
@@ -242,10 +288,21 @@ def show(
         with house.store.read() as session:
             zone, names = ZoneInfo(house.settings.zone), Rooms(house).names(session)
             voice = Voice(language, house.translations.of(language), zone, names)
-            for count, entry in enumerate(reading.entries(session, house.log, found.id)):
-                if count == limit:
-                    break
+            for entry in _newest(house, session, found.id, copy, limit):
                 typer.echo(entry.payload.decode() if as_json else _line(entry, voice))
+
+
+def _newest(house: House, session: "Session", person: str, copy: Path | None, limit: int) -> Iterator["Entry"]:
+    """Her newest entries, from this gateway's database or from a copy of it."""
+    from gateway.log import reading
+
+    with reading.of_copy(copy) if copy else contextlib.nullcontext(session) as source_of_them:
+        shown = itertools.islice(reading.entries(source_of_them, house.log, person), limit)
+        first = next(shown, None)
+        if first is None:
+            stop(f"{copy}: no entry of this person; only a copy of this gateway's own data can be read here", NO)
+        yield first
+        yield from shown
 
 
 def _line(entry: Any, voice: Any) -> str:

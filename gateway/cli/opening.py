@@ -65,8 +65,8 @@ def source(name: str) -> str:
 
 
 @contextlib.contextmanager
-def opened(using: Settings | None = None, *, make: bool = False) -> Iterator[House]:
-    """The house, with its database migrated to this version. `using`: settings other than the usual ones.
+def opened(*, make: bool = False) -> Iterator[House]:
+    """The house, with its database migrated to this version.
 
     `make`: where there is no database, begin one, with its folder and keys. Only for commands that can be a gateway's
     first; every other one can only have been pointed at the wrong folder, and must not leave an empty gateway there.
@@ -77,7 +77,7 @@ def opened(using: Settings | None = None, *, make: bool = False) -> Iterator[Hou
     from gateway.ground.store import migrate
     from gateway.policy import PolicyError
 
-    named, using = "--dir" if using else source("data_dir"), using or settings()
+    named, using = source("data_dir"), settings()
     tell_of_demo(using, named)
     try:
         if not make and migrate.current(using) is None:

@@ -1,20 +1,26 @@
 """A person's own entries, newest first. Filters apply after decryption: the database cannot tell who did what."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidTag
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.pool import NullPool
 from sqlmodel import Session
 
+from gateway.errors import Unavailable
 from gateway.log.events import EVENTS, Badge
 from gateway.log.record import Log
 from gateway.log.sentences import instant
 from gateway.log.sequencer import leaf
+from gateway.log.verify import open_read_only
 
 PAGE = 50  # entries on one page
 SCAN = 5000  # entries opened for one page at most; a rarer filter goes on with the next page
@@ -81,6 +87,17 @@ class LogPage:
 
     entries: tuple[Entry, ...]
     older: int | None
+
+
+@contextlib.contextmanager
+def of_copy(database: Path) -> Iterator[Session]:
+    """A session on a copied database, which is read as it lies there. Raises Unavailable."""
+    engine = create_engine("sqlite://", creator=lambda: open_read_only(database), poolclass=NullPool)
+    try:
+        with Session(engine) as session:
+            yield session
+    except DatabaseError as error:
+        raise Unavailable(f"{database}: {error.orig}") from error
 
 
 def page(

@@ -19,19 +19,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from gateway.ground.store.engine import Connection
 from gateway.house import House
 from gateway.log import mark
-from gateway.log.notes import Signer, encode64
+from gateway.log.notes import Signer, VerifierKey, encode64
 from gateway.log.record import Event, Fact
-from gateway.log.sequencer import OPERATOR, Frozen, Sequencer, origin, parts
-from gateway.settings import MARK
+from gateway.log.sequencer import OPERATOR, Frozen, origin, parts, standing
+from gateway.settings import MARK, Settings
 
 FOLDER = "log-ended"
 
 
 class NotFrozen(Exception):
     """The log goes on by itself."""
+
+
+class OtherLog(Exception):
+    """The mark is another gateway's, which would be frozen by what is written here. Says whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +54,39 @@ class Ended:
 
 
 def ended(house: House) -> Ended:
-    """Why the log is frozen, and what would be accepted. Raises NotFrozen; then this was one of its usual beats."""
-    sequencer = Sequencer(house)
-    try:
-        sequencer.integrate_once()
-    except Frozen as reason:
-        why, do = str(reason), reason.do
-    else:
-        raise NotFrozen
-    finally:
-        sequencer.stop()
-    try:
-        marked = mark.read(house.settings.mark)
-    except mark.BadMark:
-        marked = None
+    """What `looked_at` finds in the database of this house."""
     connection = house.store.connect()
     try:
-        last = connection.execute("SELECT size, root FROM logcheckpoint ORDER BY size DESC LIMIT 1").fetchone()
-        (entries,) = connection.execute("SELECT count(*) FROM logentry").fetchone()
-        name = origin(connection, house.settings)
+        return looked_at(connection, house.settings, house.keys.log)
     finally:
         connection.close()
+
+
+def looked_at(connection: Connection, settings: Settings, key: Ed25519PrivateKey) -> Ended:
+    """Why the log is frozen, and what would be accepted. It only reads. Raises NotFrozen, OtherLog, OSError."""
+    name = origin(connection, settings)
+    why = _why(connection, settings.mark, Signer(name, key).verifier)
+    try:
+        marked = mark.read(settings.mark)
+    except mark.BadMark:
+        marked = None
+    if marked and marked.log and parts(marked.log)[0] != parts(name)[0]:
+        raise OtherLog(f"is of another log, {marked.log}, and the database of {name}")
+    last = connection.execute("SELECT size, root FROM logcheckpoint ORDER BY size DESC LIMIT 1").fetchone()
+    (entries,) = connection.execute("SELECT count(*) FROM logentry").fetchone()
     size, root = last or (0, b"")
-    return Ended(name, why, do, size, root, marked, entries)
+    return Ended(name, str(why), why.do, size, root, marked, entries)
+
+
+def _why(connection: Connection, path: Path, key: VerifierKey) -> Frozen:
+    for _ in range(2):  # two beats of a running gateway may come between the looks at the mark and at the database
+        try:
+            standing(connection, path, key)
+        except Frozen as reason:
+            why = reason
+        else:
+            raise NotFrozen
+    return why
 
 
 def restart(house: House, found: Ended, now: datetime, paused: int | None = None) -> str:

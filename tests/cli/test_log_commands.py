@@ -122,3 +122,33 @@ def test_one_persons_log_is_read_in_sentences_and_she_can_see_that_it_was(aval: 
     assert json.loads(payloads[-1])["event"] == "registered"
     assert aval("log", "show", "--person", "mallory@example.org").code == 1
     assert aval("log", "show", "--person", "alice@example.org", "--language", "de").code == 2
+
+
+def test_a_copy_is_shown_as_it_lies_there_and_the_reading_is_recorded_here(
+    aval: Run, log: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    assert aval("backup", copy / "aval.sqlite3").code == 0
+    before = (copy / "aval.sqlite3").read_bytes()
+    shown = aval("log", "show", "--person", "alice@example.org", "--dir", copy)
+    assert shown.code == 0 and len(shown.out.splitlines()) == 3 and "read your access log" not in shown.out
+    assert [path.name for path in copy.iterdir()] == ["aval.sqlite3"]
+    assert (copy / "aval.sqlite3").read_bytes() == before
+    here = aval("log", "show", "--person", "alice@example.org", "--json").out.splitlines()
+    assert [json.loads(line)["event"] for line in here[:3]] == ["log_read", "log_read", "access"]
+    assert len(aval("log", "show", "--person", "alice@example.org", "--dir", log).out.splitlines()) == 6
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database, not at all, and long enough to look like one" * 9])
+def test_what_is_no_copy_of_a_log_is_not_shown(aval: Run, log: Path, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "aval.sqlite3").write_bytes(content)
+    done = aval("log", "show", "--person", "alice@example.org", "--dir", tmp_path)
+    assert done.code == 2 and done.err.startswith(f"aval: {tmp_path}/aval.sqlite3: ") and not done.out
+
+
+def test_a_copy_of_another_gateway_holds_nothing_of_this_ones_people(aval: Run, log: Path, tmp_path: Path) -> None:
+    shutil.copy(log / "aval.sqlite3", tmp_path / "aval.sqlite3")
+    tampered(tmp_path, "UPDATE logentry SET person_id = 'x' || person_id")
+    done = aval("log", "show", "--person", "alice@example.org", "--dir", tmp_path)
+    assert done.code == 1 and "only a copy of this gateway's own data" in done.err and not done.out

@@ -1,0 +1,120 @@
+"""Asking about a restart writes nothing, and nothing is written to a mark that another gateway signs by."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gateway.app import build_house
+from gateway.cli import app
+from gateway.ground.store import migrate
+from gateway.house import House
+from gateway.log import Event, mark, readiness
+from gateway.log.sequencer import Sequencer
+from gateway.settings import Settings
+
+Run = Callable[..., Result]
+
+
+class Live(NamedTuple):
+    house: House
+    sequencer: Sequencer
+    folder: Path
+
+    def records(self) -> None:
+        with self.house.store.write() as session:
+            self.house.log.record(session, Event("sign_in", "alice", datetime.now(UTC)))
+
+    def goes_on(self) -> bool:
+        self.records()
+        return self.sequencer.integrate_once() > 0 and readiness.frozen(self.house) == ""
+
+
+def begins(folder: Path, name: str, **more: object) -> Live:
+    settings = Settings(data_dir=folder / name, **more)  # type: ignore[arg-type]
+    settings.data_dir.mkdir(mode=0o700)
+    migrate.upgrade(settings)
+    house = build_house(settings, create_keys=True)
+    made = Live(house, Sequencer(house), folder)
+    made.records()
+    made.sequencer.integrate_once()
+    return made
+
+
+def ends(live: Live) -> None:
+    live.sequencer.stop()
+    live.house.store.close()
+
+
+@pytest.fixture
+def aval() -> Run:
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
+    """A gateway that serves, with its keys and its mark in a folder of their own, as in production."""
+    monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("AVAL_KEYS_DIR", str(tmp_path / "keys"))
+    made = begins(tmp_path, "data")
+    made.house.store.claim()
+    yield made
+    ends(made)
+
+
+def bytes_of(*folders: Path) -> dict[str, str]:
+    files = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def copied_with_one_waiting(live: Live, aval: Run, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the gateway's data, made beside it, as the data folder that commands are told of."""
+    live.records()
+    copy = live.folder / "copy"
+    copy.mkdir()
+    assert aval("backup", copy / "aval.sqlite3").exit_code == 0
+    monkeypatch.setenv("AVAL_DATA_DIR", str(copy))
+    return copy
+
+
+@pytest.mark.parametrize("newer", [False, True])
+def test_asking_about_a_copy_writes_nothing_and_the_live_gateway_goes_on(
+    live: Live, aval: Run, monkeypatch: pytest.MonkeyPatch, newer: bool
+) -> None:
+    """`newer`: the gateway has signed more than the copy holds, so the copy alone would be frozen."""
+    copy = copied_with_one_waiting(live, aval, monkeypatch)
+    if newer:
+        live.sequencer.integrate_once()
+    before = bytes_of(copy, live.house.keys.folder)
+    done = aval("log", "restart")
+    assert done.exit_code == 1 and ("--accept 2" if newer else "the log is not frozen") in done.output
+    assert bytes_of(copy, live.house.keys.folder) == before
+    assert live.goes_on()
+
+
+def test_another_data_folder_is_not_named_beside_these_keys(live: Live, aval: Run, tmp_path: Path) -> None:
+    done = aval("log", "restart", "--dir", tmp_path / "copy")
+    assert done.exit_code == 2 and "No such option" in done.output
+
+
+def test_a_mark_of_another_log_is_left_to_its_gateway(
+    live: Live, aval: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AVAL_KEYS_DIR")
+    other = begins(tmp_path, "other", public_url="http://other.localhost:8500")
+    ends(other)
+    monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / "other"))
+    monkeypatch.setenv("AVAL_MARK_FILE", str(live.house.settings.mark))
+    before = mark.read(live.house.settings.mark)
+    for accept in ((), ("--accept", 1)):
+        done = aval("log", "restart", *accept)
+        assert done.exit_code == 2 and "is of another log, localhost/log, and the database of other.loc" in done.output
+        assert "AVAL_MARK_FILE" in done.output
+    assert mark.read(live.house.settings.mark) == before and live.goes_on()
+    assert not (tmp_path / "other" / "log-ended").exists()
+    monkeypatch.setenv("AVAL_MARK_FILE", str(tmp_path / "lost"))
+    assert aval("log", "restart", "--accept", 1).exit_code == 0, "as it says: with a file that is not there yet"
