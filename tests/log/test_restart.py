@@ -264,3 +264,45 @@ def test_the_log_keeps_its_name_when_the_public_address_changes(house: House) ->
     moved = replace(house, settings=house.settings.model_copy(update={"public_url": "https://elsewhere.example"}))
     signs_in(moved, "alice")
     assert beat(moved) == 1 and name(moved) == "gateway.example/log" and report(moved).whole
+
+
+def test_a_log_that_lost_its_mark_before_anything_was_signed_goes_on_under_another_name(house: House) -> None:
+    assert beat(house) == 0
+    house.settings.mark.unlink()
+    signs_in(house, "alice", 2)
+    with pytest.raises(Frozen, match="has begun"):
+        beat(house)
+    assert not report(house).whole, "verify says so, too"
+    assert restart.restart(house, restart.ended(house), NOW) == "gateway.example/log/2"
+    assert beat(house) == 3 and report(house).whole
+
+
+def test_a_crash_before_the_last_step_and_a_lost_mark_leave_it_frozen(
+    restored: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.log.mark.write", lambda *_: (_ for _ in ()).throw(OSError("power cut")))
+        with pytest.raises(OSError, match="power cut"):
+            restart.restart(restored, restart.ended(restored), NOW)
+    restored.settings.mark.unlink()
+    with pytest.raises(Frozen, match="gateway.example/log/2 has begun"):
+        beat(restored)
+    assert restart.restart(restored, restart.ended(restored), NOW) == "gateway.example/log/3"
+    assert beat(restored) > 0 and report(restored).whole
+
+
+@pytest.mark.parametrize("found", ["elsewhere.example/log", "elsewhere.example/log/2"])
+def test_the_mark_of_another_log_is_not_written(restored: House, found: str) -> None:
+    mark.write(restored.settings.mark, Mark(6, bytes(32), found))
+    with pytest.raises(restart.OtherLog, match=found):
+        restart.ended(restored)
+    mark.write(restored.settings.mark, Mark(6, bytes(32), "gateway.example/log/7"))
+    assert restart.restart(restored, restart.ended(restored), NOW) == "gateway.example/log/8", "a later one of this log"
+
+
+def test_looking_writes_nothing(house: House) -> None:
+    signs_in(house, "alice")
+    with pytest.raises(NotFrozen):
+        restart.ended(house)
+    assert not house.settings.mark.exists()
+    assert rows(house, "SELECT 1 FROM logname UNION ALL SELECT 1 FROM logleaf") == []
