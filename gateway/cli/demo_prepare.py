@@ -11,6 +11,7 @@ from sqlmodel import Session
 
 from gateway.cli.demo_setup import APPS, CHECKOUT, ORGANISATIONS, PASSWORD
 from gateway.cli.opening import opened
+from gateway.ground.calendar.instants import local_day
 from gateway.house import House
 
 
@@ -70,7 +71,7 @@ def _add_people(house: House, now: datetime) -> None:
                 name=person.name,
                 email=person.email,
                 password=PASSWORD,
-                today=now.date(),
+                today=local_day(now, house.settings.zone),
                 language="",  # pages are then in the language of the browser of the person who plays the role
                 birth_date=person.birth_date,
             )

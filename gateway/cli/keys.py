@@ -8,6 +8,7 @@ import typer
 
 from gateway.cli.opening import no_gateway, settings, source, stop, tell_of_demo
 from gateway.cli.tables import table
+from gateway.ground.calendar.instants import local_day
 from gateway.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, help="The gateway's keys.", rich_markup_mode=None)
@@ -36,10 +37,14 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
             no_gateway(using, named)
         stop(f"{error.detail}; `aval serve` makes them at its first start")
     files = sorted(using.keys.glob("token-*.pem"), reverse=True)
-    rows = [_row("tokens", "ES256", key.kid, path) for key, path in zip(ring.signing, files, strict=True)]
-    rows.append(_row("log", "Ed25519", str(Signer(_log_name(using), ring.log).verifier), using.keys / "log.pem"))
-    rows.append(_row("sealing", "AES-256-GCM", "", using.keys / "kek.hex"))
-    rows.append(_row("derived secrets", "HKDF-SHA256", "", using.keys / "root.hex"))
+    verifier = str(Signer(_log_name(using), ring.log).verifier)
+    found = [
+        *(("tokens", "ES256", key.kid, path) for key, path in zip(ring.signing, files, strict=True)),
+        ("log", "Ed25519", verifier, using.keys / "log.pem"),
+        ("sealing", "AES-256-GCM", "", using.keys / "kek.hex"),
+        ("derived secrets", "HKDF-SHA256", "", using.keys / "root.hex"),
+    ]
+    rows = [_row(*key, using.zone) for key in found]
     table(rows, as_json, "No keys yet: aval serve makes them")
 
 
@@ -56,12 +61,12 @@ def _log_name(using: Settings) -> str:
         connection.close()
 
 
-def _row(use: str, algorithm: str, name: str, path: Path) -> dict[str, Any]:
+def _row(use: str, algorithm: str, name: str, path: Path, zone: str) -> dict[str, Any]:
     found = path.stat()
     return {
         "for": use,
         "algorithm": algorithm,
-        "made": datetime.fromtimestamp(found.st_mtime, UTC).date().isoformat(),
+        "made": local_day(datetime.fromtimestamp(found.st_mtime, UTC), zone).isoformat(),
         "mode": f"{found.st_mode & 0o777:03o}",
         "file": str(path),
         "public": name,

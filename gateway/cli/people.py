@@ -8,6 +8,7 @@ from sqlmodel import select
 
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.tables import table
+from gateway.ground.calendar.instants import local_day
 from gateway.settings import LANGUAGES
 
 commands = typer.Typer(no_args_is_help=True, help="People's accounts.", rich_markup_mode=None)
@@ -39,7 +40,7 @@ def add(
                 name=name,
                 email=email,
                 password=_password(),
-                today=now.date(),
+                today=local_day(now, house.settings.zone),
                 language=language,
                 birth_date=birth_date.date() if birth_date else None,
             )
@@ -71,7 +72,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
                 "name": person.name,
                 "language": person.language,
                 "guardian": addresses.get(person.guardian_id or "", ""),
-                "since": person.created_at.date().isoformat(),
+                "since": local_day(person.created_at, house.settings.zone).isoformat(),
                 "closed": person.closed_at is not None,
             }
             for person in found
@@ -96,7 +97,7 @@ def guardian(
         young, older = accounts.find(session, child), accounts.find(session, by) if by else None
         if young is None or (by and older is None):
             stop(f"nobody has the address {child if young is None else by}", NO)
-        today, majority = datetime.now(UTC).date(), house.settings.majority_age
+        today, majority = local_day(datetime.now(UTC), house.settings.zone), house.settings.majority_age
         refused = accounts.appoint_guardian(session, young, older, today, majority)
         if refused:
             stop(refused, NO)

@@ -6,11 +6,12 @@ from typing import Any
 
 from gateway.catalogue import Catalogue, Words
 from gateway.consent.facts import AppView
+from gateway.ground.calendar.instants import local_day
 
 NEW_DAYS = 30  # the screen points out an app that was registered more recently than this
 
 
-def app_facts(app: AppView, language: str, now: datetime) -> dict[str, Any]:
+def app_facts(app: AppView, language: str, now: datetime, zone: str) -> dict[str, Any]:
     return {
         "id": app.client_id,
         "name": said(app.name, language),
@@ -21,7 +22,7 @@ def app_facts(app: AppView, language: str, now: datetime) -> dict[str, Any]:
         "terms": app.terms_url,
         "deletion_contact": app.deletion_contact,
         "verified": app.verified,
-        "registered": app.registered_at.date().isoformat(),
+        "registered": local_day(app.registered_at, zone).isoformat(),
         "new": now - app.registered_at < timedelta(days=NEW_DAYS),
         "logo": app.has_logo,
         "metadata_sha256": app.metadata_sha256,

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_datetime
 
+from gateway.ground.calendar.instants import local_day
 from gateway.ground.web.languages import locale
 from gateway.ground.web.marks import N_
 from gateway.organisations import calls
@@ -115,7 +116,7 @@ def safe_name(name: str) -> str:
 def file_name(copy: Copy) -> str:
     if copy.single:
         return copy.files[0].name
-    return f"{copy.organisation.id}-{copy.at.astimezone(UTC):%Y-%m-%d}.zip"
+    return f"{copy.organisation.id}-{local_day(copy.at, copy.organisation.zone)}.zip"
 
 
 def packed(copy: Copy, words: Mapping[str, NullTranslations], labels: Labels) -> bytes:

@@ -5,6 +5,7 @@ from datetime import date, datetime
 
 from sqlmodel import Session
 
+from gateway.ground.calendar.instants import local_day
 from gateway.ground.keys import fresh
 from gateway.house import House
 from gateway.people import accounts, passwords
@@ -54,7 +55,8 @@ def add_person(
         guardian = accounts.find(session, accounts.clean_email(guardian_email) or "")
         if guardian is None:
             raise ValueError("guardian: nobody has this address")
-        refused = accounts.appoint_guardian(session, person, guardian, now.date(), house.settings.majority_age)
+        today, majority = local_day(now, house.settings.zone), house.settings.majority_age
+        refused = accounts.appoint_guardian(session, person, guardian, today, majority)
         if refused:
             raise ValueError(f"guardian: {refused}")
     return person

@@ -2,11 +2,11 @@
 
 from datetime import date
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
 from gateway.errors import NotSignedIn
+from gateway.ground.calendar.instants import local_day
 from gateway.ground.web import answers
 from gateway.ground.web.context import Context
 from gateway.people import accounts
@@ -31,7 +31,7 @@ def onward(ctx: Context, path: str, **more: str) -> str:
 
 
 def today(ctx: Context) -> date:
-    return ctx.now.astimezone(ZoneInfo(ctx.house.settings.zone)).date()
+    return local_day(ctx.now, ctx.house.settings.zone)
 
 
 def recently(ctx: Context) -> Response | None:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from gateway.catalogue import Catalogue
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS
 from gateway.consent.terms import granted_items, offered_durations, until
+from gateway.ground.calendar.instants import local_day
 from gateway.house import House
 from gateway.screen.choices import Problem, accounts_name
 from gateway.screen.gathering import Showing
@@ -27,7 +27,7 @@ def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[
         "gateway": house.settings.host_header,
         "ward": showing.ward,
         "running_until": showing.running["valid"]["until"] if showing.running else None,
-        "app": app_facts(app, language, now),
+        "app": app_facts(app, language, now, house.settings.zone),
         "purpose": {
             "code": purpose.code,
             "version": purpose.version,
@@ -162,7 +162,7 @@ def _of_age(ask: Ask, now: datetime, latest: datetime | None, zone: str) -> str 
 
 
 def _day(at: datetime, zone: str) -> str:
-    return at.astimezone(ZoneInfo(zone)).date().isoformat()
+    return local_day(at, zone).isoformat()
 
 
 def preselected(durations: Sequence[Mapping[str, Any]]) -> str:

@@ -266,7 +266,8 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
 
 
 def _late(ctx: Context, app: AppView) -> Response:
-    return ctx.page("screen/late.html", 410, app=app_facts(app, ctx.language, ctx.now), say=wording(ctx))
+    described = app_facts(app, ctx.language, ctx.now, ctx.house.settings.zone)
+    return ctx.page("screen/late.html", 410, app=described, say=wording(ctx))
 
 
 def as_agreed(others: Facts, ctx: Context) -> Response:

@@ -130,7 +130,7 @@ def _page_of(facts: SharingFacts, ctx: Context, sharing: Sharing, problem: str =
         return_to=f"/sharings/{sharing.consent.id}",
         card=card(ctx, sharing),
         erasure=_erasure(ctx, sharing),
-        app=app_facts(sharing.app, ctx.language, ctx.now),
+        app=app_facts(sharing.app, ctx.language, ctx.now, ctx.house.settings.zone),
         places=places(ctx, sharing, reading.account_labels(kept, ctx.house.keys)),
         terms=sharing.terms,
         before=sharing.consent.replaces,
@@ -208,7 +208,7 @@ def confirm_stop(facts: SharingFacts, ctx: Context) -> Response:
     return ctx.page(
         "sharings/stop.html",
         card=card(ctx, sharing),
-        app=app_facts(sharing.app, ctx.language, ctx.now),
+        app=app_facts(sharing.app, ctx.language, ctx.now, ctx.house.settings.zone),
         say=wording(ctx),
     )
 
@@ -232,7 +232,7 @@ def stopped(facts: SharingFacts, ctx: Context) -> Response:
         card=card(ctx, sharing),
         erasure=_erasure(ctx, sharing),
         versions=reading.versions(ctx.session, sharing.consent.id),
-        app=app_facts(sharing.app, ctx.language, ctx.now),
+        app=app_facts(sharing.app, ctx.language, ctx.now, ctx.house.settings.zone),
         say=wording(ctx),
     )
 

@@ -1,7 +1,11 @@
 """The operator's verbs, from the command line to the rows and back."""
 
 import json
+import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -190,6 +194,20 @@ def test_keys_are_listed_by_their_public_names_only(aval: Run, folder: Path) -> 
     for path in (folder / "keys").iterdir():
         for line in path.read_text().splitlines():
             assert line.startswith("-----") or line not in done.out
+
+
+def test_days_are_those_of_the_zone_of_the_gateway(aval: Run, folder: Path) -> None:
+    aval("migrate")
+    aval("organisations", "list")
+    evening = datetime(2026, 10, 31, 23, 30, tzinfo=UTC)  # in Paris it is the first of November
+    os.utime(folder / "keys" / "log.pem", (evening.timestamp(),) * 2)
+    [made] = [row["made"] for row in rows(aval("keys", "list", "--json")) if row["for"] == "log"]
+    assert made == "2026-11-01"
+    aval("people", "add", "alice@example.org", "--name", "Alice Martin", stdin=PASSWORD)
+    with closing(sqlite3.connect(folder / "aval.sqlite3")) as database, database:
+        database.execute("UPDATE person SET created_at = ?", ("2026-10-31 23:30:00.000000",))
+    [listed] = rows(aval("people", "list", "--json"))
+    assert listed["since"] == "2026-11-01"
 
 
 def test_migrate_says_what_it_did(aval: Run, folder: Path) -> None:

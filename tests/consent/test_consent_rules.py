@@ -10,6 +10,7 @@ from gateway.consent import rules, terms
 from gateway.consent.request import Ask
 from gateway.consent.rules import Act, ImpossibleAct, State, advance
 from gateway.ground.calendar import ages, durations
+from gateway.ground.calendar.instants import local_day
 from gateway.settings import Settings
 
 NOW = datetime(2026, 4, 1, 9, 30, tzinfo=UTC)
@@ -53,6 +54,11 @@ def test_a_person_comes_of_age_at_the_first_instant_of_her_birthday(born: date, 
     assert ages.comes_of_age(born, settings) == grown_up
     assert not ages.minor_now(born, grown_up, settings)
     assert ages.minor_now(born, grown_up - timedelta(seconds=1), settings)
+
+
+def test_at_half_past_eleven_in_the_evening_by_utc_it_is_tomorrow_in_paris() -> None:
+    assert local_day(datetime(2026, 10, 30, 23, 30, tzinfo=UTC), "Europe/Paris") == date(2026, 10, 31)
+    assert local_day(datetime(2026, 10, 30, 23, 30, tzinfo=UTC), "UTC") == date(2026, 10, 30)
 
 
 @pytest.mark.parametrize(

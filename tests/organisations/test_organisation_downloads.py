@@ -306,6 +306,13 @@ def test_one_file_of_one_dataset_needs_no_archive(world: World) -> None:
     assert downloads.file_name(copy) == "a.json"
 
 
+def test_the_archive_bears_the_day_that_its_readme_says(world: World) -> None:
+    files = tuple(Download(f"{name}.json", "application/json", b"{}", f"bank.{name}", 1) for name in ("a", "b"))
+    copy = downloads.Copy(organisation("bank.a", "bank.b"), files, (), datetime(2026, 11, 22, 23, 30, tzinfo=UTC))
+    assert downloads.file_name(copy) == "o-2026-11-23.zip"
+    assert "Read on 23 November 2026" in downloads.readme(copy, world.house.translations.of("en"), "en", {})
+
+
 def test_what_is_missing_is_said_in_every_place(world: World) -> None:
     file = Download("a.json", "application/json", b"{}", "bank.accounts", 1)
     copy = downloads.Copy(organisation("bank.accounts", "bank.balances"), (file,), ("bank.balances",), AT)

@@ -1,6 +1,6 @@
 """Opening an account: what is asked, what is refused, and that it tells nobody who has one."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 from people_world import PASSWORD, Browser, World
@@ -72,6 +72,13 @@ def test_with_a_guardian_both_see_each_other(world: World, alice: Person) -> Non
     assert "your guardian decides with you" in hers.get("/").text
     assert "Alice Martin" in hers.get("/account").text
     assert "Chloé Petit" in theirs.get("/account").text
+
+
+def test_who_comes_of_age_in_the_zone_of_the_gateway_may_be_a_guardian_from_then_on(world: World) -> None:
+    world.clock.now = datetime(2026, 5, 31, 23, 30, tzinfo=UTC)  # in Paris it is the first of June
+    older = world.person("Zoé Petit", born=date(2011, 6, 1))
+    child = world.person("Chloé Petit", born=date(2014, 6, 1), guardian_email=older.email)
+    assert child.guardian_id == older.id
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -87,6 +87,16 @@ def test_an_unverified_app_is_pointed_out_above_the_title(world: World, alice: V
 def test_an_app_registered_this_month_is_pointed_out(world: World, alice: Visitor, days: int, said: bool) -> None:
     app = an_app("new", "New", ("energy-advice",), *WATT_COACH.data, registered_at=START - timedelta(days=days))
     assert ("New is new here: registered on" in alice.sees(world.asks(alice, app)).text) is said
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "registered on 21 "), ("fr", "inscrite le 21 ")])
+def test_the_day_of_registration_is_counted_in_the_zone_of_the_gateway(
+    world: World, alice: Visitor, language: str, said: str
+) -> None:
+    alice.language = language
+    evening = datetime(2026, 3, 20, 23, 30, tzinfo=UTC)  # in Paris it is past midnight, the 21st
+    app = an_app("new", "New", ("energy-advice",), *WATT_COACH.data, registered_at=evening)
+    assert said in alice.sees(world.asks(alice, app)).text
 
 
 # ---- what is asked for

@@ -1,8 +1,8 @@
 """Who is too young to agree alone (GDPR art. 8): one rule, on the calendar day of the gateway's zone."""
 
-from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
+from datetime import date, datetime, timedelta
 
+from gateway.ground.calendar.instants import local_day, midnight
 from gateway.settings import Settings
 
 
@@ -23,8 +23,8 @@ def comes_of_age(born: date, settings: Settings) -> datetime:
         day = born.replace(year=year)
     except ValueError:  # born on 29 February
         day = date(year, 2, 28) + timedelta(days=1)
-    return datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(settings.zone)).astimezone(UTC)
+    return midnight(day, settings.zone)
 
 
 def minor_now(born: date | None, now: datetime, settings: Settings) -> bool:
-    return is_minor(born, now.astimezone(ZoneInfo(settings.zone)).date(), settings.majority_age)
+    return is_minor(born, local_day(now, settings.zone), settings.majority_age)

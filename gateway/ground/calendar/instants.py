@@ -75,6 +75,11 @@ def midnight(day: date, zone_name: str) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone(zone_name)).astimezone(UTC)
 
 
+def local_day(moment: datetime, zone_name: str) -> date:
+    """The day on which people in the zone place the instant. In UTC it can be the day before or after."""
+    return moment.astimezone(zone(zone_name)).date()
+
+
 def inside(window: Window, start: datetime, end: datetime) -> bool:
     """Whether the span is wholly inside the window. An instant exactly at the window's end is outside."""
     low, high = window.start, window.end

@@ -6,9 +6,9 @@ A FHIR id has no underscore, so pairwise references are written with a dot inste
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
-from gateway.ground.calendar.instants import Window, midnight, narrowed, span, window_text, zone
+from gateway.ground.calendar.instants import Window, local_day, midnight, narrowed, span, window_text
 from gateway.ground.http.connector import Pairs
 from gateway.sectors.model import Asked, Denied, Source, UnknownShape, Upstream
 from gateway.sectors.names import AccountNames
@@ -156,9 +156,9 @@ def _period(source: Source, call: HealthCall, dates: list[str], window: Window) 
 def _whole_days(kept: Window, zone_name: str) -> Pairs:
     pairs = []
     if kept.start is not None:
-        pairs.append(("service-date", f"ge{kept.start.astimezone(zone(zone_name)).date().isoformat()}"))
+        pairs.append(("service-date", f"ge{local_day(kept.start, zone_name).isoformat()}"))
     if kept.end is not None:
-        last: date = kept.end.astimezone(zone(zone_name)).date()
+        last = local_day(kept.end, zone_name)
         if midnight(last, zone_name) == kept.end:
             last -= timedelta(days=1)
         pairs.append(("service-date", f"le{last.isoformat()}"))
