@@ -10,12 +10,12 @@ from gettext import NullTranslations
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_time, get_datetime_format
+from babel.dates import format_time
 from babel.lists import format_list
 
 from gateway.catalogue import Words
 from gateway.ground.calendar.durations import parse as parse_duration
-from gateway.ground.web.languages import locale
+from gateway.ground.web.languages import locale, written_day, written_moment
 from gateway.ground.web.marks import N2_, N_
 
 if TYPE_CHECKING:
@@ -130,18 +130,17 @@ class Wording:
             return ""
         if isinstance(at, str):
             at = date.fromisoformat(at) if len(at) == 10 else datetime.fromisoformat(at)
-        return format_date(at.astimezone(self._zone) if isinstance(at, datetime) else at, "long", self._locale)
+        return written_day(at.astimezone(self._zone) if isinstance(at, datetime) else at, "long", self.language)
 
     def day(self, at: str) -> str:
         """A day with the month's name abbreviated, for a line of choices."""
-        return format_date(date.fromisoformat(at), "medium", self._locale)
+        return written_day(date.fromisoformat(at), "medium", self.language)
 
     def moment(self, at: str | datetime | None) -> str:
         if not at:
             return ""
         at = datetime.fromisoformat(at) if isinstance(at, str) else at
-        pattern = str(get_datetime_format("long", self._locale))  # "{1}, {0}": day and time in the language's order
-        return pattern.replace("{0}", self.hour(at)).replace("{1}", self.date(at))
+        return written_moment(at.astimezone(self._zone), self.language)
 
     def hour(self, at: str | datetime) -> str:
         at = datetime.fromisoformat(at) if isinstance(at, str) else at

@@ -22,7 +22,7 @@ from gateway.errors import NotFound
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.ground.web.headers import PAGE_HEADERS
-from gateway.ground.web.languages import locale
+from gateway.ground.web.languages import collated, locale, written_day
 from gateway.ground.web.marks import N_
 from gateway.ground.web.spreadsheets import written
 from gateway.log import folding, reading
@@ -130,7 +130,7 @@ def _row(entry: Entry, speaks: Voice) -> LogRow:
     if entry.at is None:
         return LogRow(entry, told, badge, "", "", "")
     at, babel = entry.at.astimezone(speaks.zone), locale(speaks.language)
-    day = format_date(at, "full", babel)
+    day = written_day(at, "full", speaks.language)
     month = format_date(at, "LLLL y", babel)
     time = format_time(at, "short", locale=babel)
     return LogRow(entry, told, badge, day, month[:1].upper() + month[1:], time)
@@ -149,7 +149,7 @@ def _by(rows: Iterable[LogRow], part: str) -> list[tuple[str, list[LogRow]]]:
 
 
 def _choices(identifiers: Iterable[str], named: Any) -> list[tuple[str, str]]:
-    return sorted(((one, named(one) or one) for one in identifiers), key=lambda pair: pair[1].casefold())
+    return sorted(((one, named(one) or one) for one in identifiers), key=lambda pair: collated(pair[1]))
 
 
 # ---- one entry

@@ -11,12 +11,11 @@ from gettext import NullTranslations
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date
 from babel.lists import format_list
 from babel.numbers import format_decimal
 from sqlmodel import Session
 
-from gateway.ground.web.languages import locale
+from gateway.ground.web.languages import locale, written_day
 from gateway.ground.web.marks import N_
 from gateway.log.events import EVENTS, TERMS, WHY, EventKind, EventWording
 
@@ -172,7 +171,7 @@ class Voice:
 
     def day(self, at: object) -> str:
         moment = instant(at)
-        return format_date(moment.astimezone(self.zone), "long", locale(self.language)) if moment else ""
+        return written_day(moment.astimezone(self.zone), "long", self.language) if moment else ""
 
     def period(self, facts: Facts) -> str:
         start, end = self.day(facts.get("period_from")), self.day(facts.get("period_to"))

@@ -15,10 +15,8 @@ from datetime import UTC, datetime
 from gettext import NullTranslations
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
-
 from gateway.ground.calendar.instants import local_day
-from gateway.ground.web.languages import locale
+from gateway.ground.web.languages import written_day, written_moment
 from gateway.ground.web.marks import N_
 from gateway.organisations import calls
 from gateway.organisations.calls import Line
@@ -181,7 +179,7 @@ def readme(copy: Copy, words: NullTranslations, language: str, labels: Labels) -
     """For people: what each file is and how to open it, the period, what is missing, where and when it was read."""
     _, name = words.gettext, copy.organisation.name[language]
     zone = ZoneInfo(copy.organisation.zone)
-    moment = format_datetime(copy.at, "long", tzinfo=zone, locale=locale(language))
+    moment = written_moment(copy.at.astimezone(zone), language, "long")
     lines = [
         _("Your data at {organisation}").format(organisation=name),
         "",
@@ -195,7 +193,7 @@ def readme(copy: Copy, words: NullTranslations, language: str, labels: Labels) -
         label = ", ".join(_label(labels, row, language) for row in covered(copy.organisation, file.dataset))
         lines += [_path(copy, file), "  " + _("{label}. Records: {records}.").format(label=label, records=file.records)]
         if file.start and file.end:
-            first, last = (format_date(at.astimezone(zone), "long", locale(language)) for at in (file.start, file.end))
+            first, last = (written_day(at.astimezone(zone), "long", language) for at in (file.start, file.end))
             lines.append("  " + _("From {first} to {last}.").format(first=first, last=last))
         opening = OPENING.get(file.name.rpartition(".")[2])
         lines += ["  " + _(opening), ""] if opening else [""]

@@ -14,6 +14,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from gateway.ground.calendar.ages import is_minor
+from gateway.ground.web.languages import collated
 from gateway.ground.web.marks import N_
 from gateway.log import Event, Log
 from gateway.people.tables import Person
@@ -136,7 +137,7 @@ def change_password(session: Session, log: Log, person: Person, password_hash: s
 
 def children(session: Session, guardian: str) -> list[Person]:
     found = session.exec(select(Person).where(Person.guardian_id == guardian, Person.closed_at == None))  # noqa: E711
-    return sorted(found, key=lambda person: person.name)
+    return sorted(found, key=lambda person: collated(person.name))
 
 
 def appoint_guardian(

@@ -5,6 +5,7 @@ from typing import Any
 from gateway.consent.described import said
 from gateway.consent.words import wording
 from gateway.ground.web.context import Context
+from gateway.ground.web.languages import collated
 from gateway.sharings import reading
 from gateway.sharings.reading import Sharing
 
@@ -59,4 +60,4 @@ def by_data(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 {"organisation": datum["organisation_name"], "label": datum["label"], "cards": []},
             )
             place["cards"].append(one)
-    return sorted(places.values(), key=lambda place: (place["organisation"], place["label"]))
+    return sorted(places.values(), key=lambda place: (collated(place["organisation"]), collated(place["label"])))

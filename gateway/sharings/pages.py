@@ -19,6 +19,7 @@ from gateway.consent.rules import EndReason, State
 from gateway.consent.words import wording
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
+from gateway.ground.web.languages import collated
 from gateway.ground.web.marks import N_
 from gateway.log import reading as log_reading
 from gateway.log.sentences import Voice
@@ -97,10 +98,14 @@ def _choices(ctx: Context, every: list[Sharing]) -> dict[str, list[tuple[str, st
     apps = {s.app.client_id: said(s.app.name, ctx.language)["text"] for s in every}
     places = {o: reading.organisation_name(s, o, ctx.language) for s in every for o in s.organisations}
     types = {d: reading.label(ctx.house.catalogue, d, ctx.language) for s in every for _, d in s.data}
+
+    def by_name(pair: tuple[str, str]) -> tuple[str, str]:
+        return collated(pair[1])
+
     return {
-        "app": sorted(apps.items(), key=lambda pair: pair[1]),
-        "organisation": sorted(places.items(), key=lambda pair: pair[1]),
-        "type": sorted(types.items(), key=lambda pair: pair[1]),
+        "app": sorted(apps.items(), key=by_name),
+        "organisation": sorted(places.items(), key=by_name),
+        "type": sorted(types.items(), key=by_name),
     }
 
 

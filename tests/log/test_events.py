@@ -77,8 +77,8 @@ def test_an_access_is_told_as_a_person_would_tell_it() -> None:
         " records. 3 kinds of details were withheld: you did not agree to them. This happened while you were away."
     )
     assert told("access", "fr", "app", **ACCESS) == (
-        "Watt Coach a lu vos données chez Énergie de la Ville (consommation d’électricité), du 1 mars 2026 au 31 mars"
-        " 2026 : 744 enregistrements. 3 sortes de détails n’ont pas été transmises : vous ne les aviez pas acceptées."
+        "Watt Coach a lu vos données chez Énergie de la Ville (consommation d’électricité), du 1er mars 2026 au 31 mars"
+        " 2026 : 744 enregistrements. 3 types de détails n’ont pas été transmis : vous ne les aviez pas acceptés."
         " Cela s’est passé en votre absence."
     )
 
@@ -172,7 +172,7 @@ def test_glossary_words_that_people_are_never_told() -> None:
 
 def test_terms_are_told_in_words_with_dates_and_names() -> None:
     assert voice("en").term("frequency") == "how often"
-    assert voice("fr").value("2026-03-01T00:00:00Z") == "1 mars 2026"
+    assert voice("fr").value("2026-03-01T00:00:00Z") == "1er mars 2026"
     assert voice("en").value("interval.cost") == "cost"
     assert voice("en").value("4 per day") == "4 per day"
     assert TERMS["dataset"] == "type of data"

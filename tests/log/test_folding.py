@@ -86,7 +86,7 @@ def test_the_line_is_french_in_french(recorded: Recorded, clock: Clock, visits: 
     evening(recorded, clock)
     [line] = lines(visits("alice", "fr"))
     assert line.said == (
-        "Clear Budget a lu vos données chez Harbour Bank (opérations), du 1 mars 2026 au 24 mars 2026 : 24 fois,"
+        "Clear Budget a lu vos données chez Harbour Bank (opérations), du 1er mars 2026 au 24 mars 2026 : 24 fois,"
         " 1 114 enregistrements."
     )
     assert line.more == ["Chaque accès des entrées 1 à 24"]

@@ -194,7 +194,7 @@ def test_it_is_written_into_her_log_before_it_leaves(world: World, bank: Running
     assert event.facts["organisation"] == "harbour-bank" and event.facts["bytes"] == len(answer.content)
     assert event.facts["datasets"] == ["bank.accounts", "bank.balances", "bank.transactions"]
     assert event.facts["records"] > 1000
-    assert "Nothing has been read yet" not in alice.get("/organisations").text
+    assert "No data has been shared or downloaded from here yet" not in alice.get("/organisations").text
 
 
 def test_an_older_sign_in_is_asked_for_again(world: World, bank: Running, alice: Browser) -> None:
@@ -284,6 +284,13 @@ def test_a_token_that_dies_on_the_way_is_renewed(world: World, energy: Running, 
     world.connector.calls.clear()
     assert alice.post("/organisations/city-energy/download").status_code == 200
     assert world.connector.calls.count("POST /oauth/token") == 1
+
+
+def test_every_list_on_the_page_stands_below_a_heading_of_its_own(energy: Running, alice: Browser) -> None:
+    alice.links_by_oauth(PEOPLE[0].energy, PEOPLE[0].energy_password)
+    page = alice.get("/organisations/city-energy/download")
+    before_lists = re.split("<ul>|<dl", page.text.partition("<main")[2])[:-1]
+    assert len(before_lists) == 3 and all("<h2>" in part for part in before_lists)
 
 
 # ---- the archive alone

@@ -21,7 +21,7 @@ def test_alice_links_her_bank_and_sees_her_accounts(world: World, bank: Running,
     assert "Linked since" in page.text
     assert "••• 001" in page.text and WHO not in page.text
     assert "••••" in page.text  # the last digits of an account
-    assert "Nothing has been read yet" in page.text
+    assert "No data has been shared or downloaded from here yet" in page.text
 
 
 def test_linking_is_written_into_her_log_without_any_number(world: World, bank: Running, alice: Browser) -> None:

@@ -200,7 +200,7 @@ def test_the_purpose_is_stated_once_and_as_the_apps_own(world: World, alice: Vis
         (
             {"from": "2026-01-01T00:00:00+01:00", "to": "2026-02-01T00:00:00+01:00"},
             "from 1 January 2026 to 1 February 2026",
-            "du 1 janvier 2026 au 1 février 2026",
+            "du 1er janvier 2026 au 1er février 2026",
         ),
     ],
 )
@@ -298,7 +298,7 @@ def test_passwords_stopping_and_return_are_told(world: World, alice: Visitor, la
         ),
         "fr": (
             "Aucune de ces sociétés n’a besoin de votre mot de passe.",
-            "Ce que Watt Coach a déjà reçu reste chez elle.",
+            "Ce qui a déjà été transmis à Watt Coach reste chez elle.",
             "Vous allez revenir sur watt-coach.example.",
             "Vous pouvez répondre jusqu’à 12:30.",
         ),

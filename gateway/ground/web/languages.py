@@ -1,7 +1,12 @@
 """Which language a page is in. First counts the language switch, then the app's ui_locales, then the person's
 preference, then the browser's."""
 
+import re
+import unicodedata
+from datetime import date, datetime
+
 from babel import Locale
+from babel.dates import format_date, format_time, get_datetime_format
 from starlette.requests import Request
 
 from gateway.ground.web import cookies
@@ -9,6 +14,7 @@ from gateway.settings import LANGUAGES, Settings
 
 NAMES = {"fr": "Français", "en": "English"}  # each in its own language, so that those who need it can read it
 _LOCALES = {"en": "en_GB"}
+_FIRST = re.compile(r"\b1 (?=[^\W\d])")  # before the name of a month
 _PARTS = 20  # ranges read of one Accept-Language header
 
 
@@ -50,6 +56,26 @@ def _weight(parameter: str) -> float:
     except ValueError:
         return 0.0
     return weight if name.strip().lower() == "q" and 0 <= weight <= 1 else 0.0
+
+
+def collated(text: str) -> tuple[str, str]:
+    """What to sort by, for lists that people read: É stands beside E, and capitals beside small letters."""
+    letters = (one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+    return "".join(letters).casefold(), text
+
+
+def written_day(day: date, form: str, language: str) -> str:
+    """A day written out, in one of Babel's forms ("medium", "long", "full"). In French the first of a month is "1er",
+    which CLDR leaves out."""
+    text = format_date(day, form, locale(language))
+    return _FIRST.sub("1er ", text, count=1) if language == "fr" else text
+
+
+def written_moment(at: datetime, language: str, time_form: str = "short") -> str:
+    """Day and time, in the order of the language. `at` is in the zone of who reads it."""
+    time = format_time(at, time_form, tzinfo=at.tzinfo, locale=locale(language))
+    pattern = str(get_datetime_format("long", locale(language)))  # "{1}, {0}"
+    return pattern.replace("{0}", time).replace("{1}", written_day(at, "long", language))
 
 
 def locale(language: str) -> Locale:

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_time, get_datetime_format
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from gateway.errors import LogFrozen
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Context
-from gateway.ground.web.languages import NAMES, locale
+from gateway.ground.web.languages import NAMES, written_day, written_moment
 from gateway.ground.web.translations import Translations
 
 STATIC = Path(__file__).parent / "static"
@@ -65,17 +64,13 @@ def static(name: str) -> str:
 def render(context: Context, template: str, **values: Any) -> str:
     settings = context.house.settings
     zone = ZoneInfo(settings.zone)
-    babel_locale = locale(context.language)
 
     def date(at: datetime.date | None) -> str:
         day = at.astimezone(zone) if isinstance(at, datetime.datetime) else at
-        return format_date(day, "long", babel_locale) if day else ""
+        return written_day(day, "long", context.language) if day else ""
 
     def moment(at: datetime.datetime | None) -> str:
-        if not at:
-            return ""
-        time = format_time(at.astimezone(zone), "short", tzinfo=zone, locale=babel_locale)
-        return str(get_datetime_format("long", babel_locale)).replace("{0}", time).replace("{1}", date(at))
+        return written_moment(at.astimezone(zone), context.language) if at else ""
 
     url = context.request.url
     theme = cookies.read(context.request, cookies.THEME, settings)
