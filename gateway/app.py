@@ -52,6 +52,7 @@ from gateway.policy import Policies
 from gateway.proxy.call import DataPlane
 from gateway.rooms import Rooms
 from gateway.screen import pages as screen_pages
+from gateway.sectors.registry import checked
 from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
 
@@ -86,7 +87,7 @@ def build_house(settings: Settings, *, create_keys: bool = False) -> House:
         store=Store(settings.database, fsync=settings.log_fsync),
         keys=keys,
         log=Log(keys),
-        catalogue=Catalogue(settings.policies),
+        catalogue=checked(Catalogue(settings.policies)),
         policies=Policies(settings.policies),
         connector=Transport(settings, pools),
         translations=Translations(),

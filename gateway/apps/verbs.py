@@ -9,7 +9,7 @@ from sqlmodel import Session
 from gateway.apps.declare import AppDeclaration, against
 from gateway.apps.tables import App
 from gateway.catalogue import Catalogue
-from gateway.errors import DeclarationError, NotFound
+from gateway.errors import BadRequest, DeclarationError, NotFound
 from gateway.ground.keys import fresh, hashed
 from gateway.ground.store.tables import directory_changed
 from gateway.organisations.views import directory
@@ -60,7 +60,8 @@ def renew_secret(session: Session, client_id: str, now: datetime, new_secret: Ca
     """Replace the secret. The old one stops working at once."""
     row = _row(session, client_id)
     if row.auth_method != "client_secret_basic":
-        raise NotFound(f"app {client_id} has no secret")
+        kind = "is a public client" if row.auth_method == "none" else "signs with a key of its own"
+        raise BadRequest(f"{client_id} {kind} and has no secret")
     secret = new_secret()
     row.secret_sha256, row.changed_at = hashed(secret), now
     session.add(row)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import typer
 
 from gateway import compiled
-from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, nothing_sealed, settings, source, tell_of_demo
+from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, demo_of, nothing_sealed, settings, source, tell_of_demo
 from gateway.errors import Unavailable
 from gateway.ground.store import connect, migrate, sqlite_fault, sqlite_version
 from gateway.ground.store.engine import Connection
@@ -126,7 +126,7 @@ def _limits(using: Settings) -> Iterator[Check]:
 def _addresses(using: Settings) -> Iterator[Check]:
     public = urlsplit(using.public_url)
     port = public.port or (443 if using.secure else 80)
-    if using.local and port != using.port:
+    if using.local and port != using.port and demo_of(using) != using.public_url:  # a demo chooses its ports itself
         do = "set AVAL_PORT or AVAL_PUBLIC_URL so that both name one port"
         yield Check("public_url", "warn", f"{using.public_url} is not where the gateway listens ({using.port})", do)
     elif using.secure and not using.trusted_proxies:
@@ -202,9 +202,10 @@ def _unused(using: Settings) -> bool:
 def _policies(using: Settings) -> Iterator[Check]:
     from gateway.catalogue import Catalogue, CatalogueError
     from gateway.policy import Policies, PolicyError
+    from gateway.sectors.registry import checked
 
     try:
-        catalogue, _ = Catalogue(using.policies), Policies(using.policies)
+        catalogue, _ = checked(Catalogue(using.policies)), Policies(using.policies)
     except (CatalogueError, PolicyError, OSError) as error:
         yield Check("policies", "fail", str(error), f"correct the file in {using.policies}")
     else:

@@ -119,8 +119,13 @@ def tell_of_demo(using: Settings, named: str) -> None:
             if url := _running(lock):
                 own = f"AVAL_DATA_DIR={lock.resolve().with_name('gateway')} AVAL_PUBLIC_URL={url}"
                 print(f"aval: a demo runs at {url}; to work on that one: export {own}", file=sys.stderr)
-    elif (url := _running(using.data_dir.absolute().parent / "demo.lock")) and url != using.public_url:
+    elif (url := demo_of(using)) and url != using.public_url:
         print(f"aval: the demo of this folder runs at {url}: export AVAL_PUBLIC_URL={url}", file=sys.stderr)
+
+
+def demo_of(using: Settings) -> str:
+    """The address of the running `aval demo` whose gateway has its data in this folder; empty: none runs."""
+    return _running(using.data_dir.absolute().parent / "demo.lock")
 
 
 def _running(lock: Path) -> str:

@@ -185,7 +185,11 @@ class Download:
 
 
 class Sector(Protocol):
-    """What each folder of this package offers, as module-level functions of its __init__."""
+    """What each folder of this package offers, as what its __init__ names."""
+
+    @property
+    def TABLE(self) -> Mapping[str, str]:
+        """Type of the format → its members, as `shapes.members` reads them."""
 
     def plan(self, source: Source, granted: Iterable[Granted]) -> Plan: ...
 

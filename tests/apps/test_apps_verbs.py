@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from gateway.apps import declare, pages, verbs, views
 from gateway.apps.tables import App
-from gateway.errors import DeclarationError, NotFound
+from gateway.errors import BadRequest, DeclarationError, NotFound
 from gateway.ground.keys import hashed
 from gateway.ground.web.doors import route
 
@@ -41,7 +41,7 @@ def test_a_renewed_secret_replaces_the_old_one(world):
         with pytest.raises(NotFound):
             verbs.renew_secret(session, "nobody", NOW)
     world.register()
-    with world.house.store.write() as session, pytest.raises(NotFound):
+    with world.house.store.write() as session, pytest.raises(BadRequest, match="is a public client and has no secret"):
         verbs.renew_secret(session, "watt-coach", NOW)
 
 

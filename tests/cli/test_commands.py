@@ -96,6 +96,9 @@ def test_beside_a_demo_a_command_says_how_to_work_on_that_one(
         assert aval("migrate").err == f"aval: the demo of this folder runs at {url}: export AVAL_PUBLIC_URL={url}\n"
         monkeypatch.setenv("AVAL_PUBLIC_URL", url)
         assert aval("apps", "list").err == ""
+        checks = [json.loads(line) for line in aval("doctor", "--json").out.splitlines()]
+        [address] = [check for check in checks if check["name"] == "public_url"]
+        assert address["status"] == "ok", "the line that the demo prints is all that is needed"
     finally:
         demo_setup.stop(running)
     monkeypatch.delenv("AVAL_DATA_DIR")
@@ -114,6 +117,9 @@ def test_an_apps_secret_is_told_once(aval: Run, organisations: None, folder: Pat
     assert secret not in aval("apps", "list").out and secret.encode() not in (folder / "aval.sqlite3").read_bytes()
     renewed = aval("apps", "renew-secret", "clear-budget")
     assert "client_secret:" in renewed.out and secret not in renewed.out
+    aval("apps", "add", APPS / "watt-coach.toml")
+    public = aval("apps", "renew-secret", "watt-coach")
+    assert public.code == 2 and public.err == "aval: watt-coach is a public client and has no secret\n"
 
 
 def test_an_app_that_names_what_is_not_there_is_refused(aval: Run, begun: Path) -> None:

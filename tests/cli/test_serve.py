@@ -143,6 +143,7 @@ def test_a_life_from_first_start_to_sigterm(gateway: Gateway, folder: Path, tmp_
     assert gateway.ends() == 0
     text = gateway.log.read_text()
     assert "not-to-be-written" not in text and "forged" not in text
+    assert "plugin" not in text, "Alembic lists its own at INFO"
     [line] = [line for line in gateway.lines() if line.get("path") == "/sign-in"]
     assert line["status"] == 200 and line["request_id"] == given.headers["x-request-id"]
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from sector_documents import ALWAYS, HEALTH, TYPES, bank, bundle, claim, granted, sent, source, transaction
 
+from gateway.catalogue import Catalogue, CatalogueError
 from gateway.catalogue import fields as catalogue
 from gateway.sectors.model import Asked, Denied
-from gateway.sectors.registry import SECTORS
+from gateway.sectors.registry import SECTORS, checked
 from gateway.settings import shipped_policies
 
 
@@ -77,3 +78,27 @@ def test_a_dataset_that_the_policies_do_not_have_is_not_given(policies):
     of = SECTORS["bank"].plan(replace(source("bank"), policies=policies), [granted("bank.transactions")])
     found = of.request(Asked("GET", "/open-banking/v4.0/aisp/transactions"), ALWAYS)
     assert isinstance(found, Denied) and found.reason == "dataset"
+
+
+@pytest.mark.parametrize(
+    ("new", "fault"),
+    [
+        ('"Limit/Amount"', "bank.balances: balance.amount: find: 'Limit/Amount' is no member of the format of bank"),
+        ('"&Balance/Sum"', "bank.balances: balance.amount: find: 'Balance/Sum' is no member of the format of bank"),
+    ],
+)
+def test_a_member_that_the_format_does_not_have_is_told_at_the_start(policies, new, fault):
+    changed(policies, "bank.toml", '"Balance/CreditLine"', f'"Balance/CreditLine", {new}')
+    with pytest.raises(CatalogueError) as raised:
+        checked(Catalogue(policies))
+    assert raised.value.faults == (fault,)
+
+
+def test_a_sector_that_is_not_there_is_told_at_the_start(policies):
+    changed(policies, "bank.toml", 'sector = "bank"', 'sector = "banc"')
+    with pytest.raises(CatalogueError, match="bank.balances: sector: 'banc' is none of bank, energy, health"):
+        checked(Catalogue(policies))
+
+
+def test_the_shipped_policies_name_only_what_the_formats_have():
+    assert checked(Catalogue(shipped_policies())).datasets

@@ -5,6 +5,7 @@ there and the next start tries again. A database of a newer gateway is not chang
 """
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from alembic.config import Config
+
+logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it tells of each of its own at its import
 
 FOLDER = Path(__file__).parent / "migrations"
 HEAD = "0200"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done

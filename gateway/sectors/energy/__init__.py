@@ -13,5 +13,6 @@ The one invariant: what was not recognised does not leave, and what leaves is va
 from gateway.sectors.energy.accounts import accounts
 from gateway.sectors.energy.download import download
 from gateway.sectors.energy.plan import plan
+from gateway.sectors.energy.shapes import TABLE
 
-__all__ = ["accounts", "download", "plan"]
+__all__ = ["TABLE", "accounts", "download", "plan"]

@@ -12,5 +12,6 @@ The one invariant: every resource belongs to the person; one that does not refus
 from gateway.sectors.health.accounts import accounts
 from gateway.sectors.health.download import download
 from gateway.sectors.health.plan import plan
+from gateway.sectors.health.shapes import TABLE
 
-__all__ = ["accounts", "download", "plan"]
+__all__ = ["TABLE", "accounts", "download", "plan"]
