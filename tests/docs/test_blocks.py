@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from blocks import DOCUMENTS, ROOT, Block, Shell, answers, blocks, command_of, l
 from gateway.catalogue import Catalogue
 from gateway.cli.demo_setup import PORTS, Demo
 from gateway.cli.demo_story import Story
+from gateway.cli.demo_visitor import WebPage
 from gateway.settings import Settings, shipped_policies, unsafe
 
 # Commands that are not run here, by how they begin, and why. Of `make`, the target must be there.
@@ -144,25 +146,49 @@ def _catalogue() -> Catalogue:
 
 
 def first_call(demo: Demo, shell: Shell, line: str) -> str:
-    """Alice opens the address that the script prints, links, agrees, and pastes the address at which she ends."""
-    with shell.start(line) as script:
+    """Alice opens the address that the script prints, links, agrees, and pastes the address at which she ends. Before
+    that she pastes another one, and refuses once."""
+    story = Story(demo)
+    try:
+        story.sign_in()
+        story.link_city_energy()
+        _, told, code = pasted(shell, line, lambda address: "http://localhost:8499/callback?code=x")
+        assert code == 1 and "not the answer to this request" in told, told
+        _, told, code = pasted(shell, line, lambda address: refused(story, address))
+        assert code == 1 and told.endswith("not granted: access_denied\n"), told
+        opened, told, code = pasted(shell, line, lambda address: agreed(story, address))
+    finally:
+        story.http.close()
+        story.alice._client.close()
+    assert code == 0, told
+    return opened + told.replace(": granted", ": …\ngranted")  # her line ends what the prompt began
+
+
+def pasted(shell: Shell, line: str, answer: Callable[[str], str]) -> tuple[str, str, int]:
+    """What the script printed before and after the answer to the address it prints, and how it ended."""
+    with shell.start(f"{line} 2>&1") as script:
         assert script.stdin and script.stdout
-        story = Story(demo)
         try:
             opened = script.stdout.readline()
-            story.sign_in()
-            story.link_city_energy()
-            ended = story._agree(story.alice.get(opened.split()[1]), accounts=1, tick=())
-            script.stdin.write(f"{ended.url}\n")
+            script.stdin.write(f"{answer(opened.split()[1])}\n")
             script.stdin.close()
-            told = script.stdout.read()
-            script.wait(60)
+            return opened, script.stdout.read(), script.wait(60)
         finally:
             script.kill()
-            story.http.close()
-            story.alice._client.close()
-    assert urlsplit(ended.url).port == 8499 and script.returncode == 0, told
-    return opened + told.replace(": granted", ": …\ngranted")  # her line ends what the prompt began
+
+
+def refused(story: Story, address: str) -> str:
+    page = story.alice.get(address)
+    return ended(story.alice.submit(page, page.form("/consent/"), press="refuse"))
+
+
+def agreed(story: Story, address: str) -> str:
+    return ended(story._agree(story.alice.get(address), accounts=1, tick=()))
+
+
+def ended(page: WebPage) -> str:
+    assert urlsplit(page.url).port == 8499, page.text
+    return page.url
 
 
 CONVERSATIONS = {"python first_call.py": first_call}
