@@ -60,8 +60,11 @@ def test_the_page_names_nothing_of_the_machine_it_was_written_on() -> None:
 def test_everything_that_is_listed_says_what_it_is(listed: dict[str, Section]) -> None:
     for section in listed.values():
         assert section.rows, section.title
-        silent = [row[:3] for row in section.rows if len(row[-1].strip()) < (2 if section.title != "Addresses" else 15)]
-        assert not silent, f"{section.title}: no description where it is declared"
+        least = 15 if section.title == "Addresses" else 2
+        short = [(*row[:3], row[-1]) for row in section.rows if len(row[-1].strip()) < least]
+        assert not short, (
+            f"{section.title}: no description where it is declared, or one of less than {least} characters"
+        )
         assert len({row[:2] for row in section.rows}) == len(section.rows), f"{section.title}: said twice"
 
 
