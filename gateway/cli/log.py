@@ -46,8 +46,8 @@ def verify(
     aval log verify --dir COPY --key "$VKEY"   without the keys: the tree and its signatures, not the payloads
     aval log verify --checkpoint kept.txt      also against a checkpoint you kept
 
-    Ends 0 when the log is whole, 1 when something was changed (each finding names the entry's index), 2 when it
-    could not be checked: "whole" is then null in JSON.
+    Ends 0 when the log is whole (with a public key alone: its tree and signatures are), 1 when something was changed
+    (each finding names the entry's index), 2 when it could not be checked: "whole" is then null in JSON.
     """
     using = settings()
     named = "--dir" if folder else source("data_dir")
@@ -137,7 +137,8 @@ def _as_text(report: Any) -> Iterator[str]:
     elif verdict(report) is None:
         yield f"not proved whole: no fault was found, but not checked: {'; '.join(unproved(report))}"
     else:
-        yield f"whole: signed up to {report.signed}"
+        closed = any(text.startswith("payloads") for text in report.unchecked)
+        yield f"{'tree and signatures whole, payloads not opened' if closed else 'whole'}: signed up to {report.signed}"
 
 
 def _as_json(report: Any) -> dict[str, Any]:

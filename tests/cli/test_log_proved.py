@@ -39,6 +39,18 @@ def test_without_the_logs_key_nothing_is_called_whole(aval: Run, signed: Path, t
     assert (tmp_path / "copy.sqlite3").exists()
 
 
+def test_with_a_public_key_alone_it_says_what_was_not_opened(aval: Run, signed: Path, tmp_path: Path) -> None:
+    (public,) = [line.split()[-1] for line in aval("keys", "list").out.splitlines() if line.startswith("log ")]
+    copy = tmp_path / "copy" / "aval.sqlite3"
+    copy.parent.mkdir()
+    assert aval("backup", copy).code == 0
+    (signed / "keys").rename(tmp_path / "keys")
+    done = aval("log", "verify", "--dir", copy.parent, "--key", public)
+    assert done.code == 0 and done.out.splitlines()[-1] == (
+        "tree and signatures whole, payloads not opened: signed up to 1"
+    )
+
+
 def test_a_checkpoint_that_cannot_be_read_proves_nothing(aval: Run, signed: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept.txt"
     kept.write_text("no checkpoint\n")
