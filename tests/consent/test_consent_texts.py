@@ -20,7 +20,7 @@ ROOMS = ("consent", "screen", "sharings")
 Message = str | tuple[str, str]
 TEMPLATES = Path(templates.__file__).parent / "templates"
 CODE = Path(gateway.__file__).parent
-FOLDERS = [TEMPLATES / name for name in ("screen", "sharings")]
+FOLDERS = [TEMPLATES / name for name in ROOMS]
 PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
 # Nothing that pushes, and no second word for one thing
 PUSHING = {
@@ -33,7 +33,7 @@ PUSHING = {
 
 
 def from_templates() -> set[Message]:
-    paths = [path for folder in ("screen", "sharings") for path in sorted((TEMPLATES / folder).glob("*.html"))]
+    paths = [path for folder in FOLDERS for path in sorted(folder.glob("*.html"))]
     return set().union(*(of_template(str(path.relative_to(TEMPLATES))) for path in paths))
 
 
