@@ -108,7 +108,7 @@ def build(site: Site, aval: Aval, sessions: Sessions) -> Starlette:
             data=session.get("data"),
             refused=refusal,
             told=told,
-            over=bool(refusal) and refusal["reason"] in OVER,
+            over=refusal is not None and refusal["reason"] in OVER,
             refusals={reason: text[tongue] for reason, text in REFUSALS.items()},
             sharing=f"{aval.gateway}/sharings/{grant}" if grant else f"{aval.gateway}/sharings",
         )
