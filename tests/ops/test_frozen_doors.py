@@ -1,16 +1,10 @@
 """What is closed as long as the log is frozen: what gives data or a right to it, and nothing else."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from starlette.testclient import TestClient
 
-from gateway.app import Application, build_house, doors
-from gateway.ground.store import migrate
+from gateway.app import Application, doors
 from gateway.log import mark
 from gateway.log.mark import Mark
-from gateway.settings import Settings
 
 APPS = {("POST", path) for path in ("/par", "/token", "/introspect")}
 ORGANISATION = "/organisations/{id}"
@@ -19,16 +13,6 @@ PEOPLES = {
     ("GET", f"{ORGANISATION}/linked"),
     *(("POST", f"{ORGANISATION}/{what}") for what in ("link", "link/code", "refresh", "download")),
 }
-
-
-@pytest.fixture
-def application(tmp_path: Path) -> Iterator[Application]:
-    settings = Settings(data_dir=tmp_path / "data")
-    settings.data_dir.mkdir()
-    migrate.upgrade(settings)
-    made = Application(build_house(settings, create_keys=True))
-    yield made
-    made.house.store.close()
 
 
 def test_the_doors_that_give_are_these(application: Application) -> None:

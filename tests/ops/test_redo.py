@@ -1,9 +1,7 @@
 """What was ended on a frozen log is done again before anything is given, however the log is found whole."""
 
 import logging
-from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -11,43 +9,33 @@ import pytest
 from sqlmodel import Session
 from starlette.testclient import TestClient
 
-from gateway.app import Application, build_house
+from gateway.app import Application
 from gateway.apps.tables import App
 from gateway.consent import deciding, meanwhile
 from gateway.consent.actors import herself
 from gateway.consent.meanwhile import Done
 from gateway.consent.tables import Consent
-from gateway.ground.store import migrate
 from gateway.log import Event
 from gateway.log.sequencer import Sequencer
 from gateway.people.tables import Person
-from gateway.settings import Settings
 
 AGO = timedelta(hours=1)
 
 
-@pytest.fixture
-def application(tmp_path: Path) -> Iterator[Application]:
+@pytest.fixture(autouse=True)
+def shares(application: Application) -> None:
     """Alice shares with an app, and stopped that an hour ago in a copy of this database that is gone."""
-    settings = Settings(data_dir=tmp_path / "data")
-    settings.data_dir.mkdir()
-    migrate.upgrade(settings)
-    made = Application(build_house(settings, create_keys=True))
-    now = made.house.clock()
-    with made.house.store.write() as session:
+    house = application.house
+    now = house.clock()
+    declared = {"metadata_": {}, "metadata_sha256": "", "auth_method": "none"}
+    with house.store.write() as session:
         session.add(Person(id="alice", email="alice@example.org", name="Alice", language="en", created_at=now))
-        session.add(
-            App(
-                client_id="app", metadata_={}, metadata_sha256="", auth_method="none", registered_at=now, changed_at=now
-            )
-        )
+        session.add(App(client_id="app", registered_at=now, changed_at=now, **declared))
         session.flush()
         agrees(session, "first", now - 3 * AGO)
-        made.house.log.record(session, Event("sign_in", "alice", now))
-    made.sequencer.integrate_once()
-    meanwhile.keep(settings, stopped(now - AGO))
-    yield made
-    made.house.store.close()
+        house.log.record(session, Event("sign_in", "alice", now))
+    application.sequencer.integrate_once()
+    meanwhile.keep(house.settings, stopped(now - AGO))
 
 
 def agrees(session: Session, consent: str, at: datetime, **more: Any) -> None:
