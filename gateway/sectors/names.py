@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from html import unescape
 from html.entities import html5
+from string import ascii_letters
 from unicodedata import digit, normalize
 
 from msgspec.json import decode, encode
@@ -31,38 +32,69 @@ SPACED = 8  # letters and digits from which an identifier is also looked for wit
 NO_MEMBERS: Mapping[bytes, re.Pattern[str]] = {}
 _BETWEEN = "[^0-9A-Za-z]*"
 _BETWEEN_ENCODED = b'[^0-9A-Za-z"]*'  # the same in JSON: UTF-8, with blanks in place of escapes
-_RARE = "9876453201"  # digits as they are seldom met in data full of dates and amounts
+_TAIL = 4  # characters that are enough to look for the end of an identifier
+_RARE = "9876453201zqxjkwyvbfghpmldcusonriate"  # as they are seldom met in data full of dates, amounts and plain words
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _ESCAPE_OF_SIX = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _ESCAPE_OF_TWO = re.compile(rb"\\[^u]")
 # of a format: no part of it is an identifier, though its digits may be those of one
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2}(?:T[0-9:.]{5,24}(?:Z|[+-][0-9:]{4,6})?)?)?")
+_OPEN_NAMES = sorted((name for name in html5 if name[-1] != ";"), key=len, reverse=True)
+_OPEN_LENGTHS = sorted({len(name) for name in _OPEN_NAMES}, reverse=True)
+# A character reference of HTML. A parameter of an address (&page=2) is none, mostly.
+_REFERENCE = f"&(?=[#A-Za-z])(?:#[0-9]+;?|#[xX][0-9A-Fa-f]+;?|[A-Za-z][0-9A-Za-z]{{1,31}};|{'|'.join(_OPEN_NAMES)})"
 # Where characters may be written as something else: percent-encoding, a character reference, an escape, or a character
 # that stands for a letter or digit of ASCII (NFKC). The usual letters and marks of Western texts do not, and cost
 # nothing.
 _VEILED = re.compile(
-    r"%(?:[0-9A-Fa-f]{2}|u)|&(?:#|[A-Za-z]{2})|\\u|[ª²³¹º¼-¾\u0100-\u1fff\u2040-\u20ab\u20ad-\U0010ffff]"
+    rf"%(?:[0-9A-Fa-f]{{2}}|u)|{_REFERENCE}|\\u|[ª²³¹º¼-¾\u0100-\u0151\u0154-\u1fff\u2040-\u20ab\u20ad-\U0010ffff]"
 )
-# The same in encoded JSON, by the byte that each begins with; a search for one certain byte is the cheapest.
-_VEILED_ENCODED = tuple(
-    (text[-1:], re.compile(text + rest))
-    for text, rest in ((b"%", b"(?:[0-9A-Fa-f]{2}|u)"), (b"&", b"(?:#|[A-Za-z]{2})"), (rb"\\", b"u(?!00[01])"))
+_STANDING_FOR = re.compile(
+    rb"\xc5(?![\x92\x93])|[\xc4\xc6-\xe1\xe3-\xff]|\xc2[\xaa\xb2\xb3\xb9\xba\xbc-\xbe]|\xe2(?!\x80|\x82\xac)"
 )
-_STANDING_FOR = re.compile(rb"[\xc4-\xe1\xe3-\xff]|\xc2[\xaa\xb2\xb3\xb9\xba\xbc-\xbe]|\xe2(?!\x80|\x82\xac)")
 _LATIN_STANDING_FOR = "ª²³¹º¼½¾"
 _ASCII = bytes(range(128))
 _LAYERS = 4  # of one way of writing inside another, as in 0001%2526nbsp%253B2345
 _LONGEST = 6  # characters that one may stand for, as ㎯ does for rad∕s2
-_OPEN_NAMES = sorted((name for name in html5 if name[-1] != ";"), key=len, reverse=True)
-_OPEN_LENGTHS = sorted({len(name) for name in _OPEN_NAMES}, reverse=True)
-_REFERENCE = re.compile(
-    f"&(?=[#A-Za-z])(?:#[0-9]+;?|#[xX][0-9A-Fa-f]+;?|[A-Za-z][0-9A-Za-z]{{1,31}};|{'|'.join(_OPEN_NAMES)})"  # of HTML
-)
 _PERCENT = re.compile("%[0-9A-Fa-f]{2}(?:%[89ABab][0-9A-Fa-f]){0,3}")  # one character: after the first, bytes 80 to BF
 _ESCAPE = re.compile(r"[%\\]u[0-9A-Fa-f]{4}")
 Step = Callable[[str, "array[int]"], tuple[str, "array[int]"]]  # from one reading of a text to the next
 _NOT_PLAIN = re.compile("[^0-9A-Za-z]")
 _NOT_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
+_MARKS = set(range(256)) - set(b"0123456789") - set(ascii_letters.encode())
+
+
+class _Sought:
+    """A form looked for in encoded JSON, by its first byte and the one after it.
+
+    Looking for one byte costs a fraction of a search by regular expression, which looks at each.
+    """
+
+    def __init__(self, begins: Iterable[int], goes_on: Iterable[int], form: bytes) -> None:
+        """`begins`, `goes_on`: what the first byte and the second may be. `form`: all of it, at least two bytes."""
+        self._begins = sorted(begins)
+        self._goes_on = bytes(byte in goes_on for byte in range(256))
+        self._form = re.compile(form)
+
+    def places(self, body: bytes) -> list[int]:
+        """Each place of it; those of one first byte after those of another."""
+        found: list[int] = []
+        goes_on, form, last = self._goes_on, self._form, len(body) - 1
+        for begin in self._begins:
+            place = body.find(begin, 0, last)
+            while place >= 0:
+                if goes_on[body[place + 1]] and form.match(body, place) is not None:
+                    found.append(place)
+                place = body.find(begin, place + 1, last)
+        return found
+
+
+# the same in encoded JSON
+_VEILED_ENCODED = (
+    _Sought(b"%", b"0123456789ABCDEFabcdefu", rb"%(?:[0-9A-Fa-f]{2}|u)"),
+    _Sought(b"&", b"#" + ascii_letters.encode(), _REFERENCE.encode()),
+    _Sought(b"\\", b"u", rb"\\u(?!00[01])"),
+)
 
 
 class AccountNames:
@@ -83,7 +115,7 @@ class AccountNames:
         self._shown = [shown for _, shown in self._long]
         self._withheld = [WITHHELD if name not in self.ref else "" for name, _ in self._long]
         self._digits = [name.encode().translate(None, _NOT_DIGITS) for name, _ in self._long]
-        self._ends = [re.compile(_end(name)) for name, _ in self._long]
+        self._ends = [_end(name) for name, _ in self._long]
         self._spelt = re.compile("|".join(f"({_spellings(name)})" for name, _ in self._long) or "(?!)", re.IGNORECASE)
 
     def outward(self, text: str) -> str:
@@ -168,8 +200,8 @@ class AccountNames:
     def _places(self, body: bytes) -> list[int]:
         """Where in an encoded JSON document the name of an account may stand, in order. Mostly nowhere.
 
-        This runs for every answer. A search that begins with one certain character is the cheapest look at a text; for
-        several names it is cheaper to take the digits out of the text once, and to look for theirs.
+        This runs for every answer. For several names it is cheaper to take the digits out of the text once, and to look
+        for theirs.
         """
         ends = self._ends
         places = _veiled(body) if ends else []
@@ -179,29 +211,19 @@ class AccountNames:
             digits = body.translate(None, _NOT_DIGITS)
             ends = [end for end, own in zip(ends, self._digits, strict=True) if own in digits]
         for end in ends:
-            found = end.search(body)
-            while found is not None:
-                places.append(found.start())
-                found = end.search(body, found.end())
+            places += end.places(body)
         places.sort()
         return places
 
 
 def _veiled(body: bytes) -> list[int]:
     """Where in an encoded JSON document characters may be written as something else. Mostly nowhere."""
-    found = [place for begin, form in _VEILED_ENCODED for place in _each(body, begin, form)]
+    found: list[int] = []
+    for form in _VEILED_ENCODED:
+        found += form.places(body)
     if not body.isascii() and _stands_for_ascii(body):
         found += [each.start() for each in _STANDING_FOR.finditer(body)]
     return found
-
-
-def _each(body: bytes, begin: bytes, form: re.Pattern[bytes]) -> Iterator[int]:
-    """Every place of `form`, which begins with this one byte: looking for a byte costs a fraction of a search."""
-    place = body.find(begin)
-    while place >= 0:
-        if form.match(body, place):
-            yield place
-        place = body.find(begin, place + 1)
 
 
 def _stands_for_ascii(body: bytes) -> bool:
@@ -212,7 +234,7 @@ def _stands_for_ascii(body: bytes) -> bool:
     except UnicodeError:
         # with ASCII taken out, the bytes of one character still stand together, and there are few of them
         return _STANDING_FOR.search(body.translate(None, _ASCII)) is not None
-    return any(each in text for each in _LATIN_STANDING_FOR)
+    return body.find(b"\xc2") >= 0 and any(each in text for each in _LATIN_STANDING_FOR)  # they all begin so
 
 
 def _blanked(body: bytes) -> bytes:
@@ -321,7 +343,11 @@ def _read_character(character: str) -> str:
 
 _unescape = lru_cache(maxsize=4096)(unescape)
 _ESCAPES = _written(_ESCAPE, _read_escape)
-_ROUND: tuple[Step, ...] = (_written(_REFERENCE, _read_reference), _written(_PERCENT, _read_percent), _characters)
+_ROUND: tuple[Step, ...] = (
+    _written(re.compile(_REFERENCE), _read_reference),
+    _written(_PERCENT, _read_percent),
+    _characters,
+)
 _STEPS = (*_ROUND * _LAYERS, _ESCAPES, *_ROUND)  # escapes late: a backslash before a number may look like one
 
 
@@ -367,22 +393,22 @@ def _spellings(name: str) -> str:
     return re.escape(name) if len(plain) < SPACED else _BETWEEN.join(plain)
 
 
-def _end(name: str) -> bytes:
-    """The end of a name as it may stand in encoded JSON, from the least frequent of its digits on.
+def _end(name: str) -> _Sought:
+    """The end of a name as it may stand in encoded JSON, from the least frequent of its characters on.
 
-    A text without it has no spelling of the name. The look at the next character spares most tries.
+    A text without it has no spelling of the name.
     """
     plain = _plain(name)
     spaced = len(plain) >= SPACED
     text = plain if spaced else name
-    begin = min(range(len(text) - TELLING + 1), key=lambda at: _RARE.find(text[at]) % (len(_RARE) + 1))
-    first, *rest = map(_cases, text[begin:])
-    between = _BETWEEN_ENCODED if spaced else b""
-    return rb"%b(?=%b|[\W_])" % (first, rest[0]) + b"".join(between + each for each in rest)
+    begin = min(range(len(text) - _TAIL + 1), key=lambda at: _RARE.find(text[at].lower()) % (len(_RARE) + 1))
+    cases = [_cases(each) for each in text[begin:]]
+    form = (_BETWEEN_ENCODED if spaced else b"").join(b"(?:%b)" % b"|".join(map(re.escape, each)) for each in cases)
+    first, second = ({each[0] for each in spelt} for spelt in cases[:2])
+    return _Sought(first, second | _MARKS, form)
 
 
-def _cases(character: str) -> bytes:
-    """The character in encoded JSON, as a capital or a small letter."""
+def _cases(character: str) -> set[bytes]:
+    """The character in encoded JSON, as a capital and as a small letter. Of several bytes none is of ASCII."""
     cases = {character, character.upper(), character.lower()}
-    spelt = sorted({re.escape(_blanked(encode(each)[1:-1])) for each in cases})
-    return b"[%b]" % b"".join(spelt) if character.isascii() and character.isalnum() else b"(?:%b)" % b"|".join(spelt)
+    return {_blanked(encode(each)[1:-1]) for each in cases if len(each) == 1}
