@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from gateway.cli.opening import CANNOT, KEYS_BACK, NO, no_gateway, opened, settings, source, stop, tell_of_demo
+from gateway.cli.opening import CANNOT, KEYS_BACK, NO, alone, no_gateway, opened, settings, source, stop, tell_of_demo
 from gateway.house import House
 from gateway.settings import LANGUAGES, MARK, Settings, beside
 
@@ -181,8 +181,7 @@ def restart(
         tell_of_demo(using, source("data_dir"))
     found = _frozen(using)
     _agreed(found, accept)
-    with opened() as house:
-        _claim(house)
+    with opened() as house, alone(house):
         if _looked_at(using, lambda: restarting.ended(house)) != found:
             stop("the log has changed meanwhile; ask again: aval log restart", NO)
         now = datetime.now(UTC)
@@ -226,16 +225,6 @@ def _looked_at(using: Settings, look: Callable[[], "Ended"]) -> "Ended":
         stop(f"{using.mark}: {error}; {own}")
     except OSError as error:
         stop(f"{using.mark}: cannot be read ({error.strerror}); that must be mended first")
-
-
-def _claim(house: House) -> None:
-    """Keep servers off this folder."""
-    from gateway.errors import Unavailable
-
-    try:
-        house.store.claim()
-    except Unavailable as error:
-        stop(f"{error.detail}; stop that one first")
 
 
 def _agreed(found: "Ended", accept: int | None) -> None:

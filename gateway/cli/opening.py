@@ -102,6 +102,17 @@ def opened(*, make: bool = False) -> Iterator[House]:
         house.store.close()
 
 
+@contextlib.contextmanager
+def alone(house: House) -> Iterator[None]:
+    """Only this process serves the data and signs its log: for the server, and for what none may run beside. Raises
+    Unavailable."""
+    from gateway.log import mark
+
+    house.store.claim()
+    with mark.held(house.settings.mark):
+        yield
+
+
 def no_gateway(using: Settings, named: str) -> NoReturn:
     """Stop: the folder is most likely not the one that was meant. `named`: where its name comes from."""
     why = "AVAL_DATA_DIR is not set, and this is the default" if named == "default" else f"named by {named}"

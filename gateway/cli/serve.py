@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway import __version__, compiled
-from gateway.cli.opening import opened, settings, stop
+from gateway.cli.opening import alone, opened, settings, stop
 from gateway.ground.store import sqlite_fault, sqlite_version
 from gateway.settings import Settings, unsafe
 
@@ -37,18 +37,18 @@ def serve(
     with opened(make=True) as house:
         refuse_open_files(house.settings)
         allow_files(house.settings)
-        house.store.claim()
-        logs.logger().info(
-            "starting",
-            version=__version__,
-            compiled=compiled.in_use(),
-            sqlite=sqlite_version(),
-            mode=using.mode,
-            public_url=using.public_url,
-        )
-        from gateway.app import Application
+        with alone(house):
+            logs.logger().info(
+                "starting",
+                version=__version__,
+                compiled=compiled.in_use(),
+                sqlite=sqlite_version(),
+                mode=using.mode,
+                public_url=using.public_url,
+            )
+            from gateway.app import Application
 
-        _run(Application(house), using, host or using.host, using.port if port is None else port)
+            _run(Application(house), using, host or using.host, using.port if port is None else port)
 
 
 def refuse_unsafe(using: Settings) -> None:

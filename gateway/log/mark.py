@@ -10,14 +10,18 @@ is for those who put copies back: whoever may write this file can write whatever
 """
 
 import contextlib
+import fcntl
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.errors import Unavailable
 from gateway.log.notes import BadNote, decimal, decode64, encode64
 from gateway.log.tree import EMPTY_ROOT, HASH
 
 _HEADER = "aval-log-mark/v2"
+_OWN = "stop that one, or give this one a mark of its own (AVAL_MARK_FILE)"
 
 
 class BadMark(Exception):
@@ -54,6 +58,26 @@ def read(path: Path) -> Mark | None:
     if len(mark.root) != HASH or (mark.size == 0 and mark.root != EMPTY_ROOT):
         raise BadMark("not the root of a tree of that size")
     return mark
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Nobody else signs by this mark meanwhile, also no gateway on a copy of the data. Raises Unavailable.
+
+    The lock lies beside it: the mark itself is replaced at every checkpoint. Where no lock can be made no mark can be
+    written either, and the log says so by itself.
+    """
+    path = Path(os.path.realpath(path))
+    with contextlib.ExitStack() as until:
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            until.callback(os.close, lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Unavailable(f"another gateway keeps its mark in {path}; {_OWN}") from None
+        yield
 
 
 def write(path: Path, mark: Mark) -> None:

@@ -1,6 +1,8 @@
 """Asking about a restart writes nothing, and nothing is written to a mark that another gateway signs by."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,8 @@ from typer.testing import CliRunner, Result
 
 from gateway.app import build_house
 from gateway.cli import app
+from gateway.cli.opening import alone
+from gateway.errors import Unavailable
 from gateway.ground.store import migrate
 from gateway.house import House
 from gateway.log import Event, mark, readiness
@@ -61,8 +65,8 @@ def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Live]:
     monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("AVAL_KEYS_DIR", str(tmp_path / "keys"))
     made = begins(tmp_path, "data")
-    made.house.store.claim()
-    yield made
+    with alone(made.house):
+        yield made
     ends(made)
 
 
@@ -94,6 +98,38 @@ def test_asking_about_a_copy_writes_nothing_and_the_live_gateway_goes_on(
     assert done.exit_code == 1 and ("--accept 2" if newer else "the log is not frozen") in done.output
     assert bytes_of(copy, live.house.keys.folder) == before
     assert live.goes_on()
+
+
+def test_the_mark_of_a_running_gateway_is_not_signed_by_on_a_copy(
+    live: Live, aval: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = copied_with_one_waiting(live, aval, monkeypatch)
+    live.sequencer.integrate_once()
+    live.records()
+    before = bytes_of(live.house.keys.folder)
+    serving = [sys.executable, "-m", "gateway", "serve", "--port", "0"]
+    second = subprocess.run(serving, capture_output=True, text=True, timeout=60)
+    assert second.returncode == 2 and "another gateway keeps its mark in" in second.stderr
+    restarted = aval("log", "restart", "--accept", "2")
+    assert restarted.exit_code == 2 and "give this one a mark of its own (AVAL_MARK_FILE)" in restarted.output
+    assert bytes_of(live.house.keys.folder) == before and not (copy / "log-ended").exists()
+    assert live.goes_on()
+
+
+def test_the_mark_is_free_when_its_gateway_has_ended(live: Live) -> None:
+    path = live.folder / "mark"
+    with mark.held(path), pytest.raises(Unavailable), mark.held(path):
+        pass
+    with mark.held(path):
+        mark.write(path, mark.nothing("example.org/log"))
+        with pytest.raises(Unavailable), mark.held(path):  # although the mark is another file now
+            pass
+
+
+def test_where_no_lock_can_be_made_the_gateway_starts_and_its_log_says_why(live: Live) -> None:
+    """So that people can still stop what they share."""
+    with mark.held(live.folder / "data" / "aval.sqlite3" / "mark"):
+        assert live.goes_on()
 
 
 def test_another_data_folder_is_not_named_beside_these_keys(live: Live, aval: Run, tmp_path: Path) -> None:

@@ -217,7 +217,11 @@ class Store:
         except OSError as error:
             os.close(folder)
             taken = isinstance(error, BlockingIOError)
-            why = f"another gateway already serves {self.path}" if taken else f"{self.path.parent}: {error.strerror}"
+            why = (
+                f"another gateway already serves {self.path}; stop that one first"
+                if taken
+                else f"{self.path.parent}: {error.strerror}"
+            )
             raise Unavailable(why) from None
         self._instance = folder
         self._keeper = self.connect_unsynced()
