@@ -47,6 +47,7 @@ from gateway.rooms import RoomNames
 from gateway.screen import pages as consent_pages
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
+from tests.worlds import apps
 
 ISSUER = "http://localhost:8400"
 CALLBACK = "http://localhost:8411/callback"
@@ -58,28 +59,15 @@ USAGE = ["interval.start", "interval.value"]
 
 def declaration(client_id: str, **changes: Any) -> dict[str, Any]:
     """A good declaration of an app that reads electricity, with changes."""
-    return {
-        "client_id": client_id,
-        "name": {"fr": client_id.title(), "en": client_id.title()},
-        "legal_entity": "Example SAS",
-        "website": "https://app.example",
-        "privacy_policy": "https://app.example/privacy",
-        "terms": "https://app.example/terms",
-        "deletion_contact": "delete@app.example",
-        "redirect_uris": [CALLBACK],
-        "token_endpoint_auth_method": "none",
-        "purposes": ["energy-advice"],
-        "data": [
-            {
-                "organisation": "city-energy",
-                "dataset": "energy.electricity.usage",
-                "fields": [*USAGE, "interval.cost"],
-                "necessity": "required",
-                "reason": WORDS,
-            }
-        ],
-        **changes,
+    electricity = {
+        "organisation": "city-energy",
+        "dataset": "energy.electricity.usage",
+        "fields": [*USAGE, "interval.cost"],
+        "necessity": "required",
+        "reason": WORDS,
     }
+    wanted = {"redirect_uris": [CALLBACK], "purposes": ["energy-advice"], "data": [electricity]}
+    return apps.declaration(client_id, **wanted | changes)
 
 
 BUDGET: dict[str, Any] = {

@@ -76,15 +76,20 @@ def report(house: House, kept: list[str] | None = None) -> verify.Report:
         connection.close()
 
 
-@pytest.fixture
-def restored(house: House, tmp_path: Path) -> House:
+def put_back(house: House, copy: Path) -> None:
     """Three entries signed, a copy made, three more signed, the copy put back."""
     signs_in(house, "alice", 3)
     beat(house)
-    copied(house.settings.database, tmp_path / "copy")
+    copied(house.settings.database, copy)
     signs_in(house, "alice", 3)
     beat(house)
-    copied(tmp_path / "copy", house.settings.database)
+    copied(copy, house.settings.database)
+
+
+@pytest.fixture
+def restored(house: House, tmp_path: Path) -> House:
+    """A copy put back, and Bob in it."""
+    put_back(house, tmp_path / "copy")
     signs_in(house, "bob")
     with pytest.raises(Frozen):
         beat(house)
@@ -224,12 +229,7 @@ def test_a_crash_before_the_last_step_is_finished_without_another_log(
 
 
 def test_a_copy_from_before_the_restart_is_noticed_and_no_name_is_used_twice(house: House, tmp_path: Path) -> None:
-    signs_in(house, "alice", 3)
-    beat(house)
-    copied(house.settings.database, tmp_path / "copy")
-    signs_in(house, "alice")
-    beat(house)
-    copied(tmp_path / "copy", house.settings.database)
+    put_back(house, tmp_path / "copy")
     with pytest.raises(Frozen):
         beat(house)
     restart.restart(house, restart.ended(house), NOW)
@@ -243,12 +243,7 @@ def test_a_copy_from_before_the_restart_is_noticed_and_no_name_is_used_twice(hou
 def test_no_name_is_used_twice_when_the_mark_is_lost_too(
     house: House, tmp_path: Path, spoil: Callable[[Path], object]
 ) -> None:
-    signs_in(house, "alice", 3)
-    beat(house)
-    copied(house.settings.database, tmp_path / "copy")
-    signs_in(house, "alice", 3)
-    beat(house)
-    copied(tmp_path / "copy", house.settings.database)
+    put_back(house, tmp_path / "copy")
     assert restart.restart(house, restart.ended(house), NOW) == "gateway.example/log/2"
     signs_in(house, "bob", 2)
     beat(house)

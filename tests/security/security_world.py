@@ -40,6 +40,7 @@ from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests import databases
 from tests.tokens import claims
+from tests.worlds.apps import declaration
 
 ISSUER = "http://localhost:8400"
 CALLBACK = "https://app.example/callback"
@@ -206,20 +207,12 @@ class World:
             declare.add(session, self.house, found, self.clock.now, moved=moved)
 
     def app(self, client_id: str, data: Sequence[Mapping[str, Any]], **changes: Any) -> None:
-        document = {
-            "client_id": client_id,
-            "name": {"fr": client_id.title(), "en": client_id.title()},
-            "legal_entity": "Example SAS",
-            "website": "https://app.example",
-            "privacy_policy": "https://app.example/privacy",
-            "terms": "https://app.example/terms",
-            "deletion_contact": "delete@app.example",
+        wanted = {
             "redirect_uris": [CALLBACK],
-            "token_endpoint_auth_method": "none",
             "purposes": ["household-budget", "energy-advice"],
             "data": [{"reason": WORDS, "necessity": "optional", **row} for row in data],
-            **changes,
         }
+        document = declaration(client_id, **wanted | changes)
         with self.house.store.write() as session:
             parsed = app_declare.parse(document, Path("app.toml"))
             row, secret = verbs.register(session, self.house.catalogue, parsed, self.clock.now)
