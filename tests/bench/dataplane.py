@@ -20,8 +20,9 @@ from tests.bench.figures import Measured
 from tests.bench.issuer import Issuer
 from tests.bench.load import Load, LoadFailed
 from tests.bench.measure import Target
-from tests.bench.processes import SERVER_CORE, Group, NotStarted, free_port
+from tests.bench.processes import SERVER_CORE, Group, NotStarted
 from tests.bench.stage import NotRight, Say, Stage
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".bench"

@@ -9,7 +9,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.processes import Group, free_port
+from tests.bench.processes import Group
+from tests.ports import free_port
 
 PACKAGE = "oidc-provider@9"
 SCRIPT = Path(__file__).with_name("issuer.mjs")

@@ -23,12 +23,6 @@ class NotStarted(Exception):
     """A server did not come up; says which, and its last lines."""
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def core(wanted: int) -> int:
     """The wanted core, or the last one there is."""
     return CORES[min(wanted, len(CORES) - 1)]

@@ -12,7 +12,8 @@ from tests.bench import aval, documents, nginx
 from tests.bench.aval import Prepared
 from tests.bench.documents import Document
 from tests.bench.load import Load, Sent
-from tests.bench.processes import OTHER_CORE, SERVER_CORE, Group, free_port
+from tests.bench.processes import OTHER_CORE, SERVER_CORE, Group
+from tests.ports import free_port
 
 PROOFS_AT_FIRST = 4000
 JWKS_PATH = "/jwks.json"

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cli_run import ROOT, Aval, Gateway, free_port
+from cli_run import ROOT, Aval, Gateway
 
 from gateway.app import build_house
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
 from tests.databases import opened
+from tests.ports import free_port
 
 Run = Callable[..., Aval]
 

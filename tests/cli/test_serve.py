@@ -13,10 +13,11 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from cli_run import ORGANISATIONS, ROOT, Aval, Gateway, free_port
+from cli_run import ORGANISATIONS, ROOT, Aval, Gateway
 
 from gateway.cli.demo_visitor import Visitor
 from gateway.ground.store.engine import OLDEST_SQLITE
+from tests.ports import free_port
 
 Run = Callable[..., Aval]
 

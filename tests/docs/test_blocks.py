@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from gateway.cli.demo_setup import PORTS, Demo
 from gateway.cli.demo_story import Story
 from gateway.cli.demo_visitor import WebPage
 from gateway.settings import Settings, shipped_policies, unsafe
+from tests.ports import free_port
 
 # Commands that are not run here, by how they begin, and why. Of `make`, the target must be there.
 ELSEWHERE = {
@@ -95,9 +95,7 @@ class Reader:
 
     def serve(self) -> None:
         """In a terminal of its own, on a port of its own: that of the demo is taken."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.shell.environment |= {"AVAL_PORT": str(port), "AVAL_PUBLIC_URL": f"http://localhost:{port}"}
         self.servers.append(self.shell.start("aval serve"))
         assert answers(f"http://localhost:{port}/readyz", self.servers[-1]), "it does not serve"

@@ -41,15 +41,10 @@ from gateway.proxy.call import DataPlane
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests import databases
+from tests.ports import free_port
 
 assert gateway.schema and gateway.ledger.tables  # they fill the metadata
 TOKEN = "organisation-token"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class World:
