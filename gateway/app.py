@@ -86,7 +86,7 @@ def build_house(settings: Settings, *, create_keys: bool = False) -> House:
         settings=settings,
         store=Store(settings.database, fsync=settings.log_fsync),
         keys=keys,
-        log=Log(keys),
+        log=Log(keys, settings.mark),
         catalogue=checked(Catalogue(settings.policies)),
         policies=Policies(settings.policies),
         connector=Transport(settings, pools),

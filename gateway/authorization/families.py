@@ -94,8 +94,8 @@ def standing(session: Session, family: TokenFamily, now: datetime) -> GrantedFam
 
 def end(session: Session, house: House, family: TokenFamily, reason: str, now: datetime) -> None:
     """End every token of the family; the consent stays. If the family has ended before, nothing changes."""
-    if house.log.frozen and family.ended_at is None:
-        meanwhile.keep(house.settings, Done("family", family.id, Act.ENDED, APP, reason, now))
+    if family.ended_at is None:
+        meanwhile.keep(house.log, Done("family", family.id, Act.ENDED, APP, reason, now))
     ended = session.execute(
         update(TokenFamily)
         .where(col(TokenFamily.id) == family.id, col(TokenFamily.ended_at).is_(None))

@@ -101,7 +101,7 @@ def _checked(using: Settings, vkey: str | None, a_copy: bool, kept: list[str]) -
     from gateway.log.sequencer import origin
 
     try:
-        opener = Log(KeyRing(using.keys))
+        opener = Log(KeyRing(using.keys), using.mark)
     except Unavailable:
         opener = None
     try:

@@ -86,8 +86,8 @@ def end(session: Session, house: House, consent: Consent, actor: Actor, reason: 
     if is_over(consent, now):
         actor, reason, since = SYSTEM, EndReason.EXPIRED, consent.until or now
         more = {"of_age": True} if _came_of_age(session, consent) else {}
-    elif house.log.frozen:
-        meanwhile.keep(house.settings, Done("consent", consent.id, Act.ENDED, actor, reason, now))
+    else:
+        meanwhile.keep(house.log, Done("consent", consent.id, Act.ENDED, actor, reason, now))
     session.flush()
     ended = ending.write(raw(session), consent.id, actor, reason, now, since=since, **more)
     session.refresh(consent)
@@ -207,8 +207,8 @@ def _toggle(
     needed, act, kind = step
     if consent.state != needed or is_over(consent, now):
         return False
-    if house.log.frozen and act == Act.PAUSED and actor.person:
-        meanwhile.keep(house.settings, Done("consent", consent.id, act, actor, "", now))
+    if act == Act.PAUSED and actor.person:
+        meanwhile.keep(house.log, Done("consent", consent.id, act, actor, "", now))
     events.change(session, consent, act, actor, now)
     said = {"reason": reason} if reason else {}
     house.log.record(session, entry(kind, about(consent), current(session, consent), actor, now, **said))

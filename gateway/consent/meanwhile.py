@@ -17,7 +17,7 @@ from sqlmodel import Session
 
 from gateway.consent.actors import Actor
 from gateway.house import House
-from gateway.settings import Settings
+from gateway.log import Log
 
 _logger = logging.getLogger("aval.consent")
 
@@ -38,13 +38,16 @@ class Done:
 Again = Callable[[Session, House, Done, datetime], bool]
 
 
-def path(settings: Settings) -> Path:
-    return settings.mark.with_name(f"{settings.mark.name}.meanwhile")
+def path(log: Log) -> Path:
+    return log.mark.with_name(f"{log.mark.name}.meanwhile")
 
 
-def keep(settings: Settings, done: Done) -> None:
-    """On the disk when this returns. Where it cannot be written she is still let stop: in this database it holds."""
-    file = path(settings)
+def keep(log: Log, done: Done) -> None:
+    """Keep what is done, if the log is frozen: on the disk when this returns. Where it cannot be written she is still
+    let stop: in this database it holds."""
+    if not log.frozen:
+        return
+    file = path(log)
     try:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         with open(handle, "ab") as opened:
@@ -60,9 +63,9 @@ def keep(settings: Settings, done: Done) -> None:
         _logger.error("a stop on a frozen log is in its database only: %s: %s", file, error.strerror)
 
 
-def kept(settings: Settings) -> list[Done]:
+def kept(log: Log) -> list[Done]:
     """Raises OSError. A line that is cut off was never acknowledged."""
-    file = path(settings)
+    file = path(log)
     if not file.exists():
         return []
     found = []
@@ -74,8 +77,8 @@ def kept(settings: Settings) -> list[Done]:
     return found
 
 
-def forget(settings: Settings) -> None:
-    path(settings).unlink(missing_ok=True)
+def forget(log: Log) -> None:
+    path(log).unlink(missing_ok=True)
 
 
 def redo(house: House, again: Mapping[str, Again], now: datetime) -> int:
@@ -85,8 +88,8 @@ def redo(house: House, again: Mapping[str, Again], now: datetime) -> int:
     Raises Unavailable, OSError.
     """
     with house.store.write() as session:
-        found = sum([_redone(session, house, again, done, now) for done in kept(house.settings)])
-    forget(house.settings)
+        found = sum([_redone(session, house, again, done, now) for done in kept(house.log)])
+    forget(house.log)
     return found
 
 
@@ -94,5 +97,5 @@ def _redone(session: Session, house: House, again: Mapping[str, Again], done: Do
     try:
         return again[done.what](session, house, done, now)
     except (ValueError, KeyError):  # such as a reason that no room knows
-        _logger.error("%s: one line is not of its form", path(house.settings))
+        _logger.error("%s: one line is not of its form", path(house.log))
         return False

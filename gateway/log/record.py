@@ -15,6 +15,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -86,8 +87,9 @@ _CHAINS = Rows(
 class Log:
     """The writer's side of the log. Several threads may use it; the store lets one write at a time."""
 
-    def __init__(self, keys: KeyRing) -> None:
+    def __init__(self, keys: KeyRing, mark: Path) -> None:
         self._keys = keys
+        self.mark = mark  # the high-water mark; what is done while the log is frozen is kept beside it
         self._ciphers: OrderedDict[bytes, AESGCM] = OrderedDict()  # by sealed key
         self._lock = threading.Lock()
         # Why what was signed and what the database holds do not agree; "" when they do. Set by the sequencer. While it

@@ -328,8 +328,7 @@ def unlink(house: House, person: str, view: OrganisationView, now: datetime) -> 
         link = links.current(session, person, view.id)
         if link is None:
             return None
-        if house.log.frozen:
-            meanwhile.keep(house.settings, Done("link", link.id, Act.ENDED, herself(person), "", now))
+        meanwhile.keep(house.log, Done("link", link.id, Act.ENDED, herself(person), "", now))
         return links.kept(session, link) if _ended(session, house, link, view, now) else None
 
 

@@ -69,7 +69,7 @@ class World:
             settings=settings,
             store=store,
             keys=ring,
-            log=Log(ring),
+            log=Log(ring, settings.mark),
             catalogue=Catalogue(settings.policies),
             policies=Policies(settings.policies),
             connector=unused,

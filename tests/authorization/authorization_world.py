@@ -164,7 +164,7 @@ class World:
             settings=settings,
             store=store,
             keys=keys,
-            log=Log(keys),
+            log=Log(keys, settings.mark),
             catalogue=Catalogue(settings.policies),
             policies=Policies(settings.policies),
             connector=None,  # type: ignore[arg-type]

@@ -8,7 +8,8 @@ import pytest
 from gateway.consent import meanwhile
 from gateway.consent.actors import Actor, herself
 from gateway.consent.meanwhile import Done
-from gateway.settings import Settings
+from gateway.ground.keys import KeyRing
+from gateway.log import Log
 
 FIRST = Done("consent", "c1", "ended", herself("alice"), "withdrawn", datetime(2026, 11, 28, 10, 0, tzinfo=UTC))
 SECOND = Done(
@@ -17,29 +18,37 @@ SECOND = Done(
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(mark_file=tmp_path / "mark")
+def log(tmp_path: Path, keys: KeyRing) -> Log:
+    made = Log(keys, tmp_path / "mark")
+    made.frozen = "a tree of 9 was signed; the database only knows one of 3"
+    return made
 
 
-def test_what_was_kept_is_there_in_order_until_it_is_forgotten(settings: Settings) -> None:
-    assert meanwhile.kept(settings) == []
-    meanwhile.keep(settings, FIRST)
-    meanwhile.keep(settings, SECOND)
-    assert meanwhile.kept(settings) == [FIRST, SECOND]
-    assert meanwhile.path(settings).stat().st_mode & 0o777 == 0o600
-    meanwhile.forget(settings)
-    assert meanwhile.kept(settings) == []
+def test_what_was_kept_is_there_in_order_until_it_is_forgotten(log: Log) -> None:
+    assert meanwhile.kept(log) == []
+    meanwhile.keep(log, FIRST)
+    meanwhile.keep(log, SECOND)
+    assert meanwhile.kept(log) == [FIRST, SECOND]
+    assert meanwhile.path(log).stat().st_mode & 0o777 == 0o600
+    meanwhile.forget(log)
+    assert meanwhile.kept(log) == []
 
 
-def test_a_line_cut_off_by_a_crash_takes_no_other_with_it(settings: Settings) -> None:
-    meanwhile.keep(settings, FIRST)
-    with meanwhile.path(settings).open("ab") as file:
+def test_on_a_log_that_is_whole_nothing_is_kept(log: Log) -> None:
+    log.frozen = ""
+    meanwhile.keep(log, FIRST)
+    assert not meanwhile.path(log).exists()
+
+
+def test_a_line_cut_off_by_a_crash_takes_no_other_with_it(log: Log) -> None:
+    meanwhile.keep(log, FIRST)
+    with meanwhile.path(log).open("ab") as file:
         file.write(b'\n{"what":"consent","id":"c3","act":"en')
-    meanwhile.keep(settings, SECOND)
-    assert meanwhile.kept(settings) == [FIRST, SECOND]
+    meanwhile.keep(log, SECOND)
+    assert meanwhile.kept(log) == [FIRST, SECOND]
 
 
-def test_where_it_cannot_be_written_she_still_stops(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    meanwhile.path(settings).mkdir()
-    meanwhile.keep(settings, FIRST)
+def test_where_it_cannot_be_written_she_still_stops(log: Log, caplog: pytest.LogCaptureFixture) -> None:
+    meanwhile.path(log).mkdir()
+    meanwhile.keep(log, FIRST)
     assert "in its database only" in caplog.text and "c1" not in caplog.text

@@ -37,7 +37,7 @@ def house(tmp_path: Path, keys: KeyRing, clock: Clock) -> Iterator[House]:
     store = Store(settings.database, fsync=False)
     schema.metadata.create_all(store.engine)
     unused: Any = None
-    yield House(settings, store, keys, Log(keys), CATALOGUE, unused, unused, Translations(), clock)
+    yield House(settings, store, keys, Log(keys, settings.mark), CATALOGUE, unused, unused, Translations(), clock)
     store.close()
 
 

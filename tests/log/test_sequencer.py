@@ -361,7 +361,7 @@ KILLED = """
     folder, keys, marked = map(Path, sys.argv[1:])
     settings = Settings(data_dir=folder, public_url="https://gateway.example", keys_dir=keys, mark_file=marked)
     store, keys = Store(settings.database), KeyRing(settings.keys)
-    house = House(settings, store, keys, Log(keys), None, None, None, None)
+    house = House(settings, store, keys, Log(keys, settings.mark), None, None, None, None)
     sequencer = Sequencer(house)
     while True:
         with store.write() as session:

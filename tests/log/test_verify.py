@@ -96,7 +96,7 @@ def test_another_key_encryption_key_is_no_finding_but_is_said(
     mallory: Callable[[], Copy], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     copy = mallory()
-    copy.log = Log(KeyRing(tmp_path_factory.mktemp("other"), create=True))
+    copy.log = Log(KeyRing(other := tmp_path_factory.mktemp("other"), create=True), other / "mark")
     report = copy.report()
     assert report.whole and "another one" in report.unchecked[0]
 

@@ -15,7 +15,7 @@ from gateway.consent import deciding, meanwhile
 from gateway.consent.actors import herself
 from gateway.consent.meanwhile import Done
 from gateway.consent.tables import Consent
-from gateway.log import Event
+from gateway.log import Event, Log
 from gateway.log.sequencer import Sequencer
 from gateway.people.tables import Person
 
@@ -35,7 +35,13 @@ def shares(application: Application) -> None:
         agrees(session, "first", now - 3 * AGO)
         house.log.record(session, Event("sign_in", "alice", now))
     application.sequencer.integrate_once()
-    meanwhile.keep(house.settings, stopped(now - AGO))
+    keep(house.log, stopped(now - AGO))
+
+
+def keep(log: Log, done: Done) -> None:
+    log.frozen = "as a test says"
+    meanwhile.keep(log, done)
+    log.frozen = ""
 
 
 def agrees(session: Session, consent: str, at: datetime, **more: Any) -> None:
@@ -61,7 +67,7 @@ def served(application: Application) -> TestClient:
 def test_a_start_on_a_whole_log_does_it_again_once(application: Application) -> None:
     with served(application):
         assert state(application) == "ended"
-        assert meanwhile.kept(application.house.settings) == []
+        assert meanwhile.kept(application.house.log) == []
 
 
 def test_a_frozen_log_that_is_found_whole_while_it_serves_does_it_again_before_it_thaws(
@@ -74,7 +80,7 @@ def test_a_frozen_log_that_is_found_whole_while_it_serves_does_it_again_before_i
         assert application.house.log.frozen and state(application) == "active"
         away.rename(settings.mark)
         with monkeypatch.context() as patched:
-            patched.setattr(meanwhile, "forget", lambda _settings: (_ for _ in ()).throw(OSError(5, "input/output")))
+            patched.setattr(meanwhile, "forget", lambda _log: (_ for _ in ()).throw(OSError(5, "input/output")))
             application.sequencer._beat()
             assert application.house.log.frozen, "while it cannot be done, nothing is given"
         application.sequencer._beat()
@@ -108,9 +114,9 @@ def test_a_stop_is_of_what_has_replaced_it_before_and_of_nothing_that_came_after
 
 def test_what_she_resumed_since_is_not_paused_by_the_same_list_once_more(application: Application) -> None:
     house = application.house
-    meanwhile.forget(house.settings)
+    meanwhile.forget(house.log)
     for expected in ("paused", "active"):
-        meanwhile.keep(house.settings, stopped(house.clock() - AGO, "paused"))
+        keep(house.log, stopped(house.clock() - AGO, "paused"))
         with served(Application(house)):
             assert state(application) == expected
         with house.store.write() as session:
@@ -121,10 +127,9 @@ def test_what_she_resumed_since_is_not_paused_by_the_same_list_once_more(applica
 def test_a_line_of_another_form_is_told_and_takes_no_other_with_it(
     application: Application, caplog: pytest.LogCaptureFixture, change: dict[str, object]
 ) -> None:
-    settings = application.house.settings
+    file = meanwhile.path(application.house.log)
     line = msgspec.to_builtins(stopped(application.house.clock())) | change
-    before = meanwhile.path(settings).read_bytes()
-    meanwhile.path(settings).write_bytes(b"\n" + msgspec.json.encode(line) + b"\n" + before)
+    file.write_bytes(b"\n" + msgspec.json.encode(line) + b"\n" + file.read_bytes())
     with caplog.at_level(logging.ERROR, "aval.consent"), served(application):
         assert state(application) == "ended"
     assert "one line is not of its form" in caplog.text

@@ -221,7 +221,7 @@ class World:
             settings=settings,
             store=store,
             keys=server.keys,
-            log=Log(server.keys),
+            log=Log(server.keys, settings.mark),
             catalogue=texts[0],
             policies=cast(Any, None),  # these doors decide nothing by policy
             connector=cast(Any, self.connector),

@@ -72,7 +72,7 @@ class World:
             translations=Translations(),
             clock=self.clock,
         )
-        self.house = replace(house, log=Log(house.keys))
+        self.house = replace(house, log=Log(house.keys, house.settings.mark))
         SQLModel.metadata.create_all(self.house.store.engine)
         self.extra: list[Door] = [
             Door("/open", _open),

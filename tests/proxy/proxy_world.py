@@ -61,7 +61,7 @@ class World:
             settings=self.settings,
             store=store,
             keys=keys,
-            log=Log(keys),
+            log=Log(keys, self.settings.mark),
             catalogue=Catalogue(self.settings.policies),
             policies=Policies(self.settings.policies),
             connector=Transport(self.settings),

@@ -177,7 +177,7 @@ class World:
             settings=made,
             store=Store(made.database, fsync=False),
             keys=keys,
-            log=Log(keys),
+            log=Log(keys, made.mark),
             catalogue=Catalogue(made.policies),
             policies=Policies(made.policies),
             connector=self.organisations,

@@ -409,7 +409,7 @@ def opened(
     settings = Settings(data_dir=folder, public_url=url, operator_contact="+33 1 23 45 67 89")
     store = Store(settings.database, fsync=False)
     unused: Any = None
-    house = House(settings, store, keys, Log(keys), catalogue, policies, unused, texts, clock)
+    house = House(settings, store, keys, Log(keys, settings.mark), catalogue, policies, unused, texts, clock)
     schema.metadata.create_all(store.engine)
     visitors: dict[str, Visitor] = {}
 
