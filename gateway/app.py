@@ -61,9 +61,6 @@ ENDINGS_SECONDS = 600  # how often to record the consents whose end date has pas
 PRUNE_SECONDS = 30  # how often to delete expired rows
 SOON_SECONDS = 0.05  # pause before the next part of such work, in which others can write
 
-# What was ended on a frozen log is done again where its database is gone, each by its own room.
-AGAIN: dict[str, meanwhile.Again] = {"consent": expiry.redo, "family": families.redo, "link": linking.redo}
-
 # What the authorization server offers. Doors, grants and metadata follow from it.
 PROTOCOL = Protocol(
     endpoints=(
@@ -120,13 +117,23 @@ def doors(house: House) -> list[Door]:
     ]
 
 
+def redo(house: House) -> None:
+    """What was ended on a frozen log is done again where its database is gone, each by its own room."""
+    again: dict[str, meanwhile.Again] = {
+        "consent": expiry.redo,
+        "family": families.redo,
+        "link": partial(linking.redo, house.settings),
+    }
+    meanwhile.redo(house.store, house.log, again, house.clock())
+
+
 class Application:
     """The ASGI application of one house."""
 
     def __init__(self, house: House) -> None:
         self.house = house
         watched(house)
-        self.sequencer = Sequencer(house, lambda: meanwhile.redo(house, AGAIN, house.clock()))
+        self.sequencer = Sequencer(house, partial(redo, house))
         self.data_plane = DataPlane(house)
         routes = [route(door, house, identify) for door in doors(house)]
         unrouted = otherwise(house, identify)

@@ -25,9 +25,9 @@ from gateway.consent.actors import APP
 from gateway.consent.meanwhile import Done
 from gateway.consent.rules import Act
 from gateway.consent.tables import Consent
-from gateway.ground.keys import hashed
+from gateway.ground.keys import KeyRing, hashed
 from gateway.house import House
-from gateway.log import Event
+from gateway.log import Event, Log
 
 # why a family ended → kind of the log entry
 ENDINGS = {
@@ -46,9 +46,7 @@ class GrantedFamily:
     terms: dict[str, Any]
 
 
-def redeem(
-    session: Session, house: House, request: AuthorizationRequest, new_id: str, now: datetime
-) -> TokenFamily | None:
+def redeem(session: Session, log: Log, request: AuthorizationRequest, new_id: str, now: datetime) -> TokenFamily | None:
     """Spend the code and start its family. None: refused, expired, or already spent; then its family is ended."""
     if request.outcome != "granted" or request.consent_id is None:
         return None
@@ -66,7 +64,7 @@ def redeem(
     if spent.rowcount != 1:  # type: ignore[attr-defined]
         family = session.get(TokenFamily, request.family_id) if request.family_id else None
         if family:
-            end(session, house, family, "code_replayed", now)
+            end(session, log, family, "code_replayed", now)
         return None
     consent = deciding.holding(session, session.get_one(Consent, request.consent_id), now)
     family = TokenFamily(
@@ -92,10 +90,10 @@ def standing(session: Session, family: TokenFamily, now: datetime) -> GrantedFam
     return "paused" if consent.state == "paused" else "ended"
 
 
-def end(session: Session, house: House, family: TokenFamily, reason: str, now: datetime) -> None:
+def end(session: Session, log: Log, family: TokenFamily, reason: str, now: datetime) -> None:
     """End every token of the family; the consent stays. If the family has ended before, nothing changes."""
     if family.ended_at is None:
-        meanwhile.keep(house.log, Done("family", family.id, Act.ENDED, APP, reason, now))
+        meanwhile.keep(log, Done("family", family.id, Act.ENDED, APP, reason, now))
     ended = session.execute(
         update(TokenFamily)
         .where(col(TokenFamily.id) == family.id, col(TokenFamily.ended_at).is_(None))
@@ -104,19 +102,19 @@ def end(session: Session, house: House, family: TokenFamily, reason: str, now: d
     )
     session.expire(family)
     if ended.rowcount == 1:  # type: ignore[attr-defined]
-        record(session, house, ENDINGS[reason], family, now, what=reason)
+        record(session, log, ENDINGS[reason], family, now, what=reason)
 
 
-def redo(session: Session, house: House, done: Done, now: datetime) -> bool:
+def redo(session: Session, log: Log, done: Done, now: datetime) -> bool:
     """End again a family that ended on a frozen log (`meanwhile.Again`)."""
     family = session.get(TokenFamily, done.id)
     if family is None or family.ended_at is not None:
         return False
-    end(session, house, family, done.reason, now)
+    end(session, log, family, done.reason, now)
     return True
 
 
-def record(session: Session, house: House, kind: str, family: TokenFamily, now: datetime, **facts: str) -> None:
+def record(session: Session, log: Log, kind: str, family: TokenFamily, now: datetime, **facts: str) -> None:
     """Record something about the family in the person's log."""
     consent = session.get(Consent, family.consent_id)
     terms = deciding.current(session, consent) if consent else None
@@ -125,7 +123,7 @@ def record(session: Session, house: House, kind: str, family: TokenFamily, now: 
         common["client_name"] = terms["app"]["name"]
     if kind == "app_disconnected":
         facts.pop("what", None)
-    house.log.record(session, Event(kind, family.person_id, now, "app", {**common, **facts}))
+    log.record(session, Event(kind, family.person_id, now, "app", {**common, **facts}))
 
 
 # ---- refresh tokens
@@ -168,9 +166,9 @@ def rotate(
     if spent.rowcount == 1:  # type: ignore[attr-defined]
         _keep_successor(session, house, token, secret, now)
         return add_refresh(session, granted, secret, now)
-    successor = _unused_successor(session, house, token, now)
+    successor = _unused_successor(session, house.keys, token, now)
     if successor is None:
-        end(session, house, granted.family, "refresh_replayed", now)
+        end(session, house.log, granted.family, "refresh_replayed", now)
     return successor
 
 
@@ -181,11 +179,11 @@ def _keep_successor(session: Session, house: House, token: RefreshToken, secret:
         session.add(RefreshSuccessor(id=token.id, sealed=sealed, expires_at=now + grace))
 
 
-def _unused_successor(session: Session, house: House, token: RefreshToken, now: datetime) -> str | None:
+def _unused_successor(session: Session, keys: KeyRing, token: RefreshToken, now: datetime) -> str | None:
     kept = session.get(RefreshSuccessor, token.id)
     if kept is None or kept.expires_at <= now:
         return None
-    secret = house.keys.open(kept.sealed, _context(token)).decode()
+    secret = keys.open(kept.sealed, _context(token)).decode()
     successor = find_refresh(session, secret)
     return secret if successor and successor.spent_at is None else None
 

@@ -180,7 +180,7 @@ def go_on(others: Facts, ctx: Context) -> Response:
     earlier = _to_continue(others, ctx, row, person)
     if earlier and steps.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
         row.consent_id = earlier.id
-        deciding.go_on(ctx.session, ctx.house, consent, earlier, acting(ctx.person.person, person.id), ctx.now)
+        deciding.go_on(ctx.session, ctx.house.log, consent, earlier, acting(ctx.person.person, person.id), ctx.now)
     return ctx.go(requests.resume_path(app.client_id, ctx.form["request_uri"]))
 
 

@@ -127,13 +127,13 @@ class CodeGrant(AuthorizationCodeGrant):
         """The first hook after PKCE and before minting: here the code is spent, in the
         transaction that makes the tokens (RFC 6749 §4.1.2: once only)."""
         ctx: Context = self.server.ctx
-        family = families.redeem(ctx.session, ctx.house, authorization_code.row, fresh(), ctx.now)
+        family = families.redeem(ctx.session, ctx.house.log, authorization_code.row, fresh(), ctx.now)
         if family is None:
             return None
         granted = families.standing(ctx.session, family, ctx.now)
         if not isinstance(granted, GrantedFamily):
             return None
-        families.record(ctx.session, ctx.house, "token_issued", family, ctx.now, grant_type=self.GRANT_TYPE)
+        families.record(ctx.session, ctx.house.log, "token_issued", family, ctx.now, grant_type=self.GRANT_TYPE)
         return Given(granted, families.add_refresh(ctx.session, granted, fresh(), ctx.now))
 
     def delete_authorization_code(self, authorization_code: Code) -> None:
@@ -211,7 +211,7 @@ class Revocation(_OwnTokens, RevocationEndpoint):
 
     def revoke_token(self, token: Held, request: Request) -> None:
         ctx = self.server.ctx
-        families.end(ctx.session, ctx.house, token.family, "revoked_by_app", ctx.now)
+        families.end(ctx.session, ctx.house.log, token.family, "revoked_by_app", ctx.now)
 
 
 class Introspection(_OwnTokens, IntrospectionEndpoint):

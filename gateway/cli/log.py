@@ -185,7 +185,7 @@ def restart(
         if _looked_at(using, lambda: restarting.ended(house)) != found:
             stop("the log has changed meanwhile; ask again: aval log restart", NO)
         now = datetime.now(UTC)
-        paused = deciding.pause_all(house, OPERATOR, "restored", now) if sharings == "pause" else None
+        paused = deciding.pause_all(house.store, house.log, OPERATOR, "restored", now) if sharings == "pause" else None
         name = restarting.restart(house, replace(found, entries=found.entries + (paused or 0)), now, paused)
         typer.echo(f"{found.origin} has ended; {house.settings.data_dir / restarting.FOLDER} holds its evidence")
         told = f", and the pauses of {paused} running sharings" if paused else ""

@@ -18,8 +18,10 @@ from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal
 from gateway.ground.keys import KeyRing
+from gateway.ground.store import Store
 from gateway.ground.store.engine import raw
 from gateway.house import House
+from gateway.log import Log
 from gateway.policy import Policies
 
 
@@ -56,29 +58,27 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
     events.change(session, consent, Act.GRANTED, actor, now)
     house.log.record(session, entry("consent_given", about(consent), agreed, actor, now))
     for old in replaced:
-        end(session, house, old, actor, EndReason.REPLACED, now)
+        end(session, house.log, old, actor, EndReason.REPLACED, now)
     return None
 
 
-def refuse(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> None:
+def refuse(session: Session, log: Log, consent: Consent, actor: Actor, now: datetime) -> None:
     if consent.state != State.REQUESTED:
         return
     events.change(session, consent, Act.REFUSED, actor, now)
     consent.ended_at = now
-    house.log.record(session, entry("consent_refused", about(consent), None, actor, now, **asked(consent)))
+    log.record(session, entry("consent_refused", about(consent), None, actor, now, **asked(consent)))
 
 
-def record_service_refused(session: Session, house: House, consent: Consent, reason: str, now: datetime) -> None:
+def record_service_refused(session: Session, log: Log, consent: Consent, reason: str, now: datetime) -> None:
     """Log that a rule of the service kept the person from agreeing. The request stays open: the rule may stop applying,
     as when a suspended app is resumed."""
     # The words for "app_not_allowed" speak of an app's calls. Here the person's age is the reason.
     reason = "policy" if reason == "app_not_allowed" else reason
-    house.log.record(
-        session, entry("consent_refused", about(consent), None, SYSTEM, now, **asked(consent), reason=reason)
-    )
+    log.record(session, entry("consent_refused", about(consent), None, SYSTEM, now, **asked(consent), reason=reason))
 
 
-def end(session: Session, house: House, consent: Consent, actor: Actor, reason: EndReason, now: datetime) -> bool:
+def end(session: Session, log: Log, consent: Consent, actor: Actor, reason: EndReason, now: datetime) -> bool:
     """Stop the consent for good. False: it had already ended, and nothing changes."""
     if consent.state not in ending.CAN_END:
         return False
@@ -87,13 +87,13 @@ def end(session: Session, house: House, consent: Consent, actor: Actor, reason: 
         actor, reason, since = SYSTEM, EndReason.EXPIRED, consent.until or now
         more = {"of_age": True} if _came_of_age(session, consent) else {}
     else:
-        meanwhile.keep(house.log, Done("consent", consent.id, Act.ENDED, actor, reason, now))
+        meanwhile.keep(log, Done("consent", consent.id, Act.ENDED, actor, reason, now))
     session.flush()
     ended = ending.write(raw(session), consent.id, actor, reason, now, since=since, **more)
     session.refresh(consent)
     if ended is None:
         return False
-    house.log.record(session, ended)
+    log.record(session, ended)
     return True
 
 
@@ -103,46 +103,46 @@ def _came_of_age(session: Session, consent: Consent) -> bool:
     return agreed is not None and agreed["acted_by"][0].get("until") == agreed["valid"]["until"]
 
 
-def go_on(session: Session, house: House, consent: Consent, earlier: Consent, actor: Actor, now: datetime) -> None:
+def go_on(session: Session, log: Log, consent: Consent, earlier: Consent, actor: Actor, now: datetime) -> None:
     """The person answers the request `consent` by letting the app go on under the agreement `earlier`, which does not
     change. The request is closed with one log entry. Raises LogFrozen: she may have stopped it in what is missing."""
-    house.log.require_whole()
+    log.require_whole()
     if consent.state == State.REQUESTED:
         events.change(session, consent, Act.CONTINUED, actor, now, EndReason.CONTINUED)
         consent.ended_at = now
-    house.log.record(session, entry("consent_continued", about(earlier), current(session, earlier), actor, now))
+    log.record(session, entry("consent_continued", about(earlier), current(session, earlier), actor, now))
 
 
-def record_erasure_asked(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> None:
-    house.log.record(session, entry("erasure_asked", about(consent), current(session, consent), actor, now))
+def record_erasure_asked(session: Session, log: Log, consent: Consent, actor: Actor, now: datetime) -> None:
+    log.record(session, entry("erasure_asked", about(consent), current(session, consent), actor, now))
 
 
-def pause(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
-    return _toggle(session, house, consent, (State.ACTIVE, Act.PAUSED, "consent_paused"), actor, now)
+def pause(session: Session, log: Log, consent: Consent, actor: Actor, now: datetime) -> bool:
+    return _toggle(session, log, consent, (State.ACTIVE, Act.PAUSED, "consent_paused"), actor, now)
 
 
-def pause_all(house: House, actor: Actor, reason: str, now: datetime) -> int:
+def pause_all(store: Store, log: Log, actor: Actor, reason: str, now: datetime) -> int:
     """Pause every running sharing of everybody, each in a transaction of its own. How many were paused."""
-    with house.store.read() as session:
+    with store.read() as session:
         running = list(session.exec(select(Consent.id).where(Consent.state == State.ACTIVE)))
     paused = 0
     for consent_id in running:
-        with house.store.write() as session:
+        with store.write() as session:
             consent = session.get(Consent, consent_id)
             step = State.ACTIVE, Act.PAUSED, "consent_paused"
-            paused += consent is not None and _toggle(session, house, consent, step, actor, now, reason)
+            paused += consent is not None and _toggle(session, log, consent, step, actor, now, reason)
     return paused
 
 
-def resume(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
+def resume(session: Session, log: Log, consent: Consent, actor: Actor, now: datetime) -> bool:
     """Raises LogFrozen: she may have stopped it in what is missing."""
-    house.log.require_whole()
-    return _toggle(session, house, consent, (State.PAUSED, Act.RESUMED, "consent_resumed"), actor, now)
+    log.require_whole()
+    return _toggle(session, log, consent, (State.PAUSED, Act.RESUMED, "consent_resumed"), actor, now)
 
 
 def keep_only(
     session: Session,
-    house: House,
+    log: Log,
     consent: Consent,
     actor: Actor,
     keep: frozenset[tuple[str, str]],
@@ -154,17 +154,17 @@ def keep_only(
         return False
     before = {(item["organisation"], item["dataset"]) for item in terms.granted_items(agreed)}
     if not before & keep:
-        return end(session, house, consent, actor, EndReason.WITHDRAWN, now)
+        return end(session, log, consent, actor, EndReason.WITHDRAWN, now)
     if before <= keep:
         return False
-    house.log.require_whole()  # it would be lost when the newest database is put back; stopping is kept (`meanwhile`)
+    log.require_whole()  # it would be lost when the newest database is put back; stopping is kept (`meanwhile`)
     previous = session.get_one(Terms, (consent.id, consent.version))
     consent.version += 1
     agreed = terms.narrowed(agreed, consent.version, previous.sha256, keep)
     _store(session, consent, agreed, now)
     events.change(session, consent, Act.NARROWED, actor, now)
     gone = sorted(dataset for _, dataset in before - keep)
-    house.log.record(session, entry("consent_narrowed", about(consent), agreed, actor, now, removed=gone))
+    log.record(session, entry("consent_narrowed", about(consent), agreed, actor, now, removed=gone))
     return True
 
 
@@ -196,7 +196,7 @@ def holding(session: Session, consent: Consent, now: datetime) -> Consent:
 
 def _toggle(
     session: Session,
-    house: House,
+    log: Log,
     consent: Consent,
     step: tuple[State, Act, str],
     actor: Actor,
@@ -208,10 +208,10 @@ def _toggle(
     if consent.state != needed or is_over(consent, now):
         return False
     if act == Act.PAUSED and actor.person:
-        meanwhile.keep(house.log, Done("consent", consent.id, act, actor, "", now))
+        meanwhile.keep(log, Done("consent", consent.id, act, actor, "", now))
     events.change(session, consent, act, actor, now)
     said = {"reason": reason} if reason else {}
-    house.log.record(session, entry(kind, about(consent), current(session, consent), actor, now, **said))
+    log.record(session, entry(kind, about(consent), current(session, consent), actor, now, **said))
     return True
 
 

@@ -17,6 +17,7 @@ from gateway.consent.meanwhile import Done
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.house import House
+from gateway.log import Log
 
 AT_ONCE = 500  # ends recorded in one run, each in a short transaction of its own so that requests can write between
 
@@ -38,11 +39,11 @@ def write_due(house: House, now: datetime) -> int:
                 continue
             asking.lapse(session, house.log, consent, now)
             if deciding.is_over(consent, now):
-                deciding.end(session, house, consent, SYSTEM, EndReason.EXPIRED, now)
+                deciding.end(session, house.log, consent, SYSTEM, EndReason.EXPIRED, now)
     return len(found)
 
 
-def redo(session: Session, house: House, done: Done, now: datetime) -> bool:
+def redo(session: Session, log: Log, done: Done, now: datetime) -> bool:
     """Stop or pause again what somebody stopped or paused on a frozen log (`meanwhile.Again`), also where a new
     agreement has replaced it since the copy on which that was done: it was stopped after both."""
     consent = session.get(Consent, done.id)
@@ -52,13 +53,13 @@ def redo(session: Session, house: House, done: Done, now: datetime) -> bool:
     if consent.reason == EndReason.REPLACED:
         found = asking.active_for(session, consent.person_id, consent.app_id, consent.purpose)
         meant = [one for one in found if one.granted_at is not None and one.granted_at <= done.at]
-    return any([_again(session, house, one, done, now) for one in meant])
+    return any([_again(session, log, one, done, now) for one in meant])
 
 
-def _again(session: Session, house: House, consent: Consent, done: Done, now: datetime) -> bool:
+def _again(session: Session, log: Log, consent: Consent, done: Done, now: datetime) -> bool:
     if done.act == Act.PAUSED:
-        return deciding.pause(session, house, consent, done.actor, now)
-    return deciding.end(session, house, consent, done.actor, EndReason(done.reason), now)
+        return deciding.pause(session, log, consent, done.actor, now)
+    return deciding.end(session, log, consent, done.actor, EndReason(done.reason), now)
 
 
 def _known(session: Session, done: Done) -> bool:

@@ -16,7 +16,7 @@ import msgspec
 from sqlmodel import Session
 
 from gateway.consent.actors import Actor
-from gateway.house import House
+from gateway.ground.store import Store
 from gateway.log import Log
 
 _logger = logging.getLogger("aval.consent")
@@ -35,7 +35,7 @@ class Done:
 
 
 # Does one act again in the database there is now. False: it knew of it already.
-Again = Callable[[Session, House, Done, datetime], bool]
+Again = Callable[[Session, Log, Done, datetime], bool]
 
 
 def path(log: Log) -> Path:
@@ -81,21 +81,21 @@ def forget(log: Log) -> None:
     path(log).unlink(missing_ok=True)
 
 
-def redo(house: House, again: Mapping[str, Again], now: datetime) -> int:
+def redo(store: Store, log: Log, again: Mapping[str, Again], now: datetime) -> int:
     """Do again what was done while the log was frozen, in a database that is gone since. `again`: how, by `Done.what`.
 
     To be run on a whole log, before anything is given. Returns how many of these acts this database did not know.
     Raises Unavailable, OSError.
     """
-    with house.store.write() as session:
-        found = sum([_redone(session, house, again, done, now) for done in kept(house.log)])
-    forget(house.log)
+    with store.write() as session:
+        found = sum([_redone(session, log, again, done, now) for done in kept(log)])
+    forget(log)
     return found
 
 
-def _redone(session: Session, house: House, again: Mapping[str, Again], done: Done, now: datetime) -> bool:
+def _redone(session: Session, log: Log, again: Mapping[str, Again], done: Done, now: datetime) -> bool:
     try:
-        return again[done.what](session, house, done, now)
+        return again[done.what](session, log, done, now)
     except (ValueError, KeyError):  # such as a reason that no room knows
-        _logger.error("%s: one line is not of its form", path(house.log))
+        _logger.error("%s: one line is not of its form", path(log))
         return False

@@ -27,11 +27,12 @@ from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import fresh, hashed
 from gateway.ground.pools import acquired
 from gateway.house import House
-from gateway.log import Event
+from gateway.log import Event, Log
 from gateway.organisations import calls, links, tokens, views
 from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
 from gateway.organisations.tables import Link, LinkAttempt
 from gateway.organisations.views import LinkEnds, OrganisationView
+from gateway.settings import Settings
 
 MINUTES = {"oauth": 15, "assertion": 10}  # time for an attempt; organisations keep a code for ten minutes
 TRIES = 5
@@ -168,7 +169,7 @@ def finish_oauth(
         here = not house.log.frozen and not _is_elsewhere(session, ends.organisation)
         if here:
             link, unused = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held, whose=whose)
-            _record(session, house, "linked", person, view, now)
+            house.log.record(session, _event(house.settings, "linked", person, view, now))
         else:
             unused = held
     if unused:
@@ -251,7 +252,7 @@ def _try_code(
         link, _ = links.make(
             session, house.keys, person, view.id, now, new_id=fresh(), customer=masked(number), whose=whose
         )
-        _record(session, house, "linked", person, view, now)
+        house.log.record(session, _event(house.settings, "linked", person, view, now))
     return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
 
 
@@ -329,24 +330,25 @@ def unlink(house: House, person: str, view: OrganisationView, now: datetime) -> 
         if link is None:
             return None
         meanwhile.keep(house.log, Done("link", link.id, Act.ENDED, herself(person), "", now))
-        return links.kept(session, link) if _ended(session, house, link, view, now) else None
+        event = _event(house.settings, "unlinked", person, view, now)
+        return links.kept(session, link) if _ended(session, house.log, link, event) else None
 
 
-def redo(session: Session, house: House, done: Done, now: datetime) -> bool:
+def redo(settings: Settings, session: Session, log: Log, done: Done, now: datetime) -> bool:
     """End again a link that its person ended on a frozen log, or the one that has come in its place before
-    (`meanwhile.Again`). `telling` tells the organisation."""
+    (`meanwhile.Again`, with the settings given first). `telling` tells the organisation."""
     link = session.get(Link, done.id)
     live = links.current(session, link.person_id, link.organisation_id) if link else None
     view = views.view(session, live.organisation_id) if live else None
     if live is None or view is None or live.linked_at > done.at:
         return False
-    return _ended(session, house, live, view, now)
+    return _ended(session, log, live, _event(settings, "unlinked", live.person_id, view, now))
 
 
-def _ended(session: Session, house: House, link: Link, view: OrganisationView, now: datetime) -> bool:
-    if not links.end(session, link.id, now):
+def _ended(session: Session, log: Log, link: Link, event: Event) -> bool:
+    if not links.end(session, link.id, event.at):
         return False
-    _record(session, house, "unlinked", link.person_id, view, now)
+    log.record(session, event)
     return True
 
 
@@ -378,6 +380,5 @@ def _tell(house: House, view: OrganisationView, link: Link, now: datetime) -> No
         raise ConnectorError(reason_of(status), f"unlink: {status}")
 
 
-def _record(session: Session, house: House, kind: str, person: str, view: OrganisationView, now: datetime) -> None:
-    facts = {"organisation": view.id, "organisation_name": tokens.spoken(house.settings, view)}
-    house.log.record(session, Event(kind, person, now, facts=facts))
+def _event(settings: Settings, kind: str, person: str, view: OrganisationView, now: datetime) -> Event:
+    return Event(kind, person, now, facts={"organisation": view.id, "organisation_name": tokens.spoken(settings, view)})

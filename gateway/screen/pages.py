@@ -85,7 +85,7 @@ def decide(others: Facts, ctx: Context) -> Response:
         asking.lapse(ctx.session, ctx.house.log, consent, ctx.now)
         return _late(ctx, app)
     if ctx.form.get("decision") == "refuse":
-        deciding.refuse(ctx.session, ctx.house, consent, acting(ctx.person.person, consent.person_id), ctx.now)
+        deciding.refuse(ctx.session, ctx.house.log, consent, acting(ctx.person.person, consent.person_id), ctx.now)
         return ctx.go(resume)
     return _allow(others, ctx, consent, resume)
 
@@ -196,7 +196,7 @@ def _offered_marks(others: Facts, ctx: Context, consent: Consent) -> dict[str, l
 def _answer(ctx: Context, consent: Consent, refusal: errors.Refusal | None, resume: str) -> Response:
     if refusal is None:
         return ctx.go(resume)
-    deciding.record_service_refused(ctx.session, ctx.house, consent, refusal.reason, ctx.now)
+    deciding.record_service_refused(ctx.session, ctx.house.log, consent, refusal.reason, ctx.now)
     why = _WHY.get(refusal.reason, _WHY["policy"])
     return ctx.page("screen/refused.html", 403, why=why, resume=resume, say=wording(ctx))
 

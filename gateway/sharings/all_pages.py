@@ -22,16 +22,16 @@ from gateway.consent.words import wording
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.ground.web.marks import N_
-from gateway.house import House
+from gateway.log import Log
 from gateway.sharings import reading
 from gateway.sharings.cards import card
 from gateway.sharings.reading import Sharing
 
-Verb = Callable[[Session, House, Consent, Actor, datetime], bool]
+Verb = Callable[[Session, Log, Consent, Actor, datetime], bool]
 
 
-def _withdraw(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
-    return deciding.end(session, house, consent, actor, EndReason.WITHDRAWN, now)
+def _withdraw(session: Session, log: Log, consent: Consent, actor: Actor, now: datetime) -> bool:
+    return deciding.end(session, log, consent, actor, EndReason.WITHDRAWN, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def ask(everything: Everything, facts: SharingFacts, ctx: Context) -> Response:
 def do(everything: Everything, facts: SharingFacts, ctx: Context) -> Response:
     """Stop, pause or resume all that she and the children she decides for share."""
     for sharing in _concerned(everything, facts, ctx):
-        everything.verb(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
+        everything.verb(ctx.session, ctx.house.log, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/done?what={everything.name}&at={quote(ctx.now.isoformat(), safe='')}")
 
 

@@ -15,15 +15,15 @@ from gateway.consent.rules import Act, State
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.words import Wording
 from gateway.ground.web.marks import N_
-from gateway.house import House
+from gateway.log import Log
 
 
-def ask(session: Session, house: House, consent: Consent, actor: Actor, now: datetime) -> bool:
+def ask(session: Session, log: Log, consent: Consent, actor: Actor, now: datetime) -> bool:
     """Record the request. False: nothing was ever agreed, the sharing has not ended, or it was asked before."""
     if consent.state != State.ENDED or not consent.version or asked_at(session, consent.id):
         return False
     events.append(session, consent, Act.ERASURE_ASKED, actor, now)
-    deciding.record_erasure_asked(session, house, consent, actor, now)
+    deciding.record_erasure_asked(session, log, consent, actor, now)
     return True
 
 

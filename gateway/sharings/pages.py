@@ -221,9 +221,9 @@ def confirm_stop(facts: SharingFacts, ctx: Context) -> Response:
 def stop(facts: SharingFacts, ctx: Context) -> Response:
     """Stop a sharing, from the very next call on; with it, if she ticked it, ask the app to delete what it has."""
     sharing = _one(facts, ctx)
-    deciding.end(ctx.session, ctx.house, sharing.consent, sharing.actor, EndReason.WITHDRAWN, ctx.now)
+    deciding.end(ctx.session, ctx.house.log, sharing.consent, sharing.actor, EndReason.WITHDRAWN, ctx.now)
     if "yes" in ctx.form_lists.get("erase", ()):
-        erasure.ask(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
+        erasure.ask(ctx.session, ctx.house.log, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}/stopped")
 
 
@@ -245,7 +245,7 @@ def stopped(facts: SharingFacts, ctx: Context) -> Response:
 def ask_erasure(facts: SharingFacts, ctx: Context) -> Response:
     """Note that she asks the app to delete what it has received."""
     sharing = _one(facts, ctx)
-    erasure.ask(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
+    erasure.ask(ctx.session, ctx.house.log, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
@@ -262,7 +262,7 @@ def _erasure(ctx: Context, sharing: Sharing) -> dict[str, Any]:
 def pause(facts: SharingFacts, ctx: Context) -> Response:
     """Pause a sharing: calls are refused as `paused` until she resumes it."""
     sharing = _one(facts, ctx)
-    deciding.pause(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
+    deciding.pause(ctx.session, ctx.house.log, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
@@ -270,7 +270,7 @@ def resume(facts: SharingFacts, ctx: Context) -> Response:
     """Resume a paused sharing."""
     sharing = _one(facts, ctx)
     if not sharing.held:
-        deciding.resume(ctx.session, ctx.house, sharing.consent, sharing.actor, ctx.now)
+        deciding.resume(ctx.session, ctx.house.log, sharing.consent, sharing.actor, ctx.now)
     return ctx.go(f"/sharings/{sharing.consent.id}")
 
 
@@ -281,6 +281,6 @@ def remove(facts: SharingFacts, ctx: Context) -> Response:
     if not ticked and sharing.running:
         return _page_of(facts, ctx, _one(facts, ctx, counting=True), N_("Tick at least one box."), 422)
     keep = frozenset(pair for pair in sharing.data if item_name(*pair) not in ticked)
-    deciding.keep_only(ctx.session, ctx.house, sharing.consent, sharing.actor, keep, ctx.now)
+    deciding.keep_only(ctx.session, ctx.house.log, sharing.consent, sharing.actor, keep, ctx.now)
     ended = sharing.consent.state == State.ENDED
     return ctx.go(f"/sharings/{sharing.consent.id}" + ("/stopped" if ended else ""))

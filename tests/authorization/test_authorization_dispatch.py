@@ -228,7 +228,9 @@ def test_prompt_none_under_an_ended_agreement_asks_again(world):
     body = world.tokens()
     with world.house.store.write() as session:
         consent = session.get_one(Consent, body["grant_id"])
-        deciding.end(session, world.house, consent, herself(consent.person_id), EndReason.WITHDRAWN, world.clock.now)
+        deciding.end(
+            session, world.house.log, consent, herself(consent.person_id), EndReason.WITHDRAWN, world.clock.now
+        )
     assert silent(world, world.browser("alice"))["error"] == "consent_required"
 
 

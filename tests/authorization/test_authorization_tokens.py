@@ -47,7 +47,7 @@ def end_consent(world, grant_id, verb=deciding.end):
     with world.house.store.write() as session:
         consent = session.get_one(Consent, grant_id)
         extra = (EndReason.WITHDRAWN,) if verb is deciding.end else ()
-        assert verb(session, world.house, consent, herself(consent.person_id), *extra, world.clock.now)
+        assert verb(session, world.house.log, consent, herself(consent.person_id), *extra, world.clock.now)
 
 
 def is_dead(world, body, app):
@@ -448,7 +448,7 @@ def test_what_alice_removes_later_is_not_in_the_next_token(world):
     with world.house.store.write() as session:
         consent = session.get_one(Consent, body["grant_id"])
         keep = frozenset({("harbour-bank", "bank.accounts")})
-        assert deciding.keep_only(session, world.house, consent, herself(consent.person_id), keep, world.clock.now)
+        assert deciding.keep_only(session, world.house.log, consent, herself(consent.person_id), keep, world.clock.now)
     again = world.refresh(body["refresh_token"], "budget").json()
     assert again["authorization_details"] == body["authorization_details"][:1]
     assert again["grant_id"] == body["grant_id"]

@@ -59,7 +59,7 @@ def test_what_she_stopped_since_is_refused_all_the_same(world: World) -> None:
     grant = world.redeem(answered(browser.get(addresses[1]))["code"]).json()["grant_id"]
     with world.house.store.write() as session:
         consent = session.get_one(Consent, grant)
-        deciding.end(session, world.house, consent, herself("alice"), EndReason.WITHDRAWN, world.clock.now)
+        deciding.end(session, world.house.log, consent, herself("alice"), EndReason.WITHDRAWN, world.clock.now)
     assert answered(browser.get(addresses[0]))["error"] == "access_denied"
 
 

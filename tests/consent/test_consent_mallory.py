@@ -140,7 +140,7 @@ def test_a_child_does_not_resume_what_was_paused_after_a_copy_was_put_back_and_h
     world: World, alice: Visitor, chloe: Visitor, childs: str
 ) -> None:
     """Her guardian may have stopped it in what is missing."""
-    assert deciding.pause_all(world.house, OPERATOR, "restored", world.house.clock()) >= 1
+    assert deciding.pause_all(world.house.store, world.house.log, OPERATOR, "restored", world.house.clock()) >= 1
     page = chloe.gets(f"/sharings/{childs}")
     assert not page.main.xpath(".//form[contains(@action, '/resume')]")
     assert "an earlier copy of our records had to be put back" in page.text

@@ -120,7 +120,7 @@ def test_what_she_resumed_since_is_not_paused_by_the_same_list_once_more(applica
         with served(Application(house)):
             assert state(application) == expected
         with house.store.write() as session:
-            deciding.resume(session, house, session.get_one(Consent, "first"), herself("alice"), house.clock())
+            deciding.resume(session, house.log, session.get_one(Consent, "first"), herself("alice"), house.clock())
 
 
 @pytest.mark.parametrize("change", [{"reason": "no such reason"}, {"at": "no time"}, {"what": "nothing"}, {"id": 7}])

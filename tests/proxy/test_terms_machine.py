@@ -77,7 +77,7 @@ class Sharing(RuleBasedStateMachine):
         world = type(self).world
         with world.house.store.write() as session:
             consent = session.get_one(Consent, self.terms.consent)
-            verb(session, world.house, consent, herself(consent.person_id), *rest, self.now)
+            verb(session, world.house.log, consent, herself(consent.person_id), *rest, self.now)
 
     @precondition(lambda self: self.terms.state == "active" and self.now < self.terms.until)
     @rule()

@@ -332,12 +332,12 @@ class Lives(RuleBasedStateMachine):
                 row = session.get_one(Consent, agreement.id)
                 alice = herself(row.person_id)
                 if act == "stop":
-                    deciding.end(session, self.world.house, row, alice, EndReason.WITHDRAWN, now)
+                    deciding.end(session, self.world.house.log, row, alice, EndReason.WITHDRAWN, now)
                 elif act == "pause":
-                    deciding.pause(session, self.world.house, row, alice, now)
+                    deciding.pause(session, self.world.house.log, row, alice, now)
                 elif act.startswith("narrow"):
                     keep = frozenset(("harbour-bank", name) for name in kept)
-                    deciding.keep_only(session, self.world.house, row, alice, keep, now)
+                    deciding.keep_only(session, self.world.house.log, row, alice, keep, now)
 
         self.world.organisations.during = happens
         if act == "stop":

@@ -123,7 +123,7 @@ def test_who_ended_it_is_told_as_it_was(
     world: World, alice: Visitor, consent: str, actor: Kind, reason: EndReason, said: str
 ) -> None:
     with world.house.store.write() as session:
-        deciding.end(session, world.house, session.get_one(Consent, consent), Actor(actor), reason, world.clock())
+        deciding.end(session, world.house.log, session.get_one(Consent, consent), Actor(actor), reason, world.clock())
     assert words(cards(alice.gets("/sharings"))[0].xpath("./p[@class='status']")[0]) == said
 
 

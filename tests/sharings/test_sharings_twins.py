@@ -37,7 +37,7 @@ def test_so_it_is_when_she_let_an_earlier_agreement_go_on(world: World, alice: V
     second = world.asks(alice)
     with world.house.store.write() as session:
         one, other = session.get_one(Consent, second), session.get_one(Consent, earlier)
-        deciding.go_on(session, world.house, one, other, herself("alice"), world.clock())
+        deciding.go_on(session, world.house.log, one, other, herself("alice"), world.clock())
     assert open_requests(alice) == []
 
 
