@@ -142,7 +142,7 @@ class Application:
             exception_handlers={404: unrouted, 405: unrouted, Exception: unrouted},
             lifespan=self._lifespan,
         )
-        self._doors: ASGIApp = Requests(self._pages, house)
+        self._doors: ASGIApp = Requests(self._pages)
         self._app: ASGIApp = Guarded(self._dispatch, house.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

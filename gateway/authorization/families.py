@@ -28,6 +28,7 @@ from gateway.consent.tables import Consent
 from gateway.ground.keys import KeyRing, hashed
 from gateway.house import House
 from gateway.log import Event, Log
+from gateway.settings import Settings
 
 # why a family ended → kind of the log entry
 ENDINGS = {
@@ -164,7 +165,7 @@ def rotate(
     )
     session.expire(token)
     if spent.rowcount == 1:  # type: ignore[attr-defined]
-        _keep_successor(session, house, token, secret, now)
+        _keep_successor(session, house.keys, house.settings, token, secret, now)
         return add_refresh(session, granted, secret, now)
     successor = _unused_successor(session, house.keys, token, now)
     if successor is None:
@@ -172,10 +173,12 @@ def rotate(
     return successor
 
 
-def _keep_successor(session: Session, house: House, token: RefreshToken, secret: str, now: datetime) -> None:
-    grace = timedelta(seconds=house.settings.refresh_grace_seconds)
+def _keep_successor(
+    session: Session, keys: KeyRing, settings: Settings, token: RefreshToken, secret: str, now: datetime
+) -> None:
+    grace = timedelta(seconds=settings.refresh_grace_seconds)
     if grace:
-        sealed = house.keys.seal(secret.encode(), _context(token))
+        sealed = keys.seal(secret.encode(), _context(token))
         session.add(RefreshSuccessor(id=token.id, sealed=sealed, expires_at=now + grace))
 
 

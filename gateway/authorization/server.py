@@ -62,7 +62,8 @@ class Server(AuthorizationServer):
 
     def generate_token(self, grant_type: str, client: Client, user: Given, **_: Any) -> dict[str, Any]:
         """By the terms agreed to, not by what was asked. `user` is what the grant's authenticate_user returned."""
-        body = tokens.response(self.ctx.house, user.granted, fresh(), self.ctx.now)
+        house = self.ctx.house
+        body = tokens.response(house.keys, house.settings, user.granted, fresh(), self.ctx.now)
         if body["expires_in"] < 1:
             raise InvalidGrantError()
         if user.refresh_token is not None:
@@ -231,7 +232,7 @@ class Introspection(_OwnTokens, IntrospectionEndpoint):
         if held is None or held.family.client_id != client.client_id:
             return None
         ctx = self.server.ctx
-        return tokens.introspect(ctx.session, ctx.house, held.family, held.token, ctx.now)
+        return tokens.introspect(ctx.session, ctx.house.keys, ctx.house.settings, held.family, held.token, ctx.now)
 
     def create_introspection_payload(self, token: dict[str, Any] | None) -> dict[str, Any]:
         return token or {"active": False}

@@ -16,7 +16,7 @@ from gateway.authorization.families import GrantedFamily
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.consent import granting
 from gateway.ground.keys import KeyRing, access, jose
-from gateway.house import House
+from gateway.settings import Settings
 
 
 def seconds_left(granted: GrantedFamily, longest: int, now: datetime) -> int:
@@ -25,13 +25,13 @@ def seconds_left(granted: GrantedFamily, longest: int, now: datetime) -> int:
     return min(longest, int((end - now) / timedelta(seconds=1)))
 
 
-def response(house: House, granted: GrantedFamily, jti: str, now: datetime) -> dict[str, Any]:
+def response(keys: KeyRing, settings: Settings, granted: GrantedFamily, jti: str, now: datetime) -> dict[str, Any]:
     """The token response without a refresh token (RFC 6749 §5.1, RFC 9396 §7, Grant Management §6)."""
-    public_url = house.settings.public_url
-    lifetime = seconds_left(granted, house.settings.token_seconds, now)
+    public_url = settings.public_url
+    lifetime = seconds_left(granted, settings.token_seconds, now)
     claims = {
         "iss": public_url,
-        "sub": house.keys.pairwise(granted.consent.person_id, granted.family.client_id),
+        "sub": keys.pairwise(granted.consent.person_id, granted.family.client_id),
         "aud": [f"{public_url}/data/{name}" for name in granting.organisations(granted.terms)],
         "client_id": granted.family.client_id,
         "iat": int(now.timestamp()),
@@ -43,7 +43,7 @@ def response(house: House, granted: GrantedFamily, jti: str, now: datetime) -> d
         "grant_version": granted.consent.version,
         "fam": granted.family.id,
     }
-    token = house.keys.sign(claims, typ="at+jwt")
+    token = keys.sign(claims, typ="at+jwt")
     if len(token) > access.LIMIT:  # the data plane would refuse it at every call
         raise ValueError(f"an access token of {len(token)} characters")
     return {
@@ -69,7 +69,12 @@ def family_of(session: Session, claims: Mapping[str, Any]) -> TokenFamily | None
 
 
 def introspect(
-    session: Session, house: House, family: TokenFamily, token: RefreshToken | Mapping[str, Any], now: datetime
+    session: Session,
+    keys: KeyRing,
+    settings: Settings,
+    family: TokenFamily,
+    token: RefreshToken | Mapping[str, Any],
+    now: datetime,
 ) -> dict[str, Any] | None:
     """RFC 7662 §2.2 for a refresh token (its row) or access token (its claims) of `family`. None: it is not valid.
 
@@ -79,14 +84,16 @@ def introspect(
     if not isinstance(granted, GrantedFamily):
         return None
     said = (
-        _of_refresh(house, granted, token, now) if isinstance(token, RefreshToken) else _of_access(token, family, now)
+        _of_refresh(keys, settings, granted, token, now)
+        if isinstance(token, RefreshToken)
+        else _of_access(token, family, now)
     )
     if said is None:
         return None
     return {
         "active": True,
         **said,
-        "authorization_details": granting.details(granted.terms, house.settings.public_url),
+        "authorization_details": granting.details(granted.terms, settings.public_url),
     }
 
 
@@ -97,13 +104,15 @@ def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) ->
     return {"token_type": "Bearer", **{name: claims[name] for name in kept}}
 
 
-def _of_refresh(house: House, granted: GrantedFamily, token: RefreshToken, now: datetime) -> dict[str, Any] | None:
+def _of_refresh(
+    keys: KeyRing, settings: Settings, granted: GrantedFamily, token: RefreshToken, now: datetime
+) -> dict[str, Any] | None:
     """It has no token_type: nothing is called with it."""
     if token.spent_at is not None or token.expires_at <= now:
         return None
     return {
-        "iss": house.settings.public_url,
-        "sub": house.keys.pairwise(granted.consent.person_id, granted.family.client_id),
+        "iss": settings.public_url,
+        "sub": keys.pairwise(granted.consent.person_id, granted.family.client_id),
         "client_id": granted.family.client_id,
         "iat": int(token.issued_at.timestamp()),
         "exp": int(token.expires_at.timestamp()),

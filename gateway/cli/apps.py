@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from sqlmodel import Session, select
@@ -12,7 +12,9 @@ from gateway.cli import changes
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.tables import table
 from gateway.errors import DeclarationError
-from gateway.house import House
+
+if TYPE_CHECKING:
+    from gateway.catalogue import Catalogue
 
 commands = typer.Typer(no_args_is_help=True, help="Apps that want to use people's data.", rich_markup_mode=None)
 Id = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="As `aval apps list` shows it.")]
@@ -42,7 +44,7 @@ def add(
         try:
             found = [declare.read(path, redirect_uris=redirect_uri) for path in files]
             with house.store.write() as session:
-                made = [_registered(session, house, declaration) for declaration in found]
+                made = [_registered(session, house.catalogue, declaration) for declaration in found]
         except DeclarationError as error:
             stop(str(error), NO)
     for declaration in found:
@@ -54,14 +56,14 @@ def add(
             _tell(secret)
 
 
-def _registered(session: Session, house: House, declaration: Any) -> tuple[str, str | None]:
+def _registered(session: Session, catalogue: "Catalogue", declaration: Any) -> tuple[str, str | None]:
     """(what to tell, the secret if one was made)."""
     from gateway.apps import verbs
     from gateway.apps.tables import App
 
     row = session.get(App, declaration.client_id)
     before = {**row.metadata_, "verified": row.verified} if row else None
-    row, secret = verbs.register(session, house.catalogue, declaration, datetime.now(UTC))
+    row, secret = verbs.register(session, catalogue, declaration, datetime.now(UTC))
     after = {**row.metadata_, "verified": row.verified}
     return changes.told(row.client_id, before, after, added="registered"), secret
 

@@ -4,7 +4,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from sqlmodel import Session
@@ -13,6 +13,9 @@ from gateway.cli.demo_setup import APPS, CHECKOUT, ORGANISATIONS, PASSWORD
 from gateway.cli.opening import opened
 from gateway.ground.calendar.instants import local_day
 from gateway.house import House
+
+if TYPE_CHECKING:
+    from gateway.catalogue import Catalogue
 
 
 def demo_prepare(
@@ -26,7 +29,7 @@ def demo_prepare(
         with house.store.write() as session:
             _add_organisations(session, house, addresses, now)
         with house.store.write() as session:
-            _add_apps(session, house, addresses, folder, now)
+            _add_apps(session, house.catalogue, addresses, folder, now)
         _add_people(house, now)
 
 
@@ -38,7 +41,7 @@ def _add_organisations(session: Session, house: House, addresses: dict[str, str]
         declare.add(session, house, declare.read(path, house.catalogue, base_url=addresses[name]), now)
 
 
-def _add_apps(session: Session, house: House, addresses: dict[str, str], folder: Path, now: datetime) -> None:
+def _add_apps(session: Session, catalogue: "Catalogue", addresses: dict[str, str], folder: Path, now: datetime) -> None:
     """Register the apps. A secret is only told at registration, so the demo stores it for the app's process."""
     from gateway.apps import declare, verbs
 
@@ -47,7 +50,7 @@ def _add_apps(session: Session, house: House, addresses: dict[str, str], folder:
     for name in APPS:
         path = CHECKOUT / "examples" / "apps" / f"{name}.toml"
         declaration = declare.read(path, redirect_uris=[f"{addresses[name]}/callback"])
-        _, secret = verbs.register(session, house.catalogue, declaration, now)
+        _, secret = verbs.register(session, catalogue, declaration, now)
         if secret:
             shared[name] = secret
         elif declaration.auth_method == "client_secret_basic" and name not in shared:
@@ -77,4 +80,4 @@ def _add_people(house: House, now: datetime) -> None:
             )
             with house.store.write() as session:
                 guardian = "alice@example.org" if person.key == "chloe" else None
-                seeding.add_person(session, house, new, now, guardian_email=guardian)
+                seeding.add_person(session, house.log, house.settings, new, now, guardian_email=guardian)

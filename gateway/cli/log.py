@@ -14,12 +14,12 @@ from zoneinfo import ZoneInfo
 import typer
 
 from gateway.cli.opening import CANNOT, KEYS_BACK, NO, alone, no_gateway, opened, settings, source, stop, tell_of_demo
-from gateway.house import House
 from gateway.settings import LANGUAGES, MARK, Settings, beside
 
 if TYPE_CHECKING:
     from sqlmodel import Session
 
+    from gateway.log import Log
     from gateway.log.reading import Entry
     from gateway.log.restart import Ended
 
@@ -278,16 +278,16 @@ def show(
         with house.store.read() as session:
             zone, names = ZoneInfo(house.settings.zone), Rooms(house).names(session)
             voice = Voice(language, house.translations.of(language), zone, names)
-            for entry in _newest(house, session, found.id, copy, limit):
+            for entry in _newest(session, house.log, found.id, copy, limit):
                 typer.echo(entry.payload.decode() if as_json else _line(entry, voice))
 
 
-def _newest(house: House, session: "Session", person: str, copy: Path | None, limit: int) -> Iterator["Entry"]:
+def _newest(session: "Session", log: "Log", person: str, copy: Path | None, limit: int) -> Iterator["Entry"]:
     """Her newest entries, from this gateway's database or from a copy of it."""
     from gateway.log import reading
 
     with reading.of_copy(copy) if copy else contextlib.nullcontext(session) as source_of_them:
-        shown = itertools.islice(reading.entries(source_of_them, house.log, person), limit)
+        shown = itertools.islice(reading.entries(source_of_them, log, person), limit)
         first = next(shown, None)
         if first is None:
             stop(f"{copy}: no entry of this person; only a copy of this gateway's own data can be read here", NO)

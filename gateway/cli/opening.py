@@ -7,7 +7,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -16,6 +16,10 @@ from pydantic_settings import SettingsError
 from gateway.errors import GatewayError, NotFound, Unavailable
 from gateway.house import House
 from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.ground.keys import KeyRing
+    from gateway.ground.store import Store
 
 NO = 1  # the answer is no: something was refused, is wrong or was tampered with
 CANNOT = 2  # wrong command line or settings, or it could not be done or checked
@@ -92,7 +96,7 @@ def opened(*, make: bool = False) -> Iterator[House]:
         stop(f"{using.data_dir}: {error.strerror}; data_dir must be a folder that can be written")
     try:
         migrate.upgrade(using)
-        _same_keys(house, begun)
+        _same_keys(house.store, house.keys, begun)
         yield house
     except NotFound as error:
         stop(f"not found here: {error.detail}; `aval organisations list` and `aval apps list` show what there is")
@@ -149,19 +153,19 @@ def _running(lock: Path) -> str:
     return ""
 
 
-def _same_keys(house: House, begun: bool) -> None:
+def _same_keys(store: "Store", keys: "KeyRing", begun: bool) -> None:
     """If the database was used before (`begun`), the keys must be those it was used with."""
     from gateway.ground.store import key_checks
 
     if begun:
-        connection = house.store.connect()
+        connection = store.connect()
         try:
-            wrong = key_checks.wrong(connection, house.keys.checks)
+            wrong = key_checks.wrong(connection, keys.checks)
         finally:
             connection.close()
         if wrong:
-            stop("\n".join(f"keys: {house.keys.folder / file}: {FOREIGN_KEY}; {KEYS_BACK}" for file in wrong))
-    key_checks.keep(house.store, house.keys.checks)
+            stop("\n".join(f"keys: {keys.folder / file}: {FOREIGN_KEY}; {KEYS_BACK}" for file in wrong))
+    key_checks.keep(store, keys.checks)
 
 
 def nothing_sealed(using: Settings) -> bool:

@@ -45,7 +45,7 @@ def add(
                 birth_date=birth_date.date() if birth_date else None,
             )
             with house.store.write() as session:
-                seeding.add_person(session, house, new, now, guardian_email=guardian)
+                seeding.add_person(session, house.log, house.settings, new, now, guardian_email=guardian)
         except ValueError as error:
             stop(str(error), NO)
     typer.echo(f"{email}: added")

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from gateway.errors import where
 from gateway.ground.http.connector import ConnectorError, Headers
-from gateway.ground.keys import fresh, strict
+from gateway.ground.keys import KeyRing, fresh, strict
 from gateway.house import House
 from gateway.organisations import assertion, tokens, views
 from gateway.organisations.links import LinkView
@@ -23,6 +23,7 @@ from gateway.organisations.views import OrganisationView
 from gateway.sectors.media import expect
 from gateway.sectors.model import FoundAccount, Sector, Source, TooLarge, UnknownShape, Upstream
 from gateway.sectors.registry import SECTORS
+from gateway.settings import Settings
 
 _log = logging.getLogger("gateway.organisations")
 Found = TypeVar("Found")
@@ -76,7 +77,7 @@ class Line:
     def _authorization(self) -> tuple[bytes, bytes]:
         now = self.house.clock()  # now and not once at the start: a reading can take longer than a credential is valid
         if self.link.kind == "assertion":
-            return asserted(self.house, self.organisation, self.link.subject, now)
+            return asserted(self.house.keys, self.house.settings, self.organisation, self.link.subject, now)
         if self.link.expires_at is None or (self.link.expires_at - now).total_seconds() < tokens.EARLY_SECONDS:
             self._renew(refused=None)
         return b"authorization", f"Bearer {self.link.access_token}".encode()
@@ -88,9 +89,10 @@ class Line:
         self.link = renewed
 
 
-def asserted(house: House, organisation: OrganisationView, subject: str, now: datetime) -> tuple[bytes, bytes]:
-    settings = house.settings
-    return assertion.header(house.keys, settings.public_url, organisation.base_url, subject, now, fresh(16))
+def asserted(
+    keys: KeyRing, settings: Settings, organisation: OrganisationView, subject: str, now: datetime
+) -> tuple[bytes, bytes]:
+    return assertion.header(keys, settings.public_url, organisation.base_url, subject, now, fresh(16))
 
 
 def post(
@@ -98,7 +100,7 @@ def post(
 ) -> tuple[int, Any]:
     """Make one call of the linking protocol: (status, parsed answer or None). Raises ConnectorError."""
     headers: Headers = [
-        asserted(house, organisation, subject, now),
+        asserted(house.keys, house.settings, organisation, subject, now),
         (b"content-type", b"application/json"),
         (b"accept", b"application/json"),
         (b"x-request-id", fresh(16).encode()),

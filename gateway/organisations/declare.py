@@ -178,10 +178,10 @@ def _secret_of(row: Organisation, keys: KeyRing) -> str | None:
     return keys.open(sealed, _context(row.id)).decode() if sealed else None
 
 
-def client_secret(session: Session, house: House, organisation: str) -> str:
+def client_secret(session: Session, keys: KeyRing, organisation: str) -> str:
     """The gateway's own secret at an organisation."""
     row = session.get(Organisation, organisation)
-    secret = _secret_of(row, house.keys) if row else None
+    secret = _secret_of(row, keys) if row else None
     if secret is None:
         raise NotFound(f"no client secret for {organisation}")
     return secret

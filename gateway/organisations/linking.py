@@ -24,7 +24,7 @@ from gateway.consent.meanwhile import Done
 from gateway.consent.rules import Act
 from gateway.errors import NotFound
 from gateway.ground.http.connector import ConnectorError
-from gateway.ground.keys import fresh, hashed
+from gateway.ground.keys import KeyRing, fresh, hashed
 from gateway.ground.pools import acquired
 from gateway.house import House
 from gateway.log import Event, Log
@@ -69,10 +69,10 @@ class NotLinked:
     tries_left: int = 0
 
 
-def return_address(house: House, organisation: str) -> str:
+def return_address(settings: Settings, organisation: str) -> str:
     """The gateway's redirect URI at this organisation. Each has its own, so that the answer of one is not taken for
     another's."""
-    return f"{house.settings.public_url}/organisations/{organisation}/linked"
+    return f"{settings.public_url}/organisations/{organisation}/linked"
 
 
 # ---- attempts
@@ -95,7 +95,7 @@ def open_attempt(
 
 
 def find_attempt(
-    session: Session, house: House, person: str, organisation: str, state: str, now: datetime
+    session: Session, keys: KeyRing, person: str, organisation: str, state: str, now: datetime
 ) -> Attempt | NotLinked:
     """The person's attempt at this organisation, if it is unspent and in time. Raises NotFound for another person's."""
     row = session.exec(
@@ -111,7 +111,7 @@ def find_attempt(
         return NotLinked("no_tries" if row.tries >= TRIES else "spent", row.return_to)
     if row.expires_at <= now:
         return NotLinked("expired", row.return_to)
-    secret = json.loads(house.keys.open(row.sealed, f"linkattempt:{row.id}"))
+    secret = json.loads(keys.open(row.sealed, f"linkattempt:{row.id}"))
     return Attempt(row.id, row.return_to, row.tries, secret)
 
 
@@ -137,7 +137,7 @@ def begin_oauth(house: House, person: str, view: OrganisationView, return_to: st
     """Begin an attempt. Returns the address at the organisation to send the person's browser to."""
     state, verifier = fresh(), fresh()
     open_attempt(house, person, view, {"code_verifier": verifier}, return_to, now, state)
-    return authorize_address(view, return_address(house, view.id), state, challenge_of(verifier))
+    return authorize_address(view, return_address(house.settings, view.id), state, challenge_of(verifier))
 
 
 def finish_oauth(
@@ -148,7 +148,7 @@ def finish_oauth(
     Raises LogFrozen: a link made now would be lost when the newest database is put back.
     """
     with house.store.write() as session:
-        attempt = find_attempt(session, house, person, view.id, state, now)
+        attempt = find_attempt(session, house.keys, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
             return attempt
         if not _spend(session, attempt.id, now):
@@ -157,7 +157,7 @@ def finish_oauth(
         return NotLinked("declined" if error == "access_denied" else "organisation_refused", attempt.return_to)
     try:
         ends = tokens.ends_of(house, view.id)
-        held = ends.exchange(code, attempt.secret["code_verifier"], return_address(house, view.id), now)
+        held = ends.exchange(code, attempt.secret["code_verifier"], return_address(house.settings, view.id), now)
     except GrantRefused:
         return NotLinked("organisation_refused", attempt.return_to)
     except ConnectorError as fault:
@@ -224,7 +224,7 @@ def _try_code(
     house: House, person: str, view: OrganisationView, state: str, code: str, now: datetime
 ) -> Linked | NotLinked:
     with house.store.write() as session:
-        attempt = find_attempt(session, house, person, view.id, state, now)
+        attempt = find_attempt(session, house.keys, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
             return attempt
         if links.is_linked(session, person, view.id):  # by another attempt; a link is not replaced without unlinking

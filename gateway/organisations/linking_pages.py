@@ -59,7 +59,7 @@ def start(waits: Waits, ctx: Context) -> Response | Later:
     if view.kind == "oauth":
         address = linking.begin_oauth(ctx.house, ctx.person.person, view, here.onward(ctx), ctx.now)
         return _leave(ctx, view, address)
-    once_more_for(ctx.house, "link", view.id, number)
+    once_more_for(ctx.house.store, ctx.house.keys, "link", view.id, number)
     again = f"{here.HOME}/{view.id}/link?next={quote(here.onward(ctx), safe='')}"
     return here.asks(ctx, view, partial(_start_number, ctx, view, number), again)
 
@@ -139,7 +139,7 @@ def try_code(ctx: Context) -> Response | Later:
     if not view.active:
         return here.failed(ctx, view, "suspended", attempt.return_to)
     once_more(ctx.house.store, "code", ctx.person.person)
-    once_more_for(ctx.house, "code", view.id, attempt.secret["customer_number"])
+    once_more_for(ctx.house.store, ctx.house.keys, "code", view.id, attempt.secret["customer_number"])
     return here.asks(ctx, view, partial(_confirm, ctx, view, attempt, state, code), _code_address(view, state))
 
 
@@ -154,7 +154,7 @@ def _confirm(ctx: Context, view: OrganisationView, attempt: linking.Attempt, sta
 
 def _attempt(ctx: Context, view: OrganisationView, state: str) -> linking.Attempt | NotLinked:
     with ctx.house.store.read() as session:
-        return linking.find_attempt(session, ctx.house, ctx.person.person, view.id, state, ctx.now)
+        return linking.find_attempt(session, ctx.house.keys, ctx.person.person, view.id, state, ctx.now)
 
 
 def _code_page(

@@ -14,8 +14,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from gateway.errors import TooMany
+from gateway.ground.keys import KeyRing
 from gateway.ground.store import Store
-from gateway.house import House
 
 # what is counted → all limits that apply
 LIMITS: dict[str, tuple[RateLimitItem, ...]] = {
@@ -40,7 +40,7 @@ def once_more(store: Store, what: str, whom: str) -> None:
                 raise TooMany(what, retry_after=limit.get_expiry())
 
 
-def once_more_for(house: House, what: str, organisation: str, number: str) -> None:
+def once_more_for(store: Store, keys: KeyRing, what: str, organisation: str, number: str) -> None:
     """Count one try for a customer number. Only a keyed MAC of the number is kept, in memory. Raises TooMany."""
     spelled = "".join(letter for letter in number.upper() if letter.isalnum())
-    once_more(house.store, f"{what}_of_number", house.keys.mac("tries", organisation, spelled))
+    once_more(store, f"{what}_of_number", keys.mac("tries", organisation, spelled))

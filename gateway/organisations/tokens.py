@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from gateway.ground.http.connector import ConnectorError
-from gateway.ground.keys import fresh
+from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.pools import acquired
+from gateway.ground.store import Store
 from gateway.house import House
 from gateway.log import Event
 from gateway.organisations import declare, links, views
@@ -66,7 +67,7 @@ def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None 
     refused; it is renewed even if it has not expired. Raises ConnectorError if the organisation cannot be asked.
     """
     with _turns.take(link_id):  # 1.
-        link, held = _now(house, link_id)  # 2.
+        link, held = _now(house.store, house.keys, link_id)  # 2.
         if link is None:
             return None
         if held is None or (held.access_token != refused and held.lives(now, EARLY_SECONDS)):
@@ -81,7 +82,7 @@ def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None 
             stored = links.store_credentials(session, house.keys, link.id, held, renewed)
         if not stored:
             drop(ends, renewed)  # 5.
-        link, _ = _now(house, link_id)
+        link, _ = _now(house.store, house.keys, link_id)
         return links.view_of(house.keys, link) if link else None
 
 
@@ -90,7 +91,7 @@ def ends_of(house: House, organisation: str) -> Ends:
         view = views.view(session, organisation)
         if view is None:
             raise ConnectorError("not_linked", "organisation gone")
-        return Ends(house, view, declare.client_secret(session, house, organisation), fresh(16))
+        return Ends(house, view, declare.client_secret(session, house.keys, organisation), fresh(16))
 
 
 def drop(ends: Ends, held: Credentials) -> bool:
@@ -102,12 +103,12 @@ def drop(ends: Ends, held: Credentials) -> bool:
     return True
 
 
-def _now(house: House, link_id: str) -> tuple[Link | None, Credentials | None]:
-    with house.store.read() as session:
+def _now(store: Store, keys: KeyRing, link_id: str) -> tuple[Link | None, Credentials | None]:
+    with store.read() as session:
         link = session.get(Link, link_id)
         if link is None or link.ended_at is not None:
             return None, None
-        return links.kept(session, link), links.credentials(house.keys, link)
+        return links.kept(session, link), links.credentials(keys, link)
 
 
 def _ended_there(house: House, link: Link, ends: Ends, now: datetime) -> None:

@@ -7,9 +7,10 @@ from sqlmodel import Session
 
 from gateway.ground.calendar.instants import local_day
 from gateway.ground.keys import fresh
-from gateway.house import House
+from gateway.log import Log
 from gateway.people import accounts, passwords
 from gateway.people.tables import Person
+from gateway.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,11 @@ def prepare(
 
 
 def add_person(
-    session: Session, house: House, new: NewPerson, now: datetime, *, guardian_email: str | None = None
+    session: Session, log: Log, settings: Settings, new: NewPerson, now: datetime, *, guardian_email: str | None = None
 ) -> Person:
     """Add the account, with its guardian if one is named. Raises ValueError: address taken, guardian not possible."""
     person = accounts.open_account(
-        session, house.log, new.draft, new.password_hash, id=fresh(), language=new.language, now=now
+        session, log, new.draft, new.password_hash, id=fresh(), language=new.language, now=now
     )
     if person is None:
         raise ValueError("email: this address already has an account")
@@ -55,7 +56,7 @@ def add_person(
         guardian = accounts.find(session, accounts.clean_email(guardian_email) or "")
         if guardian is None:
             raise ValueError("guardian: nobody has this address")
-        today, majority = local_day(now, house.settings.zone), house.settings.majority_age
+        today, majority = local_day(now, settings.zone), settings.majority_age
         refused = accounts.appoint_guardian(session, person, guardian, today, majority)
         if refused:
             raise ValueError(f"guardian: {refused}")

@@ -87,7 +87,7 @@ class DataPlane:
         gc.set_threshold(*GC_THRESHOLD)
         self._writer.start(asyncio.get_running_loop())
         self._admission = Admission(self._house, self._writer)
-        await close_open_streams(self._house, self._writer)
+        await close_open_streams(self._house.store, self._writer, self._house.clock())
         self._flushing = asyncio.ensure_future(self._flush())
 
     async def stop(self) -> None:

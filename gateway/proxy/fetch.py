@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from gateway.ground.http.connector import Answer, ConnectorError
-from gateway.ground.keys import fresh
+from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.pools import Full
 from gateway.house import House
 from gateway.organisations import assertion, tokens
@@ -16,6 +16,7 @@ from gateway.proxy import headers
 from gateway.proxy.admit import Permit
 from gateway.proxy.grants import Field, Grant
 from gateway.sectors.model import NotThere
+from gateway.settings import Settings
 
 SMALL = 64 * 1024
 REUSED_SECONDS = 45  # of an assertion's 60: reads of one link share it, as they would share an access token
@@ -37,7 +38,7 @@ async def fetch(house: House, permit: Permit, request_id: str, now: datetime, *,
     assert link is not None and target is not None  # a permit is of a grant that is not refused
     if may_renew and _runs_out(link, now):
         await _renew(house, permit.grant, link, now, refused=None)
-    credential = _credential(house, permit, link, now)
+    credential = _credential(house.keys, house.settings, permit, link, now)
     sent = headers.upstream(credential, permit.route.upstream.accept, request_id)
     answer = await house.connector.send(target, "GET", permit.route.path, sent, whose=link.id)
     if answer.status == 200:
@@ -60,7 +61,7 @@ async def _throw_away(answer: Answer) -> None:
         await answer.abort()
 
 
-def _credential(house: House, permit: Permit, link: LinkView, now: datetime) -> Field:
+def _credential(keys: KeyRing, settings: Settings, permit: Permit, link: LinkView, now: datetime) -> Field:
     if link.kind == "oauth":
         return b"authorization", f"Bearer {link.access_token}".encode("latin-1")
     organisation = permit.grant.organisation
@@ -68,7 +69,7 @@ def _credential(house: House, permit: Permit, link: LinkView, now: datetime) -> 
     signed, held = permit.grant.assertions.get(link.subject, (None, None))
     if signed is not None and held is not None and 0 <= (now - signed).total_seconds() < REUSED_SECONDS:
         return held
-    made = assertion.header(house.keys, house.settings.public_url, organisation.base_url, link.subject, now, fresh(16))
+    made = assertion.header(keys, settings.public_url, organisation.base_url, link.subject, now, fresh(16))
     permit.grant.assertions[link.subject] = now, made
     return made
 

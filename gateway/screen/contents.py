@@ -10,24 +10,24 @@ from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS
 from gateway.consent.terms import granted_items, offered_durations, until
 from gateway.ground.calendar.instants import local_day
-from gateway.house import House
 from gateway.screen.choices import Problem, accounts_name
 from gateway.screen.gathering import Showing
+from gateway.settings import Settings
 
 
-def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[str, Any]:
+def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: str, now: datetime) -> dict[str, Any]:
     """Everything the screen says. It must be the same when the screen is shown and when it is answered, so it holds no
     time of day: end dates are days."""
     ask, app = showing.ask, showing.app
-    organisations = [_organisation(showing, ask, one, house.catalogue, language) for one in ask.organisations()]
-    purpose = house.catalogue.purposes[ask.purpose]
+    organisations = [_organisation(showing, ask, one, catalogue, language) for one in ask.organisations()]
+    purpose = catalogue.purposes[ask.purpose]
     return {
-        "zone": house.settings.zone,
-        "operator": {"name": house.settings.operator_name, "contact": house.settings.operator_contact},
-        "gateway": house.settings.host_header,
+        "zone": settings.zone,
+        "operator": {"name": settings.operator_name, "contact": settings.operator_contact},
+        "gateway": settings.host_header,
         "ward": showing.ward,
         "running_until": showing.running["valid"]["until"] if showing.running else None,
-        "app": app_facts(app, language, now, house.settings.zone),
+        "app": app_facts(app, language, now, settings.zone),
         "purpose": {
             "code": purpose.code,
             "version": purpose.version,
@@ -36,15 +36,15 @@ def facts(house: House, showing: Showing, language: str, now: datetime) -> dict[
         },
         "organisations": organisations,
         "periods": _alike(
-            ask.items, lambda item: _period(item, house.catalogue), lambda item: _label(item, house.catalogue, language)
+            ask.items, lambda item: _period(item, catalogue), lambda item: _label(item, catalogue, language)
         ),
         "limits": _alike(
             ask.items,
-            lambda item: _limits(item, house.catalogue, ask.purpose),
-            lambda item: _label(item, house.catalogue, language),
+            lambda item: _limits(item, catalogue, ask.purpose),
+            lambda item: _label(item, catalogue, language),
         ),
-        "durations": _durations(ask, now, showing.decider.until, house.settings.zone),
-        "of_age": _of_age(ask, now, showing.decider.until, house.settings.zone),
+        "durations": _durations(ask, now, showing.decider.until, settings.zone),
+        "of_age": _of_age(ask, now, showing.decider.until, settings.zone),
         "once": ask.once,
         "retention": ask.retention,
         "recipients": [dict(recipient) for recipient in app.recipients],

@@ -126,7 +126,7 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
     if ctx.form.get("decision") != "allow":  # the Enter key in a field: the same screen, with what is marked so far
         return _again(ctx, showing, resume, [], status=200)
     chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts, showing.shareable)
-    shown = contents.facts(ctx.house, showing, seen.language, ctx.now)
+    shown = contents.facts(ctx.house.catalogue, ctx.house.settings, showing, seen.language, ctx.now)
     if rendering.text_hash(shown, seen.language, ctx.house.translations.of(seen.language)) != seen.text_sha256:
         return _again(ctx, showing, resume, [_CHANGED])
     if isinstance(chosen, list):
@@ -233,7 +233,7 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
     if not showing.chosen:
         kept = _offered(showing.ask, showing.accounts, showing.shareable, asking.draft(consent, ctx.person.person))
         showing = replace(showing, chosen=kept or contents.first_marks(showing))
-    shown = contents.facts(house, showing, ctx.language, ctx.now)
+    shown = contents.facts(house.catalogue, house.settings, showing, ctx.language, ctx.now)
     html = rendering.text(shown, ctx.language, house.translations.of(ctx.language))
     seen = Seen(
         at=ctx.now.isoformat(),

@@ -106,8 +106,12 @@ def do(everything: Everything, facts: SharingFacts, ctx: Context) -> Response:
 
 
 def _concerned(everything: Everything, facts: SharingFacts, ctx: Context) -> list[Sharing]:
-    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now, counting=False)
-    return [sharing for sharing in every if everything.concerns(sharing)]
+    return [sharing for sharing in _every(facts, ctx) if everything.concerns(sharing)]
+
+
+def _every(facts: SharingFacts, ctx: Context) -> list[Sharing]:
+    house, reader = ctx.house, ctx.person.person
+    return reading.all_of(ctx.session, house.log, house.settings, facts, reader, ctx.now, counting=False)
 
 
 def done(facts: SharingFacts, ctx: Context) -> Response:
@@ -119,7 +123,7 @@ def done(facts: SharingFacts, ctx: Context) -> Response:
         raise errors.NotFound from None
     if everything is None or at.tzinfo is None or not 1970 < at.year < 9000:
         raise errors.NotFound
-    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now, counting=False)
+    every = _every(facts, ctx)
     ids = reading.acted_at(ctx.session, everything.act, at, [sharing.consent.id for sharing in every])
     cards = [card(ctx, sharing) for sharing in every if sharing.consent.id in ids]
     return ctx.page("sharings/done.html", cards=cards, all=everything, at=at, say=wording(ctx))

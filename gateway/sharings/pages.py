@@ -72,7 +72,7 @@ def _one(facts: SharingFacts, ctx: Context, counting: bool | None = None) -> Sha
 def listing(facts: SharingFacts, ctx: Context) -> Response:
     """ "Data sharing": all that a person shares or has shared, and for a guardian her children's."""
     wanted = Wanted.read(ctx.query)
-    every = reading.all_of(ctx.session, ctx.house, facts, ctx.person.person, ctx.now)
+    every = reading.all_of(ctx.session, ctx.house.log, ctx.house.settings, facts, ctx.person.person, ctx.now)
     cards = [card(ctx, sharing) for sharing in reading.narrowed(every, wanted, ctx.house.catalogue, ctx.language)]
     return ctx.page(
         "sharings/list.html",

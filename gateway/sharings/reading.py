@@ -22,7 +22,6 @@ from gateway.consent.tables import Consent, ConsentEvent, Evidence, Terms
 from gateway.consent.words import Wording
 from gateway.ground.keys import KeyRing
 from gateway.ground.web.marks import N_
-from gateway.house import House
 from gateway.log import Log
 from gateway.log import reading as log_reading
 from gateway.settings import Settings
@@ -133,20 +132,27 @@ class Sharing:
 
 
 def all_of(
-    session: Session, house: House, facts: SharingFacts, reader: str, now: datetime, *, counting: bool = True
+    session: Session,
+    log: Log,
+    settings: Settings,
+    facts: SharingFacts,
+    reader: str,
+    now: datetime,
+    *,
+    counting: bool = True,
 ) -> list[Sharing]:
     """Every sharing the reader may see. Requests that were not answered in time, or were answered by letting an earlier
     agreement go on, are left out: they never became sharings. `counting` as for `one`."""
     found: list[Sharing] = []
     directory = facts.directory(session)
     for owner in owners(session, facts, reader):
-        counted = _counted(session, house.log, owner.id, now) if counting else Counter[str]()
+        counted = _counted(session, log, owner.id, now) if counting else Counter[str]()
         for consent in session.exec(select(Consent).where(Consent.person_id == owner.id)):
             found.append(_sharing(session, facts, consent, directory, owner, reader, counted[consent.id], now))
     kept = [
         sharing
         for sharing in _without_stale_requests(found)
-        if sharing.reason not in NEVER_A_SHARING and not _unanswered(house.settings, sharing, now)
+        if sharing.reason not in NEVER_A_SHARING and not _unanswered(settings, sharing, now)
     ]
     return sorted(kept, key=lambda sharing: sharing.order)
 

@@ -2,12 +2,14 @@
 sharing."""
 
 import json
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from starlette.responses import Response
 
 from gateway import errors
+from gateway.consent import evidence
 from gateway.consent.facts import SharingFacts
 from gateway.consent.rules import EndReason, State
 from gateway.ground.web.context import Context
@@ -39,8 +41,8 @@ def _of_version(ctx: Context, sharing: Sharing, number: str) -> dict[str, Any]:
     row = next((row for row in reading.versions(ctx.session, id_) if str(row.version) == number), None)
     if row is None:
         raise errors.NotFound("version")
-    chain, kept = reading.events(ctx.session, id_), reading.evidence_of(ctx.session, id_)
-    return receipts.of_version(ctx.house, json.loads(row.json_), row, chain, kept)
+    chain = reading.events(ctx.session, id_)
+    return receipts.of_version(ctx.house.settings, json.loads(row.json_), row, chain, _shown(ctx, id_))
 
 
 def _of_end(ctx: Context, sharing: Sharing) -> dict[str, Any]:
@@ -49,6 +51,11 @@ def _of_end(ctx: Context, sharing: Sharing) -> dict[str, Any]:
     if sharing.state != State.ENDED or sharing.terms is None or ended_at is None:
         raise errors.NotFound("not ended")
     row = reading.versions(ctx.session, consent.id)[-1]
-    chain, kept = reading.events(ctx.session, consent.id), reading.evidence_of(ctx.session, consent.id)
+    chain, shown = reading.events(ctx.session, consent.id), _shown(ctx, consent.id)
     after = reading.after(ctx.session, consent.id) if sharing.reason == EndReason.REPLACED else None
-    return receipts.of_end(ctx.house, sharing.terms, row, chain, kept, sharing.reason, ended_at, after)
+    return receipts.of_end(ctx.house.settings, sharing.terms, row, chain, shown, sharing.reason, ended_at, after)
+
+
+def _shown(ctx: Context, consent: str) -> Mapping[str, Any] | None:
+    kept = reading.evidence_of(ctx.session, consent)
+    return evidence.shown(kept, ctx.house.keys) if kept else None

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from gateway.consent import events, evidence
+from gateway.consent import events
 from gateway.consent.rules import Act, EndReason, State
-from gateway.consent.tables import ConsentEvent, Evidence, Terms
+from gateway.consent.tables import ConsentEvent, Terms
 from gateway.ground.keys import KeyRing
-from gateway.house import House
+from gateway.settings import Settings
 
 TYP = "aval-receipt+jws"
 
@@ -62,21 +62,26 @@ def signed(receipt: Mapping[str, Any], keys: KeyRing) -> Json:
 
 
 def of_version(
-    house: House, terms: Mapping[str, Any], row: Terms, chain: Sequence[ConsentEvent], kept: Evidence | None
-) -> Json:
-    """The receipt of one version. It is the same whenever it is made. `chain`: all events of the consent, in order."""
-    made = next(event for event in chain if event.version == row.version and event.type in (Act.GRANTED, Act.NARROWED))
-    status = {"dpv:hasConsentStatus": "dpv:ConsentGiven"}
-    past = [event for event in chain if event.seq <= made.seq]
-    return _receipt(house, str(row.version), terms, row, past, kept, made.at, status)
-
-
-def of_end(
-    house: House,
+    settings: Settings,
     terms: Mapping[str, Any],
     row: Terms,
     chain: Sequence[ConsentEvent],
-    kept: Evidence | None,
+    shown: Mapping[str, Any] | None,
+) -> Json:
+    """The receipt of one version. It is the same whenever it is made. `chain`: all events of the consent, in order;
+    `shown`: what was shown when it was agreed to (`evidence.shown`)."""
+    made = next(event for event in chain if event.version == row.version and event.type in (Act.GRANTED, Act.NARROWED))
+    status = {"dpv:hasConsentStatus": "dpv:ConsentGiven"}
+    past = [event for event in chain if event.seq <= made.seq]
+    return _receipt(settings, str(row.version), terms, row, past, shown, made.at, status)
+
+
+def of_end(
+    settings: Settings,
+    terms: Mapping[str, Any],
+    row: Terms,
+    chain: Sequence[ConsentEvent],
+    shown: Mapping[str, Any] | None,
     reason: str,
     ended_at: datetime,
     replaced_by: str | None,
@@ -90,20 +95,19 @@ def of_end(
     }
     if replaced_by:
         status["dct:isReplacedBy"] = replaced_by
-    return _receipt(house, "end", terms, row, chain, kept, ended_at, status)
+    return _receipt(settings, "end", terms, row, chain, shown, ended_at, status)
 
 
 def _receipt(
-    house: House,
+    settings: Settings,
     name: str,
     terms: Mapping[str, Any],
     row: Terms,
     chain: Sequence[ConsentEvent],
-    kept: Evidence | None,
+    shown: Mapping[str, Any] | None,
     at: datetime,
     status: Json,
 ) -> Json:
-    settings = house.settings
     publisher = {"@type": "dpv:LegalEntity", "dpv:hasName": settings.operator_name, "schema:url": settings.public_url}
     return {
         "@context": CONTEXT,
@@ -114,7 +118,7 @@ def _receipt(
         "dct:created": at.isoformat(),
         "dct:publisher": publisher,
         "schema:recipient": "dpv:DataSubject",
-        "dpv:hasRecordOfActivity": {**_record(house, terms, kept), **status},
+        "dpv:hasRecordOfActivity": {**_record(settings, terms, shown), **status},
         "aval:terms": dict(terms),
         "aval:termsSha256": row.sha256,
         "aval:events": [_event(event) for event in chain],
@@ -122,10 +126,9 @@ def _receipt(
     }
 
 
-def _record(house: House, terms: Mapping[str, Any], kept: Evidence | None) -> Json:
+def _record(settings: Settings, terms: Mapping[str, Any], shown: Mapping[str, Any] | None) -> Json:
     purpose, valid = terms["purpose"], terms["valid"]
-    page = f"{house.settings.public_url}/sharings/{terms['consent']}"
-    shown = evidence.shown(kept, house.keys) if kept else None
+    page = f"{settings.public_url}/sharings/{terms['consent']}"
     return {
         "@type": "dpv:ConsentRecord",
         "dct:conformsTo": _RECORD_EU if "/gdpr#" in purpose["legal_basis"] else _RECORD,

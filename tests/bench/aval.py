@@ -29,13 +29,14 @@ from gateway.apps import views as app_views
 from gateway.authorization import tokens
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.tables import TokenFamily
+from gateway.catalogue import Catalogue
 from gateway.consent import asking, deciding
 from gateway.consent.actors import herself
 from gateway.consent.agreement import Agreement, Choices, Decider, Notice
 from gateway.consent.request import Ask, AskItem, Period
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import canonical, sha256
-from gateway.ground.keys import fresh
+from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.store.migrate import upgrade
 from gateway.house import House
 from gateway.organisations import declare as organisation_declarations
@@ -127,7 +128,7 @@ class Prepared:
         """The address at which the sharing's app reads `path` of the organisation: its own names, not theirs."""
         given = SHARINGS[sharing]
         native, _ = ACCOUNTS[organisation]
-        ref = _ref(self.house, given.app, self.granted[sharing].consent.person_id, organisation, native)
+        ref = _ref(self.house.keys, given.app, self.granted[sharing].consent.person_id, organisation, native)
         path = path.replace(native, ref).replace(documents.SUBSCRIPTION, "mine")
         return f"{self.settings.public_url}/data/{organisation}{path}"
 
@@ -135,7 +136,9 @@ class Prepared:
 
     def bearer(self, sharing: str) -> str:
         """A fresh access token, by the verb that makes them all."""
-        answer = tokens.response(self.house, self.granted[sharing], fresh(), self.house.clock())
+        answer = tokens.response(
+            self.house.keys, self.house.settings, self.granted[sharing], fresh(), self.house.clock()
+        )
         return str(answer["access_token"])
 
     def bound(self, sharing: str) -> str:
@@ -232,24 +235,24 @@ def _seed(house: House, now: datetime) -> dict[str, tuple[str, str]]:
             apps.register(session, house.catalogue, declaration, now)
         for name in ("alice", "bob"):
             new = seeding.prepare(name=name.title(), email=f"{name}@example.org", password=None, today=now.date())
-            people[name] = seeding.add_person(session, house, new, now).id
+            people[name] = seeding.add_person(session, house.log, house.settings, new, now).id
     with house.store.write() as session:
         for person in people.values():
             for organisation, account in ACCOUNTS.items():
-                _link(session, house, person, organisation, account, now)
+                _link(session, house.keys, person, organisation, account, now)
     with house.store.write() as session:
         return {name: _agree(session, house, people[each.person], each, now) for name, each in SHARINGS.items()}
 
 
 def _link(
-    session: Session, house: House, person: str, organisation: str, account: tuple[str, str], now: datetime
+    session: Session, keys: KeyRing, person: str, organisation: str, account: tuple[str, str], now: datetime
 ) -> None:
     ends = int((now + timedelta(days=3650)).timestamp())
     held = Credentials("organisation-token", None, ends, resource=documents.SUBSCRIPTION)
-    link, _ = links.make(session, house.keys, person, organisation, now, new_id=fresh(), held=held)
+    link, _ = links.make(session, keys, person, organisation, now, new_id=fresh(), held=held)
     native, kind = account
     session.flush()
-    links.store_accounts(session, house.keys, link.id, [FoundAccount(native, "Account", kind)])
+    links.store_accounts(session, keys, link.id, [FoundAccount(native, "Account", kind)])
 
 
 def _agree(session: Session, house: House, person: str, sharing: Sharing, now: datetime) -> tuple[str, str]:
@@ -258,14 +261,14 @@ def _agree(session: Session, house: House, person: str, sharing: Sharing, now: d
     assert app is not None
     directory = views.directory(session)
     items = [
-        _item(house, organisation, dataset, fields)
+        _item(house.catalogue, organisation, dataset, fields)
         for organisation, data in sharing.data.items()
         for dataset, fields in data.items()
     ]
     purpose = house.catalogue.purposes[sharing.purpose]
     ask = Ask(app.client_id, app.metadata_sha256, purpose.code, purpose.version, tuple(items), "P12M", False, "P1M")
     consent = asking.open_ask(session, house, person, app, ask, now, fresh())
-    accounts = {name: (_ref(house, sharing.app, person, name, ACCOUNTS[name][0]),) for name in sharing.data}
+    accounts = {name: (_ref(house.keys, sharing.app, person, name, ACCOUNTS[name][0]),) for name in sharing.data}
     choices = Choices(frozenset((item.organisation, item.dataset) for item in items), accounts, "d365")
     decider = Decider(herself(person), False, now, ("pwd", "otp"), True)
     notice = Notice("en", "bench", "0" * 64, {}, "0" * 64, now)
@@ -281,8 +284,8 @@ def _agree(session: Session, house: House, person: str, sharing: Sharing, now: d
     return consent.id, family.id
 
 
-def _item(house: House, organisation: str, dataset: str, fields: tuple[str, ...]) -> AskItem:
-    known = house.catalogue.datasets[dataset].fields
+def _item(catalogue: Catalogue, organisation: str, dataset: str, fields: tuple[str, ...]) -> AskItem:
+    known = catalogue.datasets[dataset].fields
     named = tuple(name for name in known if not fields or name in fields or known[name].structural)
     return AskItem(
         organisation=organisation,
@@ -293,7 +296,7 @@ def _item(house: House, organisation: str, dataset: str, fields: tuple[str, ...]
         records_max=None,
         necessity="required",
         reason={"fr": "Pour mesurer.", "en": "To measure."},
-        sensitivity=house.catalogue.sensitivity(dataset, named),
+        sensitivity=catalogue.sensitivity(dataset, named),
     )
 
 
@@ -316,8 +319,8 @@ def _granted(session: Session, consent_id: str, family_id: str) -> GrantedFamily
     return GrantedFamily(family, consent, agreed)
 
 
-def _ref(house: House, app: str, person: str, organisation: str, native: str) -> str:
-    return house.keys.mac("account", app, person, organisation, native)[:22]
+def _ref(keys: KeyRing, app: str, person: str, organisation: str, native: str) -> str:
+    return keys.mac("account", app, person, organisation, native)[:22]
 
 
 # ---- compact JWS

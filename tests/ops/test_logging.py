@@ -131,8 +131,7 @@ def test_lines_of_ours_and_of_libraries_are_json_with_time_and_level(lines: Line
 
 
 def client(app: Any) -> TestClient:
-    unused: Any = None
-    return TestClient(requests.Requests(app, unused), raise_server_exceptions=False)
+    return TestClient(requests.Requests(app), raise_server_exceptions=False)
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:

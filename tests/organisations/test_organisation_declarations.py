@@ -289,7 +289,7 @@ def test_adding_says_what_it_did_and_tells_the_directory(world: World) -> None:
     assert add(world, load(world, secret="rotated", base_url="http://localhost:9401")) == "changed"
     assert generation(world) == 3
     with world.house.store.read() as session:
-        assert declare.client_secret(session, world.house, "city-energy") == "rotated"
+        assert declare.client_secret(session, world.house.keys, "city-energy") == "rotated"
         view = views.directory(session)["city-energy"]
         row = session.get(Organisation, "city-energy")
         assert row and b"rotated" not in (row.client_secret_sealed or b"") and "rotated" not in str(row.declaration)

@@ -98,7 +98,7 @@ class World:
         new = seeding.prepare(name=name, email=email, password=None, today=self.clock.now.date(), birth_date=born)
         new = replace(new, password_hash=_hashed(password) if password else None)
         with self.house.store.write() as session:
-            return seeding.add_person(session, self.house, new, self.clock.now, **more)
+            return seeding.add_person(session, self.house.log, self.house.settings, new, self.clock.now, **more)
 
     def browser(self, language: str = "en") -> "Browser":
         return Browser(self, language)

@@ -9,16 +9,19 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from starlette.responses import Response
 
+from gateway.ground.keys import KeyRing
 from gateway.ground.ops.logs import lines_lost, logger
 from gateway.ground.store import Store, migrate
 from gateway.ground.web import answers
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.house import House
+from gateway.settings import Settings
 
 LOOK_SECONDS = 1.0  # how old an answer of /readyz may be
 STUCK_SECONDS = 5.0  # checks that take longer mean that the database is stuck
@@ -53,12 +56,15 @@ class Readiness:
     """
 
     def __init__(self, house: House) -> None:
-        self._house = house
         self._looking = threading.Lock()
         self._began: float | None = None  # when the current run of the checks began
         self._at = float("-inf")
         self._found: dict[str, str] = {}
-        self.parts: list[tuple[str, Check]] = []  # checks of other rooms and of threads, see `watch`
+        self.parts: list[tuple[str, Check]] = [  # `watch` adds the checks of other rooms and of threads
+            ("database", partial(_database, house.store, house.settings.data_dir)),
+            ("schema", partial(_schema, house.settings)),
+            ("keys", partial(_keys, house.keys)),
+        ]
 
     def found(self, now: float) -> Mapping[str, str]:
         """Part → why it is not ready; empty: it is ready."""
@@ -78,7 +84,7 @@ class Readiness:
         return {**self._found, "database": "no answer"} if stuck else self._found
 
     def _look(self, now: float) -> None:
-        found = {name: _asked(partial(check, self._house)) for name, check in READY.items()}
+        found: dict[str, str] = {}
         for name, fault in self.parts:
             found[name] = found.get(name) or _asked(fault)
         for name, why in found.items():
@@ -108,27 +114,25 @@ def watch(house: House, **parts: Check) -> None:
     _readiness(house).parts += parts.items()
 
 
-def _database(house: House) -> str:
-    if lost := house.store.check_files():
+def _database(store: Store, folder: Path) -> str:
+    if lost := store.check_files():
         return lost
-    if house.store.damaged:
+    if store.damaged:
         return "a page of the file is damaged: put a sound copy back"
-    left = shutil.disk_usage(house.settings.data_dir).free
+    left = shutil.disk_usage(folder).free
     if left < DISK_BYTES:
-        return f"{left} bytes left in {house.settings.data_dir}"
-    return "" if house.store.can_write() else "the database cannot be written"
+        return f"{left} bytes left in {folder}"
+    return "" if store.can_write() else "the database cannot be written"
 
 
-def _schema(house: House) -> str:
-    found = migrate.current(house.settings)
+def _schema(settings: Settings) -> str:
+    found = migrate.current(settings)
     return "" if found == migrate.HEAD else f"schema {found}, this version needs {migrate.HEAD}: aval migrate"
 
 
-def _keys(house: House) -> str:
-    return "" if house.keys.signing else "no token key"
+def _keys(keys: KeyRing) -> str:
+    return "" if keys.signing else "no token key"
 
-
-READY: Mapping[str, Callable[[House], str]] = {"database": _database, "schema": _schema, "keys": _keys}
 
 DOORS = [
     Door("/healthz", healthz, kind="api", opens="none"),

@@ -12,13 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.ground.keys import fresh
 from gateway.ground.ops.logs import logger
 from gateway.ground.web import answers
-from gateway.house import House
 
 
 class Requests:
     """`app`, with an id for each request and one log line after it. The query string is never logged."""
 
-    def __init__(self, app: ASGIApp, house: House) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._quiet = frozenset(("/healthz", "/readyz"))  # not logged: monitoring calls them all the time
         self._logger = logger()

@@ -100,7 +100,7 @@ def otherwise(house: House, identify: Identify) -> Callable[[Request, Exception]
             response = answers.problem(status, error.code, error.say)
         else:
             with contextlib.suppress(errors.Unavailable):  # the error page must work even if the store does not
-                context.caller = _who(house, identify, context, None)
+                context.caller = _who(identify, context, None)
             shown = errors.WrongMethod() if status == 405 else error
             response = answers.page(context, "error.html", status, error=shown)
         if isinstance(fault, HTTPException) and fault.headers:
@@ -143,7 +143,7 @@ def _run(
     def handled() -> Response | Later:
         with _opened(house.store, door.opens) as session:
             context._session = session
-            context.caller = _who(house, identify, context, session)
+            context.caller = _who(identify, context, session)
             return _handler(door, context)(context)
 
     response = _or_refused(door, context, handled)
@@ -178,8 +178,9 @@ def _answered(door: Door, context: Context, work: Callable[[], Response]) -> Res
     return _sent(_or_refused(door, context, work), context)
 
 
-def _who(house: House, identify: Identify, context: Context, session: Session | None) -> Caller | None:
+def _who(identify: Identify, context: Context, session: Session | None) -> Caller | None:
     """The signed-in caller. Also sets the page's language to the one this person prefers."""
+    house = context.house
     secret = cookies.read(context.request, cookies.SIGN_IN, house.settings)
     if not secret:
         return None
