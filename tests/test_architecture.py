@@ -153,7 +153,7 @@ def test_who_needs_one_part_of_the_house_is_handed_that_part() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if (parts := parts_of_the_house(node)) is not None and len(parts) <= 1
     }
-    assert found - {"gateway.log.restart: _forget needs log"} == set()  # to go with the next change of that file
+    assert found == set()
 
 
 @cache

@@ -25,7 +25,7 @@ from gateway.ground.store.engine import Connection
 from gateway.house import House
 from gateway.log import mark
 from gateway.log.notes import Signer, VerifierKey, encode64
-from gateway.log.record import Event, Fact
+from gateway.log.record import Event, Fact, Log
 from gateway.log.sequencer import OPERATOR, Frozen, origin, parts, standing
 from gateway.settings import MARK, Settings
 
@@ -102,7 +102,7 @@ def restart(house: House, found: Ended, now: datetime, paused: int | None = None
     connection = house.store.connect()
     try:
         _keep(evidence, connection, house, found)  # 1
-        house.store.batch(connection, lambda writing: _forget(writing, house, found, begins, now, paused))  # 2
+        house.store.batch(connection, lambda writing: _forget(writing, house.log, found, begins, now, paused))  # 2
     finally:
         connection.close()
     mark.write(house.settings.mark, mark.nothing(begins))  # 3
@@ -160,7 +160,7 @@ def _keep(folder: Path, connection: Connection, house: House, found: Ended) -> N
         _synced(each)
 
 
-def _forget(connection: Connection, house: House, found: Ended, begins: str, now: datetime, paused: int | None) -> None:
+def _forget(connection: Connection, log: Log, found: Ended, begins: str, now: datetime, paused: int | None) -> None:
     connection.execute("DELETE FROM logcheckpoint")
     connection.execute("DELETE FROM logleaf")
     connection.execute("INSERT OR REPLACE INTO logname (id, origin) VALUES (1, ?)", (begins,))
@@ -175,7 +175,7 @@ def _forget(connection: Connection, house: House, found: Ended, begins: str, now
         "cause": found.why,
         "paused": paused,
     }
-    house.log.append(connection, Event("log_restarted", OPERATOR, now, "operator", facts))
+    log.append(connection, Event("log_restarted", OPERATOR, now, "operator", facts))
 
 
 def _line(**members: object) -> str:
