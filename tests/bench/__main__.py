@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument(
         "--kind", choices=("bank", "claims", "everything", "usage", "dpop"), default="bank", help="of --profile"
     )
+    parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another checkout and this one, in one run")
     asked = parser.parse_args()
     only = os.environ.get("ONLY") or BENCHES[0]
     if only not in BENCHES:
@@ -41,12 +42,14 @@ def main() -> int:
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
 
     os.sched_setaffinity(0, {core(OTHER_CORE)})  # whatever we do ourselves is beside the server under test
-    from tests.bench import dataplane, profiling
+    from tests.bench import beside, dataplane, profiling
 
     with _alone(say), _bounded(), _group() as group:
         _compiled(say)
         if asked.profile:
             return profiling.run(group, say, asked.kind)
+        if asked.beside:
+            return beside.run(group, say, asked.beside.resolve())
         return dataplane.quick(group, say) if asked.quick else dataplane.full(group, say)
 
 

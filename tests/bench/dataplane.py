@@ -269,7 +269,7 @@ def start_ms(scene: Stage, gateway: Prepared) -> float:
         load = stage.bearer(scene, gateway, "bank")
         begun = time.monotonic()
         process = gateway.launch(scene.group, f"start-{number}", SERVER_CORE)
-        while not _answers(load):
+        while not answers(load):
             if process.poll() is not None or time.monotonic() - begun > processes.READY_SECONDS:
                 raise NotStarted(scene.group.output(f"start-{number}")[-1000:])
             time.sleep(0.005)
@@ -278,7 +278,8 @@ def start_ms(scene: Stage, gateway: Prepared) -> float:
     return statistics.median(took)
 
 
-def _answers(load: Load) -> bool:
+def answers(load: Load) -> bool:
+    """Whether it is answered 200 by now."""
     address = urlsplit(load.url)
     connection = http.client.HTTPConnection("localhost", address.port or 80, timeout=5)
     try:
