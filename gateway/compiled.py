@@ -66,6 +66,8 @@ MODULES = (
     "sectors.model",
     "sectors.names",
     "sectors.paths",
+    "sectors.sought",
+    "sectors.veiled",
 )
 OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--no-error-summary")  # of mypy
 
