@@ -133,7 +133,7 @@ def _as_text(report: Any) -> Iterator[str]:
         f"{report.checkpoints} checkpoints, {report.opened} payloads opened"
     )
     if report.findings:
-        yield f"NOT whole: {len(report.findings)} findings"
+        yield f"NOT whole: {len(report.findings)} finding{'s' if len(report.findings) != 1 else ''}"
     elif verdict(report) is None:
         yield f"not proved whole: no fault was found, but not checked: {'; '.join(unproved(report))}"
     else:

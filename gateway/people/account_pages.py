@@ -14,16 +14,14 @@ from gateway.ground.calendar.ages import is_minor
 from gateway.ground.keys import same
 from gateway.ground.keys.jose import decoded, encoded
 from gateway.ground.keys.opaque import fresh_bytes
-from gateway.ground.web import cookies
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door, Later
 from gateway.ground.web.marks import N_
 from gateway.people import accounts, passkeys, passwords, sign_ins, throttle, totp
 from gateway.people.sign_in_pages import TOO_MANY, WRONG_CODE, WRONG_PASSKEY
-from gateway.people.steps import account, recently, today
+from gateway.people.steps import account, chosen_language, recently, today
 from gateway.people.tables import Person, RecoveryCode
 from gateway.people.words import METHODS
-from gateway.settings import LANGUAGES
 
 DONE = {
     "details": N_("Your details are saved."),
@@ -93,18 +91,14 @@ def save_details(ctx: Context) -> Response:
     """Keep name and language, and the date of birth if there was none. 400 with the form for what is to be mended."""
     person = account(ctx)
     draft, wrong = accounts.draft({**ctx.form, "email": person.email}, today(ctx))
-    language = ctx.form.get("language", "")
-    if language not in LANGUAGES:
-        raise BadRequest("language")
     if draft is None:
         written = {name: ctx.form.get(name, "") for name in ("name", "language", "birth_date")}
         return _details_page(ctx, person, written, wrong)
-    person.name, person.language = draft.name, language
+    person.name, person.language = draft.name, chosen_language(ctx)
     # It can be set only once, so that a child cannot become of age by editing it. The operator can correct it.
     if draft.birth_date and person.birth_date is None:
         person.birth_date = draft.birth_date
     ctx.session.add(person)
-    ctx.set_cookies.append((cookies.LANGUAGE, language, cookies.YEAR))
     return _done(ctx, "details")
 
 

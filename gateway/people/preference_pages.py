@@ -2,28 +2,23 @@
 
 from starlette.responses import Response
 
-from gateway.errors import BadRequest
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.ground.web.templates import THEMES
 from gateway.people import accounts
-from gateway.people.steps import next_path
-from gateway.settings import LANGUAGES
+from gateway.people.steps import chosen_language, next_path
 
 
 def switch_language(ctx: Context) -> Response:
     """Show all pages in this language, kept in the browser and in the account."""
-    language = ctx.form.get("language", "")
-    if language not in LANGUAGES:
-        raise BadRequest("language")
+    language = chosen_language(ctx)
     if ctx.caller and ctx.caller.language != language:
         with ctx.house.store.write() as session:
             person = accounts.get(session, ctx.caller.person)
             if person:
                 person.language = language
                 session.add(person)
-    ctx.set_cookies.append((cookies.LANGUAGE, language, cookies.YEAR))
     return ctx.go(next_path(ctx))
 
 

@@ -5,12 +5,13 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from gateway.errors import NotSignedIn
+from gateway.errors import BadRequest, NotSignedIn
 from gateway.ground.calendar.instants import local_day
-from gateway.ground.web import answers
+from gateway.ground.web import answers, cookies
 from gateway.ground.web.context import Context
 from gateway.people import accounts
 from gateway.people.tables import Person
+from gateway.settings import LANGUAGES
 
 
 def next_path(ctx: Context) -> str:
@@ -32,6 +33,15 @@ def onward(ctx: Context, path: str, **more: str) -> str:
 
 def today(ctx: Context) -> date:
     return local_day(ctx.now, ctx.house.settings.zone)
+
+
+def chosen_language(ctx: Context) -> str:
+    """The language in the form, from now on that of this browser. Raises BadRequest."""
+    language = ctx.form.get("language", "")
+    if language not in LANGUAGES:
+        raise BadRequest("language")
+    ctx.set_cookies.append((cookies.LANGUAGE, language, cookies.YEAR))
+    return language
 
 
 def recently(ctx: Context) -> Response | None:

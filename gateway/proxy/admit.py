@@ -1,9 +1,12 @@
 """Is this call permitted, now? The third step, as a value: `Permit`, or `Refusal` with the term that refused.
 
 1. the token's family lives, is of this consent, and the token is for this organisation
-2. the log is whole, the consent is live now     5. one of its plans knows the call, and covers it
-3. it has begun and not run out                  6. every policy permits it
-4. something was granted at this organisation    7. a use is left in every window
+2. the log is whole, the consent is live now
+3. it has begun and not run out
+4. something was granted at this organisation
+5. a plan of the organisation's sector knows the call, and covers it: data, account, period, parameters
+6. every policy permits it
+7. a use is left in every window
 """
 
 from collections.abc import Mapping

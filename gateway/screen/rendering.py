@@ -50,6 +50,7 @@ def _environment(texts: NullTranslations) -> Environment:
         loader=PackageLoader("gateway.ground.web", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # else new templates meet the old code while an update is installed
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],

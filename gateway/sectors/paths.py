@@ -6,11 +6,13 @@ for anything below. Patterns come from the sector and from the organisation's de
 
 import re
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import quote, unquote_plus
 
+from gateway.ground.calendar.instants import Window, narrowed, window_text
 from gateway.ground.http.connector import Pairs
 from gateway.sectors.model import Asked, Denied, Source
 
@@ -55,6 +57,24 @@ def checked_query(asked: Asked, known: Collection[str]) -> dict[str, str] | Deni
             return Denied("field", "query", asked=name[:64], allowed=" ".join(sorted(known)))
         found[name] = value
     return found
+
+
+def asked_period(
+    names: Sequence[str], query: Mapping[str, str], window: Window, read: Callable[[str], datetime]
+) -> Window | Denied:
+    """What of the window was asked for. Denied if that is nothing, or a time is malformed (`read`: ValueError).
+
+    `names`: the parameters of its beginning and its end, then others that are times, too.
+    """
+    asked: list[datetime | None] = []
+    for name in names:
+        try:
+            asked.append(read(query[name]) if name in query else None)
+        except ValueError:
+            return Denied("period", name, asked="malformed", allowed=window_text(window))
+    start, end = asked[:2]
+    kept = narrowed(window, start, end)
+    return kept or Denied("period", "period", asked=window_text(Window(start, end)), allowed=window_text(window))
 
 
 def link(base: str, path: str, query: Pairs = ()) -> str:

@@ -110,6 +110,6 @@ def _error_classes() -> Iterator[str]:
 def test_every_reason_that_the_code_gives_is_listed(listed: dict[str, Section]) -> None:
     given = set()
     for path in GATEWAY.rglob("*.py"):
-        given |= set(re.findall(r'\bRefusal\("(\w+)"', path.read_text(encoding="utf-8")))
+        given |= set(re.findall(r'\b(?:Refusal|Denied)\(\s*"(\w+)"', path.read_text(encoding="utf-8")))
     assert len(given) > 10, "the test itself finds what it looks for"
     assert given <= firsts(listed["Refusals"])

@@ -13,7 +13,6 @@ from gateway.app import build_house
 from gateway.ground.store import migrate
 from gateway.house import House
 from gateway.log import Event, mark, restart, verify
-from gateway.log.events import EVENTS
 from gateway.log.mark import Mark
 from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint, open_note
 from gateway.log.restart import NotFrozen
@@ -22,7 +21,6 @@ from gateway.settings import MARK, Settings
 from tests.databases import copied
 
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
-pytestmark = pytest.mark.skipif("log_restarted" not in EVENTS, reason="there is no event for it yet")
 
 
 @pytest.fixture

@@ -171,6 +171,16 @@ def test_a_fault_is_logged_with_its_traceback_and_answered_without(lines: Lines)
     assert "RuntimeError: secret inside" in failed["exception"] and request["status"] == 500
 
 
+def test_a_person_reads_of_a_fault_in_words_even_when_no_page_can_be_made(lines: Lines) -> None:
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise RuntimeError("the template of the error page is broken")
+
+    answer = client(broken).get("/x", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert answer.status_code == 500 and answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "Nothing was changed" in answer.text and "Rien n’a été modifié" in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"] and "template" not in answer.text
+
+
 def test_a_fault_after_the_answer_has_begun_adds_nothing_to_it(lines: Lines) -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"x-request-id", b"own")]})

@@ -12,12 +12,10 @@ from gateway.app import build_house
 from gateway.cli import app
 from gateway.ground.store import migrate
 from gateway.log import Event
-from gateway.log.events import EVENTS
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
 from tests.databases import copied
 
-pytestmark = pytest.mark.skipif("log_restarted" not in EVENTS, reason="there is no event for it yet")
 Run = Callable[..., Result]
 
 

@@ -298,9 +298,15 @@ def named(draw: st.DrawFn) -> str:
     return draw(around) + draw(st.sampled_from([text, text.upper()])) + draw(around)
 
 
+def is_not_veiled(text: str) -> bool:
+    """A digit that is written as an escape is found, too (test_sector_veiled_names.py), and not by `spelt_in`."""
+    return "\\u0039" not in text
+
+
+TEXTS = st.lists(named(), max_size=3).map("".join).filter(is_not_veiled)
 VALUES = st.recursive(
-    st.one_of(st.lists(named(), max_size=3).map("".join), st.integers(), st.sampled_from([20140000008325, [2, 0, 14]])),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(named(), inner, max_size=3),
+    st.one_of(TEXTS, st.integers(), st.sampled_from([20140000008325, [2, 0, 14]])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(named().filter(is_not_veiled), inner, max_size=3),
     max_leaves=12,
 )
 

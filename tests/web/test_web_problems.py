@@ -31,5 +31,7 @@ def test_an_unknown_problem_is_not_found(visitor: TestClient) -> None:
     assert visitor.get("/problems/none").status_code == 404
 
 
-def test_advice_is_given_for_known_reasons_only() -> None:
-    assert set(problems.ADVICE) <= set(errors.REASONS) | set(problems.OTHERS)
+def test_advice_is_given_for_known_reasons_only_and_for_each_that_the_app_can_do_something_about() -> None:
+    known = {**errors.REASONS, **problems.OTHERS}
+    assert set(problems.ADVICE) <= set(known)
+    assert {reason for reason, (status, _) in known.items() if status < 500} <= set(problems.ADVICE)

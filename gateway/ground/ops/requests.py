@@ -7,11 +7,21 @@ request, and in the entries of the access log.
 import time
 
 import structlog
+from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.errors import GatewayError
 from gateway.ground.keys import fresh
 from gateway.ground.ops.logs import logger
 from gateway.ground.web import answers
+from gateway.ground.web.headers import PAGE_HEADERS
+
+LAST_PAGE = """<!DOCTYPE html>
+<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>500</title>
+<p lang="fr">Une erreur s’est produite de notre côté. Rien n’a été modifié. Réessayez un peu plus tard.
+<p lang="en">Something went wrong here. Nothing was changed. Please try again a little later.
+"""
 
 
 class Requests:
@@ -51,5 +61,9 @@ class Requests:
 
 
 async def _fault(scope: Scope, receive: Receive, send: Send) -> None:
-    response = answers.problem(500, "server_error", "Something went wrong here. Nothing was changed.")
+    """The last resort, when the error page itself has failed: it uses no template and no language of anybody."""
+    if "text/html" in Headers(scope=scope).get("accept", ""):
+        response = Response(LAST_PAGE, 500, PAGE_HEADERS, "text/html; charset=utf-8")
+    else:
+        response = answers.problem(500, GatewayError.code, GatewayError.public)
     await response(scope, receive, send)

@@ -42,8 +42,7 @@ OTHERS = {
 
 def advice(code: str) -> str:
     """What an app should do about a refusal: a reason, or a code of OTHERS."""
-    status, _ = errors.REASONS.get(code) or OTHERS[code]
-    return ADVICE.get(code, OTHERWISE if status >= 500 else BEFORE)
+    return ADVICE.get(code, OTHERWISE)
 
 
 def problem(ctx: Context) -> Response:

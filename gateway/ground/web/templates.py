@@ -32,6 +32,7 @@ def _environment(translations: Translations, language: str) -> Environment:
         loader=PackageLoader("gateway.ground.web", "templates"),
         autoescape=select_autoescape(default=True, default_for_string=True),
         undefined=StrictUndefined,
+        auto_reload=False,  # else new templates meet the old code while an update is installed
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],

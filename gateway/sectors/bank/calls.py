@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.ground.calendar.instants import Window, instant, local_text, narrowed, window_text, zone
+from gateway.ground.calendar.instants import Window, instant, local_text, zone
 from gateway.ground.http.connector import Pairs
 from gateway.sectors.model import Asked, Denied, Source, UnknownShape, Upstream
 from gateway.sectors.names import AccountNames
-from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
+from gateway.sectors.paths import Following, asked_period, checked_query, link, pattern, query_of
 
 BASE = "/open-banking/v4.0/aisp"
 PERIOD = ("fromBookingDateTime", "toBookingDateTime")
@@ -86,15 +86,9 @@ def _period(source: Source, call: BankCall, query: Mapping[str, str], window: Wi
     """
     if PERIOD[0] not in call.query:
         return ()
-    asked: list[datetime | None] = []
-    for name in PERIOD:
-        try:
-            asked.append(_wall_clock(query[name], source.zone) if name in query else None)
-        except ValueError:
-            return Denied("period", name, asked="malformed", allowed=window_text(window))
-    kept = narrowed(window, asked[0], asked[1])
-    if kept is None:
-        return Denied("period", "period", asked=window_text(Window(asked[0], asked[1])), allowed=window_text(window))
+    kept = asked_period(PERIOD, query, window, lambda text: _wall_clock(text, source.zone))
+    if isinstance(kept, Denied):
+        return kept
     edges = zip(PERIOD, (kept.start, kept.end), strict=True)
     return tuple(
         (name, local_text(edge, source.zone, is_end=name == PERIOD[1])) for name, edge in edges if edge is not None

@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from gateway.ground.calendar.instants import Window, instant, narrowed, utc_text, window_text
+from gateway.ground.calendar.instants import Window, instant, utc_text
 from gateway.ground.http.connector import Pairs
 from gateway.sectors.model import Asked, Denied, Source, UnknownShape, Upstream
 from gateway.sectors.names import AccountNames
-from gateway.sectors.paths import Following, checked_query, link, pattern, query_of
+from gateway.sectors.paths import Following, asked_period, checked_query, link, pattern, query_of
 
 BASE = "/espi/1_1/resource"
 MEDIA_TYPE = "application/atom+xml"
@@ -168,15 +168,9 @@ def _paging(sent: Upstream, address: str) -> Pairs | None:
 def _period(call: EnergyCall, query: Mapping[str, str], window: Window) -> Pairs | Denied:
     if PERIOD[0] not in call.query:
         return ()
-    asked: list[datetime | None] = []
-    for name in PERIOD + UPDATED:
-        try:
-            asked.append(_rfc3339(query[name]) if name in query else None)
-        except ValueError:
-            return Denied("period", name, asked="malformed", allowed=window_text(window))
-    kept = narrowed(window, asked[0], asked[1])
-    if kept is None:
-        return Denied("period", "period", asked=window_text(Window(asked[0], asked[1])), allowed=window_text(window))
+    kept = asked_period(PERIOD + UPDATED, query, window, _rfc3339)
+    if isinstance(kept, Denied):
+        return kept
     edges = zip(PERIOD, (kept.start, kept.end), strict=True)
     return tuple((name, utc_text(edge)) for name, edge in edges if edge is not None)
 
