@@ -21,7 +21,6 @@ from gateway.log.notes import BadNote, decimal, decode64, encode64
 from gateway.log.tree import EMPTY_ROOT, HASH
 
 _HEADER = "aval-log-mark/v2"
-_OWN = "stop that one, or give this one a mark of its own (AVAL_MARK_FILE)"
 
 
 class BadMark(Exception):
@@ -64,19 +63,23 @@ def read(path: Path) -> Mark | None:
 def held(path: Path) -> Iterator[None]:
     """Nobody else signs by this mark meanwhile, also no gateway on a copy of the data. Raises Unavailable.
 
-    The lock lies beside it: the mark itself is replaced at every checkpoint. Where no lock can be made no mark can be
-    written either, and the log says so by itself.
+    The lock lies beside it: the mark itself is replaced at every checkpoint. Where the folder cannot be written no mark
+    can be either, and the log says so by itself: people must be able to stop what they share.
     """
     path = Path(os.path.realpath(path))
+    lock = path.with_name(path.name + ".lock")
     with contextlib.ExitStack() as until:
-        with contextlib.suppress(OSError):
+        try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            lock = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-            until.callback(os.close, lock)
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Unavailable(f"another gateway keeps its mark in {path}; {_OWN}") from None
+            opened = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+            until.callback(os.close, opened)
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(f"another gateway signs by the mark {path}; stop that one first") from None
+        except OSError as error:
+            if path.parent.is_dir() and os.access(path.parent, os.W_OK):
+                why = f"{lock}: cannot be locked ({error.strerror})"
+                raise Unavailable(f"{why}; remove it when no gateway runs, or give it to this one's user") from None
         yield
 
 

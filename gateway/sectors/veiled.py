@@ -39,7 +39,8 @@ Step = Callable[[str, "array[int]"], tuple[str, "array[int]"]]  # from one readi
 _VEILED_ENCODED = (
     Sought(b"%", b"0123456789ABCDEFabcdefu", rb"%(?:[0-9A-Fa-f]{2}|u)"),
     Sought(b"&", b"#" + ascii_letters.encode(), _REFERENCE.encode()),
-    Sought(b"\\", b"u", rb"\\u(?!00[01])"),
+    # JSON's own escape of a control character hides nothing; one written in the text itself (`\\u0009`) does
+    Sought(b"\\", b"\\u", rb"\\(?:\\u|u(?!00[01]))"),
 )
 
 

@@ -109,9 +109,9 @@ def test_the_mark_of_a_running_gateway_is_not_signed_by_on_a_copy(
     before = bytes_of(live.house.keys.folder)
     serving = [sys.executable, "-m", "gateway", "serve", "--port", "0"]
     second = subprocess.run(serving, capture_output=True, text=True, timeout=60)
-    assert second.returncode == 2 and "another gateway keeps its mark in" in second.stderr
+    assert second.returncode == 2 and "another gateway signs by the mark" in second.stderr
     restarted = aval("log", "restart", "--accept", "2")
-    assert restarted.exit_code == 2 and "give this one a mark of its own (AVAL_MARK_FILE)" in restarted.output
+    assert restarted.exit_code == 2 and "stop that one first" in restarted.output
     assert bytes_of(live.house.keys.folder) == before and not (copy / "log-ended").exists()
     assert live.goes_on()
 
@@ -126,7 +126,20 @@ def test_the_mark_is_free_when_its_gateway_has_ended(live: Live) -> None:
             pass
 
 
-def test_where_no_lock_can_be_made_the_gateway_starts_and_its_log_says_why(live: Live) -> None:
+def test_a_lock_that_cannot_be_taken_is_not_passed_over(live: Live) -> None:
+    """Such as one that root has left, or a folder in its place: another gateway may hold the mark."""
+    path = live.folder / "mark"
+    lock = path.with_name("mark.lock")
+    lock.mkdir()
+    with pytest.raises(Unavailable, match=f"{lock}: cannot be locked"), mark.held(path):
+        pass
+    lock.rmdir()
+    lock.symlink_to(live.folder / "missing" / "lock")
+    with pytest.raises(Unavailable, match="remove it when no gateway runs"), mark.held(path):
+        pass
+
+
+def test_where_no_mark_can_be_written_the_gateway_starts_and_its_log_says_why(live: Live) -> None:
     """So that people can still stop what they share."""
     with mark.held(live.folder / "data" / "aval.sqlite3" / "mark"):
         assert live.goes_on()
