@@ -4,12 +4,12 @@ Each folder knows one real format (ESPI, UK Open Banking, FHIR). Its functions a
 they take bytes and terms and return bytes and counts. They know no consent, no person, no
 network and no clock. Which members belong to a field is said by the catalogue in policies/.
 
-    model      what a sector must be                 plan       of each: one grant compiled; judges calls, cuts answers
-    registry   the sectors there are                 calls      of each: which calls there are, and their period
-    shapes     members by name, strict readers       reading    of each: the members of one grant
-    paths      paths, queries, following pages       accounts   of each: the accounts of a person
-    names      an account's two names, exchanged     download   of each: a person's own copy
-    veiled, sought   where a name is disguised
+    model      what a sector must be                 *.plan       one grant compiled: judges calls, cuts answers
+    registry   the sectors there are                 *.calls      which calls there are, and their period
+    shapes     members by name, strict readers       *.reading    which members one grant gives
+    paths      paths, queries, following pages       *.accounts   the accounts of a person
+    names      an account's two names, exchanged     *.download   a person's own copy
+    veiled, sought   where a name stands disguised
 
 The one invariant: only members named by a granted field are given. A shape that this package
 does not know raises `UnknownShape`: nothing passes because it was not recognised.
