@@ -34,7 +34,7 @@ from gateway.ground.ops import health
 from gateway.ground.ops.logs import logger
 from gateway.ground.ops.requests import Requests
 from gateway.ground.pools import Pools
-from gateway.ground.store import Store, pruning
+from gateway.ground.store import open_store, pruning
 from gateway.ground.web import problems
 from gateway.ground.web.doors import Door, otherwise, route
 from gateway.ground.web.templates import STATIC
@@ -81,7 +81,7 @@ def build_house(settings: Settings, *, create_keys: bool = False) -> House:
     keys, pools = KeyRing(settings.keys, create=create_keys), Pools()
     return House(
         settings=settings,
-        store=Store(settings.database, fsync=settings.log_fsync),
+        store=open_store(settings),
         keys=keys,
         log=Log(keys, settings.mark),
         catalogue=checked(Catalogue(settings.policies)),

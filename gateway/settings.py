@@ -50,6 +50,19 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path(".aval"), description="folder of the database; also of the keys unless they have their own"
     )
+    database_url: str = Field(
+        "",
+        description="postgresql://user@host/name for any number of processes; several hosts for a fail-over;"
+        " empty: SQLite in data_dir, for one process",
+    )
+    database_password_file: Path | None = Field(None, description="file with the password for database_url")
+    database_direct_url: str = Field(
+        "", description="only where database_url is a pooler such as pgBouncer: the address of the database past it"
+    )
+    database_connections: int = Field(
+        10, ge=2, le=200, description="connections of one process for pages; it has up to five more"
+    )
+    processes: int = Field(1, ge=1, le=64, description="processes behind one port; more than one needs database_url")
     keys_dir: Path | None = Field(None, description="folder of the private keys; unset: data_dir/keys")
     mark_file: Path | None = Field(
         None,
@@ -118,6 +131,13 @@ class Settings(BaseSettings):
         if parts.path.strip("/") or "?" in url or "#" in url:
             raise ValueError("write the origin only, without a path")
         return url.rstrip("/")
+
+    @field_validator("database_url", "database_direct_url")
+    @classmethod
+    def _of_postgres(cls, url: str) -> str:
+        if url and not url.startswith(("postgresql://", "postgres://")):
+            raise ValueError("write it as postgresql://user@host/name, or leave it empty for SQLite")
+        return url
 
     @field_validator("trusted_proxies", "outbound_networks")
     @classmethod

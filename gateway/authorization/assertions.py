@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Session, col
 
 from gateway.authorization import rules
 from gateway.authorization.tables import SpentAssertion
 from gateway.ground.keys import hashed, jose
+from gateway.ground.store import insert
 
 _KIND = jose.TokenKind(types=("jwt", "client-authentication+jwt"), algorithms=rules.SIGNING, untyped=True)
 
@@ -65,7 +65,7 @@ def _first_use(session: Session, client_id: str, jti: object, until: float, now:
     if not isinstance(jti, str) or not 1 <= len(jti) <= 512:
         return False
     expires = datetime.fromtimestamp(until + rules.CLOCK_LATE, UTC)
-    spent = insert(SpentAssertion).values(id=hashed(f"{client_id}\n{jti}"), expires_at=expires)
+    spent = insert(session, SpentAssertion).values(id=hashed(f"{client_id}\n{jti}"), expires_at=expires)
     again = spent.on_conflict_do_update(
         index_elements=["id"], set_={"expires_at": expires}, where=col(SpentAssertion.expires_at) < now
     )

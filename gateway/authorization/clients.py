@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote_plus
 
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import case
 from sqlmodel import Session, col
 
 from gateway.apps.tables import App
@@ -23,6 +23,7 @@ from gateway.authorization.rules import Refused
 from gateway.authorization.tables import FailedAuthentication
 from gateway.errors import TooMany
 from gateway.ground.keys import hashed, same
+from gateway.ground.store import insert
 
 _NOBODY = "0" * 64  # compared with when the app is unknown, so that it takes as long as a wrong secret
 
@@ -122,10 +123,12 @@ def count_request(session: Session, client_id: str, network: str, now: datetime)
 
 
 def _count_failure(session: Session, key: str, minute: int) -> None:
-    row = insert(FailedAuthentication).values(id=key, minute=minute, count=1)
-    again = col(FailedAuthentication.minute) == minute
+    row = insert(session, FailedAuthentication).values(id=key, minute=minute, count=1)
     counted = row.on_conflict_do_update(
         index_elements=["id"],
-        set_={"minute": minute, "count": (col(FailedAuthentication.count) * again) + 1},
+        set_={
+            "minute": minute,
+            "count": case((col(FailedAuthentication.minute) == minute, col(FailedAuthentication.count)), else_=0) + 1,
+        },
     )
     session.execute(counted)

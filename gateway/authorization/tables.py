@@ -2,16 +2,18 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, text
+from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
+
+from gateway.ground.store.tables import BIG, where
 
 
 class AuthorizationRequest(SQLModel, table=True):
     """A pushed (or plain) authorization request, until its code is spent and after."""
 
     __table_args__ = (  # for finding the rows to delete, granted or not (gateway/retention.py)
-        Index("ix_authorizationrequest_unopened", "expires_at", sqlite_where=text("opened_by IS NULL")),
-        Index("ix_authorizationrequest_opened", "expires_at", sqlite_where=text("opened_by IS NOT NULL")),
+        Index("ix_authorizationrequest_unopened", "expires_at", **where("opened_by IS NULL")),
+        Index("ix_authorizationrequest_opened", "expires_at", **where("opened_by IS NOT NULL")),
     )
     id: str = Field(primary_key=True)  # SHA-256 of the request_uri's secret
     client_id: str = Field(foreign_key="app.client_id", index=True)
@@ -30,7 +32,7 @@ class AuthorizationRequest(SQLModel, table=True):
     opened_by: str | None = None  # id of the person
     consent_id: str | None = None
     outcome: str = ""  # "" | granted | refused
-    auth_time: int | None = None  # epoch seconds of the sign-in behind the outcome
+    auth_time: int | None = Field(default=None, sa_type=BIG)  # epoch seconds of the sign-in behind the outcome
     code_sha256: str | None = Field(default=None, unique=True)
     code_expires_at: datetime | None = None
     redeemed_at: datetime | None = None  # set once, by the conditional UPDATE that spends the code
@@ -44,7 +46,7 @@ class TokenFamily(SQLModel, table=True):
     consent_id: str = Field(foreign_key="consent.id", index=True)
     client_id: str
     person_id: str
-    auth_time: int  # epoch seconds of the sign-in behind it
+    auth_time: int = Field(sa_type=BIG)  # epoch seconds of the sign-in behind it
     started_at: datetime
     expires_at: datetime | None = Field(default=None, index=True)  # when its last refresh token expires
     ended_at: datetime | None = None

@@ -27,7 +27,8 @@ def backup(
     Ends 1 when the copy was made and its log is not whole, or not proved whole because the log's key cannot be read;
     2 when there is no copy.
     """
-    from gateway.ground.store import copying, migrate
+    from gateway.ground.store import migrate
+    from gateway.ground.store.sqlite import copying
 
     using, named = settings(), source("data_dir")
     tell_of_demo(using, named)

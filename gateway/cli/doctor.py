@@ -21,8 +21,8 @@ import typer
 from gateway import compiled
 from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, demo_of, nothing_sealed, settings, source, tell_of_demo
 from gateway.errors import Unavailable
-from gateway.ground.store import connect, migrate, sqlite_fault, sqlite_version
-from gateway.ground.store.engine import Connection
+from gateway.ground.store import Connection, migrate, open_store
+from gateway.ground.store.sqlite.engine import sqlite_fault, sqlite_version
 from gateway.settings import Settings, unsafe
 
 OLDEST_PYTHON = (3, 11)
@@ -75,7 +75,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 def checks(using: Settings) -> Iterator[Check]:
     yield _python()
     yield _compiled()
-    yield _sqlite(using)
+    if not using.database_url:
+        yield _sqlite(using)
     yield from _settings(using)
     yield from _limits(using)
     yield from _addresses(using)
@@ -227,22 +228,19 @@ def _database(using: Settings) -> Iterator[Check]:
         return
     if found is None:
         yield Check("schema", "warn", "there is no database yet", f"`aval serve` makes it; {ANOTHER}")
-    elif found != migrate.HEAD:
+    elif migrate.serves(using):
         do = "aval migrate" if migrate.is_known(found) else migrate.UNKNOWN
         yield Check("schema", "fail", f"{found}; this version needs {migrate.HEAD}", do)
     else:
         yield Check("schema", "ok", found)
-        connection = connect(using.database)
-        try:
+        with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
             foreign = list(_same_keys(connection, using))
             yield from foreign
             yield from _clock(connection, datetime.now(UTC))
             if not foreign:  # what another key signed is no fault of the log
-                yield from _log(connection, using)
+                yield from _log(connection, using, store.alone)
             yield from _mark(using)
             yield from _organisations(connection)
-        finally:
-            connection.close()
 
 
 def _same_keys(connection: Connection, using: Settings) -> Iterator[Check]:
@@ -283,14 +281,14 @@ def _mark(using: Settings) -> Iterator[Check]:
         yield Check("mark", "ok", str(using.mark))
 
 
-def _log(connection: Connection, using: Settings) -> Iterator[Check]:
+def _log(connection: Connection, using: Settings, alone: bool) -> Iterator[Check]:
     from gateway.ground.keys import KeyRing
     from gateway.log.notes import Signer
     from gateway.log.sequencer import Frozen, origin, renamed, standing
 
     try:
         key = Signer(origin(connection, using), KeyRing(using.keys).log).verifier
-        head, _ = standing(connection, using.mark, key)
+        head, _ = standing(connection, using.mark, key, alone=alone)
     except Frozen as error:
         do = f"{error.do}; where that cannot be done, `aval log restart`; no data is given until then"
         yield Check("log", "fail", f"frozen: {error}", do)

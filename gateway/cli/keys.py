@@ -1,5 +1,6 @@
 """`aval keys`: lists the keys, without their private parts."""
 
+import contextlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -33,7 +34,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
     try:
         ring = KeyRing(using.keys)
     except Unavailable as error:
-        if not using.database.exists():
+        if not using.database_url and not using.database.exists():
             no_gateway(using, named)
         stop(f"{error.detail}; `aval serve` makes them at its first start")
     files = sorted(using.keys.glob("token-*.pem"), reverse=True)
@@ -49,16 +50,13 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
 
 
 def _log_name(using: Settings) -> str:
-    from gateway.ground.store import connect, migrate
+    from gateway.ground.store import migrate, open_store
     from gateway.log.sequencer import first_name, origin
 
     if not migrate.is_current(using):
         return first_name(using)
-    connection = connect(using.database)
-    try:
+    with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
         return origin(connection, using)
-    finally:
-        connection.close()
 
 
 def _row(use: str, algorithm: str, name: str, path: Path, zone: str) -> dict[str, Any]:

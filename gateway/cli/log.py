@@ -205,7 +205,7 @@ def _frozen(using: Settings) -> "Ended":
     try:
         key = KeyRing(using.keys).log
         with contextlib.closing(verify.open_read_only(using.database)) as connection:
-            return _looked_at(using, lambda: restarting.looked_at(connection, using, key))
+            return _looked_at(using, lambda: restarting.looked_at(connection, using, key, alone=True))
     except Unavailable as error:
         stop(f"{error.detail}; {KEYS_BACK}")
     except sqlite3.Error as error:

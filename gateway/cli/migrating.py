@@ -2,7 +2,7 @@
 
 import typer
 
-from gateway.cli.opening import settings, source, stop, tell_of_demo
+from gateway.cli.opening import settings, source, stop, tell_of_demo, where
 from gateway.errors import Unavailable
 
 
@@ -28,4 +28,4 @@ def migrate() -> None:
         done = f"has schema {now} of this version; nothing to do"
     else:
         done = f"brought from schema {before} to {now} of this version"
-    typer.echo(f"{using.database}: {done}")
+    typer.echo(f"{where(using)}: {done}")

@@ -113,12 +113,24 @@ def alone(house: House) -> Iterator[None]:
     from gateway.log import mark
 
     house.store.claim()
+    if not house.store.alone:
+        yield
+        return
     with mark.held(house.settings.mark):
         yield
 
 
+def where(using: Settings) -> str:
+    """The database of these settings, for messages."""
+    from gateway.ground.store.postgres.address import shown
+
+    return shown(using.database_url) if using.database_url else str(using.database)
+
+
 def no_gateway(using: Settings, named: str) -> NoReturn:
     """Stop: the folder is most likely not the one that was meant. `named`: where its name comes from."""
+    if using.database_url:
+        stop(f"{where(using)}: no gateway has its data there; nothing was made. A new one begins with `aval serve`")
     why = "AVAL_DATA_DIR is not set, and this is the default" if named == "default" else f"named by {named}"
     stop(
         f"{using.data_dir}: no gateway has its data there ({why}); nothing was made. "
@@ -170,14 +182,11 @@ def _same_keys(store: "Store", keys: "KeyRing", begun: bool) -> None:
 
 def nothing_sealed(using: Settings) -> bool:
     """Whether no key was ever used with this database: none is there, or an empty one. Raises Unavailable."""
-    from gateway.ground.store import connect, migrate
+    from gateway.ground.store import migrate, open_store
     from gateway.log import record
     from gateway.organisations import views
 
     if migrate.current(using) is None:
         return True
-    connection = connect(using.database)
-    try:
+    with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
         return not (record.are_there(connection) or views.are_there(connection))
-    finally:
-        connection.close()

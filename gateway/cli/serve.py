@@ -9,7 +9,7 @@ import typer
 
 from gateway import __version__, compiled
 from gateway.cli.opening import alone, opened, settings, stop
-from gateway.ground.store import sqlite_fault, sqlite_version
+from gateway.ground.store.sqlite.engine import sqlite_fault, sqlite_version
 from gateway.settings import Settings, unsafe
 
 

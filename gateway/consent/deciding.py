@@ -18,8 +18,7 @@ from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import Store
-from gateway.ground.store.engine import raw
+from gateway.ground.store import Store, raw
 from gateway.house import House
 from gateway.log import Log
 from gateway.policy import Policies

@@ -12,7 +12,7 @@ from gateway.consent import events
 from gateway.consent.actors import SYSTEM, Actor
 from gateway.consent.entries import About, entry
 from gateway.consent.rules import NEXT, Act, EndReason, State
-from gateway.ground.store.engine import Connection, stored
+from gateway.ground.store import Connection, stored
 from gateway.log import Event
 
 CAN_END = tuple(state for state, act in NEXT if act is Act.ENDED)

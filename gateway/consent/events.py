@@ -9,7 +9,7 @@ from gateway.consent.actors import Actor
 from gateway.consent.rules import Act, advance
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.terms import canonical, sha256
-from gateway.ground.store.engine import Connection, raw, stored
+from gateway.ground.store import Connection, raw, stored
 
 _LAST = "SELECT seq, sha256 FROM consentevent WHERE consent_id = ? ORDER BY seq DESC LIMIT 1"
 _INSERT = """

@@ -5,6 +5,8 @@ from datetime import datetime
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
 
+from gateway.ground.store.tables import BIG
+
 
 class Consent(SQLModel, table=True):
     __table_args__ = (  # for finding consents whose end is due (expiry.py), and requests to delete (retention.py)
@@ -78,5 +80,5 @@ class Use(SQLModel, table=True):
     consent_id: str = Field(foreign_key="consent.id", primary_key=True)
     item: str = Field(primary_key=True)  # organisation/dataset; "" for the consent as a whole (max_uses)
     window: str = Field(primary_key=True)  # hour | day | week | month | year | ever
-    start: int = Field(primary_key=True, index=True)  # epoch seconds of the window's start; 0 for ever
+    start: int = Field(primary_key=True, index=True, sa_type=BIG)  # epoch seconds of the window's start; 0 for ever
     used: int = 0

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.ground.calendar.durations import parse as parse_duration
 from gateway.ground.calendar.instants import Window
-from gateway.ground.store.engine import Connection
+from gateway.ground.store import Connection
 
 
 @dataclass(frozen=True, slots=True)

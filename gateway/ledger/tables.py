@@ -1,4 +1,4 @@
-"""Rows of the data plane: only what must survive a crash during a stream."""
+"""Rows of the data plane: what must survive a crash during a stream, and what processes must know of one another."""
 
 from datetime import datetime
 
@@ -11,5 +11,21 @@ class OpenStream(SQLModel, table=True):
 
     id: str = Field(primary_key=True)  # request id
     person_id: str
+    process: str  # which serves it (store.tables.Process)
     facts: str  # JSON: the facts of its access entry
     begun_at: datetime
+
+
+class SpentProof(SQLModel, table=True):
+    """A DPoP proof with which data was given, until it would have expired. Where one process serves the database it
+    keeps them in memory, and this stays empty."""
+
+    id: bytes = Field(primary_key=True)  # 16 bytes of the SHA-256 of its key and jti
+    expires_at: datetime = Field(index=True)
+
+
+class Listing(SQLModel, table=True):
+    """A listing of which a use was counted: its following pages are the same use. As above, not with one process."""
+
+    id: bytes = Field(primary_key=True)  # 16 bytes of the SHA-256 of what names it
+    expires_at: datetime = Field(index=True)

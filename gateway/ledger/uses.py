@@ -1,73 +1,66 @@
 """Counted uses: how often an agreement may be used in a calendar window. Exact for any number of calls at once.
 
     reserve   before the fetch, in memory, so that parallel calls do not fetch more than is left
-    spend     in the transaction of the access entry, on disk: this count decides
+    spend     in the transaction of the access entry, on disk: this count decides (transaction.py)
     settle    afterwards: the reservation becomes a use, or is given back because no data was given
 
-Only this file writes the rows, and `Store.claim` allows only one process, so the counts may be mirrored in memory.
+What is in memory is never more than what is counted on disk, where others count as well. So a call is refused only
+when its limit is used up; one too many may still be fetched, and is then not given.
 """
 
+import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
-from gateway.ground.store.engine import Connection
+from gateway.ledger.contract import LISTING_SECONDS, Count, Key, Ledger
 
 MIRRORED = 50_000
-PAGES_SECONDS = 15 * 60  # following pages of one listing are the same use for this long
 PAGES_HELD = 50_000
-
-_USED = 'SELECT used FROM "use" WHERE consent_id = ? AND item = ? AND "window" = ? AND start = ?'
-_SPEND = (
-    'INSERT INTO "use" (consent_id, item, "window", start, used) VALUES (?, ?, ?, ?, ?)'
-    ' ON CONFLICT (consent_id, item, "window", start) DO UPDATE SET used = used + excluded.used'
-    " WHERE used + excluded.used <= ?"
-)
-
-Key = tuple[str, str, str, int]  # consent, item, window, start
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """One limit at one instant: at most `times` uses of this key."""
-
-    key: Key
-    times: int
-    end: int  # epoch seconds: when the next window begins
 
 
 class Uses:
-    """Used on the event loop only. `connection` is only read from."""
+    """Used on the event loop only."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._used: OrderedDict[Key, list[int]] = OrderedDict()  # [used, reserved]
-        self._pages: OrderedDict[object, float] = OrderedDict()
+        self._pages: OrderedDict[str, float] = OrderedDict()
 
-    def reserve(self, counts: Sequence[Count]) -> Count | None:
-        """Reserve one use under every limit, or return the limit that is used up."""
-        held = [self._tally(count.key) for count in counts]
+    async def reserve(self, counts: Sequence[Count]) -> Count | None:
+        """Reserve one use under every limit, or return the limit that is used up. Raises Unavailable."""
+        held = [self._used.get(count.key) for count in counts]
+        if None in held:
+            held = await self._read(counts)
         for count, tally in zip(counts, held, strict=True):
-            if tally[0] + tally[1] >= count.times:
+            if tally is not None and tally[0] + tally[1] >= count.times:
                 return count
         for tally in held:
-            tally[1] += 1
+            if tally is not None:
+                tally[1] += 1
         return None
 
     def settle(self, counts: Sequence[Count], spent: bool) -> None:
         for count in counts:
-            tally = self._tally(count.key)
+            tally = self._used.get(count.key) or self._keep(count.key, 0)
             tally[1] -= 1
             tally[0] += spent
 
-    def _tally(self, key: Key) -> list[int]:
-        tally = self._used.get(key)
-        if tally is None:
-            row = self._connection.execute(_USED, key).fetchone()
-            tally = self._used[key] = [row[0] if row else 0, 0]
-            while len(self._used) > MIRRORED and self._forget_oldest():
-                pass
+    def used_up(self, count: Count) -> None:
+        """The disk says so: others have used it."""
+        tally = self._used.get(count.key) or self._keep(count.key, 0)
+        tally[0] = max(tally[0], count.times)
+
+    async def _read(self, counts: Sequence[Count]) -> list[list[int] | None]:
+        found = await self._ledger.used([count.key for count in counts])
+        return [
+            self._used.get(count.key) or self._keep(count.key, used)  # another call may have read it meanwhile
+            for count, used in zip(counts, found, strict=True)
+        ]
+
+    def _keep(self, key: Key, used: int) -> list[int]:
+        tally = self._used[key] = [used, 0]
+        while len(self._used) > MIRRORED and self._forget_oldest():
+            pass
         return tally
 
     def _forget_oldest(self) -> bool:
@@ -81,30 +74,18 @@ class Uses:
 
     # ---- following pages
 
-    def continues(self, listing: object, now: float) -> bool:
-        """Whether a use of this listing was counted so recently that this call is a following page of it."""
-        return self._pages.get(listing, 0.0) > now
+    async def continues(self, listing: str, now: float) -> bool:
+        """Whether a use of this listing was counted so recently that this call is a following page of it. Raises
+        Unavailable."""
+        return self._pages.get(listing, 0.0) > now or await self._ledger.listed(listing_id(listing), now)
 
-    def begun(self, listing: object, now: float) -> None:
-        self._pages[listing] = now + PAGES_SECONDS
+    def begun(self, listing: str, now: float) -> None:
+        self._pages[listing] = now + LISTING_SECONDS
         self._pages.move_to_end(listing)
         if len(self._pages) > PAGES_HELD:
             self._pages.popitem(last=False)
 
 
-def spend(connection: Connection, counts: Iterable[Count]) -> bool:
-    """Count one use under every given limit, inside the transaction of their entries.
-
-    False: a limit would be passed, and the caller must roll back.
-    """
-    wanted: dict[int, list[Any]] = {}  # by id(): parallel calls mostly share one Count object, and id() is cheap
-    for count in counts:
-        found = wanted.get(id(count))
-        if found is None:
-            wanted[id(count)] = [count, 1]
-        else:
-            found[1] += 1
-    return all(
-        uses <= count.times and connection.execute(_SPEND, (*count.key, uses, count.times)).rowcount == 1
-        for count, uses in wanted.values()
-    )
+def listing_id(listing: str) -> bytes:
+    """What other processes know it by."""
+    return hashlib.sha256(listing.encode()).digest()[:16]

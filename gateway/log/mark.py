@@ -83,6 +83,21 @@ def held(path: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def turn(path: Path, *, alone: bool) -> Iterator[None]:
+    """Where several processes of a machine share a mark: one of them at a time compares it with the database, signs
+    and writes it. So two databases that both continue one log cannot both be signed by one mark: the second finds it
+    ahead. `alone`: the mark is `held` as long as the process serves. Raises OSError."""
+    with contextlib.ExitStack() as until:
+        if not alone:
+            path = Path(os.path.realpath(path))
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            opened = os.open(path.with_name(path.name + ".turn"), os.O_RDWR | os.O_CREAT, 0o600)
+            until.callback(os.close, opened)
+            fcntl.flock(opened, fcntl.LOCK_EX)
+        yield
+
+
 def write(path: Path, mark: Mark) -> None:
     """On the disk, whole, when this returns. Raises OSError, and then the old mark still stands.
 

@@ -5,16 +5,14 @@ from collections.abc import Callable
 from functools import partial
 
 from gateway.errors import Unavailable
-from gateway.ground.store import Store
+from gateway.ground.store import Store, raw
 from gateway.house import House
 from gateway.log.notes import Signer
 from gateway.log.sequencer import Frozen, origin, standing
 
 LAG_SECONDS = 15  # an entry waits for its number for one second or two
 
-_FIRST_WAITING = (
-    'SELECT min(id) FROM logentry WHERE id > coalesce((SELECT entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1), 0)'
-)
+_FIRST_WAITING = "SELECT min(entry_id) FROM logwaiting"
 
 
 def checks(house: House) -> list[Callable[[], str]]:
@@ -30,12 +28,10 @@ def frozen(house: House) -> str:
 
 def _frozen(house: House) -> str:
     try:
-        connection = house.store.connect()
-        try:
+        with house.store.read() as session:
+            connection = raw(session)
             key = Signer(origin(connection, house.settings), house.keys.log).verifier
-            standing(connection, house.settings.mark, key)
-        finally:
-            connection.close()
+            standing(connection, house.settings.mark, key, alone=house.store.alone)
     except (Frozen, Unavailable, OSError) as error:
         return f"log: {error}"
     return ""
@@ -51,11 +47,8 @@ class Lag:
 
     def fault(self) -> str:
         now = self._clock()
-        connection = self._store.connect()
-        try:
-            (first,) = connection.execute(_FIRST_WAITING).fetchone()
-        finally:
-            connection.close()
+        with self._store.read() as session:
+            (first,) = raw(session).execute(_FIRST_WAITING).fetchone()
         if first != self._waiting[0]:
             self._waiting = first, now
         return f"nothing was signed for {LAG_SECONDS} s" if first and now - self._waiting[1] > LAG_SECONDS else ""

@@ -26,8 +26,9 @@ from sqlmodel import Session
 from gateway.errors import LogFrozen
 from gateway.ground.keys import KeyRing
 from gateway.ground.keys.opaque import fresh_bytes
-from gateway.ground.store.engine import Connection, raw
+from gateway.ground.store import Connection, raw
 from gateway.ground.store.many import Rows
+from gateway.ground.store.statements import turn, turns
 from gateway.log.events import members
 
 DOMAIN = b"gateway-access-entry/v1\n"
@@ -75,6 +76,13 @@ class ChainHead:
 
 
 Heads = dict[str, ChainHead]  # by person
+EntryRow = tuple[str, int, bytes, bytes, bytes]  # person, seq, salt, sealed, commitment
+
+
+def person_turn(person: str) -> str:
+    """The key of a person's turn: whoever writes about her waits for it, so her chain has no gaps and no forks."""
+    return f"person {person}"
+
 
 _ENTRIES = Rows("INSERT INTO logentry (person_id, seq, salt, sealed, commitment)", 5)
 _CHAINS = Rows(
@@ -101,15 +109,19 @@ class Log:
         if self.frozen:
             raise LogFrozen(self.frozen)
 
-    def record(self, session: Session, event: Event) -> int:
-        """Append in the session's own write transaction. Returns the entry's id (not yet its index)."""
-        session.flush()
-        return self.append(raw(session), event)
+    def turn(self, session: Session, person: str) -> None:
+        """From now to the end of this transaction nobody else decides anything about this person: call it before
+        reading what is decided by. What was read before is read again."""
+        turn(session, person_turn(person))
 
-    def append(self, connection: Connection, event: Event) -> int:
+    def record(self, session: Session, event: Event) -> None:
+        """Append in the session's own write transaction."""
+        session.flush()
+        self.append(raw(session), event)
+
+    def append(self, connection: Connection, event: Event) -> None:
         """The same on a bare connection inside a transaction."""
         self.append_all(connection, [event], {})
-        return int(connection.execute("SELECT last_insert_rowid()").fetchone()[0])
 
     def append_all(self, connection: Connection, events: Sequence[Event], heads: Heads) -> None:
         """Append several entries, in order, inside one transaction (the proxy's group commit).
@@ -117,14 +129,28 @@ class Log:
         `heads`: chain heads that are as the database has them, kept up to date here. Forget them when
         the transaction fails or when another connection has written since.
         """
-        entries, changed = [], {}
+        turns(connection, {person_turn(event.person) for event in events})
+        for event in events:
+            if event.person not in heads:
+                heads[event.person] = self._head(connection, event.person)
+        entries, changed = self.sealed(events, heads)
+        _ENTRIES.put(connection, entries)
+        _CHAINS.put(
+            connection, [(person, head.seq, head.commitment, head.key_sealed) for person, head in changed.items()]
+        )
+
+    def sealed(self, events: Sequence[Event], heads: Heads) -> tuple[list[EntryRow], Heads]:
+        """The rows of these events, in order, and the heads of the chains behind them. `heads` has one for each person
+        and is kept up to date."""
+        entries: list[EntryRow] = []
+        changed: Heads = {}
         chance = fresh_bytes(44 * len(events))
         for at, event in enumerate(events):
             known = members(event.kind)
             if not known.issuperset(event.facts):
                 unknown = event.facts.keys() - known
                 raise ValueError(f"{event.kind}: not in the table of events: {', '.join(sorted(unknown))}")
-            head = heads.get(event.person) or self._head(connection, event.person)
+            head = heads[event.person]
             seq = head.seq + 1
             payload = canonical(
                 {
@@ -142,16 +168,17 @@ class Log:
             sealed = nonce + head.cipher.encrypt(nonce, payload, f"{event.person}:{seq}".encode())
             entries.append((event.person, seq, salt, sealed, committed))
             heads[event.person] = changed[event.person] = ChainHead(seq, committed, head.key_sealed, head.cipher)
-        _ENTRIES.put(connection, entries)
-        _CHAINS.put(
-            connection, [(person, head.seq, head.commitment, head.key_sealed) for person, head in changed.items()]
-        )
+        return entries, changed
 
-    def _head(self, connection: Connection, person: str) -> "ChainHead":
-        row = connection.execute("SELECT seq, head, key_sealed FROM logchain WHERE person_id = ?", (person,)).fetchone()
+    def head(self, person: str, row: tuple[int, bytes, bytes | None] | None) -> ChainHead:
+        """The end of a person's chain, from her row (seq, head, key_sealed); None: she has none yet."""
         seq, head, sealed_key = row if row else (0, NO_PREVIOUS, None)
         cipher, sealed_key = self._cipher(person, sealed_key)
         return ChainHead(seq, head, sealed_key, cipher)
+
+    def _head(self, connection: Connection, person: str) -> "ChainHead":
+        row = connection.execute("SELECT seq, head, key_sealed FROM logchain WHERE person_id = ?", (person,)).fetchone()
+        return self.head(person, row)
 
     def read(self, person: str, seq: int, sealed: bytes, sealed_key: bytes) -> bytes:
         """The payload of one entry."""

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.ground.store.engine import Connection
+from gateway.ground.store import Connection
 from gateway.house import House
 from gateway.log import mark
 from gateway.log.notes import Signer, VerifierKey, encode64
@@ -57,15 +57,15 @@ def ended(house: House) -> Ended:
     """What `looked_at` finds in the database of this house."""
     connection = house.store.connect()
     try:
-        return looked_at(connection, house.settings, house.keys.log)
+        return looked_at(connection, house.settings, house.keys.log, alone=house.store.alone)
     finally:
         connection.close()
 
 
-def looked_at(connection: Connection, settings: Settings, key: Ed25519PrivateKey) -> Ended:
+def looked_at(connection: Connection, settings: Settings, key: Ed25519PrivateKey, *, alone: bool) -> Ended:
     """Why the log is frozen, and what would be accepted. It only reads. Raises NotFrozen, OtherLog, OSError."""
     name = origin(connection, settings)
-    why = _why(connection, settings.mark, Signer(name, key).verifier)
+    why = _why(connection, settings.mark, Signer(name, key).verifier, alone)
     try:
         marked = mark.read(settings.mark)
     except mark.BadMark:
@@ -78,10 +78,10 @@ def looked_at(connection: Connection, settings: Settings, key: Ed25519PrivateKey
     return Ended(name, str(why), why.do, size, root, marked, entries)
 
 
-def _why(connection: Connection, path: Path, key: VerifierKey) -> Frozen:
+def _why(connection: Connection, path: Path, key: VerifierKey, alone: bool) -> Frozen:
     for _ in range(2):  # two beats of a running gateway may come between the looks at the mark and at the database
         try:
-            standing(connection, path, key)
+            standing(connection, path, key, alone=alone)
         except Frozen as reason:
             why = reason
         else:
@@ -163,7 +163,10 @@ def _keep(folder: Path, connection: Connection, house: House, found: Ended) -> N
 def _forget(connection: Connection, log: Log, found: Ended, begins: str, now: datetime, paused: int | None) -> None:
     connection.execute("DELETE FROM logcheckpoint")
     connection.execute("DELETE FROM logleaf")
-    connection.execute("INSERT OR REPLACE INTO logname (id, origin) VALUES (1, ?)", (begins,))
+    connection.execute("DELETE FROM logwaiting")
+    connection.execute("INSERT INTO logwaiting SELECT id FROM logentry")  # the new log begins with all of them
+    connection.execute("DELETE FROM logname")
+    connection.execute("INSERT INTO logname (id, origin) VALUES (1, ?)", (begins,))
     marked = found.marked
     facts: dict[str, Fact] = {
         "ended": found.origin,

@@ -1,11 +1,13 @@
 """The sequencer: gives committed entries their index, and signs the tree that holds them, once a second.
 
 One beat, always in this order; a crash between any two steps is finished by the next beat, which does
-nothing else than what it always does:
+nothing else than what it always does. Where several processes serve the database, one of them leads and has the beats;
+the others only look whether the log is whole, and take its mark up (`_follow`):
 
     1. what was signed still stands: last checkpoint, its compact range, the high-water mark and the entries numbered
        since agree; a mark that a crash left one checkpoint behind is written first
-    2. number: entries without an index get the next ones, in the order of their commit
+    2. number: entries that wait for an index get the next ones. Each person's come in her order; of two people's,
+       that of the transaction which committed later may come first
     3. read those back from the disk and extend the compact range with them; where the clock was set back since the
        last checkpoint, an entry that says so is the last of them
     4. sign the new root, open the own signature, store the checkpoint
@@ -26,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gateway.ground.store.engine import Connection
+from gateway.ground.store import Connection, raw
 from gateway.ground.store.threads import give_way
 from gateway.log import mark, tree
 from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint
@@ -43,6 +45,7 @@ ENTRY_VERSION = b"\x01"
 # all that follows. A clock that is set back by more than this is marked once, by an entry, and time goes on from there.
 CLOCK_BACK = timedelta(minutes=1)
 OPERATOR = "operator"  # whose chain holds what concerns nobody's data
+_RUNNING = f"entry_id & {2**44 - 1}"
 _CHECKPOINT = "INSERT INTO logcheckpoint (size, root, at_ms, note, frontier) VALUES (?, ?, ?, ?, ?)"
 
 _logger = logging.getLogger("aval.log")
@@ -129,9 +132,13 @@ def set_back(connection: Connection, now: datetime) -> datetime | None:
     return last if last is not None and last - now > CLOCK_BACK else None
 
 
-def standing(connection: Connection, path: Path, key: VerifierKey) -> tuple[TreeHead, tree.Range]:
-    """Step 1: the last signed tree, and its range with the entries that were numbered since. Raises Frozen."""
-    head = _signed(connection, path, key)
+def standing(connection: Connection, path: Path, key: VerifierKey, *, alone: bool) -> tuple[TreeHead, tree.Range]:
+    """Step 1: the last signed tree, and its range with the entries that were numbered since. Raises Frozen.
+
+    `alone`: nobody else signs this log, so a mark that lags was put back. Where others do, another machine may have
+    signed what this one has not heard of, or this machine may be new; what its mark knows must still stand.
+    """
+    head = _signed(connection, path, key, alone)
     return head, extended(connection, head.range)
 
 
@@ -152,7 +159,7 @@ def extended(connection: Connection, signed: tree.Range) -> tree.Range:
     return grown
 
 
-def _signed(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
+def _signed(connection: Connection, path: Path, key: VerifierKey, alone: bool) -> TreeHead:
     try:
         marked = mark.read(path)
     except (mark.BadMark, OSError) as error:
@@ -166,11 +173,13 @@ def _signed(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
     if not rows:
         if marked is not None and marked.size:
             raise Frozen("a tree was signed, and the database holds no checkpoint", _anew(connection, path))
-        if marked is None and begun(connection):
+        if marked is None and alone and begun(connection):
             raise Frozen(f"the mark {path} is missing, and {key.name} has begun", _FIND_MARK)
         return TreeHead(Checkpoint(key.name, 0, tree.EMPTY_ROOT), tree.Range())
     last, before = rows[0][0], rows[1][0] if len(rows) > 1 else 0
     head = _head(*rows[0], key=key)
+    if marked is None and not alone:
+        return replace(head, marked=False)
     if marked is None:
         raise Frozen(f"the mark {path} is missing, and a tree was signed", _FIND_MARK)
     if marked.size > last:
@@ -178,7 +187,7 @@ def _signed(connection: Connection, path: Path, key: VerifierKey) -> TreeHead:
     known = connection.execute("SELECT root FROM logcheckpoint WHERE size = ?", (marked.size,)).fetchone()
     if marked.size and (known is None or known[0] != marked.root):
         raise Frozen(f"the tree of {marked.size} that was signed is not the one in the database")
-    if marked.size < before:
+    if alone and marked.size < before:
         raise Frozen(
             f"the mark {path} is of a tree of {marked.size}, and {before} and {last} were signed", _NEWEST_MARK
         )
@@ -207,6 +216,19 @@ def _head(size: int, root: bytes, note: str, frontier: bytes, *, key: VerifierKe
     return TreeHead(checkpoint, grown)
 
 
+def _numbered(connection: Connection, index: int) -> None:
+    """The next entries that wait get the indices behind `index`, and wait no more. Ordered by the running number in
+    their ids (store/postgres/months.py): one person's are written one after the other, so these are in her order."""
+    connection.execute(
+        f'INSERT INTO logleaf ("index", entry_id) SELECT ? + row_number() OVER (ORDER BY {_RUNNING}), entry_id'
+        f" FROM (SELECT entry_id FROM logwaiting ORDER BY {_RUNNING} LIMIT ?) AS next",
+        (index, CHUNK),
+    )
+    connection.execute(
+        'DELETE FROM logwaiting WHERE entry_id IN (SELECT entry_id FROM logleaf WHERE "index" > ?)', (index,)
+    )
+
+
 class Sequencer:
     """One per serving process. `start` and `stop` for the server; `integrate_once` for commands and tests.
 
@@ -219,8 +241,9 @@ class Sequencer:
         self._clock: Callable[[], datetime] = house.clock
         self._log = house.log
         self._path = house.settings.mark
-        self._connection = house.store.connect()
-        self._signer = Signer(origin(self._connection, house.settings), house.keys.log)
+        self._lead = house.store.lead("log")
+        with house.store.read() as session:
+            self._signer = Signer(origin(raw(session), house.settings), house.keys.log)
         self._found_whole = found_whole
         self._one = threading.Lock()  # one beat at a time
         self._wake = threading.Event()
@@ -237,62 +260,68 @@ class Sequencer:
     def integrate_once(self) -> int:
         """One beat. Returns how many entries the new checkpoint added; raises Frozen, Unavailable, OSError."""
         with self._one:
-            head, numbered = standing(self._connection, self._path, self._signer.verifier)  # 1
-            if not head.marked:
-                self._mark(head.checkpoint)
-            if head.range.size == 0 and not begun(self._connection):
-                self._begin()
-            self._number()  # 2
-            grown = self._extended(numbered)  # 3
-            now = self._clock()
-            if (was := set_back(self._connection, now)) is not None:
-                self._record_set_back(was, now)
-                self._number()
-                grown = self._extended(grown)
-            if grown.size == head.range.size:
+            connection = self._lead.taken()
+            if connection is None:
+                self._follow()
                 return 0
-            checkpoint = Checkpoint(self._signer.name, grown.size, grown.root())
-            self._sign(checkpoint, grown, now)  # 4
-            self._mark(checkpoint)  # 5
-            return grown.size - head.range.size
+            with mark.turn(self._path, alone=self._store.alone):
+                return self._integrate(connection)
 
-    def _begin(self) -> None:
+    def _integrate(self, connection: Connection) -> int:
+        head, numbered = self._standing(connection)  # 1
+        if not head.marked:
+            self._mark(head.checkpoint)
+        if head.range.size == 0 and not begun(connection):
+            self._begin(connection)
+        self._number(connection)  # 2
+        grown = extended(connection, numbered)  # 3
+        now = self._clock()
+        if (was := set_back(connection, now)) is not None:
+            self._record_set_back(connection, was, now)
+            self._number(connection)
+            grown = extended(connection, grown)
+        if grown.size == head.range.size:
+            return 0
+        checkpoint = Checkpoint(self._signer.name, grown.size, grown.root())
+        self._sign(connection, checkpoint, grown, now)  # 4
+        self._mark(checkpoint)  # 5
+        return grown.size - head.range.size
+
+    def _follow(self) -> None:
+        """What a process does that does not lead: it sees whether the log is whole, and its mark keeps up."""
+        with mark.turn(self._path, alone=False), self._store.read() as session:
+            head, _ = self._standing(raw(session))
+            if not head.marked and head.checkpoint.size:
+                self._mark(head.checkpoint)
+
+    def _standing(self, connection: Connection) -> tuple[TreeHead, tree.Range]:
+        return standing(connection, self._path, self._signer.verifier, alone=self._store.alone)
+
+    def _begin(self, connection: Connection) -> None:
         """The name is kept from now on, and a missing mark means that it was lost. So the mark comes first: after a
         crash between the two the next beat finds it, and writes the name."""
         name = self._signer.name
         mark.write(self._path, mark.nothing(name))
         self._store.batch(
-            self._connection,
-            lambda connection: connection.execute("INSERT INTO logname (id, origin) VALUES (1, ?)", (name,)),
+            connection, lambda writing: writing.execute("INSERT INTO logname (id, origin) VALUES (1, ?)", (name,))
         )
 
-    def _number(self) -> None:
-        found = self._connection.execute('SELECT "index", entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1')
-        index, entry = found.fetchone() or (-1, 0)
-        waiting = "SELECT 1 FROM logentry WHERE id > ? LIMIT 1"
-        if self._connection.execute(waiting, (entry,)).fetchone() is None:
+    def _number(self, connection: Connection) -> None:
+        if connection.execute("SELECT 1 FROM logwaiting LIMIT 1").fetchone() is None:
             return
-        self._store.batch(
-            self._connection,
-            lambda connection: connection.execute(
-                'INSERT INTO logleaf ("index", entry_id) SELECT ? + row_number() OVER (ORDER BY id), id'
-                " FROM (SELECT id FROM logentry WHERE id > ? ORDER BY id LIMIT ?)",
-                (index, entry, CHUNK),
-            ),
-        )
+        last = connection.execute('SELECT "index" FROM logleaf ORDER BY "index" DESC LIMIT 1').fetchone()
+        index = last[0] if last else -1
+        self._store.batch(connection, lambda writing: _numbered(writing, index))
 
-    def _extended(self, signed: tree.Range) -> tree.Range:
-        return extended(self._connection, signed)
-
-    def _record_set_back(self, was: datetime, now: datetime) -> None:
+    def _record_set_back(self, connection: Connection, was: datetime, now: datetime) -> None:
         event = Event("clock_back", OPERATOR, now, "system", {"clock_before": instant(was)})
-        self._store.batch(self._connection, lambda connection: self._log.append_all(connection, [event], {}))
+        self._store.batch(connection, lambda writing: self._log.append_all(writing, [event], {}))
 
-    def _sign(self, checkpoint: Checkpoint, grown: tree.Range, now: datetime) -> None:
+    def _sign(self, connection: Connection, checkpoint: Checkpoint, grown: tree.Range, now: datetime) -> None:
         note = self._signer.sign(checkpoint.text())
         open_checkpoint(note, [self._signer.verifier], self._signer.name)  # what cannot be opened is never stored
         row = (checkpoint.size, checkpoint.root, int(now.timestamp() * 1000), note, bytes(grown))
-        self._store.batch(self._connection, lambda connection: connection.execute(_CHECKPOINT, row))
+        self._store.batch(connection, lambda writing: writing.execute(_CHECKPOINT, row))
 
     def _mark(self, checkpoint: Checkpoint) -> None:
         mark.write(self._path, mark.Mark(checkpoint.size, checkpoint.root, self._signer.name))
@@ -307,7 +336,8 @@ class Sequencer:
     def _check(self) -> None:
         """Whether it is frozen is known before the first call is answered."""
         try:
-            standing(self._connection, self._path, self._signer.verifier)
+            with self._store.read() as session:
+                self._standing(raw(session))
             self._found_whole()
         except Frozen as reason:
             _logger.error("log frozen: %s; %s", reason, reason.do)
@@ -323,7 +353,7 @@ class Sequencer:
             self._thread.join()
             self._thread = None
         with self._one:
-            self._connection.close()
+            self._lead.close()
 
     def fault(self) -> str:
         """Of a started sequencer: why nothing is numbered and signed; empty when all is well."""

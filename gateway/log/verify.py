@@ -3,11 +3,11 @@
 What is checked, in this order:
 
     1. the high-water mark can be read
-    2. every index from 0 holds one entry, in the order in which entries were committed
+    2. every index from 0 holds one entry, each person's in her order
     3. every entry has the next number of its person's chain and, where the keys are at hand, opens to a
        payload that its commitment fits and that names the entry before it
     4. every stored checkpoint is signed by the log's key, and its root is that of the entries below it
-    5. entries not yet numbered: the same as 3; none was left out
+    5. entries not yet numbered: the same as 3; each of them waits for its index, none was left out
     6. every person's chain ends where her last entry is
     7. no tree smaller than the mark, nor another at its size; older checkpoints that somebody kept are prefixes
 
@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.errors import Unavailable
+from gateway.ground.store.statements import snapshot, streamed
 from gateway.log.mark import Mark
 from gateway.log.notes import BadNote, Checkpoint, VerifierKey, open_note
 from gateway.log.record import NO_PREVIOUS, commitment
@@ -44,10 +45,9 @@ LATE = timedelta(minutes=5)  # an entry bears the time its request came in, and 
 _LEAVES = """SELECT l."index", l.entry_id, e.person_id, e.seq, e.salt, e.sealed, e.commitment, c.key_sealed
     FROM logleaf l LEFT JOIN logentry e ON e.id = l.entry_id LEFT JOIN logchain c ON c.person_id = e.person_id
     ORDER BY l."index" """
-_WAITING = """SELECT e.id, e.person_id, e.seq, e.salt, e.sealed, e.commitment, c.key_sealed
-    FROM logentry e LEFT JOIN logchain c ON c.person_id = e.person_id WHERE e.id > ? ORDER BY e.id"""
-_LEFT_OUT = """SELECT (SELECT min(l."index") FROM logleaf l WHERE l.entry_id > e.id) FROM logentry e
-    WHERE e.id < ? AND NOT EXISTS (SELECT 1 FROM logleaf WHERE entry_id = e.id)"""
+_WAITING = """SELECT w.entry_id, e.person_id, e.seq, e.salt, e.sealed, e.commitment, c.key_sealed
+    FROM logentry e LEFT JOIN logchain c ON c.person_id = e.person_id LEFT JOIN logwaiting w ON w.entry_id = e.id
+    WHERE NOT EXISTS (SELECT 1 FROM logleaf WHERE entry_id = e.id) ORDER BY e.id & 17592186044415"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,7 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.resolve().as_uri()}?{'mode=ro' if live else 'immutable=1'}", uri=True, isolation_level=None
     )
+    connection.text_factory = _text
     try:
         connection.execute("SELECT 1 FROM logentry LIMIT 1")
     except sqlite3.Error:
@@ -132,16 +133,12 @@ def check(
     `marked` must have been read before; "elsewhere": its file is not at hand, as beside a copy. `kept`: signed
     checkpoints.
     """
-    connection.text_factory = _text
     walk = _Walk(connection, key, opener)
-    connection.execute("BEGIN")
-    try:
+    with snapshot(connection):
         walk.leaves()
         walk.waiting()
         walk.chains_end()
         walk.anchors(marked, kept)
-    finally:
-        connection.execute("ROLLBACK")
     return walk.report
 
 
@@ -153,7 +150,6 @@ class _Walk:
         self.agreed = 0  # size of the last checkpoint that was looked at
         self.roots: dict[int, bytes] = {}  # of every stored checkpoint
         self.chains: dict[str, tuple[int, bytes, int]] = {}  # person → number, commitment, index of her last entry
-        self.last_entry = 0
         self.signed_at = self.entered_at = datetime.min.replace(tzinfo=UTC)  # of the checkpoint and entry before
         self.locked: dict[str, int] = {}  # people whose key cannot be opened → index of the first such entry
         if key is None:
@@ -175,7 +171,7 @@ class _Walk:
         checkpoints = _checkpoints(self.connection)
         coming = next(checkpoints, None)
         at = 0
-        for index, entry, *rest in self.connection.execute(_LEAVES):
+        for index, entry, *rest in streamed(self.connection, _LEAVES):
             if index != at:
                 self.found(at, "missing from the tree" if index > at else "twice in the tree", index - 1)
                 self.range, at = None, index
@@ -200,9 +196,6 @@ class _Walk:
             self.found(index, fault)
             self.range = None
             return
-        if entry <= self.last_entry:
-            self.found(index, "not in the order in which entries were committed")
-        self.last_entry = max(entry, self.last_entry)
         self._entry(index, person, seq, salt, *rest)
         if self.range is not None:
             self.range.append(leaf(rest[1]))
@@ -290,10 +283,10 @@ class _Walk:
     # ---- 5, 6: what has no index yet, and where chains end
 
     def waiting(self) -> None:
-        for (index,) in self.connection.execute(_LEFT_OUT, (self.last_entry,)):
-            self.found(index, "an entry committed before this one was left out of the tree")
-        for at, (_, *entry) in enumerate(self.connection.execute(_WAITING, (self.last_entry,))):
+        for at, (waits, *entry) in enumerate(streamed(self.connection, _WAITING)):
             self.report.waiting += 1
+            if waits is None:
+                self.found(self.report.entries + at, "an entry was left out of the tree, and waits for no index")
             fault = _shape_fault(*entry)
             if fault:
                 self.found(self.report.entries + at, fault)
@@ -304,7 +297,7 @@ class _Walk:
         self.report.people = len(self.chains)
         total = self.report.entries + self.report.waiting
         missing = dict(self.chains)
-        for person, seq, head in self.connection.execute("SELECT person_id, seq, head FROM logchain"):
+        for person, seq, head in streamed(self.connection, "SELECT person_id, seq, head FROM logchain"):
             number, committed, index = missing.pop(person, (0, NO_PREVIOUS, total - 1))
             if seq > number:
                 self.found(index + 1, f"the last {seq - number} of a person's chain of {seq} are missing")
@@ -357,4 +350,4 @@ def _shape_fault(person: Any, seq: Any, salt: Any, sealed: Any, committed: Any, 
 
 
 def _checkpoints(connection: Any) -> Iterator[tuple[int, bytes, str, bytes, int]]:
-    yield from connection.cursor().execute("SELECT size, root, note, frontier, at_ms FROM logcheckpoint ORDER BY size")
+    yield from streamed(connection, "SELECT size, root, note, frontier, at_ms FROM logcheckpoint ORDER BY size")

@@ -10,7 +10,7 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
 from gateway.ground.keys import KeyRing
-from gateway.ground.store.engine import Connection
+from gateway.ground.store import Connection
 from gateway.organisations.tables import Link
 from gateway.sectors.model import FoundAccount
 

@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Column, Index, text
+from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
+
+from gateway.ground.store.tables import where
 
 
 class Organisation(SQLModel, table=True):
@@ -21,9 +23,7 @@ class Organisation(SQLModel, table=True):
 class Link(SQLModel, table=True):
     """One person's link with one organisation. At most one link of the two is live."""
 
-    __table_args__ = (
-        Index("ix_link_untold", "ended_at", sqlite_where=text("ended_at IS NOT NULL AND told_at IS NULL")),
-    )
+    __table_args__ = (Index("ix_link_untold", "ended_at", **where("ended_at IS NOT NULL AND told_at IS NULL")),)
     id: str = Field(primary_key=True)
     person_id: str = Field(foreign_key="person.id", index=True)
     organisation_id: str = Field(foreign_key="organisation.id", index=True)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlmodel import Session, select
 
 from gateway.ground.http.connector import Target
-from gateway.ground.store.engine import Connection
+from gateway.ground.store import Connection
 from gateway.organisations.tables import Organisation
 from gateway.sectors.model import Source
 from gateway.settings import Settings

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import webauthn
-from sqlalchemy.dialects.sqlite import insert
 from sqlmodel import Session, select
 from webauthn.helpers import options_to_json, parse_authentication_credential_json
 from webauthn.helpers.exceptions import WebAuthnException
@@ -25,6 +24,7 @@ from webauthn.helpers.structs import (
 
 from gateway.ground.keys import KeyRing, same
 from gateway.ground.keys.jose import decoded, encoded
+from gateway.ground.store import insert
 from gateway.log import Event, Log
 from gateway.people.tables import Passkey, Person, SpentChallenge
 from gateway.settings import Settings
@@ -78,7 +78,7 @@ class Ceremony:
 
 def _spend(session: Session, challenge: bytes, now: datetime) -> bool:
     """Spend a challenge. False: it was answered before. The row is kept until the challenge would have expired."""
-    row = insert(SpentChallenge).values(id=encoded(challenge), expires_at=now + timedelta(minutes=MINUTES))
+    row = insert(session, SpentChallenge).values(id=encoded(challenge), expires_at=now + timedelta(minutes=MINUTES))
     return bool(session.execute(row.on_conflict_do_nothing()).rowcount)  # type: ignore[attr-defined]
 
 

@@ -18,9 +18,9 @@ from typing import Any
 from gateway.consent.rules import EndReason, State
 from gateway.errors import LogFrozen, Refusal, Unavailable
 from gateway.house import House
+from gateway.ledger.contract import Count, Ledger
 from gateway.ledger.standing import Standing
-from gateway.ledger.uses import Count, Uses
-from gateway.ledger.writer import Writer
+from gateway.ledger.uses import Uses
 from gateway.proxy.grants import Grant, Grants, Route
 from gateway.proxy.tokens import Token
 from gateway.sectors.model import Asked, Denied
@@ -52,20 +52,29 @@ class Judged:
 
 
 class Admission:
-    def __init__(self, house: House, writer: Writer) -> None:
-        self._standings = writer.standings
+    def __init__(self, house: House, ledger: Ledger) -> None:
+        self._ledger = ledger
         self._grants = Grants(house)
-        self._uses = Uses(writer.connection)
+        self._uses = Uses(ledger)
         self._pools = house.pools
         self._log = house.log
 
-    def close(self) -> None:
-        self._grants.close()
-
     async def judge(self, token: Token, organisation: str, asked: Asked, now: datetime) -> Judged | None:
-        """None: the token stands on nothing that lives (401). Raises Changing."""
+        """None: the token stands on nothing that lives (401). Raises Changing, Unavailable."""
+        standing = self._ledger.held(token.consent, token.family, organisation)
+        if standing is not None:
+            judged = await self._judged(standing, token, organisation, asked, now)
+            # What is remembered may be old where other processes write. For a permit the commit finds that out; a
+            # refusal, or an invalid token, is told only by what the database holds now.
+            if self._ledger.exact or (judged is not None and isinstance(judged.verdict, Permit)):
+                return judged
+        standing = await self._standing(token, organisation)
+        return await self._judged(standing, token, organisation, asked, now)
+
+    async def _judged(
+        self, standing: Standing | None, token: Token, organisation: str, asked: Asked, now: datetime
+    ) -> Judged | None:
         for _ in range(COMPILE_TRIES):
-            standing = self._standing(token, organisation)
             # 1.
             if standing is None or not standing.family_lives or standing.app != token.client:
                 if self._log.frozen:  # it may be in what is missing: apps throw away a token that is called invalid
@@ -84,11 +93,12 @@ class Admission:
             if grant is None:
                 grant = await self._compiled(token.consent, organisation, standing.generations)
             if grant is not None:
-                return Judged(self._covers(grant, standing, asked, now), standing.person, grant.facts)
+                return Judged(await self._covers(grant, standing, asked, now), standing.person, grant.facts)
+            standing = await self._standing(token, organisation)
         raise Changing
 
-    def _standing(self, token: Token, organisation: str) -> Standing | None:
-        return self._standings.get(token.consent, token.family, organisation)
+    async def _standing(self, token: Token, organisation: str) -> Standing | None:
+        return await self._ledger.standing(token.consent, token.family, organisation)
 
     async def _compiled(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
         """Compile in a thread, once however many calls wait for it."""
@@ -96,7 +106,7 @@ class Admission:
         await self._pools.share("compile", "", (consent, organisation), work)
         return self._grants.get(consent, organisation, terms)
 
-    def _covers(self, grant: Grant, standing: Standing, asked: Asked, now: datetime) -> Permit | Refusal:
+    async def _covers(self, grant: Grant, standing: Standing, asked: Asked, now: datetime) -> Permit | Refusal:
         # 3.
         if now >= grant.until:
             return Refusal("ended", "valid", allowed=grant.until.isoformat())
@@ -115,22 +125,23 @@ class Admission:
             return route.item.refusal
         # 7.
         counts: tuple[Count, ...] = ()
-        if not (route.upstream.continues and self._uses.continues(route.listing, epoch)):
-            counts = tuple([limit.count(now, epoch) for limit in route.item.limits])
-            used_up = self._uses.reserve(counts)
+        limits = route.item.limits
+        if limits and not (route.upstream.continues and await self._uses.continues(route.listing, epoch)):
+            counts = tuple([limit.count(now, epoch) for limit in limits])
+            used_up = await self._uses.reserve(counts)
             if used_up is not None:
                 return exhausted(used_up, now)
         return Permit(grant, route, standing, counts)
 
-    def used_once(self, permit: Permit, token: Token) -> None:
+    async def used_once(self, permit: Permit, token: Token) -> None:
         """The entry of a stream for one use has ended its consent: that is how it stands while the stream runs."""
-        standing = self._standing(token, permit.standing.organisation)
+        standing = await self._standing(token, permit.standing.organisation)
         if standing is not None and standing.reason == EndReason.USED_UP:
             permit.standing = standing
 
     async def still(self, permit: Permit, token: Token, now: datetime) -> bool:
         """Whether a stream may go on: the same consent, link and family, unexpired; no policy against it since."""
-        standing = self._standing(token, permit.standing.organisation)
+        standing = await self._standing(token, permit.standing.organisation)
         if standing is None or now >= permit.grant.until or self._log.frozen:
             return False
         if standing.row == permit.standing.row:
@@ -143,6 +154,13 @@ class Admission:
             return False
         permit.standing = standing
         return True
+
+    def used_up(self, permit: Permit) -> Count:
+        """A limit was found used up when the use was to be counted. Which one is not known: the one that comes last
+        is told to the app."""
+        for count in permit.counts[-1:]:
+            self._uses.used_up(count)
+        return permit.counts[-1]
 
     def settle(self, permit: Permit, now: datetime, *, given: bool) -> None:
         """The reserved use is used, or given back because nothing was given."""

@@ -28,10 +28,11 @@ from gateway.ground.http.guard import Receive, Scope, Send
 from gateway.ground.keys import fresh
 from gateway.ground.keys.dpop import Proofs, Replays
 from gateway.ground.pools import Pools
-from gateway.ground.store.engine import StoreFault, is_damage
 from gateway.house import House
-from gateway.ledger.recovery import close_open_streams
-from gateway.ledger.writer import Item, Verdict, Writer
+from gateway.ledger.contract import Item, Verdict
+from gateway.ledger.opening import open_ledger
+from gateway.ledger.uses import listing_id
+from gateway.ledger.writer import Writer
 from gateway.log import Event
 from gateway.log.record import instant as instant_of
 from gateway.proxy import admit, headers, refuse
@@ -65,6 +66,8 @@ class DataCall:
     now: datetime
     organisation: str
     asked: Asked
+    token: Token | None = None
+    proof: bytes | None = None  # of the token's key, as others know it
     may_renew: bool = True
 
 
@@ -73,9 +76,10 @@ class DataPlane:
         self._house = house
         self._settings = house.settings
         self._tokens = Tokens(house.keys, house.settings.public_url)
-        self._proofs = Proofs(house.settings.public_url, Replays(house.clock().timestamp()))
-        self._writer = Writer(house.store, house.log)
-        self._denials = Denials(self._writer)
+        since = house.clock().timestamp() if house.store.alone else 0.0  # else others may know the proofs before
+        self._proofs = Proofs(house.settings.public_url, Replays(house.clock().timestamp(), since))
+        self.writer = Writer(open_ledger(house.store, house.log))
+        self._denials = Denials(self.writer)
         self._rates = Rates(house.settings)
         self._admission: Admission | None = None
         self._flushing: asyncio.Task[None] | None = None
@@ -85,9 +89,8 @@ class DataPlane:
         gc.collect()
         gc.freeze()  # what is there by now stays; there is no need to look at it again and again
         gc.set_threshold(*GC_THRESHOLD)
-        self._writer.start(asyncio.get_running_loop())
-        self._admission = Admission(self._house, self._writer)
-        await close_open_streams(self._house.store, self._writer, self._house.clock())
+        await self.writer.start(asyncio.get_running_loop())
+        self._admission = Admission(self._house, self.writer.ledger)
         self._flushing = asyncio.ensure_future(self._flush())
 
     async def stop(self) -> None:
@@ -99,13 +102,12 @@ class DataPlane:
                 await self._denials.flush(float("inf"))
             except Unavailable as error:
                 _log.error("counts of refusals could not be written to the log and are lost: %s", error.detail)
-            await self._writer.stop()
-            self._admission.close()
+            await self.writer.stop()
             self._admission = None
 
     def fault(self) -> str:
         """Why no data can be given, until a restart; empty when all is well. May be asked from any thread."""
-        return self._writer.fault()
+        return self.writer.fault()
 
     async def _flush(self) -> None:
         while True:
@@ -131,12 +133,12 @@ class DataPlane:
                 if await self._attempt(call) == "answered":
                     return
             await problems.unavailable(send)
-        except (Unavailable, Changing, StoreFault):
+        except (Unavailable, Changing):
             await problems.unavailable(send)
         except Exception as error:  # nothing has been sent: what follows the first byte is in streams
             _log.error("data call failed: %s", where(error))
-            if is_damage(error):
-                self._house.store.damaged = True
+            store = self._house.store
+            if store.note_damage(error) or store.is_fault(error):
                 await problems.unavailable(send)
             else:
                 await problems.plain(send, 500)
@@ -153,7 +155,7 @@ class DataPlane:
 
     async def _attempt(self, call: DataCall) -> Done:
         # 2. token
-        token = await self._token(call)
+        token = call.token = call.token or await self._token(call)  # its proof is good once, also for a second attempt
         if token is None:
             return "answered"
         # 3. admit
@@ -181,12 +183,12 @@ class DataPlane:
                 given = await self._stream(call, token, judged, permit, held)
                 return "answered"
             # 6. record
-            verdict = await self._writer.commit(self._entry(call, token, permit, held.counts, len(held.body)))
+            verdict = await self.writer.commit(self._entry(call, token, permit, held.counts, len(held.body)))
             if verdict is Verdict.WRITTEN:
                 given = True
                 await _release(call, held)
                 return "answered"
-            return await self._not_recorded(call, judged, permit, verdict)
+            return await self._not_recorded(call, admission, judged, permit, verdict)
         except Renewed:
             call.may_renew = False
             return "again"
@@ -222,7 +224,8 @@ class DataPlane:
         if token.key is not None:
             method, path = call.scope["method"], call.scope["path"]
             proof = fields.get(b"dpop", b"").decode("latin-1")
-            if not self._proofs.holds(proof, token.key or "", token.ath, method, path, now):
+            call.proof = self._proofs.held(proof, token.key or "", token.ath, method, path, now)
+            if call.proof is None:
                 await self._challenged(call, "invalid_dpop_proof", dpop=True)
                 return None
         return token
@@ -277,26 +280,33 @@ class DataPlane:
             facts["outcome"] = "partly" if counts.records_withheld else "delivered"
         event = Event("access", permit.standing.person, call.now, "app", facts)
         opens = call.id if counts is None else None
-        return Item(event, permit.standing, permit.counts, permit.grant.once, opens=opens)
+        listing = listing_id(permit.route.listing) if permit.counts else None
+        return Item(
+            event, permit.standing, permit.counts, permit.grant.once, opens=opens, proof=call.proof, listing=listing
+        )
 
-    async def _not_recorded(self, call: DataCall, judged: Judged, permit: Permit, verdict: Verdict) -> Done:
+    async def _not_recorded(
+        self, call: DataCall, admission: Admission, judged: Judged, permit: Permit, verdict: Verdict
+    ) -> Done:
         """What was fetched is forgotten: it was judged by terms that are not there any more."""
         if verdict is Verdict.CHANGED:
             return "again"
-        last = permit.counts[-1]
+        if verdict is Verdict.REPLAYED:  # another process knows the proof
+            return await self._challenged(call, "invalid_dpop_proof", dpop=True)
+        last = admission.used_up(permit)
         return await self._refused(call, judged, admit.exhausted(last, call.now))
 
     async def _stream(self, call: DataCall, token: Token, judged: Judged, permit: Permit, stream: AnswerStream) -> bool:
         """Whether the app was given anything. The entry is on the disk before, the outcome after."""
         item = self._entry(call, token, permit, None, 0)
-        verdict = await self._writer.commit(item)
+        verdict = await self.writer.commit(item)
         if verdict is not Verdict.WRITTEN:
             await stream.answer.abort()
             await self._refused(call, judged, Refusal("busy"))
             return False
         admission = self._admission
         if permit.grant.once and admission is not None:
-            admission.used_once(permit, token)
+            await admission.used_once(permit, token)
         stream.headers = headers.answer(stream.media_type, None, call.id)
         stream.head_only = call.scope["method"] == "HEAD"
 
@@ -308,7 +318,7 @@ class DataPlane:
         finally:
             facts = {**item.event.facts, **told(stream.counts, stream.sent), "outcome": stream.outcome}
             ended = Event("access_outcome", judged.person, self._house.clock(), "system", facts)
-            await asyncio.shield(self._writer.commit(Item(ended, closes=call.id)))
+            await asyncio.shield(self.writer.commit(Item(ended, closes=call.id)))
         if not stream.started:
             await self._refused(call, judged, Refusal(stream.reason))
         return True

@@ -10,7 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from gateway.errors import Refusal
-from gateway.ledger.writer import Item, Writer
+from gateway.ledger.contract import Item
+from gateway.ledger.writer import Writer
 from gateway.log import Event
 from gateway.proxy.admit import Judged
 

@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from sqlmodel import Session
+
 from gateway.apps import views as apps
 from gateway.consent.facts import AppView
 from gateway.consent.terms import granted_items
@@ -20,10 +22,11 @@ from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.ground.calendar.instants import Window
 from gateway.ground.calendar.windows import CalendarWindow, window
 from gateway.ground.http.connector import Pairs, Target
+from gateway.ground.store import raw
 from gateway.house import House
 from gateway.ledger import live
+from gateway.ledger.contract import Count
 from gateway.ledger.live import LiveConsent
-from gateway.ledger.uses import Count
 from gateway.organisations import links, views
 from gateway.organisations.links import LinkView
 from gateway.organisations.views import OrganisationView
@@ -179,8 +182,7 @@ class Grants:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._lock = threading.Lock()  # one compiling at a time: it has one connection
-        self._connection = house.store.connect()
+        self._lock = threading.Lock()  # one compiling at a time
         self._held: OrderedDict[tuple[str, str], Grant] = OrderedDict()
 
     def get(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
@@ -191,33 +193,26 @@ class Grants:
             return None
         return grant
 
-    def close(self) -> None:
-        with self._lock:
-            self._connection.close()
-
     def compiled(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
         """The grant, made and kept. None when the rows have changed since `terms` was read: read it again."""
         with self._lock:
             grant = self.get(consent, organisation, terms)
             if grant is None:
-                self._connection.execute("BEGIN")  # one snapshot for all reads
-                try:
-                    grant = self._compile(consent, organisation, terms)
-                finally:
-                    self._connection.execute("ROLLBACK")
+                with self._house.store.read() as session:  # one snapshot for all reads
+                    grant = self._compile(session, consent, organisation, terms)
                 if grant is not None:
                     self._held[consent, organisation] = grant
                     if len(self._held) > HELD:
                         self._held.popitem(last=False)
             return grant
 
-    def _compile(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
-        found = live.load(self._connection, consent)
+    def _compile(self, session: Session, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
+        connection = raw(session)
+        found = live.load(connection, consent)
         if found is None or found.generation != terms[0] or found.terms is None:
             return None
-        with self._house.store.read() as session:
-            app, view = apps.find(session, found.app), views.view(session, organisation)
-        link = links.for_call(self._connection, self._house.keys, found.person, organisation)
+        app, view = apps.find(session, found.app), views.view(session, organisation)
+        link = links.for_call(connection, self._house.keys, found.person, organisation)
         if (link.id, link.generation) != terms[3:5] if link else terms[3] is not None:
             return None
         base = _Base(self._house, found, organisation, app, view, self._house.clock())

@@ -5,18 +5,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway import schema
 from gateway.apps import declare, verbs
 from gateway.apps.tables import App
 from gateway.catalogue import Catalogue
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import Store
 from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.log import Log
 from gateway.organisations.tables import Organisation
 from gateway.policy import Policies
 from gateway.settings import Settings
+from tests.databases import made, unsynced
 
 ORGANISATIONS = Path(__file__).parents[2] / "examples" / "organisations"
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -62,8 +61,8 @@ class World:
 
     def __init__(self, folder: Path, ring: KeyRing) -> None:
         settings = Settings(data_dir=folder)
-        store = Store(settings.database, fsync=False)
-        schema.metadata.create_all(store.engine)
+        store = unsynced(settings)
+        made(store)
         unused: Any = None
         self.house = House(
             settings=settings,

@@ -22,7 +22,6 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from gateway import schema
 from gateway.app import PROTOCOL
 from gateway.apps import declare, verbs, views
 from gateway.apps import pages as app_pages
@@ -30,7 +29,6 @@ from gateway.authorization import api, pages
 from gateway.catalogue import Catalogue
 from gateway.consent.facts import AppView, Offered, PersonFacts
 from gateway.ground.keys import KeyRing, fresh
-from gateway.ground.store import Store
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Caller
 from gateway.ground.web.doors import route
@@ -47,6 +45,7 @@ from gateway.rooms import RoomNames
 from gateway.screen import pages as consent_pages
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
+from tests.databases import made, unsynced
 from tests.worlds import apps
 
 ISSUER = "http://localhost:8400"
@@ -158,8 +157,8 @@ class World:
         self.clock = Clock()
         self.secrets: dict[str, str] = {}
         self.callers: dict[str, Caller] = {}
-        store = Store(settings.database, fsync=False)
-        schema.metadata.create_all(store.engine)
+        store = unsynced(settings)
+        made(store)
         self.house = House(
             settings=settings,
             store=store,

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.ground.keys.opaque import fresh_bytes
-from gateway.ground.store.engine import Connection, connect
+from gateway.ground.store.sqlite.engine import Connection, connect
 from gateway.log import mark, tree
 from gateway.log.notes import Checkpoint, Signer
 from gateway.log.sequencer import origin

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.ground.store.engine import sqlite_version
+from gateway.ground.store.sqlite.engine import sqlite_version
 from tests.bench import processes
 from tests.bench.measure import Figures
 

@@ -16,7 +16,7 @@ import pytest
 from cli_run import ORGANISATIONS, ROOT, Aval, Gateway
 
 from gateway.cli.demo_visitor import Visitor
-from gateway.ground.store.engine import OLDEST_SQLITE
+from gateway.ground.store.sqlite.engine import OLDEST_SQLITE
 from tests.ports import free_port
 
 Run = Callable[..., Aval]

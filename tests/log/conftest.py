@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from log_cast import Clock, Visitor
 
-from gateway import schema
 from gateway.catalogue import Catalogue
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import Store
 from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.log import Event, Log
 from gateway.log.notes import VerifierKey
 from gateway.log.sequencer import Sequencer, first_name
 from gateway.settings import Settings, shipped_policies
+from tests.databases import made, unsynced
 
 CATALOGUE = Catalogue(shipped_policies())
 
@@ -34,8 +33,8 @@ def clock() -> Clock:
 @pytest.fixture
 def house(tmp_path: Path, keys: KeyRing, clock: Clock) -> Iterator[House]:
     settings = Settings(data_dir=tmp_path, public_url="https://gateway.example", default_language="en")
-    store = Store(settings.database, fsync=False)
-    schema.metadata.create_all(store.engine)
+    store = unsynced(settings)
+    made(store)
     unused: Any = None
     yield House(settings, store, keys, Log(keys, settings.mark), CATALOGUE, unused, unused, Translations(), clock)
     store.close()

@@ -17,7 +17,7 @@ import pytest
 from log_cast import Clock
 
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import connect
+from gateway.ground.store.sqlite.engine import connect
 from gateway.house import House
 from gateway.log import mark, readiness, sequencer, tree
 from gateway.log.mark import Mark
@@ -357,10 +357,10 @@ KILLED = """
     from gateway.log import Event, Log
     from gateway.log.sequencer import Sequencer
     from gateway.settings import Settings
-    from gateway.ground.store import Store
+    from gateway.ground.store import open_store
     folder, keys, marked = map(Path, sys.argv[1:])
     settings = Settings(data_dir=folder, public_url="https://gateway.example", keys_dir=keys, mark_file=marked)
-    store, keys = Store(settings.database), KeyRing(settings.keys)
+    store, keys = open_store(settings), KeyRing(settings.keys)
     house = House(settings, store, keys, Log(keys, settings.mark), None, None, None, None)
     sequencer = Sequencer(house)
     while True:

@@ -17,7 +17,7 @@ from gateway.app import build_house, watched
 from gateway.errors import Unavailable
 from gateway.ground.ops import health
 from gateway.ground.store import migrate
-from gateway.ground.store.engine import sqlite3  # type: ignore[attr-defined]  # whichever module the store took
+from gateway.ground.store.sqlite.engine import sqlite3  # type: ignore[attr-defined]  # whichever module the store took
 from gateway.ground.web.doors import route
 from gateway.house import House
 from gateway.log import Event, mark

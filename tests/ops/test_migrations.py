@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 
 from gateway import schema
 from gateway.errors import Unavailable
-from gateway.ground.store import Store, migrate
+from gateway.ground.store import migrate, open_store
 from gateway.settings import Settings
 from tests.databases import opened
 
@@ -23,7 +23,7 @@ def settings(tmp_path: Path) -> Settings:
 
 def test_a_new_database_has_exactly_the_tables_that_the_code_declares(settings: Settings) -> None:
     assert migrate.upgrade(settings) == (None, migrate.HEAD)
-    store = Store(settings.database)
+    store = open_store(settings)
     with store.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "render_as_batch": True})
         assert compare_metadata(context, schema.metadata) == []

@@ -25,11 +25,9 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from gateway import schema
 from gateway.catalogue import Catalogue
 from gateway.ground.http.connector import ConnectorError, Headers, Target
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import Store
 from gateway.ground.web.context import Caller
 from gateway.ground.web.doors import route
 from gateway.ground.web.translations import Translations
@@ -39,6 +37,7 @@ from gateway.organisations import declare, links, pages
 from gateway.organisations.tables import Link
 from gateway.people.tables import Person
 from gateway.settings import Settings
+from tests.databases import made, unsynced
 
 ROOT = Path(__file__).parents[2]
 SECRET = "of the tests: + / % and ü"
@@ -215,8 +214,8 @@ class World:
         self.callers: dict[str, Caller] = {}
         self.clock = [timedelta()]
         settings = Settings(public_url=server.url, data_dir=folder)
-        store = Store(settings.database, fsync=False)
-        schema.metadata.create_all(store.engine)
+        store = unsynced(settings)
+        made(store)
         self.house = House(
             settings=settings,
             store=store,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from sqlmodel import SQLModel, select
+from sqlmodel import select
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Mount
@@ -20,7 +20,6 @@ from starlette.testclient import TestClient
 
 import gateway.schema  # noqa: F401 - fills the metadata
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import Store
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door, otherwise, route
@@ -33,6 +32,7 @@ from gateway.people import pages, seeding
 from gateway.people.sign_ins import identify
 from gateway.people.tables import Person
 from gateway.settings import Settings
+from tests.databases import made, unsynced
 from tests.worlds import chromium
 
 HOME = "https://gateway.test"
@@ -63,7 +63,7 @@ class World:
         self.clock = Clock()
         house = House(
             settings=Settings(public_url=public_url, data_dir=folder, **settings),
-            store=Store(folder / "aval.sqlite3", fsync=False),
+            store=unsynced(Settings(public_url=public_url, data_dir=folder)),
             keys=KeyRing(folder / "keys", create=True),
             log=cast(Log, None),
             catalogue=cast(Any, None),
@@ -73,7 +73,7 @@ class World:
             clock=self.clock,
         )
         self.house = replace(house, log=Log(house.keys, house.settings.mark))
-        SQLModel.metadata.create_all(self.house.store.engine)
+        made(self.house.store)
         self.extra: list[Door] = [
             Door("/open", _open),
             Door("/mine", _mine, person=True),

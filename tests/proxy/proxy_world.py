@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import uvicorn
-from sqlmodel import Session, SQLModel, text
+from sqlmodel import Session, text
 
 import gateway.ledger.tables
 import gateway.schema
@@ -28,7 +28,7 @@ from gateway.ground.http import listener
 from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing, fresh
-from gateway.ground.store import Store
+from gateway.ground.store import open_store
 from gateway.ground.store.tables import directory_changed
 from gateway.house import House
 from gateway.log import Log
@@ -41,6 +41,7 @@ from gateway.proxy.call import DataPlane
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests import databases
+from tests.databases import made
 from tests.ports import free_port
 
 assert gateway.schema and gateway.ledger.tables  # they fill the metadata
@@ -55,8 +56,8 @@ class World:
         self.settings = Settings(public_url=f"http://localhost:{port}", port=port, data_dir=folder, **settings)
         keys = KeyRing(self.settings.keys, create=True)
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-        store = Store(self.settings.database, fsync=self.settings.log_fsync)
-        SQLModel.metadata.create_all(store.engine)
+        store = open_store(self.settings)
+        made(store)
         self.house = House(
             settings=self.settings,
             store=store,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ground.store.engine import StoreFault
+from gateway.ground.store.sqlite.engine import StoreFault
 from gateway.log import Log
 from gateway.proxy.denials import EACH
 from tests.proxy.bank import Bank

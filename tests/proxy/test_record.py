@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.ground.store.engine import StoreFault
+from gateway.ground.store.sqlite.engine import StoreFault
 from gateway.ledger import writer
 from gateway.log import Log
 from tests.proxy.bank import Bank
@@ -120,7 +120,7 @@ def test_a_stop_by_another_process_holds_from_the_next_call(bank: Bank) -> None:
     """What was read is kept only while nobody else has written."""
     assert [bank.reads().status for _ in range(3)] == [200] * 3
     ends = (
-        "import sys, pathlib; from gateway.ground.store.engine import connect;"
+        "import sys, pathlib; from gateway.ground.store.sqlite.engine import connect;"
         "end = \"UPDATE consent SET state = 'ended', generation = generation + 1\";"
         "connect(pathlib.Path(sys.argv[1])).execute(end)"
     )

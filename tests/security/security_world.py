@@ -27,7 +27,7 @@ from gateway.apps import verbs
 from gateway.catalogue import Catalogue
 from gateway.ground.http.connector import ConnectorError, Headers, Target
 from gateway.ground.keys import KeyRing, fresh, hashed
-from gateway.ground.store import Store, migrate
+from gateway.ground.store import migrate
 from gateway.ground.web import cookies
 from gateway.ground.web.translations import Translations
 from gateway.house import House
@@ -39,6 +39,7 @@ from gateway.policy import Policies
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests import databases
+from tests.databases import unsynced
 from tests.tokens import claims
 from tests.worlds.apps import declaration
 
@@ -175,7 +176,7 @@ class World:
         self.organisations = Organisations()
         self.house = House(
             settings=made,
-            store=Store(made.database, fsync=False),
+            store=unsynced(made),
             keys=keys,
             log=Log(keys, made.mark),
             catalogue=Catalogue(made.policies),

@@ -11,20 +11,20 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from gateway.errors import Unavailable
-from gateway.ground.store import Store, sqlite_version
-from gateway.ground.store.engine import raw
+from gateway.ground.store import raw
+from gateway.ground.store.sqlite.engine import SqliteStore, sqlite_version
 
 
 @pytest.fixture
 def store(tmp_path: Path):
-    store = Store(tmp_path / "aval.sqlite3")
+    store = SqliteStore(tmp_path / "aval.sqlite3")
     with store.write() as session:
         session.execute(text("CREATE TABLE note (id INTEGER PRIMARY KEY, words TEXT NOT NULL)"))
     yield store
     store.close()
 
 
-def notes(store: Store) -> list[str]:
+def notes(store: SqliteStore) -> list[str]:
     with store.read() as session:
         return [row[0] for row in session.execute(text("SELECT words FROM note ORDER BY id"))]
 
@@ -37,20 +37,20 @@ def test_sqlite_is_a_version_without_the_wal_reset_fault() -> None:
     assert tuple(int(part) for part in sqlite_version().split(".")) >= (3, 51, 3)
 
 
-def test_a_commit_is_synced_to_the_disk(store: Store) -> None:
+def test_a_commit_is_synced_to_the_disk(store: SqliteStore) -> None:
     with store.read() as session:
         assert raw(session).execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
         assert raw(session).execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_an_exception_leaves_nothing_behind(store: Store) -> None:
+def test_an_exception_leaves_nothing_behind(store: SqliteStore) -> None:
     with pytest.raises(RuntimeError), store.write() as session:
         add(session, "half")
         raise RuntimeError
     assert notes(store) == []
 
 
-def test_a_bare_insert_and_the_orm_share_one_transaction(store: Store) -> None:
+def test_a_bare_insert_and_the_orm_share_one_transaction(store: SqliteStore) -> None:
     with pytest.raises(RuntimeError), store.write() as session:
         raw(session).execute("INSERT INTO note (words) VALUES ('bare')")
         add(session, "orm")
@@ -58,7 +58,7 @@ def test_a_bare_insert_and_the_orm_share_one_transaction(store: Store) -> None:
     assert notes(store) == []
 
 
-def test_a_reader_keeps_its_snapshot_while_another_writes(store: Store) -> None:
+def test_a_reader_keeps_its_snapshot_while_another_writes(store: SqliteStore) -> None:
     with store.read() as reading:
         assert reading.execute(text("SELECT count(*) FROM note")).scalar() == 0
         with store.write() as writing:
@@ -67,7 +67,7 @@ def test_a_reader_keeps_its_snapshot_while_another_writes(store: Store) -> None:
     assert notes(store) == ["new"]
 
 
-def test_many_threads_write_one_after_the_other_and_none_is_lost(store: Store) -> None:
+def test_many_threads_write_one_after_the_other_and_none_is_lost(store: SqliteStore) -> None:
     def work(name: int) -> None:
         for turn in range(20):
             with store.write() as session:
@@ -81,7 +81,7 @@ def test_many_threads_write_one_after_the_other_and_none_is_lost(store: Store) -
     assert len(set(notes(store))) == 160
 
 
-def test_a_batch_is_one_transaction_and_rolls_back_whole(store: Store) -> None:
+def test_a_batch_is_one_transaction_and_rolls_back_whole(store: SqliteStore) -> None:
     connection = store.connect()
 
     def two_then_fail(bare) -> None:
@@ -95,9 +95,9 @@ def test_a_batch_is_one_transaction_and_rolls_back_whole(store: Store) -> None:
     assert notes(store) == ["two"]
 
 
-def test_a_second_serving_process_on_the_same_file_is_refused(store: Store) -> None:
+def test_a_second_serving_process_on_the_same_file_is_refused(store: SqliteStore) -> None:
     store.claim()
-    second = Store(store.path)
+    second = SqliteStore(store.path)
     with pytest.raises(Unavailable):
         second.claim()
     second.close()
@@ -119,7 +119,7 @@ def replaced(path: Path) -> None:
 @pytest.mark.parametrize("gone", [removed, replaced])
 @pytest.mark.parametrize("name", FILES)
 def test_a_serving_process_whose_file_is_gone_writes_nothing_more_and_says_so(
-    store: Store, name: str, gone: Callable[[Path], None]
+    store: SqliteStore, name: str, gone: Callable[[Path], None]
 ) -> None:
     store.claim()
     connection = store.connect()
@@ -138,14 +138,14 @@ def test_a_serving_process_whose_file_is_gone_writes_nothing_more_and_says_so(
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_what_was_committed_while_a_file_went_is_not_acknowledged(store: Store, name: str) -> None:
+def test_what_was_committed_while_a_file_went_is_not_acknowledged(store: SqliteStore, name: str) -> None:
     store.claim()
     with pytest.raises(Unavailable, match=name), store.write() as session:
         add(session, "perhaps")
         store.path.with_name(name).unlink()
 
 
-def test_files_that_are_written_to_and_reset_are_still_the_same(store: Store) -> None:
+def test_files_that_are_written_to_and_reset_are_still_the_same(store: SqliteStore) -> None:
     store.claim()
     with store.write() as session:
         add(session, "one")
@@ -159,7 +159,7 @@ def test_files_that_are_written_to_and_reset_are_still_the_same(store: Store) ->
     assert notes(store) == ["one", "two"]
 
 
-def test_a_database_that_cannot_be_written_is_unavailable_not_wrong(store: Store) -> None:
+def test_a_database_that_cannot_be_written_is_unavailable_not_wrong(store: SqliteStore) -> None:
     with pytest.raises(Unavailable), store.write() as session:
         raw(session).execute("PRAGMA query_only=ON")
         try:
@@ -170,7 +170,7 @@ def test_a_database_that_cannot_be_written_is_unavailable_not_wrong(store: Store
 
 
 def test_every_commit_of_anybody_shows_and_nothing_else_does(tmp_path: Path) -> None:
-    store = Store(tmp_path / "x.sqlite3")
+    store = SqliteStore(tmp_path / "x.sqlite3")
     mine = store.connect()
     mine.execute("CREATE TABLE t (x)")
     commits = store.commits()
@@ -188,7 +188,7 @@ def test_every_commit_of_anybody_shows_and_nothing_else_does(tmp_path: Path) -> 
             other.execute("INSERT INTO t VALUES (2)")
             other.close()
         else:
-            inserts = "import sys, pathlib; from gateway.ground.store.engine import connect;" + (
+            inserts = "import sys, pathlib; from gateway.ground.store.sqlite.engine import connect;" + (
                 "connect(pathlib.Path(sys.argv[1])).execute('INSERT INTO t VALUES (3)')"
             )
             subprocess.run([sys.executable, "-c", inserts, str(store.path)], check=True)
@@ -198,7 +198,7 @@ def test_every_commit_of_anybody_shows_and_nothing_else_does(tmp_path: Path) -> 
 
 
 def test_commits_show_also_after_the_last_connection_was_closed_and_another_opened(tmp_path: Path) -> None:
-    store = Store(tmp_path / "x.sqlite3")
+    store = SqliteStore(tmp_path / "x.sqlite3")
     first = store.connect()
     first.execute("CREATE TABLE t (x)")
     store.commits()
@@ -213,7 +213,7 @@ def test_commits_show_also_after_the_last_connection_was_closed_and_another_open
     store.close()
 
 
-def test_a_log_that_a_long_read_let_grow_is_short_again_afterwards(store: Store) -> None:
+def test_a_log_that_a_long_read_let_grow_is_short_again_afterwards(store: SqliteStore) -> None:
     with store.read() as reading:
         reading.execute(text("SELECT count(*) FROM note")).scalar()
         with store.write() as session:
@@ -225,7 +225,7 @@ def test_a_log_that_a_long_read_let_grow_is_short_again_afterwards(store: Store)
     assert store.wal.stat().st_size <= 33_554_432
 
 
-def test_the_data_planes_writer_waits_for_another_writer_while_it_starts_and_never_after(store: Store) -> None:
+def test_the_data_planes_writer_waits_for_another_writer_while_it_starts_and_never_after(store: SqliteStore) -> None:
     other = store.connect()
     other.execute("BEGIN IMMEDIATE")
     begun = threading.Timer(0.3, lambda: other.execute("COMMIT"))

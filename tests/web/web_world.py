@@ -15,13 +15,13 @@ from starlette.testclient import TestClient
 
 from gateway import errors
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import Store
 from gateway.ground.web import answers, cookies
 from gateway.ground.web.context import Caller, Context
 from gateway.ground.web.doors import Door, Later, otherwise, route
 from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.settings import Settings
+from tests.databases import unsynced
 
 HOME = "https://gateway.test"
 NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
@@ -44,7 +44,7 @@ class World:
     def __init__(self, folder: Path, public_url: str = HOME) -> None:
         self.house = House(
             settings=Settings(public_url=public_url, data_dir=folder),
-            store=Store(folder / "web.sqlite3", fsync=False),
+            store=unsynced(Settings(public_url=public_url, data_dir=folder)),
             keys=KeyRing(folder / "keys", create=True),
             log=cast(Any, SimpleNamespace(frozen="")),
             catalogue=cast(Any, None),

@@ -21,7 +21,6 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
-from gateway import schema
 from gateway.apps.tables import App
 from gateway.catalogue import Catalogue
 from gateway.consent import asking, deciding
@@ -30,7 +29,6 @@ from gateway.consent.request import validate
 from gateway.consent.tables import Consent, ConsentEvent, Evidence
 from gateway.ground.calendar.ages import comes_of_age
 from gateway.ground.keys import KeyRing, fresh
-from gateway.ground.store import Store
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Caller, Context
 from gateway.ground.web.doors import Door, otherwise, route
@@ -45,6 +43,7 @@ from gateway.rooms import RoomNames
 from gateway.screen import pages as screen_pages
 from gateway.settings import Settings, shipped_policies
 from gateway.sharings import pages as sharing_pages
+from tests.databases import made, unsynced
 
 # ---- who asks and who holds, as plain values
 
@@ -407,10 +406,10 @@ def opened(
     """The doors of screen and sharings in a house of their own, on a real file."""
     clock, rooms = Clock(), Rooms()
     settings = Settings(data_dir=folder, public_url=url, operator_contact="+33 1 23 45 67 89")
-    store = Store(settings.database, fsync=False)
+    store = unsynced(settings)
     unused: Any = None
     house = House(settings, store, keys, Log(keys, settings.mark), catalogue, policies, unused, texts, clock)
-    schema.metadata.create_all(store.engine)
+    made(store)
     visitors: dict[str, Visitor] = {}
 
     def identify(session: Session, secret: str, now: datetime) -> Caller | None:

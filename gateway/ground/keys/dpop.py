@@ -23,13 +23,14 @@ PROOFS_HELD = 500_000  # proofs remembered per window; beyond that replays canno
 
 
 class Replays:
-    """Remembers the proofs of the last two windows. In memory only: one process alone serves a database (Store.claim).
+    """Remembers the proofs of the last two windows that this process has seen.
 
-    Proofs seen by an earlier process are not known here, so proofs made before this process began are refused.
+    `since`: proofs made before are refused, because nobody knows whether an earlier process has seen them. Where other
+    processes may see the same proof, it is spent with the call as well (`ledger.contract.Item.proof`).
     """
 
-    def __init__(self, now: float) -> None:
-        self.since = int(now)
+    def __init__(self, now: float, since: float) -> None:
+        self.since = int(since)
         self._turned = now
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
@@ -56,41 +57,42 @@ class Proofs:
     replays: Replays
     _keys: OrderedDict[str, tuple[ec.EllipticCurvePublicKey, str]] = field(default_factory=OrderedDict)
 
-    def holds(self, proof: str, bound: str, ath: str, method: str, path: str, now: float) -> bool:
-        """Whether `proof` was made for this call with the token's key, and is new.
+    def held(self, proof: str, bound: str, ath: str, method: str, path: str, now: float) -> bytes | None:
+        """What identifies `proof`, if it was made for this call with the token's key and is new here; else None.
 
         `bound`: thumbprint of that key; `ath`: base64url SHA-256 of the token (RFC 9449 §4.2); `now`: epoch seconds.
         Raises Unavailable when no more proofs can be remembered.
         """
         try:
-            return self._holds(proof, bound, ath, method, path, now)
+            return self._held(proof, bound, ath, method, path, now)
         except jose.Malformed:
-            return False
+            return None
 
-    def _holds(self, proof: str, bound: str, ath: str, method: str, path: str, now: float) -> bool:
+    def _held(self, proof: str, bound: str, ath: str, method: str, path: str, now: float) -> bytes | None:
         if len(proof) > LIMIT:
-            return False
+            return None
         head, body, signature = jose.split(proof)
         # 1. the key of the header is the key of the token
         key, found = self._key(head)
         if not hmac.compare_digest(found, bound):
-            return False
+            return None
         # 2. made for this call: method, address, token, and now
         claims = jose.json_object(body)
         made = jose.numeric_date(claims, "iat")
         jti = claims.get("jti")
         if not isinstance(jti, str) or not 8 <= len(jti) <= JTI_LIMIT:
-            return False
+            return None
         if abs(now - made) > WINDOW_SECONDS or made < self.replays.since:
-            return False
+            return None
         if claims.get("htm") != method or not self._same_address(claims.get("htu"), path):
-            return False
+            return None
         if not hmac.compare_digest(str(claims.get("ath")).encode(), ath.encode()):
-            return False
+            return None
         # 3. by that key
         jose.verify(key, f"{head}.{body}".encode(), signature)
         # 4. not used before. Checked last, so that a proof with a wrong signature cannot use up the right one.
-        return self.replays.first_use(hashlib.sha256(f"{found}.{jti}".encode()).digest()[:16], now)
+        known = hashlib.sha256(f"{found}.{jti}".encode()).digest()[:16]
+        return known if self.replays.first_use(known, now) else None
 
     def _key(self, head: str) -> tuple[ec.EllipticCurvePublicKey, str]:
         known = self._keys.get(head)

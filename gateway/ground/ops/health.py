@@ -115,10 +115,8 @@ def watch(house: House, **parts: Check) -> None:
 
 
 def _database(store: Store, folder: Path) -> str:
-    if lost := store.check_files():
-        return lost
-    if store.damaged:
-        return "a page of the file is damaged: put a sound copy back"
+    if fault := store.fault():
+        return fault
     left = shutil.disk_usage(folder).free
     if left < DISK_BYTES:
         return f"{left} bytes left in {folder}"
@@ -126,8 +124,7 @@ def _database(store: Store, folder: Path) -> str:
 
 
 def _schema(settings: Settings) -> str:
-    found = migrate.current(settings)
-    return "" if found == migrate.HEAD else f"schema {found}, this version needs {migrate.HEAD}: aval migrate"
+    return migrate.serves(settings)
 
 
 def _keys(keys: KeyRing) -> str:

@@ -1,17 +1,21 @@
-"""The store: one SQLite file with many readers and one writer at a time.
+"""The store: one database, of one of two engines, behind one contract.
 
-Every write of the process goes through `Store.write()` or `Store.batch()`; both hold the same lock and begin
-IMMEDIATE, so no write ever waits on a lock inside SQLite and no reader ever sees half of one. The proxy reads
-and writes through bare connections of the same kind (`connect()`), because a row through the ORM costs thirty
-times one without it. It knows no room's tables.
+    contract    what every store does                 sqlite/     one file, one process: the embedded default
+    opening     which one the settings mean           postgres/   any number of processes and machines
+    statements  on a session, beside the ORM          migrate     the schema, brought to that of this version
+    together    what processes must agree on          pruning     rows that have expired leave
+    many        many rows in few statements           key_checks  the keys are those the database was used with
 
-In the serving process nobody but SQLite opens or closes the database's file, or the index beside its write-ahead
-log (`-shm`): the locks that keep other programs from removing the log hang on them, and closing any descriptor of
-a file drops them all.
+Nothing outside of this room, and the two files of the ledger that are written once per engine, knows which engine it
+is on. The proxy reads and writes through bare connections, because a row through the ORM costs thirty times one
+without it. It knows no room's tables.
 
-The one invariant: a caller is answered only after COMMIT, and COMMIT means on the disk (WAL, synchronous=FULL).
+The one invariant: a caller is answered only after COMMIT, and COMMIT means on the disk (SQLite: WAL, synchronous=FULL;
+PostgreSQL: synchronous_commit=on, and on its synchronous standbys).
 """
 
-from gateway.ground.store.engine import Store, connect, sqlite_fault, sqlite_version
+from gateway.ground.store.contract import Clash, Connection, Store, instant, stored
+from gateway.ground.store.opening import open_store
+from gateway.ground.store.statements import insert, raw, turn
 
-__all__ = ["Store", "connect", "sqlite_fault", "sqlite_version"]
+__all__ = ["Clash", "Connection", "Store", "insert", "instant", "open_store", "raw", "stored", "turn"]

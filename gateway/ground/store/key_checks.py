@@ -3,7 +3,7 @@ and could decrypt nothing, and this might be noticed only much later."""
 
 from collections.abc import Mapping
 
-from gateway.ground.store.engine import Connection, Store
+from gateway.ground.store.contract import Connection, Store
 
 _KEEP = "INSERT INTO keycheck (file, value) VALUES (?, ?) ON CONFLICT (file) DO UPDATE SET value = excluded.value"
 

@@ -8,7 +8,7 @@ statement for each number of rows up to `MOST`, few enough that all stay prepare
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.ground.store.engine import Connection
+from gateway.ground.store.contract import Connection
 
 MOST = 32  # rows of one statement; a connection caches 128 statements, and about three tables need this
 
@@ -19,6 +19,7 @@ class Rows:
 
     def __init__(self, insert: str, columns: int, tail: str = "") -> None:
         row = f"({', '.join('?' * columns)})"
+        self._returns = "RETURNING" in tail
         self._statements = [f"{insert} VALUES {', '.join([row] * size)} {tail}" for size in range(MOST + 1)]
 
     def put(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -26,5 +27,7 @@ class Rows:
         for at in range(0, len(rows), MOST):
             some = rows[at : at + MOST]
             values = [value for row in some for value in row]
-            returned += connection.execute(self._statements[len(some)], values).fetchall()
+            done = connection.execute(self._statements[len(some)], values)
+            if self._returns:
+                returned += done.fetchall()
         return returned

@@ -8,12 +8,15 @@ import contextlib
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import DatabaseError
 
 from gateway.errors import Unavailable
-from gateway.ground.store.engine import DatabaseFault, Store, connect
+from gateway.ground.store.contract import Connection, Store
+from gateway.ground.store.opening import open_store
+from gateway.ground.store.postgres.engine import PostgresStore
+from gateway.ground.store.sqlite.engine import DatabaseFault, connect
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,26 +34,49 @@ UNKNOWN = "A newer gateway made it: run that one; or a state from before the fir
 def current(settings: Settings) -> str | None:
     """The revision of the database; None when there is no database, or an empty one. Raises Unavailable.
 
-    Only SQLite reads the file, even to find out whether it is a database: this also runs in the serving process, where
+    Only SQLite reads its file, even to find out whether it is a database: this also runs in the serving process, where
     nothing else may open the file.
     """
+    return schema(settings)[0]
+
+
+def schema(settings: Settings) -> tuple[str | None, str]:
+    """The revision of the database, and the oldest one whose program may go on serving it ("" before both are known).
+    Raises Unavailable."""
+    if settings.database_url:
+        with contextlib.closing(open_store(settings)) as store, contextlib.closing(store.connect()) as connection:
+            return _found(connection, "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL")
     if not settings.database.exists() or settings.database.stat().st_size == 0:
-        return None
+        return None, ""
     try:
-        connection = connect(settings.database)
-        try:
-            known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone()
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone() if known else None
-        finally:
-            connection.close()
+        with contextlib.closing(connect(settings.database)) as connection:
+            return _found(connection, "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
     except DatabaseFault as error:
         more = "" if os.access(settings.data_dir, os.W_OK) else f"; {WRITABLE}"
         raise Unavailable(f"{settings.database}: {error}{more}") from error
-    return str(row[0]) if row else None
+
+
+def _found(connection: Connection, is_there: str) -> tuple[str | None, str]:
+    if connection.execute(is_there).fetchone() is None:
+        return None, ""
+    row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    if row is None or str(row[0]) < "0200":
+        return (str(row[0]) if row else None), ""
+    oldest = connection.execute("SELECT oldest FROM schemaserves").fetchone()
+    return str(row[0]), str(oldest[0]) if oldest else ""
 
 
 def is_current(settings: Settings) -> bool:
     return current(settings) == HEAD
+
+
+def serves(settings: Settings) -> str:
+    """Why this version cannot serve the database as it is; empty: it can. One that a newer version has extended can
+    be served until that version has taken away what this one needs (expand, then contract). Raises Unavailable."""
+    found, oldest = schema(settings)
+    if found == HEAD or (found is not None and found > HEAD and "" < oldest <= HEAD):
+        return ""
+    return f"schema {found}, this version needs {HEAD}: aval migrate"
 
 
 def is_known(revision: str) -> bool:
@@ -59,30 +85,36 @@ def is_known(revision: str) -> bool:
 
 
 def upgrade(settings: Settings) -> tuple[str | None, str]:
-    """Migrate. Returns (revision before, revision now). Makes the data folder and the database if they are missing.
+    """Migrate. Returns (revision before, revision now). On SQLite it makes the data folder and the file if they are
+    missing; a database of PostgreSQL must be there.
 
-    Raises Unavailable for a database of a newer gateway, or of a state from before the first release.
+    A database that a newer gateway has extended is left as it is where this version may serve it (`serves`). Raises
+    Unavailable for any other of a newer gateway, or of a state from before the first release.
     """
     before = current(settings)
-    if before == HEAD:
-        return before, HEAD
+    if before is not None and not serves(settings):
+        return before, before
     if before is not None and not is_known(before):
-        raise Unavailable(f"{settings.database}: schema {before} is not known to this version. {UNKNOWN}")
+        where = settings.database if not settings.database_url else "the database"
+        raise Unavailable(f"{where}: schema {before} is not known to this version. {UNKNOWN}")
+    if not settings.database_url:
+        _folder(settings)
+    store = open_store(settings)
+    try:
+        _run(store)
+    except DatabaseError as error:
+        raise Unavailable(f"{store.where}: {error.orig}") from error
+    finally:
+        store.close()
+    return before, HEAD
+
+
+def _folder(settings: Settings) -> None:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         _made_private(settings.database)
     except OSError as error:
-        raise Unavailable(
-            f"{settings.database}: {error.strerror}; data_dir must be a folder that can be written"
-        ) from None
-    store = Store(settings.database)
-    try:
-        _run(store)
-    except DatabaseError as error:
-        raise Unavailable(f"{settings.database}: {error.orig}") from error
-    finally:
-        store.close()
-    return before, HEAD
+        raise Unavailable(f"{settings.database}: {error.strerror}; {WRITABLE}") from None
 
 
 def _made_private(path: Path) -> None:
@@ -93,10 +125,11 @@ def _made_private(path: Path) -> None:
 
 
 def _run(store: Store) -> None:
+    """All missing steps in one transaction, which waits for another process that migrates."""
     from alembic import command  # takes 0.2 s to import, so only imported when there is something to do
 
     with store.engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver is in autocommit mode and begins none by itself
+        _begin(store, connection)
         try:
             config = configuration()
             config.attributes["connection"] = connection
@@ -105,6 +138,16 @@ def _run(store: Store) -> None:
         except BaseException:
             connection.exec_driver_sql("ROLLBACK")
             raise
+
+
+def _begin(store: Store, connection: Any) -> None:
+    if isinstance(store, PostgresStore):
+        # The driver has begun the transaction. A change of a large table may take its time; waiting for others may not:
+        # whoever reads the table meanwhile waits behind us.
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7262006)")
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver is in autocommit mode and begins none by itself
 
 
 def configuration() -> "Config":

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Delete, delete, inspect, select, tuple_
 from sqlmodel import SQLModel
 
-from gateway.ground.store.engine import Store
+from gateway.ground.store.contract import Store
 
 AT_ONCE = 100  # rows of one kind deleted in one transaction: other writers wait a few milliseconds for it
 

@@ -1,11 +1,25 @@
-"""The generation of the directory (apps and organisations), and the check values of the keys.
+"""The generation of the directory (apps and organisations), the check values of the keys, and what processes agree on.
 
 Operators seldom change apps or organisations. Each change raises the one generation, and grants compiled from an older
 one are compiled again. What people do often (link, unlink, give a birth date) must not do this to everybody: it is
 read from their own rows.
 """
 
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, Integer, text
 from sqlmodel import Field, Session, SQLModel, update
+
+from gateway.ground.store.contract import DIRECTORY
+from gateway.ground.store.statements import turn
+
+BIG = BigInteger().with_variant(Integer(), "sqlite")  # 64 bits on both; SQLite's rows are numbered by INTEGER only
+
+
+def where(condition: str) -> dict[str, Any]:
+    """Of an Index: only the rows for which this holds, on both engines."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
 
 
 class Directory(SQLModel, table=True):
@@ -18,8 +32,42 @@ class KeyCheck(SQLModel, table=True):
     value: str  # identifies the key without revealing it
 
 
+class SchemaServes(SQLModel, table=True):
+    """The oldest revision whose program may serve this database: what a newer version has added does not disturb it."""
+
+    id: int = Field(default=1, primary_key=True)
+    oldest: str
+
+
+class Process(SQLModel, table=True):
+    """A process that serves this database, for as long as it says so every second (together.py)."""
+
+    id: str = Field(primary_key=True)
+    version: str
+    seen_at: datetime
+
+
+class Lease(SQLModel, table=True):
+    """Work that one process has taken and no other may do meanwhile (`together.Turns`)."""
+
+    id: str = Field(primary_key=True)
+    holder: str
+    until: datetime = Field(index=True)
+
+
+class Try(SQLModel, table=True):
+    """One try of something that is limited (`together.Tries`): of a password, of a customer's code."""
+
+    __table_args__ = (Index("ix_try_key_at", "key", "at"),)
+    id: int | None = Field(default=None, primary_key=True, sa_type=BIG)
+    key: str
+    at: datetime
+    until: datetime = Field(index=True)  # when no limit counts it any more
+
+
 def directory_changed(session: Session) -> None:
     """Raise the generation. Call this in the transaction of every change of an app or organisation."""
+    turn(session, DIRECTORY)  # data calls share it: none that was judged before is recorded after this change
     found = session.execute(
         update(Directory).where(Directory.id == 1).values(generation=Directory.generation + 1)  # type: ignore[arg-type]
     )

@@ -1,13 +1,20 @@
-"""All tables of the first version."""
+"""All tables of the first version, on both engines."""
+
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
 
+from gateway.ground.store.postgres import months, notices
+from gateway.ground.store.waiting import WAITS
+
 revision = "0200"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+BIG = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def upgrade() -> None:
@@ -50,7 +57,7 @@ def upgrade() -> None:
     op.create_table(
         "logchain",
         sa.Column("person_id", sa.String(), nullable=False),
-        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("seq", BIG, nullable=False),
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("key_sealed", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("person_id"),
@@ -64,28 +71,25 @@ def upgrade() -> None:
     )
     op.create_table(
         "logcheckpoint",
-        sa.Column("size", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("size", BIG, autoincrement=False, nullable=False),
         sa.Column("root", sa.LargeBinary(), nullable=False),
-        sa.Column("at_ms", sa.Integer(), nullable=False),
+        sa.Column("at_ms", BIG, nullable=False),
         sa.Column("note", sa.String(), nullable=False),
         sa.Column("frontier", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("size"),
     )
+    _entries()
     op.create_table(
-        "logentry",
-        sa.Column("id", sa.Integer(), nullable=False),
-        sa.Column("person_id", sa.String(), nullable=False),
-        sa.Column("seq", sa.Integer(), nullable=False),
-        sa.Column("salt", sa.LargeBinary(), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.Column("commitment", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("person_id", "seq"),
+        "logwaiting",
+        sa.Column("entry_id", BIG, autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("entry_id"),
     )
+    for statement in WAITS[op.get_bind().dialect.name]:
+        op.execute(statement)
     op.create_table(
         "logleaf",
-        sa.Column("index", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("entry_id", sa.Integer(), nullable=False),
+        sa.Column("index", BIG, autoincrement=False, nullable=False),
+        sa.Column("entry_id", BIG, nullable=False),
         sa.PrimaryKeyConstraint("index"),
         sa.UniqueConstraint("entry_id"),
     )
@@ -93,10 +97,57 @@ def upgrade() -> None:
         "openstream",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("process", sa.String(), nullable=False),
         sa.Column("facts", sa.String(), nullable=False),
         sa.Column("begun_at", UTCDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_table(
+        "spentproof",
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_spentproof_expires_at", "spentproof", ["expires_at"])
+    op.create_table(
+        "listing",
+        sa.Column("id", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_listing_expires_at", "listing", ["expires_at"])
+    op.create_table(
+        "process",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("version", sa.String(), nullable=False),
+        sa.Column("seen_at", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "lease",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("until", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_lease_until", "lease", ["until"])
+    op.create_table(
+        "try",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("at", UTCDateTime(), nullable=False),
+        sa.Column("until", UTCDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_try_key_at", "try", ["key", "at"])
+    op.create_index("ix_try_until", "try", ["until"])
+    op.create_table(
+        "schemaserves",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("oldest", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.execute(f"INSERT INTO schemaserves (id, oldest) VALUES (1, '{revision}')")
     op.create_table(
         "organisation",
         sa.Column("id", sa.String(), nullable=False),
@@ -179,7 +230,7 @@ def upgrade() -> None:
         sa.Column("opened_by", sa.String(), nullable=True),
         sa.Column("consent_id", sa.String(), nullable=True),
         sa.Column("outcome", sa.String(), nullable=False),
-        sa.Column("auth_time", sa.Integer(), nullable=True),
+        sa.Column("auth_time", BIG, nullable=True),
         sa.Column("code_sha256", sa.String(), nullable=True),
         sa.Column("code_expires_at", UTCDateTime(), nullable=True),
         sa.Column("redeemed_at", UTCDateTime(), nullable=True),
@@ -198,12 +249,14 @@ def upgrade() -> None:
             ["expires_at"],
             unique=False,
             sqlite_where=sa.text("opened_by IS NOT NULL"),
+            postgresql_where=sa.text("opened_by IS NOT NULL"),
         )
         batch_op.create_index(
             "ix_authorizationrequest_unopened",
             ["expires_at"],
             unique=False,
             sqlite_where=sa.text("opened_by IS NULL"),
+            postgresql_where=sa.text("opened_by IS NULL"),
         )
 
     op.create_table(
@@ -273,6 +326,7 @@ def upgrade() -> None:
             ["ended_at"],
             unique=False,
             sqlite_where=sa.text("ended_at IS NOT NULL AND told_at IS NULL"),
+            postgresql_where=sa.text("ended_at IS NOT NULL AND told_at IS NULL"),
         )
 
     op.create_table(
@@ -408,7 +462,7 @@ def upgrade() -> None:
         sa.Column("consent_id", sa.String(), nullable=False),
         sa.Column("client_id", sa.String(), nullable=False),
         sa.Column("person_id", sa.String(), nullable=False),
-        sa.Column("auth_time", sa.Integer(), nullable=False),
+        sa.Column("auth_time", BIG, nullable=False),
         sa.Column("started_at", UTCDateTime(), nullable=False),
         sa.Column("expires_at", UTCDateTime(), nullable=True),
         sa.Column("ended_at", UTCDateTime(), nullable=True),
@@ -428,7 +482,7 @@ def upgrade() -> None:
         sa.Column("consent_id", sa.String(), nullable=False),
         sa.Column("item", sa.String(), nullable=False),
         sa.Column("window", sa.String(), nullable=False),
-        sa.Column("start", sa.Integer(), nullable=False),
+        sa.Column("start", BIG, nullable=False),
         sa.Column("used", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["consent_id"],
@@ -458,3 +512,36 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_refreshtoken_family_id"), ["family_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_refreshtoken_expires_at"), ["expires_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_refreshtoken_spent_at"), ["spent_at"], unique=False)
+    if op.get_bind().dialect.name == "postgresql":
+        _for_many_processes()
+
+
+def _entries() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("CREATE SEQUENCE logentry_id_seq AS bigint")
+        op.execute(months.TABLE)
+        op.execute(months.OTHERS)
+        months.prepare(op.execute, datetime.now(UTC).date())
+        return
+    op.create_table(
+        "logentry",
+        sa.Column("id", BIG, nullable=False),
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("seq", BIG, nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("commitment", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("ix_logentry_person_seq", "logentry", ["person_id", "seq"], unique=True)
+
+
+def _for_many_processes() -> None:
+    for statement in notices.STATEMENTS:
+        op.execute(statement)
+    # Rows that every data call writes again: with room in their page, no index has to be written with them.
+    for table in ("logchain", '"use"', "consent"):
+        op.execute(f"ALTER TABLE {table} SET (fillfactor = 70)")
+    # Rows that come and go all the time: their places are given free often, however large the table once was.
+    for table in ("logwaiting", "spentproof", "listing", "openstream", "process", "lease", '"try"'):
+        op.execute(f"ALTER TABLE {table} SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)")

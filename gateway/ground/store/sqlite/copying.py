@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from gateway.errors import Unavailable
-from gateway.ground.store.engine import DatabaseFault, bare, connect
+from gateway.ground.store.sqlite.engine import DatabaseFault, bare, connect
 
 
 def draft(source: Path, target: Path) -> Path:

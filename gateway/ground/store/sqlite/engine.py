@@ -5,11 +5,10 @@ import fcntl
 import logging
 import mmap
 import os
+import secrets
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from sqlalchemy import event
@@ -17,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, create_engine
 
 from gateway.errors import Unavailable
+from gateway.ground.store.contract import Lead, Store, translated
 
 try:  # SQLite before 3.51.3 can corrupt a WAL file that two connections reset at once; the wheel carries a newer one
     import pysqlite3 as sqlite3
@@ -77,20 +77,19 @@ def _prepare(connection: Connection, fsync: bool) -> None:
     connection.execute(f"PRAGMA synchronous={'FULL' if fsync else 'OFF'}")
 
 
-class Store:
-    """All access to the database of one process.
+class SqliteStore(Store):
+    """All access to the database of one process."""
 
-    `write()`   one transaction through the ORM; commits at the end, rolls back on an exception.
-    `read()`    a snapshot through the ORM; writes nothing.
-    `batch()`   many small writes of bare SQL in one transaction (the log's group commit).
-    """
+    alone = True
 
     def __init__(self, path: Path, *, fsync: bool = True) -> None:
         self.path = path
+        self.where = str(path)
+        self.process = secrets.token_hex(8)
         self.fsync = fsync
         self.lock = threading.Lock()  # the writer's lock; never held during an outgoing call
         self.wal = path.with_name(f"{path.name}-wal")
-        self._engine = create_engine(
+        self.engine = create_engine(
             f"sqlite:///{path}",
             module=sqlite3,
             hide_parameters=True,  # an error message contains the statement, never a person's values
@@ -105,15 +104,11 @@ class Store:
         self.damaged = False  # a damaged page was found; the operator must put back a good copy and restart
         self._indexes: list[IO[bytes]] = []
 
-        @event.listens_for(self._engine, "connect")
+        @event.listens_for(self.engine, "connect")
         def _connected(raw: Connection, _record: object) -> None:
             self._refuse_lost()
             raw.isolation_level = None  # the driver must not BEGIN by itself: `read` and `write` do it
             _prepare(raw, fsync)
-
-    @property
-    def engine(self) -> Any:
-        return self._engine
 
     def connect(self) -> Connection:
         self._refuse_lost()
@@ -145,13 +140,13 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
-        with _translated(self), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
+        with translated(self), Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             session.connection().exec_driver_sql("BEGIN")
             yield session  # no rollback at the end: it would expire the objects that were read; closing does not
 
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
-        with _translated(self), self.lock, Session(self._engine, expire_on_commit=False) as session:
+        with translated(self), self.lock, Session(self.engine, expire_on_commit=False) as session:
             self._refuse_lost()
             session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             try:
@@ -162,9 +157,8 @@ class Store:
                 raise
             self._refuse_lost()
 
-    def batch(self, connection: Connection, work: Callable[[Connection], None]) -> None:
-        """Run `work` in one transaction on `connection`. Returns when it is on the disk."""
-        with _translated(self), self.lock:
+    def batch(self, connection: Connection, work: Callable[[Connection], object]) -> None:
+        with translated(self), self.lock:
             self._refuse_lost()
             connection.execute("BEGIN IMMEDIATE")
             try:
@@ -177,6 +171,22 @@ class Store:
             self._refuse_lost()
 
     # ---- of a serving process
+
+    def lead(self, what: str) -> Lead:
+        """Always: no other process serves this database (`claim`)."""
+        return _Alone(self.connect())
+
+    def fault(self) -> str:
+        if lost := self.check_files():
+            return lost
+        return "a page of the file is damaged: put a sound copy back" if self.damaged else ""
+
+    def note_damage(self, error: Exception) -> bool:
+        self.damaged = self.damaged or is_damage(error)
+        return is_damage(error)
+
+    def is_fault(self, error: BaseException) -> bool:
+        return isinstance(error, OperationalError | StoreFault)
 
     def check_files(self, *paths: Path) -> str:
         """Why data written now would be lost; empty: it would not. Another program may have removed or replaced a file
@@ -228,7 +238,7 @@ class Store:
         self._files = {path: _identity(path) for path in (str(self.wal), f"{self.path}-shm", str(self.path))}
 
     def close(self) -> None:
-        self._engine.dispose()
+        self.engine.dispose()
         if self._keeper is not None:
             self._keeper.close()
             self._keeper = None
@@ -241,6 +251,19 @@ class Store:
             self._instance = None
 
 
+class _Alone:
+    """The lead where there is nobody else."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def taken(self) -> Connection:
+        return self._connection
+
+    def close(self) -> None:
+        self._connection.close()
+
+
 def _identity(path: str) -> tuple[int, int]:
     try:
         found = os.stat(path)
@@ -249,35 +272,7 @@ def _identity(path: str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-class _translated:
-    """Turns faults of the database into `Unavailable` (503), so that no fault looks like an invalid token or unknown
-    person."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if isinstance(error, Exception) and is_damage(error):
-            self._store.damaged = True
-            raise Unavailable("database: a page of the file is damaged") from error
-        if isinstance(error, OperationalError | sqlite3.OperationalError):
-            raise Unavailable(f"database: {type(error).__name__}") from error
-
-
-def stored(at: datetime) -> str:
-    """An instant as the ORM stores it: UTC without a zone."""
-    return at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
-
-
 def is_damage(error: Exception) -> bool:
     """Whether the error means damaged pages ("malformed", "not a database"). The driver raises DatabaseError itself for
     these, and subclasses of it for faults of statements and values."""
     return type(getattr(error, "orig", error)) is sqlite3.DatabaseError
-
-
-def raw(session: Session) -> Connection:
-    """The bare connection of a session, for statements in the session's transaction."""
-    return session.connection().connection.driver_connection

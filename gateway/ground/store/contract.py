@@ -1,0 +1,156 @@
+"""What every store does, whichever engine is below it, and the few functions rooms need on a session's connection.
+
+    read    a snapshot through the ORM; writes nothing
+    write   one transaction through the ORM; commits at the end, rolls back on an exception
+    batch   many small writes of bare SQL in one transaction
+    turn    from now to the end of the transaction nobody else has the turn of this key
+
+A bare connection takes `?` for values and gives instants, dates and JSON as text, on both engines.
+"""
+
+import contextlib
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Protocol
+
+from sqlalchemy import Engine
+from sqlmodel import Session
+
+from gateway.errors import Unavailable
+
+
+class Connection(Protocol):
+    """A bare connection in autocommit mode: `batch` begins and commits."""
+
+    def execute(self, statement: str, values: Sequence[Any] = ..., /) -> Any: ...
+    def executemany(self, statement: str, rows: Sequence[Sequence[Any]], /) -> Any: ...
+    def close(self) -> None: ...
+
+
+class Clash(Unavailable):
+    """Two transactions got in each other's way, and the database has undone this one whole: it may be done again."""
+
+    public = "Somebody else changed this at the same moment. Try again."
+
+
+class Lead(Protocol):
+    """The lead of one kind of work, which at most one process has. What the leader writes, it writes on the connection
+    of the lead: when it has lost that, it can write nothing more."""
+
+    def taken(self) -> Connection | None:
+        """The connection, if this process leads now; None: another one does. Raises Unavailable."""
+
+    def close(self) -> None: ...
+
+
+class Store(ABC):
+    """All access to one database."""
+
+    engine: Engine
+    where: str  # names the database in messages; holds no password
+    fsync: bool  # commits reach the disk before they are acknowledged; only tests and benches say no
+    alone: bool  # True: this process is the only one that serves this database
+    process: str  # names this process among those that serve this database
+
+    # ---- transactions
+
+    @abstractmethod
+    def read(self) -> contextlib.AbstractContextManager[Session]:
+        """A snapshot through the ORM. Raises Unavailable."""
+
+    @abstractmethod
+    def write(self) -> contextlib.AbstractContextManager[Session]:
+        """One transaction through the ORM. Raises Unavailable, and Clash if it may be done again."""
+
+    @abstractmethod
+    def connect(self) -> Connection:
+        """A bare connection. Raises Unavailable."""
+
+    @abstractmethod
+    def batch(self, connection: Connection, work: Callable[[Any], object]) -> None:
+        """Run `work` in one transaction on `connection`. Returns when it is committed, on the disk. Raises
+        Unavailable."""
+
+    # ---- of a serving process
+
+    @abstractmethod
+    def claim(self) -> None:
+        """Begin to serve. Raises Unavailable where another process already serves a database that allows only one."""
+
+    @abstractmethod
+    def lead(self, what: str) -> Lead:
+        """A try for the lead of this kind of work."""
+
+    @abstractmethod
+    def fault(self) -> str:
+        """Why nothing may be written any more until a restart; empty: all is well."""
+
+    @abstractmethod
+    def can_write(self) -> bool:
+        """Whether the database can be written, tried by a statement that changes no row."""
+
+    @abstractmethod
+    def note_damage(self, error: Exception) -> bool:
+        """Whether this error means that the stored data itself is damaged; then `fault` says so from now on."""
+
+    @abstractmethod
+    def is_fault(self, error: BaseException) -> bool:
+        """Whether the database could not do it now, as opposed to a statement that is wrong."""
+
+    @abstractmethod
+    def close(self) -> None: ...
+
+
+class translated:
+    """Turns faults of the database into `Unavailable` (503), so that no fault looks like an invalid token or unknown
+    person."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if not isinstance(error, Exception) or isinstance(error, Unavailable):
+            return
+        if self._store.note_damage(error):
+            raise Unavailable("database: a page of the file is damaged") from error
+        if self._store.is_fault(error):
+            raise (Clash if is_clash(error) else Unavailable)(f"database: {name_of(error)}") from error
+
+
+def name_of(error: BaseException) -> str:
+    """The kind of a fault: its message may hold what was asked for."""
+    cause = getattr(error, "orig", None) or error
+    state = getattr(cause, "sqlstate", None)
+    return f"{type(cause).__name__} {state}" if state else type(cause).__name__
+
+
+DIRECTORY = "directory"  # the turn of whoever changes apps or organisations
+CLASHES = ("40001", "40P01")  # serialization_failure, deadlock_detected
+
+
+def is_clash(error: BaseException) -> bool:
+    """Whether the database has undone a transaction because another was in its way."""
+    cause = getattr(error, "orig", None) or error
+    return getattr(cause, "sqlstate", None) in CLASHES
+
+
+def key_of(name: str) -> int:
+    """The number of an advisory lock: 64 bits, signed. Two names that share one merely wait for one another."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+
+
+def stored(at: datetime) -> str:
+    """An instant as bare statements write it: UTC without a zone."""
+    return at.astimezone(UTC).replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds")
+
+
+def instant(text: str) -> datetime:
+    """An instant as bare statements read it."""
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)

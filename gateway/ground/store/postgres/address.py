@@ -1,0 +1,54 @@
+"""The address of the PostgreSQL servers, as libpq reads it, with what the gateway adds."""
+
+from pathlib import Path
+from typing import Any
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+CONNECT_SECONDS = 3
+# Of every session. A transaction that waits for a lock, or that its process has forgotten, must not hold up all others.
+SESSION = {
+    "timezone": "UTC",
+    "statement_timeout": "15s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "20s",
+}
+# A host that has gone without a word is noticed within these seconds, and not after the hours of the system's default.
+_ALIVE = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 5000}
+
+
+class BadAddress(ValueError):
+    """Not an address of PostgreSQL. Says why, without a password."""
+
+
+def parameters(url: str, password_file: Path | None = None, **session: str) -> dict[str, Any]:
+    """libpq's parameters (PostgreSQL, "Database Connection Control Functions"). `session`: settings of the session.
+
+    Where several servers are named, the one that takes writes is meant: the others follow it. Raises BadAddress, and
+    OSError when the password cannot be read.
+    """
+    try:
+        given = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
+    except ProgrammingError as error:
+        raise BadAddress(str(error).strip().splitlines()[0]) from None
+    if "," in str(given.get("host", "")):
+        given.setdefault("target_session_attrs", "read-write")
+    if password_file is not None:
+        given["password"] = password_file.read_text(encoding="utf-8").rstrip("\r\n")
+    options = " ".join(f"-c {name}={value}" for name, value in {**SESSION, **session}.items())
+    own = {"connect_timeout": CONNECT_SECONDS, "application_name": "aval", **_ALIVE}
+    return {**own, **given, "options": f"{options} {given.get('options', '')}".strip()}
+
+
+def shown(url: str) -> str:
+    """The address in messages: hosts and database, no user and no password."""
+    try:
+        given = conninfo_to_dict(url)
+    except ProgrammingError:
+        return "the database of AVAL_DATABASE_URL"
+    hosts = str(given.get("host") or given.get("hostaddr") or "localhost").split(",")
+    ports = str(given.get("port") or "5432").split(",")
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    where = ",".join(f"{host}:{port}" for host, port in zip(hosts, ports, strict=False))
+    return f"postgresql://{where}/{given.get('dbname') or given.get('user') or ''}"

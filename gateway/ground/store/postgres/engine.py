@@ -1,0 +1,239 @@
+"""Sessions and bare connections on PostgreSQL, and what a fault of the server means."""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import psycopg
+from psycopg.rows import tuple_row
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlmodel import Session
+
+from gateway.errors import Unavailable
+from gateway.ground.store import contract
+from gateway.ground.store.contract import Store, key_of, translated
+from gateway.ground.store.postgres.bare import Bare
+
+POOL_SECONDS = 3  # how long a page waits for a connection
+RESOLVE_SECONDS = 5.0  # how long to ask for the outcome of a commit that was not answered
+LEAD_SECONDS = 4  # a leader that says nothing for so long loses the lead: its session is ended by the server
+
+# SQLSTATE classes (PostgreSQL, appendix A) of "cannot do it now": connection, read-only or aborted transaction, rolled
+# back for others, out of connections or disk, lock or statement timed out, shut down or starting, system.
+_NOW = ("08", "25", "40", "53", "55", "57", "58")
+_DAMAGED = ("XX001", "XX002")
+_OUTCOME = "SELECT pg_xact_status(%s::text::xid8)"
+_TIMELINE = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
+_NUMBER = "SELECT pg_current_xact_id_if_assigned()::text"
+
+
+class PostgresStore(Store):
+    """`parameters`: libpq's, of the pages; `direct`: past a pooler, for what needs a session of its own."""
+
+    alone = False
+
+    def __init__(
+        self,
+        where: str,
+        parameters: Mapping[str, Any],
+        *,
+        direct: Mapping[str, Any] | None = None,
+        connections: int = 10,
+        fsync: bool = True,
+    ) -> None:
+        self.where, self.fsync = where, fsync
+        self.process = secrets.token_hex(8)
+        more = {} if fsync else {"options": f"{parameters.get('options', '')} -c synchronous_commit=off"}
+        self._parameters = {**parameters, **more}
+        self.direct: Mapping[str, Any] = {**(direct or parameters), **more}
+        if direct is not None:  # a pooler in between: a statement prepared on one of its sessions is not on the next
+            self._parameters["prepare_threshold"] = None
+        self._damaged = False
+        self.engine = create_engine(
+            "postgresql+psycopg://",
+            creator=self._connected,
+            hide_parameters=True,  # an error message contains the statement, never a person's values
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=POOL_SECONDS,
+            pool_pre_ping=True,
+            pool_use_lifo=True,
+        )
+        self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+        @event.listens_for(self.engine, "connect")
+        def _first(raw: "psycopg.Connection[Any]", record: Any) -> None:
+            record.info["timeline"] = _timeline(raw)
+
+    def _connected(self) -> "psycopg.Connection[Any]":
+        return psycopg.connect(**self._parameters)
+
+    # ---- transactions
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Session]:
+        with translated(self), Session(self._reading, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[Session]:
+        with translated(self), Session(self.engine, expire_on_commit=False) as session:
+            try:
+                yield session
+                session.flush()
+                connection = session.connection()
+                raw: Any = connection.connection.driver_connection
+                timeline = connection.connection.record_info["timeline"]  # type: ignore[index]
+                number = _number(raw)
+                try:
+                    session.commit()
+                except DBAPIError as error:
+                    if not self._committed(number, timeline, error):
+                        raise
+            except BaseException:
+                with contextlib.suppress(DBAPIError):
+                    session.rollback()
+                raise
+
+    def connect(self) -> Bare:
+        with translated(self):
+            return Bare(psycopg.connect(**self.direct, autocommit=True))
+
+    def batch(self, connection: contract.Connection, work: Callable[[Any], object]) -> None:
+        assert isinstance(connection, Bare)
+        raw = connection.psycopg
+        with translated(self):
+            timeline = _timeline(raw)
+            raw.execute("BEGIN")
+            try:
+                work(connection)
+                number = _number(raw)
+            except BaseException:
+                with contextlib.suppress(psycopg.Error):
+                    raw.execute("ROLLBACK")
+                raise
+            try:
+                raw.execute("COMMIT")
+            except psycopg.Error as error:
+                if not self._committed(number, timeline, error):
+                    raise
+
+    def _committed(self, number: str | None, timeline: str, error: BaseException) -> bool:
+        """Whether the transaction whose COMMIT was not answered has been committed, asked on another connection.
+
+        Raises Unavailable when that cannot be known. After a fail-over the new primary may have given the number to
+        another transaction: then it cannot be known either.
+        """
+        if not _lost(error):
+            return False
+        if number is None:  # it had written nothing
+            return True
+        until = time.monotonic() + RESOLVE_SECONDS
+        while time.monotonic() < until:
+            with contextlib.suppress(psycopg.Error), psycopg.connect(**self.direct, autocommit=True) as asking:
+                if _timeline(asking) != timeline:
+                    break
+                found = asking.execute(_OUTCOME, [number]).fetchone()
+                if found and found[0] in ("committed", "aborted"):
+                    return bool(found[0] == "committed")
+            time.sleep(0.1)
+        raise Unavailable("database: nobody knows whether this was committed") from error
+
+    # ---- of a serving process
+
+    def claim(self) -> None:
+        """Any number of processes may serve this database."""
+
+    def lead(self, what: str) -> "PostgresLead":
+        return PostgresLead({**self.direct, "prepare_threshold": 5}, key_of(f"lead {what}"))
+
+    def fault(self) -> str:
+        return "the database has found damaged data in itself: put a sound copy back" if self._damaged else ""
+
+    def note_damage(self, error: Exception) -> bool:
+        damaged = _state(error) in _DAMAGED
+        self._damaged = self._damaged or damaged
+        return damaged
+
+    def is_fault(self, error: BaseException) -> bool:
+        return isinstance(error, PoolTimeout) or _lost(error) or _state(error)[:2] in _NOW
+
+    def can_write(self) -> bool:
+        try:
+            with self.write() as session:
+                session.connection().exec_driver_sql("UPDATE directory SET generation = 0 WHERE false")
+        except Unavailable:
+            return False
+        return True
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+class PostgresLead:
+    """Tries for the lead on a connection of its own. The server gives it to another when this session ends: with the
+    process, with its host, or when nothing is heard of it for LEAD_SECONDS."""
+
+    def __init__(self, parameters: Mapping[str, Any], key: int) -> None:
+        said = f"-c idle_session_timeout={LEAD_SECONDS}s -c idle_in_transaction_session_timeout={LEAD_SECONDS}s"
+        self._parameters = {**parameters, "options": f"{parameters.get('options', '')} {said}"}
+        self._key = key
+        self._raw: psycopg.Connection[Any] | None = None
+        self._held = False
+
+    def taken(self) -> Bare | None:
+        """The connection on which this process leads; None: another process does. Raises Unavailable."""
+        for again in (False, True):
+            try:
+                if self._raw is None:
+                    self._raw = psycopg.connect(**self._parameters, autocommit=True)
+                if self._held:
+                    self._raw.execute("SELECT 1")
+                else:
+                    found = self._raw.execute("SELECT pg_try_advisory_lock(%s)", [self._key]).fetchone()
+                    self._held = bool(found and found[0])
+                return Bare(self._raw) if self._held else None
+            except psycopg.Error as error:
+                self.close()
+                if again:
+                    raise Unavailable(f"database: {contract.name_of(error)}") from error
+        raise AssertionError
+
+    def close(self) -> None:
+        self._held = False
+        if self._raw is not None:
+            self._raw.close()
+            self._raw = None
+
+
+def _number(raw: "psycopg.Connection[Any]") -> str | None:
+    """The number of the transaction; None: it has written nothing."""
+    found = raw.cursor(row_factory=tuple_row).execute(_NUMBER).fetchone()
+    return found[0] if found else None
+
+
+def _timeline(raw: "psycopg.Connection[Any]") -> str:
+    """Which history of the database this server continues: a fail-over begins another. A standby has none to write."""
+    with contextlib.suppress(psycopg.Error):
+        found = raw.execute(_TIMELINE).fetchone()
+        if not raw.autocommit:
+            raw.rollback()
+        return str(found[0]) if found else ""
+    if not raw.autocommit:
+        raw.rollback()
+    return ""
+
+
+def _state(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", None) or error, "sqlstate", None) or ""
+
+
+def _lost(error: BaseException) -> bool:
+    """Whether the connection broke, or the server ended it, as opposed to a statement that was refused."""
+    cause = getattr(error, "orig", None) or error
+    broken = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not _state(error)
+    return broken or _state(error)[:2] in ("08", "57")

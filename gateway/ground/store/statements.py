@@ -1,0 +1,60 @@
+"""What a room may do on a session beside the ORM, the same on every engine."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Session, SQLModel
+
+from gateway.ground.store.contract import Connection
+from gateway.ground.store.postgres.bare import Bare
+
+_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def insert(session: Session, table: type[SQLModel]) -> Any:
+    """INSERT into this table, with `on_conflict_do_update` and `on_conflict_do_nothing`."""
+    return _INSERTS[session.get_bind().dialect.name](table)
+
+
+def raw(session: Session) -> Connection:
+    """The bare connection of a session, for statements in the session's transaction."""
+    connection: Any = session.connection().connection.driver_connection
+    return Bare(connection) if session.get_bind().dialect.name == "postgresql" else connection
+
+
+@contextlib.contextmanager
+def snapshot(connection: Connection) -> Iterator[None]:
+    """All that is read within on this bare connection is of one moment."""
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if isinstance(connection, Bare) else "BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def streamed(connection: Any, statement: str) -> Iterator[Any]:
+    """The rows of a large result one after the other, inside a transaction, without holding all of them."""
+    yield from (
+        connection.streamed(statement) if isinstance(connection, Bare) else connection.cursor().execute(statement)
+    )
+
+
+def turns(connection: Connection, keys: Iterable[str]) -> None:
+    """Take the turns of all these keys (`turn`), on a bare connection inside a transaction."""
+    if isinstance(connection, Bare):
+        connection.turns(keys)
+
+
+def turn(session: Session, key: str) -> None:
+    """Until the transaction ends nobody else has the turn of this key (contract.py). What the session has read before
+    is read again: it may have changed before the turn came.
+
+    Where one writer has the whole database, its turn is everybody's, and nothing is done.
+    """
+    connection = raw(session)
+    if isinstance(connection, Bare):
+        session.flush()
+        connection.turns([key])
+        session.expire_all()

@@ -1,0 +1,620 @@
+"""The ledger on PostgreSQL: one transaction for all calls that wait, in four round trips, however many they are.
+
+    1. BEGIN, and the turns   shared with whoever changes the directory; each person's alone, in the order of their keys
+    2. judge                  what each call rests on, locked (FOR SHARE) and compared with what it was judged by; and
+                              the ends of the chains
+    3. write                  counts, entries, chains and what goes with them, in one statement
+    4. COMMIT                 on the disk, here and on synchronous standbys, before anybody is told
+
+Why stopping is exact in every process. Whoever stops a sharing updates its row and writes an entry, for which she
+takes the person's turn, all in one transaction. A batch takes the same turn before it judges. So either the batch has
+committed before the stop began to be written down, or it waits, and then its second statement, which sees all that was
+committed before it began, finds the sharing ended: nothing is written, and nothing leaves. A change of these rows by
+somebody who takes no turn is met by FOR SHARE: the one waits for the other's commit, and sees it. Notices (LISTEN)
+only tell what to read again; one that is lost costs a second judgement, never a byte.
+
+What is rare (a consent that ends with its use) is written by `Transaction`, in a thread, by the same statements as on
+SQLite.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+
+from gateway.errors import Unavailable
+from gateway.ground.store import Clash
+from gateway.ground.store.contract import CLASHES, DIRECTORY, key_of
+from gateway.ground.store.postgres.engine import PostgresStore
+from gateway.ground.store.postgres.native import connected, is_lost, is_now
+from gateway.ground.store.postgres.notices import CHANNEL
+from gateway.ledger.contract import LISTING_SECONDS, PROOF_SECONDS, Item, Key, Told, Verdict
+from gateway.ledger.standing import HELD, Standing
+from gateway.ledger.transaction import Transaction, UsedUp, totals
+from gateway.log import Log
+from gateway.log.record import Heads, person_turn
+
+TRIES = 3  # of a batch that another transaction was in the way of
+HEAR_SECONDS = 1.0  # how often to make sure that notices still arrive
+RESOLVE_SECONDS = 5.0
+
+_ROW = """c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date::text, l.id, l.generation,
+           f.id IS NOT NULL AND f.ended_at IS NULL"""
+_ASKED = "unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS w (consent, family, organisation, n)"
+_READ = f"""
+    SELECT w.n, {_ROW}
+      FROM {_ASKED}
+      JOIN consent c ON c.id = w.consent
+      LEFT JOIN tokenfamily f ON f.id = w.family AND f.consent_id = c.id AND f.client_id = c.app_id
+      LEFT JOIN directory d ON d.id = 1
+      LEFT JOIN person p ON p.id = c.person_id
+      LEFT JOIN link l ON l.person_id = c.person_id AND l.organisation_id = w.organisation AND l.ended_at IS NULL"""
+# Of a permitted call family and link are there: a row that is missing here has changed. The directory is not locked as
+# a row, which all batches of all processes would share, but by its turn.
+_JUDGE = f"""
+    SELECT w.n, {_ROW}, h.seq, h.head, h.key_sealed
+      FROM {_ASKED}
+      JOIN consent c ON c.id = w.consent
+      JOIN tokenfamily f ON f.id = w.family AND f.consent_id = c.id AND f.client_id = c.app_id
+      JOIN link l ON l.person_id = c.person_id AND l.organisation_id = w.organisation AND l.ended_at IS NULL
+      JOIN person p ON p.id = c.person_id
+      LEFT JOIN directory d ON d.id = 1
+      LEFT JOIN logchain h ON h.person_id = c.person_id
+       FOR SHARE OF c, f, l"""
+_HEADS = "SELECT person_id, seq, head, key_sealed FROM logchain WHERE person_id = ANY($1::text[])"
+_BEGIN = "BEGIN; SELECT pg_advisory_xact_lock_shared({directory}); SELECT pg_advisory_xact_lock(k) FROM unnest('{{{keys}}}'::bigint[]) AS k"  # noqa: E501
+_USED = """
+    SELECT w.n, u.used FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
+      WITH ORDINALITY AS w (consent, item, "window", start, n)
+      JOIN "use" u ON u.consent_id = w.consent AND u.item = w.item AND u."window" = w."window" AND u.start = w.start"""
+_LISTED = "SELECT 1 FROM listing WHERE id = $1 AND expires_at > $2"
+
+# The parts of step 3, each with its arrays. A batch uses those it needs.
+_PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "entries": (
+        "INSERT INTO logentry (person_id, seq, salt, sealed, commitment) SELECT * FROM unnest({})",
+        ("text", "bigint", "bytea", "bytea", "bytea"),
+    ),
+    "chains": (
+        "INSERT INTO logchain (person_id, seq, head, key_sealed) SELECT * FROM unnest({})"
+        " ON CONFLICT (person_id) DO UPDATE SET seq = excluded.seq, head = excluded.head",
+        ("text", "bigint", "bytea", "bytea"),
+    ),
+    "uses": (
+        'INSERT INTO "use" AS u (consent_id, item, "window", start, used)'
+        " SELECT w.c, w.i, w.w, w.s, w.n FROM unnest({}) AS w (c, i, w, s, n, most) WHERE w.n <= w.most"
+        ' ON CONFLICT (consent_id, item, "window", start) DO UPDATE SET used = u.used + excluded.used'
+        " WHERE u.used + excluded.used <= (SELECT most FROM unnest({}) AS m (c, i, w, s, n, most)"
+        '   WHERE m.c = u.consent_id AND m.i = u.item AND m.w = u."window" AND m.s = u.start)'
+        " RETURNING 1",
+        ("text", "text", "text", "bigint", "integer", "integer"),
+    ),
+    "proofs": (
+        "INSERT INTO spentproof (id, expires_at) SELECT * FROM unnest({}) ON CONFLICT DO NOTHING RETURNING id",
+        ("bytea", "timestamptz"),
+    ),
+    "listings": (
+        "INSERT INTO listing (id, expires_at) SELECT * FROM unnest({})"
+        " ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at",
+        ("bytea", "timestamptz"),
+    ),
+    "opened": (
+        "INSERT INTO openstream (id, person_id, process, facts, begun_at) SELECT * FROM unnest({})",
+        ("text", "text", "text", "text", "timestamptz"),
+    ),
+    "closed": ("DELETE FROM openstream WHERE id IN (SELECT * FROM unnest({}))", ("text",)),
+    "accessed": (
+        "UPDATE consent SET last_access_at = w.at FROM unnest({}) AS w (id, at) WHERE consent.id = w.id",
+        ("text", "timestamptz"),
+    ),
+}
+
+_log = logging.getLogger("gateway.proxy")
+
+
+class _Replayed(Exception):
+    """Proofs of the batch that had been used before."""
+
+    def __init__(self, proofs: set[bytes]) -> None:
+        super().__init__()
+        self.proofs = proofs
+
+
+class _Unknown(Exception):
+    """The connection was lost while the commit was under way."""
+
+    def __init__(self, number: str) -> None:
+        super().__init__()
+        self.number = number
+
+
+class PostgresLedger:
+    exact = False
+
+    def __init__(self, store: PostgresStore, log: Log) -> None:
+        self._store = store
+        self._log = log
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._writing: asyncpg.Connection[Any] | None = None
+        self._timeline = ""  # of the server that `_writing` is connected to
+        self._work: asyncio.Task[None] | None = None
+        self._transaction = Transaction(log, store.process, lambda _c, _s: True)
+        self._statements: dict[tuple[str, ...], str] = {}
+        self.memory = _Memory()
+        self._reader = _Reader(store, self.memory)
+
+    async def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        await self._reader.start()
+
+    async def stop(self) -> None:
+        self._loop = None
+        if self._work is not None:
+            await asyncio.gather(self._work, return_exceptions=True)
+        await self._reader.stop()
+        await _closed(self._writing)
+        self._writing = None
+
+    def fault(self) -> str:
+        """A server that has gone comes back: then all goes on by itself."""
+        return self._store.fault() if self._loop is not None else "the writer is not started"
+
+    # ---- reading
+
+    def held(self, consent: str, family: str, organisation: str) -> Standing | None:
+        return self.memory.get((consent, family, organisation))
+
+    async def standing(self, consent: str, family: str, organisation: str) -> Standing | None:
+        return await self._reader.standing((consent, family, organisation))
+
+    async def used(self, keys: Sequence[Key]) -> list[int]:
+        columns = [list(column) for column in zip(*keys, strict=True)] if keys else [[]] * 4
+        found = {row[0]: row[1] for row in await self._reader.fetch(_USED, *columns)}
+        return [found.get(at, 0) for at in range(1, len(keys) + 1)]
+
+    async def listed(self, listing: bytes, now: float) -> bool:
+        return bool(await self._reader.fetch(_LISTED, listing, datetime.fromtimestamp(now, UTC)))
+
+    # ---- one batch
+
+    def commit(self, batch: list[Item], told: Told) -> None:
+        assert self._loop is not None
+        self._work = self._loop.create_task(self._committed(batch, told))
+
+    async def _committed(self, batch: list[Item], told: Told) -> None:
+        fault: Exception | None = None
+        try:
+            once = [item for item in batch if item.once]
+            if usual := [item for item in batch if not item.once]:
+                await self._all(usual)
+            for item in once:
+                await self._one_use(item)
+        except Exception as error:
+            fault = error if isinstance(error, Unavailable) else Unavailable(f"database: {type(error).__name__}")
+            if not isinstance(error, Unavailable):
+                _log.exception("the batch could not be written")
+        told(fault)
+
+    async def _all(self, batch: list[Item]) -> None:
+        """Write the batch in one transaction. If that fails, write each item alone: one bad item must not fail all."""
+        try:
+            await self._again_if_clashed(batch)
+        except _Replayed as replayed:
+            rest = [item for item in batch if item.proof not in replayed.proofs]
+            for item in batch:
+                if item.proof in replayed.proofs:
+                    item.verdict = Verdict.REPLAYED
+            if rest:
+                await self._all(rest)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(batch) > 1:
+                for item in batch:
+                    await self._all([item])
+                return
+            batch[0].verdict = Verdict.USED_UP if isinstance(error, UsedUp) else error
+
+    async def _again_if_clashed(self, batch: list[Item]) -> None:
+        for left in reversed(range(TRIES)):
+            try:
+                await self._once_through(batch)
+                return
+            except Clash:
+                if not left:
+                    raise
+
+    async def _once_through(self, batch: list[Item]) -> None:
+        try:
+            connection = await self._connection()
+            try:
+                await self._write(connection, batch)
+            except BaseException:
+                self._transaction.undone()
+                await self._undone(connection)
+                raise
+        except _Unknown as unknown:
+            await self._resolved(unknown)
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if getattr(error, "sqlstate", None) in CLASHES:
+                raise Clash(f"database: {type(error).__name__}") from error
+            if is_now(error):
+                raise Unavailable(f"database: {type(error).__name__}") from error
+            raise
+
+    async def _connection(self) -> "asyncpg.Connection[Any]":
+        if self._writing is None or self._writing.is_closed():
+            self._writing = await connected(self._store.direct)
+            self._timeline = await self._writing.fetchval("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
+        return self._writing
+
+    async def _undone(self, connection: "asyncpg.Connection[Any]") -> None:
+        if connection.is_closed():
+            return
+        try:
+            await connection.execute("ROLLBACK")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection.terminate()
+
+    # ---- one transaction
+
+    async def _write(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> None:
+        turns = sorted({key_of(person_turn(item.event.person)) for item in batch})
+        await connection.execute(_BEGIN.format(directory=key_of(DIRECTORY), keys=",".join(map(str, turns))))
+        accepted, heads = await self._judged(connection, batch)
+        if not accepted:
+            await connection.execute("ROLLBACK")
+            return
+        number = await self._written(connection, accepted, heads)
+        try:
+            await connection.execute("COMMIT")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            if is_lost(error):
+                connection.terminate()
+                raise _Unknown(number) from error
+            raise
+
+    async def _judged(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> tuple[list[Item], Heads]:
+        """The items that are as they were judged, and the ends of their people's chains."""
+        heads: Heads = {}
+        judged = [item for item in batch if item.standing is not None]
+        rows: dict[int, tuple[Any, ...]] = {}
+        if judged:
+            asked = [item.standing for item in judged if item.standing is not None]
+            columns = [s.consent for s in asked], [s.family for s in asked], [s.organisation for s in asked]
+            for row in await connection.fetch(_JUDGE, *columns):
+                rows[row[0]] = tuple(row)
+        accepted = []
+        for at, item in enumerate(judged, 1):
+            row = rows.get(at, ())
+            assert item.standing is not None
+            if self._log.frozen or row[1:11] != item.standing.row:
+                item.verdict = Verdict.CHANGED
+                self.memory.forget(item.standing)
+                continue
+            item.verdict = Verdict.WRITTEN
+            accepted.append(item)
+            if item.event.person not in heads:
+                heads[item.event.person] = self._log.head(item.event.person, row[11:] if row[11] is not None else None)
+        others = [item for item in batch if item.standing is None]
+        for item in others:
+            item.verdict = Verdict.WRITTEN
+        missing = sorted({item.event.person for item in others} - heads.keys())
+        if missing:
+            found = {row[0]: tuple(row)[1:] for row in await connection.fetch(_HEADS, missing)}
+            for person in missing:
+                heads[person] = self._log.head(person, found.get(person))
+        return accepted + others, heads
+
+    async def _written(self, connection: "asyncpg.Connection[Any]", batch: list[Item], heads: Heads) -> str:
+        """Step 3. Returns the number of the transaction. Raises UsedUp, _Replayed."""
+        entries, chains = self._log.sealed([item.event for item in batch], heads)
+        counts = totals([count for item in batch for count in item.counts])
+        proofs = [item.proof for item in batch if item.proof is not None]
+        if len(set(proofs)) < len(proofs):
+            raise _Replayed({proof for proof in proofs if proofs.count(proof) > 1})
+        now = batch[0].event.at
+        rows: dict[str, list[tuple[Any, ...]]] = {
+            "entries": list(entries),
+            "chains": [(person, head.seq, head.commitment, head.key_sealed) for person, head in chains.items()],
+            "uses": [(*count.key, uses, count.times) for count, uses in _by_key(counts)],
+            "proofs": [(proof, now + timedelta(seconds=PROOF_SECONDS)) for proof in proofs],
+            "listings": [
+                (listing, now + timedelta(seconds=LISTING_SECONDS))
+                for listing in dict.fromkeys(item.listing for item in batch if item.listing is not None)
+            ],
+            "opened": [
+                (item.opens, item.event.person, self._store.process, json.dumps(dict(item.event.facts)), item.event.at)
+                for item in batch
+                if item.opens is not None
+            ],
+            "closed": [(item.closes,) for item in batch if item.closes is not None],
+            "accessed": [
+                (item.standing.consent, item.event.at)
+                for item in batch
+                if item.standing and self._transaction.is_due(item.standing.consent, item.event.at.timestamp())
+            ],
+        }
+        parts = tuple(name for name, some in rows.items() if some)
+        columns = [list(column) for name in parts for column in zip(*rows[name], strict=True)]
+        found = await connection.fetchrow(self._statement(parts), *columns)
+        assert found is not None
+        if rows["proofs"] and len(found["proofs"] or []) < len(proofs):
+            raise _Replayed(set(proofs) - set(found["proofs"] or []))
+        if rows["uses"] and found["uses"] < len(rows["uses"]):
+            raise UsedUp
+        return str(found["number"])
+
+    def _statement(self, parts: tuple[str, ...]) -> str:
+        known = self._statements.get(parts)
+        if known is None:
+            known = self._statements[parts] = _composed(parts)
+        return known
+
+    # ---- what is rare
+
+    async def _one_use(self, item: Item) -> None:
+        """A call that ends its consent: judged as every other, then written by the statements of both engines."""
+        standing = item.standing
+        assert standing is not None
+
+        def work() -> None:
+            with contextlib.closing(self._store.connect()) as connection:
+                self._store.batch(connection, write)
+
+        def write(connection: Any) -> None:
+            connection.psycopg.execute("SELECT pg_advisory_xact_lock_shared(%s)", [key_of(DIRECTORY)])
+            connection.turns([person_turn(item.event.person)])
+            row = connection.execute(_ONE, (standing.family, standing.organisation, standing.consent)).fetchone()
+            if row is None or tuple(row) != standing.row:
+                item.verdict = Verdict.CHANGED
+                return
+            if item.proof is not None:
+                until = item.event.at + timedelta(seconds=PROOF_SECONDS)
+                if not connection.execute(_PROOF, (item.proof, until)).rowcount:
+                    item.verdict = Verdict.REPLAYED
+                    return
+            self._transaction.write(connection, [item], {})
+
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, work)
+        except UsedUp:
+            item.verdict = Verdict.USED_UP
+        except BaseException:
+            self._transaction.undone()
+            raise
+        self.memory.forget(standing)
+
+    async def _resolved(self, unknown: _Unknown) -> None:
+        """Returns when the transaction was committed. Raises Unavailable when it was not, or nobody knows."""
+        until = time.monotonic() + RESOLVE_SECONDS
+        while time.monotonic() < until:
+            try:
+                connection = await self._connection_of(self._timeline)
+                found = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", unknown.number)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                found = None
+            if found == "committed":
+                return
+            if found == "aborted":
+                raise Unavailable("database: not committed")
+            await asyncio.sleep(0.1)
+        raise Unavailable("database: nobody knows whether this was committed")
+
+    async def _connection_of(self, timeline: str) -> "asyncpg.Connection[Any]":
+        connection = await self._connection()
+        if self._timeline != timeline:  # a fail-over: the number may be another transaction's there
+            raise Unavailable("database: nobody knows whether this was committed")
+        return connection
+
+
+_ONE = """
+    SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date, l.id, l.generation,
+           f.ended_at IS NULL
+      FROM consent c
+      JOIN tokenfamily f ON f.id = ? AND f.consent_id = c.id AND f.client_id = c.app_id
+      JOIN person p ON p.id = c.person_id
+      JOIN link l ON l.person_id = c.person_id AND l.organisation_id = ? AND l.ended_at IS NULL
+      LEFT JOIN directory d ON d.id = 1
+     WHERE c.id = ? FOR SHARE OF c, f, l"""
+_PROOF = "INSERT INTO spentproof (id, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
+
+def _by_key(counts: list[tuple[Any, int]]) -> list[tuple[Any, int]]:
+    """One row per key: a statement cannot write a row twice."""
+    together: dict[Key, tuple[Any, int]] = {}
+    for count, uses in counts:
+        before = together.get(count.key)
+        together[count.key] = (count, uses + (before[1] if before else 0))
+    return [together[key] for key in sorted(together)]
+
+
+def _composed(parts: tuple[str, ...]) -> str:
+    """One statement that does all of these parts, and tells what they returned."""
+    written, told, at = [], [], 1
+    for name in parts:
+        statement, types = _PARTS[name]
+        arrays = ", ".join(f"${at + n}::{kind}[]" for n, kind in enumerate(types))
+        at += len(types)
+        written.append(f"{name}_ AS ({statement.replace('{}', arrays)})")
+        if name == "uses":
+            told.append("(SELECT count(*) FROM uses_) AS uses")
+        if name == "proofs":
+            told.append("(SELECT array_agg(id) FROM proofs_) AS proofs")
+    return f"WITH {', '.join(written)} SELECT {', '.join(['pg_current_xact_id()::text AS number', *told])}"
+
+
+class _Memory:
+    """The standings this process has read, until a notice says that one may have changed."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str, str], Standing] = {}
+        self._of_consent: dict[str, list[tuple[str, str, str]]] = {}
+        self._of_person: dict[str, set[str]] = {}
+        self.heard = False  # notices arrive; while they may not, nothing is remembered
+        self.turns = 0  # raised by every notice: what was being read meanwhile may be old
+
+    def get(self, key: tuple[str, str, str]) -> Standing | None:
+        return self._held.get(key)
+
+    def keep(self, standing: Standing, turns: int) -> None:
+        if not self.heard or turns != self.turns:
+            return
+        if len(self._held) >= HELD:
+            self.clear()
+        key = standing.consent, standing.family, standing.organisation
+        if key not in self._held:
+            self._of_consent.setdefault(standing.consent, []).append(key)
+            self._of_person.setdefault(standing.person, set()).add(standing.consent)
+        self._held[key] = standing
+
+    def forget(self, standing: Standing) -> None:
+        self._forget_consent(standing.consent)
+
+    def notice(self, payload: str) -> None:
+        self.turns += 1
+        kind, name = payload[:1], payload[1:]
+        if kind == "c":
+            self._forget_consent(name)
+        elif kind == "p":
+            for consent in self._of_person.pop(name, ()):
+                self._forget_consent(consent)
+        else:
+            self.clear()
+
+    def clear(self) -> None:
+        self.turns += 1
+        self._held.clear()
+        self._of_consent.clear()
+        self._of_person.clear()
+
+    def _forget_consent(self, consent: str) -> None:
+        for key in self._of_consent.pop(consent, ()):
+            self._held.pop(key, None)
+
+
+class _Reader:
+    """Reads for the data plane, on the connection on which notices arrive: where it breaks, both are known to be gone.
+
+    Standings that are asked for while another read is under way are read together, in one statement.
+    """
+
+    def __init__(self, store: PostgresStore, memory: _Memory) -> None:
+        self._store, self._memory = store, memory
+        self._connection: asyncpg.Connection[Any] | None = None
+        self._one = asyncio.Lock()
+        self._asked: dict[tuple[str, str, str], asyncio.Future[Standing | None]] = {}
+        self._reading: asyncio.Task[None] | None = None
+        self._hearing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        await self.fetch("SELECT 1")
+        self._hearing = asyncio.ensure_future(self._hear())
+
+    async def stop(self) -> None:
+        for task in (self._hearing, self._reading):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        await _closed(self._connection)
+        self._connection = None
+
+    async def fetch(self, statement: str, *values: Any) -> list[Any]:
+        """Raises Unavailable."""
+        async with self._one:
+            return await self._fetch(statement, *values)
+
+    async def _fetch(self, statement: str, *values: Any) -> list[Any]:
+        for again in (False, True):
+            fresh = self._connection is None or self._connection.is_closed()
+            try:
+                if fresh:
+                    await self._connect()
+                assert self._connection is not None
+                rows: list[Any] = await self._connection.fetch(statement, *values)
+                return rows
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                self._lost()
+                # A connection that broke while it was idle says nothing about the server: one that is new does.
+                if again or fresh or not is_lost(error):
+                    raise Unavailable(f"database: {type(error).__name__}") from error
+        raise AssertionError
+
+    async def _connect(self) -> None:
+        connection = await connected(self._store.direct)
+        await connection.add_listener(CHANNEL, self._noticed)
+        connection.add_termination_listener(lambda _: self._lost())
+        self._connection = connection
+        self._memory.clear()
+        self._memory.heard = True
+
+    def _noticed(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
+        self._memory.notice(str(payload))
+
+    def _lost(self) -> None:
+        self._memory.heard = False
+        self._memory.clear()
+        if self._connection is not None and not self._connection.is_closed():
+            self._connection.terminate()
+
+    async def _hear(self) -> None:
+        """A connection can be dead without a word: then no notice comes, and this finds it out. It is also the poll
+        beneath the notices: a change of the directory is seen by it in any case."""
+        known = None
+        while True:
+            await asyncio.sleep(HEAR_SECONDS)
+            try:
+                async with asyncio.timeout(HEAR_SECONDS):
+                    rows = await self.fetch("SELECT generation FROM directory WHERE id = 1")
+            except (Unavailable, TimeoutError):
+                self._lost()
+                continue
+            if known is not None and rows != known:
+                self._memory.clear()
+            known = rows
+
+    # ---- standings
+
+    async def standing(self, key: tuple[str, str, str]) -> Standing | None:
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = self._asked[key] = asyncio.get_running_loop().create_future()
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.ensure_future(self._read())
+        return await asyncio.shield(asked)
+
+    async def _read(self) -> None:
+        while self._asked:
+            async with self._one:
+                asked, self._asked = self._asked, {}
+                turns = self._memory.turns
+                try:
+                    columns = [list(column) for column in zip(*asked, strict=True)]
+                    found = await self._fetch(_READ, *columns)
+                except BaseException as error:
+                    for waiting in asked.values():
+                        if not waiting.done():
+                            waiting.set_exception(error if isinstance(error, Exception) else Unavailable("stopping"))
+                            waiting.exception()  # whoever waited may have gone: that is no fault of ours
+                    if not isinstance(error, Exception):
+                        raise
+                    continue
+            rows = {row[0]: tuple(row)[1:] for row in found}
+            for at, (key, waiting) in enumerate(asked.items(), 1):
+                standing = Standing(*key, -1, rows[at]) if at in rows else None
+                if standing is not None:
+                    self._memory.keep(standing, turns)
+                if not waiting.done():
+                    waiting.set_result(standing)
+
+
+async def _closed(connection: "asyncpg.Connection[Any] | None") -> None:
+    if connection is not None and not connection.is_closed():
+        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            await connection.close(timeout=2)
