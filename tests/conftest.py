@@ -1,12 +1,18 @@
 """What every test may use. The cast: Alice owns the data, Bob may, Mallory has no business here."""
 
 import os
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from gateway import compiled
+
+if TYPE_CHECKING:
+    from tests.postgres import Cluster
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -37,3 +43,24 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the public samples and vectors are not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[Cluster]":
+    """A PostgreSQL server for all tests of one worker. Its databases are not kept safe from a loss of power."""
+    from tests.postgres import Cluster, require  # here: tests that do not ask for a server do not load its driver
+
+    require()
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def database(postgres: "Cluster") -> Iterator[str]:
+    """The address of a new, empty database on that server; gone after the test."""
+    postgres.start()  # a test before this one may have stopped it
+    name = f"test_{secrets.token_hex(6)}"
+    postgres.create(name)
+    yield postgres.url(name)
+    postgres.start()
+    postgres.drop(name)

@@ -1,0 +1,109 @@
+"""The servers that tests of the database stand on do what their names say."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from tests.postgres import Cluster, at_port, require
+
+
+@pytest.fixture
+def durable() -> Iterator[Cluster]:
+    require()
+    with Cluster(durable=True) as cluster:
+        yield cluster
+
+
+def kept(cluster: Cluster, database: str = "postgres") -> list[int]:
+    return [row[0] for row in cluster.execute("SELECT n FROM kept ORDER BY n", database)]
+
+
+def test_a_test_gets_an_empty_database_of_its_own(postgres: Cluster, database: str) -> None:
+    name = urlsplit(database).path.removeprefix("/")
+    assert postgres.execute("SELECT count(*) FROM pg_stat_user_tables", name) == [(0,)]
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == (name,)
+
+
+def test_nobody_comes_in_without_the_password(database: str) -> None:
+    parts = urlsplit(database)
+    with pytest.raises(psycopg.OperationalError, match="no password supplied"):
+        psycopg.connect(database.replace(f":{parts.password}@", "@"))
+
+
+def test_a_database_made_from_a_template_is_a_copy(postgres: Cluster) -> None:
+    postgres.create("mould")
+    postgres.execute("CREATE TABLE kept AS SELECT 7 AS n", "mould")
+    postgres.create("cast", template="mould")
+    postgres.execute("INSERT INTO kept VALUES (8)", "cast")
+    assert kept(postgres, "cast") == [7, 8] and kept(postgres, "mould") == [7]
+    postgres.drop("cast")
+    postgres.drop("mould")
+    assert postgres.execute("SELECT datname FROM pg_database WHERE datname IN ('cast', 'mould')") == []
+
+
+def test_a_crash_loses_nothing_that_was_committed(durable: Cluster) -> None:
+    before = durable.url("postgres")
+    durable.execute("CREATE TABLE kept (n int)")
+    for n in range(50):
+        durable.execute("INSERT INTO kept VALUES (%s)", "postgres", n)
+    with psycopg.connect(before) as connection:
+        connection.execute("INSERT INTO kept VALUES (99)")  # never committed
+        durable.restart("immediate")
+        with pytest.raises(psycopg.OperationalError):
+            connection.commit()
+    assert kept(durable) == list(range(50))
+    assert durable.url("postgres") == before
+    assert durable.execute("SHOW fsync") == [("on",)]
+
+
+def test_a_paused_server_keeps_its_connections_and_answers_later(postgres: Cluster, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        postgres.pause()
+        with pytest.raises(psycopg.OperationalError, match="timeout"):
+            psycopg.connect(database, connect_timeout=2)
+        postgres.resume()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_a_read_only_database_refuses_what_writes_until_it_is_open_again(postgres: Cluster, database: str) -> None:
+    name = urlsplit(database).path.removeprefix("/")
+    with psycopg.connect(database) as connection:
+        postgres.read_only(name, True)
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        postgres.execute("CREATE TABLE kept (n int)", name)
+    postgres.read_only(name, False)
+    postgres.execute("CREATE TABLE kept (n int)", name)
+
+
+def test_the_time_that_sessions_used_counts_also_when_they_are_gone(postgres: Cluster) -> None:
+    before = postgres.cpu_seconds()
+    postgres.execute("SELECT count(*) FROM generate_series(1, 1000000)")
+    used = postgres.cpu_seconds()
+    assert used > before
+    postgres.restart()
+    assert postgres.cpu_seconds() >= used
+
+
+def test_a_role_of_the_cluster_may_log_in_and_no_more(postgres: Cluster, database: str) -> None:
+    postgres.role("mallory")
+    url = postgres.url(urlsplit(database).path.removeprefix("/"), user="mallory")
+    with psycopg.connect(url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("CREATE TABLE kept (n int)")
+    postgres.execute("DROP ROLE mallory")
+
+
+def test_what_was_closed_leaves_nothing_behind() -> None:
+    require()
+    with Cluster() as cluster:
+        folder, pid = cluster.folder, cluster._pid()
+        assert folder.stat().st_mode & 0o077 == 0
+    assert not folder.exists() and not cluster.running and pid
+
+
+def test_an_address_is_moved_to_another_port() -> None:
+    assert at_port("postgresql://a:b@127.0.0.1:1/x?y=z", 2) == "postgresql://a:b@127.0.0.1:2/x?y=z"
