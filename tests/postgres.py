@@ -9,6 +9,7 @@ is stopped by the process number it was started with. PostgreSQL and pgbouncer r
 they run as Debian's system user `postgres`.
 """
 
+import asyncio
 import contextlib
 import functools
 import os
@@ -17,13 +18,15 @@ import re
 import secrets
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 import psycopg
@@ -360,3 +363,329 @@ def resume(pid: int) -> None:
 def send(pid: int, what: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, what)
+
+
+class Standby(Cluster):
+    """A second server that follows `primary`, made from a copy of it. It answers, but refuses to write.
+
+    `synchronous`: the primary says that something is committed only when this one has written it down too. While this
+    one is away the primary's commits wait; `close` frees them.
+    """
+
+    def __init__(self, primary: Cluster, *, synchronous: bool = False) -> None:
+        super().__init__()
+        self.primary = primary
+        self.password, self.roles = primary.password, primary.roles
+        self.synchronous = synchronous
+
+    def start(self) -> None:
+        super().start()
+        if self.synchronous and self.primary.running and self.follows():
+            self._wait_for("*")
+            until(lambda: self._state() == [("sync",)], "the standby is synchronous")
+
+    def follows(self) -> bool:
+        return bool(self.execute("SELECT pg_is_in_recovery()")[0][0])
+
+    def promote(self) -> None:
+        """From now on it follows nobody and may write."""
+        self.execute("SELECT pg_promote()")
+        until(lambda: not self.follows(), "the standby is promoted")
+
+    def close(self) -> None:
+        if self.synchronous and self.primary.running:
+            self._wait_for("")
+        super().close()
+
+    def _make(self) -> None:
+        run(
+            tool("pg_basebackup"), "--dbname", self.primary.url(ADMINISTRATOR), "--pgdata", self.data,
+            "--wal-method=stream", "--checkpoint=fast", "--write-recovery-conf", "--no-sync",
+        )  # fmt: skip
+
+    def _wait_for(self, names: str) -> None:
+        """Whom the primary waits for at each commit."""
+        self.primary.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        self.primary.execute("SELECT pg_reload_conf()")
+
+    def _state(self) -> list[tuple[Any, ...]]:
+        return self.primary.execute("SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'")
+
+
+class Bouncer:
+    """pgbouncer in front of a cluster, on a port of its own: a connection of the server is lent for one transaction.
+
+    It knows the users that the cluster has when it starts. `settings` go to its configuration.
+    """
+
+    def __init__(self, cluster: Cluster, **settings: str | int) -> None:
+        self.cluster = cluster
+        self.port = free_port()
+        self.folder = own_folder()
+        self.log = self.folder / "log"
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        users = [f'"{name}" "{self.cluster.password}"\n' for name in self.cluster.roles]
+        write_for_server(self.folder / "users", "".join(users))
+        write_for_server(self.folder / "bouncer.ini", self._configuration())
+        process = self._process = launch([bouncer(), self.folder / "bouncer.ini"], self.log)
+        until(lambda: listens(self.port) or process.poll() is not None, "pgbouncer listens")
+        if process.poll() is not None:
+            raise RuntimeError(f"pgbouncer did not start: {self.log.read_text(errors='replace')[-2000:]}")
+
+    def stop(self) -> None:
+        """At once: what runs is cut off."""
+        if self._process is not None:
+            end(self._process, signal.SIGTERM)
+            self._process = None
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def url(self, database: str, user: str = ADMINISTRATOR, **options: str) -> str:
+        return at_port(self.cluster.url(database, user, **options), self.port)
+
+    def _configuration(self) -> str:
+        settings: dict[str, object] = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": self.port,
+            "unix_socket_dir": self.folder,
+            "auth_type": "scram-sha-256",
+            "auth_file": self.folder / "users",
+            "pool_mode": "transaction",
+            "max_client_conn": 500,
+            "default_pool_size": 20,
+            "ignore_startup_parameters": "extra_float_digits",
+        }
+        if bouncer_version() >= (1, 21):
+            settings["max_prepared_statements"] = 200
+        lines = [f"{name} = {value}\n" for name, value in (settings | self._settings).items()]
+        return f"[databases]\n* = host=127.0.0.1 port={self.cluster.port}\n[pgbouncer]\n{''.join(lines)}"
+
+
+def bouncer() -> str:
+    program = bouncer_program()
+    if program is None:
+        raise RuntimeError(BOUNCER_MISSING)
+    return program
+
+
+@functools.cache
+def bouncer_version() -> tuple[int, ...]:
+    """From 1.21 on it carries prepared statements through transaction pooling."""
+    said = subprocess.run([bouncer(), "--version"], capture_output=True, text=True, check=True, **account()).stdout
+    found = re.search(r"(\d+)\.(\d+)", said)
+    return tuple(int(part) for part in found.groups()) if found else (0, 0)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class TcpFaults:
+    """A way to a port of 127.0.0.1 on which faults are made: connect to `port`, or to what `url` gives.
+
+    It carries bytes until it is told otherwise. One thread of its own does the work, on an event loop; the methods may
+    be called from any other thread and return when what they say is done.
+    """
+
+    BOUND = 256  # connections at the same time; further ones are reset
+    CHUNK = 64 * 1024
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.port = free_port()
+        self.commits_cut = 0
+        self._cuts = 0  # of COMMITs that are still to be cut
+        self._passed_on = True
+        self._patience = 0.05
+        self._connections: set[Connection] = set()
+        self._server: asyncio.Server | None = None
+        self._bound: socket.socket | None = None  # keeps the port while connections are refused
+        self._loop = asyncio.new_event_loop()
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="faults", daemon=True)
+        self._thread.start()
+        self._do(self._listen())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def url(self, url: str) -> str:
+        """The same address, but on this way."""
+        return at_port(url, self.port)
+
+    def cut(self) -> None:
+        """Reset all connections, on both sides. New ones are carried."""
+        self._do(self._cut())
+
+    def hold(self) -> None:
+        """Carry nothing: connections stay open, new ones are accepted, and no byte arrives on either side."""
+        self._do(self._hold())
+
+    def refuse(self) -> None:
+        """Refuse new connections. Those that are open go on."""
+        self._do(self._refuse())
+
+    def release(self) -> None:
+        """End `hold` and `refuse`, and cut no COMMIT any more. What was held arrives now."""
+        self._do(self._release())
+
+    def cut_at_commit(self, times: int = 1, *, passed_on: bool = True, patience: float = 0.05) -> None:
+        """Reset the connections of the next `times` clients that say COMMIT, and give them no answer.
+
+        The server gets the COMMIT and is given `patience` seconds to answer: it is committed, and the client cannot
+        know. Not `passed_on`: the server never hears of it, and the client cannot know that either.
+        """
+        self._do(self._arm(times, passed_on, patience))
+
+    def close(self) -> None:
+        if self._loop.is_closed():
+            return
+        self._do(self._end())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+        self._loop.close()
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+
+    async def _listen(self) -> None:
+        bound = self._bound or reserved(self.port)
+        self._bound = None
+        self._server = await asyncio.start_server(self._carry, sock=bound, limit=self.CHUNK)
+
+    async def _cut(self) -> None:
+        for connection in list(self._connections):
+            connection.reset()
+
+    async def _hold(self) -> None:
+        self._flows.clear()
+
+    async def _refuse(self) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._bound = reserved(self.port)
+
+    async def _release(self) -> None:
+        self._cuts = 0
+        self._flows.set()
+        if self._server is None:
+            await self._listen()
+
+    async def _arm(self, times: int, passed_on: bool, patience: float) -> None:
+        self._cuts, self._passed_on, self._patience = times, passed_on, patience
+
+    async def _end(self) -> None:
+        await self._refuse()
+        if self._bound is not None:
+            self._bound.close()
+        await self._cut()
+        others = asyncio.all_tasks() - {cast(asyncio.Task[Any], asyncio.current_task())}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, from its first byte to its last."""
+        if len(self._connections) >= self.BOUND:
+            return reset(writer)
+        try:
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target, limit=self.CHUNK)
+        except OSError:
+            return reset(writer)
+        connection = Connection(writer, server_writer)
+        self._connections.add(connection)
+        ways = [self._to_server(reader, connection), self._to_client(server_reader, connection)]
+        try:
+            await asyncio.gather(*ways)
+        except (ConnectionError, OSError):
+            connection.reset()  # one side is gone: the other shall see it
+        finally:
+            self._connections.discard(connection)
+            connection.reset()
+
+    async def _to_server(self, client: asyncio.StreamReader, connection: "Connection") -> None:
+        tail = b""  # a COMMIT may come in two pieces
+        while data := await client.read(self.CHUNK):
+            await self._flows.wait()
+            if self._cuts and b"COMMIT" in tail + data:
+                return await self._cut_commit(connection, data)
+            tail = data[-5:]
+            await write(connection.server, data)
+        connection.server.write_eof()
+
+    async def _to_client(self, server: asyncio.StreamReader, connection: "Connection") -> None:
+        while data := await server.read(self.CHUNK):
+            await self._flows.wait()
+            if connection.doomed:
+                return connection.answered.set()
+            await write(connection.client, data)
+        connection.answered.set()
+        if not connection.doomed:
+            connection.client.write_eof()
+
+    async def _cut_commit(self, connection: "Connection", data: bytes) -> None:
+        self._cuts -= 1
+        connection.doomed = True
+        if self._passed_on:
+            await write(connection.server, data)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(connection.answered.wait(), self._patience)
+        connection.reset()
+        self.commits_cut += 1
+
+
+class Connection:
+    """Both ends of what is carried. `doomed`: its client gets no byte more; `answered`: the server spoke since then."""
+
+    def __init__(self, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
+        self.client = client
+        self.server = server
+        self.doomed = False
+        self.answered = asyncio.Event()
+
+    def reset(self) -> None:
+        reset(self.client)
+        reset(self.server)
+
+
+async def write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    writer.write(data)
+    await writer.drain()
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """Close with a reset, not with an end: the other side gets an error. Once is enough."""
+    if not writer.transport.is_closing():
+        connection: socket.socket = writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+
+def reserved(port: int) -> socket.socket:
+    """The port, bound and not yet listening: whoever connects is refused, and nobody else can listen there."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    return bound

@@ -1,12 +1,13 @@
 """The servers that tests of the database stand on do what their names say."""
 
+import threading
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
-from tests.postgres import Cluster, at_port, require
+from tests.postgres import Bouncer, Cluster, Standby, TcpFaults, at_port, require, require_bouncer
 
 
 @pytest.fixture
@@ -14,6 +15,12 @@ def durable() -> Iterator[Cluster]:
     require()
     with Cluster(durable=True) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def faults(postgres: Cluster) -> Iterator[TcpFaults]:
+    with TcpFaults(postgres.port) as faults:
+        yield faults
 
 
 def kept(cluster: Cluster, database: str = "postgres") -> list[int]:
@@ -107,3 +114,96 @@ def test_what_was_closed_leaves_nothing_behind() -> None:
 
 def test_an_address_is_moved_to_another_port() -> None:
     assert at_port("postgresql://a:b@127.0.0.1:1/x?y=z", 2) == "postgresql://a:b@127.0.0.1:2/x?y=z"
+
+
+def test_a_promoted_standby_has_all_that_its_primary_committed() -> None:
+    require()
+    with Cluster() as primary, Standby(primary, synchronous=True) as standby:
+        primary.execute("CREATE TABLE kept (n int)")
+        for n in range(20):
+            primary.execute("INSERT INTO kept VALUES (%s)", "postgres", n)
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            standby.execute("INSERT INTO kept VALUES (99)")
+        primary.stop("immediate")
+        standby.promote()
+        standby.execute("INSERT INTO kept VALUES (20)")
+        assert kept(standby) == list(range(21))
+
+
+def test_a_primary_whose_standby_was_closed_commits_again() -> None:
+    require()
+    with Cluster() as primary:
+        with Standby(primary, synchronous=True) as standby:
+            assert standby.port != primary.port
+        primary.execute("CREATE TABLE kept AS SELECT 1 AS n")
+        assert kept(primary) == [1]
+
+
+def test_a_bouncer_lends_one_connection_to_many_clients_in_turn(postgres: Cluster, database: str) -> None:
+    require_bouncer()
+    name = urlsplit(database).path.removeprefix("/")
+    with Bouncer(postgres, default_pool_size=1) as bouncer:
+        with psycopg.connect(bouncer.url(name)) as alice, psycopg.connect(bouncer.url(name)) as bob:
+            seen = set()
+            for client in (alice, bob, alice):
+                seen.add(client.execute("SELECT pg_backend_pid()").fetchone())
+                client.commit()
+            assert len(seen) == 1
+        bouncer.restart()
+        with psycopg.connect(bouncer.url(name)) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("passed_on", [True, False])
+def test_a_client_that_is_cut_at_commit_cannot_know_whether_it_was(
+    postgres: Cluster, database: str, faults: TcpFaults, passed_on: bool
+) -> None:
+    name = urlsplit(database).path.removeprefix("/")
+    postgres.execute("CREATE TABLE kept (n int)", name)
+    faults.cut_at_commit(passed_on=passed_on)
+    with psycopg.connect(faults.url(database)) as connection:
+        connection.execute("INSERT INTO kept VALUES (1)")
+        with pytest.raises(psycopg.OperationalError):
+            connection.commit()
+    assert kept(postgres, name) == ([1] if passed_on else [])
+    assert faults.commits_cut == 1
+    with psycopg.connect(faults.url(database)) as connection:
+        connection.execute("INSERT INTO kept VALUES (2)")
+    assert 2 in kept(postgres, name)
+
+
+def test_a_cut_ends_every_connection_and_the_next_one_is_carried(database: str, faults: TcpFaults) -> None:
+    with psycopg.connect(faults.url(database)) as connection:
+        connection.execute("SELECT 1")
+        faults.cut()
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("SELECT 1")
+    with psycopg.connect(faults.url(database)) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def test_what_is_held_arrives_when_it_is_released(database: str, faults: TcpFaults) -> None:
+    with psycopg.connect(faults.url(database)) as connection:
+        faults.hold()
+        with pytest.raises(psycopg.OperationalError, match="timeout"):
+            psycopg.connect(faults.url(database), connect_timeout=2)
+        later = threading.Timer(0.2, faults.release)
+        later.start()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        later.join()
+
+
+def test_a_refused_client_is_told_so_and_open_connections_go_on(database: str, faults: TcpFaults) -> None:
+    with psycopg.connect(faults.url(database)) as connection:
+        faults.refuse()
+        with pytest.raises(psycopg.OperationalError, match="[Cc]onnection refused"):
+            psycopg.connect(faults.url(database))
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        faults.release()
+        psycopg.connect(faults.url(database)).close()
+
+
+def test_large_answers_are_carried_whole(database: str, faults: TcpFaults) -> None:
+    with psycopg.connect(faults.url(database)) as connection:
+        row = connection.execute("SELECT repeat('x', 5000000)").fetchone()
+    assert row is not None and len(row[0]) == 5000000
