@@ -184,26 +184,21 @@ def family_ticks(pid: int) -> int:
             return ticks(pid, 14, 15) + ended + running
 
 
-class Cluster:
-    """A PostgreSQL server of its own.
+class Server:
+    """A program that listens on a port of its own and keeps all it has in a folder of its own."""
 
-    `durable` leaves fsync on: what was committed survives `stop("immediate")` either way, since the system's cache
-    does; with fsync the server also does the work that it does in production. `settings` go to postgresql.conf.
-    """
-
-    def __init__(self, *, durable: bool = False, **settings: str | int) -> None:
-        self.password = secrets.token_hex(16)
-        self.roles = [ADMINISTRATOR]
+    def __init__(self) -> None:
         self.port = free_port()
         self.folder = own_folder()
-        self.data = self.folder / "data"
         self.log = self.folder / "log"
-        self._settings = {"max_connections": 200, "fsync": "on" if durable else "off"} | settings
         self._process: subprocess.Popen[bytes] | None = None
-        self._spent = 0.0  # CPU seconds of its earlier lives
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -212,6 +207,41 @@ class Cluster:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self, mode: Mode = "fast") -> None:
+        raise NotImplementedError
+
+    def restart(self, mode: Mode = "fast") -> None:
+        """On the same port."""
+        self.stop(mode)
+        self.start()
+
+    def close(self) -> None:
+        """Stop it and remove its folder."""
+        self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _last_words(self) -> str:
+        return self.log.read_text(errors="replace")[-2000:]
+
+
+class Cluster(Server):
+    """A PostgreSQL server of its own.
+
+    `durable` leaves fsync on: what was committed survives `stop("immediate")` either way, since the system's cache
+    does; with fsync the server also does the work that it does in production. `settings` go to postgresql.conf.
+    """
+
+    def __init__(self, *, durable: bool = False, **settings: str | int) -> None:
+        super().__init__()
+        self.password = secrets.token_hex(16)
+        self.roles = [ADMINISTRATOR]
+        self.data = self.folder / "data"
+        self._settings = {"max_connections": 200, "fsync": "on" if durable else "off"} | settings
+        self._spent = 0.0  # CPU seconds of its earlier lives
 
     def start(self) -> None:
         """Until it answers. One that runs is only woken when it was paused."""
@@ -243,22 +273,12 @@ class Cluster:
             resume(process.pid)
         end(process, SIGNALS[mode])
 
-    def restart(self, mode: Mode = "fast") -> None:
-        """On the same port."""
-        self.stop(mode)
-        self.start()
-
     def pause(self) -> None:
         """Stop all its processes where they are: connections stay open and nothing answers."""
         pause(self._pid())
 
     def resume(self) -> None:
         resume(self._pid())
-
-    def close(self) -> None:
-        """Stop it and remove its folder."""
-        self.stop("immediate")
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, database: str, user: str = ADMINISTRATOR, **options: str) -> str:
         """For any driver; `options` follow the question mark."""
@@ -328,9 +348,6 @@ class Cluster:
         except psycopg.OperationalError:
             return False
         return True
-
-    def _last_words(self) -> str:
-        return self.log.read_text(errors="replace")[-2000:]
 
     def _pid(self) -> int:
         if self._process is None:
@@ -412,49 +429,33 @@ class Standby(Cluster):
         return self.primary.execute("SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'")
 
 
-class Bouncer:
+class Bouncer(Server):
     """pgbouncer in front of a cluster, on a port of its own: a connection of the server is lent for one transaction.
 
     It knows the users that the cluster has when it starts. `settings` go to its configuration.
     """
 
     def __init__(self, cluster: Cluster, **settings: str | int) -> None:
+        super().__init__()
         self.cluster = cluster
-        self.port = free_port()
-        self.folder = own_folder()
-        self.log = self.folder / "log"
         self._settings = settings
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def start(self) -> None:
+        if self.running:
+            return
         users = [f'"{name}" "{self.cluster.password}"\n' for name in self.cluster.roles]
         write_for_server(self.folder / "users", "".join(users))
         write_for_server(self.folder / "bouncer.ini", self._configuration())
         process = self._process = launch([bouncer(), self.folder / "bouncer.ini"], self.log)
         until(lambda: listens(self.port) or process.poll() is not None, "pgbouncer listens")
         if process.poll() is not None:
-            raise RuntimeError(f"pgbouncer did not start: {self.log.read_text(errors='replace')[-2000:]}")
+            raise RuntimeError(f"pgbouncer did not start: {self._last_words()}")
 
-    def stop(self) -> None:
-        """At once: what runs is cut off."""
+    def stop(self, mode: Mode = "fast") -> None:
+        """At once, by either name: what runs is cut off."""
         if self._process is not None:
-            end(self._process, signal.SIGTERM)
+            end(self._process, signal.SIGQUIT if bouncer_version() >= (1, 23) else signal.SIGTERM)
             self._process = None
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
-
-    def close(self) -> None:
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def url(self, database: str, user: str = ADMINISTRATOR, **options: str) -> str:
         return at_port(self.cluster.url(database, user, **options), self.port)
