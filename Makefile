@@ -34,7 +34,7 @@ check: venv ## format, lint, types, architecture
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-test: compiled browser ## all tests, browser journeys too
+test: compiled browser postgres ## all tests, browser journeys too
 	$(PY) -m pytest -q -n 2 --dist loadfile -m "not browser"
 	AVAL_INTERPRETED=1 $(PY) -m pytest -q -n 2 --dist loadfile tests/proxy tests/security tests/organisations -m inside
 	$(PY) -m pytest -q -n 2 --dist loadfile -m browser tests/people tests/screen
@@ -44,6 +44,25 @@ browser: ## Debian's chromium for the browser tests
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
 	  || echo "chromium is missing: browser tests are skipped. As root: apt-get install chromium"
+
+# Debian's packages would start a cluster and a pgbouncer of their own. The tests start what they need, so the first is
+# not made (a setting for the time of the installation only) and the second is stopped and does not start again.
+NO_CLUSTER := /etc/postgresql-common/createcluster.d/no-cluster-for-tests.conf
+postgres: ## Debian's PostgreSQL and pgbouncer for the tests on PostgreSQL
+	@PATH="$$PATH:/usr/sbin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)"; \
+	has_both() { command -v initdb && command -v pgbouncer; } >/dev/null; \
+	if ! has_both && test "$$(id -u)" = 0 && command -v apt-get >/dev/null; then \
+	  had=$$(command -v pgbouncer); \
+	  mkdir -p $(dir $(NO_CLUSTER)) && echo "create_main_cluster = off" >$(NO_CLUSTER); \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql pgbouncer >/dev/null; \
+	  rm -f $(NO_CLUSTER); rmdir --ignore-fail-on-non-empty $(dir $(NO_CLUSTER)); \
+	  test -n "$$had" || { invoke-rc.d pgbouncer stop; update-rc.d pgbouncer disable; } >/dev/null 2>&1; \
+	  PATH="$$PATH:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)"; \
+	fi; \
+	command -v initdb >/dev/null \
+	  || echo "PostgreSQL is missing: the tests on it are skipped. As root: apt-get install postgresql"; \
+	command -v pgbouncer >/dev/null \
+	  || echo "pgbouncer is missing: the tests through it are skipped. As root: apt-get install pgbouncer"
 
 bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
@@ -63,4 +82,4 @@ lock: venv ## resolve requirements.lock again
 clean: ## remove the environment and the demo's data
 	rm -rf .venv .demo
 
-.PHONY: help venv compiled demo story check test browser bench torture docs lock clean
+.PHONY: help venv compiled demo story check test browser postgres bench torture docs lock clean
