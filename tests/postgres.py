@@ -5,8 +5,8 @@
         cluster.execute("SELECT 1", "aval")
 
 A server lives in a folder of its own (in memory, or under /tmp), listens on a free port of 127.0.0.1 and on a socket in
-its folder, and is stopped by the process number it was started with. PostgreSQL and pgbouncer refuse to run as root: started by root,
-they run as Debian's system user `postgres`.
+its folder, and is stopped by the process number it was started with. PostgreSQL and pgbouncer refuse to run as root:
+started by root, they run as Debian's system user `postgres`.
 """
 
 import asyncio

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from tests import postgres as servers
 from tests.postgres import Bouncer, Cluster, Standby, TcpFaults, at_port, require, require_bouncer
 
 
@@ -25,6 +26,14 @@ def faults(postgres: Cluster) -> Iterator[TcpFaults]:
 
 def kept(cluster: Cluster, database: str = "postgres") -> list[int]:
     return [row[0] for row in cluster.execute("SELECT n FROM kept ORDER BY n", database)]
+
+
+def test_where_postgresql_is_missing_a_test_is_skipped_and_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(servers, "programs", lambda: None)
+    with pytest.raises(pytest.skip.Exception, match="As root: apt-get install postgresql"):
+        require()
 
 
 def test_a_test_gets_an_empty_database_of_its_own(postgres: Cluster, database: str) -> None:
