@@ -10,6 +10,7 @@ import hypothesis
 import pytest
 
 from gateway import compiled
+from tests import engines
 
 if TYPE_CHECKING:
     from tests.postgres import Cluster
@@ -27,6 +28,18 @@ def pytest_configure(config: pytest.Config) -> None:
     # A developer's own settings must not steer the tests.
     for name in [name for name in os.environ if name.startswith("AVAL_") and name != compiled.INTERPRETED]:
         del os.environ[name]
+
+    if engines.POSTGRES:
+        engines.use_postgres()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    if engines.POSTGRES and (nextitem is None or nextitem.path != item.path):
+        engines.drop_all()
+
+
+def pytest_unconfigure() -> None:
+    engines.end()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

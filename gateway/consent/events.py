@@ -9,7 +9,8 @@ from gateway.consent.actors import Actor
 from gateway.consent.rules import Act, advance
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.terms import canonical, sha256
-from gateway.ground.store import Connection, raw, stored
+from gateway.ground.store import Connection, raw, stored, turn
+from gateway.log.record import person_turn
 
 _LAST = "SELECT seq, sha256 FROM consentevent WHERE consent_id = ? ORDER BY seq DESC LIMIT 1"
 _INSERT = """
@@ -18,7 +19,11 @@ _INSERT = """
 
 
 def change(session: Session, consent: Consent, act: Act, actor: Actor, at: datetime, reason: str = "") -> None:
-    """Change the consent's state as the table of rules.py says, and add the event. Raises ImpossibleAct."""
+    """Change the consent's state as the table of rules.py says, and add the event. Raises ImpossibleAct.
+
+    In the person's turn: a state that somebody else has changed meanwhile is read again before it is advanced.
+    """
+    turn(session, person_turn(consent.person_id))
     consent.state = advance(consent.state, act)
     consent.reason = reason
     consent.generation += 1

@@ -152,9 +152,11 @@ class PostgresLedger:
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         await self._reader.start()
+        self._store.changed.append(self._changed_here)
 
     async def stop(self) -> None:
         self._loop = None
+        self._store.changed.remove(self._changed_here)
         if self._work is not None:
             await asyncio.gather(self._work, return_exceptions=True)
         await self._reader.stop()
@@ -180,6 +182,11 @@ class PostgresLedger:
 
     async def listed(self, listing: bytes, now: float) -> bool:
         return bool(await self._reader.fetch(_LISTED, listing, datetime.fromtimestamp(now, UTC)))
+
+    def _changed_here(self, turns: set[str]) -> None:
+        """This process has committed a change: its next call is judged by it, also before the notice comes."""
+        if self._loop is not None and turns:
+            self._loop.call_soon_threadsafe(self.memory.changed, turns)
 
     # ---- one batch
 
@@ -487,6 +494,12 @@ class _Memory:
                 self._forget_consent(consent)
         else:
             self.clear()
+
+    def changed(self, turns: set[str]) -> None:
+        """In these people's turns something was written, or in that of the directory."""
+        for turn in turns:
+            kind, _, person = turn.partition(" ")
+            self.notice(f"p{person}" if kind == "person" else "d")
 
     def clear(self) -> None:
         self.turns += 1

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
 from gateway.ground.store.contract import Connection
-from gateway.ground.store.postgres.bare import Bare
+from gateway.ground.store.postgres.bare import TURNS, Bare
 
 _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -21,7 +21,9 @@ def insert(session: Session, table: type[SQLModel]) -> Any:
 def raw(session: Session) -> Connection:
     """The bare connection of a session, for statements in the session's transaction."""
     connection: Any = session.connection().connection.driver_connection
-    return Bare(connection) if session.get_bind().dialect.name == "postgresql" else connection
+    if session.get_bind().dialect.name != "postgresql":
+        return connection  # type: ignore[no-any-return]
+    return Bare(connection, session.info.setdefault(TURNS, set()))
 
 
 @contextlib.contextmanager
@@ -54,7 +56,7 @@ def turn(session: Session, key: str) -> None:
     Where one writer has the whole database, its turn is everybody's, and nothing is done.
     """
     connection = raw(session)
-    if isinstance(connection, Bare):
+    if isinstance(connection, Bare) and key not in connection.taken:
         session.flush()
         connection.turns([key])
         session.expire_all()

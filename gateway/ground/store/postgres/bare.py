@@ -10,6 +10,7 @@ from psycopg.adapt import Loader
 
 from gateway.ground.store.contract import key_of
 
+TURNS = "turns"  # of a session's `info`: the keys whose turns it has taken
 STREAMED = 2000  # rows fetched at once
 _AS_TEXT = ("timestamptz", "timestamp", "date", "json", "jsonb")
 _TURNS = "SELECT pg_advisory_xact_lock(key) FROM (SELECT unnest(%s::bigint[]) AS key ORDER BY 1) AS turns"
@@ -29,8 +30,10 @@ def marks(statement: str) -> str:
 class Bare:
     """In autocommit mode where the connection is; of a session: in the session's transaction."""
 
-    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
+    def __init__(self, connection: "psycopg.Connection[Any]", taken: set[str] | None = None) -> None:
         self.psycopg = connection
+        self.timeline = ""  # of its server, once asked (engine.py)
+        self.taken = set() if taken is None else taken  # the keys whose turns were taken
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> "psycopg.Cursor[Any]":
         return self._cursor().execute(marks(statement), values)
@@ -50,7 +53,10 @@ class Bare:
     def turns(self, keys: Iterable[str]) -> None:
         """Take the turns of all these keys, in the order of their numbers, so that two who want several wait for one
         another and not both for ever."""
-        self.psycopg.execute(_TURNS, [[key_of(key) for key in keys]])
+        wanted = set(keys) - self.taken
+        if wanted:
+            self.psycopg.execute(_TURNS, [[key_of(key) for key in wanted]])
+            self.taken |= wanted
 
     def close(self) -> None:
         self.psycopg.close()

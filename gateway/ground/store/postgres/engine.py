@@ -16,7 +16,7 @@ from sqlmodel import Session
 from gateway.errors import Unavailable
 from gateway.ground.store import contract
 from gateway.ground.store.contract import Store, key_of, translated
-from gateway.ground.store.postgres.bare import Bare
+from gateway.ground.store.postgres.bare import TURNS, Bare
 
 POOL_SECONDS = 3  # how long a page waits for a connection
 RESOLVE_SECONDS = 5.0  # how long to ask for the outcome of a commit that was not answered
@@ -53,6 +53,8 @@ class PostgresStore(Store):
         if direct is not None:  # a pooler in between: a statement prepared on one of its sessions is not on the next
             self._parameters["prepare_threshold"] = None
         self._damaged = False
+        # Told after every commit of this process whose turns it had taken, before its caller goes on.
+        self.changed: list[Callable[[set[str]], None]] = []
         self.engine = create_engine(
             "postgresql+psycopg://",
             creator=self._connected,
@@ -87,13 +89,15 @@ class PostgresStore(Store):
                 session.flush()
                 connection = session.connection()
                 raw: Any = connection.connection.driver_connection
-                timeline = connection.connection.record_info["timeline"]  # type: ignore[index]
+                timeline = connection.connection.info["timeline"]
                 number = _number(raw)
                 try:
                     session.commit()
                 except DBAPIError as error:
                     if not self._committed(number, timeline, error):
                         raise
+                for tell in self.changed:
+                    tell(session.info.get(TURNS, set()))
             except BaseException:
                 with contextlib.suppress(DBAPIError):
                     session.rollback()
@@ -107,7 +111,8 @@ class PostgresStore(Store):
         assert isinstance(connection, Bare)
         raw = connection.psycopg
         with translated(self):
-            timeline = _timeline(raw)
+            timeline = connection.timeline = connection.timeline or _timeline(raw)
+            connection.taken.clear()
             raw.execute("BEGIN")
             try:
                 work(connection)
@@ -121,6 +126,8 @@ class PostgresStore(Store):
             except psycopg.Error as error:
                 if not self._committed(number, timeline, error):
                     raise
+            for tell in self.changed:
+                tell(set(connection.taken))
 
     def _committed(self, number: str | None, timeline: str, error: BaseException) -> bool:
         """Whether the transaction whose COMMIT was not answered has been committed, asked on another connection.

@@ -1,0 +1,67 @@
+"""The same tests on the other engine: `ENGINE=postgres` gives every gateway a test makes a database of PostgreSQL.
+
+A gateway is known by its data folder, as on SQLite: whoever opens the same folder again finds the same data. The
+databases are copies of one that has been migrated, made when they are first opened and dropped after their file of
+tests.
+"""
+
+import hashlib
+import os
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.postgres import Cluster, require
+
+POSTGRES = os.environ.get("ENGINE") == "postgres"
+_made: set[str] = set()
+
+
+@cache
+def cluster() -> Cluster:
+    require()
+    found = Cluster(max_connections=900)
+    found.start()
+    found.create("migrated")
+    from gateway.ground.store import migrate
+    from gateway.settings import Settings
+
+    migrate.upgrade(Settings(database_url=found.url("migrated")))
+    return found
+
+
+def url_of(folder: Path) -> str:
+    return cluster().url("t" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:20])
+
+
+def use_postgres() -> None:
+    """From now on every Settings names a database of PostgreSQL, and every store finds it made."""
+    from gateway.ground.store.postgres import engine
+    from gateway.settings import Settings
+
+    settings_init, connected = Settings.__init__, engine.PostgresStore.__init__
+
+    def init(self: Settings, **given: Any) -> None:
+        settings_init(self, **given)
+        if not self.database_url:
+            self.__dict__["database_url"] = url_of(self.data_dir)
+
+    def store(self: engine.PostgresStore, where: str, parameters: Any, **more: Any) -> None:
+        name = parameters["dbname"]
+        if name.startswith("t") and name not in _made:
+            _made.add(name)
+            cluster().create(name, template="migrated")
+        connected(self, where, parameters, **{**more, "connections": 4})
+
+    Settings.__init__ = init  # type: ignore[method-assign]
+    engine.PostgresStore.__init__ = store  # type: ignore[method-assign]
+
+
+def drop_all() -> None:
+    while _made:
+        cluster().drop(_made.pop())
+
+
+def end() -> None:
+    if POSTGRES and cluster.cache_info().currsize:
+        cluster().close()
