@@ -33,9 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
         engines.use_postgres()
 
 
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    if engines.POSTGRES and (nextitem is None or nextitem.path != item.path):
-        engines.drop_all()
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
+    if engines.POSTGRES:
+        engines.drop_idle()
 
 
 def pytest_unconfigure() -> None:

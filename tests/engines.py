@@ -1,8 +1,8 @@
 """The same tests on the other engine: `ENGINE=postgres` gives every gateway a test makes a database of PostgreSQL.
 
 A gateway is known by its data folder, as on SQLite: whoever opens the same folder again finds the same data. The
-databases are copies of one that has been migrated, made when they are first opened and dropped after their file of
-tests.
+databases are copies of one that has been migrated, made when they are first opened, and dropped some time after their
+test.
 """
 
 import hashlib
@@ -14,7 +14,8 @@ from typing import Any
 from tests.postgres import Cluster, require
 
 POSTGRES = os.environ.get("ENGINE") == "postgres"
-_made: set[str] = set()
+_made: dict[str, None] = {}  # names, in the order in which they were made
+MOST = 60
 
 
 @cache
@@ -49,7 +50,7 @@ def use_postgres() -> None:
     def store(self: engine.PostgresStore, where: str, parameters: Any, **more: Any) -> None:
         name = parameters["dbname"]
         if name.startswith("t") and name not in _made:
-            _made.add(name)
+            _made[name] = None
             cluster().create(name, template="migrated")
         connected(self, where, parameters, **{**more, "connections": 4})
 
@@ -57,9 +58,14 @@ def use_postgres() -> None:
     engine.PostgresStore.__init__ = store  # type: ignore[method-assign]
 
 
-def drop_all() -> None:
-    while _made:
-        cluster().drop(_made.pop())
+def drop_idle() -> None:
+    """Drop the databases that nobody is connected to any more, but for the newest."""
+    if len(_made) > MOST:
+        busy = {name for (name,) in cluster().execute("SELECT DISTINCT datname FROM pg_stat_activity")}
+        for name in list(_made)[: -MOST // 2]:
+            if name not in busy:
+                cluster().drop(name)
+                del _made[name]
 
 
 def end() -> None:
