@@ -44,6 +44,10 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if engines.POSTGRES:
+        for item in items:
+            if item.get_closest_marker("sqlite"):
+                item.add_marker(pytest.mark.skip(reason="about the SQLite store itself"))
     if compiled.in_use():
         why = f"replaces a part of the data plane, which is compiled: {compiled.INTERPRETED}=1 runs it"
         for item in items:

@@ -45,7 +45,7 @@ LATE = timedelta(minutes=5)  # an entry bears the time its request came in, and 
 _LEAVES = """SELECT l."index", l.entry_id, e.person_id, e.seq, e.salt, e.sealed, e.commitment, c.key_sealed
     FROM logleaf l LEFT JOIN logentry e ON e.id = l.entry_id LEFT JOIN logchain c ON c.person_id = e.person_id
     ORDER BY l."index" """
-_WAITING = """SELECT w.entry_id, e.person_id, e.seq, e.salt, e.sealed, e.commitment, c.key_sealed
+_WAITING = """SELECT w.entry_id, e.id, e.person_id, e.seq, e.salt, e.sealed, e.commitment, c.key_sealed
     FROM logentry e LEFT JOIN logchain c ON c.person_id = e.person_id LEFT JOIN logwaiting w ON w.entry_id = e.id
     WHERE NOT EXISTS (SELECT 1 FROM logleaf WHERE entry_id = e.id) ORDER BY e.id & 17592186044415"""
 
@@ -106,18 +106,12 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(
         f"{path.resolve().as_uri()}?{'mode=ro' if live else 'immutable=1'}", uri=True, isolation_level=None
     )
-    connection.text_factory = _text
     try:
         connection.execute("SELECT 1 FROM logentry LIMIT 1")
     except sqlite3.Error:
         connection.close()
         raise
     return connection
-
-
-def _text(raw: bytes) -> str:
-    """A text that is not UTF-8 must be a finding, and must not end the walk."""
-    return raw.decode("utf-8", "surrogateescape")
 
 
 def check(
@@ -283,15 +277,21 @@ class _Walk:
     # ---- 5, 6: what has no index yet, and where chains end
 
     def waiting(self) -> None:
-        for at, (waits, *entry) in enumerate(streamed(self.connection, _WAITING)):
+        for at, (waits, id_, *entry) in enumerate(streamed(self.connection, _WAITING)):
             self.report.waiting += 1
             if waits is None:
-                self.found(self.report.entries + at, "an entry was left out of the tree, and waits for no index")
+                self.found(self._place(id_, at), "an entry was left out of the tree, and waits for no index")
             fault = _shape_fault(*entry)
             if fault:
                 self.found(self.report.entries + at, fault)
             else:
                 self._entry(self.report.entries + at, *entry)
+
+    def _place(self, entry: int, at: int) -> int:
+        """Where an entry that was left out would stand, as far as its id tells."""
+        later = 'SELECT min("index") FROM logleaf WHERE entry_id > ?'
+        (index,) = self.connection.execute(later, (entry,)).fetchone()
+        return self.report.entries + at if index is None else int(index)
 
     def chains_end(self) -> None:
         self.report.people = len(self.chains)

@@ -52,20 +52,18 @@ def vkey(house: House, keys: KeyRing) -> VerifierKey:
     return VerifierKey(first_name(house.settings), keys.log.public_key().public_bytes_raw())
 
 
-Recorded = Callable[..., int]
+Recorded = Callable[..., None]
 
 
 @pytest.fixture
 def recorded(house: House, clock: Clock) -> Recorded:
     """Record events in one transaction: recorded("alice", "sign_in", …facts) or recorded("alice", count=10)."""
 
-    def record(person: str, kind: str = "access", *, count: int = 1, actor: str = "app", **facts: Any) -> int:
-        last = 0
+    def record(person: str, kind: str = "access", *, count: int = 1, actor: str = "app", **facts: Any) -> None:
         plain = {"client": "watt-coach", "organisation": "city-energy"} if kind == "access" and not facts else facts
         with house.store.write() as session:
             for _ in range(count):
-                last = house.log.record(session, Event(kind, person, clock.now, actor, plain))
-        return last
+                house.log.record(session, Event(kind, person, clock.now, actor, plain))
 
     return record
 

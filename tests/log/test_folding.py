@@ -10,7 +10,7 @@ import lxml.html
 import pytest
 from log_cast import Clock, Visitor
 
-Recorded = Callable[..., int]
+Recorded = Callable[..., None]
 Visits = Callable[..., Visitor]
 
 READ = {

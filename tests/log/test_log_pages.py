@@ -16,7 +16,7 @@ from gateway.log import reading
 from gateway.log.sequencer import Sequencer, leaf
 from gateway.log.verify import open_read_only
 
-Recorded = Callable[..., int]
+Recorded = Callable[..., None]
 Visits = Callable[..., Visitor]
 
 USAGE = {

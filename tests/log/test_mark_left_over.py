@@ -12,7 +12,7 @@ from gateway.log import mark, readiness, restart
 from gateway.log.mark import Mark
 from gateway.log.sequencer import Frozen, Sequencer
 
-Recorded = Callable[..., int]
+Recorded = Callable[..., None]
 NAME = "gateway.example/log"
 
 
@@ -86,7 +86,7 @@ def test_an_entry_that_is_gone_before_it_was_signed_is_not_ready_and_nothing_mor
 ) -> None:
     signed(house, sequencer, recorded, 3)
     recorded("alice", count=2)
-    sequencer._number()  # a beat that a crash ended before it signed
+    sequencer._number(house.store.connect())  # a beat that a crash ended before it signed
     assert readiness.frozen(house) == ""
     connection = house.store.connect()
     one = "DELETE FROM logentry WHERE id = 4"

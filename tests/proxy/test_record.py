@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.ground.store.sqlite.engine import StoreFault
-from gateway.ledger import writer
+from gateway.errors import Unavailable
+from gateway.ledger import sqlite
 from gateway.log import Log
 from tests.proxy.bank import Bank
 from tests.proxy.proxy_world import World
@@ -31,16 +31,17 @@ def test_without_the_log_nothing_is_given_and_nothing_is_counted(bank: Bank, mon
     bank.agrees(frequency=[{"times": 1, "per": "day", "zone": "UTC"}])
 
     def broken(*_: object) -> None:
-        raise StoreFault("database or disk is full")
+        raise Unavailable("database: disk full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Log, "append_all", broken)
+        patched.setattr(Log, "sealed", broken)
         found = bank.reads()
         assert found.status == 503 and found.headers["retry-after"]
         assert b"canary" not in found.body and b"Amount" not in found.body
     assert bank.reads().status == 200
 
 
+@pytest.mark.sqlite
 def test_what_may_not_be_on_the_disk_is_never_given(
     tmp_path: Path, organisation: RawOrganisation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,7 +56,7 @@ def test_what_may_not_be_on_the_disk_is_never_given(
         bank = Bank(world, organisation)
         assert bank.reads().status == 200
         with monkeypatch.context() as patched:
-            patched.setattr(writer, "_fdatasync", broken)
+            patched.setattr(sqlite, "_fdatasync", broken)
             with ThreadPoolExecutor(5) as pool:
                 found = [each.result() for each in [pool.submit(bank.reads) for _ in range(5)]]
             assert {each.status for each in found} == {503}
@@ -64,9 +65,10 @@ def test_what_may_not_be_on_the_disk_is_never_given(
 
 
 @pytest.mark.inside
+@pytest.mark.sqlite
 def test_the_log_is_synced_after_the_entry_and_before_the_answer(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
-    sync, append = writer._fdatasync, Log.append_all
+    sync, append = sqlite._fdatasync, Log.append_all
 
     def synced(file: int) -> None:
         seen = Path(f"/proc/self/fd/{file}").resolve()
@@ -78,12 +80,13 @@ def test_the_log_is_synced_after_the_entry_and_before_the_answer(bank: Bank, mon
         append(self, *rest)
         done.append("written")
 
-    monkeypatch.setattr(writer, "_fdatasync", synced)
+    monkeypatch.setattr(sqlite, "_fdatasync", synced)
     monkeypatch.setattr(Log, "append_all", appended)
     assert bank.reads().status == 200
     assert done == ["written", "synced"]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("who", ["a page of ours", "another process"])
 def test_a_call_waits_for_whoever_writes(bank: Bank, who: str) -> None:
     store = bank.world.house.store
@@ -105,8 +108,9 @@ def test_a_call_waits_for_whoever_writes(bank: Bank, who: str) -> None:
     assert waiting == [False] * 3
 
 
+@pytest.mark.sqlite
 def test_a_call_does_not_wait_for_ever(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.1)
     other = bank.world.house.store.connect()
     other.execute("BEGIN IMMEDIATE")
     found = bank.reads()
@@ -116,6 +120,7 @@ def test_a_call_does_not_wait_for_ever(bank: Bank, monkeypatch: pytest.MonkeyPat
     assert bank.reads().status == 200
 
 
+@pytest.mark.sqlite
 def test_a_stop_by_another_process_holds_from_the_next_call(bank: Bank) -> None:
     """What was read is kept only while nobody else has written."""
     assert [bank.reads().status for _ in range(3)] == [200] * 3
@@ -133,15 +138,14 @@ def test_one_entry_that_cannot_be_written_does_not_take_the_others_with_it(
     bank: Bank, monkeypatch: pytest.MonkeyPatch, world: World, organisation: RawOrganisation
 ) -> None:
     other = Bank(world, organisation)
-    whole = type(world.house.log).append_all
+    whole = type(world.house.log).sealed
 
-    def broken(self, connection, events, heads):  # type: ignore[no-untyped-def]
-        events = list(events)
+    def broken(self, events, heads):  # type: ignore[no-untyped-def]
         if any(event.person == other.person for event in events):
             raise ZeroDivisionError("this one")
-        whole(self, connection, events, heads)
+        return whole(self, events, heads)
 
-    monkeypatch.setattr(type(world.house.log), "append_all", broken)
+    monkeypatch.setattr(type(world.house.log), "sealed", broken)
     with ThreadPoolExecutor(20) as pool:
         good = [pool.submit(bank.reads) for _ in range(15)]
         bad = [pool.submit(other.reads) for _ in range(5)]

@@ -33,6 +33,8 @@ SMALL = {
     "alembic_version": "one row",
     "keycheck": "one row for each key file",
     "logname": "one row",
+    "schemaserves": "one row",
+    "process": "one row for each process",
     "sqlite_master": "the tables themselves",
 }
 # Statements that may read a whole table, by words that stand in them, and why.
@@ -41,6 +43,9 @@ WHOLE = {
     'entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1': "the last row by its key",
     "SELECT EXISTS(SELECT 1 FROM logchain)": "any row",
     "UPDATE directory SET generation = 0 WHERE 0": "finds nothing, and looks for nothing",
+    "SELECT 1 FROM logwaiting LIMIT 1": "any row",
+    "SELECT entry_id FROM logwaiting ORDER BY": "what waits is numbered every second",
+    "SELECT min(entry_id) FROM logwaiting": "the first row by its key",
     "SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
     "FROM person ORDER BY person.email": "`aval people list` lists everybody",
 }

@@ -13,9 +13,9 @@ OPENERS = {
 }
 FILES = (".database", "store.path", "self.path", ".wal", "-shm", "-wal", "aval.sqlite3")
 MAY = {
-    "ground/store/engine.py": {"commits", "claim"},  # -shm: kept open until the store is closed · the folder
+    "ground/store/sqlite/engine.py": {"commits", "claim"},  # -shm: kept open until the store is closed · the folder
     "cli/backup.py": {"backup"},  # the copy that it made
-    "ledger/writer.py": {"__init__"},  # -wal: SQLite has no locks on it
+    "ledger/sqlite.py": {"__init__"},  # -wal: SQLite has no locks on it
 }
 
 

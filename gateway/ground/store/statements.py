@@ -37,10 +37,19 @@ def snapshot(connection: Connection) -> Iterator[None]:
 
 
 def streamed(connection: Any, statement: str) -> Iterator[Any]:
-    """The rows of a large result one after the other, inside a transaction, without holding all of them."""
-    yield from (
-        connection.streamed(statement) if isinstance(connection, Bare) else connection.cursor().execute(statement)
-    )
+    """The rows of a large result one after the other, inside a transaction, without holding all of them. A text that
+    is none (not UTF-8) is given with its bytes as surrogates: whoever checks a database must be able to go on."""
+    if isinstance(connection, Bare):
+        yield from connection.streamed(statement)
+        return
+    connection.text_factory = _lenient
+    rows = iter(connection.cursor().execute(statement))
+    while (row := next(rows, None)) is not None:  # `yield from` would close a cursor whose connection may be closed
+        yield row
+
+
+def _lenient(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
 
 
 def turns(connection: Connection, keys: Iterable[str]) -> None:
