@@ -53,7 +53,8 @@ class World:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         port = settings.pop("port", None) or free_port()
-        self.settings = Settings(public_url=f"http://localhost:{port}", port=port, data_dir=folder, **settings)
+        address = settings.pop("public_url", f"http://localhost:{port}")
+        self.settings = Settings(public_url=address, port=port, data_dir=folder, **settings)
         keys = KeyRing(self.settings.keys, create=True)
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         store = open_store(self.settings)

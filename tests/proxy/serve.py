@@ -10,7 +10,7 @@ from tests.proxy.proxy_world import World
 
 
 def main(folder: str, port: str, *settings: str) -> None:
-    given = dict(setting.split("=") for setting in settings)
+    given = dict(setting.split("=", 1) for setting in settings)
     with World(Path(folder), port=int(port), **given).serving():
         print("ready", flush=True)
         sys.stdin.read()

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from gateway.ledger import writer
+from gateway.ledger import sqlite
 from tests.proxy.bank import Bank
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+pytestmark = [pytest.mark.sqlite, pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")]
 
 
 def test_a_call_is_refused_when_the_disks_thread_has_ended(tmp_path: Path, organisation: RawOrganisation) -> None:
@@ -19,7 +19,7 @@ def test_a_call_is_refused_when_the_disks_thread_has_ended(tmp_path: Path, organ
         bank = Bank(world, organisation)
         plane: Any = world.plane
         assert bank.reads().status == 200 and plane.fault() == ""
-        disk = plane._writer._disk
+        disk = plane.writer.ledger._disk
         disk._jobs.put(lambda: 1 / 0)
         disk._runner.join(5)
         assert plane.fault()
@@ -39,6 +39,6 @@ def test_a_disk_that_failed_is_said_until_the_restart(
         plane: Any = world.plane
         assert bank.reads().status == 200
         with monkeypatch.context() as patched:
-            patched.setattr(writer, "_fdatasync", broken)
+            patched.setattr(sqlite, "_fdatasync", broken)
             assert bank.reads().status == 503
         assert plane.fault()
