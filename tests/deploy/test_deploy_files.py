@@ -91,3 +91,21 @@ def test_secrets_are_made_once_and_nobody_else_can_read_them(tmp_path) -> None: 
     before = (made / "database-password").read_text()
     assert subprocess.run(make, env=environment, capture_output=True).returncode == 1
     assert (made / "database-password").read_text() == before
+
+
+def test_the_table_of_growth_is_what_comes_out() -> None:
+    """Entries at 0.7 kB; operators buy disks by it."""
+    text = (ROOT / "gateway" / "docs" / "operating.md").read_text()
+    rows = re.findall(
+        r"^\| ([\d,]+) \| ([\d.]+) (m|b)illion \| ([\d.]+) (GB|TB) \| ([\d.]+) (TB|PB) \|$", text, re.MULTILINE
+    )
+    assert len(rows) == 4
+    size = {"m": 1e6, "b": 1e9, "GB": 1e9, "TB": 1e12, "PB": 1e15}
+    for rate, entries, e, month, m, decade, d in rows:
+        calls = int(rate.replace(",", ""))
+        for told, is_so in (
+            (float(entries) * size[e], calls * 2.63e6),
+            (float(month) * size[m], calls * 2.63e6 * 700),
+            (float(decade) * size[d], calls * 3.156e8 * 700),
+        ):
+            assert abs(told - is_so) < 0.04 * is_so, (rate, told, is_so)
