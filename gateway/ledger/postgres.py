@@ -32,13 +32,13 @@ from gateway.errors import Unavailable
 from gateway.ground.store import Clash
 from gateway.ground.store.contract import CLASHES, DIRECTORY, key_of
 from gateway.ground.store.postgres.engine import PostgresStore
-from gateway.ground.store.postgres.native import connected, is_lost, is_now
+from gateway.ground.store.postgres.native import FAULTS, connected, is_lost, is_now
 from gateway.ground.store.postgres.notices import CHANNEL
 from gateway.ledger.contract import LISTING_SECONDS, PROOF_SECONDS, Item, Key, Told, Verdict
 from gateway.ledger.standing import HELD, Standing
 from gateway.ledger.transaction import Transaction, UsedUp, totals
 from gateway.log import Log
-from gateway.log.record import Heads, person_turn
+from gateway.log.record import Heads, person_turn, proof_of
 
 TRIES = 3  # of a batch that another transaction was in the way of
 HEAR_SECONDS = 1.0  # how often to make sure that notices still arrive
@@ -127,11 +127,11 @@ class _Replayed(Exception):
 
 
 class _Unknown(Exception):
-    """The connection was lost while the commit was under way."""
+    """The connection was lost while the commit was under way. `proof`: finds an entry of it (`record.PROOF`)."""
 
-    def __init__(self, number: str) -> None:
+    def __init__(self, proof: tuple[str, int, bytes]) -> None:
         super().__init__()
-        self.number = number
+        self.proof = proof
 
 
 class PostgresLedger:
@@ -142,7 +142,6 @@ class PostgresLedger:
         self._log = log
         self._loop: asyncio.AbstractEventLoop | None = None
         self._writing: asyncpg.Connection[Any] | None = None
-        self._timeline = ""  # of the server that `_writing` is connected to
         self._work: asyncio.Task[None] | None = None
         self._transaction = Transaction(log, store.process, lambda _c, _s: True)
         self._statements: dict[tuple[str, ...], str] = {}
@@ -248,7 +247,7 @@ class PostgresLedger:
                 raise
         except _Unknown as unknown:
             await self._resolved(unknown)
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAULTS as error:
             if getattr(error, "sqlstate", None) in CLASHES:
                 raise Clash(f"database: {type(error).__name__}") from error
             if is_now(error):
@@ -258,7 +257,6 @@ class PostgresLedger:
     async def _connection(self) -> "asyncpg.Connection[Any]":
         if self._writing is None or self._writing.is_closed():
             self._writing = await connected(self._store.direct)
-            self._timeline = await self._writing.fetchval("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)")
         return self._writing
 
     async def _undone(self, connection: "asyncpg.Connection[Any]") -> None:
@@ -266,7 +264,7 @@ class PostgresLedger:
             return
         try:
             await connection.execute("ROLLBACK")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except FAULTS:
             connection.terminate()
 
     # ---- one transaction
@@ -278,13 +276,13 @@ class PostgresLedger:
         if not accepted:
             await connection.execute("ROLLBACK")
             return
-        number = await self._written(connection, accepted, heads)
+        proof = await self._written(connection, accepted, heads)
         try:
             await connection.execute("COMMIT")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except FAULTS as error:
             if is_lost(error):
                 connection.terminate()
-                raise _Unknown(number) from error
+                raise _Unknown(proof) from error
             raise
 
     async def _judged(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> tuple[list[Item], Heads]:
@@ -319,8 +317,10 @@ class PostgresLedger:
                 heads[person] = self._log.head(person, found.get(person))
         return accepted + others, heads
 
-    async def _written(self, connection: "asyncpg.Connection[Any]", batch: list[Item], heads: Heads) -> str:
-        """Step 3. Returns the number of the transaction. Raises UsedUp, _Replayed."""
+    async def _written(
+        self, connection: "asyncpg.Connection[Any]", batch: list[Item], heads: Heads
+    ) -> tuple[str, int, bytes]:
+        """Step 3. Returns what proves the transaction. Raises UsedUp, _Replayed."""
         entries, chains = self._log.sealed([item.event for item in batch], heads)
         counts = totals([count for item in batch for count in item.counts])
         proofs = [item.proof for item in batch if item.proof is not None]
@@ -356,7 +356,7 @@ class PostgresLedger:
             raise _Replayed(set(proofs) - set(found["proofs"] or []))
         if rows["uses"] and found["uses"] < len(rows["uses"]):
             raise UsedUp
-        return str(found["number"])
+        return proof_of(entries[0])
 
     def _statement(self, parts: tuple[str, ...]) -> str:
         known = self._statements.get(parts)
@@ -399,28 +399,27 @@ class PostgresLedger:
         self.memory.forget(standing)
 
     async def _resolved(self, unknown: _Unknown) -> None:
-        """Returns when the transaction was committed. Raises Unavailable when it was not, or nobody knows."""
+        """Returns when the transaction was committed. Raises Unavailable when it was not, or nobody knows.
+
+        The turn comes first: until it is free the server may still be busy with that commit (postgres/engine.py)."""
+        person, _, _ = unknown.proof
         until = time.monotonic() + RESOLVE_SECONDS
         while time.monotonic() < until:
             try:
-                connection = await self._connection_of(self._timeline)
-                found = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", unknown.number)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                found = None
-            if found == "committed":
-                return
-            if found == "aborted":
+                connection = await self._connection()
+                async with connection.transaction():
+                    await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(person_turn(person)))
+                    found = await connection.fetchval(_PROVEN, *unknown.proof)
+            except FAULTS:
+                await asyncio.sleep(0.1)
+                continue
+            if found is None:
                 raise Unavailable("database: not committed")
-            await asyncio.sleep(0.1)
+            return
         raise Unavailable("database: nobody knows whether this was committed")
 
-    async def _connection_of(self, timeline: str) -> "asyncpg.Connection[Any]":
-        connection = await self._connection()
-        if self._timeline != timeline:  # a fail-over: the number may be another transaction's there
-            raise Unavailable("database: nobody knows whether this was committed")
-        return connection
 
-
+_PROVEN = "SELECT 1 FROM logentry WHERE person_id = $1 AND seq = $2 AND commitment = $3"
 _ONE = """
     SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date, l.id, l.generation,
            f.ended_at IS NULL
@@ -454,7 +453,7 @@ def _composed(parts: tuple[str, ...]) -> str:
             told.append("(SELECT count(*) FROM uses_) AS uses")
         if name == "proofs":
             told.append("(SELECT array_agg(id) FROM proofs_) AS proofs")
-    return f"WITH {', '.join(written)} SELECT {', '.join(['pg_current_xact_id()::text AS number', *told])}"
+    return f"WITH {', '.join(written)} SELECT {', '.join(['1', *told])}"
 
 
 class _Memory:
@@ -552,7 +551,7 @@ class _Reader:
                 assert self._connection is not None
                 rows: list[Any] = await self._connection.fetch(statement, *values)
                 return rows
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except FAULTS as error:
                 self._lost()
                 # A connection that broke while it was idle says nothing about the server: one that is new does.
                 if again or fresh or not is_lost(error):
@@ -629,5 +628,5 @@ class _Reader:
 
 async def _closed(connection: "asyncpg.Connection[Any] | None") -> None:
     if connection is not None and not connection.is_closed():
-        with contextlib.suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        with contextlib.suppress(*FAULTS):
             await connection.close(timeout=2)

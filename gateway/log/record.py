@@ -28,7 +28,7 @@ from gateway.ground.keys import KeyRing
 from gateway.ground.keys.opaque import fresh_bytes
 from gateway.ground.store import Connection, raw
 from gateway.ground.store.many import Rows
-from gateway.ground.store.statements import turn, turns
+from gateway.ground.store.statements import prove, turn, turns
 from gateway.log.events import members
 
 DOMAIN = b"gateway-access-entry/v1\n"
@@ -77,6 +77,14 @@ class ChainHead:
 
 Heads = dict[str, ChainHead]  # by person
 EntryRow = tuple[str, int, bytes, bytes, bytes]  # person, seq, salt, sealed, commitment
+
+
+# Finds an entry that was committed, and no other that may have come in its place.
+PROOF = "SELECT 1 FROM logentry WHERE person_id = ? AND seq = ? AND commitment = ?"
+
+
+def proof_of(entry: EntryRow) -> tuple[str, int, bytes]:
+    return entry[0], entry[1], entry[4]
 
 
 def person_turn(person: str) -> str:
@@ -134,6 +142,8 @@ class Log:
             if event.person not in heads:
                 heads[event.person] = self._head(connection, event.person)
         entries, changed = self.sealed(events, heads)
+        if entries:
+            prove(connection, PROOF, proof_of(entries[0]))
         _ENTRIES.put(connection, entries)
         _CHAINS.put(
             connection, [(person, head.seq, head.commitment, head.key_sealed) for person, head in changed.items()]

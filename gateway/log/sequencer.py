@@ -167,6 +167,8 @@ def _signed(connection: Connection, path: Path, key: VerifierKey, alone: bool) -
     rows = connection.execute(
         "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 2"
     ).fetchall()
+    if marked is not None and not alone and _before(marked.log, key.name):
+        marked = None  # that log was ended by `restart` on another machine
     if marked is not None and marked.log != key.name:
         why = f"the log signed last is {marked.log or 'unknown'}; the database is of {key.name}"
         raise Frozen(why, _anew(connection, path))
@@ -192,6 +194,12 @@ def _signed(connection: Connection, path: Path, key: VerifierKey, alone: bool) -
             f"the mark {path} is of a tree of {marked.size}, and {before} and {last} were signed", _NEWEST_MARK
         )
     return replace(head, marked=marked.size == last)
+
+
+def _before(marked: str, name: str) -> bool:
+    """Whether the log of this mark is one that ended before the log of this name began."""
+    (base, number), (now, later) = parts(marked), parts(name)
+    return base == now and number < later
 
 
 def _anew(connection: Connection, path: Path) -> str:

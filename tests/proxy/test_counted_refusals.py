@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ground.store.sqlite.engine import StoreFault
+from gateway.errors import Unavailable
 from gateway.log import Log
 from gateway.proxy.denials import EACH
 from tests.proxy.bank import Bank
@@ -23,7 +23,7 @@ def test_a_count_that_could_not_be_written_is_written_later(
 
     def broken(*_: object) -> None:
         failed.append(1)
-        raise StoreFault("database or disk is full")
+        raise Unavailable("database: disk full")
 
     organisation.reset()
     start = datetime.now(UTC)
@@ -33,7 +33,7 @@ def test_a_count_that_could_not_be_written_is_written_later(
         for _ in range(EACH + 4):
             assert bank.reads("/data/nowhere/x").status == 403
         with monkeypatch.context() as patched:
-            patched.setattr(Log, "append_all", broken)
+            patched.setattr(Log, "sealed", broken)
             world.clock = lambda: start + timedelta(seconds=61)
             until = time.monotonic() + 3
             while not failed and time.monotonic() < until:

@@ -30,6 +30,7 @@ READINGS = 720  # of one block, a month: some 90 KB
 CHUNKED = f"HTTP/1.1 200 OK\r\nContent-Type: {KIND}\r\nTransfer-Encoding: chunked\r\n"
 
 pytestmark = [
+    pytest.mark.sqlite,  # its gateway is a process of its own, which knows of no other engine
     pytest.mark.timeout(1200 if TORTURE else 120),
     pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from Linux's /proc"),
 ]

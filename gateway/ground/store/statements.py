@@ -1,14 +1,14 @@
 """What a room may do on a session beside the ORM, the same on every engine."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
 from gateway.ground.store.contract import Connection
-from gateway.ground.store.postgres.bare import TURNS, Bare
+from gateway.ground.store.postgres.bare import NOTED, Bare, Noted
 
 _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
@@ -23,7 +23,7 @@ def raw(session: Session) -> Connection:
     connection: Any = session.connection().connection.driver_connection
     if session.get_bind().dialect.name != "postgresql":
         return connection  # type: ignore[no-any-return]
-    return Bare(connection, session.info.setdefault(TURNS, set()))
+    return Bare(connection, session.info.setdefault(NOTED, Noted()))
 
 
 @contextlib.contextmanager
@@ -58,6 +58,13 @@ def turns(connection: Connection, keys: Iterable[str]) -> None:
         connection.turns(keys)
 
 
+def prove(connection: Connection, statement: str, values: Sequence[Any]) -> None:
+    """How this transaction can be known later: the statement finds a row if, and only if, it was committed. Asked
+    when the connection breaks in the middle of the commit."""
+    if isinstance(connection, Bare):
+        connection.noted.proof = statement, values
+
+
 def turn(session: Session, key: str) -> None:
     """Until the transaction ends nobody else has the turn of this key (contract.py). What the session has read before
     is read again: it may have changed before the turn came.
@@ -65,7 +72,7 @@ def turn(session: Session, key: str) -> None:
     Where one writer has the whole database, its turn is everybody's, and nothing is done.
     """
     connection = raw(session)
-    if isinstance(connection, Bare) and key not in connection.taken:
+    if isinstance(connection, Bare) and key not in connection.noted.turns:
         session.flush()
         connection.turns([key])
         session.expire_all()

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from psycopg.adapt import Loader
 
 from gateway.ground.store.contract import key_of
 
-TURNS = "turns"  # of a session's `info`: the keys whose turns it has taken
+NOTED = "noted"  # of a session's `info`
 STREAMED = 2000  # rows fetched at once
 _AS_TEXT = ("timestamptz", "timestamp", "date", "json", "jsonb")
 _TURNS = "SELECT pg_advisory_xact_lock(key) FROM (SELECT unnest(%s::bigint[]) AS key ORDER BY 1) AS turns"
@@ -27,13 +28,23 @@ def marks(statement: str) -> str:
     return statement.replace("%", "%%").replace("?", "%s")
 
 
+@dataclass
+class Noted:
+    """What is known of the transaction under way."""
+
+    turns: set[str] = field(default_factory=set)  # the keys whose turns it has taken
+    proof: tuple[str, Sequence[Any]] | None = None  # a statement that finds a row once it has been committed
+
+    def clear(self) -> None:
+        self.turns, self.proof = set(), None
+
+
 class Bare:
     """In autocommit mode where the connection is; of a session: in the session's transaction."""
 
-    def __init__(self, connection: "psycopg.Connection[Any]", taken: set[str] | None = None) -> None:
+    def __init__(self, connection: "psycopg.Connection[Any]", noted: Noted | None = None) -> None:
         self.psycopg = connection
-        self.timeline = ""  # of its server, once asked (engine.py)
-        self.taken = set() if taken is None else taken  # the keys whose turns were taken
+        self.noted = noted or Noted()
 
     def execute(self, statement: str, values: Sequence[Any] = ()) -> "psycopg.Cursor[Any]":
         return self._cursor().execute(marks(statement), values)
@@ -53,10 +64,10 @@ class Bare:
     def turns(self, keys: Iterable[str]) -> None:
         """Take the turns of all these keys, in the order of their numbers, so that two who want several wait for one
         another and not both for ever."""
-        wanted = set(keys) - self.taken
+        wanted = set(keys) - self.noted.turns
         if wanted:
             self.psycopg.execute(_TURNS, [[key_of(key) for key in wanted]])
-            self.taken |= wanted
+            self.noted.turns |= wanted
 
     def close(self) -> None:
         self.psycopg.close()

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import psycopg
-from psycopg.rows import tuple_row
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
@@ -16,7 +15,7 @@ from sqlmodel import Session
 from gateway.errors import Unavailable
 from gateway.ground.store import contract
 from gateway.ground.store.contract import Store, key_of, translated
-from gateway.ground.store.postgres.bare import TURNS, Bare
+from gateway.ground.store.postgres.bare import NOTED, Bare, Noted
 
 POOL_SECONDS = 3  # how long a page waits for a connection
 RESOLVE_SECONDS = 5.0  # how long to ask for the outcome of a commit that was not answered
@@ -26,9 +25,6 @@ LEAD_SECONDS = 4  # a leader that says nothing for so long loses the lead: its s
 # back for others, out of connections or disk, lock or statement timed out, shut down or starting, system.
 _NOW = ("08", "25", "40", "53", "55", "57", "58")
 _DAMAGED = ("XX001", "XX002")
-_OUTCOME = "SELECT pg_xact_status(%s::text::xid8)"
-_TIMELINE = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
-_NUMBER = "SELECT pg_current_xact_id_if_assigned()::text"
 
 
 class PostgresStore(Store):
@@ -67,10 +63,6 @@ class PostgresStore(Store):
         )
         self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
-        @event.listens_for(self.engine, "connect")
-        def _first(raw: "psycopg.Connection[Any]", record: Any) -> None:
-            record.info["timeline"] = _timeline(raw)
-
     def _connected(self) -> "psycopg.Connection[Any]":
         return psycopg.connect(**self._parameters)
 
@@ -87,17 +79,12 @@ class PostgresStore(Store):
             try:
                 yield session
                 session.flush()
-                connection = session.connection()
-                raw: Any = connection.connection.driver_connection
-                timeline = connection.connection.info["timeline"]
-                number = _number(raw)
                 try:
                     session.commit()
                 except DBAPIError as error:
-                    if not self._committed(number, timeline, error):
-                        raise
+                    self._settle(session.info.get(NOTED, Noted()), error)
                 for tell in self.changed:
-                    tell(session.info.get(TURNS, set()))
+                    tell(session.info.get(NOTED, Noted()).turns)
             except BaseException:
                 with contextlib.suppress(DBAPIError):
                     session.rollback()
@@ -111,12 +98,10 @@ class PostgresStore(Store):
         assert isinstance(connection, Bare)
         raw = connection.psycopg
         with translated(self):
-            timeline = connection.timeline = connection.timeline or _timeline(raw)
-            connection.taken.clear()
+            connection.noted.clear()
             raw.execute("BEGIN")
             try:
                 work(connection)
-                number = _number(raw)
             except BaseException:
                 with contextlib.suppress(psycopg.Error):
                     raw.execute("ROLLBACK")
@@ -124,29 +109,28 @@ class PostgresStore(Store):
             try:
                 raw.execute("COMMIT")
             except psycopg.Error as error:
-                if not self._committed(number, timeline, error):
-                    raise
+                self._settle(connection.noted, error)
             for tell in self.changed:
-                tell(set(connection.taken))
+                tell(set(connection.noted.turns))
 
-    def _committed(self, number: str | None, timeline: str, error: BaseException) -> bool:
-        """Whether the transaction whose COMMIT was not answered has been committed, asked on another connection.
+    def _settle(self, noted: Noted, error: Exception) -> None:
+        """COMMIT failed. Returns when the transaction has been committed all the same; raises `error` when it has not
+        been, and Unavailable when nobody can know.
 
-        Raises Unavailable when that cannot be known. After a fail-over the new primary may have given the number to
-        another transaction: then it cannot be known either.
+        A transaction that has written an entry of the log is known by it. Its turn is taken first: until then the
+        server may still be busy with the commit itself. (The number of a transaction says nothing after a crash or a
+        fail-over: the server may have given it to another one since.)
         """
         if not _lost(error):
-            return False
-        if number is None:  # it had written nothing
-            return True
+            raise error
         until = time.monotonic() + RESOLVE_SECONDS
-        while time.monotonic() < until:
-            with contextlib.suppress(psycopg.Error), psycopg.connect(**self.direct, autocommit=True) as asking:
-                if _timeline(asking) != timeline:
-                    break
-                found = asking.execute(_OUTCOME, [number]).fetchone()
-                if found and found[0] in ("committed", "aborted"):
-                    return bool(found[0] == "committed")
+        while noted.proof is not None and time.monotonic() < until:
+            with contextlib.suppress(psycopg.Error), psycopg.connect(**self.direct) as asking:
+                bare = Bare(asking)
+                bare.turns(noted.turns)
+                if bare.execute(*noted.proof).fetchone() is not None:
+                    return
+                raise error
             time.sleep(0.1)
         raise Unavailable("database: nobody knows whether this was committed") from error
 
@@ -215,24 +199,6 @@ class PostgresLead:
         if self._raw is not None:
             self._raw.close()
             self._raw = None
-
-
-def _number(raw: "psycopg.Connection[Any]") -> str | None:
-    """The number of the transaction; None: it has written nothing."""
-    found = raw.cursor(row_factory=tuple_row).execute(_NUMBER).fetchone()
-    return found[0] if found else None
-
-
-def _timeline(raw: "psycopg.Connection[Any]") -> str:
-    """Which history of the database this server continues: a fail-over begins another. A standby has none to write."""
-    with contextlib.suppress(psycopg.Error):
-        found = raw.execute(_TIMELINE).fetchone()
-        if not raw.autocommit:
-            raw.rollback()
-        return str(found[0]) if found else ""
-    if not raw.autocommit:
-        raw.rollback()
-    return ""
 
 
 def _state(error: BaseException) -> str:

@@ -1,6 +1,5 @@
 """Connections for the event loop, through asyncpg: of the two drivers the one that costs a data call less."""
 
-import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,10 @@ from gateway.ground.store.postgres.address import CONNECT_SECONDS
 COMMAND_SECONDS = 15.0
 _NOW = ("08", "25", "40", "53", "55", "57", "58")  # as in engine.py
 _TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "target_session_attrs", "passfile", "krbsrvname")
+
+
+# Whatever a statement may raise. An internal error of the driver is one of its connection: that breaks in many ways.
+FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 async def connected(parameters: Mapping[str, Any]) -> "asyncpg.Connection[Any]":
@@ -39,7 +42,7 @@ async def connected(parameters: Mapping[str, Any]) -> "asyncpg.Connection[Any]":
 def is_lost(error: BaseException) -> bool:
     """Whether the connection broke or the server ended it."""
     state = getattr(error, "sqlstate", None) or ""
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | ssl.SSLError) or state[:2] in (
+    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError) or state[:2] in (
         "08",
         "57",
     )
