@@ -14,8 +14,9 @@ _INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def insert(session: Session, table: type[SQLModel]) -> Any:
-    """INSERT into this table, with `on_conflict_do_update` and `on_conflict_do_nothing`."""
-    return _INSERTS[session.get_bind().dialect.name](table)
+    """INSERT into this table, with `on_conflict_do_update` and `on_conflict_do_nothing`; its row count can be asked,
+    which SQLAlchemy forgets of an INSERT unless it is told."""
+    return _INSERTS[session.get_bind().dialect.name](table).execution_options(preserve_rowcount=True)
 
 
 def raw(session: Session) -> Connection:

@@ -1,0 +1,240 @@
+"""What every store does, asked of both engines by the same tests."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlmodel import select
+
+from gateway.apps.tables import App
+from gateway.errors import Unavailable
+from gateway.ground.store import Connection, Store, insert, instant, migrate, open_store, raw, stored, turn
+from gateway.ground.store.many import Rows
+from gateway.ground.store.statements import snapshot, streamed
+from gateway.ground.store.tables import Directory, KeyCheck
+from gateway.people.tables import Person
+from gateway.settings import Settings
+
+NOW = datetime(2026, 11, 29, 12, 30, 0, 123456, tzinfo=UTC)
+Opens = Callable[[], Store]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def opens(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opens]:
+    """Opens the same new database once more, as another process would."""
+    url = request.getfixturevalue("database") if request.param == "postgres" else ""
+    settings = Settings(data_dir=tmp_path / "data", database_url=url)
+    migrate.upgrade(settings)
+    opened: list[Store] = []
+
+    def another() -> Store:
+        opened.append(open_store(settings))
+        return opened[-1]
+
+    yield another
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(opens: Opens) -> Store:
+    return opens()
+
+
+def values(store: Store) -> dict[str, str]:
+    with store.read() as session:
+        return {row.file: row.value for row in session.exec(select(KeyCheck))}
+
+
+def test_a_write_is_whole_and_others_see_it(opens: Opens) -> None:
+    store, other = opens(), opens()
+    with store.write() as session:
+        session.add(KeyCheck(file="a", value="1"))
+        session.flush()
+        assert values(other) == {}
+    assert values(other) == {"a": "1"}
+
+
+def test_an_exception_leaves_nothing(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.write() as session:
+        session.add(KeyCheck(file="a", value="1"))
+        session.flush()
+        raise ZeroDivisionError
+    assert values(store) == {}
+
+
+def test_a_read_is_of_one_moment(opens: Opens) -> None:
+    store, other = opens(), opens()
+    with store.read() as session:
+        assert session.exec(select(KeyCheck)).all() == []
+        with other.write() as writing:
+            writing.add(KeyCheck(file="a", value="1"))
+        assert session.exec(select(KeyCheck)).all() == []
+    assert values(store) == {"a": "1"}
+
+
+def test_a_batch_is_whole(store: Store) -> None:
+    connection = store.connect()
+    put = "INSERT INTO keycheck (file, value) VALUES (?, ?)"
+    store.batch(connection, lambda writing: writing.executemany(put, [("a", "1"), ("b", "2")]))
+    with pytest.raises(Exception, match="(?i)unique"):
+        store.batch(connection, lambda writing: writing.executemany(put, [("c", "3"), ("a", "4")]))
+    assert values(store) == {"a": "1", "b": "2"}
+    connection.close()
+
+
+def test_bare_rows_are_the_same_everywhere(store: Store) -> None:
+    """Instants, dates and JSON as text, bytes as bytes; `?` for values, and `%` is a letter like any other."""
+    with store.write() as session:
+        session.add(Person(id="alice", email="a@example.org", name="Älice 100%", created_at=NOW,
+                           birth_date=date(1990, 2, 3), totp_sealed=b"\x00\xff"))  # fmt: skip
+        session.add(App(client_id="app", metadata_={"name": {"fr": "é"}}, metadata_sha256="", auth_method="none",
+                        registered_at=NOW, changed_at=NOW))  # fmt: skip
+    connection = store.connect()
+    row = connection.execute(
+        "SELECT created_at, birth_date, totp_sealed, name, closed_at FROM person WHERE id = ? AND name LIKE '%100%'",
+        ("alice",),
+    ).fetchone()
+    assert instant(row[0]) == NOW
+    assert tuple(row[1:]) == ("1990-02-03", b"\x00\xff", "Älice 100%", None)
+    (held,) = connection.execute("SELECT metadata FROM app").fetchone()
+    assert json.loads(held) == {"name": {"fr": "é"}}
+    later = datetime(2027, 1, 1, tzinfo=UTC)
+    store.batch(connection, lambda writing: writing.execute("UPDATE person SET closed_at = ?", (stored(later),)))
+    connection.close()
+    with store.read() as session:
+        assert session.get_one(Person, "alice").closed_at == later
+
+
+def test_what_is_read_on_a_bare_connection_can_be_of_one_moment(opens: Opens) -> None:
+    store, other = opens(), opens()
+    connection = store.connect()
+    with snapshot(connection):
+        assert list(streamed(connection, "SELECT file FROM keycheck")) == []
+        with other.write() as session:
+            session.add(KeyCheck(file="a", value="1"))
+        assert list(streamed(connection, "SELECT file FROM keycheck")) == []
+    with snapshot(connection):
+        assert [tuple(row) for row in streamed(connection, "SELECT file FROM keycheck")] == [("a",)]
+    connection.close()
+
+
+def test_many_rows_go_in_few_statements(store: Store) -> None:
+    connection = store.connect()
+    rows = Rows("INSERT INTO keycheck (file, value)", 2, "RETURNING value")
+    told: list[str] = []
+
+    def puts(writing: Connection) -> None:
+        told.extend(value for (value,) in rows.put(writing, [(f"{n:03}", str(n)) for n in range(75)]))
+
+    store.batch(connection, puts)
+    assert told == [str(n) for n in range(75)] and len(values(store)) == 75
+    connection.close()
+
+
+def test_whoever_has_a_turn_has_it_alone(opens: Opens) -> None:
+    """Read, think, write: with the turn of one key nobody's addition is lost, in whatever process."""
+    stores = [opens(), opens()]
+    with stores[0].write() as session:
+        session.add(Directory(id=1, generation=0))
+
+    def adds(number: int) -> None:
+        with stores[number % 2].write() as session:
+            before = session.get_one(Directory, 1).generation  # too early: it must be read again in the turn
+            turn(session, "counter")
+            row = session.get_one(Directory, 1)
+            assert row.generation >= before
+            time.sleep(0.002)
+            row.generation += 1
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(adds, range(40)))
+    with stores[0].read() as session:
+        assert session.get_one(Directory, 1).generation == 40
+
+
+def test_an_insert_that_meets_another_decides_by_its_row_count(opens: Opens) -> None:
+    stores = [opens(), opens()]
+    start = threading.Barrier(8)
+
+    def claims(number: int) -> int:
+        start.wait(10)
+        with stores[number % 2].write() as session:
+            put = insert(session, KeyCheck).values(file="only", value=str(number)).on_conflict_do_nothing()
+            return int(session.execute(put).rowcount)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(claims, range(8))) == 1
+
+
+def test_one_process_leads_and_another_takes_over_when_it_ends(opens: Opens) -> None:
+    store = opens()
+    store.claim()
+    lead = store.lead("log")
+    assert lead.taken() is not None and lead.taken() is not None
+    other = opens()
+    if other.alone:
+        with pytest.raises(Unavailable, match="another gateway already serves"):
+            other.claim()
+        lead.close()
+        return
+    waiting = other.lead("log")
+    assert waiting.taken() is None
+    work = other.lead("work")
+    assert work.taken() is not None, "another kind of work"
+    work.close()
+    lead.close()
+    until = time.monotonic() + 5
+    while waiting.taken() is None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    waiting.close()
+
+
+def test_what_the_leader_writes_is_written_as_leader_or_not_at_all(
+    opens: Opens, request: pytest.FixtureRequest
+) -> None:
+    store = opens()
+    lead = store.lead("log")
+    connection = lead.taken()
+    assert connection is not None
+    store.batch(connection, lambda writing: writing.execute("INSERT INTO keycheck (file, value) VALUES ('a', '1')"))
+    if not store.alone:
+        cluster = request.getfixturevalue("postgres")
+        cluster.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+        with pytest.raises(Unavailable):
+            store.batch(
+                connection, lambda writing: writing.execute("INSERT INTO keycheck (file, value) VALUES ('b', '2')")
+            )
+    assert values(store) == {"a": "1"}
+    lead.close()
+
+
+def test_a_statement_that_is_wrong_is_no_fault_of_the_database(store: Store) -> None:
+    assert store.can_write() and store.fault() == ""
+    with pytest.raises(Exception) as wrong, store.write() as session:
+        session.add(KeyCheck(file="a", value="1"))
+        session.flush()
+        session.execute(text("INSERT INTO keycheck (file, value) VALUES ('a', '2')"))
+    assert not isinstance(wrong.value, Unavailable)
+    assert values(store) == {}
+
+
+def test_a_session_and_its_bare_connection_are_one_transaction(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.write() as session:
+        raw(session).execute("INSERT INTO keycheck (file, value) VALUES (?, ?)", ("a", "1"))
+        assert session.get_one(KeyCheck, "a").value == "1"
+        raise ZeroDivisionError
+    assert values(store) == {}
+
+
+def test_the_schema_is_that_of_this_version_and_made_once(store: Store) -> None:
+    with store.read() as session:
+        assert raw(session).execute("SELECT version_num FROM alembic_version").fetchone()[0] == migrate.HEAD
+        assert raw(session).execute("SELECT oldest FROM schemaserves").fetchone()[0] <= migrate.HEAD
