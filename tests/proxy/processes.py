@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import socket
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from tests.proxy.bank import Answer, Bank
 from tests.proxy.proxy_world import World
 
 ROOT = Path(__file__).parents[2]
+SETTINGS = {"answer_limit_bytes": 2**16}  # what is larger is a stream
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Processes:
 
     def started(self, **settings: object) -> Served:
         port = free_port()
-        given = {"public_url": self.world.settings.public_url, "database_url": self.url, **settings}
+        given = {"public_url": self.world.settings.public_url, "database_url": self.url, **SETTINGS, **settings}
         words = [f"{name}={value}" for name, value in given.items()]
         command = [sys.executable, "-m", "tests.proxy.serve", str(self.folder), str(port), *words]
         process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -67,6 +69,16 @@ class Processes:
             answer = connection.getresponse()
             named = {name.lower(): value for name, value in answer.getheaders()}
             return Answer(answer.status, named, answer.read())
+
+    @contextlib.contextmanager
+    def opened(self, bank: Bank, at: Served) -> Iterator[socket.socket]:
+        """A call whose answer is read by the test itself."""
+        with socket.create_connection(("127.0.0.1", at.port), timeout=20) as connection:
+            connection.sendall(
+                f"GET {bank.path} HTTP/1.1\r\nHost: {self.world.settings.host_header}\r\nConnection: close\r\n"
+                f"Authorization: Bearer {bank.token}\r\n\r\n".encode()
+            )
+            yield connection
 
     def stops(self, bank: Bank) -> float:
         """As Alice's page does it. When she was told, on the monotonic clock."""

@@ -1,5 +1,6 @@
 """Several processes, one database: what one of them is told holds in all."""
 
+import contextlib
 import os
 import random
 import threading
@@ -9,10 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from gateway.consent.rules import Act
 from tests.postgres import Cluster
 from tests.proxy.bank import Bank
 from tests.proxy.processes import Processes, served
-from tests.proxy.raw import RawOrganisation
+from tests.proxy.raw import Exchange, RawOrganisation
+from tests.proxy.supplier import KIND, Supplier, pieces
 
 RACES = int(os.environ.get("RACES", "200"))  # 1,000 in the long run
 AT_ONCE = 20
@@ -100,3 +103,82 @@ def test_entries_of_all_processes_are_one_chain(processes: Processes, organisati
         calls = [pool.submit(processes.reads, bank, processes.all[number % 2]) for number in range(200)]
         assert {call.result().status for call in calls} == {200}
     assert [entry["user_seq"] for entry in processes.world.entries(bank.person)] == list(range(1, 201))
+
+
+# ---- what is remembered, and what is on its way
+
+
+@pytest.fixture(params=["notices", "no notices"])
+def noticed(request: pytest.FixtureRequest, processes: Processes, postgres: Cluster) -> Iterator[str]:
+    """With and without the notices by which processes tell one another: nothing may rest on them."""
+    tables = ("consent", "tokenfamily", "link", "person", "directory") if request.param == "no notices" else ()
+    for table in tables:
+        postgres.execute(f"ALTER TABLE {table} DISABLE TRIGGER aval_notice", "processes")
+    yield request.param
+    for table in tables:
+        postgres.execute(f"ALTER TABLE {table} ENABLE TRIGGER aval_notice", "processes")
+
+
+def test_a_stop_holds_from_the_next_call_in_every_process(
+    processes: Processes, organisation: RawOrganisation, noticed: str
+) -> None:
+    organisation.reset()
+    bank = Bank(processes.world, organisation)
+    assert [processes.reads(bank, at).status for at in processes.all * 2] == [200] * 4
+    processes.stops(bank)
+    answers = [processes.reads(bank, at) for at in processes.all * 2]
+    assert [(each.status, each.reason) for each in answers] == [(403, "ended")] * 4
+
+
+def test_what_is_resumed_is_given_again_at_once(
+    processes: Processes, organisation: RawOrganisation, noticed: str
+) -> None:
+    """A refusal is told by what the database holds now, never by what is remembered."""
+    organisation.reset()
+    bank = Bank(processes.world, organisation)
+    for act, status in ((Act.PAUSED, 403), (Act.RESUMED, 200), (Act.PAUSED, 403), (Act.RESUMED, 200)):
+        processes.world.change(bank.consent, act)
+        assert [processes.reads(bank, at).status for at in processes.all] == [status] * 2
+
+
+def test_a_suspended_organisation_gives_nothing_from_the_next_call(
+    processes: Processes, organisation: RawOrganisation, noticed: str
+) -> None:
+    organisation.reset()
+    bank = Bank(processes.world, organisation)
+    assert [processes.reads(bank, at).status for at in processes.all] == [200] * 2
+    processes.world.run("UPDATE organisation SET status = 'suspended' WHERE id = :id", id=bank.id)
+    assert [processes.reads(bank, at).status for at in processes.all] == [403] * 2
+    processes.world.run("UPDATE organisation SET status = 'active' WHERE id = :id", id=bank.id)
+    assert [processes.reads(bank, at).status for at in processes.all] == [200] * 2
+
+
+def test_a_running_stream_is_cut_in_every_process(
+    processes: Processes, organisation: RawOrganisation, noticed: str
+) -> None:
+    async def feeds(exchange: Exchange) -> None:
+        await exchange.say(f"HTTP/1.1 200 OK\r\nContent-Type: {KIND}\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces(600, 720):
+                await exchange.say(b"%x\r\n%b\r\n" % (len(piece), piece), 0.02)
+            await exchange.say(b"0\r\n\r\n")
+
+    organisation.reset()
+    organisation.behaviour = feeds
+    supplier = Supplier(processes.world, organisation)
+    with contextlib.ExitStack() as streams:
+        running = [streams.enter_context(processes.opened(supplier, at)) for at in processes.all]
+        for connection in running:
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        processes.stops(supplier)
+        for connection in running:
+            while connection.recv(2**20):
+                continue
+    until = time.monotonic() + 10
+    while (outcomes := _outcomes(processes, supplier)).count("stopped") < 2 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert sorted(outcomes) == ["begun", "begun", "stopped", "stopped"]
+
+
+def _outcomes(processes: Processes, bank: Bank) -> list[str]:
+    return [str(each["outcome"]) for each in processes.world.entries(bank.person) if "outcome" in each]
