@@ -17,10 +17,14 @@ CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["import
 
 # What must be true together when data is given stands in one room; it alone names tables of others, and these ones.
 LEDGER = {
-    "gateway.ledger.standing": {"consent", "tokenfamily", "directory", "link", "person"},
     "gateway.ledger.live": {"consent", "terms", "person"},
-    "gateway.ledger.uses": {"use"},
-    "gateway.ledger.writer": {"consent"},
+    "gateway.ledger.transaction": {"consent", "use"},
+    # the hot statements, once per engine
+    "gateway.ledger.sqlite": {"consent", "tokenfamily", "directory", "link", "person", "use"},
+    "gateway.ledger.postgres": {
+        *("consent", "tokenfamily", "directory", "link", "person", "use"),
+        *("logentry", "logchain"),
+    },
 }
 
 # Third-party library → the rooms (or files) that may import it.
@@ -40,6 +44,8 @@ DOORS = {
     "typer": {"gateway.cli"},
     "pysqlite3": {"gateway.ground.store"},
     "structlog": {"gateway.ground.ops"},
+    "psycopg": {"gateway.ground.store"},
+    "asyncpg": {"gateway.ground.store.postgres", "gateway.ledger.postgres"},
 }
 
 
@@ -197,6 +203,27 @@ def test_what_the_ledger_may_name_it_does_name() -> None:
     for module, _, named in statements():
         used[module] |= {name for name in named if tables()[name] != room(module)}
     assert LEDGER == {module: used[module] for module in LEDGER}
+
+
+# Who may know which engine there is: the store itself, the ledger's statements for each, and commands about the engine.
+ENGINES = ("gateway.ground.store", "gateway.ledger.opening", "gateway.ledger.sqlite", "gateway.ledger.postgres")
+COMMANDS = "gateway.cli"  # what they check and copy is of one engine
+_TELLS = ("SqliteStore", "PostgresStore", "dialect", "sqlite3", "psycopg", "asyncpg", "database_url", "Bare")
+
+
+def test_no_room_asks_which_engine_it_is_on() -> None:
+    found = []
+    for module, tree in modules().items():
+        if module.startswith((*ENGINES, COMMANDS, "gateway.settings")):
+            continue
+        for node in ast.walk(tree):
+            named = {getattr(node, "id", ""), getattr(node, "attr", "")}
+            if isinstance(node, ast.ImportFrom | ast.Import):
+                named |= {part for alias in node.names for part in alias.name.split(".")}
+                named |= set((getattr(node, "module", None) or "").split("."))
+                named |= {"Bare"} if {"sqlite", "postgres"} & named else set()
+            found += [f"{module}:{node.lineno} {name}" for name in sorted(named & set(_TELLS))]
+    assert found == []
 
 
 @pytest.mark.parametrize("library", sorted(DOORS))

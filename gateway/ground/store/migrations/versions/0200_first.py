@@ -7,7 +7,7 @@ from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
 
 from gateway.ground.store.postgres import months, notices
-from gateway.ground.store.waiting import WAITS
+from gateway.ground.store.migrations.waiting import WAITS
 
 revision = "0200"
 down_revision = None
