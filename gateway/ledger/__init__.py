@@ -4,14 +4,22 @@ all in one transaction.
 Only this room names tables of other rooms in its SQL. The transaction that writes the log entry also reads the
 consent, the token family, the directory, the link, the person's birth date and the counted uses, and ends the consent
 when this was its last use. So no data is given under terms that have already ended, and none without a log entry.
-The room owns the table of open streams.
+The room owns the tables of open streams, spent proofs and listings.
 
-    standing   what a decision depends on, in one read       uses       counted uses, per calendar window
-    live       a consent and its terms, as they are now
-    writer     many calls in one commit, then the disk       recovery   streams that a crash left open
+    contract     what the data plane asks of it: an item, its verdict, a batch   opening   which ledger is whose
+    writer       gathers what calls want written while a batch is on its way
+    transaction  the one order: holds → spend → end → entries
+    sqlite       the hot statements on SQLite, and the disk thread
+    postgres     the same on PostgreSQL, and why stopping is exact in every process
+    standing     what a decision depends on, as one row      uses       counted uses, per calendar window
+    live         a consent and its terms, as they are now    recovery   streams whose process has ended
 
-It knows no HTTP and no format; the data plane hands it entries with what must hold for each. SQLite today; another
-engine would stand behind the same few verbs.
+It knows no HTTP and no format; the data plane hands it entries with what must hold for each.
+
+Stopping is exact for the same reason on both engines: a byte of data leaves only after its entry is committed, and the
+committing transaction finds everything it rests on as it was judged, while nobody can change it. On SQLite there is one
+writer. On PostgreSQL the batch has each person's turn and locks her rows, as does whoever stops her sharing. What is
+remembered, and the notices that keep it fresh, only save reading: an old memory costs a second judgement, never a byte.
 
 The one invariant: nothing is given under terms that had ended before, and nothing is given that is not written down.
 """
