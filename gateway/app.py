@@ -35,7 +35,7 @@ from gateway.ground.ops.logs import logger
 from gateway.ground.ops.requests import Requests
 from gateway.ground.pools import Pools
 from gateway.ground.store import open_store, pruning
-from gateway.ground.web import problems
+from gateway.ground.web import documents, problems
 from gateway.ground.web.doors import Door, otherwise, route
 from gateway.ground.web.templates import STATIC
 from gateway.ground.web.translations import Translations
@@ -106,6 +106,7 @@ def doors(house: House) -> list[Door]:
     return [
         *health.DOORS,
         *problems.DOORS,
+        *documents.DOORS,
         *people_pages.doors(links.count),
         *app_pages.DOORS,
         *organisation_pages.doors(rooms.waiting),

@@ -12,9 +12,9 @@ from typing import Any
 
 from gateway import schema
 from gateway.ground.store import Store, open_store
+from gateway.ground.store.migrations.waiting import WAITS
 from gateway.ground.store.sqlite import engine
 from gateway.ground.store.sqlite.engine import Connection
-from gateway.ground.store.migrations.waiting import WAITS
 from gateway.house import House
 from gateway.settings import Settings
 

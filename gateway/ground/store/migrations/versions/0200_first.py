@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlmodel.sql.sqltypes import UTCDateTime
 
-from gateway.ground.store.postgres import months, notices
 from gateway.ground.store.migrations.waiting import WAITS
+from gateway.ground.store.postgres import months, notices
 
 revision = "0200"
 down_revision = None
