@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.cli import apps, keys, log, migrating, organisations, people
+from gateway.cli import apps, keys, log, migrating, organisations, people, store
 from gateway.cli.backup import backup
 from gateway.cli.compiling import compile_
 from gateway.cli.demo import demo
@@ -74,6 +74,7 @@ app.add_typer(apps.commands, name="apps")
 app.add_typer(people.commands, name="people")
 app.add_typer(log.commands, name="log")
 app.add_typer(keys.commands, name="keys")
+app.add_typer(store.commands, name="store")
 
 
 def main() -> None:

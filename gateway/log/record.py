@@ -211,6 +211,17 @@ class Log:
             return self._ciphers[sealed_key], sealed_key
 
 
+_LAST_CHECKPOINT = "SELECT size, note FROM logcheckpoint ORDER BY size DESC LIMIT 1"
+
+
 def are_there(connection: Connection) -> bool:
     """Whether anything was ever recorded."""
     return bool(connection.execute("SELECT EXISTS(SELECT 1 FROM logchain)").fetchone()[0])
+
+
+def how_far(connection: Connection) -> str:
+    """Names this log and all that was recorded in it until now: it is another once anything has been recorded since."""
+    hashed = hashlib.sha256()
+    for statement in ("SELECT origin FROM logname", "SELECT max(id) FROM logentry", _LAST_CHECKPOINT):
+        hashed.update(repr([tuple(row) for row in connection.execute(statement)]).encode())
+    return hashed.hexdigest()

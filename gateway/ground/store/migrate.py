@@ -27,6 +27,9 @@ logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)  # it tel
 FOLDER = Path(__file__).parent / "migrations"
 HEAD = "0200"  # the newest revision; known here so that a start needs no Alembic when nothing is to be done
 
+COPYING = "0-copying"  # in the place of the revision, while `copying` fills the database: nobody may serve a part of it
+UNFINISHED = "holds a part of a copy that was interrupted; run the same `aval store copy` again"
+
 WRITABLE = "data_dir must be a folder that can be written"
 UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty folder"
 
@@ -60,6 +63,8 @@ def _found(connection: Connection, is_there: str) -> tuple[str | None, str]:
     if connection.execute(is_there).fetchone() is None:
         return None, ""
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+    if row is not None and str(row[0]) == COPYING:
+        raise Unavailable(f"the database {UNFINISHED}")
     if row is None or str(row[0]) < "0200":
         return (str(row[0]) if row else None), ""
     oldest = connection.execute("SELECT oldest FROM schemaserves").fetchone()
