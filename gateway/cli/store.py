@@ -253,7 +253,7 @@ class Progress:
 
 
 def _told(done: Done, keys: Settings, from_: Settings, to: Settings) -> str:
-    log = f"root {done.root} of size {done.size} the same" if done.root else "nothing was signed yet"
+    log = f"root {done.root} of size {done.size} the same" if done.root else "all the same; nothing was signed yet"
     lines = [f"done: {done.tables} tables, {done.rows} rows, {log}"]
     if done.already:
         lines.append(f"{where(to)} was this copy already; nothing was written")
@@ -261,7 +261,9 @@ def _told(done: Done, keys: Settings, from_: Settings, to: Settings) -> str:
         lines.append("next: set AVAL_DATABASE_URL to this address (AVAL_DATABASE_PASSWORD_FILE to the password's file)")
     else:
         lines.append(f"next: export AVAL_DATA_DIR={to.data_dir} without AVAL_DATABASE_URL")
-    lines.append(f"keys and mark stay where they are: AVAL_KEYS_DIR={keys.keys} AVAL_MARK_FILE={keys.mark}")
+    found = (keys.keys / "log.pem").exists()
+    these = f"AVAL_KEYS_DIR={keys.keys} AVAL_MARK_FILE={keys.mark}" if found else "AVAL_KEYS_DIR and AVAL_MARK_FILE"
+    lines.append(f"keys and mark stay where they are: {these}")
     lines.append(f"keep {where(from_)} until `aval log verify` finds the copy whole; never serve both")
     return "\n".join(lines)
 

@@ -12,7 +12,7 @@ from psycopg.adapt import Loader
 from gateway.errors import Unavailable
 from gateway.ground.store.contract import key_of, name_of
 from gateway.ground.store.copying import ALIVE_SECONDS, Side, largest_ids, running
-from gateway.ground.store.copying_rows import Refused, Row, Shape, quoted, unfit_for_postgres
+from gateway.ground.store.copying_rows import Refused, Row, Shape, quoted, too_large, unfit_for_postgres
 from gateway.ground.store.postgres import months
 from gateway.ground.store.postgres.bare import Bare, marks
 
@@ -73,6 +73,8 @@ class PostgresSide(Side):
             return cursor.execute(marks(statement), values).fetchall()
 
     def put(self, shape: Shape, rows: Sequence[Row]) -> None:
+        if any(too_large(row[at]) for at in shape.small for row in rows):  # the driver would cut it off
+            raise unfit_for_postgres(shape, rows) or AssertionError
         copy = f"COPY {shape.table} ({shape.listed}) FROM STDIN (FORMAT BINARY)"
         try:
             with self._raw.cursor() as cursor, cursor.copy(copy) as writing:

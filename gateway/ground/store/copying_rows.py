@@ -97,6 +97,7 @@ class Shape:
     columns: tuple[str, ...]
     kinds: tuple[Kind, ...]
     json: tuple[int, ...]  # which of the columns hold JSON
+    small: tuple[int, ...]  # which of them hold 32 bits on PostgreSQL
     key: tuple[int, ...]  # which of the columns are its key
 
     @property
@@ -127,11 +128,13 @@ def shapes(metadata: MetaData) -> list[Shape]:
 def _shape(table: Table) -> Shape:
     columns = list(table.columns)
     types = [each.type.impl_instance if isinstance(each.type, TypeDecorator) else each.type for each in columns]
+    kinds = tuple(next(kind for type_, kind in _KINDS if isinstance(found, type_)) for found in types)
     return Shape(
         table.name,
         tuple(each.name for each in columns),
-        tuple(next(kind for type_, kind in _KINDS if isinstance(found, type_)) for found in types),
+        kinds,
         tuple(at for at, found in enumerate(types) if isinstance(found, JSON)),
+        tuple(at for at, kind in enumerate(kinds) if kind.postgres == "int4"),
         tuple(at for at, each in enumerate(columns) if each.primary_key),
     )
 
@@ -175,10 +178,14 @@ def unfit_for_postgres(shape: Shape, rows: Iterable[Row]) -> Refused | None:
     return None
 
 
+def too_large(value: int | None) -> bool:
+    return value is not None and not -(2**31) <= value < 2**31
+
+
 def _unfit(value: Any, kind: str, is_json: bool) -> str:
     if isinstance(value, str) and "\0" in value:
         return "holds a NUL, which PostgreSQL cannot hold in a text"
-    if kind == "int4" and value is not None and not -(2**31) <= value < 2**31:
+    if kind == "int4" and too_large(value):
         return "is too large for PostgreSQL's column"
     if is_json and isinstance(value, str):
         try:
