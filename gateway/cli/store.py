@@ -76,7 +76,7 @@ def copy(
             copying, already = _copied(reading, writing, progress)
             report, root = _checked(keys, copying, progress)
             if not already:
-                progress.told("putting indexes and triggers back", 0)
+                progress.told("putting back what was set aside", 0)
                 copying.end()
     except Refused as error:
         stop(str(error), NO)
@@ -225,7 +225,7 @@ class Progress:
     statement may take long. A copy that is over before says nothing."""
 
     def __init__(self) -> None:
-        self._what, self._rows, self._new, self._began = "", 0, 0, time.monotonic()
+        self._what, self._rows, self._new, self._began = "looking at both ends", 0, 0, time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 

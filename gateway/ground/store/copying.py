@@ -76,8 +76,8 @@ class Side(ABC):
         """For the log's entries of the source. Raises Refused when they cannot go on here."""
 
     @abstractmethod
-    def number_on(self, tables: Sequence[Shape]) -> None:
-        """What comes after the copied rows is numbered behind them."""
+    def settle(self, tables: Sequence[Shape]) -> None:
+        """What comes after the copied rows is numbered behind them, and the planner knows how many there are."""
 
     @abstractmethod
     def check(self) -> None:
@@ -191,7 +191,7 @@ class Copy:
         with target.transaction():
             for statement in msgspec.json.decode(self._kept("back"), type=list[str]):
                 target.connection.execute(statement)
-            target.number_on(self.tables)
+            target.settle(self.tables)
             target.connection.execute("UPDATE alembic_version SET version_num = ?", (HEAD,))
             target.connection.execute("DROP TABLE storecopy")
 

@@ -113,7 +113,7 @@ class PostgresSide(Side):
                 self.connection.execute(f"CREATE UNIQUE INDEX {BEFORE}_person_seq ON {BEFORE} (person_id, seq)")
         months.prepare(self.connection.execute, datetime.now(UTC).date())
 
-    def number_on(self, tables: Sequence[Shape]) -> None:
+    def settle(self, tables: Sequence[Shape]) -> None:
         last = max(map(running, largest_ids(self).values()), default=0)
         self._go_on("logentry_id_seq", last)
         for shape in tables:
@@ -121,6 +121,7 @@ class PostgresSide(Side):
                 sequence = self._one("SELECT pg_get_serial_sequence(?, ?)", shape.table, column)
                 if sequence:
                     self._go_on(sequence, self._one(f"SELECT max({quoted(column)}) FROM {shape.table}") or 0)
+            self.connection.execute(f"ANALYZE {shape.table}")
 
     def _go_on(self, sequence: str, last: int) -> None:
         self.connection.execute("SELECT setval(?::regclass, ?::bigint, ?)", (sequence, max(last, 1), last > 0))

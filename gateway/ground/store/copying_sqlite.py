@@ -63,7 +63,7 @@ class SqliteSide(Side):
                 "stop it in order, and copy again"
             )
 
-    def number_on(self, tables: Sequence[Shape]) -> None:
+    def settle(self, tables: Sequence[Shape]) -> None:
         """SQLite gives a new row the largest id and 1 by itself."""
 
     def check(self) -> None:
