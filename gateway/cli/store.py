@@ -17,7 +17,7 @@ from gateway.errors import Unavailable
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
-    from gateway.ground.store.copying import Copy, Side
+    from gateway.ground.store.copying import Side, StoreCopy
 
 commands = typer.Typer(no_args_is_help=True, help="The database.", rich_markup_mode=None)
 
@@ -26,7 +26,7 @@ SAY_SECONDS = 1.5
 
 
 @dataclass(frozen=True)
-class Done:
+class StoreCopied:
     tables: int
     rows: int
     root: str | None  # base64, as in checkpoints; None: nothing was signed yet
@@ -64,7 +64,7 @@ def copy(
 
     Ends 0 when the copy is done, 1 when it was refused or is not the same, 2 when it could not be made.
     """
-    from gateway.ground.store.copying_rows import Refused
+    from gateway.ground.store.copying_rows import NotCopied
 
     began, using = time.monotonic(), settings()
     from_, to = _named(using, source, source_password, "--from"), _named(using, target, target_password, "--to")
@@ -78,32 +78,32 @@ def copy(
             if not already:
                 progress.told("putting back what was set aside", 0)
                 copying.end()
-    except Refused as error:
+    except NotCopied as error:
         stop(str(error), NO)
     except Unavailable as error:
         stop(error.detail)
     except Exception as error:
         _interrupted(error)
     seconds = round(time.monotonic() - began, 1)
-    done = Done(len(copying.tables), copying.rows, root, report.signed, copying.resumed, already, seconds)
+    done = StoreCopied(len(copying.tables), copying.rows, root, report.signed, copying.resumed, already, seconds)
     typer.echo(json.dumps(asdict(done)) if as_json else _told(done, keys, from_, to))
 
 
-def _copied(reading: "Side", writing: "Side", progress: "Progress") -> "tuple[Copy, bool]":
+def _copied(reading: "Side", writing: "Side", progress: "Progress") -> "tuple[StoreCopy, bool]":
     """The copy, made and compared; and whether the target was that copy already: killed after its last step, the
     command is run again, too."""
     from gateway import schema
-    from gateway.ground.store.copying import Copy
-    from gateway.ground.store.copying_rows import Refused
+    from gateway.ground.store.copying import StoreCopy
+    from gateway.ground.store.copying_rows import NotCopied
 
     known = _known(reading)
-    copying = Copy(reading, writing, schema.metadata, known, progress.told)
+    copying = StoreCopy(reading, writing, schema.metadata, known, progress.told)
     try:
         copying.begin()
-    except Refused:
+    except NotCopied:
         if copying.resumed or _known(writing) != known:
             raise
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(NotCopied):
             copying.compare()
             return copying, True
         raise
@@ -119,19 +119,16 @@ def _known(side: "Side") -> str:
     return record.how_far(side.connection)
 
 
-def _checked(keys: Settings, copying: "Copy", progress: "Progress") -> tuple[Any, str | None]:
+def _checked(keys: Settings, copying: "StoreCopy", progress: "Progress") -> tuple[Any, str | None]:
     """The report on the target's log, which is whole and signed as far as the source's, and its root. `keys`: where the
-    log's key and mark are. Raises Refused."""
-    from gateway.ground.store.copying_rows import Refused
-    from gateway.log import mark, verify
+    log's key and mark are. Raises NotCopied."""
+    from gateway.ground.store.copying_rows import NotCopied
+    from gateway.log import mark, record, verify
     from gateway.log.notes import encode64
     from gateway.log.sequencer import origin
 
     progress.told("checking the log", 0)
-    rows = [
-        side.connection.execute("SELECT size, root FROM logcheckpoint ORDER BY size DESC LIMIT 1").fetchone()
-        for side in (copying.source, copying.target)
-    ]
+    rows = [record.last_tree(side.connection) for side in (copying.source, copying.target)]
     connection = copying.target.connection
     name = origin(connection, keys)
     try:
@@ -142,12 +139,12 @@ def _checked(keys: Settings, copying: "Copy", progress: "Progress") -> tuple[Any
         marked = "elsewhere"
     report = verify.check(connection, key=verify.public_key(keys.keys, name), opener=None, marked=marked)
     if not report.whole:
-        raise Refused(
+        raise NotCopied(
             f"the log of the copy is not whole: {report.findings[0].what}; ask `aval log verify` of the source"
         )
     size, root = rows[0] or (0, None)
     if rows[0] != rows[1] or report.signed != size:
-        raise Refused(f"the log of the copy is signed up to {report.signed}, and the source's up to {size}")
+        raise NotCopied(f"the log of the copy is signed up to {report.signed}, and the source's up to {size}")
     return report, encode64(root) if root else None
 
 
@@ -252,7 +249,7 @@ class Progress:
             print(f"{self._what}{count}", file=sys.stderr, flush=True)
 
 
-def _told(done: Done, keys: Settings, from_: Settings, to: Settings) -> str:
+def _told(done: StoreCopied, keys: Settings, from_: Settings, to: Settings) -> str:
     log = f"root {done.root} of size {done.size} the same" if done.root else "all the same; nothing was signed yet"
     lines = [f"done: {done.tables} tables, {done.rows} rows, {log}"]
     if done.already:

@@ -219,6 +219,12 @@ def are_there(connection: Connection) -> bool:
     return bool(connection.execute("SELECT EXISTS(SELECT 1 FROM logchain)").fetchone()[0])
 
 
+def last_tree(connection: Connection) -> tuple[int, bytes] | None:
+    """Size and root of the largest tree that was signed."""
+    row = connection.execute("SELECT size, root FROM logcheckpoint ORDER BY size DESC LIMIT 1").fetchone()
+    return (row[0], row[1]) if row else None
+
+
 def how_far(connection: Connection) -> str:
     """Names this log and all that was recorded in it until now: it is another once anything has been recorded since."""
     hashed = hashlib.sha256()

@@ -19,6 +19,7 @@ from cli_run import ROOT, Aval, Gateway
 
 from gateway.ground.store.copying_postgres import BEFORE
 from gateway.ground.store.postgres.bare import Bare
+from gateway.ground.store.sqlite.engine import SqliteStore
 from gateway.log import mark, verify
 from gateway.settings import Settings
 from tests.databases import opened
@@ -293,8 +294,12 @@ def test_a_log_that_is_not_whole_is_not_said_to_be(aval: Run, source: Path, ther
 
 def test_what_is_served_is_not_copied(aval: Run, source: Path, there: Postgres, tmp_path: Path) -> None:
     ways = ["--from", source, *there.as_("to")]
-    with serving(source, tmp_path):
+    serving_store = SqliteStore(source / "aval.sqlite3")
+    serving_store.claim()
+    try:
         assert "another gateway already serves" in refused(aval, 2, *ways)
+    finally:
+        serving_store.close()
     copied(aval, *ways)
     there.execute("INSERT INTO process VALUES ('p', '0', now())")
     back = ["--to", tmp_path / "laptop", *there.as_("from")]

@@ -10,9 +10,9 @@ import pytest
 
 from gateway import schema
 from gateway.ground.store import migrate
-from gateway.ground.store.copying import BATCH, Copy, Side
+from gateway.ground.store.copying import BATCH, Side, StoreCopy
 from gateway.ground.store.copying_postgres import UNLIMITED, PostgresSide
-from gateway.ground.store.copying_rows import Digest, Refused, shapes
+from gateway.ground.store.copying_rows import Digest, NotCopied, shapes
 from gateway.ground.store.copying_sqlite import SqliteSide
 from gateway.ground.store.postgres import months
 from gateway.ground.store.postgres.address import parameters
@@ -49,11 +49,11 @@ def ends(tmp_path: Path, database: str) -> Ends:
     return Ends(tmp_path, database)
 
 
-def copied(source: Side, target: Side) -> Copy:
+def copied(source: Side, target: Side) -> StoreCopy:
     try:
         source.claim()
         target.claim()
-        copy = Copy(source, target, schema.metadata, "test", lambda _what, _rows: None)
+        copy = StoreCopy(source, target, schema.metadata, "test", lambda _what, _rows: None)
         copy.begin()
         copy.copy()
         copy.compare()
@@ -162,7 +162,7 @@ def test_what_waits_and_would_come_behind_later_entries_is_numbered_first(ends: 
     later = months.number(datetime.now(UTC).date())
     entry(one, ((later - 1) << months.BITS) + 9)
     entry(one, (later << months.BITS) + 8)
-    with pytest.raises(Refused, match="start the gateway there once more"):
+    with pytest.raises(NotCopied, match="start the gateway there once more"):
         copied(ends.sqlite("one"), ends.sqlite("two"))
     one.execute("DELETE FROM logwaiting")
     copied(ends.sqlite("one"), ends.sqlite("two"))
@@ -194,7 +194,7 @@ def test_more_rows_than_a_batch_are_all_there(ends: Ends, one: Any) -> None:
 def test_what_only_sqlite_holds_is_named(ends: Ends, one: Any, statement: str, why: str) -> None:
     one.execute("PRAGMA foreign_keys=OFF")
     one.execute(statement)
-    with pytest.raises(Refused, match=why):
+    with pytest.raises(NotCopied, match=why):
         copied(ends.sqlite("one"), ends.postgres())
 
 

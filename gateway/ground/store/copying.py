@@ -27,7 +27,7 @@ import psycopg
 from sqlalchemy import MetaData
 
 from gateway.ground.store import tables
-from gateway.ground.store.copying_rows import Digest, Refused, Row, Shape, shapes
+from gateway.ground.store.copying_rows import Digest, NotCopied, Row, Shape, shapes
 from gateway.ground.store.migrate import COPYING, HEAD
 from gateway.ground.store.postgres import months
 from gateway.ground.store.sqlite.engine import DatabaseFault
@@ -35,6 +35,8 @@ from gateway.ground.store.sqlite.engine import DatabaseFault
 FAULTS = (psycopg.Error, DatabaseFault, OSError)  # of a database that cannot do it
 BATCH = 4000  # rows
 ALIVE_SECONDS = 30
+# Of the log: the two tables that the engines themselves keep differently (postgres/months.py, waiting.py).
+ENTRIES, WAITING = "logentry", "logwaiting"
 _ANEW = "copy into a new, empty one"
 # What a gateway writes for itself before anybody comes; a copy replaces it.
 _OWN = {each.__tablename__ for each in (tables.SchemaServes, tables.KeyCheck, tables.Directory, tables.Process)}
@@ -65,7 +67,7 @@ class Side(ABC):
 
     @abstractmethod
     def put(self, shape: Shape, rows: Sequence[Row]) -> None:
-        """Raises Refused when this engine cannot hold one of them."""
+        """Raises NotCopied when this engine cannot hold one of them."""
 
     @abstractmethod
     def set_aside(self, tables: Sequence[Shape]) -> list[str]:
@@ -73,7 +75,7 @@ class Side(ABC):
 
     @abstractmethod
     def make_room(self, source: "Side") -> None:
-        """For the log's entries of the source. Raises Refused when they cannot go on here."""
+        """For the log's entries of the source. Raises NotCopied when they cannot go on here."""
 
     @abstractmethod
     def settle(self, tables: Sequence[Shape]) -> None:
@@ -81,7 +83,7 @@ class Side(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """Raises Refused where a row refers to one that is not there."""
+        """Raises NotCopied where a row refers to one that is not there."""
 
     @abstractmethod
     def close(self) -> None: ...
@@ -105,10 +107,10 @@ def largest_ids(side: Side) -> dict[int, int]:
     """Month → the largest id of its entries: one look into an index for each."""
     found: dict[int, int] = {}
     begin = 0
-    while first := _one(side, "SELECT min(id) FROM logentry WHERE id >= ?", begin):
+    while first := _one(side, f"SELECT min(id) FROM {ENTRIES} WHERE id >= ?", begin):
         month = first >> months.BITS
         begin = (month + 1) << months.BITS
-        found[month] = _one(side, "SELECT max(id) FROM logentry WHERE id < ?", begin)
+        found[month] = _one(side, f"SELECT max(id) FROM {ENTRIES} WHERE id < ?", begin)
     return found
 
 
@@ -124,7 +126,7 @@ def _one(side: Side, statement: str, *values: Any) -> Any:
     return row[0] if row else None
 
 
-class Copy:
+class StoreCopy:
     """One copy; its steps are called in the order of the theory above. `known`: names the source and its state."""
 
     def __init__(self, source: Side, target: Side, metadata: MetaData, known: str, tell: Tell) -> None:
@@ -135,18 +137,18 @@ class Copy:
         self._known, self._tell = f"{HEAD} {known}", tell
 
     def begin(self) -> None:
-        """2. Raises Refused when the target holds something else."""
+        """2. Raises NotCopied when the target holds something else."""
         if self.target.holds("storecopy"):
             self.resumed = True
             if self._kept("source") != self._known:
-                raise Refused(
+                raise NotCopied(
                     f"{self.target.where}: holds a part of another gateway's copy, or of this one's before it went on;"
                     f" {_ANEW}"
                 )
             return
         for shape in self.tables:
             if shape.name not in _OWN and self._any(shape):
-                raise Refused(f"{self.target.where}: is not empty (table {shape.name}); {_ANEW}")
+                raise NotCopied(f"{self.target.where}: is not empty (table {shape.name}); {_ANEW}")
         self._make_ready()
 
     def _make_ready(self) -> None:
@@ -162,7 +164,7 @@ class Copy:
             target.connection.execute("UPDATE alembic_version SET version_num = ?", (COPYING,))
 
     def copy(self) -> None:
-        """3. Raises Refused when the target cannot hold a row."""
+        """3. Raises NotCopied when the target cannot hold a row."""
         for shape in self.tables:
             done, after = self._progress(shape)
             self._tell(f"copied {shape.name}", done)
@@ -174,14 +176,14 @@ class Copy:
                 self._tell(f"copied {shape.name}", len(rows))
 
     def compare(self) -> None:
-        """4. Raises Refused when a table is not the same."""
+        """4. Raises NotCopied when a table is not the same."""
         self.rows = 0
         for shape in self.tables:
             here, there = (self._digest(side, shape) for side in (self.source, self.target))
             if here.rows != there.rows:
-                raise Refused(f"table {shape.name}: {here.rows} rows, and {there.rows} in the copy; {_ANEW}")
+                raise NotCopied(f"table {shape.name}: {here.rows} rows, and {there.rows} in the copy; {_ANEW}")
             if here != there:
-                raise Refused(f"table {shape.name}: a row is not the same in the copy; {_ANEW}")
+                raise NotCopied(f"table {shape.name}: a row is not the same in the copy; {_ANEW}")
             self.rows += here.rows
         self.target.check()
 

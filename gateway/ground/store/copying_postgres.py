@@ -12,7 +12,7 @@ from psycopg.adapt import Loader
 from gateway.errors import Unavailable
 from gateway.ground.store.contract import key_of, name_of
 from gateway.ground.store.copying import ALIVE_SECONDS, Side, largest_ids, running
-from gateway.ground.store.copying_rows import Refused, Row, Shape, quoted, too_large, unfit_for_postgres
+from gateway.ground.store.copying_rows import NotCopied, Row, Shape, quoted, too_large, unfit_for_postgres
 from gateway.ground.store.postgres import months
 from gateway.ground.store.postgres.bare import Bare, marks
 
@@ -83,7 +83,7 @@ class PostgresSide(Side):
                     writing.write_row(row)
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             what = unfit_for_postgres(shape, rows)
-            raise what or Refused(f"table {shape.name}: PostgreSQL refuses its rows ({name_of(error)})") from None
+            raise what or NotCopied(f"table {shape.name}: PostgreSQL refuses its rows ({name_of(error)})") from None
 
     def set_aside(self, tables: Sequence[Shape]) -> list[str]:
         """Triggers; and foreign keys of a table to itself, since a row may come before the one it refers to."""

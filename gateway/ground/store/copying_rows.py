@@ -25,7 +25,7 @@ Row = tuple[Any, ...]
 _encoder = msgspec.msgpack.Encoder()
 
 
-class Refused(Exception):
+class NotCopied(Exception):
     """This copy is not made, or does not say done. Says why: never what a row holds, but for its key."""
 
 
@@ -140,7 +140,7 @@ def _shape(table: Table) -> Shape:
 
 
 def from_sqlite(shape: Shape, rows: Iterable[Sequence[Any]]) -> list[Row]:
-    """SQLite keeps a value of any type in any column. Raises Refused for one that is not of its column's."""
+    """SQLite keeps a value of any type in any column. Raises NotCopied for one that is not of its column's."""
     reads = [kind.read for kind in shape.kinds]
     return [_row(shape, reads, row) for row in rows]
 
@@ -164,12 +164,12 @@ def to_sqlite(shape: Shape, rows: Iterable[Row]) -> Iterator[list[Any]]:
         yield [None if value is None else write(value) for write, value in zip(writes, row, strict=True)]
 
 
-def unfit(shape: Shape, row: Sequence[Any], column: str, why: str) -> Refused:
+def unfit(shape: Shape, row: Sequence[Any], column: str, why: str) -> NotCopied:
     key = ", ".join(value.hex() if isinstance(value, bytes) else ascii(value) for value in shape.key_of(row))
-    return Refused(f"table {shape.name}, key {key}: {column} {why}")
+    return NotCopied(f"table {shape.name}, key {key}: {column} {why}")
 
 
-def unfit_for_postgres(shape: Shape, rows: Iterable[Row]) -> Refused | None:
+def unfit_for_postgres(shape: Shape, rows: Iterable[Row]) -> NotCopied | None:
     """The first value that PostgreSQL cannot hold, and SQLite can."""
     for row in rows:
         for at, value in enumerate(row):

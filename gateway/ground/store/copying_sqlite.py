@@ -4,8 +4,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gateway.ground.store.copying import Side, largest_ids, running
-from gateway.ground.store.copying_rows import Refused, Row, Shape, from_sqlite, to_sqlite
+from gateway.ground.store.copying import WAITING, Side, largest_ids, running
+from gateway.ground.store.copying_rows import NotCopied, Row, Shape, from_sqlite, to_sqlite
 from gateway.ground.store.sqlite.engine import SqliteStore
 
 
@@ -56,9 +56,9 @@ class SqliteSide(Side):
         """The next entry's running number is the largest id's and 1. Around the end of a month PostgreSQL may have
         numbered entries of the old one higher; while such an entry waits, a later one would come before it."""
         largest = max(largest_ids(source).values(), default=0)
-        waiting = source.connection.execute("SELECT entry_id FROM logwaiting").fetchall()
+        waiting = source.connection.execute(f"SELECT entry_id FROM {WAITING}").fetchall()
         if any(running(entry) > running(largest) for (entry,) in waiting):
-            raise Refused(
+            raise NotCopied(
                 f"{source.where}: entries of the log wait for their index; start the gateway there once more, "
                 "stop it in order, and copy again"
             )
@@ -69,7 +69,7 @@ class SqliteSide(Side):
     def check(self) -> None:
         found = self.connection.execute("PRAGMA foreign_key_check").fetchone()
         if found is not None:
-            raise Refused(f"table {found[0]}: a row refers to one of {found[2]} that is not there")
+            raise NotCopied(f"table {found[0]}: a row refers to one of {found[2]} that is not there")
 
     def close(self) -> None:
         if hasattr(self, "connection"):
