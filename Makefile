@@ -34,9 +34,14 @@ check: venv ## format, lint, types, architecture
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+# What touches the store is run on both engines; the rest of the tests knows nothing of it.
+BOTH := tests/store tests/log tests/proxy tests/authorization tests/consent tests/organisations tests/people \
+  tests/sharings tests/journeys
+
 test: compiled browser postgres ## all tests, browser journeys too
 	$(PY) -m pytest -q -n 2 --dist loadfile -m "not browser"
 	AVAL_INTERPRETED=1 $(PY) -m pytest -q -n 2 --dist loadfile tests/proxy tests/security tests/organisations -m inside
+	ENGINE=postgres $(PY) -m pytest -q -n 2 --dist loadfile -m "not browser and not sqlite and not postgres" $(BOTH)
 	$(PY) -m pytest -q -n 2 --dist loadfile -m browser tests/people tests/screen
 	$(PY) -m pytest -q -n 2 --dist loadfile tests/browser
 
@@ -67,9 +72,13 @@ postgres: ## Debian's PostgreSQL and pgbouncer for the tests on PostgreSQL
 bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
 
-torture: compiled ## long runs: 2,000 random lives of a consent, streams of 500 MB
+torture: compiled postgres ## long runs: random lives of a consent, 500 MB streams, races and faults of many processes
 	RUNS=2000 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py tests/proxy/test_long_streams.py
+	RACES=1000 FAULTS=100 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_processes.py \
+	  tests/proxy/test_database_gone.py tests/journeys/test_journeys_races.py
+	RUNS=500 ENGINE=postgres TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
+	  tests/security/test_state_machine.py
 
 docs: venv ## write the reference again from the code
 	@.venv/bin/aval reference > gateway/docs/reference.md

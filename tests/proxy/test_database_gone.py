@@ -21,6 +21,8 @@ TIMES = int(os.environ.get("FAULTS", "3"))  # 100 in the long run
 BACK_SECONDS = 5.0  # within which all is well again; asked with some patience, since machines are busy
 PATIENCE = 4.0
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Cluster]:

@@ -20,6 +20,8 @@ from tests.proxy.supplier import KIND, Supplier, pieces
 RACES = int(os.environ.get("RACES", "200"))  # 1,000 in the long run
 AT_ONCE = 20
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture(scope="module")
 def processes(
