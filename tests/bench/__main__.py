@@ -16,7 +16,9 @@ from tests.bench.processes import OTHER_CORE, Group, core
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".bench"
-BENCHES = ("data-plane",)
+BENCHES = ("data-plane", "processes")
+ENTRIES = 1_000_000
+ENTRIES_A_SECOND = 10_000  # made, at least
 LIMIT_SECONDS = 600  # of the whole; with room for a first build of the crowd
 
 
@@ -29,9 +31,17 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="nginx's plain proxy and Aval, 2 kB, one minute")
     parser.add_argument("--profile", action="store_true", help="Aval under the 2 kB load, and where its time went")
     parser.add_argument(
-        "--kind", choices=("bank", "claims", "everything", "usage", "dpop"), default="bank", help="of --profile"
+        "--kind",
+        choices=("bank", "neighbours", "claims", "everything", "usage", "dpop"),
+        default="bank",
+        help="of --profile",
     )
     parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another checkout and this one, in one run")
+    parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite", help="of --profile")
+    parser.add_argument(
+        "--entries", type=int, default=int(os.environ.get("ENTRIES") or ENTRIES), help="of processes: in the large log"
+    )
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="of processes: the databases stay there")
     asked = parser.parse_args()
     only = os.environ.get("ONLY") or BENCHES[0]
     if only not in BENCHES:
@@ -42,12 +52,16 @@ def main() -> int:
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
 
     os.sched_setaffinity(0, {core(OTHER_CORE)})  # whatever we do ourselves is beside the server under test
-    from tests.bench import beside, dataplane, profiling
+    from tests.bench import beside, dataplane, profiling, scale
 
-    with _alone(say), _bounded(), _group() as group:
+    limit = LIMIT_SECONDS + max(0, asked.entries - ENTRIES) // ENTRIES_A_SECOND
+    with _alone(say), _bounded(limit), _group() as group:
         _compiled(say)
         if asked.profile:
-            return profiling.run(group, say, asked.kind)
+            return profiling.run(group, say, asked.kind, asked.engine)
+        if only == "processes":
+            plan = scale.QUICK if asked.quick else scale.Plan(entries=asked.entries)
+            return scale.run(group, say, plan, asked.keep.resolve() if asked.keep else None)
         if asked.beside:
             return beside.run(group, say, asked.beside.resolve())
         return dataplane.quick(group, say) if asked.quick else dataplane.full(group, say)
@@ -91,8 +105,8 @@ def _group() -> Iterator[Group]:
 
 
 @contextlib.contextmanager
-def _bounded() -> Iterator[None]:
-    """Ends by an exception, so that everything is stopped: after LIMIT_SECONDS, and when we are told to end."""
+def _bounded(limit: int) -> Iterator[None]:
+    """Ends by an exception, so that everything is stopped: after the limit, and when we are told to end."""
 
     def stopper(error: type[BaseException]) -> Callable[[int, object], None]:
         def stop(signum: int, _frame: object) -> None:
@@ -103,11 +117,11 @@ def _bounded() -> Iterator[None]:
     signal.signal(signal.SIGALRM, stopper(TooLong))
     for told in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(told, stopper(KeyboardInterrupt))
-    signal.alarm(LIMIT_SECONDS)
+    signal.alarm(limit)
     try:
         yield
     except TooLong:
-        print(f"bench: stopped after {LIMIT_SECONDS} s", file=sys.stderr)
+        print(f"bench: stopped after {limit} s", file=sys.stderr)
         raise SystemExit(3) from None
     except KeyboardInterrupt:
         print("bench: stopped", file=sys.stderr)

@@ -3,6 +3,8 @@
 Two people. Alice gave Clear Budget her bank transactions and some of her claims, and Watt Coach her electricity; Bob
 is linked to the same membership and gave Clear Budget all there is in it. What was agreed is what people agree to,
 except that it may be read a thousand million times a day.
+
+And where they are asked for, neighbours: people who each gave Clear Budget the transactions of the same account.
 """
 
 import base64
@@ -11,7 +13,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +53,7 @@ from tests.bench.processes import Group, python
 ROOT = Path(__file__).parents[2]
 SECRET = "BENCH_CLIENT_SECRET"
 OFTEN = 10**9  # uses of a window, so that none binds
+NEIGHBOURS_AT_ONCE = 100  # made in one transaction
 
 _CONNECTION = """[connection]
 kind = "oauth"
@@ -107,6 +110,8 @@ SHARINGS = {
     ),
 }
 
+NEIGHBOURS = ("clear-budget", "household-budget", {"harbour-bank": {"bank.transactions": CHOSEN}})
+
 
 @dataclass
 class Prepared:
@@ -114,6 +119,7 @@ class Prepared:
 
     house: House
     granted: dict[str, GrantedFamily]
+    neighbours: Sequence[GrantedFamily] = ()
     holder: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
     @property
@@ -126,9 +132,12 @@ class Prepared:
 
     def url(self, sharing: str, organisation: str, path: str) -> str:
         """The address at which the sharing's app reads `path` of the organisation: its own names, not theirs."""
-        given = SHARINGS[sharing]
+        return self._url(self.granted[sharing], organisation, path)
+
+    def _url(self, granted: GrantedFamily, organisation: str, path: str) -> str:
         native, _ = ACCOUNTS[organisation]
-        ref = _ref(self.house.keys, given.app, self.granted[sharing].consent.person_id, organisation, native)
+        consent = granted.consent
+        ref = _ref(self.house.keys, consent.app_id, consent.person_id, organisation, native)
         path = path.replace(native, ref).replace(documents.SUBSCRIPTION, "mine")
         return f"{self.settings.public_url}/data/{organisation}{path}"
 
@@ -136,10 +145,16 @@ class Prepared:
 
     def bearer(self, sharing: str) -> str:
         """A fresh access token, by the verb that makes them all."""
-        answer = tokens.response(
-            self.house.keys, self.house.settings, self.granted[sharing], fresh(), self.house.clock()
-        )
-        return str(answer["access_token"])
+        return self._bearer(self.granted[sharing])
+
+    def _bearer(self, granted: GrantedFamily) -> str:
+        house = self.house
+        return str(tokens.response(house.keys, house.settings, granted, fresh(), house.clock())["access_token"])
+
+    def of_neighbours(self, organisation: str, path: str) -> Iterator[tuple[str, str]]:
+        """Address and fresh token of each."""
+        for granted in self.neighbours:
+            yield self._url(granted, organisation, path), self._bearer(granted)
 
     def bound(self, sharing: str) -> str:
         """The same, bound to the holder's key (RFC 9449 §6.1)."""
@@ -166,11 +181,14 @@ class Prepared:
 
     # ---- running
 
-    def serve(self, group: Group, name: str, on: int, *, profile: Path | None = None) -> int:
-        """`aval serve`; its process id. `profile`: a folder for the profiles of its threads."""
+    def serve(self, group: Group, name: str, on: int, *, profile: Path | None = None, port: int | None = None) -> int:
+        """`aval serve`; its process id. `profile`: a folder for the profiles of its threads. `port`: of one process
+        more for the same address."""
         command = python("tests.bench.profiled" if profile else "gateway", "serve")
-        environment = self.environment() | ({"BENCH_PROFILE": str(profile)} if profile else {})
-        return group.start(name, command, on=on, port=self.settings.port, environment=environment).pid
+        port = port or self.settings.port
+        environment = self.environment() | {"AVAL_PORT": str(port)}
+        environment |= {"BENCH_PROFILE": str(profile)} if profile else {}
+        return group.start(name, command, on=on, port=port, environment=environment).pid
 
     def launch(self, group: Group, name: str, on: int) -> subprocess.Popen[bytes]:
         """The same without waiting for it."""
@@ -184,21 +202,26 @@ class Prepared:
             "AVAL_PORT": str(settings.port),
             **{f"AVAL_{who}_CALLS_PER_MINUTE": str(OFTEN) for who in ("APP", "PERSON", "ORGANISATION")},
             "AVAL_DATA_DIR": str(settings.data_dir),
+            "AVAL_DATABASE_URL": settings.database_url,
             "AVAL_MARK_FILE": str(settings.mark),
             "AVAL_LOG_FSYNC": str(settings.log_fsync).lower(),
         }
 
 
-def prepare(folder: Path, port: int, data_url: str, *, fsync: bool = True) -> Prepared:
-    """A data folder, made or taken up again. `data_url`: where all three organisations are."""
+def prepare(
+    folder: Path, port: int, data_url: str, *, fsync: bool = True, database_url: str = "", neighbours: int = 0
+) -> Prepared:
+    """A data folder, made or taken up again. `data_url`: where all three organisations are. `database_url`: of an
+    empty database of PostgreSQL, or of the one that belongs to the folder."""
     settings = Settings(
         public_url=f"http://localhost:{port}",
         port=port,
         data_dir=folder,
+        database_url=database_url,
         mark_file=folder / "mark",  # goes when the folder goes
         log_fsync=fsync,
     )
-    kept = folder / "bench.json"
+    kept = folder / "people.json"
     if folder.exists() and not kept.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -208,11 +231,28 @@ def prepare(folder: Path, port: int, data_url: str, *, fsync: bool = True) -> Pr
     with house.store.write() as session:
         _add_organisations(session, house, data_url, now)
     if not kept.exists():
-        kept.write_text(json.dumps(_seed(house, now)))
+        kept.write_text(json.dumps({"granted": _seed(house, now), "neighbours": _neighbours(house, neighbours, now)}))
+    found = json.loads(kept.read_text())
     with house.store.read() as session:
-        granted = {name: _granted(session, *ids) for name, ids in json.loads(kept.read_text()).items()}
+        granted = {name: _granted(session, *ids) for name, ids in found["granted"].items()}
+        others = [_granted(session, *ids) for ids in found["neighbours"]]
     house.store.close()
-    return Prepared(house, granted)
+    return Prepared(house, granted, others)
+
+
+def copied(prepared: Prepared, folder: Path, port: int, database_url: str) -> Prepared:
+    """The same gateway on a copy of its database of PostgreSQL."""
+    shutil.copytree(prepared.folder, folder)
+    return taken_up(prepared, folder, port, database_url)
+
+
+def taken_up(prepared: Prepared, folder: Path, port: int, database_url: str) -> Prepared:
+    """The same on a copy made before."""
+    changed = {"public_url": f"http://localhost:{port}", "port": port, "data_dir": folder}
+    changed |= {"database_url": database_url, "mark_file": folder / "mark"}
+    house = build_house(prepared.settings.model_copy(update=changed))
+    house.store.close()
+    return Prepared(house, prepared.granted, prepared.neighbours)
 
 
 def _add_organisations(session: Session, house: House, data_url: str, now: datetime) -> None:
@@ -242,6 +282,21 @@ def _seed(house: House, now: datetime) -> dict[str, tuple[str, str]]:
                 _link(session, house.keys, person, organisation, account, now)
     with house.store.write() as session:
         return {name: _agree(session, house, people[each.person], each, now) for name, each in SHARINGS.items()}
+
+
+def _neighbours(house: House, count: int, now: datetime) -> list[tuple[str, str]]:
+    """Their (consent, family)."""
+    made = []
+    for first in range(0, count, NEIGHBOURS_AT_ONCE):
+        with house.store.write() as session:
+            for number in range(first, min(first + NEIGHBOURS_AT_ONCE, count)):
+                email = f"neighbour{number}@example.org"
+                new = seeding.prepare(name=f"Neighbour {number}", email=email, password=None, today=now.date())
+                person = seeding.add_person(session, house.log, house.settings, new, now).id
+                session.flush()
+                _link(session, house.keys, person, "harbour-bank", ACCOUNTS["harbour-bank"], now)
+                made.append(_agree(session, house, person, Sharing(person, *NEIGHBOURS), now))
+    return made
 
 
 def _link(

@@ -57,7 +57,7 @@ def run(group: Group, say: Say, other: Path) -> int:
         found = measure.side_by_side(targets, say, slices=slices, connections=connections)
         before, now = found["other"], found["here"]
         unsound = "" if before.sound and now.sound else "   NOT SOUND"
-        print(f"{kind:12}{before.cpu_us:15.1f}{now.cpu_us:10.1f}   {_quartiles(_pairs(*targets))}{unsound}", flush=True)
+        print(f"{kind:12}{before.cpu_us:15.1f}{now.cpu_us:10.1f}   {_ratio(*targets)}{unsound}", flush=True)
     sizes = {side.name: memory_mb([pids[side.name]]) for side in sides}
     for pid in pids.values():
         group.finish(pid)
@@ -65,8 +65,9 @@ def run(group: Group, say: Say, other: Path) -> int:
     took = starts(group, sides)
     print(f"{'memory, MB':12}{sizes['other']:15.0f}{sizes['here']:10.0f}")
     middle = {name: statistics.median(each) * 1000 for name, each in took.items()}
-    ratios = [here / there for here, there in zip(took["here"], took["other"], strict=True)]
-    print(f"{'start, ms':12}{middle['other']:15.0f}{middle['here']:10.0f}   {_quartiles(ratios)}")
+    print(
+        f"{'start, ms':12}{middle['other']:15.0f}{middle['here']:10.0f}   {measure.ratio(took['here'], took['other'])}"
+    )
     return 0
 
 
@@ -114,11 +115,5 @@ def _target(side: Side, pid: int, kind: str) -> Target:
     return Target(side.name, [pid], lambda _: load)
 
 
-def _pairs(before: Target, now: Target) -> list[float]:
-    costs = ([took / sent.served for sent, took in target.slices] for target in (now, before))
-    return [here / there for here, there in zip(*costs, strict=False)]
-
-
-def _quartiles(ratios: Sequence[float]) -> str:
-    low, middle, high = statistics.quantiles(ratios)
-    return f"{middle:.3f}  ({low:.3f} to {high:.3f})"
+def _ratio(before: Target, now: Target) -> measure.Ratio:
+    return measure.ratio(now.cpu, before.cpu)

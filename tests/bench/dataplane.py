@@ -50,7 +50,7 @@ def quick(group: Group, say: Say) -> int:
 def full(group: Group, say: Say) -> int:
     """Everything; the table on standard output, and the file."""
     found = Measured(load_before=os.getloadavg()[0])
-    absent = tools.missing(say)
+    absent = tools.missing(say, *tools.ESSENTIAL, "apache")
     for name in tools.ESSENTIAL:
         if name in absent:
             say(f"nothing can be measured: {absent[name]}")

@@ -155,11 +155,9 @@ def _verdict(name: str, value: float | None, goal: Goal | None) -> str:
 
 
 def write(found: Measured) -> Path:
-    RESULTS.mkdir(exist_ok=True)
     bounds = goals(found)
     values = ratios(found)
     document = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "ratios": {name: None if value is None else round(value, 4) for name, value in values.items()},
         "goals": {
             name: {"goal": f"{goal.sign} {goal.bound:.4g}", "met": None if value is None else goal.met(value)}
@@ -175,8 +173,14 @@ def write(found: Measured) -> Path:
         "versions": found.versions,
         "machine": machine() | {"load_before": found.load_before, "load_after": os.getloadavg()[0]},
     }
-    path = RESULTS / "latest.json"
-    path.write_text(json.dumps(document, indent=2) + "\n")
+    return written("latest", document)
+
+
+def written(name: str, document: Mapping[str, Any]) -> Path:
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    dated = {"at": datetime.now(UTC).isoformat(timespec="seconds"), **document}
+    path.write_text(json.dumps(dated, indent=2) + "\n")
     return path
 
 

@@ -1,5 +1,6 @@
 """Load: one run of wrk, pinned beside the data server, and what it says."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -43,6 +44,8 @@ class Load:
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
     proofs: Path | None = None  # a DPoP proof a line, each used once
+    calls: Path | None = None  # path and token a line, gone round
+    ports: tuple[int, ...] = ()  # of the processes that serve the address, where it is not the address's own
 
 
 def available() -> bool:
@@ -51,13 +54,20 @@ def available() -> bool:
 
 def send(load: Load, *, connections: int = CONNECTIONS, seconds: int = 1) -> Sent:
     """Raises LoadFailed."""
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT)]
+    threads = max(1, len(load.ports))
+    command = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "-s", str(SCRIPT)]
     for name, value in load.headers.items():
         command += ["-H", f"{name}: {value}"]
-    command += [load.url] + (["--", str(load.proofs)] if load.proofs else [])
+    command += [load.url]
+    command += ["--", "proofs", str(load.proofs)] if load.proofs else []
+    command += ["--", "calls", str(load.calls)] if load.calls else []
     try:
         done = subprocess.run(
-            pinned(command, core(OTHER_CORE)), capture_output=True, text=True, timeout=seconds + GRACE_SECONDS
+            pinned(command, core(OTHER_CORE)),
+            env={**os.environ, "BENCH_PORTS": " ".join(map(str, load.ports))},
+            capture_output=True,
+            text=True,
+            timeout=seconds + GRACE_SECONDS,
         )
     except subprocess.TimeoutExpired:
         raise LoadFailed("wrk did not end in time") from None

@@ -10,11 +10,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.bench import load, stage
+from tests.bench.database import STATEMENTS, Server
 from tests.bench.load import Load
 from tests.bench.processes import SERVER_CORE, Group
 from tests.bench.stage import Say
 
 SECONDS = 8
+NEIGHBOURS = 1000
+DEAREST, WIDE = 25, 150  # statements shown, and how much of each
 # heading → files of which threads, and rows shown
 TOP = {
     "event loop": ("main.prof", 40),
@@ -25,13 +28,33 @@ TOP = {
 TREE = 40  # rows of the event loop, and of the workers, by what is below them
 
 
-def run(group: Group, say: Say, kind: str) -> int:
+def run(group: Group, say: Say, kind: str, engine: str) -> int:
+    if engine == "sqlite":
+        return _profiled(group, say, kind, "")
+    with Server(**STATEMENTS) as server:
+        server.create("profiled")
+        _profiled(group, say, kind, server.url("profiled"))
+        server.execute("CREATE EXTENSION pg_stat_statements", "profiled")
+        print(
+            f"\nPostgreSQL by statement, all of them since the database was made\n{'ms':>8} {'calls':>8} {'µs/call':>9} {'rows/call':>10} {'WAL/call':>9}"
+        )
+        for each in server.dearest("profiled", DEAREST):
+            print(
+                f"{each.micros / 1e3:8.0f} {each.calls:8} {each.micros / each.calls:9.1f} {each.rows / each.calls:10.1f} {each.wal_bytes / each.calls:9.0f}  {each.text[:WIDE]}"
+            )
+    return 0
+
+
+def _profiled(group: Group, say: Say, kind: str, database_url: str) -> int:
     scene = stage.stage(group)
-    gateway = scene.gateway("aval")
+    gateway = scene.gateway("aval", database_url=database_url, neighbours=NEIGHBOURS if kind == "neighbours" else 0)
     written = group.folder / "profile"
     pid = gateway.serve(group, "aval", SERVER_CORE, profile=written)
     asked: Callable[[], Load] = stage.Proven(scene, gateway).load
-    if kind != "dpop":
+    if kind == "neighbours":
+        street = stage.street(scene, gateway, "profiled")
+        asked = lambda: street  # noqa: E731
+    elif kind != "dpop":
         bearer = stage.bearer(scene, gateway, kind)
         asked = lambda: bearer  # noqa: E731
     load.send(asked())

@@ -6,7 +6,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from urllib.parse import urlsplit
 
 from tests.bench import aval, documents, nginx
 from tests.bench.aval import Prepared
@@ -34,8 +34,15 @@ class Stage:
     def data_url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def gateway(self, name: str, *, fsync: bool = True, folder: Path | None = None) -> Prepared:
-        return aval.prepare(folder or self.group.folder / name, free_port(), self.data_url, fsync=fsync)
+    def gateway(self, name: str, *, fsync: bool = True, database_url: str = "", neighbours: int = 0) -> Prepared:
+        return aval.prepare(
+            self.group.folder / name,
+            free_port(),
+            self.data_url,
+            fsync=fsync,
+            database_url=database_url,
+            neighbours=neighbours,
+        )
 
     def publish(self, gateway: Prepared) -> None:
         """The gateway's public keys, where the data server serves them."""
@@ -82,6 +89,15 @@ def bearer(stage: Stage, gateway: Prepared, kind: str) -> Load:
     return Load(url(stage, gateway, kind), {"Authorization": f"Bearer {gateway.bearer(READS[kind][0])}"})
 
 
+def street(stage: Stage, gateway: Prepared, name: str) -> Load:
+    """Calls that go round the neighbours, each for her own data with her own token, which lives as long."""
+    _, organisation, document = READS["bank"]
+    calls = stage.group.folder / f"calls-{name}"
+    lines = gateway.of_neighbours(organisation, stage.documents[document].path)
+    calls.write_text("".join(f"{urlsplit(address).path} {token}\n" for address, token in lines))
+    return Load(gateway.settings.public_url, calls=calls)
+
+
 class Proven:
     """The load of a client that holds a key: one token, and a file of new proofs for each slice."""
 
@@ -102,11 +118,14 @@ class Proven:
 
 def fetched(load: Load) -> bytes:
     """One answer to the load's request. Raises NotRight when it is not 200."""
-    headers = dict(load.headers)
+    headers, url = dict(load.headers), load.url
     if load.proofs:
         headers["DPoP"] = load.proofs.read_text().splitlines()[-1]
+    if load.calls:
+        path, token = load.calls.read_text().splitlines()[-1].split()
+        headers, url = {"Authorization": f"Bearer {token}"}, url + path
     try:
-        with urllib.request.urlopen(urllib.request.Request(load.url, headers=headers), timeout=30) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as answer:
             return bytes(answer.read())
     except urllib.error.HTTPError as error:
         raise NotRight(f"{load.url}: {error.code} {error.read()[:500]!r}") from None

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
+from tests import postgres
 from tests.bench import apache
 from tests.bench.stage import Say
 
@@ -20,17 +21,18 @@ NEEDED: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "nginx": (_command("nginx"), ("nginx",)),
     "wrk": (_command("wrk"), ("wrk",)),
     "taskset": (_command("taskset"), ("util-linux",)),
+    "postgresql": (lambda: "" if postgres.programs() else "postgresql is missing", ("postgresql",)),
     "apache": (lambda: _command("apache2")() or apache.missing(), ("apache2", "libapache2-mod-oauth2")),
 }
 ESSENTIAL = ("nginx", "wrk", "taskset")  # without these nothing can be measured
 
 
-def missing(say: Say) -> dict[str, str]:
+def missing(say: Say, *needed: str) -> dict[str, str]:
     """tool → why it is not there, after an attempt to install it."""
-    packages = [package for check, names in NEEDED.values() if check() for package in names]
+    packages = [package for name in needed if NEEDED[name][0]() for package in NEEDED[name][1]]
     if packages:
         _install(packages, say)
-    return {name: why for name, (check, _) in NEEDED.items() if (why := check())}
+    return {name: why for name in needed if (why := NEEDED[name][0]())}
 
 
 def _install(packages: list[str], say: Say) -> None:
