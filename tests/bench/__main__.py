@@ -37,7 +37,7 @@ def main() -> int:
         help="of --profile",
     )
     parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another checkout and this one, in one run")
-    parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite", help="of --profile")
+    parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite", help="of --profile and --beside")
     parser.add_argument(
         "--entries", type=int, default=int(os.environ.get("ENTRIES") or ENTRIES), help="of processes: in the large log"
     )
@@ -63,7 +63,7 @@ def main() -> int:
             plan = scale.QUICK if asked.quick else scale.Plan(entries=asked.entries)
             return scale.run(group, say, plan, asked.keep.resolve() if asked.keep else None)
         if asked.beside:
-            return beside.run(group, say, asked.beside.resolve())
+            return beside.run(group, say, asked.beside.resolve(), asked.engine)
         return dataplane.quick(group, say) if asked.quick else dataplane.full(group, say)
 
 

@@ -10,11 +10,12 @@ import statistics
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tests.bench import measure, stage
+from tests.bench.database import Server
 from tests.bench.dataplane import FEED_CONNECTIONS, answers
 from tests.bench.load import CONNECTIONS, Load
 from tests.bench.measure import Target
@@ -24,6 +25,8 @@ from tests.ports import free_port
 
 HERE = Path(__file__).parents[2]
 SLICES = {"bank": 24, "claims": 12, "everything": 12, "usage": 6}  # kind of load → seconds of each
+ON_POSTGRES = {"bank": 16, "neighbours": 16, "usage": 4}
+NEIGHBOURS = 500
 STARTS = 7
 
 
@@ -42,22 +45,33 @@ class Side:
         return [str(self.checkout / ".venv/bin/python"), "-P", "-m", "gateway", "serve"]
 
 
-def run(group: Group, say: Say, other: Path) -> int:
+def run(group: Group, say: Say, other: Path, engine: str) -> int:
+    if engine == "sqlite":
+        return _beside(group, say, other, None)
+    with Server() as server:
+        return _beside(group, say, other, server)
+
+
+def _beside(group: Group, say: Say, other: Path, server: Server | None) -> int:
     scene = stage.stage(group)
-    sides = [prepared(group, scene, name, checkout) for name, checkout in (("other", other), ("here", HERE))]
+    both = (("other", other), ("here", HERE))
+    sides = [prepared(group, scene, name, checkout, server) for name, checkout in both]
     pids = {
         side.name: group.start(side.name, side.serve, on=SERVER_CORE, port=side.port, environment=side.environment).pid
         for side in sides
     }
     print(f"{'':12}{'CPU µs, other':>15}{'here':>10}   here / other, quartiles")
-    for kind, slices in SLICES.items():
+    for kind, slices in (SLICES if server is None else ON_POSTGRES).items():
         say(kind)
-        targets = [_target(side, pids[side.name], kind) for side in sides]
+        targets = [_target(side, pids[side.name], kind, server) for side in sides]
         connections = FEED_CONNECTIONS if kind == "usage" else CONNECTIONS
         found = measure.side_by_side(targets, say, slices=slices, connections=connections)
         before, now = found["other"], found["here"]
         unsound = "" if before.sound and now.sound else "   NOT SOUND"
         print(f"{kind:12}{before.cpu_us:15.1f}{now.cpu_us:10.1f}   {_ratio(*targets)}{unsound}", flush=True)
+        if server is not None:
+            ratio = measure.ratio(targets[1].database_cpu, targets[0].database_cpu)
+            print(f"{'  PostgreSQL':12}{before.database_us:15.1f}{now.database_us:10.1f}   {ratio}", flush=True)
     sizes = {side.name: memory_mb([pids[side.name]]) for side in sides}
     for pid in pids.values():
         group.finish(pid)
@@ -71,15 +85,19 @@ def run(group: Group, say: Say, other: Path) -> int:
     return 0
 
 
-def prepared(group: Group, scene: stage.Stage, name: str, checkout: Path) -> Side:
+def prepared(group: Group, scene: stage.Stage, name: str, checkout: Path, server: Server | None) -> Side:
     """By the checkout's own code and interpreter. Raises NotStarted."""
     port = free_port()
     python = checkout / ".venv/bin/python"
     if not python.exists():
         raise NotStarted(f"{checkout}: no .venv there; `make compiled` in it")
     words = [str(python), "-P", str(Path(__file__).with_name("prepared.py"))]
+    words += [str(group.folder / name), str(port), str(scene.port)]
+    if server is not None:
+        server.create(name)
+        words += [server.url(name), str(NEIGHBOURS)]
     made = subprocess.run(
-        [*words, str(group.folder / name), str(port), str(scene.port)],
+        words,
         cwd=checkout,
         env={**os.environ, "PYTHONPATH": str(checkout)},
         capture_output=True,
@@ -89,7 +107,7 @@ def prepared(group: Group, scene: stage.Stage, name: str, checkout: Path) -> Sid
         raise NotStarted(f"{checkout}: {made.stderr[-1500:]}")
     found: dict[str, Any] = json.loads(made.stdout.splitlines()[-1])
     environment = {**found["environment"], "PYTHONPATH": str(checkout)}
-    side = Side(name, checkout, port, environment, {kind: Load(*given) for kind, given in found["loads"].items()})
+    side = Side(name, checkout, port, environment, {kind: Load(**given) for kind, given in found["loads"].items()})
     return side
 
 
@@ -109,10 +127,13 @@ def starts(group: Group, sides: Sequence[Side]) -> dict[str, list[float]]:
     return took
 
 
-def _target(side: Side, pid: int, kind: str) -> Target:
+def _target(side: Side, pid: int, kind: str, server: Server | None) -> Target:
     load = side.loads[kind]
+    if load.calls:
+        load = replace(load, calls=Path(load.calls))
     stage.fetched(load)
-    return Target(side.name, [pid], lambda _: load)
+    database = server.pids if server is not None else ()
+    return Target(side.name, [pid], lambda _: load, database=database, warm=2 * NEIGHBOURS if load.calls else 0)
 
 
 def _ratio(before: Target, now: Target) -> measure.Ratio:

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.bench import load, stage
-from tests.bench.database import STATEMENTS, Server
+from tests.bench.database import STATEMENTS, Server, Statement
 from tests.bench.load import Load
 from tests.bench.processes import SERVER_CORE, Group
 from tests.bench.stage import Say
 
 SECONDS = 8
+WARM_SECONDS = 5
 NEIGHBOURS = 1000
 DEAREST, WIDE = 25, 150  # statements shown, and how much of each
 # heading → files of which threads, and rows shown
@@ -30,22 +31,21 @@ TREE = 40  # rows of the event loop, and of the workers, by what is below them
 
 def run(group: Group, say: Say, kind: str, engine: str) -> int:
     if engine == "sqlite":
-        return _profiled(group, say, kind, "")
+        _profiled(group, say, kind)
+        return 0
     with Server(**STATEMENTS) as server:
         server.create("profiled")
-        _profiled(group, say, kind, server.url("profiled"))
         server.execute("CREATE EXTENSION pg_stat_statements", "profiled")
-        print(
-            f"\nPostgreSQL by statement, all of them since the database was made\n{'ms':>8} {'calls':>8} {'µs/call':>9} {'rows/call':>10} {'WAL/call':>9}"
-        )
-        for each in server.dearest("profiled", DEAREST):
-            print(
-                f"{each.micros / 1e3:8.0f} {each.calls:8} {each.micros / each.calls:9.1f} {each.rows / each.calls:10.1f} {each.wal_bytes / each.calls:9.0f}  {each.text[:WIDE]}"
-            )
+        begun = lambda: server.execute("SELECT pg_stat_statements_reset()", "profiled")  # noqa: E731
+        requests = _profiled(group, say, kind, server.url("profiled"), begun)
+        _print_statements(server.dearest("profiled", DEAREST), requests)
     return 0
 
 
-def _profiled(group: Group, say: Say, kind: str, database_url: str) -> int:
+def _profiled(
+    group: Group, say: Say, kind: str, database_url: str = "", begun: Callable[[], object] = lambda: None
+) -> int:
+    """How many requests were served in the profiler; `begun` is called before them."""
     scene = stage.stage(group)
     gateway = scene.gateway("aval", database_url=database_url, neighbours=NEIGHBOURS if kind == "neighbours" else 0)
     written = group.folder / "profile"
@@ -57,7 +57,8 @@ def _profiled(group: Group, say: Say, kind: str, database_url: str) -> int:
     elif kind != "dpop":
         bearer = stage.bearer(scene, gateway, kind)
         asked = lambda: bearer  # noqa: E731
-    load.send(asked())
+    load.send(asked(), seconds=WARM_SECONDS)
+    begun()
     os.kill(pid, signal.SIGUSR1)
     say(f"{SECONDS} s of load, {kind}")
     requests = sum(load.send(asked()).requests for _ in range(SECONDS))
@@ -67,7 +68,7 @@ def _profiled(group: Group, say: Say, kind: str, database_url: str) -> int:
         _print(heading, sorted(written.glob(files)), "tottime", rows, requests)
     for heading in ("event loop", "workers"):
         _print(heading, sorted(written.glob(TOP[heading][0])), "cumtime", TREE, requests)
-    return 0
+    return requests
 
 
 def _print(heading: str, paths: Sequence[Path], order: str, rows: int, requests: int) -> None:
@@ -83,3 +84,13 @@ def _print(heading: str, paths: Sequence[Path], order: str, rows: int, requests:
         took, calls = figures[at], figures[1]
         where = f"{Path(file).name}:{line} " if line else ""
         print(f"{took / total:6.1%} {took / requests * 1e6:10.1f} {calls / requests:13.2f}  {where}{name}")
+
+
+def _print_statements(found: Sequence[Statement], requests: int) -> None:
+    """Time is that on the clock: it includes waiting for locks, for the disk and for a core."""
+    print(
+        f"\n{'µs/request':>10} {'calls':>8} {'µs/call':>9} {'rows/call':>10} {'WAL/call':>9}  PostgreSQL's statements"
+    )
+    for each in found:
+        a_call = [each.calls, each.micros / each.calls, each.rows / each.calls, each.wal_bytes / each.calls]
+        print("{:10.1f} {:8} {:9.1f} {:10.1f} {:9.0f}".format(each.micros / requests, *a_call), "", each.text[:WIDE])

@@ -3,9 +3,10 @@
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.bench import aval, documents, nginx
@@ -92,10 +93,14 @@ def bearer(stage: Stage, gateway: Prepared, kind: str) -> Load:
 def street(stage: Stage, gateway: Prepared, name: str) -> Load:
     """Calls that go round the neighbours, each for her own data with her own token, which lives as long."""
     _, organisation, document = READS["bank"]
-    calls = stage.group.folder / f"calls-{name}"
-    lines = gateway.of_neighbours(organisation, stage.documents[document].path)
-    calls.write_text("".join(f"{urlsplit(address).path} {token}\n" for address, token in lines))
-    return Load(gateway.settings.public_url, calls=calls)
+    calls = gateway.of_neighbours(organisation, stage.documents[document].path)
+    return Load(gateway.settings.public_url, calls=written(stage.group.folder / f"calls-{name}", calls))
+
+
+def written(path: Path, calls: Iterable[tuple[str, str]]) -> Path:
+    """Addresses and tokens as wrk reads them."""
+    path.write_text("".join(f"{urlsplit(address).path} {token}\n" for address, token in calls))
+    return path
 
 
 class Proven:
