@@ -3,7 +3,8 @@
     make bench ONLY=data-plane               everything, some four minutes: one table, and results/latest.json
     python -m tests.bench --quick            nginx's plain proxy beside Aval, 2 kB, under a minute: for steering
     python -m tests.bench --profile          Aval under load, and where the time of each thread went
-                          --kind bank|claims|everything|usage|dpop
+                          --kind bank|neighbours|claims|everything|usage|dpop
+    make bench ONLY=processes                Aval on PostgreSQL beside Aval on SQLite, one process and several
 
     __main__   the command line, the bound in time      dataplane  the groups of measurements, in order
     stage      data server, what is asked of Aval       measure    slices in turn, medians
@@ -11,6 +12,8 @@
     nginx, apache, issuer    the other stacks           load       wrk, and load.lua in it
     documents  what is read: examples/data as files     figures    ratios, goals, table, file
     processes  started, pinned, counted by /proc, ended tools      what has to be installed
+    scale      PostgreSQL beside SQLite                 database   PostgreSQL for it, and what it says of itself
+    scale_figures   its ratios, verdicts, table         postgres_crowd   the million people there
 
 Everything is on loopback, on ports that were free. The server under test has the first core to itself; the load
 and the data server share the second, and so does this program. All stacks on their best: connections kept upstream,

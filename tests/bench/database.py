@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench import processes
-from tests.postgres import Cluster, write_for_server
+from tests.postgres import Cluster, hand_over, write_for_server
 
 # What else is set is the default. Each gateway keeps ten connections, and up to seven of them run at once.
 SETTINGS: dict[str, str | int] = {"shared_buffers": "256MB", "max_connections": 200}
@@ -47,8 +47,6 @@ class Server(Cluster):
         if not secret.exists():
             write_for_server(secret, self.password)
         self.password = secret.read_text()
-        from tests.postgres import hand_over
-
         hand_over(folder)
 
     def close(self) -> None:

@@ -25,6 +25,7 @@ class Target:
     slices: list[tuple[Sent, float]] = field(default_factory=list)  # with the CPU seconds it took
     unwell: int = 0  # refused or broken requests
     connections: int | None = None  # its own number of them
+    is_warm: bool = False
     warm: int = 0  # requests that are served before the first slice, however long that takes
     database: Sequence[int] = ()  # processes of its database server
     database_seconds: list[float] = field(default_factory=list)  # the CPU seconds these took, of each slice
@@ -44,6 +45,7 @@ class Target:
 
     def warm_up(self, *, connections: int) -> None:
         """The first requests are dearer: what they need is read, compiled and remembered. At least one slice."""
+        self.is_warm = True
         until = time.monotonic() + WARM_SECONDS
         before = self.served
         while True:
@@ -111,7 +113,8 @@ def side_by_side(
 ) -> dict[str, Figures]:
     """Figures by the target's name. Each is warmed up, then `slices` of each, in turn."""
     for target in targets:
-        target.warm_up(connections=connections)
+        if not target.is_warm:
+            target.warm_up(connections=connections)
     for number in range(slices):
         for target in targets:
             target.run(connections=connections, counted=True)

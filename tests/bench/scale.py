@@ -148,11 +148,15 @@ class Bench:
         for running, load in targets:
             stage.fetched(load)
             made.append(running.target(load, self.server, each(running) if each else None))
+        for target in made:
+            target.warm_up(connections=connections)
+        time.sleep(SETTLE_SECONDS)
+        warm = sum(target.served for target in made if target.database)
         since = {r.name: self.server.newest(r.database) for r, _ in targets if r.database}
         before = processes.cpu_seconds(self.server.pids)
         shown = measure.side_by_side(made, self._say, slices=slices, connections=connections)
         time.sleep(SETTLE_SECONDS)
-        served = sum(target.served for target in made if target.database)
+        served = sum(target.served for target in made if target.database) - warm
         whole = (processes.cpu_seconds(self.server.pids) - before) / max(served, 1) * 1e6
         commits = {r.name: self.server.entries_of_a_commit(r.database, since[r.name]) for r, _ in targets if r.database}
         part = self.found.parts[title] = Part({t.name: t for t in made}, shown, commits, whole)
