@@ -13,7 +13,7 @@ from pathlib import Path
 
 SERVER_CORE = 0  # the server under test
 OTHER_CORE = 1  # load generator and data server
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 STOP_SECONDS = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 CORES = sorted(os.sched_getaffinity(0))  # as we were started: later we keep to one of them ourselves
