@@ -68,7 +68,11 @@ _JUDGE = f"""
       LEFT JOIN logchain h ON h.person_id = c.person_id
        FOR SHARE OF c, f, l"""
 _HEADS = "SELECT person_id, seq, head, key_sealed FROM logchain WHERE person_id = ANY($1::text[])"
-_BEGIN = "BEGIN; SELECT pg_advisory_xact_lock_shared({directory}); SELECT pg_advisory_xact_lock(k) FROM unnest('{{{keys}}}'::bigint[]) AS k"  # noqa: E501
+# One statement for all turns, in this order: that of the directory, then those of the people.
+_BEGIN = (
+    "BEGIN; SELECT pg_advisory_xact_lock_shared({directory})"
+    " UNION ALL SELECT pg_advisory_xact_lock(k) FROM unnest('{{{keys}}}'::bigint[]) AS k"
+)
 _USED = """
     SELECT w.n, u.used FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
       WITH ORDINALITY AS w (consent, item, "window", start, n)
@@ -88,11 +92,9 @@ _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "uses": (
         'INSERT INTO "use" AS u (consent_id, item, "window", start, used)'
-        " SELECT w.c, w.i, w.w, w.s, w.n FROM unnest({}) AS w (c, i, w, s, n, most) WHERE w.n <= w.most"
+        " SELECT w.c, w.i, w.w, w.s, w.n FROM unnest({}) AS w (c, i, w, s, n, most)"
         ' ON CONFLICT (consent_id, item, "window", start) DO UPDATE SET used = u.used + excluded.used'
-        " WHERE u.used + excluded.used <= (SELECT most FROM unnest({}) AS m (c, i, w, s, n, most)"
-        '   WHERE m.c = u.consent_id AND m.i = u.item AND m.w = u."window" AND m.s = u.start)'
-        " RETURNING 1",
+        ' RETURNING u.consent_id, u.item, u."window", u.start, u.used',
         ("text", "text", "text", "bigint", "integer", "integer"),
     ),
     "proofs": (
@@ -290,15 +292,17 @@ class PostgresLedger:
         heads: Heads = {}
         judged = [item for item in batch if item.standing is not None]
         rows: dict[int, tuple[Any, ...]] = {}
-        if judged:
-            asked = [item.standing for item in judged if item.standing is not None]
-            columns = [s.consent for s in asked], [s.family for s in asked], [s.organisation for s in asked]
-            for row in await connection.fetch(_JUDGE, *columns):
+        places: dict[tuple[str, str, str], int] = {}  # each is asked for once, however many calls rest on it
+        for item in judged:
+            assert item.standing is not None
+            places.setdefault(item.standing.key, len(places) + 1)
+        if places:
+            for row in await connection.fetch(_JUDGE, *map(list, zip(*places, strict=True))):
                 rows[row[0]] = tuple(row)
         accepted = []
-        for at, item in enumerate(judged, 1):
-            row = rows.get(at, ())
+        for item in judged:
             assert item.standing is not None
+            row = rows.get(places[item.standing.key], ())
             if self._log.frozen or row[1:11] != item.standing.row:
                 item.verdict = Verdict.CHANGED
                 self.memory.forget(item.standing)
@@ -354,8 +358,8 @@ class PostgresLedger:
         assert found is not None
         if rows["proofs"] and len(found["proofs"] or []) < len(proofs):
             raise _Replayed(set(proofs) - set(found["proofs"] or []))
-        if rows["uses"] and found["uses"] < len(rows["uses"]):
-            raise UsedUp
+        if rows["uses"] and found["too_many"]:
+            raise UsedUp  # and all of it is rolled back
         return proof_of(entries[0])
 
     def _statement(self, parts: tuple[str, ...]) -> str:
@@ -441,6 +445,11 @@ def _by_key(counts: list[tuple[Any, int]]) -> list[tuple[Any, int]]:
     return [together[key] for key in sorted(together)]
 
 
+_TOO_MANY = """
+    SELECT count(*) FROM uses_ u JOIN unnest({}) AS w (c, i, w, s, n, most)
+        ON w.c = u.consent_id AND w.i = u.item AND w.w = u."window" AND w.s = u.start WHERE u.used > w.most"""
+
+
 def _composed(parts: tuple[str, ...]) -> str:
     """One statement that does all of these parts, and tells what they returned."""
     written, told, at = [], [], 1
@@ -450,7 +459,7 @@ def _composed(parts: tuple[str, ...]) -> str:
         at += len(types)
         written.append(f"{name}_ AS ({statement.replace('{}', arrays)})")
         if name == "uses":
-            told.append("(SELECT count(*) FROM uses_) AS uses")
+            told.append(f"({_TOO_MANY.replace('{}', arrays)}) AS too_many")
         if name == "proofs":
             told.append("(SELECT array_agg(id) FROM proofs_) AS proofs")
     return f"WITH {', '.join(written)} SELECT {', '.join(['1', *told])}"

@@ -33,6 +33,10 @@ class Standing:
         self.generations, self.family_lives = self.row[4:9], bool(self.row[9])
 
     @property
+    def key(self) -> tuple[str, str, str]:
+        return self.consent, self.family, self.organisation
+
+    @property
     def decisive(self) -> tuple[Any, ...]:
         """The columns whose change stops a running stream at once.
 

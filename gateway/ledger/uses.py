@@ -79,7 +79,14 @@ class Uses:
         Unavailable."""
         return self._pages.get(listing, 0.0) > now or await self._ledger.listed(listing_id(listing), now)
 
+    def to_tell(self, listing: str, now: float) -> bytes | None:
+        """What others are to be told of this listing, whose use is counted now; None: they were told not long ago."""
+        told = self._pages.get(listing, 0.0) - now > LISTING_SECONDS / 2
+        return None if told else listing_id(listing)
+
     def begun(self, listing: str, now: float) -> None:
+        if self._pages.get(listing, 0.0) - now > LISTING_SECONDS / 2:
+            return  # as others were told
         self._pages[listing] = now + LISTING_SECONDS
         self._pages.move_to_end(listing)
         if len(self._pages) > PAGES_HELD:

@@ -155,6 +155,10 @@ class Admission:
         permit.standing = standing
         return True
 
+    def listing(self, permit: Permit, now: datetime) -> bytes | None:
+        """The listing of a counted call, where other processes are to know of it."""
+        return None if self._ledger.exact else self._uses.to_tell(permit.route.listing, now.timestamp())
+
     def used_up(self, permit: Permit) -> Count:
         """A limit was found used up when the use was to be counted. Which one is not known: the one that comes last
         is told to the app."""

@@ -31,7 +31,6 @@ from gateway.ground.pools import Pools
 from gateway.house import House
 from gateway.ledger.contract import Item, Verdict
 from gateway.ledger.opening import open_ledger
-from gateway.ledger.uses import listing_id
 from gateway.ledger.writer import Writer
 from gateway.log import Event
 from gateway.log.record import instant as instant_of
@@ -280,7 +279,8 @@ class DataPlane:
             facts["outcome"] = "partly" if counts.records_withheld else "delivered"
         event = Event("access", permit.standing.person, call.now, "app", facts)
         opens = call.id if counts is None else None
-        listing = listing_id(permit.route.listing) if permit.counts else None
+        admission = self._admission
+        listing = admission.listing(permit, call.now) if admission is not None and permit.counts else None
         return Item(
             event, permit.standing, permit.counts, permit.grant.once, opens=opens, proof=call.proof, listing=listing
         )
