@@ -18,7 +18,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway import errors, retention
+from gateway import __version__, errors, retention
 from gateway.apps import pages as app_pages
 from gateway.authorization import api as authorization_api
 from gateway.authorization import families
@@ -35,6 +35,7 @@ from gateway.ground.ops.logs import logger
 from gateway.ground.ops.requests import Requests
 from gateway.ground.pools import Pools
 from gateway.ground.store import open_store, pruning
+from gateway.ground.store.together import Together
 from gateway.ground.web import documents, problems
 from gateway.ground.web.doors import Door, otherwise, route
 from gateway.ground.web.templates import STATIC
@@ -59,6 +60,8 @@ from gateway.sharings import pages as sharing_pages
 TELL_SECONDS = 30  # how often to try again to tell organisations of ended links
 ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed
 PRUNE_SECONDS = 30  # how often to delete expired rows
+MONTHS_SECONDS = 3600  # how often to see whether the months to come are ready in the database
+RECOVER_SECONDS = 10  # how often to look for streams whose process has ended
 SOON_SECONDS = 0.05  # pause before the next part of such work, in which others can write
 
 # What the authorization server offers. Doors, grants and metadata follow from it.
@@ -136,6 +139,8 @@ class Application:
         watched(house)
         self.sequencer = Sequencer(house, partial(redo, house))
         self.data_plane = DataPlane(house)
+        self.together = Together(house.store, __version__, self._counted)
+        self._loop: asyncio.AbstractEventLoop | None = None
         routes = [route(door, house, identify) for door in doors(house)]
         unrouted = otherwise(house, identify)
         self._pages = Starlette(
@@ -158,25 +163,64 @@ class Application:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self._loop = asyncio.get_running_loop()
         transport = cast(Transport, self.house.connector)
-        transport.start(asyncio.get_running_loop())
+        transport.start(self._loop)
+        self.together.start()
         self.sequencer.start()
         await self.data_plane.start()
+        await self._recover()
+        recovering = asyncio.ensure_future(self._recovering())
         health.watch(self.house, log=self.sequencer.fault, data=self.data_plane.fault)
         try:
             with (
-                _repeating(self._tell, TELL_SECONDS),
-                _repeating(self._write_endings, ENDINGS_SECONDS),
-                _repeating(self._prune, PRUNE_SECONDS),
+                _repeating(self._led(self._tell), TELL_SECONDS),
+                _repeating(self._led(self._write_endings), ENDINGS_SECONDS),
+                _repeating(self._led(self._prune), PRUNE_SECONDS),
+                _repeating(self._led(self._prepare_months), MONTHS_SECONDS),
             ):
                 yield
         finally:
+            recovering.cancel()
+            await asyncio.gather(recovering, return_exceptions=True)
             await self.data_plane.stop()
             self.sequencer.stop()
+            self.together.stop()
             await transport.close()
             self.house.pools.close()
 
-    # Repeated work. Each function returns whether there is more to do at once.
+    # ---- what other processes are told, and tell
+
+    def _counted(self, processes: int) -> None:
+        """Limits that protect capacity alone are divided among the processes."""
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed: no call comes any more
+                self._loop.call_soon_threadsafe(self._share, processes)
+
+    def _share(self, processes: int) -> None:
+        self.data_plane.share(processes)
+        cast(Transport, self.house.connector).share(processes)
+
+    async def _recovering(self) -> None:
+        while not self.house.store.alone:  # else every stream is of this process
+            await asyncio.sleep(RECOVER_SECONDS)
+            try:
+                await self._recover()
+            except errors.GatewayError as error:
+                logger().warning("streams of ended processes stay open", detail=error.detail)
+            except Exception:
+                logger().exception("streams of ended processes stay open")
+
+    async def _recover(self) -> None:
+        """Write the outcome of streams whose process has ended. At its start a process cannot know which of the others
+        live, unless it is alone."""
+        if self.together.leads and self.together.sure:
+            await self.data_plane.recover(self.together.living)
+
+    # ---- repeated work, in one process for all. Each function returns whether there is more to do at once.
+
+    def _led(self, work: Callable[[], bool]) -> Callable[[], bool]:
+        return lambda: self.together.leads and work()
 
     def _tell(self) -> bool:
         tell_pending(self.house, self.house.clock())
@@ -187,6 +231,10 @@ class Application:
 
     def _prune(self) -> bool:
         return pruning.prune(self.house.store, retention.LEAVING, self.house.clock())
+
+    def _prepare_months(self) -> bool:
+        self.house.store.prepare_months(self.house.clock().date())
+        return False
 
 
 class _Static(StaticFiles):

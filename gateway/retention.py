@@ -21,6 +21,8 @@ from gateway.authorization.tables import (
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent, ConsentEvent, Use
 from gateway.ground.store.pruning import Leaving
+from gateway.ground.store.tables import Lease, Process, Try
+from gateway.ledger.tables import Listing, SpentProof
 from gateway.organisations.tables import LinkAttempt
 from gateway.people.tables import SignIn, SpentChallenge
 
@@ -80,6 +82,13 @@ LEAVING = (
             & ~exists().where(col(ConsentEvent.consent_id) == col(Consent.id))
         ),
     ),
+    Leaving(SpentProof, lambda now: col(SpentProof.expires_at) < now),
+    Leaving(Listing, lambda now: col(Listing.expires_at) < now),
+    # the clocks of two processes may be apart
+    Leaving(Try, lambda now: col(Try.until) < now - MINUTE),
+    Leaving(Lease, lambda now: col(Lease.until) < now - MINUTE),
+    # of processes that ended without a word
+    Leaving(Process, lambda now: col(Process.seen_at) < now - DAY),
     # 0: a count for ever
     Leaving(Use, lambda now: col(Use.start).between(1, int((now - USES).timestamp()))),
 )

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 Language = Literal["fr", "en"]
 MARK = "log.high-water"  # among the keys
+_DIVIDED = "divided among the processes that serve one database"
 LANGUAGES: tuple[Language, ...] = get_args(Language)  # that pages, policies and declarations speak
 
 
@@ -98,10 +99,12 @@ class Settings(BaseSettings):
     answer_limit_bytes: int = Field(8 * 2**20, ge=2**16, description="largest answer of an organisation held whole")
     stream_limit_bytes: int = Field(2 * 2**30, ge=2**20, description="largest answer of an organisation as a stream")
     total_seconds: float = Field(60.0, gt=0, description="longest whole call to an organisation")
-    app_calls_per_minute: int = Field(30_000, ge=0, description="data calls of one app; 0: no limit")
-    person_calls_per_minute: int = Field(600, ge=0, description="data calls of one app for one person; 0: no limit")
+    app_calls_per_minute: int = Field(30_000, ge=0, description=f"data calls of one app; 0: no limit; {_DIVIDED}")
+    person_calls_per_minute: int = Field(
+        600, ge=0, description=f"data calls of one app for one person; 0: no limit; {_DIVIDED}"
+    )
     organisation_calls_per_minute: int = Field(
-        60_000, ge=0, description="data calls to one organisation, all apps together; 0: no limit"
+        60_000, ge=0, description=f"data calls to one organisation, all apps together; 0: no limit; {_DIVIDED}"
     )
     connections: int = Field(4000, ge=0, description="open connections, all together; 0: no limit")
     address_connections: int = Field(256, ge=0, description="open connections of one address; 0: no limit")

@@ -31,6 +31,7 @@ class Verdict(Enum):
     CHANGED = "changed"  # the consent, link or directory is not as it was judged, or the log was frozen since
     USED_UP = "used up"
     REPLAYED = "replayed"  # the proof of this call has been used before
+    CLOSED = "closed"  # the stream has its outcome already: another process took this one for ended
 
 
 @dataclass(slots=True)
@@ -42,7 +43,7 @@ class Item:
     counts: tuple[Count, ...] = ()
     once: bool = False  # this use ends the consent
     opens: str | None = None  # request id of a stream that begins
-    closes: str | None = None  # request id of a stream that has ended
+    closes: str | None = None  # request id of a stream that has ended; it gets no second outcome
     proof: bytes | None = None  # of the call; spent with it
     listing: bytes | None = None  # whose following pages are the same use from now on
     verdict: Verdict | Exception | None = None

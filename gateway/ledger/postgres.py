@@ -77,6 +77,7 @@ _USED = """
     SELECT w.n, u.used FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
       WITH ORDINALITY AS w (consent, item, "window", start, n)
       JOIN "use" u ON u.consent_id = w.consent AND u.item = w.item AND u."window" = w."window" AND u.start = w.start"""
+_STILL_OPEN = "SELECT id FROM openstream WHERE id = ANY($1::text[])"
 _LISTED = "SELECT 1 FROM listing WHERE id = $1 AND expires_at > $2"
 
 # The parts of step 3, each with its arrays. A batch uses those it needs.
@@ -311,15 +312,22 @@ class PostgresLedger:
             accepted.append(item)
             if item.event.person not in heads:
                 heads[item.event.person] = self._log.head(item.event.person, row[11:] if row[11] is not None else None)
-        others = [item for item in batch if item.standing is None]
-        for item in others:
-            item.verdict = Verdict.WRITTEN
+        others = await self._not_closed(connection, [item for item in batch if item.standing is None])
         missing = sorted({item.event.person for item in others} - heads.keys())
         if missing:
             found = {row[0]: tuple(row)[1:] for row in await connection.fetch(_HEADS, missing)}
             for person in missing:
                 heads[person] = self._log.head(person, found.get(person))
         return accepted + others, heads
+
+    async def _not_closed(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> list[Item]:
+        """Those that do not close a stream which has its outcome already. Whoever closes one has its person's turn."""
+        closes = [item.closes for item in batch if item.closes is not None]
+        still_open = {row[0] for row in await connection.fetch(_STILL_OPEN, closes)} if closes else set()
+        for item in batch:
+            closed = item.closes is not None and item.closes not in still_open
+            item.verdict = Verdict.CLOSED if closed else Verdict.WRITTEN
+        return [item for item in batch if item.verdict is Verdict.WRITTEN]
 
     async def _written(
         self, connection: "asyncpg.Connection[Any]", batch: list[Item], heads: Heads

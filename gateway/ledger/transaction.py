@@ -80,8 +80,6 @@ class Transaction:
                 facts = json.dumps(dict(item.event.facts))
                 row = (item.opens, item.event.person, self._process, facts, stored(item.event.at))
                 connection.execute(_OPEN, row)
-            if item.closes is not None:
-                connection.execute(_CLOSE, (item.closes,))
         self._log.append_all(connection, events, heads)
         return ended
 
@@ -89,6 +87,9 @@ class Transaction:
         standing = item.standing
         if standing is not None and (self._log.frozen or not self._holds(connection, standing)):
             item.verdict = Verdict.CHANGED
+            return False
+        if item.closes is not None and not connection.execute(_CLOSE, (item.closes,)).rowcount:
+            item.verdict = Verdict.CLOSED
             return False
         item.verdict = Verdict.WRITTEN
         return True

@@ -4,43 +4,38 @@ They count per person and, where a customer number is given, also per number: op
 tries at one customer's code. A number counts the same whether or not the organisation knows it, and however it is
 spelled. Each message allows five tries (`linking.TRIES`) of a million codes, so that an attacker who tries every day
 succeeds on at most one day in ten thousand. All that a stranger can achieve is that the customer has to wait for a day.
+They count for all processes that serve one database, and over a restart.
 """
-
-import threading
-from weakref import WeakKeyDictionary
-
-from limits import RateLimitItem, RateLimitItemPerDay, RateLimitItemPerHour, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from gateway.errors import TooMany
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import Store
+from gateway.ground.store.together import Limit, Tries
+
+MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
 # what is counted → all limits that apply
-LIMITS: dict[str, tuple[RateLimitItem, ...]] = {
-    "link": (RateLimitItemPerMinute(5), RateLimitItemPerHour(20)),  # each may send a message to a stranger's phone
-    "link_of_number": (RateLimitItemPerHour(10), RateLimitItemPerDay(20)),
-    "code": (RateLimitItemPerMinute(10), RateLimitItemPerHour(40)),
-    "code_of_number": (RateLimitItemPerHour(50), RateLimitItemPerDay(100)),
-    "refresh": (RateLimitItemPerMinute(6), RateLimitItemPerHour(60)),
-    "download": (RateLimitItemPerMinute(3), RateLimitItemPerHour(20)),
+LIMITS: dict[str, tuple[Limit, ...]] = {
+    "link": (Limit(5, MINUTE), Limit(20, HOUR)),  # each may send a message to a stranger's phone
+    "link_of_number": (Limit(10, HOUR), Limit(20, DAY)),
+    "code": (Limit(10, MINUTE), Limit(40, HOUR)),
+    "code_of_number": (Limit(50, HOUR), Limit(100, DAY)),
+    "refresh": (Limit(6, MINUTE), Limit(60, HOUR)),
+    "download": (Limit(3, MINUTE), Limit(20, HOUR)),
 }
-
-_limiters: WeakKeyDictionary[Store, MovingWindowRateLimiter] = WeakKeyDictionary()  # one per store, under _lock
-_lock = threading.Lock()
 
 
 def once_more(store: Store, what: str, whom: str) -> None:
-    """Count one try. Raises TooMany above the limit; counted per person over all organisations."""
-    with _lock:
-        limiter = _limiters.setdefault(store, MovingWindowRateLimiter(MemoryStorage()))
-        for limit in LIMITS[what]:
-            if not limiter.hit(limit, what, whom):
-                raise TooMany(what, retry_after=limit.get_expiry())
+    """Count one try. Raises TooMany above the limit; counted per person over all organisations.
+
+    It writes in a transaction of its own: call it in none. `whom` is kept: an id of ours or a MAC.
+    """
+    wait = Tries(store).hit(LIMITS[what], f"{what} {whom}")
+    if wait:
+        raise TooMany(what, retry_after=wait)
 
 
 def once_more_for(store: Store, keys: KeyRing, what: str, organisation: str, number: str) -> None:
-    """Count one try for a customer number. Only a keyed MAC of the number is kept, in memory. Raises TooMany."""
+    """Count one try for a customer number. Only a keyed MAC of the number is kept. Raises TooMany."""
     spelled = "".join(letter for letter in number.upper() if letter.isalnum())
     once_more(store, f"{what}_of_number", keys.mac("tries", organisation, spelled))

@@ -1,7 +1,7 @@
 """Renewing the access tokens of OAuth links, one renewal at a time per link.
 
-    1. wait until no other thread renews this link
-    2. read the link as it is now: another thread may have renewed it
+    1. wait until nobody else renews this link: no thread of this process, and no other process
+    2. read the link as it is now: somebody else may have renewed it
     3. ask the organisation for a new token
     4. store it, if the link is live and still has the token that was renewed
     5. otherwise revoke the new token
@@ -18,6 +18,7 @@ from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.pools import acquired
 from gateway.ground.store import Store
+from gateway.ground.store.together import Leases
 from gateway.house import House
 from gateway.log import Event
 from gateway.organisations import declare, links, views
@@ -30,7 +31,7 @@ EARLY_SECONDS = 30  # an access token this close to its end is renewed before it
 
 
 class _Turns:
-    """A lock per link, which exists only while a thread holds it or waits for it."""
+    """A lock per link in this process, which exists only while a thread holds it or waits for it."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -57,7 +58,19 @@ class _Turns:
                     self._locks[link] = lock, wanting - 1
 
 
-_turns = _Turns()  # in memory, because only one process serves a database (Store.claim)
+_turns = _Turns()
+
+
+@contextmanager
+def _nobody_else(store: Store, link: str) -> Iterator[None]:
+    with _turns.take(link):
+        if store.alone:
+            yield
+            return
+        with Leases(store).held(f"renewal {link}") as held:
+            if not held:
+                raise ConnectorError("organisation_slow", "another renewal of this link is under way elsewhere")
+            yield
 
 
 def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None = None) -> LinkView | None:
@@ -66,7 +79,7 @@ def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None 
     Call it in a worker thread, outside any transaction. `refused`: an access token that the organisation has just
     refused; it is renewed even if it has not expired. Raises ConnectorError if the organisation cannot be asked.
     """
-    with _turns.take(link_id):  # 1.
+    with _nobody_else(house.store, link_id):  # 1.
         link, held = _now(house.store, house.keys, link_id)  # 2.
         if link is None:
             return None

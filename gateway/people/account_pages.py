@@ -129,7 +129,7 @@ def save_password(ctx: Context) -> Response | Later:
     if person is None:
         raise NotFound
     old, kept = ctx.form.get("old", ""), person.password_hash
-    counts = throttle.of(house.store)
+    counts = throttle.of(house)
     try:
         counts.spend("account", f"own {person.id}")
     except TooMany as error:
@@ -140,7 +140,7 @@ def save_password(ctx: Context) -> Response | Later:
 
 
 def _change_password(ctx: Context, person: Person, old: str, kept: str | None) -> Response:
-    house, counts = ctx.house, throttle.of(ctx.house.store)
+    house, counts = ctx.house, throttle.of(ctx.house)
     wrong = {}
     if kept and not passwords.verify(kept, old):
         wrong["old"] = WRONG_PASSWORD

@@ -47,7 +47,7 @@ def register(ctx: Context) -> Response | Later:
     if draft is None or wrong:
         return _page(ctx, wrong, 400)
     try:
-        throttle.of(house.store).spend("register", client_network(ctx.request, house.settings))
+        throttle.of(house).spend("register", client_network(ctx.request, house.settings))
     except TooMany as error:
         response = _page(ctx, {"email": TOO_MANY}, 429)
         response.headers["Retry-After"] = str(error.retry_after)

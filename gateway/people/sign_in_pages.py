@@ -81,7 +81,7 @@ def sign_in(ctx: Context) -> Response | Later:
         written = _again_email(ctx, session) or ctx.form.get("email", "")
         email = accounts.clean_email(written) or ""
         person = accounts.find(session, email)
-    counts = throttle.of(house.store)
+    counts = throttle.of(house)
     who = throttle.who_tries(house.keys, _known(ctx), email, person.id if person else None)
     try:
         counts.check("network", client_network(ctx.request, house.settings))
@@ -92,7 +92,7 @@ def sign_in(ctx: Context) -> Response | Later:
 
 
 def _by_password(ctx: Context, person: Person | None, email: str, written: str, password: str, who: str) -> Response:
-    house, counts = ctx.house, throttle.of(ctx.house.store)
+    house, counts = ctx.house, throttle.of(ctx.house)
     kept = person.password_hash if person else None
     if not passwords.verify(kept, password) or person is None:
         counts.count("network", client_network(ctx.request, house.settings))
@@ -152,7 +152,7 @@ def _enter(ctx: Context, session: Session, person: Person, methods: str, *, comp
     ctx.set_cookies.append((cookies.SIGN_IN, secret, None))
     if not complete:
         return ctx.go(onward(ctx, "/sign-in/second"))
-    tries = throttle.of(house.store).take_failed(person.email)
+    tries = throttle.of(house).take_failed(person.email, session)
     if tries >= _TELL_FROM:
         house.log.record(session, Event("sign_in_failed", person.id, ctx.now, "system", {"tries": tries}))
     house.log.record(session, Event("sign_in", person.id, ctx.now, facts={"methods": methods.split()}))
@@ -181,9 +181,9 @@ def second(ctx: Context) -> Response:
     if owing is None:
         return ctx.go(onward(ctx, "/sign-in"))
     _, person = owing
-    counts = throttle.of(house.store)
+    counts = throttle.of(house)
     try:
-        counts.spend("code", person.id)
+        counts.spend("code", person.id, ctx.session)
     except TooMany as error:
         response = _second_page(ctx, 429, TOO_MANY)
         response.headers["Retry-After"] = str(error.retry_after)
@@ -194,9 +194,9 @@ def second(ctx: Context) -> Response:
     elif totp.spend_recovery(ctx.session, house.keys, person, code, ctx.now):
         methods = "pwd rcv"
     else:
-        counts.failed(person.email)
+        counts.failed(person.email, ctx.session)
         return _second_page(ctx, 400, WRONG_CODE)
-    counts.forgive("code", person.id)
+    counts.forgive("code", person.id, ctx.session)
     return _enter(ctx, ctx.session, person, methods)
 
 
@@ -234,9 +234,9 @@ def _ceremony(ctx: Context) -> passkeys.Ceremony:
 def passkey(ctx: Context) -> Response:
     """Check the passkey's answer and sign in. 400 when it is not accepted, 429 after too many tries."""
     house, network = ctx.house, client_network(ctx.request, ctx.house.settings)
-    counts = throttle.of(house.store)
+    counts = throttle.of(house)
     try:
-        counts.check("network", network)
+        counts.check("network", network, ctx.session)
     except TooMany:
         return _passkey_page(ctx, 429, TOO_MANY)
     form = ctx.form
@@ -244,7 +244,7 @@ def passkey(ctx: Context) -> Response:
     person = passkeys.recognise(ctx.session, _ceremony(ctx), word, answer, ctx.now)
     other = is_again(ctx) and person is not None and person.id != ctx.person.person
     if person is None or other:
-        counts.count("network", network)
+        counts.count("network", network, ctx.session)
         return _passkey_page(ctx, 400, WRONG_PASSKEY)
     return _enter(ctx, ctx.session, person, "hwk user")
 

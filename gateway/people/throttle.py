@@ -1,82 +1,72 @@
-"""Limits on tries: per account and per network, counted in the memory of this one process.
+"""Limits on tries: per account and per network, counted for all processes that serve one database.
 
 All tries at an account are counted together, even if there is no such account. So that an attacker cannot keep the
 person out, a browser that has signed in to the account before has a cookie that says so, and is counted separately.
-No account is ever locked: the counts expire.
+No account is ever locked: the counts expire. What a try is counted by is kept as a keyed MAC.
 """
 
-import threading
-import time
-from weakref import WeakKeyDictionary
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from sqlmodel import Session
 
 from gateway.errors import TooMany
 from gateway.ground.keys import KeyRing, same
-from gateway.ground.store import Store
+from gateway.ground.store.together import Limit, Tries
+
+if TYPE_CHECKING:
+    from gateway.house import House
 
 _LIMITS = {
-    "account": "10 per 5 minute",  # password tries at one account, from anywhere
-    "code": "10 per 5 minute",  # tries of a second factor; at any time three of a million codes are right
-    "network": "50 per 10 minute",  # failed tries from one network, at all accounts together
-    "register": "60 per hour",  # accounts opened from one network
+    "account": Limit(10, 5 * 60),  # password tries at one account, from anywhere
+    "code": Limit(10, 5 * 60),  # tries of a second factor; at any time three of a million codes are right
+    "network": Limit(50, 10 * 60),  # failed tries from one network, at all accounts together
+    "register": Limit(60, 3600),  # accounts opened from one network
 }
 _REMEMBERED = 24 * 3600  # seconds for which failed tries are remembered, to tell the person at the next sign-in
 
 
 class Throttle:
-    def __init__(self, limits: dict[str, str] | None = None) -> None:
-        self._storage = MemoryStorage()
-        self._window = MovingWindowRateLimiter(self._storage)
-        told = {**_LIMITS, **(limits or {})}
-        self._limits: dict[str, RateLimitItem] = {name: parse(text) for name, text in told.items()}
+    """Hand over the session of an open transaction, where there is one (`Tries`)."""
 
-    def spend(self, what: str, who: str) -> None:
+    def __init__(self, tries: Tries, keys: KeyRing, limits: Mapping[str, Limit] | None = None) -> None:
+        self._tries, self._keys = tries, keys
+        self._limits = {**_LIMITS, **(limits or {})}
+
+    def spend(self, what: str, who: str, session: Session | None = None) -> None:
         """Count one try. Raises TooMany."""
-        if not self._window.hit(self._limits[what], what, who):
-            raise TooMany(what, retry_after=self._wait(what, who))
+        wait = self._tries.hit((self._limits[what],), self._key(what, who), session)
+        if wait:
+            raise TooMany(what, retry_after=wait)
 
-    def check(self, what: str, who: str) -> None:
+    def check(self, what: str, who: str, session: Session | None = None) -> None:
         """Raise TooMany if no try is left. Does not count."""
-        if not self._window.test(self._limits[what], what, who):
-            raise TooMany(what, retry_after=self._wait(what, who))
+        wait = self._tries.wait((self._limits[what],), self._key(what, who), session)
+        if wait:
+            raise TooMany(what, retry_after=wait)
 
-    def count(self, what: str, who: str) -> None:
+    def count(self, what: str, who: str, session: Session | None = None) -> None:
         """Count one try, without a limit: its answer is already made."""
-        self._window.hit(self._limits[what], what, who)
+        self._tries.add(self._key(what, who), self._limits[what].seconds, session)
 
-    def forgive(self, what: str, who: str) -> None:
-        self._window.clear(self._limits[what], what, who)
-
-    def _wait(self, what: str, who: str) -> int:
-        """Seconds until the oldest try no longer counts."""
-        reset = self._window.get_window_stats(self._limits[what], what, who).reset_time
-        return max(1, int(reset - time.time()) + 1)
+    def forgive(self, what: str, who: str, session: Session | None = None) -> None:
+        self._tries.take(self._key(what, who), session)
 
     # ---- failed tries, to be told at the next sign-in
 
-    def failed(self, account: str) -> None:
-        self._storage.incr(f"failed/{account}", _REMEMBERED)
+    def failed(self, account: str, session: Session | None = None) -> None:
+        self._tries.add(self._key("failed", account), _REMEMBERED, session)
 
-    def take_failed(self, account: str) -> int:
+    def take_failed(self, account: str, session: Session | None = None) -> int:
         """Return how many tries failed since the last sign-in, and forget them."""
-        count = self._storage.get(f"failed/{account}")
-        self._storage.clear(f"failed/{account}")
-        return count
+        return self._tries.take(self._key("failed", account), session)
+
+    def _key(self, what: str, who: str) -> str:
+        return self._keys.mac("tries", what, who)
 
 
-_LOCK = threading.Lock()
-_BY_STORE: WeakKeyDictionary[Store, Throttle] = WeakKeyDictionary()
-
-
-def of(store: Store) -> Throttle:
-    """This process's counters for the gateway with this store."""
-    with _LOCK:
-        if store not in _BY_STORE:
-            _BY_STORE[store] = Throttle()
-        return _BY_STORE[store]
+def of(house: "House") -> Throttle:
+    return Throttle(Tries(house.store), house.keys)
 
 
 # ---- browsers that have signed in to an account before

@@ -15,11 +15,13 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, Literal
+
+import anyio.to_thread
 
 from gateway.errors import Refusal, Unavailable, where
 from gateway.ground.http import guard, problems
@@ -29,6 +31,7 @@ from gateway.ground.keys import fresh
 from gateway.ground.keys.dpop import Proofs, Replays
 from gateway.ground.pools import Pools
 from gateway.house import House
+from gateway.ledger import recovery
 from gateway.ledger.contract import Item, Verdict
 from gateway.ledger.opening import open_ledger
 from gateway.ledger.writer import Writer
@@ -92,6 +95,11 @@ class DataPlane:
         self._admission = Admission(self._house, self.writer.ledger)
         self._flushing = asyncio.ensure_future(self._flush())
 
+    async def recover(self, living: Callable[[], Collection[str]]) -> None:
+        """Write the outcome of streams of processes that do not live. Raises Unavailable."""
+        streams = await anyio.to_thread.run_sync(recovery.left_open, self._house.store, living)
+        await recovery.close(self.writer, streams, self._house.clock())
+
     async def stop(self) -> None:
         if self._flushing is not None:
             self._flushing.cancel()
@@ -103,6 +111,10 @@ class DataPlane:
                 _log.error("counts of refusals could not be written to the log and are lost: %s", error.detail)
             await self.writer.stop()
             self._admission = None
+
+    def share(self, processes: int) -> None:
+        """From now on as many processes serve the database. On the event loop."""
+        self._rates.share(processes)
 
     def fault(self) -> str:
         """Why no data can be given, until a restart; empty when all is well. May be asked from any thread."""

@@ -8,6 +8,9 @@ A bucket holds one minute's worth and fills evenly. It is kept as one number, th
 full again; one that is full again is as good as forgotten, so a table holds no more than what was called in
 the last two minutes. The keys are of a verified token and of our own directory: no spelling of a request,
 no header and no new token makes another bucket.
+
+They protect capacity alone, so each process that serves the database has its part of a limit (`share`), and need not
+ask the others about a call.
 """
 
 from collections.abc import Hashable
@@ -27,11 +30,15 @@ class Buckets:
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
-        self._step = MINUTE / per_minute  # one call
-        self._slack = MINUTE - self._step  # how far ahead `full_at` may be for one more call to fit
+        self.share(1)
         self._full_at: dict[Hashable, float] = {}
         self._before: dict[Hashable, float] = {}  # the half that is not written any more
         self._turned = 0.0
+
+    def share(self, processes: int) -> None:
+        """From now on as many serve the database: each lets its part through, at least one call."""
+        self._step = MINUTE / max(1, self.per_minute // processes)  # one call
+        self._slack = MINUTE - self._step  # how far ahead `full_at` may be for one more call to fit
 
     def wait(self, key: Hashable, now: float) -> float:
         """Seconds until a call of `key` fits; 0.0: it fits now. Takes nothing."""
@@ -74,6 +81,10 @@ class Rates:
             )
             if per_minute
         ]
+
+    def share(self, processes: int) -> None:
+        for buckets, _, _ in self._limits:
+            buckets.share(processes)
 
     def refusal(self, token: Token, person: str, organisation: str, now: float) -> Refusal | None:
         """None: the call was counted by every limit. A refused call is counted by none."""

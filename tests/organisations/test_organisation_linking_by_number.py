@@ -161,7 +161,7 @@ def test_starting_is_throttled(world: World, bank: Running, alice: Browser, mall
     for _ in range(5):
         mallory.starts("harbour-bank", "ZZ-0001")
     refused = mallory.post("/organisations/harbour-bank/link", {"customer_number": "ZZ-0001"})
-    assert refused.status_code == 429 and refused.headers["retry-after"] == "60"
+    assert refused.status_code == 429 and 0 < int(refused.headers["retry-after"]) <= 60
     alice.starts("harbour-bank", "ZZ-0001")  # nobody else pays for it
 
 

@@ -264,6 +264,7 @@ class World:
             await receive()
             transport.start(asyncio.get_running_loop())
             await plane.start()
+            await plane.recover(lambda: [self.house.store.process])
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await plane.stop()

@@ -262,8 +262,8 @@ def test_a_stream_that_the_process_did_not_survive_has_an_unknown_outcome(
         bank.reads()
     connection = World(folder, port=world.port).house.store.connect()
     connection.execute(
-        "INSERT INTO openstream VALUES ('request-1', ?, '{\"organisation\": \"bank\"}', '2026-01-01 10:00:00.000000')",
-        (bank.person,),
+        "INSERT INTO openstream (id, person_id, process, facts, begun_at) VALUES (?, ?, ?, ?, ?)",
+        ("request-1", bank.person, "ended", '{"organisation": "bank"}', "2026-01-01 10:00:00.000000"),
     )
     connection.close()
     again = World(folder, port=world.port)

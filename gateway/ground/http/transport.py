@@ -2,8 +2,9 @@
 
     Transport.send ── Pool.enter (limit, breaker) ── a pooled or new Wire ── Exchange (the answer)
 
-No call waits because of another organisation: limit, queue, breaker and connections are
-per `Target`. One sweep four times a second checks all deadlines, which is cheaper than a timer for each call.
+No call waits because of another organisation: limit, queue, breaker and connections are per `Target`. Of the calls
+that may run at once at an organisation each process has its part (`Transport.share`); its breaker sees the faults of
+its own calls. One sweep four times a second checks all deadlines, which is cheaper than a timer for each call.
 """
 
 import asyncio
@@ -92,6 +93,7 @@ class Pool:
         self.breaker = Breaker(transport.loop.time)
         self.idle: list[Wire] = []  # most recently used last
         self._transport = transport
+        self.places = max(1, target.max_calls // transport.processes)  # calls at once, of this process
         self._active = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -103,10 +105,10 @@ class Pool:
 
     async def enter(self) -> None:
         """Take one of the target's places, after waiting for it if need be. Raises ConnectorError("busy")."""
-        if self._active < self.target.max_calls:
+        if self._active < self.places:
             self._active += 1
             return
-        if len(self._waiting) >= 2 * self.target.max_calls:
+        if len(self._waiting) >= 2 * self.places:
             raise ConnectorError("busy", "waiting room full")
         turn = self._transport.loop.create_future()
         self._waiting.append(turn)
@@ -131,7 +133,7 @@ class Pool:
         self.leave()
 
     def leave(self) -> None:
-        while self._waiting:
+        while self._waiting and self._active <= self.places:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_result(None)  # the place is handed over
@@ -191,6 +193,7 @@ class Transport:
         self._everywhere = settings.outbound_networks
         self._total = settings.total_seconds
         self._pools: dict[Target, Pool] = {}
+        self.processes = 1  # that serve the database
         self.running: set[Exchange] = set()
         self.outbox = Outbox()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -209,6 +212,12 @@ class Transport:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+
+    def share(self, processes: int) -> None:
+        """From now on as many processes serve the database. On the event loop."""
+        self.processes = processes
+        for pool in self._pools.values():
+            pool.places = max(1, pool.target.max_calls // processes)
 
     async def close(self) -> None:
         if self._sweeping is not None:

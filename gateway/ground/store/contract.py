@@ -12,7 +12,7 @@ import contextlib
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -83,6 +83,10 @@ class Store(ABC):
     @abstractmethod
     def lead(self, what: str) -> Lead:
         """A try for the lead of this kind of work."""
+
+    @abstractmethod
+    def prepare_months(self, today: date) -> None:
+        """Make ready the tables of the months to come, where entries are kept by month. Raises Unavailable."""
 
     @abstractmethod
     def fault(self) -> str:

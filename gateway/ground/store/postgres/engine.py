@@ -4,6 +4,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from sqlmodel import Session
 from gateway.errors import Unavailable
 from gateway.ground.store import contract
 from gateway.ground.store.contract import Store, key_of, translated
+from gateway.ground.store.postgres import months
 from gateway.ground.store.postgres.bare import NOTED, Bare, Noted
 
 POOL_SECONDS = 3  # how long a page waits for a connection
@@ -141,6 +143,10 @@ class PostgresStore(Store):
 
     def lead(self, what: str) -> "PostgresLead":
         return PostgresLead({**self.direct, "prepare_threshold": 5}, key_of(f"lead {what}"))
+
+    def prepare_months(self, today: date) -> None:
+        with contextlib.closing(self.connect()) as connection:
+            self.batch(connection, lambda writing: months.prepare_missing(writing, today))
 
     def fault(self) -> str:
         return "the database has found damaged data in itself: put a sound copy back" if self._damaged else ""

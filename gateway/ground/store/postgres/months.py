@@ -8,6 +8,8 @@ looked at (PostgreSQL, "Partition Pruning").
 from collections.abc import Callable
 from datetime import date
 
+from gateway.ground.store.contract import Connection
+
 BITS = 44
 FIRST_YEAR = 2020
 AHEAD = 3  # months that have their partition before they begin
@@ -32,8 +34,34 @@ def number(day: date) -> int:
 
 def prepare(execute: Callable[[str], object], today: date, count: int = AHEAD) -> None:
     """Make the partitions of this month and of the next ones, where they are missing."""
-    for month in range(number(today), number(today) + count + 1):
-        name = f"logentry_{FIRST_YEAR + month // 12}_{month % 12 + 1:02}"
-        begin, end = month << BITS, (month + 1) << BITS
-        execute(f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF logentry FOR VALUES FROM ({begin}) TO ({end})")
-        execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {name}_person_seq ON {name} (person_id, seq)")
+    for month in upcoming(today, count):
+        _make(execute, month)
+
+
+def prepare_missing(connection: Connection, today: date, count: int = AHEAD) -> None:
+    """The same while others write: mostly nothing is missing, and then nobody waits. Making one needs the log's table
+    for a moment for itself; whoever writes meanwhile waits, so this one does not wait for long."""
+    missing = [month for month in upcoming(today, count) if not _is_there(connection, month)]
+    if missing:
+        connection.execute("SET LOCAL lock_timeout = '1s'")
+    for month in missing:
+        _make(connection.execute, month)
+
+
+def upcoming(today: date, count: int) -> range:
+    return range(number(today), number(today) + count + 1)
+
+
+def name_of(month: int) -> str:
+    return f"logentry_{FIRST_YEAR + month // 12}_{month % 12 + 1:02}"
+
+
+def _is_there(connection: Connection, month: int) -> bool:
+    found = connection.execute("SELECT to_regclass(?) IS NOT NULL", (name_of(month),)).fetchone()
+    return bool(found[0])
+
+
+def _make(execute: Callable[[str], object], month: int) -> None:
+    name, begin, end = name_of(month), month << BITS, (month + 1) << BITS
+    execute(f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF logentry FOR VALUES FROM ({begin}) TO ({end})")
+    execute(f"CREATE UNIQUE INDEX IF NOT EXISTS {name}_person_seq ON {name} (person_id, seq)")

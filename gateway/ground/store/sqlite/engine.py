@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import IO, Any
 
@@ -175,6 +176,9 @@ class SqliteStore(Store):
     def lead(self, what: str) -> Lead:
         """Always: no other process serves this database (`claim`)."""
         return _Alone(self.connect())
+
+    def prepare_months(self, today: date) -> None:
+        """All entries are in one table."""
 
     def fault(self) -> str:
         if lost := self.check_files():
