@@ -30,7 +30,6 @@ SMALL = {
     "organisation": "an operator adds each by a file",
     "directory": "one row",
     "openstream": "answers that are on their way out",
-    "process": "one row for each process that serves the database",
     "alembic_version": "one row",
     "keycheck": "one row for each key file",
     "logname": "one row",

@@ -3,7 +3,8 @@ statement can forget it. By dialect, for the first revision of the schema."""
 
 WAITS = {
     "sqlite": (
-        "CREATE TRIGGER logentry_waits AFTER INSERT ON logentry BEGIN INSERT INTO logwaiting VALUES (NEW.id); END",
+        "CREATE TRIGGER IF NOT EXISTS logentry_waits AFTER INSERT ON logentry"
+        " BEGIN INSERT INTO logwaiting VALUES (NEW.id); END",
     ),
     "postgresql": (
         "CREATE FUNCTION aval_waits() RETURNS trigger LANGUAGE plpgsql AS"
