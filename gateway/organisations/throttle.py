@@ -10,18 +10,18 @@ They count for all processes that serve one database, and over a restart.
 from gateway.errors import TooMany
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import Store
-from gateway.ground.store.together import Limit, Tries
+from gateway.ground.store.together import AtMost, Tries
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
 # what is counted → all limits that apply
-LIMITS: dict[str, tuple[Limit, ...]] = {
-    "link": (Limit(5, MINUTE), Limit(20, HOUR)),  # each may send a message to a stranger's phone
-    "link_of_number": (Limit(10, HOUR), Limit(20, DAY)),
-    "code": (Limit(10, MINUTE), Limit(40, HOUR)),
-    "code_of_number": (Limit(50, HOUR), Limit(100, DAY)),
-    "refresh": (Limit(6, MINUTE), Limit(60, HOUR)),
-    "download": (Limit(3, MINUTE), Limit(20, HOUR)),
+LIMITS: dict[str, tuple[AtMost, ...]] = {
+    "link": (AtMost(5, MINUTE), AtMost(20, HOUR)),  # each may send a message to a stranger's phone
+    "link_of_number": (AtMost(10, HOUR), AtMost(20, DAY)),
+    "code": (AtMost(10, MINUTE), AtMost(40, HOUR)),
+    "code_of_number": (AtMost(50, HOUR), AtMost(100, DAY)),
+    "refresh": (AtMost(6, MINUTE), AtMost(60, HOUR)),
+    "download": (AtMost(3, MINUTE), AtMost(20, HOUR)),
 }
 
 

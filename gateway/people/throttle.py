@@ -12,16 +12,16 @@ from sqlmodel import Session
 
 from gateway.errors import TooMany
 from gateway.ground.keys import KeyRing, same
-from gateway.ground.store.together import Limit, Tries
+from gateway.ground.store.together import AtMost, Tries
 
 if TYPE_CHECKING:
     from gateway.house import House
 
 _LIMITS = {
-    "account": Limit(10, 5 * 60),  # password tries at one account, from anywhere
-    "code": Limit(10, 5 * 60),  # tries of a second factor; at any time three of a million codes are right
-    "network": Limit(50, 10 * 60),  # failed tries from one network, at all accounts together
-    "register": Limit(60, 3600),  # accounts opened from one network
+    "account": AtMost(10, 5 * 60),  # password tries at one account, from anywhere
+    "code": AtMost(10, 5 * 60),  # tries of a second factor; at any time three of a million codes are right
+    "network": AtMost(50, 10 * 60),  # failed tries from one network, at all accounts together
+    "register": AtMost(60, 3600),  # accounts opened from one network
 }
 _REMEMBERED = 24 * 3600  # seconds for which failed tries are remembered, to tell the person at the next sign-in
 
@@ -29,7 +29,7 @@ _REMEMBERED = 24 * 3600  # seconds for which failed tries are remembered, to tel
 class Throttle:
     """Hand over the session of an open transaction, where there is one (`Tries`)."""
 
-    def __init__(self, tries: Tries, keys: KeyRing, limits: Mapping[str, Limit] | None = None) -> None:
+    def __init__(self, tries: Tries, keys: KeyRing, limits: Mapping[str, AtMost] | None = None) -> None:
         self._tries, self._keys = tries, keys
         self._limits = {**_LIMITS, **(limits or {})}
 

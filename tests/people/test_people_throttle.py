@@ -8,7 +8,7 @@ import pytest
 from people_world import PASSWORD, Browser, World
 
 from gateway.errors import TooMany
-from gateway.ground.store.together import Limit, Tries
+from gateway.ground.store.together import AtMost, Tries
 from gateway.people import passwords
 from gateway.people.tables import Person
 from gateway.people.throttle import Throttle, known_mark, who_tries
@@ -115,7 +115,7 @@ def test_a_flood_of_guesses_at_many_accounts_takes_no_page_from_anybody(
 
 
 def test_counts_fade_by_themselves(world: World) -> None:
-    counts = Throttle(Tries(world.house.store), world.house.keys, {"account": Limit(2, 1)})
+    counts = Throttle(Tries(world.house.store), world.house.keys, {"account": AtMost(2, 1)})
     counts.spend("account", "alice")
     counts.spend("account", "alice")
     with pytest.raises(TooMany) as full:
@@ -127,7 +127,7 @@ def test_counts_fade_by_themselves(world: World) -> None:
 
 
 def test_a_flood_of_registrations_from_one_network_is_stopped(world: World, browser: Browser) -> None:
-    counts = Throttle(Tries(world.house.store), world.house.keys, {"register": Limit(2, 3600)})
+    counts = Throttle(Tries(world.house.store), world.house.keys, {"register": AtMost(2, 3600)})
     for _ in range(2):
         counts.spend("register", "203.0.113.9")
     with pytest.raises(TooMany):

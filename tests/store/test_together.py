@@ -20,7 +20,7 @@ from gateway.ground.store.postgres.address import parameters, shown
 from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.sqlite.engine import SqliteStore
 from gateway.ground.store.tables import Lease
-from gateway.ground.store.together import Leases, Limit, Together, Tries
+from gateway.ground.store.together import AtMost, Leases, Together, Tries
 from gateway.settings import Settings
 from tests.postgres import Cluster
 
@@ -88,7 +88,7 @@ def eventually(true: Callable[[], bool]) -> bool:
 
 def test_exactly_as_many_tries_pass_as_the_limit_says_however_many_come_at_once(opens: Opens) -> None:
     processes = [Tries(opens()), Tries(opens())]
-    limits = (Limit(7, MINUTE), Limit(100, 60 * MINUTE))
+    limits = (AtMost(7, MINUTE), AtMost(100, 60 * MINUTE))
     with ThreadPoolExecutor(20) as crowd:
         waits = list(crowd.map(lambda n: processes[n % 2].hit(limits, "one key"), range(20)))
     assert waits.count(0) == 7
@@ -98,7 +98,7 @@ def test_exactly_as_many_tries_pass_as_the_limit_says_however_many_come_at_once(
 
 def test_a_try_counts_until_it_is_as_old_as_the_window_and_no_longer(opens: Opens) -> None:
     clock = Clock()
-    tries, limits = Tries(opens(), clock), (Limit(2, MINUTE),)
+    tries, limits = Tries(opens(), clock), (AtMost(2, MINUTE),)
     assert tries.hit(limits, "k") == 0
     clock.now += timedelta(seconds=30)
     assert tries.hit(limits, "k") == 0
@@ -113,7 +113,7 @@ def test_a_try_counts_until_it_is_as_old_as_the_window_and_no_longer(opens: Open
 
 def test_what_is_refused_is_not_counted_and_what_only_counts_is_never_refused(opens: Opens) -> None:
     clock = Clock()
-    tries, limits = Tries(opens(), clock), (Limit(1, MINUTE),)
+    tries, limits = Tries(opens(), clock), (AtMost(1, MINUTE),)
     assert [tries.hit(limits, "k") for _ in range(3)] == [0, MINUTE, MINUTE]
     clock.now += timedelta(seconds=MINUTE + 1)
     for _ in range(3):
@@ -125,13 +125,13 @@ def test_what_is_refused_is_not_counted_and_what_only_counts_is_never_refused(op
 
 def test_tries_outlive_a_process(opens: Opens) -> None:
     first = opens()
-    assert Tries(first).hit((Limit(1, MINUTE),), "k") == 0
+    assert Tries(first).hit((AtMost(1, MINUTE),), "k") == 0
     first.close()
-    assert Tries(opens()).hit((Limit(1, MINUTE),), "k") > 0
+    assert Tries(opens()).hit((AtMost(1, MINUTE),), "k") > 0
 
 
 def test_with_an_open_transaction_a_try_stands_and_falls(opens: Opens) -> None:
-    store, limits = opens(), (Limit(1, MINUTE),)
+    store, limits = opens(), (AtMost(1, MINUTE),)
     tries = Tries(store)
     with pytest.raises(RuntimeError), store.write() as session:
         assert tries.hit(limits, "k", session) == 0
@@ -143,7 +143,7 @@ def test_with_an_open_transaction_a_try_stands_and_falls(opens: Opens) -> None:
 
 
 def test_a_try_of_its_own_stays_counted_whatever_becomes_of_the_rest(opens: Opens) -> None:
-    store, limits = opens(), (Limit(1, MINUTE),)
+    store, limits = opens(), (AtMost(1, MINUTE),)
     tries = Tries(store)
     with pytest.raises(RuntimeError), store.read() as _:
         assert tries.hit(limits, "k") == 0
@@ -322,7 +322,7 @@ def test_where_one_table_holds_all_months_nothing_is_made(tmp_path: Path) -> Non
 
 def test_what_processes_agreed_on_leaves_by_itself(opens: Opens) -> None:
     store, clock = opens(), Clock()
-    Tries(store, clock).hit((Limit(1, MINUTE),), "k")
+    Tries(store, clock).hit((AtMost(1, MINUTE),), "k")
     Leases(store, clock).take("renewal")
     with store.write() as session:
         for table in ("spentproof", "listing"):

@@ -144,7 +144,7 @@ class Together:
 
 
 @dataclass(frozen=True, slots=True)
-class Limit:
+class AtMost:
     """At most so many tries within any time of this length."""
 
     times: int
@@ -163,7 +163,7 @@ class Tries:
     def __init__(self, store: Store, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._store, self._clock = store, clock
 
-    def hit(self, limits: Sequence[Limit], key: str, session: Session | None = None) -> int:
+    def hit(self, limits: Sequence[AtMost], key: str, session: Session | None = None) -> int:
         """Count a try. Returns 0, or the seconds after which one fits; then it was not counted."""
         with self._writing(session) as writing:
             turn(writing, f"try {key}")
@@ -172,7 +172,7 @@ class Tries:
                 self.add(key, max(limit.seconds for limit in limits), writing)
             return wait
 
-    def wait(self, limits: Sequence[Limit], key: str, session: Session | None = None) -> int:
+    def wait(self, limits: Sequence[AtMost], key: str, session: Session | None = None) -> int:
         """The seconds after which a try fits; 0: one fits now. Counts nothing."""
         with contextlib.nullcontext(session) if session else self._store.read() as reading:
             return self._wait(reading, limits, key)
@@ -189,7 +189,7 @@ class Tries:
             gone = writing.execute(delete(Try).where(col(Try.key) == key, col(Try.until) > self._clock()))
             return int(gone.rowcount)  # type: ignore[attr-defined]
 
-    def _wait(self, session: Session, limits: Sequence[Limit], key: str) -> int:
+    def _wait(self, session: Session, limits: Sequence[AtMost], key: str) -> int:
         now = self._clock()
         return max((_seconds(session, limit, key, now) for limit in limits), default=0)
 
@@ -197,7 +197,7 @@ class Tries:
         return contextlib.nullcontext(session) if session else self._store.write()
 
 
-def _seconds(session: Session, limit: Limit, key: str, now: datetime) -> int:
+def _seconds(session: Session, limit: AtMost, key: str, now: datetime) -> int:
     """Until the try that is `times` back is as old as the limit counts."""
     since = now - timedelta(seconds=limit.seconds)
     found = select(Try.at).where(Try.key == key, Try.at > since).order_by(col(Try.at).desc())
