@@ -264,7 +264,7 @@ class World:
             await receive()
             transport.start(asyncio.get_running_loop())
             await plane.start()
-            await plane.recover(lambda: [self.house.store.process])
+            self.loop = asyncio.get_running_loop()
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await plane.stop()
@@ -272,6 +272,10 @@ class World:
             await send({"type": "lifespan.shutdown.complete"})
 
         return Guarded(app, self.settings)
+
+    def recover(self, *living: str) -> None:
+        """As the composition root does at the start and now and then."""
+        asyncio.run_coroutine_threadsafe(self.plane.recover(lambda: living), self.loop).result(20)
 
     @contextlib.contextmanager
     def serving(self) -> Iterator["World"]:

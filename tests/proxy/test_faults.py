@@ -185,6 +185,28 @@ def test_one_slow_organisation_does_not_hold_up_another(bank: Bank, world, organ
         assert {each.result().status for each in stuck} == {504, 503}
 
 
+def test_of_the_places_at_an_organisation_each_process_has_its_part(bank: Bank, world, organisation) -> None:  # type: ignore[no-untyped-def]
+    slow = Bank(world, organisation, max_calls=4)
+    at_once = [0, 0]  # now, and at most
+
+    async def behave(exchange: Exchange) -> None:
+        at_once[0] += 1
+        at_once[1] = max(at_once)
+        await exchange.say(0.1, GOOD)
+        at_once[0] -= 1
+
+    organisation.behaviour = behave
+
+    def most(processes: int) -> int:
+        world.loop.call_soon_threadsafe(world.house.connector.share, processes)
+        at_once[1] = 0
+        with ThreadPoolExecutor(6) as pool:
+            assert {each.status for each in pool.map(lambda _: slow.reads(), range(6))} <= {200, 503}
+        return at_once[1]
+
+    assert [most(1), most(2), most(9), most(1)] == [4, 2, 1, 4]
+
+
 def test_the_breaker_spares_a_dead_organisation_and_lets_it_come_back(bank: Bank, world, organisation) -> None:  # type: ignore[no-untyped-def]
     dead = Bank(world, organisation, max_calls=31)
     organisation.says(b"", close=True)

@@ -43,6 +43,18 @@ def test_a_minutes_worth_fits_at_once_and_then_one_for_each_step() -> None:
     assert [calls(buckets, "a", START + 61.0) for _ in range(61)] == [True] * 60 + [False]
 
 
+def test_each_process_lets_its_part_through_and_at_least_one_call() -> None:
+    buckets = Buckets(60)
+    assert [calls(buckets, "a", START) for _ in range(10)] == [True] * 10
+    buckets.share(3)
+    assert [calls(buckets, "b", START) for _ in range(21)] == [True] * 20 + [False]
+    assert calls(buckets, "b", START + 3.0) and not calls(buckets, "b", START + 3.0)
+    buckets.share(1000)
+    assert [calls(buckets, "c", START) for _ in range(2)] == [True, False]
+    buckets.share(1)
+    assert [calls(buckets, "d", START) for _ in range(61)] == [True] * 60 + [False]
+
+
 def test_what_is_refused_takes_nothing() -> None:
     buckets = Buckets(2)
     for _ in range(100):

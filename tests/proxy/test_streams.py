@@ -268,5 +268,21 @@ def test_a_stream_that_the_process_did_not_survive_has_an_unknown_outcome(
     connection.close()
     again = World(folder, port=world.port)
     with again.serving():
+        again.recover(again.house.store.process, "ended")
+        assert again.row("SELECT count(*) FROM openstream") == (1,)  # its process lives
+        again.recover(again.house.store.process)
         entry = again.entries(bank.person)[-1]
     assert (entry["event"], entry.get("outcome"), entry["request_id"]) == ("access_outcome", "unknown", "request-1")
+
+
+def test_a_stream_whose_process_was_only_slow_gets_no_second_outcome(stream: Bank) -> None:
+    endless(stream.organisation, 40, pause=0.05)
+    with opened(stream) as connection:
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        stream.world.recover()  # another process takes this one for ended
+        assert outcomes(stream)[-2:] == [("access", "begun"), ("access_outcome", "unknown")]
+        assert drained(connection) > 2 * MEGABYTE
+    assert stream.reads().status == 200  # its outcome stands behind that of the first, if that has any
+    eventually(stream, ("access_outcome", "delivered"))
+    assert [outcome for _, outcome in outcomes(stream)] == ["begun", "unknown", "begun", "delivered"]
+    assert stream.world.row("SELECT count(*) FROM openstream") == (0,)

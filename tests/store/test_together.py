@@ -9,19 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.testclient import TestClient
 
-from gateway import retention
+from gateway import app, retention
 from gateway.errors import Unavailable
 from gateway.ground.pools import within
-from gateway.ground.store import Store, insert, pruning, raw, together
+from gateway.ground.store import Store, pruning, raw, together
 from gateway.ground.store.migrate import upgrade
 from gateway.ground.store.postgres import months
 from gateway.ground.store.postgres.address import parameters, shown
 from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.sqlite.engine import SqliteStore
-from gateway.ground.store.tables import Lease
 from gateway.ground.store.together import AtMost, Leases, Together, Tries
 from gateway.settings import Settings
+from tests.databases import entries
 from tests.postgres import Cluster
 
 Opens = Callable[[], Store]
@@ -191,16 +192,6 @@ def test_nobody_waits_for_a_lease_longer_than_there_is_time(opens: Opens) -> Non
     assert time.monotonic() - begun < 5
 
 
-def test_what_is_single_is_told_by_the_row_count(opens: Opens) -> None:
-    store = opens()
-    counts = []
-    for holder in ("one", "other"):
-        with store.write() as session:
-            taking = insert(session, Lease).values(id="single", holder=holder, until=datetime.now(UTC))
-            counts.append(session.execute(taking.on_conflict_do_nothing()).rowcount)
-    assert counts == [1, 0]
-
-
 # ---- who lives, who leads
 
 
@@ -293,6 +284,29 @@ def test_silence_means_nothing_after_the_database_was_away(
         postgres.start()
         assert not one.sure
         assert eventually(lambda: one.sure and one.leads)
+
+
+def test_the_streams_of_a_process_that_ended_get_an_outcome_by_whoever_leads(
+    database: str, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "RECOVER_SECONDS", 0.1)
+    settings = Settings(database_url=database, data_dir=tmp_path)
+    upgrade(settings)
+    house = app.build_house(settings, create_keys=True)
+    store = house.store
+    with store.write() as session:
+        for process in ("ended", store.process):
+            raw(session).execute(
+                "INSERT INTO openstream (id, person_id, process, facts, begun_at) VALUES (?, ?, ?, ?, ?)",
+                (process, "alice", process, '{"organisation": "bank"}', "2026-01-01 10:00:00.000000"),
+            )
+    with TestClient(app.Application(house), base_url=settings.public_url):
+        assert len(rows(store, "SELECT * FROM openstream")) == 2  # it has not listened for long enough to know
+        assert eventually(lambda: rows(store, "SELECT id FROM openstream") == [(store.process,)])
+        assert rows(store, "SELECT count(*) FROM process") == [(1,)]
+    assert [entry["outcome"] for entry in entries(house, "alice")] == ["unknown"]
+    assert rows(store, "SELECT count(*) FROM process") == [(0,)]
+    store.close()
 
 
 # ---- months, and what leaves
