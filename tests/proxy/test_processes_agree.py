@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from gateway.organisations import links
-from tests.proxy.bank import NATIVE, Bank, answer, transactions
+from tests.proxy.bank import NATIVE, Bank
 from tests.proxy.processes import Processes, served
-from tests.proxy.raw import Exchange, RawOrganisation
+from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
 
 RENEWED = b'{"access_token": "renewed", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "rotated"}'
 
