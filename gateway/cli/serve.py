@@ -1,21 +1,34 @@
-"""`aval serve`: checks the settings and runs the gateway in one process."""
+"""`aval serve`: checks the settings and runs the gateway, in this process or in several behind one port."""
 
 import contextlib
+import os
 import resource
 import signal
-from typing import Annotated, Any
+import socket
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway import __version__, compiled
-from gateway.cli.opening import alone, opened, settings, stop
-from gateway.ground.store.sqlite.engine import sqlite_fault, sqlite_version
+from gateway.cli.opening import NO, alone, opened, settings, stop
+from gateway.ground.store.sqlite.engine import sqlite_fault
 from gateway.settings import Settings, unsafe
+
+if TYPE_CHECKING:
+    from gateway.cli.processes import Place
+    from gateway.house import House
 
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on, instead of AVAL_HOST.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on, instead of AVAL_PORT; 0: any free one.")] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, max=64, help="Processes behind the port, instead of AVAL_PROCESSES; on PostgreSQL."),
+    ] = None,
+    child: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
     """Run the gateway. Makes keys and database at its very first start.
 
@@ -23,32 +36,57 @@ def serve(
     aval serve                                       development, on http://localhost:8400
     AVAL_CONFIG=/etc/aval.toml aval serve            as the file says
     AVAL_MODE=production AVAL_PUBLIC_URL=https://gw.example … aval serve
+    AVAL_DATABASE_URL=postgresql://… aval serve --processes 4
 
     Refuses to start with key files that others can read, on a database of a newer version, or beside another gateway
     on the same data; in production also with unsafe settings, with a database that others can read, or with an SQLite
-    that can lose data. SIGTERM lets running requests finish.
+    that can lose data. SIGTERM lets running requests finish. Of several processes, one that dies is started again.
     """
-    using = settings()
-    refuse_unsafe(using)
-    refuse_old_sqlite(using)
+    from gateway.cli.processes import Place
     from gateway.ground.ops import logs
 
-    logs.configure(using.log_level)
+    using = settings()
+    processes = processes or using.processes
+    host, port = host or using.host, using.port if port is None else port
+    place = Place.read(child) if child else None
+    refuse_unsafe(using)
+    refuse_old_sqlite(using)
+    refuse_several(using, processes)
+    several = place is None and processes > 1
+    logs.configure(using.log_level, process=str(place.number) if place else "parent" if several else "")
+    if place is not None:
+        place.follow()
+    with checked() as house:
+        if not several:
+            with alone(house):
+                from gateway.app import Application
+
+                tell_start(house)
+                _run(Application(house), using, host, port, place)
+    if several:
+        _run_several(processes, host, port)
+
+
+@contextlib.contextmanager
+def checked() -> "Iterator[House]":
     with opened(make=True) as house:
         refuse_open_files(house.settings)
         allow_files(house.settings)
-        with alone(house):
-            logs.logger().info(
-                "starting",
-                version=__version__,
-                compiled=compiled.in_use(),
-                sqlite=sqlite_version(),
-                mode=using.mode,
-                public_url=using.public_url,
-            )
-            from gateway.app import Application
+        yield house
 
-            _run(Application(house), using, host or using.host, using.port if port is None else port)
+
+def tell_start(house: "House") -> None:
+    from gateway.ground.ops import logs
+
+    logs.logger().info(
+        "starting",
+        version=__version__,
+        compiled=compiled.in_use(),
+        database=house.store.version(),
+        mode=house.settings.mode,
+        public_url=house.settings.public_url,
+        pid=os.getpid(),
+    )
 
 
 def refuse_unsafe(using: Settings) -> None:
@@ -87,16 +125,47 @@ def refuse_open_files(using: Settings) -> None:
         stop("\n".join(["refuses to start with these files:", *faults]))
 
 
-def _run(application: Any, using: Settings, host: str, port: int) -> None:
+def refuse_several(using: Settings, processes: int) -> None:
+    if processes > 1 and not using.database_url:
+        stop(
+            f"processes: {processes} cannot share SQLite, which is for one; "
+            "name a PostgreSQL database, as in AVAL_DATABASE_URL=postgresql://user@host/name"
+        )
+
+
+def _run(application: Any, using: Settings, host: str, port: int, place: "Place | None") -> None:
     import uvicorn
 
     from gateway.ground.http import listener
 
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if place is not None and self.started:
+                place.serves()
+
     config = listener.config(application, using, host=host, port=port, log_config=None)
-    server = uvicorn.Server(config)
+    server = Server(config)
+
+    def end(*_: object) -> None:
+        server.should_exit = True  # uvicorn raises the signal again after shutdown; then it is too late to matter
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises the signal again after shutdown; ignore that
+        signal.signal(number, end)
     with contextlib.suppress(SystemExit):
-        server.run()
+        server.run(place.sockets if place else None)
     if not server.started:
         stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why")
+
+
+def _run_several(processes: int, host: str, port: int) -> None:
+    from gateway.cli.processes import GaveUp, Processes
+
+    command = [sys.executable, *sys.orig_argv[1:], "--child"]
+    try:
+        with Processes(command, processes, host, port) as parent:
+            parent.run()
+    except OSError as error:
+        stop(f"could not listen on {host}:{port}: {error.strerror}")
+    except GaveUp:
+        stop("no process serves: each ended at once, again and again; the lines above say why", NO)

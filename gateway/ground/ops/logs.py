@@ -7,6 +7,7 @@ import os
 import select
 import sys
 import threading
+from functools import partial
 from typing import Any, TextIO
 
 import msgspec
@@ -92,10 +93,14 @@ class _Handler(logging.StreamHandler[Output]):
 _outputs: list[Output] = []  # the process's one output, once `configure` was called
 
 
-def configure(level: str, stream: TextIO | None = None) -> None:
-    """Send all logs of the process, including those of libraries, to `stream` (standard error) as redacted JSON."""
+def configure(level: str, stream: TextIO | None = None, *, process: str = "") -> None:
+    """Send all logs of the process, including those of libraries, to `stream` (standard error) as redacted JSON.
+
+    `process`: which one it is, where several write to one stream; each line says so.
+    """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        *([partial(_of_process, process)] if process else []),
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -119,6 +124,11 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     )
     logging.root.handlers = [handler]
     logging.root.setLevel(threshold)
+
+
+def _of_process(process: str, _logger: Any, _method: str, line: Line) -> Line:
+    line["process"] = process
+    return line
 
 
 def logger() -> Any:

@@ -77,6 +77,10 @@ class Store(ABC):
     # ---- of a serving process
 
     @abstractmethod
+    def version(self) -> str:
+        """The engine and its version, as people read them. Raises Unavailable."""
+
+    @abstractmethod
     def claim(self) -> None:
         """Begin to serve. Raises Unavailable where another process already serves a database that allows only one."""
 

@@ -138,6 +138,11 @@ class PostgresStore(Store):
 
     # ---- of a serving process
 
+    def version(self) -> str:
+        with contextlib.closing(self.connect()) as connection:
+            (found,) = connection.execute("SELECT current_setting('server_version')").fetchone() or ("",)
+        return f"PostgreSQL {found.split(' ')[0]}"
+
     def claim(self) -> None:
         """Any number of processes may serve this database."""
 

@@ -173,6 +173,9 @@ class SqliteStore(Store):
 
     # ---- of a serving process
 
+    def version(self) -> str:
+        return f"SQLite {sqlite_version()}"
+
     def lead(self, what: str) -> Lead:
         """Always: no other process serves this database (`claim`)."""
         return _Alone(self.connect())
