@@ -80,7 +80,8 @@ PROTOCOL = Protocol(
 
 def build_house(settings: Settings, *, create_keys: bool = False) -> House:
     """Make everything a room may need, from the settings. Raises the error of the first part that cannot be used."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not settings.database_url:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     keys, pools = KeyRing(settings.keys, create=create_keys), Pools()
     return House(
         settings=settings,

@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -218,9 +218,47 @@ def unsafe(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "log_fsync", "an access could be lost in a power cut; leave it true"
     if not settings.operator_contact:
         yield "operator_contact", "people need one way to stop sharing without the website; give an address or phone"
+    yield from _in_the_clear(settings)
     if settings.keys_dir is None:
         yield "keys_dir", "keys beside the database die and leak with it; name a folder that backups do not copy"
     if settings.in_data_dir(settings.mark):
         yield "mark_file", "a copy of data_dir put back would bring an older mark along; name a file outside of it"
     for network in settings.outbound_networks:
         yield "outbound_networks", f"{network} would be open to every organisation; list it in that one declaration"
+
+
+def _in_the_clear(settings: Settings) -> Iterator[tuple[str, str]]:
+    for name in ("database_url", "database_direct_url"):
+        url = getattr(settings, name)
+        if url and not _encrypted(url) and (far := [host for host in _hosts(url) if not _is_here(host)]):
+            why = "passwords and what people share would travel unencrypted to"
+            yield name, f"{why} {', '.join(far)}; add sslmode=verify-full, or at least sslmode=require, behind a ?"
+
+
+def _hosts(url: str) -> list[str]:
+    given = _parsed(url)
+    return str(given.get("hostaddr") or given.get("host") or os.environ.get("PGHOST", "")).split(",")
+
+
+def _encrypted(url: str) -> bool:
+    return _parsed(url).get("sslmode", os.environ.get("PGSSLMODE")) in ("require", "verify-ca", "verify-full")
+
+
+def _parsed(url: str) -> dict[str, Any]:
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict  # here: nobody else needs it
+
+    try:
+        return {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
+    except ProgrammingError:
+        return {}  # no connection will come of it; the store says why
+
+
+def _is_here(host: str) -> bool:
+    """Whether no network lies between: a socket, or this machine itself."""
+    if not host or host.startswith(("/", "@")) or host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -6,16 +6,18 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.log import unproved
-from gateway.cli.opening import NO, no_gateway, settings, source, stop, tell_of_demo
+from gateway.cli.opening import NO, no_gateway, settings, source, stop, tell_of_demo, where
 from gateway.errors import Unavailable
 from gateway.settings import Settings
+
+OPERATING = 'gateway/docs/operating.md, "Backup, and putting one back", says how'
 
 
 def backup(
     file: Annotated[Path, typer.Argument(help="Where the copy goes.")],
     force: Annotated[bool, typer.Option("--force", help="Replace a file of that name.")] = False,
 ) -> None:
-    """Copy the database, beside a running gateway too, and check the copy.
+    """Copy an SQLite database, beside a running gateway too, and check the copy.
 
     \b
     aval backup /backups/aval-monday.sqlite3
@@ -32,6 +34,8 @@ def backup(
 
     using, named = settings(), source("data_dir")
     tell_of_demo(using, named)
+    if using.database_url:
+        stop(f"{where(using)}: is backed up by PostgreSQL itself, by pg_basebackup or pg_dump; {OPERATING}")
     target = file.absolute()
     if target.parent.resolve() == using.data_dir.resolve() and target.name.startswith(using.database.name):
         stop(f"{file}: is the gateway's own; name another file, best on another disk")

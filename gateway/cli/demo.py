@@ -1,5 +1,6 @@
 """`aval demo`: everything on one machine, for the browser, or as a story told in the terminal."""
 
+import hashlib
 import signal
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ import typer
 
 from gateway.cli import demo_setup
 from gateway.cli.demo_story import tell
+from gateway.cli.opening import without_password
 
 DEFAULT_PORT = 8400
 _LEAVING = (signal.SIGTERM, signal.SIGHUP)  # asked to end, or the terminal was closed
@@ -30,6 +32,16 @@ def demo(
     port: Annotated[
         int, typer.Option(help="The gateway's port; the others follow it. 0: any free ones.")
     ] = DEFAULT_PORT,
+    database_url: Annotated[
+        str,
+        typer.Option(
+            "--database-url",
+            help="Keep the gateway's data in this PostgreSQL database: an empty one, or this demo's own of before.",
+        ),
+    ] = "",
+    processes: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes of the gateway; more than one needs --database-url.")
+    ] = 1,
 ) -> None:
     """Start the gateway, three example organisations and two example apps, with data for four people.
 
@@ -37,8 +49,12 @@ def demo(
     aval demo                          then open the address it prints
     aval demo --story                  the same story without a browser, each step verified
     aval demo --story --port 0 --json  for machines; ends 0, or names the step that failed
+    aval demo --database-url postgresql://user@host/name --processes 2
     """
-    prepared = demo_setup.prepare(folder or own_folder(story, port), port)
+    if processes > 1 and not database_url:
+        raise typer.BadParameter("several processes need a PostgreSQL database: name one with --database-url")
+    own = folder or own_folder(story, port, database_url)
+    prepared = demo_setup.prepare(own, port, database_url, processes)
     if story:
         raise typer.Exit(tell(prepared, as_json))
     for number in (signal.SIGINT, *_LEAVING):
@@ -70,8 +86,15 @@ def _run(prepared: demo_setup.Demo) -> NoReturn:
         demo_setup.stop(prepared)
 
 
-def own_folder(story: bool, port: int) -> Path:
-    """The folder by default. It depends on the port, so that several demos can run side by side."""
+def _database(prepared: demo_setup.Demo) -> str:
+    return f" AVAL_DATABASE_URL='{without_password(prepared.database_url)}'" if prepared.database_url else ""
+
+
+def own_folder(story: bool, port: int, database_url: str = "") -> Path:
+    """The folder by default. It depends on the port, so that several demos can run side by side; and on the database,
+    whose keys and mark are in it."""
+    if database_url:
+        return Path(".demo", f"postgresql-{hashlib.sha256(without_password(database_url).encode()).hexdigest()[:8]}")
     if story:
         return Path(".demo", "story")
     return Path(".demo") if port == DEFAULT_PORT else Path(".demo", f"port-{port}")
@@ -94,7 +117,7 @@ The first time, an organisation asks who you are there:
   Bob ends in 2 everywhere (CE-1002, …), Germaine in 3, Chloe in 4; Alice is the guardian of Chloe
 
 For commands beside it, such as `aval apps add`, in another terminal:
-  export AVAL_DATA_DIR={prepared.gateway_dir} AVAL_PUBLIC_URL={prepared.url("gateway")}
+  export AVAL_DATA_DIR={prepared.gateway_dir} AVAL_PUBLIC_URL={prepared.url("gateway")}{_database(prepared)}
 
 Ctrl-C stops everything. The data stays in {prepared.folder}."""
     )

@@ -10,7 +10,7 @@ import typer
 from sqlmodel import Session
 
 from gateway.cli.demo_setup import APPS, CHECKOUT, ORGANISATIONS, PASSWORD
-from gateway.cli.opening import opened
+from gateway.cli.opening import is_there, opened, settings, stop, where
 from gateway.ground.calendar.instants import local_day
 from gateway.house import House
 
@@ -25,12 +25,23 @@ def demo_prepare(
     """Used by `aval demo`; safe to run again on a folder that it prepared before."""
     addresses: dict[str, str] = json.loads(urls)
     now = datetime.now(UTC)
+    _refuse_another()
     with opened(make=True) as house:
         with house.store.write() as session:
             _add_organisations(session, house, addresses, now)
         with house.store.write() as session:
             _add_apps(session, house.catalogue, addresses, folder, now)
         _add_people(house, now)
+
+
+def _refuse_another() -> None:
+    """Stop before anything is written to a database that is not of this demo."""
+    using = settings()
+    if using.database_url and not (using.keys / "kek.hex").exists() and is_there(using):
+        stop(
+            f"{where(using)}: a gateway has its data there, and its keys are not in {using.data_dir.parent}; "
+            "name an empty database, or the demo's folder with --dir"
+        )
 
 
 def _add_organisations(session: Session, house: House, addresses: dict[str, str], now: datetime) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import typer
 
+from gateway.cli.opening import without_password
+
 CHECKOUT = Path(__file__).parents[2]
 ORGANISATIONS = ("city-energy", "harbour-bank", "meadow-health")
 APPS = ("watt-coach", "clear-budget")
@@ -30,6 +32,8 @@ class Demo:
     folder: Path
     ports: dict[str, int]
     secrets: dict[str, str]
+    database_url: str = ""  # empty: SQLite in the folder
+    count: int = 1  # of the gateway's processes
     processes: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     lock: int = -1  # locks the folder until `stop`: two demos in one folder would give the apps different addresses
 
@@ -47,13 +51,15 @@ class Demo:
             "AVAL_PUBLIC_URL": self.url("gateway"),
             "AVAL_PORT": str(self.ports["gateway"]),
             "AVAL_DATA_DIR": str(self.gateway_dir),
+            "AVAL_DATABASE_URL": self.database_url,
+            "AVAL_PROCESSES": str(self.count),
             "AVAL_OPERATOR_NAME": "Aval demo",
             "CITY_ENERGY_CLIENT_SECRET": self.secrets["city-energy"],
             "PYTHONUNBUFFERED": "1",
         }
 
 
-def prepare(folder: Path, port: int) -> Demo:
+def prepare(folder: Path, port: int, database_url: str = "", count: int = 1) -> Demo:
     """Choose ports (0: any free ones), folder, and the secrets that processes share. Kept for the next start."""
     if not (CHECKOUT / "examples" / "organisations").is_dir():
         raise typer.BadParameter("the demo runs from a checkout: its organisations and apps are in examples/")
@@ -74,8 +80,9 @@ def prepare(folder: Path, port: int) -> Demo:
             raise typer.BadParameter(
                 f"port {number} ({name}) is taken; try another with --port, or 0 for any free ones"
             )
-    prepared = Demo(folder.resolve(), ports, shared, lock=lock)
-    (folder / "demo.lock").write_text(f"{prepared.url('gateway')}\n")  # for commands beside it: `opening.tell_of_demo`
+    prepared = Demo(folder.resolve(), ports, shared, database_url, count, lock=lock)
+    told = f"{prepared.url('gateway')}\n{without_password(database_url)}\n"  # for commands beside it: `tell_of_demo`
+    (folder / "demo.lock").write_text(told)
     return prepared
 
 

@@ -10,7 +10,7 @@ import socket
 import stat
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 import typer
 
 from gateway import compiled
+from gateway.cli import doctor_database
+from gateway.cli.check import Check
 from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, demo_of, nothing_sealed, settings, source, tell_of_demo
 from gateway.errors import Unavailable
 from gateway.ground.store import Connection, migrate, open_store
@@ -40,14 +42,6 @@ LIMITS = (
     "address_connections",
     "address_heads",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    name: str
-    status: Literal["ok", "warn", "fail"]
-    found: str
-    do: str = ""  # what to do about it
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line.")] = False) -> None:
@@ -75,13 +69,16 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="One JSON object
 def checks(using: Settings) -> Iterator[Check]:
     yield _python()
     yield _compiled()
-    if not using.database_url:
+    if using.database_url:
+        yield from doctor_database.checks(using)
+    else:
         yield _sqlite(using)
     yield from _settings(using)
     yield from _limits(using)
     yield from _addresses(using)
-    yield _data_dir(using)
-    yield from _disk(using)
+    if not using.database_url or using.data_dir.exists():
+        yield _data_dir(using)
+        yield from _disk(using)
     yield from _keys(using)
     yield from _policies(using)
     yield from _database(using)
@@ -221,21 +218,29 @@ def _database(using: Settings) -> Iterator[Check]:
     try:
         found = migrate.current(using)
     except Unavailable as error:
+        if using.database_url:
+            return  # another check has told of it
         writable = os.access(using.data_dir, os.W_OK)  # if it is not, `_data_dir` has reported that already
         yield Check(
             "schema", "fail", error.detail, "put a copy back that `aval log verify` accepts" if writable else ""
         )
         return
     if found is None:
-        yield Check("schema", "warn", "there is no database yet", f"`aval serve` makes it; {ANOTHER}")
+        nothing = "there are no tables yet" if using.database_url else "there is no database yet"
+        yield Check(
+            "schema", "warn", nothing, f"`aval serve` makes {'them' if using.database_url else 'it'}; {ANOTHER}"
+        )
     elif migrate.serves(using):
         do = "aval migrate" if migrate.is_known(found) else migrate.UNKNOWN
         yield Check("schema", "fail", f"{found}; this version needs {migrate.HEAD}", do)
     else:
-        yield Check("schema", "ok", found)
+        newer = "" if found == migrate.HEAD else f", of a newer version that this one ({migrate.HEAD}) may serve beside"
+        yield Check("schema", "ok", f"{found}{newer}")
         with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
             foreign = list(_same_keys(connection, using))
             yield from foreign
+            if using.database_url:
+                yield doctor_database.partitions(connection)
             yield from _clock(connection, datetime.now(UTC))
             if not foreign:  # what another key signed is no fault of the log
                 yield from _log(connection, using, store.alone)
@@ -274,7 +279,12 @@ def _mark(using: Settings) -> Iterator[Check]:
         yield Check("mark", "warn" if using.mode == "development" else "fail", found, do)
     elif folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
         yield Check("mark", "fail", f"{folder} cannot be written", do)
-    elif using.mode == "production" and folder.is_dir() and folder.stat().st_dev == using.data_dir.stat().st_dev:
+    elif (
+        using.mode == "production"
+        and not using.database_url
+        and folder.is_dir()
+        and folder.stat().st_dev == using.data_dir.stat().st_dev
+    ):
         found = f"{using.mark} is on the same file system as the data: a snapshot put back takes both back"
         yield Check("mark", "warn", found, do)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.opening import no_gateway, settings, source, stop, tell_of_demo
+from gateway.cli.opening import is_there, no_gateway, settings, source, stop, tell_of_demo
 from gateway.cli.tables import table
 from gateway.ground.calendar.instants import local_day
 from gateway.settings import Settings
@@ -34,11 +34,14 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
     try:
         ring = KeyRing(using.keys)
     except Unavailable as error:
-        if not using.database_url and not using.database.exists():
+        if not is_there(using):
             no_gateway(using, named)
         stop(f"{error.detail}; `aval serve` makes them at its first start")
     files = sorted(using.keys.glob("token-*.pem"), reverse=True)
-    verifier = str(Signer(_log_name(using), ring.log).verifier)
+    try:
+        verifier = str(Signer(_log_name(using), ring.log).verifier)
+    except Unavailable as error:
+        stop(error.detail)
     found = [
         *(("tokens", "ES256", key.kid, path) for key, path in zip(ring.signing, files, strict=True)),
         ("log", "Ed25519", verifier, using.keys / "log.pem"),
@@ -53,7 +56,7 @@ def _log_name(using: Settings) -> str:
     from gateway.ground.store import migrate, open_store
     from gateway.log.sequencer import first_name, origin
 
-    if not migrate.is_current(using):
+    if migrate.serves(using):
         return first_name(using)
     with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
         return origin(connection, using)

@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +12,21 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from gateway.cli.opening import CANNOT, KEYS_BACK, NO, alone, no_gateway, opened, settings, source, stop, tell_of_demo
+from gateway.cli.opening import (
+    CANNOT,
+    KEYS_BACK,
+    NO,
+    alone,
+    is_there,
+    looking,
+    no_gateway,
+    nobody_serves,
+    opened,
+    settings,
+    source,
+    stop,
+    tell_of_demo,
+)
 from gateway.settings import LANGUAGES, MARK, Settings, beside
 
 if TYPE_CHECKING:
@@ -30,7 +43,9 @@ commands = typer.Typer(no_args_is_help=True, help="The access log.", rich_markup
 
 @commands.command()
 def verify(
-    folder: Annotated[Path | None, typer.Option("--dir", help="Data folder to check; else AVAL_DATA_DIR.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--dir", help="Data folder of a copy, on SQLite, to check instead.")
+    ] = None,
     keys: Annotated[Path | None, typer.Option(help="Folder of the keys, instead of AVAL_KEYS_DIR.")] = None,
     key: Annotated[str | None, typer.Option(help="The log's verifier key, without its key folder.")] = None,
     checkpoint: Annotated[
@@ -38,7 +53,7 @@ def verify(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
-    """Check a whole log, offline: no server is asked and nothing is written.
+    """Check a whole log, offline: no gateway is asked and nothing is written.
 
     \b
     aval log verify                            the log of this gateway
@@ -57,7 +72,7 @@ def verify(
         using = _of_copy(using, folder, keys)
     elif keys is not None:
         using = using.model_copy(update={"keys_dir": keys, "mark_file": using.mark})
-    if not using.database.exists():
+    if not is_there(using):
         no_gateway(using, named)
     report = _checked(using, key, a_copy, [path.read_text(encoding="utf-8") for path in _readable(checkpoint or [])])
     typer.echo(json.dumps(_as_json(report), indent=2) if as_json else "\n".join(_as_text(report)))
@@ -83,7 +98,8 @@ def _of_copy(using: Settings, folder: Path, keys: Path | None) -> Settings:
     inside = folder / "keys"
     keys = keys or (inside if inside.is_dir() else using.keys)
     marked = inside / MARK if (inside / MARK).exists() else beside(folder)
-    return using.model_copy(update={"data_dir": folder, "keys_dir": keys, "mark_file": marked})
+    copied = {"data_dir": folder, "keys_dir": keys, "mark_file": marked, "database_url": ""}
+    return using.model_copy(update=copied)
 
 
 def _readable(paths: list[Path]) -> Iterator[Path]:
@@ -105,21 +121,19 @@ def _checked(using: Settings, vkey: str | None, a_copy: bool, kept: list[str]) -
     except Unavailable:
         opener = None
     try:
-        marked: Any = "elsewhere" if a_copy and not using.mark.exists() else mark.read(using.mark)
-        connection = verify.open_read_only(using.database)
-        key = VerifierKey.parse(vkey) if vkey else verify.public_key(using.keys, origin(connection, using))
+        known = VerifierKey.parse(vkey) if vkey else None
+        marked: Any = mark.read(using.mark)
+        with looking(using) as (connection, single):
+            if marked is None and (a_copy or not single):  # it lies where the gateway runs, on one of its machines
+                marked = "elsewhere"
+            key = known or verify.public_key(using.keys, origin(connection, using))
+            return verify.check(connection, key=key, opener=opener, marked=marked, kept=kept)
     except BadNote as error:
         stop(f"--key: {error}")
     except mark.BadMark as error:
         stop(f"{using.mark}: {error}", NO)
-    except sqlite3.Error as error:
-        stop(f"{using.database}: {error}")
-    try:
-        return verify.check(connection, key=key, opener=opener, marked=marked, kept=kept)
-    except sqlite3.DatabaseError as error:
-        stop(f"{using.database}: the file is damaged: {error}")
-    finally:
-        connection.close()
+    except Unavailable as error:
+        stop(error.detail)
 
 
 def _as_text(report: Any) -> Iterator[str]:
@@ -158,7 +172,7 @@ def restart(
         typer.Option(help="What becomes of running sharings, of which some may have been stopped in what is missing."),
     ] = "pause",
 ) -> None:
-    """End a frozen log, and begin another with what the database holds. With the server stopped.
+    """End a frozen log, and begin another with what the database holds. With all servers stopped.
 
     \b
     aval log restart                 why it is frozen, and what you would accept; nothing is written
@@ -181,7 +195,7 @@ def restart(
         tell_of_demo(using, source("data_dir"))
     found = _frozen(using)
     _agreed(found, accept)
-    with opened() as house, alone(house):
+    with opened() as house, alone(house), nobody_serves(house):
         if _looked_at(using, lambda: restarting.ended(house)) != found:
             stop("the log has changed meanwhile; ask again: aval log restart", NO)
         now = datetime.now(UTC)
@@ -198,18 +212,18 @@ def _frozen(using: Settings) -> "Ended":
     from gateway.errors import Unavailable
     from gateway.ground.keys import KeyRing
     from gateway.log import restart as restarting
-    from gateway.log import verify
 
-    if not using.database.exists():
+    if not is_there(using):
         no_gateway(using, source("data_dir"))
     try:
         key = KeyRing(using.keys).log
-        with contextlib.closing(verify.open_read_only(using.database)) as connection:
-            return _looked_at(using, lambda: restarting.looked_at(connection, using, key, alone=True))
     except Unavailable as error:
         stop(f"{error.detail}; {KEYS_BACK}")
-    except sqlite3.Error as error:
-        stop(f"{using.database}: {error}")
+    try:
+        with looking(using) as (connection, single):
+            return _looked_at(using, lambda: restarting.looked_at(connection, using, key, alone=single))
+    except Unavailable as error:
+        stop(error.detail)
 
 
 def _looked_at(using: Settings, look: Callable[[], "Ended"]) -> "Ended":

@@ -24,6 +24,8 @@ def migrate() -> None:
         stop(error.detail)
     if before is None:
         done = f"made, empty, with schema {now} of this version"
+    elif now > steps.HEAD:
+        done = f"has schema {now} of a newer version, beside which this one may serve; nothing to do"
     elif before == now:
         done = f"has schema {now} of this version; nothing to do"
     else:

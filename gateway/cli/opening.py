@@ -3,11 +3,14 @@
 import contextlib
 import fcntl
 import os
+import sqlite3
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit, urlunsplit
 
 import typer
 from pydantic import ValidationError
@@ -120,6 +123,63 @@ def alone(house: House) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def nobody_serves(house: House) -> Iterator[None]:
+    """No process of a gateway serves this database meanwhile, on any machine: one of them always has the lead of the
+    log. Raises Unavailable."""
+    lead, over = house.store.lead("log"), threading.Event()
+
+    def keep() -> None:
+        while not over.wait(1):
+            lead.taken()
+
+    keeping = threading.Thread(target=keep, name="lead", daemon=True)
+    with contextlib.closing(lead):
+        if lead.taken() is None:
+            raise Unavailable(f"a gateway serves {house.store.where}; stop all its processes first, on every machine")
+        keeping.start()
+        try:
+            yield
+        finally:
+            over.set()
+            keeping.join()
+
+
+@contextlib.contextmanager
+def looking(using: Settings) -> Iterator[tuple[Any, bool]]:
+    """(bare connection, whether one process alone serves this database), to read it as it is, however long that takes.
+    Nothing is written. Raises Unavailable."""
+    from gateway.ground.store import open_store
+    from gateway.ground.store.contract import translated
+    from gateway.log import verify
+
+    if using.database_url:
+        with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
+            with translated(store):
+                connection.execute("SET default_transaction_read_only = on")
+                connection.execute("SET statement_timeout = 0")
+                connection.execute("SET idle_in_transaction_session_timeout = '10min'")
+                yield connection, store.alone
+        return
+    try:
+        with contextlib.closing(verify.open_read_only(using.database)) as connection:
+            yield connection, True
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"{using.database}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise Unavailable(f"{using.database}: the file is damaged: {error}") from error
+
+
+def is_there(using: Settings) -> bool:
+    """Whether a gateway has begun its database there. A file is not opened for this."""
+    from gateway.ground.store import migrate
+
+    try:
+        return migrate.current(using) is not None if using.database_url else using.database.exists()
+    except Unavailable as error:
+        stop(error.detail)
+
+
 def where(using: Settings) -> str:
     """The database of these settings, for messages."""
     from gateway.ground.store.postgres.address import shown
@@ -142,27 +202,54 @@ def tell_of_demo(using: Settings, named: str) -> None:
     """Beside a running demo, say which settings are its own. Told of no folder, a command works on another database
     than the one on the screen; told of no address, it names addresses where nobody answers."""
     if named == "default":
-        for lock in sorted(Path(".demo").glob("**/demo.lock")):
-            if url := _running(lock):
-                own = f"AVAL_DATA_DIR={lock.resolve().with_name('gateway')} AVAL_PUBLIC_URL={url}"
-                print(f"aval: a demo runs at {url}; to work on that one: export {own}", file=sys.stderr)
-    elif (url := demo_of(using)) and url != using.public_url:
-        print(f"aval: the demo of this folder runs at {url}: export AVAL_PUBLIC_URL={url}", file=sys.stderr)
+        for lock in sorted(Path(".demo").glob("**/demo.lock")) if not using.database_url else ():
+            if (running := _running(lock))[0]:
+                own = _exports(lock.resolve().with_name("gateway"), *running)
+                print(f"aval: a demo runs at {running[0]}; to work on that one: export {own}", file=sys.stderr)
+        return
+    url, database = _running(_lock(using))
+    if url and (url, database) != (using.public_url, without_password(using.database_url)):
+        own = _exports(None, url, database if not using.database_url else "")
+        print(f"aval: the demo of this folder runs at {url}: export {own}", file=sys.stderr)
+
+
+def _exports(folder: Path | None, url: str, database: str) -> str:
+    named = (("DATA_DIR", folder), ("PUBLIC_URL", url), ("DATABASE_URL", database))
+    return " ".join(f"AVAL_{name}={value}" for name, value in named if value)
 
 
 def demo_of(using: Settings) -> str:
     """The address of the running `aval demo` whose gateway has its data in this folder; empty: none runs."""
-    return _running(using.data_dir.absolute().parent / "demo.lock")
+    return _running(_lock(using))[0]
 
 
-def _running(lock: Path) -> str:
-    """The address of the gateway of the `aval demo` that holds the lock; empty: none does."""
+def _lock(using: Settings) -> Path:
+    return using.data_dir.absolute().parent / "demo.lock"
+
+
+def _running(lock: Path) -> tuple[str, str]:
+    """Of the `aval demo` that holds the lock: its gateway's address, and that of its database where it is not in the
+    folder. Both empty: none does."""
     with contextlib.suppress(OSError), lock.open() as held:
         try:
             fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return held.read().strip()
-    return ""
+            url, _, database = held.read().strip().partition("\n")
+            return url, database
+    return "", ""
+
+
+def without_password(url: str) -> str:
+    """An address as it may be shown: with its user, and without a password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "(hidden)"
+    user, at, hosts = parts.netloc.rpartition("@")
+    kept = [part for part in parts.query.split("&") if "password" not in part.lower()]
+    if "@" in parts.path + parts.query + parts.fragment or "@" in user:  # a password that was not escaped
+        return "(hidden)"
+    return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + hosts, query="&".join(kept)))
 
 
 def _same_keys(store: "Store", keys: "KeyRing", begun: bool) -> None:

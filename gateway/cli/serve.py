@@ -69,8 +69,10 @@ def serve(
 
 @contextlib.contextmanager
 def checked() -> "Iterator[House]":
+    """What must be right before the first request: files, keys, schema, policies, the server of the database."""
     with opened(make=True) as house:
         refuse_open_files(house.settings)
+        refuse_server(house)
         allow_files(house.settings)
         yield house
 
@@ -98,7 +100,7 @@ def refuse_unsafe(using: Settings) -> None:
 def refuse_old_sqlite(using: Settings) -> None:
     from gateway.cli.doctor import NEWER_SQLITE
 
-    if using.mode == "production" and (fault := sqlite_fault()):
+    if using.mode == "production" and not using.database_url and (fault := sqlite_fault()):
         stop(f"refuses to start in production: {fault}; {NEWER_SQLITE}")
 
 
@@ -123,6 +125,18 @@ def refuse_open_files(using: Settings) -> None:
     faults = [f"{path}: others can read it; chmod {mode} {path}" for path, mode in found]
     if faults:
         stop("\n".join(["refuses to start with these files:", *faults]))
+
+
+def refuse_server(house: "House") -> None:
+    """Stop if production would be served by a database server that may lose what it acknowledged, or over a network
+    in the clear."""
+    from gateway.ground.store.postgres import server
+
+    if house.settings.mode == "production" and house.settings.database_url:
+        with contextlib.closing(house.store.connect()) as connection:
+            faults = [f"{name}: {why}" for name, why in server.unsafe(server.look(connection))]
+        if faults:
+            stop("\n".join([f"refuses to start in production on {house.store.where}:", *faults]))
 
 
 def refuse_several(using: Settings, processes: int) -> None:

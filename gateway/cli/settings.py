@@ -6,10 +6,11 @@ from typing import Annotated, Any
 import typer
 from pydantic import SecretStr
 
-from gateway.cli.opening import settings, source
+from gateway.cli.opening import settings, source, without_password
 from gateway.settings import Settings
 
 HIDDEN = "(hidden)"
+ADDRESSES = ("postgresql://", "postgres://")  # may hold a password
 
 
 def show(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
@@ -46,6 +47,8 @@ def rows(using: Settings) -> list[dict[str, Any]]:
 def _shown(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return HIDDEN if value.get_secret_value() else ""
+    if isinstance(value, str) and value.startswith(ADDRESSES):
+        return without_password(value)
     if isinstance(value, tuple):
         return list(value)
     return value if isinstance(value, bool | int | float) or value is None else str(value)

@@ -22,6 +22,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.ground.store import Connection
+from gateway.ground.store.statements import snapshot, streamed
 from gateway.house import House
 from gateway.log import mark
 from gateway.log.notes import Signer, VerifierKey, encode64
@@ -30,6 +31,7 @@ from gateway.log.sequencer import OPERATOR, Frozen, origin, parts, standing
 from gateway.settings import MARK, Settings
 
 FOLDER = "log-ended"
+_LEAVES = 'SELECT "index", commitment FROM logleaf LEFT JOIN logentry ON id = entry_id ORDER BY "index"'
 
 
 class NotFrozen(Exception):
@@ -90,7 +92,7 @@ def _why(connection: Connection, path: Path, key: VerifierKey, alone: bool) -> F
 
 
 def restart(house: House, found: Ended, now: datetime, paused: int | None = None) -> str:
-    """The new log's name. No server may run on this folder meanwhile. Raises OSError, Unavailable.
+    """The new log's name. No server may run on this database meanwhile. Raises OSError, Unavailable.
 
     `paused`: how many running sharings were paused, for the entry that names the ended log; None: they go on running.
     """
@@ -136,22 +138,21 @@ def statement(found: Ended) -> str:
 
 
 def _keep(folder: Path, connection: Connection, house: House, found: Ended) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
     _, number = parts(found.origin)
     tries = 1
     while (kept := folder / (f"{number}" if tries == 1 else f"{number}-{tries}")).exists():
         tries += 1
     kept.mkdir(mode=0o700)
     signer = Signer(found.origin, house.keys.log)
-    checkpoints = connection.execute("SELECT size, at_ms, note FROM logcheckpoint ORDER BY size")
-    _write(kept / "checkpoints.jsonl", (_line(size=size, at_ms=at, note=note) for size, at, note in checkpoints))
-    leaves = connection.execute(
-        'SELECT "index", commitment FROM logleaf LEFT JOIN logentry ON id = entry_id ORDER BY "index"'
-    )
-    _write(
-        kept / "leaves.jsonl",
-        (_line(index=index, commitment=known.hex() if known else None) for index, known in leaves),
-    )
+    with snapshot(connection):
+        checkpoints = streamed(connection, "SELECT size, at_ms, note FROM logcheckpoint ORDER BY size")
+        _write(kept / "checkpoints.jsonl", (_line(size=size, at_ms=at, note=note) for size, at, note in checkpoints))
+        leaves = streamed(connection, _LEAVES)
+        _write(
+            kept / "leaves.jsonl",
+            (_line(index=index, commitment=known.hex() if known else None) for index, known in leaves),
+        )
     _write(kept / "statement.note", [signer.sign(statement(found))])
     _write(kept / "key.vkey", [f"{signer.verifier}\n"])
     if (marked := house.settings.mark).is_file():

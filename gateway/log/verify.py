@@ -19,6 +19,7 @@ is told once and the next one is still found. What a single copy cannot show is 
 signed again *with the log's own key*, mark included: that takes a checkpoint kept elsewhere (`kept`).
 """
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -127,7 +128,7 @@ def check(
     `marked` must have been read before; "elsewhere": its file is not at hand, as beside a copy. `kept`: signed
     checkpoints.
     """
-    walk = _Walk(connection, key, opener)
+    walk = _Walk(connection, key, opener, {*_sizes(marked, kept)})
     with snapshot(connection):
         walk.leaves()
         walk.waiting()
@@ -137,12 +138,13 @@ def check(
 
 
 class _Walk:
-    def __init__(self, connection: Any, key: VerifierKey | None, opener: Opener | None) -> None:
+    def __init__(self, connection: Any, key: VerifierKey | None, opener: Opener | None, anchored: "set[int]") -> None:
         self.connection, self.key, self.opener = connection, key, opener
         self.report = Report()
         self.range: Range | None = Range()  # None: unknown since an index was missing
         self.agreed = 0  # size of the last checkpoint that was looked at
-        self.roots: dict[int, bytes] = {}  # of every stored checkpoint
+        self.anchored = anchored  # sizes whose root `anchors` asks for: there is a checkpoint for every second
+        self.roots: dict[int, bytes] = {}  # of the checkpoints of these sizes
         self.chains: dict[str, tuple[int, bytes, int]] = {}  # person → number, commitment, index of her last entry
         self.signed_at = self.entered_at = datetime.min.replace(tzinfo=UTC)  # of the checkpoint and entry before
         self.locked: dict[str, int] = {}  # people whose key cannot be opened → index of the first such entry
@@ -202,7 +204,8 @@ class _Walk:
             self.signed_at = at
         else:
             self.found(max(size - 1, 0), f"checkpoint {size}: its time is none")
-        self.roots[size] = root
+        if size in self.anchored:
+            self.roots[size] = root
         fault = self._fault(size, root, note, frontier)
         if fault:
             self.found(max(size - 1, 0), f"checkpoint {size}: {fault}")
@@ -317,7 +320,7 @@ class _Walk:
         if marked == "elsewhere":
             self.report.unchecked.append("the high-water mark is not at hand: an older copy would look the same")
         elif marked is None:
-            if self.roots:
+            if self.report.checkpoints:
                 self.found(self.report.entries, "the high-water mark is missing, and a tree was signed")
             elif begun(self.connection):
                 self.found(self.report.entries, "the high-water mark is missing, and the log has begun")
@@ -340,6 +343,14 @@ class _Walk:
             self.found(size - 1, f"{name} is of {size} entries; no checkpoint of that size is stored")
         elif self.roots[size] != root:
             self.found(size - 1, f"{name} of {size} has another root: the history before it was rewritten")
+
+
+def _sizes(marked: "Mark | None | Literal['elsewhere']", kept: Sequence[str]) -> Iterator[int]:
+    if isinstance(marked, Mark):
+        yield marked.size
+    for note in kept:
+        with contextlib.suppress(BadNote):  # `anchors` tells of it
+            yield Checkpoint.parse(note.split("\n\n")[0] + "\n").size
 
 
 def _shape_fault(person: Any, seq: Any, salt: Any, sealed: Any, committed: Any, key: Any) -> str:

@@ -1,11 +1,13 @@
 """`aval` run in this process, which says what it said and how it ended, and `aval serve` in a process of its own."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -32,17 +34,27 @@ class Aval:
 class Gateway:
     """A serving process, its address and its log."""
 
-    def __init__(self, folder: Path, log: Path, port: int, umask: int = -1, stderr: int = subprocess.STDOUT) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        log: Path,
+        port: int,
+        *options: str,
+        umask: int = -1,
+        stderr: int = subprocess.STDOUT,
+        **settings: str,
+    ) -> None:
         self.url, self.log = f"http://localhost:{port}", log
         environment = {
             **os.environ,
             "AVAL_DATA_DIR": str(folder),
             "AVAL_PORT": str(port),
             "AVAL_PUBLIC_URL": self.url,
+            **settings,
         }
         self._output: IO[str] = log.open("w")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve"],
+            [sys.executable, "-m", "gateway", "serve", *options],
             stdout=self._output,
             stderr=stderr,
             env=environment,
@@ -60,7 +72,7 @@ class Gateway:
         return self._until("/healthz")
 
     def _until(self, path: str) -> "Gateway":
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90  # a busy machine is no fault
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
                 if self.get(path).status_code == 200:
@@ -77,4 +89,10 @@ class Gateway:
         return code
 
     def lines(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        return list(self._read())
+
+    def _read(self) -> Iterator[dict[str, object]]:
+        """Sentences between the lines, and a line of which a part is written, are left out."""
+        for line in self.log.read_text().splitlines():
+            with contextlib.suppress(json.JSONDecodeError):
+                yield json.loads(line)

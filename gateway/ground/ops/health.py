@@ -117,8 +117,7 @@ def watch(house: House, **parts: Check) -> None:
 def _database(store: Store, folder: Path) -> str:
     if fault := store.fault():
         return fault
-    left = shutil.disk_usage(folder).free
-    if left < DISK_BYTES:
+    if folder.is_dir() and (left := shutil.disk_usage(folder).free) < DISK_BYTES:
         return f"{left} bytes left in {folder}"
     return "" if store.can_write() else "the database cannot be written"
 

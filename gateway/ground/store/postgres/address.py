@@ -1,5 +1,6 @@
 """The address of the PostgreSQL servers, as libpq reads it, with what the gateway adds."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,23 @@ SESSION = {
 _ALIVE = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 5000}
 
 
+ESCAPED = "in a password : / ? # @ % are written %3A %2F %3F %23 %40 %25, or name a file in AVAL_DATABASE_PASSWORD_FILE"
+
+
 class BadAddress(ValueError):
     """Not an address of PostgreSQL. Says why, without a password."""
+
+
+def _told(message: str) -> str:
+    """Without what libpq quotes: it may be the password."""
+    first = re.sub(r'"[^"]*("|$)', "…", message.strip().splitlines()[0])
+    return f"{first}; {ESCAPED}"
+
+
+def _is_cut(given: dict[str, Any]) -> bool:
+    """Whether a password with a character of the address's own was taken for its end: a part of it stands elsewhere."""
+    port = str(given.get("port") or "0").replace(",", "")
+    return not port.isdecimal() or "@" in f"{given.get('host')}{given.get('dbname')}"
 
 
 def parameters(url: str, password_file: Path | None = None, **session: str) -> dict[str, Any]:
@@ -31,7 +47,9 @@ def parameters(url: str, password_file: Path | None = None, **session: str) -> d
     try:
         given = {name: value for name, value in conninfo_to_dict(url).items() if value is not None}
     except ProgrammingError as error:
-        raise BadAddress(str(error).strip().splitlines()[0]) from None
+        raise BadAddress(_told(str(error))) from None
+    if _is_cut(given):
+        raise BadAddress(f"it is cut in the wrong places; {ESCAPED}")
     if "," in str(given.get("host", "")):
         given.setdefault("target_session_attrs", "read-write")
     if password_file is not None:
@@ -46,6 +64,8 @@ def shown(url: str) -> str:
     try:
         given = conninfo_to_dict(url)
     except ProgrammingError:
+        return "the database of AVAL_DATABASE_URL"
+    if _is_cut(given):
         return "the database of AVAL_DATABASE_URL"
     hosts = str(given.get("host") or given.get("hostaddr") or "localhost").split(",")
     ports = str(given.get("port") or "5432").split(",")

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from gateway.errors import Unavailable
 from gateway.ground.store import contract
 from gateway.ground.store.contract import Store, key_of, translated
-from gateway.ground.store.postgres import months
+from gateway.ground.store.postgres import faults, months
 from gateway.ground.store.postgres.bare import NOTED, Bare, Noted
 
 POOL_SECONDS = 3  # how long a page waits for a connection
@@ -93,8 +93,14 @@ class PostgresStore(Store):
                 raise
 
     def connect(self) -> Bare:
-        with translated(self):
-            return Bare(psycopg.connect(**self.direct, autocommit=True))
+        try:
+            raw = psycopg.connect(**self.direct, autocommit=True)
+        except psycopg.Error as error:
+            raise Unavailable(faults.sentence(self.where, error)) from error
+        if old := faults.too_old(self.where, raw):
+            raw.close()
+            raise Unavailable(old)
+        return Bare(raw)
 
     def batch(self, connection: contract.Connection, work: Callable[[Any], object]) -> None:
         assert isinstance(connection, Bare)

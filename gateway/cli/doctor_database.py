@@ -1,0 +1,91 @@
+"""`aval doctor` about a PostgreSQL server: whether it answers, keeps what it acknowledges, and has room for us."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from gateway.cli.check import Check
+from gateway.errors import Unavailable
+from gateway.ground.store import Connection, open_store
+from gateway.ground.store.postgres import months, server
+from gateway.ground.store.postgres.server import Server
+from gateway.settings import Settings
+
+OTHERS = 5  # connections of one process besides those for pages
+LATE_SECONDS = 0.02  # of a commit: what a disk takes that keeps its word, and a standby nearby
+APART_SECONDS = 5.0  # of two clocks
+
+
+def checks(using: Settings) -> Iterator[Check]:
+    """Of the server; nothing about what stands in the database."""
+    try:
+        with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
+            found = server.look(connection)
+            yield Check("postgresql", "ok", f"{found.version} at {store.where}")
+            yield from _read_only(found)
+            yield from _commit(connection, found, using)
+            yield _encrypted(found, using)
+            yield _room(found, using)
+            yield from _clock(found)
+    except Unavailable as error:
+        yield Check("postgresql", "fail", error.detail, "then ask again: aval doctor")
+
+
+def _read_only(found: Server) -> Iterator[Check]:
+    if found.read_only:
+        do = "name the primary in AVAL_DATABASE_URL, or all servers: then the one that takes writes is found"
+        yield Check("writable", "fail", "this server takes no writes", do)
+
+
+def _commit(connection: Connection, found: Server, using: Settings) -> Iterator[Check]:
+    for name, why in server.unsafe(found):
+        if name != "sslmode":
+            yield Check(f"postgresql.{name}", "fail" if using.mode == "production" else "warn", why)
+    if found.read_only or found.commit == "off":
+        return
+    seconds = server.commit_seconds(connection)
+    where = f"on {found.standbys} as well" if found.standbys else "on this server; no standby is waited for"
+    told = f"{seconds * 1000:.1f} ms, {where} (synchronous_commit {found.commit})"
+    if seconds > LATE_SECONDS:
+        yield Check("commit", "warn", told, "every call waits for one: look at the disk of its write-ahead log")
+    elif found.standbys and found.commit == "local":
+        yield Check("commit", "warn", told, "local does not wait for the standby: set synchronous_commit to on")
+    else:
+        yield Check("commit", "ok", told)
+
+
+def _encrypted(found: Server, using: Settings) -> Check:
+    if found.encrypted:
+        return Check("encryption", "ok", "TLS")
+    if found.local:
+        return Check("encryption", "ok", "none, and none is needed: the server is on this machine")
+    status = "fail" if using.mode == "production" else "warn"
+    return Check("encryption", status, "none", "add ?sslmode=verify-full to AVAL_DATABASE_URL")  # type: ignore[arg-type]
+
+
+def _room(found: Server, using: Settings) -> Check:
+    each = using.database_connections + OTHERS
+    needed = each * using.processes
+    told = (
+        f"{found.most} allowed, {found.used} open; {using.processes} × {each} needed by the processes of this machine"
+    )
+    if needed > found.most:
+        do = "raise max_connections, lower AVAL_DATABASE_CONNECTIONS, or put pgbouncer in front"
+        return Check("connections", "fail", told, do)
+    return Check("connections", "ok", told)
+
+
+def _clock(found: Server) -> Iterator[Check]:
+    if abs(found.ahead) > APART_SECONDS:
+        told = f"the server's is {abs(found.ahead):.0f} s {'ahead of' if found.ahead > 0 else 'behind'} this machine's"
+        yield Check("clocks", "warn", told, "let both follow one time server")
+
+
+def partitions(connection: Connection) -> Check:
+    """Of the log: an entry of a month that has none goes to the one for all others, and is in the way later."""
+    missing = server.missing_months(connection, datetime.now(UTC).date(), months.AHEAD)
+    if not missing:
+        return Check("partitions", "ok", f"of this month and the next {months.AHEAD}")
+    return Check(
+        "partitions", "warn", f"missing: {', '.join(missing)}", "a running gateway makes them; so does aval migrate"
+    )

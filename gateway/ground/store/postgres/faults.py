@@ -1,0 +1,45 @@
+"""Why there is no connection, in a sentence that says what to do. It holds no password: libpq's messages have none."""
+
+import psycopg
+
+OLDEST = 130000  # as libpq writes it; the first one that says what became of a transaction whose commit went unanswered
+
+# A part of what the server or libpq says → what is the matter, and what to do. A server told to speak another language
+# says none of these; then its own words stand alone.
+_SAYS = (
+    ('" does not exist', "createdb makes a database, createuser --login a user"),
+    ("password authentication failed", "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
+    ("no password supplied", "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
+    ("no pg_hba.conf entry", "the server lets nobody in from here: add a line to its pg_hba.conf"),
+    ("onnection refused", "no server listens there: start it, or correct AVAL_DATABASE_URL"),
+    ("No such file or directory", "no server listens there: start it, or correct AVAL_DATABASE_URL"),
+    ("timeout", "no server answers there: correct AVAL_DATABASE_URL, or let this machine through to it"),
+    ("resolve host", "correct the host in AVAL_DATABASE_URL"),
+    ("does not support SSL", "turn TLS on at the server: ssl = on"),
+    ("certificate", "sslrootcert in AVAL_DATABASE_URL names the file with the authority that signed it"),
+    ("too many", "raise max_connections, or lower AVAL_DATABASE_CONNECTIONS or AVAL_PROCESSES"),
+    ("remaining connection slots", "raise max_connections, or lower AVAL_DATABASE_CONNECTIONS or AVAL_PROCESSES"),
+    ("session is read-only", "none of these servers takes writes: bring the primary back"),
+    ("starting up", "wait until it is there"),
+    ("shutting down", "wait until it is back"),
+)
+
+
+def sentence(where: str, error: psycopg.Error) -> str:
+    said = _said(str(error))
+    do = next((do for part, do in _SAYS if part in said), "")
+    return f"{where}: {said}" + (f"; {do}" if do else "")
+
+
+def _said(text: str) -> str:
+    """Of a message of several lines, one for each server that was tried, the last that says what happened."""
+    lines = [line.strip() for line in text.splitlines() if "failed" in line or "rror" in line] or [text.strip()]
+    return lines[-1].rpartition("FATAL: ")[2].removeprefix("connection failed: ").strip(" -") or type(text).__name__
+
+
+def too_old(where: str, connection: "psycopg.Connection[object]") -> str:
+    """Empty: it is not."""
+    version = connection.info.server_version
+    if version >= OLDEST:
+        return ""
+    return f"{where}: PostgreSQL {version // 10000} is too old; {OLDEST // 10000} or newer is needed"

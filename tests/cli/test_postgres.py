@@ -1,0 +1,264 @@
+"""Every command on PostgreSQL, and what it says where there is none, or not the one that was meant."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psycopg
+import pytest
+from cli_run import ORGANISATIONS, Aval, Gateway
+
+from gateway.app import build_house
+from gateway.cli import opening
+from gateway.ground.store.postgres import faults
+from gateway.log import Event
+from gateway.log.sequencer import Sequencer
+from gateway.settings import Settings, unsafe
+from tests.ports import free_port
+
+Run = Callable[..., Aval]
+
+
+@pytest.fixture
+def at(folder: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty database, which the settings name."""
+    monkeypatch.setenv("AVAL_DATABASE_URL", database)
+    return database
+
+
+@pytest.fixture
+def log(aval: Run, at: str) -> str:
+    """Alice's log: three entries, all of them signed."""
+    assert aval("migrate").code == 0
+    assert aval("people", "add", "alice@example.org", "--name", "Alice", stdin="correct horse battery\n").code == 0
+    house = build_house(Settings())
+    with house.store.write() as session:
+        (person,) = session.connection().exec_driver_sql("SELECT id FROM person").one()
+        for _ in range(2):
+            house.log.record(session, Event("log_read", person, datetime.now(UTC), "operator"))
+    sequencer = Sequencer(house)
+    sequencer.integrate_once()
+    sequencer.stop()
+    house.store.close()
+    return at
+
+
+def executed(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement.encode())
+
+
+def test_the_tables_are_made_once(aval: Run, at: str) -> None:
+    first, again = aval("migrate"), aval("migrate")
+    assert first.code == again.code == 0
+    assert "made, empty, with schema" in first.out and "nothing to do" in again.out
+    assert first.out.startswith("postgresql://127.0.0.1:")
+
+
+def test_a_database_where_no_gateway_has_begun_is_left_as_it_is(aval: Run, at: str, folder: Path) -> None:
+    for command in (("people", "list"), ("log", "verify"), ("log", "restart")):
+        done = aval(*command)
+        assert done.code == 2 and "no gateway has its data there; nothing was made" in done.err, command
+    assert not folder.exists()
+
+
+def test_organisations_apps_people_and_keys_are_the_same_commands(aval: Run, at: str) -> None:
+    assert aval("migrate").code == 0
+    assert aval("organisations", "add", ORGANISATIONS / "city-energy.toml").code == 0
+    assert "city-energy" in aval("organisations", "list").out
+    assert aval("people", "add", "alice@example.org", "--name", "Alice", stdin="correct horse battery\n").code == 0
+    assert "alice@example.org" in aval("people", "list").out
+    assert "localhost/log+" in aval("keys", "list").out
+    assert "Alice" not in aval("apps", "list").out
+
+
+def test_no_other_keys_are_taken(aval: Run, log: str, folder: Path) -> None:
+    key = folder / "keys" / "kek.hex"
+    key.write_text("00" * 32)
+    done = aval("people", "list")
+    assert done.code == 2 and f"{key}: {opening.FOREIGN_KEY}" in done.err
+
+
+# ---- no database, or not that one
+
+
+@pytest.mark.parametrize(
+    "change, said",
+    [
+        ({"dbname": "nowhere"}, 'database "nowhere" does not exist; createdb'),
+        ({"port": "1"}, "no server listens there"),
+        ({"host": "nowhere.invalid"}, "correct the host"),
+        ({"password": "wrong-word"}, "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
+    ],
+)
+@pytest.mark.parametrize("command", [("migrate",), ("serve",), ("people", "list"), ("log", "verify"), ("keys", "list")])
+def test_a_database_that_is_not_there_is_told_in_one_line(
+    aval: Run, at: str, monkeypatch: pytest.MonkeyPatch, change: dict[str, str], said: str, command: tuple[str, ...]
+) -> None:
+    known = psycopg.conninfo.conninfo_to_dict(at)
+    given = {name: str(known[name]) for name in ("host", "port", "user", "password", "dbname")} | change
+    url = f"postgresql://{given['user']}:{given['password']}@{given['host']}:{given['port']}/{given['dbname']}"
+    monkeypatch.setenv("AVAL_DATABASE_URL", url)
+    done = aval(*command)
+    assert done.code == 2 and len(done.err.splitlines()) == 1 and said in done.err
+    assert given["password"] not in done.err + done.out
+
+
+def test_a_message_of_the_server_is_told_from_where_it_matters() -> None:
+    error = psycopg.OperationalError(
+        'connection failed: connection to server at "127.0.0.1", port 5432 failed: '
+        'FATAL:  password authentication failed for user "aval"'
+    )
+    assert faults.sentence("postgresql://db:5432/aval", error) == (
+        'postgresql://db:5432/aval: password authentication failed for user "aval"; '
+        "AVAL_DATABASE_PASSWORD_FILE names the file with the password"
+    )
+
+
+@pytest.mark.parametrize("word", ["p/w", "p?w", "p%w", "p#w", "p@w", "p w[", "p]w"])
+def test_a_password_that_was_not_escaped_is_never_shown(
+    aval: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    monkeypatch.setenv("AVAL_DATABASE_URL", f"postgresql://aval:{word}@127.0.0.1:1/aval")
+    for command in (("migrate",), ("settings",), ("doctor",)):
+        done = aval(*command)
+        assert word not in done.out + done.err and word[-1] + "@" not in done.out + done.err, (command, done.out)
+
+
+def test_a_server_that_is_too_old_is_refused(aval: Run, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "OLDEST", 990000)
+    done = aval("serve")
+    assert done.code == 2 and "is too old; 99 or newer is needed" in done.err
+
+
+# ---- settings
+
+
+def test_the_address_is_listed_without_its_password(aval: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://aval:secret-word@db1,db2:5433/aval?sslmode=require&sslpassword=other-word"
+    monkeypatch.setenv("AVAL_DATABASE_URL", url)
+    for done in (aval("settings"), aval("settings", "--json")):
+        assert "postgresql://aval@db1,db2:5433/aval?sslmode=require" in done.out
+        assert "secret-word" not in done.out and "other-word" not in done.out
+
+
+@pytest.mark.parametrize(
+    "url, refused",
+    [
+        ("postgresql://aval@db.example/aval", True),
+        ("postgresql://aval@db.example/aval?sslmode=prefer", True),
+        ("postgresql://aval@db.example/aval?sslmode=require", False),
+        ("postgresql://aval@db.example,db2.example/aval?sslmode=verify-full", False),
+        ("postgresql://aval@localhost,db2.example/aval", True),
+        ("postgresql://aval@127.0.0.1/aval", False),
+        ("postgresql://aval@[::1]/aval", False),
+        ("postgresql:///aval?host=/run/postgresql", False),
+        ("postgresql:///aval?host=localhost&hostaddr=192.0.2.1", True),
+        ("postgresql:///aval", False),
+    ],
+)
+def test_production_refuses_a_connection_in_the_clear(url: str, refused: bool) -> None:
+    found = [why for name, why in unsafe(Settings(mode="production", database_url=url)) if name == "database_url"]
+    assert bool(found) is refused
+    assert not found or "sslmode=require" in found[0]
+
+
+def test_production_refuses_a_server_that_forgets_what_it_acknowledged(
+    aval: Run, at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(at)["dbname"]
+    executed(at, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
+    production = {
+        "AVAL_MODE": "production",
+        "AVAL_PUBLIC_URL": "https://gateway.example",
+        "AVAL_OPERATOR_CONTACT": "+33 1 00 00 00 00",
+        "AVAL_KEYS_DIR": str(tmp_path / "keys"),
+    }
+    for variable, value in production.items():
+        monkeypatch.setenv(variable, value)
+    done = aval("serve")
+    assert done.code == 2 and "synchronous_commit: off: an access could be lost" in done.err
+    assert not (tmp_path / "data").exists(), "no folder of data is needed"
+    assert "FAIL  postgresql.synchronous_commit" in aval("doctor").out
+
+
+# ---- doctor, verify, backup
+
+
+def test_doctor_says_how_the_server_does_and_changes_nothing(aval: Run, log: str) -> None:
+    found = {check["name"]: check for check in map(json.loads, aval("doctor", "--json").out.splitlines())}
+    assert found["postgresql"]["status"] == "ok" and found["postgresql"]["found"].split(".")[0].isdecimal()
+    assert " ms, on this server; no standby is waited for" in found["commit"]["found"]
+    for name in ("encryption", "connections", "schema", "partitions", "clock", "log", "mark"):
+        assert found[name]["status"] == "ok", found[name]
+    assert "sqlite" not in found and "clocks" not in found
+
+
+def test_doctor_says_when_no_server_is_there(aval: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVAL_DATABASE_URL", "postgresql://aval@127.0.0.1:1/aval")
+    done = aval("doctor")
+    assert done.code == 1 and "FAIL  postgresql: postgresql://127.0.0.1:1/aval: " in done.out
+    assert done.out.count("FAIL") == 1
+
+
+def test_doctor_names_the_months_without_a_partition(aval: Run, log: str) -> None:
+    with psycopg.connect(log, autocommit=True) as connection:
+        rows = connection.execute("SELECT relname FROM pg_class WHERE relname ~ '^logentry_20[0-9_]+$' ORDER BY 1")
+        last = rows.fetchall()[-1][0]
+        connection.execute(f"DROP TABLE {last}".encode())
+    assert f"warn  partitions: missing: {last}" in aval("doctor").out
+
+
+def test_a_whole_log_is_verified_and_a_changed_entry_found(aval: Run, log: str, folder: Path) -> None:
+    done = aval("log", "verify")
+    assert done.code == 0 and "3 payloads opened" in done.out and done.out.endswith("whole: signed up to 3\n")
+    executed(log, "UPDATE logentry SET salt = decode(repeat('00', 32), 'hex') WHERE seq = 2")
+    done = aval("log", "verify")
+    assert done.code == 1 and "index 1: its payload does not fit its commitment" in done.out
+    executed(log, "DELETE FROM logentry WHERE seq = 3")
+    assert "index 2: the entry is missing" in aval("log", "verify").out
+
+
+def test_on_a_machine_that_has_no_mark_yet_it_says_so(aval: Run, log: str) -> None:
+    Settings().mark.unlink()
+    done = aval("log", "verify")
+    assert done.code == 0 and "the high-water mark is not at hand" in done.out
+
+
+def test_a_persons_entries_are_shown(aval: Run, log: str) -> None:
+    done = aval("log", "show", "--person", "alice@example.org")
+    assert done.code == 0 and len(done.out.splitlines()) == 4, "with the reading itself"
+
+
+def test_a_log_is_ended_only_where_nobody_serves(aval: Run, log: str) -> None:
+    executed(log, "DELETE FROM logcheckpoint")
+    done = aval("log", "restart")
+    assert done.code == 1 and "--accept 3" in done.err
+    house = build_house(Settings())
+    lead = house.store.lead("log")
+    assert lead.taken() is not None
+    done = aval("log", "restart", "--accept", "3")
+    assert done.code == 2 and "stop all its processes first, on every machine" in done.err
+    lead.close()
+    house.store.close()
+    done = aval("log", "restart", "--accept", "3")
+    assert done.code == 0 and "localhost/log/2 begins with these 3 entries" in done.out
+
+
+def test_the_copy_of_such_a_database_is_made_by_postgresql(aval: Run, log: str, tmp_path: Path) -> None:
+    done = aval("backup", tmp_path / "copy")
+    assert done.code == 2 and len(done.err.splitlines()) == 1
+    assert "pg_basebackup or pg_dump" in done.err and "operating.md" in done.err
+
+
+def test_one_process_serves_it_without_a_folder_of_data(at: str, folder: Path, tmp_path: Path) -> None:
+    gateway = Gateway(folder, tmp_path / "serve.log", free_port(), AVAL_KEYS_DIR=str(tmp_path / "keys"))
+    try:
+        gateway.until_ready()
+        assert gateway.get("/readyz").json()["ready"] is True
+        [started] = [line for line in gateway.lines() if line["event"] == "starting"]
+        assert str(started["database"]).startswith("PostgreSQL ") and "process" not in started
+    finally:
+        assert gateway.ends() == 0
+    assert not folder.exists()

@@ -1,0 +1,152 @@
+"""`aval serve --processes`: several processes behind one port, and their parent."""
+
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from cli_run import Aval, Gateway
+
+from tests.ports import free_port
+
+Run = Callable[..., Aval]
+PATIENCE = 90  # a busy machine is no fault
+
+
+def until(true: Callable[[], bool], gateway: Gateway) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end and gateway.process.poll() is None, gateway.log.read_text()
+        time.sleep(0.1)
+
+
+def started(gateway: Gateway) -> dict[str, list[int]]:
+    """The number of a process → the process ids it has had, as the log tells them."""
+    found: dict[str, list[int]] = {}
+    for line in gateway.lines():
+        if line["event"] == "starting":
+            found.setdefault(str(line["process"]), []).append(int(str(line["pid"])))
+    return found
+
+
+def serving(gateway: Gateway) -> list[str]:
+    return [str(line["process"]) for line in gateway.lines() if line["event"] == "Application startup complete."]
+
+
+def answered(gateway: Gateway, path: str) -> set[str]:
+    """Who has answered requests of this path: each has a line in the log."""
+    return {str(line["process"]) for line in gateway.lines() if line.get("path") == path}
+
+
+def runs(pid: int) -> bool:
+    """Not one that has ended and that nobody has asked about yet."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+@pytest.fixture
+def two(folder: Path, database: str, tmp_path: Path) -> Iterator[Gateway]:
+    made = Gateway(folder, tmp_path / "serve.log", free_port(), "--processes", "2", AVAL_DATABASE_URL=database)
+    try:
+        until(lambda: any(line["event"] == "all processes serve" for line in made.lines()), made)
+        yield made
+    finally:
+        made.ends()
+
+
+def asked(gateway: Gateway, path: str, times: int = 1) -> None:
+    """Each on a connection of its own."""
+    for _ in range(times):
+        assert gateway.get(path).status_code == 200
+
+
+def test_both_answer_one_that_is_killed_comes_back_and_sigterm_ends_all(two: Gateway) -> None:
+    def both(path: str) -> bool:
+        asked(two, path, 5)
+        return answered(two, path) == {"1", "2"}
+
+    until(lambda: both("/sign-in"), two)
+    assert two.get("/readyz").json()["ready"] is True
+
+    [first], [second] = started(two)["1"], started(two)["2"]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: not runs(first), two)
+    until(lambda: any(line["event"] == "a process has ended" for line in two.lines()), two)
+    asked(two, "/sign-in", 5)
+    until(lambda: serving(two).count("1") == 2, two)
+    until(lambda: both("/register"), two)
+    assert started(two)["2"] == [second]
+
+    pids = [two.process.pid, started(two)["1"][-1], second]
+    two.process.send_signal(signal.SIGTERM)
+    assert two.process.wait(15) == 0
+    assert not [pid for pid in pids if runs(pid)]
+    with pytest.raises(httpx2.TransportError):
+        two.get("/healthz")
+
+
+def test_none_outlives_its_parent(two: Gateway) -> None:
+    [first], [second] = started(two)["1"], started(two)["2"]
+    two.process.kill()
+    two.process.wait()
+    end = time.monotonic() + PATIENCE
+    while runs(first) or runs(second):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    assert two.log.read_text().count("Application shutdown complete") == 2, "each in good order"
+
+
+def test_a_free_port_is_chosen_once_for_all(folder: Path, database: str, tmp_path: Path) -> None:
+    gateway = Gateway(folder, tmp_path / "serve.log", 0, AVAL_DATABASE_URL=database, AVAL_PROCESSES="2")
+    try:
+        until(lambda: any(line["event"] == "all processes serve" for line in gateway.lines()), gateway)
+        [told] = [line for line in gateway.lines() if line["event"] == "all processes serve"]
+        for _ in range(5):
+            assert httpx2.get(f"http://127.0.0.1:{told['port']}/healthz", headers={"host": "localhost:0"}).is_success
+        gateway.process.send_signal(signal.SIGHUP)
+        assert gateway.process.wait(15) == 0, "a terminal that is closed is an end in good order"
+    finally:
+        gateway.ends()
+
+
+def test_a_port_that_is_taken_is_refused_before_any_process_starts(folder: Path, database: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+        port = taken.getsockname()[1]
+        gateway = Gateway(folder, tmp_path / "serve.log", port, "--processes", "2", AVAL_DATABASE_URL=database)
+        assert gateway.process.wait(PATIENCE) == 2
+        gateway.ends()
+    assert "could not listen on 127.0.0.1" in gateway.log.read_text() and "starting" not in gateway.log.read_text()
+
+
+def test_they_are_given_up_when_each_ends_at_once_again_and_again(folder: Path, database: str, tmp_path: Path) -> None:
+    """Others can read a key from now on: what the parent has found right when it started, none of them finds."""
+    gateway = Gateway(folder, tmp_path / "serve.log", free_port(), "--processes", "2", AVAL_DATABASE_URL=database)
+    try:
+        until(lambda: len(started(gateway)) == 2, gateway)
+        (folder / "keys" / "kek.hex").chmod(0o644)
+        end = time.monotonic() + PATIENCE
+        while gateway.process.poll() is None:
+            assert time.monotonic() < end, gateway.log.read_text()
+            for line in gateway.lines():
+                if line["event"] == "starting" and runs(int(str(line["pid"]))):
+                    os.kill(int(str(line["pid"])), signal.SIGKILL)
+            time.sleep(0.2)
+        assert gateway.process.returncode == 1
+        assert "each ended at once, again and again" in gateway.log.read_text()
+    finally:
+        gateway.ends()
+
+
+def test_sqlite_is_for_one(aval: Run, folder: Path) -> None:
+    done = aval("serve", "--processes", "2")
+    assert done.code == 2 and not folder.exists()
+    assert done.err == (
+        "aval: processes: 2 cannot share SQLite, which is for one; "
+        "name a PostgreSQL database, as in AVAL_DATABASE_URL=postgresql://user@host/name\n"
+    )
