@@ -28,7 +28,7 @@ def serve(
         int | None,
         typer.Option(min=1, max=64, help="Processes behind the port, instead of AVAL_PROCESSES; on PostgreSQL."),
     ] = None,
-    child: Annotated[str, typer.Option(hidden=True)] = "",
+    child: Annotated[str, typer.Option(hidden=True, help="What a parent hands to each of its processes.")] = "",
 ) -> None:
     """Run the gateway. Makes keys and database at its very first start.
 

@@ -4,6 +4,8 @@ import contextlib
 import os
 import signal
 import socket
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ import httpx2
 import pytest
 from cli_run import Aval, Gateway
 
+from gateway.cli.processes import GaveUp, Processes
 from tests.ports import free_port
 
 Run = Callable[..., Aval]
@@ -124,23 +127,19 @@ def test_a_port_that_is_taken_is_refused_before_any_process_starts(folder: Path,
     assert "could not listen on 127.0.0.1" in gateway.log.read_text() and "starting" not in gateway.log.read_text()
 
 
-def test_they_are_given_up_when_each_ends_at_once_again_and_again(folder: Path, database: str, tmp_path: Path) -> None:
-    """Others can read a key from now on: what the parent has found right when it started, none of them finds."""
-    gateway = Gateway(folder, tmp_path / "serve.log", free_port(), "--processes", "2", AVAL_DATABASE_URL=database)
-    try:
-        until(lambda: len(started(gateway)) == 2, gateway)
-        (folder / "keys" / "kek.hex").chmod(0o644)
-        end = time.monotonic() + PATIENCE
-        while gateway.process.poll() is None:
-            assert time.monotonic() < end, gateway.log.read_text()
-            for line in gateway.lines():
-                if line["event"] == "starting" and runs(int(str(line["pid"]))):
-                    os.kill(int(str(line["pid"])), signal.SIGKILL)
-            time.sleep(0.2)
-        assert gateway.process.returncode == 1
-        assert "each ended at once, again and again" in gateway.log.read_text()
-    finally:
-        gateway.ends()
+def test_they_are_given_up_when_each_ends_at_once_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.processes.PAUSES", (0.01, 0.02))
+    ends_at_once = [sys.executable, "-c", "raise SystemExit(3)"]
+    with Processes(ends_at_once, 2, "127.0.0.1", 0) as parent, pytest.raises(GaveUp):
+        parent.run()
+
+
+def test_the_others_are_not_given_up_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.processes.PAUSES", (0.01, 0.02))
+    first_ends = "import sys, time; sys.argv[1].startswith('1,') and sys.exit(3); time.sleep(600)"
+    with Processes([sys.executable, "-c", first_ends], 2, "127.0.0.1", 0) as parent:
+        threading.Timer(5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        parent.run()
 
 
 def test_sqlite_is_for_one(aval: Run, folder: Path) -> None:

@@ -81,6 +81,10 @@ def serves(settings: Settings) -> str:
     found, oldest = schema(settings)
     if found == HEAD or (found is not None and found > HEAD and "" < oldest <= HEAD):
         return ""
+    if found is not None and found > HEAD:
+        return (
+            f"schema {found} of a newer version, beside which this one ({HEAD}) can no longer serve: run the newer one"
+        )
     return f"schema {found}, this version needs {HEAD}: aval migrate"
 
 
