@@ -8,7 +8,7 @@ from gateway.cli.check import Check
 from gateway.errors import Unavailable
 from gateway.ground.store import Connection, open_store
 from gateway.ground.store.postgres import months, server
-from gateway.ground.store.postgres.server import Server
+from gateway.ground.store.postgres.server import ServerReport
 from gateway.settings import Settings
 
 OTHERS = 5  # connections of one process besides those for pages
@@ -31,13 +31,13 @@ def checks(using: Settings) -> Iterator[Check]:
         yield Check("postgresql", "fail", error.detail, "then ask again: aval doctor")
 
 
-def _read_only(found: Server) -> Iterator[Check]:
+def _read_only(found: ServerReport) -> Iterator[Check]:
     if found.read_only:
         do = "name the primary in AVAL_DATABASE_URL, or all servers: then the one that takes writes is found"
         yield Check("writable", "fail", "this server takes no writes", do)
 
 
-def _commit(connection: Connection, found: Server, using: Settings) -> Iterator[Check]:
+def _commit(connection: Connection, found: ServerReport, using: Settings) -> Iterator[Check]:
     for name, why in server.unsafe(found):
         if name != "sslmode":
             yield Check(f"postgresql.{name}", "fail" if using.mode == "production" else "warn", why)
@@ -54,7 +54,7 @@ def _commit(connection: Connection, found: Server, using: Settings) -> Iterator[
         yield Check("commit", "ok", told)
 
 
-def _encrypted(found: Server, using: Settings) -> Check:
+def _encrypted(found: ServerReport, using: Settings) -> Check:
     if found.encrypted:
         return Check("encryption", "ok", "TLS")
     if found.local:
@@ -63,7 +63,7 @@ def _encrypted(found: Server, using: Settings) -> Check:
     return Check("encryption", status, "none", "add ?sslmode=verify-full to AVAL_DATABASE_URL")  # type: ignore[arg-type]
 
 
-def _room(found: Server, using: Settings) -> Check:
+def _room(found: ServerReport, using: Settings) -> Check:
     each = using.database_connections + OTHERS
     needed = each * using.processes
     told = (
@@ -75,7 +75,7 @@ def _room(found: Server, using: Settings) -> Check:
     return Check("connections", "ok", told)
 
 
-def _clock(found: Server) -> Iterator[Check]:
+def _clock(found: ServerReport) -> Iterator[Check]:
     if abs(found.ahead) > APART_SECONDS:
         told = f"the server's is {abs(found.ahead):.0f} s {'ahead of' if found.ahead > 0 else 'behind'} this machine's"
         yield Check("clocks", "warn", told, "let both follow one time server")

@@ -195,7 +195,7 @@ def restart(
         tell_of_demo(using, source("data_dir"))
     found = _frozen(using)
     _agreed(found, accept)
-    with opened() as house, alone(house), nobody_serves(house):
+    with opened() as house, alone(house), nobody_serves(house.store):
         if _looked_at(using, lambda: restarting.ended(house)) != found:
             stop("the log has changed meanwhile; ask again: aval log restart", NO)
         now = datetime.now(UTC)

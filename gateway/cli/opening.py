@@ -124,10 +124,10 @@ def alone(house: House) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def nobody_serves(house: House) -> Iterator[None]:
+def nobody_serves(store: "Store") -> Iterator[None]:
     """No process of a gateway serves this database meanwhile, on any machine: one of them always has the lead of the
     log. Raises Unavailable."""
-    lead, over = house.store.lead("log"), threading.Event()
+    lead, over = store.lead("log"), threading.Event()
 
     def keep() -> None:
         while not over.wait(1):
@@ -136,7 +136,7 @@ def nobody_serves(house: House) -> Iterator[None]:
     keeping = threading.Thread(target=keep, name="lead", daemon=True)
     with contextlib.closing(lead):
         if lead.taken() is None:
-            raise Unavailable(f"a gateway serves {house.store.where}; stop all its processes first, on every machine")
+            raise Unavailable(f"a gateway serves {store.where}; stop all its processes first, on every machine")
         keeping.start()
         try:
             yield

@@ -152,14 +152,14 @@ def _run(application: Any, using: Settings, host: str, port: int, place: "Place 
 
     from gateway.ground.http import listener
 
-    class Server(uvicorn.Server):
+    class _Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if place is not None and self.started:
                 place.serves()
 
     config = listener.config(application, using, host=host, port=port, log_config=None)
-    server = Server(config)
+    server = _Server(config)
 
     def end(*_: object) -> None:
         server.should_exit = True  # uvicorn raises the signal again after shutdown; then it is too late to matter

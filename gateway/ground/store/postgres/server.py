@@ -21,7 +21,7 @@ _LOOK = """SELECT current_setting('server_version'), current_setting('synchronou
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerReport:
     version: str
     commit: str  # synchronous_commit
     standbys: str  # synchronous_standby_names
@@ -34,13 +34,13 @@ class Server:
     ahead: float  # seconds by which its clock is before ours
 
 
-def look(connection: contract.Connection) -> Server:
+def look(connection: contract.Connection) -> ServerReport:
     assert isinstance(connection, Bare)
     found = connection.execute(_LOOK).fetchone()
     assert found is not None
     version, commit, standbys, fsync, read_only, most, used = found
     info = connection.psycopg.info
-    return Server(
+    return ServerReport(
         version.split(" ")[0],
         commit,
         standbys,
@@ -65,7 +65,7 @@ def _ahead(connection: Bare) -> float:
     return (contract.instant(theirs) - before - (after - before) / 2).total_seconds()
 
 
-def unsafe(found: Server) -> Iterator[tuple[str, str]]:
+def unsafe(found: ServerReport) -> Iterator[tuple[str, str]]:
     """(setting of the server, why and what to do) for each with which production is not served."""
     if found.commit == "off":
         yield "synchronous_commit", "off: an access could be lost in a power cut; set it to on at the server"
