@@ -11,7 +11,7 @@ from gateway.apps.tables import App
 from gateway.catalogue import Catalogue
 from gateway.errors import BadRequest, DeclarationError, NotFound
 from gateway.ground.keys import fresh, hashed
-from gateway.ground.store.tables import directory_changed
+from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.organisations.views import directory
 
 
@@ -28,6 +28,7 @@ def register(
     `client_secret_basic`. Raises DeclarationError when it names purposes, organisations or data
     that this gateway does not have.
     """
+    directory_turn(session)
     organisations = {name: view.datasets for name, view in directory(session).items()}
     faults = against(declaration.document, catalogue, organisations)
     if faults:
@@ -58,6 +59,7 @@ def register(
 
 def renew_secret(session: Session, client_id: str, now: datetime, new_secret: Callable[[], str] = fresh) -> str:
     """Replace the secret. The old one stops working at once."""
+    directory_turn(session)
     row = _row(session, client_id)
     if row.auth_method != "client_secret_basic":
         kind = "is a public client" if row.auth_method == "none" else "signs with a key of its own"
@@ -78,6 +80,7 @@ def resume(session: Session, client_id: str, now: datetime) -> None:
 
 
 def _set_status(session: Session, client_id: str, status: str, reason: str, now: datetime) -> None:
+    directory_turn(session)
     row = _row(session, client_id)
     row.status, row.status_reason, row.changed_at = status, reason, now
     session.add(row)

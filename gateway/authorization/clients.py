@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import unquote_plus
 
-from sqlalchemy import case
+from sqlalchemy import case, or_
 from sqlmodel import Session, col
 
 from gateway.apps.tables import App
@@ -23,6 +23,7 @@ from gateway.authorization.rules import Refused
 from gateway.authorization.tables import FailedAuthentication
 from gateway.errors import TooMany
 from gateway.ground.keys import hashed, same
+from gateway.ground.keys.strict import is_text
 from gateway.ground.store import insert
 
 _NOBODY = "0" * 64  # compared with when the app is unknown, so that it takes as long as a wrong secret
@@ -47,14 +48,14 @@ class _Credentials:
 def authenticate(session: Session, presented: Presented, public_url: str, now: datetime) -> App:
     """The app that makes the call. Raises Refused (invalid_client, invalid_request, unauthorized_client) or TooMany."""
     credentials = _credentials(presented)
-    app = session.get(App, credentials.client_id)
+    app = session.get(App, credentials.client_id) if is_text(credentials.client_id) else None
     key = hashed(f"{credentials.client_id if app else ''}\n{presented.network}")
     minute = int(now.timestamp()) // 60
     failed = session.get(FailedAuthentication, key)
     if failed and failed.minute == minute and failed.count >= rules.FAILURES_A_MINUTE:
         raise TooMany("client authentication", retry_after=60 - int(now.timestamp()) % 60)
     if not _proved(session, app, credentials, public_url, now) or app is None:
-        _count_failure(session, key, minute)
+        _counted(session, key, minute, rules.FAILURES_A_MINUTE)
         raise Refused("invalid_client", status=401)
     claimed = presented.form.get("client_id")
     if claimed is not None and claimed != app.client_id:
@@ -116,13 +117,12 @@ def _basic(header: str) -> _Credentials:
 def count_request(session: Session, client_id: str, network: str, now: datetime) -> None:
     """Count an authorization request that names this app but is not authenticated. Raises TooMany."""
     key, minute = hashed(f"request\n{client_id}\n{network}"), int(now.timestamp()) // 60
-    counted = session.get(FailedAuthentication, key)
-    if counted and counted.minute == minute and counted.count >= rules.REQUESTS_A_MINUTE:
+    if not _counted(session, key, minute, rules.REQUESTS_A_MINUTE):
         raise TooMany("authorization requests", retry_after=60 - int(now.timestamp()) % 60)
-    _count_failure(session, key, minute)
 
 
-def _count_failure(session: Session, key: str, minute: int) -> None:
+def _counted(session: Session, key: str, minute: int, most: int) -> bool:
+    """Count one more in this minute. False: there were as many as may be."""
     row = insert(session, FailedAuthentication).values(id=key, minute=minute, count=1)
     counted = row.on_conflict_do_update(
         index_elements=["id"],
@@ -130,5 +130,6 @@ def _count_failure(session: Session, key: str, minute: int) -> None:
             "minute": minute,
             "count": case((col(FailedAuthentication.minute) == minute, col(FailedAuthentication.count)), else_=0) + 1,
         },
+        where=or_(col(FailedAuthentication.minute) != minute, col(FailedAuthentication.count) < most),
     )
-    session.execute(counted)
+    return bool(session.execute(counted).rowcount)  # type: ignore[attr-defined]

@@ -1,7 +1,7 @@
 """Token families: all tokens that come from one code. A family starts when its code is spent, and ends as a whole.
 
-A code or a rotated refresh token is spent by one conditional UPDATE. However many calls come at once, in however many
-processes, exactly one succeeds. A second use may mean that the code or token was stolen: the family ends, and the
+A code or a rotated refresh token is spent by one conditional UPDATE, in the turn of the person whose data it is for.
+However many calls come at once, in however many processes, exactly one succeeds. A second use may mean that the code or token was stolen: the family ends, and the
 person's log tells her.
 
 One exception, because an answer may get lost and a client may refresh twice at once: for a short grace
@@ -49,7 +49,11 @@ class GrantedFamily:
 
 def redeem(session: Session, log: Log, request: AuthorizationRequest, new_id: str, now: datetime) -> TokenFamily | None:
     """Spend the code and start its family. None: refused, expired, or already spent; then its family is ended."""
-    if request.outcome != "granted" or request.consent_id is None:
+    consent = session.get(Consent, request.consent_id) if request.consent_id else None
+    if consent is None:
+        return None
+    log.turn(session, consent.person_id)
+    if request.outcome != "granted":
         return None
     spent = session.execute(
         update(AuthorizationRequest)
@@ -67,7 +71,7 @@ def redeem(session: Session, log: Log, request: AuthorizationRequest, new_id: st
         if family:
             end(session, log, family, "code_replayed", now)
         return None
-    consent = deciding.holding(session, session.get_one(Consent, request.consent_id), now)
+    consent = deciding.holding(session, consent, now)
     family = TokenFamily(
         id=new_id,
         consent_id=consent.id,
@@ -93,6 +97,7 @@ def standing(session: Session, family: TokenFamily, now: datetime) -> GrantedFam
 
 def end(session: Session, log: Log, family: TokenFamily, reason: str, now: datetime) -> None:
     """End every token of the family; the consent stays. If the family has ended before, nothing changes."""
+    log.turn(session, family.person_id)
     if family.ended_at is None:
         meanwhile.keep(log, Done("family", family.id, Act.ENDED, APP, reason, now))
     ended = session.execute(

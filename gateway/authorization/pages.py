@@ -90,7 +90,7 @@ def authorize(others: Facts, screen: Screen, ctx: Context) -> Response:
     if "request_uri" not in sent or "request" in sent:
         return _plain(ctx, app, sent)
     request_uri = sent["request_uri"]
-    row = requests.find(ctx.session, request_uri, app, ctx.now)  # 3
+    row = requests.held(ctx.session, ctx.house.log, request_uri, app, ctx.now)  # 3
     if row is None:
         return _problem(ctx, "over")
     if ctx.request.method == "POST":
@@ -172,7 +172,8 @@ def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person:
 def go_on(others: Facts, ctx: Context) -> Response:
     """Go on with what she agreed to before: the new request hangs from the agreement that is there."""
     app = ctx.session.get(App, ctx.form.get("client_id", ""))
-    row = requests.find(ctx.session, ctx.form.get("request_uri", ""), app, ctx.now) if app else None
+    asked = ctx.form.get("request_uri", "")
+    row = requests.held(ctx.session, ctx.house.log, asked, app, ctx.now) if app else None
     if app is None or row is None or app.status != "active":
         return _problem(ctx, "over")
     consent, person = _hers(others, ctx, app, row, ctx.person)

@@ -20,8 +20,11 @@ from gateway.authorization.checks import Asking
 from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent.request import Ask
+from gateway.consent.tables import Consent
 from gateway.ground.keys import KeyRing, hashed, same
+from gateway.ground.store import Clash
 from gateway.house import House
+from gateway.log import Log
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ def push(session: Session, checked: Checked, secret: str, now: datetime, seconds
 
 def find(session: Session, request_uri: str, app: App, now: datetime) -> AuthorizationRequest | None:
     """The request of a request_uri. None: unknown, expired, another client's, or the registration has changed since."""
-    secret = request_uri.removeprefix(rules.REQUEST_URI)
+    secret = _secret(request_uri)
     if secret == request_uri or len(secret) != 43:
         return None
     row = session.get(AuthorizationRequest, hashed(secret))
@@ -75,6 +78,29 @@ def find(session: Session, request_uri: str, app: App, now: datetime) -> Authori
         return None
     # The registration has changed: redirect address or data of this request may not be registered any more.
     return row if Ask.from_json(row.ask).app_metadata_sha256 == app.metadata_sha256 else None
+
+
+def _secret(request_uri: str) -> str:
+    return request_uri.removeprefix(rules.REQUEST_URI)
+
+
+def held(session: Session, log: Log, request_uri: str, app: App, now: datetime) -> AuthorizationRequest | None:
+    """The same, to go on with it: nobody else does until the transaction ends.
+
+    First the turn of the person who was asked, then the row: in this order everywhere, so that two people who open one
+    request wait for one another. Raises Clash if it became another person's meanwhile: then it is to be read again.
+    """
+    row = find(session, request_uri, app, now)
+    consent_id = row.consent_id if row else None
+    consent = session.get(Consent, consent_id) if consent_id else None
+    if consent:
+        log.turn(session, consent.person_id)
+    if row:
+        session.get(AuthorizationRequest, hashed(_secret(request_uri)), with_for_update=True)
+        row = find(session, request_uri, app, now)
+    if row and row.consent_id != consent_id:
+        raise Clash("this request became another person's")
+    return row
 
 
 def finished(row: AuthorizationRequest, now: datetime) -> bool:

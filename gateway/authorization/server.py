@@ -156,6 +156,7 @@ class RefreshGrant(RefreshTokenGrant):
         """
         ctx: Context = self.server.ctx
         family = ctx.session.get_one(TokenFamily, refresh_token.row.family_id)
+        ctx.house.log.turn(ctx.session, family.person_id)
         granted = families.standing(ctx.session, family, ctx.now)
         if granted == "paused":
             # Not invalid_grant: clients then discard the token, although it works again once the person resumes.

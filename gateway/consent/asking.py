@@ -51,6 +51,7 @@ def open_ask(
 def lapse(session: Session, log: Log, consent: Consent, now: datetime) -> None:
     """Close a request that was not answered in time, was answered by somebody else, or cannot be answered any more.
     The log entry tells the person, whose log would otherwise show the request as open for ever."""
+    log.turn(session, consent.person_id)
     if consent.state != State.REQUESTED:
         return
     events.change(session, consent, Act.LAPSED, SYSTEM, now, EndReason.LAPSED)
@@ -80,8 +81,8 @@ def draft(consent: Consent, reader: str) -> dict[str, list[str]]:
 
 def apps_of(session: Session, person_id: str) -> list[str]:
     """Ids of the apps that have asked this person for anything, whatever became of it."""
-    asked = select(Consent.app_id).where(Consent.person_id == person_id).distinct().order_by(Consent.app_id)
-    return list(session.exec(asked))
+    asked = select(Consent.app_id).where(Consent.person_id == person_id).distinct()
+    return sorted(session.exec(asked))
 
 
 def active_for(session: Session, person_id: str, app_id: str, purpose: str) -> list[Consent]:

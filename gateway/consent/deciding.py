@@ -1,6 +1,7 @@
 """What a person can decide: agree, refuse, stop, pause, resume, remove data.
 
-Each changes the consent and adds its event, evidence and log entry in one transaction.
+Each changes the consent and adds its event, evidence and log entry in one transaction, and decides in the turn of the
+person whose consent it is: what it reads before, nobody else changes until the commit.
 """
 
 import json
@@ -30,6 +31,7 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
     Raises LogFrozen.
     """
     consent, actor = agreement.consent, agreement.decider.actor
+    house.log.turn(session, consent.person_id)
     if consent.state != State.REQUESTED:
         return None
     house.log.require_whole()
@@ -62,6 +64,7 @@ def agree(session: Session, house: House, agreement: Agreement, now: datetime) -
 
 
 def refuse(session: Session, log: Log, consent: Consent, actor: Actor, now: datetime) -> None:
+    log.turn(session, consent.person_id)
     if consent.state != State.REQUESTED:
         return
     events.change(session, consent, Act.REFUSED, actor, now)
@@ -79,6 +82,7 @@ def record_service_refused(session: Session, log: Log, consent: Consent, reason:
 
 def end(session: Session, log: Log, consent: Consent, actor: Actor, reason: EndReason, now: datetime) -> bool:
     """Stop the consent for good. False: it had already ended, and nothing changes."""
+    log.turn(session, consent.person_id)
     if consent.state not in ending.CAN_END:
         return False
     since, more = now, dict[str, bool]()
@@ -106,6 +110,7 @@ def go_on(session: Session, log: Log, consent: Consent, earlier: Consent, actor:
     """The person answers the request `consent` by letting the app go on under the agreement `earlier`, which does not
     change. The request is closed with one log entry. Raises LogFrozen: she may have stopped it in what is missing."""
     log.require_whole()
+    log.turn(session, consent.person_id)
     if consent.state == State.REQUESTED:
         events.change(session, consent, Act.CONTINUED, actor, now, EndReason.CONTINUED)
         consent.ended_at = now
@@ -148,6 +153,7 @@ def keep_only(
     now: datetime,
 ) -> bool:
     """Take out all items but those in `keep`. If none is left, the consent is stopped instead."""
+    log.turn(session, consent.person_id)
     agreed = current(session, consent)
     if consent.state not in (State.ACTIVE, State.PAUSED) or agreed is None or is_over(consent, now):
         return False
@@ -204,6 +210,7 @@ def _toggle(
 ) -> bool:
     """Pause or resume. `step`: the state the consent must be in, the act, and the kind of its log entry."""
     needed, act, kind = step
+    log.turn(session, consent.person_id)
     if consent.state != needed or is_over(consent, now):
         return False
     if act == Act.PAUSED and actor.person:

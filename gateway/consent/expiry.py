@@ -37,6 +37,7 @@ def write_due(house: House, now: datetime) -> int:
             consent = session.get(Consent, consent_id)
             if consent is None:
                 continue
+            house.log.turn(session, consent.person_id)
             asking.lapse(session, house.log, consent, now)
             if deciding.is_over(consent, now):
                 deciding.end(session, house.log, consent, SYSTEM, EndReason.EXPIRED, now)
@@ -47,7 +48,10 @@ def redo(session: Session, log: Log, done: Done, now: datetime) -> bool:
     """Stop or pause again what somebody stopped or paused on a frozen log (`meanwhile.Again`), also where a new
     agreement has replaced it since the copy on which that was done: it was stopped after both."""
     consent = session.get(Consent, done.id)
-    if consent is None or _known(session, done):
+    if consent is None:
+        return False
+    log.turn(session, consent.person_id)
+    if _known(session, done):
         return False
     meant = [consent]
     if consent.reason == EndReason.REPLACED:

@@ -87,8 +87,10 @@ def redo(store: Store, log: Log, again: Mapping[str, Again], now: datetime) -> i
     To be run on a whole log, before anything is given. Returns how many of these acts this database did not know.
     Raises Unavailable, OSError.
     """
-    with store.write() as session:
-        found = sum([_redone(session, log, again, done, now) for done in kept(log)])
+    found = 0
+    for done in kept(log):  # each in a transaction of its own, in the turn of its own person
+        with store.write() as session:
+            found += _redone(session, log, again, done, now)
     forget(log)
     return found
 

@@ -117,10 +117,10 @@ class Log:
         if self.frozen:
             raise LogFrozen(self.frozen)
 
-    def turn(self, session: Session, person: str) -> None:
-        """From now to the end of this transaction nobody else decides anything about this person: call it before
-        reading what is decided by. What was read before is read again."""
-        turn(session, person_turn(person))
+    def turn(self, session: Session, *persons: str) -> None:
+        """From now to the end of this transaction nobody else decides anything about these people: call it before
+        reading what is decided by, once for all of them. What was read before is read again."""
+        turn(session, *map(person_turn, persons))
 
     def record(self, session: Session, event: Event) -> None:
         """Append in the session's own write transaction."""

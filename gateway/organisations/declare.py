@@ -18,7 +18,7 @@ from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault, NotFound
 from gateway.ground.declarations import digest, load, unknown
 from gateway.ground.keys import KeyRing
-from gateway.ground.store.tables import directory_changed
+from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.house import House
 from gateway.organisations import moving
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
@@ -132,8 +132,11 @@ def add(
     `moved`: whether a changed address still belongs to the same organisation. True: links stay. False: they end.
     None: the operator has not said; refused while anybody is linked (see `moving`).
     """
+    directory_turn(session)
     document = dict(declaration.document)
-    row = session.get(Organisation, declaration.id)
+    row = session.get(
+        Organisation, declaration.id, with_for_update=True
+    )  # links made now wait (`linking._is_elsewhere`)
     outcome = "changed"
     if row is None:
         outcome = "added"
@@ -197,6 +200,7 @@ def resume(session: Session, organisation: str, now: datetime) -> None:
 
 
 def _set_status(session: Session, organisation: str, status: str, reason: str, now: datetime) -> None:
+    directory_turn(session)
     row = session.get(Organisation, organisation)
     if row is None:
         raise NotFound(f"organisation {organisation}")

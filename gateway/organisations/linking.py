@@ -30,7 +30,7 @@ from gateway.house import House
 from gateway.log import Event, Log
 from gateway.organisations import calls, links, tokens, views
 from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
-from gateway.organisations.tables import Link, LinkAttempt
+from gateway.organisations.tables import Link, LinkAttempt, Organisation
 from gateway.organisations.views import LinkEnds, OrganisationView
 from gateway.settings import Settings
 
@@ -125,7 +125,12 @@ def _spend(session: Session, attempt: str, now: datetime) -> bool:
 
 
 def _is_elsewhere(session: Session, asked: OrganisationView) -> bool:
-    """Whether another address was declared during the call. Credentials from the old one must not go to the new."""
+    """Whether another address was declared during the call. Credentials from the old one must not go to the new.
+
+    Call it before the person's turn is taken: until the transaction ends no other address is declared, and whoever
+    declares one ends the links that are there (`declare.add`), in the turns of their people.
+    """
+    session.get(Organisation, asked.id, with_for_update={"read": True})
     now = views.view(session, asked.id)
     return now is None or now.base_url != asked.base_url
 
@@ -148,6 +153,7 @@ def finish_oauth(
     Raises LogFrozen: a link made now would be lost when the newest database is put back.
     """
     with house.store.write() as session:
+        house.log.turn(session, person)
         attempt = find_attempt(session, house.keys, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
             return attempt
@@ -168,6 +174,7 @@ def finish_oauth(
     with house.store.write() as session:
         here = not house.log.frozen and not _is_elsewhere(session, ends.organisation)
         if here:
+            house.log.turn(session, person)
             link, unused = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held, whose=whose)
             house.log.record(session, _event(house.settings, "linked", person, view, now))
         else:
@@ -224,6 +231,7 @@ def _try_code(
     house: House, person: str, view: OrganisationView, state: str, code: str, now: datetime
 ) -> Linked | NotLinked:
     with house.store.write() as session:
+        house.log.turn(session, person)
         attempt = find_attempt(session, house.keys, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
             return attempt
@@ -243,8 +251,10 @@ def _try_code(
     if status != 200:
         return NotLinked("wrong_code" if left else "no_tries", attempt.return_to, left)
     with house.store.write() as session:
+        elsewhere = _is_elsewhere(session, view)
+        house.log.turn(session, person)
         _spend(session, attempt.id, now)
-        if _is_elsewhere(session, view):
+        if elsewhere:
             return NotLinked("expired", attempt.return_to)
         house.log.require_whole()  # it may have been frozen while the organisation answered
         number = attempt.secret["customer_number"]
@@ -326,6 +336,7 @@ def read_accounts(house: House, view: OrganisationView, link: Link) -> str:
 def unlink(house: House, person: str, view: OrganisationView, now: datetime) -> Link | None:
     """End the link here at once. Call `tell_end` next, so that the organisation forgets it. None: there was no link."""
     with house.store.write() as session:
+        house.log.turn(session, person)
         link = links.current(session, person, view.id)
         if link is None:
             return None
@@ -338,7 +349,10 @@ def redo(settings: Settings, session: Session, log: Log, done: Done, now: dateti
     """End again a link that its person ended on a frozen log, or the one that has come in its place before
     (`meanwhile.Again`, with the settings given first). `telling` tells the organisation."""
     link = session.get(Link, done.id)
-    live = links.current(session, link.person_id, link.organisation_id) if link else None
+    if link is None:
+        return False
+    log.turn(session, link.person_id)
+    live = links.current(session, link.person_id, link.organisation_id)
     view = views.view(session, live.organisation_id) if live else None
     if live is None or view is None or live.linked_at > done.at:
         return False

@@ -211,7 +211,10 @@ def make(
     customer: str = "",
     whose: str = "",
 ) -> tuple[Link, Credentials | None]:
-    """Make the live link, or give an existing one the new credentials. Returns it and the credentials replaced."""
+    """Make the live link, or give an existing one the new credentials. Returns it and the credentials replaced.
+
+    In the person's turn, so that there is at most one.
+    """
     link = current(session, person, organisation)
     replaced = credentials(keys, link) if link else None
     if link is None:
@@ -233,7 +236,7 @@ def store_accounts(
 
     `whose`: the customer whose accounts were read; None: do not check this.
     """
-    row = session.get(Link, link)
+    row = session.get(Link, link, with_for_update=True)
     if row is None or row.ended_at is not None:
         return False
     held = _opened(keys, link, row.accounts_sealed)
@@ -247,7 +250,7 @@ def store_accounts(
 
 def store_credentials(session: Session, keys: KeyRing, link: str, old: Credentials, held: Credentials) -> bool:
     """Replace the credentials `old` by `held`. False: the link has ended or has other credentials; nothing changes."""
-    row = session.get(Link, link)
+    row = session.get(Link, link, with_for_update=True)
     if row is None or row.ended_at is not None or credentials(keys, row) != old:
         return False
     row.credentials_sealed, row.generation = seal_credentials(keys, link, held), row.generation + 1

@@ -49,10 +49,11 @@ def unsaid(session: Session, organisation: str, old: Mapping[str, Any], new: Map
 
 def replaced(session: Session, log: Log, organisation: str, name: str, now: datetime) -> int:
     """End what hangs from the old address: links, linkings under way, ends still to be told. How many links ended."""
+    live = (col(Link.organisation_id) == organisation, col(Link.ended_at).is_(None))
+    log.turn(session, *session.exec(select(Link.person_id).where(*live)))
     session.execute(delete(LinkAttempt).where(col(LinkAttempt.organisation_id) == organisation))
-    standing = session.exec(select(Link).where(Link.organisation_id == organisation, col(Link.ended_at).is_(None)))
     ended = 0
-    for link, person in [(link.id, link.person_id) for link in standing]:
+    for link, person in session.exec(select(Link.id, Link.person_id).where(*live)).all():
         if links.end(session, link, now, told=True):
             facts = {"organisation": organisation, "organisation_name": name}
             log.record(session, Event("unlinked", person, now, "system", facts))

@@ -152,6 +152,7 @@ def _change_password(ctx: Context, person: Person, old: str, kept: str | None) -
     counts.forgive("account", f"own {person.id}")
     hashed = passwords.hash_(ctx.form["password"])
     with house.store.write() as session:
+        house.log.turn(session, person.id)
         row = accounts.get(session, person.id)
         if row is None or row.password_hash != kept:  # changed by another request while this one hashed
             return _password_page(ctx, person, {"old": WRONG_PASSWORD}, 400)

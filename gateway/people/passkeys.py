@@ -24,6 +24,7 @@ from webauthn.helpers.structs import (
 
 from gateway.ground.keys import KeyRing, same
 from gateway.ground.keys.jose import decoded, encoded
+from gateway.ground.keys.strict import is_text
 from gateway.ground.store import insert
 from gateway.log import Event, Log
 from gateway.people.tables import Passkey, Person, SpentChallenge
@@ -31,6 +32,7 @@ from gateway.settings import Settings
 
 MINUTES = 5  # how long a challenge is valid
 _LONGEST = 16 * 1024  # characters of a browser's answer
+_LONGEST_ID = 1023  # bytes of a credential's id (WebAuthn §4)
 
 
 def _relying_party(settings: Settings) -> str:
@@ -126,18 +128,18 @@ def add(
         )
     except _UNSOUND:
         return False
-    credential = encoded(made.credential_id)
-    if session.get(Passkey, credential) is not None or not _spend(session, challenge, now):
+    if len(made.credential_id) > _LONGEST_ID or not _spend(session, challenge, now):
         return False
-    key = Passkey(
-        credential_id=credential,
+    key = insert(session, Passkey).values(
+        credential_id=encoded(made.credential_id),
         person_id=person.id,
         public_key=made.credential_public_key,
         sign_count=made.sign_count,
         name=name,
         created_at=now,
     )
-    session.add(key)
+    if not session.execute(key.on_conflict_do_nothing()).rowcount:  # type: ignore[attr-defined]
+        return False
     log.record(session, Event("passkey_added", person.id, now))
     return True
 
@@ -169,14 +171,14 @@ def begin_sign_in(ceremony: Ceremony, chance: bytes, now: datetime) -> PasskeyCh
     return PasskeyChallenge(ceremony.sealed(chance, now), options_to_json(options))
 
 
-def recognise(session: Session, ceremony: Ceremony, sealed: str, answer: str, now: datetime) -> Person | None:
-    """The person whose passkey has validly answered our challenge; otherwise None."""
+def recognise(session: Session, log: Log, ceremony: Ceremony, sealed: str, answer: str, now: datetime) -> Person | None:
+    """The person whose passkey has validly answered our challenge, in her turn; otherwise None."""
     challenge, settings = ceremony.challenge(sealed, now), ceremony.settings
     if challenge is None or len(answer) > _LONGEST:
         return None
     try:
         given = parse_authentication_credential_json(answer)
-        row = session.get(Passkey, given.id.rstrip("="))
+        row = _known(session, log, given.id.rstrip("="))
         person = session.get(Person, row.person_id) if row else None
         if row is None or person is None or person.closed_at is not None:
             return None
@@ -199,6 +201,14 @@ def recognise(session: Session, ceremony: Ceremony, sealed: str, answer: str, no
     row.sign_count, row.used_at = verified.new_sign_count, now
     session.add(row)
     return person
+
+
+def _known(session: Session, log: Log, credential: str) -> Passkey | None:
+    row = session.get(Passkey, credential) if is_text(credential) else None
+    if row is not None:
+        log.turn(session, row.person_id)
+        row = session.get(Passkey, credential)  # she may have removed it before the turn came
+    return row
 
 
 # An answer can be any JSON, so besides the library's own errors these are raised for malformed ones.

@@ -101,6 +101,7 @@ def _by_password(ctx: Context, person: Person | None, email: str, written: str, 
     counts.forgive("account", who)
     anew = passwords.hash_(password) if kept and passwords.is_outdated(kept) else None
     with house.store.write() as session:
+        house.log.turn(session, person.id)
         now_kept = accounts.get(session, person.id)
         if now_kept is None or now_kept.password_hash != kept:  # changed or closed while this request hashed
             return _sign_in_page(ctx, written, 400, WRONG_PASSWORD)
@@ -178,6 +179,9 @@ def second(ctx: Context) -> Response:
     """Check the one-time code, or a recovery code, and sign in. 400 for a wrong one, 429 after too many tries."""
     house = ctx.house
     owing = sign_ins.owing_second_factor(ctx.session, _cookie(ctx), ctx.now)
+    if owing is not None:
+        house.log.turn(ctx.session, owing[1].id)
+        owing = sign_ins.owing_second_factor(ctx.session, _cookie(ctx), ctx.now)
     if owing is None:
         return ctx.go(onward(ctx, "/sign-in"))
     _, person = owing
@@ -241,7 +245,7 @@ def passkey(ctx: Context) -> Response:
         return _passkey_page(ctx, 429, TOO_MANY)
     form = ctx.form
     word, answer = form.get("challenge", ""), form.get("answer", "")
-    person = passkeys.recognise(ctx.session, _ceremony(ctx), word, answer, ctx.now)
+    person = passkeys.recognise(ctx.session, house.log, _ceremony(ctx), word, answer, ctx.now)
     other = is_again(ctx) and person is not None and person.id != ctx.person.person
     if person is None or other:
         counts.count("network", network, ctx.session)

@@ -5,6 +5,7 @@ second factor, and is then replaced by a new one with a new secret.
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from sqlalchemy import update
 from sqlmodel import Session, col, select
@@ -64,8 +65,13 @@ def identify(session: Session, secret: str, now: datetime) -> Caller | None:
         auth_time=row.at,
         methods=tuple(row.methods.split()),
         sign_in=row.id,
-        seen=(lambda writing: note_seen(writing, row.id, now)) if now - row.seen_at >= _NOTE_EVERY else None,
+        seen=partial(note_seen, id=row.id, now=now) if now - row.seen_at >= _NOTE_EVERY else None,
+        wards=partial(_wards, guardian=person.id),
     )
+
+
+def _wards(session: Session, guardian: str) -> list[str]:
+    return list(session.exec(select(Person.id).where(Person.guardian_id == guardian)))
 
 
 def is_live(row: SignIn, now: datetime) -> bool:

@@ -4,6 +4,8 @@ from datetime import date, datetime
 
 from sqlmodel import Field, SQLModel
 
+from gateway.ground.store.tables import BIG
+
 
 class Person(SQLModel, table=True):
     id: str = Field(primary_key=True)  # opaque; never leaves the gateway (apps and organisations get pairwise ones)
@@ -23,7 +25,7 @@ class Passkey(SQLModel, table=True):
     credential_id: str = Field(primary_key=True)  # base64url
     person_id: str = Field(foreign_key="person.id", index=True)
     public_key: bytes
-    sign_count: int = 0
+    sign_count: int = Field(default=0, sa_type=BIG)  # of 32 bits without a sign
     name: str = ""
     created_at: datetime
     used_at: datetime | None = None

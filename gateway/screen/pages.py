@@ -92,10 +92,19 @@ def decide(others: Facts, ctx: Context) -> Response:
 
 def _decidable(others: Facts, ctx: Context) -> Consent:
     """The consent of this address. Raises NotFound also if somebody else decides it, so nobody learns it exists."""
-    consent = ctx.session.get(Consent, ctx.path["id"])
+    consent = _consent(ctx)
     person = others.person(ctx.session, consent.person_id) if consent else None
     if consent is None or person is None or not person.decided_by(ctx.person.person):
         raise errors.NotFound
+    return consent
+
+
+def _consent(ctx: Context) -> Consent | None:
+    """The consent of this address. For a form, in the turn of the person whose it is."""
+    consent = ctx.session.get(Consent, ctx.path["id"])
+    if consent and ctx.request.method == "POST":
+        ctx.house.log.turn(ctx.session, consent.person_id)
+        consent = ctx.session.get(Consent, ctx.path["id"])
     return consent
 
 
@@ -162,7 +171,7 @@ def ask_again(others: Facts, ctx: Context) -> Response:
     resume = own_path(ctx.form.get("resume", ""))
     if ctx.caller is None and not resume.startswith("/authorize?"):
         raise errors.NotSignedIn
-    consent = ctx.session.get(Consent, ctx.path["id"])
+    consent = _consent(ctx)
     reader, seen = _shown_to(others, ctx, consent) if consent else ("", None)
     if consent and seen:
         asking.keep_draft(ctx.session, consent, reader, _offered_marks(others, ctx, consent))

@@ -20,6 +20,7 @@ from gateway.log import Log
 
 def ask(session: Session, log: Log, consent: Consent, actor: Actor, now: datetime) -> bool:
     """Record the request. False: nothing was ever agreed, the sharing has not ended, or it was asked before."""
+    log.turn(session, consent.person_id)
     if consent.state != State.ENDED or not consent.version or asked_at(session, consent.id):
         return False
     events.append(session, consent, Act.ERASURE_ASKED, actor, now)

@@ -35,6 +35,16 @@ def loads(text: str | bytes, *, depth: int) -> Any:
     return value
 
 
+def is_text(text: str) -> bool:
+    """Whether every database keeps it: no NUL, which PostgreSQL refuses, and no half of a character."""
+    if "\0" in text:
+        return False
+    try:
+        return text.isascii() or bool(text.encode())
+    except UnicodeError:
+        return False
+
+
 def _is_shallow(text: str, depth: int) -> bool:
     """Whether brackets outside of strings are nested no deeper than `depth`. Checked before the parser recurses. A text
     with few brackets passes without looking for strings."""

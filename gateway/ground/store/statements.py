@@ -66,14 +66,15 @@ def prove(connection: Connection, statement: str, values: Sequence[Any]) -> None
         connection.noted.proof = statement, values
 
 
-def turn(session: Session, key: str) -> None:
-    """Until the transaction ends nobody else has the turn of this key (contract.py). What the session has read before
-    is read again: it may have changed before the turn came.
+def turn(session: Session, *keys: str) -> None:
+    """Until the transaction ends nobody else has the turn of these keys (contract.py). What the session has read before
+    is read again: it may have changed before the turn came. Whoever needs several takes them at once, so that two who
+    want the same ones wait for one another and not both for ever.
 
     Where one writer has the whole database, its turn is everybody's, and nothing is done.
     """
     connection = raw(session)
-    if isinstance(connection, Bare) and key not in connection.noted.turns:
+    if isinstance(connection, Bare) and not connection.noted.turns.issuperset(keys):
         session.flush()
-        connection.turns([key])
+        connection.turns(keys)
         session.expire_all()

@@ -65,9 +65,15 @@ class Try(SQLModel, table=True):
     until: datetime = Field(index=True)  # when no limit counts it any more
 
 
+def directory_turn(session: Session) -> None:
+    """Call this before reading what is changed of an app or organisation: one change after the other. Data calls share
+    the turn: none that was judged before the change is recorded after it. It comes before any person's turn."""
+    turn(session, DIRECTORY)
+
+
 def directory_changed(session: Session) -> None:
     """Raise the generation. Call this in the transaction of every change of an app or organisation."""
-    turn(session, DIRECTORY)  # data calls share it: none that was judged before is recorded after this change
+    directory_turn(session)
     found = session.execute(
         update(Directory).where(Directory.id == 1).values(generation=Directory.generation + 1)  # type: ignore[arg-type]
     )

@@ -1,6 +1,6 @@
 """One call of a door, as the function behind the door sees it: who calls, with what, and at which time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -29,6 +29,8 @@ class Caller:
     sign_in: str  # id of the sign-in row
     # Notes that the sign-in is still used, in a small transaction after the answer; None: was noted a moment ago.
     seen: Callable[[Session], None] | None = field(default=None, compare=False)
+    # For whom she may decide besides herself, to be read in a transaction that decides; None: nobody.
+    wards: Callable[[Session], Sequence[str]] | None = field(default=None, compare=False)
 
 
 @dataclass

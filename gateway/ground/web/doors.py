@@ -8,6 +8,10 @@ errors into an answer of the kind the caller expects (HTML, OAuth JSON or RFC 94
 All doors share a few worker threads, so work that waits for another party is returned as `Later`.
 An answer with an error status commits as well, because the record of a refusal must stay;
 only an exception rolls back. `otherwise` answers when no door does: 404, 405 and unexpected faults.
+
+Where others write at the same time, a door that writes has the turn of its signed-in caller, and of the children she
+decides for, from before the function reads until the commit: two clicks of hers come one after the other, whichever
+processes they reach. Where the database undoes a transaction because another was in its way, the function runs again.
 """
 
 import contextlib
@@ -27,8 +31,9 @@ from starlette.routing import Match, Route
 
 from gateway import errors
 from gateway.ground.keys import fresh, same
+from gateway.ground.keys.strict import is_text
 from gateway.ground.pools import Full
-from gateway.ground.store import Store
+from gateway.ground.store import Clash, Store
 from gateway.ground.web import answers, cookies
 from gateway.ground.web.context import Caller, Context, Kind
 from gateway.ground.web.languages import choose_language
@@ -36,6 +41,7 @@ from gateway.house import House
 
 FORM_LIMIT = 64 * 1024
 FIELDS_LIMIT = 100
+TRIES = 3  # of a transaction that others were in the way of
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +146,48 @@ def _run(
 ) -> Response | tuple[Context, Later]:
     context = _context(house, request, body)
 
-    def handled() -> Response | Later:
-        with _opened(house.store, door.opens) as session:
-            context._session = session
-            context.caller = _who(identify, context, session)
-            return _handler(door, context)(context)
-
-    response = _or_refused(door, context, handled)
+    response = _or_refused(door, context, partial(_handled, door, identify, context))
     context._session = None
     _note_seen(house.store, context.caller)
     return (context, response) if isinstance(response, Later) else _sent(response, context)
+
+
+def _handled(door: Door, identify: Identify, context: Context) -> Response | Later:
+    """What the door's function answers. Undone because another transaction was in its way, it runs again from the
+    start: what a rollback does not undo must be harmless when it is done twice."""
+    _check_texts(context)
+    for again in range(1, TRIES + 1):
+        try:
+            return _once(door, identify, context)
+        except Clash:
+            if door.opens != "write" or again == TRIES:
+                raise
+            _forget_cookies(context, 0)
+    raise AssertionError
+
+
+def _once(door: Door, identify: Identify, context: Context) -> Response | Later:
+    with _opened(context.house.store, door.opens) as session:
+        context._session = session
+        context.caller = _who(identify, context, session)
+        if door.opens == "write" and context.caller and not context.house.store.alone:
+            context.caller = _in_turn(identify, context, context.caller)
+        return _handler(door, context)(context)
+
+
+def _in_turn(identify: Identify, context: Context, caller: Caller) -> Caller | None:
+    """The caller once more, when her turn has come: her sign-in may have ended before."""
+    wards = caller.wards(context.session) if caller.wards else ()
+    context.house.log.turn(context.session, caller.person, *wards)
+    return _who(identify, context, context.session)
+
+
+def _check_texts(context: Context) -> None:
+    """Raises BadRequest for what no database keeps as a text, in the address or the form: a NUL, half a character."""
+    named = (context.path, context.query, context.form_lists)
+    text = "".join(part for each in named for name, value in each.items() for part in (name, *value))
+    if not is_text(text):
+        raise errors.BadRequest("no text")
 
 
 def _or_refused(door: Door, context: Context, work: Callable[[], _Answer]) -> _Answer:
@@ -158,10 +196,15 @@ def _or_refused(door: Door, context: Context, work: Callable[[], _Answer]) -> _A
     try:
         return work()
     except errors.GatewayError as error:
-        context.set_cookies[before:] = [one for one in context.set_cookies[before:] if one[0] == cookies.VISIT]
+        _forget_cookies(context, before)
         if isinstance(error, errors.NotSignedIn):
             return answers.sign_in_first(door.kind, context)
         return answers.failure(error, door.kind, context)
+
+
+def _forget_cookies(context: Context, before: int) -> None:
+    """Those set by what was undone. That of the visit stays: forms that were made are bound to it."""
+    context.set_cookies[before:] = [one for one in context.set_cookies[before:] if one[0] == cookies.VISIT]
 
 
 async def _finished(door: Door, context: Context, later: Later) -> Response:

@@ -357,7 +357,7 @@ def upgrade() -> None:
         sa.Column("credential_id", sa.String(), nullable=False),
         sa.Column("person_id", sa.String(), nullable=False),
         sa.Column("public_key", sa.LargeBinary(), nullable=False),
-        sa.Column("sign_count", sa.Integer(), nullable=False),
+        sa.Column("sign_count", BIG, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("used_at", UTCDateTime(), nullable=True),
