@@ -1,8 +1,8 @@
 """Token families: all tokens that come from one code. A family starts when its code is spent, and ends as a whole.
 
 A code or a rotated refresh token is spent by one conditional UPDATE, in the turn of the person whose data it is for.
-However many calls come at once, in however many processes, exactly one succeeds. A second use may mean that the code or token was stolen: the family ends, and the
-person's log tells her.
+However many calls come at once, in however many processes, exactly one succeeds. A second use may mean that the code
+or token was stolen: the family ends, and the person's log tells her.
 
 One exception, because an answer may get lost and a client may refresh twice at once: for a short grace
 (`refresh_grace_seconds`) a spent refresh token gives the very successor it was exchanged for, as long as that is

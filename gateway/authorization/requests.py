@@ -96,7 +96,7 @@ def held(session: Session, log: Log, request_uri: str, app: App, now: datetime) 
     if consent:
         log.turn(session, consent.person_id)
     if row:
-        session.get(AuthorizationRequest, hashed(_secret(request_uri)), with_for_update=True)
+        session.get(AuthorizationRequest, hashed(_secret(request_uri)), with_for_update=True, populate_existing=True)
         row = find(session, request_uri, app, now)
     if row and row.consent_id != consent_id:
         raise Clash("this request became another person's")

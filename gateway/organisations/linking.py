@@ -130,7 +130,7 @@ def _is_elsewhere(session: Session, asked: OrganisationView) -> bool:
     Call it before the person's turn is taken: until the transaction ends no other address is declared, and whoever
     declares one ends the links that are there (`declare.add`), in the turns of their people.
     """
-    session.get(Organisation, asked.id, with_for_update={"read": True})
+    session.get(Organisation, asked.id, with_for_update={"read": True}, populate_existing=True)
     now = views.view(session, asked.id)
     return now is None or now.base_url != asked.base_url
 

@@ -236,7 +236,7 @@ def store_accounts(
 
     `whose`: the customer whose accounts were read; None: do not check this.
     """
-    row = session.get(Link, link, with_for_update=True)
+    row = session.get(Link, link, with_for_update=True, populate_existing=True)
     if row is None or row.ended_at is not None:
         return False
     held = _opened(keys, link, row.accounts_sealed)
@@ -250,7 +250,7 @@ def store_accounts(
 
 def store_credentials(session: Session, keys: KeyRing, link: str, old: Credentials, held: Credentials) -> bool:
     """Replace the credentials `old` by `held`. False: the link has ended or has other credentials; nothing changes."""
-    row = session.get(Link, link, with_for_update=True)
+    row = session.get(Link, link, with_for_update=True, populate_existing=True)
     if row is None or row.ended_at is not None or credentials(keys, row) != old:
         return False
     row.credentials_sealed, row.generation = seal_credentials(keys, link, held), row.generation + 1
