@@ -51,6 +51,19 @@ def copied(source: Path, target: Path) -> None:
         read.backup(written)
 
 
+def everything(store: Store) -> bytes:
+    """All that the database holds, one value after the other: to look for what must not be in it."""
+    if store.engine.dialect.name != "postgresql":
+        path = Path(store.where)
+        return b"".join(each.read_bytes() for each in path.parent.glob(f"{path.name}*"))
+    found = []
+    with store.read() as session:
+        for table in schema.metadata.sorted_tables:
+            for row in session.execute(table.select()):
+                found += [value if isinstance(value, bytes) else str(value).encode() for value in row]
+    return b" ".join(found)
+
+
 def entries(house: House, person: str) -> list[dict[str, Any]]:
     """The person's log, opened."""
     connection = house.store.connect()

@@ -45,7 +45,7 @@ from gateway.rooms import RoomNames
 from gateway.screen import pages as consent_pages
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
-from tests.databases import made, unsynced
+from tests.databases import entries, made, unsynced
 from tests.worlds import apps
 
 ISSUER = "http://localhost:8400"
@@ -236,13 +236,7 @@ class World:
 
     def events(self, person: str) -> list[dict[str, Any]]:
         """What the person's log says, oldest first."""
-        with self.house.store.read() as session:
-            rows = session.connection().exec_driver_sql(
-                "SELECT e.seq, e.sealed, c.key_sealed FROM logentry e JOIN logchain c ON c.person_id = e.person_id"
-                " WHERE e.person_id = ? ORDER BY e.seq",
-                (person,),
-            )
-            return [json.loads(self.house.log.read(person, seq, sealed, key)) for seq, sealed, key in rows]
+        return entries(self.house, person)
 
     # ---- apps
 

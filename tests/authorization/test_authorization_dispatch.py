@@ -13,6 +13,7 @@ from gateway.consent import deciding
 from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
+from gateway.ground.store import raw
 from gateway.ground.web.context import Caller
 from gateway.settings import Settings
 from tests.tokens import claims
@@ -236,9 +237,7 @@ def test_prompt_none_under_an_ended_agreement_asks_again(world):
 
 def unlink(world, person, organisation):
     with world.house.store.write() as session:
-        session.connection().exec_driver_sql(
-            "DELETE FROM link WHERE person_id = ? AND organisation_id = ?", (person, organisation)
-        )
+        raw(session).execute("DELETE FROM link WHERE person_id = ? AND organisation_id = ?", (person, organisation))
 
 
 def test_an_organisation_not_linked_yet_is_linked_first_and_refusing_needs_no_link(world):

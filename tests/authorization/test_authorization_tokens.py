@@ -17,6 +17,7 @@ from gateway.consent.rules import EndReason
 from gateway.consent.tables import Consent
 from gateway.errors import Unavailable
 from gateway.ground.store import pruning
+from tests.databases import everything
 from tests.tokens import claims
 
 
@@ -196,7 +197,7 @@ def test_a_code_is_worth_nothing_after_alice_stopped_in_between(world):
 def test_neither_code_nor_token_is_stored(world):
     code = world.code()
     body = world.redeem(code).json()
-    whole = b"".join(path.read_bytes() for path in world.house.settings.data_dir.glob("aval.sqlite3*"))
+    whole = everything(world.house.store)
     for secret in (code, body["access_token"], body["refresh_token"], *world.secrets.values()):
         assert secret.encode() not in whole
 
@@ -350,7 +351,7 @@ def test_in_the_grace_introspection_calls_the_successor_active_and_the_spent_ref
 def test_the_successor_is_kept_sealed_and_only_for_the_grace(world):
     spent, successor = lost(world)
     world.refresh(spent)
-    whole = b"".join(path.read_bytes() for path in world.house.settings.data_dir.glob("aval.sqlite3*"))
+    whole = everything(world.house.store)
     for secret in (spent, successor["refresh_token"], successor["access_token"]):
         assert secret.encode() not in whole
     assert rows(world, "refreshsuccessor") == 1

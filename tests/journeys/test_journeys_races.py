@@ -79,7 +79,9 @@ ORGANISATION = {
 
 
 def b64(data: bytes | dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(data if isinstance(data, bytes) else json.dumps(data).encode()).rstrip(b"=").decode()
+    return (
+        base64.urlsafe_b64encode(data if isinstance(data, bytes) else json.dumps(data).encode()).rstrip(b"=").decode()
+    )
 
 
 class Signer:
@@ -295,7 +297,9 @@ def test_of_twenty_calls_with_one_code_one_gets_tokens_and_its_family_is_ended(w
     answers = at_once(20, lambda number: world.redeem(number, code))
     assert statuses(answers) == [200] + [400] * 19
     given = next(answer.json() for answer in answers if answer.status_code == 200)
-    [request] = world.rows(AuthorizationRequest, AuthorizationRequest.code_sha256 == hashlib.sha256(code.encode()).hexdigest())
+    [request] = world.rows(
+        AuthorizationRequest, AuthorizationRequest.code_sha256 == hashlib.sha256(code.encode()).hexdigest()
+    )
     [family] = world.rows(TokenFamily, TokenFamily.consent_id == request.consent_id)
     assert family.ended_reason == "code_replayed"
     assert world.refresh(1, given["refresh_token"]).status_code == 400
@@ -414,9 +418,7 @@ def test_of_eight_who_use_one_time_code_one_signs_in(world: World, _round: int) 
         bob = session.get_one(Person, world.people["bob"])
         totp.switch_on(session, house.keys, house.log, bob, secret, 0, [fresh_bytes(10)], now)
         for cookie in owing:
-            sign_ins.begin(
-                session, bob, "pwd", secret=cookie, settings=house.settings, now=now, complete=False
-            )
+            sign_ins.begin(session, bob, "pwd", secret=cookie, settings=house.settings, now=now, complete=False)
     code = pyotp.TOTP(secret).at(now)
     pages = [world.browser(number, cookie).get("/sign-in/second") for number, cookie in enumerate(owing)]
 

@@ -7,6 +7,7 @@ from organisations_world import Browser, Running, World
 
 from gateway.ground.keys import hashed
 from gateway.organisations import links
+from tests.databases import everything
 
 WHO = "HB-2001"
 
@@ -39,7 +40,7 @@ def test_what_is_kept_is_sealed(world: World, bank: Running, alice: Browser) -> 
     with world.house.store.read() as session:
         accounts = links.found_accounts(session, world.house.keys, alice.person, "harbour-bank")
     assert len(accounts) == 2
-    database = world.house.settings.database.read_bytes()
+    database = everything(world.house.store)
     for secret in (WHO, *(account.native for account in accounts)):
         assert secret.encode() not in database
 
@@ -224,9 +225,7 @@ def test_linking_again_keeps_one_link(world: World, bank: Running, alice: Browse
 
 def test_the_attempt_in_the_database_is_a_hash(world: World, bank: Running, alice: Browser) -> None:
     attempt = alice.starts("harbour-bank", WHO)
-    database = world.house.settings.database.read_bytes() + (
-        world.house.settings.database.with_name("aval.sqlite3-wal").read_bytes()
-    )
+    database = everything(world.house.store)
     assert hashed(attempt).encode() in database
     assert attempt.encode() not in database and WHO.encode() not in database
 
@@ -254,8 +253,7 @@ def test_the_same_customer_linked_again_has_the_same_accounts_for_an_app_and_ano
 
 def test_the_customer_number_is_kept_nowhere_but_as_a_keyed_mark(world: World, bank: Running, alice: Browser) -> None:
     alice.links_by_number(bank, WHO)
-    folder = world.house.settings.data_dir
-    stored = b"".join(path.read_bytes() for path in folder.glob("aval.sqlite3*"))
+    stored = everything(world.house.store)
     assert WHO.encode() not in stored
     found = world.link(alice, "harbour-bank")
     assert found and WHO not in str(world.house.keys.open(found.accounts_sealed or b"", f"link:{found.id}:accounts"))

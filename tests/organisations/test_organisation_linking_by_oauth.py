@@ -14,6 +14,7 @@ from gateway.ground.pools import DUTIES
 from gateway.organisations import declare, linking, links, telling, tokens
 from gateway.organisations.links import Credentials
 from gateway.organisations.oauth import GrantRefused
+from tests.databases import everything
 
 NUMBER, PASSWORD = PEOPLE[0].energy, PEOPLE[0].energy_password
 
@@ -48,8 +49,7 @@ def test_the_request_carries_a_challenge_and_a_state_kept_as_hash(
     assert query["code_challenge_method"] == "S256" and len(query["code_challenge"]) == 43
     assert query["redirect_uri"] == f"{world.url}/organisations/city-energy/linked"
     assert query["scope"].startswith("FB=4_5_15;")
-    folder = world.house.settings.data_dir
-    stored = b"".join(path.read_bytes() for path in folder.glob("aval.sqlite3*"))
+    stored = everything(world.house.store)
     assert query["state"].encode() not in stored
 
 
@@ -57,8 +57,7 @@ def test_tokens_are_sealed_at_rest(world: World, energy: Running, alice: Browser
     alice.links_by_oauth(NUMBER, PASSWORD)
     held = linked(world, alice)
     assert held and held.refresh_token
-    folder = world.house.settings.data_dir
-    stored = b"".join(path.read_bytes() for path in folder.glob("aval.sqlite3*"))
+    stored = everything(world.house.store)
     for token in (held.access_token, held.refresh_token, "of the tests: +"):
         assert token.encode() not in stored
     assert held.access_token not in repr(held)

@@ -9,6 +9,7 @@ from babel.messages.extract import extract_from_file
 from babel.messages.pofile import read_po
 from organisations_world import ROOT, Browser, Running, World
 
+from gateway.apps.tables import App
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import canonical, sha256
 from gateway.ground.web.translations import FOLDER, Translations
@@ -60,11 +61,17 @@ def agreed(browser: Browser, world: World, consent: str, organisation: str, stat
     }
     text = canonical(terms)
     with world.house.store.write() as session:
-        session.connection().exec_driver_sql("PRAGMA defer_foreign_keys=ON")
-        session.connection().exec_driver_sql(
-            "INSERT OR IGNORE INTO app VALUES ('watt', '{}', '', 'none', NULL, 0, 'active', '', ?, ?)",
-            ("2026-01-01 00:00:00", "2026-01-01 00:00:00"),
+        session.merge(
+            App(
+                client_id="watt",
+                metadata_={},
+                metadata_sha256="",
+                auth_method="none",
+                registered_at=world.now,
+                changed_at=world.now,
+            )
         )
+        session.flush()
         session.add(
             Consent(
                 id=consent,

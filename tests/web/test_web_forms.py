@@ -1,7 +1,7 @@
 """Forms count only from our own pages, and one transaction covers one request."""
 
 import pytest
-from web_world import HOME, World, csrf
+from web_world import CLASHED, HOME, World, csrf
 
 OURS = {"origin": HOME, "sec-fetch-site": "same-origin"}
 
@@ -91,6 +91,35 @@ def test_a_fault_rolls_back_and_shows_no_detail(world: World) -> None:
     assert answer.status_code == 500
     assert "nobody may see" not in answer.text
     assert world.notes() == []
+
+
+@pytest.mark.parametrize("clashes", [1, 2])
+def test_what_was_undone_for_anothers_sake_is_done_again_once(world: World, clashes: int) -> None:
+    CLASHED.clear()
+    alice = world.visitor("alice")
+    form = {"csrf": csrf(alice), "text": "kept", "clashes": str(clashes)}
+    answer = alice.post("/note/in-the-way", data=form, headers=OURS)
+    assert answer.status_code == 303 and len(CLASHED) == clashes
+    assert world.notes() == ["kept"]
+    assert [line.partition(";")[0].partition("=")[2] for line in answer.headers.get_list("set-cookie")] == [
+        f"try-{clashes}"
+    ]
+
+
+def test_whoever_is_always_in_anothers_way_is_told_to_come_again(world: World) -> None:
+    CLASHED.clear()
+    alice = world.visitor("alice")
+    form = {"csrf": csrf(alice), "text": "lost", "clashes": "9"}
+    answer = alice.post("/note/in-the-way", data=form, headers=OURS)
+    assert answer.status_code == 503 and "retry-after" in answer.headers and len(CLASHED) == 3
+    assert world.notes() == [] and "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/tells?a=%00", "/tells?%00=a"])
+def test_what_no_database_keeps_is_no_text(world: World, path: str) -> None:
+    assert world.visitor().get(path).status_code == 400
+    assert world.visitor().post("/tells", data={"a": "x\0y"}).status_code == 400
+    assert world.visitor().post("/tells", data={"a": ["\0", "b"]}).status_code == 400
 
 
 def test_fields_given_twice_are_told_apart_from_others(world: World) -> None:

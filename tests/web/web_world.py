@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 
 from gateway import errors
 from gateway.ground.keys import KeyRing
+from gateway.ground.store import Clash
 from gateway.ground.web import answers, cookies
 from gateway.ground.web.context import Caller, Context
 from gateway.ground.web.doors import Door, Later, otherwise, route
@@ -28,6 +29,7 @@ NOW = datetime(2026, 5, 4, 9, 0, tzinfo=UTC)
 ALICE = Caller("alice", "Alice Martin", "fr", NOW, ("pwd",), "row-of-alice")
 MALLORY = Caller("mallory", "Mallory", "en", NOW - timedelta(hours=1), ("pwd",), "row-of-mallory")
 NOTED: list[str] = []
+CLASHED: list[str] = []
 
 
 def identify(_session: Session, secret: str, _now: datetime) -> Caller | None:
@@ -46,7 +48,7 @@ class World:
             settings=Settings(public_url=public_url, data_dir=folder),
             store=unsynced(Settings(public_url=public_url, data_dir=folder)),
             keys=KeyRing(folder / "keys", create=True),
-            log=cast(Any, SimpleNamespace(frozen="")),
+            log=cast(Any, SimpleNamespace(frozen="", turn=lambda *_: None)),
             catalogue=cast(Any, None),
             policies=cast(Any, None),
             connector=cast(Any, None),
@@ -87,6 +89,16 @@ def csrf(client: TestClient) -> str:
 
 def _note(ctx: Context) -> None:
     ctx.session.execute(text("INSERT INTO note VALUES (:text)"), {"text": ctx.form.get("text", "")})
+
+
+def _writes_in_the_way(ctx: Context) -> Response:
+    """As many times as its form says, another transaction is in its way."""
+    _note(ctx)
+    ctx.set_cookies.append((cookies.SIGN_IN, f"try-{len(CLASHED)}", None))
+    if len(CLASHED) < int(ctx.form["clashes"]):
+        CLASHED.append("clash")
+        raise Clash("database: DeadlockDetected 40P01")
+    return ctx.go("/says")
 
 
 def _says(ctx: Context) -> Response:
@@ -146,6 +158,7 @@ DOORS = [
     Door("/note", _writes, methods=("POST",), opens="write"),
     Door("/note/refused", _writes_and_refuses, methods=("POST",), opens="write"),
     Door("/note/failed", _writes_and_fails, methods=("POST",), opens="write"),
+    Door("/note/in-the-way", _writes_in_the_way, methods=("POST",), opens="write"),
     Door("/cookie/refused", _sets_a_cookie_and_refuses, opens="write"),
     Door("/later", _ends_the_sign_in_later, opens="none", person=True),
     Door("/raises/{how}", _raises),

@@ -183,10 +183,12 @@ def _in_turn(identify: Identify, context: Context, caller: Caller) -> Caller | N
 
 
 def _check_texts(context: Context) -> None:
-    """Raises BadRequest for what no database keeps as a text, in the address or the form: a NUL, half a character."""
-    named = (context.path, context.query, context.form_lists)
-    text = "".join(part for each in named for name, value in each.items() for part in (name, *value))
-    if not is_text(text):
+    """Refuse what no database keeps as a text, in the address or the form: a NUL, half a character. Raises NotFound,
+    BadRequest."""
+    if not is_text("".join(context.path.values())):
+        raise errors.NotFound("no text")
+    named = (context.query, context.form_lists)
+    if not is_text("".join(part for each in named for name, value in each.items() for part in (name, *value))):
         raise errors.BadRequest("no text")
 
 
