@@ -634,6 +634,7 @@ def test_a_store_that_is_down_is_503_and_never_a_verdict(world, monkeypatch):
     assert world.redeem(code).status_code == 200
 
 
+@pytest.mark.sqlite
 def test_a_database_that_cannot_be_read_is_503_as_well(world):
     token = world.tokens()["refresh_token"]
     with world.house.store.write() as session:
