@@ -20,7 +20,6 @@ signed again *with the log's own key*, mark included: that takes a checkpoint ke
 """
 
 import contextlib
-import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,6 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.errors import Unavailable
+from gateway.ground.store import Connection, CopyFault, open_copy
 from gateway.ground.store.statements import snapshot, streamed
 from gateway.log.mark import Mark
 from gateway.log.notes import BadNote, Checkpoint, VerifierKey, open_note
@@ -101,15 +101,12 @@ def public_key(keys: Path, name: str) -> VerifierKey | None:
     return VerifierKey(name, key.public_key().public_bytes_raw()) if isinstance(key, Ed25519PrivateKey) else None
 
 
-def open_read_only(path: Path) -> sqlite3.Connection:
-    """The database as it lies there; nothing is written beside it. Raises sqlite3.Error."""
-    live = path.with_name(path.name + "-wal").exists()  # without one nobody has it open, and it needs no index file
-    connection = sqlite3.connect(
-        f"{path.resolve().as_uri()}?{'mode=ro' if live else 'immutable=1'}", uri=True, isolation_level=None
-    )
+def open_read_only(path: Path) -> Connection:
+    """A copied database as it lies there. Raises CopyFault, also when it holds no log."""
+    connection = open_copy(path)
     try:
         connection.execute("SELECT 1 FROM logentry LIMIT 1")
-    except sqlite3.Error:
+    except CopyFault:
         connection.close()
         raise
     return connection

@@ -16,6 +16,19 @@ PostgreSQL: synchronous_commit=on, and on its synchronous standbys).
 
 from gateway.ground.store.contract import Clash, Connection, Store, instant, stored
 from gateway.ground.store.opening import open_store
+from gateway.ground.store.sqlite.copies import CopyFault, open_copy
 from gateway.ground.store.statements import insert, raw, turn
 
-__all__ = ["Clash", "Connection", "Store", "insert", "instant", "open_store", "raw", "stored", "turn"]
+__all__ = [
+    "Clash",
+    "Connection",
+    "CopyFault",
+    "Store",
+    "insert",
+    "instant",
+    "open_copy",
+    "open_store",
+    "raw",
+    "stored",
+    "turn",
+]
