@@ -19,7 +19,6 @@ from urllib.parse import urlsplit
 import typer
 
 from gateway import compiled
-from gateway.cli import doctor_database
 from gateway.cli.check import Check
 from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, demo_of, nothing_sealed, settings, source, tell_of_demo
 from gateway.errors import Unavailable
@@ -70,6 +69,8 @@ def checks(using: Settings) -> Iterator[Check]:
     yield _python()
     yield _compiled()
     if using.database_url:
+        from gateway.cli import doctor_database  # here: a file needs no driver of a server
+
         yield from doctor_database.checks(using)
     else:
         yield _sqlite(using)
@@ -240,6 +241,8 @@ def _database(using: Settings) -> Iterator[Check]:
             foreign = list(_same_keys(connection, using))
             yield from foreign
             if using.database_url:
+                from gateway.cli import doctor_database
+
                 yield doctor_database.partitions(connection)
             yield from _clock(connection, datetime.now(UTC))
             if not foreign:  # what another key signed is no fault of the log

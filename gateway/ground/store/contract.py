@@ -11,7 +11,8 @@ A bare connection takes `?` for values and gives instants, dates and JSON as tex
 import contextlib
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Protocol
@@ -28,6 +29,33 @@ class Connection(Protocol):
     def execute(self, statement: str, values: Sequence[Any] = ..., /) -> Any: ...
     def executemany(self, statement: str, rows: Sequence[Sequence[Any]], /) -> Any: ...
     def close(self) -> None: ...
+
+
+NOTED = "noted"  # of a session's `info`
+
+
+@dataclass
+class Noted:
+    """What is known of the transaction under way."""
+
+    turns: set[str] = field(default_factory=set)  # the keys whose turns it has taken
+    proof: tuple[str, Sequence[Any]] | None = None  # a statement that finds a row once it has been committed
+
+    def clear(self) -> None:
+        self.turns, self.proof = set(), None
+
+
+class Remote(ABC):
+    """A bare connection to a server that many processes write to (postgres/bare.py). What is asked of it beyond any
+    other; this class, so that who only has a file need not load the server's driver."""
+
+    noted: Noted
+
+    @abstractmethod
+    def turns(self, keys: Iterable[str]) -> None: ...
+
+    @abstractmethod
+    def streamed(self, statement: str) -> Iterator[Any]: ...
 
 
 class Clash(Unavailable):

@@ -15,8 +15,7 @@ from sqlalchemy.exc import DatabaseError
 from gateway.errors import Unavailable
 from gateway.ground.store.contract import Connection, Store
 from gateway.ground.store.opening import open_store
-from gateway.ground.store.postgres.engine import PostgresStore
-from gateway.ground.store.sqlite.engine import DatabaseFault, connect
+from gateway.ground.store.sqlite.engine import DatabaseFault, SqliteStore, connect
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ def _run(store: Store) -> None:
 
 
 def _begin(store: Store, connection: Any) -> None:
-    if isinstance(store, PostgresStore):
+    if not isinstance(store, SqliteStore):
         # The driver has begun the transaction. A change of a large table may take its time; waiting for others may not:
         # whoever reads the table meanwhile waits behind us.
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")

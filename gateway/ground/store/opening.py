@@ -2,8 +2,6 @@
 
 from gateway.errors import Unavailable
 from gateway.ground.store.contract import Store
-from gateway.ground.store.postgres.address import BadAddress, parameters, shown
-from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.sqlite.engine import SqliteStore
 from gateway.settings import Settings
 
@@ -12,6 +10,10 @@ def open_store(settings: Settings) -> Store:
     """Raises Unavailable for an address that is none, or a password file that cannot be read."""
     if not settings.database_url:
         return SqliteStore(settings.database, fsync=settings.log_fsync)
+    # here: whoever only has a file loads no driver of a server
+    from gateway.ground.store.postgres.address import BadAddress, parameters, shown
+    from gateway.ground.store.postgres.engine import PostgresStore
+
     password, direct = settings.database_password_file, settings.database_direct_url
     try:
         return PostgresStore(

@@ -2,21 +2,24 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from importlib import import_module
 from typing import Any
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
-from gateway.ground.store.contract import Connection
-from gateway.ground.store.postgres.bare import NOTED, Bare, Noted
+from gateway.ground.store.contract import NOTED, Connection, Noted, Remote
 
-_INSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+@cache
+def _inserting(dialect: str) -> Any:
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert
 
 
 def insert(session: Session, table: type[SQLModel]) -> Any:
     """INSERT into this table, with `on_conflict_do_update` and `on_conflict_do_nothing`; its row count can be asked,
     which SQLAlchemy forgets of an INSERT unless it is told."""
-    return _INSERTS[session.get_bind().dialect.name](table).execution_options(preserve_rowcount=True)
+    return _inserting(session.get_bind().dialect.name)(table).execution_options(preserve_rowcount=True)
 
 
 def raw(session: Session) -> Connection:
@@ -24,13 +27,16 @@ def raw(session: Session) -> Connection:
     connection: Any = session.connection().connection.driver_connection
     if session.get_bind().dialect.name != "postgresql":
         return connection  # type: ignore[no-any-return]
+    from gateway.ground.store.postgres.bare import Bare  # here: whoever only has a file loads no driver of a server
+
     return Bare(connection, session.info.setdefault(NOTED, Noted()))
 
 
 @contextlib.contextmanager
 def snapshot(connection: Connection) -> Iterator[None]:
     """All that is read within on this bare connection is of one moment."""
-    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if isinstance(connection, Bare) else "BEGIN")
+    remote = isinstance(connection, Remote)
+    connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" if remote else "BEGIN")
     try:
         yield
     finally:
@@ -40,7 +46,7 @@ def snapshot(connection: Connection) -> Iterator[None]:
 def streamed(connection: Any, statement: str) -> Iterator[Any]:
     """The rows of a large result one after the other, inside a transaction, without holding all of them. A text that
     is none (not UTF-8) is given with its bytes as surrogates: whoever checks a database must be able to go on."""
-    if isinstance(connection, Bare):
+    if isinstance(connection, Remote):
         yield from connection.streamed(statement)
         return
     connection.text_factory = _lenient
@@ -55,14 +61,14 @@ def _lenient(raw: bytes) -> str:
 
 def turns(connection: Connection, keys: Iterable[str]) -> None:
     """Take the turns of all these keys (`turn`), on a bare connection inside a transaction."""
-    if isinstance(connection, Bare):
+    if isinstance(connection, Remote):
         connection.turns(keys)
 
 
 def prove(connection: Connection, statement: str, values: Sequence[Any]) -> None:
     """How this transaction can be known later: the statement finds a row if, and only if, it was committed. Asked
     when the connection breaks in the middle of the commit."""
-    if isinstance(connection, Bare):
+    if isinstance(connection, Remote):
         connection.noted.proof = statement, values
 
 
@@ -74,7 +80,7 @@ def turn(session: Session, *keys: str) -> None:
     Where one writer has the whole database, its turn is everybody's, and nothing is done.
     """
     connection = raw(session)
-    if isinstance(connection, Bare) and not connection.noted.turns.issuperset(keys):
+    if isinstance(connection, Remote) and not connection.noted.turns.issuperset(keys):
         session.flush()
         connection.turns(keys)
         session.expire_all()

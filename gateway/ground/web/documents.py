@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from markdown_it import MarkdownIt
 from markupsafe import Markup
 from starlette.responses import Response
 
@@ -34,6 +33,8 @@ def documents() -> dict[str, Document]:
 
 
 def _read(path: Path) -> Document:
+    from markdown_it import MarkdownIt  # here: most gateways are started more often than these pages are read
+
     text = path.read_text(encoding="utf-8")
     linked = _LINK.sub(lambda found: f"](/docs/{found[1]}{found[2] or ''})", text)
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(linked)

@@ -2,16 +2,14 @@
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
 import psycopg
 from psycopg.adapt import Loader
 
-from gateway.ground.store.contract import key_of
+from gateway.ground.store.contract import Noted, Remote, key_of
 
-NOTED = "noted"  # of a session's `info`
 STREAMED = 2000  # rows fetched at once
 _AS_TEXT = ("timestamptz", "timestamp", "date", "json", "jsonb")
 _TURNS = "SELECT pg_advisory_xact_lock(key) FROM (SELECT unnest(%s::bigint[]) AS key ORDER BY 1) AS turns"
@@ -28,18 +26,7 @@ def marks(statement: str) -> str:
     return statement.replace("%", "%%").replace("?", "%s")
 
 
-@dataclass
-class Noted:
-    """What is known of the transaction under way."""
-
-    turns: set[str] = field(default_factory=set)  # the keys whose turns it has taken
-    proof: tuple[str, Sequence[Any]] | None = None  # a statement that finds a row once it has been committed
-
-    def clear(self) -> None:
-        self.turns, self.proof = set(), None
-
-
-class Bare:
+class Bare(Remote):
     """In autocommit mode where the connection is; of a session: in the session's transaction."""
 
     def __init__(self, connection: "psycopg.Connection[Any]", noted: Noted | None = None) -> None:

@@ -15,9 +15,9 @@ from sqlmodel import Session
 
 from gateway.errors import Unavailable
 from gateway.ground.store import contract
-from gateway.ground.store.contract import Store, key_of, translated
+from gateway.ground.store.contract import NOTED, Noted, Store, key_of, translated
 from gateway.ground.store.postgres import faults, months
-from gateway.ground.store.postgres.bare import NOTED, Bare, Noted
+from gateway.ground.store.postgres.bare import Bare
 
 POOL_SECONDS = 3  # how long a page waits for a connection
 RESOLVE_SECONDS = 5.0  # how long to ask for the outcome of a commit that was not answered
