@@ -10,11 +10,9 @@ not, so that nobody can find out.
 
 import json
 import re
-import threading
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from weakref import WeakValueDictionary
 
 from sqlmodel import Session, col, select, update
 
@@ -25,7 +23,7 @@ from gateway.consent.rules import Act
 from gateway.errors import NotFound
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import KeyRing, fresh, hashed
-from gateway.ground.pools import acquired
+from gateway.ground.store.together import one_at_a_time
 from gateway.house import House
 from gateway.log import Event, Log
 from gateway.organisations import calls, links, tokens, views
@@ -38,9 +36,6 @@ MINUTES = {"oauth": 15, "assertion": 10}  # time for an attempt; organisations k
 TRIES = 5
 NUMBER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/-]{1,38})[A-Za-z0-9]")
 CODE = re.compile(r"[0-9]{6}")
-
-_guard = threading.Lock()
-_turns: WeakValueDictionary[tuple[str, str], threading.Lock] = WeakValueDictionary()  # under _guard
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,18 +208,10 @@ def confirm_code(
 
     Raises LogFrozen: a link made now would be lost when the newest database is put back.
     """
-    turn = _turn(person, view.id)
-    if not acquired(turn):
-        return NotLinked("organisation_slow")
-    try:
+    with one_at_a_time(house.store, f"linking {person} {view.id}") as held:
+        if not held:
+            return NotLinked("organisation_slow")
         return _try_code(house, person, view, state, code, now)
-    finally:
-        turn.release()
-
-
-def _turn(person: str, organisation: str) -> threading.Lock:
-    with _guard:
-        return _turns.setdefault((person, organisation), threading.Lock())
 
 
 def _try_code(

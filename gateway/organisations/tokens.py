@@ -9,16 +9,14 @@
 The organisation may rotate its refresh token, so two renewals from one token would end the link (RFC 9700 §4.14).
 """
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import KeyRing, fresh
-from gateway.ground.pools import acquired
 from gateway.ground.store import Store
-from gateway.ground.store.together import Leases
+from gateway.ground.store.together import one_at_a_time
 from gateway.house import House
 from gateway.log import Event
 from gateway.organisations import declare, links, views
@@ -30,47 +28,12 @@ from gateway.settings import Settings
 EARLY_SECONDS = 30  # an access token this close to its end is renewed before it is used
 
 
-class _Turns:
-    """A lock per link in this process, which exists only while a thread holds it or waits for it."""
-
-    def __init__(self) -> None:
-        self._guard = threading.Lock()
-        self._locks: dict[str, tuple[threading.Lock, int]] = {}  # link → (lock, how many threads use it); under _guard
-
-    @contextmanager
-    def take(self, link: str) -> Iterator[None]:
-        with self._guard:
-            lock, wanting = self._locks.get(link, (threading.Lock(), 0))
-            self._locks[link] = lock, wanting + 1
-        try:
-            if not acquired(lock):
-                raise ConnectorError("organisation_slow", "another renewal of this link is under way")
-            try:
-                yield
-            finally:
-                lock.release()
-        finally:
-            with self._guard:
-                lock, wanting = self._locks[link]
-                if wanting == 1:
-                    del self._locks[link]
-                else:
-                    self._locks[link] = lock, wanting - 1
-
-
-_turns = _Turns()
-
-
 @contextmanager
 def _nobody_else(store: Store, link: str) -> Iterator[None]:
-    with _turns.take(link):
-        if store.alone:
-            yield
-            return
-        with Leases(store).held(f"renewal {link}") as held:
-            if not held:
-                raise ConnectorError("organisation_slow", "another renewal of this link is under way elsewhere")
-            yield
+    with one_at_a_time(store, f"renewal {link}") as held:
+        if not held:
+            raise ConnectorError("organisation_slow", "another renewal of this link is under way")
+        yield
 
 
 def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None = None) -> LinkView | None:
@@ -127,6 +90,7 @@ def _now(store: Store, keys: KeyRing, link_id: str) -> tuple[Link | None, Creden
 def _ended_there(house: House, link: Link, ends: Ends, now: datetime) -> None:
     """End a link that the organisation has ended, with an entry in the person's log."""
     with house.store.write() as session:
+        house.log.turn(session, link.person_id)
         if links.end(session, link.id, now, told=True):
             facts = {
                 "organisation": link.organisation_id,

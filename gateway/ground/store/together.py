@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from sqlmodel import Session, col, delete, select
 
 from gateway.errors import Unavailable
-from gateway.ground.pools import left, within
+from gateway.ground.pools import acquired, left, within
 from gateway.ground.store.contract import Connection, Store, instant, translated
 from gateway.ground.store.statements import insert, raw, turn
 from gateway.ground.store.tables import Lease, Try
@@ -203,6 +203,51 @@ def _seconds(session: Session, limit: AtMost, key: str, now: datetime) -> int:
     found = select(Try.at).where(Try.key == key, Try.at > since).order_by(col(Try.at).desc())
     last = session.exec(found.offset(limit.times - 1).limit(1)).first()
     return 0 if last is None else min(limit.seconds, int((last - since).total_seconds()) + 1)
+
+
+class _Locks:
+    """A lock per key in this process, which exists only while a thread holds it or waits for it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[str, tuple[threading.Lock, int]] = {}  # key → (lock, how many threads use it); under _guard
+
+    @contextlib.contextmanager
+    def held(self, key: str) -> Iterator[bool]:
+        """Wait for the lock, for as long as the work that waits has time. Yields whether it is held."""
+        with self._guard:
+            lock, wanting = self._locks.get(key, (threading.Lock(), 0))
+            self._locks[key] = lock, wanting + 1
+        try:
+            taken = acquired(lock)
+            try:
+                yield taken
+            finally:
+                if taken:
+                    lock.release()
+        finally:
+            with self._guard:
+                lock, wanting = self._locks[key]
+                if wanting == 1:
+                    del self._locks[key]
+                else:
+                    self._locks[key] = lock, wanting - 1
+
+
+_locks = _Locks()
+
+
+@contextlib.contextmanager
+def one_at_a_time(store: Store, what: str) -> Iterator[bool]:
+    """Work that only one thread of all processes may do at a time, also while it waits for another party. Call it in a
+    worker thread, outside any transaction. Yields whether it may be done now; False: others took too long. Raises
+    Unavailable."""
+    with _locks.held(f"{store.where} {what}") as alone_here:
+        if store.alone or not alone_here:
+            yield alone_here
+            return
+        with Leases(store).held(what) as held:
+            yield held
 
 
 class Leases:
