@@ -43,10 +43,12 @@ def _read(path: Path) -> Document:
 
 
 def listed(ctx: Context) -> Response:
+    """The documents for those who run this gateway or build on it."""
     return ctx.page("documents.html", documents=list(documents().values()))
 
 
 def shown(ctx: Context) -> Response:
+    """One of these documents, as a page."""
     found = documents().get(ctx.path["name"])
     if found is None:
         raise errors.NotFound("document")
