@@ -19,13 +19,6 @@ FILES = sorted(
 
 # Settings and commands that the files name and this version does not have yet. Take a name out when it is there: a test
 # says so.
-PENDING = {
-    "AVAL_DATABASE_URL",
-    "AVAL_DATABASE_DIRECT_URL",
-    "AVAL_DATABASE_PASSWORD_FILE",
-    "AVAL_DATABASE_CONNECTIONS",
-    "AVAL_PROCESSES",
-}
 NO_SETTINGS = {"AVAL_CONFIG", "AVAL_PYTHON"}  # the file of settings; a Python for secrets.sh
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from deploy_files import CHART, NO_SETTINGS, PENDING, loaded, rendered, tool, variables
+from deploy_files import CHART, NO_SETTINGS, loaded, rendered, tool, variables
 
 from gateway.settings import Settings
 
@@ -126,14 +126,14 @@ def test_settings_are_settings_and_safe_for_production(all_kinds: Kinds, monkeyp
     for _, pod in pods(all_kinds):
         found = environment(pod["containers"][0])
         known = {f"AVAL_{name.upper()}" for name in Settings.model_fields}
-        assert {name for name in found if name.startswith("AVAL_")} - known - PENDING == set()
+        assert {name for name in found if name.startswith("AVAL_")} - known == set()
     for name, value in environment(all_kinds["Deployment"]["spec"]["template"]["spec"]["containers"][0]).items():
         monkeypatch.setenv(name, value)
     using = Settings()
     assert using.mode == "production" and list(unsafe(using)) == []
     assert using.trusted_proxies == ("10.42.0.0/16",)
     text = "".join(path.read_text() for path in CHART.rglob("*") if path.is_file())
-    assert variables(text) - {f"AVAL_{name.upper()}" for name in Settings.model_fields} - PENDING - NO_SETTINGS == set()
+    assert variables(text) - {f"AVAL_{name.upper()}" for name in Settings.model_fields} - NO_SETTINGS == set()
 
 
 @needs_helm

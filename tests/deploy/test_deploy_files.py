@@ -7,7 +7,7 @@ import sys
 import tomllib
 
 import pytest
-from deploy_files import DEPLOY, FILES, NO_SETTINGS, PENDING, ROOT, loaded, tool, variables
+from deploy_files import DEPLOY, FILES, NO_SETTINGS, ROOT, loaded, tool, variables
 
 from gateway.settings import Settings
 
@@ -15,18 +15,14 @@ KNOWN = {f"AVAL_{name.upper()}" for name in Settings.model_fields}
 
 
 def test_every_setting_that_a_file_names_is_one() -> None:
-    named = {str(file.relative_to(ROOT)): variables(file.read_text()) - KNOWN - PENDING - NO_SETTINGS for file in FILES}
+    named = {str(file.relative_to(ROOT)): variables(file.read_text()) - KNOWN - NO_SETTINGS for file in FILES}
     assert {file: found for file, found in named.items() if found} == {}
     assert variables((DEPLOY / "compose.yaml").read_text()) & KNOWN, "the test itself finds what it looks for"
 
 
 def test_the_settings_of_the_service_are_settings() -> None:
     given = {f"AVAL_{name.upper()}" for name in tomllib.loads((DEPLOY / "aval.toml").read_text())}
-    assert given - KNOWN - PENDING == set()
-
-
-def test_settings_that_are_there_are_pending_no_more() -> None:
-    assert PENDING & KNOWN == set()
+    assert given - KNOWN == set()
 
 
 def test_every_yaml_file_can_be_read() -> None:

@@ -28,6 +28,7 @@ ELSEWHERE = {
     "make venv": "installs from the network; without it there would be no test",
     "make docs": "writes into the sources; tests/docs/test_reference.py compares what it would write",
     "make bench": "minutes, and two cores with nothing else at work",
+    "ONLY=processes python -m tests.bench": "minutes, and two cores with nothing else at work",
     "python -m tests.bench": "minutes, and two cores with nothing else at work",
     ".venv/bin/python -m pytest": "tests inside a test",
     ".venv/bin/aval demo --story": "tests/journeys/test_story.py tells it",
