@@ -75,7 +75,7 @@ bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
 torture: compiled postgres ## long runs: random lives of a consent, 500 MB streams, races and faults of many processes
 	RUNS=2000 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py tests/proxy/test_long_streams.py
-	RACES=1000 FAULTS=100 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_processes.py \
+	RACES=1000 FAULTS=100 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_proxy_processes.py \
 	  tests/proxy/test_database_gone.py tests/journeys/test_journeys_races.py
 	RUNS=500 ENGINE=postgres TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py

@@ -220,7 +220,8 @@ def _database(using: Settings) -> Iterator[Check]:
         found = migrate.current(using)
     except Unavailable as error:
         if using.database_url:
-            return  # another check has told of it
+            yield Check("schema", "fail", error.detail)
+            return
         writable = os.access(using.data_dir, os.W_OK)  # if it is not, `_data_dir` has reported that already
         yield Check(
             "schema", "fail", error.detail, "put a copy back that `aval log verify` accepts" if writable else ""

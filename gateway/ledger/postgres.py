@@ -23,6 +23,7 @@ import json
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -147,6 +148,7 @@ class PostgresLedger:
         self._writing: asyncpg.Connection[Any] | None = None
         self._work: asyncio.Task[None] | None = None
         self._transaction = Transaction(log, store.process, lambda _c, _s: True)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="aval-one-use")
         self._statements: dict[tuple[str, ...], str] = {}
         self.memory = _Memory()
         self._reader = _Reader(store, self.memory)
@@ -161,6 +163,7 @@ class PostgresLedger:
         self._store.changed.remove(self._changed_here)
         if self._work is not None:
             await asyncio.gather(self._work, return_exceptions=True)
+        self._thread.shutdown(wait=False)
         await self._reader.stop()
         await _closed(self._writing)
         self._writing = None
@@ -402,7 +405,7 @@ class PostgresLedger:
             self._transaction.write(connection, [item], {})
 
         try:
-            await asyncio.get_running_loop().run_in_executor(None, work)
+            await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except UsedUp:
             item.verdict = Verdict.USED_UP
         except BaseException:

@@ -63,6 +63,7 @@ class Load:
     def stop(self) -> None:
         self._over.set()
         self._thread.join()
+        self._visitor.http.close()
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway import app
 from gateway.ground.http import listener
 from gateway.ground.store.sqlite.engine import sqlite3  # type: ignore[attr-defined]  # whichever module the store took
-from gateway.ledger.standing import Standings
+from gateway.ledger.sqlite import Standings
 
 ALL = ["bank.accounts", "bank.transactions", "bank.balances"]
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND")

@@ -40,7 +40,7 @@ SMALL = {
 # Statements that may read a whole table, by words that stand in them, and why.
 WHOLE = {
     "SELECT size, root, note, frontier FROM logcheckpoint ORDER BY size DESC LIMIT 2": "the last two rows by their key",
-    'entry_id FROM logleaf ORDER BY "index" DESC LIMIT 1': "the last row by its key",
+    'SELECT "index" FROM logleaf ORDER BY "index" DESC LIMIT 1': "the last row by its key",
     "SELECT EXISTS(SELECT 1 FROM logchain)": "any row",
     "UPDATE directory SET generation = 0 WHERE 0": "finds nothing, and looks for nothing",
     "SELECT 1 FROM logwaiting LIMIT 1": "any row",
@@ -139,7 +139,7 @@ class Tour:
         self.story.http.post(f"{self.at}/revoke", data={"client_id": "watt-coach", "token": "unknown"})
 
     def looks_at_everything(self, consent: str) -> None:
-        known = {"client_id": "watt-coach", "organisation": "city-energy", "code": "ended", "seq": "1", "version": "1"}
+        known = {"client_id": "watt-coach", "organisation": "city-energy", "code": "ended", "seq": "1", "version": "1", "name": "operating"}
         for door in root.doors(None):  # type: ignore[arg-type]
             if "GET" in door.methods:
                 name = "city-energy" if door.path.startswith("/organisations") else consent
