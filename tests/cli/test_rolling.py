@@ -63,7 +63,7 @@ class Load:
     def stop(self) -> None:
         self._over.set()
         self._thread.join()
-        self._visitor.http.close()
+        self._visitor._client.close()
 
 
 def until(true: Callable[[], bool]) -> None:
