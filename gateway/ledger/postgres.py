@@ -31,7 +31,7 @@ import asyncpg
 from gateway.errors import Unavailable
 from gateway.ground.store import Clash
 from gateway.ground.store.contract import CLASHES, DIRECTORY, key_of
-from gateway.ground.store.postgres.engine import PostgresStore
+from gateway.ground.store.postgres.engine import WITNESS, PostgresStore
 from gateway.ground.store.postgres.native import FAULTS, connected, is_lost, is_now
 from gateway.ground.store.postgres.notices import CHANNEL
 from gateway.ledger.contract import LISTING_SECONDS, PROOF_SECONDS, Item, Key, Told, Verdict
@@ -418,11 +418,16 @@ class PostgresLedger:
         until = time.monotonic() + RESOLVE_SECONDS
         while time.monotonic() < until:
             try:
-                connection = await self._connection()
-                async with connection.transaction():
-                    await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(person_turn(person)))
-                    found = await connection.fetchval(_PROVEN, *unknown.proof)
+                async with asyncio.timeout(RESOLVE_SECONDS):
+                    connection = await self._connection()
+                    async with connection.transaction():
+                        await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(person_turn(person)))
+                        found = await connection.fetchval(_PROVEN, *unknown.proof)
+                        if found is not None:
+                            await connection.execute(WITNESS)
             except FAULTS:
+                if self._writing is not None:
+                    self._writing.terminate()
                 await asyncio.sleep(0.1)
                 continue
             if found is None:
