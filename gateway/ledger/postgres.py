@@ -244,8 +244,10 @@ class PostgresLedger:
             connection = await self._connection()
             try:
                 await self._write(connection, batch)
-            except BaseException:
+            except BaseException as error:
                 self._transaction.undone()
+                if is_lost(error):  # one that did not answer would be waited for once more
+                    connection.terminate()
                 await self._undone(connection)
                 raise
         except _Unknown as unknown:
@@ -546,6 +548,7 @@ class _Reader:
         self._asked: dict[tuple[str, str, str], asyncio.Future[Standing | None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
+        self._refused = 0.0  # monotonic: when a new connection was last not to be had
 
     async def start(self) -> None:
         await self.fetch("SELECT 1")
@@ -561,7 +564,10 @@ class _Reader:
 
     async def fetch(self, statement: str, *values: Any) -> list[Any]:
         """Raises Unavailable."""
+        asked = time.monotonic()
         async with self._one:
+            if self._refused > asked:  # each trying for itself, one after the other, would wait for minutes
+                raise Unavailable("database: no connection")
             return await self._fetch(statement, *values)
 
     async def _fetch(self, statement: str, *values: Any) -> list[Any]:
@@ -577,6 +583,8 @@ class _Reader:
                 self._lost()
                 # A connection that broke while it was idle says nothing about the server: one that is new does.
                 if again or fresh or not is_lost(error):
+                    if is_lost(error):
+                        self._refused = time.monotonic()
                     raise Unavailable(f"database: {type(error).__name__}") from error
         raise AssertionError
 

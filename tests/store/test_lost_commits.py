@@ -117,3 +117,46 @@ def test_what_was_not_committed_is_known_at_once(pair: tuple[Cluster, Standby], 
     with pytest.raises(Unavailable, match="AdminShutdown|OperationalError"):
         house.store.batch(connection, work)
     assert time.monotonic() - began < 3
+
+
+def test_of_many_who_wait_for_a_server_that_is_gone_the_last_waits_as_long_as_the_first(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(_parameters: object) -> None:
+        await asyncio.sleep(0.2)
+        raise TimeoutError
+
+    async def calls() -> None:
+        ledger = PostgresLedger(house.store, house.log)  # type: ignore[arg-type]
+        began = time.monotonic()
+        asked = [ledger.used([("consent", "item", "day", number)]) for number in range(20)]
+        found = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(each) for each in found} == {Unavailable}
+        assert time.monotonic() - began < 1
+
+    monkeypatch.setattr("gateway.ledger.postgres.connected", gone)
+    asyncio.run(calls())
+
+
+def test_a_server_that_stands_still_is_waited_for_once(
+    pair: tuple[Cluster, Standby], house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    primary, _ = pair
+    monkeypatch.setattr("gateway.ground.store.postgres.native.COMMAND_SECONDS", 2.0)
+
+    async def calls() -> None:
+        writer = Writer(PostgresLedger(house.store, house.log))  # type: ignore[arg-type]
+        await writer.start(asyncio.get_running_loop())
+        assert await writer.commit(Item(event("dora"))) is Verdict.WRITTEN
+        primary.pause()
+        began = time.monotonic()
+        try:
+            with pytest.raises(Unavailable):
+                await writer.commit(Item(event("dora")))
+            assert time.monotonic() - began < 3.5
+        finally:
+            primary.resume()
+        assert await writer.commit(Item(event("dora"))) is Verdict.WRITTEN
+        await writer.stop()
+
+    asyncio.run(calls())
