@@ -328,6 +328,7 @@ class PostgresLedger:
         still_open = {row[0] for row in await connection.fetch(_STILL_OPEN, closes)} if closes else set()
         for item in batch:
             closed = item.closes is not None and item.closes not in still_open
+            still_open.discard(item.closes)  # of two in one batch the first is its outcome
             item.verdict = Verdict.CLOSED if closed else Verdict.WRITTEN
         return [item for item in batch if item.verdict is Verdict.WRITTEN]
 

@@ -160,3 +160,15 @@ def test_a_server_that_stands_still_is_waited_for_once(
         await writer.stop()
 
     asyncio.run(calls())
+
+
+def test_a_stream_has_one_outcome_also_when_one_batch_has_two(pair: tuple[Cluster, Standby], house: House) -> None:
+    async def calls() -> None:
+        writer = Writer(PostgresLedger(house.store, house.log))  # type: ignore[arg-type]
+        await writer.start(asyncio.get_running_loop())
+        await writer.commit(Item(event("erin"), opens="s"))
+        both = await asyncio.gather(*(writer.commit(Item(event("erin"), closes="s")) for _ in range(2)))
+        assert both == [Verdict.WRITTEN, Verdict.CLOSED]
+        await writer.stop()
+
+    asyncio.run(calls())
