@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from gateway.app import build_house
@@ -172,3 +173,14 @@ def test_a_stream_has_one_outcome_also_when_one_batch_has_two(pair: tuple[Cluste
         await writer.stop()
 
     asyncio.run(calls())
+
+
+def test_who_migrates_at_the_same_moment_waits_however_long_it_takes(pair: tuple[Cluster, Standby]) -> None:
+    primary, _ = pair
+    primary.create("later")
+    with psycopg.connect(primary.url("later")) as first:
+        first.execute("SELECT pg_advisory_xact_lock(7262006)")
+        over = threading.Timer(1.0, first.rollback)
+        over.start()
+        migrate.upgrade(Settings(database_url=primary.url("later", options="-clock_timeout=300")))
+        over.join()
