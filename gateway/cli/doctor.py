@@ -219,13 +219,12 @@ def _database(using: Settings) -> Iterator[Check]:
     try:
         found = migrate.current(using)
     except Unavailable as error:
-        if using.database_url:
-            yield Check("schema", "fail", error.detail)
-            return
+        unfinished = migrate.UNFINISHED in error.detail
+        if using.database_url and not unfinished:
+            return  # another check has told of it
         writable = os.access(using.data_dir, os.W_OK)  # if it is not, `_data_dir` has reported that already
-        yield Check(
-            "schema", "fail", error.detail, "put a copy back that `aval log verify` accepts" if writable else ""
-        )
+        do = "put a copy back that `aval log verify` accepts" if writable and not unfinished else ""
+        yield Check("schema", "fail", error.detail, do)
         return
     if found is None:
         nothing = "there are no tables yet" if using.database_url else "there is no database yet"

@@ -40,9 +40,10 @@ def addresses(host: str, port: int) -> list[tuple[int, tuple[object, ...]]]:
     return list(dict.fromkeys((family, address) for family, _, _, _, address in found))
 
 
-def bound(host: str, port: int, *, shared: bool) -> list[socket.socket]:
-    """A socket for each address of this host, all on one port, and none of them listens yet. `shared`: others may have
-    theirs on the same port. Raises OSError."""
+def bound(host: str, port: int, *, shared: bool, kept: bool = False) -> list[socket.socket]:
+    """A socket for each address of this host, all on one port, and none of them listens yet. `shared`: others of this
+    user may have theirs on the same port. `kept`: nobody else; SO_REUSEADDR would let any user listen on a port on
+    which nobody listens yet. Raises OSError."""
     sockets: list[socket.socket] = []
     try:
         for family, address in addresses(host, port):
@@ -51,7 +52,7 @@ def bound(host: str, port: int, *, shared: bool) -> list[socket.socket]:
             except OSError:  # the name has an address of a kind that this machine does not speak
                 continue
             sockets.append(each)
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, not kept)
             if shared:
                 each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
@@ -62,6 +63,14 @@ def bound(host: str, port: int, *, shared: bool) -> list[socket.socket]:
         close(sockets)
         raise
     return sockets
+
+
+def reserved(host: str, port: int) -> list[socket.socket]:
+    """Raises OSError."""
+    if SPREADS:
+        with contextlib.suppress(OSError):  # connections of an earlier server that shared with nobody are not over yet
+            return bound(host, port, shared=True, kept=True)
+    return bound(host, port, shared=SPREADS)
 
 
 def close(sockets: list[socket.socket]) -> None:
@@ -122,7 +131,7 @@ class Processes:
     def __init__(self, command: list[str], count: int, host: str, port: int) -> None:
         self._command, self._host = command, host
         close(bound(host, port, shared=False))  # or else another gateway of this user would share its port with us
-        self._reserved = bound(host, port, shared=SPREADS)  # as long as we live, whoever of ours dies
+        self._reserved = reserved(host, port)  # as long as we live, whoever of ours dies
         self.port = int(self._reserved[0].getsockname()[1])
         self._children = [Child(number) for number in range(1, count + 1)]
         self._selector = selectors.DefaultSelector()

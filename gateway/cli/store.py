@@ -75,6 +75,8 @@ def copy(
         with _claimed_source(from_) as reading, _claimed_target(to) as writing, Progress() as progress:
             copying, already = _copied(reading, writing, progress)
             report, root = _checked(keys, copying, progress)
+            if _known(reading) != copying.known:  # one that was about to serve when the copy began
+                raise NotCopied(f"{where(from_)}: a gateway has written to it meanwhile; stop it, and copy anew")
             if not already:
                 progress.told("putting back what was set aside", 0)
                 copying.end()

@@ -32,7 +32,7 @@ import asyncpg
 from gateway.errors import Unavailable
 from gateway.ground.store import Clash
 from gateway.ground.store.contract import CLASHES, DIRECTORY, key_of
-from gateway.ground.store.postgres.engine import PostgresStore
+from gateway.ground.store.postgres.engine import WITNESS, PostgresStore
 from gateway.ground.store.postgres.native import FAULTS, connected, is_lost, is_now
 from gateway.ground.store.postgres.notices import CHANNEL
 from gateway.ledger.contract import LISTING_SECONDS, PROOF_SECONDS, Item, Key, Told, Verdict
@@ -247,8 +247,10 @@ class PostgresLedger:
             connection = await self._connection()
             try:
                 await self._write(connection, batch)
-            except BaseException:
+            except BaseException as error:
                 self._transaction.undone()
+                if is_lost(error):  # one that did not answer would be waited for once more
+                    connection.terminate()
                 await self._undone(connection)
                 raise
         except _Unknown as unknown:
@@ -329,6 +331,7 @@ class PostgresLedger:
         still_open = {row[0] for row in await connection.fetch(_STILL_OPEN, closes)} if closes else set()
         for item in batch:
             closed = item.closes is not None and item.closes not in still_open
+            still_open.discard(item.closes)  # of two in one batch the first is its outcome
             item.verdict = Verdict.CLOSED if closed else Verdict.WRITTEN
         return [item for item in batch if item.verdict is Verdict.WRITTEN]
 
@@ -421,11 +424,16 @@ class PostgresLedger:
         until = time.monotonic() + RESOLVE_SECONDS
         while time.monotonic() < until:
             try:
-                connection = await self._connection()
-                async with connection.transaction():
-                    await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(person_turn(person)))
-                    found = await connection.fetchval(_PROVEN, *unknown.proof)
+                async with asyncio.timeout(RESOLVE_SECONDS):
+                    connection = await self._connection()
+                    async with connection.transaction():
+                        await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(person_turn(person)))
+                        found = await connection.fetchval(_PROVEN, *unknown.proof)
+                        if found is not None:
+                            await connection.execute(WITNESS)
             except FAULTS:
+                if self._writing is not None:
+                    self._writing.terminate()
                 await asyncio.sleep(0.1)
                 continue
             if found is None:
@@ -544,6 +552,7 @@ class _Reader:
         self._asked: dict[tuple[str, str, str], asyncio.Future[Standing | None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
+        self._refused = 0.0  # monotonic: when a new connection was last not to be had
 
     async def start(self) -> None:
         await self.fetch("SELECT 1")
@@ -559,7 +568,10 @@ class _Reader:
 
     async def fetch(self, statement: str, *values: Any) -> list[Any]:
         """Raises Unavailable."""
+        asked = time.monotonic()
         async with self._one:
+            if self._refused > asked:  # each trying for itself, one after the other, would wait for minutes
+                raise Unavailable("database: no connection")
             return await self._fetch(statement, *values)
 
     async def _fetch(self, statement: str, *values: Any) -> list[Any]:
@@ -575,6 +587,8 @@ class _Reader:
                 self._lost()
                 # A connection that broke while it was idle says nothing about the server: one that is new does.
                 if again or fresh or not is_lost(error):
+                    if is_lost(error):
+                        self._refused = time.monotonic()
                     raise Unavailable(f"database: {type(error).__name__}") from error
         raise AssertionError
 

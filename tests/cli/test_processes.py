@@ -149,3 +149,17 @@ def test_sqlite_is_for_one(aval: Run, folder: Path) -> None:
         "aval: processes: 2 cannot share SQLite, which is for one; "
         "name a PostgreSQL database, as in AVAL_DATABASE_URL=postgresql://user@host/name\n"
     )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else for a moment")
+def test_no_other_user_can_listen_on_the_port_while_none_of_ours_does() -> None:
+    with Processes(["false"], 1, "127.0.0.1", 0) as processes:
+        os.seteuid(65534)
+        try:
+            with socket.socket() as stranger:  # is whose it is from now on
+                stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+                with pytest.raises(OSError):
+                    stranger.bind(("127.0.0.1", processes.port))
+        finally:
+            os.seteuid(0)

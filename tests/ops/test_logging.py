@@ -106,6 +106,13 @@ def test_a_value_under_a_secrets_name_is_never_written_whatever_it_looks_like(li
     assert line[name] == HIDDEN == line["inner"][name]
 
 
+def test_what_postgres_tells_of_a_row_is_not_written() -> None:
+    row = "null value\nDETAIL:  Failing row contains (a1, Chloé\nDurand, 2015-02-28).\n[SQL: INSERT INTO person]"
+    assert redacted(row) == f"null value\nDETAIL:  Failing row contains {HIDDEN}\n[SQL: INSERT INTO person]"
+    key = "DETAIL:  Key (person_id, name)=(a1, Chloé) already exists."
+    assert redacted(key) == f"DETAIL:  Key (person_id, name)={HIDDEN} already exists."
+
+
 def test_a_traceback_is_redacted_too(lines: Lines) -> None:
     try:
         raise ValueError(f"bad token {JWT} of alice@example.org")

@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from gateway import schema
+from gateway.errors import Unavailable
 from gateway.ground.store import migrate
 from gateway.ground.store.copying import BATCH, Side, StoreCopy
 from gateway.ground.store.copying_postgres import UNLIMITED, PostgresSide
@@ -16,8 +17,10 @@ from gateway.ground.store.copying_rows import Digest, NotCopied, shapes
 from gateway.ground.store.copying_sqlite import SqliteSide
 from gateway.ground.store.postgres import months
 from gateway.ground.store.postgres.address import parameters
+from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.sqlite.engine import SqliteStore
 from gateway.settings import Settings
+from tests.postgres import until
 
 pytestmark = pytest.mark.sqlite  # each test names both engines itself
 MONTH = 1 << months.BITS
@@ -213,3 +216,22 @@ def test_a_digest_knows_rows_from_one_another_and_not_their_order() -> None:
     back.add(rows[::-1])
     twice.add([*rows[:-1], rows[0]])
     assert there == back != twice
+
+
+def test_nobody_begins_to_serve_a_database_that_is_being_copied(ends: Ends) -> None:
+    store = PostgresStore("there", parameters(ends.url))
+    source = ends.postgres()
+    source.claim()
+    with pytest.raises(Unavailable, match="store copy"):
+        store.claim()
+    source.close()
+    until(lambda: not store_is_claimed(store), "the copy's connection has ended")
+    store.close()
+
+
+def store_is_claimed(store: PostgresStore) -> bool:
+    try:
+        store.claim()
+    except Unavailable:
+        return True
+    return False

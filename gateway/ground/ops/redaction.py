@@ -23,6 +23,14 @@ SECRET_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){1,4}", HIDDEN),  # JWS and JWE, compact
         (r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43,}(?![A-Za-z0-9_-])", HIDDEN),  # 256 random bits, base64url
+        (
+            r"\b(failing row contains )\([\s\S]*?\)\.?(?=\n|\Z)",
+            rf"\1{HIDDEN}",
+        ),  # PostgreSQL's DETAIL: a whole row, or a part of it
+        (
+            r"\b(key \([^)\n]*\)=)\([\s\S]*?\)(?= already exists| is not present| is still| conflicts|\n|\Z)",
+            rf"\1{HIDDEN}",
+        ),
         (r"[^\s@<>\"'=,;]+@[^\s@<>\"',;]+\.[^\s@<>\"',;]+", HIDDEN),  # mail addresses
     )
 )

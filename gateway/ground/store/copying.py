@@ -134,7 +134,7 @@ class StoreCopy:
         self.tables = shapes(metadata)
         self.rows = 0
         self.resumed = False
-        self._known, self._tell = f"{HEAD} {known}", tell
+        self.known, self._known, self._tell = known, f"{HEAD} {known}", tell
 
     def begin(self) -> None:
         """2. Raises NotCopied when the target holds something else."""

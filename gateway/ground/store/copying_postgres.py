@@ -15,8 +15,10 @@ from gateway.ground.store.copying import ALIVE_SECONDS, Side, largest_ids, runni
 from gateway.ground.store.copying_rows import NotCopied, Row, Shape, quoted, too_large, unfit_for_postgres
 from gateway.ground.store.postgres import months
 from gateway.ground.store.postgres.bare import Bare, marks
+from gateway.ground.store.postgres.engine import COPY
 
-LEADS = ("lead log", "lead work")  # as in engine.py: whoever serves cannot have them while this connection lives
+# As in engine.py: while this connection lives, whoever serves cannot have the leads, and nobody begins to serve.
+HELD = (COPY, "lead log", "lead work")
 PATIENCE = 5.0  # seconds: of a copy that was killed, the server may be about to end the last statement
 UNLIMITED = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 BEFORE = "logentry_before"  # of entries whose id has no month
@@ -48,8 +50,8 @@ class PostgresSide(Side):
 
     def claim(self) -> None:
         until = time.monotonic() + PATIENCE
-        for lead in LEADS:
-            while not self._one("SELECT pg_try_advisory_lock(?)", key_of(lead)):
+        for lock in HELD:
+            while not self._one("SELECT pg_try_advisory_lock(?)", key_of(lock)):
                 if time.monotonic() > until:
                     raise Unavailable(f"{self.where}: a gateway serves it, or another copy runs; stop that one first")
                 time.sleep(0.1)

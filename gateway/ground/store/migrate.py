@@ -150,10 +150,13 @@ def _run(store: Store) -> None:
 
 def _begin(store: Store, connection: Any) -> None:
     if not isinstance(store, SqliteStore):
-        # The driver has begun the transaction. A change of a large table may take its time; waiting for others may not:
-        # whoever reads the table meanwhile waits behind us.
+        # The driver has begun the transaction. A change of a large table may take its time, and so whoever migrates at
+        # the same moment waits. Waiting for tables may not: whoever reads one meanwhile waits behind us.
+        (patience,) = connection.exec_driver_sql("SELECT current_setting('lock_timeout')").one()
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7262006)")
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{patience}'")
     else:
         connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver is in autocommit mode and begins none by itself
 

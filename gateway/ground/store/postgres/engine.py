@@ -21,6 +21,10 @@ from gateway.ground.store.postgres.bare import Bare
 
 POOL_SECONDS = 3  # how long a page waits for a connection
 RESOLVE_SECONDS = 5.0  # how long to ask for the outcome of a commit that was not answered
+# Whoever finds a row commits this before she believes it: after a crash the server shows what it had not yet handed to
+# its synchronous standbys. This commit ends when they have all that was written before. It writes to the WAL alone.
+WITNESS = "SELECT pg_logical_emit_message(true, 'aval', '')"
+COPY = "store copy"  # whoever moves the database holds this lock alone (copying_postgres.py)
 LEAD_SECONDS = 4  # a leader that says nothing for so long loses the lead: its session is ended by the server
 
 # SQLSTATE classes (PostgreSQL, appendix A) of "cannot do it now": connection, read-only or aborted transaction, rolled
@@ -133,14 +137,26 @@ class PostgresStore(Store):
             raise error
         until = time.monotonic() + RESOLVE_SECONDS
         while noted.proof is not None and time.monotonic() < until:
-            with contextlib.suppress(psycopg.Error), psycopg.connect(**self.direct) as asking:
-                bare = Bare(asking)
-                bare.turns(noted.turns)
-                if bare.execute(*noted.proof).fetchone() is not None:
-                    return
+            committed: bool | None = None
+            with contextlib.suppress(psycopg.Error):
+                committed = self._is_proven(noted)
+            if committed:
+                return
+            if committed is not None:
                 raise error
             time.sleep(0.1)
         raise Unavailable("database: nobody knows whether this was committed") from error
+
+    def _is_proven(self, noted: Noted) -> bool:
+        """Raises psycopg.Error when it cannot be known."""
+        with psycopg.connect(**self.direct) as asking:
+            bare = Bare(asking)
+            bare.turns(noted.turns)
+            assert noted.proof is not None
+            found = bare.execute(*noted.proof).fetchone() is not None
+            if found:
+                bare.execute(WITNESS)
+        return found
 
     # ---- of a serving process
 
@@ -150,7 +166,11 @@ class PostgresStore(Store):
         return f"PostgreSQL {found.split(' ')[0]}"
 
     def claim(self) -> None:
-        """Any number of processes may serve this database."""
+        """Any number of processes may serve this database, but for one that is being copied."""
+        with contextlib.closing(self.connect()) as connection, translated(self):
+            free = connection.execute("SELECT pg_try_advisory_lock_shared(?)", (key_of(COPY),)).fetchone()
+        if not free or not free[0]:
+            raise Unavailable(f"{self.where}: `aval store copy` is at work on it; what is written now would be lost")
 
     def lead(self, what: str) -> "PostgresLead":
         return PostgresLead({**self.direct, "prepare_threshold": 5}, key_of(f"lead {what}"))
