@@ -46,7 +46,8 @@ class Item:
     closes: str | None = None  # request id of a stream that has ended; it gets no second outcome
     proof: bytes | None = None  # of the call; spent with it
     listing: bytes | None = None  # whose following pages are the same use from now on
-    verdict: Verdict | Exception | None = None
+    verdict: Verdict | Exception | None = None  # None, after a batch: it could not be written yet, and waits
+    since: float | None = None  # loop.time(), when it was first put off
     answer: "asyncio.Future[Verdict] | None" = field(default=None, repr=False)
 
 

@@ -22,14 +22,14 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 
-from gateway.errors import Unavailable
+from gateway.errors import Unavailable, where
 from gateway.ground.store import Clash
 from gateway.ground.store.contract import CLASHES, DIRECTORY, key_of
 from gateway.ground.store.postgres.engine import WITNESS, PostgresStore
@@ -69,11 +69,19 @@ _JUDGE = f"""
       LEFT JOIN logchain h ON h.person_id = c.person_id
        FOR SHARE OF c, f, l"""
 _HEADS = "SELECT person_id, seq, head, key_sealed FROM logchain WHERE person_id = ANY($1::text[])"
-# One statement for all turns, in this order: that of the directory, then those of the people.
+# The turn of the directory, then those of the people, in one statement and in this order. Turns are mostly held for a
+# moment, by another process that writes about the same person. One that is held for longer (a page that hangs, or one
+# of many by somebody who wants to be in the way) must not hold up other people's calls: then those turns are taken that
+# are free, and the calls about her are written with a later batch.
 _BEGIN = (
-    "BEGIN; SELECT pg_advisory_xact_lock_shared({directory})"
+    "BEGIN; SET LOCAL lock_timeout = '100ms'; SELECT pg_advisory_xact_lock_shared({directory})"
     " UNION ALL SELECT pg_advisory_xact_lock(k) FROM unnest('{{{keys}}}'::bigint[]) AS k"
 )
+_BEGIN_FREE = "BEGIN; SELECT pg_advisory_xact_lock_shared({directory})"
+_FREE = "SELECT k FROM unnest($1::bigint[]) AS k WHERE pg_try_advisory_xact_lock(k)"
+_IS_HELD = "55P03"  # lock_not_available
+BUSY_SECONDS = 5.0  # how long one call waits for its person's turn
+BUSY_STEP_SECONDS = 0.02
 _USED = """
     SELECT w.n, u.used FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
       WITH ORDINALITY AS w (consent, item, "window", start, n)
@@ -130,6 +138,10 @@ class _Replayed(Exception):
         self.proofs = proofs
 
 
+class _Held(Exception):
+    """Somebody else has the turn of this call's person."""
+
+
 class _Unknown(Exception):
     """The connection was lost while the commit was under way. `proof`: finds an entry of it (`record.PROOF`)."""
 
@@ -148,6 +160,7 @@ class PostgresLedger:
         self._writing: asyncpg.Connection[Any] | None = None
         self._work: asyncio.Task[None] | None = None
         self._transaction = Transaction(log, store.process, lambda _c, _s: True)
+        self._held: set[int] = set()  # turns that were not free a moment ago: they are not waited for
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="aval-one-use")
         self._statements: dict[tuple[str, ...], str] = {}
         self.memory = _Memory()
@@ -202,16 +215,33 @@ class PostgresLedger:
     async def _committed(self, batch: list[Item], told: Told) -> None:
         fault: Exception | None = None
         try:
-            once = [item for item in batch if item.once]
             if usual := [item for item in batch if not item.once]:
                 await self._all(usual)
-            for item in once:
-                await self._one_use(item)
+            for item in batch:
+                if item.once:
+                    await self._alone(item, self._one_use(item))
+            await self._waited(batch)
         except Exception as error:
-            fault = error if isinstance(error, Unavailable) else Unavailable(f"database: {type(error).__name__}")
-            if not isinstance(error, Unavailable):
-                _log.exception("the batch could not be written")
+            fault = _unavailable(error)
         told(fault)
+
+    async def _alone(self, item: Item, work: Awaitable[None]) -> None:
+        """What becomes of one item changes nothing for those of its batch that are written already."""
+        try:
+            await work
+        except Exception as error:
+            item.verdict = _unavailable(error)
+
+    async def _waited(self, batch: list[Item]) -> None:
+        """Calls whose person's turn was not free have no verdict: the writer hands them in again, for a while."""
+        assert self._loop is not None
+        waiting = [item for item in batch if item.verdict is None]
+        for item in waiting:
+            item.since = item.since or self._loop.time()
+            if self._loop.time() - item.since > BUSY_SECONDS:
+                item.verdict = Unavailable("database: this person's turn is not to be had")
+        if waiting:
+            await asyncio.sleep(BUSY_STEP_SECONDS)
 
     async def _all(self, batch: list[Item]) -> None:
         """Write the batch in one transaction. If that fails, write each item alone: one bad item must not fail all."""
@@ -229,7 +259,7 @@ class PostgresLedger:
         except Exception as error:
             if len(batch) > 1:
                 for item in batch:
-                    await self._all([item])
+                    await self._alone(item, self._all([item]))
                 return
             batch[0].verdict = Verdict.USED_UP if isinstance(error, UsedUp) else error
 
@@ -278,8 +308,7 @@ class PostgresLedger:
     # ---- one transaction
 
     async def _write(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> None:
-        turns = sorted({key_of(person_turn(item.event.person)) for item in batch})
-        await connection.execute(_BEGIN.format(directory=key_of(DIRECTORY), keys=",".join(map(str, turns))))
+        batch = await self._begun(connection, batch)
         accepted, heads = await self._judged(connection, batch)
         if not accepted:
             await connection.execute("ROLLBACK")
@@ -292,6 +321,23 @@ class PostgresLedger:
                 connection.terminate()
                 raise _Unknown(proof) from error
             raise
+
+    async def _begun(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> list[Item]:
+        """Begin, and take the turns. Returns the items whose turns were free; the others have no verdict."""
+        for item in batch:
+            item.verdict = None  # of an attempt that was rolled back
+        keys = sorted({key_of(person_turn(item.event.person)) for item in batch})
+        directory = key_of(DIRECTORY)
+        if not self._held.intersection(keys):
+            try:
+                await connection.execute(_BEGIN.format(directory=directory, keys=",".join(map(str, keys))))
+                return batch
+            except asyncpg.LockNotAvailableError:
+                await connection.execute("ROLLBACK")
+        await connection.execute(_BEGIN_FREE.format(directory=directory))
+        free = {row[0] for row in await connection.fetch(_FREE, keys)}
+        self._held = (self._held | set(keys)) - free
+        return [item for item in batch if key_of(person_turn(item.event.person)) in free]
 
     async def _judged(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> tuple[list[Item], Heads]:
         """The items that are as they were judged, and the ends of their people's chains."""
@@ -395,7 +441,13 @@ class PostgresLedger:
 
         def write(connection: Any) -> None:
             connection.psycopg.execute("SELECT pg_advisory_xact_lock_shared(%s)", [key_of(DIRECTORY)])
-            connection.turns([person_turn(item.event.person)])
+            connection.psycopg.execute("SET LOCAL lock_timeout = '100ms'")
+            try:
+                connection.turns([person_turn(item.event.person)])
+            except Exception as error:
+                if getattr(error, "sqlstate", "") == _IS_HELD:
+                    raise _Held from error
+                raise
             row = connection.execute(_ONE, (standing.family, standing.organisation, standing.consent)).fetchone()
             if row is None or tuple(row) != standing.row:
                 item.verdict = Verdict.CHANGED
@@ -411,6 +463,8 @@ class PostgresLedger:
             await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except UsedUp:
             item.verdict = Verdict.USED_UP
+        except _Held:
+            item.verdict = None
         except BaseException:
             self._transaction.undone()
             raise
@@ -453,6 +507,13 @@ _ONE = """
       LEFT JOIN directory d ON d.id = 1
      WHERE c.id = ? FOR SHARE OF c, f, l"""
 _PROOF = "INSERT INTO spentproof (id, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    if isinstance(error, Unavailable):
+        return error
+    _log.error("an entry could not be written: %s", where(error))
+    return Unavailable(f"database: {type(error).__name__}")
 
 
 def _by_key(counts: list[tuple[Any, int]]) -> list[tuple[Any, int]]:

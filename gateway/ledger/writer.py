@@ -64,11 +64,14 @@ class Writer:
             answer = item.answer
             if answer is None or answer.done():
                 continue
+            if fault is None and item.verdict is None:
+                self._waiting.append(item)
+                continue
             if fault is None and isinstance(item.verdict, Verdict):
                 answer.set_result(item.verdict)
             else:
                 error = fault or item.verdict
-                answer.set_exception(error if isinstance(error, Exception) else Unavailable("writer: no verdict"))
+                answer.set_exception(error if isinstance(error, Exception) else Unavailable("writer"))
         if self._waiting and self._loop is not None:
             self._loop.call_soon(self._round)  # after the calls just answered have gone on
         else:

@@ -184,3 +184,39 @@ def test_a_running_stream_is_cut_in_every_process(
 
 def _outcomes(processes: Processes, bank: Bank) -> list[str]:
     return [str(each["outcome"]) for each in processes.world.entries(bank.person) if "outcome" in each]
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["often", "once"])
+def test_a_person_who_is_busy_holds_up_nobody_else(
+    processes: Processes, organisation: RawOrganisation, once: bool
+) -> None:
+    """Her turn is held by somebody: her own call waits for it, other people's do not."""
+    organisation.reset()
+    alice, bob = (Bank(processes.world, organisation) for _ in range(2))
+    alice.agrees(once=once)
+    at, house = processes.all[0], processes.world.house
+    assert processes.reads(bob, at).status == 200
+    with ThreadPoolExecutor(8) as pool:
+        with house.store.write() as session:
+            house.log.turn(session, alice.person)
+            hers = pool.submit(processes.reads, alice, at)
+            time.sleep(0.3)
+            others = [pool.submit(processes.reads, bob, at) for _ in range(6)]
+            assert [call.result(timeout=15).status for call in others] == [200] * 6
+            assert not hers.done()
+        assert hers.result(timeout=15).status == 200
+    assert processes.world.kinds(alice.person).count("access") == 1
+
+
+def test_a_person_whose_turn_is_not_to_be_had_is_told_to_come_again(
+    processes: Processes, organisation: RawOrganisation
+) -> None:
+    organisation.reset()
+    alice = Bank(processes.world, organisation)
+    house = processes.world.house
+    with house.store.write() as session:
+        house.log.turn(session, alice.person)
+        answer = processes.reads(alice, processes.all[0])
+        assert answer.status == 503 and answer.headers["retry-after"]
+    assert processes.reads(alice, processes.all[0]).status == 200
+    assert processes.world.kinds(alice.person).count("access") == 1

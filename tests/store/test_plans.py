@@ -139,7 +139,14 @@ class Tour:
         self.story.http.post(f"{self.at}/revoke", data={"client_id": "watt-coach", "token": "unknown"})
 
     def looks_at_everything(self, consent: str) -> None:
-        known = {"client_id": "watt-coach", "organisation": "city-energy", "code": "ended", "seq": "1", "version": "1", "name": "operating"}
+        known = {
+            "client_id": "watt-coach",
+            "organisation": "city-energy",
+            "code": "ended",
+            "seq": "1",
+            "version": "1",
+            "name": "operating",
+        }
         for door in root.doors(None):  # type: ignore[arg-type]
             if "GET" in door.methods:
                 name = "city-energy" if door.path.startswith("/organisations") else consent

@@ -82,7 +82,10 @@ def test_dates_are_written_as_people_write_them(world: World) -> None:
 
 def _texts_of_templates() -> set[str]:
     found = set()
-    templates = [GATEWAY / "ground/web/templates" / name for name in ("base.html", "error.html", "documents.html", "document.html")]
+    templates = [
+        GATEWAY / "ground/web/templates" / name
+        for name in ("base.html", "error.html", "documents.html", "document.html")
+    ]
     for path in [*templates, *sorted((GATEWAY / "ground/web/templates/people").glob("*.html"))]:
         with path.open("rb") as source:
             for _line, _name, message, _comments in babel_extract(source, ("_", "gettext", "ngettext"), [], {}):
