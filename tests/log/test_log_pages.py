@@ -216,6 +216,7 @@ def test_a_refused_entry_names_the_term_what_was_asked_and_what_was_agreed(alice
     assert "The app asked for cost" in page.replace("Cost", "cost")
 
 
+@pytest.mark.sqlite
 def test_an_entry_shows_its_place_once_it_has_one(alice: None, visits: Visits, house: House) -> None:
     assert "not yet given" in visits("alice").sees("/log/1").text
     sequencer = Sequencer(house)
@@ -228,6 +229,7 @@ def test_an_entry_shows_its_place_once_it_has_one(alice: None, visits: Visits, h
     assert leaf(commitment).hex() in page and "a tree of 6 entries" in page and commitment.hex() in page
 
 
+@pytest.mark.sqlite
 def test_an_entry_that_cannot_be_opened_does_not_hide_the_others(alice: None, visits: Visits, house: House) -> None:
     with house.store.write() as session:
         session.connection().exec_driver_sql("UPDATE logentry SET sealed = zeroblob(90) WHERE id = 2")

@@ -12,6 +12,8 @@ from gateway.log import mark, readiness, restart
 from gateway.log.mark import Mark
 from gateway.log.sequencer import Frozen, Sequencer
 
+pytestmark = pytest.mark.sqlite  # by changing and putting back its file
+
 Recorded = Callable[..., None]
 NAME = "gateway.example/log"
 

@@ -20,6 +20,8 @@ from gateway.log.sequencer import Frozen, Sequencer, origin
 from gateway.settings import MARK, Settings
 from tests.databases import copied
 
+pytestmark = pytest.mark.sqlite  # by changing and putting back its file
+
 NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 
 

@@ -42,6 +42,7 @@ def marked(house: House) -> Mark | None:
     return mark.read(house.settings.mark)
 
 
+@pytest.mark.sqlite
 def test_entries_get_indices_in_the_order_of_their_commit(
     house: House, sequencer: Sequencer, recorded: Recorded
 ) -> None:
@@ -102,6 +103,7 @@ class Crash(Exception):
 STEPS = ["_number", "extended", "_sign", "_mark"]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_crash_at_any_step_is_finished_by_the_next_start(
@@ -148,6 +150,7 @@ def test_a_crash_before_the_first_mark_is_no_loss_of_the_mark(
     assert marked(house) != mark.nothing("gateway.example/log")
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("crash", ["before the mark", "between mark and name", "after the name"])
 def test_a_crash_while_the_log_begins_is_finished_by_the_next_beat(
     house: House, sequencer: Sequencer, recorded: Recorded, monkeypatch: pytest.MonkeyPatch, crash: str
@@ -169,6 +172,7 @@ def test_a_crash_while_the_log_begins_is_finished_by_the_next_beat(
     assert rows(house, "SELECT origin FROM logname") == [("gateway.example/log",)]
 
 
+@pytest.mark.sqlite
 def test_a_log_that_has_begun_and_lost_its_mark_begins_no_second_history(
     house: House, sequencer: Sequencer, recorded: Recorded, tmp_path: Path
 ) -> None:
@@ -195,6 +199,7 @@ def test_before_it_has_its_name_a_log_under_another_address_says_that_the_mark_m
     assert "if this gateway begins anew" in frozen.value.do
 
 
+@pytest.mark.sqlite
 def test_an_older_database_put_back_freezes_the_log(
     house: House, sequencer: Sequencer, recorded: Recorded, tmp_path: Path
 ) -> None:
@@ -211,6 +216,7 @@ def test_an_older_database_put_back_freezes_the_log(
     assert rows(house, "SELECT max(size) FROM logcheckpoint") == [(3,)]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("tampering", "reason"),
     [
@@ -261,6 +267,7 @@ def test_an_entry_that_is_gone_is_known_before_the_first_call(
     assert "the entry of index 4 is missing" in house.log.frozen
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("content", [None, b"", b"aval-log-mark/v1\n3\nAAAA\n", b"\xff", b"aval-log-mark/v1\n03\n"])
 def test_a_lost_or_spoilt_mark_freezes_the_log(
     house: House, sequencer: Sequencer, recorded: Recorded, content: bytes | None
@@ -282,6 +289,7 @@ def test_a_mark_of_another_tree_freezes_the_log(house: House, sequencer: Sequenc
         sequencer.integrate_once()
 
 
+@pytest.mark.sqlite
 def test_a_mark_that_is_a_link_is_written_where_it_points_to(
     house: House, sequencer: Sequencer, recorded: Recorded, tmp_path: Path
 ) -> None:
@@ -318,6 +326,7 @@ def test_the_thread_integrates_what_comes_and_a_last_time_when_it_stops(house: H
     assert rows(house, "SELECT max(size) FROM logcheckpoint") == [(2,)]
 
 
+@pytest.mark.sqlite
 def test_a_frozen_log_says_so_once_and_thaws_when_the_newest_database_is_back(
     house: House, recorded: Recorded, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -373,6 +382,7 @@ KILLED = """
 """
 
 
+@pytest.mark.sqlite
 def test_killed_at_random_nothing_acknowledged_is_lost(house: House, keys: KeyRing) -> None:
     acknowledged = 0
     for _ in range(3):

@@ -18,6 +18,8 @@ from gateway.log.notes import Checkpoint, Signer, VerifierKey
 from gateway.log.sequencer import Sequencer, leaf
 from gateway.log.verify import Finding, Report, check, open_read_only
 
+pytestmark = pytest.mark.sqlite  # by changing and putting back its file
+
 Recorded = Callable[..., None]
 BEATS = (7, 13, 1, 19, 20)  # entries per checkpoint: sizes 7, 20, 21, 40, 60
 SIZES = (7, 20, 21, 40, 60)

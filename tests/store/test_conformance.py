@@ -24,6 +24,8 @@ from gateway.settings import Settings
 NOW = datetime(2026, 11, 29, 12, 30, 0, 123456, tzinfo=UTC)
 Opens = Callable[[], Store]
 
+pytestmark = pytest.mark.postgres  # and SQLite beside it
+
 
 @pytest.fixture(params=["sqlite", "postgres"])
 def opens(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opens]:

@@ -28,6 +28,8 @@ from tests.postgres import Cluster
 Opens = Callable[[], Store]
 MINUTE = 60
 
+pytestmark = pytest.mark.postgres  # and SQLite beside it
+
 
 @pytest.fixture
 def opens_postgres(database: str) -> Iterator[Opens]:
