@@ -46,7 +46,6 @@ MODULES = (
     "ground.keys.strict",
     "ground.store.many",
     "ledger.contract",
-    "ledger.postgres",
     "ledger.sqlite",
     "ledger.standing",
     "ledger.transaction",
