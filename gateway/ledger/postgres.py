@@ -82,6 +82,12 @@ _FREE = "SELECT k FROM unnest($1::bigint[]) AS k WHERE pg_try_advisory_xact_lock
 _IS_HELD = "55P03"  # lock_not_available
 BUSY_SECONDS = 5.0  # how long one call waits for its person's turn
 BUSY_STEP_SECONDS = 0.02
+# Each of the few statements is planned once, for any number of calls and however large the tables grow: a row is looked
+# up by its key. Without this a plan made for a small table would go on when it has become a large one.
+_PLANS = (
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+    " SET enable_hashjoin = off; SET enable_mergejoin = off"
+)
 _USED = """
     SELECT w.n, u.used FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[])
       WITH ORDINALITY AS w (consent, item, "window", start, n)
@@ -295,6 +301,7 @@ class PostgresLedger:
     async def _connection(self) -> "asyncpg.Connection[Any]":
         if self._writing is None or self._writing.is_closed():
             self._writing = await connected(self._store.direct)
+            await self._writing.execute(_PLANS)
         return self._writing
 
     async def _undone(self, connection: "asyncpg.Connection[Any]") -> None:
@@ -655,6 +662,7 @@ class _Reader:
 
     async def _connect(self) -> None:
         connection = await connected(self._store.direct)
+        await connection.execute(_PLANS)
         await connection.add_listener(CHANNEL, self._noticed)
         connection.add_termination_listener(lambda _: self._lost())
         self._connection = connection
