@@ -55,7 +55,11 @@ def design() -> str:
     from gateway.ground.store import migrate
 
     folder = migrate.FOLDER.parent
-    files = [*(migrate.FOLDER / "versions").glob("*.py"), migrate.FOLDER / "waiting.py", *(folder / "postgres").glob("*.py")]
+    files = [
+        *(migrate.FOLDER / "versions").glob("*.py"),
+        migrate.FOLDER / "waiting.py",
+        *(folder / "postgres").glob("*.py"),
+    ]
     parts = [path.read_bytes() for path in sorted(files)]
     parts += [repr(each).encode() for each in (_TABLES, aval.SHARINGS, aval.NEIGHBOURS, aval.ACCOUNTS, aval.OFTEN)]
     return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
