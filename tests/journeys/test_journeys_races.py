@@ -112,7 +112,7 @@ def test_stopping_one_while_another_is_agreed_to_leaves_one_that_runs(world: Wor
     answers = at_once(8, act)
     agreed = [answer.status_code for answer in answers[1::2]]
     assert [answer.status_code for answer in answers[::2]] == [303] * 4
-    # Where the stop comes first, the screen that said what would be replaced is not true any more: she is shown it anew.
+    # Where the stop comes first, the screen that said what would be replaced is not true any more: it is shown anew.
     assert set(agreed) in ({303}, {422})
     active = world.rows(Consent, Consent.person_id == world.people["alice"], Consent.state == "active")
     assert [one.id for one in active] == ([action.rpartition("/")[2]] if 303 in agreed else [])
