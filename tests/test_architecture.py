@@ -21,6 +21,7 @@ LEDGER = {
     "gateway.ledger.transaction": {"consent", "use"},
     # the hot statements, once per engine
     "gateway.ledger.sqlite": {"consent", "tokenfamily", "directory", "link", "person", "use"},
+    "gateway.ledger.postgres_reading": {"consent", "tokenfamily", "directory", "link", "person"},
     "gateway.ledger.postgres": {
         *("consent", "tokenfamily", "directory", "link", "person", "use"),
         *("logentry", "logchain"),
@@ -45,7 +46,7 @@ DOORS = {
     "pysqlite3": {"gateway.ground.store"},
     "structlog": {"gateway.ground.ops"},
     "psycopg": {"gateway.ground.store", "gateway.settings"},  # the latter only reads an address
-    "asyncpg": {"gateway.ground.store.postgres", "gateway.ledger.postgres"},
+    "asyncpg": {"gateway.ground.store.postgres", "gateway.ledger.postgres", "gateway.ledger.postgres_reading"},
 }
 
 

@@ -34,7 +34,7 @@ def test_every_yaml_file_can_be_read() -> None:
 
 def test_no_file_names_the_host_of_a_registry_or_a_folder_of_its_writer() -> None:
     host = re.compile(
-        r"\b(?:FROM|image|repository):?\s+[\w.-]+\.[a-z]{2,}(?::\d+)?/|index-url|/home/\w|/root\b|/tmp/\w+/"
+        r"\b(?:FROM|image|repository):?\s+[\w.-]+\.[a-z]{2,}(?::\d+)?/|index[-_]url|/(?:home/\w|tmp/\w+/)|/roo[t]\b"
     )
     assert [f"{file.name}: {found[0]}" for file in FILES if (found := host.search(file.read_text()))] == []
 
