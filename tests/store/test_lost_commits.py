@@ -135,7 +135,7 @@ def test_of_many_who_wait_for_a_server_that_is_gone_the_last_waits_as_long_as_th
         assert {type(each) for each in found} == {Unavailable}
         assert time.monotonic() - began < 1
 
-    monkeypatch.setattr("gateway.ledger.postgres.connected", gone)
+    monkeypatch.setattr("gateway.ledger.postgres_reading.connected", gone)
     asyncio.run(calls())
 
 
