@@ -16,6 +16,7 @@ from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 
 FOLDER = Path(__file__).parents[2] / "docs"
+_REMARK = re.compile(r" ?<!--.*?-->", re.DOTALL)  # of the writer to himself
 _LINK = re.compile(r"\]\((?:\./)?([a-z-]+)\.md(#[^)]*)?\)")
 
 
@@ -36,6 +37,7 @@ def _read(path: Path) -> Document:
     from markdown_it import MarkdownIt  # here: most gateways are started more often than these pages are read
 
     text = path.read_text(encoding="utf-8")
+    text = _REMARK.sub("", text)
     linked = _LINK.sub(lambda found: f"](/docs/{found[1]}{found[2] or ''})", text)
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(linked)
     title = next((line[2:] for line in text.splitlines() if line.startswith("# ")), path.stem)
