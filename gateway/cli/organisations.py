@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,19 +45,27 @@ def add(
 
     While anybody is linked, an address with another scheme, host or port is refused until you say whether the
     organisation has moved or was replaced: credentials from the old address must not go to another organisation.
-    If it was replaced, people read in their logs that the service ended their links, and may link again.
+    If it was replaced, people read in their logs that the service ended their links, and may link again. Until all
+    have ended no call goes to it, as in a suspension; if the command is broken off, give it again.
     """
     from gateway.organisations import declare
 
     with opened(make=True) as house:
         try:
             found = [declare.read(path, house.catalogue, base_url=base_url) for path in files]
+            if moved is False:
+                for declaration in found:
+                    declare.leave(house, declaration, partial(_leaving, declaration.id))
             with house.store.write() as session:
                 made = [_added(session, house, declaration, moved) for declaration in found]
         except DeclarationError as error:
             stop(str(error), NO)
     for told in made:
         typer.echo(told)
+
+
+def _leaving(organisation: str, done: int, people: int) -> None:
+    typer.echo(f"{organisation}: links ended of {done} of {people} people", err=True)
 
 
 def _added(session: Session, house: House, declaration: Any, moved: bool | None) -> str:

@@ -6,7 +6,7 @@ to calls from then on; the terms that people agreed to do not change.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from gateway.house import House
 from gateway.organisations import moving
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
 from gateway.organisations.rules import CONNECTIONS, FORM
-from gateway.organisations.tables import Organisation
+from gateway.organisations.tables import LEAVING, Organisation
 from gateway.sectors.registry import SECTORS
 
 
@@ -147,7 +147,9 @@ def add(
         if not moved and moving.origin(row.declaration) != moving.origin(document):
             moving.replaced(session, house.log, row.id, row.declaration["name"][house.settings.default_language], now)
     same_secret = _secret_of(row, house.keys) == declaration.client_secret
-    if row.declaration_sha256 == declaration.sha256 and same_secret:
+    if row.status == LEAVING:
+        row.status = "active"
+    elif row.declaration_sha256 == declaration.sha256 and same_secret:
         return "unchanged"
     row.declaration, row.declaration_sha256, row.changed_at = document, declaration.sha256, now
     if not same_secret:
@@ -156,6 +158,17 @@ def add(
     session.add(row)
     directory_changed(session)
     return outcome
+
+
+def leave(house: House, declaration: OrganisationDeclaration, told: Callable[[int, int], None]) -> None:
+    """Call it before `add` with `moved=False`: where the address changes, the links with the old one end here, a few
+    people at a time (`moving.leave`). Raises DeclarationError for a change of what it is, before anything ends."""
+    with house.store.read() as session:
+        row = session.get(Organisation, declaration.id)
+        if row is None or moving.origin(row.declaration) == moving.origin(declaration.document):
+            return
+        _same_nature(row, declaration)
+    moving.leave(house, declaration.id, told)
 
 
 def _same_nature(row: Organisation, declaration: OrganisationDeclaration) -> None:

@@ -6,22 +6,31 @@ these people, must go to nobody else. So while anybody is linked, a new origin i
     moved      it is the same organisation under a new address: links stay
     replaced   it is another one, or the operator is not sure: every link ends, which people can read in their logs
 
+Links end a few people at a time (`leave`), because a database holds only so many people's turns at once and all of a
+region may be linked. Before the first of them the organisation is `leaving`: no call goes to it and nobody links, as
+in a suspension, so nobody's credentials can reach the new address while others' links still end. If that is broken
+off, it stays `leaving`, and the same command goes on. The last transaction (`replaced`) ends what was linked on the
+way and puts the new address into force.
+
 The organisation at the old address is not told of these ends, because it is not called any more, and the new one must
 not learn of these people.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from sqlmodel import Session, col, delete, func, select, update
 
 from gateway.errors import Fault
+from gateway.ground.store.tables import directory_changed, directory_turn
+from gateway.house import House
 from gateway.log import Event, Log
 from gateway.organisations import links
-from gateway.organisations.tables import Link, LinkAttempt
+from gateway.organisations.tables import LEAVING, Link, LinkAttempt, Organisation
 
+PEOPLE_AT_ONCE = 200  # of whom a transaction ends links: each of their turns is a lock in the database
 PORTS = {"https": 443, "http": 80}
 
 
@@ -47,20 +56,52 @@ def unsaid(session: Session, organisation: str, old: Mapping[str, Any], new: Map
     )
 
 
-def replaced(session: Session, log: Log, organisation: str, name: str, now: datetime) -> int:
-    """End what hangs from the old address: links, linkings under way, ends still to be told. How many links ended."""
-    live = (col(Link.organisation_id) == organisation, col(Link.ended_at).is_(None))
-    log.turn(session, *session.exec(select(Link.person_id).where(*live)))
+def leave(house: House, organisation: str, told: Callable[[int, int], None]) -> None:
+    """End the links with an organisation that another one replaces, in small transactions. `replaced` comes after.
+
+    `told` is called with how many of how many people are done.
+    """
+    with house.store.write() as session:
+        name = _leaving(session, organisation, datetime.now(UTC))[house.settings.default_language]
+        people = sorted(session.exec(select(Link.person_id).where(*_live(organisation)).distinct()))
+    for begin in range(0, len(people), PEOPLE_AT_ONCE):
+        told(begin, len(people))
+        with house.store.write() as session:
+            _end(session, house.log, organisation, name, people[begin : begin + PEOPLE_AT_ONCE], datetime.now(UTC))
+    told(len(people), len(people))
+
+
+def _leaving(session: Session, organisation: str, now: datetime) -> Mapping[str, str]:
+    """No call goes to it from now on. Its name, by language."""
+    directory_turn(session)
+    row = session.get_one(Organisation, organisation, with_for_update=True, populate_existing=True)
+    if row.status == "active":  # a suspension stays what it is, afterwards too
+        row.status, row.changed_at = LEAVING, now
+        session.add(row)
+        directory_changed(session)
+    name: Mapping[str, str] = row.declaration["name"]
+    return name
+
+
+def replaced(session: Session, log: Log, organisation: str, name: str, now: datetime) -> None:
+    """End what hangs from the old address: links, linkings under way, ends still to be told."""
     session.execute(delete(LinkAttempt).where(col(LinkAttempt.organisation_id) == organisation))
-    ended = 0
-    for link, person in session.exec(select(Link.id, Link.person_id).where(*live)).all():
-        if links.end(session, link, now, told=True):
-            facts = {"organisation": organisation, "organisation_name": name}
-            log.record(session, Event("unlinked", person, now, "system", facts))
-            ended += 1
+    _end(session, log, organisation, name, session.exec(select(Link.person_id).where(*_live(organisation))).all(), now)
     session.execute(
         update(Link)
         .where(col(Link.organisation_id) == organisation, col(Link.told_at).is_(None))
         .values(told_at=now, credentials_sealed=None)
     )
-    return ended
+
+
+def _live(organisation: str) -> tuple[Any, ...]:
+    return col(Link.organisation_id) == organisation, col(Link.ended_at).is_(None)
+
+
+def _end(session: Session, log: Log, organisation: str, name: str, people: Sequence[str], now: datetime) -> None:
+    log.turn(session, *people)
+    live = select(Link.id, Link.person_id).where(*_live(organisation), col(Link.person_id).in_(people))
+    for link, person in session.exec(live).all():
+        if links.end(session, link, now, told=True):
+            facts = {"organisation": organisation, "organisation_name": name}
+            log.record(session, Event("unlinked", person, now, "system", facts))

@@ -8,13 +8,15 @@ from sqlmodel import Field, SQLModel
 
 from gateway.ground.store.tables import where
 
+LEAVING = "leaving"  # another organisation is taking its place: links end and no call is made (`moving`)
+
 
 class Organisation(SQLModel, table=True):
     id: str = Field(primary_key=True)
     declaration: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     declaration_sha256: str
     client_secret_sealed: bytes | None = None  # the gateway's own secret at this organisation (connection "oauth")
-    status: str = "active"  # active | suspended
+    status: str = "active"  # active | suspended | leaving
     status_reason: str = ""
     added_at: datetime
     changed_at: datetime

@@ -9,7 +9,7 @@ from sqlmodel import Session, select
 
 from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
-from gateway.organisations.tables import Organisation
+from gateway.organisations.tables import LEAVING, Organisation
 from gateway.sectors.model import Source
 from gateway.settings import Settings
 
@@ -53,12 +53,17 @@ class OrganisationView:
     oauth: OAuthEnds | None
     link: LinkEnds | None
     declaration_sha256: str
-    status: str = "active"  # active | suspended
+    status: str = "active"  # active | suspended | leaving
     status_reason: str = ""
 
     @property
     def active(self) -> bool:
         return self.status == "active"
+
+    @property
+    def leaving(self) -> bool:
+        """Whether another organisation is taking its place (`moving`)."""
+        return self.status == LEAVING
 
 
 _parsed: dict[str, OrganisationView] = {}  # by hash of the declaration; values are immutable, so threads may share it

@@ -1,17 +1,21 @@
 """Another address for an organisation that people have linked, from the operator's command line."""
 
+import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from organisations_world import DECLARATIONS
+from sqlmodel import Session
 from typer.testing import CliRunner
 
 from gateway.app import build_house
 from gateway.cli import app
+from gateway.errors import Unavailable
 from gateway.ground.keys import fresh
-from gateway.organisations import links
+from gateway.log import Log, reading
+from gateway.organisations import links, moving
 from gateway.people.tables import Person
 from gateway.settings import Settings
 
@@ -33,22 +37,48 @@ def aval(*arguments: str | Path) -> tuple[int, str, str]:
     return done.exit_code, done.stdout, done.stderr
 
 
-def alice_links(settings: Settings) -> None:
+def people_link(settings: Settings, *people: str) -> None:
     house = build_house(settings)
     now = datetime.now(UTC)
     with house.store.write() as session:
-        session.add(Person(id="alice", email="alice@example.org", name="Alice", created_at=now))
-        held = links.Credentials("access", "refresh", int(now.timestamp()) + 300)
-        links.make(session, house.keys, "alice", "city-energy", now, new_id=fresh(), held=held)
+        for person in people:
+            session.add(Person(id=person, email=f"{person}@example.org", name=person.title(), created_at=now))
+        for person in people:
+            held = links.Credentials("access", "refresh", int(now.timestamp()) + 300)
+            links.make(session, house.keys, person, "city-energy", now, new_id=fresh(), held=held)
     house.store.close()
+
+
+def alice_links(settings: Settings) -> None:
+    people_link(settings, "alice")
+
+
+def linked(settings: Settings, *people: str) -> list[str]:
+    """Who of these people is linked."""
+    house = build_house(settings)
+    with house.store.read() as session:
+        found = [person for person in people if links.is_linked(session, person, "city-energy")]
+    house.store.close()
+    return found
 
 
 def is_linked(settings: Settings) -> bool:
+    return linked(settings, "alice") == ["alice"]
+
+
+def told_of_the_end(settings: Settings, person: str) -> int:
+    """How many entries in the person's log say that the link has ended."""
     house = build_house(settings)
     with house.store.read() as session:
-        found = links.is_linked(session, "alice", "city-energy")
+        entries = list(reading.entries(session, house.log, person))
     house.store.close()
-    return found
+    return sum(entry.kind == "unlinked" for entry in entries)
+
+
+def status(settings: Settings) -> tuple[str, str]:
+    """Of the organisation, and its address."""
+    (row,) = json.loads(aval("organisations", "list", "--json")[1])
+    return row["status"], row["base_url"]
 
 
 def changed(old: str, new: str) -> str:
@@ -73,3 +103,56 @@ def test_the_word_decides_whether_links_stay(settings: Settings, word: str, stay
     alice_links(settings)
     assert aval("organisations", "add", CITY, "--base-url", NEW, word)[:2] == (0, changed(OLD, NEW))
     assert is_linked(settings) is stays
+
+
+def test_links_end_a_few_people_at_a_time_and_a_command_that_was_broken_off_goes_on(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aval("organisations", "add", CITY, "--base-url", OLD)
+    everybody = [f"person-{number}" for number in range(8)]
+    people_link(settings, *everybody)
+    monkeypatch.setattr(moving, "PEOPLE_AT_ONCE", 3)
+    turns: list[int] = []
+    taken = Log.turn
+
+    def turn(log: Log, session: Session, *people: str) -> None:
+        turns.append(len(people))
+        if len(turns) == 3:
+            raise Unavailable("the database went away")
+        taken(log, session, *people)
+
+    monkeypatch.setattr(Log, "turn", turn)
+    code, _, error = aval("organisations", "add", CITY, "--base-url", NEW, "--replaced")
+    assert code != 0
+    assert "city-energy: links ended of 3 of 8 people\n" in error
+    assert linked(settings, *everybody) == everybody[6:]
+    assert status(settings) == ("leaving", OLD)  # no call, and no linking
+
+    code, out, _ = aval("organisations", "add", CITY, "--base-url", NEW, "--replaced")
+    assert (code, out) == (0, changed(OLD, NEW))
+    assert linked(settings, *everybody) == []
+    assert status(settings) == ("active", NEW)
+    assert max(turns) == 3
+    assert [told_of_the_end(settings, person) for person in everybody] == [1] * 8
+
+
+def test_what_was_broken_off_can_be_taken_back(settings: Settings) -> None:
+    aval("organisations", "add", CITY, "--base-url", OLD)
+    alice_links(settings)
+    house = build_house(settings)
+    with house.store.write() as session:
+        moving._leaving(session, "city-energy", datetime.now(UTC))
+    house.store.close()
+    assert status(settings) == ("leaving", OLD)
+    assert aval("organisations", "add", CITY, "--base-url", OLD)[1].startswith("city-energy: changed")
+    assert status(settings) == ("active", OLD)
+    assert is_linked(settings)
+
+
+def test_a_suspension_is_not_lifted_by_another_address(settings: Settings) -> None:
+    aval("organisations", "add", CITY, "--base-url", OLD)
+    alice_links(settings)
+    aval("organisations", "suspend", "city-energy", "--reason", "Its certificate has expired.")
+    assert aval("organisations", "add", CITY, "--base-url", NEW, "--replaced")[0] == 0
+    assert status(settings) == ("suspended (Its certificate has expired.)", NEW)
+    assert not is_linked(settings)
