@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.abc import MetaPathFinder
@@ -27,6 +28,7 @@ HERE = Path(__file__).parent
 KEPT = HERE / "__compiled__"
 INTERPRETED = "AVAL_INTERPRETED"
 TRANSLATED = "translated"  # an empty file that says that a build has come to the C compiler
+NEEDED = "it takes a C compiler and Python's header files (Debian: apt-get install gcc python3-dev)."
 BEAT_SECONDS = 10.0  # from one sign of life of a build to the next
 LIBRARY = "gateway.data_plane"  # the library with all modules; mypyc adds its own ending to the name
 MODULES = (
@@ -177,6 +179,8 @@ def _run_build(work: Path, say: Callable[[str], None]) -> None:
     """Build in a separate process, on a copy of the package alone: mypy would also check other files beside it."""
     if find_spec("mypyc") is None or find_spec("setuptools") is None:
         raise CannotCompile("mypy and setuptools are not installed: pip install 'aval[compile]'")
+    if missing := _missing():
+        raise CannotCompile(f"{NEEDED} Not found: {missing}.")
     left_out = shutil.ignore_patterns(KEPT.name, "__pycache__", "locale", "static", "templates")
     shutil.copytree(HERE, work / "c" / "gateway", ignore=left_out)
     command = [sys.executable, "-c", f"from gateway import compiled; compiled.build({str(work)!r})"]
@@ -196,10 +200,15 @@ def _run_build(work: Path, say: Callable[[str], None]) -> None:
     if running.returncode:
         lines = printed.read_text(encoding="utf-8", errors="replace").splitlines()
         told = "\n".join(f"  {line[:200]}" for line in lines[-8:])
-        raise CannotCompile(
-            "it takes a C compiler and Python's header files (Debian: apt-get install gcc python3-dev)."
-            f" What the build said last:\n{told}"
-        )
+        raise CannotCompile(f"{NEEDED} What the build said last:\n{told}")
+
+
+def _missing() -> str:
+    """What the C compiler's step will not find, looked for before the minute that comes before it."""
+    compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]
+    headers = Path(sysconfig.get_path("include")) / "Python.h"
+    found = {compiler: shutil.which(compiler) is not None, str(headers): headers.exists()}
+    return ", ".join(name for name, is_there in found.items() if not is_there)
 
 
 def _watch(running: "subprocess.Popen[bytes]", translated: Path, say: Callable[[str], None]) -> None:
