@@ -19,7 +19,9 @@ venv: .venv/ready ## locked dependencies in .venv (PYTHON=, else the system's or
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+# Bytecode is written here, because an environment may forbid the processes themselves to write any.
 compiled: venv ## the data plane as machine code, where there is a C compiler: minutes, once
+	@$(PY) -m compileall -q gateway examples tests
 	@.venv/bin/aval compile || echo "Going on without: the data plane runs interpreted, a fifth slower."
 
 demo: venv ## the main job, on SQLite, with example organisations and apps (PORT=8400)
