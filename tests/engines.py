@@ -35,6 +35,15 @@ def url_of(folder: Path) -> str:
     return cluster().url("t" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:20])
 
 
+def of_a_demo(folder: Path) -> str:
+    """The database of a gateway that runs as a process of its own; empty: SQLite in its folder."""
+    if not POSTGRES:
+        return ""
+    name = "demo" + hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:20]
+    cluster().create(name)
+    return cluster().url(name)
+
+
 def use_postgres() -> None:
     """From now on every Settings names a database of PostgreSQL, and every store finds it made."""
     from gateway.ground.store.postgres import engine

@@ -131,6 +131,7 @@ def spent_by(alice: Resident) -> set[bytes]:
     return {one.rsplit(".", 1)[-1].encode() for one in secret}
 
 
+@pytest.mark.sqlite
 def test_no_secret_is_found_in_any_file_of_the_gateway(world: Demo) -> None:
     canaries = spent_by(newcomer(world))
     canaries |= {PASSWORD.encode(), world.secrets["city-energy"].encode()}

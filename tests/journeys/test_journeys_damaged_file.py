@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import httpx2
+import pytest
 
 from gateway.cli import demo_setup
 from tests.databases import opened
 from tests.worlds.demo import READING, newcomer, relaunch, started
+
+pytestmark = pytest.mark.sqlite
 
 
 def damaged(database: Path, table: str) -> None:

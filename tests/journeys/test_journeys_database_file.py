@@ -22,7 +22,10 @@ from gateway.settings import Settings
 from tests.worlds.demo import READING, Resident, newcomer, relaunch, started
 
 LOCKS = Path("/proc/locks")
-pytestmark = pytest.mark.skipif(not LOCKS.exists(), reason="this system does not tell which locks are held")
+pytestmark = [
+    pytest.mark.sqlite,
+    pytest.mark.skipif(not LOCKS.exists(), reason="this system does not tell which locks are held"),
+]
 
 # A program with an SQLite of its own, whichever Python came with: opens for writing, reads, closes.
 STRANGER = """

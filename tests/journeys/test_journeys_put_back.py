@@ -18,6 +18,8 @@ from gateway.cli.demo_setup import Demo
 from gateway.cli.demo_story import Amiss
 from tests.worlds.demo import READING, Resident, newcomer, relaunch, started
 
+pytestmark = pytest.mark.sqlite
+
 BANK = "/open-banking/v4.0/aisp/accounts"
 
 

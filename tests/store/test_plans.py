@@ -64,6 +64,8 @@ with opened() as house:
             session.execute(pruning.deletion(rows, [(0,) * len(rows.key())], house.clock()))
 """
 
+pytestmark = pytest.mark.sqlite
+
 
 class Tour:
     """Alice, who goes everywhere, and the app she knows."""

@@ -21,6 +21,7 @@ from gateway.cli import demo_setup
 from gateway.cli.demo_setup import PASSWORD, Demo
 from gateway.cli.demo_story import Story
 from gateway.cli.demo_visitor import Visitor
+from tests import engines
 
 CUSTOMERS = {"city-energy": "CE-1001", "harbour-bank": "HB-2001", "meadow-health": "MH-3001"}
 READING = "/espi/1_1/resource/Batch/Subscription/mine"  # at City Energy
@@ -46,7 +47,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 def started(folder: Path) -> Demo:
     """a demo of one's own, for who breaks things. To be ended with `demo_setup.stop`."""
-    demo = demo_setup.prepare(folder, 0)
+    demo = demo_setup.prepare(folder, 0, engines.of_a_demo(folder))
     with warnings.catch_warnings():  # each process's log file is left for the garbage collector to close
         warnings.simplefilter("ignore", ResourceWarning)
         demo_setup.start(demo, lambda _line: None)
