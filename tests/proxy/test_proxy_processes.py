@@ -13,8 +13,9 @@ import pytest
 from gateway.consent.rules import Act
 from tests.postgres import Cluster
 from tests.proxy.bank import Bank
+from tests.proxy.held_key import Key
 from tests.proxy.processes import Processes, served
-from tests.proxy.raw import Exchange, RawOrganisation
+from tests.proxy.raw import Exchange, RawOrganisation, answer
 from tests.proxy.supplier import KIND, Supplier, pieces
 
 RACES = int(os.environ.get("RACES", "200"))  # 1,000 in the long run
@@ -85,6 +86,34 @@ def test_a_limit_of_uses_is_one_for_all_processes(processes: Processes, organisa
         calls = [pool.submit(processes.reads, bank, processes.all[number % 2]) for number in range(30)]
         statuses = sorted(call.result().status for call in calls)
     assert statuses == [200] * 7 + [429] * 23
+
+
+@pytest.fixture
+def feed(processes: Processes, organisation: RawOrganisation) -> Iterator[Supplier]:
+    """What is asked of it is larger than is held, so it is given as a stream."""
+    organisation.reset()
+    organisation.says(0.1, answer(b"".join(pieces(20, 96)), kind=KIND))
+    yield Supplier(processes.world, organisation)
+
+
+def test_a_limit_of_uses_is_one_for_the_streams_of_all_processes(processes: Processes, feed: Supplier) -> None:
+    feed.agrees(frequency=[{"times": 3, "per": "day", "zone": "UTC"}])
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda number: processes.reads(feed, processes.all[number % 2]), range(10)))
+    assert sorted(each.status for each in answers) == [200] * 3 + [429] * 7
+    assert {each.reason for each in answers if each.status == 429} == {"frequency"}
+    assert set(_outcomes(processes, feed)) == {"begun", "delivered"}
+
+
+def test_a_proof_works_once_for_all_processes_also_for_a_stream(processes: Processes, feed: Supplier) -> None:
+    key = Key()
+    token = processes.world.token(feed.consent, [feed.id], feed.app, cnf={"jkt": key.thumbprint})
+    fields = {"Authorization": f"DPoP {token}", "DPoP": key.proof(feed, token)}
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda at: processes.reads(feed, at, **fields), processes.all))
+    given, refused = sorted(answers, key=lambda each: each.status)
+    assert (given.status, refused.status) == (200, 401)
+    assert 'error="invalid_dpop_proof"' in refused.headers["www-authenticate"]
 
 
 def test_a_sharing_for_one_use_is_used_once(processes: Processes, organisation: RawOrganisation) -> None:
