@@ -57,6 +57,10 @@ class Remote(ABC):
     @abstractmethod
     def streamed(self, statement: str) -> Iterator[Any]: ...
 
+    @abstractmethod
+    def unhurried(self) -> None:
+        """From now on its statements may take as long as they need."""
+
 
 class Clash(Unavailable):
     """Two transactions got in each other's way, and the database has undone this one whole: it may be done again."""

@@ -9,6 +9,7 @@ import psycopg
 from psycopg.adapt import Loader
 
 from gateway.ground.store.contract import Noted, Remote, key_of
+from gateway.ground.store.postgres.patient import Patient
 
 STREAMED = 2000  # rows fetched at once
 _AS_TEXT = ("timestamptz", "timestamp", "date", "json", "jsonb")
@@ -47,6 +48,11 @@ class Bare(Remote):
             cursor.itersize = STREAMED
             cursor.execute(marks(statement))
             yield from cursor
+
+    def unhurried(self) -> None:
+        self.psycopg.execute("SET statement_timeout = 0")
+        if isinstance(self.psycopg, Patient):
+            self.psycopg.patience = None
 
     def turns(self, keys: Iterable[str]) -> None:
         """Take the turns of all these keys, in the order of their numbers, so that two who want several wait for one
