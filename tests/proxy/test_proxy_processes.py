@@ -127,6 +127,34 @@ def test_a_sharing_for_one_use_is_used_once(processes: Processes, organisation: 
         assert [kind for kind in processes.world.kinds(bank.person) if kind != "denied"] == ["access", "consent_ended"]
 
 
+@pytest.fixture
+def clashes(processes: Processes, postgres: Cluster) -> Iterator[None]:
+    """Of two transactions that write an entry the first is undone, as if it had been in the way of another."""
+    for statement in (
+        "CREATE SEQUENCE clashes",
+        "CREATE FUNCTION clash() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF nextval('clashes') % 2 = 1 THEN RAISE EXCEPTION 'in the way' USING ERRCODE = '40P01'; END IF;"
+        " RETURN NULL; END $$",
+        "CREATE TRIGGER clash AFTER INSERT ON logchain FOR EACH STATEMENT EXECUTE FUNCTION clash()",
+    ):
+        postgres.execute(statement, "processes")
+    yield
+    postgres.execute("DROP TRIGGER clash ON logchain", "processes")
+    postgres.execute("DROP FUNCTION clash", "processes")
+    postgres.execute("DROP SEQUENCE clashes", "processes")
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["often", "once"])
+def test_a_call_that_another_transaction_was_in_the_way_of_is_written_again(
+    processes: Processes, organisation: RawOrganisation, clashes: None, once: bool
+) -> None:
+    organisation.reset()
+    bank = Bank(processes.world, organisation).agrees(once=once)
+    assert processes.reads(bank, processes.all[0]).status == 200
+    kinds = ["access", "consent_ended"] if once else ["access"]
+    assert processes.world.kinds(bank.person) == kinds
+
+
 def test_entries_of_all_processes_are_one_chain(processes: Processes, organisation: RawOrganisation) -> None:
     organisation.reset()
     bank = Bank(processes.world, organisation)

@@ -115,6 +115,13 @@ def test_whoever_is_always_in_anothers_way_is_told_to_come_again(world: World) -
     assert world.notes() == [] and "set-cookie" not in answer.headers
 
 
+def test_work_for_later_that_was_in_anothers_way_is_answered_to_come_again(world: World) -> None:
+    """It may have asked another party by then: it is not done twice."""
+    answer = world.visitor().get("/later/in-the-way")
+    assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+    assert world.notes() == [] and "set-cookie" not in answer.headers
+
+
 @pytest.mark.parametrize("path", ["/tells?a=%00", "/tells?%00=a"])
 def test_what_no_database_keeps_is_no_text(world: World, path: str) -> None:
     assert world.visitor().get(path).status_code == 400

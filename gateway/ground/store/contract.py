@@ -62,6 +62,9 @@ class Remote(ABC):
         """From now on its statements may take as long as they need."""
 
 
+TRIES = 3  # of a transaction that others were in the way of, wherever it can be done again as a whole
+
+
 class Clash(Unavailable):
     """Two transactions got in each other's way, and the database has undone this one whole: it may be done again."""
 
