@@ -325,7 +325,7 @@ class PostgresLedger:
                 await connection.execute("ROLLBACK")
         await connection.execute(_BEGIN_FREE.format(directory=directory))
         free = {row[0] for row in await connection.fetch(_FREE, keys)}
-        self._held = (self._held | set(keys)) - free
+        self._held = set(keys) - free  # whoever waits is in the next batch again; others are not remembered for ever
         return [item for item in batch if key_of(person_turn(item.event.person)) in free]
 
     async def _judged(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> tuple[list[Item], Heads]:

@@ -90,7 +90,11 @@ class StandingMemory:
 
     def _forget_consent(self, consent: str) -> None:
         for key in self._of_consent.pop(consent, ()):
-            self._held.pop(key, None)
+            standing = self._held.pop(key)
+            hers = self._of_person.get(standing.person, set())
+            hers.discard(consent)
+            if not hers:
+                self._of_person.pop(standing.person, None)
 
 
 class StandingReader:
