@@ -35,6 +35,15 @@ def test_of_whoever_is_forgotten_nothing_is_kept() -> None:
     assert memory._held == memory._of_consent == memory._of_person == {}
 
 
+def test_a_try_of_a_password_makes_nobody_forgotten() -> None:
+    memory = heard()
+    memory.keep(standing(1, 1), memory.turns)
+    memory.changed({"try 4f1c", "client 77ab", "email bob@example.org", "person person-2"})
+    assert memory.get(standing(1, 1).key)
+    memory.changed({"directory"})
+    assert not memory.get(standing(1, 1).key)
+
+
 def test_what_is_remembered_is_found_again_by_its_person(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     """At random, as in a long life: the three tables agree at every moment, and none is larger than the first."""
     monkeypatch.setattr(postgres_reading, "HELD", 50)

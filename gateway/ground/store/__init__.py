@@ -17,7 +17,7 @@ PostgreSQL: synchronous_commit=on, and on its synchronous standbys).
 from gateway.ground.store.contract import TRIES, Clash, Connection, Store, instant, stored
 from gateway.ground.store.opening import open_store
 from gateway.ground.store.sqlite.copies import CopyFault, open_copy
-from gateway.ground.store.statements import insert, raw, turn
+from gateway.ground.store.statements import insert, raw, turn, turn_beside
 
 __all__ = [
     "TRIES",
@@ -32,4 +32,5 @@ __all__ = [
     "raw",
     "stored",
     "turn",
+    "turn_beside",
 ]

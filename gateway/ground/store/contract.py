@@ -55,6 +55,9 @@ class Remote(ABC):
     def turns(self, keys: Iterable[str]) -> None: ...
 
     @abstractmethod
+    def turn_beside(self, key: str) -> None: ...
+
+    @abstractmethod
     def streamed(self, statement: str) -> Iterator[Any]: ...
 
     @abstractmethod

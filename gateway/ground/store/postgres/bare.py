@@ -62,6 +62,9 @@ class Bare(Remote):
             self.psycopg.execute(_TURNS, [[key_of(key) for key in wanted]])
             self.noted.turns |= wanted
 
+    def turn_beside(self, key: str) -> None:
+        self.psycopg.execute("SELECT pg_advisory_xact_lock_shared(%s)", [key_of(key)])
+
     def close(self) -> None:
         self.psycopg.close()
 
