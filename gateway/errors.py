@@ -8,7 +8,8 @@
     │   └── OldForm           a form of a sign-in or visit that is over
     ├── NotFound 404          also: exists, but is not yours
     ├── TooMany 429
-    └── Unavailable 503       store, log or keys cannot do it now; nothing happened
+    └── Unavailable 503       store, log or keys cannot do it now; nothing happened, but for
+        ├── NotKnownYet       it may have happened: the database has not said
         └── LogFrozen         the log is known to be incomplete: nothing new is agreed, no token issued, no data given
 
 A refusal to give data is not an exception: it is a `Refusal` value with a `reason`
@@ -126,6 +127,16 @@ class Unavailable(GatewayError):
     status, code = 503, "temporarily_unavailable"
     public = "The gateway cannot do this right now. Nothing was changed; try again in a moment."
     retry_after: ClassVar[int] = 5  # seconds
+
+
+class NotKnownYet(Unavailable):
+    """The commit was not answered, or not by all whose answer counts. It may be done, and may still be."""
+
+    code = "not_known_yet"
+    public = (
+        "It is not known yet whether this was done: the database has not answered. Look again in a moment, before you "
+        "repeat it."
+    )
 
 
 class LogFrozen(Unavailable):

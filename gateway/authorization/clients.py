@@ -1,8 +1,12 @@
 """Client authentication: an app authenticates by the one method it registered (RFC 6749 §2.3, RFC 7523).
 
 Wrong credentials are counted per app and network. After too many in a minute this pair has to wait; the app itself,
-calling from another network, is not locked out. Authorization requests that come without authentication are counted
-in the same way, because each is stored and anyone could fill the disk with them.
+calling from another network, is not locked out. However many calls come at once, no more tries than that are answered
+by whether they were right: who was wrong has the turn of the pair alone, and who was right has it beside others who
+were, so that an app's own calls do not wait for one another.
+
+Authorization requests that come without authentication are counted in the same way, because each is stored and anyone
+could fill the disk with them.
 """
 
 import base64
@@ -24,7 +28,7 @@ from gateway.authorization.tables import FailedAuthentication
 from gateway.errors import TooMany
 from gateway.ground.keys import hashed, same
 from gateway.ground.keys.strict import is_text
-from gateway.ground.store import insert
+from gateway.ground.store import insert, turn, turn_beside
 
 _NOBODY = "0" * 64  # compared with when the app is unknown, so that it takes as long as a wrong secret
 
@@ -51,18 +55,27 @@ def authenticate(session: Session, presented: Presented, public_url: str, now: d
     app = session.get(App, credentials.client_id) if is_text(credentials.client_id) else None
     key = hashed(f"{credentials.client_id if app else ''}\n{presented.network}")
     minute = int(now.timestamp()) // 60
-    failed = session.get(FailedAuthentication, key)
-    if failed and failed.minute == minute and failed.count >= rules.FAILURES_A_MINUTE:
-        raise TooMany("client authentication", retry_after=60 - int(now.timestamp()) % 60)
+    too_many = TooMany("client authentication", retry_after=60 - int(now.timestamp()) % 60)
+    if _used_up(session, key, minute):
+        raise too_many
     if not _proved(session, app, credentials, public_url, now) or app is None:
-        _counted(session, key, minute, rules.FAILURES_A_MINUTE)
+        turn(session, f"client {key}")
+        if not _counted(session, key, minute, rules.FAILURES_A_MINUTE):
+            raise too_many
         raise Refused("invalid_client", status=401)
+    if credentials.method != "none" and turn_beside(session, f"client {key}") and _used_up(session, key, minute):
+        raise too_many
     claimed = presented.form.get("client_id")
     if claimed is not None and claimed != app.client_id:
         raise Refused("invalid_client", "client_id names another client.", status=401)
     if app.status != "active":
         raise Refused("unauthorized_client", "This client is suspended.", reason="suspended")
     return app
+
+
+def _used_up(session: Session, key: str, minute: int) -> bool:
+    failed = session.get(FailedAuthentication, key, populate_existing=True)
+    return failed is not None and failed.minute == minute and failed.count >= rules.FAILURES_A_MINUTE
 
 
 def _proved(session: Session, app: App | None, shown: _Credentials, public_url: str, now: datetime) -> bool:

@@ -9,6 +9,7 @@ that it serves, and it ends by itself when the other end is gone, however the pa
 """
 
 import contextlib
+import errno
 import os
 import selectors
 import signal
@@ -28,6 +29,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)  # before a process is started again that died at 
 END_SECONDS = 14.0  # running requests have 10 s (listener.py); whoever has not ended by then is killed
 LOOK_SECONDS = 0.2
 READY = b"r"
+SCARCE = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS)  # what a machine has again some time
 
 
 class GaveUp(Exception):
@@ -171,20 +173,39 @@ class Processes:
     def _start_due(self) -> None:
         now = time.monotonic()
         for child in self._children:
-            if child.process is None and child.due <= now:
-                self._start(child)
+            if child.process is None and child.due <= now and not self._ending:
+                try:
+                    self._start(child)
+                except OSError as error:
+                    self._not_started(child, error)
 
     def _start(self, child: Child) -> None:
+        """Raises OSError, and then nothing of the try is left."""
         channel, theirs = socket.socketpair()
-        sockets = bound(self._host, self.port, shared=True) if SPREADS else self._reserved
-        handed = [each.fileno() for each in (theirs, *sockets)]
-        place = ",".join(map(str, (child.number, *handed)))
-        child.process = subprocess.Popen([*self._command, place], pass_fds=handed, stdin=subprocess.DEVNULL)
-        child.channel, child.serves = channel, False
-        theirs.close()
-        if SPREADS:
-            close(sockets)
-        self._selector.register(channel, selectors.EVENT_READ, child)
+        sockets: list[socket.socket] = []
+        try:
+            sockets = bound(self._host, self.port, shared=True) if SPREADS else []
+            handed = [each.fileno() for each in (theirs, *(sockets or self._reserved))]
+            place = ",".join(map(str, (child.number, *handed)))
+            self._selector.register(channel, selectors.EVENT_READ, child)
+            child.channel = channel
+            child.process = subprocess.Popen([*self._command, place], pass_fds=handed, stdin=subprocess.DEVNULL)
+        except BaseException:
+            self._forget(child)
+            channel.close()
+            raise
+        finally:
+            close([theirs, *sockets])
+
+    def _not_started(self, child: Child, error: OSError) -> None:
+        """The others serve on. Only for want of what may come again it is tried for ever, also when none serves."""
+        scarce = error.errno in SCARCE
+        child.deaths += not scarce
+        pause = PAUSES[-1] if scarce else PAUSES[min(child.deaths, len(PAUSES)) - 1]
+        child.due = time.monotonic() + pause
+        logs.logger().error(
+            "a process cannot be started", number=child.number, why=error.strerror, again_in_seconds=pause
+        )
 
     # ---- what they say
 

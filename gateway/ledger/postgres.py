@@ -22,15 +22,16 @@ import contextlib
 import json
 import logging
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import asyncpg
 
 from gateway.errors import Unavailable, where
-from gateway.ground.store import Clash
+from gateway.ground.store import TRIES, Clash
 from gateway.ground.store.contract import CLASHES, DIRECTORY, key_of
 from gateway.ground.store.postgres.engine import WITNESS, PostgresStore
 from gateway.ground.store.postgres.native import FAULTS, connected, is_lost, is_now
@@ -41,7 +42,6 @@ from gateway.ledger.transaction import Transaction, UsedUp, totals
 from gateway.log import Log
 from gateway.log.record import Heads, person_turn, proof_of
 
-TRIES = 3  # of a batch that another transaction was in the way of
 RESOLVE_SECONDS = 5.0
 
 # Of a permitted call family and link are there: a row that is missing here has changed. The directory is not locked as
@@ -207,7 +207,7 @@ class PostgresLedger:
                 await self._all(usual)
             for item in batch:
                 if item.once:
-                    await self._alone(item, self._one_use(item))
+                    await self._alone(item, self._again_if_clashed(partial(self._one_use, item)))
             await self._waited(batch)
         except Exception as error:
             fault = _unavailable(error)
@@ -234,7 +234,7 @@ class PostgresLedger:
     async def _all(self, batch: list[Item]) -> None:
         """Write the batch in one transaction. If that fails, write each item alone: one bad item must not fail all."""
         try:
-            await self._again_if_clashed(batch)
+            await self._again_if_clashed(partial(self._once_through, batch))
         except _Replayed as replayed:
             rest = [item for item in batch if item.proof not in replayed.proofs]
             for item in batch:
@@ -251,10 +251,10 @@ class PostgresLedger:
                 return
             batch[0].verdict = Verdict.USED_UP if isinstance(error, UsedUp) else error
 
-    async def _again_if_clashed(self, batch: list[Item]) -> None:
+    async def _again_if_clashed(self, transaction: Callable[[], Awaitable[None]]) -> None:
         for left in reversed(range(TRIES)):
             try:
-                await self._once_through(batch)
+                await transaction()
                 return
             except Clash:
                 if not left:
@@ -325,7 +325,7 @@ class PostgresLedger:
                 await connection.execute("ROLLBACK")
         await connection.execute(_BEGIN_FREE.format(directory=directory))
         free = {row[0] for row in await connection.fetch(_FREE, keys)}
-        self._held = (self._held | set(keys)) - free
+        self._held = set(keys) - free  # whoever waits is in the next batch again; others are not remembered for ever
         return [item for item in batch if key_of(person_turn(item.event.person)) in free]
 
     async def _judged(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> tuple[list[Item], Heads]:

@@ -12,6 +12,7 @@ from typing import Any
 import asyncpg
 
 from gateway.errors import Unavailable
+from gateway.ground.store.contract import DIRECTORY
 from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.postgres.native import FAULTS, connected, is_lost
 from gateway.ground.store.postgres.notices import CHANNEL
@@ -77,10 +78,14 @@ class StandingMemory:
             self.clear()
 
     def changed(self, turns: set[str]) -> None:
-        """In these people's turns something was written, or in that of the directory."""
+        """In these people's turns something was written, or in that of the directory. Others (of tries, of an address)
+        change no standing."""
         for turn in turns:
             kind, _, person = turn.partition(" ")
-            self.notice(f"p{person}" if kind == "person" else "d")
+            if kind == "person":
+                self.notice(f"p{person}")
+            elif turn == DIRECTORY:
+                self.notice("d")
 
     def clear(self) -> None:
         self.turns += 1
@@ -90,7 +95,11 @@ class StandingMemory:
 
     def _forget_consent(self, consent: str) -> None:
         for key in self._of_consent.pop(consent, ()):
-            self._held.pop(key, None)
+            standing = self._held.pop(key)
+            hers = self._of_person.get(standing.person, set())
+            hers.discard(consent)
+            if not hers:
+                self._of_person.pop(standing.person, None)
 
 
 class StandingReader:

@@ -12,6 +12,7 @@ is for those who put copies back: whoever may write this file can write whatever
 import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +22,16 @@ from gateway.log.notes import BadNote, decimal, decode64, encode64
 from gateway.log.tree import EMPTY_ROOT, HASH
 
 _HEADER = "aval-log-mark/v2"
+TURN_SECONDS = 3.0  # whoever has the turn compares, signs and writes: some milliseconds
+_ASK_SECONDS = 0.02
 
 
 class BadMark(Exception):
     """The file is there, and is not a mark."""
+
+
+class TurnHeld(OSError):
+    """Another process has the turn of the mark, and does not give it back. Says which, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +94,42 @@ def held(path: Path) -> Iterator[None]:
 def turn(path: Path, *, alone: bool) -> Iterator[None]:
     """Where several processes of a machine share a mark: one of them at a time compares it with the database, signs
     and writes it. So two databases that both continue one log cannot both be signed by one mark: the second finds it
-    ahead. `alone`: the mark is `held` as long as the process serves. Raises OSError."""
+    ahead. `alone`: the mark is `held` as long as the process serves. Raises OSError, and TurnHeld in time: a process
+    that is stopped, or waits for its disk, keeps the turn."""
     with contextlib.ExitStack() as until:
         if not alone:
             path = Path(os.path.realpath(path))
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            opened = os.open(path.with_name(path.name + ".turn"), os.O_RDWR | os.O_CREAT, 0o600)
+            turn = path.with_name(path.name + ".turn")
+            opened = os.open(turn, os.O_RDWR | os.O_CREAT, 0o600)
             until.callback(os.close, opened)
-            fcntl.flock(opened, fcntl.LOCK_EX)
+            _take(opened, turn)
         yield
+
+
+def _take(opened: int, turn: Path) -> None:
+    end = time.monotonic() + TURN_SECONDS
+    while True:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise TurnHeld(_holds(opened, turn)) from None
+            time.sleep(_ASK_SECONDS)
+        else:
+            break
+    with contextlib.suppress(OSError):  # a full disk: then nobody can be named, and the turn is right all the same
+        os.ftruncate(opened, 0)
+        os.pwrite(opened, f"{os.getpid()} {os.uname().nodename}\n".encode(), 0)
+
+
+def _holds(opened: int, turn: Path) -> str:
+    process, _, host = os.pread(opened, 300, 0).decode("utf-8", "replace").strip().partition(" ")
+    who = f"process {process} on {host}" if process.isdecimal() and host else "another process"
+    return (
+        f"{who} has {turn} and does not give it back, so nothing is signed from here; if it was stopped let it go on"
+        " (kill -CONT) or end it (kill -KILL), and if it waits for the disk of the mark, repair that"
+    )
 
 
 def write(path: Path, mark: Mark) -> None:

@@ -21,6 +21,7 @@ database back, or where there is none, begins another log (`restart`). Stopping 
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from gateway.house import House
 
 BEAT_SECONDS = 1.0
+LONGEST_SECONDS = 15.0  # of a beat: one that lasts longer hangs
 CHUNK = 8192  # entries numbered in one transaction, so that nobody waits long for the writer
 ENTRY_VERSION = b"\x01"
 # The log refuses nothing for its times: a wrong clock is put right sooner or later, and one jump ahead must not spoil
@@ -257,6 +259,7 @@ class Sequencer:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._failed = ""  # why the last beat failed, when it did
+        self._began: float | None = None  # monotonic: when the beat began that is under way
 
     @property
     def frozen(self) -> str:
@@ -268,12 +271,19 @@ class Sequencer:
     def integrate_once(self) -> int:
         """One beat. Returns how many entries the new checkpoint added; raises Frozen, Unavailable, OSError."""
         with self._one:
-            connection = self._lead.taken()
-            if connection is None:
-                self._follow()
-                return 0
-            with mark.turn(self._path, alone=self._store.alone):
-                return self._integrate(connection)
+            self._began = time.monotonic()
+            try:
+                connection = self._lead.taken()
+                if connection is None:
+                    self._follow()
+                    return 0
+                with mark.turn(self._path, alone=self._store.alone):
+                    return self._integrate(connection)
+            except mark.TurnHeld:
+                self._lead.close()  # on another machine somebody may have the turn of the mark there
+                raise
+            finally:
+                self._began = None
 
     def _integrate(self, connection: Connection) -> int:
         head, numbered = self._standing(connection)  # 1
@@ -367,6 +377,9 @@ class Sequencer:
         """Of a started sequencer: why nothing is numbered and signed; empty when all is well."""
         if self._thread is None or not self._thread.is_alive():
             return "the sequencer has ended"
+        began = self._began
+        if began is not None and time.monotonic() - began > LONGEST_SECONDS:
+            return f"nothing was signed for {LONGEST_SECONDS:.0f} s: a beat hangs"
         return f"frozen: {self.frozen}" if self.frozen else self._failed
 
     def _run(self) -> None:
@@ -386,6 +399,10 @@ class Sequencer:
             if self.frozen != str(reason):
                 _logger.error("log frozen: %s; %s", reason, reason.do)
             self._log.frozen = str(reason)
+        except mark.TurnHeld as held:
+            if self._failed != str(held):
+                _logger.error("log not signed for %.0f s: %s", mark.TURN_SECONDS, held)
+            self._failed = str(held)
         except Exception as error:  # the thread outlives every fault; the entries wait, and readiness says so
             self._failed = f"the last beat failed: {type(error).__name__}"
             _logger.exception("log: this beat failed")

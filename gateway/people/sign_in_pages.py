@@ -92,11 +92,14 @@ def sign_in(ctx: Context) -> Response | Later:
 
 
 def _by_password(ctx: Context, person: Person | None, email: str, written: str, password: str, who: str) -> Response:
-    house, counts = ctx.house, throttle.of(ctx.house)
+    house, counts, network = ctx.house, throttle.of(ctx.house), client_network(ctx.request, ctx.house.settings)
     kept = person.password_hash if person else None
     if not passwords.verify(kept, password) or person is None:
-        counts.count("network", client_network(ctx.request, house.settings))
         counts.failed(email)
+        try:
+            counts.spend("network", network)
+        except TooMany as error:
+            return _sign_in_page(ctx, written, 429, TOO_MANY, error.retry_after)
         return _sign_in_page(ctx, written, 400, WRONG_PASSWORD)
     counts.forgive("account", who)
     anew = passwords.hash_(password) if kept and passwords.is_outdated(kept) else None
@@ -105,6 +108,10 @@ def _by_password(ctx: Context, person: Person | None, email: str, written: str, 
         now_kept = accounts.get(session, person.id)
         if now_kept is None or now_kept.password_hash != kept:  # changed or closed while this request hashed
             return _sign_in_page(ctx, written, 400, WRONG_PASSWORD)
+        try:
+            counts.check_last("network", network, session)
+        except TooMany as error:
+            return _sign_in_page(ctx, written, 429, TOO_MANY, error.retry_after)
         now_kept.password_hash = anew or kept
         session.add(now_kept)
         return _enter(ctx, session, now_kept, "pwd", complete=now_kept.totp_sealed is None)
@@ -241,15 +248,21 @@ def passkey(ctx: Context) -> Response:
     counts = throttle.of(house)
     try:
         counts.check("network", network, ctx.session)
+        return _by_passkey(ctx, counts, network)
     except TooMany:
         return _passkey_page(ctx, 429, TOO_MANY)
-    form = ctx.form
+
+
+def _by_passkey(ctx: Context, counts: throttle.Throttle, network: str) -> Response:
+    """Raises TooMany."""
+    house, form = ctx.house, ctx.form
     word, answer = form.get("challenge", ""), form.get("answer", "")
     person = passkeys.recognise(ctx.session, house.log, _ceremony(ctx), word, answer, ctx.now)
     other = is_again(ctx) and person is not None and person.id != ctx.person.person
     if person is None or other:
-        counts.count("network", network, ctx.session)
+        counts.spend("network", network, ctx.session)
         return _passkey_page(ctx, 400, WRONG_PASSKEY)
+    counts.check_last("network", network, ctx.session)
     return _enter(ctx, ctx.session, person, "hwk user")
 
 

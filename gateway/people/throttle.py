@@ -2,6 +2,8 @@
 
 All tries at an account are counted together, even if there is no such account. So that an attacker cannot keep the
 person out, a browser that has signed in to the account before has a cookie that says so, and is counted separately.
+Of a network only tries that fail are counted. While one is looked at others may fail: so it is counted, or checked once
+more, before its answer is told, and no more than the limit are told anything, however many come at once.
 No account is ever locked: the counts expire. What a try is counted by is kept as a keyed MAC.
 """
 
@@ -45,9 +47,10 @@ class Throttle:
         if wait:
             raise TooMany(what, retry_after=wait)
 
-    def count(self, what: str, who: str, session: Session | None = None) -> None:
-        """Count one try, without a limit: its answer is already made."""
-        self._tries.add(self._key(what, who), self._limits[what].seconds, session)
+    def check_last(self, what: str, who: str, session: Session) -> None:
+        """The same before a try that succeeded is told: as many as may fail may have failed since it began."""
+        self._tries.alone(self._key(what, who), session)
+        self.check(what, who, session)
 
     def forgive(self, what: str, who: str, session: Session | None = None) -> None:
         self._tries.take(self._key(what, who), session)

@@ -133,18 +133,15 @@ class Admission:
                 return exhausted(used_up, now)
         return Permit(grant, route, standing, counts)
 
-    async def used_once(self, permit: Permit, token: Token) -> None:
-        """The entry of a stream for one use has ended its consent: that is how it stands while the stream runs."""
-        standing = await self._standing(token, permit.standing.organisation)
-        if standing is not None and standing.reason == EndReason.USED_UP:
-            permit.standing = standing
-
     async def still(self, permit: Permit, token: Token, now: datetime) -> bool:
         """Whether a stream may go on: the same consent, link and family, unexpired; no policy against it since."""
         standing = await self._standing(token, permit.standing.organisation)
         if standing is None or now >= permit.grant.until or self._log.frozen:
             return False
         if standing.row == permit.standing.row:
+            return True
+        if permit.grant.once and permit.standing.reason != EndReason.USED_UP == standing.reason:
+            permit.standing = standing  # the stream's own entry has ended it: so it stands while the stream runs
             return True
         if standing.decisive != permit.standing.decisive:
             return False

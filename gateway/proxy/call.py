@@ -190,16 +190,17 @@ class DataPlane:
             answer = await fetch(self._house, permit, call.id, call.now, may_renew=call.may_renew)
             # 5. filter
             held = await self._cut(permit, answer)
-            if isinstance(held, AnswerStream):
-                given = await self._stream(call, token, judged, permit, held)
-                return "answered"
             # 6. record
-            verdict = await self.writer.commit(self._entry(call, token, permit, held.counts, len(held.body)))
-            if verdict is Verdict.WRITTEN:
-                given = True
+            item = self._entry(call, token, permit, held)
+            verdict = await self._recorded(item, held)
+            if verdict is not Verdict.WRITTEN:
+                return await self._not_recorded(call, admission, judged, permit, verdict)
+            given = True
+            if isinstance(held, AnswerStream):
+                await self._stream(call, token, judged, permit, held, item)
+            else:
                 await _release(call, held)
-                return "answered"
-            return await self._not_recorded(call, admission, judged, permit, verdict)
+            return "answered"
         except Renewed:
             call.may_renew = False
             return "again"
@@ -277,25 +278,36 @@ class DataPlane:
 
     # ---- 6. record
 
-    def _entry(self, call: DataCall, token: Token, permit: Permit, counts: Counts | None, size: int) -> Item:
-        """`counts` None: a stream begins, and its outcome entry will say."""
+    def _entry(self, call: DataCall, token: Token, permit: Permit, held: Cut | AnswerStream) -> Item:
+        """Where a stream begins, how much is given is told by its outcome entry."""
         facts: dict[str, Any] = {
             **permit.route.facts,
             "request_id": call.id,
             "token": token.digest,
         }
-        if counts is None:
+        opens = None
+        if isinstance(held, AnswerStream):
             facts["outcome"] = "begun"
+            opens = call.id
         else:
-            facts |= told(counts, size)
-            facts["outcome"] = "partly" if counts.records_withheld else "delivered"
+            facts |= told(held.counts, len(held.body))
+            facts["outcome"] = "partly" if held.counts.records_withheld else "delivered"
         event = Event("access", permit.standing.person, call.now, "app", facts)
-        opens = call.id if counts is None else None
         admission = self._admission
         listing = admission.listing(permit, call.now) if admission is not None and permit.counts else None
         return Item(
             event, permit.standing, permit.counts, permit.grant.once, opens=opens, proof=call.proof, listing=listing
         )
+
+    async def _recorded(self, item: Item, held: Cut | AnswerStream) -> Verdict:
+        """A stream of which nothing is given is not left open. Raises Unavailable."""
+        verdict: Verdict | None = None
+        try:
+            verdict = await self.writer.commit(item)
+            return verdict
+        finally:
+            if isinstance(held, AnswerStream) and verdict is not Verdict.WRITTEN:
+                await held.answer.abort()
 
     async def _not_recorded(
         self, call: DataCall, admission: Admission, judged: Judged, permit: Permit, verdict: Verdict
@@ -308,17 +320,11 @@ class DataPlane:
         last = admission.used_up(permit)
         return await self._refused(call, judged, admit.exhausted(last, call.now))
 
-    async def _stream(self, call: DataCall, token: Token, judged: Judged, permit: Permit, stream: AnswerStream) -> bool:
-        """Whether the app was given anything. The entry is on the disk before, the outcome after."""
-        item = self._entry(call, token, permit, None, 0)
-        verdict = await self.writer.commit(item)
-        if verdict is not Verdict.WRITTEN:
-            await stream.answer.abort()
-            await self._refused(call, judged, Refusal("busy"))
-            return False
+    async def _stream(
+        self, call: DataCall, token: Token, judged: Judged, permit: Permit, stream: AnswerStream, item: Item
+    ) -> None:
+        """The entry, `item`, is on the disk before, the outcome after."""
         admission = self._admission
-        if permit.grant.once and admission is not None:
-            await admission.used_once(permit, token)
         stream.headers = headers.answer(stream.media_type, None, call.id)
         stream.head_only = call.scope["method"] == "HEAD"
 
@@ -332,8 +338,9 @@ class DataPlane:
             ended = Event("access_outcome", judged.person, self._house.clock(), "system", facts)
             await asyncio.shield(self.writer.commit(Item(ended, closes=call.id)))
         if not stream.started:
+            if stream.fault is not None:
+                raise stream.fault
             await self._refused(call, judged, Refusal(stream.reason))
-        return True
 
     # ---- refusals
 

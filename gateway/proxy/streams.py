@@ -40,6 +40,7 @@ class AnswerStream:
     counts: Counts = field(default_factory=Counts)
     outcome: str = "cut"
     reason: str = "organisation_answer_invalid"  # of errors.REASONS, told to the app when nothing has started
+    fault: Exception | None = None  # nobody can say whether the consent still is what it was
 
     async def carry(self, receive: Receive, send: Send, holds: Callable[[], Awaitable[bool]]) -> None:
         """Returns when it has ended, in whatever way; `started` says whether the app has seen a part of it."""
@@ -51,6 +52,8 @@ class AnswerStream:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             if pump.done() and not pump.cancelled() and pump.exception() is None:
                 self.outcome = "delivered"
+            elif watch.done() and isinstance(unknown := watch.exception(), Exception):
+                self.fault = unknown
             elif watch.done():
                 self.outcome, self.reason = "stopped", "ended"
             elif pump.done() and isinstance(fault := pump.exception(), ConnectorError):

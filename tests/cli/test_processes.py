@@ -1,6 +1,8 @@
 """`aval serve --processes`: several processes behind one port, and their parent."""
 
 import contextlib
+import errno
+import importlib
 import os
 import signal
 import socket
@@ -16,6 +18,8 @@ from cli_run import Aval, Gateway
 
 from gateway.cli.processes import GaveUp, Processes
 from tests.ports import free_port
+from tests.postgres import children
+from tests.postgres import until as wait_until
 
 Run = Callable[..., Aval]
 PATIENCE = 90  # a busy machine is no fault
@@ -140,6 +144,63 @@ def test_the_others_are_not_given_up_for_one(monkeypatch: pytest.MonkeyPatch) ->
     with Processes([sys.executable, "-c", first_ends], 2, "127.0.0.1", 0) as parent:
         threading.Timer(5, os.kill, (os.getpid(), signal.SIGTERM)).start()
         parent.run()
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("call", ["subprocess.Popen", "socket.socketpair", "gateway.cli.processes.bound"])
+def test_a_machine_without_room_for_a_process_is_asked_again_later(monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """The parent stays, the others serve, and it is started when there is room."""
+    monkeypatch.setattr("gateway.cli.processes.PAUSES", (0.01, 0.02))
+    tries: list[int] = []
+    left: list[int] = []
+
+    def scarce(*given: object, **named: object) -> object:
+        tries.append(descriptors())
+        if 2 <= len(tries) <= 8:  # the second process has to wait
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return real(*given, **named)
+
+    with Processes(["sh", "-c", "exec sleep 600"], 2, "127.0.0.1", 0) as parent:
+        room, _, name = call.rpartition(".")
+        real = getattr(importlib.import_module(room), name)
+        monkeypatch.setattr(call, scarce)
+        before = set(children(os.getpid()))
+
+        def end() -> None:
+            wait_until(lambda: len(set(children(os.getpid())) - before) == 2, "both run")
+            left.extend(set(children(os.getpid())) - before)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        ending = threading.Thread(target=end)
+        ending.start()
+        parent.run()
+        ending.join()
+    assert len(tries) == 9 and max(tries[1:8]) < min(tries[1:8]) + 3, "no descriptor is lost with a try"
+    assert len(left) == 2 and not [pid for pid in left if runs(pid)]
+
+
+def test_a_program_that_is_not_there_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.cli.processes.PAUSES", (0.01, 0.02))
+    with Processes(["/nowhere/aval"], 2, "127.0.0.1", 0) as parent, pytest.raises(GaveUp):
+        parent.run()
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.05, 0.13, 0.21, 0.34])
+def test_a_stop_while_processes_are_being_started_again_ends_all(
+    monkeypatch: pytest.MonkeyPatch, moment: float
+) -> None:
+    monkeypatch.setattr("gateway.cli.processes.PAUSES", (0.03, 0.05))
+    before = set(children(os.getpid()))
+    first_ends = ["sh", "-c", 'case "$0" in 1,*) exec sleep 0.02;; esac; exec sleep 600']
+    with Processes(first_ends, 3, "127.0.0.1", 0) as parent:
+        threading.Timer(0.2 + moment, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        began = time.monotonic()
+        parent.run()
+        assert time.monotonic() - began < 5
+    assert set(children(os.getpid())) <= before
 
 
 def test_sqlite_is_for_one(aval: Run, folder: Path) -> None:

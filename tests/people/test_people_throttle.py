@@ -9,7 +9,7 @@ from people_world import PASSWORD, Browser, World
 
 from gateway.errors import TooMany
 from gateway.ground.store.together import AtMost, Tries
-from gateway.people import passwords
+from gateway.people import passwords, throttle
 from gateway.people.tables import Person
 from gateway.people.throttle import Throttle, known_mark, who_tries
 
@@ -112,6 +112,35 @@ def test_a_flood_of_guesses_at_many_accounts_takes_no_page_from_anybody(
     busy = [answer for answer in answers if answer.status_code == 503]
     assert len(busy) == 34 and all(answer.headers["retry-after"] for answer in busy)
     assert world.browser().signs_in(alice).status_code in (303, 429)  # 429: the network's tries are used up
+
+
+def test_of_guesses_at_once_from_one_network_no_more_are_answered_than_may_be(
+    world: World, alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also the one that is right: all four were let through before any had failed."""
+    monkeypatch.setitem(throttle._LIMITS, "network", AtMost(2, 600))
+    verify, together, wrong = passwords.verify, threading.Barrier(4), threading.Semaphore(0)
+
+    def at_once(kept: str | None, password: str) -> bool:
+        together.wait(20)
+        if password == PASSWORD:
+            for _ in range(3):  # it comes to its end after those that are wrong
+                assert wrong.acquire(timeout=20)
+        return verify(kept, password)
+
+    monkeypatch.setattr(passwords, "verify", at_once)
+    mallory = world.browser()
+    with mallory.client, ThreadPoolExecutor(4) as crowd:
+        form = {"csrf": mallory.csrf("/sign-in"), "email": alice.email}
+
+        def guesses(password: str) -> int:
+            status = mallory.send("/sign-in", {**form, "password": password}).status_code
+            wrong.release()
+            return status
+
+        right = crowd.submit(guesses, PASSWORD)
+        others = sorted(crowd.map(guesses, ("one", "two", "three")))
+        assert (others, right.result()) == ([400, 400, 429], 429)
 
 
 def test_counts_fade_by_themselves(world: World) -> None:

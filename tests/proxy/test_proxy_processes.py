@@ -13,8 +13,9 @@ import pytest
 from gateway.consent.rules import Act
 from tests.postgres import Cluster
 from tests.proxy.bank import Bank
+from tests.proxy.held_key import Key
 from tests.proxy.processes import Processes, served
-from tests.proxy.raw import Exchange, RawOrganisation
+from tests.proxy.raw import Exchange, RawOrganisation, answer
 from tests.proxy.supplier import KIND, Supplier, pieces
 
 RACES = int(os.environ.get("RACES", "200"))  # 1,000 in the long run
@@ -87,6 +88,34 @@ def test_a_limit_of_uses_is_one_for_all_processes(processes: Processes, organisa
     assert statuses == [200] * 7 + [429] * 23
 
 
+@pytest.fixture
+def feed(processes: Processes, organisation: RawOrganisation) -> Iterator[Supplier]:
+    """What is asked of it is larger than is held, so it is given as a stream."""
+    organisation.reset()
+    organisation.says(0.1, answer(b"".join(pieces(20, 96)), kind=KIND))
+    yield Supplier(processes.world, organisation)
+
+
+def test_a_limit_of_uses_is_one_for_the_streams_of_all_processes(processes: Processes, feed: Supplier) -> None:
+    feed.agrees(frequency=[{"times": 3, "per": "day", "zone": "UTC"}])
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda number: processes.reads(feed, processes.all[number % 2]), range(10)))
+    assert sorted(each.status for each in answers) == [200] * 3 + [429] * 7
+    assert {each.reason for each in answers if each.status == 429} == {"frequency"}
+    assert set(_outcomes(processes, feed)) == {"begun", "delivered"}
+
+
+def test_a_proof_works_once_for_all_processes_also_for_a_stream(processes: Processes, feed: Supplier) -> None:
+    key = Key()
+    token = processes.world.token(feed.consent, [feed.id], feed.app, cnf={"jkt": key.thumbprint})
+    fields = {"Authorization": f"DPoP {token}", "DPoP": key.proof(feed, token)}
+    with ThreadPoolExecutor(2) as pool:
+        answers = list(pool.map(lambda at: processes.reads(feed, at, **fields), processes.all))
+    given, refused = sorted(answers, key=lambda each: each.status)
+    assert (given.status, refused.status) == (200, 401)
+    assert 'error="invalid_dpop_proof"' in refused.headers["www-authenticate"]
+
+
 def test_a_sharing_for_one_use_is_used_once(processes: Processes, organisation: RawOrganisation) -> None:
     for _ in range(5):
         organisation.reset()
@@ -96,6 +125,34 @@ def test_a_sharing_for_one_use_is_used_once(processes: Processes, organisation: 
             statuses = sorted(call.result().status for call in calls)
         assert statuses == [200] + [403] * 7
         assert [kind for kind in processes.world.kinds(bank.person) if kind != "denied"] == ["access", "consent_ended"]
+
+
+@pytest.fixture
+def clashes(processes: Processes, postgres: Cluster) -> Iterator[None]:
+    """Of two transactions that write an entry the first is undone, as if it had been in the way of another."""
+    for statement in (
+        "CREATE SEQUENCE clashes",
+        "CREATE FUNCTION clash() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " IF nextval('clashes') % 2 = 1 THEN RAISE EXCEPTION 'in the way' USING ERRCODE = '40P01'; END IF;"
+        " RETURN NULL; END $$",
+        "CREATE TRIGGER clash AFTER INSERT ON logchain FOR EACH STATEMENT EXECUTE FUNCTION clash()",
+    ):
+        postgres.execute(statement, "processes")
+    yield
+    postgres.execute("DROP TRIGGER clash ON logchain", "processes")
+    postgres.execute("DROP FUNCTION clash", "processes")
+    postgres.execute("DROP SEQUENCE clashes", "processes")
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["often", "once"])
+def test_a_call_that_another_transaction_was_in_the_way_of_is_written_again(
+    processes: Processes, organisation: RawOrganisation, clashes: None, once: bool
+) -> None:
+    organisation.reset()
+    bank = Bank(processes.world, organisation).agrees(once=once)
+    assert processes.reads(bank, processes.all[0]).status == 200
+    kinds = ["access", "consent_ended"] if once else ["access"]
+    assert processes.world.kinds(bank.person) == kinds
 
 
 def test_entries_of_all_processes_are_one_chain(processes: Processes, organisation: RawOrganisation) -> None:

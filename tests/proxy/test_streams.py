@@ -1,10 +1,12 @@
 """Answers too large to be held: bounded memory, one entry before and one after, cut when the sharing ends."""
 
+import asyncio
 import contextlib
 import os
 import socket
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +14,10 @@ from typing import Any
 import pytest
 
 from gateway.consent.rules import Act
+from gateway.errors import Unavailable
 from gateway.ground.calendar.instants import Window
 from gateway.proxy import grants
+from gateway.proxy.admit import Admission
 from gateway.sectors.model import Asked, Counts, Cut, Granted, Source, UnknownShape, Upstream
 from tests.proxy.bank import Bank
 from tests.proxy.proxy_world import World
@@ -245,6 +249,86 @@ def test_a_fault_of_the_filter_gives_nothing(stream: Bank) -> None:
     found = stream.reads()
     assert (found.status, found.reason) == (502, "filter_failed")
     assert stream.world.kinds(stream.person) == ["denied"]
+
+
+def meanwhile(bank: Bank, happens: Callable[[], object]) -> None:
+    """A large answer, before whose first byte something happens here."""
+
+    async def behave(exchange: Exchange) -> None:
+        happens()
+        await exchange.say(OK + b"Content-Length: 500000\r\n\r\n" + b"x" * 500_000)
+
+    bank.organisation.behaviour = behave
+
+
+def test_a_stream_whose_last_use_another_takes_first_is_told_as_used_up(stream: Bank) -> None:
+    stream.agrees(frequency=[{"times": 2, "per": "day", "zone": "UTC"}])
+    assert stream.reads().status == 200
+    with contextlib.closing(stream.world.house.store.connect()) as other:
+        taken = 'UPDATE "use" SET used = used + 1 WHERE consent_id = ?'
+        meanwhile(stream, lambda: other.execute(taken, (stream.consent,)))
+        found = stream.reads()
+    assert (found.status, found.reason) == (429, "frequency")
+    assert int(found.headers["retry-after"]) > 0
+    assert stream.world.kinds(stream.person) == ["access", "denied"]
+
+
+def test_a_stream_whose_sharing_is_stopped_before_its_first_byte_is_told_as_ended(stream: Bank) -> None:
+    meanwhile(stream, lambda: stream.world.change(stream.consent, Act.ENDED, "withdrawn"))
+    found = stream.reads()
+    assert (found.status, found.reason) == (403, "ended")
+
+
+def test_a_stream_that_another_change_met_is_fetched_again(stream: Bank) -> None:
+    changes = iter([lambda: stream.world.app("one-more-app")])
+    meanwhile(stream, lambda: next(changes, int)())
+    assert stream.reads().status == 200
+    assert len(stream.organisation.seen) == 2
+
+
+@pytest.mark.sqlite
+def test_a_stream_whose_entry_cannot_be_written_leaves_no_call_open(
+    stream: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ledger.sqlite.BUSY_SECONDS", 0.1)
+    over = threading.Event()
+
+    async def behave(exchange: Exchange) -> None:
+        other.execute("BEGIN IMMEDIATE")
+        await exchange.say(OK + b"Content-Length: 99000000\r\n\r\n" + b"x" * 500_000)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await exchange.say(b"x" * 65536, 0.01)
+        over.set()
+
+    with contextlib.closing(stream.world.house.store.connect()) as other:
+        stream.organisation.behaviour = behave
+        found = stream.reads()
+        other.execute("ROLLBACK")
+    assert found.status == 503 and found.headers["retry-after"]
+    assert over.wait(3)
+
+
+@pytest.mark.inside
+@pytest.mark.parametrize("once", [False, True])
+def test_a_stream_of_which_nobody_knows_whether_it_may_go_on_is_not_called_ended(
+    stream: Bank, monkeypatch: pytest.MonkeyPatch, once: bool
+) -> None:
+    stream.agrees(once=once)
+
+    async def unknown(*_: object) -> bool:
+        raise Unavailable("database: no connection")
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.say(OK + b"Content-Length: 900000\r\n\r\n" + b"x" * 400_000)
+        await asyncio.sleep(1)
+
+    monkeypatch.setattr(Cutter, "feed", lambda self, chunk: b"")  # nothing is given before the end
+    monkeypatch.setattr(Admission, "still", unknown)
+    stream.organisation.behaviour = behave
+    assert stream.reads().status == 503
+    eventually(stream, ("access_outcome", "cut"))
+    assert stream.world.row("SELECT count(*) FROM openstream") == (0,)
 
 
 @pytest.fixture

@@ -149,6 +149,36 @@ def test_entries_wait_once_and_triggers_work_again(ends: Ends, one: Any) -> None
     assert ids == [3, second, second + 1]
 
 
+def test_no_trigger_works_on_copied_rows_and_each_is_put_back_as_it_was(ends: Ends, one: Any) -> None:
+    """One of a table has a clone on each of its partitions; one may be of a partition alone, or be off already."""
+    entry(one, 1)
+    entry(one, MONTH + 2)
+    one.execute(PERSON, ("a", "a@example.org", "A", b"", 1, None, None, AT))
+    fires = "FOR EACH ROW EXECUTE FUNCTION fires()"
+    states = (
+        "SELECT tgrelid::regclass::text, tgname, tgenabled::text FROM pg_trigger WHERE tgconstraint = 0 ORDER BY 1, 2"
+    )
+    with psycopg.connect(ends.url, autocommit=True) as connection:
+        for statement in (
+            "CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'it works'; END $$",
+            f"CREATE TRIGGER each_entry AFTER INSERT ON logentry {fires}",
+            f"CREATE TRIGGER of_others AFTER INSERT ON logentry_others {fires}",
+            f'CREATE TRIGGER "is Off" AFTER INSERT ON person {fires}',
+            'ALTER TABLE person DISABLE TRIGGER "is Off"',
+            f"CREATE TRIGGER always AFTER INSERT ON person {fires}",
+            "ALTER TABLE person ENABLE ALWAYS TRIGGER always",
+            "CREATE TRIGGER for_a_replica AFTER INSERT ON person FOR EACH ROW EXECUTE FUNCTION fires()",
+            "ALTER TABLE person ENABLE REPLICA TRIGGER for_a_replica",
+        ):
+            connection.execute(statement)
+        before = connection.execute(states).fetchall()
+        copied(ends.sqlite("one"), ends.postgres())
+        after = connection.execute(states).fetchall()
+        assert set(before) <= set(after) and {row[2] for row in before} == {"O", "D", "A", "R"}
+        room = ("logentry_before", "logentry_2020_02")
+        assert {row for row in after if row not in before} == {(table, "each_entry", "O") for table in room}
+
+
 def test_months_that_are_over_have_their_partition_in_the_copy(ends: Ends, one: Any) -> None:
     over = months.number(date(2024, 7, 1))
     for number, month in enumerate((0, over, over + 1), 1):

@@ -3,6 +3,8 @@
 import pytest
 from web_world import CLASHED, HOME, World, csrf
 
+from gateway.ground.web import cookies
+
 OURS = {"origin": HOME, "sec-fetch-site": "same-origin"}
 
 
@@ -113,6 +115,13 @@ def test_whoever_is_always_in_anothers_way_is_told_to_come_again(world: World) -
     answer = alice.post("/note/in-the-way", data=form, headers=OURS)
     assert answer.status_code == 503 and "retry-after" in answer.headers and len(CLASHED) == 3
     assert world.notes() == [] and "set-cookie" not in answer.headers
+
+
+def test_work_for_later_that_was_in_anothers_way_is_answered_to_come_again(world: World) -> None:
+    """It may have asked another party by then: it is not done twice."""
+    answer = world.visitor().get("/later/in-the-way")
+    assert answer.status_code == 503 and int(answer.headers["retry-after"]) > 0
+    assert world.notes() == [] and cookies.SIGN_IN not in answer.headers.get("set-cookie", "")
 
 
 @pytest.mark.parametrize("path", ["/tells?a=%00", "/tells?%00=a"])

@@ -133,6 +133,16 @@ def _ends_the_sign_in_later(ctx: Context) -> Later:
     return Later("page", "city", work)
 
 
+def _in_the_way_later(ctx: Context) -> Later:
+    def work() -> Response:
+        ctx.set_cookies.append((cookies.SIGN_IN, "row-that-is-rolled-back", None))
+        with ctx.house.store.write() as session:
+            session.execute(text("INSERT INTO note VALUES ('lost')"))
+            raise Clash("database: DeadlockDetected 40P01")
+
+    return Later("page", "city", work)
+
+
 def _raises(ctx: Context) -> Response:
     raise {
         "forbidden": errors.Forbidden("private detail"),
@@ -161,6 +171,7 @@ DOORS = [
     Door("/note/in-the-way", _writes_in_the_way, methods=("POST",), opens="write"),
     Door("/cookie/refused", _sets_a_cookie_and_refuses, opens="write"),
     Door("/later", _ends_the_sign_in_later, opens="none", person=True),
+    Door("/later/in-the-way", _in_the_way_later, opens="none"),
     Door("/raises/{how}", _raises),
     Door("/api/raises/{how}", _raises, kind="api", name="api_raises"),
     Door("/oauth/raises/{how}", _raises, kind="oauth", name="oauth_raises"),

@@ -14,12 +14,13 @@ The one invariant: a caller is answered only after COMMIT, and COMMIT means on t
 PostgreSQL: synchronous_commit=on, and on its synchronous standbys).
 """
 
-from gateway.ground.store.contract import Clash, Connection, Store, instant, stored
+from gateway.ground.store.contract import TRIES, Clash, Connection, Store, instant, stored
 from gateway.ground.store.opening import open_store
 from gateway.ground.store.sqlite.copies import CopyFault, open_copy
-from gateway.ground.store.statements import insert, raw, turn
+from gateway.ground.store.statements import insert, raw, turn, turn_beside
 
 __all__ = [
+    "TRIES",
     "Clash",
     "Connection",
     "CopyFault",
@@ -31,4 +32,5 @@ __all__ = [
     "raw",
     "stored",
     "turn",
+    "turn_beside",
 ]

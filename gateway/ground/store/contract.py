@@ -55,7 +55,17 @@ class Remote(ABC):
     def turns(self, keys: Iterable[str]) -> None: ...
 
     @abstractmethod
+    def turn_beside(self, key: str) -> None: ...
+
+    @abstractmethod
     def streamed(self, statement: str) -> Iterator[Any]: ...
+
+    @abstractmethod
+    def unhurried(self) -> None:
+        """From now on its statements may take as long as they need."""
+
+
+TRIES = 3  # of a transaction that others were in the way of, wherever it can be done again as a whole
 
 
 class Clash(Unavailable):

@@ -159,8 +159,8 @@ class StoreCopy:
             for shape in reversed(self.tables):
                 if shape.name in _OWN:
                     target.connection.execute(f"DELETE FROM {shape.table}")
-            self._keep("back", msgspec.json.encode(target.set_aside(self.tables)).decode())
             target.make_room(self.source)
+            self._keep("back", msgspec.json.encode(target.set_aside(self.tables)).decode())
             target.connection.execute("UPDATE alembic_version SET version_num = ?", (COPYING,))
 
     def copy(self) -> None:

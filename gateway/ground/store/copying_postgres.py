@@ -23,7 +23,13 @@ PATIENCE = 5.0  # seconds: of a copy that was killed, the server may be about to
 UNLIMITED = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 BEFORE = "logentry_before"  # of entries whose id has no month
 _ALIVE = f"SELECT count(*) FROM process WHERE seen_at > now() - interval '{ALIVE_SECONDS} seconds'"
-_TRIGGERS = "SELECT DISTINCT relname FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid WHERE NOT tgisinternal"
+# Each by itself, those of partitions too: before 15 a server has other rules for whether a change of a table's trigger
+# is one of its partitions' as well (these are clones, and marked as the server's own).
+_TRIGGERS = """
+    SELECT coalesce(root.relname, c.relname), c.relname, tgname, tgenabled::text
+      FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid LEFT JOIN pg_class root ON root.oid = pg_partition_root(c.oid)
+     WHERE NOT tgisinternal OR (tgparentid <> 0 AND tgconstraint = 0)"""
+_ENABLED = {"O": "ENABLE TRIGGER", "A": "ENABLE ALWAYS TRIGGER", "R": "ENABLE REPLICA TRIGGER"}  # else it is not
 _TO_ITSELF = (
     "SELECT relname, conname, pg_get_constraintdef(k.oid) FROM pg_constraint k JOIN pg_class c ON c.oid = conrelid"
     " WHERE contype = 'f' AND conrelid = confrelid"
@@ -91,10 +97,11 @@ class PostgresSide(Side):
         """Triggers; and foreign keys of a table to itself, since a row may come before the one it refers to."""
         names = {shape.name for shape in tables}
         back: list[str] = []
-        for (name,) in self.connection.execute(_TRIGGERS).fetchall():
-            if name in names:
-                self.connection.execute(f"ALTER TABLE {quoted(name)} DISABLE TRIGGER USER")
-                back.append(f"ALTER TABLE {quoted(name)} ENABLE TRIGGER USER")
+        for name, table, trigger, enabled in self.connection.execute(_TRIGGERS).fetchall():
+            if name in names and enabled in _ENABLED:
+                alter = f"ALTER TABLE ONLY {quoted(table)}"
+                self.connection.execute(f"{alter} DISABLE TRIGGER {quoted(trigger)}")
+                back.append(f"{alter} {_ENABLED[enabled]} {quoted(trigger)}")
         for name, constraint, definition in self.connection.execute(_TO_ITSELF).fetchall():
             if name in names:
                 self.connection.execute(f"ALTER TABLE {quoted(name)} DROP CONSTRAINT {quoted(constraint)}")

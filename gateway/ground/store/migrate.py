@@ -154,6 +154,7 @@ def _begin(store: Store, connection: Any) -> None:
         # the same moment waits. Waiting for tables may not: whoever reads one meanwhile waits behind us.
         (patience,) = connection.exec_driver_sql("SELECT current_setting('lock_timeout')").one()
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.connection.driver_connection.patience = None
         connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7262006)")
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{patience}'")

@@ -84,3 +84,14 @@ def turn(session: Session, *keys: str) -> None:
         session.flush()
         connection.turns(keys)
         session.expire_all()
+
+
+def turn_beside(session: Session, key: str) -> bool:
+    """Until the transaction ends nobody has the turn of this key alone; others may have it beside this one. What the
+    session has read before is not read again. Returns whether it may have changed: not where one writer has the whole
+    database."""
+    connection = raw(session)
+    if not isinstance(connection, Remote):
+        return False
+    connection.turn_beside(key)
+    return True

@@ -166,7 +166,7 @@ class Tries:
     def hit(self, limits: Sequence[AtMost], key: str, session: Session | None = None) -> int:
         """Count a try. Returns 0, or the seconds after which one fits; then it was not counted."""
         with self._writing(session) as writing:
-            turn(writing, f"try {key}")
+            self.alone(key, writing)
             wait = self._wait(writing, limits, key)
             if not wait:
                 self.add(key, max(limit.seconds for limit in limits), writing)
@@ -176,6 +176,10 @@ class Tries:
         """The seconds after which a try fits; 0: one fits now. Counts nothing."""
         with contextlib.nullcontext(session) if session else self._store.read() as reading:
             return self._wait(reading, limits, key)
+
+    def alone(self, key: str, session: Session) -> None:
+        """Until this session's transaction ends nobody else counts a try of this key: `wait` is exact."""
+        turn(session, f"try {key}")
 
     def add(self, key: str, seconds: int, session: Session | None = None) -> None:
         """Count a try without a limit, for this long."""

@@ -33,7 +33,7 @@ from gateway import errors
 from gateway.ground.keys import fresh, same
 from gateway.ground.keys.strict import is_text
 from gateway.ground.pools import Full
-from gateway.ground.store import Clash, Store
+from gateway.ground.store import TRIES, Clash, Store
 from gateway.ground.web import answers, cookies
 from gateway.ground.web.context import Caller, Context, Kind
 from gateway.ground.web.languages import choose_language
@@ -41,7 +41,6 @@ from gateway.house import House
 
 FORM_LIMIT = 64 * 1024
 FIELDS_LIMIT = 100
-TRIES = 3  # of a transaction that others were in the way of
 
 
 @dataclass(frozen=True, slots=True)

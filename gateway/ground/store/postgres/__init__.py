@@ -4,6 +4,7 @@
     address   of the servers, with the password from its file    native    those of the event loop, through asyncpg
     months    the log's entries, kept month by month             notices   what changed, told by the database itself
     faults    what a fault means, in a sentence                  server    what an operator must know of it
+    patient   no connection waits for ever
 
 Writers run side by side. What one lock does on SQLite, two things do here. A *turn* is an advisory lock of one key,
 held until the transaction ends: whoever decides by what she has read of one person takes that person's turn before she

@@ -9,6 +9,7 @@ import psycopg
 from psycopg.adapt import Loader
 
 from gateway.ground.store.contract import Noted, Remote, key_of
+from gateway.ground.store.postgres.patient import Patient
 
 STREAMED = 2000  # rows fetched at once
 _AS_TEXT = ("timestamptz", "timestamp", "date", "json", "jsonb")
@@ -48,6 +49,11 @@ class Bare(Remote):
             cursor.execute(marks(statement))
             yield from cursor
 
+    def unhurried(self) -> None:
+        self.psycopg.execute("SET statement_timeout = 0")
+        if isinstance(self.psycopg, Patient):
+            self.psycopg.patience = None
+
     def turns(self, keys: Iterable[str]) -> None:
         """Take the turns of all these keys, in the order of their numbers, so that two who want several wait for one
         another and not both for ever."""
@@ -55,6 +61,9 @@ class Bare(Remote):
         if wanted:
             self.psycopg.execute(_TURNS, [[key_of(key) for key in wanted]])
             self.noted.turns |= wanted
+
+    def turn_beside(self, key: str) -> None:
+        self.psycopg.execute("SELECT pg_advisory_xact_lock_shared(%s)", [key_of(key)])
 
     def close(self) -> None:
         self.psycopg.close()

@@ -1,7 +1,9 @@
 """Sessions and bare connections on PostgreSQL, and what a fault of the server means."""
 
 import contextlib
+import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
@@ -13,11 +15,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-from gateway.errors import Unavailable
+from gateway.errors import NotKnownYet, Unavailable
 from gateway.ground.store import contract
 from gateway.ground.store.contract import NOTED, Noted, Store, key_of, translated
 from gateway.ground.store.postgres import faults, months
 from gateway.ground.store.postgres.bare import Bare
+from gateway.ground.store.postgres.patient import NotAnswered, Patient
 
 POOL_SECONDS = 3  # how long a page waits for a connection
 RESOLVE_SECONDS = 5.0  # how long to ask for the outcome of a commit that was not answered
@@ -31,6 +34,8 @@ LEAD_SECONDS = 4  # a leader that says nothing for so long loses the lead: its s
 # back for others, out of connections or disk, lock or statement timed out, shut down or starting, system.
 _NOW = ("08", "25", "40", "53", "55", "57", "58")
 _DAMAGED = ("XX001", "XX002")
+
+_log = logging.getLogger("gateway.ground.store")
 
 
 class PostgresStore(Store):
@@ -55,6 +60,8 @@ class PostgresStore(Store):
         if direct is not None:  # a pooler in between: a statement prepared on one of its sessions is not on the next
             self._parameters["prepare_threshold"] = None
         self._damaged = False
+        self._guard = threading.Lock()
+        self._unanswered: list[Patient] = []  # whose commits go on at the server; under _guard
         # Told after every commit of this process whose turns it had taken, before its caller goes on.
         self.changed: list[Callable[[set[str]], None]] = []
         self.engine = create_engine(
@@ -69,8 +76,8 @@ class PostgresStore(Store):
         )
         self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
-    def _connected(self) -> "psycopg.Connection[Any]":
-        return psycopg.connect(**self._parameters)
+    def _connected(self) -> Patient:
+        return Patient.connect(**self._parameters)
 
     # ---- transactions
 
@@ -82,6 +89,7 @@ class PostgresStore(Store):
     @contextlib.contextmanager
     def write(self) -> Iterator[Session]:
         with translated(self), Session(self.engine, expire_on_commit=False) as session:
+            self._refuse_unanswered()
             try:
                 yield session
                 session.flush()
@@ -98,7 +106,7 @@ class PostgresStore(Store):
 
     def connect(self) -> Bare:
         try:
-            raw = psycopg.connect(**self.direct, autocommit=True)
+            raw = Patient.connect(**self.direct, autocommit=True)
         except psycopg.Error as error:
             raise Unavailable(faults.sentence(self.where, error)) from error
         if old := faults.too_old(self.where, raw):
@@ -110,6 +118,7 @@ class PostgresStore(Store):
         assert isinstance(connection, Bare)
         raw = connection.psycopg
         with translated(self):
+            self._refuse_unanswered()
             connection.noted.clear()
             raw.execute("BEGIN")
             try:
@@ -119,7 +128,7 @@ class PostgresStore(Store):
                     raw.execute("ROLLBACK")
                 raise
             try:
-                raw.execute("COMMIT")
+                raw.commit()
             except psycopg.Error as error:
                 self._settle(connection.noted, error)
             for tell in self.changed:
@@ -127,29 +136,60 @@ class PostgresStore(Store):
 
     def _settle(self, noted: Noted, error: Exception) -> None:
         """COMMIT failed. Returns when the transaction has been committed all the same; raises `error` when it has not
-        been, and Unavailable when nobody can know.
+        been, and NotKnownYet when nobody can know.
 
         A transaction that has written an entry of the log is known by it. Its turn is taken first: until then the
         server may still be busy with the commit itself. (The number of a transaction says nothing after a crash or a
         fail-over: the server may have given it to another one since.)
         """
+        if self._goes_on(error):
+            raise NotKnownYet("database: the commit is not answered") from error
         if not _lost(error):
             raise error
         until = time.monotonic() + RESOLVE_SECONDS
         while noted.proof is not None and time.monotonic() < until:
             committed: bool | None = None
-            with contextlib.suppress(psycopg.Error):
+            try:
                 committed = self._is_proven(noted)
+            except psycopg.Error as fault:
+                if self._goes_on(fault):
+                    break
             if committed:
                 return
             if committed is not None:
                 raise error
             time.sleep(0.1)
-        raise Unavailable("database: nobody knows whether this was committed") from error
+        raise NotKnownYet("database: nobody knows whether this was committed") from error
+
+    def _goes_on(self, error: BaseException) -> bool:
+        """Whether this is of a commit that was not answered. Until it has ended nothing more is begun that would have
+        to wait behind it: at the server each such commit keeps its connection and its locks."""
+        cause = getattr(error, "orig", None) or error
+        if not isinstance(cause, NotAnswered) or cause.by is None:
+            return False
+        with self._guard:
+            first = not self._unanswered
+            self._unanswered.append(cause.by)
+        if first:
+            _log.error(
+                "%s: a commit is not answered; nothing more is written until it is. Where synchronous_standby_names is"
+                " set, bring that standby back, or take it off that list if its data may be lost",
+                self.where,
+            )
+        return True
+
+    def _refuse_unanswered(self) -> None:
+        with self._guard:
+            if not self._unanswered:
+                return
+            self._unanswered = [each for each in self._unanswered if not each.ended()]
+            if self._unanswered:
+                raise Unavailable("database: an earlier commit is not answered")
+        _log.warning("%s: commits are answered again", self.where)
 
     def _is_proven(self, noted: Noted) -> bool:
         """Raises psycopg.Error when it cannot be known."""
-        with psycopg.connect(**self.direct) as asking:
+        with Patient.connect(**self.direct) as asking:
             bare = Bare(asking)
             bare.turns(noted.turns)
             assert noted.proof is not None
@@ -200,6 +240,10 @@ class PostgresStore(Store):
 
     def close(self) -> None:
         self.engine.dispose()
+        with self._guard:
+            for each in self._unanswered:
+                each.leave()
+            self._unanswered = []
 
 
 class PostgresLead:
@@ -210,7 +254,7 @@ class PostgresLead:
         said = f"-c idle_session_timeout={LEAD_SECONDS}s -c idle_in_transaction_session_timeout={LEAD_SECONDS}s"
         self._parameters = {**parameters, "options": f"{parameters.get('options', '')} {said}"}
         self._key = key
-        self._raw: psycopg.Connection[Any] | None = None
+        self._raw: Patient | None = None
         self._held = False
 
     def taken(self) -> Bare | None:
@@ -218,7 +262,7 @@ class PostgresLead:
         for again in (False, True):
             try:
                 if self._raw is None:
-                    self._raw = psycopg.connect(**self._parameters, autocommit=True)
+                    self._raw = Patient.connect(**self._parameters, autocommit=True)
                 if self._held:
                     self._raw.execute("SELECT 1")
                 else:
