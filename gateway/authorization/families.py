@@ -26,6 +26,8 @@ from gateway.consent.meanwhile import Done
 from gateway.consent.rules import Act
 from gateway.consent.tables import Consent
 from gateway.ground.keys import KeyRing, hashed
+from gateway.ground.store import raw
+from gateway.ground.store.statements import ends
 from gateway.house import House
 from gateway.log import Event, Log
 from gateway.settings import Settings
@@ -108,6 +110,7 @@ def end(session: Session, log: Log, family: TokenFamily, reason: str, now: datet
     )
     session.expire(family)
     if ended.rowcount == 1:  # type: ignore[attr-defined]
+        ends(raw(session))
         record(session, log, ENDINGS[reason], family, now, what=reason)
 
 

@@ -20,6 +20,7 @@ from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import Store, raw
+from gateway.ground.store.statements import ends
 from gateway.house import House
 from gateway.log import Log
 from gateway.policy import Policies
@@ -96,6 +97,8 @@ def end(session: Session, log: Log, consent: Consent, actor: Actor, reason: EndR
     session.refresh(consent)
     if ended is None:
         return False
+    if reason != EndReason.EXPIRED:  # whoever judges a call looks at the date itself
+        ends(raw(session))
     log.record(session, ended)
     return True
 
@@ -168,6 +171,7 @@ def keep_only(
     agreed = terms.narrowed(agreed, consent.version, previous.sha256, keep)
     _store(session, consent, agreed, now)
     events.change(session, consent, Act.NARROWED, actor, now)
+    ends(raw(session))
     gone = sorted(dataset for _, dataset in before - keep)
     log.record(session, entry("consent_narrowed", about(consent), agreed, actor, now, removed=gone))
     return True
@@ -216,6 +220,8 @@ def _toggle(
     if act == Act.PAUSED and actor.person:
         meanwhile.keep(log, Done("consent", consent.id, act, actor, "", now))
     events.change(session, consent, act, actor, now)
+    if act == Act.PAUSED and actor.person:
+        ends(raw(session))
     said = {"reason": reason} if reason else {}
     log.record(session, entry(kind, about(consent), current(session, consent), actor, now, **said))
     return True

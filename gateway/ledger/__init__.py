@@ -21,6 +21,8 @@ Stopping is exact for the same reason on both engines: a byte of data leaves onl
 committing transaction finds everything it rests on as it was judged, while nobody can change it. On SQLite there is one
 writer. On PostgreSQL the batch has each person's turn and locks her rows, as does whoever stops her sharing. What is
 remembered, and the notices that keep it fresh, only save reading: an old memory costs a second judgement, never a byte.
+Nor is an organisation asked by an old memory once the person was told: whoever ends something waits, after its commit,
+until all processes have heard of it, or have stopped believing what they remember (store/postgres/notices.py).
 
 The one invariant: nothing is given under terms that had ended before, and nothing is given that is not written down.
 """

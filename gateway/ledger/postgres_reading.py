@@ -15,10 +15,11 @@ from gateway.errors import Unavailable
 from gateway.ground.store.contract import DIRECTORY
 from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.postgres.native import FAULTS, connected, is_lost
-from gateway.ground.store.postgres.notices import CHANNEL
+from gateway.ground.store.postgres.notices import BELIEVED_SECONDS, CHANNEL, HEARD
 from gateway.ledger.standing import HELD, Standing
 
 HEAR_SECONDS = 1.0  # how often to make sure that notices still arrive
+ANSWERS = 1000  # of questions whether something is known, under way at a time
 
 # Each of the few statements is planned once, for any number of calls and however large the tables grow: a row is looked
 # up by its key. Without this a plan made for a small table would go on when it has become a large one.
@@ -46,14 +47,14 @@ class StandingMemory:
         self._held: dict[tuple[str, str, str], Standing] = {}
         self._of_consent: dict[str, list[tuple[str, str, str]]] = {}
         self._of_person: dict[str, set[str]] = {}
-        self.heard = False  # notices arrive; while they may not, nothing is remembered
+        self.believed_until = 0.0  # monotonic; later it may be that notices do not arrive, and nothing is remembered
         self.turns = 0  # raised by every notice: what was being read meanwhile may be old
 
     def get(self, key: tuple[str, str, str]) -> Standing | None:
-        return self._held.get(key)
+        return self._held.get(key) if time.monotonic() < self.believed_until else None
 
     def keep(self, standing: Standing, turns: int) -> None:
-        if not self.heard or turns != self.turns:
+        if time.monotonic() >= self.believed_until or turns != self.turns:
             return
         if len(self._held) >= HELD:
             self.clear()
@@ -115,6 +116,7 @@ class StandingReader:
         self._asked: dict[tuple[str, str, str], asyncio.Future[Standing | None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
+        self._answers: set[asyncio.Task[None]] = set()
         self._refused = 0.0  # monotonic: when a new connection was last not to be had
 
     async def start(self) -> None:
@@ -122,7 +124,7 @@ class StandingReader:
         self._hearing = asyncio.ensure_future(self._hear())
 
     async def stop(self) -> None:
-        for task in (self._hearing, self._reading):
+        for task in (self._hearing, self._reading, *self._answers):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -144,7 +146,10 @@ class StandingReader:
                 if fresh:
                     await self._connect()
                 assert self._connection is not None
+                asked = time.monotonic()
                 rows: list[Any] = await self._connection.fetch(statement, *values)
+                # every notice of what was committed before it was asked has come before the answer
+                self._memory.believed_until = asked + BELIEVED_SECONDS
                 return rows
             except FAULTS as error:
                 self._lost()
@@ -162,13 +167,22 @@ class StandingReader:
         connection.add_termination_listener(lambda _: self._lost())
         self._connection = connection
         self._memory.clear()
-        self._memory.heard = True
 
     def _noticed(self, _connection: Any, _pid: int, _channel: str, payload: Any) -> None:
-        self._memory.notice(str(payload))
+        if payload[:1] != "a":
+            self._memory.notice(payload)
+        elif len(self._answers) < ANSWERS:
+            answer = asyncio.ensure_future(self._answer(f"{payload[1:]} {self._store.process}"))
+            self._answers.add(answer)
+            answer.add_done_callback(self._answers.discard)
+
+    async def _answer(self, heard: str) -> None:
+        """Somebody asks whether what she ended is known here: it is, its notice came before (`notices.heard`)."""
+        with contextlib.suppress(Unavailable):  # then she waits
+            await self.fetch("SELECT pg_notify($1, $2)", HEARD, heard)
 
     def _lost(self) -> None:
-        self._memory.heard = False
+        self._memory.believed_until = 0.0
         self._memory.clear()
         if self._connection is not None and not self._connection.is_closed():
             self._connection.terminate()

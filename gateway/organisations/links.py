@@ -10,7 +10,8 @@ from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import Connection
+from gateway.ground.store import Connection, raw
+from gateway.ground.store.statements import ends
 from gateway.organisations.tables import Link
 from gateway.sectors.model import FoundAccount
 
@@ -276,6 +277,7 @@ def end(session: Session, link: str, now: datetime, *, told: bool = False) -> bo
         )
     )
     if changed.rowcount:  # type: ignore[attr-defined]
+        ends(raw(session))
         return True
     return False
 

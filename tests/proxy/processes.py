@@ -32,9 +32,13 @@ class Served:
     port: int
     process: "subprocess.Popen[str]"
 
+    def ends(self) -> None:
+        """When its input does."""
+        self.process.communicate(timeout=20)
+
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.communicate(timeout=10)
 
 
 class Processes:

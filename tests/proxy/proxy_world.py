@@ -30,6 +30,7 @@ from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.store import open_store
 from gateway.ground.store.tables import directory_changed
+from gateway.ground.store.together import Together
 from gateway.house import House
 from gateway.log import Log
 from gateway.organisations import links
@@ -253,6 +254,7 @@ class World:
     def application(self) -> Any:
         plane = self.plane = DataPlane(self.house)
         transport: Any = self.house.connector
+        together = Together(self.house.store, "of tests")
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] == "http":
@@ -263,12 +265,14 @@ class World:
                 return
             await receive()
             transport.start(asyncio.get_running_loop())
+            together.start()
             await plane.start()
             self.loop = asyncio.get_running_loop()
             await send({"type": "lifespan.startup.complete"})
             await receive()
             await plane.stop()
             await transport.close()
+            together.stop()
             await send({"type": "lifespan.shutdown.complete"})
 
         return Guarded(app, self.settings)

@@ -9,9 +9,15 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlmodel import Session
 
-from gateway.consent.rules import Act
-from tests.postgres import Cluster
+from gateway.consent import deciding
+from gateway.consent.actors import herself
+from gateway.consent.rules import Act, EndReason
+from gateway.consent.tables import Consent
+from gateway.ground.store.postgres import notices
+from gateway.organisations import declare, links
+from tests.postgres import Cluster, TcpFaults
 from tests.proxy.bank import Bank
 from tests.proxy.held_key import Key
 from tests.proxy.processes import Processes, served
@@ -185,8 +191,66 @@ def test_a_stop_holds_from_the_next_call_in_every_process(
     bank = Bank(processes.world, organisation)
     assert [processes.reads(bank, at).status for at in processes.all * 2] == [200] * 4
     processes.stops(bank)
+    organisation.seen.clear()
     answers = [processes.reads(bank, at) for at in processes.all * 2]
     assert [(each.status, each.reason) for each in answers] == [(403, "ended")] * 4
+    if noticed == "notices":
+        assert organisation.seen == []
+
+
+def _ends(session: Session, processes: Processes, bank: Bank, how: str) -> None:
+    log, now = processes.world.house.log, processes.world.clock()
+    consent = session.get_one(Consent, bank.consent)
+    if how == "stopped":
+        deciding.end(session, log, consent, herself(bank.person), EndReason.WITHDRAWN, now)
+    elif how == "paused":
+        deciding.pause(session, log, consent, herself(bank.person), now)
+    elif how == "unlinked":
+        link = links.current(session, bank.person, bank.id)
+        assert link is not None and links.end(session, link.id, now)
+    else:
+        declare.suspend(session, bank.id, "It asked for it.", now)
+
+
+@pytest.mark.parametrize("how", ["stopped", "paused", "unlinked", "suspended"])
+def test_whoever_was_told_of_an_end_knows_that_every_process_has_heard_of_it(
+    processes: Processes, organisation: RawOrganisation, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organisation.reset()
+    bank = Bank(processes.world, organisation)
+    assert [processes.reads(bank, at).status for at in processes.all] == [200] * 2
+    heard: list[bool] = []
+    asked = notices._all_heard
+    monkeypatch.setattr(notices, "_all_heard", lambda *given: heard.append(asked(*given)) or heard[-1])
+    store = processes.world.house.store
+    with store.write() as session:
+        _ends(session, processes, bank, how)
+    assert heard == [True]
+    organisation.seen.clear()
+    assert [processes.reads(bank, at).status for at in processes.all] == [403] * 2
+    assert organisation.seen == []
+    with store.write() as session:
+        declare.resume(session, bank.id, processes.world.clock())
+
+
+def test_a_process_that_hears_nothing_asks_no_organisation_after_the_stop_was_told(
+    processes: Processes, organisation: RawOrganisation, postgres: Cluster
+) -> None:
+    """Its way to the database carries nothing any more, and it has not noticed yet."""
+    organisation.reset()
+    bank = Bank(processes.world, organisation)
+    with TcpFaults(postgres.port) as faults:
+        deaf = processes.started(database_url=faults.url(processes.url))
+        try:
+            assert processes.reads(bank, deaf).status == 200
+            faults.hold()
+            processes.stops(bank)
+            organisation.seen.clear()
+            assert processes.reads(bank, deaf).status == 503
+            assert organisation.seen == []
+        finally:
+            faults.release()
+            deaf.ends()
 
 
 def test_what_is_resumed_is_given_again_at_once(

@@ -14,7 +14,7 @@ def standing(person: int, consent: int, family: int = 0) -> Standing:
 
 def heard() -> StandingMemory:
     memory = StandingMemory()
-    memory.heard = True
+    memory.believed_until = float("inf")
     return memory
 
 

@@ -40,9 +40,10 @@ class Noted:
 
     turns: set[str] = field(default_factory=set)  # the keys whose turns it has taken
     proof: tuple[str, Sequence[Any]] | None = None  # a statement that finds a row once it has been committed
+    ends: bool = False  # something that allowed data to leave ends with it (`statements.ends`)
 
     def clear(self) -> None:
-        self.turns, self.proof = set(), None
+        self.turns, self.proof, self.ends = set(), None, False
 
 
 class Remote(ABC):

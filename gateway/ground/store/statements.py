@@ -72,6 +72,13 @@ def prove(connection: Connection, statement: str, values: Sequence[Any]) -> None
         connection.noted.proof = statement, values
 
 
+def ends(connection: Connection) -> None:
+    """With this transaction something ends that allowed data to leave. Whoever waits for its commit is told that it
+    has ended when no process that serves the database acts on what it knew before any more."""
+    if isinstance(connection, Remote):
+        connection.noted.ends = True
+
+
 def turn(session: Session, *keys: str) -> None:
     """Until the transaction ends nobody else has the turn of these keys (contract.py). What the session has read before
     is read again: it may have changed before the turn came. Whoever needs several takes them at once, so that two who

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger, Index, Integer, text
 from sqlmodel import Field, Session, SQLModel, update
 
 from gateway.ground.store.contract import DIRECTORY
-from gateway.ground.store.statements import turn
+from gateway.ground.store.statements import ends, raw, turn
 
 BIG = BigInteger().with_variant(Integer(), "sqlite")  # 64 bits on both; SQLite's rows are numbered by INTEGER only
 
@@ -79,3 +79,4 @@ def directory_changed(session: Session) -> None:
     )
     if not found.rowcount:  # type: ignore[attr-defined]
         session.add(Directory(id=1, generation=1))
+    ends(raw(session))

@@ -20,6 +20,7 @@ from gateway.ground.store import contract
 from gateway.ground.store.contract import NOTED, Noted, Store, key_of, translated
 from gateway.ground.store.postgres import faults, months
 from gateway.ground.store.postgres.bare import Bare
+from gateway.ground.store.postgres.notices import heard
 from gateway.ground.store.postgres.patient import NotAnswered, Patient
 
 POOL_SECONDS = 3  # how long a page waits for a connection
@@ -97,12 +98,15 @@ class PostgresStore(Store):
                     session.commit()
                 except DBAPIError as error:
                     self._settle(session.info.get(NOTED, Noted()), error)
+                noted = session.info.get(NOTED, Noted())
                 for tell in self.changed:
-                    tell(session.info.get(NOTED, Noted()).turns)
+                    tell(noted.turns)
             except BaseException:
                 with contextlib.suppress(DBAPIError):
                     session.rollback()
                 raise
+        if noted.ends:
+            heard(self.direct, self.process)
 
     def connect(self) -> Bare:
         try:

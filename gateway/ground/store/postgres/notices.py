@@ -2,10 +2,28 @@
 that no statement can forget them, whoever executes it.
 
 The payload is a letter and an id: `c` and a consent, `p` and a person, `d` for the directory. A notice only makes
-other processes look again; nothing that is decided rests on its having come.
+other processes look again; nothing that is recorded as given rests on its having come.
+
+Yet until it has come, a process might still ask an organisation for data that nobody may have any more. So whoever ends
+something asks, once that is committed, whether all others have heard (`a` and a name of the question), and they answer
+on a channel of its own; notices arrive in the order of the commits, so whoever has this one has had those before. Who
+does not answer is waited for as long as any process believes what it remembers without having heard from the database
+(BELIEVED_SECONDS): after that it asks the database itself.
 """
 
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+
+from gateway.ground.store.postgres.patient import Patient
+
 CHANNEL = "aval_changed"
+HEARD = "aval_heard"
+BELIEVED_SECONDS = 2.5
+LIVING = "SELECT id FROM process WHERE seen_at > now() - interval '10 s' AND id <> %s"
 _SENDS = f"""
     CREATE FUNCTION aval_notice() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
@@ -34,3 +52,35 @@ STATEMENTS = (
         for table, (event, when) in _ON.items()
     ),
 )
+
+
+def heard(parameters: Mapping[str, Any], process: str) -> None:
+    """Returns when no other process acts on what it knew before this moment. Never fails: it waits instead.
+
+    `parameters`: of a session of its own, past any pooler. `process`: the one that asks.
+    """
+    until = time.monotonic() + BELIEVED_SECONDS
+    try:
+        with Patient.connect(**parameters, autocommit=True) as asking:
+            if _all_heard(asking, process, until):
+                return
+    except psycopg.Error:
+        pass
+    time.sleep(max(0.0, until - time.monotonic()))
+
+
+def _all_heard(asking: Patient, process: str, until: float) -> bool:
+    others = {row[0] for row in asking.execute(LIVING, [process])}
+    if not others:
+        return True
+    question = secrets.token_hex(8)
+    asking.execute(f"LISTEN {HEARD}")
+    asking.execute("SELECT pg_notify(%s, %s)", [CHANNEL, f"a{question}"])
+    while (left := until - time.monotonic()) > 0:
+        for answer in asking.notifies(timeout=left, stop_after=1):
+            of, _, who = answer.payload.partition(" ")
+            if of == question:
+                others.discard(who)
+        if not others:
+            return True
+    return False
