@@ -165,7 +165,8 @@ class Log:
         entries: list[EntryRow] = []
         tallies: list[TallyRow] = []
         changed: Heads = {}
-        chance = fresh_bytes(44 * len(events))
+        chance = fresh_bytes(56 * len(events))  # 44 for each entry; then 12 for each tally, of which there are no more
+        spent = 44 * len(events)
         for at, event in enumerate(events):
             known = members(event.kind)
             if not known.issuperset(event.facts):
@@ -192,27 +193,25 @@ class Log:
             tally = head.tally
             tally.add(event.kind, event.facts, time)
             if seq % BLOCK == 0:
-                whole = tally.sealed(head.cipher, fresh_bytes(12), event.person, seq)
+                whole = tally.sealed(head.cipher, chance[spent : spent + 12], seq)
                 tallies.append((event.person, seq, tally.last[:10], whole))
                 tally = Tally()
+                spent += 12
             heads[event.person] = changed[event.person] = ChainHead(seq, committed, head.key_sealed, head.cipher, tally)
-        return entries, self._chains(changed), tallies
-
-    def _chains(self, changed: Heads) -> list[ChainRow]:
-        rows: list[ChainRow] = []
-        chance = fresh_bytes(12 * len(changed))
-        for at, (person, head) in enumerate(changed.items()):
-            tally = None
+        chains: list[ChainRow] = []
+        for person, head in changed.items():
+            under_way = None
             if head.tally.size:
-                tally = head.tally.sealed(head.cipher, chance[12 * at : 12 * at + 12], person, head.seq)
-            rows.append((person, head.seq, head.commitment, head.key_sealed, tally))
-        return rows
+                under_way = head.tally.sealed(head.cipher, chance[spent : spent + 12], head.seq)
+                spent += 12
+            chains.append((person, head.seq, head.commitment, head.key_sealed, under_way))
+        return entries, chains, tallies
 
     def head(self, person: str, row: tuple[int, bytes, bytes | None, bytes | None] | None) -> ChainHead:
         """The end of a person's chain, from her row (seq, head, key_sealed, tally); None: she has none yet."""
         seq, head, sealed_key, tally = row if row else (0, NO_PREVIOUS, None, None)
         cipher, sealed_key = self._cipher(person, sealed_key)
-        return ChainHead(seq, head, sealed_key, cipher, begun(cipher, tally, person, seq))
+        return ChainHead(seq, head, sealed_key, cipher, begun(cipher, tally, seq))
 
     def _head(self, connection: Connection, person: str) -> "ChainHead":
         return self.head(person, connection.execute(_HEAD, (person,)).fetchone())
@@ -225,7 +224,7 @@ class Log:
     def tally(self, person: str, seq: int, sealed: bytes, sealed_key: bytes) -> Tally | None:
         """The tally that ends with entry `seq`; None: it cannot be opened."""
         cipher, _ = self._cipher(person, sealed_key)
-        return opened_tally(cipher, sealed, person, seq)
+        return opened_tally(cipher, sealed, seq)
 
     def _cipher(self, person: str, sealed_key: bytes | None) -> tuple[AESGCM, bytes]:
         """The person's cipher, and her sealed key (fresh when she has none yet)."""

@@ -25,8 +25,9 @@ WINDOW = timedelta(days=30)  # what pages tell: accesses in the last 30 days
 KEPT_DAYS = 33  # no window reaches further back, with a day for clocks that were set
 COUNTED = "access"  # the kind of entry
 
+_KIND = b"tally"  # never to be taken for an entry, which is sealed under another word (record.py)
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(tuple[int, str, str, dict[str, int]]).decode
+_decode = msgspec.msgpack.Decoder(tuple[int, int, str, str, dict[str, int]]).decode
 
 
 class Tally:
@@ -51,28 +52,22 @@ class Tally:
             consent = str(facts.get("consent", ""))
             self.counts[consent] = self.counts.get(consent, 0) + 1
 
-    def sealed(self, cipher: AESGCM, nonce: bytes, person: str, seq: int) -> bytes:
-        """`seq`: of the last entry it covers."""
-        plain = _encode((self.size, self.first, self.last, self.counts))
-        return nonce + cipher.encrypt(nonce, plain, _place(person, seq))
+    def sealed(self, cipher: AESGCM, nonce: bytes, seq: int) -> bytes:
+        """`cipher`: the person's; `seq`: of the last entry it covers."""
+        return nonce + cipher.encrypt(nonce, _encode((seq, self.size, self.first, self.last, self.counts)), _KIND)
 
 
-def opened(cipher: AESGCM, sealed: bytes, person: str, seq: int) -> Tally | None:
-    """None: it is not hers, or not of this place."""
+def opened(cipher: AESGCM, sealed: bytes, seq: int) -> Tally | None:
+    """None: it is not hers, or does not end with this entry."""
     try:
-        plain = cipher.decrypt(sealed[:12], sealed[12:], _place(person, seq))
+        plain = cipher.decrypt(sealed[:12], sealed[12:], _KIND)
     except (InvalidTag, ValueError):  # ValueError: too short to be one
         return None
-    size, first, last, counts = _decode(plain)
-    return Tally(size, first, last, counts)
+    ends, size, first, last, counts = _decode(plain)
+    return Tally(size, first, last, counts) if ends == seq else None
 
 
-def begun(cipher: AESGCM, sealed: bytes | None, person: str, seq: int) -> Tally:
+def begun(cipher: AESGCM, sealed: bytes | None, seq: int) -> Tally:
     """The tally to go on with after entry `seq`: a new one at the beginning of a block, or where none is known."""
-    found = opened(cipher, sealed, person, seq) if sealed else None
+    found = opened(cipher, sealed, seq) if sealed else None
     return Tally() if found is None else found
-
-
-def _place(person: str, seq: int) -> bytes:
-    """Bound to its place, and never to be taken for an entry (record.py)."""
-    return f"{person}:{seq}:tally".encode()
