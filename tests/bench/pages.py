@@ -1,7 +1,8 @@
 """What a person's pages cost by how often apps have read her data in 30 days: as ratios of one page of her log.
 
-In this process, without a socket: the doors as they are, on a database of their own. What is told is the fastest of a
-few looks; the number on the home page is compared with what was written.
+In this process, without a socket: the doors as they are, on a database of their own. What is told is the cheapest of a
+few looks: CPU, or on PostgreSQL, which works in processes of its own, time. The number on the home page is compared
+with what was written.
 """
 
 import tempfile
@@ -35,6 +36,7 @@ BATCH = 250
 URL = "https://gateway.example"
 
 Say = Callable[[str], None]
+Clock = Callable[[], float]
 
 
 def run(say: Say, engine: str) -> int:
@@ -42,12 +44,13 @@ def run(say: Say, engine: str) -> int:
         from tests.engines import use_postgres
 
         use_postgres()
+    clock = time.perf_counter if engine == "postgres" else time.process_time
     print(f"{'accesses':>10}{'a log page, ms':>16}" + "".join(f"{path:>12}" for path in PAGES))
     for number in ACCESSES:
         say(f"{number:,} accesses")
         with ExitStack() as stack:
             world = _world(stack)
-            looked = _looked(world, _read(world, number), number)
+            looked = _looked(world, _read(world, number), number, clock)
         print(f"{number:10,}{looked[0] * 1000:16.1f}" + "".join(f"{each / looked[0]:12.2f}" for each in looked[1:]))
     return 0
 
@@ -83,7 +86,7 @@ def _read(world: worlds.World, number: int) -> worlds.Visitor:
     return alice
 
 
-def _looked(world: worlds.World, alice: worlds.Visitor, number: int) -> Sequence[float]:
+def _looked(world: worlds.World, alice: worlds.Visitor, number: int, clock: Clock) -> Sequence[float]:
     """Seconds of a page of the log, and of each page."""
     house = world.house
     doors: list[Door] = [
@@ -95,13 +98,13 @@ def _looked(world: worlds.World, alice: worlds.Visitor, number: int) -> Sequence
     application = Starlette(routes=[route(door, house, lambda *_: caller) for door in doors])
     client = TestClient(application, base_url=URL, headers=alice._headers())
     assert f"<strong>{number}</strong>" in client.get("/").text
-    return [_fastest(client, path) for path in ("/log", *PAGES)]
+    return [_cheapest(client, path, clock) for path in ("/log", *PAGES)]
 
 
-def _fastest(client: TestClient, path: str) -> float:
+def _cheapest(client: TestClient, path: str, clock: Clock) -> float:
     took = []
     for _ in range(LOOKS):
-        begun = time.perf_counter()
+        begun = clock()
         assert client.get(path).status_code == 200
-        took.append(time.perf_counter() - begun)
+        took.append(clock() - begun)
     return min(took)
