@@ -54,6 +54,7 @@ MODULES = (
     "ledger.uses",
     "ledger.writer",
     "log.record",
+    "log.tally",
     "log.tree",
     "proxy.admit",
     "proxy.call",

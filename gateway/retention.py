@@ -23,6 +23,8 @@ from gateway.consent.tables import Consent, ConsentEvent, Use
 from gateway.ground.store.pruning import Leaving
 from gateway.ground.store.tables import Lease, Process, Try
 from gateway.ledger.tables import Listing, SpentProof
+from gateway.log.tables import LogTally
+from gateway.log.tally import KEPT_DAYS
 from gateway.organisations.tables import LinkAttempt
 from gateway.people.tables import SignIn, SpentChallenge
 
@@ -91,6 +93,8 @@ LEAVING = (
     Leaving(Process, lambda now: col(Process.seen_at) < now - DAY),
     # 0: a count for ever
     Leaving(Use, lambda now: col(Use.start).between(1, int((now - USES).timestamp()))),
+    # no page counts accesses from before
+    Leaving(LogTally, lambda now: col(LogTally.day) < (now - KEPT_DAYS * DAY).date().isoformat()),
 )
 
 

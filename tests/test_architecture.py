@@ -24,7 +24,7 @@ LEDGER = {
     "gateway.ledger.postgres_reading": {"consent", "tokenfamily", "directory", "link", "person"},
     "gateway.ledger.postgres": {
         *("consent", "tokenfamily", "directory", "link", "person", "use"),
-        *("logentry", "logchain"),
+        *("logentry", "logchain", "logtally"),
     },
 }
 

@@ -47,7 +47,7 @@ RESOLVE_SECONDS = 5.0
 # Of a permitted call family and link are there: a row that is missing here has changed. The directory is not locked as
 # a row, which all batches of all processes would share, but by its turn.
 _JUDGE = f"""
-    SELECT w.n, {ROW}, h.seq, h.head, h.key_sealed
+    SELECT w.n, {ROW}, h.seq, h.head, h.key_sealed, h.tally
       FROM {ASKED}
       JOIN consent c ON c.id = w.consent
       JOIN tokenfamily f ON f.id = w.family AND f.consent_id = c.id AND f.client_id = c.app_id
@@ -56,7 +56,7 @@ _JUDGE = f"""
       LEFT JOIN directory d ON d.id = 1
       LEFT JOIN logchain h ON h.person_id = c.person_id
        FOR SHARE OF c, f, l"""
-_HEADS = "SELECT person_id, seq, head, key_sealed FROM logchain WHERE person_id = ANY($1::text[])"
+_HEADS = "SELECT person_id, seq, head, key_sealed, tally FROM logchain WHERE person_id = ANY($1::text[])"
 # The turn of the directory, then those of the people, in one statement and in this order. Turns are mostly held for a
 # moment, by another process that writes about the same person. One that is held for longer (a page that hangs, or one
 # of many by somebody who wants to be in the way) must not hold up other people's calls: then those turns are taken that
@@ -84,9 +84,14 @@ _PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("text", "bigint", "bytea", "bytea", "bytea"),
     ),
     "chains": (
-        "INSERT INTO logchain (person_id, seq, head, key_sealed) SELECT * FROM unnest({})"
-        " ON CONFLICT (person_id) DO UPDATE SET seq = excluded.seq, head = excluded.head",
-        ("text", "bigint", "bytea", "bytea"),
+        "INSERT INTO logchain (person_id, seq, head, key_sealed, tally) SELECT * FROM unnest({})"
+        " ON CONFLICT (person_id) DO UPDATE SET seq = excluded.seq, head = excluded.head, tally = excluded.tally",
+        ("text", "bigint", "bytea", "bytea", "bytea"),
+    ),
+    "tallies": (
+        "INSERT INTO logtally (person_id, seq, day, sealed) SELECT * FROM unnest({})"
+        " ON CONFLICT (person_id, seq) DO UPDATE SET day = excluded.day, sealed = excluded.sealed",
+        ("text", "bigint", "text", "bytea"),
     ),
     "uses": (
         'INSERT INTO "use" AS u (consent_id, item, "window", start, used)'
@@ -374,7 +379,7 @@ class PostgresLedger:
         self, connection: "asyncpg.Connection[Any]", batch: list[Item], heads: Heads
     ) -> tuple[str, int, bytes]:
         """Step 3. Returns what proves the transaction. Raises UsedUp, _Replayed."""
-        entries, chains = self._log.sealed([item.event for item in batch], heads)
+        entries, chains, tallies = self._log.sealed([item.event for item in batch], heads)
         counts = totals([count for item in batch for count in item.counts])
         proofs = [item.proof for item in batch if item.proof is not None]
         if len(set(proofs)) < len(proofs):
@@ -382,7 +387,8 @@ class PostgresLedger:
         now = batch[0].event.at
         rows: dict[str, list[tuple[Any, ...]]] = {
             "entries": list(entries),
-            "chains": [(person, head.seq, head.commitment, head.key_sealed) for person, head in chains.items()],
+            "chains": list(chains),
+            "tallies": list(tallies),
             "uses": [(*count.key, uses, count.times) for count, uses in _by_key(counts)],
             "proofs": [(proof, now + timedelta(seconds=PROOF_SECONDS)) for proof in proofs],
             "listings": [

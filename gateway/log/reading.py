@@ -18,8 +18,10 @@ from sqlmodel import Session
 from gateway.errors import Unavailable
 from gateway.log.events import EVENTS, Badge
 from gateway.log.record import Log
+from gateway.log.record import instant as written
 from gateway.log.sentences import instant
 from gateway.log.sequencer import leaf
+from gateway.log.tally import BLOCK, COUNTED, Tally
 from gateway.log.verify import open_read_only
 
 PAGE = 50  # entries on one page
@@ -143,14 +145,59 @@ def one(session: Session, log: Log, person: str, seq: int) -> Entry | None:
 
 
 def accesses(session: Session, log: Log, person: str, since: datetime) -> Counter[str]:
-    """How often each consent of the person was used since then: consent → number of accesses."""
+    """How often each consent of the person was used since then: consent → number of accesses.
+
+    Tallies are added up, newest first (tally.py). Opened are only the entries that none of them covers, and those of
+    the block in which `since` lies.
+    """
     counted: Counter[str] = Counter()
-    for entry in entries(session, log, person):
-        if entry.at and entry.at + _CLOCK < since:
+    start, before = written(since), written(since - _CLOCK)
+    seq, tallies = _tallies(session, log, person, before)
+    while seq:
+        tally = tallies.get(seq)
+        if tally is None or tally.first <= start <= tally.last:
+            below = (seq - 1) // BLOCK * BLOCK
+            if not _count_opened(counted, session, log, person, since, below, seq):
+                break
+            seq = below
+            continue
+        if tally.last < before:
             break
-        if entry.kind == "access" and entry.at and entry.at >= since:
-            counted[str(entry.facts.get("consent", ""))] += 1
+        if tally.first > start:
+            counted.update(tally.counts)
+        seq -= tally.size
     return counted
+
+
+def _count_opened(
+    counted: Counter[str], session: Session, log: Log, person: str, since: datetime, below: int, upto: int
+) -> bool:
+    """Count the accesses among the entries from `below` to `upto`, by opening them. False: what is older is too old."""
+    for entry in entries(session, log, person, before=upto + 1):
+        if entry.seq <= below:
+            break
+        if entry.at and entry.at + _CLOCK < since:
+            return False
+        if entry.kind == COUNTED and entry.at and entry.at >= since:
+            counted[str(entry.facts.get("consent", ""))] += 1
+    return True
+
+
+def _tallies(session: Session, log: Log, person: str, before: str) -> tuple[int, dict[int, Tally]]:
+    """How many entries she has, and the tallies of them that end on that day or later, by their last entry. 0: none, or
+    none that can be opened."""
+    chain = session.execute(text("SELECT seq, key_sealed, tally FROM logchain WHERE person_id = :p"), {"p": person})
+    seq, key, under_way = chain.first() or (0, None, None)
+    if not key:
+        return 0, {}
+    rows = session.execute(
+        text("SELECT seq, sealed FROM logtally WHERE person_id = :p AND seq <= :seq AND day >= :day"),
+        {"p": person, "seq": seq, "day": before[:10]},
+    )
+    found = {row.seq: log.tally(person, row.seq, row.sealed, key) for row in rows}
+    if under_way:
+        found[seq] = log.tally(person, seq, under_way, key)
+    return seq, {at: tally for at, tally in found.items() if tally is not None}
 
 
 def _opened(log: Log, person: str, key: bytes | None, id_: int, seq: int, sealed: bytes, commitment: bytes) -> Entry:

@@ -30,6 +30,8 @@ from gateway.ground.store import Connection, raw
 from gateway.ground.store.many import Rows
 from gateway.ground.store.statements import prove, turn, turns
 from gateway.log.events import members
+from gateway.log.tally import BLOCK, Tally, begun
+from gateway.log.tally import opened as opened_tally
 
 DOMAIN = b"gateway-access-entry/v1\n"
 NO_PREVIOUS = bytes(32)
@@ -67,16 +69,19 @@ def instant(at: datetime) -> str:
 
 @dataclass(slots=True)
 class ChainHead:
-    """The end of one person's chain, and her key."""
+    """The end of one person's chain, her key, and the tally under way."""
 
     seq: int
     commitment: bytes
     key_sealed: bytes
     cipher: AESGCM
+    tally: Tally
 
 
 Heads = dict[str, ChainHead]  # by person
 EntryRow = tuple[str, int, bytes, bytes, bytes]  # person, seq, salt, sealed, commitment
+ChainRow = tuple[str, int, bytes, bytes, bytes | None]  # person, seq, head, key_sealed, tally
+TallyRow = tuple[str, int, str, bytes]  # person, seq, day, sealed
 
 
 # Finds an entry that was committed, and no other that may have come in its place.
@@ -94,10 +99,15 @@ def person_turn(person: str) -> str:
 
 _ENTRIES = Rows("INSERT INTO logentry (person_id, seq, salt, sealed, commitment)", 5)
 _CHAINS = Rows(
-    "INSERT INTO logchain (person_id, seq, head, key_sealed)",
-    4,
-    "ON CONFLICT (person_id) DO UPDATE SET seq = excluded.seq, head = excluded.head",
+    "INSERT INTO logchain (person_id, seq, head, key_sealed, tally)",
+    5,
+    "ON CONFLICT (person_id) DO UPDATE SET seq = excluded.seq, head = excluded.head, tally = excluded.tally",
 )
+_TALLY = (
+    "INSERT INTO logtally (person_id, seq, day, sealed) VALUES (?, ?, ?, ?)"
+    " ON CONFLICT (person_id, seq) DO UPDATE SET day = excluded.day, sealed = excluded.sealed"
+)
+_HEAD = "SELECT seq, head, key_sealed, tally FROM logchain WHERE person_id = ?"
 
 
 class Log:
@@ -141,20 +151,22 @@ class Log:
         for event in events:
             if event.person not in heads:
                 heads[event.person] = self._head(connection, event.person)
-        entries, changed = self.sealed(events, heads)
+        entries, chains, tallies = self.sealed(events, heads)
         if entries:
             prove(connection, PROOF, proof_of(entries[0]))
         _ENTRIES.put(connection, entries)
-        _CHAINS.put(
-            connection, [(person, head.seq, head.commitment, head.key_sealed) for person, head in changed.items()]
-        )
+        _CHAINS.put(connection, chains)
+        for row in tallies:
+            connection.execute(_TALLY, row)
 
-    def sealed(self, events: Sequence[Event], heads: Heads) -> tuple[list[EntryRow], Heads]:
-        """The rows of these events, in order, and the heads of the chains behind them. `heads` has one for each person
-        and is kept up to date."""
+    def sealed(self, events: Sequence[Event], heads: Heads) -> tuple[list[EntryRow], list[ChainRow], list[TallyRow]]:
+        """The rows of these events, in order, those of the chains behind them, and of tallies that are full. `heads`
+        has one for each person and is kept up to date."""
         entries: list[EntryRow] = []
+        tallies: list[TallyRow] = []
         changed: Heads = {}
-        chance = fresh_bytes(44 * len(events))
+        chance = fresh_bytes(56 * len(events))  # 44 for each entry; then 12 for each tally, of which there are no more
+        spent = 44 * len(events)
         for at, event in enumerate(events):
             known = members(event.kind)
             if not known.issuperset(event.facts):
@@ -162,12 +174,13 @@ class Log:
                 raise ValueError(f"{event.kind}: not in the table of events: {', '.join(sorted(unknown))}")
             head = heads[event.person]
             seq = head.seq + 1
+            time = instant(event.at)
             payload = canonical(
                 {
                     **event.facts,
                     "v": 1,
                     "event": event.kind,
-                    "time": instant(event.at),
+                    "time": time,
                     "actor": event.actor,
                     "user_seq": seq,
                     "user_prev": head.commitment.hex(),
@@ -177,23 +190,41 @@ class Log:
             committed = commitment(salt, payload)
             sealed = nonce + head.cipher.encrypt(nonce, payload, f"{event.person}:{seq}".encode())
             entries.append((event.person, seq, salt, sealed, committed))
-            heads[event.person] = changed[event.person] = ChainHead(seq, committed, head.key_sealed, head.cipher)
-        return entries, changed
+            tally = head.tally
+            tally.add(event.kind, event.facts, time)
+            if seq % BLOCK == 0:
+                whole = tally.sealed(head.cipher, chance[spent : spent + 12], seq)
+                tallies.append((event.person, seq, tally.last[:10], whole))
+                tally = Tally()
+                spent += 12
+            heads[event.person] = changed[event.person] = ChainHead(seq, committed, head.key_sealed, head.cipher, tally)
+        chains: list[ChainRow] = []
+        for person, head in changed.items():
+            under_way = None
+            if head.tally.size:
+                under_way = head.tally.sealed(head.cipher, chance[spent : spent + 12], head.seq)
+                spent += 12
+            chains.append((person, head.seq, head.commitment, head.key_sealed, under_way))
+        return entries, chains, tallies
 
-    def head(self, person: str, row: tuple[int, bytes, bytes | None] | None) -> ChainHead:
-        """The end of a person's chain, from her row (seq, head, key_sealed); None: she has none yet."""
-        seq, head, sealed_key = row if row else (0, NO_PREVIOUS, None)
+    def head(self, person: str, row: tuple[int, bytes, bytes | None, bytes | None] | None) -> ChainHead:
+        """The end of a person's chain, from her row (seq, head, key_sealed, tally); None: she has none yet."""
+        seq, head, sealed_key, tally = row if row else (0, NO_PREVIOUS, None, None)
         cipher, sealed_key = self._cipher(person, sealed_key)
-        return ChainHead(seq, head, sealed_key, cipher)
+        return ChainHead(seq, head, sealed_key, cipher, begun(cipher, tally, seq))
 
     def _head(self, connection: Connection, person: str) -> "ChainHead":
-        row = connection.execute("SELECT seq, head, key_sealed FROM logchain WHERE person_id = ?", (person,)).fetchone()
-        return self.head(person, row)
+        return self.head(person, connection.execute(_HEAD, (person,)).fetchone())
 
     def read(self, person: str, seq: int, sealed: bytes, sealed_key: bytes) -> bytes:
         """The payload of one entry."""
         cipher, _ = self._cipher(person, sealed_key)
         return cipher.decrypt(sealed[:12], sealed[12:], f"{person}:{seq}".encode())
+
+    def tally(self, person: str, seq: int, sealed: bytes, sealed_key: bytes) -> Tally | None:
+        """The tally that ends with entry `seq`; None: it cannot be opened."""
+        cipher, _ = self._cipher(person, sealed_key)
+        return opened_tally(cipher, sealed, seq)
 
     def _cipher(self, person: str, sealed_key: bytes | None) -> tuple[AESGCM, bytes]:
         """The person's cipher, and her sealed key (fresh when she has none yet)."""

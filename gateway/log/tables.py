@@ -1,4 +1,4 @@
-"""Rows of the access log. Nothing here is ever updated, except a chain's head; nothing is ever deleted."""
+"""Rows of the access log. Nothing is ever updated, except a chain's head; nothing is ever deleted, except tallies."""
 
 from sqlalchemy import Index
 from sqlmodel import Field, SQLModel
@@ -31,6 +31,17 @@ class LogChain(SQLModel, table=True):
     seq: int = Field(default=0, sa_type=BIG)
     head: bytes = b""
     key_sealed: bytes | None = None
+    tally: bytes | None = None  # of the entries since the last whole block (tally.py); None: there are none
+
+
+class LogTally(SQLModel, table=True):
+    """The accesses among one block of a person's entries, counted (tally.py). Gone when no page counts that far."""
+
+    __table_args__ = {"sqlite_with_rowid": False}
+    person_id: str = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BIG, sa_column_kwargs={"autoincrement": False})  # its last entry
+    day: str = Field(index=True)  # of its latest entry, in UTC: tells when it may go
+    sealed: bytes
 
 
 class LogWaiting(SQLModel, table=True):

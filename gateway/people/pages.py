@@ -1,7 +1,6 @@
 """The home page, and the list of all doors of people."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 
 from sqlalchemy import func, or_
@@ -14,10 +13,9 @@ from gateway.ground.calendar.ages import is_minor
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.log import reading
+from gateway.log.tally import WINDOW
 from gateway.people import account_pages, preference_pages, register_pages, sign_in_pages
 from gateway.people.steps import account, today
-
-_DAYS = 30
 
 
 def home(linked: Callable[[Session, str], int], ctx: Context) -> Response:
@@ -25,7 +23,7 @@ def home(linked: Callable[[Session, str], int], ctx: Context) -> Response:
     if ctx.caller is None:
         return ctx.page("people/welcome.html")
     person, settings = account(ctx), ctx.house.settings
-    accesses = reading.accesses(ctx.session, ctx.house.log, person.id, ctx.now - timedelta(days=_DAYS))
+    accesses = reading.accesses(ctx.session, ctx.house.log, person.id, ctx.now - WINDOW)
     return ctx.page(
         "people/home.html",
         sharings=_running(ctx, person.id, State.ACTIVE),

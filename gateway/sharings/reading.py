@@ -24,9 +24,8 @@ from gateway.ground.keys import KeyRing
 from gateway.ground.web.marks import N_
 from gateway.log import Log
 from gateway.log import reading as log_reading
+from gateway.log.tally import WINDOW
 from gateway.settings import Settings
-
-RECENT_DAYS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Sharing:
     actor: Actor  # as whom the reader acts on it: the person herself, or the guardian of a child
     held: bool  # the reader is a child, and her guardian paused it or may have stopped it: only the guardian resumes it
     restored: bool  # paused by the operator, after an earlier copy of the records was put back
-    accesses: int  # in the last RECENT_DAYS days
+    accesses: int  # in the last 30 days
 
     @property
     def mine(self) -> bool:
@@ -181,8 +180,8 @@ def one(
 
 
 def _counted(session: Session, log: Log, owner: str, now: datetime) -> Counter[str]:
-    """Consent → number of accesses in the last RECENT_DAYS days."""
-    return log_reading.accesses(session, log, owner, now - timedelta(days=RECENT_DAYS))
+    """Consent → number of accesses in the last 30 days."""
+    return log_reading.accesses(session, log, owner, now - WINDOW)
 
 
 def owners(session: Session, facts: SharingFacts, reader: str) -> list[PersonFacts]:

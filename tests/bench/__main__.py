@@ -16,7 +16,7 @@ from tests.bench.processes import OTHER_CORE, Group, core
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".bench"
-BENCHES = ("data-plane", "processes")
+BENCHES = ("data-plane", "processes", "pages")
 ENTRIES = 1_000_000
 ENTRIES_A_SECOND = 10_000  # made, at least
 LIMIT_SECONDS = 600  # of the whole; with room for a first build of the crowd
@@ -37,7 +37,9 @@ def main() -> int:
         help="of --profile",
     )
     parser.add_argument("--beside", type=Path, metavar="CHECKOUT", help="another checkout and this one, in one run")
-    parser.add_argument("--engine", choices=("sqlite", "postgres"), default="sqlite", help="of --profile and --beside")
+    parser.add_argument(
+        "--engine", choices=("sqlite", "postgres"), default="sqlite", help="of --profile, --beside, pages"
+    )
     parser.add_argument(
         "--entries", type=int, default=int(os.environ.get("ENTRIES") or ENTRIES), help="of processes: in the large log"
     )
@@ -52,10 +54,12 @@ def main() -> int:
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
 
     os.sched_setaffinity(0, {core(OTHER_CORE)})  # whatever we do ourselves is beside the server under test
-    from tests.bench import beside, dataplane, profiling, scale
+    from tests.bench import beside, dataplane, pages, profiling, scale
 
     limit = LIMIT_SECONDS + max(0, asked.entries - ENTRIES) // ENTRIES_A_SECOND
     with _alone(say), _bounded(limit), _group() as group:
+        if only == "pages":
+            return pages.run(say, asked.engine)
         _compiled(say)
         if asked.profile:
             return profiling.run(group, say, asked.kind, asked.engine)

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "make docs": "writes into the sources; tests/docs/test_reference.py compares what it would write",
     "make bench": "minutes, and two cores with nothing else at work",
     "ONLY=processes python -m tests.bench": "minutes, and two cores with nothing else at work",
+    "ONLY=pages python -m tests.bench": "a minute, and the libraries of a checkout's .venv",
     "python -m tests.bench": "minutes, and two cores with nothing else at work",
     ".venv/bin/python -m pytest": "tests inside a test",
     ".venv/bin/aval demo --story": "tests/journeys/test_story.py tells it",

@@ -1,10 +1,13 @@
 """One's own account: only one's own, only with a sign-in of the last minutes where it matters."""
 
+from datetime import timedelta
+
 import pytest
 from people_world import PASSWORD, Browser, World
 from sqlmodel import select
 
 from gateway.ground.web import cookies
+from gateway.log import Event
 from gateway.people.tables import Passkey, Person, SignIn
 
 PAGES = ["/account", "/account/details", "/account/password", "/account/codes", "/account/passkeys/add"]
@@ -259,6 +262,23 @@ def test_home_counts_nothing_for_a_new_account_and_says_what_to_do(signed_in: Br
     for path in ("/sharings?status=active", "/log?badge=access", "/organisations"):
         assert f'href="{path}"' in page
     assert "Link your first organisation" in page
+
+
+def test_home_tells_how_often_her_data_were_read_in_thirty_days(
+    world: World, signed_in: Browser, alice: Person, bob: Person
+) -> None:
+    def told() -> int:
+        return int(signed_in.get("/").text.partition('href="/log?badge=access"><strong>')[2].partition("<")[0])
+
+    with world.house.store.write() as session:
+        for at, kind in ((31, "access"), (30, "access"), (29, "access"), (2, "denied"), (1, "access_outcome")):
+            then = world.house.clock() - timedelta(days=at)
+            for person in (alice.id, bob.id):
+                for _ in range(150):
+                    world.house.log.record(session, Event(kind, person, then, "app", {"client": "watt-coach"}))
+    assert told() == 300
+    world.clock.goes_on(seconds=1)
+    assert told() == 150
 
 
 def test_data_sharing_is_one_click_from_every_page(signed_in: Browser) -> None:

@@ -60,9 +60,20 @@ def upgrade() -> None:
         sa.Column("seq", BIG, nullable=False),
         sa.Column("head", sa.LargeBinary(), nullable=False),
         sa.Column("key_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("tally", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("person_id"),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "logtally",
+        sa.Column("person_id", sa.String(), nullable=False),
+        sa.Column("seq", BIG, autoincrement=False, nullable=False),
+        sa.Column("day", sa.String(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("person_id", "seq"),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_logtally_day", "logtally", ["day"])
     op.create_table(
         "logname",
         sa.Column("id", sa.Integer(), nullable=False),
