@@ -251,7 +251,7 @@ class Beat:
 def waiting(connection: Connection) -> int:
     """Entries without a number. Not counted to the end where they are very many: it is asked once a second."""
     (found,) = connection.execute(
-        f"SELECT count(*) FROM (SELECT 1 FROM logwaiting LIMIT {MOST_WAITING + 1}) AS some"
+        f"SELECT count(*) FROM (SELECT 1 FROM logwaiting LIMIT {MOST_WAITING + 1}) AS first"
     ).fetchone()
     return int(found)
 
@@ -427,10 +427,12 @@ class Sequencer:
     def _show(self, watch: Callable[[Beat], None], whole: datetime | None) -> None:
         beat = Beat(self._leads)
         try:
-            with self._one:
-                connection = self._lead.taken() if self._leads else None
-                if connection is not None:
-                    beat = Beat(True, waiting(connection), whole, last_signed(connection))
-            watch(beat)
+            try:
+                with self._one:
+                    connection = self._lead.taken() if self._leads else None
+                    if connection is not None:
+                        beat = Beat(True, waiting(connection), whole, last_signed(connection))
+            finally:
+                watch(beat)
         except Exception as error:  # who watches does not disturb the log
             _logger.warning("log: what this beat has left behind is not known: %s", type(error).__name__)
