@@ -237,7 +237,7 @@ def test_the_log_the_database_and_the_processes_are_told(gateway: Scraped) -> No
 def test_what_a_process_has_counted_outlives_it_and_is_counted_once(two: Scraped) -> None:
     limit = ("aval_database_connections_limit", ())
     two.until(lambda found: found[limit] == 20)
-    for number in ("1", "2", "1"):
+    for number in ("1", "2"):
         last = two.pids()[number][-1]
         before = two.seen.copy()
         os.kill(last, signal.SIGKILL)
