@@ -340,8 +340,8 @@ class DataPlane:
     async def _refused(self, call: DataCall, judged: Judged, refusal: Refusal, status: int | None = None) -> Done:
         """In the person's log first, then to the app."""
         status = status or refusal.status
-        call.scope["aval.refused"] = refusal.reason  # for the metrics
         await self._denials.record(judged, refusal, call.now, call.id, status)
+        call.scope["aval.refused"] = refusal.reason  # for the metrics
         await refuse.refused(call.send, refusal, call.id, status)
         return "answered"
 

@@ -236,34 +236,46 @@ def test_who_asks_slowly_holds_nobody_up(address: str) -> None:
         assert httpx2.get(f"http://{address}/metrics").status_code == 200
 
 
-def test_no_more_threads_than_a_few_answer_scrapes(address: str) -> None:
+def test_no_more_threads_than_a_few_answer_scrapes(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scrapes._Handler, "timeout", 90.0)  # a busy machine is no fault
     host, port = scrapes.parts(address)
     with contextlib.ExitStack() as stack:
         for _ in range(4 * scrapes.AT_ONCE):
             slow = stack.enter_context(socket.create_connection((host, port)))
             with contextlib.suppress(OSError):  # refused already
                 slow.sendall(b"GET ")
+        with pytest.raises(httpx2.TransportError):
+            httpx2.get(f"http://{address}/metrics")
         assert len([one for one in threading.enumerate() if "process_request_thread" in one.name]) <= scrapes.AT_ONCE
 
 
+@pytest.mark.parametrize("place", ["first", "second"])
 def test_a_folder_for_several_processes_is_private_and_gone_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.setattr(scrapes, "_places", lambda _: iter([tmp_path / "first", tmp_path / "second"]))
+    left = tmp_path / place / f"{scrapes.PREFIX}of-one-that-was-killed"
+    left.mkdir(parents=True)
+    with scrapes.several(tmp_path) as found:
+        [folder] = (tmp_path / place).iterdir()
+        assert folder != left and folder.stat().st_mode & 0o777 == 0o700 and found.text() == b""
+        with scrapes.several(tmp_path):
+            assert len(list((tmp_path / place).iterdir())) == 2, "what is held is left alone"
+    assert list((tmp_path / place).iterdir()) == []
+    monkeypatch.setattr(scrapes, "_places", lambda _: iter([tmp_path / "third"]))
+    with pytest.raises(OSError, match="Read-only"), scrapes.several(tmp_path):
+        raise AssertionError
+
+
+def test_it_is_in_memory_or_among_temporary_files_or_in_the_data_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with scrapes.several(tmp_path / "data") as found:
-        [folder] = tmp_path.iterdir()
-        assert folder.stat().st_mode & 0o777 == 0o700 and found.text() == b""
-    assert list(tmp_path.iterdir()) == []
+    assert list(scrapes._places(tmp_path / "data")) == [Path("/dev/shm"), tmp_path, tmp_path / "data"]
 
-
-def test_without_a_place_for_temporary_files_the_data_folder_has_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
     def nowhere() -> str:
         raise FileNotFoundError
 
-    monkeypatch.setattr("tempfile.tempdir", None)
-    monkeypatch.setattr("tempfile._get_default_tempdir", nowhere)
-    with scrapes.several(tmp_path / "data"):
-        assert len(list((tmp_path / "data").iterdir())) == 1
-    assert list((tmp_path / "data").iterdir()) == []
+    monkeypatch.setattr("tempfile.gettempdir", nowhere)
+    assert list(scrapes._places(tmp_path / "other")) == [Path("/dev/shm"), tmp_path / "other"]
+    assert (tmp_path / "other").stat().st_mode & 0o777 == 0o700

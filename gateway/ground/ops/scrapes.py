@@ -5,6 +5,8 @@ outlives it, and the parent adds them up.
 """
 
 import contextlib
+import errno
+import fcntl
 import os
 import shutil
 import socket
@@ -19,6 +21,7 @@ from typing import Any
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library reads it in every process
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "aval-metrics-"
 SECONDS = 5.0  # for a request and for its answer, so that nobody holds a thread for long
 AT_ONCE = 8
 
@@ -61,6 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(socketserver.ThreadingMixIn, HTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 64  # connections that nobody has looked at yet
     allow_reuse_port = False  # else another process of this user could take a part of the scrapes
 
     def __init__(self, address: tuple[str, int], text: Text) -> None:
@@ -135,14 +139,47 @@ class Several:
 @contextlib.contextmanager
 def several(data_dir: Path) -> Iterator[Several]:
     """Processes that are started meanwhile write their values where the parent finds them. Raises OSError."""
-    try:
-        folder = tempfile.mkdtemp(prefix="aval-metrics-")
-    except FileNotFoundError:  # nothing for temporary files can be written, as in a container with a read-only root
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder = tempfile.mkdtemp(prefix="aval-metrics-", dir=data_dir)
+    folder, held = _made(data_dir)
     os.environ[FOLDER] = folder
     try:
         yield Several(folder)
     finally:
-        del os.environ[FOLDER]
+        os.environ.pop(FOLDER, None)
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(held)
+
+
+def _made(data_dir: Path) -> tuple[str, int]:
+    """A private folder, and the descriptor by which it is held. Raises OSError."""
+    for place in _places(data_dir):
+        _clear(place)
+        with contextlib.suppress(OSError):
+            while True:
+                folder = tempfile.mkdtemp(prefix=PREFIX, dir=place)
+                held = os.open(folder, os.O_RDONLY)
+                fcntl.flock(held, fcntl.LOCK_EX)
+                if os.path.isdir(folder):  # else another parent took it for one that was left
+                    return folder, held
+                os.close(held)
+    raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+
+def _places(data_dir: Path) -> Iterator[Path]:
+    """In memory first: a process that cannot grow its file on a full disk would be killed."""
+    yield Path("/dev/shm")
+    with contextlib.suppress(FileNotFoundError):  # none, as in a container with a read-only root
+        yield Path(tempfile.gettempdir())
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    yield data_dir
+
+
+def _clear(place: Path) -> None:
+    """Remove what parents have left that were killed: a folder that nobody holds any more."""
+    for left in place.glob(f"{PREFIX}*/"):
+        with contextlib.suppress(OSError):  # another user's, or held
+            held = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(left, ignore_errors=True)
+            finally:
+                os.close(held)
