@@ -52,7 +52,7 @@ def reference(
         str, typer.Argument(metavar="WORD", help="Only the parts whose title has this word, such as purposes.")
     ] = "",
 ) -> None:
-    """Print every setting, command, address, purpose, type of data, refusal, error, event and metric, and what it means.
+    """Print every setting, command, address, purpose, type of data, refusal, error, event and metric, with its meaning.
 
     \b
     aval reference | less
