@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -32,6 +33,7 @@ from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing
 from gateway.ground.ops import health
 from gateway.ground.ops.logs import logger
+from gateway.ground.ops.metrics import Measured, Metrics, Sample, Timed
 from gateway.ground.ops.requests import Requests
 from gateway.ground.pools import Pools
 from gateway.ground.store import open_store, pruning
@@ -43,7 +45,7 @@ from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.log import Log, readiness
 from gateway.log import pages as log_pages
-from gateway.log.sequencer import Sequencer
+from gateway.log.sequencer import Beat, Sequencer
 from gateway.organisations import linking, links
 from gateway.organisations import pages as organisation_pages
 from gateway.organisations.telling import tell_pending
@@ -133,13 +135,14 @@ def redo(house: House) -> None:
 
 
 class Application:
-    """The ASGI application of one house."""
+    """The ASGI application of one house. `metrics`: what is measured of it; None: nothing is."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, metrics: Metrics | None = None) -> None:
         self.house = house
         watched(house)
-        self.sequencer = Sequencer(house, partial(redo, house))
-        self.data_plane = DataPlane(house)
+        self.sequencer = Sequencer(house, partial(redo, house), partial(self._sample, metrics) if metrics else None)
+        timed = replace(house, connector=Timed(house.connector, metrics)) if metrics else house
+        self.data_plane = DataPlane(timed)
         self.together = Together(house.store, __version__, self._counted)
         self._loop: asyncio.AbstractEventLoop | None = None
         routes = [route(door, house, identify) for door in doors(house)]
@@ -151,6 +154,9 @@ class Application:
         )
         self._doors: ASGIApp = Requests(self._pages)
         self._app: ASGIApp = Guarded(self._dispatch, house.settings)
+        if metrics is not None:
+            self._app = Measured(self._app, metrics, {route.endpoint: route.path for route in routes})
+            house.store.told = metrics.failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -189,6 +195,21 @@ class Application:
             self.together.stop()
             await transport.close()
             self.house.pools.close()
+
+    def _sample(self, metrics: Metrics, beat: Beat) -> None:
+        """Once a second, in the thread of the log's beats: what a scrape tells is known by then."""
+        metrics.sampled(
+            Sample(
+                leads_log=beat.leads,
+                leads_common=self.together.leads,
+                processes=self.together.count,
+                frozen=bool(self.sequencer.frozen),
+                connections=self.house.store.connections(),
+                waiting=beat.waiting,
+                beat=beat.whole.timestamp() if beat.whole else None,
+                checkpoint=beat.signed.timestamp() if beat.signed else None,
+            )
+        )
 
     # ---- what other processes are told, and tell
 

@@ -111,6 +111,11 @@ class Settings(BaseSettings):
     address_heads: int = Field(
         32, ge=0, description="requests of one address whose fields have begun and not ended; 0: no limit"
     )
+    metrics_address: str = Field(
+        "",
+        description="address and port on which GET /metrics tells Prometheus how this gateway does, such as"
+        " 127.0.0.1:9400 or [::1]:9400; for those who run it, never for everybody; empty: nothing is measured",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="verbosity of structured logs")
     log_fsync: bool = Field(True, description="access entries reach the disk before data leaves; only a bench says no")
 
@@ -141,6 +146,18 @@ class Settings(BaseSettings):
         if url and not url.startswith(("postgresql://", "postgres://")):
             raise ValueError("write it as postgresql://user@host/name, or leave it empty for SQLite")
         return url
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _of_a_listener(cls, address: str) -> str:
+        plain = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+)):([0-9]{1,5})", address)
+        try:
+            fits = plain is not None and (ip_address(plain[1] or plain[2]).version == 6) == bool(plain[1])
+        except ValueError:
+            fits = False
+        if address and not (plain and fits and int(plain[3]) <= 65535):
+            raise ValueError("write it as 127.0.0.1:9400 or [::1]:9400, or leave it empty for no metrics")
+        return address
 
     @field_validator("trusted_proxies", "outbound_networks")
     @classmethod

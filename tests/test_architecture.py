@@ -45,6 +45,7 @@ DOORS = {
     "typer": {"gateway.cli"},
     "pysqlite3": {"gateway.ground.store"},
     "structlog": {"gateway.ground.ops"},
+    "prometheus_client": {"gateway.ground.ops"},
     "psycopg": {"gateway.ground.store", "gateway.settings"},  # the latter only reads an address
     "asyncpg": {"gateway.ground.store.postgres", "gateway.ledger.postgres", "gateway.ledger.postgres_reading"},
 }

@@ -127,11 +127,14 @@ class Child:
 class Processes:
     """The parent's work. Use: `with Processes(…) as processes: processes.run()`. Raises OSError if the port is taken.
 
-    `command`: starts a process, behind which the text of its Place is put.
+    `command`: starts a process, behind which the text of its Place is put. `ended`: told the number of each process
+    that has ended, before it is started again.
     """
 
-    def __init__(self, command: list[str], count: int, host: str, port: int) -> None:
-        self._command, self._host = command, host
+    def __init__(
+        self, command: list[str], count: int, host: str, port: int, ended: Callable[[int], None] = lambda number: None
+    ) -> None:
+        self._command, self._host, self._tell_ended = command, host, ended
         close(bound(host, port, shared=False))  # or else another gateway of this user would share its port with us
         self._reserved = reserved(host, port)  # as long as we live, whoever of ours dies
         self.port = int(self._reserved[0].getsockname()[1])
@@ -240,6 +243,7 @@ class Processes:
             child.channel.close()
         child.process = child.channel = None
         child.serves = False
+        self._tell_ended(child.number)
 
     # ---- end
 

@@ -16,6 +16,7 @@ from gateway import errors
 from gateway.catalogue import Catalogue, CatalogueError, Purpose
 from gateway.cli.opening import NO, settings, stop
 from gateway.consent.rules import NEXT
+from gateway.ground.ops.metrics import METRICS
 from gateway.ground.web.doors import Door
 from gateway.ground.web.problems import OTHERS, advice
 from gateway.log.events import COMMON, EVENTS
@@ -51,7 +52,7 @@ def reference(
         str, typer.Argument(metavar="WORD", help="Only the parts whose title has this word, such as purposes.")
     ] = "",
 ) -> None:
-    """Print every setting, command, address, purpose, type of data, refusal, error and event, with what it means.
+    """Print every setting, command, address, purpose, type of data, refusal, error, event and metric, with its meaning.
 
     \b
     aval reference | less
@@ -102,6 +103,7 @@ def sections(commands: Any, policies: Path | None = None) -> list[Section]:
         _errors(),
         _events(),
         _life_cycle(),
+        _metrics(),
     ]
 
 
@@ -223,3 +225,9 @@ def _life_cycle() -> Section:
     rows = [(f"`{state}`", f"`{act}`", f"`{after}`") for (state, act), after in NEXT.items()]
     text = "What can happen to a consent in each state. What is not in the table cannot happen."
     return Section("Life of a consent", text, ("state", "what happens", "then"), tuple(rows))
+
+
+def _metrics() -> Section:
+    rows = [(f"`{name}`", found.kind, _listed(found.labels) or "–", found.help) for name, found in METRICS.items()]
+    text = "What `GET /metrics` tells, where `metrics_address` is set; `gateway/docs/operating.md` says how to use it."
+    return Section("Metrics", text, ("metric", "kind", "labels", "what it tells"), tuple(rows))

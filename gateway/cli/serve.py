@@ -6,7 +6,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +18,7 @@ from gateway.settings import Settings, unsafe
 
 if TYPE_CHECKING:
     from gateway.cli.processes import Place
+    from gateway.ground.ops.metrics import Metrics
     from gateway.house import House
 
 
@@ -58,13 +59,13 @@ def serve(
         place.follow()
     with checked() as house:
         if not several:
-            with alone(house):
+            with alone(house), measured(using, place) as metrics:
                 from gateway.app import Application
 
                 tell_start(house)
-                _run(Application(house), using, host, port, place)
+                _run(Application(house, metrics), using, host, port, place)
     if several:
-        _run_several(processes, host, port)
+        _run_several(processes, using, host, port)
 
 
 @contextlib.contextmanager
@@ -75,6 +76,33 @@ def checked() -> "Iterator[House]":
         refuse_server(house)
         allow_files(house.settings)
         yield house
+
+
+@contextlib.contextmanager
+def measured(using: Settings, place: "Place | None") -> "Iterator[Metrics | None]":
+    """What this process measures, which is scraped here, or with a parent there; None: it measures nothing."""
+    if not using.metrics_address:
+        yield None
+        return
+    from gateway.ground.ops.metrics import Metrics
+
+    metrics = Metrics(__version__, compiled.in_use(), place.number if place else None)
+    with scraped(using.metrics_address, metrics.text) if place is None else contextlib.nullcontext():
+        yield metrics
+
+
+@contextlib.contextmanager
+def scraped(address: str, text: Callable[[], bytes]) -> Iterator[None]:
+    """Listen for who scrapes, or stop with the reason."""
+    from gateway.ground.ops import logs, scrapes
+
+    with contextlib.ExitStack() as stack:
+        try:
+            port = stack.enter_context(scrapes.listening(address, text))
+        except OSError as error:
+            stop(f"metrics_address: could not listen on {address}: {error.strerror}")
+        logs.logger().info("metrics are scraped here", metrics=address, port=port)
+        yield
 
 
 def tell_start(house: "House") -> None:
@@ -147,6 +175,24 @@ def refuse_several(using: Settings, processes: int) -> None:
         )
 
 
+@contextlib.contextmanager
+def all_measured(using: Settings) -> Iterator[Callable[[int], None]]:
+    """What the processes that are started meanwhile measure is scraped here, all together. Yields who must hear of each
+    that has ended."""
+    if not using.metrics_address:
+        yield lambda number: None
+        return
+    from gateway.ground.ops import scrapes
+
+    with contextlib.ExitStack() as stack:
+        try:
+            found = stack.enter_context(scrapes.several(using.data_dir))
+        except OSError as error:
+            stop(f"metrics_address: no folder for what the processes measure: {error.strerror}")
+        stack.enter_context(scraped(using.metrics_address, found.text))
+        yield found.ended
+
+
 def _run(application: Any, using: Settings, host: str, port: int, place: "Place | None") -> None:
     import uvicorn
 
@@ -172,12 +218,12 @@ def _run(application: Any, using: Settings, host: str, port: int, place: "Place 
         stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why")
 
 
-def _run_several(processes: int, host: str, port: int) -> None:
+def _run_several(processes: int, using: Settings, host: str, port: int) -> None:
     from gateway.cli.processes import GaveUp, Processes
 
     command = [sys.executable, *sys.orig_argv[1:], "--child"]
     try:
-        with Processes(command, processes, host, port) as parent:
+        with all_measured(using) as ended, Processes(command, processes, host, port, ended) as parent:
             parent.run()
     except OSError as error:
         stop(f"could not listen on {host}:{port}: {error.strerror}")

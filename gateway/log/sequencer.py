@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 BEAT_SECONDS = 1.0
 LONGEST_SECONDS = 15.0  # of a beat: one that lasts longer hangs
 CHUNK = 8192  # entries numbered in one transaction, so that nobody waits long for the writer
+MOST_WAITING = 10_000  # of the entries without a number that are counted
 ENTRY_VERSION = b"\x01"
 # The log refuses nothing for its times: a wrong clock is put right sooner or later, and one jump ahead must not spoil
 # all that follows. A clock that is set back by more than this is marked once, by an entry, and time goes on from there.
@@ -239,14 +240,39 @@ def _numbered(connection: Connection, index: int) -> None:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """What a beat has left behind, for who watches. Only the leader says more than that it does not lead."""
+
+    leads: bool = False
+    waiting: int = 0  # entries without a number; MOST_WAITING + 1: any more
+    whole: datetime | None = None  # all that was committed before is signed; None: the beat failed
+    signed: datetime | None = None  # the last checkpoint
+
+
+def waiting(connection: Connection) -> int:
+    """Entries without a number. Not counted to the end where they are very many: it is asked once a second."""
+    (found,) = connection.execute(
+        f"SELECT count(*) FROM (SELECT 1 FROM logwaiting LIMIT {MOST_WAITING + 1}) AS first"
+    ).fetchone()
+    return int(found)
+
+
 class Sequencer:
     """One per serving process. `start` and `stop` for the server; `integrate_once` for commands and tests.
 
     `found_whole`: what must be done before anything is given, once the log has been found whole: at the start, and
     whenever it was frozen before. While it fails, the log stays frozen.
+
+    `watch`: told after every beat of the thread. Without it nothing is looked up for it.
     """
 
-    def __init__(self, house: "House", found_whole: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        house: "House",
+        found_whole: Callable[[], object] = lambda: None,
+        watch: Callable[[Beat], None] | None = None,
+    ) -> None:
         self._store = house.store
         self._clock: Callable[[], datetime] = house.clock
         self._log = house.log
@@ -255,6 +281,8 @@ class Sequencer:
         with house.store.read() as session:
             self._signer = Signer(origin(raw(session), house.settings), house.keys.log)
         self._found_whole = found_whole
+        self._watch = watch
+        self._leads = False  # whether it did at the last beat
         self._one = threading.Lock()  # one beat at a time
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -271,9 +299,10 @@ class Sequencer:
     def integrate_once(self) -> int:
         """One beat. Returns how many entries the new checkpoint added; raises Frozen, Unavailable, OSError."""
         with self._one:
-            self._began = time.monotonic()
+            self._began, self._leads = time.monotonic(), False
             try:
                 connection = self._lead.taken()
+                self._leads = connection is not None
                 if connection is None:
                     self._follow()
                     return 0
@@ -281,6 +310,7 @@ class Sequencer:
                     return self._integrate(connection)
             except mark.TurnHeld:
                 self._lead.close()  # on another machine somebody may have the turn of the mark there
+                self._leads = False
                 raise
             finally:
                 self._began = None
@@ -389,12 +419,14 @@ class Sequencer:
         self._beat()
 
     def _beat(self) -> None:
+        began, whole = self._clock(), False
         try:
             while self.integrate_once() >= CHUNK and not self._wake.is_set():
                 continue
             if self._log.frozen:
                 self._found_whole()
             self._log.frozen = self._failed = ""
+            whole = True
         except Frozen as reason:
             if self.frozen != str(reason):
                 _logger.error("log frozen: %s; %s", reason, reason.do)
@@ -406,3 +438,18 @@ class Sequencer:
         except Exception as error:  # the thread outlives every fault; the entries wait, and readiness says so
             self._failed = f"the last beat failed: {type(error).__name__}"
             _logger.exception("log: this beat failed")
+        if self._watch is not None:
+            self._show(self._watch, began if whole else None)
+
+    def _show(self, watch: Callable[[Beat], None], whole: datetime | None) -> None:
+        beat = Beat(self._leads)
+        try:
+            try:
+                with self._one:
+                    connection = self._lead.taken() if self._leads else None
+                    if connection is not None:
+                        beat = Beat(True, waiting(connection), whole, last_signed(connection))
+            finally:
+                watch(beat)
+        except Exception as error:  # who watches does not disturb the log
+            _logger.warning("log: what this beat has left behind is not known: %s", type(error).__name__)

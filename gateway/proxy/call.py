@@ -348,6 +348,7 @@ class DataPlane:
         """In the person's log first, then to the app."""
         status = status or refusal.status
         await self._denials.record(judged, refusal, call.now, call.id, status)
+        call.scope["aval.refused"] = refusal.reason  # for the metrics
         await refuse.refused(call.send, refusal, call.id, status)
         return "answered"
 

@@ -51,9 +51,10 @@ def variables(text: str) -> set[str]:
     return set(re.findall(r"\bAVAL_[A-Z_]*[A-Z]\b", text))
 
 
-def rendered(helm: str, values: dict[str, Any], folder: Path) -> "subprocess.CompletedProcess[str]":
-    """`helm template` with these values (JSON is YAML)."""
+def rendered(helm: str, values: dict[str, Any], folder: Path, *knows: str) -> "subprocess.CompletedProcess[str]":
+    """`helm template` with these values (JSON is YAML). `knows`: what the cluster has beyond Kubernetes' own."""
     file = folder / "values.yaml"
     file.write_text(json.dumps(values))
     command = [helm, "template", "aval", str(CHART), "--kube-version", "1.30", "--values", str(file)]
+    command += [f"--api-versions={version}" for version in knows]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)

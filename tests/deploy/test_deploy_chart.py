@@ -35,17 +35,30 @@ def given(**more: Any) -> dict[str, Any]:
     return {**copy.deepcopy(GIVEN), **more}
 
 
-def kinds(values: dict[str, Any], folder: Path) -> Kinds:
+def kinds(values: dict[str, Any], folder: Path, *knows: str) -> Kinds:
+    """By their kind; the service of metrics as MetricsService."""
     assert HELM
-    done = rendered(HELM, values, folder)
+    done = rendered(HELM, values, folder, *knows)
     assert done.returncode == 0, done.stderr
-    return {found["kind"]: found for part in done.stdout.split("\n---") if (found := loaded(part))}
+    every = [found for part in done.stdout.split("\n---") if (found := loaded(part))]
+    named = [("Metrics" * found["metadata"]["name"].endswith("-metrics") + found["kind"], found) for found in every]
+    assert len(dict(named)) == len(every)
+    return dict(named)
+
+
+METRICS = {
+    "enabled": True,
+    "port": 9410,
+    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+    "serviceMonitor": {"enabled": True, "interval": "15s", "labels": {"release": "prometheus"}},
+}
+OPERATOR = "monitoring.coreos.com/v1"
 
 
 @pytest.fixture(scope="module")
 def all_kinds(tmp_path_factory: pytest.TempPathFactory) -> Kinds:
-    values = given(autoscaling={"enabled": True}, organisationsCa={"existingSecret": "theirs"})
-    return kinds(values, tmp_path_factory.mktemp("chart"))
+    values = given(autoscaling={"enabled": True}, organisationsCa={"existingSecret": "theirs"}, metrics=METRICS)
+    return kinds(values, tmp_path_factory.mktemp("chart"), OPERATOR)
 
 
 def pods(found: Kinds) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -83,8 +96,8 @@ def test_helm_finds_nothing_wrong(tmp_path: Path) -> None:
 @needs_helm
 def test_everything_is_there(all_kinds: Kinds) -> None:
     assert set(all_kinds) == {
-        "Deployment", "HorizontalPodAutoscaler", "Job", "NetworkPolicy", "PodDisruptionBudget", "Service",
-        "ServiceAccount",
+        "Deployment", "HorizontalPodAutoscaler", "Job", "MetricsService", "NetworkPolicy", "PodDisruptionBudget",
+        "Service", "ServiceAccount", "ServiceMonitor",
     }  # fmt: skip
     assert all_kinds["Job"]["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
 
@@ -162,6 +175,7 @@ def test_selectors_find_the_gateways_and_not_the_job(all_kinds: Kinds) -> None:
     selectors = [
         all_kinds["Deployment"]["spec"]["selector"]["matchLabels"],
         all_kinds["Service"]["spec"]["selector"],
+        all_kinds["MetricsService"]["spec"]["selector"],
         all_kinds["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
     ]
     for selector in selectors:
@@ -188,6 +202,11 @@ def test_selectors_find_the_gateways_and_not_the_job(all_kinds: Kinds) -> None:
         ({"replicaCount": 9}, "133 connections"),
         ({"settings": {"AVAL_MARK_FILE": "/x"}}, "the chart sets it"),
         ({"settings": {"ZONE": "x"}}, "ZONE"),
+        ({"settings": {"AVAL_METRICS_ADDRESS": "0.0.0.0:1"}}, "the chart sets it"),
+        ({"metrics": {"enabled": True}}, "metrics.from"),
+        ({"metrics": {**METRICS, "enabled": False}}, "nothing to scrape"),
+        ({"metrics": METRICS}, "knows no ServiceMonitor"),
+        ({"metrics": {**METRICS, "port": 8400}}, "port"),
         ({"replicas": 3}, "replicas"),
         ({"database": {**GIVEN["database"], "url": "postgresql://aval:secret@db/aval"}}, "url"),
     ],
@@ -203,3 +222,55 @@ def test_pods_without_a_claim_keep_their_mark_to_themselves_only_when_that_is_as
     found = kinds(given(mark={"emptyDir": True}), tmp_path)
     [mark] = [each for each in found["Deployment"]["spec"]["template"]["spec"]["volumes"] if each["name"] == "mark"]
     assert "emptyDir" in mark
+
+
+@needs_helm
+def test_metrics_have_a_port_of_their_own_that_callers_are_not_led_to(all_kinds: Kinds) -> None:
+    [container] = all_kinds["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert environment(container)["AVAL_METRICS_ADDRESS"] == "0.0.0.0:9410"
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"http": 8400, "metrics": 9410}
+    assert [port["targetPort"] for port in all_kinds["Service"]["spec"]["ports"]] == ["http"]
+    assert [port["targetPort"] for port in all_kinds["MetricsService"]["spec"]["ports"]] == ["metrics"]
+    assert all_kinds["MetricsService"]["spec"]["clusterIP"] == "None"
+    callers, scrapers = all_kinds["NetworkPolicy"]["spec"]["ingress"]
+    assert callers["from"] == GIVEN["networkPolicy"]["from"] and [port["port"] for port in callers["ports"]] == [8400]
+    assert scrapers["from"] == METRICS["from"] and [port["port"] for port in scrapers["ports"]] == [9410]
+
+
+@needs_helm
+def test_the_monitor_finds_the_service_of_metrics_and_no_other(all_kinds: Kinds) -> None:
+    monitor = all_kinds["ServiceMonitor"]
+    wanted = monitor["spec"]["selector"]["matchLabels"].items()
+    assert wanted <= all_kinds["MetricsService"]["metadata"]["labels"].items()
+    assert not wanted <= all_kinds["Service"]["metadata"]["labels"].items()
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    [endpoint] = monitor["spec"]["endpoints"]
+    [port] = all_kinds["MetricsService"]["spec"]["ports"]
+    assert endpoint == {"port": port["name"], "path": "/metrics", "interval": "15s"}
+
+
+@needs_helm
+def test_nothing_is_measured_unless_that_is_asked(tmp_path: Path) -> None:
+    found = kinds(given(), tmp_path, OPERATOR)
+    assert not {"MetricsService", "ServiceMonitor"} & set(found)
+    [container] = found["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert "AVAL_METRICS_ADDRESS" not in environment(container) and len(container["ports"]) == 1
+    assert len(found["NetworkPolicy"]["spec"]["ingress"]) == 1
+
+
+@needs_helm
+def test_metrics_without_the_operator_are_a_service_alone(tmp_path: Path) -> None:
+    found = kinds(given(metrics={**METRICS, "serviceMonitor": {"enabled": False}}), tmp_path)
+    assert "MetricsService" in found and "ServiceMonitor" not in found
+
+
+def test_the_chart_measures_on_the_address_that_the_setting_takes() -> None:
+    """Also where helm is absent."""
+    values = loaded((CHART / "values.yaml").read_text())
+    helpers = (CHART / "templates" / "_helpers.tpl").read_text()
+    assert '"0.0.0.0:{{ .Values.metrics.port }}"' in helpers
+    assert Settings(metrics_address=f"0.0.0.0:{values['metrics']['port']}").metrics_address
+    assert values["metrics"]["enabled"] is values["metrics"]["serviceMonitor"]["enabled"] is False
+    for name in ("service.yaml", "horizontalpodautoscaler.yaml"):
+        assert ".Values.metrics" not in (CHART / "templates" / name).read_text()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -11,12 +12,14 @@ from urllib.parse import urlsplit
 import httpx2
 import jsonschema
 import pytest
+import yaml
 from blocks import DOCUMENTS, ROOT, Block, Shell, answers, blocks, command_of, lines, make_targets, printed
 
 from gateway.catalogue import Catalogue
 from gateway.cli.demo_setup import PORTS, Demo
 from gateway.cli.demo_story import Story
 from gateway.cli.demo_visitor import WebPage
+from gateway.ground.ops.metrics import METRICS, OUTCOMES
 from gateway.settings import Settings, shipped_policies, unsafe
 from tests.ports import free_port
 
@@ -36,7 +39,7 @@ ELSEWHERE = {
     "aval compile": "minutes of a C compiler; tests/ops/test_compiled.py runs what it has made, where it has",
 }
 ASKING = {"README.md": "watt-coach", "gateway/docs/apps.md": "my-app"}  # document → the app whose requests it shows
-LANGUAGES = {"sh", "console", "toml", "json", "python"}
+LANGUAGES = {"sh", "console", "toml", "json", "python", "yaml"}
 
 
 def elsewhere(line: str) -> bool:
@@ -70,9 +73,14 @@ class Reader:
         if block.file:
             (self.shell.folder / block.file).write_text(self.here(block.text), encoding="utf-8")
         try:
-            {"sh": self.type, "console": self.type, "toml": self.load, "json": self.push, "python": self.compile}[
-                block.language
-            ](block)
+            {
+                "sh": self.type,
+                "console": self.type,
+                "toml": self.load,
+                "json": self.push,
+                "python": self.compile,
+                "yaml": self.watch,
+            }[block.language](block)
         except AssertionError as error:
             raise AssertionError(f"{block.document}:{block.line}: {error}") from error
 
@@ -139,6 +147,14 @@ class Reader:
 
     def compile(self, block: Block) -> None:
         compile(block.text, block.file, "exec")
+
+    def watch(self, block: Block) -> None:
+        """Alerts ask for metrics that there are, and for outcomes that there can be."""
+        for alert in yaml.safe_load(block.text):
+            assert alert["alert"] and (asked := re.findall(r"\baval_\w+", alert["expr"]))
+            assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in asked} <= set(METRICS)
+            for outcomes in re.findall(r'outcome=~?"([^"]*)"', alert["expr"]):
+                assert set(outcomes.split("|")) <= set(OUTCOMES)
 
 
 def _catalogue() -> Catalogue:

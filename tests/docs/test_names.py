@@ -74,6 +74,7 @@ def test_every_target_command_and_setting_is_there(document: Path) -> None:
 def test_every_address_that_a_document_names_is_answered(document: Path) -> None:
     [addresses] = [section for section in sections(typer.main.get_command(app)) if section.title == "Addresses"]
     doors = [_pattern(row[0].strip("`")) for row in addresses.rows]
+    doors.append(_pattern("/metrics"))  # on an address of its own; tests/cli/test_scraped.py asks there
     for name in named(document):
         address = name.removeprefix("GET ").removeprefix("POST ")
         if re.match(r"/[a-z.]", address) and not document.name == "reference.md":

@@ -22,7 +22,7 @@ from gateway.house import House
 from gateway.log import mark, readiness, sequencer, tree
 from gateway.log.mark import Mark
 from gateway.log.notes import VerifierKey, open_checkpoint
-from gateway.log.sequencer import Frozen, Sequencer, leaf
+from gateway.log.sequencer import Beat, Frozen, Sequencer, leaf
 from tests.databases import copied
 
 Recorded = Callable[..., None]
@@ -324,6 +324,45 @@ def test_the_thread_integrates_what_comes_and_a_last_time_when_it_stops(house: H
     recorded("alice", count=2)
     running.stop()
     assert rows(house, "SELECT max(size) FROM logcheckpoint") == [(2,)]
+
+
+def test_who_watches_hears_what_each_beat_has_left_behind(
+    house: House, recorded: Recorded, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sequencer, "MOST_WAITING", 4)
+    heard: list[Beat] = []
+    running = Sequencer(house, watch=heard.append)
+    running._beat()
+    assert heard[-1] == Beat(True, 0, clock.now, None)
+    recorded("alice", count=3)
+    running._beat()
+    assert heard[-1] == Beat(True, 0, clock.now, clock.now)
+    recorded("alice", count=3)
+    away = house.settings.mark.rename(house.settings.mark.with_suffix(".away"))
+    for waiting in (3, 5):  # and no more are counted
+        running._beat()
+        if house.store.alone:
+            assert heard[-1] == Beat(True, waiting, None, clock.now), "frozen"
+        recorded("alice", count=10)
+    away.rename(house.settings.mark)
+    signed, clock.now = clock.now, clock.now + timedelta(hours=1)
+    running._beat()
+    assert heard[-1] == Beat(True, 0, clock.now, clock.now) and signed < clock.now
+    running.stop()
+
+
+def test_the_log_goes_on_whatever_becomes_of_who_watches(
+    house: House, recorded: Recorded, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(_: Beat) -> None:
+        raise ZeroDivisionError
+
+    running = Sequencer(house, watch=fails)
+    recorded("alice", count=2)
+    running._beat()
+    assert running._failed == "" and rows(house, "SELECT max(size) FROM logcheckpoint") == [(2,)]
+    assert "is not known: ZeroDivisionError" in caplog.text
+    running.stop()
 
 
 @pytest.mark.sqlite

@@ -17,7 +17,7 @@ from datetime import UTC, date, datetime
 from types import TracebackType
 from typing import Any, Protocol
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, QueuePool
 from sqlmodel import Session
 
 from gateway.errors import Unavailable
@@ -93,6 +93,8 @@ class Store(ABC):
     fsync: bool  # commits reach the disk before they are acknowledged; only tests and benches say no
     alone: bool  # True: this process is the only one that serves this database
     process: str  # names this process among those that serve this database
+    # Told of each transaction that failed by a fault of the database: clash, unavailable or damaged.
+    told: Callable[[str], None] = staticmethod(lambda kind: None)
 
     # ---- transactions
 
@@ -131,6 +133,13 @@ class Store(ABC):
     def prepare_months(self, today: date) -> None:
         """Make ready the tables of the months to come, where entries are kept by month. Raises Unavailable."""
 
+    def connections(self) -> tuple[int, int]:
+        """Of those for pages: how many are in use, and how many could be."""
+        pool = self.engine.pool
+        if not isinstance(pool, QueuePool):
+            return 0, 0
+        return pool.checkedout(), pool.size() + max(0, pool._max_overflow)
+
     @abstractmethod
     def fault(self) -> str:
         """Why nothing may be written any more until a restart; empty: all is well."""
@@ -165,8 +174,10 @@ class translated:
         if not isinstance(error, Exception) or isinstance(error, Unavailable):
             return
         if self._store.note_damage(error):
+            self._store.told("damaged")
             raise Unavailable("database: a page of the file is damaged") from error
         if self._store.is_fault(error):
+            self._store.told("clash" if is_clash(error) else "unavailable")
             raise (Clash if is_clash(error) else Unavailable)(f"database: {name_of(error)}") from error
 
 

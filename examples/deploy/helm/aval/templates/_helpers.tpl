@@ -42,10 +42,15 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if not $value }}{{ $missing = append $missing $name }}{{ end -}}
 {{- end -}}
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.from) }}{{ $missing = append $missing "networkPolicy.from" }}{{ end -}}
+{{- with .Values.metrics -}}
+{{- if and .enabled $.Values.networkPolicy.enabled (not .from) }}{{ $missing = append $missing "metrics.from" }}{{ end -}}
+{{- if and .serviceMonitor.enabled (not .enabled) }}{{ fail "metrics.serviceMonitor.enabled: there is nothing to scrape without metrics.enabled" }}{{ end -}}
+{{- if and .serviceMonitor.enabled (not ($.Capabilities.APIVersions.Has "monitoring.coreos.com/v1")) }}{{ fail "metrics.serviceMonitor.enabled: this cluster knows no ServiceMonitor (monitoring.coreos.com/v1); install the Prometheus operator first, or for helm template add --api-versions monitoring.coreos.com/v1" }}{{ end -}}
+{{- end -}}
 {{- if $missing }}{{ fail (printf "set these values: %s" (join ", " $missing)) }}{{ end -}}
 {{- if and .Values.mark.persistentVolumeClaim .Values.mark.emptyDir }}{{ fail "set mark.persistentVolumeClaim or mark.emptyDir, not both" }}{{ end -}}
 {{- if not (or .Values.mark.persistentVolumeClaim .Values.mark.emptyDir) }}{{ fail "set mark.persistentVolumeClaim; or mark.emptyDir: true, when you have read in values.yaml what that costs" }}{{ end -}}
-{{- range list "AVAL_PUBLIC_URL" "AVAL_DATA_DIR" "AVAL_DATABASE_URL" "AVAL_DATABASE_DIRECT_URL" "AVAL_DATABASE_PASSWORD_FILE" "AVAL_DATABASE_CONNECTIONS" "AVAL_MODE" "AVAL_PORT" "AVAL_PROCESSES" "AVAL_OPERATOR_NAME" "AVAL_OPERATOR_CONTACT" "AVAL_TRUSTED_PROXIES" "AVAL_KEYS_DIR" "AVAL_MARK_FILE" "AVAL_CA_FILE" -}}
+{{- range list "AVAL_PUBLIC_URL" "AVAL_DATA_DIR" "AVAL_DATABASE_URL" "AVAL_DATABASE_DIRECT_URL" "AVAL_DATABASE_PASSWORD_FILE" "AVAL_DATABASE_CONNECTIONS" "AVAL_MODE" "AVAL_PORT" "AVAL_PROCESSES" "AVAL_OPERATOR_NAME" "AVAL_OPERATOR_CONTACT" "AVAL_TRUSTED_PROXIES" "AVAL_KEYS_DIR" "AVAL_MARK_FILE" "AVAL_CA_FILE" "AVAL_METRICS_ADDRESS" -}}
 {{- if hasKey $.Values.settings . }}{{ fail (printf "settings.%s: the chart sets it from a value of its own" .) }}{{ end -}}
 {{- end -}}
 {{- $most := include "aval.mostConnections" . | int -}}
@@ -122,6 +127,9 @@ seccompProfile: { type: RuntimeDefault }
 - name: POD
   valueFrom: { fieldRef: { fieldPath: metadata.name } }
 - { name: AVAL_MARK_FILE, value: /var/lib/aval-mark/$(POD)/high-water }
+{{- if .Values.metrics.enabled }}
+- { name: AVAL_METRICS_ADDRESS, value: "0.0.0.0:{{ .Values.metrics.port }}" }
+{{- end }}
 {{- if .Values.organisationsCa.existingSecret }}
 - { name: AVAL_CA_FILE, value: /run/secrets/aval-organisations-ca/ca.crt }
 {{- end }}
