@@ -1,17 +1,31 @@
 """Checks that the keys are those this database was used with. A wrong key would change the identifiers of all people
 and could decrypt nothing, and this might be noticed only much later."""
 
+import contextlib
 from collections.abc import Mapping
 
-from gateway.ground.store.contract import Connection, Store
+from gateway.ground.store.contract import Connection, Store, translated
 
 _KEEP = "INSERT INTO keycheck (file, value) VALUES (?, ?) ON CONFLICT (file) DO UPDATE SET value = excluded.value"
+
+_CLAIM = "INSERT INTO keycheck (file, value) VALUES (?, ?) ON CONFLICT (file) DO NOTHING"
 
 
 def wrong(connection: Connection, checks: Mapping[str, str]) -> list[str]:
     """The key files whose key is not the one used before. `checks`: file → check value (`KeyRing.checks`)."""
     known = dict(connection.execute("SELECT file, value FROM keycheck"))
     return [file for file, value in checks.items() if known.get(file, value) != value]
+
+
+def claim(store: Store, checks: Mapping[str, str]) -> list[str]:
+    """Store the check values of files of which there is none yet, and return the files whose key is not the one used
+    before. Of two machines with different keys under one name, one is told so. Raises Unavailable."""
+    with translated(store), contextlib.closing(store.connect()) as connection:
+        known = dict(connection.execute("SELECT file, value FROM keycheck"))
+        new = [(file, value) for file, value in checks.items() if file not in known]
+        if new:
+            store.batch(connection, lambda writing: writing.executemany(_CLAIM, new))
+        return wrong(connection, checks)
 
 
 def keep(store: Store, checks: Mapping[str, str]) -> None:
