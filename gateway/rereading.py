@@ -109,14 +109,16 @@ class Rereading:
         self.keys.look()
         keys.settle(time.time())
         if keys.signer.kid != before:
-            logger().info("another key signs", kid=keys.signer.kid)
+            logger().info("another key signs", file=keys.signer.file)
         return False
 
     # ---- policies
 
     def _policy_files(self) -> Iterable[Path]:
         folder = self._house.settings.policies
-        if folder == PACKAGED_POLICIES:  # they belong to a version, and change when another is installed beside this one
+        if (
+            folder == PACKAGED_POLICIES
+        ):  # they belong to a version, and change when another is installed beside this one
             return ()
         return sorted(path for pattern in PATTERNS for path in folder.glob(pattern))
 
@@ -137,7 +139,7 @@ class Rereading:
         if (catalogue.sha256, policies.sha256) == (latest.catalogue.sha256, latest.policies.sha256):
             return
         self._house.renew(catalogue, policies)
-        logger().info("policies taken", catalogue=catalogue.sha256, rules=policies.sha256)
+        logger().info("policies taken", catalogue=catalogue.sha256[:12], rules=policies.sha256[:12])
 
     # ---- keys
 
@@ -169,4 +171,4 @@ class Rereading:
                 for file in foreign
             ])  # fmt: skip
         keys.take(found, time.time())
-        logger().info("keys taken", accepted=[key.kid for key in keys.signing])
+        logger().info("keys taken", accepted=[key.file for key in keys.signing])

@@ -40,6 +40,7 @@ class SigningKey:
     """One ES256 key. `kid` is its RFC 7638 thumbprint."""
 
     private: ec.EllipticCurvePrivateKey
+    file: str
     since: float  # epoch second of the last change to its file
 
     @cached_property
@@ -78,7 +79,7 @@ class KeyRing:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._make_missing()
         paths = sorted(folder.glob("token-*.pem"), reverse=True)
-        signing = tuple([SigningKey(_read(path, _ec), _changed_at(path)) for path in paths])
+        signing = tuple([SigningKey(_read(path, _ec), path.name, _changed_at(path)) for path in paths])
         self.log: ed25519.Ed25519PrivateKey = _read(folder / "log.pem", _ed)
         kek, self._root = (_read(folder / name, _secret) for name in ("kek.hex", "root.hex"))
         self._kek = AESGCM(kek)

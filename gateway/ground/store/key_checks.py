@@ -18,14 +18,13 @@ def wrong(connection: Connection, checks: Mapping[str, str]) -> list[str]:
 
 
 def claim(store: Store, checks: Mapping[str, str]) -> list[str]:
-    """Store the check values of files of which there is none yet, and return the files whose key is not the one used
-    before. Of two machines with different keys under one name, one is told so. Raises Unavailable."""
+    """Return the files whose key is not the one used before; if there is none, store the check values of new files. Of
+    two machines with different keys under one name, one is told so. Raises Unavailable."""
     with translated(store), contextlib.closing(store.connect()) as connection:
-        known = dict(connection.execute("SELECT file, value FROM keycheck"))
-        new = [(file, value) for file, value in checks.items() if file not in known]
-        if new:
-            store.batch(connection, lambda writing: writing.executemany(_CLAIM, new))
-        return wrong(connection, checks)
+        if found := wrong(connection, checks):
+            return found
+        store.batch(connection, lambda writing: writing.executemany(_CLAIM, list(checks.items())))
+        return wrong(connection, checks)  # another machine may have been first
 
 
 def keep(store: Store, checks: Mapping[str, str]) -> None:
