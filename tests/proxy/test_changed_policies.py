@@ -1,11 +1,13 @@
 """Policies that become others while data calls are under way."""
 
+import contextlib
 import shutil
+import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_streams import drained, endless, eventually, opened, outcomes, stream
 
 from gateway.catalogue import Catalogue
 from gateway.policy import Policies
@@ -13,10 +15,9 @@ from gateway.settings import shipped_policies
 from tests.proxy.bank import NATIVE, Bank
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, answer, transactions
+from tests.proxy.supplier import KIND, Supplier, pieces
 
-assert stream  # a fixture: the sector whose answers are cut as they come
 BANK, ENERGY = "datasets/bank.toml", "datasets/energy.toml"
-AMOUNT = '"Transaction/Amount", '
 FORBIDDEN = """
 @id("no-more")
 forbid (principal, action == Action::"read", resource is Sharing);
@@ -76,28 +77,47 @@ def test_an_answer_under_the_same_policies_is_given_as_it_was_judged(bank: Bank,
     assert outcomes(bank)[-1] == ("access", "delivered")
 
 
-def test_a_stream_ends_when_its_data_is_described_otherwise(stream: Bank, renew: Renew) -> None:
-    endless(stream.organisation, 400, pause=0.01)
-    with opened(stream) as connection:
-        assert connection.recv(1024)
-        renew(BANK, AMOUNT, "")
-        drained(connection)
-    eventually(stream, ("access_outcome", "stopped"))
+def streamed(supplier: Supplier, meanwhile: Callable[[], None], blocks: int) -> tuple[str, str]:
+    """An answer that is too large to be held: `meanwhile` happens when the app has its first bytes. Returns the entry
+    that says how it ended."""
+
+    async def behave(exchange: Exchange) -> None:
+        await exchange.say(f"HTTP/1.1 200 OK\r\nContent-Type: {KIND}\r\nConnection: close\r\n\r\n".encode())
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces(blocks, readings=720):
+                await exchange.say(piece, 0.05)
+        await exchange.close()
+
+    supplier.organisation.behaviour = behave
+    with socket.create_connection(("127.0.0.1", supplier.world.port), timeout=20) as connection:
+        connection.sendall(
+            f"GET {supplier.path} HTTP/1.1\r\nHost: {supplier.world.settings.host_header}\r\nConnection: close\r\n"
+            f"Authorization: Bearer {supplier.token}\r\n\r\n".encode()
+        )
+        assert connection.recv(1024).startswith(b"HTTP/1.1 200")
+        meanwhile()
+        while connection.recv(2**20):
+            continue
+    end = time.monotonic() + 10
+    while (last := outcomes(supplier)[-1])[0] != "access_outcome" and time.monotonic() < end:
+        time.sleep(0.05)
+    return last
 
 
-def test_a_stream_goes_on_when_other_data_is_described_otherwise(stream: Bank, renew: Renew) -> None:
-    endless(stream.organisation, 150, pause=0.01)
-    with opened(stream) as connection:
-        assert connection.recv(1024)
-        renew(ENERGY, "[[dataset]]", "[[dataset]]  # one")
-        drained(connection)
-    eventually(stream, ("access_outcome", "delivered"))
+def outcomes(bank: Bank) -> list[tuple[str, str]]:
+    return [(entry["event"], entry.get("outcome")) for entry in bank.log()]
 
 
-def test_a_stream_ends_when_a_rule_forbids_it(stream: Bank, renew: Renew) -> None:
-    endless(stream.organisation, 400, pause=0.01)
-    with opened(stream) as connection:
-        assert connection.recv(1024)
-        renew("aval.cedar", "// The fixed", f"{FORBIDDEN}// The fixed")
-        drained(connection)
-    eventually(stream, ("access_outcome", "stopped"))
+def test_a_stream_ends_when_its_data_is_described_otherwise(supplier: Supplier, renew: Renew) -> None:
+    ended = streamed(supplier, lambda: renew(ENERGY, '"ReadingType/uom", ', ""), 60)
+    assert ended == ("access_outcome", "stopped")
+
+
+def test_a_stream_goes_on_when_other_data_is_described_otherwise(supplier: Supplier, renew: Renew) -> None:
+    ended = streamed(supplier, lambda: renew(BANK, '"Transaction/Status", ', ""), 20)
+    assert ended == ("access_outcome", "delivered")
+
+
+def test_a_stream_ends_when_a_rule_forbids_it(supplier: Supplier, renew: Renew) -> None:
+    ended = streamed(supplier, lambda: renew("aval.cedar", "// The fixed", f"{FORBIDDEN}// The fixed"), 60)
+    assert ended == ("access_outcome", "stopped")
