@@ -53,6 +53,7 @@ from gateway.people import pages as people_pages
 from gateway.people.sign_ins import identify
 from gateway.policy import Policies
 from gateway.proxy.call import DataPlane
+from gateway.rereading import LOOK_SECONDS, Rereading
 from gateway.rooms import Rooms
 from gateway.screen import pages as screen_pages
 from gateway.sectors.registry import checked
@@ -84,7 +85,8 @@ def build_house(settings: Settings, *, create_keys: bool = False) -> House:
     """Make everything a room may need, from the settings. Raises the error of the first part that cannot be used."""
     if not settings.database_url:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keys, pools = KeyRing(settings.keys, create=create_keys), Pools()
+    keys = KeyRing(settings.keys, create=create_keys, settle_seconds=settings.key_settle_seconds)
+    pools = Pools()
     return House(
         settings=settings,
         store=open_store(settings),
@@ -102,9 +104,7 @@ def watched(house: House) -> None:
     """Add the rooms' own checks to `/readyz`."""
     for check in readiness.checks(house):
         health.watch(house, log=check)
-    health.watch(
-        house, policies=lambda: "" if house.catalogue.purposes and house.policies.sha256 else "none are loaded"
-    )
+    health.watch(house, policies=lambda: "" if house.latest.catalogue.purposes else "none are loaded")
 
 
 def doors(house: House) -> list[Door]:
@@ -143,6 +143,8 @@ class Application:
         self.sequencer = Sequencer(house, partial(redo, house), partial(self._sample, metrics) if metrics else None)
         timed = replace(house, connector=Timed(house.connector, metrics)) if metrics else house
         self.data_plane = DataPlane(timed)
+        self.rereading = Rereading(house)
+        health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.keys.fault)
         self.together = Together(house.store, __version__, self._counted)
         self._loop: asyncio.AbstractEventLoop | None = None
         routes = [route(door, house, identify) for door in doors(house)]
@@ -185,6 +187,7 @@ class Application:
                 _repeating(self._led(self._write_endings), ENDINGS_SECONDS),
                 _repeating(self._led(self._prune), PRUNE_SECONDS),
                 _repeating(self._led(self._prepare_months), MONTHS_SECONDS),
+                _repeating(self.rereading.look, LOOK_SECONDS),
             ):
                 yield
         finally:

@@ -5,7 +5,7 @@ through this file.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -26,8 +26,18 @@ def _clock() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass
+class Latest:
+    """The house with the policies as they were read last; None: as they were read at the start."""
+
+    house: "House | None" = None
+
+
 @dataclass(frozen=True)
 class House:
+    """It never changes: whoever answers a request with one house answers under one reading of the policies. What lives
+    longer than a request asks `latest` each time."""
+
     settings: "Settings"
     store: "Store"
     keys: "KeyRing"
@@ -38,3 +48,12 @@ class House:
     translations: "Translations"
     clock: Callable[[], datetime] = _clock  # only doors read it; other code gets `now` as an argument
     pools: Pools = field(default_factory=Pools)
+    kept: Latest = field(default_factory=Latest)  # one for all houses made of this one
+
+    @property
+    def latest(self) -> "House":
+        return self.kept.house or self
+
+    def renew(self, catalogue: "Catalogue", policies: "Policies") -> None:
+        """From now on the policies are these, which were read together."""
+        self.kept.house = replace(self.latest, catalogue=catalogue, policies=policies)

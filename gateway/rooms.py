@@ -69,7 +69,7 @@ class Rooms:
         return [child.id for child in accounts.children(session, guardian)]
 
     def names(self, session: Session) -> "RoomNames":
-        return RoomNames(session, self.house.catalogue)
+        return RoomNames(session, self.house.latest.catalogue)
 
     def legal_entity(self, session: Session, client: str) -> str:
         return apps.legal_entity(session, client)
@@ -88,8 +88,8 @@ class Rooms:
         consent = session.get(Consent, row.consent_id) if row and row.consent_id else None
         if app is None or row is None or row.opened_by != person or not consent or consent.state != State.REQUESTED:
             return None
-        ask, catalogue = Ask.from_json(row.ask), self.house.catalogue
-        if not ask.is_known(catalogue):
+        ask, catalogue = Ask.from_json(row.ask), self.house.latest.catalogue
+        if not ask.still_fits(catalogue):
             return None
         data = [catalogue.datasets[item.dataset] for item in ask.items if item.organisation == organisation]
         labels = tuple(dataset.label[language] for dataset in data)

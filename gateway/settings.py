@@ -65,13 +65,22 @@ class Settings(BaseSettings):
     )
     processes: int = Field(1, ge=1, le=64, description="processes behind one port; more than one needs database_url")
     keys_dir: Path | None = Field(None, description="folder of the private keys; unset: data_dir/keys")
+    key_settle_seconds: int = Field(
+        600,
+        ge=0,
+        le=7 * 86400,
+        description="a new token key is accepted and published at once, and signs after this time: longer than it takes"
+        " until all processes have it, and than the 300 seconds for which others may keep /jwks.json",
+    )
     mark_file: Path | None = Field(
         None,
         description="file that says how far the access log was signed; outside data_dir, so that a backup put back does"
         " not bring an older one along; unset: log.high-water in keys_dir, or data_dir.high-water beside data_dir where"
         " that holds the keys",
     )
-    policies_dir: Path | None = Field(None, description="folder of purposes, datasets, policies; unset: shipped")
+    policies_dir: Path | None = Field(
+        None, description="folder of purposes, datasets, policies, read again when they change; unset: shipped"
+    )
     operator_name: str = Field("Aval", description="who runs this gateway, as people read it")
     operator_contact: str = Field("", description="mail address or phone for people who cannot use the website")
     default_language: Language = Field("en", description="when neither person nor browser says")
@@ -216,11 +225,13 @@ def beside(data_dir: Path) -> Path:
     return folder.with_name(f"{folder.name}.high-water")
 
 
+PACKAGED_POLICIES = Path(__file__).parent / "_policies"
+
+
 def shipped_policies() -> Path:
     """policies/ of a checkout, or the copy inside an installed wheel."""
-    package = Path(__file__).parent
-    beside = package.parent / "policies"
-    return beside if beside.is_dir() else package / "_policies"
+    beside = Path(__file__).parents[1] / "policies"
+    return beside if beside.is_dir() else PACKAGED_POLICIES
 
 
 def unsafe(settings: Settings) -> Iterator[tuple[str, str]]:

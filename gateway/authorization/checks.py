@@ -121,9 +121,8 @@ def authorization_details(value: str, asking: Asking) -> Ask:
         raise Refused("invalid_request", "authorization_details is missing.")
     house, known, app = asking.house, directory(asking.session), view(asking.app)
     settings = house.settings
-    schema = settings.policies / "data_access.schema.json"
     try:
-        ask = validate(details.parse(value), app, known, house.catalogue, settings.public_url, schema, house.clock())
+        ask = validate(details.parse(value), app, known, house.catalogue, settings.public_url, house.clock())
     except InvalidDetails as error:
         raise Refused(
             "invalid_authorization_details",

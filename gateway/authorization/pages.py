@@ -147,7 +147,7 @@ def _interactive(
             return _on_to_app(ctx, app, row.redirect_uri, {"error": "access_denied", "state": row.state})
         case Step.SIGN_IN_AGAIN:  # 5
             return see_other(answers.sign_in_again(resume))
-        case Step.LINK if ask.is_known(ctx.house.catalogue):
+        case Step.LINK if ask.still_fits(ctx.house.catalogue):
             return _link(ctx, app, consent, facts.unlinked, person if person.id != caller.person else None, resume)
         case Step.CONSENT if "change" not in ctx.query and (earlier := _to_continue(others, ctx, row, person)):
             return _continue(ctx, app, row, earlier, consent, resume)

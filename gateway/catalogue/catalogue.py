@@ -1,11 +1,17 @@
 """The catalogue: the content of policies/ and how to look things up in it."""
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
+
+import jsonschema
 
 from gateway.catalogue.datasets import Category, Dataset, categories, datasets
 from gateway.catalogue.purposes import Purpose, purpose
 from gateway.catalogue.words import SENSITIVITIES, CatalogueError, Words, files
+
+SCHEMA = "data_access.schema.json"
 
 
 class Catalogue:
@@ -32,6 +38,8 @@ class Catalogue:
             if found.code in self.purposes:
                 file.wrong(found.code, "stands in another file of purposes/ too")
             self.purposes[found.code] = found
+        self.schema = _schema(folder, faults)  # of one object of a request's authorization_details
+        whole.update(json.dumps(self.schema).encode())
         self.sha256 = whole.hexdigest()
         faults += [*self._without_words(), *self._unknown_datasets()]
         if faults:
@@ -65,3 +73,18 @@ class Catalogue:
             for purpose in self.purposes.values()
             for unknown in sorted(set(purpose.datasets) - set(self.datasets))
         ]
+
+
+def _schema(folder: Path, faults: list[str]) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / SCHEMA).read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator.check_schema(found)
+    except OSError as error:
+        faults.append(f"{SCHEMA}: {error.strerror}")
+    except (ValueError, jsonschema.SchemaError) as error:
+        faults.append(f"{SCHEMA}: {str(error).splitlines()[0]}")
+    else:
+        if isinstance(found, dict):
+            return found
+        faults.append(f"{SCHEMA}: write an object")
+    return {}

@@ -53,8 +53,9 @@ class Dataset:
         return tuple(field.id for field in self.fields.values() if field.structural)
 
     def given(self, granted: AbstractSet[str]) -> set[str]:
-        """The fields that are given: the structural ones and those granted. Unknown names give nothing."""
-        return {field.id for field in self.fields.values() if field.structural or field.id in granted}
+        """The fields that are given. Unknown names give nothing. The structural ones are granted with the others; one
+        that has become structural since was on nobody's screen, and is not given for being so."""
+        return self.fields.keys() & granted
 
     def members(self, granted: AbstractSet[str]) -> set[Member]:
         """Every member that some given field names, and the shared ones of which no field is missing."""

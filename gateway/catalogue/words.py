@@ -99,3 +99,5 @@ def files(folder: Path, kind: str, faults: list[str]) -> Iterable[tuple[Path, Fi
             yield path, FileTable(where, tomllib.loads(path.read_text(encoding="utf-8")), faults)
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             faults.append(f"{where}: {error}")
+        except OSError as error:
+            faults.append(f"{where}: {error.strerror}")

@@ -156,9 +156,8 @@ def preview(
         found, known = views.find(session, app), directory(session)
         if found is None:
             stop(f"{app}: no such app; `aval apps list` shows them")
-        schema = house.settings.policies / "data_access.schema.json"
         try:
-            ask = validate(_details(request), found, known, house.catalogue, house.settings.public_url, schema, now)
+            ask = validate(_details(request), found, known, house.catalogue, house.settings.public_url, now)
         except InvalidDetails as error:
             told = {"asked": error.asked, "allowed": error.allowed}
             more = "".join(f"; {name}: {value}" for name, value in told.items() if value)

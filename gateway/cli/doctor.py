@@ -162,10 +162,9 @@ def _disk(using: Settings) -> Iterator[Check]:
 
 def open_key_files(folder: Path) -> Iterator[tuple[Path, str]]:
     """(path, mode it should have) of every key file or folder that group or others may use."""
-    for path in (folder, *sorted(folder.glob("*"))) if folder.is_dir() else ():
-        mode = path.stat().st_mode
-        if stat.S_IMODE(mode) & 0o077:
-            yield path, "700" if stat.S_ISDIR(mode) else "600"
+    from gateway.ground.keys import ring
+
+    yield from ring.open_files(folder)
 
 
 def open_database_files(using: Settings) -> Iterator[Path]:

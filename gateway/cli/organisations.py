@@ -118,7 +118,7 @@ def show(
         found = views.view(session, organisation)
         if found is None:
             raise NotFound(organisation)
-        base = views.source(found, house.settings).gateway_url
+        base = views.source(found, house).gateway_url
     rows = [row for name, paths in found.datasets.items() for row in _addresses(name, base, paths)]
     if not as_json:
         rows = [{**row, "first": "first" if row["first"] else ""} for row in rows]

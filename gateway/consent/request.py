@@ -11,8 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from functools import cache
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import jsonschema
@@ -74,9 +73,27 @@ class Ask:
         """Those without which nothing can be agreed: something asked for there is required."""
         return tuple(dict.fromkeys(item.organisation for item in self.items if item.necessity == "required"))
 
-    def is_known(self, catalogue: Catalogue) -> bool:
-        """False if the purpose or a type of data was removed after the app asked."""
-        return self.purpose in catalogue.purposes and all(item.dataset in catalogue.datasets for item in self.items)
+    def still_fits(self, catalogue: Catalogue) -> bool:
+        """Whether this would still be asked in the same way: False if the policies have changed since the app asked so
+        that its purpose or a type of data is gone, a cap is lower, a field is gone or always comes along, or data
+        counts as more sensitive, or less."""
+        purpose = catalogue.purposes.get(self.purpose)
+        return purpose is not None and all(self._still_fits(item, purpose, catalogue) for item in self.items)
+
+    def _still_fits(self, item: AskItem, purpose: Purpose, catalogue: Catalogue) -> bool:
+        dataset = catalogue.datasets.get(item.dataset)
+        if dataset is None or item.dataset not in purpose.datasets:
+            return False
+        if not set(dataset.structural()) <= set(item.fields) <= dataset.fields.keys():
+            return False
+        terms = {"valid_for": self.valid_for, "retention": self.retention, "period": {"history": item.period.history}}
+        if item.frequency:
+            terms["frequency"] = dict(zip(("times", "per"), item.frequency, strict=True))
+        try:
+            _within_caps(terms, purpose)
+        except InvalidDetails:
+            return False
+        return catalogue.sensitivity(item.dataset, item.fields) == item.sensitivity
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -98,11 +115,9 @@ class Ask:
         return cls(**{**row, "items": items})
 
 
-@cache
-def _validator(path: Path) -> jsonschema.Draft202012Validator:
-    schema = json.loads(path.read_text(encoding="utf-8"))
-    jsonschema.Draft202012Validator.check_schema(schema)
-    return jsonschema.Draft202012Validator(schema)
+@lru_cache(maxsize=4)
+def _validator(catalogue: Catalogue) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(catalogue.schema)
 
 
 def validate(
@@ -111,17 +126,16 @@ def validate(
     directory: Mapping[str, OrganisationFacts],
     catalogue: Catalogue,
     public_url: str,
-    schema: Path,
     now: datetime | None = None,
 ) -> Ask:
     """An `Ask` for parsed `authorization_details`. Raises InvalidDetails.
 
-    `directory`: every organisation by id. `schema`: policies/data_access.schema.json.
+    `directory`: every organisation by id.
     """
     if not details:
         raise InvalidDetails("authorization_details is empty", "authorization_details")
     for position, row in enumerate(details):
-        _shape(row, position, schema)
+        _shape(row, position, _validator(catalogue))
     purpose = _one_purpose(details, app, catalogue)
     items: dict[tuple[str, str], AskItem] = {}
     for row in details:
@@ -145,10 +159,10 @@ def validate(
     )
 
 
-def _shape(row: Any, position: int, schema: Path) -> None:
+def _shape(row: Any, position: int, validator: jsonschema.Draft202012Validator) -> None:
     if not isinstance(row, dict) or row.get("type") != "data_access":
         raise InvalidDetails("unknown type", f"[{position}].type", allowed="data_access")
-    error = next(iter(_validator(schema).iter_errors(row)), None)
+    error = next(iter(validator.iter_errors(row)), None)
     if error:
         # The validator's message may repeat what the app sent, so only the member and the rule's name are told.
         where = _member([position, *error.absolute_path, *_missing(error)])

@@ -130,7 +130,7 @@ def read(line: Line, what: Callable[[Sector, Source], Found]) -> Found:
     """Have the organisation's sector read `what`. Raises only ConnectorError; the reason is in the operator's log."""
     organisation = line.organisation
     try:
-        return what(SECTORS[organisation.sector], views.source(organisation, line.house.settings))
+        return what(SECTORS[organisation.sector], views.source(organisation, line.house))
     except ConnectorError as error:
         fault = error
     except UnknownShape as shape:  # `where` is a place in the format, never a value of the person's

@@ -9,9 +9,9 @@ from sqlmodel import Session, select
 
 from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
+from gateway.house import House
 from gateway.organisations.tables import LEAVING, Organisation
 from gateway.sectors.model import Source
-from gateway.settings import Settings
 
 Words = Mapping[str, str]
 KEPT = 512  # parsed declarations cached; with more organisations than that some are parsed again
@@ -144,15 +144,15 @@ def target(organisation: OrganisationView) -> Target:
     )
 
 
-def source(organisation: OrganisationView, settings: Settings) -> Source:
+def source(organisation: OrganisationView, house: House) -> Source:
     """What the sector needs to know of the organisation. Paths are relative to `base_url`, so there is no prefix."""
     return Source(
         organisation=organisation.id,
         sector=organisation.sector,
         base_path="",
         zone=organisation.zone,
-        gateway_url=f"{settings.public_url}/data/{organisation.id}",
+        gateway_url=f"{house.settings.public_url}/data/{organisation.id}",
         upstream_url=organisation.base_url,
         paths=organisation.datasets,
-        policies=settings.policies_dir,
+        known=house.catalogue.datasets,
     )

@@ -21,7 +21,7 @@ REASON_OF = {
 
 
 class PolicyError(Exception):
-    """The files in policies/ do not parse or do not fit the schema. The gateway then does not start."""
+    """The files in policies/ cannot be read, do not parse or do not fit the schema. They are not used then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,13 @@ class Decision:
 
 class Policies:
     def __init__(self, folder: Path) -> None:
-        texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.cedar"))}
-        schema = (folder / "schema.cedarschema").read_text(encoding="utf-8")
-        text = "\n".join(texts.values())
         try:
+            text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.cedar")))
+            schema = (folder / "schema.cedarschema").read_text(encoding="utf-8")
             self._schema = cedarpy.Schema.from_str(schema)
             self._policies = cedarpy.PolicySet.from_str(text)
+        except OSError as error:
+            raise PolicyError(f"{error.filename}: {error.strerror}") from error
         except ValueError as error:
             raise PolicyError(f"{folder}: {error}") from error
         checked = cedarpy.validate_policies(text, self._schema)

@@ -133,12 +133,17 @@ class Admission:
                 return exhausted(used_up, now)
         return Permit(grant, route, standing, counts)
 
+    def stands(self, permit: Permit) -> bool:
+        """Whether the policies are still those it was judged by."""
+        return self._grants.stands(permit.grant)
+
     async def still(self, permit: Permit, token: Token, now: datetime) -> bool:
-        """Whether a stream may go on: the same consent, link and family, unexpired; no policy against it since."""
+        """Whether a stream may go on: the same consent, link and family, unexpired; no policy against it since, and
+        its data described as before: a stream that has begun cannot be cut in another way."""
         standing = await self._standing(token, permit.standing.organisation)
         if standing is None or now >= permit.grant.until or self._log.frozen:
             return False
-        if standing.row == permit.standing.row:
+        if standing.row == permit.standing.row and self.stands(permit):
             return True
         if permit.grant.once and permit.standing.reason != EndReason.USED_UP == standing.reason:
             permit.standing = standing  # the stream's own entry has ended it: so it stands while the stream runs
@@ -147,7 +152,10 @@ class Admission:
             return False
         grant = await self._compiled(token.consent, standing.organisation, standing.generations)
         item = grant.items.get(permit.route.upstream.dataset) if grant else None
-        if item is None or item.refusal is not None:
+        if grant is None or item is None or item.refusal is not None:
+            return False
+        upstream = permit.route.upstream
+        if not grant.describes_like(permit.grant, (upstream.dataset, *upstream.also)):
             return False
         permit.standing = standing
         return True

@@ -190,6 +190,10 @@ class DataPlane:
             answer = await fetch(self._house, permit, call.id, call.now, may_renew=call.may_renew)
             # 5. filter
             held = await self._cut(permit, answer)
+            if not admission.stands(permit):  # it is judged and cut by the policies as they are when it leaves
+                if isinstance(held, AnswerStream):
+                    await held.answer.abort()
+                return "again"
             # 6. record
             item = self._entry(call, token, permit, held)
             verdict = await self._recorded(item, held)

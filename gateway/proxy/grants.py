@@ -106,6 +106,7 @@ class Route:
 @dataclass(frozen=True, slots=True)
 class Grant:
     terms: tuple[Any, ...]  # Standing.terms it was compiled from
+    house: House  # with the policies it was compiled from
     granted_at: datetime
     until: datetime
     once: bool
@@ -138,6 +139,11 @@ class Grant:
             if denied.reason == "dataset":
                 denied = answer
         return denied
+
+    def describes_like(self, other: "Grant", datasets: tuple[str, ...]) -> bool:
+        """Whether the policies of both say the same of these types of data: what each field is and lets out."""
+        ours, theirs = self.house.catalogue.datasets, other.house.catalogue.datasets
+        return ours is theirs or all(ours.get(name) == theirs.get(name) for name in datasets)
 
     def _route(self, part: GrantPart, window: Window, upstream: Upstream) -> Route:
         assert self.link is not None  # only a grant that is not refused has parts
@@ -187,11 +193,15 @@ class Grants:
 
     def get(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
         grant = self._held.get((consent, organisation))
-        if grant is None or grant.terms != terms:
+        if grant is None or grant.terms != terms or not self.stands(grant):
             return None
         if grant.stale is not math.inf and self._house.clock().timestamp() >= grant.stale:
             return None
         return grant
+
+    def stands(self, grant: Grant) -> bool:
+        """Whether the policies are still those it was compiled from."""
+        return grant.house is self._house.latest
 
     def compiled(self, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
         """The grant, made and kept. None when the rows have changed since `terms` was read: read it again."""
@@ -207,7 +217,7 @@ class Grants:
             return grant
 
     def _compile(self, session: Session, consent: str, organisation: str, terms: tuple[Any, ...]) -> Grant | None:
-        connection = raw(session)
+        connection, house = raw(session), self._house.latest
         found = live.load(connection, consent)
         if found is None or found.generation != terms[0] or found.terms is None:
             return None
@@ -215,7 +225,7 @@ class Grants:
         link = links.for_call(connection, self._house.keys, found.person, organisation)
         if (link.id, link.generation) != terms[3:5] if link else terms[3] is not None:
             return None
-        base = _Base(self._house, found, organisation, app, view, self._house.clock())
+        base = _Base(house, found, organisation, app, view, house.clock())
         items = [item for item in granted_items(found.terms) if item["organisation"] == organisation]
         if not items or view is None or app is None:
             return base.refused(terms, Refusal("dataset", "organisation", organisation))
@@ -255,6 +265,7 @@ class _Base:
         valid = self.agreed["valid"]
         return {
             "terms": terms,
+            "house": self.house,
             "granted_at": datetime.fromisoformat(valid["from"]),
             "until": datetime.fromisoformat(valid["until"]),
             "once": valid["max_uses"] == 1,
@@ -292,7 +303,7 @@ class _Base:
 
     def parts(self, items: list[dict[str, Any]], known: list[Account]) -> list[GrantPart]:
         assert self.organisation is not None
-        source = views.source(self.organisation, self.house.settings)
+        source = views.source(self.organisation, self.house)
         by_period: dict[str, list[dict[str, Any]]] = {}
         for item in items:
             by_period.setdefault(repr(sorted(item["period"].items())), []).append(item)

@@ -30,9 +30,14 @@ class Tokens:
         self._keys = keys
         self._issuer = public_url
         self._known: OrderedDict[bytes, Token] = OrderedDict()
+        self._by = keys.signing  # the keys of those in `_known`
 
     def read(self, shown: bytes, now: float) -> Token | None:
         """The token if it is ours and unexpired at `now` (epoch seconds); None for any other."""
+        signing = self._keys.signing
+        if signing is not self._by:  # what a key has signed that is not there any more is worth nothing
+            self._known.clear()
+            self._by = signing
         digest = hashlib.sha256(shown).digest()
         token = self._known.get(digest)
         if token is None:

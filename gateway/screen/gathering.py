@@ -89,6 +89,6 @@ def _running(session: Session, consent: Consent, now: datetime) -> dict[str, Any
 
 
 def answerable(showing: Showing, catalogue: Catalogue) -> bool:
-    """False if the purpose, an organisation or a type of data was removed after the app asked."""
+    """False if an organisation was removed after the app asked, or the policies have changed what was asked for."""
     ask = showing.ask
-    return ask.is_known(catalogue) and all(name in showing.directory for name in ask.organisations())
+    return ask.still_fits(catalogue) and all(name in showing.directory for name in ask.organisations())

@@ -8,11 +8,11 @@ terms ──plan()──► Plan ──request()──► Upstream | Denied     
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
 
+from gateway.catalogue.datasets import Dataset
 from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
 
@@ -72,7 +72,7 @@ class Source:
     gateway_url: str  # absolute address under which the app sees this organisation, no trailing slash
     upstream_url: str  # the organisation's own base address, no trailing slash
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # dataset → declared path patterns
-    policies: Path | None = None  # folder of the catalogue that defines the fields; None: the shipped one
+    known: Mapping[str, Dataset] | None = None  # types of data as the policies have them, by id; None: as shipped
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from tests.worlds.consent import (
     energy_details,
 )
 
-SCHEMA = shipped_policies() / "data_access.schema.json"
 DIRECTORY = {one.id: one for one in (CITY_ENERGY, HARBOUR_BANK, MEADOW_HEALTH)}
 USAGE_ONLY = {"datatypes": ["energy.electricity.usage"]}
 
@@ -32,7 +31,7 @@ USAGE_ONLY = {"datatypes": ["energy.electricity.usage"]}
 @pytest.fixture
 def check(catalogue: Catalogue) -> Callable[..., Ask]:
     def run(details: list[Any], app: AppView = WATT_COACH) -> Ask:
-        return validate(details, app, DIRECTORY, catalogue, URL, SCHEMA)
+        return validate(details, app, DIRECTORY, catalogue, URL)
 
     return run
 
@@ -180,7 +179,7 @@ _json = st.recursive(
 def test_whatever_is_sent_is_an_ask_or_refused_and_never_a_fault(change: dict[str, Any]) -> None:
     details = json.loads(json.dumps(energy_details(**change)))
     try:
-        ask = validate(details, WATT_COACH, DIRECTORY, _CATALOGUE, URL, SCHEMA)
+        ask = validate(details, WATT_COACH, DIRECTORY, _CATALOGUE, URL)
     except InvalidDetails:
         return
     assert {item.dataset for item in ask.items} <= set(CITY_ENERGY.datasets)

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from pathlib import Path
 
 import jwt
@@ -9,6 +10,7 @@ import pytest
 
 from gateway.errors import Unavailable
 from gateway.ground.keys import KeyRing, fresh, hashed, same
+from gateway.proxy.tokens import Tokens
 
 
 @pytest.fixture
@@ -92,3 +94,83 @@ def test_secrets_have_256_bits_and_are_stored_as_hashes() -> None:
     assert first != second and len(first) == 43
     assert len(hashed(first)) == 64 and first not in hashed(first)
     assert same(hashed(first), hashed(first)) and not same(hashed(first), hashed(second))
+
+
+# ---- token keys that come and go
+
+
+def added(folder: Path, name: str, other: Path) -> None:
+    """A token key made elsewhere, under this name."""
+    made = KeyRing(other, create=True)
+    (folder / name).write_bytes((made.folder / "token-0001.pem").read_bytes())
+    (folder / name).chmod(0o600)
+
+
+def kids(ring: KeyRing) -> list[str]:
+    return [key["kid"] for key in ring.jwks()["keys"]]
+
+
+def signed_by(ring: KeyRing) -> str:
+    return str(jwt.get_unverified_header(ring.sign({"sub": "alice"}, typ="at+jwt"))["kid"])
+
+
+def test_a_new_token_key_is_published_at_once_and_signs_when_it_has_settled(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path / "keys", create=True, settle_seconds=600)
+    [old] = kids(ring)
+    assert signed_by(ring) == old, "the only one signs, however young"
+    added(ring.folder, "token-0002.pem", tmp_path / "other")
+    ring.take(KeyRing(ring.folder), time.time())
+    new, _ = kids(ring)
+    assert new != old and kids(ring)[1] == old and ring.public_key(new) is not None
+    assert signed_by(ring) == old
+    ring.settle(time.time() + 590)
+    assert signed_by(ring) == old
+    ring.settle(time.time() + 601)
+    assert signed_by(ring) == new and kids(ring) == [new, old]
+    (ring.folder / "token-0002.pem").touch()
+    ring.take(KeyRing(ring.folder), time.time())
+    assert signed_by(ring) == new, "a key that has come to sign goes on, whatever is done to its file"
+
+
+def test_a_gateway_that_starts_with_two_young_keys_signs_with_the_one_that_others_know_for_longest(
+    tmp_path: Path,
+) -> None:
+    first = KeyRing(tmp_path / "keys", create=True)
+    added(first.folder, "token-0002.pem", tmp_path / "other")
+    ring = KeyRing(first.folder, settle_seconds=600)
+    assert signed_by(ring) == first.signer.kid and len(kids(ring)) == 2
+    ring.settle(time.time() + 601)
+    assert signed_by(ring) != first.signer.kid
+
+
+def test_a_token_key_that_is_gone_is_neither_published_nor_accepted_and_the_other_signs(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path / "keys", create=True)
+    added(ring.folder, "token-0002.pem", tmp_path / "other")
+    ring.take(KeyRing(ring.folder), time.time())
+    new, old = kids(ring)
+    (ring.folder / "token-0002.pem").unlink()
+    ring.take(KeyRing(ring.folder), time.time())
+    assert kids(ring) == [old] and ring.public_key(new) is None and signed_by(ring) == old
+
+
+def test_a_token_that_a_key_has_signed_is_forgotten_with_the_key(tmp_path: Path) -> None:
+    ring, now = KeyRing(tmp_path / "keys", create=True), int(time.time())
+    added(ring.folder, "token-0002.pem", tmp_path / "other")
+    ring.take(KeyRing(ring.folder), time.time())
+    claims = {"iss": "https://gw", "aud": "https://gw/data/bank", "iat": now, "exp": now + 300}
+    token = ring.sign({**claims, "grant_id": "a", "fam": "b", "client_id": "c"}, typ="at+jwt").encode()
+    tokens = Tokens(ring, "https://gw")
+    assert tokens.read(token, now) and tokens.read(token, now)
+    ring.settle(time.time())
+    assert tokens.read(token, now), "the same keys"
+    (ring.folder / "token-0002.pem").unlink()
+    ring.take(KeyRing(ring.folder), time.time())
+    assert tokens.read(token, now) is None
+
+
+@pytest.mark.parametrize("name", ["kek.hex", "root.hex", "log.pem"])
+def test_a_key_that_is_for_good_is_known_to_be_another(ring: KeyRing, tmp_path: Path, name: str) -> None:
+    other = KeyRing(tmp_path / "other", create=True)
+    (ring.folder / name).write_bytes((other.folder / name).read_bytes())
+    assert ring.foreign(KeyRing(ring.folder)) == [name]
+    assert ring.foreign(ring) == []

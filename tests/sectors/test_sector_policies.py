@@ -1,6 +1,7 @@
 """What a field lets out is what the configured policies say of it, and never more for being said less."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gateway.settings import shipped_policies
 @pytest.fixture
 def policies(tmp_path: Path) -> Path:
     """A copy of the shipped datasets, to be changed."""
+    shutil.copy(shipped_policies() / "data_access.schema.json", tmp_path)
     (tmp_path / "datasets").mkdir()
     for path in (shipped_policies() / "datasets").glob("*.toml"):
         (tmp_path / "datasets" / path.name).write_text(path.read_text())
@@ -33,7 +35,8 @@ def changed(policies: Path, name: str, old: str, new: str) -> Path:
 
 def cut(policies: Path | None, dataset: str, without=()) -> bytes:
     sector = dataset.partition(".")[0]
-    of = SECTORS[sector].plan(replace(source(sector), policies=policies), [granted(dataset, without)])
+    known = Catalogue(policies).datasets if policies else None
+    of = SECTORS[sector].plan(replace(source(sector), known=known), [granted(dataset, without)])
     path, body = ("/transactions", bank("Transaction", [transaction()]))
     if sector == "health":
         path, body = HEALTH[dataset][0], bundle([claim()])
@@ -63,19 +66,22 @@ def test_a_type_that_the_policies_forget_altogether_is_not_given_whole(policies)
     rows = path.read_text().splitlines()
     path.write_text("\n".join(rows).replace(', "ExtendedCode/Code", "ExtendedCode/Issuer"', "").replace(
         ', "ExtendedCode/Description"', ""))  # fmt: skip
-    assert catalogue.governed("bank", policies) == catalogue.governed("bank")
+    assert catalogue.governed("bank", Catalogue(policies).datasets) == catalogue.governed("bank")
     assert b"extended words" not in cut(policies, "bank.transactions")
 
 
 def test_files_of_any_names_are_read_and_those_of_other_sectors_are_not(policies):
     (policies / "datasets" / "bank.toml").rename(policies / "datasets" / "our-bank.toml")
-    assert catalogue.datasets("bank", policies) == catalogue.datasets("bank")
-    assert set(catalogue.datasets("energy", policies)) == set(catalogue.datasets("energy"))
+    known = Catalogue(policies).datasets
+    assert catalogue.datasets("bank", known) == catalogue.datasets("bank")
+    assert set(catalogue.datasets("energy", known)) == set(catalogue.datasets("energy"))
 
 
 def test_a_dataset_that_the_policies_do_not_have_is_not_given(policies):
     (policies / "datasets" / "bank.toml").unlink()
-    of = SECTORS["bank"].plan(replace(source("bank"), policies=policies), [granted("bank.transactions")])
+    of = SECTORS["bank"].plan(
+        replace(source("bank"), known=Catalogue(policies).datasets), [granted("bank.transactions")]
+    )
     found = of.request(Asked("GET", "/open-banking/v4.0/aisp/transactions"), ALWAYS)
     assert isinstance(found, Denied) and found.reason == "dataset"
 

@@ -14,7 +14,7 @@ from sqlmodel import select
 
 from gateway.apps.tables import App
 from gateway.errors import Unavailable
-from gateway.ground.store import Connection, Store, insert, instant, migrate, open_store, raw, stored, turn
+from gateway.ground.store import Connection, Store, insert, instant, key_checks, migrate, open_store, raw, stored, turn
 from gateway.ground.store.many import Rows
 from gateway.ground.store.statements import snapshot, streamed
 from gateway.ground.store.tables import Directory, KeyCheck
@@ -240,3 +240,13 @@ def test_the_schema_is_that_of_this_version_and_made_once(store: Store) -> None:
     with store.read() as session:
         assert raw(session).execute("SELECT version_num FROM alembic_version").fetchone()[0] == migrate.HEAD
         assert raw(session).execute("SELECT oldest FROM schemaserves").fetchone()[0] <= migrate.HEAD
+
+
+def test_of_two_machines_with_different_keys_under_one_name_one_is_told(opens: Opens) -> None:
+    one, two = opens(), opens()
+    key_checks.keep(one, {"kek.hex": "k", "token-0001.pem": "a"})
+    assert key_checks.claim(one, {"kek.hex": "k", "token-0002.pem": "b"}) == []
+    assert key_checks.claim(two, {"kek.hex": "k", "token-0002.pem": "b"}) == [], "the same one"
+    assert key_checks.claim(two, {"kek.hex": "k", "token-0002.pem": "c"}) == ["token-0002.pem"]
+    assert key_checks.claim(two, {"kek.hex": "other", "token-0003.pem": "d"}) == ["kek.hex"]
+    assert values(one) == {"kek.hex": "k", "token-0001.pem": "a", "token-0002.pem": "b"}

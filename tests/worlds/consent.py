@@ -337,7 +337,6 @@ class World:
             self.rooms.organisations,
             self.house.catalogue,
             settings.public_url,
-            settings.policies / "data_access.schema.json",
         )
         with self.house.store.write() as session:
             if session.get(App, app.client_id) is None:

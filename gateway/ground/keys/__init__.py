@@ -4,7 +4,7 @@ Four kinds and nothing else: the token key (ES256, also signs assertions to orga
 the log key (Ed25519, used for nothing else), the key-encryption key (seals what the
 database must not be able to read), and the root secret (from which every HMAC key is
 derived by name, so that no two uses share one). A check value of each stands in the
-database: with another key than it was used with nothing starts.
+database: with another key than it was used with nothing starts. Only token keys may come and go.
 
     ring     the keys, signing, sealing        opaque  secrets that are only looked up
     jose     reads tokens and public keys      strict  reads JSON

@@ -1,11 +1,20 @@
-"""The key ring: the private keys of one gateway, from its keys folder."""
+"""The key ring: the private keys of one gateway, from its keys folder.
+
+Token keys come and go while the gateway runs (`take`); the other three are for good. What a new token key signs must
+be accepted by everybody at once; but not every machine has the file in the same moment, nor does whoever keeps a copy
+of /jwks.json. So a key is published, and what it has signed is accepted, from when it is read; it signs once its file
+has lain there for a while (`settle_seconds`). Where none has, as on a machine that was made a minute ago, the oldest
+signs: others have known it for longest.
+"""
 
 import hashlib
 import hmac
 import json
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +30,7 @@ from gateway.errors import Unavailable
 from gateway.ground.keys.jose import encoded
 from gateway.ground.keys.opaque import fresh_bytes
 
+FOR_GOOD = ("log.pem", "kek.hex", "root.hex")  # what they have signed, sealed or named cannot be made anew
 SECRET_BYTES = 32
 _NONCE = 12
 
@@ -30,6 +40,8 @@ class SigningKey:
     """One ES256 key. `kid` is its RFC 7638 thumbprint."""
 
     private: ec.EllipticCurvePrivateKey
+    file: str
+    since: float  # epoch second of the last change to its file
 
     @cached_property
     def jwk(self) -> dict[str, str]:
@@ -48,27 +60,40 @@ class SigningKey:
         return self.jwk["kid"]
 
 
-class KeyRing:
-    """The keys, read once at start. With `create` missing keys are made; otherwise a missing key is an error."""
+@dataclass(frozen=True)
+class _TokenKeys:
+    """The token keys as read at one time."""
 
-    def __init__(self, folder: Path, *, create: bool = False) -> None:
-        self.folder = folder
+    signing: tuple[SigningKey, ...]  # newest first, by their files' names
+    checks: dict[str, str]
+    signer: SigningKey
+
+
+class KeyRing:
+    """The keys as read at the start, and the token keys as `take` read them last. With `create` missing keys are made;
+    otherwise a missing key is an error."""
+
+    def __init__(self, folder: Path, *, create: bool = False, settle_seconds: float = 0) -> None:
+        self.folder, self._settle_seconds = folder, settle_seconds
         if create:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._make_missing()
         paths = sorted(folder.glob("token-*.pem"), reverse=True)
-        self.signing = [SigningKey(_read(path, _ec)) for path in paths]
+        signing = tuple([SigningKey(_read(path, _ec), path.name, _changed_at(path)) for path in paths])
         self.log: ed25519.Ed25519PrivateKey = _read(folder / "log.pem", _ed)
         kek, self._root = (_read(folder / name, _secret) for name in ("kek.hex", "root.hex"))
         self._kek = AESGCM(kek)
-        self.checks = {
-            **{path.name: key.kid for path, key in zip(paths, self.signing, strict=True)},
+        checks = {
+            **{path.name: key.kid for path, key in zip(paths, signing, strict=True)},
             "log.pem": encoded(hashlib.sha256(self.log.public_key().public_bytes_raw()).digest()),
             "kek.hex": _check_value(kek),
             "root.hex": _check_value(self._root),
-        }  # file → a value that identifies the key without revealing it
-        if not self.signing:
+        }
+        if not signing:
             raise Unavailable(f"keys: no token-*.pem in {folder}")
+        self._settled: frozenset[str] = frozenset()  # kids; for good, so that touching a file undoes nothing
+        self._tokens = _TokenKeys(signing, checks, signing[-1])
+        self.settle(time.time())
         self._derived: dict[str, bytes] = {}
 
     def _make_missing(self) -> None:
@@ -80,11 +105,46 @@ class KeyRing:
             if not (self.folder / name).exists():
                 _write(self.folder / name, fresh_bytes(SECRET_BYTES).hex().encode() + b"\n")
 
+    # ---- token keys that come and go
+
+    @property
+    def signing(self) -> tuple[SigningKey, ...]:
+        """The token keys, newest first: each is published, and what it has signed is accepted."""
+        return self._tokens.signing
+
+    @property
+    def signer(self) -> SigningKey:
+        """The token key whose turn it is."""
+        return self._tokens.signer
+
+    @property
+    def checks(self) -> dict[str, str]:
+        """File → a value that identifies its key without revealing it."""
+        return self._tokens.checks
+
+    def foreign(self, other: "KeyRing") -> list[str]:
+        """The files of `other` that are for good and hold another key than this ring's."""
+        return [file for file in FOR_GOOD if other.checks[file] != self.checks[file]]
+
+    def take(self, other: "KeyRing", now: float) -> None:
+        """From now on the token keys are those of `other`, read later from the same folder. `now`: epoch seconds."""
+        self._choose(other._tokens, now)
+
+    def settle(self, now: float) -> None:
+        """Choose the key that signs from now on. `now`: epoch seconds."""
+        self._choose(self._tokens, now)
+
+    def _choose(self, tokens: _TokenKeys, now: float) -> None:
+        """The newest that has settled signs; where none has, the oldest."""
+        settled = [key for key in tokens.signing if key.kid in self._settled or now - key.since >= self._settle_seconds]
+        self._settled = frozenset(key.kid for key in settled)
+        self._tokens = replace(tokens, signer=settled[0] if settled else tokens.signing[-1])
+
     # ---- signing
 
     def sign(self, claims: dict[str, Any], *, typ: str) -> str:
-        """A compact ES256 JWS by the newest token key."""
-        key = self.signing[0]
+        """A compact ES256 JWS by the token key whose turn it is."""
+        key = self.signer
         return jwt.encode(claims, key.private, algorithm="ES256", headers={"kid": key.kid, "typ": typ})
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
@@ -129,6 +189,28 @@ class KeyRing:
             return self._kek.decrypt(sealed[:_NONCE], sealed[_NONCE:], context.encode())
         except InvalidTag as error:
             raise Unavailable(f"keys: cannot open a sealed value of {context.split(':', 1)[0]}") from error
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """The key files: not what else may lie among them, such as the mark of the log."""
+    yield from sorted(folder.glob("token-*.pem"))
+    yield from (folder / name for name in FOR_GOOD)
+
+
+def open_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """(path, mode it should have) of every file in the folder, or the folder, that group or others may use."""
+    for path in (folder, *sorted(folder.glob("*"))) if folder.is_dir() else ():
+        mode = path.stat().st_mode
+        if stat.S_IMODE(mode) & 0o077:
+            yield path, "700" if stat.S_ISDIR(mode) else "600"
+
+
+def _changed_at(path: Path) -> float:
+    """When the file came here or was changed, by the kernel's word: a copy keeps the rest of its times."""
+    try:
+        return path.stat().st_ctime
+    except OSError as error:
+        raise Unavailable(f"keys: {path}: {error.strerror}") from error
 
 
 def _pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:

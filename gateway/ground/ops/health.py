@@ -36,11 +36,14 @@ def healthz(_: Context) -> Response:
 def readyz(ctx: Context) -> Response:
     """Whether requests should be sent here: 200, or 503 with the names of what is not ready, and nothing more.
 
-    `degraded` names what is wrong but does not make the answer 503: log lines that cannot be written.
+    `degraded` names what is wrong but does not make the answer 503: log lines that cannot be written, changed files of
+    policies or keys that are not taken.
     """
-    found = _readiness(ctx.house).found(time.monotonic())
+    readiness = _readiness(ctx.house)
+    found = readiness.found(time.monotonic())
     ready = not any(found.values())
     checks = {name: "ok" if not why else "failed" for name, why in found.items()}
+    checks |= {name: "degraded" for name, why in readiness.lesser.items() if checks.get(name) == "ok" and why()}
     checks["log_lines"] = "degraded" if lines_lost() else "ok"
     return answers.json({"ready": ready, "checks": checks}, 200 if ready else 503)
 
@@ -60,6 +63,7 @@ class Readiness:
         self._began: float | None = None  # when the current run of the checks began
         self._at = float("-inf")
         self._found: dict[str, str] = {}
+        self.lesser: dict[str, Check] = {}  # of parts that work, but not as somebody wanted them to
         self.parts: list[tuple[str, Check]] = [  # `watch` adds the checks of other rooms and of threads
             ("database", partial(_database, house.store, house.settings.data_dir)),
             ("schema", partial(_schema, house.settings)),
@@ -112,6 +116,11 @@ def _readiness(house: House) -> Readiness:
 def watch(house: House, **parts: Check) -> None:
     """Add checks to `/readyz`, for other rooms and for threads. A name may be used for several checks."""
     _readiness(house).parts += parts.items()
+
+
+def watch_lesser(house: House, **parts: Check) -> None:
+    """What makes a part `degraded`, and not unready, in `/readyz`."""
+    _readiness(house).lesser |= parts
 
 
 def _database(store: Store, folder: Path) -> str:

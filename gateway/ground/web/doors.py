@@ -300,7 +300,7 @@ def _context(house: House, request: Request, body: bytes) -> Context:
     form = _pairs(body.decode("utf-8", "replace")) if media == "application/x-www-form-urlencoded" else []
     visit = cookies.read(request, cookies.VISIT, house.settings)
     context = Context(
-        house=house,
+        house=house.latest,
         request=request,
         now=house.clock(),
         language=choose_language(request, house.settings, None),

@@ -1,16 +1,16 @@
 """One consent version at one bank, compiled: which calls it may make and what is left of the answers."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 from msgspec import UNSET
 
 from gateway.catalogue import fields as catalogue
+from gateway.catalogue.datasets import Dataset
 from gateway.ground.calendar.instants import Window, utc_text
 from gateway.ground.calendar.instants import instant as _instant_of
 from gateway.sectors.bank.calls import CALLS, links, recognised, upstream
@@ -43,9 +43,9 @@ _links_reader, _meta_reader = Reader(TABLE, "Links"), Reader(TABLE, "Meta")
 class BankPart:
     """One granted dataset."""
 
-    def __init__(self, granted: Granted, policies: Path | None) -> None:
-        dataset = catalogue.datasets("bank", policies)[granted.dataset]
-        governed = catalogue.governed("bank", policies)
+    def __init__(self, granted: Granted, known: Mapping[str, Dataset] | None) -> None:
+        dataset = catalogue.datasets("bank", known)[granted.dataset]
+        governed = catalogue.governed("bank", known)
         self.names = AccountNames(granted.accounts, others=granted.others)
         self.records_max = 0 if dataset.drops_records(granted.fields) else granted.records_max
         self.holder_only = {"account.holder"} <= granted.fields and "account.number" not in granted.fields
@@ -67,8 +67,8 @@ class BankPart:
 class BankPlan:
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
         self._source = source
-        items = catalogue.by_dataset("bank", granted, source.policies)
-        self._parts = {name: BankPart(item, source.policies) for name, item in items.items()}
+        items = catalogue.by_dataset("bank", granted, source.known)
+        self._parts = {name: BankPart(item, source.known) for name, item in items.items()}
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
         found = recognised(self._source, asked.path)

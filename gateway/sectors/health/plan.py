@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache, partial
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 from msgspec import UNSET, Raw, UnsetType
 
 from gateway.catalogue import fields as catalogue
+from gateway.catalogue.datasets import Dataset
 from gateway.ground.calendar.instants import Span, Window, inside
 from gateway.ground.calendar.instants import span as _span_of
 from gateway.sectors.health import contained, extensions
@@ -46,9 +46,9 @@ WITHHELD_INSURANCE = NEUTRAL["ExplanationOfBenefit", "insurance"]
 class HealthPart:
     """One granted dataset."""
 
-    def __init__(self, granted: Granted, kind: str, policies: Path | None) -> None:
-        dataset = catalogue.datasets("health", policies)[granted.dataset]
-        governed = catalogue.governed("health", policies)
+    def __init__(self, granted: Granted, kind: str, known: Mapping[str, Dataset] | None) -> None:
+        dataset = catalogue.datasets("health", known)[granted.dataset]
+        governed = catalogue.governed("health", known)
         given = dataset.given(granted.fields)
         members = dataset.members(granted.fields) | {(kind, name) for name in ENVELOPE}
         if kind == "Patient":
@@ -118,8 +118,8 @@ class HealthPlan:
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
         self._source = source
         kinds = {call.dataset: call.resource for call in CALLS.values()}
-        items = catalogue.by_dataset("health", granted, source.policies)
-        self._parts = {name: HealthPart(item, kinds[name], source.policies) for name, item in items.items()}
+        items = catalogue.by_dataset("health", granted, source.known)
+        self._parts = {name: HealthPart(item, kinds[name], source.known) for name, item in items.items()}
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
         found = recognised(self._source, asked.path)

@@ -1,0 +1,212 @@
+"""`aval serve` while files of its policies and keys change: what it says to everybody, in its log and of its health."""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from cli_run import APPS, ORGANISATIONS, Aval, Gateway
+
+from gateway.ground.keys import KeyRing
+from gateway.settings import shipped_policies
+from tests.ports import free_port
+
+Run = Callable[..., Aval]
+PATIENCE = 60  # a busy machine is no fault
+NOT_TAKEN = "changed {} are not taken; those before go on"
+
+
+def until(true: Callable[[], bool], gateway: Gateway) -> None:
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end and gateway.process.poll() is None, gateway.log.read_text()
+        time.sleep(0.05)
+
+
+def lines(gateway: Gateway, event: str) -> list[dict[str, object]]:
+    return [line for line in gateway.lines() if line["event"] == event]
+
+
+def made(folder: Path) -> KeyRing:
+    return KeyRing(folder, create=True)
+
+
+def put(source: Path, target: Path) -> None:
+    """As it should be done: complete under its name at once."""
+    draft = target.with_suffix(".new")
+    draft.write_bytes(source.read_bytes())
+    draft.chmod(0o600)
+    draft.rename(target)
+
+
+def kids(gateway: Gateway) -> set[str]:
+    return {key["kid"] for key in gateway.get("/jwks.json").json()["keys"]}
+
+
+def parts(gateway: Gateway) -> dict[str, str]:
+    answer = gateway.get("/readyz")
+    assert answer.status_code == 200, "what goes on can serve"
+    found: dict[str, str] = answer.json()["checks"]
+    return found
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    return shutil.copytree(shipped_policies(), tmp_path / "policies")
+
+
+@pytest.fixture
+def gateway(aval: Run, folder: Path, policies: Path, tmp_path: Path) -> Iterator[Gateway]:
+    port = free_port()
+    os.environ["AVAL_PUBLIC_URL"] = f"http://localhost:{port}"
+    assert aval("migrate").code == 0
+    assert aval("organisations", "add", ORGANISATIONS / "city-energy.toml").code == 0
+    assert aval("apps", "add", APPS / "watt-coach.toml", "--redirect-uri", "http://localhost:1/callback").code == 0
+    served = Gateway(folder, tmp_path / "serve.log", port, AVAL_POLICIES_DIR=str(policies))
+    try:
+        yield served.until_ready()
+    finally:
+        del os.environ["AVAL_PUBLIC_URL"]
+        assert served.ends() == 0
+
+
+def purposes(gateway: Gateway) -> list[str]:
+    """What the gateway says may be asked for."""
+    challenge = base64.urlsafe_b64encode(hashlib.sha256(b"v" * 43).digest()).rstrip(b"=").decode()
+    detail: dict[str, Any] = {
+        "type": "data_access",
+        "locations": [f"{gateway.url}/data/city-energy"],
+        "datatypes": ["energy.electricity.usage"],
+        "actions": ["read"],
+        "purpose": "none-such",
+        "period": {"history": "P1M", "future": False},
+        "valid_for": "P1M",
+        "retention": "P1M",
+    }
+    form = {
+        "client_id": "watt-coach",
+        "response_type": "code",
+        "redirect_uri": "http://localhost:1/callback",
+        "state": "s",
+        "code_challenge": challenge,
+        "code_challenge_method": "S256",
+        "authorization_details": json.dumps([detail]),
+    }
+    answer = httpx2.post(f"{gateway.url}/par", data=form, timeout=10).json()
+    assert answer["error"] == "invalid_authorization_details" and answer["term"] == "purpose", answer
+    return str(answer["allowed"]).split()
+
+
+def test_policies_are_taken_when_they_are_right_and_not_when_they_are_wrong(gateway: Gateway, policies: Path) -> None:
+    text = (policies / "purposes" / "energy-advice.toml").read_text()
+    assert "solar-advice" not in purposes(gateway)
+    began = time.monotonic()
+    (policies / "purposes" / "solar.toml").write_text(text.replace("energy-advice", "solar-advice"))
+    until(lambda: "solar-advice" in purposes(gateway), gateway)
+    assert time.monotonic() - began < 5  # within a second on a machine that has nothing else to do
+    assert lines(gateway, "policies taken")
+
+    (policies / "purposes" / "solar.toml").write_text(
+        text.replace("energy-advice", "moon-advice").replace("P36M", "36M")
+    )
+    until(lambda: bool(lines(gateway, NOT_TAKEN.format("policies"))), gateway)
+    time.sleep(1.5)
+    [told] = lines(gateway, NOT_TAKEN.format("policies"))
+    assert told["level"] == "error" and "purposes/solar.toml: caps: history: " in str(told["faults"])
+    assert "solar-advice" in purposes(gateway) and "moon-advice" not in purposes(gateway)
+    assert parts(gateway)["policies"] == "degraded"
+
+    (policies / "purposes" / "solar.toml").unlink()
+    until(lambda: "solar-advice" not in purposes(gateway), gateway)
+    assert lines(gateway, "policies have no fault any more") and parts(gateway)["policies"] == "ok"
+
+
+def test_a_token_key_comes_and_goes(gateway: Gateway, folder: Path, tmp_path: Path) -> None:
+    [old] = kids(gateway)
+    new = made(tmp_path / "other")
+    put(new.folder / "token-0001.pem", folder / "keys" / "token-0002.pem")
+    until(lambda: kids(gateway) == {old, new.signer.kid}, gateway)
+    (folder / "keys" / "token-0001.pem").unlink()
+    until(lambda: kids(gateway) == {new.signer.kid}, gateway)
+    assert [line["file"] for line in lines(gateway, "another key signs")] == ["token-0002.pem"], "no other is left"
+
+    (folder / "keys" / "token-0002.pem").unlink()
+    until(lambda: bool(lines(gateway, NOT_TAKEN.format("keys"))), gateway)
+    assert kids(gateway) == {new.signer.kid}, "without one nothing could be signed"
+
+
+@pytest.mark.parametrize("name", ["kek.hex", "root.hex", "log.pem"])
+def test_a_key_of_another_kind_never_changes(gateway: Gateway, folder: Path, tmp_path: Path, name: str) -> None:
+    before, other = kids(gateway), made(tmp_path / "other")
+    mine = shutil.copy(folder / "keys" / name, tmp_path / "mine")
+    put(other.folder / "token-0001.pem", folder / "keys" / "token-0002.pem")
+    put(other.folder / name, folder / "keys" / name)
+    until(lambda: bool(lines(gateway, NOT_TAKEN.format("keys"))), gateway)
+    told = str(lines(gateway, NOT_TAKEN.format("keys"))[-1]["faults"])
+    assert f"{folder / 'keys' / name}: never changes; put back the one before" in told
+    assert parts(gateway)["keys"] == "degraded"
+    put(mine, folder / "keys" / name)
+    until(lambda: kids(gateway) > before, gateway)
+    assert parts(gateway)["keys"] == "ok"
+
+
+def test_a_token_key_that_others_can_read_or_whose_name_was_used_is_not_taken(
+    gateway: Gateway, folder: Path, tmp_path: Path
+) -> None:
+    [old] = kids(gateway)
+    one, two = made(tmp_path / "one"), made(tmp_path / "two")
+    target = folder / "keys" / "token-0002.pem"
+    put(one.folder / "token-0001.pem", target)
+    target.chmod(0o644)
+
+    def told(words: str) -> bool:
+        return any(words in str(line["faults"]) for line in lines(gateway, NOT_TAKEN.format("keys")))
+
+    until(lambda: told(f"{target}: others can read it; chmod 600"), gateway)
+    target.chmod(0o600)
+    until(lambda: kids(gateway) == {old, one.signer.kid}, gateway)
+    put(two.folder / "token-0001.pem", target)
+    until(lambda: told(f"{target}: another key was used under this name"), gateway)
+    assert kids(gateway) == {old, one.signer.kid}
+    assert not any(word in gateway.log.read_text() for word in ("PRIVATE", "BEGIN"))
+
+
+@pytest.mark.postgres
+def test_both_of_two_processes_take_them(
+    folder: Path, database: str, policies: Path, tmp_path: Path, aval: Run
+) -> None:
+    served = Gateway(
+        folder,
+        tmp_path / "serve.log",
+        free_port(),
+        *("--processes", "2"),
+        AVAL_DATABASE_URL=database,
+        AVAL_POLICIES_DIR=str(policies),
+    )
+
+    def by(event: str) -> set[str]:
+        return {str(line["process"]) for line in lines(served, event)}
+
+    try:
+        until(lambda: bool(lines(served, "all processes serve")), served)
+        [old] = kids(served)
+        new = made(tmp_path / "other")
+        put(new.folder / "token-0001.pem", folder / "keys" / "token-0002.pem")
+        until(lambda: by("keys taken") == {"1", "2"}, served)
+        for _ in range(20):  # each on a connection of its own
+            assert kids(served) == {old, new.signer.kid}
+        assert {str(line["process"]) for line in served.lines() if line.get("path") == "/jwks.json"} == {"1", "2"}
+        text = (policies / "purposes" / "energy-advice.toml").read_text()
+        (policies / "purposes" / "solar.toml").write_text(text.replace("energy-advice", "solar-advice"))
+        until(lambda: by("policies taken") == {"1", "2"}, served)
+        (policies / "purposes" / "solar.toml").write_text("code = ")
+        until(lambda: by(NOT_TAKEN.format("policies")) == {"1", "2"}, served)
+    finally:
+        assert served.ends() == 0
