@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -164,7 +165,8 @@ def test_probes_ask_under_the_gateways_own_name_and_a_frozen_log_takes_nobody_ou
 def test_a_pod_that_leaves_has_time_for_its_requests(all_kinds: Kinds) -> None:
     pod = all_kinds["Deployment"]["spec"]["template"]["spec"]
     [command] = [pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]]
-    assert pod["terminationGracePeriodSeconds"] >= int(command[1]) + 10 + 10
+    [seconds] = re.findall(r"time\.sleep\((\d+)\)", command[-1])
+    assert pod["terminationGracePeriodSeconds"] >= int(seconds) + 10 + 10
     assert all_kinds["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
 
 

@@ -25,6 +25,15 @@ def test_a_container_can_write_little_and_gain_nothing(name: str) -> None:
     assert service["healthcheck"].get("test") or service["healthcheck"] == {"disable": True}
 
 
+def test_the_image_of_the_gateway_is_asked_for_what_is_in_it() -> None:
+    """No shell: `test` is a list that begins with CMD (a text would be CMD-SHELL), the program is Python or `aval`."""
+    ours = [service for service in SERVICES.values() if service["image"] == "aval"]
+    assert len(ours) == 1 + len(GATEWAYS) and not any("entrypoint" in service for service in ours)
+    for service in ours:
+        assert service.get("command") in (None, ["migrate"])
+        assert service["healthcheck"].get("test", ["CMD", "python3"])[:2] == ["CMD", "python3"]
+
+
 def test_only_nginx_can_be_reached_and_the_database_reaches_nobody() -> None:
     assert [name for name, service in SERVICES.items() if "ports" in service] == ["nginx"]
     assert SERVICES["database"]["networks"] == ["back"] and WHOLE["networks"]["back"]["internal"] is True

@@ -7,7 +7,7 @@ import sys
 import tomllib
 
 import pytest
-from deploy_files import DEPLOY, FILES, NO_SETTINGS, ROOT, loaded, tool, variables
+from deploy_files import CHART, DEPLOY, FILES, NO_SETTINGS, ROOT, loaded, tool, variables
 
 from gateway.settings import Settings
 
@@ -42,6 +42,16 @@ def test_no_file_names_the_host_of_a_registry_or_a_folder_of_its_writer() -> Non
 def test_nothing_from_the_network_is_run() -> None:
     piped = re.compile(r"\b(?:curl|wget)\b[^\n]*\|")
     assert [file.name for file in FILES if piped.search(file.read_text())] == []
+
+
+def test_nothing_asks_the_image_for_a_program_that_is_not_in_it() -> None:
+    """There is no shell and no `sleep`: the chart runs `aval` (its arguments alone) or Python."""
+    found = {
+        (file.name, first)
+        for file in (CHART / "templates").glob("*.yaml")
+        for first in re.findall(r"\bcommand:\s*(?:\[\s*|-\s*)?([^\s,\]]*)", file.read_text())
+    }
+    assert found == {("deployment.yaml", "python3")}
 
 
 def test_scripts_are_of_their_language() -> None:

@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from sysconfig import get_path
 from threading import Thread
 from typing import ClassVar
 
@@ -31,11 +33,30 @@ def last_environment() -> dict[str, str]:
     return dict(pair.split("=", 1) for pair in of(LAST, "ENV")[0].split())
 
 
-def test_there_are_two_stages_on_one_base_without_a_host() -> None:
-    assert len(STAGES) == 2
-    assert [CONTAINERFILE[at][1].split()[0] for at in STAGES] == ["${PYTHON}"] * 2
+def test_the_image_begins_empty_and_is_built_on_a_base_without_a_host() -> None:
+    assert [CONTAINERFILE[at][1].split()[0] for at in STAGES] == ["${DEBIAN}", "scratch"]
     [base] = of(CONTAINERFILE[: STAGES[0]], "ARG")
-    assert base.startswith("PYTHON=python:") and "slim" in base and "/" not in base
+    assert base.startswith("DEBIAN=debian:") and "slim" in base and "/" not in base
+
+
+def packages(command: str) -> list[str]:
+    """What this command of apt-get names."""
+    [rest] = [part for run in of(BUILD, "RUN") for part in run.split(" && ") if f"apt-get {command} " in part]
+    return [word for word in rest.split(f"apt-get {command} ")[1].split() if not word.startswith("-")]
+
+
+def test_packages_are_listed_in_order_and_none_brings_a_shell_or_installs() -> None:
+    for command in ("install", "download"):
+        assert packages(command) == sorted(set(packages(command)))
+    assert {"base-files", "ca-certificates", "libc6", "python3.11-minimal"} <= set(packages("download"))
+    shells = {"bash", "busybox", "dash", "debianutils", "coreutils", "apt", "dpkg", "perl-base", "gcc", "python3-pip"}
+    assert not shells & set(packages("download"))
+
+
+def test_scanners_are_told_of_each_package_and_licences_stay() -> None:
+    runs = " && ".join(of(BUILD, "RUN"))
+    assert '> "var/lib/dpkg/status.d/$(dpkg-deb --field "$package" Package)"' in runs
+    assert "usr/share/doc -type f ! -name copyright -delete" in runs and "! -name doc " in runs
 
 
 def test_everything_installed_is_hashed_and_the_last_stage_installs_nothing() -> None:
@@ -46,23 +67,32 @@ def test_everything_installed_is_hashed_and_the_last_stage_installs_nothing() ->
     for part in installs:
         assert "--require-hashes" in part or "wheel/*.whl" in part
         assert "--no-deps" in part
-    assert not any(word in rest for rest in of(LAST, "RUN") for word in ("install", "apt-get", "curl", "wget"))
 
 
-def test_only_the_environment_comes_from_the_build() -> None:
-    assert [rest.split()[-1] for rest in of(LAST, "COPY")] == ["/opt/aval", "/var/lib/aval"]
+def test_its_debian_the_environment_and_the_folder_come_from_the_build_and_nothing_else() -> None:
+    assert [rest.split()[-1] for rest in of(LAST, "COPY")] == ["/", "/opt/aval", "/var/lib/aval"]
     assert all(rest.startswith("--from=build ") for rest in of(LAST, "COPY"))
 
 
-def test_the_data_plane_is_compiled_and_the_build_fails_where_it_is_not_used() -> None:
-    runs = of(BUILD, "RUN")
-    [compiles] = [at for at, rest in enumerate(runs) if "gateway compile" in rest]
-    assert "compiled.in_use()" in runs[compiles + 1]
+def test_the_last_step_is_that_the_image_looks_at_itself() -> None:
+    """Without a shell; as the user who serves; nothing is copied afterwards. The data plane is compiled before."""
+    [run] = of(LAST, "RUN")
+    assert json.loads(run) == ["python3", "/opt/aval/lib/aval/whole.py", "/usr/lib", "/opt/aval"]
+    words = [word for word, _ in LAST]
+    assert words.index("RUN") > words.index("USER") > max(at for at, word in enumerate(words) if word == "COPY")
+    assert any("gateway compile" in rest for rest in of(BUILD, "RUN"))
+
+
+def test_no_command_of_the_image_asks_for_a_shell() -> None:
+    """A list begins with a program that is there; a line of words would be given to /bin/sh."""
+    for word in ("RUN", "ENTRYPOINT", "CMD"):
+        assert all(isinstance(json.loads(rest), list) for rest in of(LAST, word)), word
+    commands = [of(LAST, "RUN")[0], of(LAST, "ENTRYPOINT")[0], of(LAST, "HEALTHCHECK")[0].partition("CMD ")[2]]
+    assert {json.loads(command)[0] for command in commands} == {"aval", "python3"}
 
 
 def test_the_user_is_a_number_and_not_root() -> None:
     assert of(LAST, "USER") == ["10001:10001"]
-    assert LAST.index(("USER", "10001:10001")) > max(at for at, (word, _) in enumerate(LAST) if word in ("RUN", "COPY"))
 
 
 def test_only_its_own_folder_is_written_to() -> None:
@@ -106,6 +136,26 @@ def test_calendars_keep_the_languages_that_pages_speak() -> None:
     assert kept == {"root.dat", *LANGUAGES}
 
 
+def test_nothing_that_is_left_out_is_imported() -> None:
+    """Not by the gateway and not by one of its commands. And it is there: a name that is gone would end the build."""
+    [trim] = [rest for rest in of(BUILD, "RUN") if "pygments/lexers" in rest]
+    [folders] = [part.split()[2:] for part in trim.split(" && ") if part.startswith("rm -r alembic/")]
+    [kept] = [set(re.findall(r"! -name '(\w+)\.", part)) for part in trim.split(" && ") if "pygments/lexers" in part]
+    assert folders == sorted(folders)
+    assert all(Path(get_path("purelib"), folder).is_dir() for folder in folders)
+    importing = "import pkgutil, sys, gateway.app, gateway.cli, uvicorn, uvloop, httptools\n"
+    importing += "for each in pkgutil.iter_modules(gateway.cli.__path__, 'gateway.cli.'): __import__(each.name)\n"
+    importing += "print(*sys.modules)"
+    environment = {**os.environ, "AVAL_INTERPRETED": "1"}
+    done = subprocess.run([sys.executable, "-c", importing], env=environment, capture_output=True, text=True)
+    imported = done.stdout.split()
+    assert len(imported) > 500, done.stderr
+    gone = [f"{folder.replace('/', '.')}." for folder in folders] + ["test.", "pydoc_data."]
+    assert [name for name in imported if f"{name}.".startswith(tuple(gone))] == []
+    lexers = {name.split(".")[2] for name in imported if name.startswith("pygments.lexers.")}
+    assert lexers <= kept == {"__init__", "_mapping", "python"}
+
+
 def test_the_lock_of_the_image_is_what_serving_needs() -> None:
     """Every package with which this environment serves, with hashes, and none that only tests need."""
     asked = [sys.executable, str(DEPLOY / "runtime_lock.py")]
@@ -125,6 +175,27 @@ def test_the_lock_of_the_image_is_what_serving_needs() -> None:
     assert len(imported) > 20
     beside = {"greenlet", "setuptools"}  # imported where they are, by SQLAlchemy and by Python itself; not needed
     assert imported - set(packages) - beside == set()
+
+
+# ---- whether the image has all that it needs
+
+
+def looked_at(folder: Path) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AVAL_INTERPRETED": "1"}
+    command = [sys.executable, str(DEPLOY / "whole.py"), str(folder)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_a_library_that_does_not_load_ends_the_build(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "half.so.1").write_bytes(b"\x7fELF")
+    done = looked_at(tmp_path)
+    assert done.returncode == 1 and "deep/half.so.1: " in done.stderr
+
+
+def test_a_data_plane_that_is_not_compiled_ends_the_build(tmp_path: Path) -> None:
+    done = looked_at(tmp_path)
+    assert done.returncode == 1 and done.stderr == "the data plane is not compiled\n"
 
 
 # ---- the health check
