@@ -2,9 +2,8 @@
 all in one transaction.
 
 Only this room names tables of other rooms in its SQL. The transaction that writes the log entry also reads the
-consent, the token family, the directory, the link, the person's birth date and the counted uses, and ends the consent
-when this was its last use. So no data is given under terms that have already ended, and none without a log entry.
-The room owns the tables of open streams, spent proofs and listings.
+consent, the token family, the directory, the link, the birth date and the counted uses, and ends the consent with its
+last use. The room owns the tables of open streams, spent proofs and listings.
 
     contract     what the data plane asks of it: an item, its verdict, a batch   opening   which ledger is whose
     writer       gathers what calls want written while a batch is on its way
@@ -20,9 +19,8 @@ It knows no HTTP and no format; the data plane hands it entries with what must h
 Stopping is exact for the same reason on both engines: a byte of data leaves only after its entry is committed, and the
 committing transaction finds everything it rests on as it was judged, while nobody can change it. On SQLite there is one
 writer. On PostgreSQL the batch has each person's turn and locks her rows, as does whoever stops her sharing. What is
-remembered, and the notices that keep it fresh, only save reading: an old memory costs a second judgement, never a byte.
-Nor is an organisation asked by an old memory once the person was told: whoever ends something waits, after its commit,
-until all processes have heard of it, or have stopped believing what they remember (store/postgres/notices.py).
+remembered, and kept fresh by notices, only saves reading: an old memory costs a second judgement, never a byte. And by
+none an organisation is asked once the person was told: her page waits until all have heard (store/postgres/notices.py).
 
 The one invariant: nothing is given under terms that had ended before, and nothing is given that is not written down.
 """
