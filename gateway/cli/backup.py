@@ -8,6 +8,7 @@ import typer
 from gateway.cli.log import unproved
 from gateway.cli.opening import NO, no_gateway, settings, source, stop, tell_of_demo, where
 from gateway.errors import Unavailable
+from gateway.ground import disk
 from gateway.settings import Settings
 
 OPERATING = 'gateway/docs/operating.md, "Backup, and putting one back", says how'
@@ -48,7 +49,7 @@ def backup(
         made = copying.draft(using.database, target)
         try:
             report = _checked(using, made, marked)
-            copying.keep(made, target)
+            disk.renamed(made, target)
         except BaseException:
             made.unlink(missing_ok=True)
             raise

@@ -16,6 +16,7 @@ import msgspec
 from sqlmodel import Session
 
 from gateway.consent.actors import Actor
+from gateway.ground import disk
 from gateway.ground.store import Store
 from gateway.log import Log
 
@@ -54,11 +55,7 @@ def keep(log: Log, done: Done) -> None:
             opened.write(b"\n" + msgspec.json.encode(done) + b"\n")
             opened.flush()
             os.fsync(opened.fileno())
-        folder = os.open(file.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # the file may be new
-        finally:
-            os.close(folder)
+        disk.synced(file.parent)  # the file may be new
     except OSError as error:
         _logger.error("a stop on a frozen log is in its database only: %s: %s", file, error.strerror)
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.errors import Unavailable
+from gateway.ground import disk
 from gateway.log.notes import BadNote, decimal, decode64, encode64
 from gateway.log.tree import EMPTY_ROOT, HASH
 
@@ -147,9 +148,4 @@ def write(path: Path, mark: Mark) -> None:
         file.write(f"{_HEADER}\n{mark.log}\n{mark.size}\n{encode64(mark.root)}\n".encode())
         file.flush()
         os.fsync(file.fileno())
-    os.rename(draft, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    disk.renamed(draft, path)

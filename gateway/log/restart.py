@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.ground import disk
 from gateway.ground.store import Connection
 from gateway.ground.store.statements import snapshot, streamed
 from gateway.house import House
@@ -158,7 +159,7 @@ def _keep(folder: Path, connection: Connection, house: House, found: Ended) -> N
     if (marked := house.settings.mark).is_file():
         _write(kept / MARK, [marked.read_text(encoding="utf-8", errors="replace")])
     for each in (kept, folder, folder.parent):
-        _synced(each)
+        disk.synced(each)
 
 
 def _forget(connection: Connection, log: Log, found: Ended, begins: str, now: datetime, paused: int | None) -> None:
@@ -193,13 +194,4 @@ def _write(path: Path, lines: Iterable[str]) -> None:
         file.writelines(lines)
         file.flush()
         os.fsync(file.fileno())
-    os.rename(draft, path)
-    _synced(path.parent)
-
-
-def _synced(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    disk.renamed(draft, path)

@@ -29,16 +29,6 @@ def draft(source: Path, target: Path) -> Path:
     return made
 
 
-def keep(made: Path, target: Path) -> None:
-    """Give the draft its final name, replacing any file of that name, and sync it to the disk. Raises OSError."""
-    os.rename(made, target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _copy(source: Path, made: Path) -> None:
     reading = connect(source)
     writing = bare(made)
