@@ -19,7 +19,7 @@ from gateway.ledger.postgres import PostgresLedger
 from gateway.ledger.writer import Writer
 from gateway.log import Event
 from gateway.settings import Settings
-from tests.postgres import Cluster, Standby, require, until
+from tests.postgres import Cluster, Standby, until
 
 pytestmark = pytest.mark.postgres
 COUNT = "SELECT count(*) FROM logentry WHERE person_id = 'bob'"
@@ -29,16 +29,6 @@ WAITS = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
 def event(person: str) -> Event:
     """Each test has keys of its own, so each writes of another person."""
     return Event("clock_back", person, datetime.now(UTC), "system", {"clock_before": "then"})
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[Cluster, Standby]]:
-    require()
-    with Cluster() as primary:
-        primary.create("aval")
-        migrate.upgrade(Settings(database_url=primary.url("aval")))
-        with Standby(primary, synchronous=True) as standby:
-            yield primary, standby
 
 
 @pytest.fixture

@@ -14,7 +14,6 @@ from starlette.testclient import TestClient
 
 from gateway.app import build_house
 from gateway.errors import NotKnownYet, Unavailable
-from gateway.ground.store import migrate
 from gateway.ground.store.postgres import patient
 from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.postgres.patient import Patient
@@ -23,7 +22,7 @@ from gateway.ground.web.doors import Door, route
 from gateway.house import House
 from gateway.log import Event
 from gateway.settings import Settings
-from tests.postgres import Cluster, Standby, require, until
+from tests.postgres import Cluster, Standby, until
 
 pytestmark = pytest.mark.postgres
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -32,16 +31,6 @@ SECONDS = 0.5
 
 def event(person: str) -> Event:
     return Event("clock_back", person, datetime.now(UTC), "system", {"clock_before": "then"})
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[tuple[Cluster, Standby]]:
-    require()
-    with Cluster() as primary:
-        primary.create("aval")
-        migrate.upgrade(Settings(database_url=primary.url("aval")))
-        with Standby(primary, synchronous=True) as standby:
-            yield primary, standby
 
 
 @pytest.fixture
