@@ -21,7 +21,7 @@ MOST = 60
 @cache
 def cluster() -> Cluster:
     require()
-    found = Cluster(max_connections=900)
+    found = Cluster(quick=True, max_connections=900)
     found.start()
     found.create("migrated")
     from gateway.ground.store import migrate
