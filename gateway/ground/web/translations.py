@@ -5,6 +5,7 @@ English is the source language: its texts are the message ids themselves.
 
 import io
 from decimal import Decimal
+from functools import cache
 from gettext import NullTranslations
 from pathlib import Path
 
@@ -32,6 +33,7 @@ def _french_plural(count: float | Decimal) -> int:
     return int(count >= 2)
 
 
+@cache
 def _load(path: Path) -> Catalogue:
     compiled = io.BytesIO()
     with path.open("rb") as source:
