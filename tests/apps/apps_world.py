@@ -7,15 +7,14 @@ from typing import Any
 
 from gateway.apps import declare, verbs
 from gateway.apps.tables import App
-from gateway.catalogue import Catalogue
 from gateway.ground.keys import KeyRing
 from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.log import Log
 from gateway.organisations.tables import Organisation
-from gateway.policy import Policies
 from gateway.settings import Settings
 from tests.databases import made, unsynced
+from tests.worlds.policies import read
 
 ORGANISATIONS = Path(__file__).parents[2] / "examples" / "organisations"
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -64,13 +63,14 @@ class World:
         store = unsynced(settings)
         made(store)
         unused: Any = None
+        catalogue, policies = read(settings.policies)
         self.house = House(
             settings=settings,
             store=store,
             keys=ring,
             log=Log(ring, settings.mark),
-            catalogue=Catalogue(settings.policies),
-            policies=Policies(settings.policies),
+            catalogue=catalogue,
+            policies=policies,
             connector=unused,
             translations=Translations(),
             clock=lambda: NOW,

@@ -26,7 +26,6 @@ from gateway.app import PROTOCOL
 from gateway.apps import declare, verbs, views
 from gateway.apps import pages as app_pages
 from gateway.authorization import api, pages
-from gateway.catalogue import Catalogue
 from gateway.consent.facts import AppView, Offered, PersonFacts
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.web import cookies
@@ -40,13 +39,13 @@ from gateway.organisations import views as organisations
 from gateway.organisations.tables import Organisation
 from gateway.people import accounts as people
 from gateway.people.tables import Person
-from gateway.policy import Policies
 from gateway.rooms import RoomNames
 from gateway.screen import pages as consent_pages
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests.databases import entries, made, unsynced
 from tests.worlds import apps
+from tests.worlds.policies import read
 
 ISSUER = "http://localhost:8400"
 CALLBACK = "http://localhost:8411/callback"
@@ -159,13 +158,14 @@ class World:
         self.callers: dict[str, Caller] = {}
         store = unsynced(settings)
         made(store)
+        catalogue, policies = read(settings.policies)
         self.house = House(
             settings=settings,
             store=store,
             keys=keys,
             log=Log(keys, settings.mark),
-            catalogue=Catalogue(settings.policies),
-            policies=Policies(settings.policies),
+            catalogue=catalogue,
+            policies=policies,
             connector=None,  # type: ignore[arg-type]
             translations=Translations(),
             clock=self.clock,

@@ -18,7 +18,6 @@ import gateway.ledger.tables
 import gateway.schema
 from gateway.apps.tables import App
 from gateway.authorization.tables import TokenFamily
-from gateway.catalogue import Catalogue
 from gateway.consent import events
 from gateway.consent.actors import herself
 from gateway.consent.rules import Act
@@ -37,13 +36,13 @@ from gateway.organisations import links
 from gateway.organisations.links import Credentials
 from gateway.organisations.tables import Link, Organisation
 from gateway.people.tables import Person
-from gateway.policy import Policies
 from gateway.proxy.call import DataPlane
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests import databases
 from tests.databases import made
 from tests.ports import free_port
+from tests.worlds.policies import read
 
 assert gateway.schema and gateway.ledger.tables  # they fill the metadata
 TOKEN = "organisation-token"
@@ -60,13 +59,14 @@ class World:
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         store = open_store(self.settings)
         made(store)
+        catalogue, policies = read(self.settings.policies)
         self.house = House(
             settings=self.settings,
             store=store,
             keys=keys,
             log=Log(keys, self.settings.mark),
-            catalogue=Catalogue(self.settings.policies),
-            policies=Policies(self.settings.policies),
+            catalogue=catalogue,
+            policies=policies,
             connector=Transport(self.settings),
             translations=cast(Any, None),  # no page is shown
             clock=lambda: self.clock(),

@@ -24,7 +24,6 @@ from gateway import schema
 from gateway.app import Application
 from gateway.apps import declare as app_declare
 from gateway.apps import verbs
-from gateway.catalogue import Catalogue
 from gateway.ground.http.connector import ConnectorError, Headers, Target
 from gateway.ground.keys import KeyRing, fresh, hashed
 from gateway.ground.store import migrate
@@ -35,13 +34,13 @@ from gateway.log import Log
 from gateway.organisations import declare, links
 from gateway.people import sign_ins
 from gateway.people.tables import Person
-from gateway.policy import Policies
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests import databases
 from tests.databases import unsynced
 from tests.tokens import claims
 from tests.worlds.apps import declaration
+from tests.worlds.policies import read
 
 ISSUER = "http://localhost:8400"
 CALLBACK = "https://app.example/callback"
@@ -174,13 +173,14 @@ class World:
         migrate.upgrade(made)
         assert schema.TABLES
         self.organisations = Organisations()
+        catalogue, policies = read(made.policies)
         self.house = House(
             settings=made,
             store=unsynced(made),
             keys=keys,
             log=Log(keys, made.mark),
-            catalogue=Catalogue(made.policies),
-            policies=Policies(made.policies),
+            catalogue=catalogue,
+            policies=policies,
             connector=self.organisations,
             translations=Translations(),
             clock=self.clock,
