@@ -10,8 +10,10 @@ not, so that nobody can find out.
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlmodel import Session, col, select, update
@@ -125,9 +127,14 @@ def _is_elsewhere(session: Session, asked: OrganisationView) -> bool:
     Call it before the person's turn is taken: until the transaction ends no other address is declared, and whoever
     declares one ends the links that are there (`declare.add`), in the turns of their people.
     """
-    session.get(Organisation, asked.id, with_for_update={"read": True}, populate_existing=True)
+    _stays(session, asked.id)
     now = views.view(session, asked.id)
     return now is None or now.base_url != asked.base_url
+
+
+def _stays(session: Session, organisation: str) -> None:
+    """Until the transaction ends no other address of the organisation is declared."""
+    session.get(Organisation, organisation, with_for_update={"read": True}, populate_existing=True)
 
 
 # ---- by OAuth
@@ -148,16 +155,17 @@ def finish_oauth(
     Raises LogFrozen: a link made now would be lost when the newest database is put back.
     """
     with house.store.write() as session:
+        _stays(session, view.id)
         house.log.turn(session, person)
         attempt = find_attempt(session, house.keys, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
             return attempt
         if not _spend(session, attempt.id, now):
             return NotLinked("spent", attempt.return_to)
+        ends = tokens.ends_of(session, house, view.id)  # where the attempt was made: it would be gone otherwise
     if error or not code:
         return NotLinked("declined" if error == "access_denied" else "organisation_refused", attempt.return_to)
     try:
-        ends = tokens.ends_of(house, view.id)
         held = ends.exchange(code, attempt.secret["code_verifier"], return_address(house.settings, view.id), now)
     except GrantRefused:
         return NotLinked("organisation_refused", attempt.return_to)
@@ -353,30 +361,38 @@ def _ended(session: Session, log: Log, link: Link, event: Event) -> bool:
     return True
 
 
-def tell_end(house: House, view: OrganisationView, link: Link, now: datetime) -> bool:
+def tell_end(house: House, ended: Link, now: datetime) -> bool:
     """Have the organisation forget an ended link: revoke its tokens, or call its `unlink`. False: it must be told
     later."""
-    with house.store.read() as session:
-        anew = links.current(session, link.person_id, view.id) if view.kind == "assertion" else None
     try:
-        if anew is None:
-            _tell(house, view, link, now)
-        # else: the person has linked again under the same subject, and telling would end the new link
+        tell = _telling(house, ended, now)
+        if tell is not None:
+            tell()
     except ConnectorError as fault:
-        calls.tell(view.id, fault)
+        calls.tell(ended.organisation_id, fault)
         return False
     with house.store.write() as session:
-        links.told(session, link.id, now)
+        links.told(session, ended.id, now)
     return True
 
 
-def _tell(house: House, view: OrganisationView, link: Link, now: datetime) -> None:
-    if view.kind == "oauth":
-        held = links.credentials(house.keys, link)
-        if held:
-            tokens.ends_of(house, view.id).revoke(held)
-        return
-    status, _ = calls.post(house, view, _ends(view).unlink, link.subject, {}, now)
+def _telling(house: House, ended: Link, now: datetime) -> Callable[[], None] | None:
+    """What to say, and to whom, as both are at one moment: another organisation may have taken the place of the one
+    that was linked, and then nothing is said any more. None: nothing is to be said."""
+    with house.store.read() as session:
+        link, view = session.get(Link, ended.id), views.view(session, ended.organisation_id)
+        if link is None or view is None or link.told_at is not None:
+            return None
+        if view.kind == "oauth":
+            held = links.credentials(house.keys, link)
+            return partial(tokens.ends_of(session, house, view.id).revoke, held) if held else None
+        if links.current(session, link.person_id, view.id) is not None:
+            return None  # the person has linked again under the same subject, and telling would end the new link
+        return partial(_unlink, house, view, link.subject, now)
+
+
+def _unlink(house: House, view: OrganisationView, subject: str, now: datetime) -> None:
+    status, _ = calls.post(house, view, _ends(view).unlink, subject, {}, now)
     if status not in (200, 204, 404, 410):  # 404 and 410: it does not know the link, which is fine
         raise ConnectorError(reason_of(status), f"unlink: {status}")
 

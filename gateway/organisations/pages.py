@@ -118,7 +118,7 @@ def unlink(ctx: Context) -> Response | Later:
         return ctx.page(page, view=view, told=told, affected=affected, at=ctx.now, return_to=here.HOME)
 
     return Later(
-        "unlink", view.id, lambda: ended(linking.tell_end(ctx.house, view, link, ctx.now)), partial(ended, told=False)
+        "unlink", view.id, lambda: ended(linking.tell_end(ctx.house, link, ctx.now)), partial(ended, told=False)
     )
 
 

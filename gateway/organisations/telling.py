@@ -30,7 +30,7 @@ def tell_pending(house: House, now: datetime) -> tuple[int, int]:
             with house.store.write() as session:
                 links.told(session, link.id, now)
         elif view.id not in down:
-            if house.pools.submit("telling", view.id, partial(tell_end, house, view, link, now)).result():
+            if house.pools.submit("telling", view.id, partial(tell_end, house, link, now)).result():
                 told += 1
             else:
                 down.add(view.id)

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
+from sqlmodel import Session
+
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.store import Store
@@ -43,12 +45,13 @@ def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None 
     refused; it is renewed even if it has not expired. Raises ConnectorError if the organisation cannot be asked.
     """
     with _nobody_else(house.store, link_id):  # 1.
-        link, held = _now(house.store, house.keys, link_id)  # 2.
-        if link is None:
-            return None
-        if held is None or (held.access_token != refused and held.lives(now, EARLY_SECONDS)):
-            return links.view_of(house.keys, link)
-        ends = ends_of(house, link.organisation_id)
+        with house.store.read() as session:  # 2.
+            link, held = _now(session, house.keys, link_id)
+            if link is None:
+                return None
+            if held is None or (held.access_token != refused and held.lives(now, EARLY_SECONDS)):
+                return links.view_of(house.keys, link)
+            ends = ends_of(session, house, link.organisation_id)
         try:
             renewed = ends.renew(held, now)  # 3.
         except GrantRefused:
@@ -58,16 +61,18 @@ def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None 
             stored = links.store_credentials(session, house.keys, link.id, held, renewed)
         if not stored:
             drop(ends, renewed)  # 5.
-        link, _ = _now(house.store, house.keys, link_id)
-        return links.view_of(house.keys, link) if link else None
+        with house.store.read() as session:
+            link, _ = _now(session, house.keys, link_id)
+            return links.view_of(house.keys, link) if link else None
 
 
-def ends_of(house: House, organisation: str) -> Ends:
-    with house.store.read() as session:
-        view = views.view(session, organisation)
-        if view is None:
-            raise ConnectorError("not_linked", "organisation gone")
-        return Ends(house, view, declare.client_secret(session, house.keys, organisation), fresh(16))
+def ends_of(session: Session, house: House, organisation: str) -> Ends:
+    """Where an organisation's OAuth server is. Whoever sends it what belongs to a person reads both in one session, of
+    one moment: another organisation may take its place in the next (`moving`), and must not get it."""
+    view = views.view(session, organisation)
+    if view is None:
+        raise ConnectorError("not_linked", "organisation gone")
+    return Ends(house, view, declare.client_secret(session, house.keys, organisation), fresh(16))
 
 
 def drop(ends: Ends, held: Credentials) -> bool:
@@ -79,12 +84,11 @@ def drop(ends: Ends, held: Credentials) -> bool:
     return True
 
 
-def _now(store: Store, keys: KeyRing, link_id: str) -> tuple[Link | None, Credentials | None]:
-    with store.read() as session:
-        link = session.get(Link, link_id)
-        if link is None or link.ended_at is not None:
-            return None, None
-        return links.kept(session, link), links.credentials(keys, link)
+def _now(session: Session, keys: KeyRing, link_id: str) -> tuple[Link | None, Credentials | None]:
+    link = session.get(Link, link_id)
+    if link is None or link.ended_at is not None:
+        return None, None
+    return links.kept(session, link), links.credentials(keys, link)
 
 
 def _ended_there(house: House, link: Link, ends: Ends, now: datetime) -> None:

@@ -49,12 +49,14 @@ class PlainConnector:
 
     def __init__(self) -> None:
         self.calls: list[str] = []
+        self.targets: list[str] = []  # the address of each call
         self.before: Callable[[str], None] = lambda path: None  # a test may make something happen first
 
     def ask(
         self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
     ) -> tuple[int, Headers, bytes]:
         self.calls.append(f"{method} {path.split('?')[0]}")
+        self.targets.append(target.base_url)
         self.before(path)
         parts = urlsplit(target.base_url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=target.timeout_seconds)

@@ -7,13 +7,15 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from organisations_world import DECLARATIONS, SECRET, Browser, Running, World, agrees_there
+from sqlmodel import Session
 
 from examples.data.people import PEOPLE
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.pools import DUTIES
+from gateway.house import House
 from gateway.organisations import declare, linking, links, telling, tokens
 from gateway.organisations.links import Credentials
-from gateway.organisations.oauth import GrantRefused
+from gateway.organisations.oauth import Ends, GrantRefused
 from tests.databases import everything
 
 NUMBER, PASSWORD = PEOPLE[0].energy, PEOPLE[0].energy_password
@@ -22,6 +24,23 @@ NUMBER, PASSWORD = PEOPLE[0].energy, PEOPLE[0].energy_password
 def linked(world: World, browser: Browser) -> Credentials | None:
     link = world.link(browser, "city-energy")
     return links.credentials(world.house.keys, link) if link else None
+
+
+def ends(world: World) -> Ends:
+    with world.house.store.read() as session:
+        return tokens.ends_of(session, world.house, "city-energy")
+
+
+def replaces(world: World, base_url: str = "https://energy.example") -> None:
+    """Another organisation takes the place of the one that people have linked with."""
+    elsewhere = declare.read(
+        DECLARATIONS / "city-energy.toml",
+        world.house.catalogue,
+        base_url=base_url,
+        environ={"CITY_ENERGY_CLIENT_SECRET": SECRET},
+    )
+    with world.house.store.write() as session:
+        declare.add(session, world.house, elsewhere, world.now, moved=False)
 
 
 def test_alice_links_at_the_organisation_and_comes_back(world: World, energy: Running, alice: Browser) -> None:
@@ -246,7 +265,7 @@ def test_a_link_ended_at_the_organisation_ends_here_and_says_so(world: World, en
     alice.links_by_oauth(NUMBER, PASSWORD)
     link, held = world.link(alice, "city-energy"), linked(world, alice)
     assert link and held
-    tokens.ends_of(world.house, "city-energy").revoke(held)
+    ends(world).revoke(held)
     assert tokens.refreshed(world.house, link.id, world.now + timedelta(hours=1)) is None
     assert world.link(alice, "city-energy") is None
     assert [(event.kind, event.actor) for event in world.events(alice)][0] == ("unlinked", "organisation")
@@ -310,7 +329,7 @@ def test_unlinking_revokes_there_and_forgets_here(world: World, energy: Running,
     assert [event.kind for event in world.events(alice)] == ["unlinked", "linked"]
     with pytest.raises(GrantRefused):
         assert held
-        tokens.ends_of(world.house, "city-energy").renew(held, world.now)
+        ends(world).renew(held, world.now)
 
 
 def test_a_second_click_on_unlink_does_nothing_more(world: World, energy: Running, alice: Browser) -> None:
@@ -336,7 +355,7 @@ def test_unlinking_works_while_the_organisation_is_down_and_it_is_told_later(
     assert telling.tell_pending(world.house, world.now) == (1, 0)
     assert telling.tell_pending(world.house, world.now) == (0, 0)
     with pytest.raises(GrantRefused):
-        tokens.ends_of(world.house, "city-energy").renew(held, world.now)
+        ends(world).renew(held, world.now)
 
 
 def test_mallory_cannot_unlink_alice(world: World, energy: Running, alice: Browser, mallory: Browser) -> None:
@@ -388,20 +407,55 @@ def test_tokens_of_an_address_that_is_given_up_meanwhile_are_not_kept(
     world: World, energy: Running, alice: Browser
 ) -> None:
     back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
-    elsewhere = declare.read(
-        DECLARATIONS / "city-energy.toml",
-        world.house.catalogue,
-        base_url="https://energy.example",
-        environ={"CITY_ENERGY_CLIENT_SECRET": SECRET},
-    )
 
     def replaced(path: str) -> None:
         world.connector.before = lambda path: None
-        with world.house.store.write() as session:
-            declare.add(session, world.house, elsewhere, world.now, moved=False)
+        replaces(world)
 
     world.connector.before = replaced
     world.connector.calls.clear()
     assert alice.get(back).status_code == 410
     assert linked(world, alice) is None and world.events(alice) == []
     assert world.connector.calls == ["POST /oauth/token", "POST /oauth/revoke", "POST /oauth/revoke"]
+
+
+def test_what_is_still_to_be_told_is_not_told_to_who_has_taken_the_place(
+    world: World, energy: Running, alice: Browser
+) -> None:
+    """It was listed for telling, with her tokens, before another organisation came to that address."""
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    energy.fault("down", prefix="/oauth/")
+    alice.post("/organisations/city-energy/unlink")
+    with world.house.store.read() as session:
+        [listed] = links.untold(session)
+    energy.fault("none")
+    replaces(world)
+    world.connector.calls.clear()
+    assert linking.tell_end(world.house, listed, world.now)
+    assert world.connector.calls == []
+
+
+def test_a_renewal_goes_to_who_gave_the_token(
+    world: World, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another organisation takes the place after the token was read and before its address is."""
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link, asked = world.link(alice, "city-energy"), tokens.ends_of
+    assert link
+
+    def replaced_first(session: Session, house: House, organisation: str) -> Ends:
+        replaces(world)
+        return asked(session, house, organisation)
+
+    monkeypatch.setattr(tokens, "ends_of", replaced_first)
+    world.connector.targets.clear()
+    assert tokens.refreshed(world.house, link.id, world.now + timedelta(seconds=280)) is None
+    assert set(world.connector.targets) == {energy.url}
+
+
+def test_a_code_of_who_was_replaced_is_shown_to_nobody(world: World, energy: Running, alice: Browser) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    replaces(world)
+    world.connector.calls.clear()
+    assert alice.get(back).status_code == 404
+    assert world.connector.calls == []
