@@ -133,6 +133,15 @@ class Admission:
                 return exhausted(used_up, now)
         return Permit(grant, route, standing, counts)
 
+    async def unchanged(self, permit: Permit, token: Token) -> bool:
+        """Whether a call that has waited may be made: all that it was judged by is as it was. If not it is judged
+        again, and that says what follows."""
+        judged = permit.standing
+        now = self._ledger.held(judged.consent, judged.family, judged.organisation)
+        if now is None:
+            now = await self._standing(token, judged.organisation)
+        return now is not None and now.row == judged.row and self.stands(permit) and not self._log.frozen
+
     def stands(self, permit: Permit) -> bool:
         """Whether the policies are still those it was judged by."""
         return self._grants.stands(permit.grant)

@@ -25,7 +25,7 @@ import anyio.to_thread
 
 from gateway.errors import Refusal, Unavailable, where
 from gateway.ground.http import guard, problems
-from gateway.ground.http.connector import Answer, ConnectorError
+from gateway.ground.http.connector import Answer, ConnectorError, Withdrawn
 from gateway.ground.http.guard import Receive, Scope, Send
 from gateway.ground.keys import fresh
 from gateway.ground.keys.dpop import Proofs, Replays
@@ -187,7 +187,8 @@ class DataPlane:
         given = False
         try:
             # 4. fetch
-            answer = await fetch(self._house, permit, call.id, call.now, may_renew=call.may_renew)
+            goes_on = partial(admission.unchanged, permit, token)
+            answer = await fetch(self._house, permit, call.id, call.now, may_renew=call.may_renew, goes_on=goes_on)
             # 5. filter
             held = await self._cut(permit, answer)
             if not admission.stands(permit):  # it is judged and cut by the policies as they are when it leaves
@@ -207,6 +208,8 @@ class DataPlane:
             return "answered"
         except Renewed:
             call.may_renew = False
+            return "again"
+        except Withdrawn:
             return "again"
         except NotThere:
             return await self._refused(call, judged, Refusal("organisation_refused"), status=404)

@@ -6,7 +6,7 @@ The credential never leaves this module but towards the organisation that gave i
 from datetime import datetime
 from functools import partial
 
-from gateway.ground.http.connector import Answer, ConnectorError
+from gateway.ground.http.connector import Answer, ConnectorError, GoesOn
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.pools import Full
 from gateway.house import House
@@ -32,15 +32,17 @@ _REASON = {401: "organisation_refused", 403: "organisation_refused", 429: "busy"
 _REASON_OF_HUNDRED = {4: "organisation_refused", 5: "organisation_unavailable"}
 
 
-async def fetch(house: House, permit: Permit, request_id: str, now: datetime, *, may_renew: bool) -> Answer:
-    """The answer's beginning, status 200. Raises ConnectorError, NotThere, and, if it may, Renewed."""
+async def fetch(
+    house: House, permit: Permit, request_id: str, now: datetime, *, may_renew: bool, goes_on: GoesOn
+) -> Answer:
+    """The answer's beginning, status 200. Raises ConnectorError, NotThere, Withdrawn, and, if it may, Renewed."""
     link, target = permit.grant.link, permit.grant.target
     assert link is not None and target is not None  # a permit is of a grant that is not refused
     if may_renew and _runs_out(link, now):
         await _renew(house, permit.grant, link, now, refused=None)
     credential = _credential(house.keys, house.settings, permit, link, now)
     sent = headers.upstream(credential, permit.route.upstream.accept, request_id)
-    answer = await house.connector.send(target, "GET", permit.route.path, sent, whose=link.id)
+    answer = await house.connector.send(target, "GET", permit.route.path, sent, whose=link.id, goes_on=goes_on)
     if answer.status == 200:
         return answer
     await _throw_away(answer)

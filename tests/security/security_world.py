@@ -99,7 +99,14 @@ class Organisations:
         return None
 
     async def send(
-        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", whose: str = ""
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes = b"",
+        whose: str = "",
+        goes_on: Any = None,
     ) -> Answer:
         return Answer(*self._reply(target, method, path, headers))
 

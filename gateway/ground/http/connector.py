@@ -6,11 +6,12 @@ declaration lists a private network), follows no redirect, sends no cookie, limi
 the number of calls at once for each organisation, and never logs a body.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 Headers = list[tuple[bytes, bytes]]
+GoesOn = Callable[[], Awaitable[bool]]
 Pairs = tuple[tuple[str, str], ...]  # of a query, in their order
 
 
@@ -34,6 +35,10 @@ class ConnectorError(Exception):
         self.detail = detail  # for the operator's log: the kind of fault; never content, host or port
 
 
+class Withdrawn(Exception):
+    """What allowed the call has ended while it waited, and nothing of it was sent."""
+
+
 class Answer(Protocol):
     """One answer being received. Exactly one of `read`, `chunks` or `abort` must be run to its end."""
 
@@ -53,13 +58,21 @@ class Answer(Protocol):
 
 class Connector(Protocol):
     async def send(
-        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", whose: str = ""
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes = b"",
+        whose: str = "",
+        goes_on: GoesOn | None = None,
     ) -> Answer:
         """Send one call. `path` begins with "/" and includes the query. Returns when the answer's headers are there.
 
         `whose`: the link for which the call is made. The circuit breaker counts slow calls of one link only once.
         A call is sent a second time only if a pooled connection turns out to be closed before any byte of the answer.
-        Raises ConnectorError.
+        `goes_on` is asked whenever the call has had to wait, for its turn or a connection, before it is sent.
+        Raises ConnectorError, Withdrawn.
         """
 
     def ask(

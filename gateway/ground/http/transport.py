@@ -18,7 +18,7 @@ from concurrent.futures import TimeoutError as AskTimeout
 from functools import lru_cache
 from typing import Any
 
-from gateway.ground.http.connector import ConnectorError, Headers, Target
+from gateway.ground.http.connector import ConnectorError, GoesOn, Headers, Target, Withdrawn
 from gateway.ground.http.reach import Resolve, addresses, origin, resolver
 from gateway.ground.http.sends import Outbox
 from gateway.ground.http.wire import Dead, Exchange, Wire
@@ -103,9 +103,13 @@ class Pool:
             raise ConnectorError("organisation_unavailable", "unfit path")
         return f"{method} {self.origin.path}{path} HTTP/1.1\r\nhost: {self.origin.host_header}\r\n".encode()
 
+    @property
+    def full(self) -> bool:
+        return self._active >= self.places
+
     async def enter(self) -> None:
         """Take one of the target's places, after waiting for it if need be. Raises ConnectorError("busy")."""
-        if self._active < self.places:
+        if not self.full:
             self._active += 1
             return
         if len(self._waiting) >= 2 * self.places:
@@ -181,6 +185,16 @@ class Pool:
             wire.drop()
 
 
+async def _ask(pool: Pool, goes_on: GoesOn) -> None:
+    """Whether the call may still be made, whose place is taken. If not the place is given back."""
+    try:
+        if not await goes_on():
+            raise Withdrawn
+    except BaseException:
+        pool.leave()
+        raise
+
+
 class Transport:
     """The `Connector`. A server calls `start` on its event loop; without that `ask` runs a loop in its own thread."""
 
@@ -239,6 +253,7 @@ class Transport:
         headers: Headers,
         body: bytes = b"",
         whose: str = "",
+        goes_on: GoesOn | None = None,
         seconds: float = math.inf,  # for the whole call, if less than the limit for all calls
     ) -> Exchange:
         pool = self._pools.get(target)
@@ -246,7 +261,10 @@ class Transport:
             pool = self._pools[target] = Pool(self, target)
         request = _request(pool, method, path, headers, body)
         pool.breaker.check()
+        waits = pool.full
         await pool.enter()
+        if waits and goes_on is not None:
+            await _ask(pool, goes_on)
         # A pooled connection may be dead, and the request is then sent again. Only a GET may be sent twice.
         wire = pool.pooled() if method == "GET" else None
         if wire is not None:
@@ -259,9 +277,9 @@ class Transport:
             except BaseException:
                 await exchange.abort()
                 raise
-        return await self._anew(pool, request, whose, seconds)
+        return await self._anew(pool, request, whose, seconds, goes_on)
 
-    async def _anew(self, pool: Pool, request: bytes, whose: str, seconds: float) -> Exchange:
+    async def _anew(self, pool: Pool, request: bytes, whose: str, seconds: float, goes_on: GoesOn | None) -> Exchange:
         """Make the call on a new connection. The caller has taken the place."""
         try:
             wire = await pool.connect()
@@ -270,6 +288,12 @@ class Transport:
                 pool.breaker.bad()
             pool.leave()
             raise
+        if goes_on is not None:
+            try:
+                await _ask(pool, goes_on)
+            except BaseException:
+                pool.keep(wire)
+                raise
         exchange = self._call(pool, wire, request, whose, seconds)
         try:
             await exchange.begun()

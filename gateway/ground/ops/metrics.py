@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.errors import REASONS
-from gateway.ground.http.connector import Answer, Connector, Headers, Target
+from gateway.ground.http.connector import Answer, Connector, GoesOn, Headers, Target
 from gateway.ground.http.guard import App, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -283,11 +283,18 @@ class Timed:
         self._connector, self._metrics = connector, metrics
 
     async def send(
-        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", whose: str = ""
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes = b"",
+        whose: str = "",
+        goes_on: GoesOn | None = None,
     ) -> Answer:
         began = time.perf_counter()
         try:
-            return await self._connector.send(target, method, path, headers, body, whose)
+            return await self._connector.send(target, method, path, headers, body, whose, goes_on)
         finally:
             self._metrics.waited(target.organisation, time.perf_counter() - began)
 

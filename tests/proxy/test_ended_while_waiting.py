@@ -1,0 +1,125 @@
+"""What ends while a call waits for its turn at the organisation is not asked for any more."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlmodel import Session
+
+from gateway.consent import deciding
+from gateway.consent.actors import herself
+from gateway.consent.rules import EndReason
+from gateway.consent.tables import Consent
+from gateway.organisations import declare, links
+from tests.proxy.bank import Bank
+from tests.proxy.proxy_world import World
+from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
+
+ENDINGS = {"stopped": "ended", "paused": "paused", "unlinked": "not_linked", "suspended": "suspended"}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with World(tmp_path_factory.mktemp("waiting")).serving() as world:
+        yield world
+
+
+@pytest.fixture
+def held(organisation: RawOrganisation) -> Iterator[threading.Event]:
+    """The organisation answers nobody before this is set."""
+    organisation.reset()
+    free = threading.Event()
+    yield free
+    free.set()
+    organisation.reset()
+
+
+def ends(world: World, bank: Bank, how: str) -> None:
+    """As her page, or the operator's command, does it; she is told when this returns."""
+
+    def ended(session: Session) -> None:
+        log, now, consent = world.house.log, world.clock(), session.get_one(Consent, bank.consent)
+        if how == "stopped":
+            deciding.end(session, log, consent, herself(bank.person), EndReason.WITHDRAWN, now)
+        elif how == "paused":
+            deciding.pause(session, log, consent, herself(bank.person), now)
+        elif how == "unlinked":
+            link = links.current(session, bank.person, bank.id)
+            assert link is not None and links.end(session, link.id, now)
+        else:
+            declare.suspend(session, bank.id, "It asked for it.", now)
+
+    with world.house.store.write() as session:
+        ended(session)
+
+
+def seen(organisation: RawOrganisation, count: int) -> bool:
+    for _ in range(500):
+        if len(organisation.seen) >= count:
+            return True
+        threading.Event().wait(0.01)
+    return False
+
+
+@pytest.mark.parametrize("how", ENDINGS)
+def test_a_call_that_waits_for_a_place_is_not_made(
+    world: World, organisation: RawOrganisation, held: threading.Event, how: str
+) -> None:
+    async def waits(exchange: Exchange) -> None:
+        await asyncio.to_thread(held.wait, 20)
+        await exchange.say(answer(transactions(exchange.target.split("/accounts/")[-1].split("/")[0])))
+
+    bank = Bank(world, organisation, max_calls=1)
+    organisation.behaviour = waits
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(bank.reads)
+        assert seen(organisation, 1)
+        second = pool.submit(bank.reads)
+        threading.Event().wait(0.3)  # it waits for the only place
+        ends(world, bank, how)
+        held.set()
+        answers = [first.result(), second.result()]
+    assert [(each.status, each.reason) for each in answers] == [(403, ENDINGS[how])] * 2
+    assert len(organisation.seen) == 1
+
+
+def test_a_call_whose_connection_turned_out_dead_is_not_made_again(
+    world: World, organisation: RawOrganisation, held: threading.Event
+) -> None:
+    bank = Bank(world, organisation)
+    assert bank.reads().status == 200  # a connection is kept
+
+    async def dies(exchange: Exchange) -> None:
+        await asyncio.to_thread(held.wait, 20)
+        exchange.writer.transport.abort()
+
+    organisation.behaviour = dies
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(bank.reads)
+        assert seen(organisation, 2)
+        ends(world, bank, "stopped")
+        organisation.behaviour = None
+        held.set()
+        assert (call.result().status, call.result().reason) == (403, "ended")
+    assert len(organisation.seen) == 2
+
+
+def test_what_goes_on_is_asked_for_after_waiting(
+    world: World, organisation: RawOrganisation, held: threading.Event
+) -> None:
+    """Another person's end in between changes nothing."""
+
+    async def waits(exchange: Exchange) -> None:
+        await asyncio.to_thread(held.wait, 20)
+        await exchange.say(answer(transactions(exchange.target.split("/accounts/")[-1].split("/")[0])))
+
+    bank, other = Bank(world, organisation, max_calls=1), Bank(world, organisation)
+    organisation.behaviour = waits
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(bank.reads) for _ in range(2)]
+        assert seen(organisation, 1)
+        ends(world, other, "stopped")
+        held.set()
+        assert [call.result().status for call in calls] == [200, 200]
