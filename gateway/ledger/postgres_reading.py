@@ -18,6 +18,10 @@ from gateway.ground.store.postgres.native import FAULTS, connected, is_lost
 from gateway.ground.store.postgres.notices import BELIEVED_SECONDS, CHANNEL, HEARD
 from gateway.ledger.standing import HELD, Standing
 
+# Whether others know that this process lives, with room for two beats: whoever ends something waits for its answer.
+HEARS = """
+    SELECT d.generation, EXISTS (SELECT 1 FROM process WHERE id = $1 AND seen_at > now() - interval '7 s')
+      FROM (SELECT 1) AS always LEFT JOIN directory d ON d.id = 1"""
 HEAR_SECONDS = 1.0  # how often to make sure that notices still arrive
 ANSWERS = 1000  # of questions whether something is known, under way at a time
 
@@ -116,6 +120,7 @@ class StandingReader:
         self._asked: dict[tuple[str, str, str], asyncio.Future[Standing | None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
+        self._lives = True  # it says so before the first call comes
         self._answers: set[asyncio.Task[None]] = set()
         self._refused = 0.0  # monotonic: when a new connection was last not to be had
 
@@ -148,8 +153,8 @@ class StandingReader:
                 assert self._connection is not None
                 asked = time.monotonic()
                 rows: list[Any] = await self._connection.fetch(statement, *values)
-                # every notice of what was committed before it was asked has come before the answer
-                self._memory.believed_until = asked + BELIEVED_SECONDS
+                if self._lives:  # every notice of what was committed before it was asked has come before the answer
+                    self._memory.believed_until = asked + BELIEVED_SECONDS
                 return rows
             except FAULTS as error:
                 self._lost()
@@ -190,18 +195,20 @@ class StandingReader:
     async def _hear(self) -> None:
         """A connection can be dead without a word: then no notice comes, and this finds it out. It is also the poll
         beneath the notices: a change of the directory is seen by it in any case."""
-        known = None
+        known: Any = False
         while True:
             await asyncio.sleep(HEAR_SECONDS)
             try:
                 async with asyncio.timeout(HEAR_SECONDS):
-                    rows = await self.fetch("SELECT generation FROM directory WHERE id = 1")
+                    [(generation, self._lives)] = await self.fetch(HEARS, self._store.process)
             except (Unavailable, TimeoutError):
                 self._lost()
                 continue
-            if known is not None and rows != known:
+            if not self._lives:
+                self._memory.believed_until = 0.0
+            if known is not False and generation != known:
                 self._memory.clear()
-            known = rows
+            known = generation
 
     # ---- standings
 

@@ -1,12 +1,15 @@
 """A commit that waits for a synchronous standby which is away: nothing waits for ever, and nothing wrong is told."""
 
 import contextlib
+import errno
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 from starlette.applications import Starlette
 from starlette.responses import Response
@@ -145,3 +148,23 @@ def test_a_server_that_stands_still_is_not_waited_for_for_ever(
             primary.resume()
             session.close()
     house.store.close()
+
+
+def test_a_commit_that_cannot_be_waited_for_is_not_known_yet(
+    pair: tuple[Cluster, Standby], house: House, page: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was sent, and then this machine has no descriptor left to wait with."""
+    pair[1].start()
+    wait = psycopg.Connection.wait
+
+    def scarce(self: patient.Patient, *given: Any, **more: Any) -> Any:
+        if self._commits:
+            wait(self, *given, **more)
+            raise OSError(errno.EMFILE, "Too many open files")
+        return wait(self, *given, **more)
+
+    monkeypatch.setattr(psycopg.Connection, "wait", scarce)
+    answer = page.get("/write?who=emma")
+    monkeypatch.undo()
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/not_known_yet")
+    until(lambda: page.get("/look?who=emma").text == "1", "it was committed")

@@ -21,7 +21,7 @@ from gateway.ground.store.contract import NOTED, Noted, Store, key_of, translate
 from gateway.ground.store.postgres import faults, months
 from gateway.ground.store.postgres.bare import Bare
 from gateway.ground.store.postgres.notices import heard
-from gateway.ground.store.postgres.patient import NotAnswered, Patient
+from gateway.ground.store.postgres.patient import NotAnswered, Patient, opened
 
 POOL_SECONDS = 3  # how long a page waits for a connection
 RESOLVE_SECONDS = 5.0  # how long to ask for the outcome of a commit that was not answered
@@ -78,7 +78,7 @@ class PostgresStore(Store):
         self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     def _connected(self) -> Patient:
-        return Patient.connect(**self._parameters)
+        return opened(self._parameters)
 
     # ---- transactions
 
@@ -110,7 +110,7 @@ class PostgresStore(Store):
 
     def connect(self) -> Bare:
         try:
-            raw = Patient.connect(**self.direct, autocommit=True)
+            raw = opened(self.direct, autocommit=True)
         except psycopg.Error as error:
             raise Unavailable(faults.sentence(self.where, error)) from error
         if old := faults.too_old(self.where, raw):
@@ -193,7 +193,7 @@ class PostgresStore(Store):
 
     def _is_proven(self, noted: Noted) -> bool:
         """Raises psycopg.Error when it cannot be known."""
-        with Patient.connect(**self.direct) as asking:
+        with opened(self.direct) as asking:
             bare = Bare(asking)
             bare.turns(noted.turns)
             assert noted.proof is not None
@@ -266,7 +266,7 @@ class PostgresLead:
         for again in (False, True):
             try:
                 if self._raw is None:
-                    self._raw = Patient.connect(**self._parameters, autocommit=True)
+                    self._raw = opened(self._parameters, autocommit=True)
                 if self._held:
                     self._raw.execute("SELECT 1")
                 else:

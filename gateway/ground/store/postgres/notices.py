@@ -8,17 +8,20 @@ Yet until it has come, a process might still ask an organisation for data that n
 something asks, once that is committed, whether all others have heard (`a` and a name of the question), and they answer
 on a channel of its own; notices arrive in the order of the commits, so whoever has this one has had those before. Who
 does not answer is waited for as long as any process believes what it remembers without having heard from the database
-(BELIEVED_SECONDS): after that it asks the database itself.
+(BELIEVED_SECONDS): after that it asks the database itself. So does a process that cannot say that it lives, because
+nobody waits for it.
 """
 
+import contextlib
 import secrets
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 
-from gateway.ground.store.postgres.patient import Patient
+from gateway.ground.store.postgres.patient import Patient, opened
 
 CHANNEL = "aval_changed"
 HEARD = "aval_heard"
@@ -55,18 +58,23 @@ STATEMENTS = (
 
 
 def heard(parameters: Mapping[str, Any], process: str) -> None:
-    """Returns when no other process acts on what it knew before this moment. Never fails: it waits instead.
+    """Returns when no other process acts on what it knew before this moment. Never fails, since what was ended is
+    committed: it waits instead, for as long as anybody may believe what has ended, however the server behaves.
 
     `parameters`: of a session of its own, past any pooler. `process`: the one that asks.
     """
     until = time.monotonic() + BELIEVED_SECONDS
-    try:
-        with Patient.connect(**parameters, autocommit=True) as asking:
-            if _all_heard(asking, process, until):
-                return
-    except psycopg.Error:
-        pass
-    time.sleep(max(0.0, until - time.monotonic()))
+    all_have = threading.Event()
+
+    def ask() -> None:
+        with contextlib.suppress(psycopg.Error):
+            with opened(parameters, autocommit=True) as asking:
+                if _all_heard(asking, process, until):
+                    all_have.set()
+
+    with contextlib.suppress(RuntimeError):  # no thread is to be had
+        threading.Thread(target=ask, name="heard", daemon=True).start()
+    all_have.wait(until - time.monotonic())
 
 
 def _all_heard(asking: Patient, process: str, until: float) -> bool:

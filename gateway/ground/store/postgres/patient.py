@@ -5,6 +5,7 @@ that is away, and a server that stands still limits nothing. A commit that is no
 Its connection is not closed, so that it can be asked later whether the commit has ended (`ended`).
 """
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import psycopg
@@ -37,7 +38,7 @@ class Patient(psycopg.Connection[Any]):
     def wait(self, gen: PQGen[Result], interval: float = _INTERVAL, timeout: float | None = None) -> Result:
         try:
             return super().wait(gen, interval, self.patience if timeout is None else timeout)
-        except errors._WaitTimeout as error:
+        except (errors._WaitTimeout, OSError) as error:  # OSError: no descriptor is left to wait with; all was sent
             late = NotAnswered("the server does not answer")
             if self._commits:
                 self._left, late.by = True, self
@@ -83,3 +84,11 @@ class Patient(psycopg.Connection[Any]):
     def leave(self) -> None:
         """Close it also where a commit goes on."""
         self.pgconn.finish()
+
+
+def opened(parameters: Mapping[str, Any], *, autocommit: bool = False) -> Patient:
+    """A connection. Raises psycopg.Error, also where the machine has no descriptor left."""
+    try:
+        return Patient.connect(**parameters, autocommit=autocommit)
+    except OSError as error:
+        raise psycopg.OperationalError(error.strerror or "no connection") from error
