@@ -10,6 +10,7 @@ import pytest
 
 from gateway.errors import Unavailable
 from gateway.ground.keys import KeyRing, fresh, hashed, same
+from gateway.ground.keys.ring import open_files
 from gateway.proxy.tokens import Tokens
 
 
@@ -174,3 +175,17 @@ def test_a_key_that_is_for_good_is_known_to_be_another(ring: KeyRing, tmp_path: 
     (ring.folder / name).write_bytes((other.folder / name).read_bytes())
     assert ring.foreign(KeyRing(ring.folder)) == [name]
     assert ring.foreign(ring) == []
+
+
+def test_what_an_editor_or_a_copy_leaves_beside_the_keys_keeps_nobody_from_reading_them(
+    ring: KeyRing, tmp_path: Path
+) -> None:
+    (ring.folder / ".#token-0001.pem").symlink_to(tmp_path / "nobody@nowhere.1234")
+    assert list(open_files(ring.folder)) == []
+    assert KeyRing(ring.folder).checks == ring.checks
+
+
+def test_a_pipe_in_place_of_a_key_is_no_key(ring: KeyRing) -> None:
+    os.mkfifo(ring.folder / "token-0002.pem", 0o600)
+    with pytest.raises(Unavailable, match=r"token-0002.pem: is not a file"):
+        KeyRing(ring.folder)

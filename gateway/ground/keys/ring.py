@@ -200,7 +200,10 @@ def files(folder: Path) -> Iterator[Path]:
 def open_files(folder: Path) -> Iterator[tuple[Path, str]]:
     """(path, mode it should have) of every file in the folder, or the folder, that group or others may use."""
     for path in (folder, *sorted(folder.glob("*"))) if folder.is_dir() else ():
-        mode = path.stat().st_mode
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:  # it has just gone, or is a link to nothing, as an editor leaves one beside a file
+            continue
         if stat.S_IMODE(mode) & 0o077:
             yield path, "700" if stat.S_ISDIR(mode) else "600"
 
@@ -236,6 +239,8 @@ Key = TypeVar("Key")
 
 def _read(path: Path, read: Callable[[bytes], Key]) -> Key:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise Unavailable(f"keys: {path}: is not a file")  # and reading a pipe would wait for its other end
         return read(path.read_bytes())
     except OSError as error:
         raise Unavailable(f"keys: {path}: {error.strerror}") from error

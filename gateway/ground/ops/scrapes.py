@@ -22,14 +22,13 @@ from typing import Any
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # the library reads it in every process
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "aval-metrics-"
-SECONDS = 5.0  # for a request and for its answer, so that nobody holds a thread for long
+SECONDS = 5.0  # for a connection in all, however slowly its bytes come, so that nobody keeps the few places
 AT_ONCE = 8
 
 Text = Callable[[], bytes]
 
 
 class _Handler(BaseHTTPRequestHandler):
-    timeout = SECONDS
     server: "_Server"
 
     def do_GET(self) -> None:
@@ -83,13 +82,22 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        end = threading.Timer(SECONDS, _cut, (request,))
+        end.daemon = True
+        end.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            end.cancel()
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Says nothing: who asks has gone, or was too slow."""
+
+
+def _cut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it has ended by itself
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def parts(address: str) -> tuple[str, int]:
