@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 import psycopg
-from sqlalchemy import create_engine
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
@@ -19,6 +19,7 @@ from gateway.errors import NotKnownYet, Unavailable
 from gateway.ground.store import contract
 from gateway.ground.store.contract import NOTED, Noted, Store, key_of, translated
 from gateway.ground.store.postgres import faults, months
+from gateway.ground.store.postgres.address import SESSION
 from gateway.ground.store.postgres.bare import Bare
 from gateway.ground.store.postgres.notices import heard
 from gateway.ground.store.postgres.patient import NotAnswered, Patient, opened
@@ -35,6 +36,8 @@ LEAD_SECONDS = 4  # a leader that says nothing for so long loses the lead: its s
 # back for others, out of connections or disk, lock or statement timed out, shut down or starting, system.
 _NOW = ("08", "25", "40", "53", "55", "57", "58")
 _DAMAGED = ("XX001", "XX002")
+
+_SET = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SESSION.items())
 
 _log = logging.getLogger("gateway.ground.store")
 
@@ -58,8 +61,8 @@ class PostgresStore(Store):
         more = {} if fsync else {"options": f"{parameters.get('options', '')} -c synchronous_commit=off"}
         self._parameters = {**parameters, **more}
         self.direct: Mapping[str, Any] = {**(direct or parameters), **more}
-        if direct is not None:  # a pooler in between: a statement prepared on one of its sessions is not on the next
-            self._parameters["prepare_threshold"] = None
+        if direct is not None:  # a pooler in between: what is prepared or set on one of its sessions is not on the next
+            self._parameters |= {"prepare_threshold": None, "options": ""}
         self._damaged = False
         self._guard = threading.Lock()
         self._unanswered: list[Patient] = []  # whose commits go on at the server; under _guard
@@ -75,6 +78,8 @@ class PostgresStore(Store):
             pool_pre_ping=True,
             pool_use_lifo=True,
         )
+        if direct is not None:
+            event.listen(self.engine, "begin", _set_for_transaction)
         self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     def _connected(self) -> Patient:
@@ -248,6 +253,11 @@ class PostgresStore(Store):
             for each in self._unanswered:
                 each.leave()
             self._unanswered = []
+
+
+def _set_for_transaction(connection: Connection) -> None:
+    """What a session without a pooler is opened with (`address.parameters`)."""
+    connection.exec_driver_sql(_SET)
 
 
 class PostgresLead:
