@@ -36,7 +36,7 @@ from gateway.ground.ops.logs import logger
 from gateway.ground.ops.metrics import Measured, Metrics, Sample, Timed
 from gateway.ground.ops.requests import Requests
 from gateway.ground.pools import Pools
-from gateway.ground.store import open_store, pruning
+from gateway.ground.store import Store, open_store, pruning
 from gateway.ground.store.together import Together
 from gateway.ground.web import documents, problems
 from gateway.ground.web.doors import Door, otherwise, route
@@ -81,19 +81,32 @@ PROTOCOL = Protocol(
 )
 
 
-def build_house(settings: Settings, *, create_keys: bool = False) -> House:
-    """Make everything a room may need, from the settings. Raises the error of the first part that cannot be used."""
+def build_house(
+    settings: Settings, *, create_keys: bool = False, keys_of: Callable[[Store], KeyRing] | None = None
+) -> House:
+    """Make everything a room may need, from the settings. Raises the error of the first part that cannot be used.
+
+    `keys_of`: reads the keys that belong to what is stored. It may make some, and so comes last.
+    """
     if not settings.database_url:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    keys = KeyRing(settings.keys, create=create_keys, settle_seconds=settings.key_settle_seconds)
+    catalogue, policies = checked(Catalogue(settings.policies)), Policies(settings.policies)
+    store = open_store(settings)
+    if keys_of is None:
+        keys = KeyRing(settings.keys, create=create_keys, settle_seconds=settings.key_settle_seconds)
+    else:
+        with contextlib.ExitStack() as failed:
+            failed.callback(store.close)
+            keys = keys_of(store)
+            failed.pop_all()
     pools = Pools()
     return House(
         settings=settings,
-        store=open_store(settings),
+        store=store,
         keys=keys,
         log=Log(keys, settings.mark),
-        catalogue=checked(Catalogue(settings.policies)),
-        policies=Policies(settings.policies),
+        catalogue=catalogue,
+        policies=policies,
         connector=Transport(settings, pools),
         translations=Translations(),
         pools=pools,

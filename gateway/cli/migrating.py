@@ -1,9 +1,12 @@
 """`aval migrate`: the database brought to the schema of this version."""
 
+import contextlib
+
 import typer
 
-from gateway.cli.opening import settings, source, stop, tell_of_demo, where
+from gateway.cli.opening import pinned, settings, source, stop, tell_of_demo, where
 from gateway.errors import Unavailable
+from gateway.settings import Settings
 
 
 def migrate() -> None:
@@ -13,6 +16,8 @@ def migrate() -> None:
     aval migrate
 
     One transaction: if it is interrupted, the old schema stays. Ends 2 on a database of a newer version.
+
+    A new database is pinned to the keys of AVAL_KEYS_DIR, if they are there; it makes none.
     """
     from gateway.ground.store import migrate as steps
 
@@ -31,3 +36,21 @@ def migrate() -> None:
     else:
         done = f"brought from schema {before} to {now} of this version"
     typer.echo(f"{where(using)}: {done}")
+    if before is None:
+        _pin(using)
+
+
+def _pin(using: Settings) -> None:
+    """Only for a new database: afterwards this may run from anywhere, and needs no keys."""
+    from gateway.ground.keys import KeyRing
+    from gateway.ground.store import open_store
+
+    try:
+        KeyRing(using.keys)
+    except Unavailable:  # not here, or not all of them, or not for whoever migrates: the first that serves pins its own
+        return
+    try:
+        with contextlib.closing(open_store(using)) as store:
+            pinned(using, store, make=False)
+    except Unavailable as error:
+        stop(error.detail)

@@ -7,7 +7,8 @@ import sqlite3
 import sys
 import threading
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit, urlunsplit
@@ -22,7 +23,7 @@ from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from gateway.ground.keys import KeyRing
-    from gateway.ground.store import Store
+    from gateway.ground.store import Connection, Store
 
 NO = 1  # the answer is no: something was refused, is wrong or was tampered with
 CANNOT = 2  # wrong command line or settings, or it could not be done or checked
@@ -71,13 +72,18 @@ def source(name: str) -> str:
     return "default" if name in Settings.model_fields else "settings"
 
 
+def tell_begun(where: str, keys: Path) -> None:
+    """Whoever was pointed at the wrong database, or has not the keys she thought, reads it here."""
+    print(f"aval: a new gateway was begun at {where} with the keys in {keys}", file=sys.stderr)
+
+
 @contextlib.contextmanager
-def opened(*, make: bool = False) -> Iterator[House]:
-    """The house, with its database migrated to this version.
+def opened(*, make: bool = False, begun: Callable[[str, Path], None] = tell_begun) -> Iterator[House]:
+    """The house, with its database migrated to this version and its keys pinned (`pinned`).
 
     `make`: where there is no database, begin one, with its folder and keys. Only for commands that can be a gateway's
     first; every other one can only have been pointed at the wrong folder, and must not leave an empty gateway there.
-    Keys are only made if nothing in the database was encrypted yet, because new ones could not decrypt it.
+    `begun`: told where, and with which folder of keys, if the gateway is new.
     """
     from gateway.app import build_house
     from gateway.catalogue import CatalogueError
@@ -89,17 +95,14 @@ def opened(*, make: bool = False) -> Iterator[House]:
     try:
         if not make and migrate.current(using) is None:
             no_gateway(using, named)
-        begun = not nothing_sealed(using)
-        house = build_house(using, create_keys=not begun)
+        house = build_house(using, keys_of=partial(_keys, using, begun))
     except (CatalogueError, PolicyError) as error:
         stop(f"policies: {error}")
     except Unavailable as error:
-        stop(f"{error.detail}; {KEYS_BACK}" if error.detail.startswith("keys:") else error.detail)
+        stop(error.detail)
     except OSError as error:
         stop(f"{using.data_dir}: {error.strerror}; data_dir must be a folder that can be written")
     try:
-        migrate.upgrade(using)
-        _same_keys(house.store, house.keys, begun)
         yield house
     except NotFound as error:
         stop(f"not found here: {error.detail}; `aval organisations list` and `aval apps list` show what there is")
@@ -253,28 +256,73 @@ def without_password(url: str) -> str:
     return urlunsplit(parts._replace(netloc=user.partition(":")[0] + at + hosts, query="&".join(kept)))
 
 
-def _same_keys(store: "Store", keys: "KeyRing", begun: bool) -> None:
-    """If the database was used before (`begun`), the keys must be those it was used with."""
+def _keys(using: Settings, begun: Callable[[str, Path], None], store: "Store") -> "KeyRing":
+    from gateway.ground.store import migrate
+
+    migrate.upgrade(using)
+    return pinned(using, store, begun)
+
+
+def pinned(
+    using: Settings, store: "Store", begun: Callable[[str, Path], None] = tell_begun, *, make: bool = True
+) -> "KeyRing":
+    """The keys, which are those of this database from now on: of several who begin one with different keys, the first
+    pins its own, and the others stop here. `make`: missing ones are made, if none are pinned and nothing was sealed,
+    which new ones could not open. Whoever loses has made none. Those whose commit failed stay: it may have happened all
+    the same, and if not, they are pinned at the next start. Raises Unavailable."""
+    from gateway.ground.keys import KeyRing
     from gateway.ground.store import key_checks
 
-    if begun:
-        connection = store.connect()
-        try:
-            wrong = key_checks.wrong(connection, keys.checks)
-        finally:
-            connection.close()
-        if wrong:
-            stop("\n".join(f"keys: {keys.folder / file}: {FOREIGN_KEY}; {KEYS_BACK}" for file in wrong))
-    key_checks.keep(store, keys.checks)
+    rings: list[KeyRing] = []
+    pins: Mapping[str, str] = {}
+    new = False
+
+    def read(connection: "Connection", known: Mapping[str, str]) -> Mapping[str, str]:
+        nonlocal pins, new
+        pins, new = known, not known and not _sealed(connection)
+        rings.append(KeyRing(using.keys, create=make and new, settle_seconds=using.key_settle_seconds))
+        return rings[-1].checks
+
+    try:
+        found = key_checks.pin(store, read)
+    except Unavailable as error:
+        if error.detail.startswith("keys:"):
+            stop(f"{error.detail}; {_whose(using, store, pins)}")
+        raise
+    if found.foreign:
+        faults = [f"keys: {using.keys / file}: {FOREIGN_KEY}" for file in found.foreign]
+        stop("\n".join([*faults, f"keys: {_whose(using, store, pins)}"]))
+    if found.first and new:
+        begun(store.where, using.keys)
+    return rings[-1]
+
+
+def _whose(using: Settings, store: "Store", pins: Mapping[str, str]) -> str:
+    """Which keys are the right ones, and how they come here."""
+    if not pins:
+        return KEYS_BACK
+    names = [file for file in sorted(pins) if file.startswith("token-")]
+    shown = f", whose {names[-1]} is {pins[names[-1]]} in its /jwks.json" if names else ""
+    began = f"{store.where} was begun with the keys of another folder or machine{shown}"
+    with contextlib.closing(store.connect()) as connection:
+        anew = "" if _sealed(connection) else "; or, as nothing is kept under them yet, begin with an empty database"
+    return f"{began}: copy the keys folder of the machine that began to {using.keys}, or {KEYS_BACK}{anew}"
+
+
+def _sealed(connection: "Connection") -> bool:
+    """Whether anything is kept that only the keys of then can open or name."""
+    from gateway.log import record
+    from gateway.organisations import views
+
+    return record.are_there(connection) or views.are_there(connection)
 
 
 def nothing_sealed(using: Settings) -> bool:
-    """Whether no key was ever used with this database: none is there, or an empty one. Raises Unavailable."""
-    from gateway.ground.store import migrate, open_store
-    from gateway.log import record
-    from gateway.organisations import views
+    """Whether no key was ever used with this database: none is there, or one without a pinned key and empty. Raises
+    Unavailable."""
+    from gateway.ground.store import key_checks, migrate, open_store
 
     if migrate.current(using) is None:
         return True
     with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
-        return not (record.are_there(connection) or views.are_there(connection))
+        return not (key_checks.known(connection) or _sealed(connection))

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -71,7 +72,7 @@ def serve(
 @contextlib.contextmanager
 def checked() -> "Iterator[House]":
     """What must be right before the first request: files, keys, schema, policies, the server of the database."""
-    with opened(make=True) as house:
+    with opened(make=True, begun=tell_begun) as house:
         refuse_open_files(house.settings)
         refuse_server(house)
         allow_files(house.settings)
@@ -103,6 +104,13 @@ def scraped(address: str, text: Callable[[], bytes]) -> Iterator[None]:
             stop(f"metrics_address: could not listen on {address}: {error.strerror}")
         logs.logger().info("metrics are scraped here", metrics=address, port=port)
         yield
+
+
+def tell_begun(where: str, keys: Path) -> None:
+    """In the log, whose lines nobody need be able to read."""
+    from gateway.ground.ops import logs
+
+    logs.logger().info("a new gateway was begun", database=where, keys=str(keys))
 
 
 def tell_start(house: "House") -> None:

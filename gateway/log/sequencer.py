@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from gateway.ground.store import Connection, raw
+from gateway.ground.store import Connection, key_checks, raw
 from gateway.ground.store.threads import give_way
 from gateway.log import mark, tree
 from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint
@@ -60,6 +60,7 @@ _FIND_MARK = (
 )
 _NEWEST_MARK = "put the newest mark back"
 _FIND_KEY = "put the log.pem back that signed it"
+_FIND_KEYS = "put the database back that was here, or copy the keys of the machine that began this one"
 
 
 class Frozen(Exception):
@@ -276,6 +277,7 @@ class Sequencer:
         self._store = house.store
         self._clock: Callable[[], datetime] = house.clock
         self._log = house.log
+        self._keys = house.keys
         self._path = house.settings.mark
         self._lead = house.store.lead("log")
         with house.store.read() as session:
@@ -343,6 +345,9 @@ class Sequencer:
                 self._mark(head.checkpoint)
 
     def _standing(self, connection: Connection) -> tuple[TreeHead, tree.Range]:
+        """Also, what no start lets happen: another database in the place of the one whose keys these are."""
+        if foreign := key_checks.wrong(connection, self._keys.checks):
+            raise Frozen(f"the database is used with other keys than {', '.join(foreign)} here", _FIND_KEYS)
         return standing(connection, self._path, self._signer.verifier, alone=self._store.alone)
 
     def _begin(self, connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -48,7 +49,9 @@ def test_everything_wrong_with_a_declaration_is_told_and_nothing_is_kept(aval: R
     file.write_text(text.replace('sector = "energy"', 'sector = "enrgy"').replace("website", "web_site"))
     done = aval("organisations", "add", file)
     assert done.code == 1 and not done.out
-    assert all(line.startswith(f"aval: {file}: ") for line in done.err.splitlines())
+    begun, *faults = done.err.splitlines()
+    assert begun.startswith("aval: a new gateway was begun at ") and len(faults) > 1
+    assert all(line.startswith(f"aval: {file}: ") for line in faults)
     assert "did you mean energy?" in done.err and "web_site" in done.err
     assert "No organisation yet" in aval("organisations", "list").out
 
@@ -89,12 +92,14 @@ def test_beside_a_demo_a_command_says_how_to_work_on_that_one(
         url, own = running.url("gateway"), tmp_path / ".demo" / "port-9400" / "gateway"
         hint = f"aval: a demo runs at {url}; to work on that one: export AVAL_DATA_DIR={own} AVAL_PUBLIC_URL={url}"
         assert aval("migrate").code == 0
+        assert aval("people", "list").err.splitlines()[0] == hint
         assert aval("apps", "list").err.splitlines() == [hint]
         monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / ".aval"))
         assert aval("apps", "list").err == "", "whoever names a folder means that one"
         monkeypatch.setenv("AVAL_DATA_DIR", str(own))
         assert aval("migrate").err == f"aval: the demo of this folder runs at {url}: export AVAL_PUBLIC_URL={url}\n"
         monkeypatch.setenv("AVAL_PUBLIC_URL", url)
+        assert aval("people", "list").code == 0, "it begins that one"
         assert aval("apps", "list").err == ""
         checks = [json.loads(line) for line in aval("doctor", "--json").out.splitlines()]
         [address] = [check for check in checks if check["name"] == "public_url"]
@@ -267,7 +272,56 @@ def test_a_further_token_key_is_no_foreign_one(aval: Run, folder: Path, another:
     assert aval("people", "list").code == 0 and aval("doctor").code == 0
 
 
-def test_before_anything_was_sealed_keys_may_be_made_anew(aval: Run, folder: Path, begun: Path) -> None:
-    for path in (folder / "keys").iterdir():
+def test_the_first_command_says_that_it_began_a_gateway_and_no_other_does(aval: Run, folder: Path) -> None:
+    assert aval("migrate").err == "", "it makes no keys"
+    assert not (folder / "keys").exists()
+    first = aval("people", "add", "alice@example.org", "--name", "Alice Martin", stdin=PASSWORD)
+    told = f"a new gateway was begun at {folder / 'aval.sqlite3'} with the keys in {folder / 'keys'}"
+    assert first.code == 0 and first.err == f"aval: {told}\n"
+    assert aval("people", "list").err == "" and aval("migrate").err == ""
+
+
+def test_migrate_pins_the_keys_that_are_there(aval: Run, folder: Path, another: Path) -> None:
+    shutil.copytree(another, folder / "keys")
+    assert "a new gateway was begun" in aval("migrate").err
+    (folder / "keys" / "kek.hex").write_text("00" * 32)
+    assert aval("people", "list").code == 2 and aval("serve").code == 2
+
+
+@pytest.mark.parametrize("lost", ["kek.hex", "token-0001.pem", "*"])
+def test_keys_once_pinned_are_not_made_anew_although_nothing_was_sealed(
+    aval: Run, folder: Path, begun: Path, lost: str
+) -> None:
+    for path in (folder / "keys").glob(lost):
         path.unlink()
-    assert aval("people", "list").code == 0 and aval("doctor").code == 0
+    left = sorted(path.name for path in (folder / "keys").iterdir())
+    for command in (("serve",), ("people", "list"), ("organisations", "add", ORGANISATIONS / "city-energy.toml")):
+        done = aval(*command)
+        assert done.code == 2 and "copy the keys folder of the machine that began" in done.err, command
+        assert "as nothing is kept under them yet, begin with an empty database" in done.err
+    assert sorted(path.name for path in (folder / "keys").iterdir()) == left
+    assert aval("doctor").code == 1
+
+
+def test_another_folder_of_keys_is_refused_before_the_first_entry(aval: Run, begun: Path, another: Path) -> None:
+    keys = begun / "keys"
+    own = keys.rename(begun / "own")
+    shutil.copytree(another, keys)
+    done = aval("serve")
+    assert done.code == 2 and done.err.count("holds another key than this database was used with") == 4
+    assert f"copy the keys folder of the machine that began to {keys}" in done.err
+    shutil.rmtree(keys)
+    own.rename(keys)
+    assert aval("people", "list").code == 0
+
+
+def test_a_folder_that_a_crash_left_half_made_goes_on(aval: Run, folder: Path, begun: Path, tmp_path: Path) -> None:
+    """Nothing is pinned before all four are on the disk."""
+    half = tmp_path / "half"
+    (half / "keys").mkdir(parents=True, mode=0o700)
+    shutil.copy(folder / "keys" / "log.pem", half / "keys" / "log.pem")
+    with pytest.MonkeyPatch.context() as elsewhere:
+        elsewhere.setenv("AVAL_DATA_DIR", str(half))
+        assert aval("people", "add", "bob@example.org", "--name", "Bob Leroy", stdin=PASSWORD).code == 0
+        assert aval("doctor").code == 0
+    assert (half / "keys" / "log.pem").read_bytes() == (folder / "keys" / "log.pem").read_bytes()

@@ -1,6 +1,8 @@
 """Every command on PostgreSQL, and what it says where there is none, or not the one that was meant."""
 
 import json
+import shutil
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +13,10 @@ from cli_run import ORGANISATIONS, Aval, Gateway
 
 from gateway.app import build_house
 from gateway.cli import opening
+from gateway.ground.keys import KeyRing
 from gateway.ground.store.postgres import faults
 from gateway.log import Event
-from gateway.log.sequencer import Sequencer
+from gateway.log.sequencer import Frozen, Sequencer
 from gateway.settings import Settings, unsafe
 from tests.ports import free_port
 
@@ -78,6 +81,85 @@ def test_no_other_keys_are_taken(aval: Run, log: str, folder: Path) -> None:
     key.write_text("00" * 32)
     done = aval("people", "list")
     assert done.code == 2 and f"{key}: {opening.FOREIGN_KEY}" in done.err
+
+
+# ---- a new database, and two machines
+
+WON, LOST = "a new gateway was begun", "copy the keys folder of the machine that began to"
+
+
+def machine(folder: Path, log: Path) -> Gateway:
+    return Gateway(folder, log, free_port())
+
+
+def test_a_second_machine_without_the_keys_makes_none_and_does_not_serve(
+    aval: Run, at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert aval("migrate").code == 0
+    first = machine(tmp_path / "one", tmp_path / "one.log").until_ready()
+    try:
+        [kid] = [key["kid"] for key in first.get("/jwks.json").json()["keys"]]
+        second = machine(tmp_path / "two", tmp_path / "two.log")
+        assert second.process.wait(60) == second.ends() == 2
+        said = (tmp_path / "two.log").read_text()
+        assert f"token-0001.pem is {kid} in its /jwks.json" in said and LOST in said
+        assert not (tmp_path / "two").exists()
+        monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / "two"))
+        assert aval("organisations", "add", ORGANISATIONS / "city-energy.toml").code == 2
+        assert not (tmp_path / "two").exists()
+
+        (tmp_path / "two").mkdir(mode=0o700)
+        shutil.copytree(tmp_path / "one" / "keys", tmp_path / "two" / "keys")
+        second = machine(tmp_path / "two", tmp_path / "two.log").until_ready()
+        try:
+            assert second.get("/jwks.json").json() == first.get("/jwks.json").json()
+            assert aval("doctor").out.count("FAIL  keys") == 0
+        finally:
+            assert second.ends() == 0
+    finally:
+        assert first.ends() == 0
+
+
+@pytest.mark.parametrize("have", [True, False], ids=["with keys of their own", "with empty folders"])
+def test_of_two_machines_that_start_at_the_same_moment_one_serves(at: str, tmp_path: Path, have: bool) -> None:
+    names = ("one", "two")
+    if have:
+        for name in names:
+            KeyRing(tmp_path / name / "keys", create=True)
+    machines = [machine(tmp_path / name, tmp_path / f"{name}.log") for name in names]
+    try:
+        until = time.monotonic() + 90
+        while not (ended := [each for each in machines if each.process.poll() is not None]):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        [loser], [winner] = ended, [each for each in machines if each not in ended]
+        assert loser.process.returncode == 2
+        winner.until_ready()
+        assert WON in winner.log.read_text() and LOST not in winner.log.read_text()
+        said = loser.log.read_text()
+        assert LOST in said and WON not in said
+        assert said.count(opening.FOREIGN_KEY) == (4 if have else 0)
+        assert (tmp_path / names[machines.index(loser)]).exists() is have
+    finally:
+        assert sorted(each.ends() for each in machines) == [0, 2]
+
+
+def test_a_process_in_whose_place_another_database_was_put_gives_nothing(aval: Run, log: str, tmp_path: Path) -> None:
+    house = build_house(Settings())
+    sequencer = Sequencer(house)
+    try:
+        sequencer.start()
+        assert house.log.frozen == ""
+        executed(log, "UPDATE keycheck SET value = 'another' WHERE file = 'kek.hex'")
+        with pytest.raises(Frozen, match="used with other keys than kek.hex here"):
+            sequencer.integrate_once()
+        until = time.monotonic() + 30
+        while not sequencer.fault() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert "other keys than kek.hex" in house.log.frozen and "other keys" in sequencer.fault()
+    finally:
+        sequencer.stop()
+        house.store.close()
 
 
 # ---- no database, or not that one

@@ -14,6 +14,7 @@ from sqlmodel import select
 
 from gateway.apps.tables import App
 from gateway.errors import Unavailable
+from gateway.ground.keys import KeyRing
 from gateway.ground.store import Connection, Store, insert, instant, key_checks, migrate, open_store, raw, stored, turn
 from gateway.ground.store.many import Rows
 from gateway.ground.store.statements import snapshot, streamed
@@ -244,9 +245,56 @@ def test_the_schema_is_that_of_this_version_and_made_once(store: Store) -> None:
 
 def test_of_two_machines_with_different_keys_under_one_name_one_is_told(opens: Opens) -> None:
     one, two = opens(), opens()
-    key_checks.keep(one, {"kek.hex": "k", "token-0001.pem": "a"})
+    assert key_checks.claim(one, {"kek.hex": "k", "token-0001.pem": "a"}) == []
     assert key_checks.claim(one, {"kek.hex": "k", "token-0002.pem": "b"}) == []
     assert key_checks.claim(two, {"kek.hex": "k", "token-0002.pem": "b"}) == [], "the same one"
     assert key_checks.claim(two, {"kek.hex": "k", "token-0002.pem": "c"}) == ["token-0002.pem"]
     assert key_checks.claim(two, {"kek.hex": "other", "token-0003.pem": "d"}) == ["kek.hex"]
+    assert key_checks.claim(two, {"kek.hex": "other", "token-0004.pem": "e"}) == ["kek.hex"], "and none of it is kept"
     assert values(one) == {"kek.hex": "k", "token-0001.pem": "a", "token-0002.pem": "b"}
+
+
+@pytest.mark.parametrize("have", [True, False], ids=["with keys of their own", "with empty folders"])
+def test_of_machines_that_begin_one_database_at_the_same_moment_one_pins_its_keys(
+    opens: Opens, tmp_path: Path, have: bool
+) -> None:
+    stores = [opens() for _ in range(4)]
+    for number in range(10):
+        folders = [tmp_path / f"{number}" / f"{each}" for each in range(len(stores))]
+        if have:
+            for folder in folders:
+                KeyRing(folder, create=True)
+        barrier = threading.Barrier(len(stores))
+
+        def begin(
+            store: Store, folder: Path, barrier: threading.Barrier = barrier
+        ) -> key_checks.Pinned | None:  # None: there are no keys, and none may be made
+            barrier.wait(10)
+            try:
+                return key_checks.pin(store, lambda _, known: KeyRing(folder, create=not known).checks)
+            except Unavailable as error:
+                assert error.detail.startswith("keys:")
+                return None
+
+        with ThreadPoolExecutor(len(stores)) as threads:
+            ended = list(threads.map(begin, stores, folders))
+        [winner] = [at for at, found in enumerate(ended) if found is not None and found.first]
+        assert ended[winner] == key_checks.Pinned([], first=True)
+        assert values(stores[0]) == KeyRing(folders[winner]).checks
+        for at, folder in enumerate(folders):
+            loser = ended[at]
+            if at != winner and have:
+                assert loser is not None and sorted(loser.foreign) == sorted(values(stores[0]))
+            elif at != winner:
+                assert loser is None and not folder.exists(), "who loses has made none"
+        with stores[0].write() as session:
+            session.execute(text("DELETE FROM keycheck"))
+
+
+def test_nothing_is_pinned_of_keys_that_could_not_be_read(opens: Opens, tmp_path: Path) -> None:
+    store = opens()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable, match="none can be made there"):
+        key_checks.pin(store, lambda _, known: KeyRing(tmp_path / "file", create=True).checks)
+    assert values(store) == {}
+    assert key_checks.pin(store, lambda _, known: KeyRing(tmp_path / "keys", create=True).checks).first

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.errors import Unavailable
+from gateway.ground import disk
 from gateway.ground.keys.jose import encoded
 from gateway.ground.keys.opaque import fresh_bytes
 
@@ -76,8 +77,11 @@ class KeyRing:
     def __init__(self, folder: Path, *, create: bool = False, settle_seconds: float = 0) -> None:
         self.folder, self._settle_seconds = folder, settle_seconds
         if create:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._make_missing()
+            try:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                self._make_missing()
+            except OSError as error:
+                raise Unavailable(f"keys: {folder}: none can be made there ({error.strerror})") from error
         paths = sorted(folder.glob("token-*.pem"), reverse=True)
         signing = tuple([SigningKey(_read(path, _ec), path.name, _changed_at(path)) for path in paths])
         self.log: ed25519.Ed25519PrivateKey = _read(folder / "log.pem", _ed)
@@ -231,7 +235,7 @@ def _write(path: Path, data: bytes) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-    os.rename(draft, path)
+    disk.renamed(draft, path)
 
 
 Key = TypeVar("Key")
