@@ -113,6 +113,7 @@ def tell_start(house: "House") -> None:
         version=__version__,
         compiled=compiled.in_use(),
         database=house.store.version(),
+        where=house.store.where,
         mode=house.settings.mode,
         public_url=house.settings.public_url,
         pid=os.getpid(),

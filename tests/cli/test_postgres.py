@@ -259,6 +259,7 @@ def test_one_process_serves_it_without_a_folder_of_data(at: str, folder: Path, t
         assert gateway.get("/readyz").json()["ready"] is True
         [started] = [line for line in gateway.lines() if line["event"] == "starting"]
         assert str(started["database"]).startswith("PostgreSQL ") and "process" not in started
+        assert started["where"] == opening.where(Settings()) and "postgres@" not in str(started["where"])
     finally:
         assert gateway.ends() == 0
     assert not folder.exists()

@@ -10,9 +10,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from deploy_files import CHART, NO_SETTINGS, loaded, rendered, tool, variables
+from deploy_files import CHART, loaded, rendered, tool, variables
 
-from gateway.settings import Settings
+from gateway.settings import NO_SETTINGS, Settings
 
 HELM = tool("helm")
 needs_helm = pytest.mark.skipif(HELM is None, reason="helm is not here")
