@@ -2,6 +2,7 @@
 
 import psycopg
 
+ADDRESS, PASSWORD_FILE = "AVAL_DATABASE_URL", "AVAL_DATABASE_PASSWORD_FILE"
 OLDEST = 130000  # as libpq writes it; the first one that says what became of a transaction whose commit went unanswered
 
 # A part of what the server or libpq says → what is the matter, and what to do. A server told to speak another language
@@ -20,6 +21,7 @@ _SAYS = (
     ("too many", "raise max_connections, or lower AVAL_DATABASE_CONNECTIONS or AVAL_PROCESSES"),
     ("remaining connection slots", "raise max_connections, or lower AVAL_DATABASE_CONNECTIONS or AVAL_PROCESSES"),
     ("session is read-only", "none of these servers takes writes: bring the primary back"),
+    ("unsupported startup parameter", 'pgBouncer before 1.21 refuses it: see operating.md, "Connections"'),
     ("starting up", "wait until it is there"),
     ("shutting down", "wait until it is back"),
 )
@@ -29,6 +31,11 @@ def sentence(where: str, error: psycopg.Error) -> str:
     said = _said(str(error))
     do = next((do for part, do in _SAYS if part in said), "")
     return f"{where}: {said}" + (f"; {do}" if do else "")
+
+
+def for_option(said: str, option: str) -> str:
+    """The sentence for an address that an option of a command names, as its password's file."""
+    return said.replace(PASSWORD_FILE, f"{option}-password-file").replace(ADDRESS, option)
 
 
 def _said(text: str) -> str:
