@@ -1,9 +1,11 @@
 """Every command on PostgreSQL, and what it says where there is none, or not the one that was meant."""
 
 import json
+import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -16,8 +18,14 @@ from gateway.log import Event
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings, unsafe
 from tests.ports import free_port
+from tests.postgres import Bouncer, Cluster, TcpFaults, at_port, bouncer_version, require_bouncer
 
 Run = Callable[..., Aval]
+PRODUCTION = {
+    "AVAL_MODE": "production",
+    "AVAL_PUBLIC_URL": "https://gateway.example",
+    "AVAL_OPERATOR_CONTACT": "+33 1 00 00 00 00",
+}
 
 
 @pytest.fixture
@@ -169,12 +177,7 @@ def test_production_refuses_a_server_that_forgets_what_it_acknowledged(
 ) -> None:
     name = psycopg.conninfo.conninfo_to_dict(at)["dbname"]
     executed(at, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-    production = {
-        "AVAL_MODE": "production",
-        "AVAL_PUBLIC_URL": "https://gateway.example",
-        "AVAL_OPERATOR_CONTACT": "+33 1 00 00 00 00",
-        "AVAL_KEYS_DIR": str(tmp_path / "keys"),
-    }
+    production = PRODUCTION | {"AVAL_KEYS_DIR": str(tmp_path / "keys")}
     for variable, value in production.items():
         monkeypatch.setenv(variable, value)
     done = aval("serve")
@@ -200,6 +203,94 @@ def test_doctor_says_when_no_server_is_there(aval: Run, folder: Path, monkeypatc
     done = aval("doctor")
     assert done.code == 1 and "FAIL  postgresql: postgresql://127.0.0.1:1/aval: " in done.out
     assert done.out.count("FAIL") == 1
+
+
+def test_doctor_tests_both_addresses_and_names_each(
+    aval: Run, log: str, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = str(psycopg.conninfo.conninfo_to_dict(log)["dbname"])
+    with TcpFaults(postgres.port) as way:
+        monkeypatch.setenv("AVAL_DATABASE_URL", way.url(log))
+        monkeypatch.setenv("AVAL_DATABASE_DIRECT_URL", log)
+        told = aval("doctor").out
+        assert f"ok    pooler: answers at postgresql://127.0.0.1:{way.port}/{name}\n" in told
+        assert f" at postgresql://127.0.0.1:{postgres.port}/{name}\n" in told
+    done = aval("doctor")
+    assert done.code == 1 and f"FAIL  pooler: postgresql://127.0.0.1:{way.port}/{name}: " in done.out
+    assert "ok    postgresql: " in done.out
+    monkeypatch.setenv("AVAL_DATABASE_URL", log)
+    monkeypatch.setenv("AVAL_DATABASE_DIRECT_URL", way.url(log))
+    done = aval("doctor")
+    assert "ok    pooler: " in done.out
+    assert f"FAIL  postgresql: postgresql://127.0.0.1:{way.port}/{name}: " in done.out
+    assert "or correct AVAL_DATABASE_DIRECT_URL" in done.out
+
+
+def test_a_pooler_that_is_too_old_is_told_as_such(
+    aval: Run, log: str, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_bouncer()
+    if bouncer_version() >= (1, 20):
+        pytest.skip("needs a pgBouncer that refuses options")
+    with Bouncer(postgres) as bouncer:
+        monkeypatch.setenv("AVAL_DATABASE_URL", at_port(log, bouncer.port))
+        monkeypatch.setenv("AVAL_DATABASE_DIRECT_URL", log)
+        done = aval("doctor")
+    assert done.code == 1 and "unsupported startup parameter: options; a pgBouncer older than 1.21" in done.out
+
+
+def test_a_pooler_that_lets_a_parameter_through_no_options_is_told_which() -> None:
+    error = psycopg.OperationalError("failed: FATAL:  unsupported startup parameter in options: lock_timeout")
+    assert "options: lock_timeout; name it in ignore_startup_parameters" in faults.sentence("there", error)
+
+
+def test_a_user_who_may_make_no_tables_is_told_to_own_the_database(
+    aval: Run, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "may not make any" not in aval("doctor").out
+    user, word = f"u{secrets.token_hex(4)}", secrets.token_hex(8)
+    executed(at, f"CREATE ROLE {user} LOGIN PASSWORD '{word}'")
+    executed(at, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # as it is from PostgreSQL 15 on
+    try:
+        url = urlsplit(at)
+        monkeypatch.setenv("AVAL_DATABASE_URL", f"postgresql://{user}:{word}@{url.netloc.rpartition('@')[2]}{url.path}")
+        for command in ("migrate", "serve"):
+            done = aval(command)
+            said = [line for line in done.err.splitlines() if line.startswith("aval: ")]
+            assert done.code == 2 and len(said) == 1 and "LINE 2" not in done.err, done.err
+            assert "permission denied for schema public; the database must belong to the user: createdb" in said[0]
+        done = aval("doctor")
+        assert done.code == 1 and "FAIL  tables: this user may not make any in this database\n" in done.out
+        assert "→ the database must belong to the user: createdb --owner aval aval" in done.out
+    finally:
+        executed(at, f"DROP ROLE {user}")
+
+
+def test_a_password_in_the_address_or_open_to_others_is_told(
+    aval: Run, log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word = str(urlsplit(log).password)
+    told = aval("doctor").out
+    assert "warn  settings.database_url: holds the password" in told and "AVAL_DATABASE_PASSWORD_FILE" in told
+    assert word not in told
+    file = tmp_path / "word"
+    file.write_text(word)
+    file.chmod(0o640)
+    monkeypatch.setenv("AVAL_DATABASE_URL", log.replace(f":{word}@", "@"))
+    monkeypatch.setenv("AVAL_DATABASE_PASSWORD_FILE", str(file))
+    told = aval("doctor").out
+    assert f"warn  settings.database_password_file: {file} is open to other users\n" in told
+    assert f"chmod 600 {file}" in told and "holds the password" not in told
+    with monkeypatch.context() as production:
+        for variable, value in PRODUCTION.items():
+            production.setenv(variable, value)
+        production.setenv("AVAL_KEYS_DIR", str(tmp_path / "keys"))
+        (Settings().data_dir / "keys").rename(tmp_path / "keys")
+        done = aval("serve")
+        assert done.code == 2 and f"{file}: others can read it; chmod 600 {file}" in done.err
+        (tmp_path / "keys").rename(Settings().data_dir / "keys")
+    file.chmod(0o600)
+    assert "database_password_file" not in aval("doctor").out
 
 
 def test_doctor_names_the_months_without_a_partition(aval: Run, log: str) -> None:

@@ -29,6 +29,8 @@ HEAD = "0200"  # the newest revision; known here so that a start needs no Alembi
 COPYING = "0-copying"  # in the place of the revision, while `copying` fills the database: nobody may serve a part of it
 UNFINISHED = "holds a part of a copy that was interrupted; run the same `aval store copy` again"
 
+OWNER = "the database must belong to the user: createdb --owner aval aval"
+_NOT_ALLOWED = "42501"  # SQLSTATE insufficient_privilege
 WRITABLE = "data_dir must be a folder that can be written"
 UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty folder"
 
@@ -111,10 +113,16 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
     try:
         _run(store)
     except DatabaseError as error:
-        raise Unavailable(f"{store.where}: {error.orig}") from error
+        raise Unavailable(f"{store.where}: {_why(error)}") from error
     finally:
         store.close()
     return before, HEAD
+
+
+def _why(error: DatabaseError) -> str:
+    if getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED:
+        return str(error.orig)
+    return f"{str(error.orig).splitlines()[0]}; {OWNER}"  # without the statement that was refused
 
 
 def _folder(settings: Settings) -> None:

@@ -3,11 +3,17 @@
 import psycopg
 
 ADDRESS, PASSWORD_FILE = "AVAL_DATABASE_URL", "AVAL_DATABASE_PASSWORD_FILE"
+DIRECT = "AVAL_DATABASE_DIRECT_URL"
 OLDEST = 130000  # as libpq writes it; the first one that says what became of a transaction whose commit went unanswered
 
 # A part of what the server or libpq says → what is the matter, and what to do. A server told to speak another language
 # says none of these; then its own words stand alone.
 _SAYS = (
+    (
+        "startup parameter in options",
+        'name it in ignore_startup_parameters of pgBouncer, and set it for the user: see operating.md, "Connections"',
+    ),
+    ("unsupported startup parameter", 'a pgBouncer older than 1.21 says so: see operating.md, "Connections"'),
     ('" does not exist', "createdb makes a database, createuser --login a user"),
     ("password authentication failed", "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
     ("no password supplied", "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
@@ -21,7 +27,6 @@ _SAYS = (
     ("too many", "raise max_connections, or lower AVAL_DATABASE_CONNECTIONS or AVAL_PROCESSES"),
     ("remaining connection slots", "raise max_connections, or lower AVAL_DATABASE_CONNECTIONS or AVAL_PROCESSES"),
     ("session is read-only", "none of these servers takes writes: bring the primary back"),
-    ("unsupported startup parameter", 'pgBouncer before 1.21 refuses it: see operating.md, "Connections"'),
     ("starting up", "wait until it is there"),
     ("shutting down", "wait until it is back"),
 )

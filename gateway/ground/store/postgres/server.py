@@ -92,3 +92,9 @@ def missing_months(connection: contract.Connection, today: date, count: int) -> 
     names = [months.name_of(month) for month in months.upcoming(today, count)]
     found = connection.execute("SELECT name FROM unnest(?::text[]) AS name WHERE to_regclass(name) IS NULL", (names,))
     return [name for (name,) in found]
+
+
+def may_make_tables(connection: contract.Connection) -> bool:
+    """In the schema that is used. From PostgreSQL 15 on only a database's owner may, by default."""
+    found = connection.execute("SELECT has_schema_privilege(current_user, current_schema(), 'CREATE')").fetchone()
+    return bool(found and found[0])
