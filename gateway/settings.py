@@ -24,6 +24,9 @@ PREFIX = "AVAL_"
 NO_SETTINGS = frozenset({"AVAL_CONFIG", INTERPRETED, "AVAL_PYTHON"})  # the last is examples/deploy/secrets.sh's
 Language = Literal["fr", "en"]
 MARK = "log.high-water"  # among the keys
+# Connections of one process besides those for pages: two of the data plane, of which one also listens for changes; one
+# that says that the process lives; one for each of the two leads. All of them past a pooler.
+BESIDES = 5
 _DIVIDED = "divided among the processes that serve one database"
 LANGUAGES: tuple[Language, ...] = get_args(Language)  # that pages, policies and declarations speak
 
@@ -86,7 +89,7 @@ class Settings(BaseSettings):
         "", description="only where database_url is a pooler such as pgBouncer: the address of the database past it"
     )
     database_connections: int = Field(
-        10, ge=2, le=200, description="connections of one process for pages; it has up to five more"
+        10, ge=2, le=200, description=f"connections of one process for pages; it has {BESIDES} more"
     )
     processes: int = Field(1, ge=1, le=64, description="processes behind one port; more than one needs database_url")
     keys_dir: Path | None = Field(None, description="folder of the private keys; unset: data_dir/keys")

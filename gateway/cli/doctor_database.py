@@ -15,9 +15,8 @@ from gateway.ground.store import Connection, migrate, open_store
 from gateway.ground.store.postgres import faults, months, server
 from gateway.ground.store.postgres.address import BadAddress, parameters, shown
 from gateway.ground.store.postgres.server import ServerReport
-from gateway.settings import Settings
+from gateway.settings import BESIDES, Settings
 
-OTHERS = 5  # connections of one process besides those for pages
 LATE_SECONDS = 0.02  # of a commit: what a disk takes that keeps its word, and a standby nearby
 APART_SECONDS = 5.0  # of two clocks
 
@@ -119,7 +118,7 @@ def _encrypted(found: ServerReport, using: Settings) -> Check:
 
 
 def _room(found: ServerReport, using: Settings) -> Check:
-    each = using.database_connections + OTHERS
+    each = using.database_connections + BESIDES
     needed = each * using.processes
     told = (
         f"{found.most} allowed, {found.used} open; {using.processes} × {each} needed by the processes of this machine"

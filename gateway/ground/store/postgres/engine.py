@@ -60,6 +60,8 @@ class PostgresStore(Store):
         more = {} if fsync else {"options": f"{parameters.get('options', '')} -c synchronous_commit=off"}
         self._parameters = {**parameters, **more}
         self.direct: Mapping[str, Any] = {**(direct or parameters), **more}
+        # pg_stat_activity tells them from the others (settings.BESIDES)
+        self._parameters["application_name"] = f"{parameters.get('application_name', 'aval')} pages"
         if direct is not None:  # a pooler in between: a statement prepared on one of its sessions is not on the next
             self._parameters["prepare_threshold"] = None
         self._damaged = False
