@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from gateway.log import Event
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings, unsafe
 from tests.ports import free_port
-from tests.postgres import Bouncer, Cluster, TcpFaults, at_port, bouncer_version, require_bouncer
+from tests.postgres import Bouncer, Cluster, TcpFaults, at_port, bouncer_version, require_bouncer, until
 
 Run = Callable[..., Aval]
 PRODUCTION = {
@@ -354,3 +355,24 @@ def test_one_process_serves_it_without_a_folder_of_data(at: str, folder: Path, t
     finally:
         assert gateway.ends() == 0
     assert not folder.exists()
+
+
+def test_a_server_that_goes_away_is_told_once_and_when_it_is_back(
+    at: str, postgres: Cluster, folder: Path, tmp_path: Path
+) -> None:
+    gateway = Gateway(folder, tmp_path / "serve.log", free_port(), AVAL_KEYS_DIR=str(tmp_path / "keys"))
+    try:
+        gateway.until_ready()
+        postgres.stop("immediate")
+        time.sleep(5)  # beats of one second
+        away = [line for line in gateway.lines() if line["level"] in ("warning", "error")]
+        assert "Traceback" not in gateway.log.read_text() and not [line for line in away if "exception" in line]
+        for begins in ("log: not signed: ", "this process cannot say that it lives: "):
+            assert len([line for line in away if str(line["event"]).startswith(begins)]) == 1, away
+        assert len(away) < 8, away
+        postgres.start()
+        gateway.until_ready()
+        until(lambda: "log: signed again" in gateway.log.read_text(), "the log is signed again")
+        assert "this process can say again that it lives" in gateway.log.read_text()
+    finally:
+        assert gateway.ends() == 0
