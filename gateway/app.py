@@ -213,6 +213,7 @@ class Application:
                 waiting=beat.waiting,
                 beat=beat.whole.timestamp() if beat.whole else None,
                 checkpoint=beat.signed.timestamp() if beat.signed else None,
+                degraded=health.degraded(self.house),
             )
         )
 

@@ -2,6 +2,8 @@
 
 import json
 import secrets
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,7 +12,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from cli_run import ORGANISATIONS, Aval, Gateway
+from cli_run import ORGANISATIONS, ROOT, Aval, Gateway
 
 from gateway.app import build_house
 from gateway.cli import opening
@@ -63,6 +65,22 @@ def test_the_tables_are_made_once(aval: Run, at: str) -> None:
     assert first.code == again.code == 0
     assert "made, empty, with schema" in first.out and "nothing to do" in again.out
     assert first.out.startswith("postgresql://127.0.0.1:")
+
+
+def test_of_several_who_make_them_at_once_one_says_so(at: str, folder: Path) -> None:
+    command = [sys.executable, "-m", "gateway", "migrate"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(3)]
+    said = sorted(process.communicate(timeout=100)[0].partition(": ")[2] for process in running)
+    assert ["made, empty" in each for each in said] == [False, False, True], said
+    assert said[0] == said[1] and "of this version; nothing to do" in said[0]
+
+
+def test_a_state_that_is_not_known_asks_for_an_empty_database_and_no_folder(aval: Run, at: str) -> None:
+    assert aval("migrate").code == 0
+    executed(at, "UPDATE alembic_version SET version_num = '0001'")
+    done = aval("migrate")
+    assert done.code == 2 and "begin with an empty database" in done.err and "folder" not in done.err
+    assert "begin with an empty database" in aval("doctor").out
 
 
 def test_a_database_where_no_gateway_has_begun_is_left_as_it_is(aval: Run, at: str, folder: Path) -> None:

@@ -26,7 +26,7 @@ from gateway.cli import demo_setup
 from gateway.cli.demo_setup import Demo
 from gateway.cli.demo_story import Story
 from gateway.cli.reference import every_door
-from gateway.ground.ops.metrics import DATA, METRICS, NO_DOOR, OUTCOMES
+from gateway.ground.ops.metrics import DATA, METRICS, NO_DOOR, OUTCOMES, PARTS
 from gateway.settings import BESIDES
 
 PATIENCE = 90  # a busy machine is no fault
@@ -174,6 +174,7 @@ def test_everything_that_is_scraped_is_in_the_list_and_every_label_is_bounded(ga
         "organisation": {"", *demo_setup.ORGANISATIONS},
         "kind": {"clash", "unavailable", "damaged"},
         "work": {"log", "common"},
+        "part": set(PARTS),
     }
     families = list(text_string_to_metric_families(gateway.text()))
     total = {family.name + "_total" if family.type == "counter" else family.name: family for family in families}
