@@ -59,7 +59,17 @@ def test_names_and_texts_are_as_prometheus_wants_them() -> None:
         assert (found.kind == "counter") == name.endswith("_total")
         assert (found.kind == "gauge") == bool(found.of_all), "what several processes together say"
         assert found.help.endswith(".") and "\n" not in found.help
-        assert set(found.labels) <= {"door", "status", "outcome", "organisation", "kind", "work", "version", "compiled"}
+        assert set(found.labels) <= {
+            "door",
+            "status",
+            "outcome",
+            "organisation",
+            "kind",
+            "work",
+            "part",
+            "version",
+            "compiled",
+        }
     assert set(REASONS) <= set(OUTCOMES) >= CALLED
 
 
