@@ -7,12 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import psycopg
-
 from gateway.cli.check import Check
 from gateway.errors import Unavailable
 from gateway.ground.store import Connection, migrate, open_store
-from gateway.ground.store.postgres import faults, months, server
+from gateway.ground.store.postgres import months, server
 from gateway.ground.store.postgres.address import BadAddress, parameters, shown
 from gateway.ground.store.postgres.server import ServerReport
 from gateway.settings import BESIDES, Settings
@@ -70,12 +68,10 @@ def _pooler(using: Settings) -> Check:
     where = shown(using.database_url)
     try:
         given = parameters(using.database_url, using.database_password_file)
-        with psycopg.connect(**given, autocommit=True, prepare_threshold=None) as connection:
-            connection.execute("SELECT 1")
-    except psycopg.Error as error:
-        return Check("pooler", "fail", faults.sentence(where, error), "then ask again: aval doctor")
     except (BadAddress, OSError) as error:
         return Check("pooler", "fail", f"{where}: {error}", "correct AVAL_DATABASE_URL, or its password's file")
+    if why := server.silent(where, given):
+        return Check("pooler", "fail", why, "then ask again: aval doctor")
     return Check("pooler", "ok", f"answers at {where}")
 
 

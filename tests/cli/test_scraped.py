@@ -200,7 +200,7 @@ def test_the_server_has_as_many_connections_as_is_said(two: Scraped) -> None:
         found = dict(connection.execute(statement).fetchall())
     count = two.demo.count
     assert count * (BESIDES - 1) < found["aval"] <= count * BESIDES, found
-    assert set(found) == {"aval", "aval pages"} and 0 < found["aval pages"] <= count * 10, found
+    assert set(found) == {"aval", "aval-pages"} and 0 < found["aval-pages"] <= count * 10, found
 
 
 @pytest.mark.parametrize("document", ["gateway/docs/operating.md", "gateway/docs/reference.md"])

@@ -61,7 +61,7 @@ class PostgresStore(Store):
         self._parameters = {**parameters, **more}
         self.direct: Mapping[str, Any] = {**(direct or parameters), **more}
         # pg_stat_activity tells them from the others (settings.BESIDES)
-        self._parameters["application_name"] = f"{parameters.get('application_name', 'aval')} pages"
+        self._parameters["application_name"] = f"{parameters.get('application_name', 'aval')}-pages"
         if direct is not None:  # a pooler in between: a statement prepared on one of its sessions is not on the next
             self._parameters["prepare_threshold"] = None
         self._damaged = False

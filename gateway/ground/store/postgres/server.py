@@ -2,13 +2,16 @@
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from ipaddress import ip_address
+from typing import Any
+
+import psycopg
 
 from gateway.ground.store import contract
-from gateway.ground.store.postgres import months
+from gateway.ground.store.postgres import faults, months
 from gateway.ground.store.postgres.bare import Bare
 
 COMMITS = 5
@@ -52,6 +55,16 @@ def look(connection: contract.Connection) -> ServerReport:
         _is_local(info.host, info.hostaddr),
         _ahead(connection),
     )
+
+
+def silent(where: str, parameters: Mapping[str, Any]) -> str:
+    """Why no pages are served by way of this address; empty: it answers."""
+    try:
+        with psycopg.connect(**parameters, autocommit=True, prepare_threshold=None) as connection:
+            connection.execute("SELECT 1")
+    except psycopg.Error as error:
+        return faults.sentence(where, error)
+    return ""
 
 
 def _is_local(host: str, address: str) -> bool:
