@@ -7,6 +7,7 @@ uvicorn → Guarded (refuses ambiguous or forged requests)
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
@@ -37,6 +38,7 @@ from gateway.ground.ops.metrics import Measured, Metrics, Sample, Timed
 from gateway.ground.ops.requests import Requests
 from gateway.ground.pools import Pools
 from gateway.ground.store import Store, open_store, pruning
+from gateway.ground.store.threads import Trouble
 from gateway.ground.store.together import Together
 from gateway.ground.web import documents, problems
 from gateway.ground.web.doors import Door, otherwise, route
@@ -224,6 +226,7 @@ class Application:
                 waiting=beat.waiting,
                 beat=beat.whole.timestamp() if beat.whole else None,
                 checkpoint=beat.signed.timestamp() if beat.signed else None,
+                degraded=health.degraded(self.house),
             )
         )
 
@@ -290,15 +293,20 @@ def _repeating(work: Callable[[], bool], seconds: float) -> Iterator[None]:
     stopped = threading.Event()
 
     def run() -> None:
-        more = False
+        more, trouble = (
+            False,
+            Trouble(logging.getLogger("aval"), "repeated work failed", "repeated work succeeds again"),
+        )
         while not stopped.wait(SOON_SECONDS if more else seconds):
             more = False
             try:
                 more = work()
             except errors.GatewayError as error:
-                logger().warning("repeated work failed", detail=error.detail)
-            except Exception:  # go on repeating after any fault
-                logger().exception("repeated work failed")
+                trouble.failed(error.detail)
+            except Exception as error:  # go on repeating after any fault
+                trouble.failed(type(error).__name__, error)
+            else:
+                trouble.well()
 
     thread = threading.Thread(target=run, daemon=True, name="repeating")
     thread.start()

@@ -5,6 +5,7 @@ They are read from AVAL_* environment variables and one optional TOML file (AVAL
 `unsafe()` says which and why.
 """
 
+import difflib
 import os
 import re
 import tomllib
@@ -15,10 +16,17 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from gateway.compiled import INTERPRETED
+
+PREFIX = "AVAL_"
+NO_SETTINGS = frozenset({"AVAL_CONFIG", INTERPRETED, "AVAL_PYTHON"})  # the last is examples/deploy/secrets.sh's
 Language = Literal["fr", "en"]
 MARK = "log.high-water"  # among the keys
+# Connections of one process besides those for pages: two of the data plane, of which one also listens for changes; one
+# that says that the process lives; one for each of the two leads. All of them past a pooler.
+BESIDES = 5
 _DIVIDED = "divided among the processes that serve one database"
 LANGUAGES: tuple[Language, ...] = get_args(Language)  # that pages, policies and declarations speak
 
@@ -36,8 +44,28 @@ class _TomlFile(PydanticBaseSettingsSource):
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
 
 
+class _UnknownVariables(PydanticBaseSettingsSource):
+    """Gives nothing: an AVAL_ variable that is none of ours is an error, as an unknown key of the file is."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields} | NO_SETTINGS
+        named = {name: name.upper() for name in sorted(os.environ) if name.upper().startswith(PREFIX)}
+        if faults := [_no_such(name, upper, known) for name, upper in named.items() if upper not in known]:
+            raise SettingsError("\nsettings: ".join(faults))
+        return {}
+
+
+def _no_such(name: str, upper: str, known: set[str]) -> str:
+    near = difflib.get_close_matches(upper, known, n=1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{name}: there is no such setting; {meant}`aval settings` lists them"
+
+
 class Settings(BaseSettings):
-    model_config = SettingsConfigDict(env_prefix="AVAL_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     mode: Literal["development", "production"] = Field(
         "development", description="production refuses to start with unsafe settings"
@@ -61,7 +89,7 @@ class Settings(BaseSettings):
         "", description="only where database_url is a pooler such as pgBouncer: the address of the database past it"
     )
     database_connections: int = Field(
-        10, ge=2, le=200, description="connections of one process for pages; it has up to five more"
+        10, ge=2, le=200, description=f"connections of one process for pages; it has {BESIDES} more"
     )
     processes: int = Field(1, ge=1, le=64, description="processes behind one port; more than one needs database_url")
     keys_dir: Path | None = Field(None, description="folder of the private keys; unset: data_dir/keys")
@@ -137,7 +165,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, _TomlFile(settings_cls)
+        return _UnknownVariables(settings_cls), init_settings, env_settings, _TomlFile(settings_cls)
 
     @field_validator("public_url")
     @classmethod

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class Catalogue:
         self.categories: dict[str, Category] = {}
         self.purposes: dict[str, Purpose] = {}
         faults: list[str] = []
+        where: dict[str, str] = {}  # type of data or purpose → its file
         whole = hashlib.sha256()
         for path, file in files(folder, "datasets", faults):
             whole.update(path.read_bytes())
@@ -29,6 +31,7 @@ class Catalogue:
                 if dataset.id in self.datasets:
                     file.wrong(dataset.id, "stands in another file of datasets/ too")
                 self.datasets[dataset.id] = dataset
+                where[dataset.id] = file.where
             for category in categories(file):
                 if self.categories.setdefault(category.id, category) != category:
                     file.wrong(category.id, "has other words in another file of datasets/")
@@ -38,10 +41,11 @@ class Catalogue:
             if found.code in self.purposes:
                 file.wrong(found.code, "stands in another file of purposes/ too")
             self.purposes[found.code] = found
+            where[found.code] = file.where
         self.schema = _schema(folder, faults)  # of one object of a request's authorization_details
         whole.update(json.dumps(self.schema).encode())
         self.sha256 = whole.hexdigest()
-        faults += [*self._without_words(), *self._unknown_datasets()]
+        faults += [*self._without_words(where), *self._unknown_datasets(where)]
         if faults:
             raise CatalogueError(faults)
 
@@ -55,21 +59,24 @@ class Catalogue:
         """The heading above data of this sensitivity. There is none for sensitivity "none"."""
         return self.categories[category].titles[sensitivity]
 
-    def _without_words(self) -> list[str]:
+    def _without_words(self, where: Mapping[str, str]) -> list[str]:
         """Faults: datasets for which a heading on the consent screen is missing."""
         faults = []
         for dataset in self.datasets.values():
             category = self.categories.get(dataset.category)
             if category is None:
-                faults.append(f"{dataset.id}: category: {dataset.category or '(none)'} is no [[category]] of datasets/")
+                named = dataset.category or "(none)"
+                faults.append(f"{where[dataset.id]}: {dataset.id}: category: {named} is no [[category]] of datasets/")
                 continue
             for missing in sorted(dataset.sensitivities - {"none"} - category.titles.keys()):
-                faults.append(f"{dataset.id}: category {category.id} has no words for {missing} data")
+                faults.append(
+                    f"{where[dataset.id]}: {dataset.id}: category {category.id} has no words for {missing} data"
+                )
         return faults
 
-    def _unknown_datasets(self) -> list[str]:
+    def _unknown_datasets(self, where: Mapping[str, str]) -> list[str]:
         return [
-            f"purposes/{purpose.code}: datasets: {unknown} is in no file of datasets/"
+            f"{where[purpose.code]}: datasets: {unknown} is in no file of datasets/"
             for purpose in self.purposes.values()
             for unknown in sorted(set(purpose.datasets) - set(self.datasets))
         ]

@@ -83,18 +83,23 @@ def member(selector: str) -> Member:
 
 def categories(file: FileTable) -> list[Category]:
     """The headings of a file: at least one, each for the sensitivities it may be needed for."""
+    rows = file.entries("category")
+    for row in rows:
+        row.only("id", *SENSITIVITIES[1:])
     return [
         Category(row.text("id"), {name: row.words(name) for name in SENSITIVITIES[1:] if name in row.table})
-        for row in file.entries("category")
+        for row in rows
     ]
 
 
 def datasets(file: FileTable) -> list[Dataset]:
+    file.only("sector", "dataset", "category")
     sector = file.text("sector")
     return [_dataset(row, sector) for row in file.entries("dataset")]
 
 
 def _dataset(row: FileTable, sector: str) -> Dataset:
+    row.only("id", "category", "label", "short", "long", "sensitivity", "account", "time", "field")
     sensitivity = row.one_of("sensitivity", SENSITIVITIES)
     fields = [_field(each, sensitivity) for each in row.entries("field")]
     return Dataset(
@@ -112,6 +117,7 @@ def _dataset(row: FileTable, sector: str) -> Dataset:
 
 
 def _field(row: FileTable, sensitivity: str) -> Field:
+    row.only("id", "label", "short", "structural", "sensitivity", "find", "drops_record", "comes_with")
     find = row.texts("find")
     if not find:
         row.wrong("find", "name at least one member of the format")

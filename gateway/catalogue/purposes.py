@@ -36,6 +36,7 @@ class Purpose:
 
 
 def purpose(path: Path, file: FileTable) -> Purpose:
+    file.only("code", "version", "title", "text", "dpv", "legal_basis", "datasets", "caps")
     return Purpose(
         code=file.text("code"),
         version=_number(file, "version"),
@@ -50,9 +51,13 @@ def purpose(path: Path, file: FileTable) -> Purpose:
 
 
 def _caps(caps: FileTable) -> Caps:
+    caps.only(*CAPPED, "frequency")
     texts = {key: caps.text(key) for key in CAPPED}
     lengths = {key: _duration(caps, key, text) for key, text in texts.items()}
-    frequency = tuple((_number(row, "times"), row.text("per")) for row in caps.entries("frequency"))
+    rows = caps.entries("frequency")
+    for row in rows:
+        row.only("times", "per")
+    frequency = tuple((_number(row, "times"), row.text("per")) for row in rows)
     return Caps(**lengths, frequency=frequency, texts=texts)
 
 

@@ -1,5 +1,6 @@
 """Reading a file of policies/, key by key. Reading goes on after a fault, so that all faults are reported together."""
 
+import difflib
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ class FileTable:
 
     def wrong(self, key: str, right: str) -> None:
         self.faults.append(f"{self.where}: {key}: {right}")
+
+    def only(self, *keys: str) -> None:
+        """No other keys: a mistyped one must not count as left out."""
+        for key in sorted(self.table.keys() - set(keys)):
+            near = difflib.get_close_matches(key, keys, n=1)
+            self.wrong(key, f"there is no such key{f'; did you mean {near[0]}?' if near else ''}")
 
     def words(self, key: str) -> Words:
         found = self.table.get(key)

@@ -8,6 +8,7 @@ The one invariant: no secret is taken from a command line, which everybody on th
 but a new one, once.
 """
 
+import signal
 from typing import Annotated
 
 import typer
@@ -78,4 +79,7 @@ app.add_typer(store.commands, name="store")
 
 
 def main() -> None:
-    app(prog_name="aval")
+    try:
+        app(prog_name="aval")
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done and said: a Ctrl-C ends the rest without a word

@@ -1,6 +1,8 @@
 """`aval demo`: everything on one machine, for the browser, or as a story told in the terminal."""
 
 import hashlib
+import os
+import shlex
 import signal
 import time
 from pathlib import Path
@@ -50,9 +52,13 @@ def demo(
     aval demo --story                  the same story without a browser, each step verified
     aval demo --story --port 0 --json  for machines; ends 0, or names the step that failed
     aval demo --database-url postgresql://user@host/name --processes 2
+
+    The password of that database is read from the file that AVAL_DATABASE_PASSWORD_FILE names.
     """
     if processes > 1 and not database_url:
         raise typer.BadParameter("several processes need a PostgreSQL database: name one with --database-url")
+    if database_url:
+        refuse_password(database_url)
     own = folder or own_folder(story, port, database_url)
     prepared = demo_setup.prepare(own, port, database_url, processes)
     if story:
@@ -86,8 +92,26 @@ def _run(prepared: demo_setup.Demo) -> NoReturn:
         demo_setup.stop(prepared)
 
 
+def refuse_password(database_url: str) -> None:
+    from gateway.ground.store.postgres.address import BadAddress, parameters
+
+    try:
+        given = parameters(database_url)
+    except BadAddress as error:
+        raise typer.BadParameter(f"--database-url: {error}") from None
+    if given.get("password"):
+        raise typer.BadParameter(
+            "--database-url: everybody on this machine can read a command line; leave the password out, and name a file"
+            " with it: export AVAL_DATABASE_PASSWORD_FILE=FILE"
+        )
+
+
 def _database(prepared: demo_setup.Demo) -> str:
-    return f" AVAL_DATABASE_URL='{without_password(prepared.database_url)}'" if prepared.database_url else ""
+    if not prepared.database_url:
+        return ""
+    password = os.environ.get("AVAL_DATABASE_PASSWORD_FILE")
+    file = f" AVAL_DATABASE_PASSWORD_FILE={shlex.quote(os.path.abspath(password))}" if password else ""
+    return f" AVAL_DATABASE_URL='{without_password(prepared.database_url)}'{file}"
 
 
 def own_folder(story: bool, port: int, database_url: str = "") -> Path:

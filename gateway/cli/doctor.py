@@ -230,8 +230,13 @@ def _database(using: Settings) -> Iterator[Check]:
         yield Check(
             "schema", "warn", nothing, f"`aval serve` makes {'them' if using.database_url else 'it'}; {ANOTHER}"
         )
+        if using.database_url:
+            from gateway.cli import doctor_database
+
+            with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
+                yield from doctor_database.tables(connection)
     elif migrate.serves(using):
-        do = "aval migrate" if migrate.is_known(found) else migrate.UNKNOWN
+        do = "aval migrate" if migrate.is_known(found) else migrate.unknown(using)
         yield Check("schema", "fail", f"{found}; this version needs {migrate.HEAD}", do)
     else:
         newer = "" if found == migrate.HEAD else f", of a newer version that this one ({migrate.HEAD}) may serve beside"

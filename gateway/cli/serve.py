@@ -121,6 +121,7 @@ def tell_start(house: "House") -> None:
         version=__version__,
         compiled=compiled.in_use(),
         database=house.store.version(),
+        where=house.store.where,
         mode=house.settings.mode,
         public_url=house.settings.public_url,
         pid=os.getpid(),
@@ -152,12 +153,16 @@ def allow_files(using: Settings) -> None:
 
 
 def refuse_open_files(using: Settings) -> None:
-    """Stop if group or others can read the private keys or, in production, the database."""
+    """Stop if group or others can read the private keys or, in production, the database or its password."""
     from gateway.cli.doctor import open_database_files, open_key_files
 
     found = [*open_key_files(using.keys)]
     if using.mode == "production":
         found += [(path, "600") for path in open_database_files(using)]
+        if using.database_url:
+            from gateway.cli.doctor_database import open_password_file  # here: a file needs no driver of a server
+
+            found += open_password_file(using)
     faults = [f"{path}: others can read it; chmod {mode} {path}" for path, mode in found]
     if faults:
         stop("\n".join(["refuses to start with these files:", *faults]))

@@ -31,6 +31,7 @@ class StoreCopied:
     rows: int
     root: str | None  # base64, as in checkpoints; None: nothing was signed yet
     size: int
+    unchecked: str  # why signatures were not checked; empty: they were
     resumed: bool
     already: bool  # nothing was written: the target was this copy
     seconds: float
@@ -65,6 +66,7 @@ def copy(
     Ends 0 when the copy is done, 1 when it was refused or is not the same, 2 when it could not be made.
     """
     from gateway.ground.store.copying_rows import NotCopied
+    from gateway.log import verify
 
     began, using = time.monotonic(), settings()
     from_, to = _named(using, source, source_password, "--from"), _named(using, target, target_password, "--to")
@@ -72,7 +74,11 @@ def copy(
         stop("--from and --to name the same database")
     keys = next((end for end in (from_, to) if not end.database_url and (end.keys / "log.pem").exists()), using)
     try:
-        with _claimed_source(from_) as reading, _claimed_target(to) as writing, Progress() as progress:
+        with (
+            _said_of("--from", _claimed_source(from_)) as reading,
+            _said_of("--to", _claimed_target(to)) as writing,
+            Progress() as progress,
+        ):
             copying, already = _copied(reading, writing, progress)
             report, root = _checked(keys, copying, progress)
             if _known(reading) != copying.known:  # one that was about to serve when the copy began
@@ -86,8 +92,14 @@ def copy(
         stop(error.detail)
     except Exception as error:
         _interrupted(error)
+    except KeyboardInterrupt:
+        stop("interrupted; run the same command again: it goes on there", CANNOT)
     seconds = round(time.monotonic() - began, 1)
-    done = StoreCopied(len(copying.tables), copying.rows, root, report.signed, copying.resumed, already, seconds)
+    keyless = f"signatures not checked: no keys in {keys.keys}"
+    unchecked = keyless if verify.public_key(keys.keys, "log") is None else ""
+    done = StoreCopied(
+        len(copying.tables), copying.rows, root, report.signed, unchecked, copying.resumed, already, seconds
+    )
     typer.echo(json.dumps(asdict(done)) if as_json else _told(done, keys, from_, to))
 
 
@@ -139,7 +151,13 @@ def _checked(keys: Settings, copying: "StoreCopy", progress: "Progress") -> tupl
         marked = None
     if marked is None or marked.log != name:
         marked = "elsewhere"
-    report = verify.check(connection, key=verify.public_key(keys.keys, name), opener=None, marked=marked)
+    key = verify.public_key(keys.keys, name)
+    if key is not None and verify.of_another(connection, key):
+        raise NotCopied(
+            f"{keys.keys / 'log.pem'}: the key of another gateway, not of the one whose log this is; "
+            "name this one's folder in AVAL_KEYS_DIR, and run the same command again"
+        )
+    report = verify.check(connection, key=key, opener=None, marked=marked)
     if not report.whole:
         raise NotCopied(
             f"the log of the copy is not whole: {report.findings[0].what}; ask `aval log verify` of the source"
@@ -205,6 +223,19 @@ def _claimed_target(using: Settings) -> "Iterator[Side]":
         yield side
 
 
+@contextlib.contextmanager
+def _said_of(option: str, opening: "contextlib.AbstractContextManager[Side]") -> "Iterator[Side]":
+    """What keeps it from being opened is said with the options of this command."""
+    from gateway.ground.store.postgres import faults
+
+    with contextlib.ExitStack() as stack:
+        try:
+            side = stack.enter_context(opening)
+        except Unavailable as error:
+            raise Unavailable(faults.for_option(error.detail, option)) from error
+        yield side
+
+
 def _side(using: Settings) -> "Side":
     from gateway.ground.store.copying_postgres import UNLIMITED, PostgresSide
     from gateway.ground.store.copying_sqlite import SqliteSide
@@ -254,6 +285,8 @@ class Progress:
 def _told(done: StoreCopied, keys: Settings, from_: Settings, to: Settings) -> str:
     log = f"root {done.root} of size {done.size} the same" if done.root else "all the same; nothing was signed yet"
     lines = [f"done: {done.tables} tables, {done.rows} rows, {log}"]
+    if done.unchecked:
+        lines.append(f"{done.unchecked}; `aval log verify` checks them where the keys are")
     if done.already:
         lines.append(f"{where(to)} was this copy already; nothing was written")
     if to.database_url:

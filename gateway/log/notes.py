@@ -163,6 +163,11 @@ def open_note(note: str | bytes, keys: Iterable[VerifierKey]) -> Note:
     return Note(text, tuple(verified.values()))
 
 
+def signers(note: str) -> set[tuple[str, bytes]]:
+    """(name, key id) of each key that is said to have signed; nothing is checked. Raises BadNote."""
+    return {(name, material[:4]) for name, material in map(_signature, _split(note)[1])}
+
+
 def _split(note: str | bytes) -> tuple[str, list[str]]:
     if isinstance(note, bytes):
         try:

@@ -29,8 +29,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from gateway.errors import Unavailable
 from gateway.ground.store import Connection, key_checks, raw
-from gateway.ground.store.threads import give_way
+from gateway.ground.store.contract import name_of
+from gateway.ground.store.threads import Trouble, give_way
 from gateway.log import mark, tree
 from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint
 from gateway.log.record import Event, instant
@@ -289,6 +291,10 @@ class Sequencer:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._failed = ""  # why the last beat failed, when it did
+        self._trouble = Trouble(_logger, "log: not signed", "log: signed again")
+        self._unseen = Trouble(
+            _logger, "log: what a beat has left behind is not known", "log: what a beat leaves behind is known again"
+        )
         self._began: float | None = None  # monotonic: when the beat began that is under way
 
     @property
@@ -442,9 +448,19 @@ class Sequencer:
             self._failed = str(held)
         except Exception as error:  # the thread outlives every fault; the entries wait, and readiness says so
             self._failed = f"the last beat failed: {type(error).__name__}"
-            _logger.exception("log: this beat failed")
+            self._trouble.failed(*self._cause(error))
+        else:
+            self._trouble.well()
         if self._watch is not None:
             self._show(self._watch, began if whole else None)
+
+    def _cause(self, error: Exception) -> tuple[str, Exception | None]:
+        """What is told of it; and itself where nobody foresaw it."""
+        if isinstance(error, Unavailable):
+            return error.detail, None
+        if isinstance(error, OSError):
+            return f"{type(error).__name__} {error.strerror or error}", None
+        return name_of(error), None if self._store.is_fault(error) else error
 
     def _show(self, watch: Callable[[Beat], None], whole: datetime | None) -> None:
         beat = Beat(self._leads)
@@ -457,4 +473,6 @@ class Sequencer:
             finally:
                 watch(beat)
         except Exception as error:  # who watches does not disturb the log
-            _logger.warning("log: what this beat has left behind is not known: %s", type(error).__name__)
+            self._unseen.failed(type(error).__name__)
+        else:
+            self._unseen.well()

@@ -35,7 +35,7 @@ from gateway.errors import Unavailable
 from gateway.ground.store import Connection, CopyFault, open_copy
 from gateway.ground.store.statements import snapshot, streamed
 from gateway.log.mark import Mark
-from gateway.log.notes import BadNote, Checkpoint, VerifierKey, open_note
+from gateway.log.notes import BadNote, Checkpoint, VerifierKey, open_note, signers
 from gateway.log.record import NO_PREVIOUS, commitment
 from gateway.log.sequencer import CLOCK_BACK, begun, leaf, moment
 from gateway.log.tree import HASH, Range
@@ -99,6 +99,19 @@ def public_key(keys: Path, name: str) -> VerifierKey | None:
     except (OSError, ValueError):
         return None
     return VerifierKey(name, key.public_key().public_bytes_raw()) if isinstance(key, Ed25519PrivateKey) else None
+
+
+def of_another(connection: Connection, key: VerifierKey) -> bool:
+    """Whether another key is said to have signed both the first checkpoint and the last: then this one is another
+    gateway's, and not the log is wrong. One checkpoint that somebody bent says nothing about the key."""
+    ends = [
+        connection.execute(f"SELECT note FROM logcheckpoint ORDER BY size {order} LIMIT 1").fetchone()
+        for order in ("ASC", "DESC")
+    ]
+    try:
+        return all(end is not None and (key.name, key.id) not in signers(end[0]) for end in ends)
+    except (BadNote, AttributeError, TypeError):
+        return False  # the check says what is wrong with it
 
 
 def open_read_only(path: Path) -> Connection:

@@ -50,6 +50,24 @@ def test_every_kind_of_sensitive_data_has_its_heading_in_every_language() -> Non
     ("name", "old", "new", "told"),
     [
         ("datasets/bank.toml", 'category = "finance"', 'category = "telecom"', "telecom is no [[category]]"),
+        (
+            "datasets/bank.toml",
+            'category = "finance"',
+            'category = "telecom"',
+            "datasets/bank.toml: bank.accounts: cat",
+        ),
+        (
+            "datasets/bank.toml",
+            "structural = true",
+            "structral = true",
+            "structral: there is no such key; did you mean s",
+        ),
+        (
+            "datasets/bank.toml",
+            'sector = "bank"',
+            'sector = "bank"\nxyz = 1',
+            "datasets/bank.toml: xyz: there is no such",
+        ),
         ("datasets/health.toml", TITLE, "", "category health has no words for special data"),
         ("datasets/bank.toml", 'en = "Sensitive data: your money"', 'de = "Sensibel"', "sensitive: write { fr"),
         ("datasets/bank.toml", 'sensitivity = "sensitive"', 'sensitivity = "much"', "one of none, sensitive, special"),
@@ -100,3 +118,16 @@ def test_the_languages_stand_in_one_place() -> None:
     pair = re.compile(r"""[\[({]\s*["'](?:fr|en)["'],\s*["'](?:fr|en)["']\s*[\])}]""")
     found = [str(path) for path in (ROOT / "gateway").rglob("*.py") if pair.search(path.read_text(encoding="utf-8"))]
     assert [Path(path).name for path in found] == ["settings.py"]
+
+
+def test_a_key_of_a_purpose_that_is_none_is_told_with_its_file(policies: Path) -> None:
+    path = sorted((policies / "purposes").glob("*.toml"))[0]
+    whole = path.read_text()
+    path.write_text(f"verison = 2\n{whole}")
+    assert faults(policies) == (f"purposes/{path.name}: verison: there is no such key; did you mean version?",)
+    path.write_text(f"{whole}\n[caps.frequncy]\n")
+    assert [each for each in faults(policies) if "frequncy: there is no such key; did you mean frequency?" in each]
+    path.write_text(whole.replace("datasets = [", 'datasets = ["bank.nothing", ', 1))
+    assert faults(policies) == (f"purposes/{path.name}: datasets: bank.nothing is in no file of datasets/",)
+    path.write_text(whole)
+    Catalogue(policies)

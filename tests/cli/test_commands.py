@@ -14,6 +14,7 @@ import pytest
 from cli_run import APPS, ORGANISATIONS, Aval
 
 from gateway.cli import demo_setup
+from gateway.ground.keys import KeyRing
 
 Run = Callable[..., Aval]
 PASSWORD = "correct horse battery\n"
@@ -205,6 +206,27 @@ def test_keys_are_listed_by_their_public_names_only(aval: Run, folder: Path) -> 
     for path in (folder / "keys").iterdir():
         for line in path.read_text().splitlines():
             assert line.startswith("-----") or line not in done.out
+
+
+def test_which_token_key_signs_and_when_the_next_one_will_is_listed(
+    aval: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def signs() -> dict[str, str]:
+        return {Path(row["file"]).name: row["signs"] for row in rows(aval("keys", "list", "--json"))}
+
+    aval("migrate")
+    aval("organisations", "list")
+    assert signs()["token-0001.pem"] == "now" and "signs" in aval("keys", "list").out
+    KeyRing(folder.with_name("other"), create=True)
+    new = folder / "keys" / "token-0002.pem"
+    shutil.copy(folder.with_name("other") / "token-0001.pem", new)
+    begins = datetime.fromtimestamp(new.stat().st_ctime + 600, UTC)
+    assert signs()["token-0001.pem"] == "now"
+    assert signs()["token-0002.pem"] == f"from {begins:%Y-%m-%d %H:%M} UTC"
+    monkeypatch.setenv("AVAL_KEY_SETTLE_SECONDS", "0")
+    assert signs() == {
+        "token-0002.pem": "now", "token-0001.pem": "no more", "log.pem": "now", "kek.hex": "", "root.hex": ""
+    }  # fmt: skip
 
 
 def test_days_are_those_of_the_zone_of_the_gateway(aval: Run, folder: Path) -> None:

@@ -1,15 +1,19 @@
 """Every command on PostgreSQL, and what it says where there is none, or not the one that was meant."""
 
 import json
+import secrets
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from cli_run import ORGANISATIONS, Aval, Gateway
+from cli_run import ORGANISATIONS, ROOT, Aval, Gateway
 
 from gateway.app import build_house
 from gateway.cli import opening
@@ -19,8 +23,14 @@ from gateway.log import Event
 from gateway.log.sequencer import Frozen, Sequencer
 from gateway.settings import Settings, unsafe
 from tests.ports import free_port
+from tests.postgres import Bouncer, Cluster, TcpFaults, at_port, require_bouncer, until
 
 Run = Callable[..., Aval]
+PRODUCTION = {
+    "AVAL_MODE": "production",
+    "AVAL_PUBLIC_URL": "https://gateway.example",
+    "AVAL_OPERATOR_CONTACT": "+33 1 00 00 00 00",
+}
 
 
 @pytest.fixture
@@ -57,6 +67,22 @@ def test_the_tables_are_made_once(aval: Run, at: str) -> None:
     assert first.code == again.code == 0
     assert "made, empty, with schema" in first.out and "nothing to do" in again.out
     assert first.out.startswith("postgresql://127.0.0.1:")
+
+
+def test_of_several_who_make_them_at_once_one_says_so(at: str, folder: Path) -> None:
+    command = [sys.executable, "-m", "gateway", "migrate"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) for _ in range(3)]
+    said = sorted(process.communicate(timeout=100)[0].partition(": ")[2] for process in running)
+    assert ["made, empty" in each for each in said] == [False, False, True], said
+    assert said[0] == said[1] and "of this version; nothing to do" in said[0]
+
+
+def test_a_state_that_is_not_known_asks_for_an_empty_database_and_no_folder(aval: Run, at: str) -> None:
+    assert aval("migrate").code == 0
+    executed(at, "UPDATE alembic_version SET version_num = '0001'")
+    done = aval("migrate")
+    assert done.code == 2 and "begin with an empty database" in done.err and "folder" not in done.err
+    assert "begin with an empty database" in aval("doctor").out
 
 
 def test_a_database_where_no_gateway_has_begun_is_left_as_it_is(aval: Run, at: str, folder: Path) -> None:
@@ -251,12 +277,7 @@ def test_production_refuses_a_server_that_forgets_what_it_acknowledged(
 ) -> None:
     name = psycopg.conninfo.conninfo_to_dict(at)["dbname"]
     executed(at, f'ALTER DATABASE "{name}" SET synchronous_commit = off')
-    production = {
-        "AVAL_MODE": "production",
-        "AVAL_PUBLIC_URL": "https://gateway.example",
-        "AVAL_OPERATOR_CONTACT": "+33 1 00 00 00 00",
-        "AVAL_KEYS_DIR": str(tmp_path / "keys"),
-    }
+    production = PRODUCTION | {"AVAL_KEYS_DIR": str(tmp_path / "keys")}
     for variable, value in production.items():
         monkeypatch.setenv(variable, value)
     done = aval("serve")
@@ -282,6 +303,91 @@ def test_doctor_says_when_no_server_is_there(aval: Run, folder: Path, monkeypatc
     done = aval("doctor")
     assert done.code == 1 and "FAIL  postgresql: postgresql://127.0.0.1:1/aval: " in done.out
     assert done.out.count("FAIL") == 1
+
+
+def test_doctor_tests_both_addresses_and_names_each(
+    aval: Run, log: str, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = str(psycopg.conninfo.conninfo_to_dict(log)["dbname"])
+    with TcpFaults(postgres.port) as way:
+        monkeypatch.setenv("AVAL_DATABASE_URL", way.url(log))
+        monkeypatch.setenv("AVAL_DATABASE_DIRECT_URL", log)
+        told = aval("doctor").out
+        assert f"ok    pooler: answers at postgresql://127.0.0.1:{way.port}/{name}\n" in told
+        assert f" at postgresql://127.0.0.1:{postgres.port}/{name}\n" in told
+    done = aval("doctor")
+    assert done.code == 1 and f"FAIL  pooler: postgresql://127.0.0.1:{way.port}/{name}: " in done.out
+    assert "ok    postgresql: " in done.out
+    monkeypatch.setenv("AVAL_DATABASE_URL", log)
+    monkeypatch.setenv("AVAL_DATABASE_DIRECT_URL", way.url(log))
+    done = aval("doctor")
+    assert "ok    pooler: " in done.out
+    assert f"FAIL  postgresql: postgresql://127.0.0.1:{way.port}/{name}: " in done.out
+    assert "or correct AVAL_DATABASE_DIRECT_URL" in done.out
+
+
+def test_a_pooler_needs_the_address_of_the_server_itself_and_no_settings(
+    aval: Run, log: str, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_bouncer()
+    with Bouncer(postgres) as bouncer:
+        monkeypatch.setenv("AVAL_DATABASE_URL", at_port(log, bouncer.port))
+        alone = aval("doctor")
+        monkeypatch.setenv("AVAL_DATABASE_DIRECT_URL", log)
+        done = aval("doctor")
+    assert alone.code != 0 and "that is a pgBouncer: AVAL_DATABASE_DIRECT_URL names the server itself" in (
+        alone.out + alone.err
+    )
+    assert "ok    pooler: " in done.out and "FAIL" not in done.out, done.out
+
+
+def test_a_user_who_may_make_no_tables_is_told_to_own_the_database(
+    aval: Run, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "may not make any" not in aval("doctor").out
+    user, word = f"u{secrets.token_hex(4)}", secrets.token_hex(8)
+    executed(at, f"CREATE ROLE {user} LOGIN PASSWORD '{word}'")
+    executed(at, "REVOKE CREATE ON SCHEMA public FROM PUBLIC")  # as it is from PostgreSQL 15 on
+    try:
+        url = urlsplit(at)
+        monkeypatch.setenv("AVAL_DATABASE_URL", f"postgresql://{user}:{word}@{url.netloc.rpartition('@')[2]}{url.path}")
+        for command in ("migrate", "serve"):
+            done = aval(command)
+            said = [line for line in done.err.splitlines() if line.startswith("aval: ")]
+            assert done.code == 2 and len(said) == 1 and "LINE 2" not in done.err, done.err
+            assert "permission denied for schema public; the database must belong to the user: createdb" in said[0]
+        done = aval("doctor")
+        assert done.code == 1 and "FAIL  tables: this user may not make any in this database\n" in done.out
+        assert "→ the database must belong to the user: createdb --owner aval aval" in done.out
+    finally:
+        executed(at, f"DROP ROLE {user}")
+
+
+def test_a_password_in_the_address_or_open_to_others_is_told(
+    aval: Run, log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    word = str(urlsplit(log).password)
+    told = aval("doctor").out
+    assert "warn  settings.database_url: holds the password" in told and "AVAL_DATABASE_PASSWORD_FILE" in told
+    assert word not in told
+    file = tmp_path / "word"
+    file.write_text(word)
+    file.chmod(0o640)
+    monkeypatch.setenv("AVAL_DATABASE_URL", log.replace(f":{word}@", "@"))
+    monkeypatch.setenv("AVAL_DATABASE_PASSWORD_FILE", str(file))
+    told = aval("doctor").out
+    assert f"warn  settings.database_password_file: {file} is open to other users\n" in told
+    assert f"chmod 600 {file}" in told and "holds the password" not in told
+    with monkeypatch.context() as production:
+        for variable, value in PRODUCTION.items():
+            production.setenv(variable, value)
+        production.setenv("AVAL_KEYS_DIR", str(tmp_path / "keys"))
+        (Settings().data_dir / "keys").rename(tmp_path / "keys")
+        done = aval("serve")
+        assert done.code == 2 and f"{file}: others can read it; chmod 600 {file}" in done.err
+        (tmp_path / "keys").rename(Settings().data_dir / "keys")
+    file.chmod(0o600)
+    assert "database_password_file" not in aval("doctor").out
 
 
 def test_doctor_names_the_months_without_a_partition(aval: Run, log: str) -> None:
@@ -341,6 +447,28 @@ def test_one_process_serves_it_without_a_folder_of_data(at: str, folder: Path, t
         assert gateway.get("/readyz").json()["ready"] is True
         [started] = [line for line in gateway.lines() if line["event"] == "starting"]
         assert str(started["database"]).startswith("PostgreSQL ") and "process" not in started
+        assert started["where"] == opening.where(Settings()) and "postgres@" not in str(started["where"])
     finally:
         assert gateway.ends() == 0
     assert not folder.exists()
+
+
+def test_a_server_that_goes_away_is_told_once_and_when_it_is_back(
+    at: str, postgres: Cluster, folder: Path, tmp_path: Path
+) -> None:
+    gateway = Gateway(folder, tmp_path / "serve.log", free_port(), AVAL_KEYS_DIR=str(tmp_path / "keys"))
+    try:
+        gateway.until_ready()
+        postgres.stop("immediate")
+        time.sleep(5)  # beats of one second
+        away = [line for line in gateway.lines() if line["level"] in ("warning", "error")]
+        assert "Traceback" not in gateway.log.read_text() and not [line for line in away if "exception" in line]
+        for begins in ("log: not signed: ", "this process cannot say that it lives: "):
+            assert len([line for line in away if str(line["event"]).startswith(begins)]) == 1, away
+        assert len(away) < 8, away
+        postgres.start()
+        gateway.until_ready()
+        until(lambda: "log: signed again" in gateway.log.read_text(), "the log is signed again")
+        assert "this process can say again that it lives" in gateway.log.read_text()
+    finally:
+        assert gateway.ends() == 0

@@ -19,13 +19,15 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
+from cli_run import ROOT
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import Demo
 from gateway.cli.demo_story import Story
 from gateway.cli.reference import every_door
-from gateway.ground.ops.metrics import DATA, METRICS, NO_DOOR, OUTCOMES
+from gateway.ground.ops.metrics import DATA, METRICS, NO_DOOR, OUTCOMES, PARTS
+from gateway.settings import BESIDES
 
 PATIENCE = 90  # a busy machine is no fault
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -172,6 +174,7 @@ def test_everything_that_is_scraped_is_in_the_list_and_every_label_is_bounded(ga
         "organisation": {"", *demo_setup.ORGANISATIONS},
         "kind": {"clash", "unavailable", "damaged"},
         "work": {"log", "common"},
+        "part": set(PARTS),
     }
     families = list(text_string_to_metric_families(gateway.text()))
     total = {family.name + "_total" if family.type == "counter" else family.name: family for family in families}
@@ -185,6 +188,26 @@ def test_everything_that_is_scraped_is_in_the_list_and_every_label_is_bounded(ga
     assert {value for (_, of) in gateway.samples() for label, value in of if label == "door"} >= {
         "/sign-in", "/token", "/par", "/consent/{id}", "/sharings/{id}/stop"
     }  # fmt: skip
+
+
+def test_the_server_has_as_many_connections_as_is_said(two: Scraped) -> None:
+    """Who has carried no data call yet does not write, so one connection of a process may be missing."""
+    statement = (
+        "SELECT application_name, count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid() GROUP BY 1"
+    )
+    with psycopg.connect(two.demo.database_url) as connection:
+        found = dict(connection.execute(statement).fetchall())
+    count = two.demo.count
+    assert count * (BESIDES - 1) < found["aval"] <= count * BESIDES, found
+    assert set(found) == {"aval", "aval-pages"} and 0 < found["aval-pages"] <= count * 10, found
+
+
+@pytest.mark.parametrize("document", ["gateway/docs/operating.md", "gateway/docs/reference.md"])
+def test_that_number_stands_in_the_documents(document: str) -> None:
+    text = (ROOT / document).read_text()
+    assert f"P × (C + {BESIDES})" in text or f"pages; it has {BESIDES} more" in text
+    assert not re.search(rf"\(C \+ (?!{BESIDES}\))", text)
 
 
 def test_nothing_of_a_person_an_app_or_a_token_is_scraped(gateway: Scraped) -> None:

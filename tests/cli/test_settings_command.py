@@ -9,7 +9,7 @@ from cli_run import Aval
 from pydantic import SecretStr
 
 from gateway.cli.settings import HIDDEN, _shown
-from gateway.settings import Settings
+from gateway.settings import NO_SETTINGS, Settings
 
 Run = Callable[..., Aval]
 
@@ -83,3 +83,37 @@ def test_a_wrong_file_is_told_with_its_name(
     monkeypatch.setenv("AVAL_CONFIG", str(file))
     done = aval("settings")
     assert done.code == 2 and said in done.err and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("AVAL_DATABSE_URL", "there is no such setting; did you mean AVAL_DATABASE_URL? `aval settings` lists them"),
+        ("aval_prot", "there is no such setting; did you mean AVAL_PORT?"),
+        ("AVAL_XYZZY_PLUGH", "there is no such setting; `aval settings` lists them"),
+    ],
+)
+@pytest.mark.parametrize("command", ["settings", "serve", "migrate", "doctor"])
+def test_a_variable_that_is_no_setting_is_refused_with_the_nearest_one(
+    aval: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, said: str, command: str
+) -> None:
+    monkeypatch.setenv(variable, "postgresql://aval:secret-word@db.example/aval")
+    done = aval(command)
+    assert done.code == 2 and f"aval: settings: {variable}: {said}" in done.err
+    assert "secret-word" not in done.err + done.out and not folder.exists()
+
+
+def test_all_such_variables_are_told_at_once(aval: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVAL_PROT", "1")
+    monkeypatch.setenv("AVAL_MOED", "production")
+    lines = aval("settings").err.splitlines()
+    assert [line.split(":")[2].strip() for line in lines] == ["AVAL_MOED", "AVAL_PROT"]
+
+
+def test_variables_of_the_project_that_are_no_settings_are_no_fault(aval: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NO_SETTINGS - {"AVAL_CONFIG"}:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("aval_port", "9400")
+    monkeypatch.setenv("AVALANCHE", "is another's")
+    done = aval("settings")
+    assert done.code == 0 and "9400  (AVAL_PORT)" in done.out

@@ -323,12 +323,83 @@ def test_what_is_not_empty_is_not_copied_into(aval: Run, source: Path, there: Po
         (("--from", "{data}", "--to", "{data}"), "name the same database"),
         (("--from", "{data}/nothing", "--to", "{data}/new"), "no gateway has its data there"),
         (("--from", "{data}", "--to", "x", "--to-password-file", "f"), "only an address has a password"),
-        (("--from", "{data}", "--to", "postgresql://u@127.0.0.1:1/d"), "cannot be reached"),
+        (
+            ("--from", "{data}", "--to", "postgresql://u@127.0.0.1:1/d"),
+            "no server listens there: start it, or correct --to\n",
+        ),
+        (("--from", "postgresql://u@127.0.0.1:1/d", "--to", "{data}"), "start it, or correct --from\n"),
     ],
 )
 def test_what_cannot_be_meant_is_told(aval: Run, source: Path, ends: tuple[str, ...], why: str) -> None:
     said = refused(aval, 2, *(part.format(data=source) for part in ends))
     assert why in said and "secret" not in said and len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("option", ["to", "from"])
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("word", 'password authentication failed for user "{user}"; --{option}-password-file names the file'),
+        ("no word", "--{option}-password-file names the file with the password"),
+        ("name", 'database "nowhere" does not exist; createdb makes a database'),
+    ],
+)
+def test_an_end_that_does_not_open_is_told_with_the_option_that_opens_it(
+    aval: Run, source: Path, there: Postgres, tmp_path: Path, option: str, wrong: str, why: str
+) -> None:
+    end = there.as_(option)
+    if wrong == "word":
+        there.password.write_text("another word")
+    elif wrong == "no word":
+        end = end[:2]
+    else:
+        end[1] = there.url.rpartition("/")[0] + "/nowhere"
+    other = ["--from", str(source)] if option == "to" else ["--to", str(tmp_path / "laptop")]
+    said = refused(aval, 2, *end, *other)
+    assert why.format(option=option, user=urlsplit(there.url).username) in said, said
+    assert "AVAL_" not in said and len(said.splitlines()) == 1 and "another word" not in said
+
+
+def test_without_keys_it_is_said_that_no_signature_was_checked(aval: Run, source: Path, there: Postgres) -> None:
+    ways = ["--from", source, *there.as_("to")]
+    assert copied(aval, *ways)["unchecked"] == ""
+    (source / "keys").rename(source / "elsewhere")
+    assert copied(aval, *ways)["unchecked"] == f"signatures not checked: no keys in {source / 'keys'}"
+    done = aval("store", "copy", *map(str, ways))
+    assert done.code == 0 and f"signatures not checked: no keys in {source / 'keys'}; `aval log verify`" in done.out
+
+
+def test_keys_of_another_gateway_are_told_as_such_and_the_log_is_not_blamed(
+    aval: Run, source: Path, there: Postgres, tmp_path: Path
+) -> None:
+    from gateway.ground.keys import KeyRing
+
+    ways = ["--from", source, *there.as_("to")]
+    (source / "keys").rename(tmp_path / "own")
+    KeyRing(source / "keys", create=True)
+    said = refused(aval, 1, *ways)
+    assert f"{source / 'keys' / 'log.pem'}: the key of another gateway" in said and "not whole" not in said
+    shutil.rmtree(source / "keys")
+    (tmp_path / "own").rename(source / "keys")
+    assert copied(aval, *ways)["size"] == 23
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+def test_interrupted_it_says_how_to_go_on_without_a_traceback(
+    aval: Run, source: Path, there: Postgres, at_the_end: bool
+) -> None:
+    command = [sys.executable, "-m", "gateway", "store", "copy", "--from", str(source), *there.as_("to")]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout
+    if at_the_end:
+        assert process.stdout.readline().startswith("done: ")
+    else:
+        while there.execute("SELECT to_regclass('storecopy')") == [(None,)]:
+            assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert "Traceback" not in err and (at_the_end or process.returncode == 0 or "run the same command again" in err)
+    assert copied(aval, *command[5:])["size"] == 23
 
 
 def test_a_server_that_goes_away_is_told_and_the_copy_goes_on_afterwards(
@@ -337,6 +408,6 @@ def test_a_server_that_goes_away_is_told_and_the_copy_goes_on_afterwards(
     ways = ["--from", source, *there.as_("to")]
     assert killed(5, "after", True, *ways) == -signal.SIGKILL
     postgres.stop("immediate")
-    assert "cannot be reached" in refused(aval, 2, *ways)
+    assert "no server listens there: start it, or correct --to" in refused(aval, 2, *ways)
     postgres.start()
     assert copied(aval, *ways)["resumed"]

@@ -17,10 +17,6 @@ FILES = sorted(
     if path.is_file() and not {"secrets", "__pycache__"} & set(path.relative_to(DEPLOY).parts)
 )  # fmt: skip
 
-# Settings and commands that the files name and this version does not have yet. Take a name out when it is there: a test
-# says so.
-NO_SETTINGS = {"AVAL_CONFIG", "AVAL_PYTHON"}  # the file of settings; a Python for secrets.sh
-
 
 def loaded(text: str) -> Any:
     """YAML. A key that stands twice is a fault, which the parser alone would not say."""

@@ -10,9 +10,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from deploy_files import CHART, NO_SETTINGS, loaded, rendered, tool, variables
+from deploy_files import CHART, loaded, rendered, tool, variables
 
-from gateway.settings import Settings
+from gateway.settings import NO_SETTINGS, Settings
 
 HELM = tool("helm")
 needs_helm = pytest.mark.skipif(HELM is None, reason="helm is not here")
@@ -201,7 +201,7 @@ def test_selectors_find_the_gateways_and_not_the_job(all_kinds: Kinds) -> None:
         ({"networkPolicy": {"from": []}}, "networkPolicy.from"),
         ({"mark": {}}, "mark.persistentVolumeClaim"),
         ({"mark": {"persistentVolumeClaim": "m", "emptyDir": True}}, "not both"),
-        ({"replicaCount": 9}, "133 connections"),
+        ({"replicaCount": 9}, "152 connections"),
         ({"settings": {"AVAL_MARK_FILE": "/x"}}, "the chart sets it"),
         ({"settings": {"ZONE": "x"}}, "ZONE"),
         ({"settings": {"AVAL_METRICS_ADDRESS": "0.0.0.0:1"}}, "the chart sets it"),

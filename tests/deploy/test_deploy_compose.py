@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from deploy_files import DEPLOY, loaded
 
-from gateway.settings import Settings, unsafe
+from gateway.settings import BESIDES, Settings, unsafe
 
 WHOLE: dict[str, Any] = loaded((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = WHOLE["services"]
@@ -87,6 +87,6 @@ def test_its_settings_are_safe_for_production_and_believe_nginx_alone(monkeypatc
 
 def test_the_database_takes_all_connections_that_the_gateways_may_want() -> None:
     environment = SERVICES[GATEWAYS[0]]["environment"]
-    each = int(environment["AVAL_PROCESSES"]) * (int(environment["AVAL_DATABASE_CONNECTIONS"]) + 3)
+    each = int(environment["AVAL_PROCESSES"]) * (int(environment["AVAL_DATABASE_CONNECTIONS"]) + BESIDES)
     [most] = [int(word.partition("=")[2]) for word in SERVICES["database"]["command"] if word.startswith("max_conn")]
-    assert len(GATEWAYS) * each + 1 + 2 <= most - 3, "the leader's, a job's and a hand's; three are the superuser's"
+    assert len(GATEWAYS) * each + 2 <= most - 3, "a job's and a hand's; three are the superuser's"

@@ -7,9 +7,9 @@ import sys
 import tomllib
 
 import pytest
-from deploy_files import CHART, DEPLOY, FILES, NO_SETTINGS, ROOT, loaded, tool, variables
+from deploy_files import CHART, DEPLOY, FILES, ROOT, loaded, tool, variables
 
-from gateway.settings import Settings
+from gateway.settings import NO_SETTINGS, Settings
 
 KNOWN = {f"AVAL_{name.upper()}" for name in Settings.model_fields}
 

@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 from log_cast import Clock
 
+from gateway.errors import Unavailable
 from gateway.ground.keys import KeyRing
+from gateway.ground.store import threads
 from gateway.ground.store.sqlite.engine import connect
 from gateway.house import House
 from gateway.log import mark, readiness, sequencer, tree
@@ -324,6 +326,43 @@ def test_the_thread_integrates_what_comes_and_a_last_time_when_it_stops(house: H
     recorded("alice", count=2)
     running.stop()
     assert rows(house, "SELECT max(size) FROM logcheckpoint") == [(2,)]
+
+
+def test_a_fault_that_lasts_is_told_once_and_when_it_is_over(
+    house: House, recorded: Recorded, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Sequencer(house)
+    recorded("alice")
+    away = Unavailable("database: OperationalError")
+    with monkeypatch.context() as without:
+        without.setattr(running, "integrate_once", lambda: _raised(away))
+        for _ in range(5):
+            running._beat()
+        assert [record.message for record in caplog.records] == ["log: not signed: database: OperationalError"]
+        assert caplog.records[0].exc_info is None and "the last beat failed: Unavailable" in running._failed
+        without.setattr(threads, "AGAIN_SECONDS", 0.0)
+        running._beat()
+        assert "log: not signed, 6 times by now: database: OperationalError" in caplog.text
+    running._beat()
+    running._beat()
+    assert [record.message for record in caplog.records][2:] == ["log: signed again"] and not running._failed
+    running.stop()
+
+
+def test_a_fault_that_nobody_foresaw_is_told_with_where_it_came_from(
+    house: House, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = Sequencer(house)
+    monkeypatch.setattr(running, "integrate_once", lambda: _raised(ZeroDivisionError()))
+    running._beat()
+    running._beat()
+    [told] = caplog.records
+    assert told.message == "log: not signed: ZeroDivisionError" and told.exc_info
+    running.stop()
+
+
+def _raised(error: Exception) -> int:
+    raise error
 
 
 def test_who_watches_hears_what_each_beat_has_left_behind(

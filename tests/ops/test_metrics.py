@@ -20,7 +20,7 @@ from gateway.app import Application, build_house
 from gateway.errors import REASONS, Unavailable
 from gateway.ground.http.connector import ConnectorError, Target
 from gateway.ground.ops import scrapes
-from gateway.ground.ops.metrics import CALLED, METRICS, OUTCOMES, Measured, Metrics, Sample, Timed
+from gateway.ground.ops.metrics import CALLED, METRICS, OUTCOMES, PARTS, Measured, Metrics, Sample, Timed
 from gateway.ground.store import migrate
 from gateway.settings import Settings
 
@@ -35,6 +35,7 @@ UNITS = (
     "_connections",
     "_limit",
     "_frozen",
+    "_degraded",
     "_leads",
 )
 
@@ -58,7 +59,17 @@ def test_names_and_texts_are_as_prometheus_wants_them() -> None:
         assert (found.kind == "counter") == name.endswith("_total")
         assert (found.kind == "gauge") == bool(found.of_all), "what several processes together say"
         assert found.help.endswith(".") and "\n" not in found.help
-        assert set(found.labels) <= {"door", "status", "outcome", "organisation", "kind", "work", "version", "compiled"}
+        assert set(found.labels) <= {
+            "door",
+            "status",
+            "outcome",
+            "organisation",
+            "kind",
+            "work",
+            "part",
+            "version",
+            "compiled",
+        }
     assert set(REASONS) <= set(OUTCOMES) >= CALLED
 
 
@@ -180,6 +191,14 @@ def test_a_process_that_does_not_lead_tells_nothing_of_the_log(metrics: Metrics)
     assert found["aval_log_beat_timestamp_seconds",] == 1_000.5, "as far as this one knows"
     assert found["aval_log_checkpoint_timestamp_seconds",] == 900.25
     assert found["aval_cpu_seconds_total",] > 0 and found["aval_build_info", "no", "1.2.3"] == 1
+
+
+def test_what_is_degraded_is_told_until_it_is_not(metrics: Metrics) -> None:
+    assert [values(metrics)["aval_degraded", part] for part in PARTS] == [0, 0, 0]
+    metrics.sampled(Sample(True, True, 1, False, (0, 10), degraded=frozenset({"keys"})))
+    assert [values(metrics)["aval_degraded", part] for part in PARTS] == [0, 1, 0]
+    metrics.sampled(Sample(True, True, 1, False, (0, 10)))
+    assert values(metrics)["aval_degraded", "keys"] == 0
 
 
 def test_a_fault_of_the_database_is_counted(tmp_path: Path, metrics: Metrics) -> None:

@@ -43,9 +43,15 @@ def readyz(ctx: Context) -> Response:
     found = readiness.found(time.monotonic())
     ready = not any(found.values())
     checks = {name: "ok" if not why else "failed" for name, why in found.items()}
-    checks |= {name: "degraded" for name, why in readiness.lesser.items() if checks.get(name) == "ok" and why()}
-    checks["log_lines"] = "degraded" if lines_lost() else "ok"
+    checks["log_lines"] = "ok"
+    checks |= {name: "degraded" for name in degraded(ctx.house) if checks.get(name) == "ok"}
     return answers.json({"ready": ready, "checks": checks}, 200 if ready else 503)
+
+
+def degraded(house: House) -> frozenset[str]:
+    """The parts that work, but not as somebody wanted them to."""
+    lost = {"log_lines"} if lines_lost() else set()
+    return frozenset(lost | {name for name, why in _readiness(house).lesser.items() if why()})
 
 
 Check = Callable[[], str]  # returns why the part does not work; empty: it does

@@ -40,6 +40,7 @@ CALLED = frozenset(
 
 FAILURES = ("clash", "unavailable", "damaged")
 WORK = ("log", "common")
+PARTS = ("policies", "keys", "log_lines")  # that may be degraded
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,13 @@ METRICS: Mapping[str, Measure] = {
     "aval_log_frozen": Measure(
         "gauge", "1 while the log is frozen: no data is given until an operator has looked.", of_all="livemax"
     ),
+    "aval_degraded": Measure(
+        "gauge",
+        "1 where a part works, but not as somebody wanted it to. part: policies or keys, whose changed files have a"
+        " fault, so that those before go on; log_lines, which cannot be written.",
+        ("part",),
+        "livemax",
+    ),
     "aval_leads": Measure(
         "gauge",
         "1 where this process leads. work: log, who numbers and signs entries; common, who deletes what has expired and"
@@ -127,6 +135,7 @@ class Sample:
     waiting: int = 0
     beat: float | None = None  # as are the next: epoch seconds; None: not known here
     checkpoint: float | None = None
+    degraded: frozenset[str] = frozenset()  # of PARTS
 
 
 class Metrics:
@@ -170,6 +179,8 @@ class Metrics:
             self._counter("aval_database_failures_total").labels(kind)
         for work in WORK:
             self._gauge("aval_leads").labels(work).set(0)
+        for part in PARTS:
+            self._gauge("aval_degraded").labels(part).set(0)
 
     def text(self) -> bytes:
         """All values of this process, as they are scraped."""
@@ -223,6 +234,8 @@ class Metrics:
         self._gauge("aval_leads").labels("common").set(found.leads_common)
         self._gauge("aval_serving_processes").set(found.processes)
         self._gauge("aval_log_frozen").set(found.frozen)
+        for part in PARTS:
+            self._gauge("aval_degraded").labels(part).set(part in found.degraded)
         used, limit = found.connections
         self._gauge("aval_database_connections").set(used)
         self._gauge("aval_database_connections_limit").set(limit)

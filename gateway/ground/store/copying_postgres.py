@@ -13,7 +13,7 @@ from gateway.errors import Unavailable
 from gateway.ground.store.contract import key_of, name_of
 from gateway.ground.store.copying import ALIVE_SECONDS, Side, largest_ids, running
 from gateway.ground.store.copying_rows import NotCopied, Row, Shape, quoted, too_large, unfit_for_postgres
-from gateway.ground.store.postgres import months
+from gateway.ground.store.postgres import faults, months
 from gateway.ground.store.postgres.bare import Bare, marks
 from gateway.ground.store.postgres.engine import COPY
 
@@ -51,7 +51,7 @@ class PostgresSide(Side):
         try:
             self._raw: psycopg.Connection[Any] = psycopg.connect(**parameters, autocommit=True)
         except psycopg.Error as error:
-            raise Unavailable(f"{where}: cannot be reached ({name_of(error)})") from error
+            raise Unavailable(faults.sentence(where, error)) from error
         self.connection = Bare(self._raw)
 
     def claim(self) -> None:

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import inspect
 from sqlalchemy.exc import DatabaseError
 
 from gateway.errors import Unavailable
@@ -29,8 +30,10 @@ HEAD = "0200"  # the newest revision; known here so that a start needs no Alembi
 COPYING = "0-copying"  # in the place of the revision, while `copying` fills the database: nobody may serve a part of it
 UNFINISHED = "holds a part of a copy that was interrupted; run the same `aval store copy` again"
 
+OWNER = "the database must belong to the user: createdb --owner aval aval"
+_NOT_ALLOWED = "42501"  # SQLSTATE insufficient_privilege
 WRITABLE = "data_dir must be a folder that can be written"
-UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty folder"
+_UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty"
 
 
 def current(settings: Settings) -> str | None:
@@ -87,6 +90,11 @@ def serves(settings: Settings) -> str:
     return f"schema {found}, this version needs {HEAD}: aval migrate"
 
 
+def unknown(settings: Settings) -> str:
+    """What a revision is that this version does not know, and what to do."""
+    return f"{_UNKNOWN} {'database' if settings.database_url else 'folder'}"
+
+
 def is_known(revision: str) -> bool:
     """Whether `upgrade` can start from this revision."""
     return any((FOLDER / "versions").glob(f"{revision}_*.py"))
@@ -104,17 +112,23 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
         return before, before
     if before is not None and not is_known(before):
         where = settings.database if not settings.database_url else "the database"
-        raise Unavailable(f"{where}: schema {before} is not known to this version. {UNKNOWN}")
+        raise Unavailable(f"{where}: schema {before} is not known to this version. {unknown(settings)}")
     if not settings.database_url:
         _folder(settings)
     store = open_store(settings)
     try:
-        _run(store)
+        before = _run(store)
     except DatabaseError as error:
-        raise Unavailable(f"{store.where}: {error.orig}") from error
+        raise Unavailable(f"{store.where}: {_why(error)}") from error
     finally:
         store.close()
     return before, HEAD
+
+
+def _why(error: DatabaseError) -> str:
+    if getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED:
+        return str(error.orig)
+    return f"{str(error.orig).splitlines()[0]}; {OWNER}"  # without the statement that was refused
 
 
 def _folder(settings: Settings) -> None:
@@ -132,17 +146,21 @@ def _made_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
-def _run(store: Store) -> None:
-    """All missing steps in one transaction, which waits for another process that migrates."""
+def _run(store: Store) -> str | None:
+    """All missing steps in one transaction, which waits for another process that migrates. Returns the revision that it
+    began from: with another process at the same moment, the one that this has made."""
     from alembic import command  # takes 0.2 s to import, so only imported when there is something to do
 
     with store.engine.connect() as connection:
         _begin(store, connection)
         try:
+            is_made = inspect(connection).has_table("alembic_version")
+            found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first() if is_made else None
             config = configuration()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.exec_driver_sql("COMMIT")
+            return str(found[0]) if found else None
         except BaseException:
             connection.exec_driver_sql("ROLLBACK")
             raise

@@ -20,6 +20,7 @@ def open_store(settings: Settings) -> Store:
             shown(settings.database_url),
             parameters(settings.database_url, password),
             direct=parameters(direct, password) if direct else None,
+            past=shown(direct) if direct else "",
             connections=settings.database_connections,
             fsync=settings.log_fsync,
         )

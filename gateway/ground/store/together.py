@@ -21,6 +21,7 @@ from gateway.ground.pools import acquired, left, within
 from gateway.ground.store.contract import Connection, Store, instant, translated
 from gateway.ground.store.statements import insert, raw, turn
 from gateway.ground.store.tables import Lease, Try
+from gateway.ground.store.threads import Trouble
 
 BEAT_SECONDS = 1.0
 LIVES_SECONDS = 10.0  # a process that has said nothing for so long has ended, or is as good as ended
@@ -51,6 +52,12 @@ class Together:
         self._lead = None if store.alone else store.lead("work")
         self._led_until = 0.0  # monotonic, as the next two
         self._unbroken_since = self._last = float("-inf")
+        self._unsaid = Trouble(
+            _logger, "this process cannot say that it lives", "this process can say again that it lives"
+        )
+        self._leadless = Trouble(
+            _logger, "the lead of the common work is not known", "the lead of the common work is known again"
+        )
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -96,14 +103,13 @@ class Together:
             self._beat()
 
     def _beat(self) -> None:
-        try:
-            self._say()
-        except Exception as error:  # whatever it is, the next beat tries again
-            _logger.warning("this process cannot say that it lives: %s", type(error).__name__)
-        try:
-            self._take_lead()
-        except Exception as error:
-            _logger.warning("the lead of the common work is not known: %s", type(error).__name__)
+        for work, trouble in ((self._say, self._unsaid), (self._take_lead, self._leadless)):
+            try:
+                work()
+            except Exception as error:  # whatever it is, the next beat tries again
+                trouble.failed(type(error).__name__)
+            else:
+                trouble.well()
 
     def _say(self) -> None:
         try:

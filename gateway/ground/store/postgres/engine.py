@@ -43,7 +43,8 @@ _log = logging.getLogger("gateway.ground.store")
 
 
 class PostgresStore(Store):
-    """`parameters`: libpq's, of the pages; `direct`: past a pooler, for what needs a session of its own."""
+    """`parameters`: libpq's, of the pages; `direct`: past a pooler, for what needs a session of its own;
+    `past`: names that one in messages."""
 
     alone = False
 
@@ -53,14 +54,17 @@ class PostgresStore(Store):
         parameters: Mapping[str, Any],
         *,
         direct: Mapping[str, Any] | None = None,
+        past: str = "",
         connections: int = 10,
         fsync: bool = True,
     ) -> None:
-        self.where, self.fsync = where, fsync
+        self.where, self.past, self.fsync = where, past or where, fsync
         self.process = secrets.token_hex(8)
         more = {} if fsync else {"options": f"{parameters.get('options', '')} -c synchronous_commit=off"}
         self._parameters = {**parameters, **more}
         self.direct: Mapping[str, Any] = {**(direct or parameters), **more}
+        # pg_stat_activity tells them from the others (settings.BESIDES)
+        self._parameters["application_name"] = f"{parameters.get('application_name', 'aval')}-pages"
         if direct is not None:  # a pooler in between: what is prepared or set on one of its sessions is not on the next
             self._parameters |= {"prepare_threshold": None, "options": ""}
         self._damaged = False
@@ -117,8 +121,10 @@ class PostgresStore(Store):
         try:
             raw = opened(self.direct, autocommit=True)
         except psycopg.Error as error:
-            raise Unavailable(faults.sentence(self.where, error)) from error
-        if old := faults.too_old(self.where, raw):
+            said = faults.sentence(self.past, error)
+            named = said if self.past == self.where else said.replace(faults.ADDRESS, faults.DIRECT)
+            raise Unavailable(named) from error
+        if old := faults.too_old(self.past, raw):
             raw.close()
             raise Unavailable(old)
         return Bare(raw)

@@ -2,11 +2,14 @@
 
 import psycopg
 
+ADDRESS, PASSWORD_FILE = "AVAL_DATABASE_URL", "AVAL_DATABASE_PASSWORD_FILE"
+DIRECT = "AVAL_DATABASE_DIRECT_URL"
 OLDEST = 130000  # as libpq writes it; the first one that says what became of a transaction whose commit went unanswered
 
 # A part of what the server or libpq says → what is the matter, and what to do. A server told to speak another language
 # says none of these; then its own words stand alone.
 _SAYS = (
+    ("unsupported startup parameter", "that is a pgBouncer: AVAL_DATABASE_DIRECT_URL names the server itself"),
     ('" does not exist', "createdb makes a database, createuser --login a user"),
     ("password authentication failed", "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
     ("no password supplied", "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
@@ -29,6 +32,11 @@ def sentence(where: str, error: psycopg.Error) -> str:
     said = _said(str(error))
     do = next((do for part, do in _SAYS if part in said), "")
     return f"{where}: {said}" + (f"; {do}" if do else "")
+
+
+def for_option(said: str, option: str) -> str:
+    """The sentence for an address that an option of a command names, as its password's file."""
+    return said.replace(PASSWORD_FILE, f"{option}-password-file").replace(ADDRESS, option)
 
 
 def _said(text: str) -> str:

@@ -2,13 +2,16 @@
 
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from ipaddress import ip_address
+from typing import Any
+
+import psycopg
 
 from gateway.ground.store import contract
-from gateway.ground.store.postgres import months
+from gateway.ground.store.postgres import faults, months
 from gateway.ground.store.postgres.bare import Bare
 
 COMMITS = 5
@@ -54,6 +57,16 @@ def look(connection: contract.Connection) -> ServerReport:
     )
 
 
+def silent(where: str, parameters: Mapping[str, Any]) -> str:
+    """Why no pages are served by way of this address; empty: it answers."""
+    try:
+        with psycopg.connect(**parameters, autocommit=True, prepare_threshold=None) as connection:
+            connection.execute("SELECT 1")
+    except psycopg.Error as error:
+        return faults.sentence(where, error)
+    return ""
+
+
 def _is_local(host: str, address: str) -> bool:
     return host.startswith("/") or not (host or address) or (bool(address) and ip_address(address).is_loopback)
 
@@ -92,3 +105,9 @@ def missing_months(connection: contract.Connection, today: date, count: int) -> 
     names = [months.name_of(month) for month in months.upcoming(today, count)]
     found = connection.execute("SELECT name FROM unnest(?::text[]) AS name WHERE to_regclass(name) IS NULL", (names,))
     return [name for (name,) in found]
+
+
+def may_make_tables(connection: contract.Connection) -> bool:
+    """In the schema that is used. From PostgreSQL 15 on only a database's owner may, by default."""
+    found = connection.execute("SELECT has_schema_privilege(current_user, current_schema(), 'CREATE')").fetchone()
+    return bool(found and found[0])

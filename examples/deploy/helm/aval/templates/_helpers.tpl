@@ -31,9 +31,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.autoscaling.enabled }}{{ .Values.autoscaling.maxReplicas }}{{ else }}{{ .Values.replicaCount }}{{ end }}
 {{- end }}
 
-{{- /* One pod more while rolling, 3 connections beside the pages' in each process, 1 of the leader, 2 of a job or a hand. */ -}}
+{{- /* One pod more while rolling, 5 connections beside the pages' in each process, 2 of a job or a hand. */ -}}
 {{- define "aval.mostConnections" -}}
-{{- add (mul (add 1 (include "aval.mostPods" . | int)) (.Values.processes | int) (add 3 (.Values.database.connections | int))) 3 -}}
+{{- add (mul (add 1 (include "aval.mostPods" . | int)) (.Values.processes | int) (add 5 (.Values.database.connections | int))) 2 -}}
 {{- end }}
 
 {{- define "aval.checked" -}}
