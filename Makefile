@@ -40,10 +40,11 @@ check: venv ## format, lint, types, architecture
 BOTH := tests/store tests/log tests/proxy tests/authorization tests/consent tests/organisations tests/people \
   tests/sharings tests/journeys
 
+# Three at a time on two cores: one of them mostly waits for a process that a test has started.
 test: compiled browser postgres ## all tests, browser journeys too
-	$(PY) -m pytest -q -n 2 --dist loadfile -m "not browser"
+	$(PY) -m pytest -q -n 3 --dist loadfile -m "not browser"
 	AVAL_INTERPRETED=1 $(PY) -m pytest -q -n 2 --dist loadfile tests/proxy tests/security tests/organisations -m inside
-	ENGINE=postgres $(PY) -m pytest -q -n 2 --dist loadfile -m "not browser and not sqlite and not postgres" $(BOTH)
+	ENGINE=postgres $(PY) -m pytest -q -n 3 --dist loadfile -m "not browser and not sqlite and not postgres" $(BOTH)
 	$(PY) -m pytest -q -n 2 --dist loadfile -m browser tests/people tests/screen
 	$(PY) -m pytest -q -n 2 --dist loadfile tests/browser
 

@@ -11,7 +11,7 @@ from gateway.cli.check import Check
 from gateway.errors import Unavailable
 from gateway.ground.store import Connection, migrate, open_store
 from gateway.ground.store.postgres import months, server
-from gateway.ground.store.postgres.address import BadAddress, parameters, shown
+from gateway.ground.store.postgres.address import BadAddress, parameters, pooled, shown
 from gateway.ground.store.postgres.server import ServerReport
 from gateway.settings import BESIDES, Settings
 
@@ -67,7 +67,7 @@ def _pooler(using: Settings) -> Check:
     """Of the address that pages and data calls use; the checks that follow are of the server past it."""
     where = shown(using.database_url)
     try:
-        given = parameters(using.database_url, using.database_password_file)
+        given = pooled(parameters(using.database_url, using.database_password_file))
     except (BadAddress, OSError) as error:
         return Check("pooler", "fail", f"{where}: {error}", "correct AVAL_DATABASE_URL, or its password's file")
     if why := server.silent(where, given):

@@ -15,13 +15,9 @@ from gateway.errors import Unavailable
 from gateway.ground.store.contract import DIRECTORY
 from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.postgres.native import FAULTS, connected, is_lost
-from gateway.ground.store.postgres.notices import BELIEVED_SECONDS, CHANNEL, HEARD
+from gateway.ground.store.postgres.notices import BELIEVED_SECONDS, CHANNEL, HEARD, HEARS
 from gateway.ledger.standing import HELD, Standing
 
-# Whether others know that this process lives, with room for two beats: whoever ends something waits for its answer.
-HEARS = """
-    SELECT d.generation, EXISTS (SELECT 1 FROM process WHERE id = $1 AND seen_at > now() - interval '7 s')
-      FROM (SELECT 1) AS always LEFT JOIN directory d ON d.id = 1"""
 HEAR_SECONDS = 1.0  # how often to make sure that notices still arrive
 ANSWERS = 1000  # of questions whether something is known, under way at a time
 

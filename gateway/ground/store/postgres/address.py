@@ -1,6 +1,7 @@
 """The address of the PostgreSQL servers, as libpq reads it, with what the gateway adds."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,12 @@ def parameters(url: str, password_file: Path | None = None, **session: str) -> d
     options = " ".join(f"-c {name}={value}" for name, value in {**SESSION, **session}.items())
     own = {"connect_timeout": CONNECT_SECONDS, "application_name": "aval", **_ALIVE}
     return {**own, **given, "options": f"{options} {given.get('options', '')}".strip()}
+
+
+def pooled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same for a connection through a pooler: what is prepared or set on one of its sessions is not on the next.
+    Each transaction sets SESSION for itself."""
+    return {**given, "prepare_threshold": None, "options": ""}
 
 
 def shown(url: str) -> str:

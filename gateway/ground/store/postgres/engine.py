@@ -19,7 +19,7 @@ from gateway.errors import NotKnownYet, Unavailable
 from gateway.ground.store import contract
 from gateway.ground.store.contract import NOTED, Noted, Store, key_of, translated
 from gateway.ground.store.postgres import faults, months
-from gateway.ground.store.postgres.address import SESSION
+from gateway.ground.store.postgres.address import SESSION, pooled
 from gateway.ground.store.postgres.bare import Bare
 from gateway.ground.store.postgres.notices import heard
 from gateway.ground.store.postgres.patient import NotAnswered, Patient, opened
@@ -65,8 +65,8 @@ class PostgresStore(Store):
         self.direct: Mapping[str, Any] = {**(direct or parameters), **more}
         # pg_stat_activity tells them from the others (settings.BESIDES)
         self._parameters["application_name"] = f"{parameters.get('application_name', 'aval')}-pages"
-        if direct is not None:  # a pooler in between: what is prepared or set on one of its sessions is not on the next
-            self._parameters |= {"prepare_threshold": None, "options": ""}
+        if direct is not None:
+            self._parameters = pooled(self._parameters)
         self._damaged = False
         self._guard = threading.Lock()
         self._unanswered: list[Patient] = []  # whose commits go on at the server; under _guard

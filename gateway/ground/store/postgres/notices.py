@@ -27,6 +27,10 @@ CHANNEL = "aval_changed"
 HEARD = "aval_heard"
 BELIEVED_SECONDS = 2.5
 LIVING = "SELECT id FROM process WHERE seen_at > now() - interval '10 s' AND id <> %s"
+# Whether others know that this process lives, with room for two beats: whoever ends something waits for its answer.
+HEARS = """
+    SELECT d.generation, EXISTS (SELECT 1 FROM process WHERE id = $1 AND seen_at > now() - interval '7 s')
+      FROM (SELECT 1) AS always LEFT JOIN directory d ON d.id = 1"""
 _SENDS = f"""
     CREATE FUNCTION aval_notice() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN

@@ -60,7 +60,7 @@ def look(connection: contract.Connection) -> ServerReport:
 def silent(where: str, parameters: Mapping[str, Any]) -> str:
     """Why no pages are served by way of this address; empty: it answers."""
     try:
-        with psycopg.connect(**parameters, autocommit=True, prepare_threshold=None) as connection:
+        with psycopg.connect(**parameters, autocommit=True) as connection:
             connection.execute("SELECT 1")
     except psycopg.Error as error:
         return faults.sentence(where, error)
