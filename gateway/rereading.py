@@ -44,9 +44,7 @@ class Watched:
     def __init__(self, name: str, files: Callable[[], Iterable[Path]], read: Callable[[], Callable[[], None]]) -> None:
         self._name, self._files, self._read = name, files, read
         self._seen: State | None = None
-        self._done: State | None = (
-            None  # was taken or refused. None: the files may have changed since the start read them
-        )
+        self._done: State | None = None  # was taken or refused; None: it may have changed since the start read it
         self._faults: tuple[str, ...] = ()
 
     def fault(self) -> str:
@@ -116,9 +114,7 @@ class Rereading:
 
     def _policy_files(self) -> Iterable[Path]:
         folder = self._house.settings.policies
-        if (
-            folder == PACKAGED_POLICIES
-        ):  # they belong to a version, and change when another is installed beside this one
+        if folder == PACKAGED_POLICIES:  # they belong to a version, and change only with another one
             return ()
         return sorted(path for pattern in PATTERNS for path in folder.glob(pattern))
 
