@@ -6,18 +6,11 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlmodel import Session
 
-from gateway.consent import deciding
-from gateway.consent.actors import herself
-from gateway.consent.rules import EndReason
-from gateway.consent.tables import Consent
-from gateway.organisations import declare, links
 from tests.proxy.bank import Bank
+from tests.proxy.endings import REASONS, ends
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
-
-ENDINGS = {"stopped": "ended", "paused": "paused", "unlinked": "not_linked", "suspended": "suspended"}
 
 
 @pytest.fixture(scope="module")
@@ -36,25 +29,6 @@ def held(organisation: RawOrganisation) -> Iterator[threading.Event]:
     organisation.reset()
 
 
-def ends(world: World, bank: Bank, how: str) -> None:
-    """As her page, or the operator's command, does it; she is told when this returns."""
-
-    def ended(session: Session) -> None:
-        log, now, consent = world.house.log, world.clock(), session.get_one(Consent, bank.consent)
-        if how == "stopped":
-            deciding.end(session, log, consent, herself(bank.person), EndReason.WITHDRAWN, now)
-        elif how == "paused":
-            deciding.pause(session, log, consent, herself(bank.person), now)
-        elif how == "unlinked":
-            link = links.current(session, bank.person, bank.id)
-            assert link is not None and links.end(session, link.id, now)
-        else:
-            declare.suspend(session, bank.id, "It asked for it.", now)
-
-    with world.house.store.write() as session:
-        ended(session)
-
-
 def seen(organisation: RawOrganisation, count: int) -> bool:
     for _ in range(500):
         if len(organisation.seen) >= count:
@@ -63,7 +37,7 @@ def seen(organisation: RawOrganisation, count: int) -> bool:
     return False
 
 
-@pytest.mark.parametrize("how", ENDINGS)
+@pytest.mark.parametrize("how", REASONS)
 def test_a_call_that_waits_for_a_place_is_not_made(
     world: World, organisation: RawOrganisation, held: threading.Event, how: str
 ) -> None:
@@ -81,7 +55,7 @@ def test_a_call_that_waits_for_a_place_is_not_made(
         ends(world, bank, how)
         held.set()
         answers = [first.result(), second.result()]
-    assert [(each.status, each.reason) for each in answers] == [(403, ENDINGS[how])] * 2
+    assert [(each.status, each.reason) for each in answers] == [(403, REASONS[how])] * 2
     assert len(organisation.seen) == 1
 
 

@@ -9,16 +9,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlmodel import Session
 
-from gateway.consent import deciding
-from gateway.consent.actors import herself
-from gateway.consent.rules import Act, EndReason
-from gateway.consent.tables import Consent
+from gateway.consent.rules import Act
 from gateway.ground.store.postgres import notices
-from gateway.organisations import declare, links
+from gateway.organisations import declare
 from tests.postgres import Cluster, TcpFaults
 from tests.proxy.bank import Bank
+from tests.proxy.endings import REASONS, ends
 from tests.proxy.held_key import Key
 from tests.proxy.processes import Processes, served
 from tests.proxy.raw import Exchange, RawOrganisation, answer
@@ -198,21 +195,7 @@ def test_a_stop_holds_from_the_next_call_in_every_process(
         assert organisation.seen == []
 
 
-def _ends(session: Session, processes: Processes, bank: Bank, how: str) -> None:
-    log, now = processes.world.house.log, processes.world.clock()
-    consent = session.get_one(Consent, bank.consent)
-    if how == "stopped":
-        deciding.end(session, log, consent, herself(bank.person), EndReason.WITHDRAWN, now)
-    elif how == "paused":
-        deciding.pause(session, log, consent, herself(bank.person), now)
-    elif how == "unlinked":
-        link = links.current(session, bank.person, bank.id)
-        assert link is not None and links.end(session, link.id, now)
-    else:
-        declare.suspend(session, bank.id, "It asked for it.", now)
-
-
-@pytest.mark.parametrize("how", ["stopped", "paused", "unlinked", "suspended"])
+@pytest.mark.parametrize("how", REASONS)
 def test_whoever_was_told_of_an_end_knows_that_every_process_has_heard_of_it(
     processes: Processes, organisation: RawOrganisation, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,14 +205,12 @@ def test_whoever_was_told_of_an_end_knows_that_every_process_has_heard_of_it(
     heard: list[bool] = []
     asked = notices._all_heard
     monkeypatch.setattr(notices, "_all_heard", lambda *given: heard.append(asked(*given)) or heard[-1])
-    store = processes.world.house.store
-    with store.write() as session:
-        _ends(session, processes, bank, how)
+    ends(processes.world, bank, how)
     assert heard == [True]
     organisation.seen.clear()
     assert [processes.reads(bank, at).status for at in processes.all] == [403] * 2
     assert organisation.seen == []
-    with store.write() as session:
+    with processes.world.house.store.write() as session:
         declare.resume(session, bank.id, processes.world.clock())
 
 
