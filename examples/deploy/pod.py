@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from gateway.log import mark
-from gateway.log.sequencer import parts
+from gateway.log.signed import parts
 
 NAME = "high-water"
 

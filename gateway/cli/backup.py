@@ -77,7 +77,7 @@ def _marked(using: Settings) -> Any:
 
 def _checked(using: Settings, copy: Path, marked: Any) -> Any:
     from gateway.log import verify
-    from gateway.log.sequencer import origin
+    from gateway.log.signed import origin
 
     connection = verify.open_read_only(copy)
     try:

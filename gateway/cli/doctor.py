@@ -266,7 +266,7 @@ def _same_keys(connection: Connection, using: Settings) -> Iterator[Check]:
 
 
 def _clock(connection: Connection, now: datetime) -> Iterator[Check]:
-    from gateway.log.sequencer import set_back
+    from gateway.log.signed import set_back
 
     was = set_back(connection, now)
     if was is not None:
@@ -301,7 +301,7 @@ def _mark(using: Settings) -> Iterator[Check]:
 def _log(connection: Connection, using: Settings, alone: bool) -> Iterator[Check]:
     from gateway.ground.keys import KeyRing
     from gateway.log.notes import Signer
-    from gateway.log.sequencer import Frozen, origin, renamed, standing
+    from gateway.log.signed import Frozen, origin, renamed, standing
 
     try:
         key = Signer(origin(connection, using), KeyRing(using.keys).log).verifier

@@ -77,7 +77,7 @@ def _turns(ring: "KeyRing", using: Settings) -> "Iterator[tuple[SigningKey, str]
 
 def _log_name(using: Settings) -> str:
     from gateway.ground.store import migrate, open_store
-    from gateway.log.sequencer import first_name, origin
+    from gateway.log.signed import first_name, origin
 
     if migrate.serves(using):
         return first_name(using)

@@ -114,7 +114,7 @@ def _checked(using: Settings, vkey: str | None, a_copy: bool, kept: list[str]) -
     from gateway.ground.keys import KeyRing
     from gateway.log import Log, mark, verify
     from gateway.log.notes import BadNote, VerifierKey
-    from gateway.log.sequencer import origin
+    from gateway.log.signed import origin
 
     try:
         opener = Log(KeyRing(using.keys), using.mark)

@@ -139,7 +139,7 @@ def _checked(keys: Settings, copying: "StoreCopy", progress: "Progress") -> tupl
     from gateway.ground.store.copying_rows import NotCopied
     from gateway.log import mark, record, verify
     from gateway.log.notes import encode64
-    from gateway.log.sequencer import origin
+    from gateway.log.signed import origin
 
     progress.told("checking the log", 0)
     rows = [record.last_tree(side.connection) for side in (copying.source, copying.target)]

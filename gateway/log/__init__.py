@@ -6,6 +6,7 @@ what they commit to is kept beside the tree, encrypted under a key per person.
 
     record     one entry, in the transaction of its cause     tree, notes   the mathematics and the text forms
     sequencer  numbers entries, signs the tree's head         verify        checks a whole log, offline
+    signed     whether what was signed still stands, and what to try first where it does not
     events     every kind of event and its wording            reading       a person's entries, in plain sentences
     mark       what was signed, kept outside the database     folding       a run of like accesses as one line
     restart    the end of a frozen log, and another           readiness     whether it can be written and proved

@@ -8,7 +8,7 @@ from gateway.errors import Unavailable
 from gateway.ground.store import Store, raw
 from gateway.house import House
 from gateway.log.notes import Signer
-from gateway.log.sequencer import Frozen, origin, standing
+from gateway.log.signed import Frozen, origin, standing
 
 LAG_SECONDS = 15  # an entry waits for its number for one second or two
 

@@ -20,7 +20,7 @@ from gateway.log.events import EVENTS, Badge
 from gateway.log.record import Log
 from gateway.log.record import instant as written
 from gateway.log.sentences import instant
-from gateway.log.sequencer import leaf
+from gateway.log.signed import leaf
 from gateway.log.tally import BLOCK, COUNTED, Tally
 from gateway.log.verify import open_read_only
 

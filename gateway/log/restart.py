@@ -28,7 +28,8 @@ from gateway.house import House
 from gateway.log import mark
 from gateway.log.notes import Signer, VerifierKey, encode64
 from gateway.log.record import Event, Fact, Log
-from gateway.log.sequencer import OPERATOR, Frozen, origin, parts, standing
+from gateway.log.sequencer import OPERATOR
+from gateway.log.signed import Frozen, origin, parts, standing
 from gateway.settings import MARK, Settings
 
 FOLDER = "log-ended"

@@ -11,7 +11,7 @@ What is checked, in this order:
     6. every person's chain ends where her last entry is
     7. no tree smaller than the mark, nor another at its size; older checkpoints that somebody kept are prefixes
 
-Where times go back by more than `sequencer.CLOCK_BACK` from one checkpoint to the next, or by more than `LATE` from one
+Where times go back by more than `signed.CLOCK_BACK` from one checkpoint to the next, or by more than `LATE` from one
 entry to the next, it is said (`Report.notes`), and is no finding: a clock may have been wrong, and the log is whole.
 
 After a root that does not fit, the walk goes on from what was signed there, so that one bent entry
@@ -37,7 +37,7 @@ from gateway.ground.store.statements import snapshot, streamed
 from gateway.log.mark import Mark
 from gateway.log.notes import BadNote, Checkpoint, VerifierKey, open_note, signers
 from gateway.log.record import NO_PREVIOUS, commitment
-from gateway.log.sequencer import CLOCK_BACK, begun, leaf, moment
+from gateway.log.signed import CLOCK_BACK, begun, leaf, moment
 from gateway.log.tree import HASH, Range
 
 FINDINGS_LIMIT = 1000

@@ -12,7 +12,7 @@ from gateway.ground.keys.opaque import fresh_bytes
 from gateway.ground.store.opening import open_store
 from gateway.log import mark, tree
 from gateway.log.notes import Checkpoint, Signer
-from gateway.log.sequencer import origin
+from gateway.log.signed import origin
 from tests.bench import aval
 from tests.bench.aval import Prepared
 from tests.bench.database import Server

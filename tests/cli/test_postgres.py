@@ -20,7 +20,8 @@ from gateway.cli import opening
 from gateway.ground.keys import KeyRing
 from gateway.ground.store.postgres import faults
 from gateway.log import Event
-from gateway.log.sequencer import Frozen, Sequencer
+from gateway.log.sequencer import Sequencer
+from gateway.log.signed import Frozen
 from gateway.settings import Settings, unsafe
 from tests.ports import free_port
 from tests.postgres import Bouncer, Cluster, TcpFaults, at_port, require_bouncer, until

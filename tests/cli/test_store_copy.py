@@ -98,7 +98,7 @@ def whole(there: Postgres) -> verify.Report:
     """Of PostgreSQL's log: every signature and payload."""
     from gateway.ground.keys import KeyRing
     from gateway.log import Log
-    from gateway.log.sequencer import origin
+    from gateway.log.signed import origin
 
     using = Settings()
     with psycopg.connect(there.full, autocommit=True) as raw:

@@ -13,7 +13,8 @@ from gateway.ground.web.translations import Translations
 from gateway.house import House
 from gateway.log import Event, Log
 from gateway.log.notes import VerifierKey
-from gateway.log.sequencer import Sequencer, first_name
+from gateway.log.sequencer import Sequencer
+from gateway.log.signed import first_name
 from gateway.settings import Settings, shipped_policies
 from tests.databases import made, unsynced
 

@@ -13,7 +13,8 @@ from log_cast import Clock, Visitor
 
 from gateway.house import House
 from gateway.log import reading
-from gateway.log.sequencer import Sequencer, leaf
+from gateway.log.sequencer import Sequencer
+from gateway.log.signed import leaf
 from gateway.log.verify import open_read_only
 
 Recorded = Callable[..., None]

@@ -10,7 +10,8 @@ import pytest
 from gateway.house import House
 from gateway.log import mark, readiness, restart
 from gateway.log.mark import Mark
-from gateway.log.sequencer import Frozen, Sequencer
+from gateway.log.sequencer import Sequencer
+from gateway.log.signed import Frozen
 
 pytestmark = pytest.mark.sqlite  # by changing and putting back its file
 

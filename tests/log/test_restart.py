@@ -16,7 +16,8 @@ from gateway.log import Event, mark, restart, verify
 from gateway.log.mark import Mark
 from gateway.log.notes import BadNote, Checkpoint, Signer, VerifierKey, open_checkpoint, open_note
 from gateway.log.restart import NotFrozen
-from gateway.log.sequencer import Frozen, Sequencer, origin
+from gateway.log.sequencer import Sequencer
+from gateway.log.signed import Frozen, origin
 from gateway.settings import MARK, Settings
 from tests.databases import copied
 

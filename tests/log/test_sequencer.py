@@ -21,10 +21,11 @@ from gateway.ground.keys import KeyRing
 from gateway.ground.store import threads
 from gateway.ground.store.sqlite.engine import connect
 from gateway.house import House
-from gateway.log import mark, readiness, sequencer, tree
+from gateway.log import mark, readiness, sequencer, signed, tree
 from gateway.log.mark import Mark
 from gateway.log.notes import VerifierKey, open_checkpoint
-from gateway.log.sequencer import Beat, Frozen, Sequencer, leaf
+from gateway.log.sequencer import Beat, Sequencer
+from gateway.log.signed import Frozen, leaf
 from tests.databases import copied
 
 Recorded = Callable[..., None]
@@ -480,7 +481,7 @@ def test_killed_at_random_nothing_acknowledged_is_lost(house: House, keys: KeyRi
     assert count == last + 1 >= acknowledged
     connection = connect(house.settings.database)
     key = VerifierKey("gateway.example/log", keys.log.public_key().public_bytes_raw())
-    assert sequencer.standing(connection, house.settings.mark, key, alone=True)[0].range.size == count
+    assert signed.standing(connection, house.settings.mark, key, alone=True)[0].range.size == count
     connection.close()
 
 

@@ -15,7 +15,8 @@ from gateway.ground.keys import KeyRing
 from gateway.house import House
 from gateway.log import Log, mark, tree
 from gateway.log.notes import Checkpoint, Signer, VerifierKey
-from gateway.log.sequencer import Sequencer, leaf
+from gateway.log.sequencer import Sequencer
+from gateway.log.signed import leaf
 from gateway.log.verify import Finding, Report, check, open_read_only
 
 pytestmark = pytest.mark.sqlite  # by changing and putting back its file
