@@ -10,7 +10,6 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -34,7 +33,7 @@ from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing
 from gateway.ground.ops import health
 from gateway.ground.ops.logs import logger
-from gateway.ground.ops.metrics import Measured, Metrics, Sample, Timed
+from gateway.ground.ops.metrics import Measured, Metrics, Sample
 from gateway.ground.ops.requests import Requests
 from gateway.ground.pools import Pools
 from gateway.ground.store import Store, open_store, pruning
@@ -156,8 +155,7 @@ class Application:
         self.house = house
         watched(house)
         self.sequencer = Sequencer(house, partial(redo, house), partial(self._sample, metrics) if metrics else None)
-        timed = replace(house, connector=Timed(house.connector, metrics)) if metrics else house
-        self.data_plane = DataPlane(timed)
+        self.data_plane = DataPlane(house)
         self.rereading = Rereading(house)
         health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.keys.fault)
         self.together = Together(house.store, __version__, self._counted)
@@ -174,6 +172,7 @@ class Application:
         if metrics is not None:
             self._app = Measured(self._app, metrics, {route.endpoint: route.path for route in routes})
             house.store.told = metrics.failed
+            cast(Transport, house.connector).told = metrics.waited
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

@@ -42,7 +42,7 @@ async def fetch(
         await _renew(house, permit.grant, link, now, refused=None)
     credential = _credential(house.keys, house.settings, permit, link, now)
     sent = headers.upstream(credential, permit.route.upstream.accept, request_id)
-    answer = await house.connector.send(target, "GET", permit.route.path, sent, whose=link.id, goes_on=goes_on)
+    answer = await house.connector.get(target, permit.route.path, sent, link.id, goes_on)
     if answer.status == 200:
         return answer
     await _throw_away(answer)

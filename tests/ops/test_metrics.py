@@ -19,8 +19,9 @@ from sqlalchemy.exc import OperationalError
 from gateway.app import Application, build_house
 from gateway.errors import REASONS, Unavailable
 from gateway.ground.http.connector import ConnectorError, Target
+from gateway.ground.http.transport import Transport
 from gateway.ground.ops import scrapes
-from gateway.ground.ops.metrics import CALLED, METRICS, OUTCOMES, PARTS, Measured, Metrics, Sample, Timed
+from gateway.ground.ops.metrics import CALLED, METRICS, OUTCOMES, PARTS, Measured, Metrics, Sample
 from gateway.ground.store import migrate
 from gateway.settings import Settings
 
@@ -89,7 +90,8 @@ def test_off_means_that_the_library_is_not_even_loaded() -> None:
 
 def test_off_means_that_nothing_stands_between(application: Application) -> None:
     assert application.sequencer._watch is None and not isinstance(application._app, Measured)
-    assert not isinstance(application.data_plane._house.connector, Timed)
+    connector: Any = application.house.connector
+    assert connector.told is None
 
 
 @pytest.mark.parametrize("address", ["", "127.0.0.1:9400", "0.0.0.0:0", "[::1]:9400", "[::]:65535"])
@@ -165,14 +167,16 @@ def test_requests_are_told_by_their_door_and_their_hundred(metrics: Metrics) -> 
 
 
 def test_the_time_of_an_organisation_that_does_not_answer_counts_too(metrics: Metrics) -> None:
-    class Silent:
-        async def send(self, *_: Any) -> Any:
-            await asyncio.sleep(0.05)
-            raise ConnectorError("organisation_slow")
+    async def waits(silent: socket.socket) -> None:
+        transport = Transport(Settings(), look_up=None)
+        transport.told = metrics.waited
+        base = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(ConnectorError):
+            await transport.get(Target("city-energy", base, ("127.0.0.0/8",), timeout_seconds=0.05), "/", [])
+        await transport.close()
 
-    silent: Any = Silent()
-    with pytest.raises(ConnectorError):
-        asyncio.run(Timed(silent, metrics).send(Target("city-energy", "https://x.example"), "GET", "/", []))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asyncio.run(waits(silent))
     assert values(metrics)["aval_organisation_wait_seconds_total", "city-energy"] >= 0.05
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.ground.http.connector import ConnectorError, Target
 from gateway.ground.http.transport import FAULTS_TO_OPEN, OPEN_SECONDS, Breaker, Transport
+from gateway.ground.pools import within
 from gateway.settings import Settings
 from tests.proxy.raw import Exchange, RawOrganisation, answer
 
@@ -103,7 +104,7 @@ def on(organisation: RawOrganisation, play: Callable[[Transport, Target], Awaita
 
 async def read(transport: Transport, target: Target, **more: Any) -> str:
     try:
-        await (await transport.send(target, "GET", "/", [], **more)).read(2**30)
+        await (await transport.get(target, "/", [], **more)).read(2**30)
     except ConnectorError as fault:
         return fault.detail
     return "good"
@@ -139,7 +140,7 @@ def test_an_app_that_reads_slowly_does_not_open_it_for_others(organisation: RawO
     async def play(transport: Transport, target: Target) -> None:
         organisation.says(BEGUN, *[b" " * 100_000] * 100)
         for _ in range(FAULTS_TO_OPEN + 1):
-            exchange = await transport.send(target, "GET", "/", [])
+            exchange = await transport.get(target, "/", [])
             await exchange.chunks().__anext__()
             while exchange.fault is None:  # nobody takes what comes
                 await asyncio.sleep(0.05)
@@ -164,9 +165,15 @@ def test_an_app_that_hangs_up_does_not_open_it_for_others(organisation: RawOrgan
 
 def test_a_page_that_had_little_time_left_says_nothing_about_the_organisation(organisation: RawOrganisation) -> None:
     async def play(transport: Transport, target: Target) -> None:
+        def hurried() -> None:
+            with within(0.1), pytest.raises(ConnectorError) as fault:
+                transport.ask(target, "GET", "/", [])
+            assert fault.value.detail == "deadline"
+
         organisation.says(20.0)
+        transport.start(asyncio.get_running_loop())
         for _ in range(FAULTS_TO_OPEN + 1):
-            assert await read(transport, target, seconds=0.1) == "deadline"
+            await asyncio.to_thread(hurried)
         organisation.says(answer(b"{}"))
         assert await read(transport, target) == "good"
 

@@ -135,7 +135,7 @@ def ask(url: str, settings: Settings | None = None, networks: tuple[str, ...] = 
     async def run() -> bytes:
         transport = Transport(settings or Settings(), look_up=look_up)
         try:
-            found = await transport.send(target(url, networks), "GET", "/x", [])
+            found = await transport.get(target(url, networks), "/x", [])
             return await found.read(1000)
         finally:
             assert len(looked_up) <= 1
@@ -182,7 +182,7 @@ def test_one_call_is_one_request(organisation: RawOrganisation, path: str, field
 
     async def run() -> None:
         transport = Transport(Settings())
-        await transport.send(target(organisation.url), "GET", path, [(b"x-a", field)])
+        await transport.get(target(organisation.url), path, [(b"x-a", field)])
 
     with pytest.raises(ConnectorError):
         asyncio.run(run())
@@ -279,7 +279,7 @@ def test_a_name_that_is_slow_to_be_found_holds_up_its_own_callers_only(
 
         async def get(name: str) -> bytes:
             target = Target(name, f"http://{name}.test:{organisation.port}", LOOPBACK)
-            return await (await transport.send(target, "GET", "/", [])).read(2**16)
+            return await (await transport.get(target, "/", [])).read(2**16)
 
         slow = [asyncio.ensure_future(get("slow")) for _ in range(20)]
         while "slow.test" not in asked:

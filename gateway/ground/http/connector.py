@@ -57,21 +57,15 @@ class Answer(Protocol):
 
 
 class Connector(Protocol):
-    async def send(
-        self,
-        target: Target,
-        method: str,
-        path: str,
-        headers: Headers,
-        body: bytes = b"",
-        whose: str = "",
-        goes_on: GoesOn | None = None,
-    ) -> Answer:
-        """Send one call. `path` begins with "/" and includes the query. Returns when the answer's headers are there.
+    def get(
+        self, target: Target, path: str, headers: Headers, whose: str = "", goes_on: GoesOn | None = None
+    ) -> Awaitable[Answer]:
+        """Make one data call. `path` begins with "/" and includes the query. Returns when the answer's headers are
+        there.
 
         `whose`: the link for which the call is made. The circuit breaker counts slow calls of one link only once.
-        A call is sent a second time only if a pooled connection turns out to be closed before any byte of the answer.
         `goes_on` is asked whenever the call has had to wait, for its turn or a connection, before it is sent.
+        A call is sent a second time only if a pooled connection turns out to be closed before any byte of the answer.
         Raises ConnectorError, Withdrawn.
         """
 

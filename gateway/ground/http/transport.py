@@ -1,6 +1,6 @@
 """The implementation of `Connector`: a pool of connections for each organisation.
 
-    Transport.send ── Pool.enter (limit, breaker) ── a pooled or new Wire ── Exchange (the answer)
+    Transport.get, ask ── Pool.enter (limit, breaker) ── a pooled or new Wire ── Exchange (the answer)
 
 No call waits because of another organisation: limit, queue, breaker and connections are per `Target`. Of the calls
 that may run at once at an organisation each process has its part (`Transport.share`); its breaker sees the faults of
@@ -8,13 +8,14 @@ its own calls. One sweep four times a second checks all deadlines, which is chea
 """
 
 import asyncio
-import math
 import re
 import ssl
 import threading
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import TimeoutError as AskTimeout
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -185,14 +186,27 @@ class Pool:
             wire.drop()
 
 
-async def _ask(pool: Pool, goes_on: GoesOn) -> None:
-    """Whether the call may still be made, whose place is taken. If not the place is given back."""
-    try:
-        if not await goes_on():
-            raise Withdrawn
-    except BaseException:
-        pool.leave()
-        raise
+@dataclass(slots=True)
+class Call:
+    """What is sent, whole, to whom, and under which conditions."""
+
+    pool: Pool
+    request: bytes
+    repeatable: bool  # may be sent a second time if nothing came back
+    whose: str
+    goes_on: GoesOn | None
+    seconds: float  # for all of it
+
+    async def ask(self) -> None:
+        """Whether the call, which has its place and has waited, may still be made. If not the place is given back."""
+        if self.goes_on is None:
+            return
+        try:
+            if not await self.goes_on():
+                raise Withdrawn
+        except BaseException:
+            self.pool.leave()
+            raise
 
 
 class Transport:
@@ -208,6 +222,7 @@ class Transport:
         self._total = settings.total_seconds
         self._pools: dict[Target, Pool] = {}
         self.processes = 1  # that serve the database
+        self.told: Callable[[str, float], None] | None = None  # of each data call: organisation, seconds it waited
         self.running: set[Exchange] = set()
         self.outbox = Outbox()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -245,30 +260,30 @@ class Transport:
 
     # ---- calls
 
-    async def send(
-        self,
-        target: Target,
-        method: str,
-        path: str,
-        headers: Headers,
-        body: bytes = b"",
-        whose: str = "",
-        goes_on: GoesOn | None = None,
-        seconds: float = math.inf,  # for the whole call, if less than the limit for all calls
-    ) -> Exchange:
+    def get(
+        self, target: Target, path: str, headers: Headers, whose: str = "", goes_on: GoesOn | None = None
+    ) -> Awaitable[Exchange]:
+        pool = self._pool(target)
+        begun = self._send(Call(pool, _request(pool, "GET", path, headers, b""), True, whose, goes_on, self._total))
+        return begun if self.told is None else _timed(begun, target.organisation, self.told)
+
+    def _pool(self, target: Target) -> Pool:
         pool = self._pools.get(target)
         if pool is None:
             pool = self._pools[target] = Pool(self, target)
-        request = _request(pool, method, path, headers, body)
+        return pool
+
+    async def _send(self, call: Call) -> Exchange:
+        pool = call.pool
         pool.breaker.check()
         waits = pool.full
         await pool.enter()
-        if waits and goes_on is not None:
-            await _ask(pool, goes_on)
-        # A pooled connection may be dead, and the request is then sent again. Only a GET may be sent twice.
-        wire = pool.pooled() if method == "GET" else None
+        if waits:
+            await call.ask()
+        # A pooled connection may be dead, and the request is then sent again.
+        wire = pool.pooled() if call.repeatable else None
         if wire is not None:
-            exchange = self._call(pool, wire, request, whose, seconds)
+            exchange = self._begin(call, wire)
             try:
                 await exchange.begun()
                 return exchange
@@ -277,10 +292,11 @@ class Transport:
             except BaseException:
                 await exchange.abort()
                 raise
-        return await self._anew(pool, request, whose, seconds, goes_on)
+        return await self._anew(call)
 
-    async def _anew(self, pool: Pool, request: bytes, whose: str, seconds: float, goes_on: GoesOn | None) -> Exchange:
+    async def _anew(self, call: Call) -> Exchange:
         """Make the call on a new connection. The caller has taken the place."""
+        pool = call.pool
         try:
             wire = await pool.connect()
         except BaseException as error:
@@ -288,13 +304,12 @@ class Transport:
                 pool.breaker.bad()
             pool.leave()
             raise
-        if goes_on is not None:
-            try:
-                await _ask(pool, goes_on)
-            except BaseException:
-                pool.keep(wire)
-                raise
-        exchange = self._call(pool, wire, request, whose, seconds)
+        try:
+            await call.ask()
+        except BaseException:
+            pool.keep(wire)
+            raise
+        exchange = self._begin(call, wire)
         try:
             await exchange.begun()
         except Dead:
@@ -305,14 +320,14 @@ class Transport:
             raise
         return exchange
 
-    def _call(self, pool: Pool, wire: Wire, request: bytes, whose: str, seconds: float) -> Exchange:
-        total = min(seconds, self._total)
-        exchange = Exchange(self.loop, min(pool.target.timeout_seconds, total), total, pool.done)
-        exchange.whose = whose
+    def _begin(self, call: Call, wire: Wire) -> Exchange:
+        pool = call.pool
+        exchange = Exchange(self.loop, min(pool.target.timeout_seconds, call.seconds), call.seconds, pool.done)
+        exchange.whose = call.whose
         self.running.add(exchange)
         if self._sweeping is None:
             self._sweeping = self.loop.call_later(SWEEP_SECONDS, self._sweep)
-        wire.call(exchange, request)
+        wire.call(exchange, call.request)
         return exchange
 
     def _sweep(self) -> None:
@@ -335,7 +350,9 @@ class Transport:
 
         async def whole() -> tuple[int, Headers, bytes]:
             async with asyncio.timeout(seconds + 1):  # includes connecting and waiting for a place
-                answer = await self.send(target, method, path, headers, body, seconds=seconds)
+                pool = self._pool(target)
+                request = _request(pool, method, path, headers, body)
+                answer = await self._send(Call(pool, request, method == "GET", "", None, seconds))
                 return answer.status, answer.headers, await answer.read(limit)
 
         waiting = asyncio.run_coroutine_threadsafe(whole(), self._serving_loop())
@@ -366,6 +383,14 @@ class Transport:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._own.join(5)
             self._own = self._loop = None
+
+
+async def _timed(begun: Awaitable[Exchange], organisation: str, told: Callable[[str, float], None]) -> Exchange:
+    began = time.perf_counter()
+    try:
+        return await begun
+    finally:
+        told(organisation, time.perf_counter() - began)
 
 
 def _request(pool: Pool, method: str, path: str, headers: Headers, body: bytes) -> bytes:

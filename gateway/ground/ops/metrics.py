@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gateway.errors import REASONS
-from gateway.ground.http.connector import Answer, Connector, GoesOn, Headers, Target
 from gateway.ground.http.guard import App, Receive, Scope, Send
 
 if TYPE_CHECKING:
@@ -287,31 +286,3 @@ class Measured:
                 self._metrics.called(path, status, scope.get("aval.refused"))
             else:
                 self._metrics.answered(self._doors.get(scope.get("endpoint"), NO_DOOR), status, took)
-
-
-class Timed:
-    """A connector whose calls are timed until the organisation's answer begins."""
-
-    def __init__(self, connector: Connector, metrics: Metrics) -> None:
-        self._connector, self._metrics = connector, metrics
-
-    async def send(
-        self,
-        target: Target,
-        method: str,
-        path: str,
-        headers: Headers,
-        body: bytes = b"",
-        whose: str = "",
-        goes_on: GoesOn | None = None,
-    ) -> Answer:
-        began = time.perf_counter()
-        try:
-            return await self._connector.send(target, method, path, headers, body, whose, goes_on)
-        finally:
-            self._metrics.waited(target.organisation, time.perf_counter() - began)
-
-    def ask(
-        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
-    ) -> tuple[int, Headers, bytes]:
-        return self._connector.ask(target, method, path, headers, body, limit)
