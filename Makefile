@@ -80,6 +80,8 @@ torture: compiled postgres ## long runs: random lives of a consent, 500 MB strea
 	  tests/security/test_state_machine.py tests/proxy/test_long_streams.py
 	RACES=1000 FAULTS=100 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_proxy_processes.py \
 	  tests/proxy/test_database_gone.py tests/journeys/test_journeys_races.py
+	KILLS=1000 $(PY) -m pytest -q -s --timeout 36000 tests/journeys/test_journeys_killed.py
+	KILLS=1000 ENGINE=postgres $(PY) -m pytest -q -s --timeout 36000 tests/journeys/test_journeys_killed.py
 	RUNS=500 ENGINE=postgres TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py
 
