@@ -24,9 +24,10 @@ PREFIX = "AVAL_"
 NO_SETTINGS = frozenset({"AVAL_CONFIG", INTERPRETED, "AVAL_PYTHON"})  # the last is examples/deploy/secrets.sh's
 Language = Literal["fr", "en"]
 MARK = "log.high-water"  # among the keys
-# Connections of one process besides those for pages: two of the data plane, of which one also listens for changes; one
-# that says that the process lives; one for each of the two leads. All of them past a pooler.
-BESIDES = 5
+# Connections of one process besides those for pages: three of the data plane (one reads and listens for changes, one
+# writes, one is for compiling what was agreed); one that says that the process lives; one for each of the two leads.
+# All of them past a pooler.
+BESIDES = 6
 _DIVIDED = "divided among the processes that serve one database"
 LANGUAGES: tuple[Language, ...] = get_args(Language)  # that pages, policies and declarations speak
 

@@ -114,7 +114,7 @@ def _encrypted(found: ServerReport, using: Settings) -> Check:
 
 
 def _room(found: ServerReport, using: Settings) -> Check:
-    each = using.database_connections + BESIDES
+    each = BESIDES + (0 if using.database_direct_url else using.database_connections)
     needed = each * using.processes
     told = (
         f"{found.most} allowed, {found.used} open; {using.processes} × {each} needed by the processes of this machine"

@@ -45,7 +45,7 @@ DUTIES: Mapping[str, Duty] = {
     "renewal": Duty(threads=4, line=32, seconds=15),  # renewing the credential of a link, for data calls
     "telling": Duty(threads=1, line=0, seconds=15),  # telling organisations of links that have ended
     "name": Duty(threads=1, line=8),  # the system's resolver, by host: it has its own, long deadlines
-    "compile": Duty(threads=1),  # compiling grants, which share one connection to the database
+    "compile": Duty(threads=1),  # compiling grants, on one connection of their own
     "cut": Duty(threads=2),  # answers too large for the event loop, by organisation
     "password": Duty(threads=4, line=32),  # argon2: 19 MiB and about 50 ms of CPU each
 }

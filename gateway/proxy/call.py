@@ -188,6 +188,8 @@ class DataPlane:
         try:
             # 4. fetch
             goes_on = partial(admission.unchanged, permit, token)
+            if not await goes_on():  # it may have waited for the grant to be compiled, or for its uses
+                return "again"
             answer = await fetch(self._house, permit, call.id, call.now, may_renew=call.may_renew, goes_on=goes_on)
             # 5. filter
             held = await self._cut(permit, answer)

@@ -208,7 +208,7 @@ class Grants:
         with self._lock:
             grant = self.get(consent, organisation, terms)
             if grant is None:
-                with self._house.store.read() as session:  # one snapshot for all reads
+                with self._house.store.read_apart() as session:  # one snapshot for all reads
                     grant = self._compile(session, consent, organisation, terms)
                 if grant is not None:
                     self._held[consent, organisation] = grant

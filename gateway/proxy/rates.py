@@ -26,7 +26,7 @@ HELD = 20_000  # buckets of each of a table's two halves: some 8 MB in all
 class Buckets:
     """`per_minute` calls for each key. Of the event loop; no clock of its own: `now` is in seconds."""
 
-    __slots__ = ("per_minute", "_step", "_slack", "_full_at", "_before", "_turned")
+    __slots__ = ("per_minute", "here", "_step", "_slack", "_full_at", "_before", "_turned")
 
     def __init__(self, per_minute: int) -> None:
         self.per_minute = per_minute
@@ -37,7 +37,8 @@ class Buckets:
 
     def share(self, processes: int) -> None:
         """From now on as many serve the database: each lets its part through, at least one call."""
-        self._step = MINUTE / max(1, self.per_minute // processes)  # one call
+        self.here = max(1, self.per_minute // processes)  # of them, in this process
+        self._step = MINUTE / self.here  # one call
         self._slack = MINUTE - self._step  # how far ahead `full_at` may be for one more call to fit
 
     def wait(self, key: Hashable, now: float) -> float:
@@ -94,6 +95,8 @@ class Rates:
             wait = buckets.wait(keys[which], now)
             if wait:
                 allowed = f"{buckets.per_minute} per minute per {words}"
+                if buckets.here < buckets.per_minute:
+                    allowed += f", {buckets.here} of them by the process that answered: use more than one connection"
                 return Refusal("too_many_calls", "rate", allowed=allowed, retry_after=int(wait) + 1)
         for buckets, which, _ in self._limits:
             buckets.take(keys[which], now)

@@ -2,6 +2,8 @@
 
 from sqlmodel import Session
 
+from gateway.authorization import families
+from gateway.authorization.tables import TokenFamily
 from gateway.consent import deciding
 from gateway.consent.actors import herself
 from gateway.consent.rules import EndReason
@@ -25,6 +27,8 @@ def _ends(session: Session, world: World, bank: Bank, how: str) -> None:
         deciding.end(session, log, consent, herself(bank.person), EndReason.WITHDRAWN, now)
     elif how == "paused":
         deciding.pause(session, log, consent, herself(bank.person), now)
+    elif how == "revoked":
+        families.end(session, log, session.get_one(TokenFamily, f"family-{bank.consent}"), "revoked_by_app", now)
     elif how == "unlinked":
         link = links.current(session, bank.person, bank.id)
         assert link is not None and links.end(session, link.id, now)

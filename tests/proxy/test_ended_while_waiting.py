@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -97,3 +98,22 @@ def test_what_goes_on_is_asked_for_after_waiting(
         ends(world, other, "stopped")
         held.set()
         assert [call.result().status for call in calls] == [200, 200]
+
+
+@pytest.mark.parametrize("how", ["stopped", "revoked"])
+def test_a_call_whose_terms_had_to_be_compiled_is_not_made(
+    world: World, organisation: RawOrganisation, held: threading.Event, how: str
+) -> None:
+    """It was judged before it got into that line; the app's giving up its tokens changes nothing that is compiled."""
+    bank = Bank(world, organisation)
+    assert bank.reads().status == 200  # a connection is kept
+    bank.agrees()
+    busy = world.house.pools.submit("compile", "", partial(held.wait, 20))
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(bank.reads)
+        threading.Event().wait(0.3)  # it waits in the line
+        ends(world, bank, how)
+        held.set()
+        assert busy.result()
+        assert (call.result().status, call.result().reason) == ((403, "ended") if how == "stopped" else (401, ""))
+    assert len(organisation.seen) == 1

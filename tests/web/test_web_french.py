@@ -13,6 +13,7 @@ import pytest
 import examples
 from examples.apps import clear_budget, watt_coach, words
 from examples.organisations import city_energy_pages, linking
+from gateway.errors import GatewayError
 from gateway.ground.web.languages import collated, written_day, written_moment
 from gateway.ground.web.translations import FOLDER
 from gateway.settings import Settings
@@ -88,3 +89,14 @@ def test_the_first_of_a_month_is_an_ordinal(form: str, text: str) -> None:
 def test_a_letter_with_an_accent_is_sorted_beside_the_one_without() -> None:
     names = ["Zébulon", "Énergie de la Ville", "eau", "Banque du Port", "Fournil"]
     assert sorted(names, key=collated) == ["Banque du Port", "eau", "Énergie de la Ville", "Fournil", "Zébulon"]
+
+
+def _kinds(of: type[GatewayError] = GatewayError) -> Iterator[type[GatewayError]]:
+    for kind in of.__subclasses__():
+        yield kind
+        yield from _kinds(kind)
+
+
+def test_each_error_that_a_page_tells_is_told_in_french() -> None:
+    told = {entry.msgid for path in CATALOGUES for entry in polib.pofile(str(path)) if entry.msgstr}
+    assert [kind.__name__ for kind in {GatewayError, *_kinds()} if kind.public not in told] == []

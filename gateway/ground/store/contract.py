@@ -92,6 +92,7 @@ class Store(ABC):
     where: str  # names the database in messages; holds no password
     fsync: bool  # commits reach the disk before they are acknowledged; only tests and benches say no
     alone: bool  # True: this process is the only one that serves this database
+    leaving_at_once = 100  # rows of a kind that are deleted in one transaction: others wait some milliseconds for it
     process: str  # names this process among those that serve this database
     # Told of each transaction that failed by a fault of the database: clash, unavailable or damaged.
     told: Callable[[str], None] = staticmethod(lambda kind: None)
@@ -101,6 +102,10 @@ class Store(ABC):
     @abstractmethod
     def read(self) -> contextlib.AbstractContextManager[Session]:
         """A snapshot through the ORM. Raises Unavailable."""
+
+    def read_apart(self) -> contextlib.AbstractContextManager[Session]:
+        """The same where pages cannot take all connections away: for what data calls wait for. One at a time."""
+        return self.read()
 
     @abstractmethod
     def write(self) -> contextlib.AbstractContextManager[Session]:

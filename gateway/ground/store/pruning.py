@@ -16,8 +16,6 @@ from sqlmodel import SQLModel
 
 from gateway.ground.store.contract import Store
 
-AT_ONCE = 100  # rows of one kind deleted in one transaction: other writers wait a few milliseconds for it
-
 
 @dataclass(frozen=True, slots=True)
 class Leaving:
@@ -41,12 +39,12 @@ def prune(store: Store, table: Sequence[Leaving], now: datetime) -> bool:
 
 def _next_few(store: Store, rows: Leaving, now: datetime) -> bool:
     with store.read() as session:  # mostly nothing is due, and then nobody's lock is taken
-        found = select(*rows.key()).where(rows.due(now)).limit(AT_ONCE)
+        found = select(*rows.key()).where(rows.due(now)).limit(store.leaving_at_once)
         keys = [tuple(row) for row in session.execute(found)]
     if keys:
         with store.write() as session:
             session.execute(deletion(rows, keys, now))
-    return len(keys) == AT_ONCE
+    return len(keys) == store.leaving_at_once
 
 
 def deletion(rows: Leaving, keys: Sequence[tuple[Any, ...]], now: datetime) -> Delete:

@@ -48,7 +48,7 @@ class Process(SQLModel, table=True):
 
 
 class Lease(SQLModel, table=True):
-    """Work that one process has taken and no other may do meanwhile (`together.Turns`)."""
+    """Work that one process has taken and no other may do meanwhile (`together.Leases`)."""
 
     id: str = Field(primary_key=True)
     holder: str

@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 import psycopg
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
@@ -39,6 +39,8 @@ _DAMAGED = ("XX001", "XX002")
 
 _SET = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SESSION.items())
 
+_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+
 _log = logging.getLogger("gateway.ground.store")
 
 
@@ -47,6 +49,7 @@ class PostgresStore(Store):
     `past`: names that one in messages."""
 
     alone = False
+    leaving_at_once = 1000  # nobody waits for a row that has expired
 
     def __init__(
         self,
@@ -72,28 +75,23 @@ class PostgresStore(Store):
         self._unanswered: list[Patient] = []  # whose commits go on at the server; under _guard
         # Told after every commit of this process whose turns it had taken, before its caller goes on.
         self.changed: list[Callable[[set[str]], None]] = []
-        self.engine = create_engine(
-            "postgresql+psycopg://",
-            creator=self._connected,
-            hide_parameters=True,  # an error message contains the statement, never a person's values
-            pool_size=connections,
-            max_overflow=0,
-            pool_timeout=POOL_SECONDS,
-            pool_pre_ping=True,
-            pool_use_lifo=True,
-        )
+        self.engine = _engine(self._parameters, connections)
         if direct is not None:
             event.listen(self.engine, "begin", _set_for_transaction)
-        self._reading = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-
-    def _connected(self) -> Patient:
-        return opened(self._parameters)
+        self._reading = self.engine.execution_options(**_SNAPSHOT)
+        self._apart = _engine(self.direct, 1)
 
     # ---- transactions
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
         with translated(self), Session(self._reading, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextlib.contextmanager
+    def read_apart(self) -> Iterator[Session]:
+        reading = self._apart.execution_options(**_SNAPSHOT)
+        with translated(self), Session(reading, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     @contextlib.contextmanager
@@ -255,10 +253,24 @@ class PostgresStore(Store):
 
     def close(self) -> None:
         self.engine.dispose()
+        self._apart.dispose()
         with self._guard:
             for each in self._unanswered:
                 each.leave()
             self._unanswered = []
+
+
+def _engine(parameters: Mapping[str, Any], connections: int) -> Engine:
+    return create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: opened(parameters),
+        hide_parameters=True,  # an error message contains the statement, never a person's values
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+    )
 
 
 def _set_for_transaction(connection: Connection) -> None:

@@ -31,9 +31,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .Values.autoscaling.enabled }}{{ .Values.autoscaling.maxReplicas }}{{ else }}{{ .Values.replicaCount }}{{ end }}
 {{- end }}
 
-{{- /* One pod more while rolling, 5 connections beside the pages' in each process, 2 of a job or a hand. */ -}}
+{{- /* One pod more while rolling, 6 connections beside the pages' in each process; 2 of a job or a hand, 3 reserved by
+the server, 10 that are held for a moment. */ -}}
 {{- define "aval.mostConnections" -}}
-{{- add (mul (add 1 (include "aval.mostPods" . | int)) (.Values.processes | int) (add 5 (.Values.database.connections | int))) 2 -}}
+{{- add (mul (add 1 (include "aval.mostPods" . | int)) (.Values.processes | int) (add 6 (.Values.database.connections | int))) 15 -}}
 {{- end }}
 
 {{- define "aval.checked" -}}
