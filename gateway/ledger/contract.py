@@ -47,6 +47,7 @@ class Item:
     proof: bytes | None = None  # of the call; spent with it
     listing: bytes | None = None  # whose following pages are the same use from now on
     verdict: Verdict | Exception | None = None  # None, after a batch: it could not be written yet, and waits
+    used_up: Count | None = None  # with this verdict: the limit, if it is one that is counted
     since: float | None = None  # loop.time(), when it was first put off
     answer: "asyncio.Future[Verdict] | None" = field(default=None, repr=False)
 

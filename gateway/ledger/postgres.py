@@ -29,6 +29,7 @@ from functools import partial
 from typing import Any
 
 import asyncpg
+import psycopg
 
 from gateway.errors import Unavailable, where
 from gateway.ground.store import TRIES, Clash
@@ -63,11 +64,13 @@ _HEADS = "SELECT person_id, seq, head, key_sealed, tally FROM logchain WHERE per
 # are free, and the calls about her are written with a later batch.
 _BEGIN = (
     "BEGIN; SET LOCAL lock_timeout = '100ms'; SELECT pg_advisory_xact_lock_shared({directory})"
-    " UNION ALL SELECT pg_advisory_xact_lock(k) FROM unnest('{{{keys}}}'::bigint[]) AS k"
+    " UNION ALL SELECT pg_advisory_xact_lock(k) FROM unnest('{{{keys}}}'::bigint[]) AS k;"
+    " SET LOCAL lock_timeout TO DEFAULT"
 )
 _BEGIN_FREE = "BEGIN; SELECT pg_advisory_xact_lock_shared({directory})"
 _FREE = "SELECT k FROM unnest($1::bigint[]) AS k WHERE pg_try_advisory_xact_lock(k)"
-_IS_HELD = "55P03"  # lock_not_available
+_TURN = "SELECT pg_try_advisory_xact_lock(?)"
+ONCE_AT_ONCE = 4  # calls that end their consent are written one by one, and the others of their batch wait for them
 BUSY_SECONDS = 5.0  # how long one call waits for its person's turn
 BUSY_STEP_SECONDS = 0.02
 _USED = """
@@ -131,8 +134,12 @@ class _Replayed(Exception):
         self.proofs = proofs
 
 
-class _Held(Exception):
-    """Somebody else has the turn of this call's person."""
+class _Passed(Exception):
+    """Limits that the batch would pass, and how many uses of each are left."""
+
+    def __init__(self, left: dict[Key, int]) -> None:
+        super().__init__()
+        self.left = left
 
 
 class _Unknown(Exception):
@@ -154,7 +161,9 @@ class PostgresLedger:
         self._work: asyncio.Task[None] | None = None
         self._transaction = Transaction(log, store.process, lambda _c, _s: True)
         self._held: set[int] = set()  # turns that were not free a moment ago: they are not waited for
+        self._warned = False  # by the server, while a transaction of `_writing` was committed
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="aval-one-use")
+        self._once: Any = None  # that thread's connection
         self._statements: dict[tuple[str, ...], str] = {}
         self.memory = StandingMemory()
         self._reader = StandingReader(store, self.memory)
@@ -169,6 +178,7 @@ class PostgresLedger:
         self._store.changed.remove(self._changed_here)
         if self._work is not None:
             await asyncio.gather(self._work, return_exceptions=True)
+        self._thread.submit(self._leave_once)
         self._thread.shutdown(wait=False)
         await self._reader.stop()
         await closed(self._writing)
@@ -210,20 +220,32 @@ class PostgresLedger:
         try:
             if usual := [item for item in batch if not item.once]:
                 await self._all(usual)
-            for item in batch:
-                if item.once:
-                    await self._alone(item, self._again_if_clashed(partial(self._one_use, item)))
+            await self._ending([item for item in batch if item.once])
             await self._waited(batch)
         except Exception as error:
             fault = _unavailable(error)
         told(fault)
 
-    async def _alone(self, item: Item, work: Awaitable[None]) -> None:
-        """What becomes of one item changes nothing for those of its batch that are written already."""
+    async def _ending(self, batch: list[Item]) -> None:
+        """Calls that end their consents: a few, of people whose turn is free. The others go with the next batch."""
+        held: set[str] = set()
+        tried = 0
+        for item in batch:
+            item.verdict = None
+            if item.event.person in held or tried == ONCE_AT_ONCE:
+                continue
+            tried += 1
+            await self._apart([item], self._again_if_clashed(partial(self._one_use, item)))
+            if item.verdict is None:
+                held.add(item.event.person)
+
+    async def _apart(self, items: list[Item], work: Awaitable[None]) -> None:
+        """What becomes of these changes nothing for those of their batch that are written already."""
         try:
             await work
         except Exception as error:
-            item.verdict = _unavailable(error)
+            for item in items:
+                item.verdict = _unavailable(error)
 
     async def _waited(self, batch: list[Item]) -> None:
         """Calls whose person's turn was not free have no verdict: the writer hands them in again, for a while."""
@@ -233,11 +255,11 @@ class PostgresLedger:
             item.since = item.since or self._loop.time()
             if self._loop.time() - item.since > BUSY_SECONDS:
                 item.verdict = Unavailable("database: this person's turn is not to be had")
-        if waiting:
+        if waiting and len(waiting) == len(batch):  # others are to be told at once
             await asyncio.sleep(BUSY_STEP_SECONDS)
 
     async def _all(self, batch: list[Item]) -> None:
-        """Write the batch in one transaction. If that fails, write each item alone: one bad item must not fail all."""
+        """Write the batch in one transaction. If that fails, write its halves: one bad item must not fail all."""
         try:
             await self._again_if_clashed(partial(self._once_through, batch))
         except _Replayed as replayed:
@@ -247,14 +269,18 @@ class PostgresLedger:
                     item.verdict = Verdict.REPLAYED
             if rest:
                 await self._all(rest)
+        except _Passed as passed:
+            if rest := _fitting(batch, passed.left):
+                await self._all(rest)
         except Unavailable:
             raise
         except Exception as error:
-            if len(batch) > 1:
-                for item in batch:
-                    await self._alone(item, self._all([item]))
+            if len(batch) == 1:
+                batch[0].verdict = error
                 return
-            batch[0].verdict = Verdict.USED_UP if isinstance(error, UsedUp) else error
+            half = len(batch) // 2
+            for part in (batch[:half], batch[half:]):
+                await self._apart(part, self._all(part))
 
     async def _again_if_clashed(self, transaction: Callable[[], Awaitable[None]]) -> None:
         for left in reversed(range(TRIES)):
@@ -288,8 +314,18 @@ class PostgresLedger:
     async def _connection(self) -> "asyncpg.Connection[Any]":
         if self._writing is None or self._writing.is_closed():
             self._writing = await connected(self._store.direct)
+            self._writing.add_log_listener(self._heard)
             await self._writing.execute(PLANS)
         return self._writing
+
+    def _heard(self, _: Any, message: Any) -> None:
+        self._warned = self._warned or message.sqlstate == _WARNING
+
+    def _refuse_warned(self) -> None:
+        """A commit that somebody told not to wait for its standby is on this server's disk, and perhaps nowhere else:
+        data that leaves now would be without its entry after a fail-over. Raises Unavailable."""
+        if self._warned:
+            raise Unavailable("database: the commit was told not to wait for a standby")
 
     async def _undone(self, connection: "asyncpg.Connection[Any]") -> None:
         if connection.is_closed():
@@ -308,6 +344,7 @@ class PostgresLedger:
             await connection.execute("ROLLBACK")
             return
         proof = await self._written(connection, accepted, heads)
+        self._warned = False
         try:
             await connection.execute("COMMIT")
         except FAULTS as error:
@@ -315,6 +352,7 @@ class PostgresLedger:
                 connection.terminate()
                 raise _Unknown(proof) from error
             raise
+        self._refuse_warned()
 
     async def _begun(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> list[Item]:
         """Begin, and take the turns. Returns the items whose turns were free; the others have no verdict."""
@@ -378,7 +416,7 @@ class PostgresLedger:
     async def _written(
         self, connection: "asyncpg.Connection[Any]", batch: list[Item], heads: Heads
     ) -> tuple[str, int, bytes]:
-        """Step 3. Returns what proves the transaction. Raises UsedUp, _Replayed."""
+        """Step 3. Returns what proves the transaction. Raises _Passed, _Replayed."""
         entries, chains, tallies = self._log.sealed([item.event for item in batch], heads)
         counts = totals([count for item in batch for count in item.counts])
         proofs = [item.proof for item in batch if item.proof is not None]
@@ -390,7 +428,8 @@ class PostgresLedger:
             "chains": list(chains),
             "tallies": list(tallies),
             "uses": [(*count.key, uses, count.times) for count, uses in _by_key(counts)],
-            "proofs": [(proof, now + timedelta(seconds=PROOF_SECONDS)) for proof in proofs],
+            # in one order, so that no two batches wait for each other: an app may show one proof for many people
+            "proofs": [(proof, now + timedelta(seconds=PROOF_SECONDS)) for proof in sorted(proofs)],
             "listings": [
                 (listing, now + timedelta(seconds=LISTING_SECONDS))
                 for listing in dict.fromkeys(item.listing for item in batch if item.listing is not None)
@@ -413,8 +452,8 @@ class PostgresLedger:
         assert found is not None
         if rows["proofs"] and len(found["proofs"] or []) < len(proofs):
             raise _Replayed(set(proofs) - set(found["proofs"] or []))
-        if rows["uses"] and found["too_many"]:
-            raise UsedUp  # and all of it is rolled back
+        if rows["uses"] and found["passed"]:  # all of it is rolled back
+            raise _Passed({rows["uses"][place - 1][:4]: left for place, left in found["passed"]})
         return proof_of(entries[0])
 
     def _statement(self, parts: tuple[str, ...]) -> str:
@@ -426,23 +465,21 @@ class PostgresLedger:
     # ---- what is rare
 
     async def _one_use(self, item: Item) -> None:
-        """A call that ends its consent: judged as every other, then written by the statements of both engines."""
+        """A call that ends its consent: judged as every other, then written by the statements of both engines. No
+        verdict: its person's turn is not free."""
         standing = item.standing
         assert standing is not None
 
         def work() -> None:
-            with contextlib.closing(self._store.connect()) as connection:
-                self._store.batch(connection, write)
+            self._store.batch(self._once_connection(), write)
 
         def write(connection: Any) -> None:
-            connection.psycopg.execute("SELECT pg_advisory_xact_lock_shared(%s)", [key_of(DIRECTORY)])
-            connection.psycopg.execute("SET LOCAL lock_timeout = '100ms'")
-            try:
-                connection.turns([person_turn(item.event.person)])
-            except Exception as error:
-                if getattr(error, "sqlstate", "") == _IS_HELD:
-                    raise _Held from error
-                raise
+            connection.turn_beside(DIRECTORY)
+            turn = person_turn(item.event.person)
+            if not connection.execute(_TURN, (key_of(turn),)).fetchone()[0]:
+                item.verdict = None
+                return
+            connection.noted.turns.add(turn)
             row = connection.execute(_ONE, (standing.family, standing.organisation, standing.consent)).fetchone()
             if row is None or tuple(row) != standing.row:
                 item.verdict = Verdict.CHANGED
@@ -456,14 +493,27 @@ class PostgresLedger:
 
         try:
             await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except UsedUp:
-            item.verdict = Verdict.USED_UP
-        except _Held:
-            item.verdict = None
+        except UsedUp as error:
+            item.verdict, item.used_up = Verdict.USED_UP, error.count
         except BaseException:
             self._transaction.undone()
             raise
         self.memory.forget(standing)
+
+    def _once_connection(self) -> Any:
+        """In its thread. Raises Unavailable."""
+        if self._once is not None:
+            with contextlib.suppress(psycopg.Error):
+                self._once.execute("SELECT 1")
+                return self._once
+        self._leave_once()
+        self._once = self._store.connect()
+        return self._once
+
+    def _leave_once(self) -> None:
+        if self._once is not None:
+            self._once.close()
+            self._once = None
 
     async def _resolved(self, unknown: _Unknown) -> None:
         """Returns when the transaction was committed. Raises Unavailable when it was not, or nobody knows.
@@ -475,11 +525,13 @@ class PostgresLedger:
             try:
                 async with asyncio.timeout(RESOLVE_SECONDS):
                     connection = await self._connection()
+                    self._warned = False
                     async with connection.transaction():
                         await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(person_turn(person)))
                         found = await connection.fetchval(_PROVEN, *unknown.proof)
                         if found is not None:
                             await connection.execute(WITNESS)
+                    self._refuse_warned()
             except FAULTS:
                 if self._writing is not None:
                     self._writing.terminate()
@@ -491,6 +543,7 @@ class PostgresLedger:
         raise Unavailable("database: nobody knows whether this was committed")
 
 
+_WARNING = "01000"
 _PROVEN = "SELECT 1 FROM logentry WHERE person_id = $1 AND seq = $2 AND commitment = $3"
 _ONE = """
     SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date, l.id, l.generation,
@@ -520,8 +573,24 @@ def _by_key(counts: list[tuple[Any, int]]) -> list[tuple[Any, int]]:
     return [together[key] for key in sorted(together)]
 
 
-_TOO_MANY = """
-    SELECT count(*) FROM uses_ u JOIN unnest({}) AS w (c, i, w, s, n, most)
+def _fitting(batch: list[Item], left: dict[Key, int]) -> list[Item]:
+    """The items for which there are uses left, first come first served. The others get their verdict."""
+    fitting = []
+    for item in batch:
+        item.used_up = next((count for count in item.counts if left.get(count.key, 1) <= 0), None)
+        if item.used_up is not None:
+            item.verdict = Verdict.USED_UP
+            continue
+        for count in item.counts:
+            if count.key in left:
+                left[count.key] -= 1
+        fitting.append(item)
+    return fitting
+
+
+_PASSED = """
+    SELECT array_agg(ARRAY[w.place, w.most - u.used + w.n])
+      FROM uses_ u JOIN unnest({}) WITH ORDINALITY AS w (c, i, w, s, n, most, place)
         ON w.c = u.consent_id AND w.i = u.item AND w.w = u."window" AND w.s = u.start WHERE u.used > w.most"""
 
 
@@ -534,7 +603,7 @@ def _composed(parts: tuple[str, ...]) -> str:
         at += len(types)
         written.append(f"{name}_ AS ({statement.replace('{}', arrays)})")
         if name == "uses":
-            told.append(f"({_TOO_MANY.replace('{}', arrays)}) AS too_many")
+            told.append(f"({_PASSED.replace('{}', arrays)}) AS passed")
         if name == "proofs":
             told.append("(SELECT array_agg(id) FROM proofs_) AS proofs")
     return f"WITH {', '.join(written)} SELECT {', '.join(['1', *told])}"

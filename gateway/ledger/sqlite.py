@@ -220,7 +220,7 @@ class SqliteLedger:
             if isinstance(error, StoreFault) or is_damage(error):
                 self._failed(batch, Unavailable(f"database: {type(error).__name__}"))
                 return
-            self._failed(batch, Verdict.USED_UP if isinstance(error, UsedUp) else error)
+            self._failed(batch, error)
             if len(batch) > 1:
                 for item in batch:
                     try:
@@ -244,9 +244,12 @@ class SqliteLedger:
             with contextlib.suppress(StoreFault):
                 connection.execute("ROLLBACK")
 
-    def _failed(self, batch: list[Item], verdict: Verdict | Exception) -> None:
+    def _failed(self, batch: list[Item], error: Exception) -> None:
         for item in batch:
-            item.verdict = verdict
+            if isinstance(error, UsedUp):
+                item.verdict, item.used_up = Verdict.USED_UP, error.count
+            else:
+                item.verdict = error
 
     def _write(self, connection: Connection, batch: list[Item]) -> None:
         version = self.standings.version()

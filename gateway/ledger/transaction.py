@@ -28,7 +28,12 @@ _ACCESSED = "UPDATE consent SET last_access_at = ? WHERE id = ?"
 
 
 class UsedUp(Exception):
-    """A limit of some item in the batch is used up: roll back, then write the items one by one to find out which."""
+    """A limit of some item in the batch is used up: roll back, then write the items one by one to find out whose.
+    `count`: the limit; None: the only use of the consent."""
+
+    def __init__(self, count: Count | None = None) -> None:
+        super().__init__()
+        self.count = count
 
 
 def totals(counts: Iterable[Count]) -> list[tuple[Count, int]]:
@@ -43,15 +48,11 @@ def totals(counts: Iterable[Count]) -> list[tuple[Count, int]]:
     return [(count, uses) for count, uses in wanted.values()]
 
 
-def spend(connection: Connection, counts: Iterable[Count]) -> bool:
-    """Count one use under every given limit, inside the transaction of their entries.
-
-    False: a limit would be passed, and the caller must roll back.
-    """
-    return all(
-        uses <= count.times and connection.execute(_SPEND, (*count.key, uses, count.times)).rowcount == 1
-        for count, uses in totals(counts)
-    )
+def spend(connection: Connection, counts: Iterable[Count]) -> None:
+    """Count one use under every given limit, inside the transaction of their entries. Raises UsedUp."""
+    for count, uses in totals(counts):
+        if uses > count.times or connection.execute(_SPEND, (*count.key, uses, count.times)).rowcount != 1:
+            raise UsedUp(count)
 
 
 class Transaction:
@@ -68,8 +69,7 @@ class Transaction:
     def write(self, connection: Connection, batch: list[Item], heads: Heads) -> bool:
         """Inside a transaction. Raises UsedUp. Returns whether a consent was ended by its use."""
         accepted = [item for item in batch if self._accepts(connection, item)]
-        if not spend(connection, [count for item in accepted for count in item.counts]):
-            raise UsedUp
+        spend(connection, [count for item in accepted for count in item.counts])
         events: list[Event] = []
         ended = False
         for item in accepted:

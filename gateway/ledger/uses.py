@@ -2,10 +2,10 @@
 
     reserve   before the fetch, in memory, so that parallel calls do not fetch more than is left
     spend     in the transaction of the access entry, on disk: this count decides (transaction.py)
-    settle    afterwards: the reservation becomes a use, or is given back because no data was given
+    settle    when that is committed, or nothing was given: the reservation becomes a use, or is given back
 
-What is in memory is never more than what is counted on disk, where others count as well. So a call is refused only
-when its limit is used up; one too many may still be fetched, and is then not given.
+Where other processes count as well, what is in memory may be less than what is counted on disk: then one too many may
+be fetched, and is not given. Before a call is refused there, the disk is read again.
 """
 
 import hashlib
@@ -31,9 +31,12 @@ class Uses:
         held = [self._used.get(count.key) for count in counts]
         if None in held:
             held = await self._read(counts)
-        for count, tally in zip(counts, held, strict=True):
-            if tally is not None and tally[0] + tally[1] >= count.times:
-                return count
+        full = _full(counts, held)
+        if full is not None and not self._ledger.exact:
+            held = await self._read(counts, again=True)
+            full = _full(counts, held)
+        if full is not None:
+            return full
         for tally in held:
             if tally is not None:
                 tally[1] += 1
@@ -50,12 +53,15 @@ class Uses:
         tally = self._used.get(count.key) or self._keep(count.key, 0)
         tally[0] = max(tally[0], count.times)
 
-    async def _read(self, counts: Sequence[Count]) -> list[list[int] | None]:
+    async def _read(self, counts: Sequence[Count], *, again: bool = False) -> list[list[int] | None]:
         found = await self._ledger.used([count.key for count in counts])
-        return [
-            self._used.get(count.key) or self._keep(count.key, used)  # another call may have read it meanwhile
-            for count, used in zip(counts, found, strict=True)
-        ]
+        held: list[list[int] | None] = []
+        for count, used in zip(counts, found, strict=True):
+            tally = self._used.get(count.key) or self._keep(count.key, used)  # another may have read it meanwhile
+            if again:
+                tally[0] = used
+            held.append(tally)
+        return held
 
     def _keep(self, key: Key, used: int) -> list[int]:
         tally = self._used[key] = [used, 0]
@@ -91,6 +97,14 @@ class Uses:
         self._pages.move_to_end(listing)
         if len(self._pages) > PAGES_HELD:
             self._pages.popitem(last=False)
+
+
+def _full(counts: Sequence[Count], held: Sequence[list[int] | None]) -> Count | None:
+    """The first limit that leaves no use."""
+    for count, tally in zip(counts, held, strict=True):
+        if tally is not None and tally[0] + tally[1] >= count.times:
+            return count
+    return None
 
 
 def listing_id(listing: str) -> bytes:

@@ -173,12 +173,11 @@ class Admission:
         """The listing of a counted call, where other processes are to know of it."""
         return None if self._ledger.exact else self._uses.to_tell(permit.route.listing, now.timestamp())
 
-    def used_up(self, permit: Permit) -> Count:
-        """A limit was found used up when the use was to be counted. Which one is not known: the one that comes last
-        is told to the app."""
-        for count in permit.counts[-1:]:
-            self._uses.used_up(count)
-        return permit.counts[-1]
+    def used_up(self, permit: Permit, found: Count | None) -> Count:
+        """A limit was found used up when the use was to be counted. None: it was the only use, whose limit is last."""
+        count = found or permit.counts[-1]
+        self._uses.used_up(count)
+        return count
 
     def settle(self, permit: Permit, now: datetime, *, given: bool) -> None:
         """The reserved use is used, or given back because nothing was given."""

@@ -184,7 +184,7 @@ class DataPlane:
             permit = too_many
         if isinstance(permit, Refusal):
             return await self._refused(call, judged, permit)
-        given = False
+        settled = False
         try:
             # 4. fetch
             goes_on = partial(admission.unchanged, permit, token)
@@ -201,8 +201,9 @@ class DataPlane:
             item = self._entry(call, token, permit, held)
             verdict = await self._recorded(item, held)
             if verdict is not Verdict.WRITTEN:
-                return await self._not_recorded(call, admission, judged, permit, verdict)
-            given = True
+                return await self._not_recorded(call, admission, judged, permit, item)
+            settled = True  # at once: the use is in the database now, and may be read there
+            admission.settle(permit, call.now, given=True)
             if isinstance(held, AnswerStream):
                 await self._stream(call, token, judged, permit, held, item)
             else:
@@ -224,7 +225,8 @@ class DataPlane:
         except TooLarge:
             return await self._refused(call, judged, Refusal("too_large"))
         finally:
-            admission.settle(permit, call.now, given=given)
+            if not settled:
+                admission.settle(permit, call.now, given=False)
 
     # ---- 2. token
 
@@ -319,15 +321,15 @@ class DataPlane:
                 await held.answer.abort()
 
     async def _not_recorded(
-        self, call: DataCall, admission: Admission, judged: Judged, permit: Permit, verdict: Verdict
+        self, call: DataCall, admission: Admission, judged: Judged, permit: Permit, item: Item
     ) -> Done:
         """What was fetched is forgotten: it was judged by terms that are not there any more."""
-        if verdict is Verdict.CHANGED:
+        if item.verdict is Verdict.CHANGED:
             return "again"
-        if verdict is Verdict.REPLAYED:  # another process knows the proof
+        if item.verdict is Verdict.REPLAYED:  # another process knows the proof
             return await self._challenged(call, "invalid_dpop_proof", dpop=True)
-        last = admission.used_up(permit)
-        return await self._refused(call, judged, admit.exhausted(last, call.now))
+        count = admission.used_up(permit, item.used_up)
+        return await self._refused(call, judged, admit.exhausted(count, call.now))
 
     async def _stream(
         self, call: DataCall, token: Token, judged: Judged, permit: Permit, stream: AnswerStream, item: Item

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import Cluster, Standby, TcpFaults, require
+from tests.postgres import Cluster, Standby, TcpFaults, require, until
 from tests.proxy.bank import Answer, Bank
 from tests.proxy.processes import Processes, served
 from tests.proxy.raw import RawOrganisation
@@ -165,3 +165,33 @@ def test_a_fail_over_loses_nothing_that_was_acknowledged(tmp_path: Path, organis
                     standby.promote()
                     reading.until(200, seconds=40)
                 reading.is_sound()
+
+
+def test_a_commit_that_an_operator_tells_not_to_wait_gives_nothing(
+    tmp_path: Path, server: Cluster, organisation: RawOrganisation
+) -> None:
+    """Its entry is on this server alone, and would be gone after a fail-over."""
+    organisation.reset()
+    server.start()
+    server.create("alone")
+    with served(tmp_path, server.url("alone")) as both, ThreadPoolExecutor(1) as pool:
+        bank = Bank(both.world, organisation)
+        assert both.reads(bank, both.all[0]).status == 200
+        set_standby(server, "nobody")
+        try:
+            call = pool.submit(both.reads, bank, both.all[0])
+            waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'aval'"
+            until(lambda: server.execute(f"SELECT count(*) {waiting}") != [(0,)], "its commit waits for a standby")
+            while not call.done():  # other commits of the gateways wait for it too
+                server.execute(f"SELECT pg_cancel_backend(pid) {waiting}")
+                time.sleep(0.05)
+        finally:
+            set_standby(server, "")
+        assert call.result().status == 503
+        assert both.reads(bank, both.all[0]).status == 200
+    server.drop("alone")
+
+
+def set_standby(server: Cluster, name: str) -> None:
+    server.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
+    server.execute("SELECT pg_reload_conf()")

@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 from gateway.consent.rules import Act
 from gateway.ground.store.postgres import notices
 from gateway.organisations import declare
-from tests.postgres import Cluster, TcpFaults
+from tests.postgres import Cluster, TcpFaults, until
 from tests.proxy.bank import Bank
 from tests.proxy.endings import REASONS, ends
 from tests.proxy.held_key import Key
@@ -105,7 +106,7 @@ def test_a_limit_of_uses_is_one_for_the_streams_of_all_processes(processes: Proc
         answers = list(pool.map(lambda number: processes.reads(feed, processes.all[number % 2]), range(10)))
     assert sorted(each.status for each in answers) == [200] * 3 + [429] * 7
     assert {each.reason for each in answers if each.status == 429} == {"frequency"}
-    assert set(_outcomes(processes, feed)) == {"begun", "delivered"}
+    until(lambda: set(_outcomes(processes, feed)) == {"begun", "delivered"}, "their outcomes are written")
 
 
 def test_a_proof_works_once_for_all_processes_also_for_a_stream(processes: Processes, feed: Supplier) -> None:
@@ -322,3 +323,59 @@ def test_a_person_whose_turn_is_not_to_be_had_is_told_to_come_again(
         assert answer.status == 503 and answer.headers["retry-after"]
     assert processes.reads(alice, processes.all[0]).status == 200
     assert processes.world.kinds(alice.person).count("access") == 1
+
+
+def test_many_calls_that_end_their_consents_hold_up_nobody_else(
+    processes: Processes, organisation: RawOrganisation
+) -> None:
+    organisation.reset()
+    mallory, bob = (Bank(processes.world, organisation) for _ in range(2))
+    at, house, tokens = processes.all[0], processes.world.house, []
+    for _ in range(30):
+        mallory.agrees(once=True)
+        tokens.append(mallory.token)
+    assert processes.reads(bob, at).status == 200
+    with ThreadPoolExecutor(30) as pool:
+        with house.store.write() as session:
+            house.log.turn(session, mallory.person)
+            hers = [pool.submit(processes.reads, mallory, at, Authorization=f"Bearer {token}") for token in tokens]
+            time.sleep(0.3)
+            until, given = time.monotonic() + 2.0, 0
+            while time.monotonic() < until:
+                given += processes.reads(bob, at).status == 200
+            assert not any(call.done() for call in hers)
+        assert {call.result(timeout=15).status for call in hers} <= {200, 503}
+    assert given > 4, "each of his calls waited for hers"
+
+
+def test_the_limit_that_is_told_is_the_one_that_is_used_up(
+    processes: Processes, organisation: RawOrganisation, postgres: Cluster
+) -> None:
+    """Each process has counted a use that the other has not seen. No other limit is taken for used up."""
+    organisation.reset()
+    limits = [{"times": 2, "per": "day", "zone": "UTC"}, {"times": 50, "per": "month", "zone": "UTC"}]
+    bank = Bank(processes.world, organisation).agrees(frequency=limits)
+    one, other = processes.all
+    assert [processes.reads(bank, at).status for at in (one, other)] == [200, 200]
+    for at in (one, one, other):
+        refused = processes.reads(bank, at)
+        assert (refused.status, refused.json["allowed"]) == (429, "2 per day"), refused.body
+    statement = f"""UPDATE "use" SET used = 1 WHERE "window" = 'day' AND consent_id = '{bank.consent}'"""
+    postgres.execute(statement, "processes")
+    assert [processes.reads(bank, at).status for at in (other, one)] == [200, 429]
+
+
+def test_a_call_waits_for_who_is_at_the_tables(
+    processes: Processes, organisation: RawOrganisation, postgres: Cluster
+) -> None:
+    """Such as whoever prepares the months to come. The time that a call has for a turn is not the time for this."""
+    organisation.reset()
+    bank = Bank(processes.world, organisation)
+    assert processes.reads(bank, processes.all[0]).status == 200
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres.url("processes")) as at_work:
+        at_work.execute("LOCK TABLE logentry IN SHARE ROW EXCLUSIVE MODE")
+        call = pool.submit(processes.reads, bank, processes.all[0])
+        time.sleep(0.8)
+        assert not call.done()
+        at_work.rollback()
+        assert call.result(timeout=15).status == 200

@@ -1,5 +1,6 @@
 """No record, no data: the entry is on the disk first, and without the log nothing is given."""
 
+import asyncio
 import subprocess
 import sys
 import time
@@ -11,7 +12,8 @@ import pytest
 
 from gateway.errors import Unavailable
 from gateway.ledger import sqlite
-from gateway.log import Log
+from gateway.ledger.contract import Item, Verdict
+from gateway.log import Event, Log
 from tests.proxy.bank import Bank
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
@@ -204,3 +206,21 @@ def test_nothing_is_served_before_the_writer_runs(tmp_path: Path, organisation: 
     asyncio.run(world.application()(scope, receive, send))
     assert said[0]["status"] == 503
     world.house.store.close()
+
+
+def test_one_entry_that_cannot_be_written_fails_alone(bank: Bank) -> None:
+    """Of a hundred in one batch, each with a name of its own but for two."""
+    world, now = bank.world, bank.world.clock()
+    assert bank.reads().status == 200
+
+    async def written() -> list[object]:
+        items = [
+            Item(Event("access", bank.person, now, "app", {"outcome": "begun"}), opens=f"{bank.id} {max(number, 1)}")
+            for number in range(100)
+        ]
+        return await asyncio.gather(*map(world.plane.writer.commit, items), return_exceptions=True)
+
+    found = asyncio.run_coroutine_threadsafe(written(), world.loop).result(30)
+    assert found[2:] == [Verdict.WRITTEN] * 98
+    assert sorted(isinstance(each, Exception) for each in found[:2]) == [False, True], found[:2]
+    assert [entry["user_seq"] for entry in world.entries(bank.person)] == list(range(1, 101))
