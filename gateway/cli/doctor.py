@@ -218,11 +218,11 @@ def _database(using: Settings) -> Iterator[Check]:
     try:
         found = migrate.current(using)
     except Unavailable as error:
-        unfinished = migrate.UNFINISHED in error.detail
-        if using.database_url and not unfinished:
+        said = isinstance(error, migrate.Unfinished | migrate.Foreign)  # with what to do
+        if using.database_url and not said:
             return  # another check has told of it
         writable = os.access(using.data_dir, os.W_OK)  # if it is not, `_data_dir` has reported that already
-        do = "put a copy back that `aval log verify` accepts" if writable and not unfinished else ""
+        do = "put a copy back that `aval log verify` accepts" if writable and not said else ""
         yield Check("schema", "fail", error.detail, do)
         return
     if found is None:
