@@ -19,7 +19,7 @@ from gateway.ground.keys import KeyRing
 from gateway.log import mark
 from gateway.log.mark import Mark
 from gateway.log.sequencer import Sequencer
-from gateway.settings import Settings
+from gateway.settings import Settings, shipped_policies
 from tests.databases import opened
 
 Run = Callable[..., Aval]
@@ -278,3 +278,21 @@ def test_policies_that_do_not_parse_fail(aval: Run, tmp_path: Path, monkeypatch:
     (tmp_path / "datasets" / "energy.toml").write_text("sector = ")
     check = found(aval)["policies"]
     assert check["status"] == "fail" and "energy.toml" in check["found"]
+
+
+@pytest.mark.parametrize("command", ["doctor", "serve"])
+def test_policies_by_which_no_call_could_be_judged_fail_at_the_start(
+    aval: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    policies = shutil.copytree(shipped_policies(), tmp_path / "policies")
+    monkeypatch.setenv("AVAL_POLICIES_DIR", str(policies))
+    path = policies / "datasets" / "bank.toml"
+    text = path.read_text()
+    path.write_text(text.replace('"Balance/AccountId", ', "").replace('"Balance/DateTime", ', ""))
+    done = aval(command)
+    assert done.code == (1 if command == "doctor" else 2)
+    told = " ".join((done.out + done.err).split())
+    for member in ("Balance/AccountId", "Balance/DateTime"):
+        assert f"datasets/bank.toml: bank.balances: field: find: '{member}' must stand in a field" in told
+    path.write_text(text)
+    assert found(aval)["policies"]["status"] == "ok"
