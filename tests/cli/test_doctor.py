@@ -144,6 +144,19 @@ def test_a_file_that_is_no_database_fails(aval: Run, folder: Path) -> None:
     assert done.code == 1 and "FAIL  schema" in done.out
 
 
+def test_rows_that_refer_to_rows_that_are_gone_are_named(aval: Run, database: Path) -> None:
+    at = "2026-01-01 00:00:00"
+    change(database, "INSERT INTO recoverycode VALUES ('k', 'nobody', ?), ('l', 'neither', ?)", at, at)
+    check = found(aval)["references"]
+    assert check["status"] == "fail"
+    assert check["found"] == (
+        "2 rows of table recoverycode refer to a person that is not there (person_id, one of them 'nobody')"
+    )
+    assert check["do"].startswith("Another program has deleted rows: put back a copy")
+    change(database, "DELETE FROM recoverycode")
+    assert "references" not in found(aval)
+
+
 def test_a_frozen_log_fails(aval: Run, database: Path) -> None:
     mark.write(Settings().mark, Mark(9, bytes(32), "localhost/log"))
     check = found(aval)["log"]
