@@ -165,3 +165,45 @@ def test_a_fail_over_loses_nothing_that_was_acknowledged(tmp_path: Path, organis
                     standby.promote()
                     reading.until(200, seconds=40)
                 reading.is_sound()
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+
+def test_while_its_standby_is_away_a_call_is_answered_in_time(tmp_path: Path, organisation: RawOrganisation) -> None:
+    """The first commit is waited for and then looked for; while one of a process is not answered, it begins none."""
+    require()
+    organisation.reset()
+    with Cluster(durable=True) as primary:
+        primary.create("away")
+        with Standby(primary, synchronous=True) as standby, served(tmp_path, primary.url("away")) as both:
+            alice, bob = Bank(both.world, organisation), Bank(both.world, organisation)
+            for bank in (alice, bob):
+                assert both.reads(bank, both.all[0]).status == both.reads(bank, both.all[1]).status == 200
+            standby.stop("immediate")
+            with ThreadPoolExecutor(8) as crowd:
+                tasks = []
+                for number in range(8):  # also those that come while the first is waited for
+                    tasks.append(crowd.submit(_timed, both, (alice, bob)[number % 2], number // 4))
+                    time.sleep(0.5)
+                found = [task.result() for task in tasks]
+            assert {answer.status for answer, _ in found} == {503}
+            assert all(answer.headers.get("retry-after") for answer, _ in found)
+            assert max(seconds for _, seconds in found) < 12, [round(seconds, 1) for _, seconds in found]
+            waiting = primary.execute(WAITING)
+            for _ in range(3):
+                answer, seconds = _timed(both, bob, 0)
+                assert (answer.status, seconds < 4) == (503, True)
+            assert primary.execute(WAITING) == waiting, "no more commits wait at the server"
+            standby.start()
+            with Reading(both, alice) as reading, Reading(both, bob) as also:
+                reading.until(200)
+                also.until(200)
+            reading.is_sound()
+            also.is_sound()
+
+
+def _timed(processes: Processes, bank: Bank, number: int) -> tuple[Answer, float]:
+    began = time.monotonic()
+    answer = processes.reads(bank, processes.all[number])
+    return answer, time.monotonic() - began
