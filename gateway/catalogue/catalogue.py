@@ -23,7 +23,7 @@ class Catalogue:
         self.categories: dict[str, Category] = {}
         self.purposes: dict[str, Purpose] = {}
         faults: list[str] = []
-        where: dict[str, str] = {}  # type of data or purpose → its file
+        self.files = where = dict[str, str]()  # type of data or purpose → its file
         whole = hashlib.sha256()
         for path, file in files(folder, "datasets", faults):
             whole.update(path.read_bytes())

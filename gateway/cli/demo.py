@@ -1,7 +1,6 @@
 """`aval demo`: everything on one machine, for the browser, or as a story told in the terminal."""
 
 import hashlib
-import os
 import shlex
 import signal
 import time
@@ -109,8 +108,8 @@ def refuse_password(database_url: str) -> None:
 def _database(prepared: demo_setup.Demo) -> str:
     if not prepared.database_url:
         return ""
-    password = os.environ.get("AVAL_DATABASE_PASSWORD_FILE")
-    file = f" AVAL_DATABASE_PASSWORD_FILE={shlex.quote(os.path.abspath(password))}" if password else ""
+    password = demo_setup.password_file()
+    file = f" AVAL_DATABASE_PASSWORD_FILE={shlex.quote(password)}" if password else ""
     return f" AVAL_DATABASE_URL='{without_password(prepared.database_url)}'{file}"
 
 

@@ -81,9 +81,16 @@ def prepare(folder: Path, port: int, database_url: str = "", count: int = 1) -> 
                 f"port {number} ({name}) is taken; try another with --port, or 0 for any free ones"
             )
     prepared = Demo(folder.resolve(), ports, shared, database_url, count, lock=lock)
-    told = f"{prepared.url('gateway')}\n{without_password(database_url)}\n"  # for commands beside it: `tell_of_demo`
-    (folder / "demo.lock").write_text(told)
+    # for commands beside it: `tell_of_demo`
+    told = (prepared.url("gateway"), without_password(database_url), password_file() if database_url else "")
+    (folder / "demo.lock").write_text("\n".join(told))
     return prepared
+
+
+def password_file() -> str:
+    """The file with the password of the demo's database, from wherever it is named; empty: there is none."""
+    named = os.environ.get("AVAL_DATABASE_PASSWORD_FILE")
+    return os.path.abspath(named) if named else ""
 
 
 def _held(folder: Path) -> int:

@@ -218,11 +218,11 @@ def _database(using: Settings) -> Iterator[Check]:
     try:
         found = migrate.current(using)
     except Unavailable as error:
-        unfinished = migrate.UNFINISHED in error.detail
-        if using.database_url and not unfinished:
+        said = isinstance(error, migrate.Unfinished | migrate.Foreign)  # with what to do
+        if using.database_url and not said:
             return  # another check has told of it
         writable = os.access(using.data_dir, os.W_OK)  # if it is not, `_data_dir` has reported that already
-        do = "put a copy back that `aval log verify` accepts" if writable and not unfinished else ""
+        do = "put a copy back that `aval log verify` accepts" if writable and not said else ""
         yield Check("schema", "fail", error.detail, do)
         return
     if found is None:
@@ -248,6 +248,8 @@ def _database(using: Settings) -> Iterator[Check]:
                 from gateway.cli import doctor_database
 
                 yield doctor_database.partitions(connection)
+            else:
+                yield from _missing_rows(connection)
             yield from _clock(connection, datetime.now(UTC))
             if not foreign:  # what another key signed is no fault of the log
                 yield from _log(connection, using, store.alone)
@@ -263,6 +265,14 @@ def _same_keys(connection: Connection, using: Settings) -> Iterator[Check]:
     with contextlib.suppress(Unavailable):
         for file in key_checks.wrong(connection, KeyRing(using.keys).checks):
             yield Check("keys", "fail", f"{using.keys / file} {FOREIGN_KEY}", KEYS_BACK)
+
+
+def _missing_rows(connection: Connection) -> Iterator[Check]:
+    """Of SQLite, where whoever opens the file may delete what others refer to. Nothing where all is there."""
+    from gateway.ground.store.sqlite import copying
+
+    for lost in copying.missing_rows(connection):
+        yield Check("references", "fail", lost, copying.MISSING_DO)
 
 
 def _clock(connection: Connection, now: datetime) -> Iterator[Check]:

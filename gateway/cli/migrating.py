@@ -15,7 +15,8 @@ def migrate() -> None:
     \b
     aval migrate
 
-    One transaction: if it is interrupted, the old schema stays. Ends 2 on a database of a newer version.
+    One transaction: if it is interrupted, the old schema stays. Ends 2 on a database of a newer version, and on
+    one that holds the tables of something else.
 
     A new database is pinned to the keys of AVAL_KEYS_DIR, if they are there; it makes none.
     """

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import shlex
 import sqlite3
 import sys
 import threading
@@ -211,15 +212,21 @@ def tell_of_demo(using: Settings, named: str) -> None:
                 own = _exports(lock.resolve().with_name("gateway"), *running)
                 print(f"aval: a demo runs at {running[0]}; to work on that one: export {own}", file=sys.stderr)
         return
-    url, database = _running(_lock(using))
-    if url and (url, database) != (using.public_url, without_password(using.database_url)):
-        own = _exports(None, url, database if not using.database_url else "")
+    url, database, password = _running(_lock(using))
+    unnamed = password if not using.database_password_file else ""
+    if url and ((url, database) != (using.public_url, without_password(using.database_url)) or unnamed):
+        own = _exports(None, url, database if not using.database_url else "", unnamed)
         print(f"aval: the demo of this folder runs at {url}: export {own}", file=sys.stderr)
 
 
-def _exports(folder: Path | None, url: str, database: str) -> str:
-    named = (("DATA_DIR", folder), ("PUBLIC_URL", url), ("DATABASE_URL", database))
-    return " ".join(f"AVAL_{name}={value}" for name, value in named if value)
+def _exports(folder: Path | None, url: str, database: str, password: str) -> str:
+    named = (
+        ("DATA_DIR", folder),
+        ("PUBLIC_URL", url),
+        ("DATABASE_URL", database),
+        ("DATABASE_PASSWORD_FILE", password),
+    )
+    return " ".join(f"AVAL_{name}={shlex.quote(str(value))}" for name, value in named if value)
 
 
 def demo_of(using: Settings) -> str:
@@ -231,16 +238,16 @@ def _lock(using: Settings) -> Path:
     return using.data_dir.absolute().parent / "demo.lock"
 
 
-def _running(lock: Path) -> tuple[str, str]:
-    """Of the `aval demo` that holds the lock: its gateway's address, and that of its database where it is not in the
-    folder. Both empty: none does."""
+def _running(lock: Path) -> tuple[str, str, str]:
+    """Of the `aval demo` that holds the lock: its gateway's address; where its database is not in the folder, that of
+    the database, and the file with its password, if it has one. All empty: none does."""
     with contextlib.suppress(OSError), lock.open() as held:
         try:
             fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            url, _, database = held.read().strip().partition("\n")
-            return url, database
-    return "", ""
+            url, database, password, *_ = [*held.read().split("\n"), "", "", ""]
+            return url, database, password
+    return "", "", ""
 
 
 def without_password(url: str) -> str:

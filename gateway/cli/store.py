@@ -217,6 +217,8 @@ def _claimed_target(using: Settings) -> "Iterator[Side]":
     if not using.database_url and not using.database.exists():
         migrate.upgrade(using)
     with contextlib.closing(_side(using)) as side:
+        with contextlib.suppress(migrate.Unfinished):  # it goes on there
+            migrate.current(using)  # before a claim, which is made in what is ours only
         side.claim()
         if not side.holds("storecopy"):
             migrate.upgrade(using)

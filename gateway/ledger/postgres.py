@@ -43,7 +43,10 @@ from gateway.ledger.transaction import Transaction, UsedUp, totals
 from gateway.log import Log
 from gateway.log.record import Heads, person_turn, proof_of
 
-RESOLVE_SECONDS = 5.0
+# A commit that waits for a synchronous standby which is away is not answered. A call is answered after both of these.
+# Then nothing more is begun, as it would only wait behind that commit, until it is known that this one has ended.
+COMMIT_SECONDS = 7.0
+RESOLVE_SECONDS = 3.0  # how long its outcome is asked for
 
 # Of a permitted call family and link are there: a row that is missing here has changed. The directory is not locked as
 # a row, which all batches of all processes would share, but by its turn.
@@ -142,10 +145,13 @@ class _Passed(Exception):
         self.left = left
 
 
-class _Unknown(Exception):
-    """The connection was lost while the commit was under way. `proof`: finds an entry of it (`record.PROOF`)."""
+Proof = tuple[str, int, bytes]  # finds an entry of a transaction (`record.PROOF`)
 
-    def __init__(self, proof: tuple[str, int, bytes]) -> None:
+
+class _Unknown(Exception):
+    """The connection was lost while the commit was under way, or it was not answered. `proof`: of it."""
+
+    def __init__(self, proof: Proof) -> None:
         super().__init__()
         self.proof = proof
 
@@ -165,6 +171,7 @@ class PostgresLedger:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="aval-one-use")
         self._once: Any = None  # that thread's connection
         self._statements: dict[tuple[str, ...], str] = {}
+        self._unanswered: Proof | None = None  # of a commit that may still go on at the server
         self.memory = StandingMemory()
         self._reader = StandingReader(store, self.memory)
 
@@ -218,6 +225,8 @@ class PostgresLedger:
     async def _committed(self, batch: list[Item], told: Told) -> None:
         fault: Exception | None = None
         try:
+            if self._unanswered is not None:
+                await self._refuse_unanswered(self._unanswered)
             if usual := [item for item in batch if not item.once]:
                 await self._all(usual)
             await self._ending([item for item in batch if item.once])
@@ -303,7 +312,7 @@ class PostgresLedger:
                 await self._undone(connection)
                 raise
         except _Unknown as unknown:
-            await self._resolved(unknown)
+            await self._resolved(unknown.proof)
         except FAULTS as error:
             if getattr(error, "sqlstate", None) in CLASHES:
                 raise Clash(f"database: {type(error).__name__}") from error
@@ -346,7 +355,7 @@ class PostgresLedger:
         proof = await self._written(connection, accepted, heads)
         self._warned = False
         try:
-            await connection.execute("COMMIT")
+            await connection.execute("COMMIT", timeout=COMMIT_SECONDS)
         except FAULTS as error:
             if is_lost(error):
                 connection.terminate()
@@ -413,9 +422,7 @@ class PostgresLedger:
             item.verdict = Verdict.CLOSED if closed else Verdict.WRITTEN
         return [item for item in batch if item.verdict is Verdict.WRITTEN]
 
-    async def _written(
-        self, connection: "asyncpg.Connection[Any]", batch: list[Item], heads: Heads
-    ) -> tuple[str, int, bytes]:
+    async def _written(self, connection: "asyncpg.Connection[Any]", batch: list[Item], heads: Heads) -> Proof:
         """Step 3. Returns what proves the transaction. Raises _Passed, _Replayed."""
         entries, chains, tallies = self._log.sealed([item.event for item in batch], heads)
         counts = totals([count for item in batch for count in item.counts])
@@ -515,35 +522,55 @@ class PostgresLedger:
             self._once.close()
             self._once = None
 
-    async def _resolved(self, unknown: _Unknown) -> None:
-        """Returns when the transaction was committed. Raises Unavailable when it was not, or nobody knows.
-
-        The turn comes first: until it is free the server may still be busy with that commit (postgres/engine.py)."""
-        person, _, _ = unknown.proof
+    async def _resolved(self, proof: Proof) -> None:
+        """Returns when the transaction was committed. Raises Unavailable when it was not, or nobody knows:
+        the next batch then asks again (`_refuse_unanswered`)."""
         until = time.monotonic() + RESOLVE_SECONDS
-        while time.monotonic() < until:
+        while (left := until - time.monotonic()) > 0:
             try:
-                async with asyncio.timeout(RESOLVE_SECONDS):
-                    connection = await self._connection()
-                    self._warned = False
-                    async with connection.transaction():
-                        await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(person_turn(person)))
-                        found = await connection.fetchval(_PROVEN, *unknown.proof)
-                        if found is not None:
-                            await connection.execute(WITNESS)
-                    self._refuse_warned()
+                found = await self._is_proven(proof, left)
             except FAULTS:
-                if self._writing is not None:
-                    self._writing.terminate()
                 await asyncio.sleep(0.1)
                 continue
-            if found is None:
+            if not found:
                 raise Unavailable("database: not committed")
             return
+        self._unanswered = proof
         raise Unavailable("database: nobody knows whether this was committed")
+
+    async def _refuse_unanswered(self, proof: Proof) -> None:
+        """Raises Unavailable until that commit has ended, in whatever way: who waited for it was told already."""
+        try:
+            await self._is_proven(proof, RESOLVE_SECONDS)
+        except FAULTS as error:
+            raise Unavailable("database: an earlier commit is not answered") from error
+        self._unanswered = None
+
+    async def _is_proven(self, proof: Proof, seconds: float) -> bool:
+        """Whether the transaction was committed. Raises one of FAULTS when that is not known.
+
+        The turn comes first: until it is free the server may still be busy with that commit (postgres/engine.py)."""
+        person, _, _ = proof
+        try:
+            async with asyncio.timeout(seconds):
+                connection = await self._connection()
+                self._warned = False
+                async with connection.transaction():
+                    await connection.execute(_TURN_SOON)
+                    await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(person_turn(person)))
+                    found = await connection.fetchval(_PROVEN, *proof)
+                    if found is not None:
+                        await connection.execute(WITNESS)
+                self._refuse_warned()
+        except FAULTS as error:
+            if self._writing is not None and is_lost(error):
+                self._writing.terminate()
+            raise
+        return found is not None
 
 
 _WARNING = "01000"
+_TURN_SOON = "SET LOCAL lock_timeout = '1s'"  # asked for again and again, on one connection
 _PROVEN = "SELECT 1 FROM logentry WHERE person_id = $1 AND seq = $2 AND commitment = $3"
 _ONE = """
     SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date, l.id, l.generation,

@@ -2,6 +2,9 @@
 
 For linking and downloads, in a worker thread and outside any transaction. The data plane
 has its own streaming code; both use the same connector and the same credentials.
+
+A reading takes many calls and up to two minutes, in which she may unlink, here or through another process: before
+each call the link is read again, and once it has ended nothing more is asked.
 """
 
 import json
@@ -12,13 +15,14 @@ from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from gateway.errors import where
+from gateway.errors import Unavailable, where
 from gateway.ground.http.connector import ConnectorError, Headers
 from gateway.ground.keys import KeyRing, fresh, strict
 from gateway.house import House
-from gateway.organisations import assertion, tokens, views
+from gateway.organisations import assertion, links, tokens, views
 from gateway.organisations.links import LinkView
 from gateway.organisations.oauth import reason_of
+from gateway.organisations.tables import Link
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.media import expect
 from gateway.sectors.model import FoundAccount, Sector, Source, TooLarge, UnknownShape, Upstream
@@ -47,6 +51,9 @@ class Line:
     request_id: str
     calls: int = field(default=0, init=False)
 
+    def __post_init__(self) -> None:
+        self._whose = self.link.whose
+
     def fetch(self, upstream: Upstream) -> tuple[str, bytes]:
         """Fetch one page; this is a `sectors.model.Fetch`. Raises ConnectorError, UnknownShape."""
         self.calls += 1
@@ -60,6 +67,7 @@ class Line:
             self._renew(refused=self.link.access_token)
             status, headers, body = self._ask(path, upstream.accept)
         if status != 200:
+            self._require_linked()  # she may have unlinked while it answered: that is why it refused
             raise ConnectorError(reason_of(status), f"data: {status}")
         media_type = dict(headers).get(b"content-type", b"").decode("latin-1")
         expect(media_type, KINDRED.get(upstream.accept.rpartition("/")[2].rpartition("+")[2], (upstream.accept,)))
@@ -72,7 +80,22 @@ class Line:
             (b"x-request-id", self.request_id.encode()),
         ]
         limit = self.house.settings.answer_limit_bytes
+        self._require_linked()  # last: renewing a credential may have taken long
         return self.house.connector.ask(views.target(self.organisation), "GET", path, headers, b"", limit)
+
+    def _require_linked(self) -> None:
+        """Raises ConnectorError if what was linked at the start is not any more, as it is committed now."""
+        with self.house.store.read() as session:
+            link = session.get(Link, self.link.id)
+            view = views.view(session, self.organisation.id)
+            if link is None or link.ended_at is not None or view is None:
+                raise ConnectorError("not_linked", "unlinked meanwhile")
+            if links.view_of(self.house.keys, link).whose != self._whose:  # linked again, as another customer
+                raise ConnectorError("not_linked", "linked with another customer meanwhile")
+        if not view.active:
+            raise ConnectorError("suspended", f"{view.status} meanwhile")
+        if view.base_url != self.organisation.base_url:
+            raise ConnectorError("organisation_unavailable", "moved meanwhile")
 
     def _authorization(self) -> tuple[bytes, bytes]:
         now = self.house.clock()  # now and not once at the start: a reading can take longer than a credential is valid
@@ -114,7 +137,7 @@ def post(
 
 
 def read_accounts(line: Line) -> list[FoundAccount]:
-    """The person's accounts, as the organisation lists them. Raises ConnectorError, also if the answer has another
+    """The person's accounts, as the organisation lists them. Raises what `read` does, also if the answer has another
     shape."""
 
     def accounts(sector: Sector, source: Source) -> list[FoundAccount]:
@@ -127,7 +150,8 @@ def read_accounts(line: Line) -> list[FoundAccount]:
 
 
 def read(line: Line, what: Callable[[Sector, Source], Found]) -> Found:
-    """Have the organisation's sector read `what`. Raises only ConnectorError; the reason is in the operator's log."""
+    """Have the organisation's sector read `what`. Raises ConnectorError, with the reason in the operator's log, and
+    Unavailable if it cannot be known whether the link still stands."""
     organisation = line.organisation
     try:
         return what(SECTORS[organisation.sector], views.source(organisation, line.house))
@@ -137,6 +161,8 @@ def read(line: Line, what: Callable[[Sector, Source], Found]) -> Found:
         fault = ConnectorError("organisation_answer_invalid", f"unknown shape at {shape.where or 'the top'}")
     except TooLarge:
         fault = ConnectorError("too_large", "an answer above the limit")
+    except Unavailable:
+        raise
     except Exception as error:  # a fault in our code; its message is not logged, because it could quote the data
         _log.error("reading failed: %s", where(error))
         fault = ConnectorError("filter_failed", type(error).__name__)

@@ -191,6 +191,11 @@ class Sector(Protocol):
     def TABLE(self) -> Mapping[str, str]:
         """Type of the format → its members, as `shapes.members` reads them."""
 
+    @property
+    def NEEDED(self) -> Mapping[str, Iterable[tuple[str, str]]]:
+        """Dataset → the (type, member) of its records by which a plan tells whose they are and of when. The policies
+        must always give them, where they say of that type what is given (`registry.checked`)."""
+
     def plan(self, source: Source, granted: Iterable[Granted]) -> Plan: ...
 
     def accounts(self, source: Source, fetch: Fetch) -> list[FoundAccount]:

@@ -14,6 +14,7 @@ repeated keys.
 A whole answer is decoded at once in C. Only what has to be done for single members is left to Python.
 """
 
+import keyword
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -94,11 +95,17 @@ def _compile(
         fields = []
         for name, word in members(table, kind).items():
             typed = kind_of(hidden if (kind, name) in withheld or word == "-" else word)
-            fields.append((name, typed | UnsetType, neutral.get((kind, name), UNSET)))
+            fields.append((_attribute(name), typed | UnsetType, neutral.get((kind, name), UNSET)))
         own = {"__post_init__": _next_record} if kind == record else {}
-        return msgspec.defstruct(kind, fields, forbid_unknown_fields=strict, gc=False, namespace=own)
+        spelt = {_attribute(name): name for name in members(table, kind)}
+        return msgspec.defstruct(kind, fields, rename=spelt, forbid_unknown_fields=strict, gc=False, namespace=own)
 
     return struct_of(root)
+
+
+def _attribute(name: str) -> str:
+    """Of the struct: a member may have the name of a word of Python's, and is looked up by code (`_function`)."""
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 class Reader:
@@ -190,19 +197,19 @@ def _visits(
     """Python statements that go through `value` and everything in it, and act on each withheld member or number."""
     lines = []
     for name, word in members(table, kind).items():
-        inner, member = word.rstrip("*"), f"{value}_{name}"
+        inner, member, attribute = word.rstrip("*"), f"{value}_{name}", _attribute(name)
         without = _constant(kind, name) if (kind, name) in neutral else "UNSET"
         if inner in SCALARS or (kind, name) in withheld:
             act = at_withheld if (kind, name) in withheld else at_number if inner == "n" else ""
             if act:
-                act = act.format(value=value, name=name, without=without)
-                lines += [f"if {value}.{name} is not {without}:", *_indented([act])]
+                act = act.format(value=value, name=attribute, without=without)
+                lines += [f"if {value}.{attribute} is not {without}:", *_indented([act])]
             continue
         visits = _visits(table, inner, withheld, member, at_withheld=at_withheld, at_number=at_number, neutral=neutral)
         if visits and word.endswith("*"):
             visits = [f"for {member} in {member}:", *_indented(visits)]
         if visits:
-            lines += [f"{member} = {value}.{name}", f"if {member} is not {without}:", *_indented(visits)]
+            lines += [f"{member} = {value}.{attribute}", f"if {member} is not {without}:", *_indented(visits)]
     return lines
 
 

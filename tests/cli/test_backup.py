@@ -93,6 +93,15 @@ def test_a_damaged_database_gives_no_copy(aval: Run, database: Path, tmp_path: P
     assert done.code == 2 and not list(tmp_path.glob("copy*"))
 
 
+def test_rows_that_refer_to_nothing_give_no_copy_and_are_named(aval: Run, database: Path, tmp_path: Path) -> None:
+    with opened(database) as connection:
+        connection.execute("INSERT INTO recoverycode VALUES ('k', 'nobody', '2026-01-01 00:00:00')")
+    done = aval("backup", tmp_path / "copy.sqlite3")
+    assert done.code == 2 and not list(tmp_path.glob("copy*"))
+    assert "a row of table recoverycode refers to a person that is not there (person_id 'nobody')" in done.err
+    assert "Another program has deleted rows: put back a copy" in done.err
+
+
 def test_a_log_that_was_tampered_with_is_copied_and_told(aval: Run, database: Path, tmp_path: Path) -> None:
     with opened(database) as connection:
         connection.execute("UPDATE logentry SET commitment = zeroblob(32)")

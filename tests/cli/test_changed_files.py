@@ -128,6 +128,17 @@ def test_policies_are_taken_when_they_are_right_and_not_when_they_are_wrong(gate
     assert lines(gateway, "policies have no fault any more") and parts(gateway)["policies"] == "ok"
 
 
+def test_policies_by_which_no_bank_call_could_be_judged_are_not_taken(gateway: Gateway, policies: Path) -> None:
+    path = policies / "datasets" / "bank.toml"
+    text = path.read_text()
+    path.write_text(text.replace('"Transaction/BookingDateTime", ', ""))
+    until(lambda: bool(lines(gateway, NOT_TAKEN.format("policies"))), gateway)
+    [told] = lines(gateway, NOT_TAKEN.format("policies"))
+    assert "datasets/bank.toml: bank.transactions: field: find: 'Transaction/BookingDateTime'" in str(told["faults"])
+    path.write_text(text)
+    until(lambda: parts(gateway)["policies"] == "ok", gateway)
+
+
 def test_a_token_key_comes_and_goes(gateway: Gateway, folder: Path, tmp_path: Path) -> None:
     [old] = kids(gateway)
     new = made(tmp_path / "other")

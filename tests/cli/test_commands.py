@@ -347,3 +347,29 @@ def test_a_folder_that_a_crash_left_half_made_goes_on(aval: Run, folder: Path, b
         assert aval("people", "add", "bob@example.org", "--name", "Bob Leroy", stdin=PASSWORD).code == 0
         assert aval("doctor").code == 0
     assert (half / "keys" / "log.pem").read_bytes() == (folder / "keys" / "log.pem").read_bytes()
+
+
+def test_beside_a_demo_on_postgres_the_line_names_the_file_with_the_password(
+    aval: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("AVAL_DATA_DIR")
+    (tmp_path / "a word").touch(mode=0o600)
+    monkeypatch.setenv("AVAL_DATABASE_PASSWORD_FILE", "a word")
+    running = demo_setup.prepare(Path(".demo"), 0, "postgresql://aval@127.0.0.1:1/aval")
+    monkeypatch.delenv("AVAL_DATABASE_PASSWORD_FILE")
+    try:
+        url, own = running.url("gateway"), tmp_path / ".demo" / "gateway"
+        database = "AVAL_DATABASE_URL=postgresql://aval@127.0.0.1:1/aval"
+        file = f"AVAL_DATABASE_PASSWORD_FILE='{tmp_path}/a word'"
+        shown = f"export AVAL_DATA_DIR={own} AVAL_PUBLIC_URL={url} {database} {file}"
+        assert aval("apps", "list").err.splitlines()[0].endswith(shown)
+        monkeypatch.setenv("AVAL_DATA_DIR", str(own))
+        monkeypatch.setenv("AVAL_PUBLIC_URL", url)
+        assert aval("apps", "list").err.splitlines()[0].endswith(f"export AVAL_PUBLIC_URL={url} {database} {file}")
+        monkeypatch.setenv("AVAL_DATABASE_URL", "postgresql://aval@127.0.0.1:1/aval")
+        assert aval("apps", "list").err.splitlines()[0].endswith(f"export AVAL_PUBLIC_URL={url} {file}")
+        monkeypatch.setenv("AVAL_DATABASE_PASSWORD_FILE", str(tmp_path / "a word"))
+        assert "export" not in aval("apps", "list").err
+    finally:
+        demo_setup.stop(running)

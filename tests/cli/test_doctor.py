@@ -19,7 +19,7 @@ from gateway.ground.keys import KeyRing
 from gateway.log import mark
 from gateway.log.mark import Mark
 from gateway.log.sequencer import Sequencer
-from gateway.settings import Settings
+from gateway.settings import Settings, shipped_policies
 from tests.databases import opened
 
 Run = Callable[..., Aval]
@@ -142,6 +142,19 @@ def test_a_file_that_is_no_database_fails(aval: Run, folder: Path) -> None:
     (folder / "aval.sqlite3").write_bytes(b"not a database, and long enough to be looked at" * 99)
     done = aval("doctor")
     assert done.code == 1 and "FAIL  schema" in done.out
+
+
+def test_rows_that_refer_to_rows_that_are_gone_are_named(aval: Run, database: Path) -> None:
+    at = "2026-01-01 00:00:00"
+    change(database, "INSERT INTO recoverycode VALUES ('k', 'nobody', ?), ('l', 'neither', ?)", at, at)
+    check = found(aval)["references"]
+    assert check["status"] == "fail"
+    assert check["found"] == (
+        "2 rows of table recoverycode refer to a person that is not there (person_id, one of them 'nobody')"
+    )
+    assert check["do"].startswith("Another program has deleted rows: put back a copy")
+    change(database, "DELETE FROM recoverycode")
+    assert "references" not in found(aval)
 
 
 def test_a_frozen_log_fails(aval: Run, database: Path) -> None:
@@ -278,3 +291,21 @@ def test_policies_that_do_not_parse_fail(aval: Run, tmp_path: Path, monkeypatch:
     (tmp_path / "datasets" / "energy.toml").write_text("sector = ")
     check = found(aval)["policies"]
     assert check["status"] == "fail" and "energy.toml" in check["found"]
+
+
+@pytest.mark.parametrize("command", ["doctor", "serve"])
+def test_policies_by_which_no_call_could_be_judged_fail_at_the_start(
+    aval: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    policies = shutil.copytree(shipped_policies(), tmp_path / "policies")
+    monkeypatch.setenv("AVAL_POLICIES_DIR", str(policies))
+    path = policies / "datasets" / "bank.toml"
+    text = path.read_text()
+    path.write_text(text.replace('"Balance/AccountId", ', "").replace('"Balance/DateTime", ', ""))
+    done = aval(command)
+    assert done.code == (1 if command == "doctor" else 2)
+    told = " ".join((done.out + done.err).split())
+    for member in ("Balance/AccountId", "Balance/DateTime"):
+        assert f"datasets/bank.toml: bank.balances: field: find: '{member}' must stand in a field" in told
+    path.write_text(text)
+    assert found(aval)["policies"]["status"] == "ok"

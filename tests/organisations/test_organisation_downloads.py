@@ -1,5 +1,6 @@
 """A person's own copy: everything, in native formats, or a page that says what is missing."""
 
+import contextlib
 import csv
 import hashlib
 import io
@@ -7,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +16,13 @@ import pytest
 from organisations_world import Browser, Running, World
 
 from examples.data.people import PEOPLE
-from gateway.organisations import downloads, links, pages
+from gateway.errors import Unavailable
+from gateway.organisations import declare, downloads, linking, links, moving, pages, views
+from gateway.organisations.tables import Organisation
 from gateway.organisations.views import OrganisationView
 from gateway.sectors.model import Download, Source
 from gateway.sectors.registry import SECTORS
+from tests.databases import unsynced
 
 DOOR = "/organisations/harbour-bank/download"
 
@@ -291,6 +296,116 @@ def test_every_list_on_the_page_stands_below_a_heading_of_its_own(energy: Runnin
     page = alice.get("/organisations/city-energy/download")
     before_lists = re.split("<ul>|<dl", page.text.partition("<main")[2])[:-1]
     assert len(before_lists) == 3 and all("<h2>" in part for part in before_lists)
+
+
+# ---- what ends on the way
+
+
+def on_third_page(world: World, happens: Callable[[], object]) -> None:
+    """From now on this happens while the bank is asked for the third page of transactions; the calls are counted from
+    there."""
+    seen: list[str] = []
+
+    def before(path: str) -> None:
+        seen.append(path)
+        if "/transactions" in path and sum("/transactions" in one for one in seen) == 3:
+            world.connector.calls.clear()
+            happens()
+
+    world.connector.before = before
+
+
+def unlinks_by_her_page(world: World, alice: Browser) -> None:
+    assert alice.post("/organisations/harbour-bank/unlink").status_code == 200
+
+
+def unlinks_through_another_process(world: World, alice: Browser) -> None:
+    with contextlib.closing(unsynced(world.house.settings)) as store:
+        other = replace(world.house, store=store)
+        with store.read() as session:
+            view = views.view(session, "harbour-bank")
+        assert view
+        ended = linking.unlink(other, alice.person, view, world.now)
+        assert ended and linking.tell_end(other, ended, world.now)
+
+
+def is_suspended(world: World, alice: Browser) -> None:
+    with world.house.store.write() as session:
+        declare.suspend(session, "harbour-bank", "Its certificate has expired.", world.now)
+
+
+def is_replaced(world: World, alice: Browser) -> None:
+    with world.house.store.write() as session:
+        moving.replaced(session, world.house.log, "harbour-bank", "Harbour Bank", world.now)
+
+
+def moves(world: World, alice: Browser) -> None:
+    with world.house.store.write() as session:
+        row = session.get_one(Organisation, "harbour-bank")
+        connection = {**row.declaration["connection"], "base_url": "https://elsewhere.example"}
+        row.declaration, row.declaration_sha256 = {**row.declaration, "connection": connection}, "moved"
+        session.add(row)
+
+
+@pytest.mark.parametrize(
+    ("happens", "told", "status", "sentence"),
+    [
+        (unlinks_by_her_page, ["POST /aval/link/end"], 409, "Your account at Harbour Bank is not linked any more."),
+        (
+            unlinks_through_another_process,
+            ["POST /aval/link/end"],
+            409,
+            "Your account at Harbour Bank is not linked any more.",
+        ),
+        (is_replaced, [], 409, "Your account at Harbour Bank is not linked any more."),
+        (is_suspended, [], 403, "Harbour Bank is suspended here at the moment"),
+        (moves, [], 502, "Harbour Bank did not answer."),
+    ],
+)
+def test_nothing_more_is_asked_for_a_copy_once_its_link_has_ended(
+    world: World, bank: Running, alice: Browser, happens: Any, told: list[str], status: int, sentence: str
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    on_third_page(world, lambda: happens(world, alice))
+    answer = alice.post(DOOR)
+    assert world.connector.calls == told
+    assert answer.status_code == status and answer.headers["content-type"].startswith("text/html")
+    assert sentence in answer.text and "You get everything or nothing" in answer.text
+    assert "download" not in [event.kind for event in world.events(alice)]
+
+
+def test_who_has_linked_again_meanwhile_gets_no_copy_of_two_links(world: World, bank: Running, alice: Browser) -> None:
+    alice.links_by_number(bank, "HB-2001")
+
+    def links_again() -> None:
+        unlinks_by_her_page(world, alice)
+        alice.links_by_number(bank, "HB-2002")
+
+    on_third_page(world, links_again)
+    assert alice.post(DOOR).status_code == 409
+    assert alice.post(DOOR).status_code == 200
+
+
+def test_another_persons_end_ends_no_copy_of_hers(
+    world: World, bank: Running, alice: Browser, mallory: Browser
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    mallory.links_by_number(bank, "HB-2002")
+    on_third_page(world, lambda: unlinks_by_her_page(world, mallory))
+    assert alice.post(DOOR).status_code == 200
+
+
+def test_no_page_is_asked_for_when_it_cannot_be_known_whether_the_link_stands(
+    world: World, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice.links_by_number(bank, "HB-2001")
+
+    def away() -> Any:
+        raise Unavailable("database: away")
+
+    on_third_page(world, lambda: monkeypatch.setattr(world.house.store, "read", away))
+    answer = alice.post(DOOR)
+    assert (answer.status_code, world.connector.calls) == (503, [])
 
 
 # ---- the archive alone

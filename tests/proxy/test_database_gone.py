@@ -195,3 +195,37 @@ def test_a_commit_that_an_operator_tells_not_to_wait_gives_nothing(
 def set_standby(server: Cluster, name: str) -> None:
     server.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
     server.execute("SELECT pg_reload_conf()")
+
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+
+
+def test_while_its_standby_is_away_a_call_is_answered_in_time(tmp_path: Path, organisation: RawOrganisation) -> None:
+    """The first commit is waited for and then looked for; while one of a process is not answered, it begins none."""
+    require()
+    organisation.reset()
+    with Cluster(durable=True) as primary:
+        primary.create("away")
+        with Standby(primary, synchronous=True) as standby, served(tmp_path, primary.url("away")) as both:
+            alice, bob = Bank(both.world, organisation), Bank(both.world, organisation)
+            for bank in (alice, bob):
+                assert both.reads(bank, both.all[0]).status == both.reads(bank, both.all[1]).status == 200
+            standby.stop("immediate")
+            with ThreadPoolExecutor(8) as crowd:  # each waits for its answer for 20 s at most
+                tasks = []
+                for number in range(8):  # also those that come while the first is waited for
+                    at = both.all[number // 4]
+                    tasks.append(crowd.submit(both.reads, (alice, bob)[number % 2], at))
+                    time.sleep(0.5)
+                found = [task.result() for task in tasks]
+            assert {answer.status for answer in found} == {503}
+            assert all(answer.headers.get("retry-after") for answer in found)
+            waiting = primary.execute(WAITING)
+            assert [both.reads(bob, both.all[0]).status for _ in range(3)] == [503] * 3
+            assert primary.execute(WAITING) == waiting, "no more commits wait at the server"
+            standby.start()
+            with Reading(both, alice) as reading, Reading(both, bob) as also:
+                reading.until(200)
+                also.until(200)
+            reading.is_sound()
+            also.is_sound()

@@ -89,6 +89,9 @@ class PostgresSide(Side):
                 writing.set_types([kind.postgres for kind in shape.kinds])
                 for row in rows:
                     writing.write_row(row)
+        except psycopg.errors.ForeignKeyViolation as error:
+            named = error.diag.message_detail or name_of(error)
+            raise NotCopied(f"table {shape.name}: a row refers to one that is not there: {named}") from None
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             what = unfit_for_postgres(shape, rows)
             raise what or NotCopied(f"table {shape.name}: PostgreSQL refuses its rows ({name_of(error)})") from None

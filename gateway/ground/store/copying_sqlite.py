@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.ground.store.copying import WAITING, Side, largest_ids, running
 from gateway.ground.store.copying_rows import NotCopied, Row, Shape, from_sqlite, to_sqlite
+from gateway.ground.store.sqlite.copying import missing_rows
 from gateway.ground.store.sqlite.engine import SqliteStore
 
 
@@ -67,9 +68,8 @@ class SqliteSide(Side):
         """SQLite gives a new row the largest id and 1 by itself."""
 
     def check(self) -> None:
-        found = self.connection.execute("PRAGMA foreign_key_check").fetchone()
-        if found is not None:
-            raise NotCopied(f"table {found[0]}: a row refers to one of {found[2]} that is not there")
+        if lost := missing_rows(self.connection):
+            raise NotCopied(f"{self.where}: {'; '.join(lost)}")
 
     def close(self) -> None:
         if hasattr(self, "connection"):

@@ -1,12 +1,14 @@
 """Migrating a database to the schema of this version of the gateway.
 
 All missing steps are one transaction: if the process is killed during it, the old schema is still
-there and the next start tries again. A database of a newer gateway is not changed.
+there and the next start tries again. A database of a newer gateway is not changed, and none that holds
+the tables of something else: a gateway has its database to itself.
 """
 
 import contextlib
 import logging
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from sqlalchemy.exc import DatabaseError
 from gateway.errors import Unavailable
 from gateway.ground.store.contract import Connection, Store
 from gateway.ground.store.opening import open_store
-from gateway.ground.store.sqlite.engine import DatabaseFault, SqliteStore, connect
+from gateway.ground.store.sqlite.engine import DatabaseFault, SqliteStore, bare
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,8 +38,33 @@ WRITABLE = "data_dir must be a folder that can be written"
 _UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty"
 
 
+_REVISION = re.compile(r"\d{4}")
+# What alembic_version may stand beside: of PostgreSQL in the schema where tables would be made, without those that
+# belong to an extension.
+_IS_THERE = {
+    "sqlite": "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'",
+    "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
+}
+_TABLES = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite#_%' ESCAPE '#'",
+    "postgresql": """SELECT relname::text FROM pg_class
+        WHERE relnamespace = to_regnamespace(quote_ident(current_schema())) AND relkind IN ('r', 'p', 'f')
+          AND NOT relispartition AND NOT EXISTS (SELECT 1 FROM pg_depend
+              WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid AND deptype = 'e')""",
+}
+
+
+class Unfinished(Unavailable):
+    """`copying` was interrupted while it filled the database."""
+
+
+class Foreign(Unavailable):
+    """The database holds the tables of something else."""
+
+
 def current(settings: Settings) -> str | None:
-    """The revision of the database; None when there is no database, or an empty one. Raises Unavailable.
+    """The revision of the database; None when there is no database, or an empty one. Raises Unavailable; Unfinished,
+    Foreign.
 
     Only SQLite reads its file, even to find out whether it is a database: this also runs in the serving process, where
     nothing else may open the file.
@@ -50,27 +77,48 @@ def schema(settings: Settings) -> tuple[str | None, str]:
     Raises Unavailable."""
     if settings.database_url:
         with contextlib.closing(open_store(settings)) as store, contextlib.closing(store.connect()) as connection:
-            return _found(connection, "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL")
+            return _found(connection, "postgresql", store.where)
     if not settings.database.exists() or settings.database.stat().st_size == 0:
         return None, ""
     try:
-        with contextlib.closing(connect(settings.database)) as connection:
-            return _found(connection, "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
+        with contextlib.closing(bare(settings.database)) as connection:  # it may be something else's
+            return _found(connection, "sqlite", str(settings.database))
     except DatabaseFault as error:
         more = "" if os.access(settings.data_dir, os.W_OK) else f"; {WRITABLE}"
         raise Unavailable(f"{settings.database}: {error}{more}") from error
 
 
-def _found(connection: Connection, is_there: str) -> tuple[str | None, str]:
-    if connection.execute(is_there).fetchone() is None:
+def _found(connection: Connection, engine: str, where: str) -> tuple[str | None, str]:
+    if connection.execute(_IS_THERE[engine]).fetchone() is None:
+        _require_empty(connection, engine, where)
         return None, ""
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     if row is not None and str(row[0]) == COPYING:
-        raise Unavailable(f"the database {UNFINISHED}")
-    if row is None or str(row[0]) < "0200":
-        return (str(row[0]) if row else None), ""
+        raise Unfinished(f"the database {UNFINISHED}")
+    if row is None or not _REVISION.fullmatch(str(row[0])):  # others use Alembic too
+        raise _foreign(connection, engine, where)
+    if str(row[0]) < "0200":
+        return str(row[0]), ""
     oldest = connection.execute("SELECT oldest FROM schemaserves").fetchone()
     return str(row[0]), str(oldest[0]) if oldest else ""
+
+
+def _require_empty(connection: Connection, engine: str, where: str) -> None:
+    """Raises Foreign. All our tables come in one transaction: who sees some of them sees alembic_version afterwards."""
+    if _tables(connection, engine) and connection.execute(_IS_THERE[engine]).fetchone() is None:
+        raise _foreign(connection, engine, where)
+
+
+def _foreign(connection: Connection, engine: str, where: str) -> Foreign:
+    names = _tables(connection, engine)
+    shown = ", ".join(names[:2]) + (", …" if len(names) > 2 else "")
+    count = "a table" if len(names) == 1 else f"{len(names)} tables"
+    own = "an empty database" if engine == "postgresql" else "an empty folder"
+    return Foreign(f"{where}: holds {count} of something else ({shown}); nothing was made. Name {own}, of its own only")
+
+
+def _tables(connection: Connection, engine: str) -> list[str]:
+    return sorted(str(name) for (name,) in connection.execute(_TABLES[engine]).fetchall())
 
 
 def is_current(settings: Settings) -> bool:

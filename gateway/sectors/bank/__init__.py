@@ -10,7 +10,7 @@ The one invariant: an app never sees the bank's own identifier of an account.
 
 from gateway.sectors.bank.accounts import accounts
 from gateway.sectors.bank.download import download
-from gateway.sectors.bank.plan import plan
+from gateway.sectors.bank.plan import NEEDED, plan
 from gateway.sectors.bank.shapes import TABLE
 
-__all__ = ["TABLE", "accounts", "download", "plan"]
+__all__ = ["NEEDED", "TABLE", "accounts", "download", "plan"]

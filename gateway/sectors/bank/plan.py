@@ -26,6 +26,10 @@ instant = lru_cache(maxsize=4096)(_instant_of)  # cached: a page that is read ag
 
 MEDIA_TYPE = "application/json"
 TIME = {"Balance": "DateTime", "Transaction": "BookingDateTime"}
+NEEDED = {
+    call.dataset: [(call.member, name) for name in ("AccountId", TIME.get(call.member)) if name]
+    for call in CALLS.values()
+}
 _TIMED = {kind: attrgetter(name) for kind, name in TIME.items()}
 # Members whose values stay even if they look like an account number of the bank: amounts. And those in which the
 # numbers of the accounts themselves stay, if the person granted them.

@@ -12,7 +12,7 @@ The one invariant: what was not recognised does not leave, and what leaves is va
 
 from gateway.sectors.energy.accounts import accounts
 from gateway.sectors.energy.download import download
-from gateway.sectors.energy.plan import plan
+from gateway.sectors.energy.plan import NEEDED, plan
 from gateway.sectors.energy.shapes import TABLE
 
-__all__ = ["TABLE", "accounts", "download", "plan"]
+__all__ = ["NEEDED", "TABLE", "accounts", "download", "plan"]

@@ -13,6 +13,8 @@ from gateway.sectors.media import expect
 from gateway.sectors.model import LIMIT, Asked, Cut, Cutter, Denied, Granted, Source, TooLarge, Upstream
 from gateway.sectors.paths import Following, declared
 
+NEEDED: dict[str, list[tuple[str, str]]] = {}  # times and links are read from the feed itself, whatever is given of it
+
 
 class EnergyPlan:
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:

@@ -11,7 +11,7 @@ The one invariant: every resource belongs to the person; one that does not refus
 
 from gateway.sectors.health.accounts import accounts
 from gateway.sectors.health.download import download
-from gateway.sectors.health.plan import plan
+from gateway.sectors.health.plan import NEEDED, plan
 from gateway.sectors.health.shapes import TABLE
 
-__all__ = ["TABLE", "accounts", "download", "plan"]
+__all__ = ["NEEDED", "TABLE", "accounts", "download", "plan"]

@@ -39,6 +39,17 @@ span = lru_cache(maxsize=4096)(_span_of)  # cached: many records have the same d
 
 _ABSOLUTE = re.compile(r"https?://[^?#]+/(Patient/[A-Za-z0-9.-]{1,64})")
 OWNER = {"ExplanationOfBenefit": "patient", "Coverage": "beneficiary"}
+_DATES = [("Period", "start"), ("Period", "end")]
+_WHOSE = ("Reference", "reference")
+NEEDED = {
+    "health.coverage": [("Coverage", "beneficiary"), ("Coverage", "period"), _WHOSE, *_DATES],
+    "health.claims": [
+        *(("ExplanationOfBenefit", name) for name in ("patient", "billablePeriod", "item")),
+        *(("Item", name) for name in ("servicedDate", "servicedPeriod")),
+        _WHOSE,
+        *_DATES,
+    ],
+}
 
 WITHHELD_INSURANCE = NEUTRAL["ExplanationOfBenefit", "insurance"]
 

@@ -6,10 +6,11 @@ SQLite's locks, so that the copy contains every committed transaction, including
 
 import contextlib
 import os
+from collections import Counter
 from pathlib import Path
 
 from gateway.errors import Unavailable
-from gateway.ground.store.sqlite.engine import DatabaseFault, bare, connect
+from gateway.ground.store.sqlite.engine import Connection, DatabaseFault, bare, connect
 
 
 def draft(source: Path, target: Path) -> Path:
@@ -35,9 +36,32 @@ def _copy(source: Path, made: Path) -> None:
     try:
         reading.backup(writing)  # all pages in one step, because a write by others between steps would restart it
         writing.execute("PRAGMA journal_mode=DELETE")  # so that the copy is one file, without a -wal beside it
-        for check in ("integrity_check", "foreign_key_check"):
-            if any(row != ("ok",) for row in writing.execute(f"PRAGMA {check}")):
-                raise Unavailable(f"{source}: is damaged ({check}); no copy was made")
+        if any(row != ("ok",) for row in writing.execute("PRAGMA integrity_check")):
+            raise Unavailable(f"{source}: is damaged (integrity_check); no copy was made")
+        if lost := missing_rows(writing):
+            raise Unavailable(f"{source}: {'; '.join(lost)}; no copy was made. {MISSING_DO}")
     finally:
         writing.close()
         reading.close()
+
+
+MISSING_DO = "Another program has deleted rows: put back a copy that `aval log verify` accepts"
+
+
+def missing_rows(connection: Connection) -> list[str]:
+    """Which tables refer to which rows that are not there: a sentence for each column. Reads every reference."""
+    count: Counter[tuple[str, str, int]] = Counter()
+    example: dict[tuple[str, str, int], int] = {}
+    for table, row, of, number in connection.execute("PRAGMA foreign_key_check").fetchall():
+        count[table, of, number] += 1
+        example.setdefault((table, of, number), row)
+    told = []
+    for (table, of, number), rows in sorted(count.items()):
+        found = connection.execute('SELECT "from" FROM pragma_foreign_key_list(?) WHERE id = ?', (table, number))
+        (column,) = found.fetchone()
+        row = example[table, of, number]
+        (name,) = connection.execute(f'SELECT "{column}" FROM "{table}" WHERE rowid = ?', (row,)).fetchone()
+        counted, refers = ("a row", "refers") if rows == 1 else (f"{rows} rows", "refer")
+        named = f"{column} {name!r}" if rows == 1 else f"{column}, one of them {name!r}"
+        told.append(f"{counted} of table {table} {refers} to a {of} that is not there ({named})")
+    return told
