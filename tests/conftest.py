@@ -79,9 +79,30 @@ def postgres() -> "Iterator[Cluster]":
 @pytest.fixture
 def database(postgres: "Cluster") -> Iterator[str]:
     """The address of a new, empty database on that server; gone after the test."""
+    yield from _new_database(postgres)
+
+
+@pytest.fixture
+def migrated_database(postgres: "Cluster", _template: str) -> Iterator[str]:
+    """The same with all tables, as `migrate.upgrade` makes them there: a copy of one where it did."""
+    yield from _new_database(postgres, _template)
+
+
+@pytest.fixture(scope="session")
+def _template(postgres: "Cluster") -> str:
+    from gateway.ground.store import migrate
+    from gateway.settings import Settings
+
+    postgres.start()
+    postgres.create("migrated")
+    migrate.upgrade(Settings(database_url=postgres.url("migrated")))
+    return "migrated"
+
+
+def _new_database(postgres: "Cluster", template: str | None = None) -> Iterator[str]:
     postgres.start()  # a test before this one may have stopped it
     name = f"test_{secrets.token_hex(6)}"
-    postgres.create(name)
+    postgres.create(name, template)
     yield postgres.url(name)
     postgres.start()
     postgres.drop(name)
