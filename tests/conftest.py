@@ -13,6 +13,8 @@ from gateway import compiled
 from tests import engines
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from tests.postgres import Cluster
 
 ROOT = Path(__file__).parents[1]
@@ -64,6 +66,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("the public samples and vectors are not beside this checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """Debian's, one for all tests of one worker: Playwright can be started only once at a time."""
+    from tests.worlds.chromium import launched  # here: as below
+
+    with launched() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")
