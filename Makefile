@@ -37,16 +37,19 @@ check: venv ## format, lint, types, architecture
 	.venv/bin/lint-imports
 
 # What touches the store is run on both engines; the rest of the tests knows nothing of it.
-BOTH := tests/store tests/log tests/proxy tests/authorization tests/consent tests/organisations tests/people \
-  tests/sharings tests/journeys
+BOTH := tests/journeys tests/store tests/log tests/proxy tests/authorization tests/consent tests/organisations \
+  tests/people tests/sharings
+
+# Files in the order in which they are collected: by their number of tests, those that take longest would come last. What
+# pytest makes of them is kept for the other workers and runs, also where processes may write no bytecode.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -q --dist loadfile --no-loadscope-reorder
 
 # Three at a time on two cores: one of them mostly waits for a process that a test has started.
 test: compiled browser postgres ## all tests, browser journeys too
-	$(PY) -m pytest -q -n 3 --dist loadfile -m "not browser"
-	AVAL_INTERPRETED=1 $(PY) -m pytest -q -n 2 --dist loadfile tests/proxy tests/security tests/organisations -m inside
-	ENGINE=postgres $(PY) -m pytest -q -n 3 --dist loadfile -m "not browser and not sqlite and not postgres" $(BOTH)
-	$(PY) -m pytest -q -n 2 --dist loadfile -m browser tests/people tests/screen
-	$(PY) -m pytest -q -n 2 --dist loadfile tests/browser
+	$(PYTEST) -n 3 -m "not browser"
+	AVAL_INTERPRETED=1 $(PYTEST) -n 2 tests/proxy tests/security tests/organisations -m inside
+	ENGINE=postgres $(PYTEST) -n 3 -m "not browser and not sqlite and not postgres" $(BOTH)
+	$(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser
 
 browser: ## Debian's chromium for the browser tests
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \

@@ -13,6 +13,8 @@ from gateway import compiled
 from tests import engines
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from tests.postgres import Cluster
 
 ROOT = Path(__file__).parents[1]
@@ -67,6 +69,15 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
+def chromium() -> "Iterator[Browser]":
+    """Debian's, one for all tests of one worker: Playwright can be started only once at a time."""
+    from tests.worlds.chromium import launched  # here: as below
+
+    with launched() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
 def postgres() -> "Iterator[Cluster]":
     """A PostgreSQL server for all tests of one worker. Its databases are not kept safe from a loss of power."""
     from tests.postgres import Cluster, require  # here: tests that do not ask for a server do not load its driver
@@ -79,9 +90,30 @@ def postgres() -> "Iterator[Cluster]":
 @pytest.fixture
 def database(postgres: "Cluster") -> Iterator[str]:
     """The address of a new, empty database on that server; gone after the test."""
+    yield from _new_database(postgres)
+
+
+@pytest.fixture
+def migrated_database(postgres: "Cluster", _template: str) -> Iterator[str]:
+    """The same with all tables, as `migrate.upgrade` makes them there: a copy of one where it did."""
+    yield from _new_database(postgres, _template)
+
+
+@pytest.fixture(scope="session")
+def _template(postgres: "Cluster") -> str:
+    from gateway.ground.store import migrate
+    from gateway.settings import Settings
+
+    postgres.start()
+    postgres.create("migrated")
+    migrate.upgrade(Settings(database_url=postgres.url("migrated")))
+    return "migrated"
+
+
+def _new_database(postgres: "Cluster", template: str | None = None) -> Iterator[str]:
     postgres.start()  # a test before this one may have stopped it
     name = f"test_{secrets.token_hex(6)}"
-    postgres.create(name)
+    postgres.create(name, template)
     yield postgres.url(name)
     postgres.start()
     postgres.drop(name)

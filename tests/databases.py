@@ -7,6 +7,7 @@ library that knows nothing of it (SQLite, "How To Corrupt An SQLite Database Fil
 import contextlib
 import functools
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from sqlalchemy import create_mock_engine
 
 from gateway import schema
-from gateway.ground.store import Store, open_store
+from gateway.ground.store import Store, migrate, open_store
 from gateway.ground.store.migrations.waiting import WAITS
 from gateway.ground.store.sqlite import engine
 from gateway.ground.store.sqlite.engine import Connection
@@ -36,6 +37,24 @@ def made(store: Store) -> None:
             return
         for statement in _statements():
             connection.exec_driver_sql(statement)
+
+
+def migrated(settings: Settings) -> None:
+    """As `migrate.upgrade` makes it where there is nothing, in less time: a copy of a file that it has made."""
+    if settings.database_url:  # made from a template that has them
+        return
+    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.database.touch(mode=0o600, exist_ok=False)
+    settings.database.write_bytes(_migrated())
+
+
+@functools.cache
+def _migrated() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder), database_url="")
+        migrate.upgrade(settings)
+        assert [each.name for each in Path(folder).iterdir()] == [settings.database.name], "all is in the one file"
+        return settings.database.read_bytes()
 
 
 @functools.cache

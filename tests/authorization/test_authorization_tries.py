@@ -18,7 +18,6 @@ from gateway.authorization.tables import FailedAuthentication
 from gateway.errors import TooMany
 from gateway.ground.keys import hashed
 from gateway.ground.store import Store, open_store
-from gateway.ground.store.migrate import upgrade
 from gateway.settings import Settings
 
 pytestmark = pytest.mark.postgres
@@ -27,10 +26,9 @@ SECRET = "right"
 
 
 @pytest.fixture
-def processes(database: str) -> Iterator[list[Store]]:
+def processes(migrated_database: str) -> Iterator[list[Store]]:
     """Two of them."""
-    settings = Settings(database_url=database, database_connections=20)
-    upgrade(settings)
+    settings = Settings(database_url=migrated_database, database_connections=20)
     with contextlib.ExitStack() as until:
         stores = [until.enter_context(contextlib.closing(open_store(settings))) for _ in range(2)]
         with stores[0].write() as session:

@@ -4,8 +4,6 @@ Every window watches itself: an error of the page, a report of the content secur
 to anybody outside the demo fails the test that opened it.
 """
 
-import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,8 @@ from typing import Any
 import pytest
 from browser_world import LANGUAGE, Window
 from playwright.sync_api import Browser
-from playwright.sync_api import Error as BrowserError
 
 from gateway.cli.demo_setup import Demo
-from tests.worlds import chromium as chromium_here
 from tests.worlds.demo import Resident, newcomer, world
 
 __all__ = ["world"]
@@ -29,25 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.browser)
-
-
-def _without(what: str) -> None:
-    """A machine that could have had it (continuous integration, as root) must not stay silent."""
-    if os.environ.get("CI") == "true" and os.geteuid() == 0:
-        pytest.fail(f"{what}, and this run is meant to have it", pytrace=False)
-    pytest.skip(what)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    if chromium_here.PROGRAM is None:
-        _without("chromium is not installed (as root: apt-get install chromium)")
-    with contextlib.ExitStack() as stack:
-        try:
-            browser = stack.enter_context(chromium_here.launched())
-        except BrowserError as error:
-            _without(f"chromium does not start: {error.message.splitlines()[0]}")
-        yield browser
 
 
 @pytest.fixture

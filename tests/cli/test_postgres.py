@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -41,11 +41,24 @@ def at(folder: Path, database: str, monkeypatch: pytest.MonkeyPatch) -> str:
     return database
 
 
-@pytest.fixture
-def log(aval: Run, at: str) -> str:
-    """Alice's log: three entries, all of them signed."""
-    assert aval("migrate").code == 0
-    assert aval("people", "add", "alice@example.org", "--name", "Alice", stdin="correct horse battery\n").code == 0
+@pytest.fixture(scope="module")
+def of_alice(postgres: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The data folder of a gateway with three entries of Alice, all of them signed; its database is `of_alice`."""
+    folder = tmp_path_factory.mktemp("alice") / "data"
+    postgres.start()
+    postgres.create("of_alice")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AVAL_DATA_DIR", str(folder))
+        patched.setenv("AVAL_DATABASE_URL", postgres.url("of_alice"))
+        _three_entries()
+    yield folder
+    postgres.start()
+    postgres.drop("of_alice")
+
+
+def _three_entries() -> None:
+    assert Aval("migrate").code == 0
+    assert Aval("people", "add", "alice@example.org", "--name", "Alice", stdin="correct horse battery\n").code == 0
     house = build_house(Settings())
     with house.store.write() as session:
         (person,) = session.connection().exec_driver_sql("SELECT id FROM person").one()
@@ -55,6 +68,16 @@ def log(aval: Run, at: str) -> str:
     sequencer.integrate_once()
     sequencer.stop()
     house.store.close()
+
+
+@pytest.fixture
+def log(of_alice: Path, at: str, folder: Path, postgres: Cluster) -> str:
+    """Alice's log, in a copy of the test's own."""
+    name = urlsplit(at).path[1:]
+    postgres.drop(name)
+    postgres.create(name, "of_alice")
+    shutil.copytree(of_alice, folder)
+    shutil.copy(of_alice.with_name("data.high-water"), folder.with_name("data.high-water"))
     return at
 
 

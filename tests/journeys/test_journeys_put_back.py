@@ -1,4 +1,5 @@
-"""An earlier copy is put back: nothing is given or agreed until an operator has looked, and people can stop."""
+"""An earlier copy is put back: nothing is given or agreed until an operator has looked, and people can stop. And a file
+that is damaged."""
 
 import os
 import shutil
@@ -16,6 +17,7 @@ import pytest
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import Demo
 from gateway.cli.demo_story import Amiss
+from tests.databases import opened
 from tests.worlds.demo import READING, Resident, newcomer, relaunch, started
 
 pytestmark = pytest.mark.sqlite
@@ -23,13 +25,31 @@ pytestmark = pytest.mark.sqlite
 BANK = "/open-banking/v4.0/aisp/accounts"
 
 
-@pytest.fixture
-def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Demo]:
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """Keys, and with them the mark of how far the log was signed, lie apart from the data, as in production."""
-    monkeypatch.setenv("AVAL_KEYS_DIR", str(tmp_path / "keys"))
-    demo = started(tmp_path / "demo")
-    yield demo
-    demo_setup.stop(demo)
+    folder = tmp_path_factory.mktemp("town")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AVAL_KEYS_DIR", str(folder / "keys"))
+        demo = started(folder / "demo")
+        end(demo, signal.SIGTERM)
+        shutil.copytree(demo.gateway_dir, folder / "new" / "gateway")
+        shutil.copytree(folder / "keys", folder / "new" / "keys")
+        yield demo
+        demo_setup.stop(demo)
+
+
+@pytest.fixture
+def demo(town: Demo) -> Demo:
+    """Its gateway, with keys and data as they were when nobody had come yet; its neighbours went on meanwhile."""
+    if town.processes["gateway"].poll() is None:
+        end(town, signal.SIGKILL)
+    new = town.folder.parent / "new"
+    for kept, used in ((new / "gateway", town.gateway_dir), (new / "keys", Path(os.environ["AVAL_KEYS_DIR"]))):
+        shutil.rmtree(used)
+        shutil.copytree(kept, used)
+    relaunch(town)
+    return town
 
 
 @pytest.fixture
@@ -210,3 +230,32 @@ def test_what_is_ended_on_the_old_copy_stays_ended_when_the_newest_is_put_back(a
         assert alice.story._call("clear-budget", "harbour-bank", BANK).status_code == 401
         end(demo, signal.SIGTERM)
     assert '"whole": true' in demo_setup.aval(demo, "log", "verify", "--json")
+
+
+# ---- a file that is damaged
+
+
+def damaged(database: Path, table: str) -> None:
+    """The first page of the table. Nobody has the file open."""
+    with opened(database) as connection:
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with database.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * 64)
+
+
+def test_damaged_pages_are_503_to_everybody_and_not_ready(alice: Resident) -> None:
+    """A page of the database's file that is no page any more: nothing is given, nothing promised."""
+    demo = alice.demo
+    end(demo, signal.SIGTERM)
+    damaged(demo.gateway_dir / "aval.sqlite3", "consent")
+    relaunch(demo)
+    answer = reads(alice)
+    assert answer.status_code == 503 and "IntervalReading" not in answer.text
+    consent = alice.story.grants["watt-coach"].consent
+    assert alice.visitor.get(f"{alice.gateway}/sharings/{consent}").status == 503
+    ready = httpx2.get(f"{alice.gateway}/readyz", timeout=30)
+    assert ready.status_code == 503 and ready.json()["checks"]["database"] == "failed"
+    assert httpx2.get(f"{alice.gateway}/healthz", timeout=30).status_code == 200
+    assert "a page of the file is damaged" in (demo.folder / "gateway.log").read_text()

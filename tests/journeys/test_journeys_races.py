@@ -21,6 +21,7 @@ from gateway.ground.web import cookies
 from gateway.people import sign_ins, totp
 from gateway.people.tables import Person, SignIn
 
+pytestmark = pytest.mark.postgres
 ROUNDS = 100 if os.environ.get("TORTURE") else 1
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from gateway.app import build_house
-from gateway.ground.store import migrate
 from gateway.house import House
 from gateway.log import Event, mark, restart, verify
 from gateway.log.mark import Mark
@@ -19,7 +18,7 @@ from gateway.log.restart import NotFrozen
 from gateway.log.sequencer import Sequencer
 from gateway.log.signed import Frozen, origin
 from gateway.settings import MARK, Settings
-from tests.databases import copied
+from tests.databases import copied, migrated
 
 pytestmark = pytest.mark.sqlite  # by changing and putting back its file
 
@@ -30,7 +29,7 @@ NOW = datetime(2026, 11, 23, 10, tzinfo=UTC)
 def house(tmp_path: Path) -> Iterator[House]:
     settings = Settings(data_dir=tmp_path / "data", public_url="https://gateway.example")
     (tmp_path / "data").mkdir()
-    migrate.upgrade(settings)
+    migrated(settings)
     made = build_house(settings, create_keys=True)
     yield made
     made.store.close()

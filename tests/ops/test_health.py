@@ -16,7 +16,6 @@ from starlette.testclient import TestClient
 from gateway.app import build_house, watched
 from gateway.errors import Unavailable
 from gateway.ground.ops import health
-from gateway.ground.store import migrate
 from gateway.ground.store.sqlite.engine import sqlite3  # type: ignore[attr-defined]  # whichever module the store took
 from gateway.ground.web.doors import route
 from gateway.house import House
@@ -24,13 +23,14 @@ from gateway.log import Event, mark
 from gateway.log.mark import Mark
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
+from tests.databases import migrated
 
 
 @pytest.fixture
 def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     monkeypatch.setattr(health, "LOOK_SECONDS", 0.0)
     settings = Settings(data_dir=tmp_path)
-    migrate.upgrade(settings)
+    migrated(settings)
     made = build_house(settings, create_keys=True)
     watched(made)
     yield made

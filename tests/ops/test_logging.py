@@ -16,10 +16,10 @@ from starlette.testclient import TestClient
 from gateway.app import build_house
 from gateway.ground.ops import logs, requests
 from gateway.ground.ops.redaction import HIDDEN, redacted
-from gateway.ground.store import migrate
 from gateway.house import House
 from gateway.people.tables import Person
 from gateway.settings import Settings
+from tests.databases import migrated
 
 OPAQUE = "8a1ETdOjgoi26zVGPDTY4DNJckdvnLgFo1HsseUI-2w"  # as keys.fresh() makes them
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
@@ -215,7 +215,7 @@ NAME = "canary-name"
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
     settings = Settings(data_dir=tmp_path)
-    migrate.upgrade(settings)
+    migrated(settings)
     made = build_house(settings, create_keys=True)
     yield made
     made.store.close()

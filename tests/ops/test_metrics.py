@@ -22,8 +22,8 @@ from gateway.ground.http.connector import ConnectorError, Target
 from gateway.ground.http.transport import Transport
 from gateway.ground.ops import scrapes
 from gateway.ground.ops.metrics import CALLED, METRICS, OUTCOMES, PARTS, Measured, Metrics, Sample
-from gateway.ground.store import migrate
 from gateway.settings import Settings
+from tests.databases import migrated
 
 ROOT = Path(__file__).parents[2]
 UNITS = (
@@ -207,7 +207,7 @@ def test_what_is_degraded_is_told_until_it_is_not(metrics: Metrics) -> None:
 
 def test_a_fault_of_the_database_is_counted(tmp_path: Path, metrics: Metrics) -> None:
     settings = Settings(data_dir=tmp_path)
-    migrate.upgrade(settings)
+    migrated(settings)
     house = build_house(settings, create_keys=True)
     try:
         Application(house, metrics)

@@ -10,8 +10,8 @@ from starlette.testclient import TestClient
 
 from gateway.app import Application, build_house
 from gateway.ground.ops import health as ops
-from gateway.ground.store import migrate
 from gateway.settings import Settings
+from tests.databases import migrated
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExc
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Application, TestClient]]:
     monkeypatch.setattr(ops, "LOOK_SECONDS", 0.0)
     settings = Settings(data_dir=tmp_path)
-    migrate.upgrade(settings)
+    migrated(settings)
     application = Application(build_house(settings, create_keys=True))
     with TestClient(application, base_url=settings.public_url) as visitor:
         yield application, visitor

@@ -10,11 +10,10 @@ from typer.testing import CliRunner
 
 from gateway.app import build_house
 from gateway.cli import app
-from gateway.ground.store import migrate
 from gateway.log import Event
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
-from tests.databases import copied
+from tests.databases import copied, migrated
 
 Run = Callable[..., Result]
 
@@ -24,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     """A data folder with two entries signed of which one was lost with the newest database."""
     settings = Settings(data_dir=tmp_path / "data")
     (tmp_path / "data").mkdir(mode=0o700)
-    migrate.upgrade(settings)
+    migrated(settings)
     house = build_house(settings, create_keys=True)
     sequencer = Sequencer(house)
     for second in (False, True):

@@ -15,11 +15,11 @@ from gateway.app import build_house
 from gateway.cli import app
 from gateway.cli.opening import alone
 from gateway.errors import Unavailable
-from gateway.ground.store import migrate
 from gateway.house import House
 from gateway.log import Event, mark, readiness
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
+from tests.databases import migrated
 
 Run = Callable[..., Result]
 
@@ -41,7 +41,7 @@ class Live(NamedTuple):
 def begins(folder: Path, name: str, **more: object) -> Live:
     settings = Settings(data_dir=folder / name, **more)  # type: ignore[arg-type]
     settings.data_dir.mkdir(mode=0o700)
-    migrate.upgrade(settings)
+    migrated(settings)
     house = build_house(settings, create_keys=True)
     made = Live(house, Sequencer(house), folder)
     made.records()

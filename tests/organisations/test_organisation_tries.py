@@ -10,7 +10,6 @@ import pytest
 from gateway.errors import TooMany
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import Store, open_store
-from gateway.ground.store.migrate import upgrade
 from gateway.organisations import throttle
 from gateway.settings import Settings
 
@@ -18,10 +17,9 @@ pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture
-def processes(database: str) -> Iterator[list[Store]]:
+def processes(migrated_database: str) -> Iterator[list[Store]]:
     """Two of them."""
-    settings = Settings(database_url=database)
-    upgrade(settings)
+    settings = Settings(database_url=migrated_database)
     with contextlib.ExitStack() as until:
         yield [until.enter_context(contextlib.closing(open_store(settings))) for _ in range(2)]
 

@@ -10,18 +10,11 @@ from people_world import PASSWORD, World, serving
 from playwright.sync_api import Browser, Page
 
 from gateway.ground.web import cookies
-from tests.worlds import chromium
 
-pytestmark = [pytest.mark.browser, chromium.NEEDED]
+pytestmark = pytest.mark.browser
 
 SITE = "town.localhost"  # Chromium counts names below localhost as trustworthy, and finds them on this machine
 DISGUISES = (b"\xa0%s", b"\x85%s", b"%s\xa0", b"%s\x85", b"%s")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium.launched() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +46,8 @@ def neighbour(cookie: bytes) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def window(browser: Browser, world: World) -> Iterator[Page]:
-    context = browser.new_context(base_url=world.house.settings.public_url, locale="en")
+def window(chromium: Browser, world: World) -> Iterator[Page]:
+    context = chromium.new_context(base_url=world.house.settings.public_url, locale="en")
     yield context.new_page()
     context.close()
 
@@ -68,18 +61,18 @@ def signs_in(page: Page, email: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def hers(browser: Browser, world: World) -> bytes:
+def hers(chromium: Browser, world: World) -> bytes:
     """Mallory's sign-in, as her own browser keeps it."""
-    with window(browser, world) as page:
+    with window(chromium, world) as page:
         signs_in(page, "mallory@example.org")
         assert "mallory@example.org" in page.content()
         return next(str(each["value"]) for each in page.context.cookies() if each["name"] == cookies.SIGN_IN).encode()
 
 
 @pytest.mark.parametrize("disguise", DISGUISES, ids=repr)
-def test_a_neighbour_cannot_plant_a_sign_in(browser: Browser, world: World, hers: bytes, disguise: bytes) -> None:
+def test_a_neighbour_cannot_plant_a_sign_in(chromium: Browser, world: World, hers: bytes, disguise: bytes) -> None:
     planted = b"%s=%s" % (disguise % cookies.SIGN_IN.encode(), hers)
-    with window(browser, world) as page, neighbour(planted) as mallory:
+    with window(chromium, world) as page, neighbour(planted) as mallory:
         page.goto(mallory)
         page.goto("/account")
         assert "mallory@example.org" not in page.content()
@@ -87,9 +80,9 @@ def test_a_neighbour_cannot_plant_a_sign_in(browser: Browser, world: World, hers
 
 
 @pytest.mark.parametrize("disguise", DISGUISES, ids=repr)
-def test_a_neighbour_cannot_replace_a_sign_in(browser: Browser, world: World, hers: bytes, disguise: bytes) -> None:
+def test_a_neighbour_cannot_replace_a_sign_in(chromium: Browser, world: World, hers: bytes, disguise: bytes) -> None:
     planted = b"%s=%s" % (disguise % cookies.SIGN_IN.encode(), hers)
-    with window(browser, world) as page, neighbour(planted) as mallory:
+    with window(chromium, world) as page, neighbour(planted) as mallory:
         signs_in(page, "alice@example.org")
         assert "alice@example.org" in page.content()
         page.goto(mallory)
@@ -97,8 +90,8 @@ def test_a_neighbour_cannot_replace_a_sign_in(browser: Browser, world: World, he
         assert "mallory@example.org" not in page.content()
 
 
-def test_other_cookies_of_a_neighbour_do_not_sign_anybody_out(browser: Browser, world: World) -> None:
-    with window(browser, world) as page, neighbour("goût=salé".encode()) as neighbours:
+def test_other_cookies_of_a_neighbour_do_not_sign_anybody_out(chromium: Browser, world: World) -> None:
+    with window(chromium, world) as page, neighbour("goût=salé".encode()) as neighbours:
         page.goto(neighbours)
         signs_in(page, "alice@example.org")
         assert "alice@example.org" in page.content()

@@ -46,17 +46,20 @@ class Processes:
         self.folder, self.url = folder, url
         migrate.upgrade(Settings(database_url=url))
         self.world = World(folder, database_url=url)
-        self.all = [self.started() for _ in range(count)]
+        launched = [self._launched() for _ in range(count)]
+        self.all = [ready(each) for each in launched]
 
     def started(self, **settings: object) -> Served:
+        return ready(self._launched(**settings))
+
+    def _launched(self, **settings: object) -> Served:
         port = free_port()
         given = {"public_url": self.world.settings.public_url, "database_url": self.url, **SETTINGS, **settings}
         words = [f"{name}={value}" for name, value in given.items()]
         command = [sys.executable, "-m", "tests.proxy.serve", str(self.folder), str(port), *words]
-        process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return Served(port, process)
+        return Served(
+            port, subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
 
     def close(self) -> None:
         for each in self.all:
@@ -93,6 +96,12 @@ class Processes:
             now = datetime.now(UTC)
             assert deciding.end(session, house.log, consent, herself(bank.person), EndReason.WITHDRAWN, now)
         return time.monotonic()
+
+
+def ready(served: Served) -> Served:
+    assert served.process.stdout is not None
+    assert served.process.stdout.readline() == "ready\n"
+    return served
 
 
 @contextlib.contextmanager

@@ -32,15 +32,19 @@ def server() -> Iterator[Cluster]:
         yield cluster
 
 
-@pytest.fixture
-def processes(tmp_path: Path, server: Cluster, organisation: RawOrganisation) -> Iterator[Processes]:
-    organisation.reset()
-    server.start()
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory, server: Cluster) -> Iterator[Processes]:
     server.create("gone")
-    with served(tmp_path, server.url("gone")) as both:
+    with served(tmp_path_factory.mktemp("two"), server.url("gone")) as both:
         yield both
-    server.start()
-    server.drop("gone")
+
+
+@pytest.fixture
+def processes(both: Processes, server: Cluster, organisation: RawOrganisation) -> Processes:
+    """They live through one fault after the other."""
+    organisation.reset()
+    server.start()  # a test before this one may have failed
+    return both
 
 
 class Reading:

@@ -7,19 +7,20 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import psycopg
 import pytest
 
 from gateway.consent.rules import Act
 from gateway.ground.store.postgres import notices
-from gateway.organisations import declare
+from gateway.organisations import declare, links
 from tests.postgres import Cluster, TcpFaults, until
-from tests.proxy.bank import Bank
+from tests.proxy.bank import NATIVE, Bank
 from tests.proxy.endings import REASONS, ends
 from tests.proxy.held_key import Key
 from tests.proxy.processes import Processes, served
-from tests.proxy.raw import Exchange, RawOrganisation, answer
+from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
 from tests.proxy.supplier import KIND, Supplier, pieces
 
 RACES = int(os.environ.get("RACES", "200"))  # 1,000 in the long run
@@ -340,8 +341,8 @@ def test_many_calls_that_end_their_consents_hold_up_nobody_else(
             house.log.turn(session, mallory.person)
             hers = [pool.submit(processes.reads, mallory, at, Authorization=f"Bearer {token}") for token in tokens]
             time.sleep(0.3)
-            until, given = time.monotonic() + 2.0, 0
-            while time.monotonic() < until:
+            end, given = time.monotonic() + 2.0, 0
+            while time.monotonic() < end:
                 given += processes.reads(bob, at).status == 200
             assert not any(call.done() for call in hers)
         assert {call.result(timeout=15).status for call in hers} <= {200, 503}
@@ -379,3 +380,41 @@ def test_a_call_waits_for_who_is_at_the_tables(
         assert not call.done()
         at_work.rollback()
         assert call.result(timeout=15).status == 200
+
+
+# ---- what two of them must not both do
+
+RENEWED = b'{"access_token": "renewed", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "rotated"}'
+
+
+def _expire(bank: Bank) -> None:
+    keys = bank.world.house.keys
+    with bank.world.house.store.write() as session:
+        link = links.current(session, bank.person, bank.id)
+        assert link is not None
+        held = links.credentials(keys, link)
+        assert held is not None
+        assert links.store_credentials(session, keys, link.id, held, replace(held, expires_at=0))
+
+
+def test_a_credential_is_renewed_by_one_of_them_and_used_by_both(
+    processes: Processes, organisation: RawOrganisation
+) -> None:
+    """Two renewals with one refresh token would end the link."""
+    organisation.reset()
+    bank = Bank(processes.world, organisation)
+    _expire(bank)
+
+    async def behave(exchange: Exchange) -> None:
+        if exchange.target != "/oauth/token":
+            await exchange.say(answer(transactions(NATIVE)))
+            return
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(RENEWED)
+        await exchange.say(0.5, head + RENEWED)
+
+    organisation.behaviour = behave
+    with ThreadPoolExecutor(8) as crowd:
+        answers = list(crowd.map(lambda n: processes.reads(bank, processes.all[n % 2]), range(8)))
+    assert [each.status for each in answers] == [200] * 8
+    assert sum(each.target == "/oauth/token" for each in organisation.seen) == 1
+    assert processes.world.row("SELECT count(*) FROM lease") == (0,)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.worlds import chromium
+from tests.worlds.chromium import listening, served
 from tests.worlds.consent import BANK, CLEAR_BUDGET, WATT_COACH, Visitor, World, an_app, authorize, opened
 
-pytestmark = [pytest.mark.browser, chromium.NEEDED]
+pytestmark = pytest.mark.browser
 SHAPE = """buttons => buttons.map(b => {
   const box = b.getBoundingClientRect(), s = getComputedStyle(b);
   return [box.y, box.width, box.height, [s.color, s.backgroundColor, s.borderTopColor, s.borderTopWidth, s.borderRadius,
@@ -20,19 +20,18 @@ SHAPE = """buttons => buttons.map(b => {
 LOOKS = list(itertools.product((320, 360, 1280), ("light", "dark")))
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium.launched() as browser:
-        yield browser
+@pytest.fixture
+def browser(chromium: Any) -> Any:
+    return chromium
 
 
 @pytest.fixture
 def world(tmp_path: Path, keys: Any, catalogue: Any, policies: Any, translations: Any) -> Iterator[World]:
     """The same doors, served on a free port of this machine."""
-    listening = chromium.listening()
-    address = f"http://localhost:{listening.getsockname()[1]}"
+    door = listening()
+    address = f"http://localhost:{door.getsockname()[1]}"
     with opened(tmp_path, keys, catalogue, policies, translations, address) as world:
-        with chromium.served(world.application, listening):
+        with served(world.application, door):
             yield world
 
 

@@ -26,7 +26,6 @@ from gateway.apps import declare as app_declare
 from gateway.apps import verbs
 from gateway.ground.http.connector import ConnectorError, Headers, Target
 from gateway.ground.keys import KeyRing, fresh, hashed
-from gateway.ground.store import migrate
 from gateway.ground.web import cookies
 from gateway.ground.web.translations import Translations
 from gateway.house import House
@@ -37,7 +36,7 @@ from gateway.people.tables import Person
 from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests import databases
-from tests.databases import unsynced
+from tests.databases import migrated, unsynced
 from tests.tokens import claims
 from tests.worlds.apps import declaration
 from tests.worlds.policies import read
@@ -168,7 +167,7 @@ class World:
     def __init__(self, folder: Path, keys: KeyRing, **settings: Any) -> None:
         self.clock = Clock()
         made = Settings(public_url=ISSUER, data_dir=folder, log_fsync=False, **settings)
-        migrate.upgrade(made)
+        migrated(made)
         assert schema.TABLES
         self.organisations = Organisations()
         catalogue, policies = read(made.policies)

@@ -21,6 +21,7 @@ from gateway.ground.store.statements import snapshot, streamed
 from gateway.ground.store.tables import Directory, KeyCheck
 from gateway.people.tables import Person
 from gateway.settings import Settings
+from tests.databases import migrated
 
 NOW = datetime(2026, 11, 29, 12, 30, 0, 123456, tzinfo=UTC)
 Opens = Callable[[], Store]
@@ -31,9 +32,9 @@ pytestmark = pytest.mark.postgres  # and SQLite beside it
 @pytest.fixture(params=["sqlite", "postgres"])
 def opens(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opens]:
     """Opens the same new database once more, as another process would."""
-    url = request.getfixturevalue("database") if request.param == "postgres" else ""
+    url = request.getfixturevalue("migrated_database") if request.param == "postgres" else ""
     settings = Settings(data_dir=tmp_path / "data", database_url=url)
-    migrate.upgrade(settings)
+    migrated(settings)
     opened: list[Store] = []
 
     def another() -> Store:

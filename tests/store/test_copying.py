@@ -10,7 +10,6 @@ import pytest
 
 from gateway import schema
 from gateway.errors import Unavailable
-from gateway.ground.store import migrate
 from gateway.ground.store.copying import BATCH, Side, StoreCopy
 from gateway.ground.store.copying_postgres import UNLIMITED, PostgresSide
 from gateway.ground.store.copying_rows import Digest, NotCopied, shapes
@@ -20,6 +19,7 @@ from gateway.ground.store.postgres.address import parameters
 from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.sqlite.engine import SqliteStore
 from gateway.settings import Settings
+from tests.databases import migrated
 from tests.postgres import until
 
 pytestmark = pytest.mark.sqlite  # each test names both engines itself
@@ -34,8 +34,7 @@ class Ends:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder, self.url = folder, url
         for name in ("one", "two"):
-            migrate.upgrade(self.settings(name))
-        migrate.upgrade(Settings(database_url=url))
+            migrated(self.settings(name))
 
     def settings(self, name: str) -> Settings:
         return Settings().model_copy(update={"data_dir": self.folder / name, "database_url": ""})
@@ -48,8 +47,8 @@ class Ends:
 
 
 @pytest.fixture
-def ends(tmp_path: Path, database: str) -> Ends:
-    return Ends(tmp_path, database)
+def ends(tmp_path: Path, migrated_database: str) -> Ends:
+    return Ends(tmp_path, migrated_database)
 
 
 def copied(source: Side, target: Side) -> StoreCopy:

@@ -15,14 +15,13 @@ from gateway import app, retention
 from gateway.errors import Unavailable
 from gateway.ground.pools import within
 from gateway.ground.store import Store, pruning, raw, together
-from gateway.ground.store.migrate import upgrade
 from gateway.ground.store.postgres import months
 from gateway.ground.store.postgres.address import parameters, shown
 from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.sqlite.engine import SqliteStore
 from gateway.ground.store.together import AtMost, Leases, Together, Tries
 from gateway.settings import Settings
-from tests.databases import entries
+from tests.databases import entries, migrated
 from tests.postgres import Cluster
 
 Opens = Callable[[], Store]
@@ -32,10 +31,10 @@ pytestmark = pytest.mark.postgres  # and SQLite beside it
 
 
 @pytest.fixture
-def opens_postgres(database: str) -> Iterator[Opens]:
+def opens_postgres(migrated_database: str) -> Iterator[Opens]:
     """Each call opens the same database as another process would."""
-    upgrade(Settings(database_url=database))
-    yield from _opening(lambda: PostgresStore(shown(database), parameters(database), connections=20))
+    where, given = shown(migrated_database), parameters(migrated_database)
+    yield from _opening(lambda: PostgresStore(where, given, connections=20))
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -51,7 +50,7 @@ def opens(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opens]:
 def _migrated(path: Path) -> None:
     settings = Settings(data_dir=path.parent)
     settings.__dict__["database_url"] = ""  # also where all other tests are on PostgreSQL
-    upgrade(settings)
+    migrated(settings)
 
 
 def _opening(opened: Opens) -> Iterator[Opens]:
@@ -287,11 +286,10 @@ def test_silence_means_nothing_after_the_database_was_away(
 
 
 def test_the_streams_of_a_process_that_ended_get_an_outcome_by_whoever_leads(
-    database: str, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+    migrated_database: str, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(app, "RECOVER_SECONDS", 0.1)
-    settings = Settings(database_url=database, data_dir=tmp_path)
-    upgrade(settings)
+    settings = Settings(database_url=migrated_database, data_dir=tmp_path)
     house = app.build_house(settings, create_keys=True)
     store = house.store
     with store.write() as session:
