@@ -122,14 +122,15 @@ def _spend(session: Session, attempt: str, now: datetime) -> bool:
 
 
 def _is_elsewhere(session: Session, asked: OrganisationView) -> bool:
-    """Whether another address was declared during the call. Credentials from the old one must not go to the new.
+    """Whether another address was declared during the call, or is about to be. Credentials from the old one must not go
+    to the new.
 
     Call it before the person's turn is taken: until the transaction ends no other address is declared, and whoever
     declares one ends the links that are there (`declare.add`), in the turns of their people.
     """
     _stays(session, asked.id)
     now = views.view(session, asked.id)
-    return now is None or now.base_url != asked.base_url
+    return now is None or now.leaving or now.base_url != asked.base_url
 
 
 def _stays(session: Session, organisation: str) -> None:
@@ -150,7 +151,8 @@ def begin_oauth(house: House, person: str, view: OrganisationView, return_to: st
 def finish_oauth(
     house: House, person: str, view: OrganisationView, state: str, code: str, error: str, now: datetime
 ) -> Linked | NotLinked:
-    """Finish an attempt with what the person's browser brought back. Spends the state first, even if the rest fails.
+    """Finish an attempt with what the person's browser brought back. Spends the state first, even if the rest fails;
+    not where no call may be made at all, and she can come back.
 
     Raises LogFrozen: a link made now would be lost when the newest database is put back.
     """
@@ -160,9 +162,11 @@ def finish_oauth(
         attempt = find_attempt(session, house.keys, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
             return attempt
+        ends = tokens.ends_of(session, house, view.id)  # where the attempt was made: it would be gone otherwise
+        if not ends.organisation.active:
+            return NotLinked("suspended", attempt.return_to)
         if not _spend(session, attempt.id, now):
             return NotLinked("spent", attempt.return_to)
-        ends = tokens.ends_of(session, house, view.id)  # where the attempt was made: it would be gone otherwise
     if error or not code:
         return NotLinked("declined" if error == "access_denied" else "organisation_refused", attempt.return_to)
     try:

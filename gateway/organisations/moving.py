@@ -32,6 +32,7 @@ from gateway.organisations.tables import LEAVING, Link, LinkAttempt, Organisatio
 
 PEOPLE_AT_ONCE = 200  # of whom a transaction ends links: each of their turns is a lock in the database
 PORTS = {"https": 443, "http": 80}
+AGAIN = "`aval organisations add FILE --replaced` was broken off: give it again, as it was"  # where one is `leaving`
 
 
 def origin(document: Mapping[str, Any]) -> tuple[str, str, int]:

@@ -13,7 +13,7 @@ from examples.data.people import PEOPLE
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.pools import DUTIES
 from gateway.house import House
-from gateway.organisations import declare, linking, links, telling, tokens
+from gateway.organisations import declare, linking, links, moving, telling, tokens
 from gateway.organisations.links import Credentials
 from gateway.organisations.oauth import Ends, GrantRefused
 from tests.databases import everything
@@ -417,6 +417,53 @@ def test_tokens_of_an_address_that_is_given_up_meanwhile_are_not_kept(
     assert alice.get(back).status_code == 410
     assert linked(world, alice) is None and world.events(alice) == []
     assert world.connector.calls == ["POST /oauth/token", "POST /oauth/revoke", "POST /oauth/revoke"]
+
+
+def is_leaving(world: World) -> None:
+    """Links end, a few people at a time, before another organisation is in its place."""
+    with world.house.store.write() as session:
+        moving._leaving(session, "city-energy", world.now)
+
+
+def test_nobody_links_any_more_where_another_organisation_is_to_come(
+    world: World, energy: Running, alice: Browser
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    is_leaving(world)
+    world.connector.calls.clear()
+    refused = alice.get(back)
+    assert refused.status_code == 403 and "is suspended here at the moment" in refused.text
+    assert linked(world, alice) is None and world.connector.calls == []
+
+
+def test_who_was_on_the_way_when_it_began_to_leave_is_not_linked_either(
+    world: World, energy: Running, alice: Browser
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+
+    def leaves(path: str) -> None:
+        world.connector.before = lambda path: None
+        is_leaving(world)
+
+    world.connector.before = leaves
+    world.connector.calls.clear()
+    assert alice.get(back).status_code == 410
+    assert linked(world, alice) is None and world.events(alice) == []
+    assert world.connector.calls == ["POST /oauth/token", "POST /oauth/revoke", "POST /oauth/revoke"]
+
+
+def test_in_a_suspension_she_comes_back_in_vain_and_after_it_with_the_same_code(
+    world: World, energy: Running, alice: Browser
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    with world.house.store.write() as session:
+        declare.suspend(session, "city-energy", "Quiet.", world.now)
+    world.connector.calls.clear()
+    assert alice.get(back).status_code == 403 and world.connector.calls == []
+    with world.house.store.write() as session:
+        declare.resume(session, "city-energy", world.now)
+    assert alice.get(back).status_code == 303
+    assert linked(world, alice)
 
 
 def test_what_is_still_to_be_told_is_not_told_to_who_has_taken_the_place(

@@ -144,6 +144,12 @@ def test_what_was_broken_off_can_be_taken_back(settings: Settings) -> None:
         moving._leaving(session, "city-energy", datetime.now(UTC))
     house.store.close()
     assert status(settings) == ("leaving", OLD)
+    for word in (("resume",), ("suspend", "--reason", "Quiet.")):
+        code, out, error = aval("organisations", word[0], "city-energy", *word[1:])
+        assert (code, out, error) == (1, "", f"aval: city-energy: {moving.AGAIN}\n")
+    assert status(settings) == ("leaving", OLD)
+    [check] = [line for line in aval("doctor", "--json")[1].splitlines() if "organisation city-energy" in line]
+    assert (json.loads(check)["found"], json.loads(check)["do"]) == ("leaving", moving.AGAIN)
     assert aval("organisations", "add", CITY, "--base-url", OLD)[1].startswith("city-energy: changed")
     assert status(settings) == ("active", OLD)
     assert is_linked(settings)
