@@ -153,16 +153,15 @@ def looking(using: Settings) -> Iterator[tuple[Any, bool]]:
     """(bare connection, whether one process alone serves this database), to read it as it is, however long that takes.
     Nothing is written. Raises Unavailable."""
     from gateway.ground.store import open_store
-    from gateway.ground.store.contract import Remote, translated
+    from gateway.ground.store.contract import translated
+    from gateway.ground.store.statements import unhurried
     from gateway.log import verify
 
     if using.database_url:
         with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
             with translated(store):
                 connection.execute("SET default_transaction_read_only = on")
-                assert isinstance(connection, Remote)
-                connection.unhurried()
-                connection.execute("SET idle_in_transaction_session_timeout = '10min'")
+                unhurried(connection)
                 yield connection, store.alone
         return
     try:
