@@ -29,6 +29,7 @@ from gateway.ground.store.together import one_at_a_time
 from gateway.house import House
 from gateway.log import Event, Log
 from gateway.organisations import calls, links, tokens, views
+from gateway.organisations.links import Credentials
 from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
 from gateway.organisations.tables import Link, LinkAttempt, Organisation
 from gateway.organisations.views import LinkEnds, OrganisationView
@@ -178,18 +179,24 @@ def finish_oauth(
         return NotLinked(fault.reason, attempt.return_to)
     lasting = view.oauth is not None and view.oauth.subscription == "lasting"
     whose = links.whose(house.keys, view.id, held.resource if lasting else "")
-    with house.store.write() as session:
-        here = not house.log.frozen and not _is_elsewhere(session, ends.organisation)
-        if here:
-            house.log.turn(session, person)
-            link, unused = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held, whose=whose)
-            house.log.record(session, _event(house.settings, "linked", person, view, now))
-        else:
-            unused = held
+
+    def make(session: Session) -> tuple[Link | None, Credentials | None]:
+        """The link, and the credentials that are of no use."""
+        if house.log.frozen or _is_elsewhere(session, ends.organisation):
+            return None, held
+        house.log.turn(session, person)
+        before = links.current(session, person, view.id)
+        if before and links.credentials(house.keys, before) == held:  # an earlier try was committed after all
+            return before, None
+        made = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held, whose=whose)
+        house.log.record(session, _event(house.settings, "linked", person, view, now))
+        return made
+
+    link, unused = tokens.storing(house.store, ends, held, make)
     if unused:
         tokens.drop(ends, unused)
     house.log.require_whole()  # it may have been frozen while the organisation answered
-    if not here:
+    if link is None:
         return NotLinked("expired", attempt.return_to)
     return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
 

@@ -1,6 +1,8 @@
 """Linking through the organisation's own sign-in, with City Energy as a real process."""
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,6 +12,7 @@ from organisations_world import DECLARATIONS, SECRET, Browser, Running, World, a
 from sqlmodel import Session
 
 from examples.data.people import PEOPLE
+from gateway.errors import NotKnownYet, Unavailable
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.pools import DUTIES
 from gateway.house import House
@@ -225,6 +228,77 @@ def test_a_token_near_its_end_is_renewed_and_the_rotated_one_kept(
     assert later and after and later.access_token == after.access_token != before.access_token
     assert after.refresh_token != before.refresh_token and after.resource == before.resource
     assert later.generation == link.generation + 1
+
+
+class Failing:
+    """From the token call on, so many transactions fail: undone, or committed without an answer."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, times: int, *, committed: bool = False) -> None:
+        self.world, self.write = world, world.house.store.write
+        self.times, self.committed, self.left = times, committed, 0
+        world.connector.before = self.arm
+        world.connector.calls.clear()
+        monkeypatch.setattr(world.house.store, "write", self.fails)
+        monkeypatch.setattr(tokens, "AGAIN_SECONDS", 0.01)
+
+    def arm(self, path: str) -> None:
+        if path.startswith("/oauth/token"):
+            self.left = self.times
+
+    @contextlib.contextmanager
+    def fails(self) -> Iterator[Session]:
+        failing = self.left > 0
+        self.left -= failing
+        with self.write() as session:
+            yield session
+            if failing and not self.committed:
+                raise Unavailable("the database went away")
+        if failing:
+            raise NotKnownYet("the commit is not answered")
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_renewed_token_is_kept_though_the_database_fails_for_a_moment(
+    world: World, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link, before = world.link(alice, "city-energy"), linked(world, alice)
+    assert link and before
+    Failing(world, monkeypatch, 3, committed=committed)
+    later = tokens.refreshed(world.house, link.id, world.now + timedelta(seconds=280))
+    held = linked(world, alice)
+    assert later and held and later.access_token == held.access_token != before.access_token
+    assert world.connector.calls == ["POST /oauth/token"], "asked once, and nothing revoked"
+    again = tokens.refreshed(world.house, link.id, world.now + timedelta(seconds=600))
+    assert again and again.access_token != held.access_token, "the refresh token that was given is the one that is kept"
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_renewed_token_that_cannot_be_kept_is_revoked_unless_it_may_have_been(
+    world: World, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link, before = world.link(alice, "city-energy"), linked(world, alice)
+    assert link
+    failing = Failing(world, monkeypatch, 10**9, committed=committed)
+    monkeypatch.setattr(tokens, "WORK_SECONDS", tokens.DROP_SECONDS + 0.2)
+    with pytest.raises(NotKnownYet if committed else Unavailable):
+        tokens.refreshed(world.house, link.id, world.now + timedelta(seconds=280))
+    failing.left = 0
+    revoked = [call for call in world.connector.calls if call == "POST /oauth/revoke"]
+    assert len(revoked) == (0 if committed else 2)
+    assert (linked(world, alice) == before) is not committed
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_link_is_made_once_though_the_database_fails_for_a_moment(
+    world: World, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    Failing(world, monkeypatch, 3, committed=committed)
+    assert alice.get(back).status_code == 303
+    assert linked(world, alice) and "POST /oauth/revoke" not in world.connector.calls
+    assert [event.kind for event in world.events(alice)] == ["linked"]
 
 
 def test_eight_who_need_a_new_token_at_once_make_one_call(world: World, energy: Running, alice: Browser) -> None:
