@@ -329,13 +329,15 @@ def _log(connection: Connection, using: Settings, alone: bool) -> Iterator[Check
 
 
 def _organisations(connection: Connection) -> Iterator[Check]:
-    from gateway.organisations import views
+    from gateway.organisations import moving, views
+    from gateway.organisations.tables import LEAVING
 
     for name, status, address in views.addresses(connection):
         base = urlsplit(address)
         where = (base.hostname or "", base.port or (443 if base.scheme == "https" else 80))
         if status != "active":
-            yield Check(f"organisation {name}", "warn", status, f"aval organisations resume {name}")
+            do = moving.AGAIN if status == LEAVING else f"aval organisations resume {name}"
+            yield Check(f"organisation {name}", "warn", status, do)
             continue
         try:
             socket.create_connection(where, REACH_SECONDS).close()

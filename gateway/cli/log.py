@@ -32,6 +32,8 @@ from gateway.settings import LANGUAGES, MARK, Settings, beside
 if TYPE_CHECKING:
     from sqlmodel import Session
 
+    from gateway.ground.store import Connection
+    from gateway.house import House
     from gateway.log import Log
     from gateway.log.reading import Entry
     from gateway.log.restart import Ended
@@ -184,34 +186,68 @@ def restart(
     First look for the newest database: putting it back thaws the log and loses nothing. What is ended is kept as
     evidence in `log-ended` of the data folder, and the new log holds an entry that names it.
 
+    With very many entries it takes minutes. Broken off, it leaves the log frozen; the same command goes on.
+
     For another gateway of this machine set AVAL_DATA_DIR, and AVAL_KEYS_DIR and AVAL_MARK_FILE where it has them.
     """
-    from gateway.consent import deciding
-    from gateway.consent.actors import OPERATOR
     from gateway.log import restart as restarting
 
     using = settings()
     if accept is None:  # otherwise `opened` tells
         tell_of_demo(using, source("data_dir"))
-    found = _frozen(using)
-    _agreed(found, accept)
-    with opened() as house, alone(house), nobody_serves(house.store):
+    found, earlier = _frozen(using)
+    _agreed(found, earlier, accept)
+    with opened() as house, alone(house), nobody_serves(house.store) as leading:
         if _looked_at(using, lambda: restarting.ended(house)) != found:
             stop("the log has changed meanwhile; ask again: aval log restart", NO)
-        now = datetime.now(UTC)
-        paused = deciding.pause_all(house.store, house.log, OPERATOR, "restored", now) if sharings == "pause" else None
-        name = restarting.restart(house, replace(found, entries=found.entries + (paused or 0)), now, paused)
+        with _going_on(found):
+            name, paused = _restarted(house, found, earlier, sharings == "pause", leading)
         typer.echo(f"{found.origin} has ended; {house.settings.data_dir / restarting.FOLDER} holds its evidence")
         told = f", and the pauses of {paused} running sharings" if paused else ""
-        typer.echo(f"{name} begins with these {found.entries} entries{told}; tell whoever keeps checkpoints")
+        typer.echo(f"{name} begins with these {found.entries - earlier} entries{told}; tell whoever keeps checkpoints")
         typer.echo(f"what you changed since the copy is missing, too: {ALSO_MISSING}")
 
 
-def _frozen(using: Settings) -> "Ended":
-    """Why the log is frozen, with nothing written: what is asked about may be a copy beside a running gateway."""
+def _restarted(
+    house: "House", found: "Ended", earlier: int, pause: bool, leading: Callable[[], "Connection"]
+) -> tuple[str, int]:
+    """The new log's name, and how many sharings were paused, those of `earlier` tries among them."""
+    from gateway.consent import deciding
+    from gateway.consent.actors import OPERATOR
+    from gateway.log import restart as restarting
+
+    now = datetime.now(UTC)
+    more = deciding.pause_all(house.store, house.log, OPERATOR, "restored", now) if pause else 0
+    paused = earlier + more
+    found = replace(found, entries=found.entries + more)
+    return restarting.restart(house, found, now, paused if pause or earlier else None, leading), paused
+
+
+@contextlib.contextmanager
+def _going_on(found: "Ended") -> Iterator[None]:
+    """Stops, and says what to do, when what is done within is broken off by a fault."""
+    from gateway.errors import Unavailable
+
+    again = (
+        f"the restart of {found.origin} was broken off; when that is mended, give the same command again: it goes on"
+    )
+    try:
+        yield
+    except Unavailable as error:
+        stop(f"{error.detail}; {again}")
+    except OSError as error:
+        stop(f"{error.filename or 'evidence'}: {error.strerror or error}; {again}")
+
+
+def _frozen(using: Settings) -> tuple["Ended", int]:
+    """Why the log is frozen, and how many sharings were paused by a restart of it that was broken off. With nothing
+    written: what is asked about may be a copy beside a running gateway."""
+    from gateway.consent import deciding
+    from gateway.consent.actors import OPERATOR
     from gateway.errors import Unavailable
     from gateway.ground.keys import KeyRing
     from gateway.log import restart as restarting
+    from gateway.log.signed import last_signed
 
     if not is_there(using):
         no_gateway(using, source("data_dir"))
@@ -221,7 +257,8 @@ def _frozen(using: Settings) -> "Ended":
         stop(f"{error.detail}; {KEYS_BACK}")
     try:
         with looking(using) as (connection, single):
-            return _looked_at(using, lambda: restarting.looked_at(connection, using, key, alone=single))
+            found = _looked_at(using, lambda: restarting.looked_at(connection, using, key, alone=single))
+            return found, deciding.paused_by(connection, OPERATOR, last_signed(connection))
     except Unavailable as error:
         stop(error.detail)
 
@@ -241,13 +278,16 @@ def _looked_at(using: Settings, look: Callable[[], "Ended"]) -> "Ended":
         stop(f"{using.mark}: cannot be read ({error.strerror}); that must be mended first")
 
 
-def _agreed(found: "Ended", accept: int | None) -> None:
-    """Say what would be accepted; goes on only when that was."""
+def _agreed(found: "Ended", earlier: int, accept: int | None) -> None:
+    """Say what would be accepted; goes on only when that was. The pauses of `earlier` tries are not asked about again:
+    the number that was accepted then is still the right one."""
     signed = str(found.marked.size) if found.marked else "an unknown number of"
+    held = found.entries - earlier
     typer.echo(f"{found.origin} is frozen: {found.why}")
-    typer.echo(f"signed: {signed} entries; the database holds {found.entries}, {found.size} of them signed")
-    if accept != found.entries:
-        again = f"{found.do}; or accept what is here: aval log restart --accept {found.entries}"
+    more = f", and {earlier} pauses by a restart that was broken off" if earlier else ""
+    typer.echo(f"signed: {signed} entries; the database holds {held}, {found.size} of them signed{more}")
+    if accept != held:
+        again = f"{found.do}; or accept what is here: aval log restart --accept {held}"
         stop(again if accept is None else f"not {accept}; {again}", NO)
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 NO = 1  # the answer is no: something was refused, is wrong or was tampered with
 CANNOT = 2  # wrong command line or settings, or it could not be done or checked
 
+LEAD_AGAIN_SECONDS = 1.0  # so often the lead is used: the server takes it from who is silent for four seconds
+
 FOREIGN_KEY = "holds another key than this database was used with"
 KEYS_BACK = "put the key files back from where you keep them"
 
@@ -128,22 +130,40 @@ def alone(house: House) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def nobody_serves(store: "Store") -> Iterator[None]:
+def nobody_serves(store: "Store") -> Iterator[Callable[[], "Connection"]]:
     """No process of a gateway serves this database meanwhile, on any machine: one of them always has the lead of the
-    log. Raises Unavailable."""
-    lead, over = store.lead("log"), threading.Event()
+    log. Raises Unavailable.
 
-    def keep() -> None:
-        while not over.wait(1):
-            lead.taken()
-
-    keeping = threading.Thread(target=keep, name="lead", daemon=True)
+    Yields what gives the connection of the lead, for the last transaction: with the connection that would be lost, too.
+    It raises Unavailable when the lead was lost before; another process may have led since.
+    """
+    lead, over, lost = store.lead("log"), threading.Event(), threading.Event()
     with contextlib.closing(lead):
-        if lead.taken() is None:
+        connection = lead.taken()
+        if connection is None:
             raise Unavailable(f"a gateway serves {store.where}; stop all its processes first, on every machine")
+
+        def keep() -> None:
+            try:
+                while not over.wait(LEAD_AGAIN_SECONDS):
+                    connection.execute("SELECT 1")
+            except Exception:  # whatever it is: it is not known any more that nobody else leads
+                lost.set()
+
+        keeping = threading.Thread(target=keep, name="lead", daemon=True)
+
+        def leading() -> "Connection":
+            over.set()
+            keeping.join()
+            if not lost.is_set():
+                with contextlib.suppress(Exception):
+                    connection.execute("SELECT 1")
+                    return connection
+            raise Unavailable(f"{store.where}: the connection that keeps gateways from serving it was lost meanwhile")
+
         keeping.start()
         try:
-            yield
+            yield leading
         finally:
             over.set()
             keeping.join()
@@ -154,16 +174,15 @@ def looking(using: Settings) -> Iterator[tuple[Any, bool]]:
     """(bare connection, whether one process alone serves this database), to read it as it is, however long that takes.
     Nothing is written. Raises Unavailable."""
     from gateway.ground.store import open_store
-    from gateway.ground.store.contract import Remote, translated
+    from gateway.ground.store.contract import translated
+    from gateway.ground.store.statements import unhurried
     from gateway.log import verify
 
     if using.database_url:
         with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
             with translated(store):
                 connection.execute("SET default_transaction_read_only = on")
-                assert isinstance(connection, Remote)
-                connection.unhurried()
-                connection.execute("SET idle_in_transaction_session_timeout = '10min'")
+                unhurried(connection)
                 yield connection, store.alone
         return
     try:

@@ -1,5 +1,6 @@
 """`aval organisations`: organisations that hold people's data."""
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -144,7 +145,7 @@ def suspend(
     """
     from gateway.organisations import declare
 
-    with opened() as house, house.store.write() as session:
+    with opened() as house, _not_leaving(organisation), house.store.write() as session:
         declare.suspend(session, organisation, reason, datetime.now(UTC))
     typer.echo(f"{organisation}: suspended")
 
@@ -154,6 +155,16 @@ def resume(organisation: Id) -> None:
     """End a suspension."""
     from gateway.organisations import declare
 
-    with opened() as house, house.store.write() as session:
+    with opened() as house, _not_leaving(organisation), house.store.write() as session:
         declare.resume(session, organisation, datetime.now(UTC))
     typer.echo(f"{organisation}: active")
+
+
+@contextlib.contextmanager
+def _not_leaving(organisation: str) -> Iterator[None]:
+    from gateway.organisations import declare
+
+    try:
+        yield
+    except declare.IsLeaving as error:
+        stop(f"{organisation}: {error}", NO)

@@ -5,10 +5,10 @@ person whose consent it is: what it reads before, nobody else changes until the 
 """
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from gateway.consent import asking, ending, events, evidence, meanwhile, terms
 from gateway.consent.actors import SYSTEM, Actor
@@ -19,11 +19,14 @@ from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, Evidence, Terms
 from gateway.errors import Refusal
 from gateway.ground.keys import KeyRing
-from gateway.ground.store import Store, raw
+from gateway.ground.store import Connection, Store, raw, stored
 from gateway.ground.store.statements import ends
 from gateway.house import House
 from gateway.log import Log
 from gateway.policy import Policies
+
+READ_AT_ONCE = 1000  # of the ids of all sharings
+BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
 
 def agree(session: Session, house: House, agreement: Agreement, now: datetime) -> Refusal | None:
@@ -129,16 +132,32 @@ def pause(session: Session, log: Log, consent: Consent, actor: Actor, now: datet
 
 
 def pause_all(store: Store, log: Log, actor: Actor, reason: str, now: datetime) -> int:
-    """Pause every running sharing of everybody, each in a transaction of its own. How many were paused."""
-    with store.read() as session:
-        running = list(session.exec(select(Consent.id).where(Consent.state == State.ACTIVE)))
-    paused = 0
-    for consent_id in running:
-        with store.write() as session:
-            consent = session.get(Consent, consent_id)
-            step = State.ACTIVE, Act.PAUSED, "consent_paused"
-            paused += consent is not None and _toggle(session, log, consent, step, actor, now, reason)
+    """Pause every running sharing of everybody, each in a transaction of its own. How many were paused. Broken off, it
+    goes on when it is called again."""
+    paused, last = 0, ""
+    while running := _running(store, last):
+        for consent_id in running:
+            with store.write() as session:
+                consent = session.get(Consent, consent_id)
+                step = State.ACTIVE, Act.PAUSED, "consent_paused"
+                paused += consent is not None and _toggle(session, log, consent, step, actor, now, reason)
+        last = running[-1]
     return paused
+
+
+def _running(store: Store, after: str) -> list[str]:
+    """The next running sharings in the order of their ids."""
+    next_few = select(Consent.id).where(Consent.state == State.ACTIVE, col(Consent.id) > after)
+    with store.read() as session:
+        return list(session.exec(next_few.order_by(col(Consent.id)).limit(READ_AT_ONCE)))
+
+
+def paused_by(connection: Connection, actor: Actor, since: datetime | None) -> int:
+    """How many pauses are by such an actor, of those since then; each is one entry of the log as well. On a bare
+    connection."""
+    counted = "SELECT count(*) FROM consentevent WHERE type = ? AND actor = ? AND at > ?"
+    (found,) = connection.execute(counted, (Act.PAUSED, actor.kind, stored(since or BEGINNING))).fetchone()
+    return int(found)
 
 
 def resume(session: Session, log: Log, consent: Consent, actor: Actor, now: datetime) -> bool:

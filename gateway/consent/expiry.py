@@ -7,6 +7,7 @@ written once, with its log entry, by the verbs that write every other end. And w
 frozen is done again where it was lost (`redo`).
 """
 
+import contextlib
 from datetime import datetime, timedelta
 
 from sqlmodel import Session, col, or_, select
@@ -16,6 +17,7 @@ from gateway.consent.actors import SYSTEM
 from gateway.consent.meanwhile import Done
 from gateway.consent.rules import Act, EndReason, State
 from gateway.consent.tables import Consent, ConsentEvent
+from gateway.ground.store import Clash
 from gateway.house import House
 from gateway.log import Log
 
@@ -24,7 +26,7 @@ AT_ONCE = 500  # ends recorded in one run, each in a short transaction of its ow
 
 def write_due(house: House, now: datetime) -> int:
     """Record the ends that are due. Returns how many consents were found due; one that a person has decided about in
-    the meantime is left as it is."""
+    the meantime is left as it is, and one that another transaction is in the way of is found due by the next run."""
     unanswered = now - timedelta(seconds=house.settings.ask_seconds)
     due = or_(
         col(Consent.state).in_([State.ACTIVE, State.PAUSED]) & (col(Consent.until) <= now),
@@ -33,15 +35,19 @@ def write_due(house: House, now: datetime) -> int:
     with house.store.read() as session:
         found = list(session.exec(select(Consent.id).where(due).order_by(col(Consent.created_at)).limit(AT_ONCE)))
     for consent_id in found:
-        with house.store.write() as session:
-            consent = session.get(Consent, consent_id)
-            if consent is None:
-                continue
-            house.log.turn(session, consent.person_id)
-            asking.lapse(session, house.log, consent, now)
-            if deciding.is_over(consent, now):
-                deciding.end(session, house.log, consent, SYSTEM, EndReason.EXPIRED, now)
+        with contextlib.suppress(Clash), house.store.write() as session:
+            _write(session, house.log, consent_id, now)
     return len(found)
+
+
+def _write(session: Session, log: Log, consent_id: str, now: datetime) -> None:
+    consent = session.get(Consent, consent_id)
+    if consent is None:
+        return
+    log.turn(session, consent.person_id)
+    asking.lapse(session, log, consent, now)
+    if deciding.is_over(consent, now):
+        deciding.end(session, log, consent, SYSTEM, EndReason.EXPIRED, now)
 
 
 def redo(session: Session, log: Log, done: Done, now: datetime) -> bool:

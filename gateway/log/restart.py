@@ -9,12 +9,14 @@ another name:
     3. the mark of nothing signed yet
 
 Its first checkpoint holds all entries of the database, and that entry. A crash in between leaves a frozen log, and
-the same command goes on. Receipts of the ended log can still be verified: same key, old name, notes in the evidence.
+the same command goes on. Each step may read or write millions of rows, and takes as long as it needs.
+
+Receipts of the ended log can still be verified: same key, old name, notes in the evidence.
 """
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.ground import disk
 from gateway.ground.store import Connection
-from gateway.ground.store.statements import snapshot, streamed
+from gateway.ground.store.statements import patient, snapshot, streamed, unhurried
 from gateway.house import House
 from gateway.log import mark
 from gateway.log.notes import Signer, VerifierKey, encode64
@@ -58,12 +60,9 @@ class Ended:
 
 
 def ended(house: House) -> Ended:
-    """What `looked_at` finds in the database of this house."""
-    connection = house.store.connect()
-    try:
+    """What `looked_at` finds in the database of this house. Raises Unavailable, too."""
+    with patient(house.store) as connection:
         return looked_at(connection, house.settings, house.keys.log, alone=house.store.alone)
-    finally:
-        connection.close()
 
 
 def looked_at(connection: Connection, settings: Settings, key: Ed25519PrivateKey, *, alone: bool) -> Ended:
@@ -93,22 +92,29 @@ def _why(connection: Connection, path: Path, key: VerifierKey, alone: bool) -> F
     return why
 
 
-def restart(house: House, found: Ended, now: datetime, paused: int | None = None) -> str:
+def restart(
+    house: House,
+    found: Ended,
+    now: datetime,
+    paused: int | None = None,
+    leading: Callable[[], Connection] | None = None,
+) -> str:
     """The new log's name. No server may run on this database meanwhile. Raises OSError, Unavailable.
 
     `paused`: how many running sharings were paused, for the entry that names the ended log; None: they go on running.
+    `leading`: the connection of the log's lead, on which the log is forgotten, so that nobody else can lead meanwhile;
+    asked for when all else is done. None: no other process can serve this database.
     """
     if _only_mark_missing(found):
         mark.write(house.settings.mark, mark.nothing(found.origin))
         return found.origin
     evidence = house.settings.data_dir / FOLDER
     begins = following(found.origin, found.marked.log if found.marked else "", *_begun(evidence, found.origin))
-    connection = house.store.connect()
-    try:
+    with patient(house.store) as connection:
         _keep(evidence, connection, house, found)  # 1
-        house.store.batch(connection, lambda writing: _forget(writing, house.log, found, begins, now, paused))  # 2
-    finally:
-        connection.close()
+        last = leading() if leading else connection
+        unhurried(last)
+        house.store.batch(last, lambda writing: _forget(writing, house.log, found, begins, now, paused))  # 2
     mark.write(house.settings.mark, mark.nothing(begins))  # 3
     return begins
 

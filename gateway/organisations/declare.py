@@ -27,6 +27,10 @@ from gateway.organisations.tables import LEAVING, Organisation
 from gateway.sectors.registry import SECTORS
 
 
+class IsLeaving(Exception):
+    """Another organisation is taking its place, which must come to its end first. Says how."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrganisationDeclaration:
     """A checked declaration. Its secret is kept separately and is not part of the stored document."""
@@ -203,11 +207,13 @@ def client_secret(session: Session, keys: KeyRing, organisation: str) -> str:
 
 
 def suspend(session: Session, organisation: str, reason: str, now: datetime) -> None:
-    """Make no calls to the organisation until `resume`. People read `reason`. Links and agreements stay."""
+    """Make no calls to the organisation until `resume`. People read `reason`. Links and agreements stay. Raises
+    IsLeaving."""
     _set_status(session, organisation, "suspended", reason, now)
 
 
 def resume(session: Session, organisation: str, now: datetime) -> None:
+    """Raises IsLeaving: calls would go to one with which the links of some have ended and of others have not."""
     _set_status(session, organisation, "active", "", now)
 
 
@@ -216,6 +222,8 @@ def _set_status(session: Session, organisation: str, status: str, reason: str, n
     row = session.get(Organisation, organisation)
     if row is None:
         raise NotFound(f"organisation {organisation}")
+    if row.status == LEAVING:
+        raise IsLeaving(moving.AGAIN)
     row.status, row.status_reason, row.changed_at = status, reason, now
     session.add(row)
     directory_changed(session)

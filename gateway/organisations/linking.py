@@ -29,6 +29,7 @@ from gateway.ground.store.together import one_at_a_time
 from gateway.house import House
 from gateway.log import Event, Log
 from gateway.organisations import calls, links, tokens, views
+from gateway.organisations.links import Credentials
 from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
 from gateway.organisations.tables import Link, LinkAttempt, Organisation
 from gateway.organisations.views import LinkEnds, OrganisationView
@@ -122,14 +123,15 @@ def _spend(session: Session, attempt: str, now: datetime) -> bool:
 
 
 def _is_elsewhere(session: Session, asked: OrganisationView) -> bool:
-    """Whether another address was declared during the call. Credentials from the old one must not go to the new.
+    """Whether another address was declared during the call, or is about to be. Credentials from the old one must not go
+    to the new.
 
     Call it before the person's turn is taken: until the transaction ends no other address is declared, and whoever
     declares one ends the links that are there (`declare.add`), in the turns of their people.
     """
     _stays(session, asked.id)
     now = views.view(session, asked.id)
-    return now is None or now.base_url != asked.base_url
+    return now is None or now.leaving or now.base_url != asked.base_url
 
 
 def _stays(session: Session, organisation: str) -> None:
@@ -150,7 +152,8 @@ def begin_oauth(house: House, person: str, view: OrganisationView, return_to: st
 def finish_oauth(
     house: House, person: str, view: OrganisationView, state: str, code: str, error: str, now: datetime
 ) -> Linked | NotLinked:
-    """Finish an attempt with what the person's browser brought back. Spends the state first, even if the rest fails.
+    """Finish an attempt with what the person's browser brought back. Spends the state first, even if the rest fails;
+    not where no call may be made at all, and she can come back.
 
     Raises LogFrozen: a link made now would be lost when the newest database is put back.
     """
@@ -160,9 +163,11 @@ def finish_oauth(
         attempt = find_attempt(session, house.keys, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
             return attempt
+        ends = tokens.ends_of(session, house, view.id)  # where the attempt was made: it would be gone otherwise
+        if not ends.organisation.active:
+            return NotLinked("suspended", attempt.return_to)
         if not _spend(session, attempt.id, now):
             return NotLinked("spent", attempt.return_to)
-        ends = tokens.ends_of(session, house, view.id)  # where the attempt was made: it would be gone otherwise
     if error or not code:
         return NotLinked("declined" if error == "access_denied" else "organisation_refused", attempt.return_to)
     try:
@@ -174,18 +179,24 @@ def finish_oauth(
         return NotLinked(fault.reason, attempt.return_to)
     lasting = view.oauth is not None and view.oauth.subscription == "lasting"
     whose = links.whose(house.keys, view.id, held.resource if lasting else "")
-    with house.store.write() as session:
-        here = not house.log.frozen and not _is_elsewhere(session, ends.organisation)
-        if here:
-            house.log.turn(session, person)
-            link, unused = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held, whose=whose)
-            house.log.record(session, _event(house.settings, "linked", person, view, now))
-        else:
-            unused = held
+
+    def make(session: Session) -> tuple[Link | None, Credentials | None]:
+        """The link, and the credentials that are of no use."""
+        if house.log.frozen or _is_elsewhere(session, ends.organisation):
+            return None, held
+        house.log.turn(session, person)
+        before = links.current(session, person, view.id)
+        if before and links.credentials(house.keys, before) == held:  # an earlier try was committed after all
+            return before, None
+        made = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held, whose=whose)
+        house.log.record(session, _event(house.settings, "linked", person, view, now))
+        return made
+
+    link, unused = tokens.storing(house.store, ends, held, make)
     if unused:
         tokens.drop(ends, unused)
     house.log.require_whole()  # it may have been frozen while the organisation answered
-    if not here:
+    if link is None:
         return NotLinked("expired", attempt.return_to)
     return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
 

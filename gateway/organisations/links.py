@@ -250,10 +250,13 @@ def store_accounts(
 
 
 def store_credentials(session: Session, keys: KeyRing, link: str, old: Credentials, held: Credentials) -> bool:
-    """Replace the credentials `old` by `held`. False: the link has ended or has other credentials; nothing changes."""
+    """Replace the credentials `old` by `held`; where these are there already, it was done before. False: the link has
+    ended or has other credentials; nothing changes."""
     row = session.get(Link, link, with_for_update=True, populate_existing=True)
-    if row is None or row.ended_at is not None or credentials(keys, row) != old:
+    if row is None or row.ended_at is not None:
         return False
+    if (now := credentials(keys, row)) != old:
+        return now == held
     row.credentials_sealed, row.generation = seal_credentials(keys, link, held), row.generation + 1
     session.add(row)
     return True

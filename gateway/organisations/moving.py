@@ -8,9 +8,10 @@ these people, must go to nobody else. So while anybody is linked, a new origin i
 
 Links end a few people at a time (`leave`), because a database holds only so many people's turns at once and all of a
 region may be linked. Before the first of them the organisation is `leaving`: no call goes to it and nobody links, as
-in a suspension, so nobody's credentials can reach the new address while others' links still end. If that is broken
-off, it stays `leaving`, and the same command goes on. The last transaction (`replaced`) ends what was linked on the
-way and puts the new address into force.
+in a suspension, so nobody's credentials can reach the new address while others' links still end. Who is linked is only
+read after that, and in no turn: every data call waits for whoever has the directory's. If that is broken off, it stays
+`leaving`, and the same command goes on. The last transaction (`replaced`) ends what was linked on the way to one that
+was suspended before, and puts the new address into force.
 
 The organisation at the old address is not told of these ends, because it is not called any more, and the new one must
 not learn of these people.
@@ -24,6 +25,7 @@ from urllib.parse import urlsplit
 from sqlmodel import Session, col, delete, func, select, update
 
 from gateway.errors import Fault
+from gateway.ground.store.statements import patient
 from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.house import House
 from gateway.log import Event, Log
@@ -31,7 +33,12 @@ from gateway.organisations import links
 from gateway.organisations.tables import LEAVING, Link, LinkAttempt, Organisation
 
 PEOPLE_AT_ONCE = 200  # of whom a transaction ends links: each of their turns is a lock in the database
+PEOPLE_READ = 10_000  # at once: each reading passes over those whose links have ended
+MOST_COUNTED = 10_000  # people who are linked, for the sentence that says how many
+_LIVE = "FROM link WHERE organisation_id = ? AND ended_at IS NULL"
+_COUNT, _LINKED = f"SELECT count(*) {_LIVE}", f"SELECT person_id {_LIVE} LIMIT ?"
 PORTS = {"https": 443, "http": 80}
+AGAIN = "`aval organisations add FILE --replaced` was broken off: give it again, as it was"  # where one is `leaving`
 
 
 def origin(document: Mapping[str, Any]) -> tuple[str, str, int]:
@@ -42,12 +49,14 @@ def origin(document: Mapping[str, Any]) -> tuple[str, str, int]:
 
 def unsaid(session: Session, organisation: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Fault | None:
     """The fault, if the origin changes while anybody is linked and the operator has not said why."""
-    count = session.exec(
-        select(func.count()).where(col(Link.organisation_id) == organisation, col(Link.ended_at).is_(None))
-    ).one()
-    if not count or origin(old) == origin(new):
+    if origin(old) == origin(new):
         return None
-    was, people = old["connection"]["base_url"], "one person has" if count == 1 else f"{count} people have"
+    some = select(Link.id).where(*_live(organisation)).limit(MOST_COUNTED + 1)
+    count = session.exec(select(func.count()).select_from(some.subquery())).one()
+    if not count:
+        return None
+    many = f"more than {MOST_COUNTED}" if count > MOST_COUNTED else count
+    was, people = old["connection"]["base_url"], "one person has" if count == 1 else f"{many} people have"
     return Fault(
         "connection.base_url",
         f"was {was}, where {people} linked an account",
@@ -63,12 +72,17 @@ def leave(house: House, organisation: str, told: Callable[[int, int], None]) -> 
     """
     with house.store.write() as session:
         name = _leaving(session, organisation, datetime.now(UTC))[house.settings.default_language]
-        people = sorted(session.exec(select(Link.person_id).where(*_live(organisation)).distinct()))
-    for begin in range(0, len(people), PEOPLE_AT_ONCE):
-        told(begin, len(people))
-        with house.store.write() as session:
-            _end(session, house.log, organisation, name, people[begin : begin + PEOPLE_AT_ONCE], datetime.now(UTC))
-    told(len(people), len(people))
+    done = 0
+    with patient(house.store) as reading:
+        (count,) = reading.execute(_COUNT, (organisation,)).fetchone()
+        while people := [person for (person,) in reading.execute(_LINKED, (organisation, PEOPLE_READ))]:
+            for begin in range(0, len(people), PEOPLE_AT_ONCE):
+                told(done, count)
+                some = people[begin : begin + PEOPLE_AT_ONCE]
+                with house.store.write() as session:
+                    _end(session, house.log, organisation, name, some, datetime.now(UTC))
+                done += len(some)
+    told(done, max(done, count))
 
 
 def _leaving(session: Session, organisation: str, now: datetime) -> Mapping[str, str]:
@@ -89,7 +103,7 @@ def replaced(session: Session, log: Log, organisation: str, name: str, now: date
     _end(session, log, organisation, name, session.exec(select(Link.person_id).where(*_live(organisation))).all(), now)
     session.execute(
         update(Link)
-        .where(col(Link.organisation_id) == organisation, col(Link.told_at).is_(None))
+        .where(col(Link.organisation_id) == organisation, col(Link.ended_at).is_not(None), col(Link.told_at).is_(None))
         .values(told_at=now, credentials_sealed=None)
     )
 

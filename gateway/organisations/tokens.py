@@ -3,22 +3,29 @@
     1. wait until nobody else renews this link: no thread of this process, and no other process
     2. read the link as it is now: somebody else may have renewed it
     3. ask the organisation for a new token
-    4. store it, if the link is live and still has the token that was renewed
+    4. store it, if the link is live and still has the token that was renewed; again and again while the database cannot
+       do it (`storing`)
     5. otherwise revoke the new token
 
-The organisation may rotate its refresh token, so two renewals from one token would end the link (RFC 9700 §4.14).
+The organisation may rotate its refresh token, so two renewals from one token would end the link (RFC 9700 §4.14), and
+so would a new token that is lost.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
+from typing import TypeVar
 
 from sqlmodel import Session
 
+from gateway.errors import NotKnownYet, Unavailable
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import KeyRing, fresh
+from gateway.ground.pools import left
 from gateway.ground.store import Store
-from gateway.ground.store.together import one_at_a_time
+from gateway.ground.store.together import WORK_SECONDS, one_at_a_time
 from gateway.house import House
 from gateway.log import Event
 from gateway.organisations import declare, links, views
@@ -28,6 +35,10 @@ from gateway.organisations.tables import Link
 from gateway.settings import Settings
 
 EARLY_SECONDS = 30  # an access token this close to its end is renewed before it is used
+AGAIN_SECONDS = 0.25  # between two tries to store what an organisation has given
+DROP_SECONDS = 3.0  # left for revoking what could not be stored
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -57,9 +68,8 @@ def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None 
         except GrantRefused:
             _ended_there(house, link, ends, now)
             return None
-        with house.store.write() as session:  # 4.
-            stored = links.store_credentials(session, house.keys, link.id, held, renewed)
-        if not stored:
+        store = partial(links.store_credentials, keys=house.keys, link=link_id, old=held, held=renewed)
+        if not storing(house.store, ends, renewed, store):  # 4.
             drop(ends, renewed)  # 5.
         with house.store.read() as session:
             link, _ = _now(session, house.keys, link_id)
@@ -73,6 +83,31 @@ def ends_of(session: Session, house: House, organisation: str) -> Ends:
     if view is None:
         raise ConnectorError("not_linked", "organisation gone")
     return Ends(house, view, declare.client_secret(session, house.keys, organisation), fresh(16))
+
+
+def storing(store: Store, ends: Ends, held: Credentials, work: Callable[[Session], Result]) -> Result:
+    """What `work` returns, which stores what the organisation has just given, in a transaction of its own. The
+    organisation gives it once, and has taken for it what we had. So while the database cannot do it, it is tried again
+    for as long as this work has time. Then the tokens are revoked, as nobody has them; but not where they may be stored
+    all the same. Raises Unavailable.
+
+    `work` may be called when an earlier try was committed after all.
+    """
+    until = time.monotonic() + min(left(), WORK_SECONDS) - DROP_SECONDS
+    unknown: NotKnownYet | None = None
+    while True:
+        try:
+            with store.write() as session:
+                return work(session)
+        except Unavailable as error:
+            unknown = error if isinstance(error, NotKnownYet) else unknown
+            if time.monotonic() + AGAIN_SECONDS < until and not store.fault():
+                time.sleep(AGAIN_SECONDS)
+                continue
+            if unknown:
+                raise unknown from error
+            drop(ends, held)
+            raise
 
 
 def drop(ends: Ends, held: Credentials) -> bool:

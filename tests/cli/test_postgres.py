@@ -9,17 +9,24 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from cli_run import ORGANISATIONS, ROOT, Aval, Gateway
+from cli_run import APPS, ORGANISATIONS, ROOT, Aval, Gateway
 
 from gateway.app import build_house
 from gateway.cli import opening
+from gateway.consent import deciding
+from gateway.consent.rules import State
+from gateway.consent.tables import Consent
 from gateway.ground.keys import KeyRing
+from gateway.ground.store import Connection
 from gateway.ground.store.postgres import faults
-from gateway.log import Event
+from gateway.house import House
+from gateway.log import Event, restart
+from gateway.log.reading import entries
 from gateway.log.sequencer import Sequencer
 from gateway.log.signed import Frozen
 from gateway.settings import Settings, unsafe
@@ -456,6 +463,118 @@ def test_a_log_is_ended_only_where_nobody_serves(aval: Run, log: str) -> None:
     house.store.close()
     done = aval("log", "restart", "--accept", "3")
     assert done.code == 0 and "localhost/log/2 begins with these 3 entries" in done.out
+
+
+def slows(url: str, statement: str, what: str = "PERFORM pg_sleep(1.5)") -> None:
+    """From now on this kind of statement takes longer than the server gives it, as with millions of rows."""
+    body = f"$$BEGIN {what}; RETURN NULL; END$$"
+    executed(url, f"CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS {body}")
+    executed(url, f"CREATE TRIGGER slow BEFORE {statement} FOR EACH STATEMENT EXECUTE FUNCTION slow()")
+
+
+@pytest.fixture
+def frozen(aval: Run, log: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A frozen log with three entries, and five running sharings, on a server that gives a statement half a second."""
+    executed(log, "DELETE FROM logcheckpoint")
+    assert aval("organisations", "add", ORGANISATIONS / "city-energy.toml").code == 0
+    assert aval("apps", "add", APPS / "watt-coach.toml").code == 0
+    house = build_house(Settings())
+    with house.store.write() as session:
+        (person,) = session.connection().exec_driver_sql("SELECT id FROM person").one()
+        for number in range(5):
+            more: dict[str, Any] = {"person_id": person, "app_id": "watt-coach", "purpose": "energy-advice"}
+            session.add(Consent(id=f"c{number}", state=State.ACTIVE, asked="[]", created_at=house.clock(), **more))
+    house.store.close()
+    monkeypatch.setattr(deciding, "READ_AT_ONCE", 2)
+    monkeypatch.setenv("AVAL_DATABASE_URL", f"{log}?options=-c%20statement_timeout%3D500")
+    return log
+
+
+def told_of_the_restart(house: House) -> dict[str, Any]:
+    with house.store.read() as session:
+        [entry] = [each for each in entries(session, house.log, "operator") if each.kind == "log_restarted"]
+    return {name: entry.facts[name] for name in ("held", "paused", "ended")}
+
+
+def paused(url: str) -> int:
+    with psycopg.connect(url) as connection:
+        return len(connection.execute("SELECT 1 FROM consent WHERE state = 'paused'").fetchall())
+
+
+def test_a_log_is_ended_however_long_its_entries_take(aval: Run, frozen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    look = restart.looked_at
+
+    def slowly(connection: Connection, *given: Any, **more: Any) -> restart.Ended:
+        connection.execute("SELECT pg_sleep(0.8)")  # as if it counted ten million entries
+        return look(connection, *given, **more)
+
+    monkeypatch.setattr(restart, "looked_at", slowly)
+    slows(frozen, "DELETE ON logleaf")
+    done = aval("log", "restart", "--accept", "3")
+    assert done.code == 0, done.err
+    assert "localhost/log/2 begins with these 3 entries, and the pauses of 5 running sharings" in done.out
+    house = build_house(Settings())
+    assert told_of_the_restart(house) == {"held": 8, "paused": 5, "ended": "localhost/log"}
+    house.store.close()
+    assert paused(frozen) == 5
+
+
+@pytest.mark.parametrize("when", ["while they are paused", "at the end"])
+def test_a_restart_that_was_broken_off_goes_on_with_the_same_number(aval: Run, frozen: str, when: str) -> None:
+    stopped = "RAISE EXCEPTION 'no' USING ERRCODE = 'query_canceled'"
+    if when == "at the end":
+        slows(frozen, "DELETE ON logleaf", stopped)
+    else:
+        slows(
+            frozen,
+            "UPDATE ON consent",
+            f"IF (SELECT count(*) FROM consent WHERE state = 'paused') > 2 THEN {stopped}; END IF",
+        )
+    done = aval("log", "restart", "--accept", "3")
+    assert done.code == 2 and done.err.count("\n") == 1, done.err
+    assert "QueryCanceled 57014; the restart of localhost/log was broken off" in done.err
+    before = paused(frozen)
+    assert before == (5 if when == "at the end" else 3)
+
+    executed(frozen, "DROP FUNCTION slow CASCADE")
+    asked = aval("log", "restart")
+    assert f"the database holds 3, 0 of them signed, and {before} pauses by a restart that was broken off" in asked.out
+    assert "aval log restart --accept 3" in asked.err
+    done = aval("log", "restart", "--accept", "3")
+    assert done.code == 0, done.err
+    assert "begins with these 3 entries, and the pauses of 5 running sharings" in done.out
+    house = build_house(Settings())
+    assert told_of_the_restart(house) == {"held": 8, "paused": 5, "ended": "localhost/log"}
+    sequencer = Sequencer(house)
+    assert sequencer.integrate_once() == 9
+    sequencer.stop()
+    house.store.close()
+    assert "whole" in aval("log", "verify").out
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.5], ids=["before that was noticed", "and that was noticed"])
+def test_a_log_is_not_ended_when_another_process_may_have_led_meanwhile(
+    aval: Run, frozen: str, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    pause_all = deciding.pause_all
+
+    def loses_the_lead(*given: Any) -> int:
+        executed(
+            frozen,
+            "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ExclusiveLock'"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        )
+        time.sleep(seconds)
+        return pause_all(*given)
+
+    monkeypatch.setattr(deciding, "pause_all", loses_the_lead)
+    done = aval("log", "restart", "--accept", "3")
+    assert done.code == 2 and "keeps gateways from serving it was lost meanwhile" in done.err, done.err
+    assert done.err.count("\n") == 1
+    with psycopg.connect(frozen) as connection:
+        assert connection.execute("SELECT origin FROM logname").fetchall() == [("localhost/log",)]
+    monkeypatch.setattr(deciding, "pause_all", pause_all)
+    assert aval("log", "restart", "--accept", "3").code == 0
 
 
 def test_the_copy_of_such_a_database_is_made_by_postgresql(aval: Run, log: str, tmp_path: Path) -> None:

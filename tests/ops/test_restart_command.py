@@ -1,5 +1,6 @@
 """`aval log restart`: it says what would be accepted, and does nothing that was not said."""
 
+import errno
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -66,6 +67,23 @@ def test_what_was_accepted_goes_on_under_another_name(aval: Run, folder: Path) -
     again = aval("log", "restart")
     assert again.exit_code == 1 and "the log is not frozen" in again.output
     assert "whole" in aval("log", "verify").output
+
+
+def test_where_the_disk_is_full_it_says_so_and_the_same_command_goes_on(
+    aval: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, lines: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.log.restart._write", full)
+        done = aval("log", "restart", "--accept", "1")
+    assert done.exit_code == 2
+    assert "checkpoints.jsonl: No space left on device; the restart of localhost/log was broken off" in done.output
+    done = aval("log", "restart", "--accept", "1")
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in (folder / "log-ended").iterdir()} == {"1", "1-2"}
+    assert (folder / "log-ended" / "1-2" / "statement.note").exists()
 
 
 def test_not_beside_a_running_gateway(aval: Run, folder: Path) -> None:

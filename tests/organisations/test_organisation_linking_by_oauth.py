@@ -1,6 +1,8 @@
 """Linking through the organisation's own sign-in, with City Energy as a real process."""
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -10,10 +12,11 @@ from organisations_world import DECLARATIONS, SECRET, Browser, Running, World, a
 from sqlmodel import Session
 
 from examples.data.people import PEOPLE
+from gateway.errors import NotKnownYet, Unavailable
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.pools import DUTIES
 from gateway.house import House
-from gateway.organisations import declare, linking, links, telling, tokens
+from gateway.organisations import declare, linking, links, moving, telling, tokens
 from gateway.organisations.links import Credentials
 from gateway.organisations.oauth import Ends, GrantRefused
 from tests.databases import everything
@@ -227,6 +230,77 @@ def test_a_token_near_its_end_is_renewed_and_the_rotated_one_kept(
     assert later.generation == link.generation + 1
 
 
+class Failing:
+    """From the token call on, so many transactions fail: undone, or committed without an answer."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, times: int, *, committed: bool = False) -> None:
+        self.world, self.write = world, world.house.store.write
+        self.times, self.committed, self.left = times, committed, 0
+        world.connector.before = self.arm
+        world.connector.calls.clear()
+        monkeypatch.setattr(world.house.store, "write", self.fails)
+        monkeypatch.setattr(tokens, "AGAIN_SECONDS", 0.01)
+
+    def arm(self, path: str) -> None:
+        if path.startswith("/oauth/token"):
+            self.left = self.times
+
+    @contextlib.contextmanager
+    def fails(self) -> Iterator[Session]:
+        failing = self.left > 0
+        self.left -= failing
+        with self.write() as session:
+            yield session
+            if failing and not self.committed:
+                raise Unavailable("the database went away")
+        if failing:
+            raise NotKnownYet("the commit is not answered")
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_renewed_token_is_kept_though_the_database_fails_for_a_moment(
+    world: World, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link, before = world.link(alice, "city-energy"), linked(world, alice)
+    assert link and before
+    Failing(world, monkeypatch, 3, committed=committed)
+    later = tokens.refreshed(world.house, link.id, world.now + timedelta(seconds=280))
+    held = linked(world, alice)
+    assert later and held and later.access_token == held.access_token != before.access_token
+    assert world.connector.calls == ["POST /oauth/token"], "asked once, and nothing revoked"
+    again = tokens.refreshed(world.house, link.id, world.now + timedelta(seconds=600))
+    assert again and again.access_token != held.access_token, "the refresh token that was given is the one that is kept"
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_renewed_token_that_cannot_be_kept_is_revoked_unless_it_may_have_been(
+    world: World, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    alice.links_by_oauth(NUMBER, PASSWORD)
+    link, before = world.link(alice, "city-energy"), linked(world, alice)
+    assert link
+    failing = Failing(world, monkeypatch, 10**9, committed=committed)
+    monkeypatch.setattr(tokens, "WORK_SECONDS", tokens.DROP_SECONDS + 0.2)
+    with pytest.raises(NotKnownYet if committed else Unavailable):
+        tokens.refreshed(world.house, link.id, world.now + timedelta(seconds=280))
+    failing.left = 0
+    revoked = [call for call in world.connector.calls if call == "POST /oauth/revoke"]
+    assert len(revoked) == (0 if committed else 2)
+    assert (linked(world, alice) == before) is not committed
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_link_is_made_once_though_the_database_fails_for_a_moment(
+    world: World, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    Failing(world, monkeypatch, 3, committed=committed)
+    assert alice.get(back).status_code == 303
+    assert linked(world, alice) and "POST /oauth/revoke" not in world.connector.calls
+    assert [event.kind for event in world.events(alice)] == ["linked"]
+
+
 def test_eight_who_need_a_new_token_at_once_make_one_call(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
     link = world.link(alice, "city-energy")
@@ -417,6 +491,53 @@ def test_tokens_of_an_address_that_is_given_up_meanwhile_are_not_kept(
     assert alice.get(back).status_code == 410
     assert linked(world, alice) is None and world.events(alice) == []
     assert world.connector.calls == ["POST /oauth/token", "POST /oauth/revoke", "POST /oauth/revoke"]
+
+
+def is_leaving(world: World) -> None:
+    """Links end, a few people at a time, before another organisation is in its place."""
+    with world.house.store.write() as session:
+        moving._leaving(session, "city-energy", world.now)
+
+
+def test_nobody_links_any_more_where_another_organisation_is_to_come(
+    world: World, energy: Running, alice: Browser
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    is_leaving(world)
+    world.connector.calls.clear()
+    refused = alice.get(back)
+    assert refused.status_code == 403 and "is suspended here at the moment" in refused.text
+    assert linked(world, alice) is None and world.connector.calls == []
+
+
+def test_who_was_on_the_way_when_it_began_to_leave_is_not_linked_either(
+    world: World, energy: Running, alice: Browser
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+
+    def leaves(path: str) -> None:
+        world.connector.before = lambda path: None
+        is_leaving(world)
+
+    world.connector.before = leaves
+    world.connector.calls.clear()
+    assert alice.get(back).status_code == 410
+    assert linked(world, alice) is None and world.events(alice) == []
+    assert world.connector.calls == ["POST /oauth/token", "POST /oauth/revoke", "POST /oauth/revoke"]
+
+
+def test_in_a_suspension_she_comes_back_in_vain_and_after_it_with_the_same_code(
+    world: World, energy: Running, alice: Browser
+) -> None:
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    with world.house.store.write() as session:
+        declare.suspend(session, "city-energy", "Quiet.", world.now)
+    world.connector.calls.clear()
+    assert alice.get(back).status_code == 403 and world.connector.calls == []
+    with world.house.store.write() as session:
+        declare.resume(session, "city-energy", world.now)
+    assert alice.get(back).status_code == 303
+    assert linked(world, alice)
 
 
 def test_what_is_still_to_be_told_is_not_told_to_who_has_taken_the_place(

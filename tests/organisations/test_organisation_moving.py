@@ -1,7 +1,9 @@
 """Another address for an organisation that people have linked, from the operator's command line."""
 
+import contextlib
 import json
 import os
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from gateway.app import build_house
 from gateway.cli import app
 from gateway.errors import Unavailable
 from gateway.ground.keys import fresh
+from gateway.ground.store import Connection, Store
+from gateway.ground.store.statements import patient
+from gateway.ground.store.tables import directory_turn
 from gateway.log import Log, reading
 from gateway.organisations import links, moving
 from gateway.people.tables import Person
@@ -136,6 +141,44 @@ def test_links_end_a_few_people_at_a_time_and_a_command_that_was_broken_off_goes
     assert [told_of_the_end(settings, person) for person in everybody] == [1] * 8
 
 
+def test_nobody_waits_for_the_directory_while_it_is_read_who_is_linked(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every data call needs the directory's turn (`tables.directory_turn`), and a region's links take long to read."""
+    aval("organisations", "add", CITY, "--base-url", OLD)
+    everybody = [f"person-{number}" for number in range(7)]
+    people_link(settings, *everybody)
+    monkeypatch.setattr(moving, "PEOPLE_AT_ONCE", 2)
+    monkeypatch.setattr(moving, "PEOPLE_READ", 3)
+    house, seen = build_house(settings), []
+
+    @contextlib.contextmanager
+    def looking_on(store: Store) -> Iterator[Connection]:
+        with patient(store) as reading:
+            assert status(settings) == ("leaving", OLD), "committed before"
+            with house.store.write() as session:
+                directory_turn(session)  # it waits for nobody
+            seen.append(house.store.where)
+            yield reading
+
+    monkeypatch.setattr(moving, "patient", looking_on)
+    code, _, error = aval("organisations", "add", CITY, "--base-url", NEW, "--replaced")
+    house.store.close()
+    assert code == 0 and len(seen) == 1
+    assert [line.split()[4] for line in error.splitlines()] == ["0", "2", "3", "5", "6", "7"]
+    assert linked(settings, *everybody) == [] and status(settings) == ("active", NEW)
+
+
+@pytest.mark.parametrize(("most", "people"), [(2, "more than 2 people have"), (3, "3 people have")])
+def test_of_very_many_people_it_does_not_count_all(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, most: int, people: str
+) -> None:
+    aval("organisations", "add", CITY, "--base-url", OLD)
+    people_link(settings, "alice", "bob", "chloe")
+    monkeypatch.setattr(moving, "MOST_COUNTED", most)
+    assert f"where {people} linked an account" in aval("organisations", "add", CITY, "--base-url", NEW)[2]
+
+
 def test_what_was_broken_off_can_be_taken_back(settings: Settings) -> None:
     aval("organisations", "add", CITY, "--base-url", OLD)
     alice_links(settings)
@@ -144,6 +187,12 @@ def test_what_was_broken_off_can_be_taken_back(settings: Settings) -> None:
         moving._leaving(session, "city-energy", datetime.now(UTC))
     house.store.close()
     assert status(settings) == ("leaving", OLD)
+    for word in (("resume",), ("suspend", "--reason", "Quiet.")):
+        code, out, error = aval("organisations", word[0], "city-energy", *word[1:])
+        assert (code, out, error) == (1, "", f"aval: city-energy: {moving.AGAIN}\n")
+    assert status(settings) == ("leaving", OLD)
+    [check] = [line for line in aval("doctor", "--json")[1].splitlines() if "organisation city-energy" in line]
+    assert (json.loads(check)["found"], json.loads(check)["do"]) == ("leaving", moving.AGAIN)
     assert aval("organisations", "add", CITY, "--base-url", OLD)[1].startswith("city-energy: changed")
     assert status(settings) == ("active", OLD)
     assert is_linked(settings)

@@ -63,7 +63,7 @@ class Remote(ABC):
 
     @abstractmethod
     def unhurried(self) -> None:
-        """From now on its statements may take as long as they need."""
+        """From now on its statements may take as long as they need, and what is done between two of them minutes."""
 
 
 TRIES = 3  # of a transaction that others were in the way of, wherever it can be done again as a whole

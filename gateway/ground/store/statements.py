@@ -1,4 +1,4 @@
-"""What a room may do on a session beside the ORM, the same on every engine."""
+"""What a room may do on a session or a bare connection beside the ORM, the same on every engine."""
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import Session, SQLModel
 
-from gateway.ground.store.contract import NOTED, Connection, Noted, Remote
+from gateway.ground.store.contract import NOTED, Connection, Noted, Remote, Store, translated
 
 
 @cache
@@ -30,6 +30,21 @@ def raw(session: Session) -> Connection:
     from gateway.ground.store.postgres.bare import Bare  # here: whoever only has a file loads no driver of a server
 
     return Bare(connection, session.info.setdefault(NOTED, Noted()))
+
+
+@contextlib.contextmanager
+def patient(store: Store) -> Iterator[Connection]:
+    """A bare connection for commands that look at all there is, however long that takes. Raises Unavailable, also for
+    faults of the database within."""
+    with contextlib.closing(store.connect()) as connection, translated(store):
+        unhurried(connection)
+        yield connection
+
+
+def unhurried(connection: Connection) -> None:
+    """From now on its statements may take as long as they need, and what is done between two of them minutes."""
+    if isinstance(connection, Remote):
+        connection.unhurried()
 
 
 @contextlib.contextmanager

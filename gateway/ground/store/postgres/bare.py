@@ -51,6 +51,7 @@ class Bare(Remote):
 
     def unhurried(self) -> None:
         self.psycopg.execute("SET statement_timeout = 0")
+        self.psycopg.execute("SET idle_in_transaction_session_timeout = '10min'")
         if isinstance(self.psycopg, Patient):
             self.psycopg.patience = None
 
