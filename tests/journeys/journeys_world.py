@@ -16,13 +16,15 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from sqlmodel import select
+from sqlmodel import delete, select
 from starlette.testclient import TestClient
 
 from gateway.app import Application, build_house
 from gateway.apps import declare, verbs
+from gateway.authorization.tables import FailedAuthentication
 from gateway.ground.keys import fresh
 from gateway.ground.store import migrate
+from gateway.ground.store.tables import Try
 from gateway.ground.web import cookies
 from gateway.house import House
 from gateway.log import reading
@@ -189,20 +191,20 @@ class World:
         assert answer.status_code == 201, answer.text
         return "/authorize?" + urlencode({"client_id": "meter", "request_uri": answer.json()["request_uri"]})
 
-    def screen(self, cookie: str, address: str) -> tuple[str, dict[str, str]]:
+    def screen(self, cookie: str, address: str, person: str = "alice") -> tuple[str, dict[str, str]]:
         """The consent form: its address, and its fields with what is needed to say yes."""
         page = self.browser(0, cookie).get(address + "&change=1")
         found = [one for one in forms(page.text) if one[0].startswith("/consent/")]
         assert found, (page.status_code, page.headers.get("location"), page.text[:2000])
         action, fields = found[0]
-        return action, {**fields, "accounts:city-energy": self._reference(), "decision": "allow"}
+        return action, {**fields, "accounts:city-energy": self._reference(person), "decision": "allow"}
 
-    def _reference(self) -> str:
-        return links.reference(self.house.keys, "meter", self.people["alice"], "city-energy", "point-1", "")
+    def _reference(self, person: str) -> str:
+        return links.reference(self.house.keys, "meter", self.people[person], "city-energy", "point-1", "")
 
-    def code(self) -> str:
-        cookie, address = self.signed_in("alice"), self.pushed()
-        action, fields = self.screen(cookie, address)
+    def code(self, person: str = "alice") -> str:
+        cookie, address = self.signed_in(person), self.pushed()
+        action, fields = self.screen(cookie, address, person)
         assert self.browser(0, cookie).post(action, data=fields).status_code == 303
         return self.answered(cookie, address)["code"]
 
@@ -225,6 +227,12 @@ class World:
     def refresh(self, at: int, token: str) -> Any:
         form = {"client_id": "meter", "grant_type": "refresh_token", "refresh_token": token}
         return self.browser(at).post("/token", data=form)
+
+    def forget_tries(self) -> None:
+        """As if some time had passed since passwords and codes were tried."""
+        with self.house.store.write() as session:
+            session.exec(delete(Try))
+            session.exec(delete(FailedAuthentication))
 
     # ---- what is there
 
