@@ -1,10 +1,8 @@
 """Ports of this machine, for servers that tests and the bench start."""
 
-import socket
+from gateway.cli import demo_setup
 
 
 def free_port() -> int:
-    """One that nobody has at this moment. Whoever takes it should do so soon."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that nobody has at this moment, and that the system gives to nobody. Whoever takes it should do so soon."""
+    return demo_setup.free(1)[0]

@@ -29,7 +29,6 @@ from functools import partial
 from typing import Any
 
 import asyncpg
-import psycopg
 
 from gateway.errors import Unavailable, where
 from gateway.ground.store import TRIES, Clash
@@ -510,7 +509,7 @@ class PostgresLedger:
     def _once_connection(self) -> Any:
         """In its thread. Raises Unavailable."""
         if self._once is not None:
-            with contextlib.suppress(psycopg.Error):
+            with contextlib.suppress(Exception):
                 self._once.execute("SELECT 1")
                 return self._once
         self._leave_once()
