@@ -150,7 +150,10 @@ def test_a_commit_that_is_not_answered_is_resolved(
     server.drop("commits")
 
 
-def test_a_fail_over_loses_nothing_that_was_acknowledged(tmp_path: Path, organisation: RawOrganisation) -> None:
+@pytest.mark.parametrize("how", ["crashes", "stands still"])
+def test_a_fail_over_loses_nothing_that_was_acknowledged(
+    tmp_path: Path, organisation: RawOrganisation, how: str
+) -> None:
     require()
     organisation.reset()
     with Cluster(durable=True) as primary:
@@ -160,8 +163,10 @@ def test_a_fail_over_loses_nothing_that_was_acknowledged(tmp_path: Path, organis
             both_hosts = address.replace(f":{primary.port}/", f":{primary.port},127.0.0.1:{standby.port}/")
             with served(tmp_path, f"{both_hosts}?target_session_attrs=read-write") as both:
                 with Reading(both, Bank(both.world, organisation)) as reading:
-                    primary.stop(mode="immediate")
+                    primary.stop(mode="immediate") if how == "crashes" else primary.pause()
                     reading.until(503)
                     standby.promote()
                     reading.until(200, seconds=40)
                 reading.is_sound()
+            if primary.running:
+                primary.resume()

@@ -1,5 +1,6 @@
 """Connections for the event loop, through asyncpg: of the two drivers the one that costs a data call less."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,18 +16,39 @@ _TLS = ("sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "target_session
 # Whatever a statement may raise. An internal error of the driver is one of its connection: that breaks in many ways.
 FAULTS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
+# After which libpq too tries the next host; a server that refuses a password has answered.
+_NEXT = (
+    OSError,
+    TimeoutError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ConnectionDoesNotExistError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
 
 async def connected(parameters: Mapping[str, Any]) -> "asyncpg.Connection[Any]":
-    """`parameters`: libpq's. Raises OSError, TimeoutError, asyncpg's errors."""
+    """`parameters`: libpq's. Raises OSError, TimeoutError, asyncpg's errors.
+
+    Of several hosts each has its own time, as libpq gives it: asyncpg would give it to all together, and one that
+    stands still would hide those behind it.
+    """
     hosts = str(parameters.get("host") or "").split(",")
-    ports = [int(port) for port in str(parameters.get("port") or "5432").split(",")]
+    ports = str(parameters.get("port") or "").split(",")
+    tried = list(zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=True))
+    for host, port in tried[:-1]:
+        with contextlib.suppress(*_NEXT):
+            return await _connected(parameters, host, port)
+    return await _connected(parameters, *tried[-1])
+
+
+async def _connected(parameters: Mapping[str, Any], host: str, port: str) -> "asyncpg.Connection[Any]":
     more = {name: parameters[name] for name in _TLS if parameters.get(name)}
     query = "&".join(f"{name}={value}" for name, value in more.items() if name.startswith("ssl"))
     settings = dict(part.split("=", 1) for part in str(parameters.get("options", "")).split("-c ") if "=" in part)
     return await asyncpg.connect(
         f"postgresql://?{query}",
-        host=hosts if len(hosts) > 1 else (hosts[0] or None),
-        port=ports if len(ports) > 1 else ports[0],
+        host=host or None,
+        port=int(port) if port else None,
         user=parameters.get("user"),
         password=parameters.get("password"),
         passfile=parameters.get("passfile"),

@@ -1,0 +1,87 @@
+"""The address of the servers means the same to both drivers, whatever the servers do and however they were set up."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from gateway.ground.store.postgres import address, native
+from gateway.ground.store.postgres.address import parameters
+from gateway.ground.store.postgres.patient import opened
+from tests.postgres import Cluster, Standby
+
+pytestmark = pytest.mark.postgres
+
+
+def by_pages(given: dict[str, Any], statement: str) -> Any:
+    with opened(given, autocommit=True) as connection:
+        return connection.execute(statement).fetchone()[0]
+
+
+def by_data_plane(given: dict[str, Any], statement: str) -> Any:
+    async def asked() -> Any:
+        connection = await native.connected(given)
+        try:
+            return await connection.fetchval(statement)
+        finally:
+            await connection.close()
+
+    return asyncio.run(asked())
+
+
+BOTH = pytest.mark.parametrize("asked", [by_pages, by_data_plane])
+
+
+# ---- several hosts
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (address, native):
+        monkeypatch.setattr(module, "CONNECT_SECONDS", 2, raising=False)  # the least that libpq takes
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A host that accepts and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def before(url: str, *ports: int) -> str:
+    """The same address with these hosts named first."""
+    user, _, rest = url.partition("@")
+    return f"{user}@{''.join(f'127.0.0.1:{port},' for port in ports)}{rest}"
+
+
+@BOTH
+def test_a_host_that_is_silent_does_not_hide_the_next(asked: Any, silent: int, database: str, hurried: None) -> None:
+    assert asked(parameters(before(database, silent)), "SELECT 1") == 1
+
+
+@BOTH
+def test_a_server_that_stands_still_does_not_hide_the_next(asked: Any, database: str, hurried: None) -> None:
+    with Cluster() as other:
+        other.pause()
+        try:
+            assert asked(parameters(before(database, other.port)), "SELECT 1") == 1
+        finally:
+            other.resume()
+
+
+@BOTH
+def test_of_several_the_one_that_takes_writes_is_found(asked: Any, postgres: Cluster, database: str) -> None:
+    with Standby(postgres) as standby:
+        assert asked(parameters(before(database, standby.port)), "SHOW transaction_read_only") == "off"
+
+
+@BOTH
+def test_where_no_host_answers_that_is_told_after_each_had_its_time(asked: Any, silent: int, hurried: None) -> None:
+    began = time.monotonic()
+    with pytest.raises((psycopg.OperationalError, OSError)):
+        asked(parameters(f"postgresql://aval@127.0.0.1:{silent},127.0.0.1:{silent}/aval"), "SELECT 1")
+    assert time.monotonic() - began < 10
