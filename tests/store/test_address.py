@@ -5,16 +5,18 @@ import socket
 import time
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
 
 import psycopg
 import pytest
 
 from gateway.ground.store.postgres import address, native
-from gateway.ground.store.postgres.address import parameters
+from gateway.ground.store.postgres.address import BadAddress, parameters
 from gateway.ground.store.postgres.patient import opened
 from tests.postgres import Cluster, Standby
 
 pytestmark = pytest.mark.postgres
+BACKSLASH = "\\"
 
 
 def by_pages(given: dict[str, Any], statement: str) -> Any:
@@ -41,8 +43,7 @@ BOTH = pytest.mark.parametrize("asked", [by_pages, by_data_plane])
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (address, native):
-        monkeypatch.setattr(module, "CONNECT_SECONDS", 2, raising=False)  # the least that libpq takes
+    monkeypatch.setattr(address, "CONNECT_SECONDS", 2)  # the least that libpq takes
 
 
 @pytest.fixture
@@ -85,3 +86,48 @@ def test_where_no_host_answers_that_is_told_after_each_had_its_time(asked: Any, 
     with pytest.raises((psycopg.OperationalError, OSError)):
         asked(parameters(f"postgresql://aval@127.0.0.1:{silent},127.0.0.1:{silent}/aval"), "SELECT 1")
     assert time.monotonic() - began < 10
+
+
+# ---- what else an address may say
+
+
+@BOTH
+def test_an_address_in_figures_is_gone_to(asked: Any, postgres: Cluster, database: str) -> None:
+    name = urlsplit(database).path.removeprefix("/")
+    url = f"postgresql://postgres@/{name}?hostaddr=127.0.0.1&port={postgres.port}"
+    assert asked({**parameters(url), "password": postgres.password}, "SELECT current_database()") == name
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "options",
+    ["-cwork_mem=7MB", "-c work_mem=7MB", "-c  work_mem=7MB -cDateStyle=German", "--work-mem=7MB"],
+)
+def test_options_are_read_by_the_server_however_they_are_written(asked: Any, options: str, database: str) -> None:
+    given = parameters(f"{database}?{urlencode({'options': options}, quote_via=quote)}")
+    assert asked(given, "SHOW work_mem") == "7MB"
+    assert asked(given, "SHOW lock_timeout") == "5s"
+
+
+@BOTH
+def test_a_value_with_a_blank_arrives_whole(asked: Any, database: str) -> None:
+    url = f"{database}?{urlencode({'options': f'-c search_path=one,{BACKSLASH} two'}, quote_via=quote)}"
+    assert asked(parameters(url), "SHOW search_path") == "one, two"
+
+
+@pytest.mark.parametrize(
+    "more, why",
+    [
+        ("host=db.example&hostaddr=127.0.0.1", "name the servers by one of the two"),
+        ("service=aval", "write out what it stands for"),
+        ("channel_binding=require", "sslmode=verify-full is for both"),
+        ("require_auth=scram-sha-256", "sslmode=verify-full is for both"),
+    ],
+)
+def test_what_one_driver_alone_reads_is_refused(more: str, why: str) -> None:
+    with pytest.raises(BadAddress, match=why):
+        parameters(f"postgresql://aval@/aval?{more}")
+
+
+def test_what_asks_nothing_of_the_server_is_let_be() -> None:
+    assert parameters("postgresql://aval@db/aval?channel_binding=prefer&gssencmode=disable")["host"] == "db"

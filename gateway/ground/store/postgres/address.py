@@ -18,6 +18,9 @@ SESSION = {
 }
 # A host that has gone without a word is noticed within these seconds, and not after the hours of the system's default.
 _ALIVE = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 5000}
+# What the pages' driver reads and that of the data calls does not: these would go elsewhere, or ask less of the server.
+_HALF = ("service", "require_auth", "requirepeer", "sslcrldir")
+_HALF_IF_REQUIRED = ("channel_binding", "gssencmode")
 
 
 ESCAPED = "in a password : / ? # @ % are written %3A %2F %3F %23 %40 %25, or name a file in AVAL_DATABASE_PASSWORD_FILE"
@@ -39,6 +42,17 @@ def _is_cut(given: dict[str, Any]) -> bool:
     return not port.isdecimal() or "@" in f"{given.get('host')}{given.get('dbname')}"
 
 
+def _named_once(given: dict[str, Any]) -> None:
+    """The servers stand in `host`, and all that is asked of them is asked by both drivers. Raises BadAddress."""
+    if address := given.pop("hostaddr", None):
+        if given.setdefault("host", address) != address:
+            raise BadAddress("hostaddr beside host holds for the pages alone; name the servers by one of the two")
+    required = [name for name in _HALF_IF_REQUIRED if given.get(name) == "require"]
+    for name in [*(name for name in _HALF if given.get(name)), *required]:
+        do = "write out what it stands for" if name == "service" else "leave it out; sslmode=verify-full is for both"
+        raise BadAddress(f"{name} holds for the pages alone, and not for data calls; {do}")
+
+
 def parameters(url: str, password_file: Path | None = None, **session: str) -> dict[str, Any]:
     """libpq's parameters (PostgreSQL, "Database Connection Control Functions"). `session`: settings of the session.
 
@@ -51,6 +65,7 @@ def parameters(url: str, password_file: Path | None = None, **session: str) -> d
         raise BadAddress(_told(str(error))) from None
     if _is_cut(given):
         raise BadAddress(f"it is cut in the wrong places; {ESCAPED}")
+    _named_once(given)
     if "," in str(given.get("host", "")):
         given.setdefault("target_session_attrs", "read-write")
     if password_file is not None:
