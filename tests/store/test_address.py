@@ -1,19 +1,24 @@
 """The address of the servers means the same to both drivers, whatever the servers do and however they were set up."""
 
 import asyncio
+import contextlib
 import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
+from gateway.ground.store import turn
 from gateway.ground.store.postgres import address, native
 from gateway.ground.store.postgres.address import BadAddress, parameters
+from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.postgres.patient import opened
-from tests.postgres import Cluster, Standby
+from tests.postgres import Cluster, Standby, until
 
 pytestmark = pytest.mark.postgres
 BACKSLASH = "\\"
@@ -131,3 +136,58 @@ def test_what_one_driver_alone_reads_is_refused(more: str, why: str) -> None:
 
 def test_what_asks_nothing_of_the_server_is_let_be() -> None:
     assert parameters("postgresql://aval@db/aval?channel_binding=prefer&gssencmode=disable")["host"] == "db"
+
+
+# ---- what a role, a database or a server was set to
+
+
+STRICTER = ["repeatable read", "serializable"]
+
+
+@BOTH
+@pytest.mark.parametrize("level", STRICTER)
+def test_each_statement_sees_what_was_committed_before_it(
+    asked: Any, level: str, postgres: Cluster, database: str
+) -> None:
+    name = urlsplit(database).path.removeprefix("/")
+    postgres.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{level}'")
+    for more in ("", f"?{urlencode({'options': '-c default_transaction_isolation=serializable'}, quote_via=quote)}"):
+        assert asked(parameters(database + more), "SHOW transaction_isolation") == "read committed"
+
+
+@pytest.mark.parametrize("level", STRICTER)
+def test_whoever_waited_for_a_turn_sees_what_was_written_in_it(level: str, postgres: Cluster, database: str) -> None:
+    name = urlsplit(database).path.removeprefix("/")
+    postgres.role("strict")
+    postgres.execute(f"ALTER ROLE strict SET default_transaction_isolation = '{level}'")
+    postgres.execute("CREATE TABLE kept (n int); INSERT INTO kept VALUES (1); GRANT ALL ON kept TO strict", name)
+    store = PostgresStore("here", parameters(postgres.url(name, user="strict")))
+    seen: list[int] = []
+
+    def waits() -> None:
+        with store.write() as session:
+            turn(session, "directory")
+            seen.append(session.execute(text("SELECT n FROM kept")).scalar_one())
+
+    def waits_in_a_batch() -> None:
+        def work(connection: Any) -> None:
+            connection.turns(["directory"])
+            seen.append(connection.execute("SELECT n FROM kept").fetchone()[0])
+
+        with contextlib.closing(store.connect()) as connection:
+            store.batch(connection, work)
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            with store.write() as session:
+                turn(session, "directory")
+                waiting = [pool.submit(waits), pool.submit(waits_in_a_batch)]
+                held = "SELECT count(*) = 2 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+                until(lambda: postgres.execute(held, name) == [(True,)], "both wait for the turn")
+                session.execute(text("UPDATE kept SET n = 2"))
+            for each in waiting:
+                each.result()
+        assert seen == [2, 2]
+    finally:
+        store.close()
+        postgres.execute("DROP OWNED BY strict; DROP ROLE strict", name)

@@ -12,10 +12,14 @@ CONNECT_SECONDS = 3
 # Of every session. A transaction that waits for a lock, or that its process has forgotten, must not hold up all others.
 SESSION = {
     "timezone": "UTC",
+    "datestyle": "ISO",
     "statement_timeout": "15s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "20s",
 }
+# Each statement sees what was committed before it, or a turn would tell nothing of those before. This comes last: no
+# setting of a role, a database or a server may take its place, and none of the address either.
+ISOLATION = "read committed"
 # A host that has gone without a word is noticed within these seconds, and not after the hours of the system's default.
 _ALIVE = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 5000}
 # What the pages' driver reads and that of the data calls does not: these would go elsewhere, or ask less of the server.
@@ -72,12 +76,13 @@ def parameters(url: str, password_file: Path | None = None, **session: str) -> d
         given["password"] = password_file.read_text(encoding="utf-8").rstrip("\r\n")
     options = " ".join(f"-c {name}={value}" for name, value in {**SESSION, **session}.items())
     own = {"connect_timeout": CONNECT_SECONDS, "application_name": "aval", **_ALIVE}
-    return {**own, **given, "options": f"{options} {given.get('options', '')}".strip()}
+    isolation = "-c default_transaction_isolation=" + ISOLATION.replace(" ", r"\ ")
+    return {**own, **given, "options": f"{options} {given.get('options', '')} {isolation}"}
 
 
 def pooled(given: Mapping[str, Any]) -> dict[str, Any]:
     """The same for a connection through a pooler: what is prepared or set on one of its sessions is not on the next.
-    Each transaction sets SESSION for itself."""
+    Each transaction sets SESSION for itself, and says ISOLATION where it begins."""
     return {**given, "prepare_threshold": None, "options": ""}
 
 

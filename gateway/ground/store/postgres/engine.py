@@ -19,7 +19,7 @@ from gateway.errors import NotKnownYet, Unavailable
 from gateway.ground.store import contract
 from gateway.ground.store.contract import NOTED, Noted, Store, key_of, translated
 from gateway.ground.store.postgres import faults, months
-from gateway.ground.store.postgres.address import SESSION, pooled
+from gateway.ground.store.postgres.address import ISOLATION, SESSION, pooled
 from gateway.ground.store.postgres.bare import Bare
 from gateway.ground.store.postgres.notices import heard
 from gateway.ground.store.postgres.patient import NotAnswered, Patient, opened
@@ -264,6 +264,7 @@ def _engine(parameters: Mapping[str, Any], connections: int) -> Engine:
     return create_engine(
         "postgresql+psycopg://",
         creator=lambda: opened(parameters),
+        isolation_level=ISOLATION.upper(),  # said at each BEGIN: behind a pooler the session is anybody's
         hide_parameters=True,  # an error message contains the statement, never a person's values
         pool_size=connections,
         max_overflow=0,
