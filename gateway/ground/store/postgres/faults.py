@@ -4,7 +4,9 @@ import psycopg
 
 ADDRESS, PASSWORD_FILE = "AVAL_DATABASE_URL", "AVAL_DATABASE_PASSWORD_FILE"
 DIRECT = "AVAL_DATABASE_DIRECT_URL"
-OLDEST = 140000  # as libpq writes it; the first one that ends an idle session (idle_session_timeout: engine.PostgresLead)
+OLDEST = (
+    140000  # as libpq writes it; the first one that ends an idle session (idle_session_timeout: engine.PostgresLead)
+)
 
 # A part of what the server or libpq says → what is the matter, and what to do. A server told to speak another language
 # says none of these; then its own words stand alone.
