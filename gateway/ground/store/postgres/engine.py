@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-from gateway.errors import NotKnownYet, Unavailable
+from gateway.errors import NotKnownYet, Unavailable, where
 from gateway.ground.store import contract
 from gateway.ground.store.contract import NOTED, Noted, Store, key_of, translated
 from gateway.ground.store.postgres import faults, months
@@ -105,13 +105,12 @@ class PostgresStore(Store):
                     session.commit()
                 except DBAPIError as error:
                     self._settle(session.info.get(NOTED, Noted()), error)
-                noted = session.info.get(NOTED, Noted())
-                for tell in self.changed:
-                    tell(noted.turns)
             except BaseException:
                 with contextlib.suppress(DBAPIError):
                     session.rollback()
                 raise
+            noted = session.info.get(NOTED, Noted())
+        self._tell(noted.turns)
         if noted.ends:
             heard(self.direct, self.process)
 
@@ -144,8 +143,15 @@ class PostgresStore(Store):
                 raw.commit()
             except psycopg.Error as error:
                 self._settle(connection.noted, error)
-            for tell in self.changed:
-                tell(set(connection.noted.turns))
+        self._tell(connection.noted.turns)
+
+    def _tell(self, turns: set[str]) -> None:
+        """What is committed stays so, whatever becomes of those who are told: a loop may be closed by now."""
+        for tell in list(self.changed):
+            try:
+                tell(set(turns))
+            except Exception as error:
+                _log.warning("%s: a change was committed, and not told in this process: %s", self.where, where(error))
 
     def _settle(self, noted: Noted, error: Exception) -> None:
         """COMMIT failed. Returns when the transaction has been committed all the same; raises `error` when it has not
