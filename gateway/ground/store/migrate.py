@@ -17,6 +17,7 @@ from gateway.errors import Unavailable
 from gateway.ground.store.contract import Connection, Store
 from gateway.ground.store.opening import open_store
 from gateway.ground.store.sqlite.engine import DatabaseFault, SqliteStore, connect
+from gateway.ground.store.statements import raw
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ _NOT_ALLOWED = "42501"  # SQLSTATE insufficient_privilege
 WRITABLE = "data_dir must be a folder that can be written"
 _UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty"
 
+# Whether anything has been made, on PostgreSQL and on SQLite.
+_THERE = "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL"
+_FILED = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+
 
 def current(settings: Settings) -> str | None:
     """The revision of the database; None when there is no database, or an empty one. Raises Unavailable.
@@ -50,12 +55,12 @@ def schema(settings: Settings) -> tuple[str | None, str]:
     Raises Unavailable."""
     if settings.database_url:
         with contextlib.closing(open_store(settings)) as store, contextlib.closing(store.connect()) as connection:
-            return _found(connection, "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL")
+            return _found(connection, _THERE)
     if not settings.database.exists() or settings.database.stat().st_size == 0:
         return None, ""
     try:
         with contextlib.closing(connect(settings.database)) as connection:
-            return _found(connection, "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")
+            return _found(connection, _FILED)
     except DatabaseFault as error:
         more = "" if os.access(settings.data_dir, os.W_OK) else f"; {WRITABLE}"
         raise Unavailable(f"{settings.database}: {error}{more}") from error
@@ -73,14 +78,19 @@ def _found(connection: Connection, is_there: str) -> tuple[str | None, str]:
     return str(row[0]), str(oldest[0]) if oldest else ""
 
 
-def is_current(settings: Settings) -> bool:
-    return current(settings) == HEAD
-
-
 def serves(settings: Settings) -> str:
     """Why this version cannot serve the database as it is; empty: it can. One that a newer version has extended can
     be served until that version has taken away what this one needs (expand, then contract). Raises Unavailable."""
-    found, oldest = schema(settings)
+    return _refused(*schema(settings))
+
+
+def still_serves(store: Store) -> str:
+    """The same, asked by a process that serves, of the store that it has open."""
+    with store.read() as session:
+        return _refused(*_found(raw(session), _FILED if isinstance(store, SqliteStore) else _THERE))
+
+
+def _refused(found: str | None, oldest: str) -> str:
     if found == HEAD or (found is not None and found > HEAD and "" < oldest <= HEAD):
         return ""
     if found is not None and found > HEAD:
