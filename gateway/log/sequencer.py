@@ -117,6 +117,8 @@ class Sequencer:
         self._found_whole = found_whole
         self._watch = watch
         self._leads = False  # whether it did at the last beat
+        self._followed = False  # of a beat without the turn of the mark: another process led then
+        self._turnless: float | None = None  # monotonic: since when beats have not had that turn
         self._one = threading.Lock()  # one beat at a time
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -147,8 +149,10 @@ class Sequencer:
                 with mark.turn(self._path, alone=self._store.alone):
                     return self._integrate(connection)
             except mark.TurnHeld:
-                self._lead.close()  # on another machine somebody may have the turn of the mark there
-                self._leads = False
+                self._followed = not self._leads
+                if self._leads:
+                    self._lead.close()  # on another machine somebody may have the turn of the mark there
+                    self._leads = False
                 raise
             finally:
                 self._began = None
@@ -225,8 +229,11 @@ class Sequencer:
     def _check(self) -> None:
         """Whether it is frozen is known before the first call is answered."""
         try:
-            with self._store.read() as session:
-                self._standing(raw(session))
+            try:
+                self._look()
+            except Frozen:  # the beat of a leader beside may have come between its looks at the database and the mark
+                with mark.turn(self._path, alone=self._store.alone):
+                    self._look()
             self._found_whole()
         except Frozen as reason:
             _logger.error("log frozen: %s; %s", reason, reason.do)
@@ -234,6 +241,10 @@ class Sequencer:
         except Exception as error:  # what cannot be looked at gives nothing until a beat has found it whole
             _logger.exception("log: cannot be looked at")
             self._log.frozen = f"cannot be looked at: {type(error).__name__}"
+
+    def _look(self) -> None:
+        with self._store.read() as session:
+            self._standing(raw(session))
 
     def stop(self) -> None:
         """Ends after one last beat, so that nothing recorded waits for the next start."""
@@ -261,6 +272,7 @@ class Sequencer:
 
     def _beat(self) -> None:
         began, whole = self._clock(), False
+        turnless, self._turnless = self._turnless, None
         try:
             while self.integrate_once() >= CHUNK and not self._wake.is_set():
                 continue
@@ -273,9 +285,7 @@ class Sequencer:
                 _logger.error("log frozen: %s; %s", reason, reason.do)
             self._log.frozen = str(reason)
         except mark.TurnHeld as held:
-            if self._failed != str(held):
-                _logger.error("log not signed for %.0f s: %s", mark.TURN_SECONDS, held)
-            self._failed = str(held)
+            self._without_turn(str(held), turnless or time.monotonic() - mark.TURN_SECONDS)
         except Exception as error:  # the thread outlives every fault; the entries wait, and readiness says so
             self._failed = f"the last beat failed: {type(error).__name__}"
             self._trouble.failed(*self._cause(error))
@@ -283,6 +293,15 @@ class Sequencer:
             self._trouble.well()
         if self._watch is not None:
             self._show(self._watch, began if whole else None)
+
+    def _without_turn(self, held: str, since: float) -> None:
+        """The leader keeps the turn while it waits for a commit: whoever follows has missed nothing meanwhile."""
+        self._turnless, lasted = since, time.monotonic() - since
+        if self._followed and lasted < LONGEST_SECONDS:
+            return
+        if self._failed != held:
+            _logger.error("log not signed for %.0f s: %s", lasted, held)
+        self._failed = held
 
     def _cause(self, error: Exception) -> tuple[str, Exception | None]:
         """What is told of it; and itself where nobody foresaw it."""
