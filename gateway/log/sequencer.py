@@ -31,7 +31,7 @@ from gateway.errors import Unavailable
 from gateway.ground.store import Connection, key_checks, raw
 from gateway.ground.store.contract import name_of
 from gateway.ground.store.threads import Trouble, give_way
-from gateway.log import mark, tree
+from gateway.log import mark, numbering, tree
 from gateway.log.notes import Checkpoint, Signer, open_checkpoint
 from gateway.log.record import Event, instant
 from gateway.log.signed import (
@@ -54,23 +54,9 @@ LONGEST_SECONDS = 15.0  # of a beat: one that lasts longer hangs
 CHUNK = 8192  # entries numbered in one transaction, so that nobody waits long for the writer
 MOST_WAITING = 10_000  # of the entries without a number that are counted
 OPERATOR = "operator"  # whose chain holds what concerns nobody's data
-_RUNNING = f"entry_id & {2**44 - 1}"
 _CHECKPOINT = "INSERT INTO logcheckpoint (size, root, at_ms, note, frontier) VALUES (?, ?, ?, ?, ?)"
 
 _logger = logging.getLogger("aval.log")
-
-
-def _numbered(connection: Connection, index: int) -> None:
-    """The next entries that wait get the indices behind `index`, and wait no more. Ordered by the running number in
-    their ids (store/postgres/months.py): one person's are written one after the other, so these are in her order."""
-    connection.execute(
-        f'INSERT INTO logleaf ("index", entry_id) SELECT ? + row_number() OVER (ORDER BY {_RUNNING}), entry_id'
-        f" FROM (SELECT entry_id FROM logwaiting ORDER BY {_RUNNING} LIMIT ?) AS next",
-        (index, CHUNK),
-    )
-    connection.execute(
-        'DELETE FROM logwaiting WHERE entry_id IN (SELECT entry_id FROM logleaf WHERE "index" > ?)', (index,)
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +186,12 @@ class Sequencer:
         )
 
     def _number(self, connection: Connection) -> None:
-        if connection.execute("SELECT 1 FROM logwaiting LIMIT 1").fetchone() is None:
+        within = numbering.first(connection, CHUNK)
+        if not within:
             return
         last = connection.execute('SELECT "index" FROM logleaf ORDER BY "index" DESC LIMIT 1').fetchone()
         index = last[0] if last else -1
-        self._store.batch(connection, lambda writing: _numbered(writing, index))
+        self._store.batch(connection, lambda writing: numbering.numbered(writing, within, index, CHUNK))
 
     def _record_set_back(self, connection: Connection, was: datetime, now: datetime) -> None:
         event = Event("clock_back", OPERATOR, now, "system", {"clock_before": instant(was)})
