@@ -32,9 +32,6 @@ WITNESS = "SELECT pg_logical_emit_message(true, 'aval', '')"
 COPY = "store copy"  # whoever moves the database holds this lock alone (copying_postgres.py)
 LEAD_SECONDS = 4  # a leader that says nothing for so long loses the lead: its session is ended by the server
 
-# SQLSTATE classes (PostgreSQL, appendix A) of "cannot do it now": connection, read-only or aborted transaction, rolled
-# back for others, out of connections or disk, lock or statement timed out, shut down or starting, system.
-_NOW = ("08", "25", "40", "53", "55", "57", "58")
 _DAMAGED = ("XX001", "XX002")
 
 _SET = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SESSION.items())
@@ -242,12 +239,12 @@ class PostgresStore(Store):
         return "the database has found damaged data in itself: put a sound copy back" if self._damaged else ""
 
     def note_damage(self, error: Exception) -> bool:
-        damaged = _state(error) in _DAMAGED
+        damaged = faults.state(error) in _DAMAGED
         self._damaged = self._damaged or damaged
         return damaged
 
     def is_fault(self, error: BaseException) -> bool:
-        return isinstance(error, PoolTimeout) or _lost(error) or _state(error)[:2] in _NOW
+        return isinstance(error, PoolTimeout) or _lost(error) or faults.is_now(error)
 
     def can_write(self) -> bool:
         try:
@@ -321,12 +318,8 @@ class PostgresLead:
             self._raw = None
 
 
-def _state(error: BaseException) -> str:
-    return getattr(getattr(error, "orig", None) or error, "sqlstate", None) or ""
-
-
 def _lost(error: BaseException) -> bool:
     """Whether the connection broke, or the server ended it, as opposed to a statement that was refused."""
     cause = getattr(error, "orig", None) or error
-    broken = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not _state(error)
-    return broken or _state(error)[:2] in ("08", "57")
+    broken = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not faults.state(error)
+    return broken or faults.is_ended(error)

@@ -8,10 +8,10 @@ from urllib.parse import urlencode
 
 import asyncpg
 
+from gateway.ground.store.postgres import faults
 from gateway.ground.store.postgres.address import CONNECT_SECONDS
 
 COMMAND_SECONDS = 15.0
-_NOW = ("08", "25", "40", "53", "55", "57", "58")  # as in engine.py
 _VERSIONS = {"ssl_min_protocol_version": "minimum_version", "ssl_max_protocol_version": "maximum_version"}
 _TLS = ("sslmode", "sslcert", "sslkey", "sslpassword", "sslrootcert", "sslcrl", "sslnegotiation", *_VERSIONS)
 
@@ -80,13 +80,10 @@ def _trusting_the_system(tls: Mapping[str, str]) -> ssl.SSLContext:
 
 def is_lost(error: BaseException) -> bool:
     """Whether the connection broke or the server ended it."""
-    state = getattr(error, "sqlstate", None) or ""
-    return isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError) or state[:2] in (
-        "08",
-        "57",
-    )
+    broken = isinstance(error, OSError | asyncpg.InterfaceError | asyncpg.InternalClientError)
+    return broken or faults.is_ended(error)
 
 
 def is_now(error: BaseException) -> bool:
     """Whether the database cannot do it now, as opposed to a statement that is wrong."""
-    return is_lost(error) or (getattr(error, "sqlstate", None) or "")[:2] in _NOW
+    return is_lost(error) or faults.is_now(error)
