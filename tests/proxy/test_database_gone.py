@@ -166,7 +166,7 @@ def test_a_fail_over_loses_nothing_that_was_acknowledged(
                     primary.stop(mode="immediate") if how == "crashes" else primary.pause()
                     reading.until(503)
                     standby.promote()
-                    reading.until(200, seconds=40)
+                    reading.until(200, seconds=80)
                 reading.is_sound()
             if primary.running:
                 primary.resume()
