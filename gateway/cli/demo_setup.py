@@ -227,7 +227,9 @@ def free(count: int) -> list[int]:
     """So many ports that nobody has at this moment."""
     found: list[int] = []
     for port in random.sample(_UNASKED, len(_UNASKED)):
-        if len(found) < count and _is_free(port):
+        if len(found) == count:
+            break
+        if _is_free(port):
             found.append(port)
     return found
 

@@ -6,18 +6,21 @@ the transaction of the entry.
 
 import asyncio
 import contextlib
+import logging
 import time
 from typing import Any
 
 import asyncpg
 
-from gateway.errors import Unavailable
+from gateway.errors import Unavailable, where
 from gateway.ground.store.contract import DIRECTORY
 from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ground.store.postgres.native import FAULTS, connected, is_lost
 from gateway.ground.store.postgres.notices import BELIEVED_SECONDS, CHANNEL, HEARD, HEARS
+from gateway.ground.store.threads import Trouble
 from gateway.ledger.standing import HELD, Standing
 
+_logger = logging.getLogger("gateway.proxy")
 HEAR_SECONDS = 1.0  # how often to make sure that notices still arrive
 ANSWERS = 1000  # of questions whether something is known, under way at a time
 
@@ -117,6 +120,7 @@ class StandingReader:
         self._reading: asyncio.Task[None] | None = None
         self._hearing: asyncio.Task[None] | None = None
         self._lives = True  # it says so before the first call comes
+        self._trouble = Trouble(_logger, "data plane: not heard of the database", "data plane: heard again")
         self._answers: set[asyncio.Task[None]] = set()
         self._refused = 0.0  # monotonic: when a new connection was last not to be had
 
@@ -190,16 +194,21 @@ class StandingReader:
 
     async def _hear(self) -> None:
         """A connection can be dead without a word: then no notice comes, and this finds it out. It is also the poll
-        beneath the notices: a change of the directory is seen by it in any case."""
+        beneath the notices: a change of the directory is seen by it in any case. Until it has asked again, a process
+        that could not ask does not say that it lives."""
         known: Any = False
         while True:
             await asyncio.sleep(HEAR_SECONDS)
             try:
                 async with asyncio.timeout(HEAR_SECONDS):
                     [(generation, self._lives)] = await self.fetch(HEARS, self._store.process)
-            except (Unavailable, TimeoutError):
+            except Exception as error:  # it outlives every fault: without it nothing would be found out any more
+                self._lives = False
                 self._lost()
+                if not isinstance(error, Unavailable | TimeoutError):
+                    self._trouble.failed(where(error))
                 continue
+            self._trouble.well()
             if not self._lives:
                 self._memory.believed_until = 0.0
             if known is not False and generation != known:

@@ -2,7 +2,8 @@
 
 The row follows token → family → consent and adds the person's link and birth date and the directory's generation
 (apps, organisations, policies). Two equal rows therefore mean the same decision. It is read again in the transaction
-of the log entry and compared. How it is read is written once per engine: sqlite.py, postgres.py.
+of the log entry and compared. How it is read is written once per engine: in sqlite.py; in postgres_reading.py (`ROW`,
+`_READ`), and again in the transaction in postgres.py (`_JUDGE`, and `_ONE` for what ends with its use).
 """
 
 from dataclasses import dataclass, field

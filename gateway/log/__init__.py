@@ -11,6 +11,7 @@ what they commit to is kept beside the tree, encrypted under a key per person.
     mark       what was signed, kept outside the database     folding       a run of like accesses as one line
     restart    the end of a frozen log, and another           readiness     whether it can be written and proved
     sentences  an entry in words                              pages         the person's doors
+    numbering  which entries get the next indices
     tally      accesses counted as they are written, so that a page tells how many without opening them
 
 The log knows people, apps and organisations by identifier only; their names come in as

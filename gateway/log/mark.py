@@ -23,7 +23,7 @@ from gateway.log.notes import BadNote, decimal, decode64, encode64
 from gateway.log.tree import EMPTY_ROOT, HASH
 
 _HEADER = "aval-log-mark/v2"
-TURN_SECONDS = 3.0  # whoever has the turn compares, signs and writes: some milliseconds
+TURN_SECONDS = 3.0  # whoever has the turn compares, signs and writes: some milliseconds, or as long as a commit takes
 _ASK_SECONDS = 0.02
 
 
@@ -96,7 +96,7 @@ def turn(path: Path, *, alone: bool) -> Iterator[None]:
     """Where several processes of a machine share a mark: one of them at a time compares it with the database, signs
     and writes it. So two databases that both continue one log cannot both be signed by one mark: the second finds it
     ahead. `alone`: the mark is `held` as long as the process serves. Raises OSError, and TurnHeld in time: a process
-    that is stopped, or waits for its disk, keeps the turn."""
+    that is stopped, or waits for its disk or for the database, keeps the turn."""
     with contextlib.ExitStack() as until:
         if not alone:
             path = Path(os.path.realpath(path))
@@ -128,8 +128,8 @@ def _holds(opened: int, turn: Path) -> str:
     process, _, host = os.pread(opened, 300, 0).decode("utf-8", "replace").strip().partition(" ")
     who = f"process {process} on {host}" if process.isdecimal() and host else "another process"
     return (
-        f"{who} has {turn} and does not give it back, so nothing is signed from here; if it was stopped let it go on"
-        " (kill -CONT) or end it (kill -KILL), and if it waits for the disk of the mark, repair that"
+        f"{who} has {turn} and does not give it back, so nothing is signed from here; if it waits for the database or"
+        " for the disk of the mark, repair that, and if it was stopped let it go on (kill -CONT) or end it (kill -KILL)"
     )
 
 

@@ -31,7 +31,7 @@ from gateway.errors import Unavailable
 from gateway.ground.store import Connection, key_checks, raw
 from gateway.ground.store.contract import name_of
 from gateway.ground.store.threads import Trouble, give_way
-from gateway.log import mark, tree
+from gateway.log import mark, numbering, tree
 from gateway.log.notes import Checkpoint, Signer, open_checkpoint
 from gateway.log.record import Event, instant
 from gateway.log.signed import (
@@ -54,23 +54,9 @@ LONGEST_SECONDS = 15.0  # of a beat: one that lasts longer hangs
 CHUNK = 8192  # entries numbered in one transaction, so that nobody waits long for the writer
 MOST_WAITING = 10_000  # of the entries without a number that are counted
 OPERATOR = "operator"  # whose chain holds what concerns nobody's data
-_RUNNING = f"entry_id & {2**44 - 1}"
 _CHECKPOINT = "INSERT INTO logcheckpoint (size, root, at_ms, note, frontier) VALUES (?, ?, ?, ?, ?)"
 
 _logger = logging.getLogger("aval.log")
-
-
-def _numbered(connection: Connection, index: int) -> None:
-    """The next entries that wait get the indices behind `index`, and wait no more. Ordered by the running number in
-    their ids (store/postgres/months.py): one person's are written one after the other, so these are in her order."""
-    connection.execute(
-        f'INSERT INTO logleaf ("index", entry_id) SELECT ? + row_number() OVER (ORDER BY {_RUNNING}), entry_id'
-        f" FROM (SELECT entry_id FROM logwaiting ORDER BY {_RUNNING} LIMIT ?) AS next",
-        (index, CHUNK),
-    )
-    connection.execute(
-        'DELETE FROM logwaiting WHERE entry_id IN (SELECT entry_id FROM logleaf WHERE "index" > ?)', (index,)
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +103,8 @@ class Sequencer:
         self._found_whole = found_whole
         self._watch = watch
         self._leads = False  # whether it did at the last beat
+        self._followed = False  # of a beat without the turn of the mark: another process led then
+        self._turnless: float | None = None  # monotonic: since when beats have not had that turn
         self._one = threading.Lock()  # one beat at a time
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -147,8 +135,10 @@ class Sequencer:
                 with mark.turn(self._path, alone=self._store.alone):
                     return self._integrate(connection)
             except mark.TurnHeld:
-                self._lead.close()  # on another machine somebody may have the turn of the mark there
-                self._leads = False
+                self._followed = not self._leads
+                if self._leads:
+                    self._lead.close()  # on another machine somebody may have the turn of the mark there
+                    self._leads = False
                 raise
             finally:
                 self._began = None
@@ -196,11 +186,12 @@ class Sequencer:
         )
 
     def _number(self, connection: Connection) -> None:
-        if connection.execute("SELECT 1 FROM logwaiting LIMIT 1").fetchone() is None:
+        within = numbering.first(connection, CHUNK)
+        if not within:
             return
         last = connection.execute('SELECT "index" FROM logleaf ORDER BY "index" DESC LIMIT 1').fetchone()
         index = last[0] if last else -1
-        self._store.batch(connection, lambda writing: _numbered(writing, index))
+        self._store.batch(connection, lambda writing: numbering.numbered(writing, within, index, CHUNK))
 
     def _record_set_back(self, connection: Connection, was: datetime, now: datetime) -> None:
         event = Event("clock_back", OPERATOR, now, "system", {"clock_before": instant(was)})
@@ -225,8 +216,11 @@ class Sequencer:
     def _check(self) -> None:
         """Whether it is frozen is known before the first call is answered."""
         try:
-            with self._store.read() as session:
-                self._standing(raw(session))
+            try:
+                self._look()
+            except Frozen:  # the beat of a leader beside may have come between its looks at the database and the mark
+                with mark.turn(self._path, alone=self._store.alone):
+                    self._look()
             self._found_whole()
         except Frozen as reason:
             _logger.error("log frozen: %s; %s", reason, reason.do)
@@ -234,6 +228,10 @@ class Sequencer:
         except Exception as error:  # what cannot be looked at gives nothing until a beat has found it whole
             _logger.exception("log: cannot be looked at")
             self._log.frozen = f"cannot be looked at: {type(error).__name__}"
+
+    def _look(self) -> None:
+        with self._store.read() as session:
+            self._standing(raw(session))
 
     def stop(self) -> None:
         """Ends after one last beat, so that nothing recorded waits for the next start."""
@@ -261,6 +259,7 @@ class Sequencer:
 
     def _beat(self) -> None:
         began, whole = self._clock(), False
+        turnless, self._turnless = self._turnless, None
         try:
             while self.integrate_once() >= CHUNK and not self._wake.is_set():
                 continue
@@ -273,9 +272,7 @@ class Sequencer:
                 _logger.error("log frozen: %s; %s", reason, reason.do)
             self._log.frozen = str(reason)
         except mark.TurnHeld as held:
-            if self._failed != str(held):
-                _logger.error("log not signed for %.0f s: %s", mark.TURN_SECONDS, held)
-            self._failed = str(held)
+            self._without_turn(str(held), turnless or time.monotonic() - mark.TURN_SECONDS)
         except Exception as error:  # the thread outlives every fault; the entries wait, and readiness says so
             self._failed = f"the last beat failed: {type(error).__name__}"
             self._trouble.failed(*self._cause(error))
@@ -283,6 +280,15 @@ class Sequencer:
             self._trouble.well()
         if self._watch is not None:
             self._show(self._watch, began if whole else None)
+
+    def _without_turn(self, held: str, since: float) -> None:
+        """The leader keeps the turn while it waits for a commit: whoever follows has missed nothing meanwhile."""
+        self._turnless, lasted = since, time.monotonic() - since
+        if self._followed and lasted < LONGEST_SECONDS:
+            return
+        if self._failed != held:
+            _logger.error("log not signed for %.0f s: %s", lasted, held)
+        self._failed = held
 
     def _cause(self, error: Exception) -> tuple[str, Exception | None]:
         """What is told of it; and itself where nobody foresaw it."""

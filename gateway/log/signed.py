@@ -40,7 +40,8 @@ class TreeHead:
 
     checkpoint: Checkpoint
     range: tree.Range
-    marked: bool = True  # False: the mark is of the tree signed before this one
+    # False: the mark is of the tree signed before this one; with several processes, of any before, or missing
+    marked: bool = True
 
 
 def origin(connection: Connection, settings: Settings) -> str:

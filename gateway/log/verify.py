@@ -32,7 +32,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.errors import Unavailable
-from gateway.ground.store import Connection, CopyFault, open_copy
+from gateway.ground.store import RUNNING, Connection, CopyFault, open_copy
 from gateway.ground.store.statements import snapshot, streamed
 from gateway.log.mark import Mark
 from gateway.log.notes import BadNote, Checkpoint, VerifierKey, open_note, signers
@@ -46,9 +46,9 @@ LATE = timedelta(minutes=5)  # an entry bears the time its request came in, and 
 _LEAVES = """SELECT l."index", l.entry_id, e.person_id, e.seq, e.salt, e.sealed, e.commitment, c.key_sealed
     FROM logleaf l LEFT JOIN logentry e ON e.id = l.entry_id LEFT JOIN logchain c ON c.person_id = e.person_id
     ORDER BY l."index" """
-_WAITING = """SELECT w.entry_id, e.id, e.person_id, e.seq, e.salt, e.sealed, e.commitment, c.key_sealed
+_WAITING = f"""SELECT w.entry_id, e.id, e.person_id, e.seq, e.salt, e.sealed, e.commitment, c.key_sealed
     FROM logentry e LEFT JOIN logchain c ON c.person_id = e.person_id LEFT JOIN logwaiting w ON w.entry_id = e.id
-    WHERE NOT EXISTS (SELECT 1 FROM logleaf WHERE entry_id = e.id) ORDER BY e.id & 17592186044415"""
+    WHERE NOT EXISTS (SELECT 1 FROM logleaf WHERE entry_id = e.id) ORDER BY e.id & {RUNNING}"""
 
 
 @dataclass(frozen=True, slots=True)

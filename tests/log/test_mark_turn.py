@@ -43,6 +43,7 @@ def test_the_turn_is_not_waited_for_for_ever_and_its_holder_is_named(
         pass
     assert time.monotonic() - began < 2
     stopped.send_signal(signal.SIGCONT)
+    stopped.wait(20)
     with mark.turn(house.settings.mark, alone=False):
         pass
 
@@ -74,6 +75,54 @@ def test_a_sequencer_without_its_turn_says_so_once_and_signs_when_it_comes(
         stopped.kill()
         monkeypatch.setattr(signing._lead, "close", close)
         signing.stop()
+
+
+def test_whoever_follows_says_nothing_while_the_leader_may_wait_for_a_commit(
+    house: House,
+    stopped: "subprocess.Popen[str]",
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(sequencer, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(sequencer, "LONGEST_SECONDS", 1.5)
+    following = Sequencer(house)
+    monkeypatch.setattr(following._lead, "taken", lambda: None)
+    house.log.frozen = "as it was found"
+    began = time.monotonic()
+    following._beat()
+    following._beat()
+    assert time.monotonic() - began < 1.5
+    assert following._failed == "" and not caplog.records
+    assert following.frozen == "as it was found"  # nobody has looked
+    while time.monotonic() - began < 1.5:
+        following._beat()
+    assert "waits for the database" in following._failed and "log not signed" in caplog.text
+    stopped.kill()
+    following._beat()
+    assert following._failed == "" and following.frozen == ""
+
+
+def test_a_start_beside_the_beat_of_a_leader_freezes_nothing(
+    house: House,
+    recorded: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(house.store, "alone", False)
+    leader, starting = Sequencer(house), Sequencer(house)
+    leader.integrate_once()
+    read, beats = mark.read, [leader.integrate_once]
+
+    def between(path: Path) -> mark.Mark | None:
+        if beats:
+            recorded("alice")
+            beats.pop()()
+        return read(path)
+
+    monkeypatch.setattr(mark, "read", between)
+    starting._check()
+    assert not beats and not starting.frozen and not caplog.records
+    leader.stop()
 
 
 def mark_size(path: Path) -> int:

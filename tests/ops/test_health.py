@@ -80,6 +80,12 @@ def test_another_schema_is_not_ready(house: House, visitor: TestClient) -> None:
     assert failed(visitor) == ["schema"]
 
 
+def test_whoever_asks_makes_no_store_of_its_own(visitor: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("open_store", "connect"):
+        monkeypatch.delattr(f"gateway.ground.store.migrate.{name}")
+    assert failed(visitor) == []
+
+
 @pytest.fixture
 def read_only(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """The database's file as it is on a disk that was mounted read-only."""

@@ -63,7 +63,7 @@ def test_the_head_known_to_the_code_is_the_newest_revision() -> None:
 def test_a_second_upgrade_has_nothing_to_do(either: Settings) -> None:
     assert migrate.current(either) is None
     migrate.upgrade(either)
-    assert migrate.is_current(either)
+    assert migrate.current(either) == migrate.HEAD
     assert migrate.upgrade(either) == (migrate.HEAD, migrate.HEAD)
 
 
@@ -74,18 +74,25 @@ def newer(settings: Settings, *, oldest: str) -> None:
         connection.exec_driver_sql(f"UPDATE schemaserves SET oldest = '{oldest}'")
 
 
+def while_serving(settings: Settings) -> str:
+    with contextlib.closing(open_store(settings)) as store:
+        return migrate.still_serves(store)
+
+
 def test_a_database_of_a_newer_gateway_is_refused_and_left_alone(either: Settings) -> None:
     migrate.upgrade(either)
     newer(either, oldest="9999")
     with pytest.raises(Unavailable, match="A newer gateway made it"):
         migrate.upgrade(either)
     assert migrate.current(either) == "9999" and "run the newer one" in migrate.serves(either)
+    assert while_serving(either) == migrate.serves(either)
 
 
 def test_a_database_that_a_newer_gateway_has_only_extended_is_served(either: Settings) -> None:
     migrate.upgrade(either)
     newer(either, oldest=migrate.HEAD)
     assert migrate.upgrade(either) == ("9999", "9999") and migrate.serves(either) == ""
+    assert while_serving(either) == ""
 
 
 @pytest.mark.parametrize("text", [b"no", b"no database at all", b"not one either, and long" * 999])

@@ -70,7 +70,7 @@ class Processes:
         self.world.house.store.close()
 
     def reads(self, bank: Bank, at: Served, path: str | None = None, **fields: str) -> Answer:
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", at.port, timeout=20)) as connection:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", at.port, timeout=60)) as connection:
             headers = {"Host": self.world.settings.host_header, "Authorization": f"Bearer {bank.token}", **fields}
             connection.request("GET", path or bank.path, headers=headers)
             answer = connection.getresponse()

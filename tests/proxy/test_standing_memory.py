@@ -1,9 +1,16 @@
 """What the data plane remembers on PostgreSQL does not grow with everybody who ever came."""
 
+import asyncio
 import random
+from types import SimpleNamespace
+from typing import cast
 
+import pytest
+
+from gateway.errors import Unavailable
+from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ledger import postgres_reading
-from gateway.ledger.postgres_reading import StandingMemory
+from gateway.ledger.postgres_reading import StandingMemory, StandingReader
 from gateway.ledger.standing import Standing
 
 
@@ -61,3 +68,27 @@ def test_what_is_remembered_is_found_again_by_its_person(monkeypatch) -> None:  
         assert held == memory._held.keys() and len(held) <= 50
         by_person = {consent: person for person, consents in memory._of_person.items() for consent in consents}
         assert by_person == {each.consent: each.person for each in memory._held.values()}
+
+
+@pytest.mark.parametrize("fault", [ValueError("nobody foresaw it"), Unavailable("gone"), TimeoutError()])
+def test_whatever_happens_while_it_listens_it_goes_on_and_believes_nothing_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, fault: Exception
+) -> None:
+    monkeypatch.setattr(postgres_reading, "HEAR_SECONDS", 0.001)
+    memory = heard()
+    reader = StandingReader(cast(PostgresStore, SimpleNamespace(process="this")), memory)
+    found: list[tuple[float, bool]] = []
+
+    async def fetch(_statement: str, *_values: object) -> list[tuple[int, bool]]:
+        found.append((memory.believed_until, reader._lives))
+        if len(found) in (2, 3):
+            raise fault
+        if len(found) == 5:
+            raise asyncio.CancelledError
+        return [(1, True)]
+
+    monkeypatch.setattr(reader, "fetch", fetch)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(reader._hear())
+    assert found == [(float("inf"), True)] * 2 + [(0.0, False)] * 2 + [(0.0, True)]
+    assert ("ValueError in fetch" in caplog.text) == isinstance(fault, ValueError)

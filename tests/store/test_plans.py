@@ -43,8 +43,6 @@ WHOLE = {
     'SELECT "index" FROM logleaf ORDER BY "index" DESC LIMIT 1': "the last row by its key",
     "SELECT EXISTS(SELECT 1 FROM logchain)": "any row",
     "UPDATE directory SET generation = 0 WHERE 0": "finds nothing, and looks for nothing",
-    "SELECT 1 FROM logwaiting LIMIT 1": "any row",
-    "SELECT entry_id FROM logwaiting ORDER BY": "what waits is numbered every second",
     "SELECT min(entry_id) FROM logwaiting": "the first row by its key",
     "SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
     "FROM person ORDER BY person.email": "`aval people list` lists everybody",

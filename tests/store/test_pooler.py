@@ -15,14 +15,15 @@ from gateway.settings import Settings
 from tests.postgres import Bouncer, Cluster, require_bouncer
 
 pytestmark = pytest.mark.postgres
-SHOWN = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone")
+SHOWN = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone", "datestyle")
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """The server's own settings are of another place, and without limits."""
     require_bouncer()
-    with Cluster(timezone="America/New_York") as cluster, Bouncer(cluster) as bouncer:
+    other = {"timezone": "America/New_York", "datestyle": "German", "default_transaction_isolation": "serializable"}
+    with Cluster(**other) as cluster, Bouncer(cluster) as bouncer:
         cluster.create("pooled")
         folder: Path = tmp_path_factory.mktemp("pooled")
         settings = Settings(
@@ -38,7 +39,14 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def test_a_page_has_the_limits_and_the_zone_it_has_without_a_pooler(house: House, way: str) -> None:
     with getattr(house.store, way)() as session:
         found = [session.execute(text(f"SHOW {name}")).scalar() for name in SHOWN]
-    assert found == ["15s", "5s", "20s", "UTC"]
+    assert found == ["15s", "5s", "20s", "UTC", "ISO, DMY"]
+
+
+def test_what_a_page_writes_sees_what_was_committed_before_each_statement(house: House) -> None:
+    with house.store.write() as session:
+        assert session.execute(text("SHOW transaction_isolation")).scalar() == "read committed"
+    with house.store.read() as session:
+        assert session.execute(text("SHOW transaction_isolation")).scalar() == "repeatable read"
 
 
 def test_nothing_of_it_stays_on_the_session_for_others(house: House) -> None:

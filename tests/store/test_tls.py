@@ -7,6 +7,7 @@ import pwd
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -66,6 +67,24 @@ def asked(address: str, password: Path | None = None) -> tuple[bool, bool]:
 
 def test_both_drivers_check_the_server_and_encrypt(server: Cluster, certificate: Path) -> None:
     address = f"{server.url('postgres')}?sslmode=verify-full&sslrootcert={certificate}/server.crt"
+    assert asked(address) == (True, True)
+
+
+def test_a_file_may_have_any_name(server: Cluster, certificate: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "a & b = 100%.crt"
+    kept.write_bytes((certificate / "server.crt").read_bytes())
+    query = urlencode({"sslmode": "verify-full", "sslrootcert": kept}, quote_via=quote)
+    assert asked(f"{server.url('postgres')}?{query}") == (True, True)
+
+
+@pytest.mark.parametrize("more", ["", "&ssl_min_protocol_version=TLSv1.3"])
+def test_what_the_system_trusts_is_trusted_by_both_and_nothing_else(
+    server: Cluster, certificate: Path, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    address = f"{server.url('postgres')}?sslmode=verify-full&sslrootcert=system{more}"
+    with pytest.raises(OSError, match="(?i)certificate"):
+        asyncio.run(connected(parameters(address)))
+    monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}/server.crt")
     assert asked(address) == (True, True)
 
 

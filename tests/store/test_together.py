@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 from gateway import app, retention
 from gateway.errors import Unavailable
 from gateway.ground.pools import within
-from gateway.ground.store import Store, pruning, raw, together
+from gateway.ground.store import Store, pruning, raw, together, turn
 from gateway.ground.store.postgres import months
 from gateway.ground.store.postgres.address import parameters, shown
 from gateway.ground.store.postgres.engine import PostgresStore
@@ -210,6 +210,26 @@ def serving(store: Store, told: Callable[[int], None] = lambda _: None) -> Itera
         yield process
     finally:
         process.stop()
+
+
+def test_what_is_committed_stays_so_whatever_becomes_of_those_who_are_told(opens_postgres: Opens) -> None:
+    store, told = opens_postgres(), []
+
+    def fails(_: set[str]) -> None:
+        raise RuntimeError("Event loop is closed")
+
+    assert isinstance(store, PostgresStore)
+    store.changed += [fails, told.append]
+    with store.write() as session:
+        turn(session, "person alice")
+        raw(session).execute("INSERT INTO lease (id, holder, until) VALUES ('one', '', now())")
+    with contextlib.closing(store.connect()) as connection:
+        store.batch(
+            connection,
+            lambda writing: writing.execute("INSERT INTO lease (id, holder, until) VALUES ('two', '', now())"),
+        )
+    assert told == [{"person alice"}, set()]
+    assert rows(store, "SELECT id FROM lease ORDER BY id") == [("one",), ("two",)]
 
 
 def test_a_process_that_is_alone_asks_nobody(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ from gateway.ground.web import answers
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
 from gateway.house import House
-from gateway.settings import Settings
 
 LOOK_SECONDS = 1.0  # how old an answer of /readyz may be
 STUCK_SECONDS = 5.0  # checks that take longer mean that the database is stuck
@@ -72,7 +71,7 @@ class Readiness:
         self.lesser: dict[str, Check] = {}  # of parts that work, but not as somebody wanted them to
         self.parts: list[tuple[str, Check]] = [  # `watch` adds the checks of other rooms and of threads
             ("database", partial(_database, house.store, house.settings.data_dir)),
-            ("schema", partial(_schema, house.settings)),
+            ("schema", partial(migrate.still_serves, house.store)),
             ("keys", partial(_keys, house.keys)),
         ]
 
@@ -135,10 +134,6 @@ def _database(store: Store, folder: Path) -> str:
     if folder.is_dir() and (left := shutil.disk_usage(folder).free) < DISK_BYTES:
         return f"{left} bytes left in {folder}"
     return "" if store.can_write() else "the database cannot be written"
-
-
-def _schema(settings: Settings) -> str:
-    return migrate.serves(settings)
 
 
 def _keys(keys: KeyRing) -> str:

@@ -16,10 +16,12 @@ PostgreSQL: synchronous_commit=on, and on its synchronous standbys).
 
 from gateway.ground.store.contract import TRIES, Clash, Connection, Store, instant, stored
 from gateway.ground.store.opening import open_store
+from gateway.ground.store.postgres.months import RUNNING
 from gateway.ground.store.sqlite.copies import CopyFault, open_copy
 from gateway.ground.store.statements import insert, raw, turn, turn_beside
 
 __all__ = [
+    "RUNNING",
     "TRIES",
     "Clash",
     "Connection",

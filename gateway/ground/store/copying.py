@@ -114,11 +114,8 @@ def largest_ids(side: Side) -> dict[int, int]:
     return found
 
 
-RUNNING: int = 2**months.BITS - 1
-
-
 def running(entry: int) -> int:
-    return entry & RUNNING
+    return entry & months.RUNNING
 
 
 def _one(side: Side, statement: str, *values: Any) -> Any:

@@ -19,6 +19,7 @@ from gateway.errors import Unavailable
 from gateway.ground.store.contract import Connection, Store
 from gateway.ground.store.opening import open_store
 from gateway.ground.store.sqlite.engine import DatabaseFault, SqliteStore, bare
+from gateway.ground.store.statements import raw
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ OWNER = "the database must belong to the user: createdb --owner aval aval"
 _NOT_ALLOWED = "42501"  # SQLSTATE insufficient_privilege
 WRITABLE = "data_dir must be a folder that can be written"
 _UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty"
-
 
 _REVISION = re.compile(r"\d{4}")
 # What alembic_version may stand beside: of PostgreSQL in the schema where tables would be made, without those that
@@ -121,14 +121,20 @@ def _tables(connection: Connection, engine: str) -> list[str]:
     return sorted(str(name) for (name,) in connection.execute(_TABLES[engine]).fetchall())
 
 
-def is_current(settings: Settings) -> bool:
-    return current(settings) == HEAD
-
-
 def serves(settings: Settings) -> str:
     """Why this version cannot serve the database as it is; empty: it can. One that a newer version has extended can
     be served until that version has taken away what this one needs (expand, then contract). Raises Unavailable."""
-    found, oldest = schema(settings)
+    return _refused(*schema(settings))
+
+
+def still_serves(store: Store) -> str:
+    """The same, asked by a process that serves, of the store that it has open."""
+    with store.read() as session:
+        engine = "sqlite" if isinstance(store, SqliteStore) else "postgresql"
+        return _refused(*_found(raw(session), engine, store.where))
+
+
+def _refused(found: str | None, oldest: str) -> str:
     if found == HEAD or (found is not None and found > HEAD and "" < oldest <= HEAD):
         return ""
     if found is not None and found > HEAD:

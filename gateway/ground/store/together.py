@@ -25,7 +25,7 @@ from gateway.ground.store.threads import Trouble
 
 BEAT_SECONDS = 1.0
 LIVES_SECONDS = 10.0  # a process that has said nothing for so long has ended, or is as good as ended
-LEADS_SECONDS = 4.0  # for so long after it was last asked a lead is believed to be held (PostgresLead.LEAD_SECONDS)
+LEADS_SECONDS = 4.0  # for so long after it was last asked a lead is believed to be held (engine.LEAD_SECONDS)
 LEASE_SECONDS = 30  # by this process's clock; the clocks of two may be apart by what WORK_SECONDS leaves of it
 WORK_SECONDS = 20  # for what is done under a lease, so that it is over before the lease is
 ASK_SECONDS = 0.05  # how often to ask again for a lease that another process holds

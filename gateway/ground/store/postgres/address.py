@@ -12,12 +12,19 @@ CONNECT_SECONDS = 3
 # Of every session. A transaction that waits for a lock, or that its process has forgotten, must not hold up all others.
 SESSION = {
     "timezone": "UTC",
+    "datestyle": "ISO",
     "statement_timeout": "15s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "20s",
 }
+# Each statement sees what was committed before it, or a turn would tell nothing of those before. This comes last: no
+# setting of a role, a database or a server may take its place, and none of the address either.
+ISOLATION = "read committed"
 # A host that has gone without a word is noticed within these seconds, and not after the hours of the system's default.
 _ALIVE = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 5000}
+# What the pages' driver reads and that of the data calls does not: these would go elsewhere, or ask less of the server.
+_HALF = ("service", "require_auth", "requirepeer", "sslcrldir")
+_HALF_IF_REQUIRED = ("channel_binding", "gssencmode")
 
 
 ESCAPED = "in a password : / ? # @ % are written %3A %2F %3F %23 %40 %25, or name a file in AVAL_DATABASE_PASSWORD_FILE"
@@ -39,6 +46,17 @@ def _is_cut(given: dict[str, Any]) -> bool:
     return not port.isdecimal() or "@" in f"{given.get('host')}{given.get('dbname')}"
 
 
+def _named_once(given: dict[str, Any]) -> None:
+    """The servers stand in `host`, and all that is asked of them is asked by both drivers. Raises BadAddress."""
+    if address := given.pop("hostaddr", None):
+        if given.setdefault("host", address) != address:
+            raise BadAddress("hostaddr beside host holds for the pages alone; name the servers by one of the two")
+    required = [name for name in _HALF_IF_REQUIRED if given.get(name) == "require"]
+    for name in [*(name for name in _HALF if given.get(name)), *required]:
+        do = "write out what it stands for" if name == "service" else "leave it out; sslmode=verify-full is for both"
+        raise BadAddress(f"{name} holds for the pages alone, and not for data calls; {do}")
+
+
 def parameters(url: str, password_file: Path | None = None, **session: str) -> dict[str, Any]:
     """libpq's parameters (PostgreSQL, "Database Connection Control Functions"). `session`: settings of the session.
 
@@ -51,18 +69,20 @@ def parameters(url: str, password_file: Path | None = None, **session: str) -> d
         raise BadAddress(_told(str(error))) from None
     if _is_cut(given):
         raise BadAddress(f"it is cut in the wrong places; {ESCAPED}")
+    _named_once(given)
     if "," in str(given.get("host", "")):
         given.setdefault("target_session_attrs", "read-write")
     if password_file is not None:
         given["password"] = password_file.read_text(encoding="utf-8").rstrip("\r\n")
     options = " ".join(f"-c {name}={value}" for name, value in {**SESSION, **session}.items())
     own = {"connect_timeout": CONNECT_SECONDS, "application_name": "aval", **_ALIVE}
-    return {**own, **given, "options": f"{options} {given.get('options', '')}".strip()}
+    isolation = "-c default_transaction_isolation=" + ISOLATION.replace(" ", r"\ ")
+    return {**own, **given, "options": f"{options} {given.get('options', '')} {isolation}"}
 
 
 def pooled(given: Mapping[str, Any]) -> dict[str, Any]:
     """The same for a connection through a pooler: what is prepared or set on one of its sessions is not on the next.
-    Each transaction sets SESSION for itself."""
+    Each transaction sets SESSION for itself, and says ISOLATION where it begins."""
     return {**given, "prepare_threshold": None, "options": ""}
 
 

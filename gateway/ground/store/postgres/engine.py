@@ -15,11 +15,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
-from gateway.errors import NotKnownYet, Unavailable
+from gateway.errors import NotKnownYet, Unavailable, where
 from gateway.ground.store import contract
 from gateway.ground.store.contract import NOTED, Noted, Store, key_of, translated
 from gateway.ground.store.postgres import faults, months
-from gateway.ground.store.postgres.address import SESSION, pooled
+from gateway.ground.store.postgres.address import ISOLATION, SESSION, pooled
 from gateway.ground.store.postgres.bare import Bare
 from gateway.ground.store.postgres.notices import heard
 from gateway.ground.store.postgres.patient import NotAnswered, Patient, opened
@@ -32,9 +32,6 @@ WITNESS = "SELECT pg_logical_emit_message(true, 'aval', '')"
 COPY = "store copy"  # whoever moves the database holds this lock alone (copying_postgres.py)
 LEAD_SECONDS = 4  # a leader that says nothing for so long loses the lead: its session is ended by the server
 
-# SQLSTATE classes (PostgreSQL, appendix A) of "cannot do it now": connection, read-only or aborted transaction, rolled
-# back for others, out of connections or disk, lock or statement timed out, shut down or starting, system.
-_NOW = ("08", "25", "40", "53", "55", "57", "58")
 _DAMAGED = ("XX001", "XX002")
 
 _SET = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SESSION.items())
@@ -105,13 +102,12 @@ class PostgresStore(Store):
                     session.commit()
                 except DBAPIError as error:
                     self._settle(session.info.get(NOTED, Noted()), error)
-                noted = session.info.get(NOTED, Noted())
-                for tell in self.changed:
-                    tell(noted.turns)
             except BaseException:
                 with contextlib.suppress(DBAPIError):
                     session.rollback()
                 raise
+            noted = session.info.get(NOTED, Noted())
+        self._tell(noted.turns)
         if noted.ends:
             heard(self.direct, self.process)
 
@@ -144,8 +140,15 @@ class PostgresStore(Store):
                 raw.commit()
             except psycopg.Error as error:
                 self._settle(connection.noted, error)
-            for tell in self.changed:
-                tell(set(connection.noted.turns))
+        self._tell(connection.noted.turns)
+
+    def _tell(self, turns: set[str]) -> None:
+        """What is committed stays so, whatever becomes of those who are told: a loop may be closed by now."""
+        for tell in list(self.changed):
+            try:
+                tell(set(turns))
+            except Exception as error:
+                _log.warning("%s: a change was committed, and not told in this process: %s", self.where, where(error))
 
     def _settle(self, noted: Noted, error: Exception) -> None:
         """COMMIT failed. Returns when the transaction has been committed all the same; raises `error` when it has not
@@ -236,12 +239,12 @@ class PostgresStore(Store):
         return "the database has found damaged data in itself: put a sound copy back" if self._damaged else ""
 
     def note_damage(self, error: Exception) -> bool:
-        damaged = _state(error) in _DAMAGED
+        damaged = faults.state(error) in _DAMAGED
         self._damaged = self._damaged or damaged
         return damaged
 
     def is_fault(self, error: BaseException) -> bool:
-        return isinstance(error, PoolTimeout) or _lost(error) or _state(error)[:2] in _NOW
+        return isinstance(error, PoolTimeout) or _lost(error) or faults.is_now(error)
 
     def can_write(self) -> bool:
         try:
@@ -264,6 +267,7 @@ def _engine(parameters: Mapping[str, Any], connections: int) -> Engine:
     return create_engine(
         "postgresql+psycopg://",
         creator=lambda: opened(parameters),
+        isolation_level=ISOLATION.upper(),  # said at each BEGIN: behind a pooler the session is anybody's
         hide_parameters=True,  # an error message contains the statement, never a person's values
         pool_size=connections,
         max_overflow=0,
@@ -314,12 +318,8 @@ class PostgresLead:
             self._raw = None
 
 
-def _state(error: BaseException) -> str:
-    return getattr(getattr(error, "orig", None) or error, "sqlstate", None) or ""
-
-
 def _lost(error: BaseException) -> bool:
     """Whether the connection broke, or the server ended it, as opposed to a statement that was refused."""
     cause = getattr(error, "orig", None) or error
-    broken = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not _state(error)
-    return broken or _state(error)[:2] in ("08", "57")
+    broken = isinstance(cause, psycopg.OperationalError | psycopg.InterfaceError) and not faults.state(error)
+    return broken or faults.is_ended(error)

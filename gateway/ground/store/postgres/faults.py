@@ -4,7 +4,14 @@ import psycopg
 
 ADDRESS, PASSWORD_FILE = "AVAL_DATABASE_URL", "AVAL_DATABASE_PASSWORD_FILE"
 DIRECT = "AVAL_DATABASE_DIRECT_URL"
-OLDEST = 130000  # as libpq writes it; the first one that says what became of a transaction whose commit went unanswered
+OLDEST = (
+    140000  # as libpq writes it; the first one that ends an idle session (idle_session_timeout: engine.PostgresLead)
+)
+
+# SQLSTATE classes (PostgreSQL, appendix A) of "cannot do it now": connection, read-only or aborted transaction, rolled
+# back for others, out of connections or disk, lock or statement timed out, shut down or starting, system.
+_NOW = ("08", "25", "40", "53", "55", "57", "58")
+_ENDED = ("08", "57")  # those of them after which there is no connection
 
 # A part of what the server or libpq says → what is the matter, and what to do. A server told to speak another language
 # says none of these; then its own words stand alone.
@@ -51,3 +58,18 @@ def too_old(where: str, connection: "psycopg.Connection[object]") -> str:
     if version >= OLDEST:
         return ""
     return f"{where}: PostgreSQL {version // 10000} is too old; {OLDEST // 10000} or newer is needed"
+
+
+def state(error: BaseException) -> str:
+    """The SQLSTATE, of either driver's error; empty: the server said none."""
+    return getattr(getattr(error, "orig", None) or error, "sqlstate", None) or ""
+
+
+def is_now(error: BaseException) -> bool:
+    """Whether the server says that it cannot do it now."""
+    return state(error)[:2] in _NOW
+
+
+def is_ended(error: BaseException) -> bool:
+    """Whether the server says that it has ended the connection."""
+    return state(error)[:2] in _ENDED

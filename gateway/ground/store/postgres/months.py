@@ -11,6 +11,7 @@ from datetime import date
 from gateway.ground.store.contract import Connection
 
 BITS = 44
+RUNNING: int = 2**BITS - 1  # the running number of an id
 FIRST_YEAR = 2020
 AHEAD = 3  # months that have their partition before they begin
 

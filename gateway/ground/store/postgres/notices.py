@@ -12,7 +12,6 @@ does not answer is waited for as long as any process believes what it remembers 
 nobody waits for it.
 """
 
-import contextlib
 import secrets
 import threading
 import time
@@ -26,6 +25,7 @@ from gateway.ground.store.postgres.patient import Patient, opened
 CHANNEL = "aval_changed"
 HEARD = "aval_heard"
 BELIEVED_SECONDS = 2.5
+ASKING = 4  # ask at a time, each on a connection of its own; the others wait for a place
 LIVING = "SELECT id FROM process WHERE seen_at > now() - interval '10 s' AND id <> %s"
 # Whether others know that this process lives, with room for two beats: whoever ends something waits for its answer.
 HEARS = """
@@ -60,6 +60,8 @@ STATEMENTS = (
     ),
 )
 
+_places = threading.Semaphore(ASKING)
+
 
 def heard(parameters: Mapping[str, Any], process: str) -> None:
     """Returns when no other process acts on what it knew before this moment. Never fails, since what was ended is
@@ -68,16 +70,24 @@ def heard(parameters: Mapping[str, Any], process: str) -> None:
     `parameters`: of a session of its own, past any pooler. `process`: the one that asks.
     """
     until = time.monotonic() + BELIEVED_SECONDS
+    if not _places.acquire(timeout=BELIEVED_SECONDS):
+        return  # all that time has passed
     all_have = threading.Event()
 
     def ask() -> None:
-        with contextlib.suppress(psycopg.Error):
+        try:
             with opened(parameters, autocommit=True) as asking:
                 if _all_heard(asking, process, until):
                     all_have.set()
+        except psycopg.Error:
+            pass  # whoever asked waits
+        finally:
+            _places.release()
 
-    with contextlib.suppress(RuntimeError):  # no thread is to be had
+    try:
         threading.Thread(target=ask, name="heard", daemon=True).start()
+    except RuntimeError:  # no thread is to be had
+        _places.release()
     all_have.wait(until - time.monotonic())
 
 
