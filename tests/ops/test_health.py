@@ -81,7 +81,7 @@ def test_another_schema_is_not_ready(house: House, visitor: TestClient) -> None:
 
 
 def test_whoever_asks_makes_no_store_of_its_own(visitor: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("open_store", "connect"):
+    for name in ("open_store", "bare"):
         monkeypatch.delattr(f"gateway.ground.store.migrate.{name}")
     assert failed(visitor) == []
 
