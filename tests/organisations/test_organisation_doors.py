@@ -1,5 +1,6 @@
 """Every door of the room against those who have no business there."""
 
+import re
 import threading
 from dataclasses import replace
 
@@ -8,7 +9,7 @@ import pytest
 from organisations_world import Browser, Running, World
 
 from examples.data.people import PEOPLE
-from gateway.organisations import declare, pages
+from gateway.organisations import declare, moving, pages
 
 ALL = [(door.path, door.methods[0]) for door in pages.doors(lambda *_: None)]
 GETS = [path for path, method in ALL if method == "GET"]
@@ -98,6 +99,15 @@ def test_pages_are_strict_and_private(world: World, bank: Running, alice: Browse
             assert forbidden not in answer.text
 
 
+def test_of_one_that_is_replaced_only_the_end_is_left(world: World, bank: Running, alice: Browser) -> None:
+    alice.links_by_number(bank, "HB-2001")
+    with world.house.store.write() as session:
+        moving._leaving(session, "harbour-bank", world.now)
+    page = alice.get("/organisations").text
+    assert "Being replaced" in page and "/organisations/harbour-bank/unlink" in page
+    assert not re.search("/organisations/harbour-bank/(download|refresh)", page)
+
+
 def test_a_suspended_organisation_is_asked_nothing(world: World, bank: Running, alice: Browser) -> None:
     bob = world.person("Bob")
     alice.links_by_number(bank, "HB-2001")
@@ -106,7 +116,9 @@ def test_a_suspended_organisation_is_asked_nothing(world: World, bank: Running, 
     with world.house.store.write() as session:
         declare.suspend(session, "harbour-bank", "Under <repair>", world.now)
     world.connector.calls.clear()
-    assert "Under &lt;repair&gt;" in alice.get("/organisations").text
+    page = alice.get("/organisations").text
+    assert "Under &lt;repair&gt;" in page and "/organisations/harbour-bank/unlink" in page
+    assert not re.search("/organisations/harbour-bank/(download|refresh)", page), "what cannot happen is not offered"
     answers = [
         alice.post("/organisations/harbour-bank/download"),
         alice.post("/organisations/harbour-bank/refresh"),
