@@ -68,7 +68,7 @@ class Traffic:
             while not self.over:
                 try:
                     act(self, client)
-                except (httpx2.HTTPError, Amiss) as error:
+                except (httpx2.HTTPError, Amiss, LookupError) as error:
                     if not self.over:
                         self.failed.append(error)
                     return
