@@ -1,5 +1,9 @@
 """The next indices: which entries of those that wait come first, and what they get. Only the leader numbers.
 
+All of it is one transaction that sees one moment (`store.statements.one_moment`). Whoever writes for a person has her
+turn until the commit, so of two of her entries that are seen the earlier is seen as well, and both of one transaction
+are or neither is. With two moments the second could see a whole transaction of which the bounds leave out a part.
+
 They come in the order of the running numbers in their ids (`store.RUNNING`). One person's are written one
 after the other, so these are in her order. The key of what waits begins with the month, in whose months running numbers
 overlap for moments only (where one began, or a clock was set back). So each month is read from its first entry on, and
@@ -7,30 +11,23 @@ no further than the numbers that are wanted: what this costs does not depend on 
 """
 
 from gateway.ground.store import RUNNING, Connection
-from gateway.ground.store.statements import snapshot
 
 Ids = tuple[int, int]  # of one month: the first and the last
 
 
 def first(connection: Connection, count: int) -> list[Ids]:
-    """Within these are the first `count` entries of those that wait.
-
-    All is seen at one moment: an entry within was given its id before it, so those of the same person that were written
-    earlier had been committed, and are within as well.
-    """
-    with snapshot(connection):
-        found: list[Ids] = []
-        most, left = 0, count  # the last running number that is wanted; how many more are
-        for begin in sorted(_begins(connection), key=lambda entry: entry & RUNNING):
-            if left <= 0 and begin & RUNNING > most:
-                break
-            rows, end = connection.execute(
-                f"SELECT count(*), max(entry_id) FROM ({_from(begin, count)}) AS next"
-                f" WHERE entry_id <= {begin | RUNNING}"
-            ).fetchone()
-            found.append((begin, end))
-            if left > 0:
-                most, left = max(most, end & RUNNING), left - rows
+    """Within these are the first `count` entries of those that wait."""
+    found: list[Ids] = []
+    most, left = 0, count  # the last running number that is wanted; how many more are
+    for begin in sorted(_begins(connection), key=lambda entry: entry & RUNNING):
+        if left <= 0 and begin & RUNNING > most:
+            break
+        rows, end = connection.execute(
+            f"SELECT count(*), max(entry_id) FROM ({_from(begin, count)}) AS next WHERE entry_id <= {begin | RUNNING}"
+        ).fetchone()
+        found.append((begin, end))
+        if left > 0:
+            most, left = max(most, end & RUNNING), left - rows
     return [(begin, begin - (begin & RUNNING) + most) for begin, _ in found]
 
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import Unavailable
 from gateway.ground.store import Connection, key_checks, raw
 from gateway.ground.store.contract import name_of
+from gateway.ground.store.statements import one_moment
 from gateway.ground.store.threads import Trouble, give_way
 from gateway.log import mark, numbering, tree
 from gateway.log.notes import Checkpoint, Signer, open_checkpoint
@@ -186,12 +187,17 @@ class Sequencer:
         )
 
     def _number(self, connection: Connection) -> None:
-        within = numbering.first(connection, CHUNK)
-        if not within:
+        if connection.execute("SELECT 1 FROM logwaiting LIMIT 1").fetchone() is None:
             return
         last = connection.execute('SELECT "index" FROM logleaf ORDER BY "index" DESC LIMIT 1').fetchone()
         index = last[0] if last else -1
-        self._store.batch(connection, lambda writing: numbering.numbered(writing, within, index, CHUNK))
+
+        def number(writing: Connection) -> None:
+            one_moment(writing)
+            if within := numbering.first(writing, CHUNK):
+                numbering.numbered(writing, within, index, CHUNK)
+
+        self._store.batch(connection, number)
 
     def _record_set_back(self, connection: Connection, was: datetime, now: datetime) -> None:
         event = Event("clock_back", OPERATOR, now, "system", {"clock_before": instant(was)})

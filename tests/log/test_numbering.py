@@ -2,13 +2,21 @@
 
 import contextlib
 import random
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlmodel import Session
 
-from gateway.ground.store import Connection
+from gateway.app import build_house
+from gateway.ground.store import Connection, migrate
 from gateway.ground.store.postgres.months import BITS, RUNNING
 from gateway.house import House
-from gateway.log import numbering
+from gateway.log import Event, numbering
+from gateway.log.sequencer import Sequencer
+from gateway.settings import Settings
+from tests.postgres import Cluster
 
 
 def wait(house: House, connection: Connection, ids: list[int]) -> None:
@@ -54,18 +62,50 @@ def test_of_months_that_are_over_no_more_is_read_than_is_wanted(house: House) ->
         assert [begin >> BITS for begin, _ in numbering.first(connection, 15)] == [0, 1]
 
 
-def test_what_is_written_meanwhile_waits_for_the_next_time(house: House) -> None:
-    with contextlib.closing(house.store.connect()) as connection:
-        wait(house, connection, [1 << BITS | 1, 2 << BITS | 2])
-        within = numbering.first(connection, 10)
-        wait(house, connection, [3 << BITS | 3, 1 << BITS | 4])
-        number(house, connection, within, -1, 10)
-        assert connection.execute("SELECT entry_id FROM logwaiting ORDER BY 1").fetchall() == [
-            (1 << BITS | 4,),
-            (3 << BITS | 3,),
-        ]
-
-
 def test_where_nothing_waits_nothing_is_numbered(house: House) -> None:
     with contextlib.closing(house.store.connect()) as connection:
         assert numbering.first(connection, 10) == []
+
+
+@pytest.mark.postgres
+def test_two_entries_of_one_transaction_stay_in_their_order(
+    tmp_path: Path, postgres: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One before and one behind those of others, committed at any moment of the numbering."""
+    postgres.create("order")
+    settings = Settings(database_url=postgres.url("order"), data_dir=tmp_path)
+    migrate.upgrade(settings)
+    house = build_house(settings, create_keys=True)
+
+    def writes(session: Session, person: str) -> None:
+        house.log.record(session, Event("sign_in", person, datetime.now(UTC)))
+
+    def write(person: str) -> None:
+        with house.store.write() as session:
+            writes(session, person)
+
+    for at in ("first", "numbered"):
+        with contextlib.ExitStack() as alice:
+            hers = alice.enter_context(house.store.write())
+            writes(hers, "alice")
+            write("bob")
+            writes(hers, "alice")
+            hers.flush()
+            write("carol")
+            real = getattr(numbering, at)
+
+            def then(*given: Any, real: Any = real, alice: contextlib.ExitStack = alice) -> Any:
+                alice.close()  # her commit
+                return real(*given)
+
+            with monkeypatch.context() as patch, contextlib.ExitStack() as ends:
+                sequencer = Sequencer(house)
+                ends.callback(sequencer.stop)
+                patch.setattr(numbering, at, then)
+                sequencer.integrate_once()
+                sequencer.integrate_once()
+    order = """SELECT e.seq FROM logleaf l JOIN logentry e ON e.id = l.entry_id
+                WHERE e.person_id = 'alice' ORDER BY l."index" """
+    assert postgres.execute(order, "order") == [(1,), (2,), (3,), (4,)]
+    house.store.close()
+    postgres.drop("order")

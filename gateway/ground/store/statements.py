@@ -58,6 +58,12 @@ def snapshot(connection: Connection) -> Iterator[None]:
         connection.execute("ROLLBACK")
 
 
+def one_moment(writing: Connection) -> None:
+    """All that this transaction sees is of one moment, besides what it writes. To be said first in it."""
+    if isinstance(writing, Remote):
+        writing.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+
+
 def streamed(connection: Any, statement: str) -> Iterator[Any]:
     """The rows of a large result one after the other, inside a transaction, without holding all of them. A text that
     is none (not UTF-8) is given with its bytes as surrogates: whoever checks a database must be able to go on."""
