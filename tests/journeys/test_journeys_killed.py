@@ -25,7 +25,7 @@ from tests.worlds.demo import READING, Resident, newcomer, relaunch, started
 
 ROOT = Path(__file__).parents[2]
 KILLS = int(os.environ.get("KILLS", "3"))
-OF_ONE_PAIR = 10  # cycles: then two others, whose logs are short again
+OF_ONE_PAIR = 40  # cycles: then two others, whose logs are short again
 BANK = "/open-banking/v4.0/aisp/accounts"
 
 pytestmark = pytest.mark.timeout(max(300, 30 * KILLS))
@@ -40,6 +40,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     purpose.write_text(often.replace("{ times = 200,", "{ times = 1000000,"), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AVAL_POLICIES_DIR", str(policies))
+        patch.setenv("AVAL_PERSON_CALLS_PER_MINUTE", "0")  # killed processes count as living for a while
         demo = started(folder / "demo")
         yield demo
         demo_setup.stop(demo)
