@@ -10,8 +10,9 @@ Why stopping is exact in every process. Whoever stops a sharing updates its row 
 takes the person's turn, all in one transaction. A batch takes the same turn before it judges. So either the batch has
 committed before the stop began to be written down, or it waits, and then its second statement, which sees all that was
 committed before it began, finds the sharing ended: nothing is written, and nothing leaves. A change of these rows by
-somebody who takes no turn is met by FOR SHARE: the one waits for the other's commit, and sees it. Notices (LISTEN)
-only tell what to read again; one that is lost costs a second judgement, never a byte.
+somebody who takes no turn is met by FOR SHARE: whoever comes second waits for the other's commit, and sees it; of calls
+only those that rest on a row that is locked wait, for a later batch. Notices (LISTEN) only tell what to read again; one
+that is lost costs a second judgement, never a byte.
 
 What is rare (a consent that ends with its use) is written by `Transaction`, in a thread, by the same statements as on
 SQLite.
@@ -49,7 +50,7 @@ RESOLVE_SECONDS = 3.0  # how long its outcome is asked for
 
 # Of a permitted call family and link are there: a row that is missing here has changed. The directory is not locked as
 # a row, which all batches of all processes would share, but by its turn.
-_JUDGE = f"""
+_STANDS = f"""
     SELECT w.n, {ROW}, h.seq, h.head, h.key_sealed, h.tally
       FROM {ASKED}
       JOIN consent c ON c.id = w.consent
@@ -57,8 +58,8 @@ _JUDGE = f"""
       JOIN link l ON l.person_id = c.person_id AND l.organisation_id = w.organisation AND l.ended_at IS NULL
       JOIN person p ON p.id = c.person_id
       LEFT JOIN directory d ON d.id = 1
-      LEFT JOIN logchain h ON h.person_id = c.person_id
-       FOR SHARE OF c, f, l"""
+      LEFT JOIN logchain h ON h.person_id = c.person_id"""
+_JUDGE = f"{_STANDS} FOR SHARE OF c, f, l SKIP LOCKED"
 _HEADS = "SELECT person_id, seq, head, key_sealed, tally FROM logchain WHERE person_id = ANY($1::text[])"
 # The turn of the directory, then those of the people, in one statement and in this order. Turns are mostly held for a
 # moment, by another process that writes about the same person. One that is held for longer (a page that hangs, or one
@@ -278,7 +279,7 @@ class PostgresLedger:
             if rest:
                 await self._all(rest)
         except _Passed as passed:
-            if rest := _fitting(batch, passed.left):
+            if rest := _fitting([item for item in batch if item.verdict is Verdict.WRITTEN], passed.left):
                 await self._all(rest)
         except Unavailable:
             raise
@@ -384,17 +385,23 @@ class PostgresLedger:
         heads: Heads = {}
         judged = [item for item in batch if item.standing is not None]
         rows: dict[int, tuple[Any, ...]] = {}
+        locked: dict[int, tuple[Any, ...]] = {}  # by somebody who has not taken the turn
         places: dict[tuple[str, str, str], int] = {}  # each is asked for once, however many calls rest on it
         for item in judged:
             assert item.standing is not None
             places.setdefault(item.standing.key, len(places) + 1)
         if places:
-            for row in await connection.fetch(_JUDGE, *map(list, zip(*places, strict=True))):
-                rows[row[0]] = tuple(row)
+            asked = [list(column) for column in zip(*places, strict=True)]
+            rows = {row[0]: tuple(row) for row in await connection.fetch(_JUDGE, *asked)}
+            if len(rows) < len(places):
+                locked = {row[0]: tuple(row) for row in await connection.fetch(_STANDS, *asked) if row[0] not in rows}
         accepted = []
         for item in judged:
             assert item.standing is not None
-            row = rows.get(places[item.standing.key], ())
+            place = places[item.standing.key]
+            row = rows.get(place, ())
+            if place in locked and locked[place][1:11] == item.standing.row:
+                continue  # it waits
             if self._log.frozen or row[1:11] != item.standing.row:
                 item.verdict = Verdict.CHANGED
                 self.memory.forget(item.standing)
@@ -486,7 +493,11 @@ class PostgresLedger:
                 item.verdict = None
                 return
             connection.noted.turns.add(turn)
-            row = connection.execute(_ONE, (standing.family, standing.organisation, standing.consent)).fetchone()
+            asked = standing.family, standing.organisation, standing.consent
+            row = connection.execute(f"{_ONE} FOR SHARE OF c, f, l SKIP LOCKED", asked).fetchone()
+            if row is None and connection.execute(_ONE, asked).fetchone() == standing.row:
+                item.verdict = None  # somebody has locked it
+                return
             if row is None or tuple(row) != standing.row:
                 item.verdict = Verdict.CHANGED
                 return
@@ -549,27 +560,29 @@ class PostgresLedger:
         """Whether the transaction was committed. Raises one of FAULTS when that is not known.
 
         The turn comes first: until it is free the server may still be busy with that commit (postgres/engine.py)."""
-        person, _, _ = proof
+        turn = key_of(person_turn(proof[0]))
         try:
             async with asyncio.timeout(seconds):
                 connection = await self._connection()
                 self._warned = False
-                async with connection.transaction():
-                    await connection.execute(_TURN_SOON)
-                    await connection.execute("SELECT pg_advisory_xact_lock($1)", key_of(person_turn(person)))
-                    found = await connection.fetchval(_PROVEN, *proof)
-                    if found is not None:
-                        await connection.execute(WITNESS)
+                await connection.execute(_BEGIN_SOON.format(turn=turn))
+                found = await connection.fetchval(_PROVEN, *proof)
+                if found is not None:
+                    await connection.execute(WITNESS)
+                await connection.execute("COMMIT")
                 self._refuse_warned()
         except FAULTS as error:
-            if self._writing is not None and is_lost(error):
-                self._writing.terminate()
+            if self._writing is not None:
+                if is_lost(error):  # one that did not answer in time, too: it would be waited for once more
+                    self._writing.terminate()
+                await self._undone(self._writing)
             raise
         return found is not None
 
 
 _WARNING = "01000"
-_TURN_SOON = "SET LOCAL lock_timeout = '1s'"  # asked for again and again, on one connection
+# Asked for again and again, on one connection.
+_BEGIN_SOON = "BEGIN; SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock({turn})"
 _PROVEN = "SELECT 1 FROM logentry WHERE person_id = $1 AND seq = $2 AND commitment = $3"
 _ONE = """
     SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date, l.id, l.generation,
@@ -579,7 +592,7 @@ _ONE = """
       JOIN person p ON p.id = c.person_id
       JOIN link l ON l.person_id = c.person_id AND l.organisation_id = ? AND l.ended_at IS NULL
       LEFT JOIN directory d ON d.id = 1
-     WHERE c.id = ? FOR SHARE OF c, f, l"""
+     WHERE c.id = ?"""
 _PROOF = "INSERT INTO spentproof (id, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 

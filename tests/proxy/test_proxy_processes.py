@@ -1,5 +1,6 @@
 """Several processes, one database: what one of them is told holds in all."""
 
+import asyncio
 import contextlib
 import os
 import random
@@ -8,18 +9,29 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
 
 import psycopg
 import pytest
 
 from gateway.consent.rules import Act
+from gateway.ground.store import migrate
 from gateway.ground.store.postgres import notices
+from gateway.ground.store.postgres.engine import PostgresStore
+from gateway.ledger.contract import Count, Item, Verdict
+from gateway.ledger.postgres import PostgresLedger
+from gateway.ledger.writer import Writer
+from gateway.log import Event
 from gateway.organisations import declare, links
+from gateway.settings import Settings
 from tests.postgres import Cluster, TcpFaults, until
 from tests.proxy.bank import NATIVE, Bank
 from tests.proxy.endings import REASONS, ends
 from tests.proxy.held_key import Key
 from tests.proxy.processes import Processes, served
+from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions
 from tests.proxy.supplier import KIND, Supplier, pieces
 
@@ -418,3 +430,51 @@ def test_a_credential_is_renewed_by_one_of_them_and_used_by_both(
     assert [each.status for each in answers] == [200] * 8
     assert sum(each.target == "/oauth/token" for each in organisation.seen) == 1
     assert processes.world.row("SELECT count(*) FROM lease") == (0,)
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["often", "once"])
+def test_a_row_that_somebody_has_locked_holds_up_nobody_else(
+    processes: Processes, organisation: RawOrganisation, postgres: Cluster, once: bool
+) -> None:
+    """Such as a process that stands still while it renews her link's credentials, for which it takes no turn."""
+    organisation.reset()
+    alice, bob = (Bank(processes.world, organisation) for _ in range(2))
+    alice.agrees(once=once)
+    at = processes.all[0]
+    assert processes.reads(bob, at).status == 200
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(postgres.url("processes")) as at_work:
+        at_work.execute("SELECT 1 FROM link WHERE person_id = %s FOR UPDATE", [alice.person])
+        hers = pool.submit(processes.reads, alice, at)
+        time.sleep(0.3)
+        assert [processes.reads(bob, at).status for _ in range(5)] == [200] * 5
+        assert not hers.done()
+        at_work.rollback()
+        assert hers.result(timeout=15).status == 200
+
+
+def test_who_was_judged_by_what_has_changed_takes_nobodys_last_use(
+    postgres: Cluster, organisation: RawOrganisation, tmp_path: Path
+) -> None:
+    organisation.reset()
+    postgres.create("last_use")
+    migrate.upgrade(Settings(database_url=postgres.url("last_use")))
+    world = World(tmp_path, database_url=postgres.url("last_use"))
+    bank = Bank(world, organisation)
+
+    async def written() -> list[Verdict]:
+        ledger = PostgresLedger(cast(PostgresStore, world.house.store), world.house.log)
+        writer = Writer(ledger)
+        await writer.start(asyncio.get_running_loop())
+        standing = await ledger.standing(bank.consent, f"family-{bank.consent}", bank.id)
+        assert standing is not None
+        before = replace(standing, row=(*standing.row[:4], -1, *standing.row[5:]))
+        count = Count((bank.consent, "item", "day", 0), 1, 1)
+        event = Event("access", bank.person, datetime.now(UTC), "app", {"consent": bank.consent})
+        items = [Item(event, each, counts=(count,)) for each in (before, standing, standing)]
+        found = await asyncio.gather(*map(writer.commit, items))
+        await writer.stop()
+        return found
+
+    assert asyncio.run(written()) == [Verdict.CHANGED, Verdict.WRITTEN, Verdict.USED_UP]
+    world.house.store.close()
+    postgres.drop("last_use")
