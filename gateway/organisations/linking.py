@@ -180,17 +180,24 @@ def finish_oauth(
     lasting = view.oauth is not None and view.oauth.subscription == "lasting"
     whose = links.whose(house.keys, view.id, held.resource if lasting else "")
 
+    new_id, replaced = fresh(), None
+    tried: set[str] = set()  # the links that an earlier try has made or given the credentials, if it was committed
+
     def make(session: Session) -> tuple[Link | None, Credentials | None]:
         """The link, and the credentials that are of no use."""
+        nonlocal replaced
         if house.log.frozen or _is_elsewhere(session, ends.organisation):
             return None, held
         house.log.turn(session, person)
+        if links.have_ended(session, tried):  # she has unlinked meanwhile, and nothing links her again
+            return None, held
         before = links.current(session, person, view.id)
         if before and links.credentials(house.keys, before) == held:  # an earlier try was committed after all
-            return before, None
-        made = links.make(session, house.keys, person, view.id, now, new_id=fresh(), held=held, whose=whose)
+            return before, replaced
+        tried.update({new_id, before.id} if before else {new_id})
+        link, replaced = links.make(session, house.keys, person, view.id, now, new_id=new_id, held=held, whose=whose)
         house.log.record(session, _event(house.settings, "linked", person, view, now))
-        return made
+        return link, replaced
 
     link, unused = tokens.storing(house.store, ends, held, make)
     if unused:

@@ -1,7 +1,7 @@
 """Links between people and their accounts at organisations: rows and their encrypted parts. Makes no calls."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -228,6 +228,12 @@ def make(
     link.credentials_sealed = seal_credentials(keys, link.id, held) if held else None
     session.add(link)
     return link, replaced
+
+
+def have_ended(session: Session, ids: Collection[str]) -> bool:
+    """Whether one of these links is there and has ended. In the person's turn."""
+    ended = select(Link.id).where(col(Link.id).in_(ids), col(Link.ended_at).is_not(None)).limit(1)
+    return bool(ids) and session.exec(ended).first() is not None
 
 
 def store_accounts(

@@ -301,6 +301,31 @@ def test_a_link_is_made_once_though_the_database_fails_for_a_moment(
     assert [event.kind for event in world.events(alice)] == ["linked"]
 
 
+def test_whom_she_unlinked_meanwhile_is_not_linked_by_another_try(
+    world: World, energy: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link was committed without an answer; she saw it through another process, and was told of its end there."""
+    back = agrees_there(alice.leaves_for("city-energy"), NUMBER, PASSWORD)
+    failing = Failing(world, monkeypatch, 1, committed=True)
+
+    @contextlib.contextmanager
+    def fails_then_she_unlinks() -> Iterator[Session]:
+        try:
+            with failing.fails() as session:
+                yield session
+        except NotKnownYet:
+            link = world.link(alice, "city-energy")
+            assert link
+            with failing.write() as session:
+                links.end(session, link.id, world.now)
+            raise
+
+    monkeypatch.setattr(world.house.store, "write", fails_then_she_unlinks)
+    assert alice.get(back).status_code == 410
+    assert world.link(alice, "city-energy") is None
+    assert "POST /oauth/revoke" in world.connector.calls
+
+
 def test_eight_who_need_a_new_token_at_once_make_one_call(world: World, energy: Running, alice: Browser) -> None:
     alice.links_by_oauth(NUMBER, PASSWORD)
     link = world.link(alice, "city-energy")
