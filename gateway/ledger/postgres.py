@@ -146,6 +146,7 @@ class _Passed(Exception):
 
 
 Proof = tuple[str, int, bytes]  # finds an entry of a transaction (`record.PROOF`)
+Backend = tuple[int, datetime]  # a process of the server: its number, and when it began
 
 
 class _Unknown(Exception):
@@ -171,7 +172,9 @@ class PostgresLedger:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="aval-one-use")
         self._once: Any = None  # that thread's connection
         self._statements: dict[tuple[str, ...], str] = {}
-        self._unanswered: Proof | None = None  # of a commit that may still go on at the server
+        self._backend: Backend | None = None  # of `_writing`
+        # of a commit that may still go on at the server, and by whom
+        self._unanswered: tuple[Proof, Backend | None] | None = None
         self.memory = StandingMemory()
         self._reader = StandingReader(store, self.memory)
 
@@ -226,7 +229,7 @@ class PostgresLedger:
         fault: Exception | None = None
         try:
             if self._unanswered is not None:
-                await self._refuse_unanswered(self._unanswered)
+                await self._refuse_unanswered(*self._unanswered)
             if usual := [item for item in batch if not item.once]:
                 await self._all(usual)
             await self._ending([item for item in batch if item.once])
@@ -322,9 +325,15 @@ class PostgresLedger:
 
     async def _connection(self) -> "asyncpg.Connection[Any]":
         if self._writing is None or self._writing.is_closed():
-            self._writing = await connected(self._store.direct)
-            self._writing.add_log_listener(self._heard)
-            await self._writing.execute(PLANS)
+            made = await connected(self._store.direct)
+            try:
+                made.add_log_listener(self._heard)
+                await made.execute(PLANS)
+                self._backend = tuple(await made.fetchrow(_BACKEND))
+            except BaseException:
+                made.terminate()
+                raise
+            self._writing = made
         return self._writing
 
     def _heard(self, _: Any, message: Any) -> None:
@@ -535,37 +544,39 @@ class PostgresLedger:
     async def _resolved(self, proof: Proof) -> None:
         """Returns when the transaction was committed. Raises Unavailable when it was not, or nobody knows:
         the next batch then asks again (`_refuse_unanswered`)."""
-        until = time.monotonic() + RESOLVE_SECONDS
+        until, backend = time.monotonic() + RESOLVE_SECONDS, self._backend
         while (left := until - time.monotonic()) > 0:
             try:
-                found = await self._is_proven(proof, left)
+                found = await self._is_proven(proof, backend, left)
             except FAULTS:
                 await asyncio.sleep(0.1)
                 continue
             if not found:
                 raise Unavailable("database: not committed")
             return
-        self._unanswered = proof
+        self._unanswered = proof, backend
         raise Unavailable("database: nobody knows whether this was committed")
 
-    async def _refuse_unanswered(self, proof: Proof) -> None:
+    async def _refuse_unanswered(self, proof: Proof, backend: Backend | None) -> None:
         """Raises Unavailable until that commit has ended, in whatever way: who waited for it was told already."""
         try:
-            await self._is_proven(proof, RESOLVE_SECONDS)
+            await self._is_proven(proof, backend, RESOLVE_SECONDS)
         except FAULTS as error:
             raise Unavailable("database: an earlier commit is not answered") from error
         self._unanswered = None
 
-    async def _is_proven(self, proof: Proof, seconds: float) -> bool:
+    async def _is_proven(self, proof: Proof, backend: Backend | None, seconds: float) -> bool:
         """Whether the transaction was committed. Raises one of FAULTS when that is not known.
 
-        The turn comes first: until it is free the server may still be busy with that commit (postgres/engine.py)."""
+        The turn comes first: until it is free the server may still be busy with that commit (postgres/engine.py). When
+        that process of the server is gone its commit has ended, whoever else has the turn now."""
         turn = key_of(person_turn(proof[0]))
         try:
             async with asyncio.timeout(seconds):
                 connection = await self._connection()
                 self._warned = False
-                await connection.execute(_BEGIN_SOON.format(turn=turn))
+                goes_on = backend is None or await connection.fetchval(_GOES_ON, *backend)
+                await connection.execute(_BEGIN_SOON.format(turn=turn) if goes_on else "BEGIN")
                 found = await connection.fetchval(_PROVEN, *proof)
                 if found is not None:
                     await connection.execute(WITNESS)
@@ -581,6 +592,8 @@ class PostgresLedger:
 
 
 _WARNING = "01000"
+_BACKEND = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
+_GOES_ON = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
 # Asked for again and again, on one connection.
 _BEGIN_SOON = "BEGIN; SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock({turn})"
 _PROVEN = "SELECT 1 FROM logentry WHERE person_id = $1 AND seq = $2 AND commitment = $3"

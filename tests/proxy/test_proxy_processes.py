@@ -17,13 +17,16 @@ import psycopg
 import pytest
 
 from gateway.consent.rules import Act
+from gateway.errors import Unavailable
 from gateway.ground.store import migrate
+from gateway.ground.store.contract import key_of
 from gateway.ground.store.postgres import notices
 from gateway.ground.store.postgres.engine import PostgresStore
 from gateway.ledger.contract import Count, Item, Verdict
 from gateway.ledger.postgres import PostgresLedger
 from gateway.ledger.writer import Writer
 from gateway.log import Event
+from gateway.log.record import person_turn
 from gateway.organisations import declare, links
 from gateway.settings import Settings
 from tests.postgres import Cluster, TcpFaults, until
@@ -450,6 +453,36 @@ def test_a_row_that_somebody_has_locked_holds_up_nobody_else(
         assert not hers.done()
         at_work.rollback()
         assert hers.result(timeout=15).status == 200
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["goes on", "gone"])
+def test_after_a_commit_that_nobody_knows_others_go_on_when_its_process_is_gone(
+    postgres: Cluster, organisation: RawOrganisation, tmp_path: Path, there: bool
+) -> None:
+    """Whoever has that person's turn by then: it is no more the commit's."""
+    organisation.reset()
+    postgres.create("unknown")
+    migrate.upgrade(Settings(database_url=postgres.url("unknown")))
+    world = World(tmp_path, database_url=postgres.url("unknown"))
+    with psycopg.connect(postgres.url("unknown")) as other:
+        other.execute("SELECT pg_advisory_xact_lock(%s)", [key_of(person_turn("alice"))])
+        [backend] = other.execute("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
+
+        async def written() -> object:
+            ledger = PostgresLedger(cast(PostgresStore, world.house.store), world.house.log)
+            writer = Writer(ledger)
+            await writer.start(asyncio.get_running_loop())
+            ledger._unanswered = ("alice", 1, b"commitment"), backend if there else (backend[0], datetime.now(UTC))
+            [found] = await asyncio.gather(
+                writer.commit(Item(Event("sign_in", "bob", datetime.now(UTC)))), return_exceptions=True
+            )
+            await writer.stop()
+            return found
+
+        found = asyncio.run(written())
+        assert isinstance(found, Unavailable) if there else found is Verdict.WRITTEN
+    world.house.store.close()
+    postgres.drop("unknown")
 
 
 def test_who_was_judged_by_what_has_changed_takes_nobodys_last_use(
