@@ -418,6 +418,30 @@ def test_a_user_who_may_make_no_tables_is_told_to_own_the_database(
         executed(at, f"DROP ROLE {user}")
 
 
+@pytest.mark.parametrize("hidden", ["tables", "schema"])
+def test_a_user_who_may_not_read_the_tables_is_told_in_one_line(
+    aval: Run, log: str, hidden: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, word = f"u{secrets.token_hex(4)}", secrets.token_hex(8)
+    executed(log, f"CREATE ROLE {user} LOGIN PASSWORD '{word}'")
+    if hidden == "schema":
+        executed(log, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    try:
+        url = urlsplit(log)
+        netloc = f"{user}:{word}@{url.netloc.rpartition('@')[2]}"
+        monkeypatch.setenv("AVAL_DATABASE_URL", url._replace(netloc=netloc).geturl())
+        for command in (("migrate",), ("serve",), ("people", "list"), ("log", "verify")):
+            done = aval(*command)
+            said = [line for line in done.err.splitlines() if not line.startswith('{"event":"')]
+            assert done.code == 2 and len(said) == 1 and said[0].startswith("aval: "), done.err
+            if hidden == "tables" or command[0] == "migrate":
+                assert "the database must belong to the user: createdb --owner aval aval" in done.err
+        done = aval("doctor")
+        assert done.code == 1 and "the database must belong to the user" in done.out and "Traceback" not in done.err
+    finally:
+        executed(log, f"DROP ROLE {user}")
+
+
 def test_a_password_in_the_address_or_open_to_others_is_told(
     aval: Run, log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
