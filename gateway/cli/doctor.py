@@ -218,7 +218,7 @@ def _database(using: Settings) -> Iterator[Check]:
     try:
         found = migrate.current(using)
     except Unavailable as error:
-        said = isinstance(error, migrate.Unfinished | migrate.Foreign)  # with what to do
+        said = isinstance(error, migrate.Unfinished | migrate.Foreign | migrate.Refused)  # with what to do
         if using.database_url and not said:
             return  # another check has told of it
         writable = os.access(using.data_dir, os.W_OK)  # if it is not, `_data_dir` has reported that already

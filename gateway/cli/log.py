@@ -196,16 +196,21 @@ def restart(
     if accept is None:  # otherwise `opened` tells
         tell_of_demo(using, source("data_dir"))
     found, earlier = _frozen(using)
-    _agreed(found, earlier, accept)
+    (_agreed_before if found.only_mark_missing else _agreed)(found, earlier, accept)
     with opened() as house, alone(house), nobody_serves(house.store) as leading:
         if _looked_at(using, lambda: restarting.ended(house)) != found:
             stop("the log has changed meanwhile; ask again: aval log restart", NO)
         with _going_on(found):
             name, paused = _restarted(house, found, earlier, sharings == "pause", leading)
-        typer.echo(f"{found.origin} has ended; {house.settings.data_dir / restarting.FOLDER} holds its evidence")
+        typer.echo(f"{_ended(found)} has ended; {house.settings.data_dir / restarting.FOLDER} holds its evidence")
         told = f", and the pauses of {paused} running sharings" if paused else ""
         typer.echo(f"{name} begins with these {found.entries - earlier} entries{told}; tell whoever keeps checkpoints")
         typer.echo(f"what you changed since the copy is missing, too: {ALSO_MISSING}")
+
+
+def _ended(found: "Ended") -> str:
+    """The name of the log that ends, or has ended already and only its mark is still there."""
+    return found.marked.log if found.only_mark_missing and found.marked else found.origin
 
 
 def _restarted(
@@ -217,6 +222,7 @@ def _restarted(
     from gateway.log import restart as restarting
 
     now = datetime.now(UTC)
+    pause = pause and not found.only_mark_missing  # what becomes of them was decided with all else
     more = deciding.pause_all(house.store, house.log, OPERATOR, "restored", now) if pause else 0
     paused = earlier + more
     found = replace(found, entries=found.entries + more)
@@ -229,7 +235,7 @@ def _going_on(found: "Ended") -> Iterator[None]:
     from gateway.errors import Unavailable
 
     again = (
-        f"the restart of {found.origin} was broken off; when that is mended, give the same command again: it goes on"
+        f"the restart of {_ended(found)} was broken off; when that is mended, give the same command again: it goes on"
     )
     try:
         yield
@@ -247,7 +253,7 @@ def _frozen(using: Settings) -> tuple["Ended", int]:
     from gateway.errors import Unavailable
     from gateway.ground.keys import KeyRing
     from gateway.log import restart as restarting
-    from gateway.log.signed import last_signed
+    from gateway.log.signed import last_signed, parts
 
     if not is_there(using):
         no_gateway(using, source("data_dir"))
@@ -258,7 +264,10 @@ def _frozen(using: Settings) -> tuple["Ended", int]:
     try:
         with looking(using) as (connection, single):
             found = _looked_at(using, lambda: restarting.looked_at(connection, using, key, alone=single))
-            return found, deciding.paused_by(connection, OPERATOR, last_signed(connection))
+            signed = last_signed(connection)
+            # Where a restart has begun this log and nothing of it is signed yet, the pauses are of that one.
+            again = signed is not None or parts(found.origin)[1] == 1
+            return found, deciding.paused_by(connection, OPERATOR, signed) if again else 0
     except Unavailable as error:
         stop(error.detail)
 
@@ -289,6 +298,16 @@ def _agreed(found: "Ended", earlier: int, accept: int | None) -> None:
     if accept != held:
         again = f"{found.do}; or accept what is here: aval log restart --accept {held}"
         stop(again if accept is None else f"not {accept}; {again}", NO)
+
+
+def _agreed_before(found: "Ended", _: int, accept: int | None) -> None:
+    """The database was agreed to, and is of the new log: any number goes on, as the one that was given then, which this
+    database does not tell any more. Without one nothing is written."""
+    typer.echo(
+        f"{_ended(found)} has ended, and {found.origin} has begun with {found.entries} entries: broken off there"
+    )
+    if accept is None:
+        stop(f"only the mark of {found.origin} is missing: aval log restart --accept {found.entries}", NO)
 
 
 @commands.command()

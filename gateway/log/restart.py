@@ -58,6 +58,15 @@ class Ended:
     marked: mark.Mark | None  # the largest tree ever signed, where that is known
     entries: int  # in the database: what the new log begins with
 
+    @property
+    def only_mark_missing(self) -> bool:
+        """A crash came between 2 and 3: the database is of the new log already, the mark of one before it. Nothing of
+        the new log is signed, since whoever signs by that mark is frozen."""
+        if self.size or self.marked is None or not self.marked.log:
+            return False
+        (base, number), (now, later) = parts(self.marked.log), parts(self.origin)
+        return base == now and number < later
+
 
 def ended(house: House) -> Ended:
     """What `looked_at` finds in the database of this house. Raises Unavailable, too."""
@@ -105,7 +114,7 @@ def restart(
     `leading`: the connection of the log's lead, on which the log is forgotten, so that nobody else can lead meanwhile;
     asked for when all else is done. None: no other process can serve this database.
     """
-    if _only_mark_missing(found):
+    if found.only_mark_missing:
         mark.write(house.settings.mark, mark.nothing(found.origin))
         return found.origin
     evidence = house.settings.data_dir / FOLDER
@@ -117,11 +126,6 @@ def restart(
         house.store.batch(last, lambda writing: _forget(writing, house.log, found, begins, now, paused))  # 2
     mark.write(house.settings.mark, mark.nothing(begins))  # 3
     return begins
-
-
-def _only_mark_missing(found: Ended) -> bool:
-    """A crash came between 2 and 3: the database is of the new log already, the mark of the one before."""
-    return found.size == 0 and found.marked is not None and following(found.marked.log) == found.origin
 
 
 def following(*names: str) -> str:

@@ -102,6 +102,15 @@ def test_rows_that_refer_to_nothing_give_no_copy_and_are_named(aval: Run, databa
     assert "Another program has deleted rows: put back a copy" in done.err
 
 
+def test_of_a_table_without_numbers_of_rows_the_same_is_told(aval: Run, database: Path, tmp_path: Path) -> None:
+    with opened(database) as connection:
+        connection.execute("INSERT INTO use VALUES ('gone', '', 'day', 0, 1), ('gone', '', 'day', 1, 1)")
+    done = aval("backup", tmp_path / "copy.sqlite3")
+    assert done.code == 2 and not list(tmp_path.glob("copy*"))
+    assert "2 rows of table use refer to a consent that is not there (consent_id); no copy was made" in done.err
+    assert "2 rows of table use refer to a consent" in aval("doctor").out
+
+
 def test_a_log_that_was_tampered_with_is_copied_and_told(aval: Run, database: Path, tmp_path: Path) -> None:
     with opened(database) as connection:
         connection.execute("UPDATE logentry SET commitment = zeroblob(32)")

@@ -20,6 +20,13 @@ OTHERS_ALEMBIC = (
     "CREATE TABLE alembic_version (version_num text)",
     "INSERT INTO alembic_version VALUES ('1975ea83b712')",
 )
+
+
+def numbered(revision: str) -> tuple[str, ...]:
+    """Others number their revisions as we do."""
+    return *OTHERS_ALEMBIC[:-1], f"INSERT INTO alembic_version VALUES ('{revision}')"
+
+
 TABLES = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
 
 
@@ -76,6 +83,9 @@ def there(foreign: Foreign, monkeypatch: pytest.MonkeyPatch) -> Foreign:
 @pytest.mark.parametrize(
     ("tables", "shown"), [(SHOP, "3 tables of something else (customer, invoice, …)"),
                           (SHOP[:1], "a table of something else (customer)"),
+                          (numbered("0001"), "4 tables of something else (alembic_version, customer, …)"),
+                          (numbered("0200"), "4 tables of something else (alembic_version, customer, …)"),
+                          (numbered("4711"), "4 tables of something else (alembic_version, customer, …)"),
                           (OTHERS_ALEMBIC, "4 tables of something else (alembic_version, customer, …)")],
 )  # fmt: skip
 def test_no_command_begins_a_gateway_among_them(

@@ -30,6 +30,7 @@ from gateway.log.reading import entries
 from gateway.log.sequencer import Sequencer
 from gateway.log.signed import Frozen
 from gateway.settings import Settings, unsafe
+from tests.databases import migrated
 from tests.ports import free_port
 from tests.postgres import Bouncer, Cluster, TcpFaults, at_port, require_bouncer, until
 
@@ -271,6 +272,29 @@ def test_a_server_that_is_too_old_is_refused(aval: Run, at: str, monkeypatch: py
     assert done.code == 2 and "is too old; 99 or newer is needed" in done.err
 
 
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_cannot_write_every_name_is_refused(
+    aval: Run, at: str, encoding: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"e{secrets.token_hex(4)}"
+    executed(at, f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    other = urlsplit(at)._replace(path=f"/{name}")
+    monkeypatch.setenv("AVAL_DATABASE_URL", other.geturl())
+    (tmp_path / "word").write_text(str(other.password))
+    to = other._replace(netloc=f"postgres@{other.netloc.rpartition('@')[2]}").geturl()
+    copy = ("store", "copy", "--from", str(tmp_path / "one"), "--to", to, "--to-password-file", str(tmp_path / "word"))
+    said = f"/{name}: its encoding is {encoding}; make one with createdb --encoding UTF8 --template template0 --owner"
+    try:
+        migrated(Settings(data_dir=tmp_path / "one").model_copy(update={"database_url": ""}))
+        for command in (("migrate",), ("serve",), ("people", "list"), copy):
+            done = aval(*command)
+            assert done.code == 2 and said in done.err and len(done.err.splitlines()) == 1, done.err
+        done = aval("doctor")
+        assert done.code == 1 and done.out.count(said) == 1 and "Traceback" not in done.err, done.out
+    finally:
+        executed(at, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 # ---- settings
 
 
@@ -392,6 +416,30 @@ def test_a_user_who_may_make_no_tables_is_told_to_own_the_database(
         assert "→ the database must belong to the user: createdb --owner aval aval" in done.out
     finally:
         executed(at, f"DROP ROLE {user}")
+
+
+@pytest.mark.parametrize("hidden", ["tables", "schema"])
+def test_a_user_who_may_not_read_the_tables_is_told_in_one_line(
+    aval: Run, log: str, hidden: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, word = f"u{secrets.token_hex(4)}", secrets.token_hex(8)
+    executed(log, f"CREATE ROLE {user} LOGIN PASSWORD '{word}'")
+    if hidden == "schema":
+        executed(log, "REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    try:
+        url = urlsplit(log)
+        netloc = f"{user}:{word}@{url.netloc.rpartition('@')[2]}"
+        monkeypatch.setenv("AVAL_DATABASE_URL", url._replace(netloc=netloc).geturl())
+        for command in (("migrate",), ("serve",), ("people", "list"), ("log", "verify")):
+            done = aval(*command)
+            said = [line for line in done.err.splitlines() if not line.startswith('{"event":"')]
+            assert done.code == 2 and len(said) == 1 and said[0].startswith("aval: "), done.err
+            if hidden == "tables" or command[0] == "migrate":
+                assert "the database must belong to the user: createdb --owner aval aval" in done.err
+        done = aval("doctor")
+        assert done.code == 1 and "the database must belong to the user" in done.out and "Traceback" not in done.err
+    finally:
+        executed(log, f"DROP ROLE {user}")
 
 
 def test_a_password_in_the_address_or_open_to_others_is_told(

@@ -11,10 +11,11 @@ from typer.testing import CliRunner
 
 from gateway.app import build_house
 from gateway.cli import app
+from gateway.consent.rules import Act
 from gateway.log import Event
 from gateway.log.sequencer import Sequencer
 from gateway.settings import Settings
-from tests.databases import copied, migrated
+from tests.databases import copied, migrated, opened
 
 Run = Callable[..., Result]
 
@@ -84,6 +85,45 @@ def test_where_the_disk_is_full_it_says_so_and_the_same_command_goes_on(
     assert done.exit_code == 0, done.output
     assert {path.name for path in (folder / "log-ended").iterdir()} == {"1", "1-2"}
     assert (folder / "log-ended" / "1-2" / "statement.note").exists()
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_broken_off_before_the_mark_the_same_command_goes_on(
+    aval: Run, folder: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    """`asked`: how to go on is asked before, and the number that is told then is another."""
+
+    def full(path: Path, _: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("gateway.log.mark.write", full)
+        done = aval("log", "restart", "--accept", "1")
+    assert done.exit_code == 2 and "the restart of localhost/log was broken off" in done.output
+    accept = "1"
+    if asked:
+        done = aval("log", "restart")
+        assert done.exit_code == 1 and "localhost/log has ended, and localhost/log/2 has begun with 2" in done.output
+        accept = done.output.split()[-1]
+        assert "only the mark of localhost/log/2 is missing" in done.output and accept == "2"
+    done = aval("log", "restart", "--accept", accept)
+    assert done.exit_code == 0, done.output
+    assert "localhost/log has ended" in done.output and "localhost/log/2 begins with these 2 entries" in done.output
+    assert {path.name for path in (folder / "log-ended").iterdir()} == {"1"}
+    assert "the log is not frozen" in aval("log", "restart").output
+
+
+def test_pauses_by_a_restart_that_is_over_are_not_taken_for_those_of_this_one(aval: Run, folder: Path) -> None:
+    assert aval("log", "restart", "--accept", "1").exit_code == 0
+    with opened(folder / "aval.sqlite3") as connection:  # one of its pauses; its new log has no checkpoint yet
+        connection.execute(
+            "INSERT INTO consentevent (consent_id, seq, type, at, actor, reason, version, prev_sha256, sha256)"
+            " VALUES ('c', 1, ?, '2026-01-01 00:00:00', 'operator', '', 0, '', '')",
+            (Act.PAUSED,),
+        )
+    Settings(data_dir=folder).mark.unlink()
+    done = aval("log", "restart")
+    assert "the database holds 2, 0 of them signed\n" in done.output and "--accept 2" in done.output, done.output
 
 
 def test_not_beside_a_running_gateway(aval: Run, folder: Path) -> None:

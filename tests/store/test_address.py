@@ -155,6 +155,28 @@ def test_each_statement_sees_what_was_committed_before_it(
         assert asked(parameters(database + more), "SHOW transaction_isolation") == "read committed"
 
 
+@BOTH
+def test_warnings_arrive_and_text_is_text_whatever_was_set(
+    asked: Any, postgres: Cluster, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = urlsplit(database).path.removeprefix("/")
+    postgres.role("silent")
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    other = {"client_min_messages": "error", "client_encoding": "LATIN1"}
+    options = {"options": " ".join(f"-c {setting}={value}" for setting, value in other.items())}
+    for setting, value in other.items():
+        postgres.execute(f"ALTER ROLE silent SET {setting} = '{value}'")
+    try:
+        url = postgres.url(name, user="silent")
+        for more in ("", f"?{urlencode({**options, 'client_encoding': 'LATIN1'}, quote_via=quote)}"):
+            given = parameters(url + more)
+            assert asked(given, "SHOW client_min_messages") == "warning"
+            assert asked(given, "SHOW client_encoding") in ("UTF8", "utf-8")
+            assert asked(given, "SELECT '☀ Zoë'::text") == "☀ Zoë"
+    finally:
+        postgres.execute("DROP ROLE silent")
+
+
 @pytest.mark.parametrize("level", STRICTER)
 def test_whoever_waited_for_a_turn_sees_what_was_written_in_it(level: str, postgres: Cluster, database: str) -> None:
     name = urlsplit(database).path.removeprefix("/")

@@ -69,6 +69,47 @@ def test_what_the_standby_has_not_is_not_told_as_written(pair: tuple[Cluster, St
     asyncio.run(calls())
 
 
+def cancelled_in_commit(primary: Cluster) -> threading.Thread:
+    """As soon as a commit waits for the standby, somebody tells it not to."""
+    cancelled = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+    thread = threading.Thread(target=until, args=(lambda: bool(primary.execute(cancelled)), "a commit waits"))
+    thread.start()
+    return thread
+
+
+def test_a_commit_told_not_to_wait_for_its_standby_is_not_told_as_done_whatever_the_role_was_set_to(
+    pair: tuple[Cluster, Standby], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ground.store.postgres.patient.COMMIT_SECONDS", 2.0)
+    primary, standby = pair
+    primary.execute("ALTER ROLE postgres SET client_min_messages = error")
+    url = primary.url("aval", options="-cclient_min_messages=error")
+    house = build_house(Settings(database_url=url, data_dir=tmp_path), create_keys=True)
+
+    async def calls() -> None:
+        writer = Writer(PostgresLedger(house.store, house.log))  # type: ignore[arg-type]
+        await writer.start(asyncio.get_running_loop())
+        assert await writer.commit(Item(event("frank"))) is Verdict.WRITTEN
+        standby.stop("immediate")
+        cancelling = cancelled_in_commit(primary)
+        with pytest.raises(Unavailable, match="not to wait for a standby"):
+            await writer.commit(Item(event("frank")))
+        cancelling.join()
+        await writer.stop()
+
+    try:
+        asyncio.run(calls())
+        cancelling = cancelled_in_commit(primary)
+        with pytest.raises(Unavailable, match="nobody knows whether"), house.store.write() as session:
+            house.log.record(session, event("grace"))
+        cancelling.join()
+    finally:
+        if not standby.running:
+            standby.start()  # first: the next commit waits for it
+        primary.execute("ALTER ROLE postgres RESET client_min_messages")
+        house.store.close()
+
+
 def test_a_page_waits_until_the_standby_has_it(pair: tuple[Cluster, Standby], house: House) -> None:
     primary, standby = pair
     standby.stop("immediate")

@@ -15,7 +15,10 @@ from gateway.settings import Settings
 from tests.postgres import Bouncer, Cluster, require_bouncer
 
 pytestmark = pytest.mark.postgres
-SHOWN = ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone", "datestyle")
+SHOWN = (
+    "statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout", "timezone", "datestyle",
+    "client_min_messages", "client_encoding",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +26,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """The server's own settings are of another place, and without limits."""
     require_bouncer()
     other = {"timezone": "America/New_York", "datestyle": "German", "default_transaction_isolation": "serializable"}
+    other |= {"client_min_messages": "error", "client_encoding": "LATIN1"}
     with Cluster(**other) as cluster, Bouncer(cluster) as bouncer:
         cluster.create("pooled")
         folder: Path = tmp_path_factory.mktemp("pooled")
@@ -39,7 +43,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def test_a_page_has_the_limits_and_the_zone_it_has_without_a_pooler(house: House, way: str) -> None:
     with getattr(house.store, way)() as session:
         found = [session.execute(text(f"SHOW {name}")).scalar() for name in SHOWN]
-    assert found == ["15s", "5s", "20s", "UTC", "ISO, DMY"]
+    assert found == ["15s", "5s", "20s", "UTC", "ISO, DMY", "warning", "UTF8"]
 
 
 def test_what_a_page_writes_sees_what_was_committed_before_each_statement(house: House) -> None:

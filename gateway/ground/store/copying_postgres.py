@@ -52,6 +52,9 @@ class PostgresSide(Side):
             self._raw: psycopg.Connection[Any] = psycopg.connect(**parameters, autocommit=True)
         except psycopg.Error as error:
             raise Unavailable(faults.sentence(where, error)) from error
+        if why := faults.unfit(where, self._raw):
+            self._raw.close()
+            raise Unavailable(why)
         self.connection = Bare(self._raw)
 
     def claim(self) -> None:

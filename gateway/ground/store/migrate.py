@@ -34,7 +34,7 @@ COPYING = "0-copying"  # in the place of the revision, while `copying` fills the
 UNFINISHED = "holds a part of a copy that was interrupted; run the same `aval store copy` again"
 
 OWNER = "the database must belong to the user: createdb --owner aval aval"
-_NOT_ALLOWED = "42501"  # SQLSTATE insufficient_privilege
+_NOT_ALLOWED = ("42501", "3F000")  # SQLSTATE insufficient_privilege, and invalid_schema_name: may use no schema
 WRITABLE = "data_dir must be a folder that can be written"
 _UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty"
 
@@ -42,9 +42,10 @@ _REVISION = re.compile(r"\d{4}")
 # What alembic_version may stand beside: of PostgreSQL in the schema where tables would be made, without those that
 # belong to an extension.
 _IS_THERE = {
-    "sqlite": "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'",
-    "postgresql": "SELECT 1 WHERE to_regclass('alembic_version') IS NOT NULL",
+    "sqlite": "SELECT 1 FROM sqlite_master WHERE name = ?",
+    "postgresql": "SELECT 1 WHERE to_regclass(?) IS NOT NULL",
 }
+_FIRST = "0200"  # the first release's; from it on `schemaserves` is there, and before it `logentry` was
 _TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite#_%' ESCAPE '#'",
     "postgresql": """SELECT relname::text FROM pg_class
@@ -62,9 +63,13 @@ class Foreign(Unavailable):
     """The database holds the tables of something else."""
 
 
+class Refused(Unavailable):
+    """The server does not let this user read what the database holds."""
+
+
 def current(settings: Settings) -> str | None:
     """The revision of the database; None when there is no database, or an empty one. Raises Unavailable; Unfinished,
-    Foreign.
+    Foreign, Refused.
 
     Only SQLite reads its file, even to find out whether it is a database: this also runs in the serving process, where
     nothing else may open the file.
@@ -77,7 +82,7 @@ def schema(settings: Settings) -> tuple[str | None, str]:
     Raises Unavailable."""
     if settings.database_url:
         with contextlib.closing(open_store(settings)) as store, contextlib.closing(store.connect()) as connection:
-            return _found(connection, "postgresql", store.where)
+            return _told(connection, store.where)
     if not settings.database.exists() or settings.database.stat().st_size == 0:
         return None, ""
     try:
@@ -88,24 +93,40 @@ def schema(settings: Settings) -> tuple[str | None, str]:
         raise Unavailable(f"{settings.database}: {error}{more}") from error
 
 
+def _told(connection: Connection, where: str) -> tuple[str | None, str]:
+    """What is found on PostgreSQL. Raises Unavailable, for whatever the server says."""
+    from psycopg import Error  # only where there is such a database
+
+    try:
+        return _found(connection, "postgresql", where)
+    except Error as error:
+        raise Refused(f"{where}: {_why(error)}") from error
+
+
 def _found(connection: Connection, engine: str, where: str) -> tuple[str | None, str]:
-    if connection.execute(_IS_THERE[engine]).fetchone() is None:
+    if not _is_there(connection, engine, "alembic_version"):
         _require_empty(connection, engine, where)
         return None, ""
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     if row is not None and str(row[0]) == COPYING:
         raise Unfinished(f"the database {UNFINISHED}")
-    if row is None or not _REVISION.fullmatch(str(row[0])):  # others use Alembic too
+    revision = str(row[0]) if row else ""
+    own = "schemaserves" if revision >= _FIRST else "logentry"
+    if not _REVISION.fullmatch(revision) or not _is_there(connection, engine, own):  # others use Alembic too
         raise _foreign(connection, engine, where)
-    if str(row[0]) < "0200":
-        return str(row[0]), ""
+    if revision < _FIRST:
+        return revision, ""
     oldest = connection.execute("SELECT oldest FROM schemaserves").fetchone()
-    return str(row[0]), str(oldest[0]) if oldest else ""
+    return revision, str(oldest[0]) if oldest else ""
+
+
+def _is_there(connection: Connection, engine: str, table: str) -> bool:
+    return connection.execute(_IS_THERE[engine], (table,)).fetchone() is not None
 
 
 def _require_empty(connection: Connection, engine: str, where: str) -> None:
     """Raises Foreign. All our tables come in one transaction: who sees some of them sees alembic_version afterwards."""
-    if _tables(connection, engine) and connection.execute(_IS_THERE[engine]).fetchone() is None:
+    if _tables(connection, engine) and not _is_there(connection, engine, "alembic_version"):
         raise _foreign(connection, engine, where)
 
 
@@ -173,16 +194,17 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
     try:
         before = _run(store)
     except DatabaseError as error:
-        raise Unavailable(f"{store.where}: {_why(error)}") from error
+        raise Unavailable(f"{store.where}: {_why(error.orig)}") from error
     finally:
         store.close()
     return before, HEAD
 
 
-def _why(error: DatabaseError) -> str:
-    if getattr(error.orig, "sqlstate", None) != _NOT_ALLOWED:
-        return str(error.orig)
-    return f"{str(error.orig).splitlines()[0]}; {OWNER}"  # without the statement that was refused
+def _why(error: BaseException | None) -> str:
+    if not (state := getattr(error, "sqlstate", None)):
+        return str(error)
+    said = str(error).splitlines()[0]  # without the statement that was refused
+    return f"{said}; {OWNER}" if state in _NOT_ALLOWED else said
 
 
 def _folder(settings: Settings) -> None:

@@ -16,10 +16,15 @@ SESSION = {
     "statement_timeout": "15s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "20s",
+    "client_min_messages": "warning",
 }
-# Each statement sees what was committed before it, or a turn would tell nothing of those before. This comes last: no
-# setting of a role, a database or a server may take its place, and none of the address either.
+# Each statement sees what was committed before it, or a turn would tell nothing of those before.
 ISOLATION = "read committed"
+# These come last: no setting of a role, a database or a server may take their place, and none of the address either. A
+# commit that was told not to wait for its standby says so in a warning, which must arrive.
+_LAST = {"default_transaction_isolation": ISOLATION, "client_min_messages": SESSION["client_min_messages"]}
+# libpq's own; the other driver knows no other. Text is text, whatever a role or the environment was set to.
+_TEXT = {"client_encoding": "UTF8"}
 # A host that has gone without a word is noticed within these seconds, and not after the hours of the system's default.
 _ALIVE = {"keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 5000}
 # What the pages' driver reads and that of the data calls does not: these would go elsewhere, or ask less of the server.
@@ -74,10 +79,13 @@ def parameters(url: str, password_file: Path | None = None, **session: str) -> d
         given.setdefault("target_session_attrs", "read-write")
     if password_file is not None:
         given["password"] = password_file.read_text(encoding="utf-8").rstrip("\r\n")
-    options = " ".join(f"-c {name}={value}" for name, value in {**SESSION, **session}.items())
+    options, last = _written({**SESSION, **session}), _written(_LAST)
     own = {"connect_timeout": CONNECT_SECONDS, "application_name": "aval", **_ALIVE}
-    isolation = "-c default_transaction_isolation=" + ISOLATION.replace(" ", r"\ ")
-    return {**own, **given, "options": f"{options} {given.get('options', '')} {isolation}"}
+    return {**own, **given, **_TEXT, "options": f"{options} {given.get('options', '')} {last}"}
+
+
+def _written(settings: Mapping[str, str]) -> str:
+    return " ".join("-c {}={}".format(name, value.replace(" ", r"\ ")) for name, value in settings.items())
 
 
 def pooled(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,9 +118,9 @@ class PostgresStore(Store):
             said = faults.sentence(self.past, error)
             named = said if self.past == self.where else said.replace(faults.ADDRESS, faults.DIRECT)
             raise Unavailable(named) from error
-        if old := faults.too_old(self.past, raw):
+        if why := faults.unfit(self.past, raw):
             raw.close()
-            raise Unavailable(old)
+            raise Unavailable(why)
         return Bare(raw)
 
     def batch(self, connection: contract.Connection, work: Callable[[Any], object]) -> None:

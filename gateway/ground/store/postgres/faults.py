@@ -7,6 +7,8 @@ DIRECT = "AVAL_DATABASE_DIRECT_URL"
 OLDEST = (
     140000  # as libpq writes it; the first one that ends an idle session (idle_session_timeout: engine.PostgresLead)
 )
+ENCODING = "UTF8"
+CREATEDB = "createdb --encoding UTF8 --template template0 --owner aval aval"
 
 # SQLSTATE classes (PostgreSQL, appendix A) of "cannot do it now": connection, read-only or aborted transaction, rolled
 # back for others, out of connections or disk, lock or statement timed out, shut down or starting, system.
@@ -52,12 +54,13 @@ def _said(text: str) -> str:
     return lines[-1].rpartition("FATAL: ")[2].removeprefix("connection failed: ").strip(" -") or type(text).__name__
 
 
-def too_old(where: str, connection: "psycopg.Connection[object]") -> str:
-    """Empty: it is not."""
+def unfit(where: str, connection: "psycopg.Connection[object]") -> str:
+    """Why nothing can be kept there: it is too old, or cannot write every name. Empty: it can. Asks nobody."""
     version = connection.info.server_version
-    if version >= OLDEST:
-        return ""
-    return f"{where}: PostgreSQL {version // 10000} is too old; {OLDEST // 10000} or newer is needed"
+    if version < OLDEST:
+        return f"{where}: PostgreSQL {version // 10000} is too old; {OLDEST // 10000} or newer is needed"
+    encoding = connection.info.parameter_status("server_encoding") or ENCODING
+    return "" if encoding == ENCODING else f"{where}: its encoding is {encoding}; make one with {CREATEDB}"
 
 
 def state(error: BaseException) -> str:

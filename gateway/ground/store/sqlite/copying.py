@@ -51,7 +51,7 @@ MISSING_DO = "Another program has deleted rows: put back a copy that `aval log v
 def missing_rows(connection: Connection) -> list[str]:
     """Which tables refer to which rows that are not there: a sentence for each column. Reads every reference."""
     count: Counter[tuple[str, str, int]] = Counter()
-    example: dict[tuple[str, str, int], int] = {}
+    example: dict[tuple[str, str, int], int | None] = {}  # None: a table without numbers of rows
     for table, row, of, number in connection.execute("PRAGMA foreign_key_check").fetchall():
         count[table, of, number] += 1
         example.setdefault((table, of, number), row)
@@ -59,9 +59,10 @@ def missing_rows(connection: Connection) -> list[str]:
     for (table, of, number), rows in sorted(count.items()):
         found = connection.execute('SELECT "from" FROM pragma_foreign_key_list(?) WHERE id = ?', (table, number))
         (column,) = found.fetchone()
-        row = example[table, of, number]
-        (name,) = connection.execute(f'SELECT "{column}" FROM "{table}" WHERE rowid = ?', (row,)).fetchone()
         counted, refers = ("a row", "refers") if rows == 1 else (f"{rows} rows", "refer")
-        named = f"{column} {name!r}" if rows == 1 else f"{column}, one of them {name!r}"
+        named = column
+        if (row := example[table, of, number]) is not None:
+            (name,) = connection.execute(f'SELECT "{column}" FROM "{table}" WHERE rowid = ?', (row,)).fetchone()
+            named += f" {name!r}" if rows == 1 else f", one of them {name!r}"
         told.append(f"{counted} of table {table} {refers} to a {of} that is not there ({named})")
     return told
