@@ -169,15 +169,20 @@ def refuse_open_files(using: Settings) -> None:
 
 
 def refuse_server(house: "House") -> None:
-    """Stop if production would be served by a database server that may lose what it acknowledged, or over a network
-    in the clear."""
+    """Stop if the database server takes no writes; if production would be served by one that may lose what it
+    acknowledged, or over a network in the clear."""
+    if not house.settings.database_url:
+        return
+    from gateway.ground.store import migrate
     from gateway.ground.store.postgres import server
 
-    if house.settings.mode == "production" and house.settings.database_url:
-        with contextlib.closing(house.store.connect()) as connection:
-            faults = [f"{name}: {why}" for name, why in server.unsafe(server.look(connection))]
-        if faults:
-            stop("\n".join([f"refuses to start in production on {house.store.where}:", *faults]))
+    with contextlib.closing(house.store.connect()) as connection:
+        found = server.look(connection)
+    if found.read_only:
+        stop(f"{house.store.where}: {migrate.READ_ONLY}; {migrate.PRIMARY}")
+    faults = [f"{name}: {why}" for name, why in server.unsafe(found)] if house.settings.mode == "production" else []
+    if faults:
+        stop("\n".join([f"refuses to start in production on {house.store.where}:", *faults]))
 
 
 def refuse_several(using: Settings, processes: int) -> None:
