@@ -1,6 +1,7 @@
 """`aval serve`: checks the settings and runs the gateway, in this process or in several behind one port."""
 
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from gateway.cli.processes import Place
     from gateway.ground.ops.metrics import Metrics
     from gateway.house import House
+
+ANOTHER_PORT = "If the port is taken, stop what listens there, or name another in AVAL_PORT"
 
 
 def serve(
@@ -233,7 +236,7 @@ def _run(application: Any, using: Settings, host: str, port: int, place: "Place 
     with contextlib.suppress(SystemExit):
         server.run(place.sockets if place else None)
     if not server.started:
-        stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why")
+        stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why. {ANOTHER_PORT}")
 
 
 def _run_several(processes: int, using: Settings, host: str, port: int) -> None:
@@ -244,6 +247,7 @@ def _run_several(processes: int, using: Settings, host: str, port: int) -> None:
         with all_measured(using) as ended, Processes(command, processes, host, port, ended) as parent:
             parent.run()
     except OSError as error:
-        stop(f"could not listen on {host}:{port}: {error.strerror}")
+        more = f". {ANOTHER_PORT}" if error.errno == errno.EADDRINUSE else ""
+        stop(f"could not listen on {host}:{port}: {error.strerror}{more}")
     except GaveUp:
         stop("no process serves: each ended at once, again and again; the lines above say why", NO)

@@ -230,7 +230,7 @@ def test_a_process_in_whose_place_another_database_was_put_gives_nothing(aval: R
         ({"dbname": "nowhere"}, 'database "nowhere" does not exist; createdb'),
         ({"port": "1"}, "no server listens there"),
         ({"host": "nowhere.invalid"}, "correct the host"),
-        ({"password": "wrong-word"}, "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
+        ({"password": "wrong-word"}, "correct the password in the file that AVAL_DATABASE_PASSWORD_FILE names"),
     ],
 )
 @pytest.mark.parametrize("command", [("migrate",), ("serve",), ("people", "list"), ("log", "verify"), ("keys", "list")])
@@ -253,8 +253,16 @@ def test_a_message_of_the_server_is_told_from_where_it_matters() -> None:
     )
     assert faults.sentence("postgresql://db:5432/aval", error) == (
         'postgresql://db:5432/aval: password authentication failed for user "aval"; '
-        "AVAL_DATABASE_PASSWORD_FILE names the file with the password"
+        "correct the password in the file that AVAL_DATABASE_PASSWORD_FILE names"
     )
+
+
+def test_a_password_file_that_is_empty_is_named(
+    aval: Run, at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "word").write_text("\n")
+    monkeypatch.setenv("AVAL_DATABASE_PASSWORD_FILE", str(tmp_path / "word"))
+    assert f"{tmp_path / 'word'}: cannot be read (it is empty)" in aval("migrate").err
 
 
 @pytest.mark.parametrize("word", ["p/w", "p?w", "p%w", "p#w", "p@w", "p w[", "p]w"])
