@@ -29,6 +29,8 @@ from gateway.settings import Settings, unsafe
 OLDEST_PYTHON = (3, 11)
 NEWER_SQLITE = "install pysqlite3, which carries a newer one, or a Python that does"
 ANOTHER = "if a gateway runs already, name its folder in AVAL_DATA_DIR"
+UNMARKED = "this machine has not served with it yet, or AVAL_MARK_FILE names another place"
+MARK_BACK = "if it served, give this command the gateway's settings, or move its mark there before the next start"
 LOW_DISK = 2**30  # bytes
 FULL_DISK = 64 * 2**20  # bytes; twice the size of the write-ahead log at which it is copied into the database
 REACH_SECONDS = 3.0
@@ -226,11 +228,11 @@ def _database(using: Settings) -> Iterator[Check]:
         yield Check("schema", "fail", error.detail, do)
         return
     if found is None:
-        nothing = "there are no tables yet" if using.database_url else "there is no database yet"
-        yield Check(
-            "schema", "warn", nothing, f"`aval serve` makes {'them' if using.database_url else 'it'}; {ANOTHER}"
-        )
-        if using.database_url:
+        if not using.database_url:
+            yield Check("schema", "warn", "there is no database yet", f"`aval serve` makes it; {ANOTHER}")
+        else:
+            do = "`aval migrate` makes them; if a gateway runs already, name its database in AVAL_DATABASE_URL"
+            yield Check("schema", "warn", "there are no tables yet", do)
             from gateway.cli import doctor_database
 
             with contextlib.closing(open_store(using)) as store, contextlib.closing(store.connect()) as connection:
@@ -253,7 +255,7 @@ def _database(using: Settings) -> Iterator[Check]:
             yield from _clock(connection, datetime.now(UTC))
             if not foreign:  # what another key signed is no fault of the log
                 yield from _log(connection, using, store.alone)
-            yield from _mark(using)
+            yield from _mark(using, any_signed(connection))
             yield from _organisations(connection)
 
 
@@ -287,7 +289,11 @@ def _clock(connection: Connection, now: datetime) -> Iterator[Check]:
         yield Check("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
 
 
-def _mark(using: Settings) -> Iterator[Check]:
+def any_signed(connection: Connection) -> bool:
+    return connection.execute("SELECT 1 FROM logcheckpoint LIMIT 1").fetchone() is not None
+
+
+def _mark(using: Settings, signed: bool) -> Iterator[Check]:
     """A mark that comes back together with the database can say nothing about it. Production refuses the first case."""
     folder = using.mark.resolve().parent  # the mark may be a link to another disk
     do = "stop the gateway, move the mark elsewhere, and say where in AVAL_MARK_FILE"
@@ -296,6 +302,9 @@ def _mark(using: Settings) -> Iterator[Check]:
         yield Check("mark", "warn" if using.mode == "development" else "fail", found, do)
     elif folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
         yield Check("mark", "fail", f"{folder} cannot be written", do)
+    elif signed and not using.mark.exists():
+        found = f"{using.mark} is not there: {UNMARKED}"
+        yield Check("mark", "warn", found, f"{MARK_BACK}; without a mark an older database put back is not noticed")
     elif (
         using.mode == "production"
         and not using.database_url

@@ -83,8 +83,7 @@ def tables(connection: Connection) -> Iterator[Check]:
 
 def _read_only(found: ServerReport) -> Iterator[Check]:
     if found.read_only:
-        do = "name the primary in AVAL_DATABASE_URL, or all servers: then the one that takes writes is found"
-        yield Check("writable", "fail", "this server takes no writes", do)
+        yield Check("writable", "fail", migrate.READ_ONLY, migrate.PRIMARY)
 
 
 def _commit(connection: Connection, found: ServerReport, using: Settings) -> Iterator[Check]:

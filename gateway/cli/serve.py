@@ -1,6 +1,7 @@
 """`aval serve`: checks the settings and runs the gateway, in this process or in several behind one port."""
 
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from gateway.cli.processes import Place
     from gateway.ground.ops.metrics import Metrics
     from gateway.house import House
+
+ANOTHER_PORT = "If the port is taken, stop what listens there, or name another in AVAL_PORT"
 
 
 def serve(
@@ -169,15 +172,20 @@ def refuse_open_files(using: Settings) -> None:
 
 
 def refuse_server(house: "House") -> None:
-    """Stop if production would be served by a database server that may lose what it acknowledged, or over a network
-    in the clear."""
+    """Stop if the database server takes no writes; if production would be served by one that may lose what it
+    acknowledged, or over a network in the clear."""
+    if not house.settings.database_url:
+        return
+    from gateway.ground.store import migrate
     from gateway.ground.store.postgres import server
 
-    if house.settings.mode == "production" and house.settings.database_url:
-        with contextlib.closing(house.store.connect()) as connection:
-            faults = [f"{name}: {why}" for name, why in server.unsafe(server.look(connection))]
-        if faults:
-            stop("\n".join([f"refuses to start in production on {house.store.where}:", *faults]))
+    with contextlib.closing(house.store.connect()) as connection:
+        found = server.look(connection)
+    if found.read_only:
+        stop(f"{house.store.where}: {migrate.READ_ONLY}; {migrate.PRIMARY}")
+    faults = [f"{name}: {why}" for name, why in server.unsafe(found)] if house.settings.mode == "production" else []
+    if faults:
+        stop("\n".join([f"refuses to start in production on {house.store.where}:", *faults]))
 
 
 def refuse_several(using: Settings, processes: int) -> None:
@@ -228,7 +236,7 @@ def _run(application: Any, using: Settings, host: str, port: int, place: "Place 
     with contextlib.suppress(SystemExit):
         server.run(place.sockets if place else None)
     if not server.started:
-        stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why")
+        stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why. {ANOTHER_PORT}")
 
 
 def _run_several(processes: int, using: Settings, host: str, port: int) -> None:
@@ -239,6 +247,7 @@ def _run_several(processes: int, using: Settings, host: str, port: int) -> None:
         with all_measured(using) as ended, Processes(command, processes, host, port, ended) as parent:
             parent.run()
     except OSError as error:
-        stop(f"could not listen on {host}:{port}: {error.strerror}")
+        more = f". {ANOTHER_PORT}" if error.errno == errno.EADDRINUSE else ""
+        stop(f"could not listen on {host}:{port}: {error.strerror}{more}")
     except GaveUp:
         stop("no process serves: each ended at once, again and again; the lines above say why", NO)

@@ -4,6 +4,17 @@ import os
 from pathlib import Path
 
 
+def private_folder(folder: Path) -> None:
+    """Make it, and each folder above it that is missing, for this user only. Raises OSError."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        private_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def synced(folder: Path) -> None:
     """The names in this folder are on the disk when this returns. Raises OSError."""
     opened = os.open(folder, os.O_RDONLY)

@@ -78,7 +78,7 @@ def held(path: Path) -> Iterator[None]:
     lock = path.with_name(path.name + ".lock")
     with contextlib.ExitStack() as until:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            disk.private_folder(path.parent)
             opened = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
             until.callback(os.close, opened)
             fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,7 +100,7 @@ def turn(path: Path, *, alone: bool) -> Iterator[None]:
     with contextlib.ExitStack() as until:
         if not alone:
             path = Path(os.path.realpath(path))
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            disk.private_folder(path.parent)
             turn = path.with_name(path.name + ".turn")
             opened = os.open(turn, os.O_RDWR | os.O_CREAT, 0o600)
             until.callback(os.close, opened)
@@ -139,7 +139,7 @@ def write(path: Path, mark: Mark) -> None:
     A link to a mark on another disk stays one: the file it points to is replaced, not the link.
     """
     path = Path(os.path.realpath(path))
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    disk.private_folder(path.parent)
     draft = path.with_name(path.name + ".new")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()

@@ -150,7 +150,7 @@ def statement(found: Ended) -> str:
 
 
 def _keep(folder: Path, connection: Connection, house: House, found: Ended) -> None:
-    folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+    disk.private_folder(folder)
     _, number = parts(found.origin)
     tries = 1
     while (kept := folder / (f"{number}" if tries == 1 else f"{number}-{tries}")).exists():

@@ -146,8 +146,7 @@ class Sequencer:
 
     def _integrate(self, connection: Connection) -> int:
         head, numbered = self._standing(connection)  # 1
-        if not head.marked:
-            self._mark(head.checkpoint)
+        self._take_up(head)
         if head.range.size == 0 and not begun(connection):
             self._begin(connection)
         self._number(connection)  # 2
@@ -168,8 +167,7 @@ class Sequencer:
         """What a process does that does not lead: it sees whether the log is whole, and its mark keeps up."""
         with mark.turn(self._path, alone=False), self._store.read() as session:
             head, _ = self._standing(raw(session))
-            if not head.marked and head.checkpoint.size:
-                self._mark(head.checkpoint)
+            self._take_up(head)
 
     def _standing(self, connection: Connection) -> tuple[TreeHead, tree.Range]:
         """Also, what no start lets happen: another database in the place of the one whose keys these are."""
@@ -208,6 +206,20 @@ class Sequencer:
         open_checkpoint(note, [self._signer.verifier], self._signer.name)  # what cannot be opened is never stored
         row = (checkpoint.size, checkpoint.root, int(now.timestamp() * 1000), note, bytes(grown))
         self._store.batch(connection, lambda writing: writing.execute(_CHECKPOINT, row))
+
+    def _take_up(self, head: TreeHead) -> None:
+        """A mark that lags, or is missing where others sign too, is made that of the last signed tree."""
+        if head.marked:
+            return
+        anew = not self._path.exists()
+        self._mark(head.checkpoint)
+        if anew:
+            _logger.warning(
+                "log: there was no mark at %s, and %d entries are signed: it begins there; "
+                "if this machine has served before, see whether an older database was put back",
+                self._path,
+                head.checkpoint.size,
+            )
 
     def _mark(self, checkpoint: Checkpoint) -> None:
         mark.write(self._path, mark.Mark(checkpoint.size, checkpoint.root, self._signer.name))

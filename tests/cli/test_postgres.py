@@ -143,6 +143,7 @@ def test_no_other_keys_are_taken(aval: Run, log: str, folder: Path) -> None:
 
 # ---- a new database, and two machines
 
+ENERGY = ORGANISATIONS / "city-energy.toml"
 WON, LOST = "a new gateway was begun", "copy the keys folder of the machine that began to"
 
 
@@ -165,6 +166,7 @@ def test_a_second_machine_without_the_keys_makes_none_and_does_not_serve(
         monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / "two"))
         assert aval("organisations", "add", ORGANISATIONS / "city-energy.toml").code == 2
         assert not (tmp_path / "two").exists()
+        assert {path.stat().st_mode & 0o777 for path in [tmp_path / "one", tmp_path / "one" / "keys"]} == {0o700}
 
         (tmp_path / "two").mkdir(mode=0o700)
         shutil.copytree(tmp_path / "one" / "keys", tmp_path / "two" / "keys")
@@ -229,7 +231,7 @@ def test_a_process_in_whose_place_another_database_was_put_gives_nothing(aval: R
         ({"dbname": "nowhere"}, 'database "nowhere" does not exist; createdb'),
         ({"port": "1"}, "no server listens there"),
         ({"host": "nowhere.invalid"}, "correct the host"),
-        ({"password": "wrong-word"}, "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
+        ({"password": "wrong-word"}, "correct the password in the file that AVAL_DATABASE_PASSWORD_FILE names"),
     ],
 )
 @pytest.mark.parametrize("command", [("migrate",), ("serve",), ("people", "list"), ("log", "verify"), ("keys", "list")])
@@ -252,8 +254,16 @@ def test_a_message_of_the_server_is_told_from_where_it_matters() -> None:
     )
     assert faults.sentence("postgresql://db:5432/aval", error) == (
         'postgresql://db:5432/aval: password authentication failed for user "aval"; '
-        "AVAL_DATABASE_PASSWORD_FILE names the file with the password"
+        "correct the password in the file that AVAL_DATABASE_PASSWORD_FILE names"
     )
+
+
+def test_a_password_file_that_is_empty_is_named(
+    aval: Run, at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "word").write_text("\n")
+    monkeypatch.setenv("AVAL_DATABASE_PASSWORD_FILE", str(tmp_path / "word"))
+    assert f"{tmp_path / 'word'}: cannot be read (it is empty)" in aval("migrate").err
 
 
 @pytest.mark.parametrize("word", ["p/w", "p?w", "p%w", "p#w", "p@w", "p w[", "p]w"])
@@ -341,7 +351,32 @@ def test_production_refuses_a_server_that_forgets_what_it_acknowledged(
     assert "FAIL  postgresql.synchronous_commit" in aval("doctor").out
 
 
+@pytest.mark.parametrize("before", [(), (("organisations", "add", ENERGY),)])
+def test_a_server_that_takes_no_writes_is_not_served(
+    aval: Run, at: str, before: tuple[tuple[str | Path, ...], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = psycopg.conninfo.conninfo_to_dict(at)["dbname"]
+    monkeypatch.setenv("CITY_ENERGY_CLIENT_SECRET", "a-secret")
+    for command in before:
+        assert aval(*command).code == 0
+    executed(at, f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    done = aval("serve")
+    assert done.code == 2 and "this server takes no writes; name the primary in AVAL_DATABASE_URL" in done.err
+    assert "Traceback" not in done.err + done.out
+
+
 # ---- doctor, verify, backup
+
+
+def test_before_the_tables_are_made_doctor_says_what_makes_them(aval: Run, at: str) -> None:
+    told = aval("doctor").out
+    assert "there are no tables yet" in told and "`aval migrate` makes them" in told and "AVAL_DATA_DIR" not in told
+
+
+def test_a_mark_that_is_not_there_is_told(aval: Run, log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AVAL_MARK_FILE", str(tmp_path / "elsewhere"))
+    told = aval("doctor").out
+    assert f"warn  mark: {tmp_path / 'elsewhere'} is not there: this machine has not served with it yet" in told
 
 
 def test_doctor_says_how_the_server_does_and_changes_nothing(aval: Run, log: str) -> None:

@@ -128,7 +128,8 @@ def test_a_port_that_is_taken_is_refused_before_any_process_starts(folder: Path,
         gateway = Gateway(folder, tmp_path / "serve.log", port, "--processes", "2", AVAL_DATABASE_URL=database)
         assert gateway.process.wait(PATIENCE) == 2
         gateway.ends()
-    assert "could not listen on 127.0.0.1" in gateway.log.read_text() and "starting" not in gateway.log.read_text()
+    said = gateway.log.read_text()
+    assert "could not listen on 127.0.0.1" in said and "name another in AVAL_PORT" in said and "starting" not in said
 
 
 def test_they_are_given_up_when_each_ends_at_once_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -186,7 +186,7 @@ def test_a_taken_port_ends_2(gateway: Gateway, tmp_path: Path) -> None:
     other = Gateway(tmp_path / "elsewhere", tmp_path / "other.log", int(gateway.url.rpartition(":")[2]))
     code = other.process.wait(30)
     other.ends()
-    assert code == 2 and "could not listen" in other.log.read_text()
+    assert code == 2 and "could not listen" in (said := other.log.read_text()) and "AVAL_PORT" in said
 
 
 # ---- log lines that cannot be written

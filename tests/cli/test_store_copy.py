@@ -339,7 +339,10 @@ def test_what_cannot_be_meant_is_told(aval: Run, source: Path, ends: tuple[str, 
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        ("word", 'password authentication failed for user "{user}"; --{option}-password-file names the file'),
+        (
+            "word",
+            'password authentication failed for user "{user}"; correct the password in the file that --{option}',
+        ),
         ("no word", "--{option}-password-file names the file with the password"),
         ("name", 'database "nowhere" does not exist; createdb makes a database'),
     ],

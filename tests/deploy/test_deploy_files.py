@@ -25,6 +25,20 @@ def test_the_settings_of_the_service_are_settings() -> None:
     assert given - KNOWN == set()
 
 
+def test_what_is_run_by_hand_reads_the_settings_of_the_service() -> None:
+    """With one in a unit alone, `aval log verify` would look at another mark, and find a database whole that was put
+    back."""
+    given = tomllib.loads((DEPLOY / "aval.toml").read_text())
+    for unit in ("aval.service", "aval-migrate.service"):
+        lines = (DEPLOY / unit).read_text().splitlines()
+        assert [line for line in lines if "AVAL_" in line and not line.startswith("#")] == [
+            "Environment=AVAL_CONFIG=/etc/aval/aval.toml"
+        ]
+    [folders] = re.findall(r"^StateDirectory=(.*)$", (DEPLOY / "aval.service").read_text(), re.MULTILINE)
+    made = [f"/var/lib/{name}" for name in folders.split()]
+    assert [given["data_dir"], os.path.dirname(given["mark_file"])] == made
+
+
 def test_every_yaml_file_can_be_read() -> None:
     read = [file for file in FILES if file.suffix == ".yaml" and "templates" not in file.parts]
     assert len(read) >= 3

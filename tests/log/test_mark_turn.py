@@ -77,6 +77,29 @@ def test_a_sequencer_without_its_turn_says_so_once_and_signs_when_it_comes(
         signing.stop()
 
 
+def test_a_mark_that_begins_beside_a_signed_log_is_told_once(
+    house: House, recorded: Callable[..., None], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(house.store, "alone", False)
+    signing, following = Sequencer(house), Sequencer(house)
+    monkeypatch.setattr(following._lead, "taken", lambda: None)
+    try:
+        recorded("one")
+        signing.integrate_once()
+        assert not caplog.records, "a new log has its mark first"
+        for beats in (signing, following):
+            house.settings.mark.unlink()
+            beats.integrate_once()
+            [said] = caplog.records
+            assert f"there was no mark at {house.settings.mark}, and 1 entries are signed" in said.message
+            caplog.clear()
+            beats.integrate_once()
+            assert not caplog.records
+    finally:
+        signing.stop()
+        following.stop()
+
+
 def test_whoever_follows_says_nothing_while_the_leader_may_wait_for_a_commit(
     house: House,
     stopped: "subprocess.Popen[str]",

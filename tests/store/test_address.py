@@ -134,6 +134,15 @@ def test_what_one_driver_alone_reads_is_refused(more: str, why: str) -> None:
         parameters(f"postgresql://aval@/aval?{more}")
 
 
+def test_a_parameter_that_is_nearly_one_is_told_without_what_was_typed() -> None:
+    with pytest.raises(BadAddress) as told:
+        parameters("postgresql://aval@db/aval?sslmod=require")
+    assert str(told.value) == "one of its parameters is unknown; is sslmode meant?"
+    with pytest.raises(BadAddress, match="in a password :") as told:
+        parameters("postgresql://aval:p/w?secret=word@db/aval")
+    assert "secret" not in str(told.value)
+
+
 def test_what_asks_nothing_of_the_server_is_let_be() -> None:
     assert parameters("postgresql://aval@db/aval?channel_binding=prefer&gssencmode=disable")["host"] == "db"
 

@@ -78,7 +78,7 @@ class KeyRing:
         self.folder, self._settle_seconds = folder, settle_seconds
         if create:
             try:
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                disk.private_folder(folder)
                 self._make_missing()
             except OSError as error:
                 raise Unavailable(f"keys: {folder}: none can be made there ({error.strerror})") from error

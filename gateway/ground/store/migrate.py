@@ -34,7 +34,10 @@ COPYING = "0-copying"  # in the place of the revision, while `copying` fills the
 UNFINISHED = "holds a part of a copy that was interrupted; run the same `aval store copy` again"
 
 OWNER = "the database must belong to the user: createdb --owner aval aval"
+READ_ONLY = "this server takes no writes"
+PRIMARY = "name the primary in AVAL_DATABASE_URL, or all servers: then the one that takes writes is found"
 _NOT_ALLOWED = ("42501", "3F000")  # SQLSTATE insufficient_privilege, and invalid_schema_name: may use no schema
+_NO_WRITES = "25006"  # SQLSTATE read_only_sql_transaction
 WRITABLE = "data_dir must be a folder that can be written"
 _UNKNOWN = "A newer gateway made it: run that one; or a state from before the first release: begin with an empty"
 
@@ -203,6 +206,8 @@ def upgrade(settings: Settings) -> tuple[str | None, str]:
 def _why(error: BaseException | None) -> str:
     if not (state := getattr(error, "sqlstate", None)):
         return str(error)
+    if state == _NO_WRITES:
+        return f"{READ_ONLY}; {PRIMARY}"
     said = str(error).splitlines()[0]  # without the statement that was refused
     return f"{said}; {OWNER}" if state in _NOT_ALLOWED else said
 

@@ -1,12 +1,15 @@
 """The address of the PostgreSQL servers, as libpq reads it, with what the gateway adds."""
 
+import errno
 import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import Conninfo
 
 CONNECT_SECONDS = 3
 # Of every session. A transaction that waits for a lock, or that its process has forgotten, must not hold up all others.
@@ -41,6 +44,10 @@ class BadAddress(ValueError):
 
 def _told(message: str) -> str:
     """Without what libpq quotes: it may be the password."""
+    unknown = re.match(r'invalid URI query parameter: "([^"]*)"', message.strip())
+    names = [option.keyword.decode() for option in Conninfo.get_defaults()] if unknown else []
+    if unknown and (near := get_close_matches(unknown[1], names, n=1, cutoff=0.8)):
+        return f"one of its parameters is unknown; is {near[0]} meant?"
     first = re.sub(r'"[^"]*("|$)', "…", message.strip().splitlines()[0])
     return f"{first}; {ESCAPED}"
 
@@ -79,6 +86,8 @@ def parameters(url: str, password_file: Path | None = None, **session: str) -> d
         given.setdefault("target_session_attrs", "read-write")
     if password_file is not None:
         given["password"] = password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        if not given["password"]:
+            raise OSError(errno.ENODATA, "it is empty")
     options, last = _written({**SESSION, **session}), _written(_LAST)
     own = {"connect_timeout": CONNECT_SECONDS, "application_name": "aval", **_ALIVE}
     return {**own, **given, **_TEXT, "options": f"{options} {given.get('options', '')} {last}"}

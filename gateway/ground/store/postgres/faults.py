@@ -20,7 +20,7 @@ _ENDED = ("08", "57")  # those of them after which there is no connection
 _SAYS = (
     ("unsupported startup parameter", "that is a pgBouncer: AVAL_DATABASE_DIRECT_URL names the server itself"),
     ('" does not exist', "createdb makes a database, createuser --login a user"),
-    ("password authentication failed", "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
+    ("password authentication failed", "correct the password in the file that AVAL_DATABASE_PASSWORD_FILE names"),
     ("no password supplied", "AVAL_DATABASE_PASSWORD_FILE names the file with the password"),
     ("no pg_hba.conf entry", "the server lets nobody in from here: add a line to its pg_hba.conf"),
     ("onnection refused", "no server listens there: start it, or correct AVAL_DATABASE_URL"),
