@@ -220,7 +220,7 @@ def _database(using: Settings) -> Iterator[Check]:
     try:
         found = migrate.current(using)
     except Unavailable as error:
-        said = isinstance(error, migrate.Unfinished | migrate.Foreign | migrate.Refused)  # with what to do
+        said = isinstance(error, migrate.Unfinished | migrate.Foreign | migrate.NotShown)  # with what to do
         if using.database_url and not said:
             return  # another check has told of it
         writable = os.access(using.data_dir, os.W_OK)  # if it is not, `_data_dir` has reported that already
@@ -290,7 +290,9 @@ def _clock(connection: Connection, now: datetime) -> Iterator[Check]:
 
 
 def any_signed(connection: Connection) -> bool:
-    return connection.execute("SELECT 1 FROM logcheckpoint LIMIT 1").fetchone() is not None
+    from gateway.log.signed import last_signed
+
+    return last_signed(connection) is not None
 
 
 def _mark(using: Settings, signed: bool) -> Iterator[Check]:

@@ -185,7 +185,7 @@ class Sequencer:
         )
 
     def _number(self, connection: Connection) -> None:
-        if connection.execute("SELECT 1 FROM logwaiting LIMIT 1").fetchone() is None:
+        if connection.execute("SELECT min(entry_id) FROM logwaiting").fetchone() == (None,):
             return
         last = connection.execute('SELECT "index" FROM logleaf ORDER BY "index" DESC LIMIT 1').fetchone()
         index = last[0] if last else -1

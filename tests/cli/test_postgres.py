@@ -448,7 +448,10 @@ def test_a_user_who_may_make_no_tables_is_told_to_own_the_database(
             assert "permission denied for schema public; the database must belong to the user: createdb" in said[0]
         done = aval("doctor")
         assert done.code == 1 and "FAIL  tables: this user may not make any in this database\n" in done.out
-        assert "→ the database must belong to the user: createdb --owner aval aval" in done.out
+        assert (
+            "→ the database must belong to the user: createdb --encoding UTF8 --template template0 --owner aval aval"
+            in done.out
+        )
     finally:
         executed(at, f"DROP ROLE {user}")
 
@@ -470,7 +473,10 @@ def test_a_user_who_may_not_read_the_tables_is_told_in_one_line(
             said = [line for line in done.err.splitlines() if not line.startswith('{"event":"')]
             assert done.code == 2 and len(said) == 1 and said[0].startswith("aval: "), done.err
             if hidden == "tables" or command[0] == "migrate":
-                assert "the database must belong to the user: createdb --owner aval aval" in done.err
+                assert (
+                    "the database must belong to the user: createdb --encoding UTF8 --template template0 --owner aval aval"
+                    in done.err
+                )
         done = aval("doctor")
         assert done.code == 1 and "the database must belong to the user" in done.out and "Traceback" not in done.err
     finally:

@@ -33,7 +33,7 @@ HEAD = "0200"  # the newest revision; known here so that a start needs no Alembi
 COPYING = "0-copying"  # in the place of the revision, while `copying` fills the database: nobody may serve a part of it
 UNFINISHED = "holds a part of a copy that was interrupted; run the same `aval store copy` again"
 
-OWNER = "the database must belong to the user: createdb --owner aval aval"
+OWNER = "the database must belong to the user: createdb --encoding UTF8 --template template0 --owner aval aval"
 READ_ONLY = "this server takes no writes"
 PRIMARY = "name the primary in AVAL_DATABASE_URL, or all servers: then the one that takes writes is found"
 _NOT_ALLOWED = ("42501", "3F000")  # SQLSTATE insufficient_privilege, and invalid_schema_name: may use no schema
@@ -66,13 +66,13 @@ class Foreign(Unavailable):
     """The database holds the tables of something else."""
 
 
-class Refused(Unavailable):
+class NotShown(Unavailable):
     """The server does not let this user read what the database holds."""
 
 
 def current(settings: Settings) -> str | None:
     """The revision of the database; None when there is no database, or an empty one. Raises Unavailable; Unfinished,
-    Foreign, Refused.
+    Foreign, NotShown.
 
     Only SQLite reads its file, even to find out whether it is a database: this also runs in the serving process, where
     nothing else may open the file.
@@ -103,7 +103,7 @@ def _told(connection: Connection, where: str) -> tuple[str | None, str]:
     try:
         return _found(connection, "postgresql", where)
     except Error as error:
-        raise Refused(f"{where}: {_why(error)}") from error
+        raise NotShown(f"{where}: {_why(error)}") from error
 
 
 def _found(connection: Connection, engine: str, where: str) -> tuple[str | None, str]:
