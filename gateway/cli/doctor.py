@@ -304,7 +304,7 @@ def _mark(using: Settings, signed: bool) -> Iterator[Check]:
         yield Check("mark", "warn" if using.mode == "development" else "fail", found, do)
     elif folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
         yield Check("mark", "fail", f"{folder} cannot be written", do)
-    elif signed and not using.mark.exists():
+    elif signed and using.database_url and not using.mark.exists():
         found = f"{using.mark} is not there: {UNMARKED}"
         yield Check("mark", "warn", found, f"{MARK_BACK}; without a mark an older database put back is not noticed")
     elif (

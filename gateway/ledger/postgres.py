@@ -175,6 +175,7 @@ class PostgresLedger:
         self._backend: Backend | None = None  # of `_writing`
         # of a commit that may still go on at the server, and by whom
         self._unanswered: tuple[Proof, Backend | None] | None = None
+        self._asking: Backend | None = None  # whose own commit, when it asked for that one, was not answered either
         self.memory = StandingMemory()
         self._reader = StandingReader(store, self.memory)
 
@@ -409,7 +410,7 @@ class PostgresLedger:
             assert item.standing is not None
             place = places[item.standing.key]
             row = rows.get(place, ())
-            if place in locked and locked[place][1:11] == item.standing.row:
+            if not self._log.frozen and place in locked and locked[place][1:11] == item.standing.row:
                 continue  # it waits
             if self._log.frozen or row[1:11] != item.standing.row:
                 item.verdict = Verdict.CHANGED
@@ -575,14 +576,21 @@ class PostgresLedger:
             async with asyncio.timeout(seconds):
                 connection = await self._connection()
                 self._warned = False
+                if self._asking and await connection.fetchval(_GOES_ON, *self._asking):
+                    raise asyncpg.LockNotAvailableError("another look would wait behind the one before")
+                self._asking = None
                 goes_on = backend is None or await connection.fetchval(_GOES_ON, *backend)
                 await connection.execute(_BEGIN_SOON.format(turn=turn) if goes_on else "BEGIN")
                 found = await connection.fetchval(_PROVEN, *proof)
                 if found is not None:
                     await connection.execute(WITNESS)
+                    self._asking = self._backend
                 await connection.execute("COMMIT")
+                self._asking = None
                 self._refuse_warned()
         except FAULTS as error:
+            if not is_lost(error) and not isinstance(error, asyncpg.LockNotAvailableError):
+                self._asking = None
             if self._writing is not None:
                 if is_lost(error):  # one that did not answer in time, too: it would be waited for once more
                     self._writing.terminate()

@@ -238,3 +238,31 @@ def test_while_its_standby_is_away_a_call_is_answered_in_time(tmp_path: Path, or
                 also.until(200)
             reading.is_sound()
             also.is_sound()
+
+
+def test_looking_for_a_commit_leaves_no_more_than_one_connection_behind(
+    tmp_path: Path, server: Cluster, organisation: RawOrganisation
+) -> None:
+    """Its process at the server has been ended, its entry is there, and no standby is."""
+    organisation.reset()
+    server.start()
+    server.create("looks")
+    with served(tmp_path, server.url("looks"), count=1) as one, ThreadPoolExecutor(1) as pool:
+        bank = Bank(one.world, organisation)
+        assert one.reads(bank, one.all[0]).status == 200
+        set_standby(server, "nobody")
+        try:
+            waits = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = 'looks'"
+            call = pool.submit(one.reads, bank, one.all[0])
+            until(lambda: server.execute(f"SELECT count(*) {waits} AND query = 'COMMIT'") != [(0,)], "it waits")
+            assert call.result().status == 503
+            server.execute(f"SELECT pg_terminate_backend(pid) {waits}")
+            seen = []
+            for _ in range(4):
+                assert one.reads(bank, one.all[0]).status == 503
+                seen.append(server.execute(f"SELECT count(*) {waits} AND application_name = 'aval'")[0][0])
+        finally:
+            set_standby(server, "")
+        assert max(seen) - seen[0] <= 1, seen
+        until(lambda: one.reads(bank, one.all[0]).status == 200, "all is well again")
+    server.drop("looks")
