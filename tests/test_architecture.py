@@ -21,6 +21,7 @@ LEDGER = {
     "gateway.ledger.transaction": {"consent", "use"},
     # the hot statements, once per engine
     "gateway.ledger.sqlite": {"consent", "tokenfamily", "directory", "link", "person", "use"},
+    "gateway.ledger.postgres_once": {"consent", "tokenfamily", "directory", "link", "person"},
     "gateway.ledger.postgres_reading": {"consent", "tokenfamily", "directory", "link", "person"},
     "gateway.ledger.postgres": {
         *("consent", "tokenfamily", "directory", "link", "person", "use"),

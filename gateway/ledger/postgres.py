@@ -14,17 +14,14 @@ somebody who takes no turn is met by FOR SHARE: whoever comes second waits for t
 only those that rest on a row that is locked wait, for a later batch. Notices (LISTEN) only tell what to read again; one
 that is lost costs a second judgement, never a byte.
 
-What is rare (a consent that ends with its use) is written by `Transaction`, in a thread, by the same statements as on
-SQLite.
+What is rare (a consent that ends with its use) is written by `postgres_once`.
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -37,9 +34,10 @@ from gateway.ground.store.contract import CLASHES, DIRECTORY, key_of
 from gateway.ground.store.postgres.engine import WITNESS, PostgresStore
 from gateway.ground.store.postgres.native import FAULTS, connected, is_lost, is_now
 from gateway.ledger.contract import LISTING_SECONDS, PROOF_SECONDS, Item, Key, Told, Verdict
+from gateway.ledger.postgres_once import SingleUses
 from gateway.ledger.postgres_reading import ASKED, PLANS, ROW, StandingMemory, StandingReader, closed
 from gateway.ledger.standing import Standing
-from gateway.ledger.transaction import Transaction, UsedUp, totals
+from gateway.ledger.transaction import Transaction, totals
 from gateway.log import Log
 from gateway.log.record import Heads, person_turn, proof_of
 
@@ -72,7 +70,6 @@ _BEGIN = (
 )
 _BEGIN_FREE = "BEGIN; SELECT pg_advisory_xact_lock_shared({directory})"
 _FREE = "SELECT k FROM unnest($1::bigint[]) AS k WHERE pg_try_advisory_xact_lock(k)"
-_TURN = "SELECT pg_try_advisory_xact_lock(?)"
 ONCE_AT_ONCE = 4  # calls that end their consent are written one by one, and the others of their batch wait for them
 BUSY_SECONDS = 5.0  # how long one call waits for its person's turn
 BUSY_STEP_SECONDS = 0.02
@@ -169,14 +166,13 @@ class PostgresLedger:
         self._transaction = Transaction(log, store.process, lambda _c, _s: True)
         self._held: set[int] = set()  # turns that were not free a moment ago: they are not waited for
         self._warned = False  # by the server, while a transaction of `_writing` was committed
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="aval-one-use")
-        self._once: Any = None  # that thread's connection
         self._statements: dict[tuple[str, ...], str] = {}
         self._backend: Backend | None = None  # of `_writing`
         # of a commit that may still go on at the server, and by whom
         self._unanswered: tuple[Proof, Backend | None] | None = None
         self._asking: Backend | None = None  # whose own commit, when it asked for that one, was not answered either
         self.memory = StandingMemory()
+        self._single = SingleUses(store, self._transaction, self.memory)
         self._reader = StandingReader(store, self.memory)
 
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -189,8 +185,7 @@ class PostgresLedger:
         self._store.changed.remove(self._changed_here)
         if self._work is not None:
             await asyncio.gather(self._work, return_exceptions=True)
-        self._thread.submit(self._leave_once)
-        self._thread.shutdown(wait=False)
+        self._single.stop()
         await self._reader.stop()
         await closed(self._writing)
         self._writing = None
@@ -248,7 +243,7 @@ class PostgresLedger:
             if item.event.person in held or tried == ONCE_AT_ONCE:
                 continue
             tried += 1
-            await self._apart([item], self._again_if_clashed(partial(self._one_use, item)))
+            await self._apart([item], self._again_if_clashed(partial(self._single.write, item)))
             if item.verdict is None:
                 held.add(item.event.person)
 
@@ -485,62 +480,7 @@ class PostgresLedger:
             known = self._statements[parts] = _composed(parts)
         return known
 
-    # ---- what is rare
-
-    async def _one_use(self, item: Item) -> None:
-        """A call that ends its consent: judged as every other, then written by the statements of both engines. No
-        verdict: its person's turn is not free."""
-        standing = item.standing
-        assert standing is not None
-
-        def work() -> None:
-            self._store.batch(self._once_connection(), write)
-
-        def write(connection: Any) -> None:
-            connection.turn_beside(DIRECTORY)
-            turn = person_turn(item.event.person)
-            if not connection.execute(_TURN, (key_of(turn),)).fetchone()[0]:
-                item.verdict = None
-                return
-            connection.noted.turns.add(turn)
-            asked = standing.family, standing.organisation, standing.consent
-            row = connection.execute(f"{_ONE} FOR SHARE OF c, f, l SKIP LOCKED", asked).fetchone()
-            if row is None and connection.execute(_ONE, asked).fetchone() == standing.row:
-                item.verdict = None  # somebody has locked it
-                return
-            if row is None or tuple(row) != standing.row:
-                item.verdict = Verdict.CHANGED
-                return
-            if item.proof is not None:
-                until = item.event.at + timedelta(seconds=PROOF_SECONDS)
-                if not connection.execute(_PROOF, (item.proof, until)).rowcount:
-                    item.verdict = Verdict.REPLAYED
-                    return
-            self._transaction.write(connection, [item], {})
-
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except UsedUp as error:
-            item.verdict, item.used_up = Verdict.USED_UP, error.count
-        except BaseException:
-            self._transaction.undone()
-            raise
-        self.memory.forget(standing)
-
-    def _once_connection(self) -> Any:
-        """In its thread. Raises Unavailable."""
-        if self._once is not None:
-            with contextlib.suppress(Exception):
-                self._once.execute("SELECT 1")
-                return self._once
-        self._leave_once()
-        self._once = self._store.connect()
-        return self._once
-
-    def _leave_once(self) -> None:
-        if self._once is not None:
-            self._once.close()
-            self._once = None
+    # ---- a commit whose outcome is not known
 
     async def _resolved(self, proof: Proof) -> None:
         """Returns when the transaction was committed. Raises Unavailable when it was not, or nobody knows:
@@ -605,16 +545,6 @@ _GOES_ON = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2
 # Asked for again and again, on one connection.
 _BEGIN_SOON = "BEGIN; SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock({turn})"
 _PROVEN = "SELECT 1 FROM logentry WHERE person_id = $1 AND seq = $2 AND commitment = $3"
-_ONE = """
-    SELECT c.person_id, c.app_id, c.state, c.reason, c.generation, d.generation, p.birth_date, l.id, l.generation,
-           f.ended_at IS NULL
-      FROM consent c
-      JOIN tokenfamily f ON f.id = ? AND f.consent_id = c.id AND f.client_id = c.app_id
-      JOIN person p ON p.id = c.person_id
-      JOIN link l ON l.person_id = c.person_id AND l.organisation_id = ? AND l.ended_at IS NULL
-      LEFT JOIN directory d ON d.id = 1
-     WHERE c.id = ?"""
-_PROOF = "INSERT INTO spentproof (id, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING"
 
 
 def _unavailable(error: Exception) -> Unavailable:
