@@ -28,6 +28,7 @@ from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import CODE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry, meanwhile
+from gateway.formats.registry import checked
 from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing
@@ -57,7 +58,6 @@ from gateway.proxy.call import DataPlane
 from gateway.rereading import LOOK_SECONDS, Rereading
 from gateway.rooms import Rooms
 from gateway.screen import pages as screen_pages
-from gateway.sectors.registry import checked
 from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
 

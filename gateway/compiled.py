@@ -66,14 +66,14 @@ MODULES = (
     "proxy.refuse",
     "proxy.streams",
     "proxy.tokens",
-    "sectors.bank.calls",
-    "sectors.bank.plan",
-    "sectors.media",
-    "sectors.model",
-    "sectors.names",
-    "sectors.paths",
-    "sectors.sought",
-    "sectors.veiled",
+    "formats.bank.calls",
+    "formats.bank.plan",
+    "formats.media",
+    "formats.model",
+    "formats.names",
+    "formats.paths",
+    "formats.sought",
+    "formats.veiled",
 )
 OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--no-error-summary")  # of mypy
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from gateway.catalogue import Catalogue, CatalogueError
 from gateway.errors import Unavailable
+from gateway.formats.registry import checked
 from gateway.ground.keys import KeyRing, ring
 from gateway.ground.ops.logs import logger
 from gateway.ground.store import key_checks
 from gateway.house import House
 from gateway.policy import Policies, PolicyError
-from gateway.sectors.registry import checked
 from gateway.settings import PACKAGED_POLICIES
 
 LOOK_SECONDS = 0.25  # twice that, and the reading, within a second

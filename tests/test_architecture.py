@@ -35,7 +35,7 @@ DOORS = {
     "joserfc": {"gateway.authorization", "gateway.ground.keys"},
     "jwt": {"gateway.ground.keys", "gateway.authorization"},
     "cedarpy": {"gateway.policy"},
-    "lxml": {"gateway.sectors"},
+    "lxml": {"gateway.formats"},
     "uvicorn": {"gateway.cli", "gateway.ground.http.listener"},
     "alembic": {"gateway.ground.store"},
     "webauthn": {"gateway.people"},

@@ -201,8 +201,8 @@ def _unused(using: Settings) -> bool:
 
 def _policies(using: Settings) -> Iterator[Check]:
     from gateway.catalogue import Catalogue, CatalogueError
+    from gateway.formats.registry import checked
     from gateway.policy import Policies, PolicyError
-    from gateway.sectors.registry import checked
 
     try:
         catalogue, _ = checked(Catalogue(using.policies)), Policies(using.policies)

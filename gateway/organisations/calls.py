@@ -16,6 +16,9 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from gateway.errors import Unavailable, where
+from gateway.formats.media import expect
+from gateway.formats.model import FoundAccount, Sector, Source, TooLarge, UnknownShape, Upstream
+from gateway.formats.registry import SECTORS
 from gateway.ground.http.connector import ConnectorError, Headers
 from gateway.ground.keys import KeyRing, fresh, strict
 from gateway.house import House
@@ -24,9 +27,6 @@ from gateway.organisations.links import LinkView
 from gateway.organisations.oauth import reason_of
 from gateway.organisations.tables import Link
 from gateway.organisations.views import OrganisationView
-from gateway.sectors.media import expect
-from gateway.sectors.model import FoundAccount, Sector, Source, TooLarge, UnknownShape, Upstream
-from gateway.sectors.registry import SECTORS
 from gateway.settings import Settings
 
 _log = logging.getLogger("gateway.organisations")
@@ -55,7 +55,7 @@ class Line:
         self._whose = self.link.whose
 
     def fetch(self, upstream: Upstream) -> tuple[str, bytes]:
-        """Fetch one page; this is a `sectors.model.Fetch`. Raises ConnectorError, UnknownShape."""
+        """Fetch one page; this is a `formats.model.Fetch`. Raises ConnectorError, UnknownShape."""
         self.calls += 1
         if self.calls > CALLS_MAX:
             raise ConnectorError("too_large", "too many pages")

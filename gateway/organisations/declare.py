@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault, NotFound
+from gateway.formats.registry import SECTORS
 from gateway.ground.declarations import digest, load, unknown
 from gateway.ground.keys import KeyRing
 from gateway.ground.store.tables import directory_changed, directory_turn
@@ -24,7 +25,6 @@ from gateway.organisations import moving
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
 from gateway.organisations.rules import CONNECTIONS, FORM
 from gateway.organisations.tables import LEAVING, Organisation
-from gateway.sectors.registry import SECTORS
 
 
 class IsLeaving(Exception):

@@ -9,11 +9,11 @@ from typing import Any
 from sqlalchemy import func
 from sqlmodel import Session, col, select, update
 
+from gateway.formats.model import FoundAccount
 from gateway.ground.keys import KeyRing
 from gateway.ground.store import Connection, raw
 from gateway.ground.store.statements import ends
 from gateway.organisations.tables import Link
-from gateway.sectors.model import FoundAccount
 
 REF_LENGTH = 22  # characters of an account's pairwise reference
 

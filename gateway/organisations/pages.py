@@ -15,6 +15,7 @@ from gateway.consent import deciding
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
 from gateway.consent.terms import granted_items
+from gateway.formats.model import FoundAccount
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door, Later
 from gateway.log import reading
@@ -23,7 +24,6 @@ from gateway.organisations.linking_pages import Waits
 from gateway.organisations.tables import Link
 from gateway.organisations.throttle import once_more
 from gateway.organisations.views import OrganisationView
-from gateway.sectors.model import FoundAccount
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 import re
 
+from gateway.formats.registry import SECTORS
 from gateway.ground.declarations import REQUIRED, Form, checks
 from gateway.organisations.addresses import network_fault
-from gateway.sectors.registry import SECTORS
 
 CONNECTIONS = {"oauth": "oauth", "assertion": "link"}  # kind of connection → its table under [connection]
 
@@ -24,7 +24,7 @@ def _secret(value: object) -> str | None:
 
 
 def pattern_fault(text: object) -> str | None:
-    """What is wrong with a path pattern; the words are those of `gateway.sectors.paths`."""
+    """What is wrong with a path pattern; the words are those of `gateway.formats.paths`."""
     if not isinstance(text, str) or not text.startswith("/"):
         return "a path begins with /"
     segments = text.removesuffix("/…").split("/")[1:]

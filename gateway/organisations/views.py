@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlmodel import Session, select
 
+from gateway.formats.model import Source
 from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
 from gateway.house import House
 from gateway.organisations.tables import LEAVING, Organisation
-from gateway.sectors.model import Source
 
 Words = Mapping[str, str]
 KEPT = 512  # parsed declarations cached; with more organisations than that some are parsed again

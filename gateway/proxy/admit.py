@@ -17,13 +17,13 @@ from typing import Any
 
 from gateway.consent.rules import EndReason, State
 from gateway.errors import LogFrozen, Refusal, Unavailable
+from gateway.formats.model import Asked, Denied
 from gateway.house import House
 from gateway.ledger.contract import Count, Ledger
 from gateway.ledger.standing import Standing
 from gateway.ledger.uses import Uses
 from gateway.proxy.grants import Grant, Grants, Route
 from gateway.proxy.tokens import Token
-from gateway.sectors.model import Asked, Denied
 
 COMPILE_TRIES = 3
 

@@ -4,7 +4,7 @@
     2. token    ours, unexpired, and held by whoever sends it           tokens, dpop
     3. admit    live now, covered by what was agreed, a use left        admit
     4. fetch    by the organisation's own credential for this person    fetch
-    5. filter   to the agreed fields, accounts and period               sectors
+    5. filter   to the agreed fields, accounts and period               formats
     6. record   the entry on the disk, then the first byte              writer
 
 Raw ASGI: nothing between these lines and the server. A refusal is a value and goes to the
@@ -24,6 +24,7 @@ from typing import Any, Literal
 import anyio.to_thread
 
 from gateway.errors import Refusal, Unavailable, where
+from gateway.formats.model import Asked, Counts, Cut, NotThere, TooLarge, UnknownShape
 from gateway.ground.http import guard, problems
 from gateway.ground.http.connector import Answer, ConnectorError, Withdrawn
 from gateway.ground.http.guard import Receive, Scope, Send
@@ -44,7 +45,6 @@ from gateway.proxy.fetch import Renewed, fetch
 from gateway.proxy.rates import Rates
 from gateway.proxy.streams import AnswerStream
 from gateway.proxy.tokens import Token, Tokens
-from gateway.sectors.model import Asked, Counts, Cut, NotThere, TooLarge, UnknownShape
 
 ATTEMPTS = 3  # of one call, while its consent or credential changes under it
 # Some 0.3 ms of JSON, 2 ms of XML. Larger answers are cut in a worker thread, so that other calls go on.

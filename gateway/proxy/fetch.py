@@ -6,6 +6,7 @@ The credential never leaves this module but towards the organisation that gave i
 from datetime import datetime
 from functools import partial
 
+from gateway.formats.model import NotThere
 from gateway.ground.http.connector import Answer, ConnectorError, GoesOn
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.pools import Full
@@ -15,7 +16,6 @@ from gateway.organisations.links import LinkView
 from gateway.proxy import headers
 from gateway.proxy.admit import Permit
 from gateway.proxy.grants import Field, Grant
-from gateway.sectors.model import NotThere
 from gateway.settings import Settings
 
 SMALL = 64 * 1024

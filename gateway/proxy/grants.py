@@ -18,6 +18,8 @@ from gateway.apps import views as apps
 from gateway.consent.facts import AppView
 from gateway.consent.terms import granted_items
 from gateway.errors import Refusal
+from gateway.formats.model import Account, Asked, Denied, Granted, Plan, Upstream
+from gateway.formats.registry import SECTORS
 from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.ground.calendar.instants import Window
 from gateway.ground.calendar.windows import CalendarWindow, window
@@ -31,8 +33,6 @@ from gateway.organisations import links, views
 from gateway.organisations.links import LinkView
 from gateway.organisations.views import OrganisationView
 from gateway.policy.cedar import PolicyFacts
-from gateway.sectors.model import Account, Asked, Denied, Granted, Plan, Upstream
-from gateway.sectors.registry import SECTORS
 
 Field = tuple[bytes, bytes]
 

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.formats.model import Counts, Cutter
 from gateway.ground.http.connector import Answer, ConnectorError, Headers
-from gateway.sectors.model import Counts, Cutter
 
 WATCH_SECONDS = 0.4
 

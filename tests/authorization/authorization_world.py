@@ -27,6 +27,7 @@ from gateway.apps import declare, verbs, views
 from gateway.apps import pages as app_pages
 from gateway.authorization import api, pages
 from gateway.consent.facts import AppView, Offered, PersonFacts
+from gateway.formats.model import FoundAccount
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.web import cookies
 from gateway.ground.web.context import Caller
@@ -41,7 +42,6 @@ from gateway.people import accounts as people
 from gateway.people.tables import Person
 from gateway.rooms import RoomNames
 from gateway.screen import pages as consent_pages
-from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests.databases import entries, made, unsynced
 from tests.worlds import apps

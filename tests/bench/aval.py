@@ -38,6 +38,7 @@ from gateway.consent.agreement import Agreement, Choices, Decider, Notice
 from gateway.consent.request import Ask, AskItem, Period
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import canonical, sha256
+from gateway.formats.model import FoundAccount
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.store.migrate import upgrade
 from gateway.house import House
@@ -45,7 +46,6 @@ from gateway.organisations import declare as organisation_declarations
 from gateway.organisations import links, views
 from gateway.organisations.links import Credentials
 from gateway.people import seeding
-from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests.bench import documents
 from tests.bench.processes import Group, python

@@ -49,7 +49,7 @@ def test_a_package_opens_with_its_theory(package: Path) -> None:
 def test_a_theory_names_what_is_not_its_business_and_its_invariant(package: Path) -> None:
     text = " ".join(theory(package).split())
     assert re.search(r"[Ii]nvariant", text), "which one sentence must always hold?"
-    if package.parent.name != "sectors":  # a format is a part of that room, which says it for all
+    if package.parent.name != "formats":  # a format is a part of that room, which says it for all
         assert REFUSES.search(text), "what is not its business?"
 
 

@@ -22,6 +22,7 @@ from starlette.testclient import TestClient
 from gateway.app import Application, build_house
 from gateway.apps import declare, verbs
 from gateway.authorization.tables import FailedAuthentication
+from gateway.formats.model import FoundAccount
 from gateway.ground.keys import fresh
 from gateway.ground.store import migrate
 from gateway.ground.store.tables import Try
@@ -32,7 +33,6 @@ from gateway.organisations import links
 from gateway.organisations.tables import Organisation
 from gateway.people import passwords, seeding, sign_ins
 from gateway.people.tables import Person
-from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests.worlds import apps
 

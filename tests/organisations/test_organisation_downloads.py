@@ -17,11 +17,11 @@ from organisations_world import Browser, Running, World
 
 from examples.data.people import PEOPLE
 from gateway.errors import Unavailable
+from gateway.formats.model import Download, Source
+from gateway.formats.registry import SECTORS
 from gateway.organisations import declare, downloads, linking, links, moving, pages, views
 from gateway.organisations.tables import Organisation
 from gateway.organisations.views import OrganisationView
-from gateway.sectors.model import Download, Source
-from gateway.sectors.registry import SECTORS
 from tests.databases import unsynced
 
 DOOR = "/organisations/harbour-bank/download"

@@ -23,6 +23,7 @@ from gateway.consent.actors import herself
 from gateway.consent.rules import Act
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import canonical, sha256
+from gateway.formats.model import FoundAccount
 from gateway.ground.http import listener
 from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
@@ -37,7 +38,6 @@ from gateway.organisations.links import Credentials
 from gateway.organisations.tables import Link, Organisation
 from gateway.people.tables import Person
 from gateway.proxy.call import DataPlane
-from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests import databases
 from tests.databases import made

@@ -11,9 +11,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from gateway.formats.model import FoundAccount
 from gateway.organisations import links
 from gateway.people.tables import Person
-from gateway.sectors.model import FoundAccount
 from tests.proxy.bank import NATIVE, PATHS, Bank
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation, answer, transactions

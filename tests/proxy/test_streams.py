@@ -15,10 +15,10 @@ import pytest
 
 from gateway.consent.rules import Act
 from gateway.errors import Unavailable
+from gateway.formats.model import Asked, Counts, Cut, Granted, Source, UnknownShape, Upstream
 from gateway.ground.calendar.instants import Window
 from gateway.proxy import grants
 from gateway.proxy.admit import Admission
-from gateway.sectors.model import Asked, Counts, Cut, Granted, Source, UnknownShape, Upstream
 from tests.proxy.bank import Bank
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation

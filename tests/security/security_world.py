@@ -24,6 +24,7 @@ from gateway import schema
 from gateway.app import Application
 from gateway.apps import declare as app_declare
 from gateway.apps import verbs
+from gateway.formats.model import FoundAccount
 from gateway.ground.http.connector import ConnectorError, Headers, Target
 from gateway.ground.keys import KeyRing, fresh, hashed
 from gateway.ground.web import cookies
@@ -33,7 +34,6 @@ from gateway.log import Log
 from gateway.organisations import declare, links
 from gateway.people import sign_ins
 from gateway.people.tables import Person
-from gateway.sectors.model import FoundAccount
 from gateway.settings import Settings
 from tests import databases
 from tests.databases import migrated, unsynced

@@ -1,0 +1,320 @@
+"""One consent version at one health insurer, compiled: which calls it may make and what is left of the answers."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache, partial
+from operator import attrgetter
+from typing import Any
+
+from msgspec import UNSET, Raw, UnsetType
+
+from gateway.catalogue import fields as catalogue
+from gateway.catalogue.datasets import Dataset
+from gateway.formats.fhir import contained, extensions
+from gateway.formats.fhir.calls import (
+    CALLS,
+    FHIR_ID,
+    MEDIA_TYPE,
+    MEDIA_TYPES,
+    NEEDS,
+    base,
+    links,
+    overlaps,
+    recognised,
+    upstream,
+)
+from gateway.formats.fhir.reading import HealthReading, reading
+from gateway.formats.fhir.repair import NEUTRAL, mark_as_subset, repaired, withhold_codes
+from gateway.formats.fhir.shapes import ENVELOPE
+from gateway.formats.media import expect
+from gateway.formats.model import Asked, Counts, Cut, Cutter, Denied, Granted, NotThere, Source, UnknownShape, Upstream
+from gateway.formats.names import AccountNames
+from gateway.formats.paths import Following, declared, remember
+from gateway.formats.shapes import encode, within_limit
+from gateway.ground.calendar.instants import Span, Window, inside
+from gateway.ground.calendar.instants import span as _span_of
+
+span = lru_cache(maxsize=4096)(_span_of)  # cached: many records have the same days
+
+_ABSOLUTE = re.compile(r"https?://[^?#]+/(Patient/[A-Za-z0-9.-]{1,64})")
+OWNER = {"ExplanationOfBenefit": "patient", "Coverage": "beneficiary"}
+_DATES = [("Period", "start"), ("Period", "end")]
+_WHOSE = ("Reference", "reference")
+NEEDED = {
+    "health.coverage": [("Coverage", "beneficiary"), ("Coverage", "period"), _WHOSE, *_DATES],
+    "health.claims": [
+        *(("ExplanationOfBenefit", name) for name in ("patient", "billablePeriod", "item")),
+        *(("Item", name) for name in ("servicedDate", "servicedPeriod")),
+        _WHOSE,
+        *_DATES,
+    ],
+}
+
+WITHHELD_INSURANCE = NEUTRAL["ExplanationOfBenefit", "insurance"]
+
+
+class HealthPart:
+    """One granted dataset."""
+
+    def __init__(self, granted: Granted, kind: str, known: Mapping[str, Dataset] | None) -> None:
+        dataset = catalogue.datasets("health", known)[granted.dataset]
+        governed = catalogue.governed("health", known)
+        given = dataset.given(granted.fields)
+        members = dataset.members(granted.fields) | {(kind, name) for name in ENVELOPE}
+        if kind == "Patient":
+            members.add((kind, "id"))
+        self.kind = kind
+        self.names = AccountNames(granted.accounts, others=granted.others, spell=FHIR_ID)
+        self.fields = given
+        self.whole = given == dataset.fields.keys()
+        self.drugs = "claims.drugs" in given
+        self.services = {"claims.procedures", "claims.diagnoses"} <= given
+        self.some_codes = ("Item", "productOrService") in members and not (self.drugs and self.services)
+        self.records_max = granted.records_max
+        self.following = Following()
+        self.links: dict[tuple[Any, ...], list[dict[str, str]]] = {}
+        # Only the pairwise reference is given. The name that may stand beside it is a field of its own.
+        self.whose = {native: Raw(encode({"reference": f"Patient/{ref}"})) for native, ref in self.names.ref.items()}
+        self.owner = attrgetter(OWNER.get(kind, "id"))
+        self._reading_by = partial(reading, kind, governed, frozenset(members))
+        self.reading = self._reading_by()
+
+    def extended(self) -> HealthReading:
+        """Read with the table that allows extended values from now on, because this insurer's answers have them."""
+        self.reading = self._reading_by(extended=True)
+        return self.reading
+
+    def reduce(self, resource: Any, native: str, taken: int, remove: Callable[[Any], int]) -> int:
+        """Take what is not granted out of a resource, and replace the ids of the person and the resource by those for
+        the app.
+
+        `taken`: how many members were taken before. Returns that number with those taken here.
+        """
+        held = resource.contained
+        taken += remove(resource)
+        if held is not UNSET:
+            contained.inline(resource, held)
+        if self.kind == "Patient":
+            taken += extensions.reduce(resource)
+        if self.some_codes:
+            taken += withhold_codes(resource, self.drugs, self.services)
+        if self.kind == "ExplanationOfBenefit":
+            resource.patient = self.whose[native]
+            _rename_coverages(resource, self.names)
+        elif self.kind == "Coverage":
+            resource.beneficiary = self.whose[native]
+        if resource.id is not UNSET:
+            resource.id = self.names.outward(resource.id)
+        if taken or not self.whole:
+            mark_as_subset(resource)
+        return taken
+
+
+def _rename_coverages(claim: Any, names: AccountNames) -> None:
+    """Where insurers write the person's number beside her own reference and the id, as the app may see it.
+
+    The encoded answer is searched for the number as well, but that is slow if it is found, so the known places are
+    replaced first.
+    """
+    if claim.insurance is UNSET or claim.insurance is WITHHELD_INSURANCE:
+        return
+    for insurance in claim.insurance:
+        coverage = insurance.coverage
+        if coverage is not UNSET and coverage.reference is not UNSET:
+            coverage.reference = names.outward(coverage.reference)
+
+
+class HealthPlan:
+    def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
+        self._source = source
+        kinds = {call.dataset: call.resource for call in CALLS.values()}
+        items = catalogue.by_dataset("health", granted, source.known)
+        self._parts = {name: HealthPart(item, kinds[name], source.known) for name, item in items.items()}
+
+    def request(self, asked: Asked, window: Window) -> Upstream | Denied:
+        found = recognised(self._source, asked.path)
+        if found is None:
+            return Denied("dataset", "path", allowed=" ".join(self._parts))
+        operation, named = found
+        dataset = CALLS[operation].dataset
+        part = self._parts.get(dataset)
+        if part is None or not declared(self._source, dataset, asked.path):
+            return Denied("dataset", "datasets", asked=dataset, allowed=" ".join(self._parts))
+        if operation == "patient" and named not in part.names.native:
+            allowed = " ".join(a.ref for a in part.names.accounts)
+            return Denied("account", "accounts", asked=named or "", allowed=allowed)
+        for word in (operation, *(name for name, _ in asked.query)):
+            if word in NEEDS and NEEDS[word] not in part.fields:
+                return Denied("field", "fields", asked=NEEDS[word], allowed=" ".join(sorted(part.fields)))
+        return upstream(self._source, operation, part.names, asked, named, window, part.following)
+
+    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
+        expect(media_type, MEDIA_TYPES)
+        within_limit(body)
+        part = self._parts[sent.dataset]
+        try:
+            return self._cut(part, part.reading, sent, body, window)
+        except UnknownShape:
+            if b'"_' not in body:
+                raise
+        return self._cut(part, part.extended(), sent, body, window)
+
+    def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
+        return None
+
+    def _cut(self, part: HealthPart, reading: HealthReading, sent: Upstream, body: bytes, window: Window) -> Cut:
+        prefix = "" if part.kind == "Patient" else "Patient/"
+        owners = {prefix + account.native: account.native for account in sent.accounts}
+        if "{" in CALLS[sent.operation].path:
+            return self._one(part, reading, owners, body, window)
+        return self._search(part, reading, owners, sent, body, window)
+
+    def _one(
+        self, part: HealthPart, reading: HealthReading, owners: Mapping[str, str], body: bytes, window: Window
+    ) -> Cut:
+        resource, inner = reading.resource.read(body)
+        native = _owner(resource, part, owners)
+        lasted = _lasted(resource, part.kind, self._source.zone)
+        if not _in_time(resource, part.kind, lasted, window, self._source.zone):
+            raise NotThere
+        taken = part.reduce(resource, native, inner, reading.remove)
+        text = repaired(resource, [resource], taken > 0)
+        return Cut(part.names.outward_bytes(text), MEDIA_TYPE, Counts(1, 0, taken, *(lasted or (None, None))))
+
+    def _search(
+        self,
+        part: HealthPart,
+        reading: HealthReading,
+        owners: Mapping[str, str],
+        sent: Upstream,
+        body: bytes,
+        window: Window,
+    ) -> Cut:
+        bundle, inner = reading.bundle(body)
+        kind, zone, remove = part.kind, self._source.zone, reading.remove
+        most = len(bundle.entry) if part.records_max is None else part.records_max
+        prefix = f"{self._source.gateway_url}{base(self._source)}/{kind}/"
+        kept: list[Any] = []
+        spans: list[Span] = []
+        fields = 0
+        for index, entry in enumerate(bundle.entry):
+            resource = entry.resource
+            try:
+                native = _owner(resource, part, owners)
+                lasted = _lasted(resource, kind, zone)
+                if not _in_time(resource, kind, lasted, window, zone) or len(kept) >= most:
+                    continue
+            except UnknownShape as problem:
+                raise UnknownShape(f"entry[{index}].resource.{problem.where}") from None
+            fields += part.reduce(resource, native, inner[index], remove)
+            kept.append(_enveloped(entry, prefix))
+            if lasted is not None:
+                spans.append(lasted)
+        answer = self._bundle(part, sent, bundle, kept)
+        text = repaired(answer, [entry.resource for entry in kept], fields > 0)
+        first, last = (min(spans)[0], max(end for _, end in spans)) if spans else (None, None)
+        counts = Counts(len(kept), len(bundle.entry) - len(kept), fields, first, last)
+        return Cut(part.names.outward_bytes(text), MEDIA_TYPE, counts)
+
+    def _bundle(self, part: HealthPart, sent: Upstream, bundle: Any, kept: list[Any]) -> dict[str, Any]:
+        """The page. It has a total only if all records are on this page: any other total would count withheld ones."""
+        found = () if bundle.link is UNSET else tuple([(each.relation, each.url) for each in bundle.link])
+        answer: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+        if bundle.total is not UNSET and not {"next", "previous"} & {relation for relation, _ in found}:
+            answer["total"] = len(kept)
+        key = (sent.path, sent.query, found)
+        addresses = part.links.get(key)
+        if addresses is None:
+            addresses = links(self._source, sent, part.names, dict(found), part.following)
+            remember(part.links, key, addresses)
+        if addresses:
+            answer["link"] = addresses
+        if kept:
+            answer["entry"] = kept
+        return answer
+
+
+def plan(source: Source, granted: Iterable[Granted]) -> HealthPlan:
+    return HealthPlan(source, granted)
+
+
+def _enveloped(entry: Any, prefix: str) -> Any:
+    """The entry, with the resource's address at the gateway instead of the insurer's."""
+    name = entry.resource.id
+    entry.fullUrl = UNSET if name is UNSET else prefix + name
+    entry.link = UNSET
+    search = entry.search
+    if search is not UNSET:
+        search.score = UNSET
+        if search.mode is UNSET:
+            entry.search = UNSET
+    return entry
+
+
+def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str:
+    """The id of the person that the resource is about. Raises UnknownShape if it names none, or one not in the call."""
+    if resource is UNSET or resource.resourceType != part.kind:
+        raise UnknownShape("resourceType")
+    text = part.owner(resource)
+    if part.kind != "Patient" and text is not UNSET:
+        text = text.reference
+        if text not in owners and text is not UNSET and (found := _ABSOLUTE.fullmatch(text)):
+            text = found[1]
+    if text not in owners:
+        raise UnknownShape(OWNER.get(part.kind, "id"))
+    return owners[text]
+
+
+def _lasted(resource: Any, kind: str, zone: str) -> Span | None:
+    """The span of a claim: its billablePeriod, or from the first to the last of its items. None: it has no time.
+
+    If one end of the billablePeriod is missing, the span reaches as far as the items. Without items it is the one day.
+    """
+    if kind != "ExplanationOfBenefit":
+        return None
+    try:
+        period = resource.billablePeriod
+        billed = None if period is UNSET else _period(period.start, period.end, zone)
+        if billed is not None and period.start is not UNSET and period.end is not UNSET:
+            return billed
+        spans = [_serviced(item, zone) for item in ([] if resource.item is UNSET else resource.item)]
+    except ValueError:
+        raise UnknownShape("billablePeriod") from None
+    dated = [each for each in (billed, *spans) if each is not None]
+    if not dated or (billed is None and len(dated) < len(spans)):
+        return None
+    return min(start for start, _ in dated), max(end for _, end in dated)
+
+
+def _serviced(item: Any, zone: str) -> Span | None:
+    if item.servicedDate is not UNSET:
+        return span(item.servicedDate, zone)
+    period = item.servicedPeriod
+    return None if period is UNSET else _period(period.start, period.end, zone)
+
+
+@lru_cache(maxsize=4096)
+def _period(start: str | UnsetType, end: str | UnsetType, zone: str) -> Span | None:
+    """A FHIR Period as a span. If one end is missing, the other date alone."""
+    first, last = (start, end) if start is not UNSET else (end, end)
+    if first is UNSET:
+        return None
+    return span(first, zone)[0], span(first if last is UNSET else last, zone)[1]
+
+
+def _in_time(resource: Any, kind: str, lasted: Span | None, window: Window, zone: str) -> bool:
+    if kind == "ExplanationOfBenefit":
+        return lasted is not None and inside(window, *lasted)
+    if kind == "Coverage" and resource.period is not UNSET:
+        return overlaps(window, *_state(resource.period, zone))
+    return True
+
+
+def _state(period: Any, zone: str) -> tuple[datetime | None, datetime | None]:
+    try:
+        start = None if period.start is UNSET else span(period.start, zone)[0]
+        end = None if period.end is UNSET else span(period.end, zone)[1]
+    except ValueError:
+        raise UnknownShape("period") from None
+    return start, end

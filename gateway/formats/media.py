@@ -1,0 +1,20 @@
+"""Media types of answers, compared without their parameters. UTF-8 is the only character set accepted."""
+
+from collections.abc import Collection
+
+from gateway.formats.model import UnknownShape
+
+UTF_8 = ("utf-8", "utf8", "us-ascii")
+
+
+def expect(header: str, known: Collection[str]) -> None:
+    """Raises UnknownShape if the answer has another media type, or another character set than UTF-8."""
+    if header in known:
+        return
+    kind, *parameters = (part.strip().lower() for part in header.split(";"))
+    if kind not in known:
+        raise UnknownShape("content-type")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "charset" and value.strip('"') not in UTF_8:
+            raise UnknownShape("content-type")

@@ -1,0 +1,127 @@
+"""A following page is one to which an answer has linked; whatever else looks like one is a call like the first."""
+
+import pytest
+from format_documents import (
+    ALWAYS,
+    BASES,
+    MINE,
+    TYPES,
+    YEAR,
+    asked,
+    bank,
+    bundle,
+    claim,
+    granted,
+    plan,
+    sent,
+    source,
+    transaction,
+)
+
+from gateway.formats.model import Plan, Upstream
+from gateway.formats.paths import LINKS_HELD, Following
+
+TRANSACTIONS = f"/accounts/{MINE.ref}/transactions"
+CLAIMS = "/ExplanationOfBenefit"
+
+
+def bank_answers(of: Plan, links: dict[str, str], *query: tuple[str, str]) -> None:
+    call = sent(of, "bank", TRANSACTIONS, *query)
+    found = {rel: f"https://org.example{call.path}{tail}" for rel, tail in links.items()}
+    of.cut(call, TYPES["bank"], bank("Transaction", [transaction()], found), ALWAYS)
+
+
+def insurer_answers(of: Plan, links: dict[str, str], *query: tuple[str, str]) -> None:
+    call = sent(of, "health", CLAIMS, *query)
+    found = [{"relation": rel, "url": f"https://org.example{call.path}{tail}"} for rel, tail in links.items()]
+    of.cut(call, TYPES["health"], bundle([claim()], found), ALWAYS)
+
+
+def test_a_page_is_a_following_one_from_when_an_answer_links_to_it():
+    of = plan(granted("bank.transactions"))
+    assert not sent(of, "bank", TRANSACTIONS, ("page", "2")).continues
+    bank_answers(of, {"Next": "?page=2"})
+    assert sent(of, "bank", TRANSACTIONS, ("page", "2")).continues
+    assert not sent(of, "bank", "/transactions", ("page", "2")).continues
+    assert not sent(plan(granted("bank.transactions")), "bank", TRANSACTIONS, ("page", "2")).continues
+    bank_answers(of, {"Next": "?cursor=bm90aGluZw=="}, ("page", "2"))
+    assert sent(of, "bank", TRANSACTIONS, ("cursor", "bm90aGluZw==")).continues
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        (),
+        (("page", "0"),),
+        (("page", "1"),),
+        (("page", "01"),),
+        (("page", "02"),),
+        (("page", "3"),),
+        (("page", "2"), ("cursor", "nothing")),
+        (("page", "2"), ("pageSize", "500")),
+        (("page", "2"), ("fromBookingDateTime", "2025-03-01T00:00:00")),
+        (("offset", "00"),),
+        (("cursor", "nothing"),),
+        (("limit", "2"),),
+    ],
+)
+def test_no_other_spelling_of_a_banks_page_passes_for_a_following_one(query):
+    of = plan(granted("bank.transactions"))
+    bank_answers(of, {"First": "?page=1", "Prev": "?page=1", "Next": "?page=2"})
+    assert not sent(of, "bank", TRANSACTIONS, *query).continues
+
+
+@pytest.mark.parametrize("query", [(), (("startIndex", "0"),), (("startIndex", "010"),), (("startIndex", "20"),)])
+def test_no_other_spelling_of_an_insurers_page_passes_for_a_following_one(query):
+    of = plan(granted("health.claims"))
+    insurer_answers(of, {"first": "?startIndex=0", "self": "?startIndex=0", "next": "?startIndex=10"})
+    following = (("patient", MINE.ref.replace("_", ".")), ("startIndex", "10"))
+    assert sent(of, "health", CLAIMS, *following).continues
+    assert not sent(of, "health", CLAIMS, *query).continues
+
+
+@pytest.mark.parametrize("tail", ["", "?page=2"])
+def test_an_answer_that_names_itself_as_its_next_page_gives_no_following_one(tail):
+    of = plan(granted("bank.transactions"))
+    query = (("page", "2"),) if tail else ()
+    bank_answers(of, {"Next": tail}, *query)
+    assert not sent(of, "bank", TRANSACTIONS, *query).continues
+    of = plan(granted("health.claims"))
+    query = (("startIndex", "10"),) if tail else ()
+    insurer_answers(of, {"next": "?startIndex=10" if tail else ""}, *query)
+    assert not sent(of, "health", CLAIMS, *query).continues
+
+
+def test_a_page_that_is_read_again_links_to_the_same_following_one():
+    of = plan(granted("bank.transactions"))
+    for _ in range(3):
+        bank_answers(of, {"Next": "?page=2"})
+        assert sent(of, "bank", TRANSACTIONS, ("page", "2")).continues
+
+
+def test_as_many_pages_are_remembered_as_stated_and_no_more():
+    pages = Following()
+    for number in range(LINKS_HELD + 1):
+        pages.linked("/x", (("page", str(number)),))
+    assert asked("bank", "/x", ("page", "1")) not in pages  # another path
+    held = [number for number in range(LINKS_HELD + 1) if _call(number) in pages]
+    assert held == list(range(1, LINKS_HELD + 1))
+
+
+def _call(number: int):
+    return type(asked("bank", ""))("GET", "/x", (("page", str(number)),))
+
+
+def test_the_link_we_give_is_the_address_we_know():
+    """Whatever is in it: a period of its own, and values that an address has to escape."""
+    of = plan(granted("bank.transactions"))
+    first = sent(of, "bank", TRANSACTIONS, ("fromBookingDateTime", "2025-03-01T00:00:00"), window=YEAR)
+    links = {"Next": f"https://org.example{first.path}?cursor=a%2Bb%2Fc%3D"}
+    answer = of.cut(first, TYPES["bank"], bank("Transaction", [transaction()], links), YEAR).body.decode()
+    address = answer.partition('"Next":"')[2].partition('"')[0].removeprefix(source("bank").gateway_url)
+    path, _, query = address.partition("?")
+    pairs = [
+        pair.replace("%2B", "+").replace("%2F", "/").replace("%3D", "=").split("=", 1) for pair in query.split("&")
+    ]
+    again = of.request(asked("bank", path.removeprefix(BASES["bank"]), *((n, v) for n, v in pairs)), YEAR)
+    assert isinstance(again, Upstream) and again.continues and dict(again.query)["cursor"] == "a+b/c="
