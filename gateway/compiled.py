@@ -66,13 +66,15 @@ MODULES = (
     "proxy.refuse",
     "proxy.streams",
     "proxy.tokens",
-    "formats.bank.calls",
-    "formats.bank.plan",
+    "formats.calls",
+    "formats.json_plan",
     "formats.media",
     "formats.model",
     "formats.names",
+    "formats.paging",
     "formats.paths",
     "formats.sought",
+    "formats.table_plan",
     "formats.veiled",
 )
 OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--no-error-summary")  # of mypy

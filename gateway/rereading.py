@@ -24,7 +24,8 @@ from gateway.policy import Policies, PolicyError
 from gateway.settings import PACKAGED_POLICIES
 
 LOOK_SECONDS = 0.25  # twice that, and the reading, within a second
-PATTERNS = ("*.cedar", "*.cedarschema", "*.json", "datasets/*.toml", "purposes/*.toml")
+PATTERNS = ("*.cedar", "*.cedarschema", "*.json", "formats/*.toml", "sectors/*.toml", "datasets/*.toml",
+            "purposes/*.toml")  # fmt: skip
 
 State = tuple[tuple[str, ...], ...]
 

@@ -6,6 +6,7 @@ formats take from here what a field is.
 
     catalogue   one reading, and what is looked up in it      datasets   types of data, as people read of them
     fields      the same, as formats cut them                 purposes   fixed words, and the most that may be asked
+    formats     answers and calls of an organisation          shapes     every member of every type of a format
     words       text in every language, and faults of files
 
 The one invariant: what a page says of a field and what the field lets out stand in one file.
@@ -13,7 +14,19 @@ The one invariant: what a page says of a field and what the field lets out stand
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.datasets import Category, Dataset, Field
+from gateway.catalogue.formats import Format
 from gateway.catalogue.purposes import Caps, Purpose
 from gateway.catalogue.words import SENSITIVITIES, CatalogueError, Words
 
-__all__ = ["SENSITIVITIES", "Caps", "Catalogue", "CatalogueError", "Category", "Dataset", "Field", "Purpose", "Words"]
+__all__ = [
+    "SENSITIVITIES",
+    "Caps",
+    "Catalogue",
+    "CatalogueError",
+    "Category",
+    "Dataset",
+    "Field",
+    "Format",
+    "Purpose",
+    "Words",
+]

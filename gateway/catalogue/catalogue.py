@@ -8,9 +8,12 @@ from typing import Any
 
 import jsonschema
 
+from gateway.catalogue import formats
 from gateway.catalogue.datasets import Category, Dataset, categories, datasets
+from gateway.catalogue.formats import Format
 from gateway.catalogue.purposes import Purpose, purpose
-from gateway.catalogue.words import SENSITIVITIES, CatalogueError, Words, files
+from gateway.catalogue.words import SENSITIVITIES, CatalogueError, FileTable, Words, files
+from gateway.settings import shipped_policies
 
 SCHEMA = "data_access.schema.json"
 
@@ -22,19 +25,31 @@ class Catalogue:
         self.datasets: dict[str, Dataset] = {}
         self.categories: dict[str, Category] = {}
         self.purposes: dict[str, Purpose] = {}
+        self.formats: dict[str, Format] = {}
+        self.sectors: set[str] = set()
         faults: list[str] = []
         self.files = where = dict[str, str]()  # type of data or purpose → its file
         whole = hashlib.sha256()
+        for path, file in files(folder, "formats", faults, shipped_policies()):
+            whole.update(path.read_bytes())
+            self.formats[path.stem] = formats.read(file, path.stem)
+        for path, file in files(folder, "sectors", faults, shipped_policies()):
+            whole.update(path.read_bytes())
+            file.only("sector", "category")
+            self.sectors.update(row.text("id") for row in file.entries("sector"))
+            self._take_categories(file)
         for path, file in files(folder, "datasets", faults):
             whole.update(path.read_bytes())
             for dataset in datasets(file):
+                if dataset.sector not in self.sectors:
+                    file.wrong(
+                        f"{dataset.id}: sector", f"{dataset.sector!r} is none of {', '.join(sorted(self.sectors))}"
+                    )
                 if dataset.id in self.datasets:
                     file.wrong(dataset.id, "stands in another file of datasets/ too")
                 self.datasets[dataset.id] = dataset
                 where[dataset.id] = file.where
-            for category in categories(file):
-                if self.categories.setdefault(category.id, category) != category:
-                    file.wrong(category.id, "has other words in another file of datasets/")
+            self._take_categories(file)
         for path, file in files(folder, "purposes", faults):
             whole.update(path.read_bytes())
             found = purpose(path, file)
@@ -59,6 +74,11 @@ class Catalogue:
         """The heading above data of this sensitivity. There is none for sensitivity "none"."""
         return self.categories[category].titles[sensitivity]
 
+    def _take_categories(self, file: FileTable) -> None:
+        for category in categories(file):
+            if self.categories.setdefault(category.id, category) != category:
+                file.wrong(category.id, "has other words in another file")
+
     def _without_words(self, where: Mapping[str, str]) -> list[str]:
         """Faults: datasets for which a heading on the consent screen is missing."""
         faults = []
@@ -78,7 +98,7 @@ class Catalogue:
         return [
             f"{where[purpose.code]}: datasets: {unknown} is in no file of datasets/"
             for purpose in self.purposes.values()
-            for unknown in sorted(set(purpose.datasets) - set(self.datasets))
+            for unknown in sorted(set(purpose.datasets) - set(purpose.declared) - set(self.datasets))
         ]
 
 

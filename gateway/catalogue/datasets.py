@@ -40,6 +40,7 @@ class Field:
 class Dataset:
     id: str
     sector: str
+    format: str  # the format that its selectors are of; "": the organisation's own
     category: str
     label: Words
     short: Words
@@ -74,9 +75,9 @@ class Dataset:
 
 
 def member(selector: str) -> Member:
-    """Raises ValueError for a selector of another form."""
+    """The member may have a / in its name, the type none. Raises ValueError for a selector of another form."""
     kind, slash, name = selector.partition("/")
-    if not (kind and slash and name) or "/" in name:
+    if not (kind and slash and name):
         raise ValueError(f"selector {selector!r}: expected Type/member")
     return kind, name
 
@@ -93,18 +94,26 @@ def categories(file: FileTable) -> list[Category]:
 
 
 def datasets(file: FileTable) -> list[Dataset]:
-    file.only("sector", "dataset", "category")
-    sector = file.text("sector")
-    return [_dataset(row, sector) for row in file.entries("dataset")]
+    file.only("sector", "format", "dataset", "category")
+    sector, format_ = file.text("sector"), file.text("format")
+    found = []
+    for row in file.entries("dataset"):
+        row.only(*KEYS)
+        found.append(dataset(row, sector, format_))
+    return found
 
 
-def _dataset(row: FileTable, sector: str) -> Dataset:
-    row.only("id", "category", "label", "short", "long", "sensitivity", "account", "time", "field")
+KEYS = ("id", "category", "label", "short", "long", "sensitivity", "account", "time", "field")
+
+
+def dataset(row: FileTable, sector: str, format_: str) -> Dataset:
+    """A type of data, of a file of policies/ or of an organisation's declaration."""
     sensitivity = row.one_of("sensitivity", SENSITIVITIES)
     fields = [_field(each, sensitivity) for each in row.entries("field")]
     return Dataset(
         id=row.text("id"),
         sector=sector,
+        format=format_,
         category=row.text("category"),
         label=row.words("label"),
         short=row.words("short"),

@@ -30,13 +30,15 @@ class Purpose:
     text: Words
     dpv: str
     legal_basis: str
-    datasets: tuple[str, ...]
+    datasets: tuple[str, ...]  # all that it covers
+    declared: tuple[str, ...]  # of these, those that organisations define in their own declarations
     caps: Caps
     sha256: str
 
 
 def purpose(path: Path, file: FileTable) -> Purpose:
-    file.only("code", "version", "title", "text", "dpv", "legal_basis", "datasets", "caps")
+    file.only("code", "version", "title", "text", "dpv", "legal_basis", "datasets", "declared", "caps")
+    declared = file.texts("declared")
     return Purpose(
         code=file.text("code"),
         version=_number(file, "version"),
@@ -44,7 +46,8 @@ def purpose(path: Path, file: FileTable) -> Purpose:
         text=file.words("text"),
         dpv=file.text("dpv"),
         legal_basis=file.text("legal_basis"),
-        datasets=file.texts("datasets"),
+        datasets=(*file.texts("datasets"), *declared),
+        declared=declared,
         caps=_caps(file.within("caps")),
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
     )

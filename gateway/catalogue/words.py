@@ -74,13 +74,35 @@ class FileTable:
         self.wrong(key, f"one of {', '.join(known)}")
         return known[0]
 
+    def whole(self, key: str, low: int, high: int, default: int = 0) -> int:
+        """A whole number from `low` to `high`."""
+        found = self.table.get(key, default)
+        if isinstance(found, int) and not isinstance(found, bool) and (low <= found <= high or key not in self.table):
+            return found
+        self.wrong(key, f"write a whole number from {low} to {high}")
+        return default
+
+    def below(self, name: str, table: Mapping[str, Any]) -> "FileTable":
+        """A table inside this one."""
+        return FileTable(f"{self.where}: {name}", table, self.faults)
+
     def within(self, key: str) -> "FileTable":
         """The one table of this name."""
         found = self.table.get(key)
         if isinstance(found, dict):
-            return FileTable(f"{self.where}: {key}", found, self.faults)
+            return self.below(key, found)
         self.wrong(key, "write a table")
-        return FileTable(f"{self.where}: {key}", {}, [])
+        return self.below(key, {})
+
+    def rows(self, key: str) -> dict[str, "FileTable"]:
+        """The tables below a table, by name; none where it is not there."""
+        found = self.table.get(key, {})
+        if not isinstance(found, dict):
+            self.wrong(key, f"write tables: [{key}.NAME]")
+            return {}
+        for name in [name for name, row in found.items() if not isinstance(row, dict)]:
+            self.wrong(f"{key}.{name}", "write a table")
+        return {name: self.below(f"{key}.{name}", row) for name, row in found.items() if isinstance(row, dict)}
 
     def entries(self, key: str) -> list["FileTable"]:
         """The tables of a list, each called by its id or number in faults; of two with one id the second is a fault."""
@@ -88,19 +110,19 @@ class FileTable:
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not rows:
             self.wrong(key, "list at least one")
             return []
-        found = [
-            FileTable(f"{self.where}: {row.get('id', f'{key} {number}')}", row, self.faults)
-            for number, row in enumerate(rows, 1)
-        ]
+        found = [self.below(str(row.get("id", f"{key} {number}")), row) for number, row in enumerate(rows, 1)]
         names = [str(row["id"]) for row in rows if "id" in row]
         for name in sorted({name for name in names if names.count(name) > 1}):
             self.wrong(key, f"{name} stands twice")
         return found
 
 
-def files(folder: Path, kind: str, faults: list[str]) -> Iterable[tuple[Path, FileTable]]:
-    """The files of policies/<kind>/, in order of their names."""
-    for path in sorted((folder / kind).glob("*.toml")):
+def files(folder: Path, kind: str, faults: list[str], beside: Path | None = None) -> Iterable[tuple[Path, FileTable]]:
+    """The files of policies/<kind>/, in order of their names. `beside`: another folder, whose files count as well where
+    this one has none of the same name."""
+    found = {path.name: path for path in (beside / kind).glob("*.toml")} if beside is not None else {}
+    found |= {path.name: path for path in (folder / kind).glob("*.toml")}
+    for _, path in sorted(found.items()):
         where = f"{kind}/{path.name}"
         try:
             yield path, FileTable(where, tomllib.loads(path.read_text(encoding="utf-8")), faults)

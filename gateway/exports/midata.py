@@ -10,14 +10,28 @@ from typing import Any
 
 from msgspec import UNSET
 
-from gateway.formats.bank.accounts import call, held, last_digits, pages
-from gateway.formats.bank.plan import MEDIA_TYPE
-from gateway.formats.bank.shapes import NEEDED
-from gateway.formats.model import Account, Download, Fetch, Source
-from gateway.formats.shapes import Reader, encode
+from gateway.catalogue.formats import Format
+from gateway.exports.native import Read
+from gateway.formats.model import Download, Source
+from gateway.formats.shapes import Reader
 from gateway.ground.calendar.instants import instant, zone
 from gateway.ground.web.spreadsheets import written
 
+# The members that the table needs. All others are skipped.
+NEEDED = {
+    "Account": "AccountId:s Account:CashAccount*",
+    "CashAccount": "Identification:s",
+    "Balance": "DateTime:s CreditLine:CreditLine*",
+    "CreditLine": "Type:s Amount:Money",
+    "Money": "Amount:s",
+    "Transaction": (
+        "CreditDebitIndicator:s BookingDateTime:s TransactionInformation:s Amount:Money Balance:CashBalance"
+        " BankTransactionCode:BankCode ProprietaryBankTransactionCode:BankCode MerchantDetails:Merchant"
+    ),
+    "CashBalance": "CreditDebitIndicator:s Amount:Money",
+    "BankCode": "Code:s",
+    "Merchant": "MerchantName:s",
+}
 HEADER = ("Date", "Type", "Merchant/Description", "Debit/Credit", "Balance")
 TYPES = {
     "IssuedDirectDebits": "DD",
@@ -27,45 +41,35 @@ TYPES = {
 }
 DAY = "%d/%m/%Y"
 
+_account = Reader(NEEDED, "Account", strict=False)
 _transaction = Reader(NEEDED, "Transaction", strict=False)
 _balance = Reader(NEEDED, "Balance", strict=False)
 
 
-def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:
-    """All pages of accounts, balances and transactions. Only for `accounts`; if it is empty, for none."""
-    wanted = {account.native for account in accounts}
-    found = [(account, raw) for account, raw in held(source, fetch) if account.AccountId in wanted]
-    files = [_json("accounts.json", "Account", [raw for _, raw in found], "bank.accounts")]
-    balances, transactions, tables = [], [], []
-    for account, _ in found:
-        own = [raw for page in pages(fetch, call(source, "account-balances", account.AccountId)) for raw in page]
-        balances += own
-        rows = [raw for page in pages(fetch, call(source, "account-transactions", account.AccountId)) for raw in page]
-        transactions += rows
-        tables.append((account, own, rows))
-    files.append(_json("balances.json", "Balance", balances, "bank.balances"))
-    files.append(
-        _dated(_json("transactions.json", "Transaction", transactions, "bank.transactions"), transactions, source)
-    )
-    names = _file_names([account for account, _, _ in tables])
-    for name, (_, own, rows) in zip(names, tables, strict=True):
-        files.append(
-            _dated(
-                Download(name, "text/csv", midata(own, rows, source.zone), "bank.transactions", len(rows)), rows, source
-            )
+def files(form: Format, source: Source, read: Read) -> list[Download]:
+    """One table for each account, in the order in which the bank lists them."""
+    found = [_account.read(raw)[0] for raw in read["accounts"][""]]
+    return [
+        _table(
+            name, source, read["account-balances"][account.AccountId], read["account-transactions"][account.AccountId]
         )
-    return files
+        for name, account in zip(_file_names(found), found, strict=True)
+    ]
 
 
-def _json(name: str, member: str, records: list[Any], dataset: str) -> Download:
-    return Download(name, MEDIA_TYPE, encode({"Data": {member: records}}), dataset, len(records))
-
-
-def _dated(file: Download, rows: list[Any], source: Source) -> Download:
+def _table(name: str, source: Source, balances: list[Any], rows: list[Any]) -> Download:
     moments = [moment for moment in (_booked(_transaction.read(raw)[0], source.zone) for raw in rows) if moment]
-    if not moments:
-        return file
-    return Download(file.name, file.media_type, file.body, file.dataset, file.records, min(moments), max(moments))
+    first, last = (min(moments), max(moments)) if moments else (None, None)
+    body = midata(balances, rows, source.zone)
+    return Download(name, "text/csv", body, "bank.transactions", len(rows), first, last)
+
+
+def last_digits(account: Any) -> str:
+    """The last four characters of the account number; empty if the bank does not give it."""
+    if account.Account is UNSET:
+        return ""
+    numbers = [entry.Identification for entry in account.Account if entry.Identification is not UNSET]
+    return numbers[0][-4:] if numbers else ""
 
 
 def _file_names(found: list[Any]) -> list[str]:

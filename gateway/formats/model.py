@@ -5,7 +5,7 @@ terms ──plan()──► Plan ──request()──► Upstream | Denied     
                        ──cutter()───► a stream of the same   (large answers)
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -13,8 +13,15 @@ from typing import Protocol
 from msgspec import Struct
 
 from gateway.catalogue.datasets import Dataset
+from gateway.catalogue.formats import Format
+from gateway.formats.drift import Seen
 from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
+from gateway.ground.keys import Sealer
+
+
+def _nobody(dataset: str) -> Seen | None:
+    return None
 
 
 class UnknownShape(Exception):
@@ -59,6 +66,7 @@ class Granted:
     others: tuple[
         str, ...
     ] = ()  # native identifiers of the person's accounts not granted: they must not appear anywhere
+    pair: str = ""  # names the app and the person, for identifiers that each app gets others of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,10 @@ class Source:
     gateway_url: str  # absolute address under which the app sees this organisation, no trailing slash
     upstream_url: str  # the organisation's own base address, no trailing slash
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # dataset → declared path patterns
-    known: Mapping[str, Dataset] | None = None  # types of data as the policies have them, by id; None: as shipped
+    forms: Mapping[str, Format] = field(default_factory=dict)  # formats by id; "": the organisation's own
+    known: Mapping[str, Dataset] | None = None  # types of data at this organisation, by id; None: as shipped
+    sealer: Sealer = field(default_factory=Sealer)  # for what leaves and comes back: links to following pages
+    seen: Callable[[str], Seen | None] = _nobody  # type of data → who is told of members that nobody has declared
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,11 @@ class Upstream:
     continues: bool = False  # a following page, linked in an earlier answer; belongs to a use already counted
     operation: str = ""  # the sector's own name for this kind of call
     also: tuple[str, ...] = ()  # more datasets that may be in the answer: counted, judged and logged like `dataset`
+    method: str = "GET"
+    body: bytes = b""  # POST: what is sent, made of declared terms and never of the app's
+    content_type: str = ""
+    page: Pairs = ()  # of the query, all but the period
+    period: Window | None = None  # that was asked for; None: as the format's own engine has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +142,8 @@ class Cut(Struct, frozen=True):
     body: bytes
     media_type: str
     counts: Counts
+    following: str = ""  # address of the next page, at the gateway
+    notice: str = ""  # what the answer cannot say itself: a word of NOTICES
 
 
 class Cutter(Protocol):
@@ -149,8 +167,8 @@ class Plan(Protocol):
         """The call to make at the organisation, with the period cut to `window` if the format has a parameter for it;
         or a refusal."""
 
-    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
-        """The allow-listed part of an answer. Raises UnknownShape, TooLarge, NotThere."""
+    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
+        """The allow-listed part of an answer. `link`: its Link header. Raises UnknownShape, TooLarge, NotThere."""
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         """A cutter for streams. None: answers of this format can only be cut whole."""
@@ -184,24 +202,7 @@ class Download:
     end: datetime | None = None
 
 
-class Sector(Protocol):
-    """What each folder of this package offers, as what its __init__ names."""
-
-    @property
-    def TABLE(self) -> Mapping[str, str]:
-        """Type of the format → its members, as `shapes.members` reads them."""
-
-    @property
-    def NEEDED(self) -> Mapping[str, Iterable[tuple[str, str]]]:
-        """Dataset → the (type, member) of its records by which a plan tells whose they are and of when. The policies
-        must always give them, where they say of that type what is given (`registry.checked`)."""
-
-    def plan(self, source: Source, granted: Iterable[Granted]) -> Plan: ...
-
-    def accounts(self, source: Source, fetch: Fetch) -> list[FoundAccount]:
-        """The person's accounts at the organisation. Read when the person links it."""
-
-
+NOTICES = {"next-page-unusable": "The organisation's link to the next page cannot be used: there is more than this."}
 WITHHELD = "withheld"  # the text where a format requires one that the person did not grant
 LIMIT = 8 * 1024 * 1024  # bytes of an answer cut whole; a larger one goes through `cutter` or is refused
 DEPTH = 64  # nesting of JSON and XML

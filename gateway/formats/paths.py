@@ -40,10 +40,11 @@ def pattern(text: str) -> re.Pattern[str]:
 
 
 def declared(source: Source, dataset: str, path: str) -> bool:
-    """Whether the organisation declares this path for the dataset. If it declares no paths, all of the sector's do."""
+    """Whether the organisation declares this path for the dataset. Where it declares none, all of the format's do."""
     if not source.paths:
         return True
-    return any(pattern(text).fullmatch(path) for text in source.paths.get(dataset, ()))
+    texts = source.paths.get(dataset)
+    return texts is not None and (not texts or any(pattern(text).fullmatch(path) for text in texts))
 
 
 def checked_query(asked: Asked, known: Collection[str]) -> dict[str, str] | Denied:

@@ -1,50 +1,93 @@
-"""The sectors. A new one needs a folder beside these and one line here."""
+"""The engines of formats, and what rooms ask them: a plan for a grant, the accounts of a person.
 
-from collections.abc import Iterator
+A format is a file (`gateway.catalogue.formats`). Its driver names the engine that acts on it.
+"""
 
-from gateway.catalogue import Catalogue, CatalogueError
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from gateway.catalogue import Catalogue, CatalogueError, Dataset, Format
 from gateway.catalogue import fields as governing
-from gateway.catalogue.datasets import Dataset
-from gateway.formats import bank, espi, fhir
-from gateway.formats.model import Sector
-from gateway.formats.shapes import members
+from gateway.formats import checking, espi, everything, fhir
+from gateway.formats.json_plan import JsonPlan
+from gateway.formats.model import Fetch, FoundAccount, Granted, Plan, Source
 
-SECTORS: dict[str, Sector] = {"bank": bank, "energy": espi, "health": fhir}
+# driver → its engine, for those that tables do not describe
+OWN: Mapping[str, Callable[[Source, Iterable[Granted]], Plan]] = {"espi": espi.plan, "fhir": fhir.plan}
+ACCOUNTS: Mapping[str, Callable[[Source, Fetch], list[FoundAccount]]] = {"espi": espi.accounts, "fhir": fhir.accounts}
+TABLES: Mapping[str, Mapping[str, str]] = {"espi": espi.TABLE, "fhir": fhir.TABLE}
+NEEDED: Mapping[str, Mapping[str, Iterable[tuple[str, str]]]] = {"fhir": fhir.NEEDED}
+BY_TABLES = {"json": JsonPlan, "ndjson": JsonPlan}
+
+
+def form_of(source: Source, dataset: str) -> str | None:
+    """The id of the format in which an organisation gives a type of data; None: it does not."""
+    found = _known(source).get(dataset)
+    return None if found is None else found.format
+
+
+def plan(source: Source, format_: str, granted: Iterable[Granted]) -> Plan:
+    """The granted items of one format, compiled."""
+    its = form(source, format_)
+    if not its.described:
+        return OWN[its.driver](source, granted)
+    known = _known(source)
+    governed = governing.governed(format_, known, its)
+    return BY_TABLES[its.driver](its, source, granted, governing.datasets(format_, known), governed)
+
+
+def accounts(source: Source, fetch: Fetch) -> list[FoundAccount]:
+    """The person's accounts at the organisation, as the first of its formats that lists any has them."""
+    forms = [form(source, name) for name in formats_of(source)]
+    lists = [each for each in forms if not each.described or each.accounts is not None]
+    first = (lists or forms)[0]
+    return everything.accounts(first, source, fetch) if first.described else ACCOUNTS[first.driver](source, fetch)
+
+
+def formats_of(source: Source) -> list[str]:
+    """The formats of an organisation's types of data, its own first."""
+    known = _known(source)
+    held = source.paths or [name for name, dataset in known.items() if dataset.sector == source.sector]
+    found = dict.fromkeys(known[name].format for name in held if name in known)
+    return sorted(found, key=lambda name: name != "")
+
+
+def _known(source: Source) -> Mapping[str, Dataset]:
+    return governing.shipped().datasets if source.known is None else source.known
+
+
+def form(source: Source, name: str) -> Format:
+    return source.forms[name] if name in source.forms else governing.shipped().formats[name]
+
+
+# ---- whether they fit together
 
 
 def checked(catalogue: Catalogue) -> Catalogue:
     """The same catalogue. Raises CatalogueError if it names what no format has, so that no plan could be made of it; or
     if it can withhold what a plan judges records by, so that every call would fail."""
-    faults = [
-        f"{catalogue.files[dataset.id]}: {dataset.id}: {fault}"
-        for dataset in catalogue.datasets.values()
-        for fault in (*_unknown(dataset), *_withheld(dataset, catalogue))
-    ]
+    faults = list(_faults(catalogue))
     if faults:
         raise CatalogueError(faults)
     return catalogue
 
 
-def _unknown(dataset: Dataset) -> Iterator[str]:
-    if dataset.sector not in SECTORS:
-        yield f"sector: {dataset.sector!r} is none of {', '.join(SECTORS)}"
-        return
-    table = SECTORS[dataset.sector].TABLE
-    for field in dataset.fields.values():
-        for kind, name in sorted(field.find | field.shared):
-            if kind not in table or name not in members(table, kind):
-                yield f"{field.id}: find: '{kind}/{name}' is no member of the format of {dataset.sector}"
+def _faults(catalogue: Catalogue) -> Iterator[str]:
+    for dataset in catalogue.datasets.values():
+        if dataset.format not in catalogue.formats:
+            known = ", ".join(sorted(catalogue.formats))
+            yield f"{catalogue.files[dataset.id]}: format: {dataset.format!r} is none of {known}"
+    for name, one in catalogue.formats.items():
+        its = {key: found for key, found in catalogue.datasets.items() if found.format == name}
+        if its:
+            for which, key, wrong in form_faults(one, its):
+                where = f"{catalogue.files[which]}: {which}" if which else f"formats/{name}.toml"
+                yield f"{where}: {key}: {wrong}"
 
 
-def _withheld(dataset: Dataset, catalogue: Catalogue) -> Iterator[str]:
-    """What a plan needs, and is not given whatever of the dataset is agreed to."""
-    if dataset.sector not in SECTORS:
-        return
-    governed = governing.governed(dataset.sector, catalogue.datasets)
-    always = dataset.members(set(dataset.structural()))
-    for needed in SECTORS[dataset.sector].NEEDED.get(dataset.id, ()):
-        if needed[0] in governed and needed not in always:
-            named = (field.id for field in dataset.fields.values() if needed in field.find | field.shared)
-            right = f"'{needed[0]}/{needed[1]}' must stand in a field with structural = true, without &"
-            why = "no record can be judged without it, and every call would fail"
-            yield f"{next(named, 'field')}: find: {right}: {why}"
+def table(form: Format) -> Mapping[str, str]:
+    return form.shapes if form.described else TABLES[form.driver]
+
+
+def form_faults(form: Format, datasets: Mapping[str, Dataset]) -> Iterator[tuple[str, str, str]]:
+    """(dataset or "", key, what is wrong or would be right) of a format and the types of data that are of it."""
+    yield from checking.faults(form, table(form), NEEDED.get(form.driver, {}), datasets)

@@ -1,15 +1,9 @@
-"""Typed shapes for JSON answers: every member must be known, and only granted ones are kept.
-
-A format is a table of types, each a line of `member:type` words:
-
-    s string · b boolean · i integer · n number, kept as text · - known, but never given
-    Name a type of the table · Raw one JSON value, kept as text for another reader
-    a `*` after the type makes it a list
+"""Readers for JSON of a known shape (`gateway.catalogue.shapes`): only granted members are kept, whatever arrives.
 
 `Reader` turns the table into msgspec structs for one plan. A member that the plan does not give has type `Withheld`: it
 is decoded, counted and dropped. Or it is skipped as text, and a `remover` removes and counts it. A member that is not
-in the table is an error, so no unknown shape is ever given. The encoded result has each key once, even if the input
-repeated keys.
+in the table never leaves either: a strict reader refuses the answer, any other one skips it and tells its place, so
+that somebody can add it to the table. The encoded result has each key once, even if the input repeated keys.
 
 A whole answer is decoded at once in C. Only what has to be done for single members is left to Python.
 """
@@ -19,14 +13,16 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from functools import cached_property, partial
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
+from gateway.catalogue.shapes import Table, members
+from gateway.formats.drift import Seen
 from gateway.formats.model import LIMIT, TooLarge, UnknownShape
 
-Table = Mapping[str, str]
 Member = tuple[str, str]  # (type of the table, member)
 NOTHING: Mapping[Member, Raw] = {}
 
@@ -34,6 +30,7 @@ encode = msgspec.json.Encoder().encode
 
 _PLACE = re.compile(r"at `\$([^`]*)`")
 _OF_NUMBERS = b"-+.0123456789eE"  # a JSON value written only with these characters is a number
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _tally = threading.local()
 
 
@@ -49,7 +46,13 @@ class Withheld(metaclass=_Anything):
     """
 
 
-def _forget(kind: type, value: object) -> UnsetType:
+class Forbidden(metaclass=_Anything):
+    """The type of a member that must not be there, because it changes what its neighbours mean."""
+
+
+def _hook(kind: type, value: object) -> UnsetType:
+    if kind is Forbidden:
+        raise ValueError("it must not be there")
     _tally.taken[-1] += 1
     return UNSET
 
@@ -59,17 +62,27 @@ def _next_record(record: object) -> None:
     _tally.taken.append(0)
 
 
-SCALARS: dict[str, Any] = {"s": str, "b": bool, "i": int, "n": Raw, "Raw": Raw, "-": Withheld}
-
-
-def members(table: Table, kind: str) -> dict[str, str]:
-    """The members of a type of the table, in order: name → type."""
-    return {name: word for name, _, word in (entry.partition(":") for entry in table[kind].split())}
+SCALARS: dict[str, Any] = {
+    **dict.fromkeys(("s", "x", "d"), str),
+    "p": str | int,
+    "b": bool,
+    "i": int,
+    **dict.fromkeys(("n", "v", "j", "Raw"), Raw),
+    "-": Withheld,
+    "!": Forbidden,
+}
+_WITH_NULL = (Raw, Withheld, Forbidden)  # may be null in any case
+AS_TEXT = {"n": "numbers", "v": "values"}  # words that are kept as written, and to be checked → where they are gathered
 
 
 def withheld_members(table: Table, governed: Iterable[str], given: AbstractSet[Member]) -> set[Member]:
     """The members of the governed types that no given field names."""
-    return {(kind, name) for kind in governed for name in members(table, kind) if (kind, name) not in given}
+    return {
+        (kind, name)
+        for kind in governed
+        for name, word in members(table, kind).items()
+        if (kind, name) not in given and word != "!"
+    }
 
 
 def _compile(
@@ -79,42 +92,62 @@ def _compile(
     record: str,
     unread: AbstractSet[str],
     neutral: Mapping[Member, Raw],
+    nulls: bool,
     strict: bool,
-) -> type[msgspec.Struct]:
+) -> Any:
     built: dict[str, Any] = dict(SCALARS)
 
     def kind_of(word: str) -> Any:
         if word.endswith("*"):
-            return list[kind_of(word[:-1])]  # type: ignore[misc]  # the element type is a value here
+            return list[held(word[:-1])]  # type: ignore[misc]  # the element type is a value here
+        if word.endswith("{}"):
+            return dict[str, held(word[:-2])]  # type: ignore[misc]
         if word not in built:
             built[word] = struct_of(word)
         return built[word]
 
-    def struct_of(kind: str) -> type[msgspec.Struct]:
+    def held(word: str) -> Any:
+        """Inside something else, where it may be null."""
+        kind = kind_of(word)
+        return kind | None if nulls and word != record and kind not in _WITH_NULL else kind
+
+    def struct_of(kind: str) -> Any:
         hidden = "Raw" if kind in unread else "-"
         fields = []
+        names = attributes(table, kind)
         for name, word in members(table, kind).items():
-            typed = kind_of(hidden if (kind, name) in withheld or word == "-" else word)
-            fields.append((_attribute(name), typed | UnsetType, neutral.get((kind, name), UNSET)))
+            typed = held(hidden if (kind, name) in withheld or word == "-" else word)
+            fields.append((names[name], typed | UnsetType, neutral.get((kind, name), UNSET)))
         own = {"__post_init__": _next_record} if kind == record else {}
-        spelt = {_attribute(name): name for name in members(table, kind)}
-        return msgspec.defstruct(kind, fields, rename=spelt, forbid_unknown_fields=strict, gc=False, namespace=own)
+        spelt = {attribute: name for name, attribute in names.items()}
+        return msgspec.defstruct(
+            _plain(kind), fields, rename=spelt, forbid_unknown_fields=strict, gc=False, namespace=own
+        )
 
-    return struct_of(root)
+    return kind_of(root)
 
 
-def _attribute(name: str) -> str:
-    """Of the struct: a member may have the name of a word of Python's, and is looked up by code (`_function`)."""
-    return f"{name}_" if keyword.iskeyword(name) else name
+def _plain(kind: str) -> str:
+    return re.sub("[^A-Za-z0-9_]", "_", kind)
+
+
+def attributes(table: Table, kind: str) -> dict[str, str]:
+    """Member → attribute of the struct. Members are looked up by code (`_function`), and may have any name in JSON."""
+    names = members(table, kind)
+    return {
+        name: name if _PLAIN_NAME.fullmatch(name) and not keyword.iskeyword(name) else f"_{number}"
+        for number, name in enumerate(names)
+    }
 
 
 class Reader:
-    """Reads values of one type of a table. Types may not contain themselves, so the table limits the nesting.
+    """Reads values of one word of a table.
 
     `record`: the type for whose values withheld members are counted one by one. `unread`: types whose withheld members
     are skipped as text, at a tenth of the cost; such a value must go through its `remover` before it is encoded.
-    `neutral`: values for members that are missing; others are UNSET. Not `strict`: members that are not in the table
-    are skipped. Only for what is not given to apps, such as the names of accounts.
+    `neutral`: values for members that are missing; others are UNSET. `nulls`: any value inside may be null, and stays
+    so. `strict`: a member that is not in the table is a fault, unless the call has somebody to tell of it; else it is
+    skipped.
     """
 
     def __init__(
@@ -126,33 +159,59 @@ class Reader:
         record: str = "",
         unread: AbstractSet[str] = frozenset(),
         neutral: Mapping[Member, Raw] = NOTHING,
+        nulls: bool = False,
         strict: bool = True,
     ) -> None:
-        kind = _compile(table, root, withheld, record, unread, neutral, strict)
-        self._decode = msgspec.json.Decoder(kind, dec_hook=_forget).decode
-        self._gather_numbers = _gatherer(table, root, withheld, neutral)
+        self._table, self._root, self._nulls = table, root, nulls
+        self._compiled = partial(_compile, table, root, withheld, record, unread, neutral, nulls)
+        self._decode = msgspec.json.Decoder(self._compiled(strict), dec_hook=_hook).decode
+        self._gather = _gatherer(table, root, withheld, neutral)
 
-    def read(self, text: bytes | Raw, where: str = "") -> tuple[Any, int]:
+    def read(self, text: bytes | Raw, where: str = "", seen: Seen | None = None) -> tuple[Any, int]:
         """The value, and how many members were withheld from it.
 
-        Raises UnknownShape for text that is not JSON of exactly this shape. `where` is the place of `text`.
+        Raises UnknownShape for text that is not JSON of this shape. `where` is the place of `text`. `seen` is told of
+        members that are not in the table.
         """
-        value, taken = self.read_each(text, where)
+        value, taken = self.read_each(text, where, seen)
         return value, taken[0]
 
-    def read_each(self, text: bytes | Raw, where: str = "") -> tuple[Any, list[int]]:
+    def read_each(self, text: bytes | Raw, where: str = "", seen: Seen | None = None) -> tuple[Any, list[int]]:
         """The value, and how many members were withheld from each record in order. The last count is for everything
         after the last record."""
-        _tally.taken = [0]
-        try:
-            value = self._decode(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as problem:
-            raise UnknownShape(where + _place(problem)) from None
+        value = self._decoded(text, where, seen)
         numbers: list[Raw] = []
-        self._gather_numbers(value, numbers.append)
-        if numbers and b"".join(numbers).translate(None, _OF_NUMBERS):
+        values: list[Raw] = []
+        self._gather(value, numbers.append, values.append)
+        if numbers and (left := b"".join(numbers).translate(None, _OF_NUMBERS)):
+            if not self._nulls or left.replace(b"null", b""):
+                raise UnknownShape(where)
+        if values and any(bytes(each)[:1] in (b"{", b"[") for each in values):
             raise UnknownShape(where)
         return value, _tally.taken
+
+    def _decoded(self, text: bytes | Raw, where: str, seen: Seen | None) -> Any:
+        if seen is None or not seen.any:
+            try:
+                return _read(self._decode, text, where)
+            except UnknownShape:
+                if seen is None:
+                    raise
+        value = _read(self._tolerant, text, where)
+        seen.look(self._table, self._root, bytes(text), where)
+        return value
+
+    @cached_property
+    def _tolerant(self) -> Callable[[bytes | Raw], Any]:
+        return msgspec.json.Decoder(self._compiled(False), dec_hook=_hook).decode
+
+
+def _read(decode: Callable[[bytes | Raw], Any], text: bytes | Raw, where: str) -> Any:
+    _tally.taken = [0]
+    try:
+        return decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as problem:
+        raise UnknownShape(where + _place(problem)) from None
 
 
 def remover(
@@ -169,59 +228,94 @@ def remover(
     """
     never = {(kind, name) for kind in unread for name, word in members(table, kind).items() if word == "-"}
     act = "{value}.{name}, taken = {without}, taken + 1"
-    visits = _visits(table, root, withheld | never, "value", at_withheld=act, neutral=neutral)
-    head = "visit(value)"
-    remove: Callable[[Any], int] = _function(head, ["taken = 0", *visits, "return taken"], neutral)
+    visits = _Visits(table, withheld | never, neutral, at_withheld=act)
+    remove: Callable[[Any], int] = visits.function(root, "value", "taken = 0", "return taken")
     return remove
+
+
+def pairwiser(
+    table: Table, root: str, withheld: AbstractSet[Member]
+) -> Callable[[Any, Callable[[Any], str]], None] | None:
+    """A function that puts what another function makes of it in place of every identifier in a value. None: there is
+    no identifier in it."""
+    visits = _Visits(table, withheld, NOTHING, at_identifier=True)
+    if not visits.found(root):
+        return None
+    change: Callable[[Any, Callable[[Any], str]], None] = visits.function(root, "value, pair")
+    return change
 
 
 def _gatherer(
     table: Table, root: str, withheld: AbstractSet[Member], neutral: Mapping[Member, Raw]
-) -> Callable[[Any, Callable[[Raw], None]], None]:
-    """A function that passes on the text of every number in a value. It must be checked: it could be any JSON."""
-    visits = _visits(table, root, withheld, "value", at_number="add({value}.{name})", neutral=neutral)
-    gather: Callable[[Any, Callable[[Raw], None]], None] = _function("visit(value, add)", visits or ["pass"], neutral)
-    return gather
+) -> Callable[[Any, Callable[[Raw], None], Callable[[Raw], None]], None]:
+    """A function that passes on the text of every number and of every `v` in a value. They must be checked: they could
+    be any JSON."""
+    visit: Callable[[Any, Callable[[Raw], None], Callable[[Raw], None]], None] = _Visits(
+        table, withheld, neutral, gathers=True
+    ).function(root, "value, numbers, values")
+    return visit
 
 
-def _visits(
-    table: Table,
-    kind: str,
-    withheld: AbstractSet[Member],
-    value: str,
-    *,
-    at_withheld: str = "",
-    at_number: str = "",
-    neutral: Mapping[Member, Raw] = NOTHING,
-) -> list[str]:
-    """Python statements that go through `value` and everything in it, and act on each withheld member or number."""
-    lines = []
-    for name, word in members(table, kind).items():
-        inner, member, attribute = word.rstrip("*"), f"{value}_{name}", _attribute(name)
-        without = _constant(kind, name) if (kind, name) in neutral else "UNSET"
-        if inner in SCALARS or (kind, name) in withheld:
-            act = at_withheld if (kind, name) in withheld else at_number if inner == "n" else ""
-            if act:
-                act = act.format(value=value, name=attribute, without=without)
-                lines += [f"if {value}.{attribute} is not {without}:", *_indented([act])]
-            continue
-        visits = _visits(table, inner, withheld, member, at_withheld=at_withheld, at_number=at_number, neutral=neutral)
-        if visits and word.endswith("*"):
-            visits = [f"for {member} in {member}:", *_indented(visits)]
-        if visits:
-            lines += [f"{member} = {value}.{attribute}", f"if {member} is not {without}:", *_indented(visits)]
-    return lines
+class _Visits:
+    """Python statements that go through a value and everything in it, and act on each withheld member or number."""
 
+    def __init__(
+        self,
+        table: Table,
+        withheld: AbstractSet[Member],
+        neutral: Mapping[Member, Raw],
+        *,
+        at_withheld: str = "",
+        gathers: bool = False,
+        at_identifier: bool = False,
+    ) -> None:
+        self._table, self._withheld, self._at_withheld, self._gathers = table, withheld, at_withheld, gathers
+        self._at_identifier = at_identifier
+        self._without = {member: f"without{number}" for number, member in enumerate(sorted(neutral))}
+        self._neutral = neutral
+        self._names = 0
 
-def _constant(kind: str, name: str) -> str:
-    return f"without_{kind}_{name}"
+    def function(self, root: str, arguments: str, before: str = "pass", after: str = "pass") -> Any:
+        """Compiled from source, as dataclasses do: member access in code is several times as fast as getattr."""
+        found: dict[str, Any] = {name: self._neutral[member] for member, name in self._without.items()}
+        lines = [f"def visit({arguments}):", *_indented([before, *self._of(root, "value"), after])]
+        kept: dict[str, Any] = {}
+        exec("\n".join(lines), found | {"UNSET": UNSET}, kept)
+        return kept["visit"]
 
+    def found(self, root: str) -> bool:
+        """Whether there is anything to act on."""
+        return bool(self._of(root, "value"))
 
-def _function(head: str, lines: list[str], neutral: Mapping[Member, Raw] = NOTHING) -> Any:
-    """Compile a function from source, as dataclasses do: member access in code is several times as fast as getattr."""
-    found: dict[str, Any] = {_constant(*member): value for member, value in neutral.items()} | {"UNSET": UNSET}
-    exec("\n".join([f"def {head}:", *_indented(lines)]), found)
-    return found["visit"]
+    def _of(self, word: str, value: str) -> list[str]:
+        """For what the variable `value` holds. It is there, and may be None."""
+        if word.endswith(("*", "{}")):
+            each, whole = self._fresh(), value if word.endswith("*") else f"{value}.values()"
+            visits = self._of(word[:-1] if word.endswith("*") else word[:-2], each)
+            return [f"for {each} in {whole} if {value} is not None else ():", *_indented(visits)] if visits else []
+        if word in SCALARS:
+            return [f"{AS_TEXT[word]}({value})"] if self._gathers and word in AS_TEXT else []
+        found = []
+        names = attributes(self._table, word)
+        for name, inside in members(self._table, word).items():
+            found += self._member((word, name), value, names[name], inside)
+        return [f"if {value} is not None:", *_indented(found)] if found else []
+
+    def _member(self, member: Member, owner: str, attribute: str, word: str) -> list[str]:
+        place, without = f"{owner}.{attribute}", self._without.get(member, "UNSET")
+        if member in self._withheld:
+            act = self._at_withheld.format(value=owner, name=attribute, without=without)
+            return [f"if {place} is not {without}:", *_indented([act])] if act else []
+        if self._at_identifier and word in ("p", "p*"):
+            changed = f"pair({place})" if word == "p" else f"[pair(each) for each in {place}]"
+            return [f"if {place} is not UNSET and {place} is not None:", f" {place} = {changed}"]
+        held = self._fresh()
+        visits = self._of(word, held)
+        return [f"{held} = {place}", f"if {held} is not {without}:", *_indented(visits)] if visits else []
+
+    def _fresh(self) -> str:
+        self._names += 1
+        return f"v{self._names}"
 
 
 def _indented(lines: list[str]) -> list[str]:

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from gateway.errors import Unavailable, where
+from gateway.formats import registry
 from gateway.formats.media import expect
-from gateway.formats.model import FoundAccount, Sector, Source, TooLarge, UnknownShape, Upstream
-from gateway.formats.registry import SECTORS
+from gateway.formats.model import FoundAccount, Source, TooLarge, UnknownShape, Upstream
 from gateway.ground.http.connector import ConnectorError, Headers
 from gateway.ground.keys import KeyRing, fresh, strict
 from gateway.house import House
@@ -35,7 +35,8 @@ SMALL = 64 * 1024
 _DEPTH = 20  # of an answer's JSON
 # last word of the media type asked for → the types that the answer may have
 KINDRED = {
-    "json": ("application/json", "application/fhir+json"),
+    "json": ("application/json", "application/fhir+json", "application/x-ndjson", "application/jsonl"),
+    "csv": ("text/csv",),
     "xml": ("application/atom+xml", "application/xml", "text/xml"),
 }
 CALLS_MAX = 5000  # calls of one reading, in case the pages of a source go round in a circle
@@ -140,8 +141,8 @@ def read_accounts(line: Line) -> list[FoundAccount]:
     """The person's accounts, as the organisation lists them. Raises what `read` does, also if the answer has another
     shape."""
 
-    def accounts(sector: Sector, source: Source) -> list[FoundAccount]:
-        found = sector.accounts(source, line.fetch)
+    def accounts(source: Source) -> list[FoundAccount]:
+        found = registry.accounts(source, line.fetch)
         if len({account.native for account in found}) < len(found):
             raise ConnectorError("organisation_answer_invalid", "an account stands twice")
         return found
@@ -149,12 +150,12 @@ def read_accounts(line: Line) -> list[FoundAccount]:
     return read(line, accounts)
 
 
-def read(line: Line, what: Callable[[Sector, Source], Found]) -> Found:
-    """Have the organisation's sector read `what`. Raises ConnectorError, with the reason in the operator's log, and
+def read(line: Line, what: Callable[[Source], Found]) -> Found:
+    """Read `what` from the organisation. Raises ConnectorError, with the reason in the operator's log, and
     Unavailable if it cannot be known whether the link still stands."""
     organisation = line.organisation
     try:
-        return what(SECTORS[organisation.sector], views.source(organisation, line.house))
+        return what(views.source(organisation, line.house))
     except ConnectorError as error:
         fault = error
     except UnknownShape as shape:  # `where` is a place in the format, never a value of the person's

@@ -16,12 +16,11 @@ from sqlmodel import Session
 
 from gateway.catalogue import Catalogue
 from gateway.errors import DeclarationError, Fault, NotFound
-from gateway.formats.registry import SECTORS
 from gateway.ground.declarations import digest, load, unknown
 from gateway.ground.keys import KeyRing
 from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.house import House
-from gateway.organisations import moving
+from gateway.organisations import moving, owned
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
 from gateway.organisations.rules import CONNECTIONS, FORM
 from gateway.organisations.tables import LEAVING, Organisation
@@ -71,6 +70,7 @@ def check(document: Mapping[str, Any], catalogue: Catalogue, look_up: Resolve = 
         faults += _connection(document["connection"], look_up)
     if FORM.fits("datasets", document.get("datasets")):
         faults += _datasets(document, catalogue)
+        faults += owned.faults(document, catalogue)
     return faults
 
 
@@ -92,6 +92,8 @@ def _connection(connection: Mapping[str, Any], look_up: Resolve) -> Iterator[Fau
 def _datasets(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]:
     sector = str(document.get("sector"))
     known = {name: data for name, data in catalogue.datasets.items() if data.sector == sector}
+    if sector not in catalogue.sectors:
+        yield unknown("sector", sector, sorted(catalogue.sectors))
     seen: set[str] = set()
     for position, row in enumerate(document["datasets"]):
         label = f"datasets[{position}]"
@@ -101,7 +103,7 @@ def _datasets(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fau
         if name in seen:
             yield Fault(f"{label}.id", f"{name!r} stands twice", "put its paths into one entry")
         seen.add(name)
-        if sector in SECTORS and name not in known:
+        if sector in catalogue.sectors and name not in known and not owned.defines(row):
             yield unknown(f"{label}.id", name, known)
 
 

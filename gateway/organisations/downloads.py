@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from gettext import NullTranslations
 from zoneinfo import ZoneInfo
 
-from gateway.exports import DOWNLOADS
+from gateway import exports
 from gateway.formats.model import Account, Download, FoundAccount
 from gateway.ground.calendar.instants import local_day
 from gateway.ground.web.languages import written_day, written_moment
@@ -72,7 +72,7 @@ def read(line: Line, accounts: Sequence[FoundAccount], now: datetime) -> Copy:
     """Read everything from the organisation. Raises ConnectorError; then there is no copy."""
     organisation = line.organisation
     hers = tuple(Account(account.native, account.native) for account in accounts)  # her own data, its own names
-    found = calls.read(line, lambda _, source: DOWNLOADS[organisation.sector](source, line.fetch, hers))
+    found = calls.read(line, lambda source: exports.download(source, line.fetch, hers))
     given = {name for file in found for name in covered(organisation, file.dataset)}
     missing = tuple(name for name in organisation.datasets if name not in given)
     return Copy(organisation, _named(found), missing, now)

@@ -2,8 +2,8 @@
 
 import re
 
-from gateway.formats.registry import SECTORS
 from gateway.ground.declarations import REQUIRED, Form, checks
+from gateway.organisations import owned
 from gateway.organisations.addresses import network_fault
 
 CONNECTIONS = {"oauth": "oauth", "assertion": "link"}  # kind of connection → its table under [connection]
@@ -55,6 +55,8 @@ FORM = Form(
             "contact": ("table", REQUIRED),
             "connection": ("table", REQUIRED),
             "datasets": ("datasets", REQUIRED),
+            "format": ("table", None),
+            "strict": ("flag", None),
         },
         "contact": {"privacy": ("mail", REQUIRED), "support": ("text", REQUIRED)},
         "connection": {
@@ -81,7 +83,11 @@ FORM = Form(
             "unlink": ("path", REQUIRED),
             "number_label": ("words", REQUIRED),
         },
-        "datasets[]": {"id": ("text", REQUIRED), "paths": ("patterns", REQUIRED)},
+        "datasets[]": {
+            "id": ("text", REQUIRED),
+            "paths": ("patterns", None),
+            **{key: ("own", None) for key in owned.OWN},
+        },
     },
     kinds={
         "id": checks.matches(
@@ -92,7 +98,9 @@ FORM = Form(
         "mail": checks.mail,
         "website": checks.website,
         "zone": checks.zone,
-        "sector": SECTORS,
+        "sector": checks.matches(r"[a-z][a-z0-9-]{1,39}", "write a word in small letters, as in energy"),
+        "flag": checks.flag,
+        "own": lambda value: None,  # `owned` reads them
         "kind": CONNECTIONS,
         "path": checks.matches(r"(/[A-Za-z0-9._~-]+)+", "write a plain path, as in /oauth/token"),
         "visible": checks.matches(

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlmodel import Session, select
 
+from gateway.catalogue import Catalogue, Dataset, Format
 from gateway.formats.model import Source
 from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
 from gateway.house import House
+from gateway.organisations import owned
 from gateway.organisations.tables import LEAVING, Organisation
 
 Words = Mapping[str, str]
@@ -53,6 +55,9 @@ class OrganisationView:
     oauth: OAuthEnds | None
     link: LinkEnds | None
     declaration_sha256: str
+    own: Mapping[str, Dataset] = field(default_factory=dict)  # types of data that its declaration defines
+    form: Format | None = None  # its own format
+    strict: bool = False  # refuse an answer with a member that is not declared
     status: str = "active"  # active | suspended | leaving
     status_reason: str = ""
 
@@ -83,6 +88,7 @@ def view_of(row: Organisation) -> OrganisationView:
 def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
     connection = document["connection"]
     oauth, link = connection.get("oauth"), connection.get("link")
+    form, own = owned.read(document)
     return OrganisationView(
         id=document["id"],
         name=document["name"],
@@ -91,7 +97,10 @@ def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
         zone=document["zone"],
         website=document["website"],
         contact=document["contact"],
-        datasets={row["id"]: tuple(row["paths"]) for row in document["datasets"]},
+        datasets={row["id"]: tuple(row.get("paths", ())) for row in document["datasets"]},
+        own=own,
+        form=form,
+        strict=bool(document.get("strict", False)),
         kind=connection["kind"],
         base_url=connection["base_url"].rstrip("/"),
         networks=tuple(connection.get("networks", ())),
@@ -154,5 +163,16 @@ def source(organisation: OrganisationView, house: House) -> Source:
         gateway_url=f"{house.settings.public_url}/data/{organisation.id}",
         upstream_url=organisation.base_url,
         paths=organisation.datasets,
-        known=house.catalogue.datasets,
+        forms=forms(organisation, house.latest.catalogue),
+        known=known(organisation, house.latest.catalogue),
+        sealer=house.keys.sealer("pages"),
     )
+
+
+def known(organisation: OrganisationView, catalogue: Catalogue) -> Mapping[str, Dataset]:
+    """The types of data at an organisation, by id: those of the policies, and its own, which stand before them."""
+    return {**catalogue.datasets, **organisation.own} if organisation.own else catalogue.datasets
+
+
+def forms(organisation: OrganisationView, catalogue: Catalogue) -> Mapping[str, Format]:
+    return {**catalogue.formats, "": organisation.form} if organisation.form is not None else catalogue.formats

@@ -7,7 +7,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -18,8 +18,8 @@ from gateway.apps import views as apps
 from gateway.consent.facts import AppView
 from gateway.consent.terms import granted_items
 from gateway.errors import Refusal
+from gateway.formats import registry
 from gateway.formats.model import Account, Asked, Denied, Granted, Plan, Upstream
-from gateway.formats.registry import SECTORS
 from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.ground.calendar.instants import Window
 from gateway.ground.calendar.windows import CalendarWindow, window
@@ -231,6 +231,7 @@ class Grants:
             return base.refused(terms, Refusal("dataset", "organisation", organisation))
         if link is None:
             return base.refused(terms, Refusal("not_linked", "organisation", organisation))
+        base = replace(base, pair=self._ref(found, link, organisation, ""))
         known = [Account(native, self._ref(found, link, organisation, native)) for native in link.accounts]
         return Grant(
             **base.members(terms),
@@ -256,6 +257,7 @@ class _Base:
     app: AppView | None
     organisation: OrganisationView | None
     now: datetime
+    pair: str = ""  # names app and person, for identifiers that each app gets others of
 
     @property
     def agreed(self) -> Mapping[str, Any]:
@@ -304,18 +306,20 @@ class _Base:
     def parts(self, items: list[dict[str, Any]], known: list[Account]) -> list[GrantPart]:
         assert self.organisation is not None
         source = views.source(self.organisation, self.house)
-        by_period: dict[str, list[dict[str, Any]]] = {}
+        together: dict[tuple[str, str], list[dict[str, Any]]] = {}  # by period and format
         for item in items:
-            by_period.setdefault(repr(sorted(item["period"].items())), []).append(item)
+            format_ = registry.form_of(source, item["dataset"])
+            if format_ is not None:
+                together.setdefault((repr(sorted(item["period"].items())), format_), []).append(item)
         granted_at = datetime.fromisoformat(self.agreed["valid"]["from"])
         return [
             GrantPart(
-                plan=SECTORS[self.organisation.sector].plan(source, [_granted(item, known) for item in together]),
-                period=together[0]["period"],
-                zone=_zone(together[0], self.house.settings.zone),
+                plan=registry.plan(source, format_, [_granted(item, known, self.pair) for item in its]),
+                period=its[0]["period"],
+                zone=_zone(its[0], self.house.settings.zone),
                 granted_at=granted_at,
             )
-            for together in by_period.values()
+            for (_, format_), its in together.items()
         ]
 
     def item(
@@ -325,7 +329,7 @@ class _Base:
         limits = [Limit(self.consent.id, name, row["per"], row["zone"], row["times"]) for row in item["frequency"]]
         if self.agreed["valid"]["max_uses"] is not None:
             limits.append(Limit(self.consent.id, "", "ever", "UTC", self.agreed["valid"]["max_uses"]))
-        dataset = self.house.catalogue.datasets.get(item["dataset"])
+        dataset = views.known(organisation, self.house.catalogue).get(item["dataset"])
         return GrantedItem(
             limits=tuple(limits),
             facts={
@@ -363,12 +367,13 @@ def _gone(item: Mapping[str, Any], known: list[Account]) -> Refusal | None:
     return None if left else Refusal("account", "accounts")
 
 
-def _granted(item: Mapping[str, Any], known: list[Account]) -> Granted:
+def _granted(item: Mapping[str, Any], known: list[Account], pair: str) -> Granted:
     return Granted(
         dataset=item["dataset"],
         fields=frozenset(item["fields"]),
         accounts=tuple(account for account in known if account.ref in item["accounts"]),
         records_max=item["records_max"],
+        pair=pair,
         others=tuple(account.native for account in known if account.ref not in item["accounts"]),
     )
 

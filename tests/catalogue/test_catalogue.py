@@ -100,7 +100,7 @@ def test_two_files_may_share_a_category_and_never_differ_about_it(policies: Path
     bank = (policies / "datasets/bank.toml").read_text()
     heading = bank[bank.index("[[category]]") : bank.index("[[dataset]]")]
     other = bank[bank.index("[[dataset]]") : bank.index("[[dataset]]", bank.index("[[dataset]]") + 1)]
-    other = 'sector = "bank"\n' + heading + other.replace("bank.accounts", "bank.more")
+    other = 'sector = "bank"\nformat = "uk-open-banking-4"\n' + heading + other.replace("bank.accounts", "bank.more")
     (policies / "datasets/more.toml").write_text(other)
     assert "bank.more" in Catalogue(policies).datasets
     (policies / "datasets/more.toml").write_text(other.replace("your money", "your wallet"))

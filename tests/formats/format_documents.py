@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.catalogue import fields as catalogue
+from gateway.formats import registry
 from gateway.formats.model import Account, Asked, Granted, Plan, Source, Upstream
-from gateway.formats.registry import SECTORS
 from gateway.ground.calendar.instants import Window
 
 MINE = Account("native-4711", "pairwise_ref-of-aliceA")
@@ -22,6 +22,7 @@ ALWAYS = Window(None, None)
 DAY = "2025-06-15"
 
 BASES = {"bank": "/open-banking/v4.0/aisp", "energy": "/espi/1_1/resource", "health": "/v2/fhir"}
+FORMATS = {"bank": "uk-open-banking-4", "energy": "espi-4", "health": "fhir-r4"}
 TYPES = {"bank": "application/json", "energy": "application/atom+xml", "health": "application/fhir+json"}
 
 Json = dict[str, Any]
@@ -34,12 +35,12 @@ def source(sector: str) -> Source:
 
 
 def fields_of(dataset: str) -> list[str]:
-    return list(catalogue.datasets(_sector(dataset))[dataset].fields)
+    return list(catalogue.datasets(FORMATS[_sector(dataset)])[dataset].fields)
 
 
 def free_fields(dataset: str) -> list[str]:
     """The fields a person may untick."""
-    return [f.id for f in catalogue.datasets(_sector(dataset))[dataset].fields.values() if not f.structural]
+    return [f.id for f in catalogue.datasets(FORMATS[_sector(dataset)])[dataset].fields.values() if not f.structural]
 
 
 def granted(
@@ -54,7 +55,7 @@ def granted(
 
 def plan(*items: Granted) -> Plan:
     sector = _sector(items[0].dataset)
-    return SECTORS[sector].plan(source(sector), items)
+    return registry.plan(source(sector), FORMATS[sector], items)
 
 
 def asked(sector: str, path: str, *query: tuple[str, str]) -> Asked:

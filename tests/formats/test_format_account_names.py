@@ -39,12 +39,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.json import encode
 
-from gateway.formats.bank.shapes import TABLE as BANK
+from gateway.catalogue import fields
+from gateway.catalogue.shapes import members
 from gateway.formats.fhir.calls import PAGING
 from gateway.formats.fhir.shapes import TABLE as FHIR
 from gateway.formats.model import Account, Granted, Plan
 from gateway.formats.names import AccountNames
-from gateway.formats.shapes import members
+
+BANK = fields.shipped().formats["uk-open-banking-4"].shapes
 
 IBAN = "FR7630006000011234567890189"
 OTHER = "FR7610107001011234567890129"  # hers too, and not granted
@@ -76,7 +78,7 @@ def filled(table: dict[str, str], kind: str, text: str) -> dict[str, Any]:
             return [of(word[:-1])]
         if word == "Money" and table is BANK and text.isdecimal():  # as an amount of money that number is none
             return {"Amount": "1.00", "Currency": text}
-        return {"s": text, "b": True, "i": 1, "n": 1.5}.get(word) or filled(table, word, text)
+        return {"s": text, "x": text, "d": text, "b": True, "i": 1, "n": 1.5}.get(word) or filled(table, word, text)
 
     return {name: of(word) for name, word in members(table, kind).items() if word not in ("-", "Raw")}
 
@@ -144,7 +146,8 @@ def test_a_page_that_names_the_account_in_its_link_is_asked_for_again_by_the_sam
     links = {"Self": "https://x", "Next": f"https://org.example{first.path}?page={IBAN}-2"}
     found = of.cut(first, TYPES["bank"], bank("Transaction", [transaction(IBAN)], links), ALWAYS).body
     assert IBAN not in found.decode()
-    again = sent(of, "bank", f"/accounts/{MINE.ref}/transactions", ("page", f"{MINE.ref}-2"))
+    token = json.loads(found)["Links"]["Next"].partition("page_token=")[2]
+    again = sent(of, "bank", f"/accounts/{MINE.ref}/transactions", ("page_token", token))
     assert again.continues and again.query == (("page", f"{IBAN}-2"),)
 
 

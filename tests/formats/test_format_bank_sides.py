@@ -5,8 +5,10 @@ import json
 import pytest
 from format_documents import ALWAYS, TYPES, bank, granted, plan, sent, transaction
 
-from gateway.formats.bank.plan import CREDITOR, DEBTOR
 from gateway.formats.model import Cut
+
+CREDITOR = ("CreditorAgent", "CreditorAccount", "UltimateCreditor")
+DEBTOR = ("DebtorAgent", "DebtorAccount", "UltimateDebtor")
 
 
 def cut(record: dict[str, object]) -> Cut:

@@ -26,9 +26,9 @@ from format_documents import (
     transaction,
 )
 
-from gateway.exports import DOWNLOADS
+from gateway import exports
+from gateway.formats import registry
 from gateway.formats.model import TooLarge, UnknownShape, Upstream
-from gateway.formats.registry import SECTORS
 from gateway.organisations.downloads import OPENING
 
 
@@ -74,7 +74,7 @@ def bank_fetch():
 
 
 def test_bank_accounts_are_labelled_without_their_number():
-    first, second = SECTORS["bank"].accounts(source("bank"), bank_fetch())
+    first, second = registry.accounts(source("bank"), bank_fetch())
     assert (first.native, first.label, first.kind, first.available) == (
         MINE.native,
         "•••• 0189 (nick-canary)",
@@ -85,7 +85,7 @@ def test_bank_accounts_are_labelled_without_their_number():
 
 
 def test_the_bank_download_has_all_pages_and_a_midata_file():
-    files = {f.name: f for f in DOWNLOADS["bank"](source("bank"), bank_fetch(), (MINE,))}
+    files = {f.name: f for f in exports.download(source("bank"), bank_fetch(), (MINE,))}
     assert set(files) == {"accounts.json", "balances.json", "transactions.json", "midata-0189.csv"}
     assert (
         len(json.loads(files["transactions.json"].body)["Data"]["Transaction"])
@@ -111,7 +111,7 @@ def test_the_bank_download_has_all_pages_and_a_midata_file():
 def test_a_bank_that_links_in_a_circle_is_refused():
     body = bank("Account", [], {"Self": "x", "Next": f"https://org.example{BASES['bank']}/accounts?page=0"})
     with pytest.raises(UnknownShape):
-        SECTORS["bank"].accounts(source("bank"), answers("bank", {"/accounts": [body]}))
+        registry.accounts(source("bank"), answers("bank", {"/accounts": [body]}))
 
 
 def health_fetch():
@@ -137,12 +137,12 @@ def health_fetch():
 
 
 def test_the_insured_person_is_labelled_by_name():
-    (found,) = SECTORS["health"].accounts(source("health"), health_fetch())
+    (found,) = registry.accounts(source("health"), health_fetch())
     assert (found.native, found.label, found.kind) == (MINE.native, "Alice-canary Martin-canary", "patient")
 
 
 def test_the_health_download_has_all_pages_and_the_classic_text():
-    files = {f.name: f for f in DOWNLOADS["health"](source("health"), health_fetch(), (MINE,))}
+    files = {f.name: f for f in exports.download(source("health"), health_fetch(), (MINE,))}
     found = Bundle.model_validate_json(files["fhir-bundle.json"].body)
     assert found.type == "collection" and len(found.entry) == 6 == files["fhir-bundle.json"].records
     document = json.loads(files["fhir-bundle.json"].body)
@@ -173,7 +173,7 @@ def test_a_value_cannot_begin_a_section_of_the_classic_text():
     fetch = answers(
         "health", {"/Patient": [bundle([record])], "/Coverage": [bundle([])], "/ExplanationOfBenefit": [bundle([])]}
     )
-    text = DOWNLOADS["health"](source("health"), fetch, (MINE,))[1].body.decode()
+    text = exports.download(source("health"), fetch, (MINE,))[1].body.decode()
     assert "CLAIM SUMMARY" in text and "CLAIM SUMMARY" not in text.splitlines()
 
 
@@ -186,7 +186,7 @@ def test_another_persons_file_is_not_in_the_download():
             "/ExplanationOfBenefit": [bundle([])],
         },
     )
-    body = DOWNLOADS["health"](source("health"), fetch, (MINE,))[0].body
+    body = exports.download(source("health"), fetch, (MINE,))[0].body
     assert FOREIGN.encode() not in body and MINE.native.encode() in body
 
 
@@ -194,7 +194,7 @@ def test_usage_points_are_labelled_by_the_suppliers_title():
     entries = usage_point(MINE.native) + usage_point(OTHER.native, shared=False)
     body = espi_feed(*(e for e in entries if "<UsagePoint" in e))
     fetch = answers("energy", {"/Subscription/{subscription}/UsagePoint": [body]})
-    found = SECTORS["energy"].accounts(source("energy"), fetch)
+    found = registry.accounts(source("energy"), fetch)
     assert [(each.native, each.label, each.kind) for each in found] == [
         (MINE.native, "rgb-street 7", "electricity"),
         (OTHER.native, "rgb-street 7", "electricity"),
@@ -217,7 +217,7 @@ def test_the_energy_download_has_every_page_and_one_table_of_all():
     whole = usage_point(MINE.native, block(hours(START, 3)), block(hours(START + 3 * HOUR, 4)))
     first, second = espi_feed(point, meter, whole[2], kind), espi_feed(point, meter, whole[3])
     fetch = answers("energy", {"/Batch/Subscription/{subscription}": energy_pages(first, second)})
-    one, two, table = DOWNLOADS["energy"](source("energy"), fetch, (MINE,))
+    one, two, table = exports.download(source("energy"), fetch, (MINE,))
     assert (one.name, two.name) == ("GreenButtonDownload.xml", "GreenButtonDownload-2.xml")
     assert (one.records, two.records, table.records) == (3, 4, 7)
     rows = list(csv.DictReader(io.StringIO(table.body.decode("utf-8-sig"))))
@@ -228,7 +228,7 @@ def test_a_supplier_that_links_in_a_circle_is_left():
     pages = energy_pages(espi_feed(*usage_point(MINE.native)), b"")[:1]
     fetch = answers("energy", {"/Batch/Subscription/{subscription}": pages * 2})
     with pytest.raises(UnknownShape):
-        DOWNLOADS["energy"](source("energy"), fetch, (MINE,))
+        exports.download(source("energy"), fetch, (MINE,))
 
 
 def test_usage_points_are_found_on_every_page():
@@ -236,7 +236,7 @@ def test_usage_points_are_found_on_every_page():
     pages = [page.replace(b"Batch/", b"") for page in energy_pages(*pages)]
     pages[0] = pages[0].replace(b"9B6C7070?", b"9B6C7070/UsagePoint?")
     fetch = answers("energy", {"/Subscription/{subscription}/UsagePoint": pages})
-    assert [found.native for found in SECTORS["energy"].accounts(source("energy"), fetch)] == [
+    assert [found.native for found in registry.accounts(source("energy"), fetch)] == [
         MINE.native,
         OTHER.native,
     ]
@@ -245,7 +245,7 @@ def test_usage_points_are_found_on_every_page():
 def test_the_energy_download_is_the_suppliers_own_file_and_a_table():
     body = city()
     fetch = answers("energy", {"/Batch/Subscription/{subscription}": [body]})
-    xml, table = DOWNLOADS["energy"](source("energy"), fetch, (MINE,))
+    xml, table = exports.download(source("energy"), fetch, (MINE,))
     assert (xml.name, xml.body, xml.records) == ("GreenButtonDownload.xml", body, 25)
     assert (table.name, table.records) == ("readings.csv", 24)
     rows = list(csv.DictReader(io.StringIO(table.body.decode())))
@@ -266,7 +266,7 @@ def test_the_energy_download_is_the_suppliers_own_file_and_a_table():
 def test_the_multiplier_of_the_meter_is_applied_to_the_table():
     body = espi_feed(*usage_point(MINE.native, block(hours(START, 1)))).replace(b"Multiplier>0", b"Multiplier>-3")
     fetch = answers("energy", {"/Batch/Subscription/{subscription}": [body]})
-    table = DOWNLOADS["energy"](source("energy"), fetch, (MINE,))[1].body.decode()
+    table = exports.download(source("energy"), fetch, (MINE,))[1].body.decode()
     value = table.splitlines()[1].split(",")[3]
     assert value.count(".") == 1 and len(value.split(".")[1]) == 3
 
@@ -274,11 +274,11 @@ def test_the_multiplier_of_the_meter_is_applied_to_the_table():
 def test_a_download_beyond_all_measure_is_refused():
     fetch = answers("energy", {"/Batch/Subscription/{subscription}": [b" " * (64 * 1024 * 1024 + 1)]})
     with pytest.raises(TooLarge):
-        DOWNLOADS["energy"](source("energy"), fetch, (MINE,))
+        exports.download(source("energy"), fetch, (MINE,))
 
 
 @pytest.mark.parametrize("sector", ["bank", "health"])
 def test_of_every_file_it_is_told_how_to_open_it(sector):
     fetch = {"bank": bank_fetch, "health": health_fetch}[sector]()
-    files = DOWNLOADS[sector](source(sector), fetch, (MINE,))
+    files = exports.download(source(sector), fetch, (MINE,))
     assert {file.name.rpartition(".")[2] for file in files} <= OPENING.keys()

@@ -38,9 +38,9 @@ from format_documents import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.formats import registry
 from gateway.formats.fhir import extensions
 from gateway.formats.model import Account, Cut, Denied, NotThere, TooLarge, UnknownShape, Upstream
-from gateway.formats.registry import SECTORS
 from gateway.ground.calendar.instants import Window
 
 SPELT = MINE.ref.replace("_", ".")  # an id of FHIR has no underscore
@@ -601,5 +601,5 @@ def test_a_person_is_linked_whatever_else_her_insurer_says_of_her():
     body = json.loads(bundle([odd])) | {"language": "fr"}
     body["entry"].append({"resource": outcome, "search": {"mode": "outcome"}})
     fetch = lambda call: (TYPES["health"], json.dumps(body).encode())  # noqa: E731
-    (found,) = SECTORS["health"].accounts(source("health"), fetch)
+    (found,) = registry.accounts(source("health"), fetch)
     assert (found.native, found.label) == (MINE.native, "Alice-canary Martin-canary")

@@ -25,9 +25,9 @@ from format_documents import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.catalogue.shapes import members
 from gateway.formats.fhir.shapes import TABLE
 from gateway.formats.model import Cut, NotThere, UnknownShape
-from gateway.formats.shapes import members
 
 NOTES = [{"url": "http://example.org/note", "valueString": "note-never"}]
 OWNERS = {

@@ -2,10 +2,10 @@
 
 import pytest
 from energy_documents import ESPI, ROOT, espi_entry, espi_feed
-from format_documents import TYPES, account, bank, bundle, patient, source
+from format_documents import FORMATS, TYPES, account, bank, bundle, patient, source
 
+from gateway.formats import registry
 from gateway.formats.model import Upstream
-from gateway.formats.registry import SECTORS
 
 POINT = f'<UsagePoint xmlns="{ESPI}"><ServiceCategory><kind>0</kind></ServiceCategory></UsagePoint>'
 BARE = {
@@ -15,10 +15,10 @@ BARE = {
 }
 
 
-@pytest.mark.parametrize("sector", SECTORS)
+@pytest.mark.parametrize("sector", FORMATS)
 def test_an_account_without_a_name_is_called_by_no_word_of_any_language(sector: str) -> None:
     def fetch(sent: Upstream) -> tuple[str, bytes]:
         return TYPES[sector], BARE[sector]
 
-    [found] = SECTORS[sector].accounts(source(sector), fetch)
+    [found] = registry.accounts(source(sector), fetch)
     assert (found.native, found.label) == ("native-4711", "•••• 4711")

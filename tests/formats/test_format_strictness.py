@@ -118,6 +118,7 @@ def test_all_well_formed_json_of_the_right_kind_is_given_as_it_is_and_no_other(h
         value = json.loads(text)
         dataset, body = with_hole(hole, text)
         fits = isinstance(value, str) if wanted is str else type(value) in (int, float)
+        fits = fits or (value is None and hole.startswith("bank"))  # FHIR has no null
         if not fits:
             with pytest.raises(UnknownShape):
                 cut(dataset, body)

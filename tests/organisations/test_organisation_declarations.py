@@ -52,10 +52,10 @@ def test_all_faults_are_told_at_once() -> None:
     assert faults(document) == [
         "nmae: is not a key of a declaration; did you mean name?",
         'name: is missing; give both languages: { fr = "…", en = "…" }',
-        "sector: 'bnak' is not known; did you mean bank?",
         "zone: is not right; write an IANA name, as in Europe/Paris",
         "contact.privacy: is missing; write a mail address",
         "datasets[0].paths: is not right; 'accounts': a path begins with /",
+        "sector: 'bnak' is not known; did you mean bank?",
     ]
 
 

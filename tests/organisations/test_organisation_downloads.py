@@ -16,9 +16,9 @@ import pytest
 from organisations_world import Browser, Running, World
 
 from examples.data.people import PEOPLE
+from gateway import exports
 from gateway.errors import Unavailable
-from gateway.formats.model import Download, Source
-from gateway.formats.registry import SECTORS
+from gateway.formats.model import Download
 from gateway.organisations import declare, downloads, linking, links, moving, pages, views
 from gateway.organisations.tables import Organisation
 from gateway.organisations.views import OrganisationView
@@ -150,7 +150,10 @@ def test_what_linking_and_the_copy_do_not_need_may_be_of_any_shape(
 @pytest.mark.parametrize(
     ("plant", "told"),
     [
-        (lambda found: found["Data"]["Account"][0].update(AccountId=["canary"]), "unknown shape at .AccountId"),
+        (
+            lambda found: found["Data"]["Account"][0].update(AccountId=["canary"]),
+            "unknown shape at Data.Account.AccountId",
+        ),
         (lambda found: found["Data"]["Account"][0].pop("AccountId"), "unknown shape at Data.Account.AccountId"),
         (lambda found: found["Links"].update(Next="https://canary.example/"), "unknown shape at Links.Next"),
         (lambda found: found["Data"]["Account"].append(found["Data"]["Account"][0]), "an account stands twice"),
@@ -185,7 +188,7 @@ def test_a_fault_of_our_own_in_a_download_is_a_page_and_a_line_without_a_value(
     world: World, bank: Running, alice: Browser, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     alice.links_by_number(bank, "HB-2001")
-    monkeypatch.setattr(SECTORS["bank"], "download", lambda *_: {}["canary"])
+    monkeypatch.setattr(exports, "download", lambda *_: {}["canary"])
     with caplog.at_level("INFO", "gateway.organisations"):
         assert "No download from Harbour Bank this time" in alice.post(DOOR).text
     assert "KeyError in <lambda>" in caplog.text and "canary" not in caplog.text
@@ -469,12 +472,7 @@ def test_names_inside_the_archive_are_safe(given: str, safe: str) -> None:
 def test_names_that_fall_together_are_told_apart(monkeypatch: pytest.MonkeyPatch, world: World) -> None:
     found = [Download(name, "text/csv", b"x", "bank.accounts", 1) for name in ("a.csv", "A.csv", "x/a.csv", "b", "b")]
 
-    class Odd:
-        @staticmethod
-        def download(source: Source, fetch: Any, accounts: Any) -> list[Download]:
-            return found
-
-    monkeypatch.setitem(SECTORS, "bank", Odd)
+    monkeypatch.setattr(exports, "download", lambda *_: found)
     line: Any = type("Line", (), {"organisation": organisation("bank.accounts"), "house": world.house, "fetch": None})
     copy = downloads.read(line, [], AT)
     assert [file.name for file in copy.files] == ["a.csv", "A_2.csv", "a_3.csv", "b", "b_2"]

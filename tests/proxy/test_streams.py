@@ -8,16 +8,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from gateway.consent.rules import Act
 from gateway.errors import Unavailable
+from gateway.formats import registry
 from gateway.formats.model import Asked, Counts, Cut, Granted, Source, UnknownShape, Upstream
 from gateway.ground.calendar.instants import Window
-from gateway.proxy import grants
 from gateway.proxy.admit import Admission
 from tests.proxy.bank import Bank
 from tests.proxy.proxy_world import World
@@ -66,7 +65,7 @@ class Plan:
 
 @pytest.fixture
 def stream(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> Bank:
-    monkeypatch.setitem(grants.SECTORS, "bank", SimpleNamespace(plan=Plan))
+    monkeypatch.setattr(registry, "plan", lambda source, _, granted: Plan(source, granted))
     return bank
 
 

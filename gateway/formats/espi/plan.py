@@ -41,7 +41,7 @@ class EnergyPlan:
         sent = upstream(terms.source, operation, fitting[0], terms.names, words, asked, window, self._following)
         return replace(sent, also=tuple(fitting[1:])) if isinstance(sent, Upstream) else sent
 
-    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
+    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
         expect(media_type, MEDIA_TYPES)
         if len(body) > LIMIT:
             raise TooLarge(f"{len(body)} bytes")

@@ -14,8 +14,8 @@ class EnergyTerms:
     """What is granted at this supplier, as the cutting asks for it."""
 
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
-        items = catalogue.by_dataset("energy", granted, source.known)
-        known = catalogue.datasets("energy", source.known)
+        items = catalogue.by_dataset("espi-4", granted, source.known)
+        known = catalogue.datasets("espi-4", source.known)
         self.source = source
         self.granted = tuple(name for name in ALL if name in items)
         self.accounts = {name: {a.native for a in item.accounts} for name, item in items.items()}
@@ -27,7 +27,7 @@ class EnergyTerms:
         fields = {name: known[name].given(item.fields) for name, item in items.items()}
         given = {member for name, item in items.items() for member in known[name].members(item.fields)}
         given |= {("ElectricPowerUsageSummary", name) for kind, name in given if kind == "UsageSummary"}
-        governed = catalogue.governed("energy", source.known) | {"ElectricPowerUsageSummary"}
+        governed = catalogue.governed("espi-4", source.known) | {"ElectricPowerUsageSummary"}
         withheld = {(kind, name) for kind in governed for name in CHILDREN[kind] if (kind, name) not in given}
         self.withheld = frozenset(withheld)
         self.without_location = frozenset(withheld | {("UsagePoint", "serviceDeliveryPoint")})

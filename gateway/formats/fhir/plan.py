@@ -58,8 +58,8 @@ class HealthPart:
     """One granted dataset."""
 
     def __init__(self, granted: Granted, kind: str, known: Mapping[str, Dataset] | None) -> None:
-        dataset = catalogue.datasets("health", known)[granted.dataset]
-        governed = catalogue.governed("health", known)
+        dataset = catalogue.datasets("fhir-r4", known)[granted.dataset]
+        governed = catalogue.governed("fhir-r4", known)
         given = dataset.given(granted.fields)
         members = dataset.members(granted.fields) | {(kind, name) for name in ENVELOPE}
         if kind == "Patient":
@@ -129,7 +129,7 @@ class HealthPlan:
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
         self._source = source
         kinds = {call.dataset: call.resource for call in CALLS.values()}
-        items = catalogue.by_dataset("health", granted, source.known)
+        items = catalogue.by_dataset("fhir-r4", granted, source.known)
         self._parts = {name: HealthPart(item, kinds[name], source.known) for name, item in items.items()}
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
@@ -149,7 +149,7 @@ class HealthPlan:
                 return Denied("field", "fields", asked=NEEDS[word], allowed=" ".join(sorted(part.fields)))
         return upstream(self._source, operation, part.names, asked, named, window, part.following)
 
-    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
+    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
         expect(media_type, MEDIA_TYPES)
         within_limit(body)
         part = self._parts[sent.dataset]

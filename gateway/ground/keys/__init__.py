@@ -9,6 +9,7 @@ database: with another key than it was used with nothing starts. Only token keys
     ring     the keys, signing, sealing        opaque  secrets that are only looked up
     jose     reads tokens and public keys      strict  reads JSON
     access   reads our own access tokens       dpop    reads proofs of possession of a token's key
+    sealing  values that leave and come back
 
 It knows no row and no person. Whatever claims to be signed is read here and nowhere else: two
 readers that differ are a way around a check.
@@ -18,5 +19,6 @@ The one invariant: private keys are files of mode 0600 in a folder of their own,
 
 from gateway.ground.keys.opaque import fresh, hashed, same
 from gateway.ground.keys.ring import KeyRing
+from gateway.ground.keys.sealing import Sealer
 
-__all__ = ["KeyRing", "fresh", "hashed", "same"]
+__all__ = ["KeyRing", "Sealer", "fresh", "hashed", "same"]

@@ -30,6 +30,7 @@ from gateway.errors import Unavailable
 from gateway.ground import disk
 from gateway.ground.keys.jose import encoded
 from gateway.ground.keys.opaque import fresh_bytes
+from gateway.ground.keys.sealing import Sealer
 
 FOR_GOOD = ("log.pem", "kek.hex", "root.hex")  # what they have signed, sealed or named cannot be made anew
 SECRET_BYTES = 32
@@ -168,6 +169,10 @@ class KeyRing:
             kdf = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"aval/" + use.encode())
             self._derived[use] = kdf.derive(self._root)
         return self._derived[use]
+
+    def sealer(self, use: str) -> Sealer:
+        """For values that leave and come back, of one named use."""
+        return Sealer(self.derive(use))
 
     def mac(self, use: str, *parts: str) -> str:
         """HMAC-SHA256 of the parts, each preceded by its length so that no two lists of parts give the same input.

@@ -1,0 +1,76 @@
+"""The organisation's own format: what its calls answered, with the records of all pages in one file for each call."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec import Raw
+
+from gateway.catalogue.formats import Format, FormatCall
+from gateway.formats import everything
+from gateway.formats.model import Account, Download, Fetch, Source
+from gateway.formats.shapes import encode
+from gateway.formats.stamps import stamp
+from gateway.ground.calendar.instants import Span
+
+Read = Mapping[str, Mapping[str, list[Raw]]]  # call → account, "" where it names none → records, as they were written
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    call: FormatCall
+    accounts: tuple[str, ...]
+
+
+def read(form: Format, source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> Read:
+    """All records of each call of the format's download, all pages, of these accounts only."""
+    natives = tuple(account.native for account in accounts)
+    found: dict[str, dict[str, list[Raw]]] = {}
+    for name in form.download:
+        call = form.calls[name]
+        asked = natives if call.names_account else ("",)
+        found[name] = {native: _records(form, source, fetch, call, native, natives) for native in asked}
+    return found
+
+
+def _records(
+    form: Format, source: Source, fetch: Fetch, call: FormatCall, native: str, natives: tuple[str, ...]
+) -> list[Any]:
+    records = [record for page in everything.pages(form, source, fetch, call, native or None) for record in page]
+    path = form.records[call.records].account
+    if not path or form.accounts is None:
+        return records
+    return [record for record in records if everything.text(everything.value(record), path) in natives]
+
+
+def files(form: Format, source: Source, read: Read) -> list[Download]:
+    """One file for each call."""
+    return [_file(form, source, name, [r for each in found.values() for r in each]) for name, found in read.items()]
+
+
+def _file(form: Format, source: Source, name: str, records: list[Raw]) -> Download:
+    call = form.calls[name]
+    spans = [span for record in records if (span := _span(form, call, source, everything.value(record))) is not None]
+    start, end = (min(spans)[0], max(last for _, last in spans)) if spans else (None, None)
+    body: Any = records[0] if form.single(call) and records else records
+    for member in reversed(form.place(call)):
+        body = {member: body}
+    text = b"".join(encode(record) + b"\n" for record in records) if form.driver == "ndjson" else encode(body)
+    ending = "ndjson" if form.driver == "ndjson" else "json"
+    return Download(f"{_stem(form, name)}.{ending}", form.accept, text, call.dataset, len(records), start, end)
+
+
+def _stem(form: Format, name: str) -> str:
+    """Of a call for one account the last word: `account-transactions` is `transactions`."""
+    return name.removeprefix("account-") if form.calls[name].names_account else name
+
+
+def _span(form: Format, call: FormatCall, source: Source, record: Any) -> Span | None:
+    time = form.records[call.records].time
+    if time.how not in ("instant", "span"):
+        return None
+    try:
+        edges = [stamp(time.written)(everything.text(record, path), source.zone) for path in time.paths]
+    except ValueError:
+        return None
+    return edges[0][0], edges[-1][1]

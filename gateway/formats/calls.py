@@ -1,0 +1,233 @@
+"""Which calls an app may make of a declared format, and what the organisation is asked: path, account, period, query.
+
+    the app's call ──recognised──► call, its account ──query──► parameters ──asked──► path, query and body upstream
+
+What is not declared is refused. A period is never wider than the window, whether the app named one or not. Nothing of
+what the app sends reaches the organisation but values that were judged here.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
+
+from gateway.catalogue.formats import Format, FormatCall, Parameter
+from gateway.formats import paging
+from gateway.formats.model import Account, Asked, Denied, Source, Upstream
+from gateway.formats.names import AccountNames
+from gateway.formats.paging import TOKEN, TOKEN_FORM, Step
+from gateway.formats.paths import link, pattern
+from gateway.formats.stamps import read_edge, write_edge
+from gateway.ground.calendar.instants import Window, narrowed, window_text
+from gateway.ground.http.connector import Pairs
+
+_VALUE = re.compile(r"[A-Za-z0-9._~:+=|/,-]{1,256}")
+_WORD = re.compile(r"\{([A-Za-z0-9_.-]+)\}")
+CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    call: FormatCall
+    ref: str | None  # the account in the path
+    words: Mapping[str, str]  # other segments of the path
+
+
+class Calls:
+    """The calls of one format at one organisation."""
+
+    def __init__(self, form: Format, source: Source) -> None:
+        self._form, self._source = form, source
+        self.base = source.base_path or form.base
+        pages = form.pages
+        self._cursor = pages.parameter if pages is not None and pages.by == "cursor" else ""  # holds a token, too
+        self._patterns = [(pattern(self.base + call.path), call) for call in form.calls.values()]
+
+    def recognised(self, path: str) -> Recognised | None:
+        for form, call in self._patterns:
+            found = form.fullmatch(path)
+            if found:
+                words = found.groupdict()
+                ref = words.pop("account", None)
+                return Recognised(call, ref, words)
+        return None
+
+    # ---- what an app asks
+
+    def upstream(
+        self, found: Recognised, names: AccountNames, asked: Asked, window: Window, fields: frozenset[str]
+    ) -> Upstream | Denied:
+        """The call to the organisation, or a refusal. `fields`: those that are granted."""
+        call = found.call
+        if found.ref is not None and found.ref not in names.native:
+            return Denied("account", "accounts", asked=found.ref, allowed=" ".join(a.ref for a in names.accounts))
+        query = self._checked(call, asked, fields)
+        if isinstance(query, Denied):
+            return query
+        step: Step = ("", ())
+        token = next((query.pop(name) for name in (TOKEN, self._cursor) if name in query), "")
+        if token:
+            opened = paging.opened(self._source, token, *self.context(call, names, found.ref))
+            if opened is None or query:
+                return Denied("field", TOKEN, allowed="the whole address of a following page, unchanged")
+            step, own = opened
+            period: Window | Denied = narrowed(window, own.start, own.end) or _outside(own, window)
+        else:
+            period = self._period(call, query, window)
+        if isinstance(period, Denied):
+            return period
+        values = self._values(call, names, query)
+        native = None if found.ref is None else names.native[found.ref]
+        words = {name: names.inward(value) for name, value in found.words.items()}
+        kept = tuple(account for account in names.accounts if native is None or account.native == native)
+        return self.made(call, kept, native, period, values, step, words, continues=bool(token))
+
+    def context(self, call: FormatCall, names: AccountNames, ref: str | None) -> tuple[str, ...]:
+        """What a token for a following page is bound to: the app and person (by their references), and the call."""
+        native = None if ref is None else names.native[ref]
+        refs = sorted(names.ref[account.native] for account in names.accounts if native in (None, account.native))
+        return (self._source.organisation, call.name, *refs)
+
+    def _checked(self, call: FormatCall, asked: Asked, fields: frozenset[str]) -> dict[str, str] | Denied:
+        """The query as a mapping, or a refusal if a parameter is unknown, repeated, malformed or needs a field."""
+        found: dict[str, str] = {}
+        allowed = " ".join(sorted(call.query))
+        for name, value in asked.query:
+            form = TOKEN_FORM if name in (TOKEN, self._cursor) else _VALUE
+            if name not in (*call.query, TOKEN) or name in found or not form.fullmatch(value):
+                return Denied("field", "query", asked=name[:64], allowed=allowed)
+            found[name] = value
+            if name != TOKEN and (wrong := _wrong(self._form.parameters[name], value, fields)):
+                return wrong
+        return found
+
+    def _period(self, call: FormatCall, query: dict[str, str], window: Window) -> Window | Denied:
+        """What of the window was asked for; the parameters of the period are taken out of `query`."""
+        edges: dict[str, Any] = {"from": None, "to": None}
+        for name in [name for name in query if self._form.parameters[name].use in edges]:
+            known, text = self._form.parameters[name], query.pop(name)
+            try:
+                edges[known.use] = read_edge(text, known.written, self._source.zone, included=known.included)
+            except (ValueError, OverflowError):
+                return Denied("period", name, asked="malformed", allowed=window_text(window))
+        kept = narrowed(window, edges["from"], edges["to"])
+        return kept or _outside(Window(edges["from"], edges["to"]), window)
+
+    def _values(self, call: FormatCall, names: AccountNames, query: Mapping[str, str]) -> Pairs:
+        """Parameters that lead to a page, as the organisation wrote them; all others as they are."""
+        return tuple(
+            (name, names.inward(value) if self._form.parameters[name].use == "page" else value)
+            for name, value in query.items()
+        )
+
+    # ---- what the organisation is asked
+
+    def made(
+        self,
+        call: FormatCall,
+        accounts: tuple[Account, ...],
+        native: str | None,
+        period: Window,
+        values: Pairs = (),
+        step: Step = ("", ()),
+        words: Mapping[str, str] | None = None,
+        *,
+        continues: bool = False,
+    ) -> Upstream:
+        """`native`: the account in the call, None where it names none. `step`: the page, if not the first."""
+        path, own = step
+        edges = self._edges(call, period)
+        own = tuple(pair for pair in own if not self._is_edge(pair[0]))
+        known = {**dict(values), **dict(own), **dict(edges), **(words or {}), "account": native or ""}
+        target, _, fixed = (call.asks or call.path).partition("?")
+        placed = call.placed
+        query = tuple(pair for pair in _filled_query(fixed, known) if pair[0] not in {name for name, _ in own})
+        query += tuple(pair for pair in (*edges, *values, *own) if pair[0] not in placed)
+        body = _filled(call.body, known) if call.body is not None else None
+        return Upstream(
+            dataset=call.dataset,
+            path=path or self.base + _WORD.sub(lambda word: quote(known[word[1]], safe=""), target),
+            query=query,
+            accept=self._form.accept,
+            accounts=accounts,
+            continues=continues,
+            operation=call.name,
+            method=call.method,
+            body=b"" if body is None else _encoded(body, call.sends),
+            content_type=CONTENT_TYPES[call.sends] if call.method == "POST" else "",
+            page=(*values, *own),
+            period=period,
+        )
+
+    def _is_edge(self, name: str) -> bool:
+        known = self._form.parameters.get(name)
+        return known is not None and known.use in ("from", "to")
+
+    def _edges(self, call: FormatCall, period: Window) -> Pairs:
+        """The period, in the parameters that this call has for it."""
+        found = []
+        for name in (*call.query, *sorted(call.placed - set(call.query))):
+            known = self._form.parameters.get(name)
+            edge = None if known is None else {"from": period.start, "to": period.end}.get(known.use)
+            if known is not None and edge is not None:
+                is_end = known.use == "to"
+                text = write_edge(edge, known.written, self._source.zone, is_end=is_end, included=known.included)
+                found.append((name, text))
+        return tuple(found)
+
+    # ---- following pages
+
+    def address(self, call: FormatCall, names: AccountNames, sent: Upstream, query: Pairs = ()) -> str:
+        """Of the call at the gateway, as the app may make it."""
+        path = self.base + call.path
+        if "{account}" in path:
+            path = path.replace("{account}", names.ref[sent.accounts[0].native])
+        return link(self._source.gateway_url, path, query)
+
+    def token(self, call: FormatCall, names: AccountNames, sent: Upstream, step: Step) -> str:
+        """Of another page of the same call, with the period that this one was asked for."""
+        ref = names.ref[sent.accounts[0].native] if "{account}" in call.path else None
+        period = sent.period or Window(None, None)
+        return paging.sealed(self._source, step, period, *self.context(call, names, ref))
+
+
+def _outside(asked: Window, window: Window) -> Denied:
+    return Denied("period", "period", asked=window_text(asked), allowed=window_text(window))
+
+
+def _wrong(known: Parameter, value: str, fields: frozenset[str]) -> Denied | None:
+    """What is wrong with the value of a parameter."""
+    if known.needs and known.needs not in fields:
+        return Denied("field", "fields", asked=known.needs, allowed=" ".join(sorted(fields)))
+    if known.use == "choice" and value not in known.values:
+        return Denied("field", known.name, asked=value[:64], allowed=" ".join(known.values))
+    if known.use == "size" and known.most and not (value.isdecimal() and 0 < int(value) <= known.most):
+        return Denied("field", known.name, asked=value[:64], allowed=f"1 to {known.most}")
+    return None
+
+
+def _filled_query(fixed: str, known: Mapping[str, str]) -> Pairs:
+    """The query that stands in `asks`, without the pairs whose word has no value."""
+    pairs = []
+    for name, value in parse_qsl(fixed, keep_blank_values=True):
+        word = _WORD.fullmatch(value)
+        if word is None or known.get(word[1], ""):
+            pairs.append((name, known[word[1]] if word else value))
+    return tuple(pairs)
+
+
+def _filled(template: Any, known: Mapping[str, str]) -> Any:
+    """The body with values in place of its words. A member whose word has no value is left out."""
+    if isinstance(template, dict):
+        made = {name: _filled(value, known) for name, value in template.items()}
+        return {name: value for name, value in made.items() if value is not None}
+    if isinstance(template, list):
+        return [value for value in (_filled(each, known) for each in template) if value is not None]
+    word = _WORD.fullmatch(template) if isinstance(template, str) else None
+    return template if word is None else known.get(word[1]) or None
+
+
+def _encoded(body: Any, sends: str) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode() if sends == "json" else urlencode(body).encode()

@@ -1,0 +1,70 @@
+"""What an organisation sends that its declaration does not know: which places, and how often. Never a value.
+
+A member that is not declared does not leave. Somebody has to hear of it, or what the organisation added last year would
+be withheld for ever: each place is told, as a path of member names. A name that could itself be data (the members of an
+object may be telephone numbers) is not repeated.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from gateway.catalogue.shapes import NEVER, Table, members
+
+FIRST = 8  # answers with such members that are all looked through; after that one in so many, counted so often
+MOST = 32  # places told of one answer
+OTHER = "…"  # in place of a name that could be data, and of whatever is more
+_NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_.:@$-]{0,63}")
+_LONG_NUMBER = re.compile(r"[0-9]{4}")
+Tell = Callable[[tuple[str, ...], int], None]  # places, and of how many answers
+
+
+class Seen:
+    """Of one type of data at one organisation. `any`: there was such a member, so it is looked for from now on."""
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._answers = 0
+        self.any = False
+
+    def look(self, table: Table, root: str, text: bytes, where: str = "") -> None:
+        """Go through an answer that was read, and tell of what is not in the table."""
+        self._answers += 1
+        if self._answers > FIRST and self._answers % FIRST:
+            return
+        places = tuple(_unlike(dict.fromkeys(unknown(table, root, msgspec.json.decode(text), where))))
+        if places:
+            self.any = True
+            self._tell(places, 1 if self._answers <= FIRST else FIRST)
+
+
+def _unlike(places: dict[str, None]) -> list[str]:
+    found = list(places)
+    return found if len(found) <= MOST else [*found[:MOST], OTHER]
+
+
+def unknown(table: Table, word: str, value: Any, where: str = "") -> Iterator[str]:
+    """The places of the members that are not in the table, without positions in lists: "items.details.colour"."""
+    if value is None or word in ("Raw", "j") or word.rstrip("*{}") in NEVER:
+        return
+    if word.endswith("*"):
+        for each in value if isinstance(value, list) else ():
+            yield from unknown(table, word[:-1], each, where)
+    elif word.endswith("{}"):
+        for each in value.values() if isinstance(value, dict) else ():
+            yield from unknown(table, word[:-2], each, where)
+    elif word in table and isinstance(value, dict):
+        known = members(table, word)
+        for name, inside in value.items():
+            place = f"{where}.{told(name)}" if where else told(name)
+            if name not in known:
+                yield place
+            else:
+                yield from unknown(table, known[name], inside, place)
+
+
+def told(name: str) -> str:
+    """The name of a member as it may be told."""
+    return name if _NAME.fullmatch(name) and not _LONG_NUMBER.search(name) else OTHER

@@ -1,0 +1,156 @@
+"""All that an organisation has about a person, page after page: for her accounts, and for her own copy.
+
+Read by the gateway itself, for her and never for an app, so nothing is taken out. Unknown members do not matter here:
+only declared ones are read, and files are the organisation's own bytes.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from gateway.catalogue.formats import AccountsTable, Format, FormatCall, Path
+from gateway.formats import paging
+from gateway.formats.calls import Calls
+from gateway.formats.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
+from gateway.formats.names import nameless
+from gateway.formats.paging import Step, Unusable
+from gateway.formats.shapes import within_limit
+from gateway.formats.stamps import text_of
+from gateway.ground.calendar.instants import Window
+
+ALWAYS = Window(None, None)
+PAGES = 1000  # more than anybody has, in case the organisation's links go round in a circle
+ALONE = "self"  # the one account where the organisation has none of its own
+
+
+def first(form: Format, source: Source, call: FormatCall, native: str | None) -> Upstream:
+    """The first page of a call for all data, which only the person may make, never an app."""
+    whose = (Account(native, native),) if native is not None else ()
+    return Calls(form, source).made(call, whose, native, ALWAYS)
+
+
+def pages(
+    form: Format, source: Source, fetch: Fetch, call: FormatCall, native: str | None = None
+) -> Iterator[list[Raw]]:
+    """The records of every page, each as the organisation wrote it. Raises UnknownShape for a page of another shape,
+    and where the links go round in a circle or lead nowhere."""
+    calls = Calls(form, source)
+    sent: Upstream | None = first(form, source, call, native)
+    seen: set[object] = set()
+    while sent is not None:
+        key = (sent.path, sent.query, sent.body)
+        if key in seen or len(seen) == PAGES:
+            raise UnknownShape(".".join(form.pages.at) if form.pages is not None else "next page")
+        seen.add(key)
+        answer = fetch(sent)
+        body = within_limit(answer[1])
+        found = records(form, call, body)
+        yield found
+        step = _next(form, source, sent, body, len(found), answer[2] if len(answer) > 2 else "")
+        sent = None if step is None else calls.made(call, sent.accounts, native, ALWAYS, step=step, continues=True)
+
+
+def records(form: Format, call: FormatCall, body: bytes) -> list[Raw]:
+    """Raises UnknownShape if they are not where they should be."""
+    if form.driver == "ndjson":
+        return [_decoded(line, Raw, "a line") for line in body.splitlines() if line.strip()]
+    place = form.place(call)
+    found = _inside(body, place, must=place[:-1])
+    if found is None:
+        return []
+    if form.single(call):
+        return [found]
+    return _decoded(found, list[Raw], ".".join(place))  # type: ignore[no-any-return]
+
+
+def _inside(body: bytes | Raw, path: Path, must: Path = ()) -> Raw | None:
+    """What stands at a path; None: nothing, or null. Raises UnknownShape where one of `must` is missing."""
+    found = _decoded(body, Raw, "")
+    for depth, name in enumerate(path):
+        below = _decoded(found, dict[str, Raw], ".".join(path[:depth]))
+        if name not in below:
+            if depth < len(must):
+                raise UnknownShape(".".join(path[: depth + 1]))
+            return None
+        found = below[name]
+    return None if bytes(found) == b"null" else found
+
+
+def _decoded(text: bytes | Raw, kind: Any, where: str) -> Any:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise UnknownShape(where) from None
+
+
+def _next(form: Format, source: Source, sent: Upstream, body: bytes, count: int, link: str) -> Step | None:
+    how = form.pages
+    if how is None:
+        return None
+    if how.by in ("page", "offset"):
+        after = paging.by_number(how, sent, count)
+        return None if after is None else ("", after)
+    led: Any = paging.of_header(link)
+    if how.by != "link-header":
+        found = _inside(body, how.at)
+        led = None if found is None else _decoded(found, Any, ".".join(how.at))
+    if not led:  # null and "" both mean that there is no next page
+        return None
+    if how.by == "cursor":
+        return "", paging.instead(sent, how.parameter, str(led))
+    try:
+        return paging.of_address(source, sent, str(led))
+    except Unusable:
+        raise UnknownShape(".".join(how.at)) from None
+
+
+def value(record: Raw) -> Any:
+    """A record as Python values."""
+    return _decoded(record, Any, "")
+
+
+# ---- the person's accounts
+
+
+def accounts(form: Format, source: Source, fetch: Fetch) -> list[FoundAccount]:
+    """As the organisation lists them; one without a name where it has none."""
+    table = form.accounts
+    if table is None:
+        return [FoundAccount(native=ALONE, label="", kind="")]
+    call = form.calls[table.call]
+    return [
+        _account(table, value(record), form.place(call)) for page in pages(form, source, fetch, call) for record in page
+    ]
+
+
+def _account(table: AccountsTable, record: Any, place: Path) -> FoundAccount:
+    native = text(record, table.native)
+    if not native:
+        raise UnknownShape(".".join((*place, *table.native)))
+    closed = any(text(record, path) in values for path, values in table.closed.items())
+    return FoundAccount(
+        native=native,
+        label=_label(text(record, table.label), text(record, table.number), native),
+        kind=text(record, table.kind),
+        available=not closed,
+        why_not="closed" if closed else "",
+    )
+
+
+def _label(name: str, number: str, native: str) -> str:
+    """Without words of any language: it is stored when linking and shown on pages in every language."""
+    marked = nameless(number) if number else "" if name else nameless(native)
+    return f"{marked} ({name})" if marked and name else marked or name
+
+
+def text(record: Any, path: Path) -> str:
+    """What stands at a path, of a list the first; "": nothing that is a text or a number."""
+    for name in path:
+        record = record[0] if isinstance(record, list) and record else record
+        record = record.get(name) if isinstance(record, dict) else None
+    try:
+        return "" if record is None else text_of(record)
+    except ValueError:
+        return ""

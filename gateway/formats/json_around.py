@@ -1,0 +1,153 @@
+"""What stands around the records of a JSON answer, written anew: a member without a rule never leaves.
+
+Rules stand at members (`[format.around]`, `[format.pages]`): a value that stays, a number of pages that only tells of
+this one, a date cut to the window, an account's number, an address of the gateway's own.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, Raw
+
+from gateway.catalogue.formats import Format, Member, Path, along
+from gateway.catalogue.shapes import inner, members
+from gateway.formats import stamps
+from gateway.formats.model import UnknownShape
+from gateway.formats.shapes import Reader, encode
+from gateway.ground.calendar.instants import Window, utc_text
+
+Beside = list[tuple[int, str, str, str]]  # (depth, type, member, attribute)
+Refs = Mapping[str, str]
+
+
+class Around:
+    """For one call of a format. `governed` members that are not given stay out, whatever the rule says."""
+
+    def __init__(self, form: Format, at: Path, beside: Beside, withheld: frozenset[Member]) -> None:
+        self._form, self._at, self._withheld = form, at, withheld
+        self.rules: dict[Member, str] = dict(form.around)
+        pages = form.pages
+        if pages is not None:
+            for rule in ("own", "start", "before"):
+                self._rule(rule, getattr(pages, rule))
+            self._rule("next", pages.at)
+        self.beside = [each for each in beside if self._matters(each[1], each[2])]
+
+    def _rule(self, rule: str, path: Path) -> None:
+        found = along(self._form.shapes, "Answer", path) if path else None
+        if found:
+            self.rules[found[-1]] = rule
+
+    def _matters(self, kind: str, name: str) -> bool:
+        """Whether the member, or something inside it, has a rule."""
+        if (kind, name) in self.rules:
+            return True
+        below = inner(members(self._form.shapes, kind)[name])
+        return below in self._form.shapes and any(
+            self._matters(below, each) for each in members(self._form.shapes, below)
+        )
+
+    def led(self, texts: Mapping[Member, Raw], path: Path) -> str:
+        """What the member at a path says, which leads to another page; "": nothing. Raises UnknownShape."""
+        steps = along(self._form.shapes, "Answer", path) or []
+        for depth, step in enumerate(steps):
+            if step in texts:
+                value = msgspec.json.decode(texts[step])
+                for name in path[depth + 1 :]:
+                    value = value.get(name) if isinstance(value, dict) else None
+                if value is None or isinstance(value, str):
+                    return value or ""
+                if isinstance(value, int) and not isinstance(value, bool):
+                    return str(value)
+                raise UnknownShape(".".join(path))
+        return ""
+
+    def written(
+        self, texts: Mapping[Member, Raw], window: Window, zone: str, refs: Refs, addresses: Mapping[str, str]
+    ) -> tuple[bytes, bytes]:
+        """The bytes before and behind the records."""
+        before = behind = b""
+        for depth, name in enumerate(self._at):
+            kept: dict[str, Any] = {}
+            for level, kind, member, _ in self.beside:
+                if level == depth:
+                    value = self._kept(kind, member, texts.get((kind, member)), window, zone, refs, addresses)
+                    if value is not UNSET:
+                        kept[member] = value
+            before += b"{" + encode(name) + b":"
+            inside = encode(kept)[1:-1]
+            behind = (b"," + inside if inside else b"") + b"}" + behind
+        return before, behind
+
+    def _kept(
+        self,
+        kind: str,
+        member: str,
+        text: Raw | None,
+        window: Window,
+        zone: str,
+        refs: Refs,
+        addresses: Mapping[str, str],
+    ) -> Any:
+        """The member's value as it leaves; UNSET: it does not."""
+        if (kind, member) in self._withheld:
+            return UNSET
+        rule = self.rules.get((kind, member))
+        if rule in ("own", "start", "before", "next"):
+            return addresses.get(rule) or UNSET
+        if rule is not None:
+            return UNSET if text is None else self._ruled(rule, kind, member, text, window, zone, refs)
+        below = inner(members(self._form.shapes, kind)[member])
+        value = None if text is None else msgspec.json.decode(text, type=dict[str, Raw] | None)
+        if text is not None and value is None:
+            return UNSET
+        made: dict[str, Any] = {}
+        for each in members(self._form.shapes, below):
+            if self._matters(below, each):
+                found = self._kept(below, each, (value or {}).get(each), window, zone, refs, addresses)
+                if found is not UNSET:
+                    made[each] = found
+        return made if made or value is not None else UNSET
+
+    def _ruled(self, rule: str, kind: str, member: str, text: Raw, window: Window, zone: str, refs: Refs) -> Any:
+        word = members(self._form.shapes, kind)[member]
+        if rule == "same":
+            return Reader(self._form.shapes, word, self._withheld, nulls=True, strict=False).read(text, member)[0]
+        value = msgspec.json.decode(text)
+        return _RULES[rule](value, window, zone, refs, member)
+
+
+def _only_page(value: Any, window: Window, zone: str, refs: Refs, member: str) -> Any:
+    """A number of pages or records tells of what is withheld, unless there is one page."""
+    return value if value in (1, "1") and not isinstance(value, bool) else UNSET
+
+
+def _edge(side: str) -> Callable[..., Any]:
+    def cut(value: Any, window: Window, zone: str, refs: Refs, member: str) -> Any:
+        edge: datetime | None = window.start if side == "start" else window.end
+        try:
+            start, end = stamps.iso(value, zone)
+        except ValueError:
+            return UNSET
+        inside = edge is None or (start >= edge if side == "start" else end <= edge)
+        return value if inside or edge is None else utc_text(edge)
+
+    return cut
+
+
+def _account(value: Any, window: Window, zone: str, refs: Refs, member: str) -> Any:
+    """Whose the whole answer is."""
+    try:
+        return refs[stamps.text_of(value)]
+    except (KeyError, ValueError):
+        raise UnknownShape(member) from None
+
+
+_RULES: Mapping[str, Callable[..., Any]] = {
+    "only-page": _only_page,
+    "not-before": _edge("start"),
+    "not-after": _edge("end"),
+    "account": _account,
+}

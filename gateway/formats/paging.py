@@ -1,0 +1,82 @@
+"""How pages follow: whatever an organisation says of its next page becomes the query of one more call.
+
+An app sees none of it. It gets an address with a sealed `page_token`, in which that query stands, bound to the app's
+own references and to the call. So an organisation may page as it likes, its own identifiers in links stay on this side,
+and the period of the agreement is put back on each page.
+"""
+
+import json
+import re
+from datetime import datetime
+from urllib.parse import parse_qsl, urlsplit
+
+from gateway.catalogue.formats import Pages
+from gateway.formats.model import Source, Upstream
+from gateway.ground.calendar.instants import Window
+from gateway.ground.http.connector import Pairs
+
+TOKEN = "page_token"  # the parameter of an app's call
+TOKEN_FORM = re.compile(r"[A-Za-z0-9_-]{24,4000}")
+_LONGEST = 2000  # characters of a query that is remembered
+_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
+
+Step = tuple[str, Pairs]  # path at the organisation, "" for that of the call; query without the period
+
+
+class Unusable(Exception):
+    """There is a next page, and what is said of it leads nowhere."""
+
+
+def of_header(link: str) -> str:
+    """The address of the next page in a Link header (RFC 8288); "": there is none."""
+    found = _NEXT.search(link)
+    return found[1] if found else ""
+
+
+def of_address(source: Source, sent: Upstream, address: str) -> Step:
+    """The call that an address means, at the organisation itself. Raises Unusable."""
+    parts = urlsplit(address)
+    query = tuple(parse_qsl(parts.query, keep_blank_values=True))
+    if len(parts.query) > _LONGEST:
+        raise Unusable
+    own = urlsplit(source.upstream_url)
+    path = parts.path.rstrip("/")
+    if not path or sent.path.rstrip("/").endswith(path) or path.endswith(sent.path.rstrip("/")):
+        return "", query
+    if (parts.scheme, parts.netloc) in (("", ""), (own.scheme, own.netloc)) and path.startswith(own.path + "/"):
+        return path.removeprefix(own.path), query
+    raise Unusable
+
+
+def by_number(pages: Pages, sent: Upstream, count: int) -> Pairs | None:
+    """The query of the next page where pages have numbers; None: this was the last. `count`: records of this page."""
+    known = dict(sent.page)
+    size = int(known[pages.size]) if known.get(pages.size, "").isdecimal() else 0
+    if count == 0 or count < size:
+        return None
+    default = pages.first if pages.by == "page" else 0
+    at = int(known[pages.parameter]) if known.get(pages.parameter, "").isdecimal() else default
+    after = at + (1 if pages.by == "page" else count)
+    return instead(sent, pages.parameter, str(after))
+
+
+def instead(sent: Upstream, parameter: str, value: str) -> Pairs:
+    """The query of the same call with another value of one parameter."""
+    return (*(pair for pair in sent.page if pair[0] != parameter), (parameter, value))
+
+
+def sealed(source: Source, step: Step, window: Window, *context: str) -> str:
+    edges = [None if edge is None else edge.isoformat() for edge in (window.start, window.end)]
+    return source.sealer.seal(json.dumps([step[0], step[1], edges], separators=(",", ":")), "page", *context)
+
+
+def opened(source: Source, token: str, *context: str) -> tuple[Step, Window] | None:
+    """The call and the period of a page; None: the gateway gave no such token to this app for this call."""
+    if not TOKEN_FORM.fullmatch(token):
+        return None
+    plain = source.sealer.open(token, "page", *context)
+    if plain is None:
+        return None
+    path, pairs, edges = json.loads(plain)
+    start, end = (None if edge is None else datetime.fromisoformat(edge) for edge in edges)
+    return (path, tuple((name, value) for name, value in pairs)), Window(start, end)

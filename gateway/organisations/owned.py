@@ -1,0 +1,93 @@
+"""What a declaration defines itself: the organisation's own format, and types of data that no other shares.
+
+They are written and checked as those of policies/ are. A row of [[datasets]] that has a label is a type of data of its
+own; its selectors are of [format].
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.catalogue import Catalogue, Dataset, Format, formats
+from gateway.catalogue import datasets as types
+from gateway.catalogue.words import FileTable
+from gateway.errors import Fault
+from gateway.formats import registry
+
+OWN = tuple(key for key in types.KEYS if key != "id")  # keys of a row that defines a type of data
+KEYS = ("id", "paths")  # and of any row
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTable(FileTable):
+    """One table of a declaration. Its faults are those of a declaration: key, what is wrong, what would be right."""
+
+    found: list[Fault] = field(default_factory=list)
+
+    def wrong(self, key: str, right: str) -> None:
+        self.found.append(Fault(f"{self.where}.{key}" if key else self.where, "is not right", right))
+
+    def below(self, name: str, table: Mapping[str, Any]) -> "DeclaredTable":
+        return DeclaredTable(f"{self.where}.{name}", table, self.faults, self.found)
+
+
+def read(document: Mapping[str, Any]) -> tuple[Format | None, dict[str, Dataset]]:
+    """The format and the types of data of a checked declaration."""
+    return _read(document, [])
+
+
+def _read(document: Mapping[str, Any], found: list[Fault]) -> tuple[Format | None, dict[str, Dataset]]:
+    table = document.get("format")
+    form = formats.read(DeclaredTable("format", table, [], found), "") if isinstance(table, dict) else None
+    own = {}
+    for position, row in enumerate(_rows(document)):
+        if defines(row):
+            file = DeclaredTable(f"datasets[{position}]", row, [], found)
+            file.only(*types.KEYS, "paths")
+            dataset = types.dataset(file, str(document.get("sector")), "")
+            own[dataset.id] = dataset
+    return form, own
+
+
+def _rows(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    rows = document.get("datasets")
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+def defines(row: Mapping[str, Any]) -> bool:
+    """Whether a row of [[datasets]] defines a type of data, and not only names one of policies/."""
+    return any(key in row for key in OWN)
+
+
+def faults(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]:
+    """Of the format and the types of data, as far as the rest of the file can be read."""
+    found: list[Fault] = []
+    form, own = _read(document, found)
+    yield from found
+    for position, row in enumerate(_rows(document)):
+        if defines(row) and form is None:
+            key = f"datasets[{position}]"
+            yield Fault(key, "defines a type of data, and there is no [format]", "describe its answers in [format]")
+            return
+    if form is None or found:
+        return
+    if not own:
+        yield Fault("format", "belongs to no type of data", "define one: a row of [[datasets]] with label, fields, …")
+    for which, key, wrong in registry.form_faults(form, own):
+        position = next((at for at, row in enumerate(_rows(document)) if row.get("id") == which), 0)
+        yield Fault(f"datasets[{position}].{key}" if which else f"format.{key}", "is not right", wrong)
+    for dataset in own.values():
+        yield from _category(dataset, document, catalogue)
+
+
+def _category(dataset: Dataset, document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]:
+    """That the consent screen has a heading for it."""
+    position = next(at for at, row in enumerate(_rows(document)) if row.get("id") == dataset.id)
+    known = catalogue.categories.get(dataset.category)
+    if known is None:
+        right = f"one of {', '.join(sorted(catalogue.categories))}"
+        yield Fault(f"datasets[{position}].category", f"{dataset.category!r} is not known", right)
+        return
+    for missing in sorted(dataset.sensitivities - {"none"} - known.titles.keys()):
+        wrong = f"{known.id} has no words for {missing} data"
+        yield Fault(f"datasets[{position}].category", wrong, "take another, or another sensitivity")
