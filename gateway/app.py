@@ -51,6 +51,7 @@ from gateway.log.sequencer import Beat, Sequencer
 from gateway.organisations import linking, links
 from gateway.organisations import pages as organisation_pages
 from gateway.organisations.telling import tell_pending
+from gateway.organisations.undeclared import WRITE_SECONDS, Undeclareds
 from gateway.people import pages as people_pages
 from gateway.people.sign_ins import identify
 from gateway.policy import Policies
@@ -111,6 +112,7 @@ def build_house(
         connector=Transport(settings, pools),
         translations=Translations(),
         pools=pools,
+        undeclared=Undeclareds(),
     )
 
 
@@ -202,8 +204,10 @@ class Application:
                 _repeating(self._led(self._prune), PRUNE_SECONDS),
                 _repeating(self._led(self._prepare_months), MONTHS_SECONDS),
                 _repeating(self.rereading.look, LOOK_SECONDS),
+                _repeating(self._write_undeclared, WRITE_SECONDS),
             ):
                 yield
+            self._write_undeclared()
         finally:
             recovering.cancel()
             await asyncio.gather(recovering, return_exceptions=True)
@@ -268,6 +272,11 @@ class Application:
 
     def _write_endings(self) -> bool:
         return expiry.write_due(self.house, self.house.clock()) == expiry.AT_ONCE
+
+    def _write_undeclared(self) -> bool:
+        if self.house.undeclared is not None:
+            self.house.undeclared.write(self.house.store)
+        return False
 
     def _prune(self) -> bool:
         return pruning.prune(self.house.store, retention.LEAVING, self.house.clock())

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.ground.store import Store
     from gateway.ground.web.translations import Translations
     from gateway.log import Log
+    from gateway.organisations.undeclared import Undeclareds
     from gateway.policy import Policies
     from gateway.settings import Settings
 
@@ -49,6 +50,7 @@ class House:
     clock: Callable[[], datetime] = _clock  # only doors read it; other code gets `now` as an argument
     pools: Pools = field(default_factory=Pools)
     kept: Latest = field(default_factory=Latest)  # one for all houses made of this one
+    undeclared: "Undeclareds | None" = None  # who is told of what organisations send undeclared; None: nobody
 
     @property
     def latest(self) -> "House":

@@ -25,7 +25,7 @@ from gateway.ground.store.tables import Lease, Process, Try
 from gateway.ledger.tables import Listing, SpentProof
 from gateway.log.tables import LogTally
 from gateway.log.tally import KEPT_DAYS
-from gateway.organisations.tables import LinkAttempt
+from gateway.organisations.tables import LinkAttempt, Undeclared
 from gateway.people.tables import SignIn, SpentChallenge
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -69,6 +69,8 @@ LEAVING = (
     Leaving(SpentChallenge, lambda now: col(SpentChallenge.expires_at) < now),
     # one day, so that her browser's late answer is told apart from somebody else's
     Leaving(LinkAttempt, lambda now: col(LinkAttempt.expires_at) < now - DAY),
+    # not sent any more
+    Leaving(Undeclared, lambda now: col(Undeclared.last_at) < now - UNANSWERED),
     Leaving(SignIn, lambda now: col(SignIn.ends_at) < now - SIGN_INS),
     # what an app asked and nobody answered: the log keeps that it was asked
     Leaving(

@@ -4,7 +4,7 @@ The rooms `consent` and `log` may not import the rooms of people, apps and organ
 as a protocol, which is implemented here by calling functions of those rooms.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from urllib.parse import parse_qsl, urlsplit
@@ -15,7 +15,7 @@ from gateway import errors
 from gateway.apps import views as apps
 from gateway.apps.tables import App
 from gateway.authorization import requests
-from gateway.catalogue import Catalogue, Words
+from gateway.catalogue import Catalogue, Dataset, Words
 from gateway.consent import asking
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import Ask
@@ -89,9 +89,11 @@ class Rooms:
         if app is None or row is None or row.opened_by != person or not consent or consent.state != State.REQUESTED:
             return None
         ask, catalogue = Ask.from_json(row.ask), self.house.latest.catalogue
-        if not ask.still_fits(catalogue):
+        directory = views.directory(session)
+        if not ask.still_fits(catalogue, directory):
             return None
-        data = [catalogue.datasets[item.dataset] for item in ask.items if item.organisation == organisation]
+        place = directory[organisation] if organisation in directory else None
+        data = [catalogue.at(place, item.dataset) for item in ask.items if item.organisation == organisation]
         labels = tuple(dataset.label[language] for dataset in data)
         purpose = catalogue.purposes[ask.purpose].title[language]
         return Waiting(apps.view(app).name[language], purpose, labels, consent.id) if labels else None
@@ -104,15 +106,26 @@ class RoomNames:
         self._session, self._catalogue = session, catalogue
         self.app = cache(partial(apps.name, session))
         self.organisation = cache(partial(views.name, session))
+        self._own = cache(self._own)  # type: ignore[method-assign]  # looked up once
 
-    def dataset(self, dataset: str) -> Words | None:
-        known = self._catalogue.datasets.get(dataset)
-        return known.label if known else None
+    def dataset(self, dataset: str, places: Sequence[str]) -> Words | None:
+        known = (found[dataset] for found in self._known(tuple(places)) if dataset in found)
+        first = next(known, None)
+        return first.label if first else None
 
-    def field(self, field: str) -> Words | None:
-        known = (dataset.fields[field] for dataset in self._catalogue.datasets.values() if field in dataset.fields)
-        found = next(known, None)
-        return found.label if found else None
+    def field(self, field: str, places: Sequence[str]) -> Words | None:
+        every = (dataset for found in self._known(tuple(places)) for dataset in found.values())
+        first = next((dataset.fields[field] for dataset in every if field in dataset.fields), None)
+        return first.label if first else None
+
+    def _own(self, organisation: str) -> Mapping[str, Dataset]:
+        found = views.view(self._session, organisation)
+        return found.own if found else {}
+
+    def _known(self, places: tuple[str, ...]) -> Iterator[Mapping[str, Dataset]]:
+        """The types of data of these organisations, then those of the policies."""
+        yield from (own for place in places if (own := self._own(place)))
+        yield self._catalogue.datasets
 
     def purpose(self, purpose: str) -> Words | None:
         known = self._catalogue.purposes.get(purpose)

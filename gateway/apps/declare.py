@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.apps import addresses, keysets, logos
 from gateway.catalogue import Catalogue
+from gateway.consent.facts import OrganisationFacts
 from gateway.errors import DeclarationError, Fault
 from gateway.ground.declarations import REQUIRED, Form, checks, digest, load, unknown
 from gateway.ground.declarations.texts import look_alike
@@ -179,9 +180,13 @@ def _warnings(document: Mapping[str, Any]) -> Iterator[str]:
 
 # ---- against this gateway
 
+Directory = Mapping[str, OrganisationFacts]
 
-def against(document: Mapping[str, Any], catalogue: Catalogue, organisations: Mapping[str, Any]) -> list[Fault]:
-    """Faults for purposes, organisations and data that this gateway does not have. `organisations`: id → datasets."""
+
+def against(
+    document: Mapping[str, Any], catalogue: Catalogue, organisations: Mapping[str, OrganisationFacts]
+) -> list[Fault]:
+    """Faults for purposes, organisations and data that this gateway does not have. `organisations`: id → its view."""
     faults = [
         unknown(f"purposes[{position}]", code, catalogue.purposes)
         for position, code in enumerate(document["purposes"])
@@ -200,17 +205,22 @@ def against(document: Mapping[str, Any], catalogue: Catalogue, organisations: Ma
 
 
 def _row_against(
-    where: str, row: Mapping[str, Any], catalogue: Catalogue, organisations: Mapping[str, Any], covered: set[str]
+    where: str,
+    row: Mapping[str, Any],
+    catalogue: Catalogue,
+    organisations: Mapping[str, OrganisationFacts],
+    covered: set[str],
 ) -> Iterator[Fault]:
     organisation, dataset = row["organisation"], row["dataset"]
     if organisation not in organisations:
         yield unknown(f"{where}.organisation", organisation, organisations)
-    elif dataset not in organisations[organisation]:
-        yield unknown(f"{where}.dataset", dataset, organisations[organisation])
-    if dataset not in catalogue.datasets:
+    elif dataset not in organisations[organisation].datasets:
+        yield unknown(f"{where}.dataset", dataset, organisations[organisation].datasets)
+    known = catalogue.of(organisations.get(organisation), dataset)
+    if known is None:
         return
     if dataset not in covered:
         yield Fault(f"{where}.dataset", f"none of the purposes covers {dataset!r}", "add the purpose it is for")
     for name in row["fields"]:
-        if name not in catalogue.datasets[dataset].fields:
-            yield unknown(f"{where}.fields", name, catalogue.datasets[dataset].fields)
+        if name not in known.fields:
+            yield unknown(f"{where}.fields", name, known.fields)

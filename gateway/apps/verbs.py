@@ -29,8 +29,7 @@ def register(
     that this gateway does not have.
     """
     directory_turn(session)
-    organisations = {name: view.datasets for name, view in directory(session).items()}
-    faults = against(declaration.document, catalogue, organisations)
+    faults = against(declaration.document, catalogue, directory(session))
     if faults:
         raise DeclarationError(declaration.file, faults)
     row, secret = session.get(App, declaration.client_id), None

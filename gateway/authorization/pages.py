@@ -147,7 +147,7 @@ def _interactive(
             return _on_to_app(ctx, app, row.redirect_uri, {"error": "access_denied", "state": row.state})
         case Step.SIGN_IN_AGAIN:  # 5
             return see_other(answers.sign_in_again(resume))
-        case Step.LINK if ask.still_fits(ctx.house.catalogue):
+        case Step.LINK if ask.still_fits(ctx.house.catalogue, directory(ctx.session)):
             return _link(ctx, app, consent, facts.unlinked, person if person.id != caller.person else None, resume)
         case Step.CONSENT if "change" not in ctx.query and (earlier := _to_continue(others, ctx, row, person)):
             return _continue(ctx, app, row, earlier, consent, resume)
@@ -235,13 +235,16 @@ def _continue(
     ctx: Context, app: App, row: AuthorizationRequest, earlier: Consent, consent: Consent, resume: str
 ) -> Response:
     terms = deciding.current(ctx.session, earlier)
-    catalogue, language = ctx.house.catalogue, ctx.language
+    catalogue, language, known = ctx.house.catalogue, ctx.language, directory(ctx.session)
     return ctx.page(
         "authorization/continue.html",
         app_name=view(app).name[language],
         purpose=catalogue.purposes[earlier.purpose].title[language],
         shared=[
-            (catalogue.datasets[item["dataset"]].label[language], item["organisation_name"][language])
+            (
+                catalogue.at(known.get(item["organisation"]), item["dataset"]).label[language],
+                item["organisation_name"][language],
+            )
             for item in granted_items(terms or {"items": []})
         ],
         until=earlier.until,
@@ -265,7 +268,9 @@ def _link(
     known, catalogue, language = directory(ctx.session), ctx.house.catalogue, ctx.language
     ask = Ask.from_json(consent.asked)
     data = {
-        name: [catalogue.datasets[item.dataset].label[language] for item in ask.items if item.organisation == name]
+        name: [
+            catalogue.at(known[name], item.dataset).label[language] for item in ask.items if item.organisation == name
+        ]
         for name in unlinked
     }
     return ctx.page(

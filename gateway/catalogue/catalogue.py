@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jsonschema
 
@@ -14,6 +14,14 @@ from gateway.catalogue.formats import Format
 from gateway.catalogue.purposes import Purpose, purpose
 from gateway.catalogue.words import SENSITIVITIES, CatalogueError, FileTable, Words, files
 from gateway.settings import shipped_policies
+
+
+class Defines(Protocol):
+    """An organisation, as far as it defines types of data itself."""
+
+    @property
+    def own(self) -> Mapping[str, Dataset]: ...
+
 
 SCHEMA = "data_access.schema.json"
 
@@ -64,9 +72,20 @@ class Catalogue:
         if faults:
             raise CatalogueError(faults)
 
-    def sensitivity(self, dataset: str, fields: tuple[str, ...]) -> str:
-        """The highest sensitivity of the dataset and these fields."""
-        known = self.datasets[dataset]
+    def of(self, place: "Defines | None", dataset: str) -> Dataset | None:
+        """A type of data at an organisation, which may define its own; None: there is none of this name."""
+        own = place.own if place is not None else {}
+        return own.get(dataset) or self.datasets.get(dataset)
+
+    def at(self, place: "Defines | None", dataset: str) -> Dataset:
+        """The same where there must be one. Raises KeyError."""
+        found = self.of(place, dataset)
+        if found is None:
+            raise KeyError(dataset)
+        return found
+
+    def sensitivity(self, known: Dataset, fields: tuple[str, ...]) -> str:
+        """The highest sensitivity of a type of data and these fields of it."""
         found = [known.sensitivity, *(known.fields[name].sensitivity for name in fields if name in known.fields)]
         return max(found, key=SENSITIVITIES.index)
 

@@ -160,6 +160,54 @@ def resume(organisation: Id) -> None:
     typer.echo(f"{organisation}: active")
 
 
+@commands.command()
+def drift(
+    organisation: Annotated[str | None, typer.Argument(help="One of them; else all.")] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Begin to count anew, when the declaration was changed.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
+) -> None:
+    """List what organisations send that their declarations do not know: what changed since somebody wrote them.
+
+    \b
+    aval organisations drift
+    aval organisations drift harbour-bank
+    aval organisations drift harbour-bank --forget
+
+    It never leaves, whatever it is. Each place is a path of member names, with the number of answers in which it
+    stood, and since when; never a value, and "…" in place of a name that could be one. Add the member that is proposed
+    to its line of [format.shapes]: as it stands it is given to nobody, and not told any more. To give it to apps, write
+    the word for what it is in place of -, and name the member in a field.
+    """
+    from gateway.organisations import undeclared, views
+
+    with opened() as house:
+        if forget:
+            if organisation is None:
+                stop("--forget: of which organisation?")
+            with house.store.write() as session:
+                typer.echo(f"{organisation}: {undeclared.forget(session, organisation)} places forgotten")
+            return
+        with house.store.read() as session:
+            known = views.directory(session)
+            if organisation is not None and organisation not in known:
+                raise NotFound(organisation)
+            rows = [
+                {
+                    "organisation": row.organisation_id,
+                    "type of data": row.dataset,
+                    "place": row.place,
+                    "answers": row.answers,
+                    "since": f"{row.first_at:%Y-%m-%d %H:%M}",
+                    "last": f"{row.last_at:%Y-%m-%d %H:%M}",
+                    "line to add": undeclared.proposed(known.get(row.organisation_id), house.catalogue, row),
+                }
+                for row in undeclared.all_of(session, organisation)
+            ]
+    table(rows, as_json, "Every organisation sends what its declaration says, and nothing else.")
+
+
 @contextlib.contextmanager
 def _not_leaving(organisation: str) -> Iterator[None]:
     from gateway.organisations import declare

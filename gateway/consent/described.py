@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.catalogue import Catalogue, Words
+from gateway.catalogue import Dataset, Words
 from gateway.consent.facts import AppView
 from gateway.ground.calendar.instants import local_day
 
@@ -29,9 +29,9 @@ def app_facts(app: AppView, language: str, now: datetime, zone: str) -> dict[str
     }
 
 
-def dataset_facts(catalogue: Catalogue, dataset: str, fields: Sequence[str], language: str) -> dict[str, Any]:
-    """A type of data in the catalogue's words. One that the catalogue no longer has is shown by its id."""
-    known = catalogue.datasets.get(dataset)
+def dataset_facts(known: Dataset | None, dataset: str, fields: Sequence[str], language: str) -> dict[str, Any]:
+    """A type of data in the words of the catalogue or the organisation. One that is there no longer is shown by its
+    id."""
     if known is None:
         return {"label": dataset, "short": "", "long": "", "fields": []}
     return {

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlmodel import Session
 
-from gateway.catalogue import Words
+from gateway.catalogue import Dataset, Words
 from gateway.log.sentences import Names
 
 
@@ -66,6 +66,9 @@ class OrganisationFacts(Protocol):
     def active(self) -> bool: ...
     @property
     def datasets(self) -> Collection[str]: ...
+    @property
+    def own(self) -> Mapping[str, Dataset]:
+        """The types of data that it defines itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import jsonschema
 
-from gateway.catalogue import Caps, Catalogue, Purpose, Words
+from gateway.catalogue import Caps, Catalogue, Dataset, Purpose, Words
 from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
 from gateway.ground.calendar.durations import parse as parse_duration
 
@@ -73,15 +73,17 @@ class Ask:
         """Those without which nothing can be agreed: something asked for there is required."""
         return tuple(dict.fromkeys(item.organisation for item in self.items if item.necessity == "required"))
 
-    def still_fits(self, catalogue: Catalogue) -> bool:
+    def still_fits(self, catalogue: Catalogue, directory: Mapping[str, OrganisationFacts]) -> bool:
         """Whether this would still be asked in the same way: False if the policies have changed since the app asked so
         that its purpose or a type of data is gone, a cap is lower, a field is gone or always comes along, or data
         counts as more sensitive, or less."""
         purpose = catalogue.purposes.get(self.purpose)
-        return purpose is not None and all(self._still_fits(item, purpose, catalogue) for item in self.items)
+        return purpose is not None and all(
+            self._still_fits(item, purpose, catalogue, catalogue.of(directory.get(item.organisation), item.dataset))
+            for item in self.items
+        )
 
-    def _still_fits(self, item: AskItem, purpose: Purpose, catalogue: Catalogue) -> bool:
-        dataset = catalogue.datasets.get(item.dataset)
+    def _still_fits(self, item: AskItem, purpose: Purpose, catalogue: Catalogue, dataset: Dataset | None) -> bool:
         if dataset is None or item.dataset not in purpose.datasets:
             return False
         if not set(dataset.structural()) <= set(item.fields) <= dataset.fields.keys():
@@ -93,7 +95,7 @@ class Ask:
             _within_caps(terms, purpose)
         except InvalidDetails:
             return False
-        return catalogue.sensitivity(item.dataset, item.fields) == item.sensitivity
+        return catalogue.sensitivity(dataset, item.fields) == item.sensitivity
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -262,14 +264,15 @@ def _items(
     for location in row["locations"]:
         organisation = _organisation(location, directory, public_url)
         for dataset in row["datatypes"]:
-            if dataset not in organisation.datasets or dataset not in catalogue.datasets:
+            known = catalogue.of(organisation, dataset)
+            if dataset not in organisation.datasets or known is None:
                 raise InvalidDetails("this organisation does not hold this data", "datatypes", dataset)
             if dataset not in purpose.datasets:
                 raise InvalidDetails(
                     "the purpose does not cover this data", "datatypes", dataset, " ".join(purpose.datasets)
                 )
             declared = _declared(app, organisation.id, dataset)
-            fields = _fields(row.get("fields"), declared, catalogue, dataset)
+            fields = _fields(row.get("fields"), declared, known)
             if row.get("necessity") == "required" and declared.necessity != "required":
                 raise InvalidDetails("declared optional at registration", "necessity", "required", "optional")
             items.append(
@@ -282,7 +285,7 @@ def _items(
                     records_max=int(row["max_records"]) if "max_records" in row else None,
                     necessity=row.get("necessity", declared.necessity),
                     reason=row.get("reason") or declared.reason,
-                    sensitivity=catalogue.sensitivity(dataset, fields),
+                    sensitivity=catalogue.sensitivity(known, fields),
                 )
             )
     _no_stray_fields(row, items)
@@ -304,11 +307,11 @@ def _declared(app: AppView, organisation: str, dataset: str) -> DeclaredData:
     raise InvalidDetails("the app is not registered for this data", "datatypes", f"{organisation} {dataset}")
 
 
-def _fields(asked: list[str] | None, declared: DeclaredData, catalogue: Catalogue, dataset: str) -> tuple[str, ...]:
+def _fields(asked: list[str] | None, declared: DeclaredData, dataset: Dataset) -> tuple[str, ...]:
     """In catalogue order, always with the structural ones. `asked` None: all fields that the app registered."""
-    known = catalogue.datasets[dataset].fields
+    known = dataset.fields
     wanted = set(declared.fields) if asked is None else set(asked) & set(known)
-    for name in sorted(wanted - set(declared.fields) - set(catalogue.datasets[dataset].structural())):
+    for name in sorted(wanted - set(declared.fields) - set(dataset.structural())):
         raise InvalidDetails("the app is not registered for this field", "fields", name, " ".join(declared.fields))
     return tuple(name for name in known if name in wanted or known[name].structural)
 

@@ -124,7 +124,7 @@ def _item(item: AskItem, agreement: Agreement, catalogue: Catalogue, purpose: Pu
     key = (item.organisation, item.dataset)
     granted = key in choices.granted
     chosen = choices.fields.get(key) if choices.fields else None
-    structural = catalogue.datasets[item.dataset].structural()
+    structural = catalogue.at(agreement.directory.get(item.organisation), item.dataset).structural()
     fields = [name for name in item.fields if chosen is None or name in chosen or name in structural]
     tightest: dict[str, int] = {}  # only the lowest limit per window counts: two would count each call twice
     for times, per in [*([item.frequency] if item.frequency else []), *purpose.caps.frequency]:

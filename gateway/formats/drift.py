@@ -7,6 +7,7 @@ object may be telephone numbers) is not repeated.
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ MOST = 32  # places told of one answer
 OTHER = "…"  # in place of a name that could be data, and of whatever is more
 _NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_.:@$-]{0,63}")
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
-Tell = Callable[[tuple[str, ...], int], None]  # places, and of how many answers
+Tell = Callable[[tuple[str, ...], int, datetime], None]  # places, of how many answers, when
 
 
 class Seen:
@@ -37,7 +38,7 @@ class Seen:
         places = tuple(_unlike(dict.fromkeys(unknown(table, root, msgspec.json.decode(text), where))))
         if places:
             self.any = True
-            self._tell(places, 1 if self._answers <= FIRST else FIRST)
+            self._tell(places, 1 if self._answers <= FIRST else FIRST, datetime.now(UTC))
 
 
 def _unlike(places: dict[str, None]) -> list[str]:

@@ -4,7 +4,7 @@ The page folds a run of like accesses into one line; pages, filters and files ar
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -28,7 +28,7 @@ from gateway.ground.web.spreadsheets import written
 from gateway.log import folding, reading
 from gateway.log.events import EVENTS
 from gateway.log.reading import Entry, Filter
-from gateway.log.sentences import Known, Told, Voice
+from gateway.log.sentences import Known, Told, Voice, places
 
 BADGES = {"agreement": N_("Agreement"), "access": N_("Access"), "refusal": N_("Refusal/alert")}
 OUTCOMES = {
@@ -183,17 +183,17 @@ def _facts(entry: Entry, speaks: Voice, operator: str) -> Iterable[tuple[str, st
         N_("Operated by"): operator,
         N_("On behalf of"): str(facts.get("on_behalf_of", "")),
         N_("Organisation"): speaks.organisations(facts),
-        N_("Types of data"): speaks.datasets(facts.get("datasets", ())),
+        N_("Types of data"): speaks.datasets(facts.get("datasets", ()), places(facts)),
         N_("Purpose stated by the app"): speaks.word(speaks.names.purpose, facts.get("purpose")),
         N_("Outcome"): _in_words(OUTCOMES, facts.get("outcome"), speaks),
         N_("Period of the data given"): speaks.period(facts),
         N_("Records given"): _number(facts.get("records"), speaks),
         N_("Records withheld"): _number(facts.get("records_withheld"), speaks),
-        N_("Details given"): _fields(facts.get("fields_delivered"), speaks),
-        N_("Details withheld"): _fields(facts.get("fields_withheld"), speaks),
+        N_("Details given"): _fields(facts.get("fields_delivered"), speaks, places(facts)),
+        N_("Details withheld"): _fields(facts.get("fields_withheld"), speaks, places(facts)),
         N_("What was refused"): speaks.term(str(facts["term"])) if facts.get("term") else "",
-        N_("The app asked for"): speaks.value(str(facts.get("asked", ""))),
-        N_("You had agreed to"): speaks.value(str(facts.get("allowed", ""))),
+        N_("The app asked for"): speaks.value(str(facts.get("asked", "")), places(facts)),
+        N_("You had agreed to"): speaks.value(str(facts.get("allowed", "")), places(facts)),
         N_("Until"): speaks.day(facts.get("until")),
         N_("Reference of the request"): _code(str(facts.get("request_id", ""))),
     }
@@ -227,8 +227,8 @@ def _number(value: object, speaks: Voice) -> str:
     return format_decimal(value, locale=locale(speaks.language)) if isinstance(value, int) else ""
 
 
-def _fields(value: object, speaks: Voice) -> str:
-    return speaks.joined(speaks.datum(one) for one in value) if isinstance(value, list) else _number(value, speaks)
+def _fields(value: object, speaks: Voice, at: Sequence[str]) -> str:
+    return speaks.joined(speaks.datum(one, at) for one in value) if isinstance(value, list) else _number(value, speaks)
 
 
 # ---- exactly what is shown, as a file

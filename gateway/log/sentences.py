@@ -29,8 +29,10 @@ class Names(Protocol):
 
     def app(self, client: str) -> Words | None: ...
     def organisation(self, organisation: str) -> Words | None: ...
-    def dataset(self, dataset: str) -> Words | None: ...
-    def field(self, field: str) -> Words | None: ...
+    def dataset(self, dataset: str, places: Sequence[str]) -> Words | None:
+        """`places`: the organisations whose data it is; they may define types of data themselves."""
+
+    def field(self, field: str, places: Sequence[str]) -> Words | None: ...
     def purpose(self, purpose: str) -> Words | None: ...
     def person(self, person: str) -> str | None:
         """The name of a guardian."""
@@ -53,6 +55,12 @@ class Known(Protocol):
 class Told:
     sentence: str
     notes: tuple[str, ...]  # further whole sentences
+
+
+def places(facts: Facts) -> tuple[str, ...]:
+    """The organisations that an entry is about."""
+    found = facts.get("organisations") or [facts.get("organisation", "")]
+    return tuple(str(one) for one in found if one)
 
 
 @dataclass(frozen=True)
@@ -83,8 +91,8 @@ class Voice:
         said = {
             "app": self.app(facts),
             "organisation": self.organisations(facts),
-            "data": self.datasets(facts.get("datasets", ())),
-            "removed": self._removed(facts.get("removed", ())),
+            "data": self.datasets(facts.get("datasets", ()), places(facts)),
+            "removed": self._removed(facts.get("removed", ()), places(facts)),
             "until": self.day(facts.get("until")),
             "period": self.period(facts),
             "records": self._records(facts.get("records")),
@@ -154,15 +162,18 @@ class Voice:
         found = facts.get("organisations") or [facts.get("organisation", "")]
         return self.joined(self.word(self.names.organisation, one) or str(one) for one in found if one)
 
-    def datasets(self, datasets: Sequence[str]) -> str:
-        return self.joined(_lower(self.word(self.names.dataset, one) or one) for one in datasets)
+    def datasets(self, datasets: Sequence[str], at: Sequence[str]) -> str:
+        return self.joined(_lower(self.word(self._dataset(at), one) or one) for one in datasets)
 
-    def _removed(self, removed: Sequence[str]) -> str:
+    def _dataset(self, at: Sequence[str]) -> LookUp:
+        return lambda one: self.names.dataset(one, at)
+
+    def _removed(self, removed: Sequence[str], at: Sequence[str]) -> str:
         """Types of data or single details, whichever the person took out."""
-        return self.joined(self.datum(one) for one in removed)
+        return self.joined(self.datum(one, at) for one in removed)
 
-    def datum(self, identifier: str) -> str:
-        named = self.word(self.names.dataset, identifier) or self.word(self.names.field, identifier)
+    def datum(self, identifier: str, at: Sequence[str]) -> str:
+        named = self.word(self._dataset(at), identifier) or self.word(lambda one: self.names.field(one, at), identifier)
         return _lower(named or identifier)
 
     def joined(self, parts: Iterable[str]) -> str:
@@ -199,12 +210,12 @@ class Voice:
     def term(self, name: str) -> str:
         return self._(TERMS[name]) if name in TERMS else name
 
-    def value(self, text: str) -> str:
+    def value(self, text: str, at: Sequence[str]) -> str:
         """One side of "asked" and "agreed": a date, a name from the catalogue, or as it is."""
         if instant(text) and len(text) >= 10:
             return self.day(text)
         parts = [part.strip() for part in text.split(",")]
-        return ", ".join(self.datum(part) if "." in part else part for part in parts)
+        return ", ".join(self.datum(part, at) if "." in part else part for part in parts)
 
 
 def instant(at: object) -> datetime | None:

@@ -12,7 +12,7 @@ from gateway.ground.web.doors import Later
 from gateway.ground.web.headers import PAGE_HEADERS
 from gateway.log import Event
 from gateway.log.record import Fact
-from gateway.organisations import calls, downloads, here, links, tokens
+from gateway.organisations import calls, downloads, here, links, tokens, views
 from gateway.organisations.tables import Link
 from gateway.organisations.throttle import once_more
 from gateway.organisations.views import OrganisationView
@@ -52,7 +52,7 @@ def _download(ctx: Context, view: OrganisationView, link: Link) -> Response:
     except ConnectorError as fault:
         return here.failed(ctx, view, fault.reason, _again(view), missing=here.datasets(ctx, view))
     languages = {name: ctx.house.translations.of(name) for name in downloads.README}
-    labels = {name: found.label for name, found in ctx.house.catalogue.datasets.items()}
+    labels = {name: found.label for name, found in views.known(view, ctx.house.catalogue).items()}
     body = downloads.packed(copy, languages, labels)
     _record_download(ctx, copy, len(body), line.request_id)  # 3.
     return _attachment(copy, body)  # 4.

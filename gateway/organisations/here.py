@@ -46,8 +46,8 @@ def onward(ctx: Context) -> str:
 
 def datasets(ctx: Context, view: OrganisationView) -> list[tuple[str, str]]:
     """(label, one line) of each type of data it holds, in the catalogue's words."""
-    known = ctx.house.catalogue.datasets
-    held = [known[name] for name in view.datasets if name in known]
+    found = [ctx.house.catalogue.of(view, name) for name in view.datasets]
+    held = [dataset for dataset in found if dataset is not None]
     return [(dataset.label[ctx.language], dataset.short[ctx.language]) for dataset in held]
 
 

@@ -39,6 +39,17 @@ class Link(SQLModel, table=True):
     told_at: datetime | None = None  # when the organisation was told of the end; None and ended: still to be told
 
 
+class Undeclared(SQLModel, table=True):
+    """A place in an organisation's answers that its declaration does not know. What stands there never leaves."""
+
+    organisation_id: str = Field(foreign_key="organisation.id", primary_key=True)
+    dataset: str = Field(primary_key=True)
+    place: str = Field(primary_key=True)  # path of member names, never a value
+    answers: int  # in how many it stood
+    first_at: datetime
+    last_at: datetime = Field(index=True)
+
+
 class LinkAttempt(SQLModel, table=True):
     """An attempt to link: OAuth state and verifier, or the customer number for which a code was sent."""
 

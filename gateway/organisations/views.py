@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sqlmodel import Session, select
 
 from gateway.catalogue import Catalogue, Dataset, Format
+from gateway.formats.drift import Seen
 from gateway.formats.model import Source
 from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
@@ -16,6 +18,7 @@ from gateway.organisations import owned
 from gateway.organisations.tables import LEAVING, Organisation
 
 Words = Mapping[str, str]
+_NOBODY = Seen(lambda *_: None)
 KEPT = 512  # parsed declarations cached; with more organisations than that some are parsed again
 
 
@@ -166,7 +169,15 @@ def source(organisation: OrganisationView, house: House) -> Source:
         forms=forms(organisation, house.latest.catalogue),
         known=known(organisation, house.latest.catalogue),
         sealer=house.keys.sealer("pages"),
+        seen=partial(_told, organisation, house),
     )
+
+
+def _told(organisation: OrganisationView, house: House, dataset: str) -> Seen | None:
+    """Who is told of members that are not declared; None: an answer with one is refused."""
+    if organisation.strict:
+        return None
+    return house.undeclared.of(organisation.id, dataset) if house.undeclared is not None else _NOBODY
 
 
 def known(organisation: OrganisationView, catalogue: Catalogue) -> Mapping[str, Dataset]:

@@ -262,20 +262,20 @@ class DataPlane:
 
     async def _cut(self, permit: Permit, answer: Answer) -> Cut | AnswerStream:
         """The answer as the app may have it: whole, or as a stream when it is too large to be held."""
-        media_type, announced = headers.described(answer.headers)
+        media_type, announced, link = headers.described(answer.headers)
         if media_type is None:
             await answer.abort()
             raise ConnectorError("organisation_answer_invalid", "content type")
         limit = self._settings.answer_limit_bytes
         if announced is not None and int(announced) <= limit:
-            return await _filtered(self._house.pools, permit, media_type, await answer.read(limit))
+            return await _filtered(self._house.pools, permit, media_type, await answer.read(limit), link)
         held, rest, size = [], answer.chunks(), 0
         async for chunk in rest:
             held.append(chunk)
             size += len(chunk)
             if size > limit or announced is not None:
                 return await self._streamed(permit, media_type, answer, held, rest)
-        return await _filtered(self._house.pools, permit, media_type, b"".join(held))
+        return await _filtered(self._house.pools, permit, media_type, b"".join(held), link)
 
     async def _streamed(
         self, permit: Permit, media_type: str, answer: Answer, held: list[bytes], rest: AsyncIterator[bytes]
@@ -364,13 +364,13 @@ class DataPlane:
         return "answered"
 
 
-async def _filtered(pools: Pools, permit: Permit, media_type: str, body: bytes) -> Cut:
+async def _filtered(pools: Pools, permit: Permit, media_type: str, body: bytes, link: str) -> Cut:
     """The sector's cut. A fault of the filter itself gives nothing, and is ours to repair."""
     route = permit.route
     try:
         if len(body) <= IN_LOOP_BYTES:
-            return route.part.plan.cut(route.upstream, media_type, body, route.window)
-        work = partial(route.part.plan.cut, route.upstream, media_type, body, route.window)
+            return route.part.plan.cut(route.upstream, media_type, body, route.window, link)
+        work = partial(route.part.plan.cut, route.upstream, media_type, body, route.window, link)
         return await pools.run("cut", route.facts["organisation"], work)
     except (UnknownShape, TooLarge, NotThere):
         raise
@@ -381,7 +381,7 @@ async def _filtered(pools: Pools, permit: Permit, media_type: str, body: bytes) 
 
 async def _release(call: DataCall, cut: Cut) -> None:
     """The first byte, and all of them. The answer to HEAD is the same without its body."""
-    fields = headers.answer(cut.media_type, len(cut.body), call.id)
+    fields = headers.answer(cut.media_type, len(cut.body), call.id, cut.following, cut.notice)
     await call.send({"type": "http.response.start", "status": 200, "headers": fields})
     await call.send({"type": "http.response.body", "body": cut.body if call.scope["method"] == "GET" else b""})
 

@@ -19,15 +19,20 @@ def upstream(authorization: Field, accept: str, request_id: str) -> Headers:
     return [authorization, (b"accept", accept.encode("latin-1")), (b"x-request-id", request_id.encode())]
 
 
-def described(headers: Headers) -> tuple[str | None, str | None]:
-    """Type and length of the document, each None when absent or given twice."""
+def described(headers: Headers) -> tuple[str | None, str | None, str]:
+    """Type and length of the document, each None when absent or given twice, and where the next page is."""
     names, known = [name for name, _ in headers], dict(headers)
     found = [known[name].decode("latin-1") if names.count(name) == 1 else None for name in _DESCRIBING]
-    return found[0], found[1]
+    return found[0], found[1], known[b"link"].decode("latin-1") if b"link" in known else ""
 
 
-def answer(media_type: str, length: int | None, request_id: str) -> Headers:
+def answer(media_type: str, length: int | None, request_id: str, following: str = "", notice: str = "") -> Headers:
+    """`following`: address of the next page (RFC 8288). `notice`: what the document cannot say itself."""
     fields = [(b"content-type", media_type.encode("latin-1")), *PRIVATE, (b"x-request-id", request_id.encode())]
     if length is not None:
         fields.append((b"content-length", b"%d" % length))
+    if following:
+        fields.append((b"link", b'<%b>; rel="next"' % following.encode("ascii")))
+    if notice:
+        fields.append((b"aval-notice", notice.encode("ascii")))
     return fields

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from gateway.catalogue import Catalogue
+from gateway.catalogue import Catalogue, Dataset
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS
@@ -21,6 +21,10 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
     ask, app = showing.ask, showing.app
     organisations = [_organisation(showing, ask, one, catalogue, language) for one in ask.organisations()]
     purpose = catalogue.purposes[ask.purpose]
+
+    def known(item: AskItem) -> Dataset:
+        return catalogue.at(showing.directory[item.organisation], item.dataset)
+
     return {
         "zone": settings.zone,
         "operator": {"name": settings.operator_name, "contact": settings.operator_contact},
@@ -35,13 +39,11 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
             "text": purpose.text[language],
         },
         "organisations": organisations,
-        "periods": _alike(
-            ask.items, lambda item: _period(item, catalogue), lambda item: _label(item, catalogue, language)
-        ),
+        "periods": _alike(ask.items, lambda item: _period(item, known(item)), lambda item: known(item).label[language]),
         "limits": _alike(
             ask.items,
             lambda item: _limits(item, catalogue, ask.purpose),
-            lambda item: _label(item, catalogue, language),
+            lambda item: known(item).label[language],
         ),
         "durations": _durations(ask, now, showing.decider.until, settings.zone),
         "of_age": _of_age(ask, now, showing.decider.until, settings.zone),
@@ -64,12 +66,15 @@ def _named(problem: Problem, organisations: Sequence[Mapping[str, Any]]) -> dict
 
 def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, language: str) -> dict[str, Any]:
     items = [item for item in ask.items if item.organisation == id_]
+    place = showing.directory[id_]
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for item in items:
-        kind = (item.sensitivity, catalogue.datasets[item.dataset].category if item.sensitivity != "none" else "")
+        kind = (item.sensitivity, catalogue.at(place, item.dataset).category if item.sensitivity != "none" else "")
         new = showing.running is not None and (id_, item.dataset) not in _granted(showing.running)
-        groups.setdefault(kind, []).append({**item_facts(item, catalogue, language), "new": new})
-    account = catalogue.datasets[items[0].dataset].account
+        groups.setdefault(kind, []).append(
+            {**item_facts(item, catalogue.at(place, item.dataset), language), "new": new}
+        )
+    account = catalogue.at(place, items[0].dataset).account
     return {
         "id": id_,
         "name": showing.directory[id_].name[language],
@@ -93,12 +98,11 @@ def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, la
     }
 
 
-def item_facts(item: AskItem, catalogue: Catalogue, language: str) -> dict[str, Any]:
-    dataset = catalogue.datasets[item.dataset]
+def item_facts(item: AskItem, dataset: Dataset, language: str) -> dict[str, Any]:
     return {
         "name": item_name(item.organisation, item.dataset),
         "dataset": item.dataset,
-        **dataset_facts(catalogue, item.dataset, item.fields, language),
+        **dataset_facts(dataset, item.dataset, item.fields, language),
         "necessity": item.necessity,
         "reason": said(item.reason, language),
         "records_max": item.records_max,
@@ -110,13 +114,9 @@ def _granted(terms: Mapping[str, Any]) -> set[tuple[str, str]]:
     return {(item["organisation"], item["dataset"]) for item in granted_items(terms)}
 
 
-def _label(item: AskItem, catalogue: Catalogue, language: str) -> str:
-    return catalogue.datasets[item.dataset].label[language]
-
-
-def _period(item: AskItem, catalogue: Catalogue) -> dict[str, Any] | None:
+def _period(item: AskItem, dataset: Dataset) -> dict[str, Any] | None:
     """None: this type of data has no time of its own."""
-    if "find" not in catalogue.datasets[item.dataset].time:
+    if "find" not in dataset.time:
         return None
     period = item.period
     return {"history": period.history, "from": period.start, "to": period.end, "future": period.future}

@@ -91,4 +91,6 @@ def _running(session: Session, consent: Consent, now: datetime) -> dict[str, Any
 def answerable(showing: Showing, catalogue: Catalogue) -> bool:
     """False if an organisation was removed after the app asked, or the policies have changed what was asked for."""
     ask = showing.ask
-    return ask.still_fits(catalogue) and all(name in showing.directory for name in ask.organisations())
+    return ask.still_fits(catalogue, showing.directory) and all(
+        name in showing.directory for name in ask.organisations()
+    )

@@ -36,7 +36,7 @@ def page(
 ) -> str:
     """The page as HTML with its stylesheet inside; only the app's logo is loaded from elsewhere."""
     first = {item.organisation: item.dataset for item in reversed(ask.items)}
-    kinds = {name: house.catalogue.datasets[dataset].account[language] for name, dataset in first.items()}
+    kinds = {name: house.catalogue.at(directory[name], data).account[language] for name, data in first.items()}
     consent = requested(_ID, _ID, app, ask, now)
     to = app.redirect_uris[0]
     ctx = _context(house, session, language, now)

@@ -28,7 +28,7 @@ def card(ctx: Context, sharing: Sharing) -> dict[str, Any]:
                 "organisation": organisation,
                 "organisation_name": reading.organisation_name(sharing, organisation, ctx.language),
                 "dataset": dataset,
-                "label": reading.label(ctx.house.catalogue, dataset, ctx.language),
+                "label": reading.label(ctx.house.catalogue, sharing, organisation, dataset, ctx.language),
             }
             for organisation, dataset in sharing.data
         ],

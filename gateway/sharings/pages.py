@@ -97,7 +97,7 @@ def _choices(ctx: Context, every: list[Sharing]) -> dict[str, list[tuple[str, st
     """The values the filters offer: only those that occur in the person's sharings."""
     apps = {s.app.client_id: said(s.app.name, ctx.language)["text"] for s in every}
     places = {o: reading.organisation_name(s, o, ctx.language) for s in every for o in s.organisations}
-    types = {d: reading.label(ctx.house.catalogue, d, ctx.language) for s in every for _, d in s.data}
+    types = {d: reading.label(ctx.house.catalogue, s, o, d, ctx.language) for s in every for o, d in s.data}
 
     def by_name(pair: tuple[str, str]) -> tuple[str, str]:
         return collated(pair[1])
@@ -161,7 +161,12 @@ def places(ctx: Context, sharing: Sharing, accounts: dict[str, str]) -> list[dic
                     "name": item_name(organisation, item["dataset"]),
                     "said": said(item["reason"], ctx.language),
                     "accounts": [accounts.get(ref, ref) for ref in item["accounts"]],
-                    **dataset_facts(ctx.house.catalogue, item["dataset"], item["shown_fields"], ctx.language),
+                    **dataset_facts(
+                        ctx.house.catalogue.of(sharing.directory.get(organisation), item["dataset"]),
+                        item["dataset"],
+                        item["shown_fields"],
+                        ctx.language,
+                    ),
                 }
                 for item in _items(sharing)
                 if item["organisation"] == organisation

@@ -306,7 +306,7 @@ def _searched(sharing: Sharing, catalogue: Catalogue, language: str) -> str:
             sharing.app.legal_entity,
             *(organisation_name(sharing, name, language) for name in sharing.organisations),
             purpose_title(sharing, catalogue, language),
-            *(label(catalogue, dataset, language) for _, dataset in sharing.data),
+            *(label(catalogue, sharing, *data, language) for data in sharing.data),
         ]
     )
 
@@ -314,8 +314,8 @@ def _searched(sharing: Sharing, catalogue: Catalogue, language: str) -> str:
 # ---- names, always from the same place
 
 
-def label(catalogue: Catalogue, dataset: str, language: str) -> str:
-    known = catalogue.datasets.get(dataset)
+def label(catalogue: Catalogue, sharing: Sharing, organisation: str, dataset: str, language: str) -> str:
+    known = catalogue.of(sharing.directory.get(organisation), dataset)
     return known.label[language] if known else dataset
 
 

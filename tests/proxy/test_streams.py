@@ -54,7 +54,7 @@ class Plan:
         found = self.granted[0]
         return Upstream(found.dataset, asked.path, asked.query, "application/octet-stream", found.accounts)
 
-    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window) -> Cut:
+    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
         if body == b"BUG":
             raise ZeroDivisionError("a fault of the filter itself")
         return Cut(body, media_type, Counts(records=len(body)))

@@ -1,0 +1,144 @@
+"""What organisations send that their declarations do not know: counted in memory while calls are answered, written to
+the database every few seconds. Places are paths of member names, never values (`formats.drift`).
+"""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from sqlmodel import Session, col, select
+
+from gateway.catalogue import Catalogue, Format, shapes
+from gateway.formats.drift import OTHER, Seen
+from gateway.ground.store.contract import Store
+from gateway.organisations import views
+from gateway.organisations.tables import Organisation, Undeclared
+from gateway.organisations.views import OrganisationView
+
+PLACES_MOST = 200  # kept of one organisation: more are told as one place
+WRITE_SECONDS = 5
+
+Place = tuple[str, str, str]  # organisation, type of data, place
+
+
+@dataclass
+class _Count:
+    answers: int
+    first: datetime
+    last: datetime
+
+
+class Undeclareds:
+    """Of one process. `of` gives a plan somebody to tell; `write` puts what was told into the database."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: dict[tuple[str, str], Seen] = {}
+        self._counts: dict[Place, _Count] = {}
+
+    def of(self, organisation: str, dataset: str) -> Seen:
+        with self._lock:
+            found = self._seen.get((organisation, dataset))
+            if found is None:
+                found = self._seen[organisation, dataset] = Seen(partial(self._told, organisation, dataset))
+            return found
+
+    def _told(self, organisation: str, dataset: str, places: tuple[str, ...], answers: int, now: datetime) -> None:
+        with self._lock:
+            for place in places:
+                known = self._counts.get((organisation, dataset, place))
+                if known is None:
+                    self._counts[organisation, dataset, place] = _Count(answers, now, now)
+                else:
+                    known.answers, known.last = known.answers + answers, now
+
+    def write(self, store: Store) -> None:
+        """What was told since the last time. Raises Unavailable; then it is kept for the next."""
+        with self._lock:
+            counts, self._counts = self._counts, {}
+        if not counts:
+            return
+        try:
+            with store.write() as session:
+                for place, count in sorted(counts.items()):
+                    _add(session, place, count)
+        except BaseException:
+            with self._lock:
+                self._counts = {**counts, **self._counts}
+            raise
+
+
+def _add(session: Session, place: Place, count: _Count) -> None:
+    organisation, dataset, path = place
+    if session.get(Organisation, organisation) is None:
+        return
+    row = session.get(Undeclared, place, with_for_update=True)
+    if row is None and len(_paths(session, organisation)) >= PLACES_MOST:
+        path = OTHER
+        row = session.get(Undeclared, (organisation, dataset, path), with_for_update=True)
+    if row is None:
+        row = Undeclared(
+            organisation_id=organisation,
+            dataset=dataset,
+            place=path,
+            answers=0,
+            first_at=count.first,
+            last_at=count.last,
+        )
+    row.answers, row.last_at = row.answers + count.answers, max(row.last_at, count.last)
+    session.add(row)
+
+
+def _paths(session: Session, organisation: str) -> list[str]:
+    return list(session.exec(select(Undeclared.place).where(col(Undeclared.organisation_id) == organisation)))
+
+
+def all_of(session: Session, organisation: str | None = None) -> list[Undeclared]:
+    """Every place, by organisation, type of data and place."""
+    found = select(Undeclared).order_by(Undeclared.organisation_id, Undeclared.dataset, Undeclared.place)
+    if organisation is not None:
+        found = found.where(col(Undeclared.organisation_id) == organisation)
+    return list(session.exec(found))
+
+
+def forget(session: Session, organisation: str) -> int:
+    """Begin anew, when the declaration was changed; how many places there were."""
+    rows = all_of(session, organisation)
+    for row in rows:
+        session.delete(row)
+    return len(rows)
+
+
+def counts(session: Session) -> Mapping[str, int]:
+    """Organisation → how many places."""
+    found: dict[str, int] = {}
+    for row in all_of(session):
+        found[row.organisation_id] = found.get(row.organisation_id, 0) + 1
+    return found
+
+
+def proposed(view: OrganisationView | None, catalogue: Catalogue, row: Undeclared) -> str:
+    """The word to add to a line of shapes: where it belongs, as far as the format's tables tell. "": nothing is known.
+
+    The word is `-`, which gives it to nobody: only a person can say what it is.
+    """
+    dataset = catalogue.of(view, row.dataset)
+    form = None if view is None or dataset is None else views.forms(view, catalogue).get(dataset.format)
+    if form is None or not form.described or OTHER in row.place:
+        return ""
+    *path, name = row.place.split(".")
+    for call in form.calls.values():
+        if call.dataset == row.dataset:
+            kind = _type_at(form, form.root(call), path)
+            if kind:
+                return f"{kind}: {shapes.written(name, '-')}"
+    return ""
+
+
+def _type_at(form: Format, word: str, path: list[str]) -> str:
+    kind = shapes.inner(word)
+    for name in path:
+        kind = shapes.inner(shapes.members(form.shapes, kind).get(name, "")) if kind in form.shapes else ""
+    return kind if kind in form.shapes else ""
