@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from gateway.formats.espi.feed import FeedEntry, FeedPlace
 from gateway.formats.model import UnknownShape
 
-_POINT = re.compile(r"/UsagePoint/([A-Za-z0-9._-]{1,128})(?:/|$)")
-_METER = re.compile(r"^(.*/MeterReading/[A-Za-z0-9._-]{1,128})/IntervalBlock(?:/|$)")
+_POINT = re.compile(r"/UsagePoint/([^/]+)(?:/|$)")
+_METER = re.compile(r"^(.*/MeterReading/[^/]+)/IntervalBlock(?:/|$)")
 
 
 class Family:
