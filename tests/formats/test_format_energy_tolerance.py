@@ -2,6 +2,7 @@
 nothing of it leaves. What would change the meaning of something known is refused."""
 
 import re
+from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import urlsplit
 
 import pytest
@@ -48,12 +49,14 @@ from format_documents import (
     sent,
     source,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.exports.readings import download
 from gateway.formats.espi import feed
 from gateway.formats.espi.accounts import accounts
 from gateway.formats.espi.calls import NONE, PUBLICATION, PUBLISHED, USAGE_TIME
-from gateway.formats.espi.ids import Ids
+from gateway.formats.espi.ids import Ids, is_id
 from gateway.formats.espi.plan import EnergyPlan
 from gateway.formats.espi.skipped import ELSEWHERE, PLACES
 from gateway.formats.model import Account, Denied, NotThere, UnknownShape, Upstream
@@ -258,6 +261,86 @@ def test_ids_are_written_out_and_read_back(own):
     for name in (own, f"{own}{MINE.native}", f"hidden-1{own}"):
         shown = ids.shown(name)
         assert ids.own(shown) == name and MINE.native not in shown and "hidden" not in shown.replace("withheld", "")
+
+
+IDS = st.text(st.sampled_from("aZ09._~!$&'()*+,;=:@-%"), min_size=1, max_size=20)
+HERS = ("native-4711", "a:b=c", "123456789", "77")
+UNSEEN = ("hidden-0815", "d,e;f", "987654321")
+
+
+def her_ids() -> Ids:
+    names = AccountNames([Account(native, f"pairwise{number}ref") for number, native in enumerate(HERS)])
+    return Ids(names, UNSEEN, plan(granted(DATASETS[0]))._terms.namespace)
+
+
+@given(before=IDS, name=st.sampled_from((*HERS, *UNSEEN, "")), after=IDS)
+def test_whatever_an_id_is_no_name_leaves_and_what_can_be_called_leads_back(before, name, after):
+    ids = her_ids()
+    for own in (name, before + name, before + name + after):
+        try:
+            own = feed.path_of(f"/x/{own}", "").rpartition("/")[2]
+        except UnknownShape:
+            continue
+        if not is_id(own):
+            continue
+        shown = ids.shown(own)
+        assert re.fullmatch(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}", shown)
+        read = re.sub("_([0-9A-F]{2})", lambda code: chr(int(code[1], 16)), shown)
+        assert not [each for each in (*HERS, *UNSEEN) if len(each) > 4 and each in read]
+        assert ids.own(shown) == own or shown.startswith("d.") or ids.shown(ids.own(shown) or "") == shown
+
+
+@given(shown=st.text(st.sampled_from("x.d_2F5C0E3B%~-aZ9"), min_size=1, max_size=20).map("x.{}".format))
+def test_whatever_an_app_writes_as_an_id_is_one_segment_or_none(shown):
+    own = her_ids().own(shown)
+    assert own is None or (is_id(own) and not re.search("%(2F|5C|2E|25|0|1|7F)", own) and her_ids().shown(own) == shown)
+
+
+@pytest.mark.parametrize("words", ["{}", "{}:2025", "72:null:{}:1", "a/{}?"])
+@pytest.mark.parametrize("name", [LARGE, "9990001112223"])
+def test_a_name_in_base64_does_not_leave(name, words, espi):
+    mine = Account(LARGE, MINE.ref)
+    of = plan(*(granted(each, (), (mine,), others=("9990001112223",)) for each in DATASETS))
+    for coded in (b64encode, urlsafe_b64encode):
+        kind = coded(words.format(name).encode()).decode().replace("/", "%2F")
+        for spelt in (kind, kind.rstrip("=")):
+            found = cut(day_feed(LARGE, kind=spelt), of)
+            espi(found.body)
+            assert found.counts.records == 26 and spelt.rstrip("=") not in found.body.decode()
+    plain = b64encode(words.format("8675309002").encode()).decode()  # another number
+    assert plan(granted(DATASETS[0]))._terms.ids.own(of._terms.ids.shown(plain)) == plain or "/" in plain
+
+
+# ---- a reading type for every usage point
+
+
+@WAYS
+def test_a_reading_type_may_be_told_again_in_the_same_words(way, espi):
+    *_, times, kind = entries()
+    out, counts = way(city(times, kind, kind))
+    espi(out)
+    assert (counts, out.count(b"<ReadingType ")) == (way(city())[1], 1)
+    for other in (kind.replace("<uom>72", "<uom>38"), kind.replace("ReadingType xmlns", "LocalTimeParameters xmlns")):
+        with pytest.raises(UnknownShape):
+            way(city(other))
+    with pytest.raises(UnknownShape):
+        way(city(entries()[2]))  # a block
+
+
+def test_every_page_of_a_download_may_tell_the_reading_type():
+    point, meter, first, *shared = entries()[:3] + entries()[-2:]
+    second = first.replace("IntervalBlock/0", "IntervalBlock/1").replace(str(START), str(START + 99 * HOUR))
+    link = f'<link rel="next" href="{BASES["energy"]}/Batch/Subscription/s?start-index=2"/>'.encode()
+    pages = [espi_feed(point, meter, first, *shared), espi_feed(point, meter, second, *shared)]
+    pages[0] = pages[0].replace(b"<entry>", link + b"<entry>", 1)
+
+    def table(*sent_pages: bytes) -> bytes:
+        left = iter(sent_pages)
+        return download(source("energy"), lambda call: (TYPES["energy"], next(left)), (MINE,))[-1].body
+
+    assert table(*pages).count(b",Wh,") == 6
+    with pytest.raises(UnknownShape):
+        table(pages[0], pages[1].replace(b"<uom>72", b"<uom>38"))
 
 
 # ---- entries that are never given

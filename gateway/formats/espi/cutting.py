@@ -20,7 +20,7 @@ from gateway.formats.espi.calls import (
 from gateway.formats.espi.family import Family
 from gateway.formats.espi.feed import Feed, FeedEntry, FeedHead, count_withheld, integers, written_children
 from gateway.formats.espi.readings import EARLIEST, LATEST, Run
-from gateway.formats.espi.shapes import ATOM, ESPI, SUMMARIES, TITLES
+from gateway.formats.espi.shapes import ATOM, ESPI, SHARED, SUMMARIES, TITLES
 from gateway.formats.espi.terms import EnergyTerms
 from gateway.formats.model import Counts, NotThere, UnknownShape, Upstream
 from gateway.formats.paths import Following, link
@@ -28,7 +28,6 @@ from gateway.ground.calendar.instants import Window
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 FOREVER = 1 << 48  # beyond every count and second
-SHARED = ("ReadingType", "LocalTimeParameters")  # of no usage point
 NEEDS = {  # kind → the datasets of which one must be granted for its usage point
     "UsagePoint": (USAGE, SUMMARY, POINT),
     "MeterReading": (USAGE,),
@@ -62,8 +61,8 @@ class Cutting:
         self._entries: list[FeedEntry] = []
 
     def learn(self, entry: FeedEntry) -> None:
-        self.family.learn(entry)
-        self._entries.append(entry)
+        if self.family.learn(entry):
+            self._entries.append(entry)
 
     def drop(self, entries: int) -> None:
         """Entries of resources that are never given."""

@@ -8,10 +8,13 @@ of every other address of the gateway:
     anything too long or odd     d.5f0c…                     derived; it tells resources apart and cannot be called
 
 The organisation's name of a usage point never leaves, though a meter or a reading type be called the same: for the
-person's own it is the app's name for it; for one the app may not see, a number. Both are read back.
+person's own it is the app's name for it; for one the app may not see, a number. Both are read back. An id that is such
+a name in Base64, with other words or alone, is derived: from what is left when the name is taken out.
 """
 
 import re
+from base64 import b64decode
+from binascii import Error as NotBase64
 from collections.abc import Iterable
 from urllib.parse import quote, unquote
 from uuid import UUID, uuid5
@@ -25,6 +28,7 @@ _SEGMENT = re.compile(_DOTS + rf"(?:[A-Za-z0-9._~{_MARKS}-]|%[0-9A-F]{{2}}){{1,2
 # What servers take for a slash, a dot or another escape once they have read one: such an id is not called.
 _CALLED = re.compile(rf"(?!.*%(?:2F|5C|2E|25|[01]|7F)){_SEGMENT.pattern}")
 _PLAIN = re.compile(r"(?![xd]\.)(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
+_BASE64 = re.compile(r"[A-Za-z0-9+_-]{6,255}={0,2}")
 _ODD = re.compile(r"[^A-Za-z0-9.-]")
 _ESCAPE = re.compile(r"_([0-9A-F]{2})")
 _ESCAPED, _DERIVED = "x.", "d."
@@ -61,12 +65,24 @@ class Ids:
     def shown(self, own: str) -> str:
         """An id as the app sees it."""
         text = self._names.outward_text(self._names.outward(own))
+        if _BASE64.fullmatch(text) and (inside := self._said(text)):
+            return _DERIVED + uuid5(self._namespace, inside).hex
         if _PLAIN.fullmatch(text):
             return text
         escaped = _ESCAPED + _ODD.sub(lambda odd: f"_{ord(odd[0]):02X}", text)
         if len(escaped) > _LONGEST or not _CALLED.fullmatch(text) or self._names.outward_text(escaped) != escaped:
             return _DERIVED + uuid5(self._namespace, text).hex
         return escaped
+
+    def _said(self, text: str) -> str:
+        """What a Base64 text says without the name of a usage point in it; "" if there is none in it."""
+        plain = text.rstrip("=").replace("-", "+").replace("_", "/")
+        try:
+            said = b64decode(plain + "=" * (-len(plain) % 4), validate=True).decode("latin-1")
+        except NotBase64:
+            return ""
+        shown = self._names.outward_text(said)
+        return shown if shown != said else ""
 
     def own(self, shown: str) -> str | None:
         """The same as the organisation knows it; None: no id that can be called."""

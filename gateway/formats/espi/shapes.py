@@ -65,6 +65,7 @@ RESOURCES = (
     "UsagePoint", "MeterReading", "ReadingType", "IntervalBlock", "UsageSummary", "ElectricPowerUsageSummary",
     "LocalTimeParameters",
 )  # fmt: skip
+SHARED = ("ReadingType", "LocalTimeParameters")  # of no usage point
 # The other resources that an entry may hold (the global elements of espi.xsd). They never leave, and are not read.
 NEVER_GIVEN = frozenset(
     "ElectricPowerQualitySummary ProgramIdMappings ApplicationInformation Authorization ServiceStatus BatchList"

@@ -8,9 +8,9 @@ are small and wait for the end.
 
 import re
 
-from gateway.formats.espi.cutting import SHARED, Cutting
+from gateway.formats.espi.cutting import Cutting
 from gateway.formats.espi.feed import FeedEntry, FeedHead, feed_head, parsed, read_entry
-from gateway.formats.espi.shapes import ATOM
+from gateway.formats.espi.shapes import ATOM, SHARED
 from gateway.formats.espi.skipped import Skipped, report
 from gateway.formats.model import LIMIT, Counts, TooLarge, UnknownShape
 
@@ -101,7 +101,8 @@ class EnergyStream:
             self._cutting.drop(1)
             return b""
         family = self._cutting.family
-        family.learn(entry)
+        if not family.learn(entry):
+            return b""
         family.recheck(entry)
         if entry.kind in SHARED:
             self._shared.append(entry)
