@@ -1,4 +1,4 @@
-"""Feeds as large utilities send them, through the data plane: given, or refused at a place that says what is missing."""
+"""Feeds as large utilities send them, through the data plane: given, or refused where something is missing."""
 
 import logging
 import re

@@ -31,6 +31,7 @@ _PLAIN = re.compile(r"(?![xd]\.)(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
 _BASE64 = re.compile(r"[A-Za-z0-9+_-]{6,255}={0,2}")
 _ODD = re.compile(r"[^A-Za-z0-9.-]")
 _ESCAPE = re.compile(r"_([0-9A-F]{2})")
+IDS_HELD = 256
 _ESCAPED, _DERIVED = "x.", "d."
 _LONGEST = 128  # as the gateway takes a segment
 
@@ -61,9 +62,18 @@ class Ids:
         numbered = (Account(name, f"{WITHHELD}-{number:03}") for number, name in enumerate(unseen, 1))
         self._names = AccountNames((*names.accounts, *numbered))
         self._namespace = namespace
+        self._held: dict[str, str] = {}  # ids shown lately: every block names its meter
 
     def shown(self, own: str) -> str:
         """An id as the app sees it."""
+        shown = self._held.get(own)
+        if shown is None:
+            if len(self._held) >= IDS_HELD:
+                self._held.clear()
+            shown = self._held[own] = self._made(own)
+        return shown
+
+    def _made(self, own: str) -> str:
         text = self._names.outward_text(self._names.outward(own))
         if _BASE64.fullmatch(text) and (inside := self._said(text)):
             return _DERIVED + uuid5(self._namespace, inside).hex
