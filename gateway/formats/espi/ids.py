@@ -22,7 +22,7 @@ from uuid import UUID, uuid5
 from gateway.formats.model import WITHHELD, Account, UnknownShape
 from gateway.formats.names import AccountNames
 
-_MARKS = "!$&'()*+,;=:@"  # sub-delims, and what else of pchar is not unreserved
+_MARKS = "+!$&'()*,;=:@"  # sub-delims, and what else of pchar is not unreserved
 _DOTS = r"(?!\.{1,2}(?:;|$))"  # some servers leave out of a segment what follows a semicolon
 _SEGMENT = re.compile(_DOTS + rf"(?:[A-Za-z0-9._~{_MARKS}-]|%[0-9A-F]{{2}}){{1,256}}")
 # What servers take for a slash, a dot or another escape once they have read one: such an id is not called.
