@@ -83,6 +83,7 @@ def _rows(
 
 
 def _readings(block: FeedEntry, kind: FeedEntry | None, zone_name: str) -> list[tuple[int, tuple[str, ...]]]:
+    """Without its type a reading has no unit and no multiplier: its number is in the feed, and not in the table."""
     power = Decimal(10) ** int(_text(kind, "powerOfTenMultiplier") or 0)
     unit = UNITS.get(_text(kind, "uom"), _text(kind, "uom"))
     currency = CURRENCIES.get(_text(kind, "currency"), _text(kind, "currency"))
@@ -94,7 +95,7 @@ def _readings(block: FeedEntry, kind: FeedEntry | None, zone_name: str) -> list[
             row = (
                 moment,
                 str(lasts),
-                f"{Decimal(value) * power:f}" if value else "",
+                f"{Decimal(value) * power:f}" if value and kind is not None else "",
                 unit,
                 f"{Decimal(cost) * MONEY:f}" if cost else "",
                 currency if cost else "",

@@ -185,3 +185,66 @@ def espi_filled_feed(native: str, text: str) -> bytes:
         *(espi_entry(f"{point}/{kind}/{native}", whole[kind]) for kind in SUMMARIES),
         *(espi_entry(path, whole[path.split("/")[2]]) for path in shared),
     )
+
+
+# ---- the form of a large utility's day feed: hints of schemas on every element, ids of any characters, one id for
+# the subscription, the usage point and the meter, and resources that are never given beside the readings
+
+HINT = 'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="ns1:{}Type"'
+DAY_TYPE, DAY_BILL = "NzI6bnVsbDozNjAwOjE=", "1,436,684,400,000"
+DAY_ROOT = "https://api.org.example/GreenButtonConnect/espi/1_1/resource"
+
+
+def hinted_entry(path: str, content: str, related: Iterable[str] = ()) -> str:
+    def link(rel: str, to: str) -> str:
+        return f'<ns1:link href="{DAY_ROOT}{to}" rel="{rel}" {HINT.format("link")}/>'
+
+    def text(name: str, words: str, more: str = "") -> str:
+        return f"<ns1:{name} {more}{HINT.format(name)}>{words}</ns1:{name}>"
+
+    links = link("up", path.rpartition("/")[0]) + link("self", path) + "".join(link("related", to) for to in related)
+    return (
+        f'<ns1:entry xmlns:ns1="{ATOM}">{text("id", str(uuid5(NAMESPACE_URL, path)))}{links}'
+        + text("title", "rgb-street 7", 'type="text" ')
+        + text("published", "2025-06-02T07:24:36.43Z")
+        + text("updated", "2025-06-02T07:24:36.431Z")
+        + text("content", content)
+        + "</ns1:entry>\n"
+    )
+
+
+def prefixed(content: str) -> str:
+    """ESPI under a prefix, declared on the resource."""
+    text = re.sub(r"<(/?)(?=[A-Za-z])", r"<\1ns0:", content)
+    return text.replace(f' xmlns="{ESPI}"', f' xmlns:ns0="{ESPI}"')
+
+
+PROGRAMS = f"""<ProgramIdMappings xmlns="{ESPI}"><programIdMapping><programIdType>1</programIdType><code>1</code>
+<name>program-never</name></programIdMapping></ProgramIdMappings>"""
+
+
+def day_feed(native: str, *more: str, kind: str = DAY_TYPE, head: str = "") -> bytes:
+    """A day of hours and a bill of one usage point, in that form."""
+    point = f"/Subscription/{native}/UsagePoint/{native}"
+    meter, times, unit = f"{point}/MeterReading/{native}", "/LocalTimeParameters/1", f"/ReadingType/{kind}"
+    inner = "<ServiceCategory><kind>0</kind></ServiceCategory>"
+    shared = [re.search("<content>(.*)</content>", make("/x/1"))[1] for make in (local_time, reading_type)]
+    entries = [
+        hinted_entry(times, prefixed(shared[0])),
+        hinted_entry(unit, prefixed(shared[1])),
+        hinted_entry(
+            point,
+            prefixed(f'<UsagePoint xmlns="{ESPI}">{inner}</UsagePoint>'),
+            [f"{point}/MeterReading", f"{point}/UsageSummary", times],
+        ),
+        hinted_entry(meter, prefixed(f'<MeterReading xmlns="{ESPI}"/>'), [f"{meter}/IntervalBlock", unit, times]),
+        hinted_entry(f"{meter}/IntervalBlock/{START}", prefixed(block(hours(START, 24), START, 24 * HOUR))),
+        hinted_entry(f"{point}/UsageSummary/{DAY_BILL}", prefixed(summary())),
+        hinted_entry("/ProgramIdMappings/1", prefixed(PROGRAMS)),
+    ]
+    own = f"{DAY_ROOT}/Batch/Subscription/{native}/UsagePoint/{native}"
+    start = (
+        f'<ns1:feed xmlns:ns0="{ESPI}" xmlns:ns1="{ATOM}"><ns1:id>x</ns1:id><ns1:title type="text">Green</ns1:title>'
+        f'<ns1:updated>2025-06-02T07:24:36.43Z</ns1:updated><ns1:link href="{own}" rel="self"/>{head}'
+    )
+    return f"{start}{''.join(entries)}{''.join(more)}</ns1:feed>".encode()

@@ -110,11 +110,8 @@ def judged(readings: str) -> list[tuple[int, str]] | None:
         return None
     found = []
     for each in root.iterchildren():
-        names = [etree.QName(child).localname for child in each]
-        if etree.QName(each).localname == "interval":
-            continue
-        if etree.QName(each).localname != "IntervalReading" or not set(names) <= set(ORDER):
-            return None
+        if each.tag != f"{{{ESPI}}}IntervalReading":
+            continue  # the interval, and what is not known
         start, lasts = each.findtext("{*}timePeriod/{*}start"), each.findtext("{*}timePeriod/{*}duration")
         if start and lasts:
             found.append((int(start), each.findtext("{*}value", "none").strip()))

@@ -36,39 +36,34 @@ from gateway.formats.espi.readings import lifted
 from gateway.formats.model import LIMIT, TooLarge, UnknownShape
 
 
+@pytest.mark.parametrize("way", ["whole", "stream"])
 @pytest.mark.parametrize(
     "plant",
     [
-        ("<value>", "<secret>1</secret><value>"),
-        ("</IntervalReading>", "<secret/></IntervalReading>"),
-        ("<IntervalReading>", '<IntervalReading secret="1">'),
         ("<IntervalReading>", "secret<IntervalReading>"),
         ("<quality>0", "<quality>secret"),
         ("<cost>12", "<cost>1<secret/>2"),
-        ("<uom>72", "<secret/><uom>72"),
         ("<uom>72</uom>", "<uom>72</uom><uom>73</uom>"),
-        ("<kind>0", "<kind secret='1'>0"),
-        ("<UsagePoint ", "<UsagePoint secret='1' "),
+        ("<cost>12</cost>", "<cost>12</cost><cost>13</cost>"),
         ("<MeterReading xmlns", "<Secret xmlns"),
         ("<content>", "<content>secret"),
-        ("<content>", "<secret/><content>"),
-        ("<published>", '<x xmlns="http://x">1</x><published>'),
-        ('<link rel="self"', '<link secret="1" rel="self"'),
+        ("<content>", "<content/><content>"),
+        ("<id>urn:uuid:", "<id>x</id><id>urn:uuid:"),
         ('xmlns="http://naesb.org/espi"', 'xmlns="http://naesb.org/espi/customer"'),
         ("<updated>2025", "<updated>secret2025"),
-        ("</feed>", "<secret/></feed>"),
+        ('xmlns="http://www.w3.org/2005/Atom"', 'xmlns="http://www.w3.org/2005/Other"'),
         ("<billingPeriod><duration>", "<billingPeriod><duration>secret"),
         ("<timePeriod><duration>", "<timePeriod><duration>secret"),
         ("<entry>", "secret<entry>"),
         ("<published>", "secret<published>"),
     ],
 )
-def test_an_unknown_element_attribute_or_text_refuses_the_whole_answer(plant):
+def test_what_changes_the_meaning_of_something_known_refuses_the_whole_answer(plant, way):
     old, new = plant
-    text = city().decode()
-    assert old in text
+    text, at = city().decode(), city().decode().find("<entry>") if plant[0].startswith("<id") else 0
+    assert old in text[at:]
     with pytest.raises(UnknownShape):
-        cut(text.replace(old, new, 1).encode())
+        (cut if way == "whole" else streamed)((text[:at] + text[at:].replace(old, new, 1)).encode())
 
 
 def test_the_slow_way_gives_the_same_as_the_fast_one(espi):
@@ -113,7 +108,6 @@ def test_our_own_mark_in_an_answer_is_refused():
 
 BOMB = '<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">]>'
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
-INCLUDE = '<i:include xmlns:i="http://www.w3.org/2001/XInclude" parse="text" href="/etc/passwd"/>'
 
 
 def declaring(declarations: str, text: str, use: str = "&a;") -> str:
@@ -134,19 +128,16 @@ ATTACKS = {
     "external subset": lambda t: t.replace("<feed", '<!DOCTYPE feed SYSTEM "http://127.0.0.1/x.dtd"><feed', 1),
     "doctype alone": lambda t: t.replace("<feed", "<!DOCTYPE feed><feed"),
     "entity without doctype": lambda t: t.replace("rgb-street", "&b;"),
-    "xinclude": lambda t: t.replace("<content>", f"<content>{INCLUDE}"),
-    "xinclude in the feed": lambda t: t.replace("<entry>", f"{INCLUDE}<entry>", 1),
-    "xinclude in a reading": lambda t: t.replace("<value>", f"<value>{INCLUDE}", 1),
+    "xinclude in a reading": lambda t: t.replace(
+        "<value>", '<value><i:include xmlns:i="http://www.w3.org/2001/XInclude" parse="text" href="/etc/passwd"/>', 1
+    ),
     "attributes": lambda t: t.replace("<UsagePoint ", "<UsagePoint " + "".join(f'a{i}="1" ' for i in range(100_000))),
     "attributes of the feed": lambda t: t.replace("<feed ", "<feed " + "".join(f'a{i}="1" ' for i in range(100_000))),
-    "hints of schemas": lambda t: t.replace(
-        "<feed ", '<feed xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:hint="x" ', 1
-    ),
-    "attributes of an entry": lambda t: t.replace("<entry>", '<entry onload="x">', 1),
-    "attributes of a title": lambda t: t.replace("<title>", '<title secret="x">', 1),
     "content elsewhere": lambda t: t.replace("<content>", '<content src="file:///etc/passwd">', 1),
     "another base": lambda t: t.replace("<feed ", '<feed xml:base="https://mallory.example/" ', 1),
     "another base of an entry": lambda t: t.replace("<entry>", '<entry xml:base="/mallory/">', 1),
+    "another base of a link": lambda t: t.replace("<link ", '<link xml:base="/mallory/" ', 2),
+    "another base of a resource": lambda t: t.replace("<UsagePoint ", '<UsagePoint xml:base="/mallory/" '),
     "depth": lambda t: t.replace("<ServiceCategory>", "<ServiceCategory>" * 100_000),
     "depth closed": lambda t: t.replace("<kind>0</kind>", "<a>" * 100_000 + "</a>" * 100_000),
     "depth in the feed": lambda t: t.replace("<entry>", "<a>" * 100_000 + "</a>" * 100_000 + "<entry>", 1),
@@ -310,8 +301,7 @@ def test_a_single_entry_above_the_limit_is_too_large():
     "change",
     [
         lambda t: t.replace("</feed>", ""),
-        lambda t: t.replace("</feed>", "<secret/></feed>"),
-        lambda t: t.replace("<value>", "<secret/><value>", 1),
+        lambda t: t.replace("<value>", "<value><secret/>", 1),
         lambda t: t.replace("<entry>", "secret<entry>", 3),
         lambda t: t.replace("<feed", BOMB + "<feed"),
         lambda t: t.replace("</content>", "<![CDATA[</entry>]]></content>", 1),

@@ -55,7 +55,11 @@ def pieces(blocks: int, readings: int = 24) -> Iterator[bytes]:
     kind = "<ServiceCategory><kind>0</kind></ServiceCategory>"
     yield _entry(point, f'<UsagePoint xmlns="{ESPI}">{kind}</UsagePoint>', f"{point}/MeterReading")
     meter = f"{point}/MeterReading/m1"
-    yield _entry(meter, f'<MeterReading xmlns="{ESPI}"/>', f"{meter}/IntervalBlock")
+    unit = f"{BASE}/ReadingType/1"
+    yield (
+        _entry(meter, f'<MeterReading xmlns="{ESPI}"/>', f"{meter}/IntervalBlock", unit)
+        + _entry(unit, f'<ReadingType xmlns="{ESPI}"><uom>72</uom></ReadingType>')
+    )
     start = int((datetime.now(UTC) - timedelta(days=1)).timestamp()) // 3600 * 3600 - readings * 3600
     values = "".join(
         f"<IntervalReading><timePeriod><duration>3600</duration><start>{start + 3600 * n}</start></timePeriod>"

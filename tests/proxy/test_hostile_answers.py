@@ -54,7 +54,7 @@ XML: dict[str, Attack] = {
     "a parameter": doctype('<!DOCTYPE feed [<!ENTITY % a SYSTEM "http://127.0.0.1:LURE/b"> %a;]>'),
     "an outside DTD": doctype('<!DOCTYPE feed SYSTEM "http://127.0.0.1:LURE/c.dtd">'),
     "xinclude": lambda text: text.replace(
-        "<content>", '<content><i:include xmlns:i="http://www.w3.org/2001/XInclude" href="file:///etc/passwd"/>', 1
+        "<value>", '<value><i:include xmlns:i="http://www.w3.org/2001/XInclude" href="file:///etc/passwd"/>', 1
     ),
     "a stylesheet": lambda text: text.replace(
         "<feed", '<?xml-stylesheet href="http://127.0.0.1:LURE/d.xsl"?><!DOCTYPE feed><feed', 1
@@ -63,7 +63,9 @@ XML: dict[str, Attack] = {
         "<IntervalReading>", "<IntervalReading " + " ".join(f'a{n}="1"' for n in range(100_000)) + ">", 1
     ),
     "namespaces": lambda text: text.replace(
-        "<IntervalReading>", "<IntervalReading " + " ".join(f'xmlns:a{n}="u{n}"' for n in range(20_000)) + ' b="1">', 1
+        "<IntervalReading>",
+        "<IntervalReading " + " ".join(f'xmlns:a{n}="u{n}"' for n in range(20_000)) + ' xml:base="1">',
+        1,
     ),
     "depth": lambda text: text.replace("<IntervalReading>", "<IntervalReading>" * 100_000, 1),
     "closed depth": lambda text: text.replace("<kind>0</kind>", "<a>" * 100_000 + "</a>" * 100_000),

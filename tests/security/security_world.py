@@ -512,11 +512,14 @@ def energy_batch(native: str = "point-one", subscription: str = "s") -> bytes:
     reading = f"<IntervalReading><timePeriod>{period}</timePeriod><value>450</value></IntervalReading>"
     place = "<ServiceCategory><kind>0</kind></ServiceCategory>"
     place += "<serviceDeliveryPoint><name>street</name></serviceDeliveryPoint>"
+    unit = f"{ESPI_BASE}/ReadingType/1"
     bill = f"<billingPeriod>{period}</billingPeriod><billLastPeriod>505050</billLastPeriod>"
     entries = [
         _entry(point, f'<UsagePoint xmlns="{ESPI}">{place}</UsagePoint>', f"{point}/MeterReading",
               f"{point}/UsageSummary"),
-        _entry(f"{point}/MeterReading/m1", f'<MeterReading xmlns="{ESPI}"/>', f"{point}/MeterReading/m1/IntervalBlock"),
+        _entry(f"{point}/MeterReading/m1", f'<MeterReading xmlns="{ESPI}"/>', f"{point}/MeterReading/m1/IntervalBlock",
+              unit),
+        _entry(unit, f'<ReadingType xmlns="{ESPI}"><uom>72</uom></ReadingType>'),
         _entry(f"{point}/MeterReading/m1/IntervalBlock/b1",
               f'<IntervalBlock xmlns="{ESPI}"><interval>{period}</interval>{reading}</IntervalBlock>'),
         _entry(f"{point}/UsageSummary/u1", f'<UsageSummary xmlns="{ESPI}">{bill}</UsageSummary>'),

@@ -7,6 +7,9 @@ anew from what was recognised: our addresses, derived ids, neutral titles (their
 exactly the readings inside the window. Long runs of readings never become objects: a strict grammar recognises them
 as bytes, and what it does not recognise goes the slow way through the XML tree.
 
+Utilities send more than the format says: what is unknown is left aside, counted, and noted by its place (`skipped`),
+unless it could change what something known means, or whose it is; ids are opaque (`ids`).
+
 The one invariant: what was not recognised does not leave, and what leaves is valid by the ESPI schema.
 """
 

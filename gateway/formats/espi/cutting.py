@@ -4,11 +4,23 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from uuid import uuid5
 
-from gateway.formats.espi.calls import CALLS, MEDIA_TYPE, MINE, POINT, SUMMARY, USAGE, base, outer_path, pages
+from gateway.formats.espi.calls import (
+    CALLS,
+    MEDIA_TYPE,
+    MINE,
+    PAGING,
+    POINT,
+    SUMMARY,
+    UPDATED,
+    USAGE,
+    base,
+    outer_path,
+    pages,
+)
 from gateway.formats.espi.family import Family
 from gateway.formats.espi.feed import Feed, FeedEntry, FeedHead, count_withheld, integers, written_children
 from gateway.formats.espi.readings import EARLIEST, LATEST, Run
-from gateway.formats.espi.shapes import ATOM, ESPI, SUMMARIES, TITLES
+from gateway.formats.espi.shapes import ATOM, ESPI, SHARED, SUMMARIES, TITLES
 from gateway.formats.espi.terms import EnergyTerms
 from gateway.formats.model import Counts, NotThere, UnknownShape, Upstream
 from gateway.formats.paths import Following, link
@@ -16,7 +28,6 @@ from gateway.ground.calendar.instants import Window
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 FOREVER = 1 << 48  # beyond every count and second
-SHARED = ("ReadingType", "LocalTimeParameters")  # of no usage point
 NEEDS = {  # kind → the datasets of which one must be granted for its usage point
     "UsagePoint": (USAGE, SUMMARY, POINT),
     "MeterReading": (USAGE,),
@@ -43,13 +54,19 @@ class Cutting:
         self._left = FOREVER if terms.records_max is None else terms.records_max
         self._records = self._withheld = self._fields = 0
         self._first, self._last = FOREVER, -FOREVER
-        self._meters: set[str | None] = set()  # of which readings are given
+        self._meters: set[str] = set()  # of which readings are given
+        self._metered: set[str] = set()  # usage points of which readings are given
+        self._shown: dict[tuple[str, str], str] = {}  # kind and address in which an id was changed → whose it is
         self._wanted: list[set[str]] = []  # of each meter reading given, what of `needed` it links to
         self._entries: list[FeedEntry] = []
 
     def learn(self, entry: FeedEntry) -> None:
-        self.family.learn(entry)
-        self._entries.append(entry)
+        if self.family.learn(entry):
+            self._entries.append(entry)
+
+    def drop(self, entries: int) -> None:
+        """Entries of resources that are never given."""
+        self._withheld += entries
 
     def counts(self) -> Counts:
         start, end = (None, None) if self._first > self._last else (_at(self._first), _at(self._last))
@@ -57,6 +74,7 @@ class Cutting:
 
     def document(self, found: Feed) -> bytes:
         """The whole answer. The order of entries stays. Raises NotThere for the one entry that is withheld."""
+        self.drop(found.dropped)
         bodies: dict[int, bytes] = {}
         later: list[tuple[int, FeedEntry, str]] = []
         for index, entry in enumerate(self._entries):
@@ -72,7 +90,7 @@ class Cutting:
                     self._place(bodies, index, self.part(entry, owner, None if self._whole else targets))
                     targets |= {entry.self, entry.up}
         shared = {entry.self: index for index, entry, _ in later if entry.kind in SHARED}
-        for path, text in self.shared([self._entries[index] for index in shared.values()]):
+        for path, text in self.shared([self._entries[index] for index in shared.values()], found.head.pages):
             bodies[shared[path]] = text
         if found.is_entry:
             return self._single(bodies)
@@ -90,7 +108,7 @@ class Cutting:
 
     def opening(self, head: FeedHead) -> bytes:
         """The feed's head: our title and address, an id of this view."""
-        path = outer_path(self.terms.source, self._sent, self.terms.names)
+        path = outer_path(self.terms, self._sent)
         kind = f"espi-feed/{self._whole}" if self._whole else "espi-entry/Subscription"
         address = link(self.terms.source.gateway_url, path)
         return (
@@ -101,7 +119,7 @@ class Cutting:
 
     def paging(self, found: Mapping[str, str]) -> bytes:
         """The links to other pages of this answer."""
-        there = pages(self.terms.source, self._sent, self.terms.names, found, self.following)
+        there = pages(self.terms, self._sent, found, self.following)
         return "".join(
             f'<link rel="{rel}" href="{_attribute(address)}" type="{MEDIA_TYPE}"/>' for rel, address in there
         ).encode()
@@ -123,12 +141,14 @@ class Cutting:
             return None
         return native if any(native in self.terms.accounts.get(name, ()) for name in needs) else None
 
-    def shared(self, parts: list[FeedEntry]) -> Iterator[tuple[str, bytes]]:
+    def shared(self, parts: list[FeedEntry], others: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
         """(path, text) of the reading types and time parameters that leave, once all that may link to them is learned.
 
         Raises UnknownShape when a meter reading misses its type beside one that nothing links to: what its numbers mean
         would go without a word. Time parameters that nothing links to say nothing of anyone, and leave.
+        `others`: the other pages of this answer, by relation.
         """
+        self._require({part.self for part in parts if part.kind == "ReadingType"}, others)
         here = {part.self for part in parts}
         lost = {part.self for part in parts if part.self not in self.family.claims}
         if any(part.kind == "ReadingType" and part.self in lost for part in parts):
@@ -138,6 +158,21 @@ class Cutting:
             unbound = part.kind == "LocalTimeParameters" and part.self in lost
             if part.self in self.needed or self._whole == part.kind or unbound:
                 yield part.self, self.part(part, "", None)
+
+    def _require(self, types: set[str], others: Mapping[str, str]) -> None:
+        """Raises UnknownShape when an answer that should hold everything lacks what its readings need to be understood:
+        whose they are, and in which unit. A page of several, or only what has changed, may leave that to another.
+        """
+        asked = {name for name, _ in self._sent.query}
+        if self._whole or not asked.isdisjoint(UPDATED + PAGING) or not others.keys().isdisjoint(("previous", "next")):
+            return
+        meters = [self.family.meters.get(path) for path in self._meters]
+        if not self._metered <= set(self.family.points.values()):
+            raise UnknownShape("feed/without[UsagePoint]")
+        if None in meters:
+            raise UnknownShape("feed/without[MeterReading]")
+        if any(meter is not None and types.isdisjoint(meter.related) for meter in meters):
+            raise UnknownShape("feed/without[ReadingType]")
 
     def is_given(self, entry: FeedEntry, owner: str) -> bool:
         """Whether a part that carries no record leaves: only as far as something else hangs from it."""
@@ -174,7 +209,8 @@ class Cutting:
         if owner is None or not kept:
             return None
         self._records += given
-        self._meters.add(self.family.meter(entry))
+        self._meters |= {meter} if (meter := self.family.meter(entry)) is not None else set()
+        self._metered.add(owner)
         start, lasts = min(run.first for run in kept), sum(sum(run.durations) for run in kept)
         self._seen(start, max(run.end for run in kept))
         texts, taken = [], 0
@@ -182,7 +218,7 @@ class Cutting:
             plain, count = run.without(self.terms.reading_withheld)
             texts.append(plain.text)
             taken += count
-        taken += len(entry.content) - (entry.content.find(f"{{{ESPI}}}interval") is not None)
+        taken += entry.unknown
         self._fields += taken
         head = f"<interval><duration>{lasts}</duration><start>{start}</start></interval>".encode()
         cut = f"/{start}/{lasts}/{self.terms.signature}" if taken or given < held else ""
@@ -194,14 +230,15 @@ class Cutting:
         if owner is None or period is None or not self.terms.summaries or self._left <= 0:
             self._withheld += 1
             return None
-        lasts, start = integers(period, ("duration", "start"), where)
-        if start < self._low or start + lasts > self._high:
+        times = integers(period, ("duration", "start"), where)
+        if len(times) < 2 or times[1] < self._low or sum(times) > self._high:
             self._withheld += 1
             return None
+        lasts, start = times
         self._records += 1
         self._left -= 1
         self._seen(start, start + lasts)
-        taken = count_withheld(entry.content, entry.kind, self.terms.withheld)
+        taken = count_withheld(entry.content, entry.kind, self.terms.withheld) + entry.unknown
         self._fields += taken
         body = written_children(entry.content, entry.kind, self.terms.withheld, self._outward).encode()
         return self._entry(entry, owner, body, (), f"/{self.terms.signature}" if taken else "")
@@ -211,7 +248,7 @@ class Cutting:
         withheld = self.terms.withheld
         if entry.kind == "UsagePoint" and owner not in self.terms.accounts.get(POINT, ()):
             withheld = self.terms.without_location
-        self._fields += count_withheld(entry.content, entry.kind, withheld)
+        self._fields += count_withheld(entry.content, entry.kind, withheld) + entry.unknown
         if entry.kind == "UsagePoint" and owner in self.terms.accounts.get(POINT, ()):
             self._records += 1
         body = written_children(entry.content, entry.kind, withheld, self._outward).encode()
@@ -225,13 +262,15 @@ class Cutting:
 
     # ---- addresses
 
-    def _name(self, native: str) -> str:
-        """One segment of an address."""
-        return self._outward(self.terms.names.outward(native))
-
     def _address(self, entry: FeedEntry, owner: str) -> tuple[str, str]:
-        """(self, up) of an entry, below the base, as the app sees them."""
-        name = self._name(entry.name)
+        """(self, up) of an entry, below the base, as the app sees them. Raises UnknownShape when two look the same."""
+        own, up = self._located(entry, owner)
+        if not own.endswith(f"/{entry.name}") and self._shown.setdefault((entry.kind, own), entry.self) != entry.self:
+            raise UnknownShape(f"entry[{entry.kind}]/link[id]")
+        return own, up
+
+    def _located(self, entry: FeedEntry, owner: str) -> tuple[str, str]:
+        name = self.terms.ids.shown(entry.name)
         if entry.kind in SHARED:
             return f"/{entry.kind}/{name}", f"/{entry.kind}"
         points = f"/Subscription/{MINE}/UsagePoint"
@@ -242,7 +281,7 @@ class Cutting:
             meter = self.family.meter(entry)
             if meter is None:
                 raise UnknownShape("entry[IntervalBlock]/link")
-            above = f"{point}/MeterReading/{self._name(meter.rsplit('/', 1)[-1])}/IntervalBlock"
+            above = f"{point}/MeterReading/{self.terms.ids.shown(meter.rsplit('/', 1)[-1])}/IntervalBlock"
         else:
             above = f"{point}/{'UsageSummary' if entry.kind in SUMMARIES else entry.kind}"
         return f"{above}/{name}", above
@@ -252,7 +291,7 @@ class Cutting:
         segments = path.split("/")
         for kind in SHARED:
             if len(segments) > 1 and segments[-2] == kind:
-                return f"/{kind}/{self._name(segments[-1])}", f"espi-entry/{kind}"
+                return f"/{kind}/{self.terms.ids.shown(segments[-1])}", f"espi-entry/{kind}"
         kinds = {"MeterReading": USAGE, "IntervalBlock": USAGE, **dict.fromkeys(SUMMARIES, SUMMARY)}
         for depth in (1, 2):  # a feed ends with the kind, an entry with its id
             kind = segments[-depth] if len(segments) >= depth else ""
@@ -261,8 +300,8 @@ class Cutting:
                 above = f"/Subscription/{MINE}/UsagePoint/{self.terms.names.ref[owner]}"
                 if kind == "IntervalBlock":
                     meter = segments[-depth - 1] if len(segments) > depth else ""
-                    above += f"/MeterReading/{self._name(meter)}"
-                tail = "" if depth == 1 else f"/{self._name(segments[-1])}"
+                    above += f"/MeterReading/{self.terms.ids.shown(meter)}"
+                tail = "" if depth == 1 else f"/{self.terms.ids.shown(segments[-1])}"
                 return f"{above}/{shown}{tail}", f"espi-{'feed' if depth == 1 else 'entry'}/{shown}"
         return None
 

@@ -7,11 +7,12 @@ everything is learned: withheld, it would pass for another's.
 import re
 from collections.abc import Iterable
 
-from gateway.formats.espi.feed import FeedEntry, FeedPlace
+from gateway.formats.espi.feed import FeedEntry, FeedPlace, written_children
+from gateway.formats.espi.shapes import SHARED
 from gateway.formats.model import UnknownShape
 
-_POINT = re.compile(r"/UsagePoint/([A-Za-z0-9._-]{1,128})(?:/|$)")
-_METER = re.compile(r"^(.*/MeterReading/[A-Za-z0-9._-]{1,128})/IntervalBlock(?:/|$)")
+_POINT = re.compile(r"/UsagePoint/([^/]+)(?:/|$)")
+_METER = re.compile(r"^(.*/MeterReading/[^/]+)/IntervalBlock(?:/|$)")
 
 
 class Family:
@@ -21,16 +22,25 @@ class Family:
         self.points: dict[str, str] = {}  # path of a usage point → its native id
         self.claims: dict[str, set[str]] = {}  # path → paths of the usage points or meter readings that link to it
         self.meters: dict[str, FeedEntry] = {}
-        self._seen: set[str] = set()
+        self._seen: dict[str, str] = {}  # path of an entry → what it says, of one that is told for every usage point
         # (path of an entry or of its feed, whether it is a block) → entries that have left, and whose they were
         self._settled: dict[tuple[str, bool], list[tuple[FeedPlace, str | None]]] = {}
         for entry in entries:
             self.learn(entry)
 
-    def learn(self, entry: FeedEntry) -> None:
+    def learn(self, entry: FeedEntry) -> bool:
+        """Whether it is new: a reading type or time parameters may be told again, in the same words.
+
+        Raises UnknownShape for anything else that is told twice.
+        """
+        said = ""
+        if entry.kind in SHARED:
+            said = f"{entry.kind} {written_children(entry.content, entry.kind, frozenset(), str)}"
+            if self._seen.get(entry.self) == said:
+                return False
         if entry.self in self._seen:
             raise UnknownShape(f"entry[{entry.kind}]/link")
-        self._seen.add(entry.self)
+        self._seen[entry.self] = said
         if entry.kind == "UsagePoint":
             if entry.name in self.points.values() or not entry.self.endswith(f"/UsagePoint/{entry.name}"):
                 raise UnknownShape("entry[UsagePoint]/link")
@@ -38,6 +48,7 @@ class Family:
         elif entry.kind == "MeterReading":
             self.meters[entry.self] = entry
         self.claim(entry)
+        return True
 
     def claim(self, entry: FeedEntry) -> None:
         """What a usage point or meter reading links to."""

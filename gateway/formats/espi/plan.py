@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gateway.formats.espi import feed
-from gateway.formats.espi.calls import CALLS, MEDIA_TYPE, MEDIA_TYPES, recognised, upstream
+from gateway.formats.espi.calls import CALLS, MEDIA_TYPE, MEDIA_TYPES, USAGE_TIME, recognised, upstream
 from gateway.formats.espi.cutting import Cutting
+from gateway.formats.espi.skipped import report
 from gateway.formats.espi.stream import EnergyStream
 from gateway.formats.espi.terms import EnergyTerms
 from gateway.formats.media import expect
@@ -17,8 +18,10 @@ NEEDED: dict[str, list[tuple[str, str]]] = {}  # times and links are read from t
 
 
 class EnergyPlan:
-    def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
+    def __init__(self, source: Source, granted: Iterable[Granted], published: str = USAGE_TIME) -> None:
+        """`published`: what the supplier takes `published-min` and `published-max` for (`calls.PUBLISHED`)."""
         self._terms = EnergyTerms(source, granted)
+        self._published = published
         self._following = Following()
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
@@ -38,7 +41,7 @@ class EnergyPlan:
             if not fitting:
                 allowed = " ".join(a.ref for a in terms.names.accounts)
                 return Denied("account", "accounts", asked=ref, allowed=allowed)
-        sent = upstream(terms.source, operation, fitting[0], terms.names, words, asked, window, self._following)
+        sent = upstream(terms, operation, fitting[0], words, asked, window, self._following, self._published)
         return replace(sent, also=tuple(fitting[1:])) if isinstance(sent, Upstream) else sent
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
@@ -50,6 +53,7 @@ class EnergyPlan:
         for entry in document.entries:
             cutting.learn(entry)
         text = cutting.document(document)
+        report(document.skipped.places())
         return Cut(text, MEDIA_TYPE, cutting.counts())
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
@@ -57,5 +61,5 @@ class EnergyPlan:
         return EnergyStream(Cutting(self._terms, sent, window, self._following))
 
 
-def plan(source: Source, granted: Iterable[Granted]) -> EnergyPlan:
-    return EnergyPlan(source, granted)
+def plan(source: Source, granted: Iterable[Granted], published: str = USAGE_TIME) -> EnergyPlan:
+    return EnergyPlan(source, granted, published)

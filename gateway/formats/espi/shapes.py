@@ -63,8 +63,14 @@ TABLE = {
 }
 RESOURCES = (
     "UsagePoint", "MeterReading", "ReadingType", "IntervalBlock", "UsageSummary", "ElectricPowerUsageSummary",
-    "LocalTimeParameters", "ElectricPowerQualitySummary",
+    "LocalTimeParameters",
 )  # fmt: skip
+SHARED = ("ReadingType", "LocalTimeParameters")  # of no usage point
+# The other resources that an entry may hold (the global elements of espi.xsd). They never leave, and are not read.
+NEVER_GIVEN = frozenset(
+    "ElectricPowerQualitySummary ProgramIdMappings ApplicationInformation Authorization ServiceStatus BatchList"
+    " BatchItemInfo IntervalReading ReadingQuality IdentifiedObject Object DateTimeInterval SummaryMeasurement".split()
+)
 LEAVES = ("t", "n")
 SUMMARIES = ("UsageSummary", "ElectricPowerUsageSummary")
 NEVER = ("batchItemInfo", "extension")  # of every type

@@ -8,9 +8,10 @@ are small and wait for the end.
 
 import re
 
-from gateway.formats.espi.cutting import SHARED, Cutting
+from gateway.formats.espi.cutting import Cutting
 from gateway.formats.espi.feed import FeedEntry, FeedHead, feed_head, parsed, read_entry
-from gateway.formats.espi.shapes import ATOM
+from gateway.formats.espi.shapes import ATOM, SHARED
+from gateway.formats.espi.skipped import Skipped, report
 from gateway.formats.model import LIMIT, Counts, TooLarge, UnknownShape
 
 _OPEN = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?entry[\s>]")
@@ -29,6 +30,7 @@ class EnergyStream:
         self._shared: list[FeedEntry] = []  # wait for the end
         self._early: list[bytes] = []  # entries that came before what they hang from, as text
         self._early_size = 0
+        self._skipped = Skipped()
 
     def feed(self, chunk: bytes) -> bytes:
         self._buffer += chunk
@@ -45,13 +47,15 @@ class EnergyStream:
         if self._head is None:
             raise UnknownShape("feed")
         root, _ = parsed(self._head + bytes(self._buffer))  # the end of the feed, and nothing unknown before it
-        found = feed_head(root)
+        found = feed_head(root, self._skipped)
         if root.find(f"{{{ATOM}}}entry") is not None:
             raise UnknownShape("feed")
         after = {rel: href for rel, href in found.pages.items() if rel not in self._told.pages}
         self._cutting.family.recheck_all()
-        out = [self._decided(self._read(piece)) for piece in self._early]
-        out += [text for _, text in self._cutting.shared(self._shared)]
+        early = (self._read(piece, Skipped()) for piece in self._early)
+        out = [self._decided(entry) for entry in early if entry is not None]
+        out += [text for _, text in self._cutting.shared(self._shared, found.pages)]
+        report(self._skipped.places())
         return b"".join([*out, self._cutting.paging(after), b"</feed>\n"])
 
     def counts(self) -> Counts:
@@ -65,7 +69,7 @@ class EnergyStream:
         root, _ = parsed(head + self._end_of(head))
         if root.tag != f"{{{ATOM}}}feed":
             raise UnknownShape("feed")
-        self._told = feed_head(root)
+        self._told = feed_head(root, Skipped())  # noted at the end, with what comes after the entries
         self._head = head
         del self._buffer[: first.start()]
         return self._cutting.opening(self._told)
@@ -92,9 +96,13 @@ class EnergyStream:
         return piece
 
     def _entry(self, piece: bytes) -> bytes:
-        entry = self._read(piece)
+        entry = self._read(piece, self._skipped)
+        if entry is None:
+            self._cutting.drop(1)
+            return b""
         family = self._cutting.family
-        family.learn(entry)
+        if not family.learn(entry):
+            return b""
         family.recheck(entry)
         if entry.kind in SHARED:
             self._shared.append(entry)
@@ -110,14 +118,14 @@ class EnergyStream:
         family.settle(entry)
         return self._decided(entry)
 
-    def _read(self, piece: bytes) -> FeedEntry:
+    def _read(self, piece: bytes, skipped: Skipped) -> FeedEntry | None:
         head = self._head or b""
         root, runs = parsed(head + piece + self._end_of(head))
-        feed_head(root)
+        feed_head(root, Skipped())
         found = list(root.iterchildren(f"{{{ATOM}}}entry"))
         if len(found) != 1:
             raise UnknownShape("entry")
-        return read_entry(found[0], runs, self._told.base, "entry")
+        return read_entry(found[0], runs, self._told.base, "entry", skipped)
 
     def _decided(self, entry: FeedEntry) -> bytes:
         if entry.kind in ("UsagePoint", "MeterReading"):

@@ -5,6 +5,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from gateway.catalogue import fields as catalogue
 from gateway.formats.espi.calls import ALL, SUMMARY, USAGE
+from gateway.formats.espi.ids import Ids
 from gateway.formats.espi.shapes import CHILDREN
 from gateway.formats.model import Granted, Source
 from gateway.formats.names import AccountNames
@@ -19,9 +20,9 @@ class EnergyTerms:
         self.source = source
         self.granted = tuple(name for name in ALL if name in items)
         self.accounts = {name: {a.native for a in item.accounts} for name, item in items.items()}
+        others = {name for item in items.values() for name in item.others}
         self.names = AccountNames(
-            {a.native: a for item in items.values() for a in item.accounts}.values(),
-            others=(name for item in items.values() for name in item.others),
+            {a.native: a for item in items.values() for a in item.accounts}.values(), others=others
         )
         self.records_max = min((i.records_max for i in items.values() if i.records_max is not None), default=None)
         fields = {name: known[name].given(item.fields) for name, item in items.items()}
@@ -40,4 +41,5 @@ class EnergyTerms:
         # One namespace of ids per app and person, so that two apps cannot compare what they hold.
         refs = ",".join(sorted(a.ref for a in self.names.accounts))
         self.namespace = uuid5(NAMESPACE_URL, f"{source.gateway_url}#{refs}")
+        self.ids = Ids(self.names, others, self.namespace)
         self.signature = ",".join(sorted(name for given_fields in fields.values() for name in given_fields))
