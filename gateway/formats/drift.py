@@ -6,7 +6,7 @@ object may be telephone numbers) is not repeated.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +29,13 @@ class Seen:
         self._tell = tell
         self._answers = 0
         self.any = False
+
+    def note(self, places: Iterable[str]) -> None:
+        """Tell of the places of one answer that somebody else has looked through."""
+        found = tuple(_unlike(dict.fromkeys(places)))
+        if found:
+            self.any = True
+            self._tell(found, 1, datetime.now(UTC))
 
     def look(self, table: Table, root: str, text: bytes, where: str = "") -> None:
         """Go through an answer that was read, and tell of what is not in the table."""

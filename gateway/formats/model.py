@@ -19,9 +19,11 @@ from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
 from gateway.ground.keys import Sealer
 
+_DEAF = Seen(lambda *_: None)
+
 
 def _nobody(dataset: str) -> Seen | None:
-    return None
+    return _DEAF
 
 
 class UnknownShape(Exception):
@@ -82,6 +84,7 @@ class Source:
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # dataset → declared path patterns
     forms: Mapping[str, Format] = field(default_factory=dict)  # formats by id; "": the organisation's own
     known: Mapping[str, Dataset] | None = None  # types of data at this organisation, by id; None: as shipped
+    published: str = ""  # ESPI: what the supplier takes `published-min` for (`espi.calls.PUBLISHED`); "": usage time
     sealer: Sealer = field(default_factory=Sealer)  # for what leaves and comes back: links to following pages
     seen: Callable[[str], Seen | None] = _nobody  # type of data → who is told of members that nobody has declared
 

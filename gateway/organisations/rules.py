@@ -2,6 +2,7 @@
 
 import re
 
+from gateway.formats.espi.calls import PUBLISHED
 from gateway.ground.declarations import REQUIRED, Form, checks
 from gateway.organisations import owned
 from gateway.organisations.addresses import network_fault
@@ -57,7 +58,9 @@ FORM = Form(
             "datasets": ("datasets", REQUIRED),
             "format": ("table", None),
             "strict": ("flag", None),
+            "espi": ("table", None),
         },
+        "espi": {"published": ("published", REQUIRED)},
         "contact": {"privacy": ("mail", REQUIRED), "support": ("text", REQUIRED)},
         "connection": {
             "kind": ("kind", REQUIRED),
@@ -100,6 +103,7 @@ FORM = Form(
         "zone": checks.zone,
         "sector": checks.matches(r"[a-z][a-z0-9-]{1,39}", "write a word in small letters, as in energy"),
         "flag": checks.flag,
+        "published": PUBLISHED,
         "own": lambda value: None,  # `owned` reads them
         "kind": CONNECTIONS,
         "path": checks.matches(r"(/[A-Za-z0-9._~-]+)+", "write a plain path, as in /oauth/token"),

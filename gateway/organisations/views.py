@@ -60,6 +60,7 @@ class OrganisationView:
     declaration_sha256: str
     own: Mapping[str, Dataset] = field(default_factory=dict)  # types of data that its declaration defines
     form: Format | None = None  # its own format
+    published: str = ""  # ESPI: what `published-min` is taken for
     strict: bool = False  # refuse an answer with a member that is not declared
     status: str = "active"  # active | suspended | leaving
     status_reason: str = ""
@@ -103,6 +104,7 @@ def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
         datasets={row["id"]: tuple(row.get("paths", ())) for row in document["datasets"]},
         own=own,
         form=form,
+        published=str(document.get("espi", {}).get("published", "")),
         strict=bool(document.get("strict", False)),
         kind=connection["kind"],
         base_url=connection["base_url"].rstrip("/"),
@@ -168,6 +170,7 @@ def source(organisation: OrganisationView, house: House) -> Source:
         paths=organisation.datasets,
         forms=forms(organisation, house.latest.catalogue),
         known=known(organisation, house.latest.catalogue),
+        published=organisation.published,
         sealer=house.keys.sealer("pages"),
         seen=partial(_told, organisation, house),
     )

@@ -6,6 +6,7 @@ A value that stands for a field is called its canary: a string found nowhere els
 import itertools
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,9 +54,10 @@ def granted(
     return Granted(dataset, frozenset(fields_of(dataset)) - set(without), accounts, most, others)
 
 
-def plan(*items: Granted) -> Plan:
+def plan(*items: Granted, strict: bool = False) -> Plan:
     sector = _sector(items[0].dataset)
-    return registry.plan(source(sector), FORMATS[sector], items)
+    whose = replace(source(sector), seen=lambda _: None) if strict else source(sector)
+    return registry.plan(whose, FORMATS[sector], items)
 
 
 def asked(sector: str, path: str, *query: tuple[str, str]) -> Asked:

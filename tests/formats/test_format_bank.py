@@ -142,7 +142,7 @@ def test_no_more_records_than_agreed():
 def test_an_unknown_member_anywhere_refuses_the_whole_answer(plant):
     document = json.loads(bank("Transaction", [transaction()]))
     plant(document)
-    of = plan(granted("bank.transactions"))
+    of = plan(granted("bank.transactions"), strict=True)
     with pytest.raises(UnknownShape) as refused:
         of.cut(sent(of, "bank", "/transactions"), TYPES["bank"], json.dumps(document).encode(), ALWAYS)
     assert "narrative" not in refused.value.where and "yesterday" not in refused.value.where

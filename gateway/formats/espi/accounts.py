@@ -6,7 +6,6 @@ from functools import partial
 from gateway.formats.espi import feed
 from gateway.formats.espi.calls import CALLS, MEDIA_TYPE, USAGE, base, next_page
 from gateway.formats.espi.shapes import ESPI
-from gateway.formats.espi.skipped import report
 from gateway.formats.model import LIMIT, Fetch, FoundAccount, Source, TooLarge, Upstream
 from gateway.formats.names import nameless
 from gateway.formats.walking import walk
@@ -29,7 +28,6 @@ def _page(most: int, sent: Upstream, body: bytes) -> tuple[tuple[bytes, feed.Fee
     if len(body) > most:
         raise TooLarge(f"{len(body)} bytes")
     page = feed.read(body)
-    report(page.skipped.places())
     following = page.head.pages.get("next")
     return (body, page), next_page(sent, following) if following is not None else None
 

@@ -47,7 +47,7 @@ class Cutting:
         self.needed: set[str] = set()  # addresses that entries given link to: reading types, time parameters
         self._outward = terms.names.outward_text
         self._whole = CALLS[sent.operation].kind  # "" for a batch: what belongs together is all in this document
-        self._sent = sent
+        self._sent, self.dataset = sent, sent.dataset
         self._mine = {account.native for account in sent.accounts}
         self._low = EARLIEST if window.start is None else _ceil(window.start)
         self._high = LATEST if window.end is None else int(window.end.timestamp())

@@ -18,10 +18,9 @@ NEEDED: dict[str, list[tuple[str, str]]] = {}  # times and links are read from t
 
 
 class EnergyPlan:
-    def __init__(self, source: Source, granted: Iterable[Granted], published: str = USAGE_TIME) -> None:
-        """`published`: what the supplier takes `published-min` and `published-max` for (`calls.PUBLISHED`)."""
+    def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
         self._terms = EnergyTerms(source, granted)
-        self._published = published
+        self._published = source.published or USAGE_TIME
         self._following = Following()
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
@@ -53,7 +52,7 @@ class EnergyPlan:
         for entry in document.entries:
             cutting.learn(entry)
         text = cutting.document(document)
-        report(document.skipped.places())
+        report(self._terms.source.seen(sent.dataset), document.skipped)
         return Cut(text, MEDIA_TYPE, cutting.counts())
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
@@ -61,5 +60,5 @@ class EnergyPlan:
         return EnergyStream(Cutting(self._terms, sent, window, self._following))
 
 
-def plan(source: Source, granted: Iterable[Granted], published: str = USAGE_TIME) -> EnergyPlan:
-    return EnergyPlan(source, granted, published)
+def plan(source: Source, granted: Iterable[Granted]) -> EnergyPlan:
+    return EnergyPlan(source, granted)

@@ -6,7 +6,9 @@ ones of ordinary length are told.
 """
 
 import re
-from collections.abc import Iterable
+
+from gateway.formats.drift import Seen
+from gateway.formats.model import UnknownShape
 
 PLACES = 32  # told of one answer; what is skipped elsewhere is counted at ELSEWHERE
 ELSEWHERE = "…"
@@ -46,5 +48,11 @@ class Skipped:
         return tuple(told.items())
 
 
-def report(places: Iterable[tuple[str, int]]) -> None:
-    """Where the operator is told which places of which organisation, how often and since when. Nobody listens yet."""
+def report(seen: Seen | None, skipped: Skipped) -> None:
+    """Tell the operator of the places of one answer. Raises UnknownShape where nobody is to be told: a strict
+    organisation's answer has nothing undeclared in it."""
+    places = [place for place, _ in skipped.places()]
+    if seen is not None:
+        seen.note(places)
+    elif places:
+        raise UnknownShape(places[0])

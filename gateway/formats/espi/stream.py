@@ -55,7 +55,7 @@ class EnergyStream:
         early = (self._read(piece, Skipped()) for piece in self._early)
         out = [self._decided(entry) for entry in early if entry is not None]
         out += [text for _, text in self._cutting.shared(self._shared, found.pages)]
-        report(self._skipped.places())
+        report(self._cutting.terms.source.seen(self._cutting.dataset), self._skipped)
         return b"".join([*out, self._cutting.paging(after), b"</feed>\n"])
 
     def counts(self) -> Counts:
