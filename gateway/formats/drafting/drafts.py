@@ -1,0 +1,298 @@
+"""One draft of one reading: types with names, types of data with fields, calls, and what was guessed of each."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gateway.formats.drafting import fields, guesses, records, times
+from gateway.formats.drafting.nodes import (
+    Keyed,
+    Listed,
+    Member,
+    Node,
+    Note,
+    Object,
+    Plain,
+    Unreadable,
+    ascii_words,
+    inner,
+    snake,
+    type_name,
+    within,
+)
+from gateway.formats.drafting.reading import Reading
+from gateway.formats.drafting.times import Path, Times
+
+TO_FILL = "TO FILL"
+_SHARED = ("bank", "energy", "health")  # first words of types of data that policies/ declares for everybody
+_MANY_FIELDS = 40
+_LABELS = ["nickname", "alias", "displayname", "label", "libelle", "productname", "name"]
+_KINDS = ["type", "accounttype", "kind", "category", "producttype", "product"]
+
+
+@dataclass(slots=True)
+class Options:
+    id: str = ""
+    sector: str = ""
+    name: str = ""
+    at: str | None = None
+    record: str = ""  # what one record is; empty: by the names that were read
+
+
+@dataclass(slots=True)
+class Dataset:
+    id: str
+    name: str  # of the type of its records
+    record: Object
+    times: Times | None
+    account: Path | None
+    fields: list[fields.Field]
+    found: list[records.Found]
+
+
+@dataclass(slots=True)
+class Draft:
+    reading: Reading
+    options: Options
+    datasets: list[Dataset]
+    types: dict[str, Object]
+    pages: records.Pages | None
+    around: list[str]  # Type/member
+    accounts: dict[str, str]
+    guessed: list[str] = field(default_factory=list)
+
+    def name_of(self, kind: Object) -> str:
+        return next(name for name, known in self.types.items() if known is kind)
+
+
+def compose(reading: Reading, options: Options, where: str) -> Draft:
+    """`where`: what was read, for messages. Raises Unreadable if no records are found."""
+    known: dict[object, Object] = {}
+    done: dict[int, Node] = {}
+    for answer in reading.answers:
+        answer.node = _unified(answer.node, known, done)
+    found = list(_found(reading, options, where))
+    groups: dict[int, list[records.Found]] = {}
+    for each in found:
+        groups.setdefault(id(each.record), []).append(each)
+        reading.notes += records.tell_others(each)
+    listing = [next((each for each in group if not each.one), group[0]) for group in groups.values()]
+    names: dict[str, Object] = {}
+    for each in listing:
+        wanted = type_name(options.record) if options.record and len(listing) == 1 else ""
+        _name(names, each.record, wanted or records.named(each.record, each))
+    datasets = [_dataset(group, each, names, options) for group, each in zip(groups.values(), listing, strict=True)]
+    _exchange(datasets)
+    types = _types(found, names)
+    draft = Draft(reading, options, datasets, types, records.pages(reading, found), [], {})
+    draft.around = list(
+        dict.fromkeys(f"{draft.name_of(kind)}/{name}" for each in found for kind, name, _ in records.around(each))
+    )
+    draft.accounts = _accounts(datasets)
+    draft.guessed = list(_guessed(draft))
+    _tell(draft)
+    return draft
+
+
+def _found(reading: Reading, options: Options, where: str) -> Iterator[records.Found]:
+    """Of several answers, those that have no records are told and left out. Raises Unreadable if none has."""
+    refused: list[Unreadable] = []
+    for answer in reading.answers:
+        try:
+            yield records.found(answer, options.at, f"{where}: {answer.path}" if answer.path else where)
+        except Unreadable as problem:
+            refused.append(problem)
+            reading.notes.append(Note(answer.path or answer.name, "an answer without records", "left out"))
+    if len(refused) == len(reading.answers):
+        raise refused[0]
+
+
+def _unified(node: Node, known: dict[object, Object], done: dict[int, Node]) -> Node:
+    """Types of one name and one shape are one, wherever they were read."""
+    if isinstance(node, Plain):
+        return replace(node)
+    if isinstance(node, Listed | Keyed):
+        return type(node)(_unified(node.of, known, done))
+    if id(node) not in done:
+        members = {name: Member(_unified(each.node, known, done), each.said) for name, each in node.members.items()}
+        shape = (node.name, tuple((name, _shape(each.node)) for name, each in members.items()))
+        done[id(node)] = known.setdefault(shape, Object(node.name, members, node.said))
+        done[id(done[id(node)])] = done[id(node)]
+        known[id(node)] = node  # kept, so that no other object gets its id
+    return done[id(node)]
+
+
+def _shape(node: Node) -> object:
+    value, marks = within(node)
+    return marks, (value.word, value.kind, value.enough) if isinstance(value, Plain) else id(value)
+
+
+def _name(names: dict[str, Object], kind: Object, wanted: str) -> str:
+    known = next((name for name, other in names.items() if other is kind), "")
+    if known:
+        return known
+    free = next(name for name in _numbered(wanted) if name not in names)
+    names[free] = kind
+    return free
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}{number}" for number in range(2, 100_000))
+
+
+def _dataset(group: list[records.Found], listing: records.Found, names: dict[str, Object], options: Options) -> Dataset:
+    record = listing.record
+    name = next(name for name, known in names.items() if known is record)
+    when, whose = times.found(record), times.account(record)
+    pinned = [*(when.paths if when else ()), *([whose] if whose else ())]
+    record.name = name
+    _mark(record, whose)
+    prefix = options.sector if options.sector and options.sector not in _SHARED else options.id
+    return Dataset(
+        f"{prefix or 'to-fill'}.{snake(name)}",
+        name,
+        record,
+        when,
+        whose,
+        fields.fields(record, name, list(dict.fromkeys(pinned))),
+        group,
+    )
+
+
+def _mark(record: Object, account: Path | None) -> None:
+    """Opaque identifiers get the word by which an app sees its own; the account is exchanged without it."""
+    waiting, seen = [(record, True)], {id(record)}
+    while waiting:
+        holder, top = waiting.pop()
+        for name, member in holder.members.items():
+            value = within(member.node)[0]
+            if isinstance(value, Object):
+                if id(value) not in seen:
+                    seen.add(id(value))
+                    waiting.append((value, False))
+            elif isinstance(value, Plain) and not (top and account == (name,)) and _is_opaque(name, value):
+                value.word = "p"
+
+
+def _is_opaque(name: str, value: Plain) -> bool:
+    opaque = value.kind in ("uuid", "hex") or (value.kind in guesses.OPAQUE and guesses.says_identifier(name))
+    return value.word == "s" and not value.enough and opaque
+
+
+def _exchange(datasets: Iterable[Dataset]) -> None:
+    """A type that several records share may have been marked after a field was made of it."""
+    for dataset in datasets:
+        for each in dataset.fields:
+            if not each.structural and each.parts == 1:
+                holder, name = each.find[-1]
+                each.delicate = fields.delicate(name, holder.members[name].node)
+
+
+def _types(found: list[records.Found], names: dict[str, Object]) -> dict[str, Object]:
+    """Every type with its name: envelopes first, then records, then what they hold."""
+    kept: dict[str, Object] = {}  # names that are not those of records
+    records_ = {id(kind) for kind in names.values()}
+    for each in found:
+        if each.envelope is not None and id(each.envelope) not in records_:
+            wanted = "Answer" if "Answer" not in {**names, **kept} else f"{each.record.name}Answer"
+            _name_new(kept, names, each.envelope, wanted)
+    envelopes = dict(kept)
+    for each in found:
+        _name_below(each.answer.node, kept, names)
+    return {**envelopes, **names, **{name: kind for name, kind in kept.items() if name not in envelopes}}
+
+
+def _name_new(kept: dict[str, Object], names: dict[str, Object], kind: Object, wanted: str) -> None:
+    if any(known is kind for known in (*kept.values(), *names.values())):
+        return
+    kept[next(name for name in _numbered(wanted) if name not in kept and name not in names)] = kind
+
+
+def _name_below(node: Node, kept: dict[str, Object], names: dict[str, Object]) -> None:
+    waiting, seen = [node], set[int]()
+    while waiting:
+        kind = inner(waiting.pop())
+        if kind is None or id(kind) in seen:
+            continue
+        seen.add(id(kind))
+        _name_new(kept, names, kind, kind.name)
+        waiting += [member.node for member in reversed(kind.members.values())]
+
+
+def _accounts(datasets: list[Dataset]) -> dict[str, str]:
+    """Of [format.accounts]: the list of accounts is a call that needs none, of records that are accounts."""
+    for dataset in datasets:
+        for each in dataset.found:
+            if dataset.account and not each.one and "{" not in each.answer.path and each.answer.path:
+                if set(ascii_words(dataset.name)) & {
+                    "account",
+                    "accounts",
+                    "compte",
+                    "contract",
+                    "contrat",
+                    "line",
+                    "service",
+                    "point",
+                }:
+                    return {"call": each.answer.name, "native": ".".join(dataset.account), **_words(dataset.record)}
+    return {}
+
+
+def _words(record: Object) -> dict[str, str]:
+    plain = {
+        "".join(ascii_words(name)): name for name, member in record.members.items() if isinstance(member.node, Plain)
+    }
+    found = {"label": next((plain[key] for key in _LABELS if key in plain), TO_FILL)}
+    return {**found, "kind": next((plain[key] for key in _KINDS if key in plain), TO_FILL)}
+
+
+def _guessed(draft: Draft) -> Iterator[str]:
+    for dataset in draft.datasets:
+        place = f"{dataset.name}: records at {dataset.found[0].at or 'the outermost place'}"
+        when = f"time {_shown(dataset.times.keys)}" if dataset.times else "no time"
+        whose = f"account {'.'.join(dataset.account)}" if dataset.account else "no member that names the account"
+        yield f"{place}; {when}; {whose}"
+    for name, parameter in draft.reading.parameters.items():
+        yield f"parameter {name}: {parameter.keys['as']}, {parameter.why}"
+    if draft.pages:
+        yield f"pages: {_shown(dict(draft.pages.keys))}, {draft.pages.why}"
+    if draft.reading.csv:
+        yield f"CSV: {_shown(dict(draft.reading.csv))}"
+    marked = _marked(draft.types.values())
+    yield from (
+        f"{word}: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" for word, names in marked.items() if names
+    )
+
+
+def _marked(types: Iterable[Object]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {"free text (x)": [], "identifiers (p)": [], "never seen with a value (-)": []}
+    keys = {"x": "free text (x)", "p": "identifiers (p)", "-": "never seen with a value (-)"}
+    for kind in types:
+        for name, member in kind.members.items():
+            value = within(member.node)[0]
+            if isinstance(value, Plain) and value.word in keys:
+                found[keys[value.word]].append(f"{kind.name}/{name}")
+    return found
+
+
+def _shown(keys: dict[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in keys.items())
+
+
+def _tell(draft: Draft) -> None:
+    """What the draft itself could not decide."""
+    for dataset in draft.datasets:
+        if len(dataset.fields) > _MANY_FIELDS:
+            draft.reading.notes.append(
+                Note(
+                    dataset.name,
+                    f"{len(dataset.fields)} fields, more than a person reads",
+                    "join in one field what is always wanted together, and write `-` for what no app needs",
+                )
+            )
+        for path in (*(dataset.times.paths if dataset.times else ()), *((dataset.account,) if dataset.account else ())):
+            if any("." in step for step in path):
+                draft.reading.notes.append(
+                    Note(f"{dataset.name}/{path[-1]}", "a dot in a name", "a dotted path cannot say it")
+                )
