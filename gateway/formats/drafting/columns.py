@@ -22,6 +22,7 @@ class Columns:
     rows: list[list[str]]
     keys: dict[str, str]  # of [format.csv]
     notes: list[Note]
+    line: int  # in which the names stand
 
 
 def decoded(path: Path, body: bytes) -> tuple[str, str]:
@@ -70,7 +71,7 @@ def read(path: Path, body: bytes) -> Columns:
     _check(path, names, number, rows, notes)
     fitting = [row for row in rows if len(row) == wide]
     keys = {"separator": SEPARATORS[separator], "decimal": _decimal(fitting), "encoding": coding}
-    return Columns(names, fitting, keys, notes)
+    return Columns(names, fitting, keys, notes, number)
 
 
 def _separator(text: str) -> str:
@@ -99,9 +100,16 @@ def _check(path: Path, names: list[str], number: int, rows: list[list[str]], not
             notes.append(Note(f"column {position}", "a column without a name", "have it named or left out"))
         elif name != name.strip():
             notes.append(Note(f"column {position}", "a blank around a name", "kept as it is written, in quotes"))
-    repeated = [name for name, count in Counter(filter(None, names)).items() if count > 1]
-    if repeated:
-        raise Unreadable(f"{path}: two columns have the name {repeated[0]!r}; a member has a name of its own")
+    for position, name in enumerate(names):
+        if name.strip() and name in names[:position]:
+            raise Unreadable(
+                f"{path}: columns {names.index(name) + 1} and {position + 1} have one name; give each a name of its own"
+            )
+        if name.strip() and any(len(row) > position and row[position] == name for row in rows[:5000]):
+            raise Unreadable(
+                f"{path}: line {number} seems to hold data: column {position + 1} has the same value again below; "
+                "put a line with the names of the columns in front"
+            )
     if not rows:
         notes.append(Note(f"line {number}", "names of columns and no record", "no kind could be guessed: add records"))
 

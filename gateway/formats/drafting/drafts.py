@@ -26,6 +26,9 @@ from gateway.formats.drafting.times import Path, Times
 TO_FILL = "TO FILL"
 _SHARED = ("bank", "energy", "health")  # first words of types of data that policies/ declares for everybody
 _MANY_FIELDS = 40
+_MANY_DATASETS = 6
+_OF_ACCOUNTS = set("account accounts compte comptes contract contracts contrat contrats line lines".split())
+_OF_ACCOUNTS |= {"service", "point", "points", "subscription", "subscriptions"}
 _LABELS = ["nickname", "alias", "displayname", "label", "libelle", "productname", "name"]
 _KINDS = ["type", "accounttype", "kind", "category", "producttype", "product"]
 
@@ -86,7 +89,7 @@ def compose(reading: Reading, options: Options, where: str) -> Draft:
     types = _types(found, names)
     draft = Draft(reading, options, datasets, types, records.pages(reading, found), [], {})
     draft.around = list(
-        dict.fromkeys(f"{draft.name_of(kind)}/{name}" for each in found for kind, name, _ in records.around(each))
+        dict.fromkeys(f"{draft.name_of(kind)}/{name}" for each in found for kind, name in records.around(each))
     )
     draft.accounts = _accounts(datasets)
     draft.guessed = list(_guessed(draft))
@@ -222,21 +225,14 @@ def _name_below(node: Node, kept: dict[str, Object], names: dict[str, Object]) -
 
 def _accounts(datasets: list[Dataset]) -> dict[str, str]:
     """Of [format.accounts]: the list of accounts is a call that needs none, of records that are accounts."""
-    for dataset in datasets:
-        for each in dataset.found:
-            if dataset.account and not each.one and "{" not in each.answer.path and each.answer.path:
-                if set(ascii_words(dataset.name)) & {
-                    "account",
-                    "accounts",
-                    "compte",
-                    "contract",
-                    "contrat",
-                    "line",
-                    "service",
-                    "point",
-                }:
-                    return {"call": each.answer.name, "native": ".".join(dataset.account), **_words(dataset.record)}
-    return {}
+    found = [
+        {"call": each.answer.name, "native": ".".join(dataset.account), **_words(dataset.record)}
+        for dataset in datasets
+        for each in dataset.found
+        if dataset.account and not each.one and each.answer.path and "{" not in each.answer.path
+        if set(ascii_words(dataset.name)) & _OF_ACCOUNTS or set(ascii_words(each.answer.name)) & _OF_ACCOUNTS
+    ]
+    return max(found, key=lambda keys: list(keys.values()).count(TO_FILL) * -2 - len(keys["call"]) / 50, default={})
 
 
 def _words(record: Object) -> dict[str, str]:
@@ -266,8 +262,8 @@ def _guessed(draft: Draft) -> Iterator[str]:
 
 
 def _marked(types: Iterable[Object]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {"free text (x)": [], "identifiers (p)": [], "never seen with a value (-)": []}
-    keys = {"x": "free text (x)", "p": "identifiers (p)", "-": "never seen with a value (-)"}
+    found: dict[str, list[str]] = {"free text (x)": [], "identifiers (p)": [], "known, never given (-)": []}
+    keys = {"x": "free text (x)", "p": "identifiers (p)", "-": "known, never given (-)"}
     for kind in types:
         for name, member in kind.members.items():
             value = within(member.node)[0]
@@ -277,11 +273,15 @@ def _marked(types: Iterable[Object]) -> dict[str, list[str]]:
 
 
 def _shown(keys: dict[str, Any]) -> str:
-    return ", ".join(f"{key} = {value}" for key, value in keys.items())
+    told = {key: " and ".join(value) if isinstance(value, list) else repr(value) for key, value in keys.items()}
+    return ", ".join(f"{key} {value}" for key, value in told.items())
 
 
 def _tell(draft: Draft) -> None:
     """What the draft itself could not decide."""
+    if len(draft.datasets) > _MANY_DATASETS:
+        what = f"{len(draft.datasets)} types of data in one declaration"
+        draft.reading.notes.append(Note("the whole draft", what, "--only TEXT drafts the calls you want apps to make"))
     for dataset in draft.datasets:
         if len(dataset.fields) > _MANY_FIELDS:
             draft.reading.notes.append(

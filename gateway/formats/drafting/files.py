@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.formats.drafting.nodes import Unreadable
 
-LIMIT = 64 * 2**20  # bytes of one file
+LIMIT = 32 * 2**20  # bytes of one file
 _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 

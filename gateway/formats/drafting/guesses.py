@@ -55,7 +55,12 @@ _OF_TEXT |= set(
     "remark remarks remarque text texte memo subject objet body content contenu wording detail details".split()
 )
 _OF_TEXT |= set("information explanation observation observations reason motif annotation summary".split())
-_OF_IDS = set("id ids uuid guid identifier identifiant identification ref reference numero nr uid".split())
+_OF_IDS = set("id ids uuid guid identifier identifiant identification ref reference uid".split())
+_NUMBERS = {"number", "numero", "nr", "no", "num"}  # of what follows: a house has a number too
+_NUMBERED = set(
+    "account compte customer client contract contrat card policy police member invoice facture order".split()
+)
+_NUMBERED |= set("reference serial document licence license passport party person subscriber meter id".split())
 _OF_NO_TEXT = set("type code kind id status count total url uri link href amount currency format lang language".split())
 _OF_PERSONS = {  # words of a name → what it most likely is
     "mail": set("email mail courriel".split()),
@@ -144,7 +149,7 @@ def says_time(name: str) -> bool:
 
 def says_identifier(name: str) -> bool:
     words = ascii_words(name)
-    return bool(words) and (words[-1] in _OF_IDS or (words[-1] == "number" and len(words) > 1))
+    return bool(words) and (words[-1] in _OF_IDS or (words[-1] in _NUMBERS and bool(set(words) & _NUMBERED)))
 
 
 def says_text(name: str) -> bool:

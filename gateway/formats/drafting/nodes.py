@@ -8,6 +8,13 @@ from dataclasses import dataclass, field, replace
 UNKNOWN = "-"  # nothing was seen of it but null, or an empty list: known, and never given
 
 
+NOT_ENFORCED = "is not enforced"
+UNENFORCED = (
+    "a word says the kind only, and the organisation keeps the rest; [format.required] says what happens when a person "
+    "withholds what readers of the format need"
+)
+
+
 class Unreadable(Exception):
     """What was given cannot be drafted from. The message is one sentence that says what to do."""
 
@@ -95,58 +102,72 @@ def word_of_either(one: str, other: str) -> str:
     return "v" if pair <= _SCALARS else "j"
 
 
-def either(one: Node, other: Node, say: Callable[[str], None], whole: str = "j", depth: int = 0) -> Node:
+def either(one: Node, other: Node, say: Callable[[str], None], whole: str = "j") -> Node:
     """What admits both. `say` is told in words where that is more than the two. `whole`: the word for any value."""
-    if one is other:
-        return one
-    if isinstance(one, Plain) and isinstance(other, Plain):
-        if "j" in (one.word, other.word):
-            return Plain(whole)
-        kind = one.kind if one.kind == other.kind else ""
-        return Plain(word_of_either(one.word, other.word), kind, one.enough and other.enough)
-    for this, that in ((one, other), (other, one)):
-        if isinstance(this, Plain) and this.word in (UNKNOWN, "j"):
-            return that if this.word == UNKNOWN else this
-    if depth < 40:
+    return _Either(say, whole).of(one, other)
+
+
+class _Either:
+    """Types are shared, so a pair of them is met again and again: it is merged once."""
+
+    def __init__(self, say: Callable[[str], None], whole: str) -> None:
+        self._say, self._whole = say, whole
+        self._done: dict[tuple[int, int], Object] = {}
+
+    def of(self, one: Node, other: Node) -> Node:
+        if one is other:
+            return one
+        if isinstance(one, Plain) and isinstance(other, Plain):
+            if "j" in (one.word, other.word):
+                return Plain(self._whole)
+            kind = one.kind if one.kind == other.kind else ""
+            return Plain(word_of_either(one.word, other.word), kind, one.enough and other.enough)
+        for this, that in ((one, other), (other, one)):
+            if isinstance(this, Plain) and this.word in (UNKNOWN, "j"):
+                return that if this.word == UNKNOWN else this
         if isinstance(one, Listed) and isinstance(other, Listed):
-            return Listed(either(one.of, other.of, say, whole, depth + 1))
+            return Listed(self.of(one.of, other.of))
         if isinstance(one, Keyed) and isinstance(other, Keyed):
-            return Keyed(either(one.of, other.of, say, whole, depth + 1))
+            return Keyed(self.of(one.of, other.of))
         if isinstance(one, Object) and isinstance(other, Object):
-            return _either_object(one, other, say, whole, depth)
-    say("a value of several kinds (an object here, a text or a list there)")
-    return Plain(whole)
+            return self._object(one, other)
+        self._say("a value of several kinds (an object here, a text or a list there)")
+        return Plain(self._whole)
+
+    def _object(self, one: Object, other: Object) -> Object:
+        pair = (id(one), id(other))
+        if pair not in self._done:
+            members = {**one.members, **other.members}
+            for name in one.members.keys() & other.members.keys():
+                mine, its = one.members[name], other.members[name]
+                members[name] = Member(self.of(mine.node, its.node), mine.said or its.said)
+            self._done[pair] = Object(one.name, members, one.said or other.said)
+        return self._done[pair]
 
 
-def _either_object(one: Object, other: Object, say: Callable[[str], None], whole: str, depth: int) -> Object:
-    members = dict(one.members)
-    for name, member in other.members.items():
-        if name in members:
-            mine = members[name]
-            members[name] = Member(either(mine.node, member.node, say, whole, depth + 1), mine.said or member.said)
-        else:
-            members[name] = member
-    return Object(one.name, members, one.said or other.said)
-
-
-def both(one: Node, other: Node, depth: int = 0) -> Node:
+def both(one: Node, other: Node) -> Node:
     """What must be the one and the other: `allOf`."""
+    return _both(one, other, {})
+
+
+def _both(one: Node, other: Node, done: dict[tuple[int, int], Object]) -> Node:
     if isinstance(one, Plain) and one.word in (UNKNOWN, "j"):
         return other
     if isinstance(other, Plain) and other.word in (UNKNOWN, "j"):
         return one
-    if isinstance(one, Object) and isinstance(other, Object) and depth < 40:
-        members = dict(one.members)
-        for name, member in other.members.items():
-            mine = members.get(name)
-            members[name] = (
-                Member(both(mine.node, member.node, depth + 1), member.said or mine.said) if mine else member
-            )
-        return Object(one.name, members, one.said or other.said)
+    if isinstance(one, Object) and isinstance(other, Object):
+        pair = (id(one), id(other))
+        if pair not in done:
+            members = {**one.members, **other.members}
+            for name in one.members.keys() & other.members.keys():
+                mine, its = one.members[name], other.members[name]
+                members[name] = Member(_both(mine.node, its.node, done), its.said or mine.said)
+            done[pair] = Object(one.name, members, one.said or other.said)
+        return done[pair]
     if isinstance(one, Plain) and isinstance(other, Plain):
         return Plain(other.word, other.kind or one.kind, one.enough or other.enough)
     if isinstance(one, Listed) and isinstance(other, Listed):
-        return Listed(both(one.of, other.of, depth + 1))
+        return Listed(_both(one.of, other.of, done))
     return one
 
 
@@ -182,6 +203,8 @@ def snake(name: str) -> str:
 
 def type_name(name: str) -> str:
     """A name for a type: PascalCase, never one of the table's words."""
+    if re.fullmatch(r"[A-Z][A-Za-z0-9]+", name):
+        return name
     found = "".join(word[:1].upper() + word[1:] for word in ascii_words(name))
     if not found or not found[0].isalpha():
         found = f"Type{found}"

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.formats.drafting import files
-from gateway.formats.drafting.nodes import Note, Unreadable, ascii_words, snake, type_name
+from gateway.formats.drafting.nodes import Note, Unreadable, ascii_words, singular, snake, type_name
 from gateway.formats.drafting.reading import Answer, Parameter, Reading
 from gateway.formats.drafting.schemas import Place, Schemas
 
@@ -17,10 +17,30 @@ _ACCOUNT = set(
 )
 _ACCOUNT |= {"subscription", "servicepoint", "usagepoint", "pdl", "prm", "iban"}
 
+_OTHER = set(
+    "consent payment basket authorisation authorization statement transaction order invoice plan product".split()
+)
+_MACHINERY = set(
+    "consent consents authorisation authorisations authorization authorizations baskets confirmations".split()
+)
+
 PAGE = {"page", "pagenumber", "pagenum", "pageindex", "p"}
 OFFSET = {"offset", "skip", "startindex", "start_index"}
 CURSOR = {"cursor", "pagetoken", "nexttoken", "continuation", "continuationtoken", "pageafter", "startingafter"}
-SIZE = {"limit", "size", "pagesize", "perpage", "pagelimit", "maxresults", "count", "top", "take", "rows", "pagecount"}
+SIZE = {
+    "limit",
+    "size",
+    "pagesize",
+    "perpage",
+    "pagelimit",
+    "maxresults",
+    "count",
+    "top",
+    "take",
+    "rows",
+    "pagecount",
+    "itemsperpage",
+}
 FIELDS = {"fields", "select", "fieldset"}
 _FROM = {"from", "since", "start", "begin", "after", "oldest", "min", "earliest", "depuis", "debut"}
 _TO = {"to", "until", "end", "before", "newest", "max", "latest", "fin", "jusqu"}
@@ -43,8 +63,15 @@ def read(path: Path, only: list[str]) -> Reading:
     reader = _Calls(schemas, reading, base)
     paths = document.get("paths")
     for route, item in paths.items() if isinstance(paths, Mapping) else ():
-        if not only or any(word in str(route) for word in only):
+        if not only and set(ascii_words(str(route))) & _MACHINERY:
+            reader.machinery.append((route, item))
+        elif not only or any(word in str(route) for word in only):
             reader.read(str(route), item, schemas.root / "paths" / route)
+    if not reading.answers:
+        for route, item in reader.machinery:
+            reader.read(route, item, schemas.root / "paths" / route)
+    elif reader.machinery:
+        reader.left["about consents and authorisations (--only consents to have them)"] = len(reader.machinery)
     if not reading.answers:
         of = f" with {' or '.join(only)} in it" if only else ""
         raise Unreadable(
@@ -62,9 +89,11 @@ class _Calls:
     def __init__(self, schemas: Schemas, reading: Reading, base: str) -> None:
         self.schemas, self.reading, self.base = schemas, reading, base
         self.left: dict[str, int] = {}
+        self.machinery: list[tuple[Any, Any]] = []  # paths with which an app is allowed in; no data of a person
         self._headers: set[str] = set()
 
     def read(self, route: str, item: Any, place: Place) -> None:
+        """Adds the answer of this path, if it has one, or says why not."""
         try:
             item, place = self.schemas.resolved(item, place)
             operation = item.get("get") if isinstance(item, Mapping) else None
@@ -80,8 +109,9 @@ class _Calls:
             return
         parameters = list(self._parameters(item, operation, place))
         words = [word for word in route.split("/") if word and "{" not in word]
-        node = self.schemas.node(schema, where, type_name(words[-1] if words else "Answer"))
-        answer = Answer(self._name(route), node, said=_said(operation))
+        words = [word for word in words if not re.fullmatch(r"v\d+", word)]
+        node = self.schemas.node(schema, where, type_name(singular(words[-1]) if words else "Record"))
+        answer = Answer(self._name(route), node, route=route, said=_said(operation))
         self._address(answer, route, parameters)
         for parameter, at in parameters:
             self._parameter(answer, parameter, at)
@@ -127,7 +157,8 @@ class _Calls:
     def _address(self, answer: Answer, route: str, parameters: list[tuple[Mapping[str, Any], Place]]) -> None:
         """The path with the gateway's word for the account, and the account in the query where it stands there."""
         names = re.findall(r"\{([^{}]*)\}", route)
-        account = next((name for name in names if _of_account(name)), names[0] if len(names) == 1 else "")
+        single = names[0] if len(names) == 1 and not set(ascii_words(names[0])) & _OTHER else ""
+        account = next((name for name in names if _of_account(name)), single)
         own = len(names) == 1 and not _of_account(account) and route.rstrip("/").endswith("}")
         path = self.base + route
         for name in names:

@@ -14,6 +14,7 @@ class Answer:
     name: str
     node: Node
     path: str = ""  # at the gateway; empty: not known
+    route: str = ""  # the same without what is in front of every call
     asks: str = ""  # at the organisation, where that differs
     query: list[str] = field(default_factory=list)
     said: str = ""

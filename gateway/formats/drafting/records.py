@@ -1,12 +1,13 @@
 """Where in an answer the records stand, and how the next page is found."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from gateway.formats.drafting.nodes import (
     Keyed,
     Listed,
-    Member,
     Node,
     Note,
     Object,
@@ -22,7 +23,10 @@ _LISTS = set("data items results records value values entries entry list content
 _WRAPS = set("data result response record item payload body content resource".split())
 _BESIDE = set("links link errors error warnings meta metadata included facets messages issues filters sort".split())
 _COUNTS = set("total count page size limit offset next previous prev first last pages records status self".split())
+_TOTALS = {"total", "count", "size", "pages", "records", "number"}
+_TELL_NOTHING = ("Record", "Answer", "Data", "Item", "Result", "Value", "Row", "Element", "Type")
 _DEEPEST = 4
+_VERSION = re.compile(r"[vV]\d+(\.\d+)*")
 
 
 @dataclass(slots=True)
@@ -55,11 +59,10 @@ def found(answer: Answer, wanted: str | None, where: str) -> Found:
         return Found(answer, root.of, [], False, [])
     if not isinstance(root, Object):
         raise Unreadable(f"{where}: is no object and no list of objects; a record is an object")
-    lists = sorted(_lists(root), key=lambda each: -_score(each[0], each[1], answer))
-    if lists and _leads(root, lists[0][0], lists[0][1], answer):
-        steps, record = lists[0]
-        others = [".".join(each) for each, _ in lists[1:] if _score(each, _, answer) > 0]
-        return Found(answer, record, steps, False, others)
+    lists = sorted(islice(_lists(root), 500), key=lambda each: -_score(each, answer))
+    if lists and _leads(root, lists[0], answer):
+        others = [".".join(each.steps) for each in lists[1:] if _score(each, answer) > 0]
+        return Found(answer, lists[0].record, lists[0].steps, False, others)
     steps, record = _wrapped(root)
     return Found(answer, record, steps, True, [])
 
@@ -79,40 +82,44 @@ def _at(answer: Answer, wanted: str, where: str) -> Found:
     return Found(answer, record, steps, not isinstance(node, Listed), [])
 
 
-def _lists(root: Object, steps: tuple[str, ...] = ()) -> Iterator[tuple[list[str], Object]]:
+@dataclass(slots=True)
+class _List:
+    steps: list[str]
+    record: Object
+    own: int  # members of a record's kind in the objects around it, below the root
+
+
+def _lists(root: Object, steps: tuple[str, ...] = (), own: int = 0) -> Iterator[_List]:
     for name, member in root.members.items():
         if isinstance(member.node, Listed) and isinstance(member.node.of, Object):
-            yield [*steps, name], member.node.of
+            yield _List([*steps, name], member.node.of, own)
         elif isinstance(member.node, Object) and len(steps) < _DEEPEST:
-            yield from _lists(member.node, (*steps, name))
+            yield from _lists(member.node, (*steps, name), own + len(_own(member.node)))
 
 
 def _key(name: str) -> str:
     return singular("".join(ascii_words(name)))
 
 
-def _score(steps: list[str], record: Object, answer: Answer) -> float:
+def _score(each: _List, answer: Answer) -> float:
+    """How likely it is what the answer is about."""
     words = {_key(word) for word in answer.path.split("/") if "{" not in word}
-    named = {_key(step) for step in steps}
-    score = -1.0 * len(steps) + min(2.0, len(record.members) / 5)
-    score += 5 * bool(words & named)
-    score += 4 * ("".join(ascii_words(steps[-1])) in _LISTS)
-    return score - 20 * any(set(ascii_words(step)) & _BESIDE for step in steps)
+    telling = each.steps[-1:] if each.own else each.steps  # {"party": {"name": …, "addresses": []}} is about the party
+    score = -1.0 * len(each.steps) + min(2.0, len(each.record.members) / 5)
+    score += 5 * bool(words & {_key(step) for step in telling})
+    score += 4 * ("".join(ascii_words(each.steps[-1])) in _LISTS)
+    return score - 20 * any(set(ascii_words(step)) & _BESIDE for step in each.steps)
 
 
-def _leads(root: Object, steps: list[str], record: Object, answer: Answer) -> bool:
+def _leads(root: Object, each: _List, answer: Answer) -> bool:
     """Whether the list is what the answer is about, and the root no record of its own that has a list in it."""
-    if _score(steps, record, answer) < -10:
+    score = _score(each, answer)
+    own = each.own + len(_own(root))
+    if score < -10:
         return False
     if answer.path.rstrip("/").endswith("}"):  # one resource by its id
-        return len(steps) == 1 and len(_own(root)) == 0
-    if _score(steps, record, answer) >= 3:
-        return True
-    holders = [root]
-    for step in steps[:-1]:
-        node = holders[-1].members[step].node
-        holders += [node] if isinstance(node, Object) else []
-    return sum(len(_own(holder)) for holder in holders) <= 2 + len(steps)
+        return own == 0
+    return own <= 2 or (score >= 3 and each.own <= 2)
 
 
 def _own(root: Object) -> list[str]:
@@ -143,9 +150,9 @@ def _wrapped(root: Object) -> tuple[list[str], Object]:
 
 def named(record: Object, each: Found) -> str:
     """A name for the type of the records: its own, unless it only says that it is a record or an answer."""
-    if record.name not in ("Record", "Answer", "Data", "Item", "Result", "Value", "Row", "Element", "Type"):
+    if record.name not in _TELL_NOTHING and not _VERSION.fullmatch(record.name):
         return record.name
-    words = [word for word in each.answer.path.split("/") if word and "{" not in word]
+    words = [word for word in each.answer.route.split("/") if word and "{" not in word and not _VERSION.fullmatch(word)]
     outer = [step for step in each.steps if "".join(ascii_words(step)) not in _LISTS | _WRAPS]
     name = outer[-1] if outer else words[-1] if words else "Record"
     return type_name(singular(name))
@@ -166,7 +173,7 @@ def pages(reading: Reading, all_found: list[Found]) -> Pages | None:
     cursors: list[str] = []
     for each in all_found:
         if each.envelope is not None and not each.one:
-            for path in _leading(each.envelope, each.steps):
+            for path in islice(_leading(each.envelope), 20):
                 (cursors if _is_cursor(path) else links).append(".".join(path))
     if cursors and ("cursor" in ways or not links):
         key: dict[str, str | int] = {"by": "cursor", "at": cursors[0], "parameter": ways.get("cursor", "TO FILL")}
@@ -184,7 +191,7 @@ def pages(reading: Reading, all_found: list[Found]) -> Pages | None:
     return None
 
 
-def _leading(root: Object, avoid: list[str], steps: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+def _leading(root: Object, steps: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, member in root.members.items():
         words = set(ascii_words(name))
         if isinstance(member.node, Plain) and member.node.word in ("s", "x", "p", "j", "-"):
@@ -192,30 +199,26 @@ def _leading(root: Object, avoid: list[str], steps: tuple[str, ...] = ()) -> Ite
             if "next" in last:
                 yield (*steps, name)
         elif isinstance(member.node, Object) and len(steps) < 3:
-            yield from _leading(member.node, avoid, (*steps, name))
+            yield from _leading(member.node, (*steps, name))
 
 
 def _is_cursor(path: tuple[str, ...]) -> bool:
     return bool(set(ascii_words(path[-1])) & {"cursor", "token", "continuation"})
 
 
-def around(each: Found) -> Iterator[tuple[Object, str, Member]]:
-    """(type, member) of what stands beside the records."""
-
-    def below(node: Object, steps: list[str], seen: set[int]) -> Iterator[tuple[Object, str, Member]]:
-        if id(node) in seen:
-            return
-        seen.add(id(node))
-        for name, member in node.members.items():
-            if steps[:1] == [name] and len(steps) == 1:
-                continue
+def around(each: Found) -> Iterator[tuple[Object, str]]:
+    """(type, member) beside the records that counts them, as far as its name says so."""
+    waiting, seen = [each.envelope] if each.envelope is not None else [], {id(each.record)}
+    while waiting:
+        holder = waiting.pop()
+        if id(holder) in seen:
+            continue
+        seen.add(id(holder))
+        for name, member in holder.members.items():
             if isinstance(member.node, Object):
-                yield from below(member.node, steps[1:] if steps[:1] == [name] else [], seen)
-            elif isinstance(member.node, Plain) and member.node.word != "-":
-                yield node, name, member
-
-    if each.envelope is not None:
-        yield from below(each.envelope, each.steps, set())
+                waiting.append(member.node)
+            elif isinstance(member.node, Plain) and member.node.word in "in" and set(ascii_words(name)) & _TOTALS:
+                yield holder, name
 
 
 def tell_others(each: Found) -> Iterator[Note]:

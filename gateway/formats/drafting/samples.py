@@ -206,16 +206,18 @@ def _number_word(possible: frozenset[str]) -> str:
 
 
 def _look_alike(seen: Seen) -> bool:
-    """Objects of one shape under keys that differ from record to record, or are written like names of people."""
-    inside = [each for each in seen.members.values()]
+    """Values of one shape under keys that differ from record to record, or are written like names of people."""
+    inside = list(seen.members.values())
+    often = sum(each.count for each in inside) / max(1, seen.count * len(inside))
+    alike = len({frozenset(each.kinds) for each in inside}) == 1
+    if alike and len(inside) > 5 and seen.count > 4 and often < 1 / 3:
+        return True
     if len(inside) < 2 or any(each.kinds != {"object"} for each in inside):
         return False
-    shapes = {frozenset(each.members) for each in inside}
-    if len(shapes) > 1 or not inside[0].members:
+    if len({frozenset(each.members) for each in inside}) > 1 or not inside[0].members:
         return False
     spaced = any(" " in key or not key.isascii() for key in seen.members)
-    seldom = sum(each.count for each in inside) < 0.5 * seen.count * len(inside)
-    return spaced or seldom or len(inside) > 12
+    return spaced or often < 1 / 2 or len(inside) > 12
 
 
 def read(paths: list[Path]) -> Reading:
@@ -293,18 +295,26 @@ def _settled(reading: Reading, seen: Seen, bodies: list[tuple[Path, bytes]], **h
         raise Unreadable(f"{bodies[0][0]}: has no member with a name; give an answer with records in it")
     reading.answers.append(Answer("records", node))
     records = seen.items.count if seen.items else seen.count
-    reading.told.append(f"{reading.driver} samples: {len(bodies)} files, {records} values at the outermost place")
+    reading.told.append(f"{reading.driver.upper()}: {_files(bodies)}, {_many(records, 'value')} at the outermost place")
     return reading
+
+
+def _files(bodies: list[tuple[Path, bytes]]) -> str:
+    return _many(len(bodies), "file")
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _csv(bodies: list[tuple[Path, bytes]]) -> Reading:
     reading = Reading("csv", seen=True)
-    seen, names = Seen(), list[str]()
+    seen, names, line = Seen(), list[str](), 1
     for path, body in bodies:
         found = columns.read(path, body)
         if reading.csv and (found.keys, found.names) != (reading.csv, names):
             raise Unreadable(f"{path}: is written otherwise than the file before (separator, encoding or columns)")
-        reading.csv, names = found.keys, found.names
+        reading.csv, names, line = found.keys, found.names, found.line
         reading.notes += found.notes
         told = columns.number_reader(found.keys["decimal"])
         for row in found.rows:
@@ -320,7 +330,9 @@ def _csv(bodies: list[tuple[Path, bytes]]) -> Reading:
         if isinstance(member.node, Plain) and member.node.word == UNKNOWN:
             member.node = Plain("s")  # a column without a value is a text, and empty
     reading.answers.append(Answer("records", Listed(Object("Record", members))))
-    reading.told.append(f"CSV: {len(bodies)} files, {len(members)} columns, {seen.count} records")
+    reading.told.append(
+        f"CSV: {_files(bodies)}, {len(members)} columns, {_many(seen.count, 'record')}, names from line {line}"
+    )
     return reading
 
 
@@ -366,7 +378,7 @@ class Names:
         self.prefixes: dict[str, str] = {}  # prefix → namespace
 
     def learn(self, prefix: str | None, namespace: str) -> None:
-        if namespace in self.prefixes.values() or namespace == _XML:
+        if namespace in self.prefixes.values() or namespace in (_XML, _INSTANCE[1:-1]):
             return
         wanted = prefix or ""
         while wanted in self.prefixes:
@@ -405,7 +417,7 @@ def _xml(bodies: list[tuple[Path, bytes]]) -> Reading:
     if not isinstance(node, Object):
         raise Unreadable(f"{bodies[0][0]}: has no element inside its root; give an answer with records in it")
     reading.answers.append(Answer("records", node))
-    reading.told.append(f"XML samples: {len(bodies)} files, read from <{local}>")
+    reading.told.append(f"XML: {_files(bodies)}, read from <{local}>")
     return reading
 
 

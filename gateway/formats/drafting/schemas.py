@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from gateway.formats.drafting import files, guesses
 from gateway.formats.drafting.nodes import (
+    NOT_ENFORCED,
     UNKNOWN,
     Keyed,
     Listed,
@@ -24,6 +25,7 @@ from gateway.formats.drafting.nodes import (
     copied,
     either,
     inner,
+    singular,
     type_name,
     within,
 )
@@ -53,10 +55,6 @@ _NOT_ENFORCED = (  # in the order in which they are told
     "dependentRequired",
     "not",
 )
-_INSTEAD = {
-    "required": "[format.required] says what happens when a person withholds a member that readers of the format need",
-    "pattern": "nothing: the word says the kind only, and the organisation keeps its promise",
-}
 _STRUCTURE = {
     "properties",
     "patternProperties",
@@ -187,7 +185,7 @@ class Schemas:
         return {named.partition("#")[0]} if isinstance(named, str) else set()
 
     def _anchored(self, document: Any, anchor: str, place: Place) -> tuple[Any, Place]:
-        for value, where in _walk(document, place):
+        for value, where in _walk(document, place, set()):
             if value.get("$anchor") == anchor or value.get("$dynamicAnchor") == anchor:
                 return value, where
         raise LookupError("names an anchor that is nowhere")
@@ -299,7 +297,7 @@ class Schemas:
             parts.append((more, place / "items"))
         if not parts:
             return self._anything(place, "a list of which the schema does not say what is in it")
-        of = self._either(parts, place, name, depth)
+        of = self._either(parts, place, singular(name), depth)
         return of if isinstance(of, Plain) and of.word == "j" else Listed(copied(of))
 
     def _either(self, parts: list[tuple[Any, Place]], place: Place, name: str, depth: int) -> Node:
@@ -342,7 +340,7 @@ class Schemas:
     def _tell_unenforced(self, schema: Mapping[str, Any], place: Place) -> None:
         for keyword in _NOT_ENFORCED:
             if keyword in schema:
-                self._say(Note(str(place), f"`{keyword}` is not enforced", _INSTEAD.get(keyword, _INSTEAD["pattern"])))
+                self._say(Note(str(place), f"{keyword} {NOT_ENFORCED}"))
 
 
 def _structural(schema: Mapping[str, Any]) -> bool:
@@ -451,16 +449,19 @@ def _step(value: Any, step: str) -> Any:
     raise LookupError("names a place that is not there")
 
 
-def _walk(value: Any, place: Place, depth: int = 0) -> Iterator[tuple[Mapping[str, Any], Place]]:
-    if depth > DEEPEST:
+def _walk(value: Any, place: Place, seen: set[int]) -> Iterator[tuple[Mapping[str, Any], Place]]:
+    """Every object once: YAML can name one a million times."""
+    if id(value) in seen or place.pointer.count("/") > DEEPEST:
         return
+    if isinstance(value, Mapping | list):
+        seen.add(id(value))
     if isinstance(value, Mapping):
         yield value, place
         for key, part in value.items():
-            yield from _walk(part, place / key, depth + 1)
+            yield from _walk(part, place / key, seen)
     elif isinstance(value, list):
         for number, part in enumerate(value):
-            yield from _walk(part, place / number, depth + 1)
+            yield from _walk(part, place / number, seen)
 
 
 def reading_node(path: Path, root: str, say: Say) -> tuple[Node, str, str]:

@@ -60,7 +60,7 @@ def found(record: Object) -> Times | None:
     best = max(near, key=lambda path: _worth(path, near[path]), default=None)
     if span and (best is None or best in span or _worth(best, near[best]) < 5):
         keys = {"span": [_dotted(path) for path in span], **_written(near[span[0]])}
-        return Times(keys, list(span), "a start and an end; `state` in place of `span` for what holds all that time")
+        return Times(keys, list(span), "a start and an end; or `state`")
     if best is not None and _worth(best, near[best]) > -5:
         others = len(near) - 1
         why = f"by its name and how it is written{f'; {others} more look like times' if others else ''}"

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.formats.drafting import guesses
 from gateway.formats.drafting.drafts import TO_FILL, Dataset, Draft
 from gateway.formats.drafting.fields import Field
-from gateway.formats.drafting.nodes import Member, Note, Object, Plain, snake, within
+from gateway.formats.drafting.nodes import NOT_ENFORCED, UNENFORCED, Member, Note, Object, Plain, snake, within
 from gateway.formats.drafting.records import Found
 
 _WIDE = 118
@@ -352,11 +352,18 @@ def _block(title: str, lines: list[str], most: int) -> Iterator[str]:
 
 
 def grouped(notes: Iterable[Note]) -> Iterator[str]:
-    """One line for all places of which the same is to be said."""
+    """One line for all places of which the same is to be said, and one for all that is not enforced."""
     places: dict[tuple[str, str], list[str]] = {}
     for note in notes:
         places.setdefault((note.what, note.instead), []).append(note.place)
-    for (what, instead), found in sorted(places.items(), key=lambda pair: "not enforced" in pair[0][0]):
-        shown = list(dict.fromkeys(found))
-        more = f" and {len(shown) - 2} more places" if len(shown) > 2 else ""
-        yield f"{', '.join(shown[:2])}{more}: {what}" + (f"; {instead}" if instead else "")
+    unenforced = {key: found for key, found in places.items() if key[0].endswith(NOT_ENFORCED)}
+    for (what, instead), found in places.items():
+        if (what, instead) not in unenforced:
+            shown = list(dict.fromkeys(found))
+            more = f" and {len(shown) - 2} more" if len(shown) > 2 else ""
+            yield f"{', '.join(shown[:2])}{more}: {what}" + (f"; {instead}" if instead else "")
+    if unenforced:
+        told = ", ".join(
+            f"{what.split()[0]} ({len(found)}×, as at {found[0]})" for (what, _), found in unenforced.items()
+        )
+        yield f"not enforced, for {UNENFORCED}: {told}"

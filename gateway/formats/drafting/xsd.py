@@ -3,13 +3,14 @@
 Includes and imports are followed to files in the folder of the schema and below; nothing else is opened.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from lxml import etree
 
 from gateway.formats.drafting import files, guesses
 from gateway.formats.drafting.nodes import (
+    NOT_ENFORCED,
     UNKNOWN,
     Keyed,
     Listed,
@@ -196,9 +197,7 @@ class Xsd:
         return Plain(word, kind)
 
     def _type(self, part: etree._Element, name: str) -> Node:
-        self._read += 1
-        if self._read > MOST:
-            raise Unreadable(f"{self.path}: has more than {MOST} particles; name a part: --root NAME")
+        self._count()
         if part in self._open:
             return self._never(part, f"the type {name}, which contains itself, cut here")
         if part not in self._known:
@@ -220,7 +219,7 @@ class Xsd:
             return found if isinstance(found, Plain) and found.word not in (UNKNOWN, "v") else Plain("s")
         for facet in _FACETS:
             if (held := restricted.find(f"{XS}{facet}")) is not None:
-                self._note(held, f"`{facet}` is not enforced", "nothing: the word says the kind only")
+                self._note(held, f"{facet} {NOT_ENFORCED}", "")
         base = restricted.get("base")
         own = restricted.find(f"{XS}simpleType")
         found = self._named_type(restricted, base) if base else self._type(own, name) if own is not None else Plain("s")
@@ -265,7 +264,7 @@ class Xsd:
         for child in part.iterchildren(
             f"{XS}sequence", f"{XS}choice", f"{XS}all", f"{XS}group", f"{XS}element", f"{XS}any"
         ):
-            self._read += 1
+            self._count()
             repeated = many or _repeats(child)
             kind = _local(child)
             if kind == "element":
@@ -310,6 +309,7 @@ class Xsd:
 
     def _attributes(self, part: etree._Element, found: Object, depth: int = 0) -> None:
         for child in part.iterchildren(f"{XS}attribute", f"{XS}attributeGroup", f"{XS}anyAttribute"):
+            self._count()
             kind = _local(child)
             if kind == "anyAttribute":
                 self._note(child, "any attribute", "what is not in the table never leaves; name those that should")
@@ -339,6 +339,11 @@ class Xsd:
 
     # ---- small things
 
+    def _count(self) -> None:
+        self._read += 1
+        if self._read > MOST:
+            raise Unreadable(f"{self.path}: has more than {MOST} particles; name a part: --root NAME")
+
     def _space(self, part: etree._Element) -> str:
         return self._spaces[part.getroottree().getroot()]
 
@@ -349,7 +354,7 @@ class Xsd:
             space = self._space(part)
         return _tag(space or "", local)
 
-    def _mixed(self, part: etree._Element):  # type: ignore[no-untyped-def]
+    def _mixed(self, part: etree._Element) -> Callable[[str], None]:
         return lambda what: self._note(part, what, "`-` is written: it is never given")
 
     def _never(self, part: etree._Element, what: str) -> Plain:
