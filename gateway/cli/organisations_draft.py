@@ -65,10 +65,16 @@ def draft(
     named = [option for option, value in given.items() if value]
     if len(named) != 1:
         stop(f"give one of {', '.join(given)}, not {' and '.join(named) or 'none'}; --help has examples", CANNOT)
-    if out is not None and out.exists() and not force:
-        stop(f"{out}: is there already, and was left as it is; name another file, or add --force", NO)
+    for option, used, goes_with in (("--only", only, ("--openapi",)), ("--root", root, ("--schema", "--xsd"))):
+        if used and named[0] not in goes_with:
+            stop(f"{option} goes with {' or '.join(goes_with)}, not with {named[0]}", CANNOT)
     value = given[named[0]]
     paths = value if isinstance(value, list) else [value] if value else []
+    if out is not None and out.exists() and (not force or out.resolve() in {path.resolve() for path in paths}):
+        stop(
+            f"{out}: is there already, and was left as it is; name another file{'' if force else ', or add --force'}",
+            NO,
+        )
     try:
         reading = read(named[0].removeprefix("--"), paths, only or [], root)
         found = compose(reading, Options(id, sector, name, at, record), str(paths[0]))
@@ -79,7 +85,8 @@ def draft(
         sys.stdout.write(text)
     else:
         try:
-            out.write_text(text, encoding="utf-8")
+            with out.open("w" if force else "x", encoding="utf-8") as written:
+                written.write(text)
         except OSError as error:
             stop(f"{out}: cannot be written ({error.strerror}); name a file in a folder that is there", CANNOT)
     for line in report(found, str(out or f"{id or 'organisation'}.toml")):

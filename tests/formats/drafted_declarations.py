@@ -1,5 +1,6 @@
 """What a draft promises, checked on the TOML alone: everything it names is there, and nothing is left undecided."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,7 +12,6 @@ from gateway.formats.drafting.sources import read
 from gateway.formats.drafting.writing import report, toml
 
 SCALARS = set("sxbindvjp-!")
-ORDER = ["datasets", "format"]
 PARTS = "parameters calls pages records around required accounts csv namespaces shapes".split()
 WRITTEN = {"local-datetime", "rfc3339", "date", "epoch-s", "epoch-ms", "month"}
 _MEMBER = re.compile(r'("(?:[^"\\]|\\.)*"|[^\s"]\S*):([^\s:]+)')
@@ -38,7 +38,7 @@ def members(line: str) -> dict[str, str]:
 
 
 def _unquoted(name: str) -> str:
-    return str(tomllib.loads(f"name = {name}")["name"]) if name.startswith('"') else name
+    return str(json.loads(name)) if name.startswith('"') else name
 
 
 def shapes(document: dict[str, Any]) -> Shapes:
@@ -140,3 +140,40 @@ def _around_calls(document: dict[str, Any], table: Shapes) -> Iterator[str]:
         envelopes = [kind for kind in table if record["at"] and _walked(table, kind, record["at"])]
         if record["at"] and not envelopes:
             yield f"{name}: at {record['at']}"
+
+
+# ---- what the table of a draft lets through, word by word
+
+_DECIMAL = re.compile(r"-?\d+(\.\d+)?")
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+ADMITS: dict[str, Any] = {
+    **dict.fromkeys("sxp", lambda value: isinstance(value, str)),
+    "b": lambda value: isinstance(value, bool),
+    "i": lambda value: _is_integer(value) and abs(value) < 2**63,
+    "n": lambda value: _is_integer(value) or isinstance(value, float),
+    "d": lambda value: isinstance(value, str) and bool(_DECIMAL.fullmatch(value)),
+    "v": lambda value: isinstance(value, str | bool | int | float),
+    "j": lambda value: True,
+    "-": lambda value: True,
+}
+
+
+def admits(table: Shapes, word: str, value: Any) -> bool:
+    """Whether a value has the kind that a word says; null always has."""
+    if value is None:
+        return True
+    if word.endswith("*"):
+        return isinstance(value, list) and all(admits(table, word[:-1], each) for each in value)
+    if word.endswith("{}"):
+        return isinstance(value, dict) and all(admits(table, word[:-2], each) for each in value.values())
+    if word in ADMITS:
+        return bool(ADMITS[word](value))
+    known = table[word]
+    return isinstance(value, dict) and all(
+        name in known and admits(table, known[name], each) for name, each in value.items()
+    )

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -88,9 +89,8 @@ def _yaml(path: Path, body: bytes) -> Any:
             f"'import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin), sys.stdout, default=str)' < {name} "
             "> converted.json"
         ) from None
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        found = yaml.load(written, Loader=loader)
+        found = yaml.load(written, Loader=_loader(yaml))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" (line {mark.line + 1}, column {mark.column + 1})" if mark else ""
@@ -100,6 +100,18 @@ def _yaml(path: Path, body: bytes) -> Any:
             f"{path}: is neither JSON nor YAML with an object in it; name a schema or an OpenAPI description"
         )
     return found
+
+
+def _loader(yaml: Any) -> Any:
+    """Safe, and with the scalars of JSON alone: a member called `no` is no false, and a date is a text."""
+    loader = type("Loader", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
+    left = ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+    resolvers = loader.yaml_implicit_resolvers.items()  # type: ignore[attr-defined]
+    loader.yaml_implicit_resolvers = {  # type: ignore[attr-defined]
+        first: [(tag, form) for tag, form in known if tag not in left] for first, known in resolvers
+    }
+    loader.add_implicit_resolver(left[0], re.compile("true|false"), list("tf"))  # type: ignore[attr-defined]
+    return loader
 
 
 def beside(path: Path, reference: str) -> Path | None:

@@ -51,8 +51,11 @@ def found(answer: Answer, wanted: str | None, where: str) -> Found:
     root = answer.node
     if wanted is not None:
         return _at(answer, wanted, where)
-    if isinstance(root, Keyed):
-        raise Unreadable(f"{where}: its records stand under keys that are data; the table knows records in a list")
+    if isinstance(root, Keyed) or (isinstance(root, Listed) and isinstance(root.of, Keyed)):
+        raise Unreadable(
+            f"{where}: its records, or their members, stand under keys that are data; the table knows records in a "
+            "list and members by name, so have the organisation answer so"
+        )
     if isinstance(root, Listed):
         if not isinstance(root.of, Object):
             raise Unreadable(f"{where}: is a list of lists or of bare values; a record is an object")

@@ -286,12 +286,7 @@ def _add(path: Path, seen: Seen, value: Any) -> None:
 
 def _settled(reading: Reading, seen: Seen, bodies: list[tuple[Path, bytes]], **how: bool) -> Reading:
     node = Settled(reading.notes, **how).node(seen, "Record", "")
-    if isinstance(node, Keyed):
-        raise Unreadable(
-            f"{bodies[0][0]}: its records stand under keys that are data; the table knows records in a list, so have "
-            "the organisation answer with a list, or draft from the part below such a key"
-        )
-    if inner(node) is None:
+    if inner(node) is None and not isinstance(node, Keyed):
         raise Unreadable(f"{bodies[0][0]}: has no member with a name; give an answer with records in it")
     reading.answers.append(Answer("records", node))
     records = seen.items.count if seen.items else seen.count
