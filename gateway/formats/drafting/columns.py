@@ -119,9 +119,9 @@ def _decimal(rows: list[list[str]]) -> str:
     for row in rows[:5000]:
         for cell in row:
             cell = cell.strip()
-            if "," in cell and guesses.kinds(cell) & {"comma"}:
+            if "," in cell and guesses.kinds(cell, ["comma"]):
                 commas += 1
-            elif "." in cell and "decimal" in guesses.kinds(cell):
+            elif "." in cell and guesses.kinds(cell, ["decimal"]):
                 points += 1
     return "," if commas > points else "."
 
@@ -130,4 +130,4 @@ def number_reader(decimal: str) -> Callable[[str], str]:
     """A text with the decimal mark of the file, as others write it."""
     if decimal == ".":
         return lambda text: text
-    return lambda text: text.replace(",", ".") if "comma" in guesses.kinds(text) else text
+    return lambda text: text.replace(",", ".") if "," in text and guesses.kinds(text, ["comma"]) else text

@@ -79,10 +79,9 @@ class Seen:
         if not stripped:
             self.blank = True
             return
-        found = guesses.kinds(stripped)
-        self.possible = found if self.possible is None else self.possible & found
+        self.possible = guesses.kinds(stripped, self.possible)
         self.lengthy |= len(stripped) > _LONG
-        self.spoken |= len(_BLANKS.findall(stripped)) >= 3 or "\n" in stripped
+        self.spoken = self.spoken or len(_BLANKS.findall(stripped)) >= 3 or "\n" in stripped
 
     def _add_object(self, value: dict[str, Any], depth: int) -> None:
         if self.keyed is None and (any(map(guesses.is_data, value)) or len(self.members | value) > MOST_KEYS):
