@@ -259,6 +259,23 @@ def test_yaml_is_read_with_the_scalars_of_json(tmp_path: Path) -> None:
             drafted("openapi", path)
 
 
+def test_a_yaml_file_that_doubles_at_every_step_is_refused(tmp_path: Path) -> None:
+    """Twelve lines, of which the last one names the first a thousand million times."""
+    pytest.importorskip("yaml")
+    member = "{{type: object, properties: {{{0}}}}}"
+    lines = ["openapi: 3.0.0", "t0: &t0 " + member.format("x: {type: integer}")]
+    for number in range(15):
+        inside = ", ".join(f"{name}: *t{number}" for name in "abcd")
+        lines.append(f"t{number + 1}: &t{number + 1} " + member.format(inside))
+    schema = "{type: array, items: *t15}"
+    answer = f"{{responses: {{200: {{content: {{application/json: {{schema: {schema}}}}}}}}}}}"
+    lines += ["paths:", f"  /a: {{get: {answer}}}"]
+    path = tmp_path / "api.yaml"
+    path.write_text("\n".join(lines))
+    with pytest.raises(Unreadable, match="has more than 40000 schemas; name a part"):
+        drafted("openapi", path)
+
+
 def test_where_no_yaml_library_is_the_command_that_converts_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

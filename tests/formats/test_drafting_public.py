@@ -15,8 +15,8 @@ REFUSED = {  # file → why
     "SchemaAnnotation.xsd": "has no element of its own",
     "xml.xsd": "has no element of its own",
     "items_field_dictionary.json": "keys that are data",
-    "medicare_bluebutton_v2_sample.txt": "is not JSON",
-    "medicare_bluebutton_v2_sample_extra.txt": "is not JSON",
+    "medicare_bluebutton_v2_sample.txt": "is neither JSON nor XML",
+    "medicare_bluebutton_v2_sample_extra.txt": "is neither JSON nor XML",
 }
 OPENAPI = {"account-info-openapi-v4.0.0.json", "consents_v3.yaml", "TMF635-UsageManagement-v4.0.0.swagger.json"}
 OPENAPI |= {"cds_banking.json", "cds_energy.json", "cds_telco.json", "psd2-api_v1.3.11.yaml.gz"}

@@ -36,7 +36,7 @@ def words(folder: Path, *records: dict[str, Any]) -> dict[str, str]:
     return shapes(tomllib.loads(text))["Record"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(RECORDS)
 def test_the_shapes_of_any_records_admit_them_all(tmp_path: Path, records: list[dict[str, Any]]) -> None:
     try:
@@ -266,12 +266,16 @@ def test_pages_are_guessed_from_what_is_beside_the_records(tmp_path: Path) -> No
         ("[[1], [2]]", "a list of bare values or of lists"),
         ('"text"', "one bare value"),
         ("{", "is not JSON"),
+        ("Date;Amount", "for CSV write --csv"),
+        ('{"openapi": "3.1.0", "paths": {}}', "is an OpenAPI description; write --openapi"),
+        ('{"$schema": "https://json-schema.org/draft/2020-12/schema"}', "is a JSON Schema; write --schema"),
+        ('<s:schema xmlns:s="http://www.w3.org/2001/XMLSchema"/>', "is an XML Schema; write --xsd"),
         ("[NaN]", "is not JSON"),
         ("[" * 100_000, "nested too deeply"),
         ('[{"a":' + "[" * 200 + "]" * 200 + "}]", "nested more than"),
         ('{"2024-05-17": {"a": 1}, "2024-05-18": {"a": 2}}', "under keys that are data"),
     ],
-    ids=range(11),
+    ids=range(15),
 )
 def test_what_cannot_be_drafted_from_is_refused_in_one_sentence(tmp_path: Path, value: str, why: str) -> None:
     path = sample(tmp_path, value)

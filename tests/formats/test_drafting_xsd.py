@@ -162,6 +162,13 @@ def test_hostile_and_broken_files_are_refused(tmp_path: Path, kind: str, text: s
         drafted(kind, path)
 
 
+def test_groups_that_contain_themselves_twice_are_refused(tmp_path: Path) -> None:
+    body = """<xs:element name="Root"><xs:complexType><xs:group ref="G"/></xs:complexType></xs:element>
+      <xs:group name="G"><xs:sequence><xs:group ref="G"/><xs:group ref="G"/></xs:sequence></xs:group>"""
+    with pytest.raises(Unreadable, match="has more than 60000 particles"):
+        drafted("xsd", schema(tmp_path, body))
+
+
 @pytest.mark.parametrize(
     "body, root, why",
     [

@@ -13,6 +13,7 @@ from gateway.formats.drafting.nodes import (
     Note,
     Object,
     Plain,
+    Say,
     Unreadable,
     ascii_words,
     inner,
@@ -84,7 +85,10 @@ def compose(reading: Reading, options: Options, where: str) -> Draft:
     for each in listing:
         wanted = type_name(options.record) if options.record and len(listing) == 1 else ""
         _name(names, each.record, wanted or records.named(each.record, each))
-    datasets = [_dataset(group, each, names, options) for group, each in zip(groups.values(), listing, strict=True)]
+    datasets = [
+        _dataset(group, each, names, options, reading.notes.append)
+        for group, each in zip(groups.values(), listing, strict=True)
+    ]
     _exchange(datasets)
     types = _types(found, names)
     draft = Draft(reading, options, datasets, types, records.pages(reading, found), [], {})
@@ -144,7 +148,9 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{name}{number}" for number in range(2, 100_000))
 
 
-def _dataset(group: list[records.Found], listing: records.Found, names: dict[str, Object], options: Options) -> Dataset:
+def _dataset(
+    group: list[records.Found], listing: records.Found, names: dict[str, Object], options: Options, say: Say
+) -> Dataset:
     record = listing.record
     name = next(name for name, known in names.items() if known is record)
     when, whose = times.found(record), times.account(record)
@@ -158,7 +164,7 @@ def _dataset(group: list[records.Found], listing: records.Found, names: dict[str
         record,
         when,
         whose,
-        fields.fields(record, name, list(dict.fromkeys(pinned))),
+        fields.fields(record, name, list(dict.fromkeys(pinned)), say),
         group,
     )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.formats.drafting import guesses
-from gateway.formats.drafting.nodes import Member, Node, Object, Plain, inner, snake, type_name, within
+from gateway.formats.drafting.nodes import Member, Node, Note, Object, Plain, Say, inner, snake, type_name, within
 from gateway.formats.drafting.times import Path
 
 TOGETHER = 8  # values of a nested type that are decided on together
@@ -37,8 +37,12 @@ class Split:
         self._leaves: dict[int, int] = {}
         self._delicate: dict[int, bool] = {}
         self._made = 0
-        self._whole: set[int] = set()
+        self._whole: set[int] = set()  # types that stand in more places than there may be types
         self._separate(record, {id(record)})
+
+    @property
+    def exhausted(self) -> bool:
+        return bool(self._whole)
 
     def is_split(self, node: Node) -> Object | None:
         found = inner(node)
@@ -114,9 +118,17 @@ def delicate(name: str, node: Node) -> str:
     return "an identifier" if value.kind in guesses.IDENTIFIERS else ""
 
 
-def fields(record: Object, name: str, pinned: list[Path]) -> list[Field]:
+def fields(record: Object, name: str, pinned: list[Path], say: Say) -> list[Field]:
     """`pinned`: the members of the structural field, in which the time and the account stand."""
     split = Split(record, pinned)
+    if split.exhausted:
+        say(
+            Note(
+                name,
+                f"nested types in more than {_MOST_TYPES} places",
+                "some fields give a nested type whole, with its free text and identifiers: split them by hand",
+            )
+        )
     found = [Field(f"{snake(name)}.when", _found(record, pinned), structural=True)] if pinned else []
     found += _below(split, record, [], (), set(pinned), snake(name))
     taken: set[str] = set()

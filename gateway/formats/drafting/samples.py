@@ -231,6 +231,7 @@ def read(paths: list[Path]) -> Reading:
 
 
 def _driver(path: Path, body: bytes) -> str:
+    """The word of `driver`. Raises Unreadable for what is none of them."""
     suffix = path.suffix.lower()
     start = body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if suffix == ".csv" or suffix == ".tsv":
@@ -240,9 +241,17 @@ def _driver(path: Path, body: bytes) -> str:
     if suffix in (".ndjson", ".jsonl"):
         return "ndjson"
     lines = [line for line in body.splitlines() if line.strip()][:2]
+    if start not in (b"{", b"[", b'"') and not start.isdigit():
+        raise Unreadable(f"{path}: is neither JSON nor XML, nor called .csv; for CSV write --csv {path}")
     if len(lines) == 2 and all(line.lstrip().startswith(b"{") and line.rstrip().endswith(b"}") for line in lines):
         return "ndjson"
     return "json"
+
+
+_NO_SAMPLES = {  # option → what it is for, and the members by which that is known
+    "--openapi": ("an OpenAPI description", {"openapi", "swagger"}),
+    "--schema": ("a JSON Schema", {"$schema", "$defs"}),
+}
 
 
 def _json(bodies: list[tuple[Path, bytes]]) -> Reading:
@@ -250,6 +259,9 @@ def _json(bodies: list[tuple[Path, bytes]]) -> Reading:
     seen = Seen()
     for path, body in bodies:
         value = files.json_value(path, body)
+        for option, (what, keys) in _NO_SAMPLES.items():
+            if isinstance(value, dict) and keys & value.keys():
+                raise Unreadable(f"{path}: is {what}; write {option} {path}")
         if not isinstance(value, dict | list):
             raise Unreadable(f"{path}: is one bare value; a record is an object, so give an answer with objects in it")
         if isinstance(value, list) and not any(isinstance(each, dict) for each in value):
@@ -399,6 +411,8 @@ def _xml(bodies: list[tuple[Path, bytes]]) -> Reading:
     names, seen, roots = Names(), Element(), set[str]()
     for path, body in bodies:
         root = xml_root(path, body)
+        if root.tag == "{http://www.w3.org/2001/XMLSchema}schema":
+            raise Unreadable(f"{path}: is an XML Schema; write --xsd {path}")
         for prefix, namespace in root.nsmap.items():
             names.learn(prefix, namespace)
         roots.add(str(root.tag))
