@@ -92,6 +92,33 @@ def test_samples_of_xml_are_read_into_the_same_words(tmp_path: Path) -> None:
     assert tomllib.loads(text)["format"]["namespaces"] == {"": "urn:calls", "o": "urn:other"}
 
 
+def test_elements_of_no_namespace_are_told_from_those_of_one(tmp_path: Path) -> None:
+    """Without a prefix they would be taken for elements of the declared namespace."""
+    found, text = table(schema(tmp_path, BASE, f"{HEAD}>"))
+    assert "Call" in found["Answer"] and "At" in found["Call"]
+    assert "namespaces" not in tomllib.loads(text)["format"]
+    referring = (
+        '<xs:element name="Root"><xs:complexType><xs:sequence><xs:element ref="Calls"/></xs:sequence></xs:complexType>'
+    )
+    found, text = table(schema(tmp_path, f"{BASE}{referring}</xs:element>", f"{HEAD}>"), root="Root")
+    assert "own:Calls" in found["Answer"] and tomllib.loads(text)["format"]["namespaces"] == {"own": "urn:calls"}
+    path = tmp_path / "answer.xml"
+    path.write_text(
+        '<o:Calls xmlns:o="urn:calls"><Call><At>1</At></Call><Call xmlns="urn:calls"><At>2</At></Call></o:Calls>'
+    )
+    text = drafted("sample", path)
+    assert shapes(tomllib.loads(text))["Answer"] == {"Call": "Call", "o:Call": "Call"}
+
+
+def test_no_text_and_no_attribute_of_a_sample_is_written_or_told(tmp_path: Path) -> None:
+    path = tmp_path / "answer.xml"
+    call = '<Call by="Zoé Kanarie"><At>1987-11-23</At>Kanarie<Note>Kanarie called about 98765</Note></Call>'
+    path.write_text(f"<?Kanarie 1?><!-- Kanarie --><Calls>{call}{call}</Calls>", encoding="utf-8")
+    text = drafted("sample", path).replace(str(tmp_path), "")
+    assert not [each for each in ("anarie", "1987", "98765") if each in text]
+    assert shapes(tomllib.loads(text))["Call"] == {"@by": "s", "At": "s", "Note": "x", ".": "x"}
+
+
 def test_what_no_word_says_is_never_given_and_named(tmp_path: Path) -> None:
     body = """<xs:element name="Root"><xs:complexType mixed="true"><xs:sequence>
       <xs:element name="A" type="xs:int"/><xs:element name="T" type="Tree"/><xs:element name="Any" type="xs:anyType"/>

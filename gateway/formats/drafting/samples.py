@@ -268,6 +268,8 @@ def _json(bodies: list[tuple[Path, bytes]]) -> Reading:
             what = "is an empty list" if not value else "is a list of bare values or of lists"
             raise Unreadable(f"{path}: {what}; records are objects, so give an answer that holds at least one")
         _add(path, seen, value)
+    if len(seen.kinds) > 1:
+        raise Unreadable(f"{bodies[0][0]}: and others are lists here and objects there; draft from one kind at a time")
     return _settled(reading, seen, bodies)
 
 
@@ -378,18 +380,29 @@ def xml_root(path: Path, body: bytes) -> etree._Element:
 
 
 class Names:
-    """How the names of a document are written in the table: with a prefix for each namespace."""
+    """How the names of a document are written in the table: with a prefix for each namespace. `bare`: there are
+    elements of no namespace, so none of the namespaces can go without a prefix."""
 
-    def __init__(self) -> None:
-        self.prefixes: dict[str, str] = {}  # prefix → namespace
+    def __init__(self, *, bare: bool = False) -> None:
+        self._bare = bare
+        self._prefixes: dict[str, str] = {}  # prefix → namespace
+        self._used: set[str] = set()
 
-    def learn(self, prefix: str | None, namespace: str) -> None:
-        if namespace in self.prefixes.values() or namespace in (_XML, _INSTANCE[1:-1]):
-            return
-        wanted = prefix or ""
-        while wanted in self.prefixes:
-            wanted = f"{prefix or 'ns'}{len(self.prefixes)}"
-        self.prefixes[wanted] = namespace
+    @property
+    def used(self) -> dict[str, str]:
+        """The namespaces that names were written with, by prefix."""
+        return {prefix: space for prefix, space in self._prefixes.items() if prefix in self._used}
+
+    def learn(self, prefix: str | None, namespace: str) -> str:
+        """The prefix for this namespace: the wanted one, if it is free."""
+        known = next((prefix for prefix, space in self._prefixes.items() if space == namespace), None)
+        if known is not None:
+            return known
+        wanted = prefix or ("ns" if self._bare else "")
+        while wanted in self._prefixes:
+            wanted = f"{prefix or 'ns'}{len(self._prefixes)}"
+        self._prefixes[wanted] = namespace
+        return wanted
 
     def of(self, tag: str, *, attribute: bool = False) -> str:
         namespace, brace, local = tag[1:].partition("}") if tag[:1] == "{" else ("", "", tag)
@@ -397,20 +410,20 @@ class Names:
             return local
         if namespace == _XML:
             return f"xml:{local}"
-        if namespace not in self.prefixes.values():
-            self.learn("ns", namespace)
-        prefix = next(prefix for prefix, known in self.prefixes.items() if known == namespace)
+        prefix = self.learn("ns", namespace)
         if attribute and not prefix:  # an attribute without a prefix is of no namespace
-            prefix = "own"
-            self.prefixes[prefix] = namespace
+            prefix = next(name for name in ("own", "own2", "own3") if self._prefixes.get(name, namespace) == namespace)
+            self._prefixes[prefix] = namespace
+        self._used.add(prefix)
         return f"{prefix}:{local}" if prefix else local
 
 
 def _xml(bodies: list[tuple[Path, bytes]]) -> Reading:
     reading = Reading("xml", seen=True)
-    names, seen, roots = Names(), Element(), set[str]()
-    for path, body in bodies:
-        root = xml_root(path, body)
+    documents = [(path, xml_root(path, body)) for path, body in bodies]
+    bare = any(not str(element.tag).startswith("{") for _, root in documents for element in root.iter())
+    names, seen, roots = Names(bare=bare), Element(), set[str]()
+    for path, root in documents:
         if root.tag == "{http://www.w3.org/2001/XMLSchema}schema":
             raise Unreadable(f"{path}: is an XML Schema; write --xsd {path}")
         for prefix, namespace in root.nsmap.items():
@@ -419,12 +432,12 @@ def _xml(bodies: list[tuple[Path, bytes]]) -> Reading:
         seen.add(root, names)
     if len(roots) > 1:
         raise Unreadable(f"{bodies[0][0]}: and others begin with different elements; draft from one kind at a time")
-    reading.namespaces = names.prefixes
     local = names.of(roots.pop()).rpartition(":")[2]
     node = seen.node(local, f"/{local}", reading.notes)
     if not isinstance(node, Object):
         raise Unreadable(f"{bodies[0][0]}: has no element inside its root; give an answer with records in it")
     reading.answers.append(Answer("records", node))
+    reading.namespaces = names.used
     reading.told.append(f"XML: {_files(bodies)}, read from <{local}>")
     return reading
 

@@ -234,6 +234,7 @@ def _accounts(draft: Draft) -> Iterator[str]:
     else:
         yield f"call = {_text(TO_FILL)}  # the name of a call that lists them"
         yield from (f"{key} = {_text(TO_FILL)}  # a member of its records" for key in ("native", "label", "kind"))
+    yield '# closed = { MEMBER = ["VALUE"] }  # how an account that has ended is told'
 
 
 def _csv(draft: Draft) -> Iterator[str]:

@@ -93,7 +93,8 @@ class Xsd:
             root.get("attributeFormDefault") == "qualified",
         )
         if target and not referring:
-            self.names.learn(None, target)
+            own = next((prefix for prefix, known in root.nsmap.items() if prefix and known == target), "own")
+            self.names.learn(None if self._qualified[root][0] else own, target)
         for prefix, known in root.nsmap.items():
             if prefix and f"{{{known}}}" != XS and known != target:
                 self.names.learn(prefix, known)
@@ -405,6 +406,6 @@ def read(path: Path, root: str) -> Reading:
     name, node = schema.start(root)
     if not isinstance(node, Object):
         raise Unreadable(f"{path}: the element {name} has nothing inside; name the one answers begin with: --root NAME")
-    reading = Reading("xml", [Answer("records", node)], notes=schema.notes, namespaces=schema.names.prefixes)
+    reading = Reading("xml", [Answer("records", node)], notes=schema.notes, namespaces=schema.names.used)
     reading.told.append(f"XML Schema, read from the element {name}")
     return reading
