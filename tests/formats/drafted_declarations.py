@@ -68,6 +68,9 @@ def _faults(document: dict[str, Any]) -> Iterator[str]:
         found = {place for field in dataset.get("field", ()) for place in field["find"]}
         found_fields |= found
         yield from (f"find: {place}" for place in found if not _is_there(table, place))
+        yield from (
+            f"{each['id']}: no way to {each['find']}" for each in dataset.get("field", ()) if _lost(table, record, each)
+        )
         for name, word in table[record].items():
             if (f"{record}/{name}" in found) == (word == "-"):
                 yield f"{record}/{name}:{word} is in {'a' if word == '-' else 'no'} field"
@@ -104,6 +107,16 @@ def _in_table(table: Shapes) -> Iterator[str]:
     clean: set[str] = set()
     for name in table:
         yield from deep(name, ())
+
+
+def _lost(table: Shapes, record: str, field: dict[str, Any]) -> bool:
+    """Whether a member of a field stands in a type to which none of its other members leads."""
+    reached, waiting = {record}, list(field["find"])
+    while step := next((place for place in waiting if place.partition("/")[0] in reached), None):
+        waiting.remove(step)
+        kind, _, name = step.partition("/")
+        reached.add(base(table[kind][name]))
+    return bool(waiting)
 
 
 def _is_there(table: Shapes, place: str) -> bool:

@@ -181,6 +181,34 @@ def test_one_record_and_a_list_of_the_same_are_one_type_of_data(tmp_path: Path) 
     assert document["format"]["calls"][1]["path"] == "/calls/{call_id}"
 
 
+def test_types_that_several_records_share_are_split_for_all_of_them(tmp_path: Path) -> None:
+    """The second record has the party in two places, one of which is in a type that the first record has too."""
+    text = {"type": "string"}
+    schemas = {
+        "Party": {"type": "object", "properties": {"name": text, "iban": text}},
+        "Shop": {"type": "object", "properties": {"owner": {"$ref": "#/components/schemas/Party"}}},
+        "Sale": {"type": "object", "properties": {"shop": {"$ref": "#/components/schemas/Shop"}, "at": text}},
+        "Claim": {
+            "type": "object",
+            "properties": {
+                "by": {"$ref": "#/components/schemas/Party"},
+                "shop": {"$ref": "#/components/schemas/Shop"},
+                "account": {"$ref": "#/components/schemas/Account"},
+            },
+        },
+        "Account": ACCOUNT,
+    }
+    paths = {
+        f"/{name.lower()}s": get({"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}})
+        for name in ("Sale", "Claim", "Account")
+    }
+    found = drafted("openapi", described(tmp_path, paths, components={"schemas": schemas}))
+    assert not faults(found)
+    document = tomllib.loads(found)
+    assert shapes(document)["Account"]["accountId"] == "s" == shapes(document)["Account"]["nickname"]
+    assert document["format"]["records"]["Account"]["account"] == "accountId"
+
+
 def test_a_header_that_every_call_must_have_is_told(tmp_path: Path) -> None:
     header = {"name": "X-Key", "in": "header", "required": True, "schema": {"type": "string"}}
     told = drafted("openapi", described(tmp_path, {"/calls": get(CALLS, header, {**header, "name": "Authorization"})}))

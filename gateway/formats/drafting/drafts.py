@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.formats.drafting import fields, guesses, records, times
+from gateway.formats.drafting.fields import Field
 from gateway.formats.drafting.nodes import (
     Keyed,
     Listed,
@@ -13,10 +14,10 @@ from gateway.formats.drafting.nodes import (
     Note,
     Object,
     Plain,
-    Say,
     Unreadable,
     ascii_words,
     inner,
+    objects,
     snake,
     type_name,
     within,
@@ -50,8 +51,15 @@ class Dataset:
     record: Object
     times: Times | None
     account: Path | None
-    fields: list[fields.Field]
     found: list[records.Found]
+    fields: list[Field] = field(default_factory=list)
+
+    @property
+    def pinned(self) -> list[Path]:
+        """The members of the structural field."""
+        return list(
+            dict.fromkeys([*(self.times.paths if self.times else ()), *([self.account] if self.account else ())])
+        )
 
 
 @dataclass(slots=True)
@@ -85,11 +93,12 @@ def compose(reading: Reading, options: Options, where: str) -> Draft:
     for each in listing:
         wanted = type_name(options.record) if options.record and len(listing) == 1 else ""
         _name(names, each.record, wanted or records.named(each.record, each))
-    datasets = [
-        _dataset(group, each, names, options, reading.notes.append)
-        for group, each in zip(groups.values(), listing, strict=True)
-    ]
-    _exchange(datasets)
+    datasets = [_dataset(group, each, names, options) for group, each in zip(groups.values(), listing, strict=True)]
+    _mark(datasets)
+    # All, before a field names a member: splitting for one changes types of another.
+    splits = [fields.Split(dataset.record, dataset.pinned) for dataset in datasets]
+    for dataset, split in zip(datasets, splits, strict=True):
+        dataset.fields = fields.fields(split, dataset.name, reading.notes.append)
     types = _types(found, names)
     draft = Draft(reading, options, datasets, types, records.pages(reading, found), [], {})
     draft.around = list(
@@ -148,54 +157,28 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{name}{number}" for number in range(2, 100_000))
 
 
-def _dataset(
-    group: list[records.Found], listing: records.Found, names: dict[str, Object], options: Options, say: Say
-) -> Dataset:
+def _dataset(group: list[records.Found], listing: records.Found, names: dict[str, Object], options: Options) -> Dataset:
     record = listing.record
-    name = next(name for name, known in names.items() if known is record)
-    when, whose = times.found(record), times.account(record)
-    pinned = [*(when.paths if when else ()), *([whose] if whose else ())]
-    record.name = name
-    _mark(record, whose)
+    record.name = next(name for name, known in names.items() if known is record)
     prefix = options.sector if options.sector and options.sector not in _SHARED else options.id
-    return Dataset(
-        f"{prefix or 'to-fill'}.{snake(name)}",
-        name,
-        record,
-        when,
-        whose,
-        fields.fields(record, name, list(dict.fromkeys(pinned)), say),
-        group,
-    )
+    kind = f"{prefix or 'to-fill'}.{snake(record.name)}"
+    return Dataset(kind, record.name, record, times.found(record), times.account(record), group)
 
 
-def _mark(record: Object, account: Path | None) -> None:
-    """Opaque identifiers get the word by which an app sees its own; the account is exchanged without it."""
-    waiting, seen = [(record, True)], {id(record)}
-    while waiting:
-        holder, top = waiting.pop()
-        for name, member in holder.members.items():
+def _mark(datasets: list[Dataset]) -> None:
+    """Opaque identifiers get the word by which an app sees its own; accounts are exchanged without it."""
+    accounts = {(id(dataset.record), dataset.account) for dataset in datasets}
+    seen: set[int] = set()
+    for kind in (kind for dataset in datasets for kind in objects(dataset.record, seen)):
+        for name, member in kind.members.items():
             value = within(member.node)[0]
-            if isinstance(value, Object):
-                if id(value) not in seen:
-                    seen.add(id(value))
-                    waiting.append((value, False))
-            elif isinstance(value, Plain) and not (top and account == (name,)) and _is_opaque(name, value):
+            if isinstance(value, Plain) and (id(kind), (name,)) not in accounts and _is_opaque(name, value):
                 value.word = "p"
 
 
 def _is_opaque(name: str, value: Plain) -> bool:
     opaque = value.kind in ("uuid", "hex") or (value.kind in guesses.OPAQUE and guesses.says_identifier(name))
     return value.word == "s" and not value.enough and opaque
-
-
-def _exchange(datasets: Iterable[Dataset]) -> None:
-    """A type that several records share may have been marked after a field was made of it."""
-    for dataset in datasets:
-        for each in dataset.fields:
-            if not each.structural and each.parts == 1:
-                holder, name = each.find[-1]
-                each.delicate = fields.delicate(name, holder.members[name].node)
 
 
 def _types(found: list[records.Found], names: dict[str, Object]) -> dict[str, Object]:

@@ -29,16 +29,23 @@ class Field:
 
 
 class Split:
-    """Decides which nested types of one record are split, and makes them types of their own where they are not yet."""
+    """Decides which nested types of one record are split, and makes them types of their own where they are not yet.
+
+    `pinned`: the members of the structural field, in which the time and the account stand.
+    """
 
     def __init__(self, record: Object, pinned: list[Path]) -> None:
-        self.record = record
+        self.record, self.pinned = record, pinned
         self._forced = _along(record, pinned)
         self._leaves: dict[int, int] = {}
         self._delicate: dict[int, bool] = {}
         self._made = 0
         self._whole: set[int] = set()  # types that stand in more places than there may be types
         self._separate(record, {id(record)})
+
+    def look_again(self) -> None:
+        """Splitting for another record may have put other types in the way of the pinned members."""
+        self._forced = _along(self.record, self.pinned)
 
     @property
     def exhausted(self) -> bool:
@@ -118,9 +125,10 @@ def delicate(name: str, node: Node) -> str:
     return "an identifier" if value.kind in guesses.IDENTIFIERS else ""
 
 
-def fields(record: Object, name: str, pinned: list[Path], say: Say) -> list[Field]:
-    """`pinned`: the members of the structural field, in which the time and the account stand."""
-    split = Split(record, pinned)
+def fields(split: Split, name: str, say: Say) -> list[Field]:
+    """`name`: of the type of the records."""
+    record, pinned = split.record, split.pinned
+    split.look_again()
     if split.exhausted:
         say(
             Note(
