@@ -52,7 +52,10 @@ def test_a_draft_is_written_with_what_was_read_guessed_and_is_to_do(
     assert document["format"]["shapes"]["PhoneCall"] == "_id:p timestamp:s msisdn:s partner:s length:i note:x"
     told = lines(done.err)
     assert told[0] == "read: JSON: 1 file, 2 values at the outermost place"
-    assert told[1].startswith("wrote: 1 types of data, 5 fields, 1 calls") and "texts TO FILL" in told[1]
+    assert (
+        told[1].startswith("wrote: 1 type of data, 5 fields, 1 call, 1 type in the table, ")
+        and "texts TO FILL" in told[1]
+    )
     assert "  PhoneCall: records at the outermost place; time instant 'timestamp'; account msisdn" in told
     assert told[-4:] == ["next:", *(f"  aval organisations {verb} {out}" for verb in ("lint", "try", "add"))]
     assert not folder.exists()  # no gateway is begun for a draft

@@ -108,7 +108,7 @@ def test_a_get_path_becomes_a_call_with_its_records_parameters_and_pages(tmp_pat
     assert shapes(document)["PhoneCall"] == {"id": "p", "accountId": "s", "startedAt": "s", "seconds": "i"}
     assert '# "Meta/total" = "only-page"' in text
     assert "the parameter partner narrows by what the gateway cannot judge; left out, so refused" in text
-    assert "left out: 1 paths that write and do not read" in text
+    assert "left out: 1 path that cannot be read, only written" in text
 
 
 @pytest.mark.parametrize(
@@ -219,7 +219,7 @@ def test_calls_about_consents_are_left_out_unless_named_or_alone(tmp_path: Path)
     both = described(tmp_path, {"/calls": get(CALLS), "/consents/{consentId}": get(ACCOUNT)})
     text = drafted("openapi", both)
     assert [call["path"] for call in tomllib.loads(text)["format"]["calls"]] == ["/calls"]
-    assert "left out: 1 about consents and authorisations" in text
+    assert "left out: 1 path about consents and authorisations" in text
     for path, only in (
         (both, ("consents",)),
         (described(tmp_path, {"/consents/{consentId}": get(ACCOUNT)}, "b.json"), ()),

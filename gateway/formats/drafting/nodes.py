@@ -211,6 +211,12 @@ def type_name(name: str) -> str:
     return f"{found}Type" if len(found) == 1 else found
 
 
+def many(count: int, what: str) -> str:
+    """1 call, 2 calls, 2 types of data."""
+    noun, blank, rest = what.partition(" ")
+    return f"{count} {noun}{'' if count == 1 else 's'}{blank}{rest}"
+
+
 def singular(name: str) -> str:
     for ending, instead in (("ies", "y"), ("sses", "ss"), ("xes", "x"), ("ss", "ss"), ("us", "us"), ("is", "is")):
         if name.lower().endswith(ending) and len(name) > len(ending) + 1:

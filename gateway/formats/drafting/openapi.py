@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.formats.drafting import files
-from gateway.formats.drafting.nodes import Note, Unreadable, ascii_words, singular, snake, type_name
+from gateway.formats.drafting.nodes import Note, Unreadable, ascii_words, many, singular, snake, type_name
 from gateway.formats.drafting.reading import Answer, Parameter, Reading
 from gateway.formats.drafting.schemas import Place, Schemas
 
@@ -71,7 +71,7 @@ def read(path: Path, only: list[str]) -> Reading:
         for route, item in reader.machinery:
             reader.read(route, item, schemas.root / "paths" / route)
     elif reader.machinery:
-        reader.left["about consents and authorisations (--only consents to have them)"] = len(reader.machinery)
+        reader.left["path about consents and authorisations (--only consents to have them)"] = len(reader.machinery)
     if not reading.answers:
         of = f" with {' or '.join(only)} in it" if only else ""
         raise Unreadable(
@@ -79,9 +79,9 @@ def read(path: Path, only: list[str]) -> Reading:
             f"--schema {path} --root '#/components/schemas/NAME'"
         )
     version = document.get("openapi") or document.get("swagger")
-    reading.told.append(f"OpenAPI {version}: {len(reading.answers)} calls that read JSON")
+    reading.told.append(f"OpenAPI {version}: {many(len(reading.answers), 'call')} read as JSON")
     if reader.left:
-        reading.told.append(f"left out: {', '.join(f'{count} {why}' for why, count in reader.left.items())}")
+        reading.told.append(f"left out: {', '.join(many(count, why) for why, count in reader.left.items())}")
     return reading
 
 
@@ -98,14 +98,14 @@ class _Calls:
             item, place = self.schemas.resolved(item, place)
             operation = item.get("get") if isinstance(item, Mapping) else None
             if not isinstance(operation, Mapping):
-                self._leave("paths that write and do not read")
+                self._leave("path that cannot be read, only written")
                 return
             schema, where = self._schema(operation, place / "get" / "responses")
         except LookupError as problem:
             self._note(place, f"a reference that {problem.args[0]}", "this call is left out; write it by hand")
             return
         if schema is None:
-            self._leave("GET paths without an answer 200 in JSON")
+            self._leave("path without an answer 200 in JSON")
             return
         parameters = list(self._parameters(item, operation, place))
         words = [word for word in route.split("/") if word and "{" not in word]

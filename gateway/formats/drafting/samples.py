@@ -20,6 +20,7 @@ from gateway.formats.drafting.nodes import (
     Plain,
     Unreadable,
     inner,
+    many,
     singular,
     type_name,
 )
@@ -303,16 +304,12 @@ def _settled(reading: Reading, seen: Seen, bodies: list[tuple[Path, bytes]], **h
         raise Unreadable(f"{bodies[0][0]}: has no member with a name; give an answer with records in it")
     reading.answers.append(Answer("records", node))
     records = seen.items.count if seen.items else seen.count
-    reading.told.append(f"{reading.driver.upper()}: {_files(bodies)}, {_many(records, 'value')} at the outermost place")
+    reading.told.append(f"{reading.driver.upper()}: {_files(bodies)}, {many(records, 'value')} at the outermost place")
     return reading
 
 
 def _files(bodies: list[tuple[Path, bytes]]) -> str:
-    return _many(len(bodies), "file")
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
+    return many(len(bodies), "file")
 
 
 def _csv(bodies: list[tuple[Path, bytes]]) -> Reading:
@@ -339,7 +336,7 @@ def _csv(bodies: list[tuple[Path, bytes]]) -> Reading:
             member.node = Plain("s")  # a column without a value is a text, and empty
     reading.answers.append(Answer("records", Listed(Object("Record", members))))
     reading.told.append(
-        f"CSV: {_files(bodies)}, {len(members)} columns, {_many(seen.count, 'record')}, names from line {line}"
+        f"CSV: {_files(bodies)}, {len(members)} columns, {many(seen.count, 'record')}, names from line {line}"
     )
     return reading
 

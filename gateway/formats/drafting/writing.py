@@ -8,7 +8,7 @@ from typing import Any
 from gateway.formats.drafting import guesses
 from gateway.formats.drafting.drafts import TO_FILL, Dataset, Draft
 from gateway.formats.drafting.fields import Field
-from gateway.formats.drafting.nodes import NOT_ENFORCED, UNENFORCED, Member, Note, Object, Plain, snake, within
+from gateway.formats.drafting.nodes import NOT_ENFORCED, UNENFORCED, Member, Note, Object, Plain, many, snake, within
 from gateway.formats.drafting.records import Found
 
 _WIDE = 118
@@ -132,8 +132,11 @@ def _format(draft: Draft) -> Iterator[str]:
 
 
 def _parameters(draft: Draft) -> Iterator[str]:
-    if draft.reading.parameters:
-        yield from ("", "[format.parameters]  # whatever is not named here is refused")
+    if not draft.reading.parameters:
+        yield from ("", "# No query parameter is known, so every one is refused. For those an app may send:")
+        yield from ("# [format.parameters]", '# since = { as = "from", written = "date" }')
+        return
+    yield from ("", "[format.parameters]  # whatever is not named here is refused")
     for name, parameter in draft.reading.parameters.items():
         keys = ", ".join(f"{key} = {_value(value)}" for key, value in parameter.keys.items())
         yield f"{_key(name)} = {{ {keys} }}  # guessed: {parameter.why}"
@@ -329,11 +332,14 @@ def report(draft: Draft, file: str) -> Iterator[str]:
     """What was read, what was guessed, what the table cannot say, and what to do next."""
     text = toml(draft)
     yield f"read: {'; '.join(draft.reading.told)}"
-    yield (
-        f"wrote: {len(draft.datasets)} types of data, {sum(len(each.fields) for each in draft.datasets)} fields, "
-        f"{sum(len(each.found) for each in draft.datasets)} calls, {len(draft.types)} types in the table; "
-        f"{text.count(TO_FILL)} texts TO FILL"
-    )
+    counts = {
+        "type of data": len(draft.datasets),
+        "field": sum(len(each.fields) for each in draft.datasets),
+        "call": sum(len(each.found) for each in draft.datasets),
+        "type in the table": len(draft.types),
+        "text TO FILL": text.count(TO_FILL),
+    }
+    yield f"wrote: {', '.join(many(count, what) for what, count in counts.items())}"
     yield from _block("guessed (check each):", draft.guessed, 40)
     yield from _block("not said by the table:", list(grouped(draft.reading.notes)), 40)
     yield from (
