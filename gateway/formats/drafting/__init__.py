@@ -11,7 +11,7 @@
     drafts     all of the above for one reading            writing    the TOML
 
 A reader never opens an address, an entity or a file outside the folder of the one it was given. What the table of
-shapes cannot say is a `Note`: where, what, and what to write instead.
+shapes cannot say is a `Remark`: where, what, and what to write instead.
 
 The one invariant: of a sample only names and kinds go on, never a value. Keys that look like data are no names.
 """

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.formats.drafting import guesses
-from gateway.formats.drafting.nodes import Note, Unreadable
+from gateway.formats.drafting.nodes import Remark, Unreadable
 
 SEPARATORS = {",": ",", ";": ";", "\t": "tab", "|": "|"}
 _TRIED = 200  # lines from which the separator is guessed
@@ -21,7 +21,7 @@ class Columns:
     names: list[str]
     rows: list[list[str]]
     keys: dict[str, str]  # of [format.csv]
-    notes: list[Note]
+    notes: list[Remark]
     line: int  # in which the names stand
 
 
@@ -41,9 +41,9 @@ def decoded(path: Path, body: bytes) -> tuple[str, str]:
 def read(path: Path, body: bytes) -> Columns:
     """Raises Unreadable."""
     text, coding = decoded(path, body)
-    notes: list[Note] = []
+    notes: list[Remark] = []
     if text[:4].lower() == "sep=":
-        notes.append(Note("line 1", "a line that only says the separator", "have the organisation leave it out"))
+        notes.append(Remark("line 1", "a line that only says the separator", "have the organisation leave it out"))
         text = text.partition("\n")[2]
     separator = _separator(text)
     try:
@@ -54,19 +54,21 @@ def read(path: Path, body: bytes) -> Columns:
     if not filled:
         raise Unreadable(f"{path}: has no line with anything in it; give a file with a header line and records")
     if len(filled) < len(lines):
-        notes.append(Note("between lines", "blank lines", "nothing: they hold nothing"))
+        notes.append(Remark("between lines", "blank lines", "nothing: they hold nothing"))
     wide = Counter(len(row) for _, row in filled).most_common(1)[0][0]
     if wide > _WIDEST:
         raise Unreadable(f"{path}: has more than {_WIDEST} columns; draft from a part of them")
     at = next((position for position, (_, row) in enumerate(filled) if len(row) == wide), 0)
     number, names = filled[at]
     if at:
-        notes.append(Note(f"lines before {number}", "lines in front of the names of the columns", "have them left out"))
+        notes.append(
+            Remark(f"lines before {number}", "lines in front of the names of the columns", "have them left out")
+        )
     rows = [row for _, row in filled[at + 1 :]]
     odd = [number for number, row in filled[at + 1 :] if len(row) != wide]
     if odd:
         notes.append(
-            Note(f"line {odd[0]}", f"{len(odd)} lines of another width", "such a line is no record: have it left out")
+            Remark(f"line {odd[0]}", f"{len(odd)} lines of another width", "such a line is no record: have it left out")
         )
     _check(path, names, number, rows, notes)
     fitting = [row for row in rows if len(row) == wide]
@@ -89,7 +91,7 @@ def _separator(text: str) -> str:
     return max(SEPARATORS, key=fits)
 
 
-def _check(path: Path, names: list[str], number: int, rows: list[list[str]], notes: list[Note]) -> None:
+def _check(path: Path, names: list[str], number: int, rows: list[list[str]], notes: list[Remark]) -> None:
     for position, name in enumerate(names, 1):
         if name.strip() and (guesses.kinds(name) & _NO_NAME or "@" in name):
             raise Unreadable(
@@ -97,9 +99,9 @@ def _check(path: Path, names: list[str], number: int, rows: list[list[str]], not
                 "put a line with the names of the columns in front"
             )
         if not name.strip():
-            notes.append(Note(f"column {position}", "a column without a name", "have it named or left out"))
+            notes.append(Remark(f"column {position}", "a column without a name", "have it named or left out"))
         elif name != name.strip():
-            notes.append(Note(f"column {position}", "a blank around a name", "kept as it is written, in quotes"))
+            notes.append(Remark(f"column {position}", "a blank around a name", "kept as it is written, in quotes"))
     for position, name in enumerate(names):
         if name.strip() and name in names[:position]:
             raise Unreadable(
@@ -111,7 +113,9 @@ def _check(path: Path, names: list[str], number: int, rows: list[list[str]], not
                 "put a line with the names of the columns in front"
             )
     if not rows:
-        notes.append(Note(f"line {number}", "names of columns and no record", "no kind could be guessed: add records"))
+        notes.append(
+            Remark(f"line {number}", "names of columns and no record", "no kind could be guessed: add records")
+        )
 
 
 def _decimal(rows: list[list[str]]) -> str:

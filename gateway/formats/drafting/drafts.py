@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.formats.drafting import fields, guesses, records, times
-from gateway.formats.drafting.fields import Field
+from gateway.formats.drafting.fields import FieldDraft
 from gateway.formats.drafting.nodes import (
     Keyed,
     Listed,
     Member,
     Node,
-    Note,
     Object,
     Plain,
+    Remark,
     Unreadable,
     ascii_words,
     inner,
@@ -45,14 +45,14 @@ class Options:
 
 
 @dataclass(slots=True)
-class Dataset:
+class DatasetDraft:
     id: str
     name: str  # of the type of its records
     record: Object
     times: Times | None
     account: Path | None
     found: list[records.Found]
-    fields: list[Field] = field(default_factory=list)
+    fields: list[FieldDraft] = field(default_factory=list)
 
     @property
     def pinned(self) -> list[Path]:
@@ -63,10 +63,10 @@ class Dataset:
 
 
 @dataclass(slots=True)
-class Draft:
+class DeclarationDraft:
     reading: Reading
     options: Options
-    datasets: list[Dataset]
+    datasets: list[DatasetDraft]
     types: dict[str, Object]
     pages: records.Pages | None
     around: list[str]  # Type/member
@@ -77,7 +77,7 @@ class Draft:
         return next(name for name, known in self.types.items() if known is kind)
 
 
-def compose(reading: Reading, options: Options, where: str) -> Draft:
+def compose(reading: Reading, options: Options, where: str) -> DeclarationDraft:
     """`where`: what was read, for messages. Raises Unreadable if no records are found."""
     known: dict[object, Object] = {}
     done: dict[int, Node] = {}
@@ -100,7 +100,7 @@ def compose(reading: Reading, options: Options, where: str) -> Draft:
     for dataset, split in zip(datasets, splits, strict=True):
         dataset.fields = fields.fields(split, dataset.name, reading.notes.append)
     types = _types(found, names)
-    draft = Draft(reading, options, datasets, types, records.pages(reading, found), [], {})
+    draft = DeclarationDraft(reading, options, datasets, types, records.pages(reading, found), [], {})
     draft.around = list(
         dict.fromkeys(f"{draft.name_of(kind)}/{name}" for each in found for kind, name in records.around(each))
     )
@@ -118,7 +118,7 @@ def _found(reading: Reading, options: Options, where: str) -> Iterator[records.F
             yield records.found(answer, options.at, f"{where}: {answer.path}" if answer.path else where)
         except Unreadable as problem:
             refused.append(problem)
-            reading.notes.append(Note(answer.path or answer.name, "an answer without records", "left out"))
+            reading.notes.append(Remark(answer.path or answer.name, "an answer without records", "left out"))
     if len(refused) == len(reading.answers):
         raise refused[0]
 
@@ -157,15 +157,17 @@ def _numbered(name: str) -> Iterator[str]:
     yield from (f"{name}{number}" for number in range(2, 100_000))
 
 
-def _dataset(group: list[records.Found], listing: records.Found, names: dict[str, Object], options: Options) -> Dataset:
+def _dataset(
+    group: list[records.Found], listing: records.Found, names: dict[str, Object], options: Options
+) -> DatasetDraft:
     record = listing.record
     record.name = next(name for name, known in names.items() if known is record)
     prefix = options.sector if options.sector and options.sector not in _SHARED else options.id
     kind = f"{prefix or 'to-fill'}.{snake(record.name)}"
-    return Dataset(kind, record.name, record, times.found(record), times.account(record), group)
+    return DatasetDraft(kind, record.name, record, times.found(record), times.account(record), group)
 
 
-def _mark(datasets: list[Dataset]) -> None:
+def _mark(datasets: list[DatasetDraft]) -> None:
     """Opaque identifiers get the word by which an app sees its own; accounts are exchanged without it."""
     accounts = {(id(dataset.record), dataset.account) for dataset in datasets}
     seen: set[int] = set()
@@ -212,7 +214,7 @@ def _name_below(node: Node, kept: dict[str, Object], names: dict[str, Object]) -
         waiting += [member.node for member in reversed(kind.members.values())]
 
 
-def _accounts(datasets: list[Dataset]) -> dict[str, str]:
+def _accounts(datasets: list[DatasetDraft]) -> dict[str, str]:
     """Of [format.accounts]: the list of accounts is a call that needs none, of records that are accounts."""
     found = [
         {"call": each.answer.name, "native": ".".join(dataset.account), **_words(dataset.record)}
@@ -232,7 +234,7 @@ def _words(record: Object) -> dict[str, str]:
     return {**found, "kind": next((plain[key] for key in _KINDS if key in plain), TO_FILL)}
 
 
-def _guessed(draft: Draft) -> Iterator[str]:
+def _guessed(draft: DeclarationDraft) -> Iterator[str]:
     for dataset in draft.datasets:
         place = f"{dataset.name}: records at {dataset.found[0].at or 'the outermost place'}"
         when = f"time {_shown(dataset.times.keys)}" if dataset.times else "no time"
@@ -266,15 +268,17 @@ def _shown(keys: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in told.items())
 
 
-def _tell(draft: Draft) -> None:
+def _tell(draft: DeclarationDraft) -> None:
     """What the draft itself could not decide."""
     if len(draft.datasets) > _MANY_DATASETS:
         what = f"{len(draft.datasets)} types of data in one declaration"
-        draft.reading.notes.append(Note("the whole draft", what, "--only TEXT drafts the calls you want apps to make"))
+        draft.reading.notes.append(
+            Remark("the whole draft", what, "--only TEXT drafts the calls you want apps to make")
+        )
     for dataset in draft.datasets:
         if len(dataset.fields) > _MANY_FIELDS:
             draft.reading.notes.append(
-                Note(
+                Remark(
                     dataset.name,
                     f"{len(dataset.fields)} fields, more than a person reads",
                     "join in one field what is always wanted together, and write `-` for what no app needs",
@@ -283,5 +287,5 @@ def _tell(draft: Draft) -> None:
         for path in (*(dataset.times.paths if dataset.times else ()), *((dataset.account,) if dataset.account else ())):
             if any("." in step for step in path):
                 draft.reading.notes.append(
-                    Note(f"{dataset.name}/{path[-1]}", "a dot in a name", "a dotted path cannot say it")
+                    Remark(f"{dataset.name}/{path[-1]}", "a dot in a name", "a dotted path cannot say it")
                 )

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.formats.drafting import guesses
-from gateway.formats.drafting.nodes import Member, Node, Note, Object, Plain, Say, inner, snake, type_name, within
+from gateway.formats.drafting.nodes import Member, Node, Object, Plain, Remark, Say, inner, snake, type_name, within
 from gateway.formats.drafting.times import Path
 
 TOGETHER = 8  # values of a nested type that are decided on together
@@ -19,7 +19,7 @@ Place = tuple[Object, str]  # type, member
 
 
 @dataclass(slots=True)
-class Field:
+class FieldDraft:
     id: str
     find: list[Place]
     structural: bool = False
@@ -125,19 +125,19 @@ def delicate(name: str, node: Node) -> str:
     return "an identifier" if value.kind in guesses.IDENTIFIERS else ""
 
 
-def fields(split: Split, name: str, say: Say) -> list[Field]:
+def fields(split: Split, name: str, say: Say) -> list[FieldDraft]:
     """`name`: of the type of the records."""
     record, pinned = split.record, split.pinned
     split.look_again()
     if split.exhausted:
         say(
-            Note(
+            Remark(
                 name,
                 f"nested types in more than {_MOST_TYPES} places",
                 "some fields give a nested type whole, with its free text and identifiers: split them by hand",
             )
         )
-    found = [Field(f"{snake(name)}.when", _found(record, pinned), structural=True)] if pinned else []
+    found = [FieldDraft(f"{snake(name)}.when", _found(record, pinned), structural=True)] if pinned else []
     found += _below(split, record, [], (), set(pinned), snake(name))
     taken: set[str] = set()
     for field in found:
@@ -161,7 +161,7 @@ def _found(record: Object, pinned: list[Path]) -> list[Place]:
 
 def _below(
     split: Split, holder: Object, above: list[Place], path: Path, pinned: set[Path], start: str
-) -> Iterator[Field]:
+) -> Iterator[FieldDraft]:
     together: list[tuple[str, Member]] = []
     alone = not path or sum(split.is_split(member.node) is None for member in holder.members.values()) > 12
     for name, member in holder.members.items():
@@ -173,13 +173,13 @@ def _below(
             yield from _below(split, below, [*above, (holder, name)], here, pinned, start)
         elif alone or delicate(name, member.node):
             why = delicate(name, member.node)
-            yield Field(_id(start, here), [*above, (holder, name)], delicate=why, said=member.said)
+            yield FieldDraft(_id(start, here), [*above, (holder, name)], delicate=why, said=member.said)
         else:
             together.append((name, member))
     if together:
         said = together[0][1].said if len(together) == 1 else ""
         places = [*above, *((holder, name) for name, _ in together)]
-        yield Field(_id(start, path), places, said=said, parts=len(together))
+        yield FieldDraft(_id(start, path), places, said=said, parts=len(together))
 
 
 def _is_never(node: Node) -> bool:

@@ -20,7 +20,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class Remark:
     """What the table cannot say: `place` in the file, never a value; `instead`: what to write or do."""
 
     place: str
@@ -28,7 +28,7 @@ class Note:
     instead: str = ""
 
 
-Say = Callable[[Note], None]
+Say = Callable[[Remark], None]
 
 
 @dataclass(slots=True, eq=False)

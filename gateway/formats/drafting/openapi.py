@@ -7,9 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.formats.drafting import files
-from gateway.formats.drafting.nodes import Note, Unreadable, ascii_words, many, singular, snake, type_name
-from gateway.formats.drafting.reading import Answer, Parameter, Reading
-from gateway.formats.drafting.schemas import Place, Schemas
+from gateway.formats.drafting.nodes import Remark, Unreadable, ascii_words, many, singular, snake, type_name
+from gateway.formats.drafting.reading import AnswerShape, ParameterDraft, Reading
+from gateway.formats.drafting.schemas import Pointer, Schemas
 
 _JSON = re.compile(r"application/([A-Za-z0-9.+-]+\+)?json\b.*")
 _ACCOUNT = set(
@@ -92,7 +92,7 @@ class _Calls:
         self.machinery: list[tuple[Any, Any]] = []  # paths with which an app is allowed in; no data of a person
         self._headers: set[str] = set()
 
-    def read(self, route: str, item: Any, place: Place) -> None:
+    def read(self, route: str, item: Any, place: Pointer) -> None:
         """Adds the answer of this path, if it has one, or says why not."""
         try:
             item, place = self.schemas.resolved(item, place)
@@ -111,13 +111,13 @@ class _Calls:
         words = [word for word in route.split("/") if word and "{" not in word]
         words = [word for word in words if not re.fullmatch(r"v\d+", word)]
         node = self.schemas.node(schema, where, type_name(singular(words[-1]) if words else "Record"))
-        answer = Answer(self._name(route), node, route=route, said=_said(operation))
+        answer = AnswerShape(self._name(route), node, route=route, said=_said(operation))
         self._address(answer, route, parameters)
         for parameter, at in parameters:
             self._parameter(answer, parameter, at)
         self.reading.answers.append(answer)
 
-    def _schema(self, operation: Mapping[str, Any], place: Place) -> tuple[Any, Place]:
+    def _schema(self, operation: Mapping[str, Any], place: Pointer) -> tuple[Any, Pointer]:
         responses = operation.get("responses")
         if not isinstance(responses, Mapping):
             return None, place
@@ -139,9 +139,9 @@ class _Calls:
         return None, place
 
     def _parameters(
-        self, item: Mapping[str, Any], operation: Mapping[str, Any], place: Place
-    ) -> Iterator[tuple[Mapping[str, Any], Place]]:
-        found: dict[tuple[str, str], tuple[Mapping[str, Any], Place]] = {}
+        self, item: Mapping[str, Any], operation: Mapping[str, Any], place: Pointer
+    ) -> Iterator[tuple[Mapping[str, Any], Pointer]]:
+        found: dict[tuple[str, str], tuple[Mapping[str, Any], Pointer]] = {}
         for holder, at in ((item, place), (operation, place / "get")):
             listed = holder.get("parameters")
             for number, part in enumerate(listed if isinstance(listed, list) else ()):
@@ -154,7 +154,7 @@ class _Calls:
                     found[str(value.get("in")), str(value.get("name"))] = value, where
         return iter(found.values())
 
-    def _address(self, answer: Answer, route: str, parameters: list[tuple[Mapping[str, Any], Place]]) -> None:
+    def _address(self, answer: AnswerShape, route: str, parameters: list[tuple[Mapping[str, Any], Pointer]]) -> None:
         """The path with the gateway's word for the account, and the account in the query where it stands there."""
         names = re.findall(r"\{([^{}]*)\}", route)
         single = names[0] if len(names) == 1 and not set(ascii_words(names[0])) & _OTHER else ""
@@ -174,7 +174,7 @@ class _Calls:
                 answer.path = f"{path.rstrip('/')}/{{account}}"
                 return
 
-    def _parameter(self, answer: Answer, parameter: Mapping[str, Any], place: Place) -> None:
+    def _parameter(self, answer: AnswerShape, parameter: Mapping[str, Any], place: Pointer) -> None:
         name, stands = str(parameter.get("name")), parameter.get("in")
         if stands in ("header", "cookie"):
             standard = name.lower() in ("authorization", "accept", "content-type") or name in self._headers
@@ -214,37 +214,37 @@ class _Calls:
         taken = {answer.name for answer in self.reading.answers}
         return next(each for each in (name, *(f"{name}_{number}" for number in range(2, 10_000))) if each not in taken)
 
-    def _note(self, place: Place, what: str, instead: str) -> None:
-        self.reading.notes.append(Note(str(place), what, instead))
+    def _note(self, place: Pointer, what: str, instead: str) -> None:
+        self.reading.notes.append(Remark(str(place), what, instead))
 
     def _leave(self, why: str) -> None:
         self.left[why] = self.left.get(why, 0) + 1
 
 
-def guessed(name: str, schema: Mapping[str, Any], said: str) -> Parameter | None:
+def guessed(name: str, schema: Mapping[str, Any], said: str) -> ParameterDraft | None:
     """What a query parameter means, by its name, type, format and description. None: nothing the gateway can judge."""
     words = ascii_words(name)
     joined = "".join(words)
     for names, way in ((PAGE, "page"), (OFFSET, "offset"), (CURSOR, "cursor")):
         if joined in names:
-            return Parameter({"as": "page"}, "by its name", way)
+            return ParameterDraft({"as": "page"}, "by its name", way)
     if joined in SIZE and schema.get("type", "integer") in ("integer", "number", "string"):
         most = schema.get("maximum")
-        return Parameter({"as": "size", "most": most if isinstance(most, int) else 100}, "by its name")
+        return ParameterDraft({"as": "size", "most": most if isinstance(most, int) else 100}, "by its name")
     if joined in FIELDS:
-        return Parameter({"as": "fields"}, "by its name")
+        return ParameterDraft({"as": "fields"}, "by its name")
     kind = schema.get("type")
     values = schema.get("enum") or (["true", "false"] if kind == "boolean" else None)
     if isinstance(values, list) and values:
         texts = [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
-        return Parameter({"as": "choice", "values": texts[:50]}, "by its values")
+        return ParameterDraft({"as": "choice", "values": texts[:50]}, "by its values")
     way = _bound(words, schema)
     if way:
         written = _written(words, schema, said)
         keys: dict[str, Any] = {"as": way, "written": written}
         if way == "to" and written in ("date", "month"):
             keys["included"] = True
-        return Parameter(keys, "by its name and format")
+        return ParameterDraft(keys, "by its name and format")
     return None
 
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.formats.drafting.nodes import Node, Note
+from gateway.formats.drafting.nodes import Node, Remark
 
 
 @dataclass(slots=True)
-class Answer:
+class AnswerShape:
     """What comes back from one call."""
 
     name: str
@@ -23,10 +23,10 @@ class Answer:
 @dataclass(slots=True)
 class Reading:
     driver: str
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[AnswerShape] = field(default_factory=list)
     told: list[str] = field(default_factory=list)  # what was read, in sentences
-    notes: list[Note] = field(default_factory=list)
-    parameters: dict[str, "Parameter"] = field(default_factory=dict)
+    notes: list[Remark] = field(default_factory=list)
+    parameters: dict[str, "ParameterDraft"] = field(default_factory=dict)
     linked: bool = False  # pages follow by a Link header
     title: str = ""
     server: str = ""
@@ -37,7 +37,7 @@ class Reading:
 
 
 @dataclass(slots=True)
-class Parameter:
+class ParameterDraft:
     """`keys`: as [format.parameters] has them. `why`: from what it was guessed."""
 
     keys: dict[str, Any]

@@ -9,15 +9,15 @@ from gateway.formats.drafting.nodes import (
     Keyed,
     Listed,
     Node,
-    Note,
     Object,
     Plain,
+    Remark,
     Unreadable,
     ascii_words,
     singular,
     type_name,
 )
-from gateway.formats.drafting.reading import Answer, Reading
+from gateway.formats.drafting.reading import AnswerShape, Reading
 
 _LISTS = set("data items results records value values entries entry list content elements rows resources".split())
 _WRAPS = set("data result response record item payload body content resource".split())
@@ -31,7 +31,7 @@ _VERSION = re.compile(r"[vV]\d+(\.\d+)*")
 
 @dataclass(slots=True)
 class Found:
-    answer: Answer
+    answer: AnswerShape
     record: Object
     steps: list[str]  # members from the answer to the records
     one: bool
@@ -46,7 +46,7 @@ class Found:
         return self.answer.node if self.steps and isinstance(self.answer.node, Object) else None
 
 
-def found(answer: Answer, wanted: str | None, where: str) -> Found:
+def found(answer: AnswerShape, wanted: str | None, where: str) -> Found:
     """`wanted`: the place the operator said. Raises Unreadable, which begins with `where`."""
     root = answer.node
     if wanted is not None:
@@ -70,7 +70,7 @@ def found(answer: Answer, wanted: str | None, where: str) -> Found:
     return Found(answer, record, steps, True, [])
 
 
-def _at(answer: Answer, wanted: str, where: str) -> Found:
+def _at(answer: AnswerShape, wanted: str, where: str) -> Found:
     steps = [step for step in wanted.split(".") if step]
     node: Node = answer.node
     for step in steps:
@@ -104,7 +104,7 @@ def _key(name: str) -> str:
     return singular("".join(ascii_words(name)))
 
 
-def _score(each: _List, answer: Answer) -> float:
+def _score(each: _List, answer: AnswerShape) -> float:
     """How likely it is what the answer is about."""
     words = {_key(word) for word in answer.path.split("/") if "{" not in word}
     telling = each.steps[-1:] if each.own else each.steps  # {"party": {"name": …, "addresses": []}} is about the party
@@ -114,7 +114,7 @@ def _score(each: _List, answer: Answer) -> float:
     return score - 20 * any(set(ascii_words(step)) & _BESIDE for step in each.steps)
 
 
-def _leads(root: Object, each: _List, answer: Answer) -> bool:
+def _leads(root: Object, each: _List, answer: AnswerShape) -> bool:
     """Whether the list is what the answer is about, and the root no record of its own that has a list in it."""
     score = _score(each, answer)
     own = each.own + len(_own(root))
@@ -224,9 +224,9 @@ def around(each: Found) -> Iterator[tuple[Object, str]]:
                 yield holder, name
 
 
-def tell_others(each: Found) -> Iterator[Note]:
+def tell_others(each: Found) -> Iterator[Remark]:
     for other in each.others[:3]:
-        yield Note(
+        yield Remark(
             each.answer.path or each.answer.name,
             f"another list beside the records: {other}",
             f'a call of its own with at = "{other}", if it should be given',

@@ -15,16 +15,16 @@ from gateway.formats.drafting.nodes import (
     Listed,
     Member,
     Node,
-    Note,
     Object,
     Plain,
+    Remark,
     Unreadable,
     inner,
     many,
     singular,
     type_name,
 )
-from gateway.formats.drafting.reading import Answer, Reading
+from gateway.formats.drafting.reading import AnswerShape, Reading
 
 MOST_KEYS = 400  # of objects at one place; above, they are no names
 DEEPEST = 60
@@ -33,7 +33,7 @@ _BLANKS = re.compile(r"\S\s+\S")
 _LONG = 60
 
 
-class Seen:
+class SeenValues:
     """What stood at one place, over all records."""
 
     __slots__ = ("blank", "count", "integers", "items", "keyed", "kinds", "lengthy", "members", "possible", "spoken")
@@ -44,9 +44,9 @@ class Seen:
         self.possible: frozenset[str] | None = None  # what all texts here may be
         self.integers: set[str] | None = None  # which epochs all whole numbers here may be
         self.blank = self.lengthy = self.spoken = False
-        self.members: dict[str, Seen] = {}
-        self.items: Seen | None = None
-        self.keyed: Seen | None = None  # objects whose keys are data: what stands under any of them
+        self.members: dict[str, SeenValues] = {}
+        self.items: SeenValues | None = None
+        self.keyed: SeenValues | None = None  # objects whose keys are data: what stands under any of them
 
     def add(self, value: Any, depth: int = 0) -> None:
         """Raises Unreadable for what no table could say."""
@@ -61,7 +61,7 @@ class Seen:
         elif isinstance(value, list):
             self.kinds.add("list")
             for each in value:
-                self.items = self.items or Seen()
+                self.items = self.items or SeenValues()
                 self.items.add(each, depth + 1)
         elif isinstance(value, str):
             self.kinds.add("s")
@@ -92,16 +92,16 @@ class Seen:
                 self.keyed.add(each, depth + 1)
             return
         for name, each in value.items():
-            self.members.setdefault(name, Seen()).add(each, depth + 1)
+            self.members.setdefault(name, SeenValues()).add(each, depth + 1)
 
     def _forget_keys(self) -> None:
         """The keys were data: what stood under all of them is one."""
-        self.keyed = Seen()
+        self.keyed = SeenValues()
         for each in self.members.values():
             self.keyed.join(each)
         self.members = {}
 
-    def join(self, other: "Seen") -> None:
+    def join(self, other: "SeenValues") -> None:
         """As if the other's values had been seen here."""
         self.count += other.count
         self.kinds |= other.kinds
@@ -112,12 +112,12 @@ class Seen:
         self.lengthy |= other.lengthy
         self.spoken |= other.spoken
         if other.items is not None:
-            self.items = self.items or Seen()
+            self.items = self.items or SeenValues()
             self.items.join(other.items)
         if other.keyed is not None and self.keyed is None:
             self._forget_keys()
         for name, each in other.members.items():
-            target = self.keyed if self.keyed is not None else self.members.setdefault(name, Seen())
+            target = self.keyed if self.keyed is not None else self.members.setdefault(name, SeenValues())
             target.join(each)
         if other.keyed is not None and self.keyed is not None:
             self.keyed.join(other.keyed)
@@ -126,21 +126,21 @@ class Seen:
 class Settled:
     """Nodes of what was seen. `text_only`: every value is written as a text (XML, CSV), and numbers are found in it."""
 
-    def __init__(self, notes: list[Note], *, text_only: bool = False) -> None:
+    def __init__(self, notes: list[Remark], *, text_only: bool = False) -> None:
         self._notes, self._text_only = notes, text_only
 
-    def node(self, seen: Seen, name: str, place: str) -> Node:
+    def node(self, seen: SeenValues, name: str, place: str) -> Node:
         kinds = seen.kinds
         if not kinds:
             return Plain(UNKNOWN)
         if kinds == {"object"}:
             return self._object(seen, name, place)
         if kinds == {"list"}:
-            of = self.node(seen.items or Seen(), singular(name), f"{place}/*")
+            of = self.node(seen.items or SeenValues(), singular(name), f"{place}/*")
             return Plain(of.word) if isinstance(of, Plain) and of.word in (UNKNOWN, "j") else Listed(of)
         if kinds & {"object", "list"}:
             self._notes.append(
-                Note(
+                Remark(
                     place or "/",
                     "values of several kinds (an object or a list here, something else there)",
                     "`j` is written, which gives it whole; or `-` for never; or two calls, one for each",
@@ -149,7 +149,7 @@ class Settled:
             return Plain("j")
         return self._scalar(seen, name)
 
-    def _scalar(self, seen: Seen, name: str) -> Plain:
+    def _scalar(self, seen: SeenValues, name: str) -> Plain:
         kinds = seen.kinds
         if kinds == {"s"}:
             return self._text(seen, name)
@@ -160,7 +160,7 @@ class Settled:
             return Plain("i", epoch[0] if epoch else "identifier" if guesses.says_identifier(name) else "")
         return Plain("n" if kinds <= {"i", "n"} else "v")
 
-    def _text(self, seen: Seen, name: str) -> Plain:
+    def _text(self, seen: SeenValues, name: str) -> Plain:
         possible = seen.possible or frozenset()
         kind = guesses.kind_of(name, possible)
         if kind in guesses.TIMES:
@@ -179,12 +179,12 @@ class Settled:
             return Plain("x")
         return Plain("s", kind)
 
-    def _object(self, seen: Seen, name: str, place: str) -> Node:
+    def _object(self, seen: SeenValues, name: str, place: str) -> Node:
         if seen.keyed is None and _look_alike(seen):
             seen._forget_keys()
         if seen.keyed is not None:
             self._notes.append(
-                Note(
+                Remark(
                     place or "/",
                     "keys that look like data, not like names",
                     "guessed: any key, and none is written here",
@@ -205,7 +205,7 @@ def _number_word(possible: frozenset[str]) -> str:
     return "b" if "truth" in possible else ""
 
 
-def _look_alike(seen: Seen) -> bool:
+def _look_alike(seen: SeenValues) -> bool:
     """Values of one shape under keys that differ from record to record, or are written like names of people."""
     inside = list(seen.members.values())
     often = sum(each.count for each in inside) / max(1, seen.count * len(inside))
@@ -257,7 +257,7 @@ _NO_SAMPLES = {  # option → what it is for, and the members by which that is k
 
 def _json(bodies: list[tuple[Path, bytes]]) -> Reading:
     reading = Reading("json", seen=True)
-    seen = Seen()
+    seen = SeenValues()
     for path, body in bodies:
         value = files.json_value(path, body)
         for option, (what, keys) in _NO_SAMPLES.items():
@@ -276,7 +276,7 @@ def _json(bodies: list[tuple[Path, bytes]]) -> Reading:
 
 def _ndjson(bodies: list[tuple[Path, bytes]]) -> Reading:
     reading = Reading("ndjson", seen=True)
-    seen = Seen()
+    seen = SeenValues()
     for path, body in bodies:
         for number, line in enumerate(files.text(path, body).splitlines(), 1):
             if not line.strip():
@@ -291,18 +291,18 @@ def _ndjson(bodies: list[tuple[Path, bytes]]) -> Reading:
     return _settled(reading, seen, bodies)
 
 
-def _add(path: Path, seen: Seen, value: Any) -> None:
+def _add(path: Path, seen: SeenValues, value: Any) -> None:
     try:
         seen.add(value)
     except Unreadable as problem:
         raise Unreadable(f"{path}: {problem}") from None
 
 
-def _settled(reading: Reading, seen: Seen, bodies: list[tuple[Path, bytes]], **how: bool) -> Reading:
+def _settled(reading: Reading, seen: SeenValues, bodies: list[tuple[Path, bytes]], **how: bool) -> Reading:
     node = Settled(reading.notes, **how).node(seen, "Record", "")
     if inner(node) is None and not isinstance(node, Keyed):
         raise Unreadable(f"{bodies[0][0]}: has no member with a name; give an answer with records in it")
-    reading.answers.append(Answer("records", node))
+    reading.answers.append(AnswerShape("records", node))
     records = seen.items.count if seen.items else seen.count
     reading.told.append(f"{reading.driver.upper()}: {_files(bodies)}, {many(records, 'value')} at the outermost place")
     return reading
@@ -314,7 +314,7 @@ def _files(bodies: list[tuple[Path, bytes]]) -> str:
 
 def _csv(bodies: list[tuple[Path, bytes]]) -> Reading:
     reading = Reading("csv", seen=True)
-    seen, names, line = Seen(), list[str](), 1
+    seen, names, line = SeenValues(), list[str](), 1
     for path, body in bodies:
         found = columns.read(path, body)
         if reading.csv and (found.keys, found.names) != (reading.csv, names):
@@ -334,18 +334,18 @@ def _csv(bodies: list[tuple[Path, bytes]]) -> Reading:
     for member in members.values():
         if isinstance(member.node, Plain) and member.node.word == UNKNOWN:
             member.node = Plain("s")  # a column without a value is a text, and empty
-    reading.answers.append(Answer("records", Listed(Object("Record", members))))
+    reading.answers.append(AnswerShape("records", Listed(Object("Record", members))))
     reading.told.append(
         f"CSV: {_files(bodies)}, {len(members)} columns, {many(seen.count, 'record')}, names from line {line}"
     )
     return reading
 
 
-def _add_row(seen: Seen, names: Iterable[str], cells: Iterable[str]) -> None:
+def _add_row(seen: SeenValues, names: Iterable[str], cells: Iterable[str]) -> None:
     """Not as an object: names of columns are names, whatever they look like."""
     seen.count += 1
     for name, cell in zip(names, cells, strict=False):
-        seen.members.setdefault(name, Seen()).add(cell or None)
+        seen.members.setdefault(name, SeenValues()).add(cell or None)
 
 
 # ---- XML
@@ -376,7 +376,7 @@ def xml_root(path: Path, body: bytes) -> etree._Element:
     return root
 
 
-class Names:
+class XmlNames:
     """How the names of a document are written in the table: with a prefix for each namespace. `bare`: there are
     elements of no namespace, so none of the namespaces can go without a prefix."""
 
@@ -419,7 +419,7 @@ def _xml(bodies: list[tuple[Path, bytes]]) -> Reading:
     reading = Reading("xml", seen=True)
     documents = [(path, xml_root(path, body)) for path, body in bodies]
     bare = any(not str(element.tag).startswith("{") for _, root in documents for element in root.iter())
-    names, seen, roots = Names(bare=bare), Element(), set[str]()
+    names, seen, roots = XmlNames(bare=bare), Element(), set[str]()
     for path, root in documents:
         if root.tag == "{http://www.w3.org/2001/XMLSchema}schema":
             raise Unreadable(f"{path}: is an XML Schema; write --xsd {path}")
@@ -433,7 +433,7 @@ def _xml(bodies: list[tuple[Path, bytes]]) -> Reading:
     node = seen.node(local, f"/{local}", reading.notes)
     if not isinstance(node, Object):
         raise Unreadable(f"{bodies[0][0]}: has no element inside its root; give an answer with records in it")
-    reading.answers.append(Answer("records", node))
+    reading.answers.append(AnswerShape("records", node))
     reading.namespaces = names.used
     reading.told.append(f"XML: {_files(bodies)}, read from <{local}>")
     return reading
@@ -446,17 +446,17 @@ class Element:
 
     def __init__(self) -> None:
         self.count = 0
-        self.text = Seen()
-        self.attributes: dict[str, Seen] = {}
+        self.text = SeenValues()
+        self.attributes: dict[str, SeenValues] = {}
         self.children: dict[str, Element] = {}
         self.many: set[str] = set()  # children of which there was more than one
         self.mixed = False
 
-    def add(self, element: etree._Element, names: Names) -> None:
+    def add(self, element: etree._Element, names: XmlNames) -> None:
         self.count += 1
         for name, value in element.attrib.items():
             if not str(name).startswith(_INSTANCE):
-                self.attributes.setdefault(names.of(str(name), attribute=True), Seen()).add(str(value))
+                self.attributes.setdefault(names.of(str(name), attribute=True), SeenValues()).add(str(value))
         before: set[str] = set()
         for child in element:
             name = names.of(str(child.tag))
@@ -470,11 +470,11 @@ class Element:
             self.mixed |= bool(before)
             self.text.add(text)
 
-    def node(self, name: str, place: str, notes: list[Note]) -> Node:
+    def node(self, name: str, place: str, notes: list[Remark]) -> Node:
         settled = Settled(notes, text_only=True)
         text = settled.node(self.text, name, place)
         if self.mixed:
-            notes.append(Note(place, "text between elements", "`.:x` is written: it is free text; or `-` for never"))
+            notes.append(Remark(place, "text between elements", "`.:x` is written: it is free text; or `-` for never"))
             text = Plain("x")
         if not self.attributes and not self.children:
             return text if self.text.count else Plain("s")

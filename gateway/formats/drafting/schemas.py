@@ -16,9 +16,9 @@ from gateway.formats.drafting.nodes import (
     Listed,
     Member,
     Node,
-    Note,
     Object,
     Plain,
+    Remark,
     Say,
     Unreadable,
     both,
@@ -82,7 +82,7 @@ _SIMPLE = {"boolean": "b", "integer": "i", "number": "n", "null": UNKNOWN}
 _BY_VALUE = ((bool, "boolean"), (int, "integer"), (float, "number"), (str, "string"), (type(None), "null"))
 
 
-class Place(NamedTuple):
+class Pointer(NamedTuple):
     """A JSON pointer in a file. The file that was named on the command line is not written out."""
 
     file: Path
@@ -92,7 +92,7 @@ class Place(NamedTuple):
     def __str__(self) -> str:
         return f"{'' if self.main else self.file.name}#{self.pointer}"
 
-    def __truediv__(self, step: object) -> "Place":
+    def __truediv__(self, step: object) -> "Pointer":
         escaped = str(step).replace("~", "~0").replace("/", "~1")
         return self._replace(pointer=f"{self.pointer}/{escaped}")
 
@@ -101,14 +101,14 @@ class Schemas:
     """Reads the schemas of one document and of files beside it. `say` is told what the table cannot say."""
 
     def __init__(self, path: Path, document: Any, say: Say) -> None:
-        self.root = Place(path, "")
+        self.root = Pointer(path, "")
         self._documents = {path.resolve(): document}
         self._say = say
         self._known: dict[tuple[Path, str], Node] = {}
         self._open: list[tuple[Path, str]] = []
         self._read = 0
 
-    def node(self, schema: Any, place: Place, name: str = "", depth: int = 0) -> Node:
+    def node(self, schema: Any, place: Pointer, name: str = "", depth: int = 0) -> Node:
         """Raises Unreadable where there are more schemas than any declaration could hold."""
         self._read += 1
         if self._read > MOST:
@@ -133,11 +133,11 @@ class Schemas:
             found = Object(name, found.members, found.said)
         return found
 
-    def at(self, reference: str) -> tuple[Any, Place]:
+    def at(self, reference: str) -> tuple[Any, Pointer]:
         """What `reference` names, from the root. Raises LookupError."""
         return self.look_up(reference, self.root)
 
-    def look_up(self, reference: str, place: Place) -> tuple[Any, Place]:
+    def look_up(self, reference: str, place: Pointer) -> tuple[Any, Pointer]:
         """Raises LookupError with what is in the way."""
         address, _, fragment = reference.partition("#")
         main = place.main
@@ -152,15 +152,15 @@ class Schemas:
             file = self.root.file if main else beside
         document = self._document(file)
         if fragment and not fragment.startswith("/"):
-            return self._anchored(document, fragment, Place(file, "", main))
-        found, reached = document, Place(file, "", main)
+            return self._anchored(document, fragment, Pointer(file, "", main))
+        found, reached = document, Pointer(file, "", main)
         for step in fragment.split("/")[1:]:
             step = _decoded(step)
             found = _step(found, step)
             reached /= step
         return found, reached
 
-    def resolved(self, value: Any, place: Place) -> tuple[Any, Place]:
+    def resolved(self, value: Any, place: Pointer) -> tuple[Any, Pointer]:
         """The same, or what it refers to: for the parts of OpenAPI that are no schemas. Raises LookupError."""
         for _ in range(20):
             if not (isinstance(value, Mapping) and isinstance(value.get("$ref"), str)):
@@ -179,18 +179,18 @@ class Schemas:
                 raise LookupError(f"cannot be read ({problem})") from None
         return self._documents[file]
 
-    def _names(self, place: Place) -> set[str]:
+    def _names(self, place: Pointer) -> set[str]:
         document = self._document(place.file)
         named = document.get("$id") or document.get("id") if isinstance(document, Mapping) else None
         return {named.partition("#")[0]} if isinstance(named, str) else set()
 
-    def _anchored(self, document: Any, anchor: str, place: Place) -> tuple[Any, Place]:
+    def _anchored(self, document: Any, anchor: str, place: Pointer) -> tuple[Any, Pointer]:
         for value, where in _walk(document, place, set()):
             if value.get("$anchor") == anchor or value.get("$dynamicAnchor") == anchor:
                 return value, where
         raise LookupError("names an anchor that is nowhere")
 
-    def _referred(self, schema: Mapping[str, Any], place: Place, depth: int) -> Iterator[Node]:
+    def _referred(self, schema: Mapping[str, Any], place: Pointer, depth: int) -> Iterator[Node]:
         for keyword in ("$dynamicRef", "$recursiveRef"):
             if keyword in schema:
                 yield self._anything(place / keyword, f"{keyword} depends on who reads it")
@@ -213,14 +213,14 @@ class Schemas:
             self._open.pop()
         yield copied(self._known[key])
 
-    def _all(self, schema: Mapping[str, Any], place: Place, name: str, depth: int) -> Iterator[Node]:
+    def _all(self, schema: Mapping[str, Any], place: Pointer, name: str, depth: int) -> Iterator[Node]:
         for number, part in enumerate(_list(schema.get("allOf"))):
             if isinstance(part, Mapping) and not _structural(part):
                 self._tell_unenforced(part, place / "allOf" / number)
                 continue
             yield self.node(part, place / "allOf" / number, name, depth + 1)
 
-    def _own(self, schema: Mapping[str, Any], place: Place, name: str, depth: int) -> Node:
+    def _own(self, schema: Mapping[str, Any], place: Pointer, name: str, depth: int) -> Node:
         for keyword in ("oneOf", "anyOf"):
             options = [
                 (part, place / keyword / number)
@@ -241,7 +241,7 @@ class Schemas:
             found = either(found, other, lambda what: self._mixed(place / "type", what))
         return found
 
-    def _of_kind(self, kind: str, schema: Mapping[str, Any], place: Place, name: str, depth: int) -> Node:
+    def _of_kind(self, kind: str, schema: Mapping[str, Any], place: Pointer, name: str, depth: int) -> Node:
         if kind == "object":
             return self._object(schema, place, name, depth)
         if kind == "array":
@@ -252,7 +252,7 @@ class Schemas:
             return self._anything(place / "type", "a type that JSON Schema does not have")
         return Plain(_SIMPLE[kind], _kind_of_number(kind, _last(place.pointer)))
 
-    def _object(self, schema: Mapping[str, Any], place: Place, name: str, depth: int) -> Node:
+    def _object(self, schema: Mapping[str, Any], place: Pointer, name: str, depth: int) -> Node:
         name = name or type_name(_last(place.pointer) or "Record")
         found = Object(name, said=_said(schema))
         for key, part in _mapping(schema.get("properties")).items():
@@ -261,7 +261,9 @@ class Schemas:
         for keyword in ("then", "else"):
             if isinstance(part := schema.get(keyword), Mapping) and _structural(part):
                 other = self.node({"type": "object", **part}, place / keyword, name, depth + 1)
-                self._say(Note(str(place / keyword), "a shape that depends on values", "the table holds both together"))
+                self._say(
+                    Remark(str(place / keyword), "a shape that depends on values", "the table holds both together")
+                )
                 if isinstance(other, Object):
                     found = Object(name, {**other.members, **found.members}, found.said)
         others = [
@@ -278,7 +280,7 @@ class Schemas:
             return self._anything(place, "an object whose members the schema does not name")
         if found.members:
             self._say(
-                Note(
+                Remark(
                     str(others[0][1]),
                     "members of any name beside named ones",
                     "the named ones are in the table and others never leave; `j` in place of the type gives all whole",
@@ -287,7 +289,7 @@ class Schemas:
             return found
         return Keyed(copied(self._either(others, place, name, depth)))
 
-    def _array(self, schema: Mapping[str, Any], place: Place, name: str, depth: int) -> Node:
+    def _array(self, schema: Mapping[str, Any], place: Pointer, name: str, depth: int) -> Node:
         parts = [
             (part, place / keyword / number)
             for keyword in ("prefixItems", "items")
@@ -300,13 +302,15 @@ class Schemas:
         of = self._either(parts, place, singular(name), depth)
         return of if isinstance(of, Plain) and of.word == "j" else Listed(copied(of))
 
-    def _either(self, parts: list[tuple[Any, Place]], place: Place, name: str, depth: int) -> Node:
+    def _either(self, parts: list[tuple[Any, Pointer]], place: Pointer, name: str, depth: int) -> Node:
         found: Node = Plain(UNKNOWN)
         for part, where in parts:
             found = either(found, self.node(part, where, name, depth + 1), lambda what: self._mixed(place, what))
         return found
 
-    def _one_of(self, parts: list[tuple[Any, Place]], place: Place, name: str, depth: int, told_apart: bool) -> Node:
+    def _one_of(
+        self, parts: list[tuple[Any, Pointer]], place: Pointer, name: str, depth: int, told_apart: bool
+    ) -> Node:
         nodes = [self.node(part, where, name, depth + 1) for part, where in parts]
         nodes = [node for node in nodes if not (isinstance(node, Plain) and node.word == UNKNOWN)]
         shapes = {_signature(node) for node in nodes}
@@ -314,7 +318,7 @@ class Schemas:
         if len(shapes) > 1 and all(kinds):
             what = "told apart by one member's value" if told_apart else "of which one is meant"
             self._say(
-                Note(
+                Remark(
                     str(place),
                     f"{len(shapes)} shapes, {what}",
                     "the table holds the members of all of them in one type; where that gives too much, declare two "
@@ -328,19 +332,23 @@ class Schemas:
             found = Object(name, found.members, found.said)
         return found
 
-    def _mixed(self, place: Place, what: str) -> None:
+    def _mixed(self, place: Pointer, what: str) -> None:
         self._say(
-            Note(str(place), what, "`j` is written, which gives it whole; or `-` for never; or two calls, one for each")
+            Remark(
+                str(place), what, "`j` is written, which gives it whole; or `-` for never; or two calls, one for each"
+            )
         )
 
-    def _anything(self, place: Place, what: str) -> Plain:
-        self._say(Note(str(place), what, "`j` is written, which gives it whole; name a type instead, or `-` for never"))
+    def _anything(self, place: Pointer, what: str) -> Plain:
+        self._say(
+            Remark(str(place), what, "`j` is written, which gives it whole; name a type instead, or `-` for never")
+        )
         return Plain("j")
 
-    def _tell_unenforced(self, schema: Mapping[str, Any], place: Place) -> None:
+    def _tell_unenforced(self, schema: Mapping[str, Any], place: Pointer) -> None:
         for keyword in _NOT_ENFORCED:
             if keyword in schema:
-                self._say(Note(str(place), f"{keyword} {NOT_ENFORCED}"))
+                self._say(Remark(str(place), f"{keyword} {NOT_ENFORCED}"))
 
 
 def _structural(schema: Mapping[str, Any]) -> bool:
@@ -449,7 +457,7 @@ def _step(value: Any, step: str) -> Any:
     raise LookupError("names a place that is not there")
 
 
-def _walk(value: Any, place: Place, seen: set[int]) -> Iterator[tuple[Mapping[str, Any], Place]]:
+def _walk(value: Any, place: Pointer, seen: set[int]) -> Iterator[tuple[Mapping[str, Any], Pointer]]:
     """Every object once: YAML can name one a million times."""
     if id(value) in seen or place.pointer.count("/") > DEEPEST:
         return

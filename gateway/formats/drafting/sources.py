@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.formats.drafting import openapi, samples, schemas, xsd
-from gateway.formats.drafting.reading import Answer, Reading
+from gateway.formats.drafting.reading import AnswerShape, Reading
 
 Source = Callable[[list[Path], list[str], str], Reading]
 
@@ -12,7 +12,7 @@ Source = Callable[[list[Path], list[str], str], Reading]
 def _schema(paths: list[Path], only: list[str], root: str) -> Reading:
     reading = Reading("json")
     node, reading.title, place = schemas.reading_node(paths[0], root, reading.notes.append)
-    reading.answers.append(Answer("records", node))
+    reading.answers.append(AnswerShape("records", node))
     reading.told.append(f"JSON Schema, read from {place if place != '#' else 'its root'}")
     return reading
 

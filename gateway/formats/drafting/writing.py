@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gateway.formats.drafting import guesses
-from gateway.formats.drafting.drafts import TO_FILL, Dataset, Draft
-from gateway.formats.drafting.fields import Field
-from gateway.formats.drafting.nodes import NOT_ENFORCED, UNENFORCED, Member, Note, Object, Plain, many, snake, within
+from gateway.formats.drafting.drafts import TO_FILL, DatasetDraft, DeclarationDraft
+from gateway.formats.drafting.fields import FieldDraft
+from gateway.formats.drafting.nodes import NOT_ENFORCED, UNENFORCED, Member, Object, Plain, Remark, many, snake, within
 from gateway.formats.drafting.records import Found
 
 _WIDE = 118
@@ -26,7 +26,7 @@ _KINDS = {
 }
 
 
-def toml(draft: Draft) -> str:
+def toml(draft: DeclarationDraft) -> str:
     """Valid TOML 1.0."""
     parts = (
         _head,
@@ -45,7 +45,7 @@ def toml(draft: Draft) -> str:
     return "\n".join(lines).strip("\n") + "\n"
 
 
-def _head(draft: Draft) -> Iterator[str]:
+def _head(draft: DeclarationDraft) -> Iterator[str]:
     options = draft.options
     yield f"# A draft{_of(draft.reading.title)}. Texts that say TO FILL are yours to write, and guesses yours to check."
     yield "# No value of the data stands in here, only names and kinds."
@@ -63,7 +63,7 @@ def _of(title: str) -> str:
     return f" of {_comment(title, 60)}" if title.strip() else ""
 
 
-def _connection(draft: Draft) -> Iterator[str]:
+def _connection(draft: DeclarationDraft) -> Iterator[str]:
     yield from ("", "[contact]", f"privacy = {_text(TO_FILL)}", f"support = {_text(TO_FILL)}")
     yield from (
         "",
@@ -78,7 +78,7 @@ def _connection(draft: Draft) -> Iterator[str]:
     yield f"number_label = {_WORDS}"
 
 
-def _datasets(draft: Draft) -> Iterator[str]:
+def _datasets(draft: DeclarationDraft) -> Iterator[str]:
     for dataset in draft.datasets:
         yield from ("", "# " + "-" * 20 + f" {dataset.name}", "[[datasets]]", f"id = {_text(dataset.id)}  # guessed")
         if said := dataset.record.said or next((each.answer.said for each in dataset.found if each.answer.said), ""):
@@ -91,7 +91,7 @@ def _datasets(draft: Draft) -> Iterator[str]:
             yield from _field(draft, field)
 
 
-def _time(draft: Draft, dataset: Dataset) -> str:
+def _time(draft: DeclarationDraft, dataset: DatasetDraft) -> str:
     inside = _WORDS[:-2]
     if dataset.times is None:
         return f"time = {inside} }}  # guessed: no member says when a record was"
@@ -103,7 +103,7 @@ def _time(draft: Draft, dataset: Dataset) -> str:
     return f"time = {inside}, find = {_text(f'{draft.name_of(holder)}/{name}')} }}  # guessed: {dataset.times.why}"
 
 
-def _field(draft: Draft, field: Field) -> Iterator[str]:
+def _field(draft: DeclarationDraft, field: FieldDraft) -> Iterator[str]:
     yield from ("", "[[datasets.field]]")
     if field.structural:
         yield "# guessed: when and whose; given with every record"
@@ -118,7 +118,7 @@ def _field(draft: Draft, field: Field) -> Iterator[str]:
     yield from _listed("find", [f"{draft.name_of(holder)}/{name}" for holder, name in field.find])
 
 
-def _format(draft: Draft) -> Iterator[str]:
+def _format(draft: DeclarationDraft) -> Iterator[str]:
     yield from (
         "",
         "# " + "-" * 20 + " how the organisation answers",
@@ -131,7 +131,7 @@ def _format(draft: Draft) -> Iterator[str]:
         yield from _listed("media_types", kinds)
 
 
-def _parameters(draft: Draft) -> Iterator[str]:
+def _parameters(draft: DeclarationDraft) -> Iterator[str]:
     if not draft.reading.parameters:
         yield from ("", "# No query parameter is known, so every one is refused. For those an app may send:")
         yield from ("# [format.parameters]", '# since = { as = "from", written = "date" }')
@@ -142,14 +142,14 @@ def _parameters(draft: Draft) -> Iterator[str]:
         yield f"{_key(name)} = {{ {keys} }}  # guessed: {parameter.why}"
 
 
-def _calls(draft: Draft) -> Iterator[str]:
+def _calls(draft: DeclarationDraft) -> Iterator[str]:
     for dataset in draft.datasets:
         own = next((each for each in dataset.found if not each.one), dataset.found[0])
         for each in dataset.found:
             yield from _call(dataset, each, own)
 
 
-def _call(dataset: Dataset, each: Found, own: Found) -> Iterator[str]:
+def _call(dataset: DatasetDraft, each: Found, own: Found) -> Iterator[str]:
     answer = each.answer
     yield from ("", "[[format.calls]]", f"name = {_text(answer.name if answer.path else snake(dataset.name))}")
     yield from (f"dataset = {_text(dataset.id)}", f"records = {_text(dataset.name)}")
@@ -167,7 +167,7 @@ def _call(dataset: Dataset, each: Found, own: Found) -> Iterator[str]:
         yield "one = true  # guessed: one record, not a list"
 
 
-def _pages(draft: Draft) -> Iterator[str]:
+def _pages(draft: DeclarationDraft) -> Iterator[str]:
     if draft.pages is None:
         yield from (
             "",
@@ -180,7 +180,7 @@ def _pages(draft: Draft) -> Iterator[str]:
     yield from (f"{key} = {_value(value)}" for key, value in draft.pages.keys.items())
 
 
-def _records(draft: Draft) -> Iterator[str]:
+def _records(draft: DeclarationDraft) -> Iterator[str]:
     for dataset in draft.datasets:
         own = next((each for each in dataset.found if not each.one), dataset.found[0])
         yield from ("", f"[format.records.{dataset.name}]")
@@ -207,7 +207,7 @@ def _length(record: Object) -> str:
     return next((name for name in names if guesses.words_of(name) & words), "")
 
 
-def _around(draft: Draft) -> Iterator[str]:
+def _around(draft: DeclarationDraft) -> Iterator[str]:
     if not draft.around:
         return
     yield from (
@@ -220,7 +220,7 @@ def _around(draft: Draft) -> Iterator[str]:
         yield f"# … and {len(draft.around) - _AROUND} more: see the types that begin with the answer, below"
 
 
-def _required(draft: Draft) -> Iterator[str]:
+def _required(draft: DeclarationDraft) -> Iterator[str]:
     first = draft.datasets[0]
     name = next(iter(first.record.members), "member")
     yield from (
@@ -230,7 +230,7 @@ def _required(draft: Draft) -> Iterator[str]:
     yield from ("[format.required]", f'# {_text(f"{first.name}/{name}")} = {{ instead = "withheld" }}')
 
 
-def _accounts(draft: Draft) -> Iterator[str]:
+def _accounts(draft: DeclarationDraft) -> Iterator[str]:
     yield from ("", "[format.accounts]  # how the person's accounts are listed when she links them")
     if draft.accounts:
         yield from (f"{key} = {_text(value)}  # guessed" for key, value in draft.accounts.items())
@@ -240,19 +240,19 @@ def _accounts(draft: Draft) -> Iterator[str]:
     yield '# closed = { MEMBER = ["VALUE"] }  # how an account that has ended is told'
 
 
-def _csv(draft: Draft) -> Iterator[str]:
+def _csv(draft: DeclarationDraft) -> Iterator[str]:
     if draft.reading.csv:
         yield from ("", "[format.csv]  # guessed: from the first lines")
         yield from (f"{key} = {_text(value)}" for key, value in draft.reading.csv.items())
 
 
-def _namespaces(draft: Draft) -> Iterator[str]:
+def _namespaces(draft: DeclarationDraft) -> Iterator[str]:
     if draft.reading.namespaces:
         yield from ("", "[format.namespaces]")
         yield from (f"{_key(prefix)} = {_text(space)}" for prefix, space in draft.reading.namespaces.items())
 
 
-def _shapes(draft: Draft) -> Iterator[str]:
+def _shapes(draft: DeclarationDraft) -> Iterator[str]:
     names = {id(kind): name for name, kind in draft.types.items()}
     yield from ("", "[format.shapes]")
     for name, kind in draft.types.items():
@@ -328,7 +328,7 @@ def _comment(text: str, length: int = _SAID) -> str:
     return plain if len(plain) <= length else f"{plain[: length - 1]}…"
 
 
-def report(draft: Draft, file: str) -> Iterator[str]:
+def report(draft: DeclarationDraft, file: str) -> Iterator[str]:
     """What was read, what was guessed, what the table cannot say, and what to do next."""
     text = toml(draft)
     yield f"read: {'; '.join(draft.reading.told)}"
@@ -358,7 +358,7 @@ def _block(title: str, lines: list[str], most: int) -> Iterator[str]:
             yield f"  … and {len(lines) - most} more of the kind"
 
 
-def grouped(notes: Iterable[Note]) -> Iterator[str]:
+def grouped(notes: Iterable[Remark]) -> Iterator[str]:
     """One line for all places of which the same is to be said, and one for all that is not enforced."""
     places: dict[tuple[str, str], list[str]] = {}
     for note in notes:

@@ -16,16 +16,16 @@ from gateway.formats.drafting.nodes import (
     Listed,
     Member,
     Node,
-    Note,
     Object,
     Plain,
+    Remark,
     Unreadable,
     copied,
     either,
     type_name,
 )
-from gateway.formats.drafting.reading import Answer, Reading
-from gateway.formats.drafting.samples import Names, xml_root
+from gateway.formats.drafting.reading import AnswerShape, Reading
+from gateway.formats.drafting.samples import XmlNames, xml_root
 
 XS = "{http://www.w3.org/2001/XMLSchema}"
 MOST = 60_000  # particles of one reading
@@ -63,8 +63,8 @@ class Xsd:
     """One schema and what it includes. Names of components are looked up by kind and tag."""
 
     def __init__(self, path: Path) -> None:
-        self.notes: list[Note] = []
-        self.names = Names()
+        self.notes: list[Remark] = []
+        self.names = XmlNames()
         self._parts: dict[tuple[str, Tag], etree._Element] = {}
         self._spaces: dict[etree._Element, str] = {}  # root of a file → its target namespace
         self._qualified: dict[etree._Element, tuple[bool, bool]] = {}
@@ -365,7 +365,7 @@ class Xsd:
     def _note(self, part: etree._Element, what: str, instead: str) -> None:
         names = [each.get("name") for each in (part, *part.iterancestors()) if each.get("name")]
         place = "/".join(reversed(names)) or "schema"  # type: ignore[arg-type]
-        self.notes.append(Note(place, what, instead))
+        self.notes.append(Remark(place, what, instead))
 
 
 def _tag(space: str, local: str | None) -> Tag:
@@ -406,6 +406,6 @@ def read(path: Path, root: str) -> Reading:
     name, node = schema.start(root)
     if not isinstance(node, Object):
         raise Unreadable(f"{path}: the element {name} has nothing inside; name the one answers begin with: --root NAME")
-    reading = Reading("xml", [Answer("records", node)], notes=schema.notes, namespaces=schema.names.used)
+    reading = Reading("xml", [AnswerShape("records", node)], notes=schema.notes, namespaces=schema.names.used)
     reading.told.append(f"XML Schema, read from the element {name}")
     return reading
