@@ -12,12 +12,15 @@ from sqlmodel import Session, select
 
 from gateway.cli import changes
 from gateway.cli.opening import NO, opened, stop
+from gateway.cli.organisations_draft import draft
 from gateway.cli.tables import table
 from gateway.errors import DeclarationError, NotFound
 from gateway.house import House
 
 commands = typer.Typer(no_args_is_help=True, help="Organisations that hold people's data.", rich_markup_mode=None)
 Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
+
+commands.command()(draft)
 
 
 @commands.command()
