@@ -42,7 +42,11 @@ class Seen:
         self._answers += 1
         if self._answers > FIRST and self._answers % FIRST:
             return
-        places = tuple(_unlike(dict.fromkeys(unknown(table, root, msgspec.json.decode(text), where))))
+        try:
+            read = msgspec.json.decode(text)
+        except msgspec.MsgspecError:  # a number beyond all measure: the answer can be given, and not looked through
+            return
+        places = tuple(_unlike(dict.fromkeys(unknown(table, root, read, where))))
         if places:
             self.any = True
             self._tell(places, 1 if self._answers <= FIRST else FIRST, datetime.now(UTC))

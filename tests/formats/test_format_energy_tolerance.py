@@ -3,6 +3,7 @@ nothing of it leaves. What would change the meaning of something known is refuse
 
 import re
 from base64 import b64encode, urlsafe_b64encode
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -61,7 +62,6 @@ from gateway.formats.espi.plan import EnergyPlan
 from gateway.formats.espi.skipped import ELSEWHERE, PLACES
 from gateway.formats.model import Account, Denied, NotThere, UnknownShape, Upstream
 from gateway.formats.names import AccountNames
-from gateway.formats.registry import SECTORS
 
 PREFIX = source("energy").gateway_url + BASES["energy"]
 
@@ -563,7 +563,7 @@ def test_a_table_of_readings_without_their_type_gives_no_number_for_a_value():
 
 
 def by(published: str) -> EnergyPlan:
-    return EnergyPlan(source("energy"), [granted(name) for name in DATASETS], published)
+    return EnergyPlan(replace(source("energy"), published=published), [granted(name) for name in DATASETS])
 
 
 ASKED = ("published-min", "2025-02-01T00:00:00Z")
@@ -573,10 +573,7 @@ def test_the_agreed_period_is_sent_to_a_supplier_that_goes_by_the_time_of_use_an
     edges = {"published-min": "2025-01-01T00:00:00Z", "published-max": "2026-01-01T00:00:00Z"}
     found = {name: dict(sent(by(name), "energy", BATCH, window=YEAR).query) for name in PUBLISHED}
     assert found == {USAGE_TIME: edges, PUBLICATION: {}, NONE: {}}
-    assert (
-        dict(sent(SECTORS["energy"].plan(source("energy"), [granted(DATASETS[0])]), "energy", BATCH, window=YEAR).query)
-        == edges
-    )
+    assert dict(sent(plan(granted(DATASETS[0])), "energy", BATCH, window=YEAR).query) == edges
 
 
 def test_what_an_app_asks_for_goes_to_a_supplier_as_that_supplier_takes_it():
