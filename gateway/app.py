@@ -50,6 +50,8 @@ from gateway.log import pages as log_pages
 from gateway.log.sequencer import Beat, Sequencer
 from gateway.organisations import linking, links
 from gateway.organisations import pages as organisation_pages
+from gateway.organisations.folders import LOOK_SECONDS as FOLDER_SECONDS
+from gateway.organisations.folders import Folders
 from gateway.organisations.telling import tell_pending
 from gateway.organisations.undeclared import WRITE_SECONDS, Undeclareds
 from gateway.people import pages as people_pages
@@ -159,6 +161,7 @@ class Application:
         self.sequencer = Sequencer(house, partial(redo, house), partial(self._sample, metrics) if metrics else None)
         self.data_plane = DataPlane(house)
         self.rereading = Rereading(house)
+        self.folders = Folders(house)
         health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.keys.fault)
         self.together = Together(house.store, __version__, self._counted)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -205,6 +208,7 @@ class Application:
                 _repeating(self._led(self._prepare_months), MONTHS_SECONDS),
                 _repeating(self.rereading.look, LOOK_SECONDS),
                 _repeating(self._write_undeclared, WRITE_SECONDS),
+                _repeating(self._led(self.folders.look), FOLDER_SECONDS),
             ):
                 yield
             self._write_undeclared()

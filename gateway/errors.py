@@ -41,6 +41,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "policy": (403, "A policy of the gateway forbids it."),
     "strong_sign_in_needed": (403, "The person has to sign in again first."),
     "not_linked": (403, "The person has no live link with this organisation."),
+    "no_data": (404, "The organisation gives its data in files, and none of this type is kept at the moment."),
     "organisation_unavailable": (502, "The organisation did not answer."),
     "organisation_slow": (504, "The organisation did not answer in time."),
     "organisation_refused": (502, "The organisation refused the call."),

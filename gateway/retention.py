@@ -25,7 +25,7 @@ from gateway.ground.store.tables import Lease, Process, Try
 from gateway.ledger.tables import Listing, SpentProof
 from gateway.log.tables import LogTally
 from gateway.log.tally import KEPT_DAYS
-from gateway.organisations.tables import LinkAttempt, Undeclared
+from gateway.organisations.tables import FileCode, FileImport, FilePart, LinkAttempt, Undeclared
 from gateway.people.tables import SignIn, SpentChallenge
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -36,6 +36,7 @@ UNANSWERED = 90 * DAY
 SIGN_INS = 30 * DAY
 USES = 400 * DAY  # the longest window that is counted is a year
 
+_past = select(col(FileImport.id))
 _lapsed = select(col(Consent.id)).where(col(Consent.reason) == EndReason.LAPSED)
 
 LEAVING = (
@@ -71,6 +72,13 @@ LEAVING = (
     Leaving(LinkAttempt, lambda now: col(LinkAttempt.expires_at) < now - DAY),
     # not sent any more
     Leaving(Undeclared, lambda now: col(Undeclared.last_at) < now - UNANSWERED),
+    # of files that are over, kept for as long as declared, or broken off on their way in
+    Leaving(FilePart, lambda now: col(FilePart.import_id).in_(_past.where(col(FileImport.until) <= now))),
+    Leaving(
+        FileImport,
+        lambda now: (col(FileImport.until) <= now) & ~exists().where(col(FilePart.import_id) == col(FileImport.id)),
+    ),
+    Leaving(FileCode, lambda now: col(FileCode.until) <= now),
     Leaving(SignIn, lambda now: col(SignIn.ends_at) < now - SIGN_INS),
     # what an app asked and nobody answered: the log keeps that it was asked
     Leaving(

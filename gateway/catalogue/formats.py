@@ -108,6 +108,7 @@ class Records:
     one: bool = False
     account: Path = ()  # (): all are of the account of the call
     time: RecordTime = RecordTime()
+    customer: Path = ()  # in files with the records of many: whose it is; (): as the connection says
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,6 +332,11 @@ def _resolve(table: Table, kind: str, text: str) -> Path | None:
     return None
 
 
+def led_to(table: Table, kind: str, text: str) -> Path:
+    """The members that a dotted text names inside a type; () where it leads nowhere."""
+    return _resolve(table, kind, text) or ()
+
+
 def _safe(table: Table, kind: str) -> Any:
     try:
         return members(table, kind)
@@ -339,7 +345,20 @@ def _safe(table: Table, kind: str) -> Any:
 
 
 def _records(kind: str, row: FileTable, table: Table) -> Records:
-    row.only("at", "one", "account", "instant", "span", "state", "parts", "written", "ends", "length", "months_from")
+    row.only(
+        "at",
+        "one",
+        "account",
+        "instant",
+        "span",
+        "state",
+        "parts",
+        "written",
+        "ends",
+        "length",
+        "months_from",
+        "customer",
+    )
     if kind not in table:
         row.wrong("shapes", f"there is no line {kind} in shapes")
     return Records(
@@ -348,6 +367,7 @@ def _records(kind: str, row: FileTable, table: Table) -> Records:
         row.flag("one"),
         _path(row, "account", table, kind),
         _time(row, table, kind),
+        _path(row, "customer", table, kind),
     )
 
 

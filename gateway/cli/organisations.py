@@ -13,6 +13,7 @@ from sqlmodel import Session, select
 from gateway.cli import changes
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.organisations_draft import draft
+from gateway.cli.organisations_files import files, import_
 from gateway.cli.tables import table
 from gateway.errors import DeclarationError, NotFound
 from gateway.house import House
@@ -21,6 +22,8 @@ commands = typer.Typer(no_args_is_help=True, help="Organisations that hold peopl
 Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
 
 commands.command()(draft)
+commands.command("import")(import_)
+commands.command()(files)
 
 
 @commands.command()
@@ -96,7 +99,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
                 "sector": row.declaration["sector"],
                 "status": row.status + (f" ({row.status_reason})" if row.status_reason else ""),
                 "datasets": [dataset["id"] for dataset in row.declaration["datasets"]],
-                "base_url": row.declaration["connection"]["base_url"],
+                "base_url": row.declaration["connection"].get("base_url", "(files)"),
             }
             for row in session.exec(select(Organisation).order_by(Organisation.id))
         ]

@@ -52,7 +52,7 @@ class JsonPlan(TablePlan):
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
         expect(media_type, self.form.media_types)
-        view = self._views[sent.operation]
+        view, window = self._views[sent.operation], self.inside(sent, window)
         part, how = view.part, view.reading
         answer, found, inside = how.answer(within_limit(body), part.seen)
         kept: list[Any] = []

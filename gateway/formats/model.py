@@ -87,6 +87,7 @@ class Source:
     published: str = ""  # ESPI: what the supplier takes `published-min` for (`espi.calls.PUBLISHED`); "": usage time
     sealer: Sealer = field(default_factory=Sealer)  # for what leaves and comes back: links to following pages
     seen: Callable[[str], Seen | None] = _nobody  # type of data → who is told of members that nobody has declared
+    filed: bool = False  # its answers are of files: whatever an app asks for, they have all there is
 
 
 @dataclass(frozen=True, slots=True)

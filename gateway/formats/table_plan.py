@@ -78,6 +78,11 @@ class TablePlan:
             return Denied("field", "fields", asked=dataset, allowed=" ".join(sorted(part.fields)))
         return self.calls.upstream(found, part.names, asked, window, part.fields)
 
+    def inside(self, sent: Upstream, window: Window) -> Window:
+        """The period to cut to. An organisation that answers has heard of the one that the app asked for; in a file
+        there is more."""
+        return sent.period if self.source.filed and sent.period is not None else window
+
     def leads_on(self, sent: Upstream, led: str, link: str, count: int) -> Step | None:
         """The call for the next page; None: there is none. `led`: what the member says that leads on. Raises
         Unusable."""

@@ -47,6 +47,7 @@ DUTIES: Mapping[str, Duty] = {
     "name": Duty(threads=1, line=8),  # the system's resolver, by host: it has its own, long deadlines
     "compile": Duty(threads=1),  # compiling grants, on one connection of their own
     "cut": Duty(threads=2),  # answers too large for the event loop, by organisation
+    "files": Duty(threads=2, line=64, seconds=15),  # reading what an organisation's files have of a customer
     "password": Duty(threads=4, line=32),  # argon2: 19 MiB and about 50 ms of CPU each
 }
 

@@ -4,6 +4,9 @@ It owns the declarations (one TOML file each), people's links, their credentials
 and the person's own download. It knows nothing of apps and of what was agreed: a link says
 *how* to ask an organisation about a person, not that an app may.
 
+One that has no API gives files instead: they are kept here, sealed by customer, and read as if it had answered
+(`files`, `file_codes`, `folders`).
+
 The one invariant: a credential from an organisation is only sent to that organisation,
 through the connector, for the person who linked it. No call is made while a transaction
 is open.

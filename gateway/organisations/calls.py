@@ -22,7 +22,7 @@ from gateway.formats.model import FoundAccount, Source, TooLarge, UnknownShape, 
 from gateway.ground.http.connector import ConnectorError, Headers
 from gateway.ground.keys import KeyRing, fresh, strict
 from gateway.house import House
-from gateway.organisations import assertion, links, tokens, views
+from gateway.organisations import assertion, file_rules, files, links, tokens, views
 from gateway.organisations.links import LinkView
 from gateway.organisations.oauth import reason_of
 from gateway.organisations.tables import Link
@@ -60,6 +60,9 @@ class Line:
         self.calls += 1
         if self.calls > CALLS_MAX:
             raise ConnectorError("too_large", "too many pages")
+        if self.organisation.kind == file_rules.KIND:
+            self._require_linked()
+            return files.asked(self.house, self.organisation, self._whose, upstream, self.house.clock())
         path = upstream.path.replace("{subscription}", self.link.resource)
         if upstream.query:
             path += "?" + urlencode(upstream.query, quote_via=quote, safe=":,")
@@ -142,12 +145,20 @@ def read_accounts(line: Line) -> list[FoundAccount]:
     shape."""
 
     def accounts(source: Source) -> list[FoundAccount]:
-        found = registry.accounts(source, line.fetch)
+        filed = _filed(line)
+        found = registry.accounts(source, line.fetch) if filed is None else filed
         if len({account.native for account in found}) < len(found):
             raise ConnectorError("organisation_answer_invalid", "an account stands twice")
         return found
 
     return read(line, accounts)
+
+
+def _filed(line: Line) -> list[FoundAccount] | None:
+    """The accounts that the records of her files name, where nothing lists them. None: ask as everybody else."""
+    if line.organisation.kind != file_rules.KIND:
+        return None
+    return files.accounts(line.house, line.organisation, line.link.whose, line.house.clock())
 
 
 def read(line: Line, what: Callable[[Source], Found]) -> Found:

@@ -20,7 +20,7 @@ from gateway.ground.declarations import digest, load, unknown
 from gateway.ground.keys import KeyRing
 from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.house import House
-from gateway.organisations import moving, owned
+from gateway.organisations import file_rules, moving, owned
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
 from gateway.organisations.rules import CONNECTIONS, FORM
 from gateway.organisations.tables import LEAVING, Organisation
@@ -71,6 +71,7 @@ def check(document: Mapping[str, Any], catalogue: Catalogue, look_up: Resolve = 
     if FORM.fits("datasets", document.get("datasets")):
         faults += _datasets(document, catalogue)
         faults += owned.faults(document, catalogue)
+        faults += file_rules.faults(document)
     return faults
 
 

@@ -58,7 +58,8 @@ def failed(
     onward: str = HOME,
     missing: list[tuple[str, str]] | None = None,
 ) -> Response:
-    status, sentence = sentences.failed(reason, view.name[ctx.language], ctx.house.translations.of(ctx.language))
+    words = ctx.house.translations.of(ctx.language)
+    status, sentence = sentences.failed(reason, view.name[ctx.language], words, view.kind)
     response = ctx.page(
         "organisations/failed.html",
         status,

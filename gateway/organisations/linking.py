@@ -2,6 +2,7 @@
 
     oauth       begin ──► at the organisation ──► spend(state) ──► exchange ──► link ──► accounts
     assertion   begin(number) ──► a message with a code ──► confirm ──► link ──► accounts
+    files       begin(number) ──► the code that she has ──► `file_codes` ──► link ──► accounts
 
 An attempt belongs to one person and one organisation and can be used once. Codes tried are counted before the
 organisation is asked, by person and by customer number. The pages are the same whether a customer number exists or
@@ -28,14 +29,18 @@ from gateway.ground.keys import KeyRing, fresh, hashed
 from gateway.ground.store.together import one_at_a_time
 from gateway.house import House
 from gateway.log import Event, Log
-from gateway.organisations import calls, links, tokens, views
+from gateway.organisations import calls, file_codes, file_rules, links, tokens, views
 from gateway.organisations.links import Credentials
 from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
 from gateway.organisations.tables import Link, LinkAttempt, Organisation
 from gateway.organisations.views import LinkEnds, OrganisationView
 from gateway.settings import Settings
 
-MINUTES = {"oauth": 15, "assertion": 10}  # time for an attempt; organisations keep a code for ten minutes
+MINUTES = {
+    "oauth": 15,
+    "assertion": 10,
+    file_rules.KIND: 10,
+}  # time for an attempt; organisations keep a code for ten minutes
 TRIES = 5
 NUMBER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/-]{1,38})[A-Za-z0-9]")
 CODE = re.compile(r"[0-9]{6}")
@@ -216,6 +221,10 @@ def begin_number(house: House, person: str, view: OrganisationView, number: str,
 
     Raises ConnectorError.
     """
+    if view.kind == file_rules.KIND:  # the organisation has given her a code before
+        state = fresh()
+        open_attempt(house, person, view, {"customer_number": number, "known": True}, return_to, now, state)
+        return state
     status, _ = calls.post(
         house, view, _ends(view).start, house.keys.pairwise(person, view.id), {"customer_number": number}, now
     )
@@ -285,6 +294,9 @@ def _confirmed(
     """The organisation's answer about the code: 200, 403 (wrong) or 410 (too late)."""
     if not attempt.secret["known"]:
         return 403
+    if view.kind == file_rules.KIND:
+        right = file_codes.spent(house, view.id, attempt.secret["customer_number"], code, attempt.id, now)
+        return 200 if right else 403
     body = {"customer_number": attempt.secret["customer_number"], "code": code}
     try:
         status, answer = calls.post(house, view, _ends(view).confirm, house.keys.pairwise(person, view.id), body, now)
@@ -404,8 +416,9 @@ def _telling(house: House, ended: Link, now: datetime) -> Callable[[], None] | N
         if view.kind == "oauth":
             held = links.credentials(house.keys, link)
             return partial(tokens.ends_of(session, house, view.id).revoke, held) if held else None
-        if links.current(session, link.person_id, view.id) is not None:
-            return None  # the person has linked again under the same subject, and telling would end the new link
+        if view.kind == file_rules.KIND or links.current(session, link.person_id, view.id) is not None:
+            # it cannot be told; or she has linked again under the same subject, and telling would end the new link
+            return None
         return partial(_unlink, house, view, link.subject, now)
 
 

@@ -13,11 +13,12 @@ from gateway.ground.http.connector import ConnectorError
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Later
 from gateway.ground.web.marks import N_
-from gateway.organisations import calls, here, linking
+from gateway.organisations import calls, file_codes, file_rules, here, linking
 from gateway.organisations.linking import Linked, NotLinked
 from gateway.organisations.throttle import once_more, once_more_for
 from gateway.organisations.views import OrganisationView
 
+_NUMBERS = {"assertion": linking.NUMBER, file_rules.KIND: file_codes.NUMBER}
 _NO_NUMBER = N_("Write the number as it stands on your letters, 3 to 40 characters.")
 
 
@@ -53,7 +54,7 @@ def start(waits: Waits, ctx: Context) -> Response | Later:
     if not view.active:
         return here.failed(ctx, view, "suspended", here.onward(ctx))
     number = ctx.form.get("customer_number", "").strip()
-    if view.kind == "assertion" and not linking.NUMBER.fullmatch(number):
+    if view.kind in _NUMBERS and not _NUMBERS[view.kind].fullmatch(number):
         return _link_page(waits, ctx, view, _NO_NUMBER, number)
     once_more(ctx.house.store, "link", ctx.person.person)
     if view.kind == "oauth":
@@ -134,7 +135,9 @@ def try_code(ctx: Context) -> Response | Later:
         if link and attempt.reason == "spent":
             return ctx.go(attempt.return_to)  # a second click on the same button finds the work done
         return here.failed(ctx, view, attempt.reason, attempt.return_to)
-    if not linking.CODE.fullmatch(code):
+    if view.kind == file_rules.KIND and not file_codes.CODE.fullmatch(code):
+        return _code_page(ctx, view, attempt, N_("The code has 8 to 40 letters and digits."))
+    if view.kind != file_rules.KIND and not linking.CODE.fullmatch(code):
         return _code_page(ctx, view, attempt, N_("The code has six digits."))
     if not view.active:
         return here.failed(ctx, view, "suspended", attempt.return_to)

@@ -43,7 +43,9 @@ AGAIN = "`aval organisations add FILE --replaced` was broken off: give it again,
 
 def origin(document: Mapping[str, Any]) -> tuple[str, str, int]:
     """Scheme, host and port (RFC 6454 §4) of a checked declaration."""
-    parts = urlsplit(document["connection"]["base_url"])
+    parts = urlsplit(document["connection"].get("base_url", ""))
+    if not parts.scheme:  # it has no address: it gives files
+        return "", "", 0
     return parts.scheme, parts.hostname or "", parts.port or PORTS[parts.scheme]
 
 

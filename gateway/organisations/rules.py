@@ -4,10 +4,14 @@ import re
 
 from gateway.formats.espi.calls import PUBLISHED
 from gateway.ground.declarations import REQUIRED, Form, checks
-from gateway.organisations import owned
+from gateway.organisations import file_rules, owned
 from gateway.organisations.addresses import network_fault
 
-CONNECTIONS = {"oauth": "oauth", "assertion": "link"}  # kind of connection → its table under [connection]
+CONNECTIONS = {
+    "oauth": "oauth",
+    "assertion": "link",
+    file_rules.KIND: "files",
+}  # kind of connection → its table under [connection]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+|\{[a-z_]+\}|\$?[A-Za-z0-9-]+")
 
@@ -64,13 +68,16 @@ FORM = Form(
         "contact": {"privacy": ("mail", REQUIRED), "support": ("text", REQUIRED)},
         "connection": {
             "kind": ("kind", REQUIRED),
-            "base_url": ("text", REQUIRED),
+            "base_url": ("text", None),  # `file_rules` asks for it
             "networks": ("networks", None),
             "timeout_seconds": ("seconds", None),
             "max_calls": ("calls", None),
             "oauth": ("table", None),
             "link": ("table", None),
+            "files": ("table", None),
         },
+        "connection.files": file_rules.KEYS,
+        "connection.files.names[]": file_rules.NAME_KEYS,
         "connection.oauth": {
             "authorize": ("path", REQUIRED),
             "token": ("path", REQUIRED),
@@ -93,6 +100,7 @@ FORM = Form(
         },
     },
     kinds={
+        **file_rules.KINDS,
         "id": checks.matches(
             r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", "write 1 to 40 of a-z, 0-9 and -, as in city-energy"
         ),

@@ -14,6 +14,7 @@ FAILED: Mapping[str, tuple[int, str]] = {
     "organisation_slow": (504, N_("{organisation} did not answer in time. Nothing was changed. Try again later.")),
     "organisation_refused": (502, N_("{organisation} refused the request. Nothing was changed.")),
     "organisation_answer_invalid": (502, N_("{organisation} gave an answer that cannot be read. Nothing was changed.")),
+    "no_data": (200, N_("{organisation} has given no data at the moment. It gives files from time to time.")),
     "too_large": (502, N_("The answer of {organisation} is larger than this service carries. Nothing was changed.")),
     "busy": (503, N_("{organisation} is being asked too often at the moment. Try again in a few minutes.")),
     "crowded": (
@@ -29,12 +30,13 @@ FAILED: Mapping[str, tuple[int, str]] = {
     "expired": (410, N_("This attempt to link {organisation} has expired. Start again.")),
     "spent": (409, N_("This attempt to link {organisation} has already been used. Start again if it is not linked.")),
     "no_tries": (403, N_("The code was wrong too many times. Start again, and {organisation} sends a new code.")),
+    "no_tries files": (403, N_("The code was wrong too many times. Start again with the code of {organisation}.")),
     "unread": (200, N_("Your account at {organisation} is linked, but your accounts there could not be read yet.")),
 }
 OTHERWISE = "organisation_unavailable"
 
 
-def failed(reason: str, organisation: str, words: NullTranslations) -> tuple[int, str]:
-    """(status, sentence in the reader's language)."""
-    status, text = FAILED.get(reason, FAILED[OTHERWISE])
+def failed(reason: str, organisation: str, words: NullTranslations, kind: str = "") -> tuple[int, str]:
+    """(status, sentence in the reader's language). `kind`: of the connection, where the sentence is another by it."""
+    status, text = FAILED.get(f"{reason} {kind}") or FAILED.get(reason, FAILED[OTHERWISE])
     return status, words.gettext(text).format(organisation=organisation)

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
-from gateway.ground.store.tables import where
+from gateway.ground.store.tables import BIG, where
 
 LEAVING = "leaving"  # another organisation is taking its place: links end and no call is made (`moving`)
 
@@ -48,6 +48,45 @@ class Undeclared(SQLModel, table=True):
     answers: int  # in how many it stood
     first_at: datetime
     last_at: datetime = Field(index=True)
+
+
+class FileImport(SQLModel, table=True):
+    """One file that an organisation gave, with the records of one call. At most one of a call is current: its parts
+    are served until `until`. Every other one leaves, and its parts before it."""
+
+    __table_args__ = (Index("ix_fileimport_of", "organisation_id", "call", "state"),)
+    id: str = Field(primary_key=True)
+    organisation_id: str = Field(foreign_key="organisation.id")
+    call: str
+    state: str  # coming | current | over
+    sha256: str = ""
+    size: int = Field(default=0, sa_type=BIG)  # of the file, in bytes
+    records: int = 0
+    customers: int = 0
+    head_sealed: bytes | None = None  # what stands before the records: the names of a CSV file
+    at: datetime
+    until: datetime = Field(index=True)
+
+
+class FilePart(SQLModel, table=True):
+    """Some records of one customer, as they stand in the file."""
+
+    import_id: str = Field(foreign_key="fileimport.id", primary_key=True)
+    customer: str = Field(primary_key=True)  # `links.whose`: never the number itself
+    piece: int = Field(primary_key=True)  # large files are sealed piece by piece
+    records: int
+    sealed: bytes
+
+
+class FileCode(SQLModel, table=True):
+    """A code by which one customer of an organisation that gives files shows who she is."""
+
+    organisation_id: str = Field(foreign_key="organisation.id", primary_key=True)
+    customer: str = Field(primary_key=True)  # `links.whose`
+    code: str = Field(primary_key=True)  # a MAC, keyed and of this customer
+    at: datetime
+    until: datetime = Field(index=True)
+    spent_by: str | None = None  # the attempt to link that used it; no other may
 
 
 class LinkAttempt(SQLModel, table=True):

@@ -14,7 +14,8 @@ from gateway.formats.model import Source
 from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
 from gateway.house import House
-from gateway.organisations import owned
+from gateway.organisations import file_rules, owned
+from gateway.organisations.file_rules import FilesView
 from gateway.organisations.tables import LEAVING, Organisation
 
 Words = Mapping[str, str]
@@ -50,14 +51,15 @@ class OrganisationView:
     website: str
     contact: Mapping[str, str]  # privacy, support
     datasets: Mapping[str, tuple[str, ...]]  # dataset → path patterns
-    kind: str  # oauth | assertion
-    base_url: str
+    kind: str  # oauth | assertion | files
+    base_url: str  # "": it has no API
     networks: tuple[str, ...]
     timeout_seconds: float
     max_calls: int
     oauth: OAuthEnds | None
     link: LinkEnds | None
     declaration_sha256: str
+    files: FilesView | None = None
     own: Mapping[str, Dataset] = field(default_factory=dict)  # types of data that its declaration defines
     form: Format | None = None  # its own format
     published: str = ""  # ESPI: what `published-min` is taken for
@@ -107,12 +109,13 @@ def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
         published=str(document.get("espi", {}).get("published", "")),
         strict=bool(document.get("strict", False)),
         kind=connection["kind"],
-        base_url=connection["base_url"].rstrip("/"),
+        base_url=connection.get("base_url", "").rstrip("/"),
         networks=tuple(connection.get("networks", ())),
         timeout_seconds=float(connection.get("timeout_seconds", 10)),
         max_calls=int(connection.get("max_calls", 32)),
         oauth=OAuthEnds(**{key: value for key, value in oauth.items() if key != "client_secret"}) if oauth else None,
         link=LinkEnds(**link) if link else None,
+        files=file_rules.view(connection["files"]) if "files" in connection else None,
         declaration_sha256=sha256,
     )
 
@@ -134,9 +137,11 @@ def name(session: Session, organisation: str) -> Words | None:
 
 
 def addresses(connection: Connection) -> list[tuple[str, str, str]]:
-    """(id, status, base URL) of each. Uses a bare connection, for commands that look at a database as it is."""
+    """(id, status, base URL or "") of each. Uses a bare connection, for commands that look at a database as it is."""
     rows = connection.execute("SELECT id, status, declaration FROM organisation ORDER BY id")
-    return [(name, status, json.loads(declaration)["connection"]["base_url"]) for name, status, declaration in rows]
+    return [
+        (name, status, json.loads(declaration)["connection"].get("base_url", "")) for name, status, declaration in rows
+    ]
 
 
 def are_there(connection: Connection) -> bool:
@@ -173,6 +178,7 @@ def source(organisation: OrganisationView, house: House) -> Source:
         published=organisation.published,
         sealer=house.keys.sealer("pages"),
         seen=partial(_told, organisation, house),
+        filed=organisation.kind == file_rules.KIND,
     )
 
 

@@ -12,9 +12,11 @@ from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.pools import Full
 from gateway.house import House
 from gateway.organisations import assertion, tokens
+from gateway.organisations.file_rules import KIND as FILES
 from gateway.organisations.links import LinkView
 from gateway.proxy import headers
 from gateway.proxy.admit import Permit
+from gateway.proxy.filed import of_files
 from gateway.proxy.grants import Field, Grant
 from gateway.settings import Settings
 
@@ -38,6 +40,8 @@ async def fetch(
     """The answer's beginning, status 200. Raises ConnectorError, NotThere, Withdrawn, and, if it may, Renewed."""
     link, target = permit.grant.link, permit.grant.target
     assert link is not None and target is not None  # a permit is of a grant that is not refused
+    if permit.grant.organisation is not None and permit.grant.organisation.kind == FILES:
+        return await of_files(house, permit, permit.grant.organisation, link.whose, now, goes_on)
     if may_renew and _runs_out(link, now):
         await _renew(house, permit.grant, link, now, refused=None)
     credential = _credential(house.keys, house.settings, permit, link, now)

@@ -1,0 +1,434 @@
+"""Files of an organisation that has no API: taken in, sealed by customer, and given back for one customer.
+
+    open ──► read record by record ──► sealed in pieces, by customer ──► checked to its end ──► current
+
+A file is current in one transaction, which comes last: whoever reads sees the old one whole or the new one whole, and
+where an import breaks off the old one stays. Until then its pieces are of an import that is coming, which nobody
+reads; what is coming for a day and what is over leaves by `gateway.retention`, a few rows at a time.
+
+Who a customer is stands nowhere: the rows have `links.whose`, the same keyed MAC as a link, and what is sealed is bound
+to it. So nothing of another customer's can be in what is read for a link.
+"""
+
+import hashlib
+import io
+import logging
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+from sqlmodel import Session, col, func, select, update
+
+from gateway.catalogue import Format
+from gateway.catalogue.formats import FormatCall
+from gateway.formats import filed
+from gateway.formats.drift import Seen
+from gateway.formats.filed import BadFile, Filed
+from gateway.formats.model import FoundAccount, Upstream
+from gateway.ground.http.connector import ConnectorError
+from gateway.ground.keys import KeyRing, fresh
+from gateway.ground.store.statements import insert, turn
+from gateway.house import House
+from gateway.organisations import file_rules, links
+from gateway.organisations.file_rules import KIND, FilesView
+from gateway.organisations.tables import FileImport, FilePart, Organisation
+from gateway.organisations.views import OrganisationView
+
+__all__ = ["KIND", "BadFile", "GivenFile", "Imported", "accounts", "all_of", "bring", "part"]
+
+COMING, CURRENT, OVER = "coming", "current", "over"
+COMING_FOR = timedelta(days=1)
+CHECKED_AT_ONCE = 500  # records
+SEALED_AT_ONCE = 4_000_000  # bytes of records held before they are sealed
+ROWS_AT_ONCE = 1000  # of one transaction, so that others can write between them
+SUM_BYTES = 400  # of a file with a checksum
+_SUM = re.compile(r"([0-9a-fA-F]{64})(?:[ \t].*)?", re.DOTALL)
+_log = logging.getLogger("gateway.organisations")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What was taken in. Numbers and names of members, never a value."""
+
+    call: str  # "": codes
+    records: int
+    customers: int
+    size: int
+    sha256: str
+    until: datetime
+    undeclared: tuple[str, ...] = ()  # places that the declaration does not know: they never leave
+    too_large: int = 0  # customers with more than one answer may have
+
+
+def told(organisation: str, done: Imported) -> str:
+    """One line for the operator: on the terminal, in the log and beside the file."""
+    what = f"{done.records} records" if done.call else f"{done.records} codes"
+    more = f"; not declared, and given to nobody: {', '.join(done.undeclared)}" if done.undeclared else ""
+    if done.too_large:
+        more += f"; {done.too_large} customers have more than one answer may have, and are given nothing"
+    kept = f"kept until {done.until:%Y-%m-%d %H:%M} UTC"
+    return (
+        f"{organisation}: {done.call or 'codes'}: {what} of {done.customers} customers, {done.size} bytes, {kept}{more}"
+    )
+
+
+# ---- a file that was given
+
+
+class _Summed(io.RawIOBase):
+    """A file that is read once, from the beginning to the end: its checksum and size are of exactly what was read."""
+
+    def __init__(self, file: IO[bytes], most: int) -> None:
+        self._file, self._most = file, most
+        self.sum, self.size = hashlib.sha256(), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
+        self.size += count
+        if self.size > self._most:
+            raise _too_large(self._most)
+        self.sum.update(memoryview(buffer)[:count])
+        return count
+
+
+def _too_large(most: int) -> BadFile:
+    return BadFile(f"it is larger than {most} bytes: raise most_bytes in [connection.files], or split what it is")
+
+
+@dataclass
+class GivenFile:
+    """A regular file, opened. `expected`: its checksum, where there is one."""
+
+    file: IO[bytes]
+    expected: str
+    most: int
+    summed: _Summed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._before = _state(self.file)
+        if self._before[0] > self.most:
+            raise _too_large(self.most)
+        self.summed = _Summed(self.file, self.most)
+
+    def reader(self) -> BinaryIO:
+        return io.BufferedReader(self.summed, 1 << 16)
+
+    def require_whole(self) -> None:
+        """Raises BadFile if what was read is not the whole file, as whoever gave it meant it."""
+        if self._before != _state(self.file) or self.summed.size != self._before[0]:
+            raise BadFile("it was changed while it was read: give it again when it is whole")
+        if self.expected and self.expected != self.sha256:
+            raise BadFile("its checksum is another: it did not arrive whole, give it again")
+
+    @property
+    def sha256(self) -> str:
+        return self.summed.sum.hexdigest()
+
+
+def _state(file: IO[bytes]) -> tuple[int, int]:
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns
+
+
+def opened(name: str | Path, folder: int | None = None) -> IO[bytes]:
+    """A regular file, never through a link. `folder`: in which the name is. Raises BadFile."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(name, flags, dir_fd=folder)
+    except OSError as error:
+        raise BadFile(f"it cannot be read ({error.strerror}), or is a link: name the file itself") from None
+    file = os.fdopen(handle, "rb", buffering=0)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        file.close()
+        raise BadFile("it is no file: name a regular one")
+    return file
+
+
+def checksum(text: str) -> str:
+    """Of `sha256sum`, or the 64 digits alone. Raises BadFile."""
+    found = _SUM.fullmatch(text.strip())
+    if not found:
+        raise BadFile("the checksum is none: write the 64 digits of its SHA-256, as sha256sum does")
+    return found[1].lower()
+
+
+def beside(name: str, folder: int | None = None) -> str:
+    """The checksum in NAME.sha256; "" where there is no such file. Raises BadFile."""
+    try:
+        os.stat(f"{name}.sha256", dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return ""
+    with opened(f"{name}.sha256", folder) as file:
+        return checksum((file.read(SUM_BYTES) or b"").decode("ascii", "replace"))
+
+
+# ---- taking it in
+
+
+def bring(
+    house: House,
+    view: OrganisationView,
+    call: str,
+    given: GivenFile,
+    now: datetime,
+    progress: Callable[[int, int], None] = lambda records, size: None,
+) -> Imported:
+    """Take in a file with the records of one call, in place of the one before. Raises BadFile; then nothing changes.
+
+    `progress` is told now and then how many records and bytes were read.
+    """
+    form, files = _described(view)
+    importing = _Importing(house, view, form, files, form.calls[call], given, now)
+    try:
+        importing.begin()
+        importing.read(progress)
+        given.require_whole()
+        done = importing.end()
+    except BaseException:
+        importing.drop()
+        raise
+    _log.info("files: %s", told(view.id, done))
+    return done
+
+
+def _described(view: OrganisationView) -> tuple[Format, FilesView]:
+    if view.files is None or view.form is None:
+        raise BadFile(f"{view.id} has an API and gives no files")
+    return view.form, view.files
+
+
+@dataclass
+class _Importing:
+    house: House
+    view: OrganisationView
+    form: Format
+    files: FilesView
+    call: FormatCall
+    given: GivenFile
+    now: datetime
+
+    def __post_init__(self) -> None:
+        self._id, self._head = fresh(), b""
+        self._records = self._pieces = self._held = 0
+        self._waiting: dict[str, list[bytes]] = {}  # by customer
+        self._places: dict[str, None] = {}
+
+    def begin(self) -> None:
+        row = FileImport(
+            id=self._id,
+            organisation_id=self.view.id,
+            call=self.call.name,
+            state=COMING,
+            at=self.now,
+            until=self.now + COMING_FOR,
+        )
+        with self.house.store.write() as session:
+            session.add(row)
+
+    def read(self, progress: Callable[[int, int], None]) -> None:
+        driver, file = filed.DRIVERS[self.form.driver], self.given.reader()
+        self._head = driver.head(self.form, file)
+        whose = file_rules.customer_of(self.form, self.call, self.files.customer)
+        some: list[Filed] = []
+        for record in driver.records(self.form, self.call, self._head, file):
+            some.append(record)
+            self._keep(filed.identified(record, whose), record)
+            if len(some) == CHECKED_AT_ONCE:
+                self._check(some)
+                some.clear()
+                progress(record.number, self.given.summed.size)
+            if self._held > SEALED_AT_ONCE:
+                self._seal()
+        self._check(some)
+        self._seal()
+
+    def _check(self, records: list[Filed]) -> None:
+        """A new `Seen` each time looks through all of them, and not through samples as of answers."""
+        seen = (
+            None if self.view.strict else Seen(lambda places, answers, at: self._places.update(dict.fromkeys(places)))
+        )
+        filed.require_declared(self.form, self.call, self._head, records, seen)
+
+    def _keep(self, customer: str, record: Filed) -> None:
+        self._records = record.number
+        self._held += len(record.text)
+        self._waiting.setdefault(spelled(customer), []).append(record.text)
+
+    def _seal(self) -> None:
+        self._pieces += 1
+        rows = []
+        for customer, records in self._waiting.items():
+            whose = links.whose(self.house.keys, self.view.id, customer)
+            context = _context(self.view.id, self.call.name, whose, self._id, self._pieces)
+            sealed = self.house.keys.seal(filed.packed(records), context)
+            rows.append(
+                {
+                    "import_id": self._id,
+                    "customer": whose,
+                    "piece": self._pieces,
+                    "records": len(records),
+                    "sealed": sealed,
+                }
+            )
+        self._waiting, self._held = {}, 0
+        for begin in range(0, len(rows), ROWS_AT_ONCE):
+            with self.house.store.write() as session:
+                session.execute(insert(session, FilePart), rows[begin : begin + ROWS_AT_ONCE])
+
+    def end(self) -> Imported:
+        """The last step: this one is current from now on."""
+        until, limit = self.files.kept.after(self.now), self.house.settings.answer_limit_bytes
+        with self.house.store.read() as session:
+            customers = session.exec(select(func.count()).select_from(self._by_customer().subquery())).one()
+            size = func.sum(func.length(FilePart.sealed))
+            too_large = session.exec(
+                select(func.count()).select_from(self._by_customer().having(size > limit).subquery())
+            ).one()
+            twice = self._by_customer().having(func.sum(FilePart.records) > 1).subquery()
+            if self.form.single(self.call) and session.exec(select(func.count()).select_from(twice)).one():
+                raise BadFile("a customer has more than one record, and the declaration says one = true")
+        with self.house.store.write() as session:
+            turn(session, f"files {self.view.id} {self.call.name}")
+            organisation = session.get(Organisation, self.view.id)
+            if organisation is None or organisation.declaration_sha256 != self.view.declaration_sha256:
+                raise BadFile("the declaration was changed meanwhile: give it again")
+            _over(session, _current(self.view.id, self.call.name), self.now)
+            row = session.get_one(FileImport, self._id, with_for_update=True)
+            row.state, row.until, row.at = CURRENT, until, self.now
+            row.sha256, row.size = self.given.sha256, self.given.summed.size
+            row.records, row.customers = self._records, customers
+            if self._head:
+                row.head_sealed = self.house.keys.seal(self._head, _head_context(self.view.id, self._id))
+            session.add(row)
+        if self._places and self.house.undeclared is not None:  # as of one answer: `aval organisations drift`
+            self.house.undeclared.of(self.view.id, self.call.dataset).note(self._places)
+        return Imported(
+            self.call.name,
+            self._records,
+            customers,
+            self.given.summed.size,
+            self.given.sha256,
+            until,
+            tuple(self._places),
+            too_large,
+        )
+
+    def _by_customer(self) -> Any:
+        return select(FilePart.customer).where(FilePart.import_id == self._id).group_by(FilePart.customer)
+
+    def drop(self) -> None:
+        """What was written of it leaves at the next pruning."""
+        with self.house.store.write() as session:
+            _over(session, (FileImport.id == self._id,), self.now)
+
+
+def spelled(customer: str) -> str:
+    """A customer number, the same however it is spelled. As `linking` has it of the number that a person gives."""
+    return "".join(customer.upper().split())
+
+
+def _context(organisation: str, call: str, customer: str, import_: str, piece: int) -> str:
+    return f"filepart:{organisation}:{call}:{customer}:{import_}:{piece}"
+
+
+def _head_context(organisation: str, import_: str) -> str:
+    return f"fileimport:{organisation}:{import_}"
+
+
+def _current(organisation: str, call: str) -> tuple[Any, ...]:
+    return FileImport.organisation_id == organisation, FileImport.call == call, FileImport.state == CURRENT
+
+
+def _over(session: Session, which: tuple[Any, ...], now: datetime) -> None:
+    session.execute(update(FileImport).where(*which).values(state=OVER, until=now))
+
+
+# ---- giving it back
+
+
+def part(house: House, view: OrganisationView, whose: str, call: str, now: datetime) -> tuple[str, bytes]:
+    """What the organisation would answer to the call about this customer: media type and body. `whose`: of the link.
+
+    Raises ConnectorError `no_data` where no file of the call is kept. One in which the customer has nothing is an
+    answer without records.
+    """
+    form, _ = _described(view)
+    if not whose or call not in form.calls:
+        raise ConnectorError("no_data", "no such file")
+    with house.store.read() as session:
+        head, pieces = _read(session, house.keys, view.id, whose, call, now)
+    records = [record for piece in pieces for record in filed.unpacked(piece)]
+    if form.single(form.calls[call]) and not records:
+        raise ConnectorError("no_data", "no record of the customer")
+    return form.media_types[0], filed.answer(form, form.calls[call], head, records)
+
+
+def _read(
+    session: Session, keys: KeyRing, organisation: str, whose: str, call: str, now: datetime
+) -> tuple[bytes, list[bytes]]:
+    """One statement, so that all is of one import."""
+    theirs = (col(FilePart.import_id) == col(FileImport.id)) & (col(FilePart.customer) == whose)
+    query = (
+        select(FileImport.id, FileImport.head_sealed, FilePart.piece, FilePart.sealed)
+        .outerjoin(FilePart, theirs)
+        .where(*_current(organisation, call), FileImport.until > now)
+        .order_by(col(FilePart.piece))
+    )
+    found = session.exec(query).all()
+    if not found:
+        raise ConnectorError("no_data", "no file of the call is kept")
+    head_sealed = found[0][1]
+    head = keys.open(head_sealed, _head_context(organisation, found[0][0])) if head_sealed else b""
+    pieces = [
+        keys.open(sealed, _context(organisation, call, whose, import_, piece))
+        for import_, _, piece, sealed in found
+        if sealed is not None
+    ]
+    return head, pieces
+
+
+def asked(house: House, view: OrganisationView, whose: str, upstream: Upstream, now: datetime) -> tuple[str, bytes]:
+    """The same for a call that a plan has made. What else it asks is judged by the plan, which cuts the answer."""
+    return part(house, view, whose, upstream.operation, now)
+
+
+def accounts(house: House, view: OrganisationView, whose: str, now: datetime) -> list[FoundAccount] | None:
+    """The accounts that the customer's records name, where the organisation gives no list of them; None: it does, or
+    its records name none. Raises ConnectorError `no_data` where no file is kept."""
+    form, _ = _described(view)
+    if form.accounts is not None or not any(records.account for records in form.records.values()):
+        return None
+    found: dict[str, FoundAccount] = {}
+    bodies = list(_bodies(house, view, whose, now))
+    if not bodies:
+        raise ConnectorError("no_data", "no file is kept")
+    for call, body in bodies:
+        for account in filed.accounts(form, form.calls[call], body):
+            found.setdefault(account.native, account)
+    return list(found.values())
+
+
+def _bodies(house: House, view: OrganisationView, whose: str, now: datetime) -> Iterator[tuple[str, bytes]]:
+    form, _ = _described(view)
+    for call in form.calls:
+        try:
+            yield call, part(house, view, whose, call, now)[1]
+        except ConnectorError as error:
+            if error.reason != "no_data":
+                raise
+
+
+def all_of(session: Session, organisation: str, now: datetime) -> list[FileImport]:
+    """What is kept of an organisation, by call."""
+    query = select(FileImport).where(
+        FileImport.organisation_id == organisation, FileImport.state == CURRENT, FileImport.until > now
+    )
+    return sorted(session.exec(query), key=lambda row: row.call)

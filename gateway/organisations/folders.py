@@ -1,0 +1,159 @@
+"""Folders into which organisations drop their files. `look` runs every minute in the process that leads common work.
+
+A file is taken when it has not changed for ten seconds, or its checksum lies beside it (NAME.sha256). What was taken in
+is deleted here, since it is kept sealed in the database and no longer than declared: `done/` gets a receipt in its
+place. What was refused is moved to `refused/`, with the reason beside it, and leaves when a file would have left.
+
+Whoever may write into the folder is not trusted: only regular files are read, never through a link, in the folder that
+was opened once; nothing that is not of a declared name is touched.
+"""
+
+import contextlib
+import logging
+import os
+import stat
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from fnmatch import fnmatchcase
+
+from gateway.formats.filed import BadFile
+from gateway.house import House
+from gateway.organisations import file_codes, files, views
+from gateway.organisations.file_rules import KIND, FileName, FilesView
+from gateway.organisations.files import GivenFile, Imported
+from gateway.organisations.views import OrganisationView
+
+LOOK_SECONDS = 60
+STILL_SECONDS = 10
+DONE, REFUSED = "done", "refused"
+_log = logging.getLogger("gateway.organisations")
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Folders:
+    """What was told once is remembered until a restart."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._told: set[tuple[str, str]] = set()
+
+    def look(self) -> bool:
+        """Take what is there. A fault of one folder keeps nobody from another. Returns False: once is enough."""
+        with self._house.store.read() as session:
+            found = [view for view in views.directory(session).values() if view.kind == KIND and not view.leaving]
+        for view in found:
+            if view.files is not None and view.files.folder:
+                self._look_into(view, view.files)
+        return False
+
+    def _look_into(self, view: OrganisationView, declared: FilesView) -> None:
+        try:
+            with _opened(declared.folder) as folder:
+                for name in sorted(os.listdir(folder)):
+                    self._consider(view, declared, folder, name)
+                _forget_refused(declared, folder, self._house.clock())
+        except OSError as error:
+            self._once(view.id, "folder", f"its folder cannot be used ({error.strerror}): correct it, or its rights")
+        else:
+            self._told.discard((view.id, "folder"))
+
+    def _once(self, organisation: str, what: str, text: str) -> None:
+        if (organisation, what) not in self._told:
+            self._told.add((organisation, what))
+            _log.warning("files: %s: %s", organisation, text)
+
+    def _consider(self, view: OrganisationView, declared: FilesView, folder: int, name: str) -> None:
+        if name in (DONE, REFUSED) or name.endswith(".sha256"):
+            return
+        known = next((each for each in declared.names if fnmatchcase(name, each.pattern)), None)
+        if known is None:
+            # not its name: people name files after people
+            self._once(view.id, f"name {name}", "a file of no declared name lies in its folder and is left there")
+        elif _ready(folder, name):
+            self._take(view, known, folder, name)
+
+    def _take(self, view: OrganisationView, known: FileName, folder: int, name: str) -> None:
+        now = self._house.clock()
+        try:
+            with files.opened(name, folder) as file:
+                given = GivenFile(file, files.beside(name, folder), view.files.most_bytes if view.files else 0)
+                if known.call:
+                    done = files.bring(self._house, view, known.call, given, now)
+                else:
+                    done = file_codes.bring(self._house, view, given, now)
+        except BadFile as wrong:
+            _log.warning("files: %s: a file for %s is refused: %s", view.id, known.call or "codes", wrong)
+            _refuse(folder, name, str(wrong), now)
+        else:
+            _receipt(folder, name, view.id, done, now)
+
+
+@contextlib.contextmanager
+def _opened(path: str, inside: int | None = None, *, make: bool = False) -> Iterator[int]:
+    """A folder, never through a link where it is inside another."""
+    if make:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700, dir_fd=inside)
+    handle = os.open(path, _FOLDER if inside is not None else _FOLDER & ~os.O_NOFOLLOW, dir_fd=inside)
+    try:
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def _ready(folder: int, name: str) -> bool:
+    """Whether it is a whole file, as far as one can see."""
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        os.stat(f"{name}.sha256", dir_fd=folder, follow_symlinks=False)
+        return True
+    return _age(found) >= STILL_SECONDS
+
+
+def _age(found: os.stat_result) -> float:
+    """Seconds since its last change, by this machine's clock: its own times may be of another's making."""
+    return time.time() - found.st_ctime
+
+
+def _receipt(folder: int, name: str, organisation: str, done: Imported, now: datetime) -> None:
+    with _opened(DONE, folder, make=True) as there:
+        _write(there, f"{_stamped(name, now)}.txt", f"{files.told(organisation, done)}\nSHA-256 {done.sha256}\n")
+    for each in (name, f"{name}.sha256"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(each, dir_fd=folder)
+
+
+def _refuse(folder: int, name: str, why: str, now: datetime) -> None:
+    with _opened(REFUSED, folder, make=True) as there:
+        kept = _stamped(name, now)
+        _write(there, f"{kept}.why", f"{why}\n")
+        for ending in ("", ".sha256"):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(name + ending, kept + ending, src_dir_fd=folder, dst_dir_fd=there)
+
+
+def _stamped(name: str, now: datetime) -> str:
+    """A file of the same name comes every day."""
+    return f"{now:%Y%m%dT%H%M%S%f}-{name}"
+
+
+def _write(folder: int, name: str, text: str) -> None:
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _forget_refused(declared: FilesView, folder: int, now: datetime) -> None:
+    """A refused file lies there as it came, with people's data in it."""
+    with contextlib.suppress(FileNotFoundError), _opened(REFUSED, folder) as there:
+        for name in os.listdir(there):
+            found = os.stat(name, dir_fd=there, follow_symlinks=False)
+            since = datetime.fromtimestamp(found.st_ctime, now.tzinfo)
+            if stat.S_ISREG(found.st_mode) and declared.kept.after(since) <= now:
+                os.unlink(name, dir_fd=there)

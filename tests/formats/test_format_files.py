@@ -1,0 +1,105 @@
+"""Files cut into records and put together again for one customer, by each driver."""
+
+import dataclasses
+import io
+import json
+from typing import Any
+
+import pytest
+
+from gateway.catalogue import Format
+from gateway.catalogue.formats import FormatCall
+from gateway.formats import filed
+from gateway.formats.drift import Seen
+from gateway.formats.filed import BadFile, Filed
+from gateway.organisations import owned
+from tests.worlds.filed import document
+
+PATH = ("contractId",)
+NAMES = "contractId;timestamp;msisdn;partner;length\r\n"
+
+
+def form(driver: str, **more: Any) -> Format:
+    found, _ = owned.read(document())
+    assert found is not None
+    return dataclasses.replace(found, driver=driver, **more)
+
+
+def read(its: Format, body: bytes) -> tuple[bytes, list[Filed]]:
+    file, driver = io.BytesIO(body), filed.DRIVERS[its.driver]
+    head = driver.head(its, file)
+    return head, list(driver.records(its, its.calls["calls"], head, file))
+
+
+def of(its: Format, body: bytes, customer: str) -> bytes:
+    head, found = read(its, body)
+    hers = [each.text for each in found if filed.identified(each, PATH) == customer]
+    return filed.answer(its, call(its), head, list(filed.unpacked(filed.packed(hers))))
+
+
+def call(its: Format) -> FormatCall:
+    return its.calls["calls"]
+
+
+def test_json_keeps_each_record_as_it_stands() -> None:
+    body = b'{"result": {"items": [{"contractId": "A", "length": 1.50}, {"contractId": 2}], "n": 2}}'
+    assert of(form("json"), body, "A") == b'{"result":{"items":[{"contractId": "A", "length": 1.50}]}}'
+    assert of(form("json"), body, "2") == b'{"result":{"items":[{"contractId": 2}]}}'
+    assert of(form("json"), body, "B") == b'{"result":{"items":[]}}'
+
+
+def test_ndjson_is_read_line_by_line() -> None:
+    body = b'\xef\xbb\xbf{"contractId":"A","length":1}\r\n\r\n{"contractId":"B"}\n{"contractId":"A"}'
+    assert of(form("ndjson"), body, "A") == b'{"contractId":"A","length":1}\n{"contractId":"A"}\n'
+    for wrong, told in ((b'{"contractId":"A"}\n[1]', "record 2"), (b'{"a":\n', "record 1"), (b'{"a":"\xe9"}', "UTF-8")):
+        with pytest.raises(BadFile, match=told):
+            read(form("ndjson"), wrong)
+
+
+def test_csv_keeps_its_names_and_each_row_whatever_is_in_it() -> None:
+    rows = 'A;2026-11-01;1;"two\r\nlines; ""quoted""";61\r\n\r\nB;x;2;;\r\n A ;y;3;é;5'
+    its = form("csv", separator=";", encoding="windows-1252")
+    found = of(its, (NAMES + rows).encode("cp1252"), "A").decode("cp1252")
+    assert found == NAMES.strip() + '\nA;2026-11-01;1;"two\r\nlines; ""quoted""";61\n A ;y;3;é;5\n'
+    assert of(its, (NAMES + rows).encode("cp1252"), "B") == f"{NAMES.strip()}\nB;x;2;;\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"a;a\r\n", "stands twice"),
+        (b"a;\r\n", "name every column"),
+        (b"", "name every column"),
+        (b'"a;b\r\n', "line 1: a quotation mark"),
+        (NAMES.encode() + b"A;1;2\r\n", "line 2: it has 3 cells"),
+        (NAMES.encode() + b'A;1;2;3;4\r\nB;1;2;"3;4\r\n', "a quotation mark"),
+        (NAMES.encode() + b"A;1;2;\xe9;4\r\n", "line 2: it is not utf-8"),
+        (NAMES.encode() + b"A;1;2;\0;4\r\n", "line 2"),
+        (NAMES.encode() + b"A" * (filed.RECORD + 5), "longer"),
+    ],
+)
+def test_what_is_no_table_is_refused(body: bytes, told: str) -> None:
+    with pytest.raises(BadFile, match=told):
+        read(form("csv", separator=";"), body)
+
+
+def test_columns_that_are_not_declared_are_told_or_refused() -> None:
+    its, places = form("csv"), []
+    head, found = read(its, b"contractId,colour\nA,red\n")
+    filed.require_declared(its, call(its), head, found, Seen(lambda some, answers, at: places.extend(some)))
+    assert places == ["colour"]
+    with pytest.raises(BadFile, match="column colour"):
+        filed.require_declared(its, call(its), head, found, None)
+
+
+@pytest.mark.parametrize("value", [None, "", " ", True, 1.5, ["A"], {"a": 1}])
+def test_only_a_text_or_a_whole_number_says_whose_a_record_is(value: Any) -> None:
+    with pytest.raises(BadFile, match="record 3: contractId must be there"):
+        filed.identified(Filed(3, b"", {"contractId": value}), PATH)
+
+
+def test_accounts_are_those_that_the_records_name() -> None:
+    its = form("json")
+    body = json.dumps({"result": {"items": [{"msisdn": "+33600000001"}, {"msisdn": "+33600000001"}]}}).encode()
+    [one] = filed.accounts(its, call(its), body)
+    assert (one.native, one.label) == ("+33600000001", "•••• 0001")

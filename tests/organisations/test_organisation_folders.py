@@ -1,0 +1,148 @@
+"""Folders into which an organisation drops its files: what is taken, what waits, what is refused, what is left."""
+
+import hashlib
+import logging
+import os
+from pathlib import Path
+
+import pytest
+from organisations_world import World
+
+from gateway.organisations import files, folders
+from gateway.organisations.folders import Folders
+from tests.worlds import filed
+from tests.worlds.filed import ALICE, ID, record, text
+
+
+class Dropped:
+    def __init__(self, world: World, folder: Path) -> None:
+        self.world, self.folder = world, folder
+        folder.mkdir()
+        filed.declared(world.house, filed.document(folder=str(folder)))
+        self.folders = Folders(world.house)
+
+    def put(self, name: str, body: bytes, *, sum: str | None = "") -> Path:
+        """`sum`: beside it; "": the right one; None: none."""
+        path = self.folder / name
+        path.write_bytes(body)
+        if sum is not None:
+            (self.folder / f"{name}.sha256").write_text(f"{sum or hashlib.sha256(body).hexdigest()}  {name}\n")
+        return path
+
+    def names(self, below: str = "") -> list[str]:
+        """Without the moments before them."""
+        folder = self.folder / below
+        return (
+            sorted(name.partition("-")[2] if below else name for name in os.listdir(folder)) if folder.is_dir() else []
+        )
+
+    def kept(self) -> list[tuple[str, int]]:
+        with self.world.house.store.read() as session:
+            return [(row.call, row.records) for row in files.all_of(session, ID, self.world.now)]
+
+
+@pytest.fixture
+def dropped(world: World, tmp_path: Path) -> Dropped:
+    return Dropped(world, tmp_path / "in")
+
+
+def test_a_whole_file_is_taken_and_only_a_receipt_stays(dropped: Dropped) -> None:
+    dropped.put("calls-1.json", text(record(ALICE, 1)))
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 1)]
+    assert dropped.names() == ["done"] and dropped.names("done") == ["calls-1.json.txt"]
+    [receipt] = (dropped.folder / "done").iterdir()
+    assert "1 records of 1 customers" in receipt.read_text() and "canary" not in receipt.read_text()
+
+
+def test_codes_come_the_same_way(dropped: Dropped) -> None:
+    dropped.put("codes-1.csv", f"customer,code\n{ALICE},AAAA-BBBB\n".encode())
+    dropped.folders.look()
+    assert dropped.names("done") == ["codes-1.csv.txt"]
+
+
+def test_a_half_written_file_waits_until_it_is_still(dropped: Dropped, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = text(record(ALICE, 1))
+    path = dropped.put("calls-1.json", whole[:30], sum=None)
+    dropped.folders.look()
+    assert dropped.kept() == [] and dropped.names() == ["calls-1.json"]
+    path.write_bytes(whole)
+    dropped.folders.look()
+    assert dropped.kept() == []
+    monkeypatch.setattr(folders, "STILL_SECONDS", 0)
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 1)] and dropped.names() == ["done"]
+
+
+def test_what_is_wrong_is_refused_with_its_reason_and_the_old_one_stays(dropped: Dropped) -> None:
+    dropped.put("calls-1.json", text(record(ALICE, 1)))
+    dropped.put("calls-2.json", text(record(ALICE, 1), record(ALICE, 2, length="canary-9")))
+    dropped.put("calls-3.json", text(record(ALICE, 1)), sum="0" * 64)
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 1)] and dropped.names() == ["done", "refused"]
+    assert dropped.names("refused") == [
+        "calls-2.json", "calls-2.json.sha256", "calls-2.json.why",
+        "calls-3.json", "calls-3.json.sha256", "calls-3.json.why",
+    ]  # fmt: skip
+    [second, third] = sorted(each.read_text() for each in (dropped.folder / "refused").glob("*.why"))
+    assert second.startswith("its checksum is another") and third.startswith("record 2:") and "canary" not in third
+
+
+def test_a_refused_file_does_not_stay_longer_than_one_that_was_taken(dropped: Dropped) -> None:
+    dropped.put("calls-2.json", b"canary")
+    dropped.folders.look()
+    dropped.world.passes(days=39)
+    dropped.folders.look()
+    assert len(dropped.names("refused")) == 3
+    dropped.world.passes(days=2)
+    dropped.folders.look()
+    assert dropped.names("refused") == []
+
+
+def test_links_folders_pipes_and_other_names_are_left(
+    dropped: Dropped, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = tmp_path / "secret.json"
+    secret.write_bytes(text(record(ALICE, 1)))
+    (dropped.folder / "calls-link.json").symlink_to(secret)
+    (dropped.folder / "calls-link.json.sha256").symlink_to(secret)
+    os.link(secret, dropped.folder / "calls-hard.json")
+    os.mkfifo(dropped.folder / "calls-pipe.json")
+    (dropped.folder / "calls-folder.json").mkdir()
+    dropped.put("canary-dupont.json", b"x")
+    with caplog.at_level(logging.WARNING, "gateway.organisations"):
+        dropped.folders.look()
+        dropped.folders.look()
+    assert dropped.kept() == [] and "done" not in dropped.names() and "refused" not in dropped.names()
+    told = [line for line in caplog.messages if "no declared name" in line]
+    assert len(told) == 1 and "canary" not in caplog.text
+
+
+def test_a_checksum_that_is_a_link_is_not_read(dropped: Dropped, tmp_path: Path) -> None:
+    body = text(record(ALICE, 1))
+    elsewhere = tmp_path / "sum"
+    elsewhere.write_text(hashlib.sha256(body).hexdigest())
+    dropped.put("calls-1.json", body, sum=None)
+    (dropped.folder / "calls-1.json.sha256").symlink_to(elsewhere)
+    dropped.folders.look()
+    assert dropped.kept() == [] and "calls-1.json.why" in dropped.names("refused")
+
+
+def test_receipts_are_not_written_through_a_link(
+    dropped: Dropped, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (dropped.folder / "done").symlink_to(outside)
+    dropped.put("calls-1.json", text(record(ALICE, 1)))
+    dropped.folders.look()
+    assert list(outside.iterdir()) == [] and "its folder cannot be used" in caplog.text
+
+
+def test_a_folder_that_is_not_there_is_told_once(
+    dropped: Dropped, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    dropped.folder.rename(tmp_path / "gone")
+    dropped.folders.look()
+    dropped.folders.look()
+    assert caplog.text.count("its folder cannot be used") == 1
