@@ -38,9 +38,10 @@ def _records(
 ) -> list[Any]:
     records = [record for page in everything.pages(form, source, fetch, call, native or None) for record in page]
     path = form.records[call.records].account
-    if not path or form.accounts is None:
+    if not path or (form.accounts is None and not source.filed):  # of a file, a call for one account has all of them
         return records
-    return [record for record in records if everything.text(everything.value(record), path) in natives]
+    theirs = (native,) if source.filed and native else natives
+    return [record for record in records if everything.text(everything.value(record), path) in theirs]
 
 
 def files(form: Format, source: Source, read: Read) -> list[Download]:

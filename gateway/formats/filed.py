@@ -77,7 +77,7 @@ def _json_records(form: Format, call: FormatCall, head: bytes, file: BinaryIO) -
         each = msgspec.json.decode(found, type=list[Raw])
     except UnicodeDecodeError:
         raise BadFile("it is not UTF-8: write it in UTF-8") from None
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         where = f"with a list at {'.'.join(place)}" if place else "with a list at the outermost place"
         raise BadFile(f"it is no JSON {where}, or it breaks off") from None
     for number, text in enumerate(each, 1):

@@ -10,6 +10,7 @@ Who a customer is stands nowhere: the rows have `links.whose`, the same keyed MA
 to it. So nothing of another customer's can be in what is read for a link.
 """
 
+import contextlib
 import hashlib
 import io
 import logging
@@ -26,6 +27,7 @@ from sqlmodel import Session, col, func, select, update
 
 from gateway.catalogue import Format
 from gateway.catalogue.formats import FormatCall
+from gateway.errors import Unavailable
 from gateway.formats import filed
 from gateway.formats.drift import Seen
 from gateway.formats.filed import BadFile, Filed
@@ -325,9 +327,10 @@ class _Importing:
         return select(FilePart.customer).where(FilePart.import_id == self._id).group_by(FilePart.customer)
 
     def drop(self) -> None:
-        """What was written of it leaves at the next pruning."""
-        with self.house.store.write() as session:
-            _over(session, (FileImport.id == self._id,), self.now)
+        """What was written of it leaves at the next pruning, or after a day if that cannot be said now. Not if it has
+        become current after all: a commit of which nothing is known may have happened."""
+        with contextlib.suppress(Unavailable), self.house.store.write() as session:
+            _over(session, (FileImport.id == self._id, FileImport.state == COMING), self.now)
 
 
 def spelled(customer: str) -> str:

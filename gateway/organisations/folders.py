@@ -13,10 +13,12 @@ import logging
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from gateway.errors import GatewayError, where
 from gateway.formats.filed import BadFile
 from gateway.house import House
 from gateway.organisations import file_codes, files, views
@@ -42,8 +44,14 @@ class Folders:
         """Take what is there. A fault of one folder keeps nobody from another. Returns False: once is enough."""
         with self._house.store.read() as session:
             found = [view for view in views.directory(session).values() if view.kind == KIND and not view.leaving]
+        folders = Counter(os.path.realpath(view.files.folder) for view in found if view.files and view.files.folder)
         for view in found:
-            if view.files is not None and view.files.folder:
+            if view.files is None or not view.files.folder:
+                continue
+            if folders[os.path.realpath(view.files.folder)] > 1:
+                text = "its folder is another organisation's as well, and nothing is taken: give each its own"
+                self._once(view.id, "shared", text)
+            else:
                 self._look_into(view, view.files)
         return False
 
@@ -71,7 +79,12 @@ class Folders:
             # not its name: people name files after people
             self._once(view.id, f"name {name}", "a file of no declared name lies in its folder and is left there")
         elif _ready(folder, name):
-            self._take(view, known, folder, name)
+            try:
+                self._take(view, known, folder, name)
+            except (GatewayError, OSError):
+                raise
+            except Exception as error:  # a fault of ours, which must not keep other files from being taken
+                self._once(view.id, f"fault {name}", f"a file cannot be read and is left there: {where(error)}")
 
     def _take(self, view: OrganisationView, known: FileName, folder: int, name: str) -> None:
         now = self._house.clock()

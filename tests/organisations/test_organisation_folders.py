@@ -128,6 +128,32 @@ def test_a_checksum_that_is_a_link_is_not_read(dropped: Dropped, tmp_path: Path)
     assert dropped.kept() == [] and "calls-1.json.why" in dropped.names("refused")
 
 
+def test_a_fault_of_ours_with_one_file_does_not_keep_others_from_being_taken(
+    dropped: Dropped, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    dropped.put("calls-1.json", text(record(ALICE, 1)))
+    dropped.put("codes-1.csv", f"customer,code\n{ALICE},AAAA-BBBB\n".encode())
+
+    def fails(*given: object) -> None:
+        raise ZeroDivisionError("canary")
+
+    monkeypatch.setattr(files, "bring", fails)
+    dropped.folders.look()
+    assert dropped.names("done") == ["codes-1.csv.txt"] and "calls-1.json" in dropped.names()
+    assert "ZeroDivisionError" in caplog.text and "canary" not in caplog.text
+
+
+def test_of_a_folder_of_two_organisations_nothing_is_taken(
+    dropped: Dropped, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "same").symlink_to(dropped.folder)
+    filed.declared(dropped.world.house, {**filed.document(folder=str(tmp_path / "same")), "id": "other"})
+    dropped.put("calls-1.json", text(record(ALICE, 1)))
+    dropped.folders.look()
+    assert dropped.names() == ["calls-1.json", "calls-1.json.sha256"]
+    assert caplog.text.count("another organisation's as well") == 2
+
+
 def test_receipts_are_not_written_through_a_link(
     dropped: Dropped, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

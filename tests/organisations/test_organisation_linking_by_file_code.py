@@ -125,6 +125,13 @@ def test_her_own_copy_has_her_records_and_nobody_elses(axiome: World, alice: Bro
     assert b"canary-of-1001-1" in copy.content and b"1002" not in copy.content
 
 
+def test_her_own_copy_has_each_record_once(axiome: World, alice: Browser, tmp_path: Path) -> None:
+    filed.given(axiome.house, tmp_path, text(record(ALICE, 1), record(ALICE, 2, msisdn="+33600000011")))
+    links_as(alice, ALICE, CODE)
+    copy = alice.post(f"/organisations/{ID}/download")
+    assert copy.content.count(b"canary-of-1001-1") == copy.content.count(b"canary-of-1001-2") == 1
+
+
 def test_codes_at_rest_are_keyed(axiome: World) -> None:
     stored = everything(axiome.house.store)
     for secret in (CODE, "K7QXM2PD", OTHER, ALICE, BOB):

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 from gateway import retention
+from gateway.errors import Unavailable
 from gateway.ground.keys import fresh
 from gateway.ground.store import pruning
-from gateway.organisations import declare, linking, links, views
+from gateway.organisations import declare, files, linking, links, views
 from gateway.organisations.files import BadFile
 from gateway.settings import Settings
 from tests.databases import everything, migrated
@@ -180,6 +181,26 @@ def test_a_wrong_file_is_refused_and_the_old_one_stays(axiome: World, tmp_path: 
         filed.given(axiome.house, tmp_path, body)
     assert "canary" not in str(wrong.value) and ALICE not in str(wrong.value)
     assert alice.partners() == ["canary-of-1001-1"]
+
+
+@pytest.mark.parametrize("at", ["turn", "_over"])
+def test_an_import_that_breaks_off_leaves_the_old_file(
+    axiome: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    filed.given(axiome.house, tmp_path, text(record(ALICE, 1)))
+    alice = Subscriber(axiome, "alice", ALICE)
+
+    def breaks(*given: object) -> None:
+        raise Unavailable("the power went")
+
+    with monkeypatch.context() as patched, pytest.raises(Unavailable):
+        patched.setattr(files, at, breaks)
+        filed.given(axiome.house, tmp_path, text(record(ALICE, 2)))
+    assert alice.partners() == ["canary-of-1001-1"]
+    axiome.clock = lambda: datetime.now(UTC) + timedelta(days=2)
+    while pruning.prune(axiome.house.store, retention.LEAVING, axiome.clock()):
+        pass
+    assert axiome.row("SELECT count(*) FROM fileimport")[0] == axiome.row("SELECT count(*) FROM filepart")[0] == 1
 
 
 def test_what_a_file_has_undeclared_is_told_and_never_leaves(axiome: World, tmp_path: Path) -> None:
