@@ -50,7 +50,7 @@ _PATH = re.compile(r"(/[A-Za-z0-9._~!$'()*+,;=:@{}-]+)+/?|/")
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class FormatParameter:
     """One parameter of a query, and what it may do."""
 
     name: str
@@ -151,7 +151,7 @@ class Format:
     accept: str = ""
     media_types: tuple[str, ...] = ()
     base: str = ""
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    parameters: Mapping[str, FormatParameter] = field(default_factory=dict)
     calls: Mapping[str, FormatCall] = field(default_factory=dict)
     pages: Pages | None = None
     records: Mapping[str, Records] = field(default_factory=dict)
@@ -286,12 +286,12 @@ def _shapes(file: FileTable) -> dict[str, str]:
     return table
 
 
-def _parameter(name: str, row: FileTable) -> Parameter:
+def _parameter(name: str, row: FileTable) -> FormatParameter:
     row.only("as", "written", "included", "most", "values", "needs")
     use = row.one_of("as", USES)
     if use == "choice" and not row.table.get("values"):
         row.wrong("values", 'list the values an app may send: ["asc", "desc"]')
-    return Parameter(
+    return FormatParameter(
         name,
         use,
         row.one_of("written", EDGES, "rfc3339") if use in ("from", "to") else "",
@@ -388,7 +388,11 @@ def _time(row: FileTable, table: Table, kind: str) -> RecordTime:
 
 
 def _calls(
-    file: FileTable, parameters: Mapping[str, Parameter], records: Mapping[str, Records], table: Table, driver: str
+    file: FileTable,
+    parameters: Mapping[str, FormatParameter],
+    records: Mapping[str, Records],
+    table: Table,
+    driver: str,
 ) -> dict[str, FormatCall]:
     rows = file.entries("calls")
     found: dict[str, FormatCall] = {}
@@ -405,7 +409,9 @@ def _calls(
     return found
 
 
-def _call(row: FileTable, name: str, parameters: Mapping[str, Parameter], records: Mapping[str, Records]) -> FormatCall:
+def _call(
+    row: FileTable, name: str, parameters: Mapping[str, FormatParameter], records: Mapping[str, Records]
+) -> FormatCall:
     kind = row.one_of("records", tuple(records) or ("",))
     path = row.text("path")
     asks = row.text("asks") if "asks" in row.table else ""
@@ -456,7 +462,7 @@ def _placed_at(row: FileTable, call: FormatCall, records: Mapping[str, Records],
         row.wrong("at", f"{'.'.join(at)} of Answer in shapes must be {right}, and is {word or 'not there'}")
 
 
-def _pages(file: FileTable, table: Table, parameters: Mapping[str, Parameter]) -> Pages:
+def _pages(file: FileTable, table: Table, parameters: Mapping[str, FormatParameter]) -> Pages:
     row = file.within("pages")
     row.only("by", "at", "parameter", "size", "first", "own", "start", "before")
     by = row.one_of("by", PAGING)

@@ -4,7 +4,7 @@
     midata     bank transactions as CSV          bluebutton   claims as plain text
     readings   Green Button feed and readings    claims       FHIR bundle, with that text beside it
 
-It knows formats. It does not know consents or pages.
+It knows formats, and knows no consent and no page.
 
 The one invariant: a copy is made for the person alone, from her own data, so nothing is taken out of it.
 """

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from gateway.catalogue.formats import Format, FormatCall, Parameter
+from gateway.catalogue.formats import Format, FormatCall, FormatParameter
 from gateway.formats import paging
 from gateway.formats.model import Account, Asked, Denied, Source, Upstream
 from gateway.formats.names import AccountNames
@@ -197,7 +197,7 @@ def _outside(asked: Window, window: Window) -> Denied:
     return Denied("period", "period", asked=window_text(asked), allowed=window_text(window))
 
 
-def _wrong(known: Parameter, value: str, fields: frozenset[str]) -> Denied | None:
+def _wrong(known: FormatParameter, value: str, fields: frozenset[str]) -> Denied | None:
     """What is wrong with the value of a parameter."""
     if known.needs and known.needs not in fields:
         return Denied("field", "fields", asked=known.needs, allowed=" ".join(sorted(fields)))

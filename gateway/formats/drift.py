@@ -8,7 +8,7 @@ object may be telephone numbers) is not repeated.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -20,6 +20,12 @@ OTHER = "…"  # in place of a name that could be data, and of whatever is more
 _NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_.:@$-]{0,63}")
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
 Tell = Callable[[tuple[str, ...], int, datetime], None]  # places, of how many answers, when
+
+
+class Listening(Protocol):
+    """Somebody who hears of all organisations."""
+
+    def of(self, organisation: str, dataset: str) -> "Seen": ...
 
 
 class Seen:

@@ -46,12 +46,12 @@ class Withheld(metaclass=_Anything):
     """
 
 
-class Forbidden(metaclass=_Anything):
+class ForbiddenMember(metaclass=_Anything):
     """The type of a member that must not be there, because it changes what its neighbours mean."""
 
 
 def _hook(kind: type, value: object) -> UnsetType:
-    if kind is Forbidden:
+    if kind is ForbiddenMember:
         raise ValueError("it must not be there")
     _tally.taken[-1] += 1
     return UNSET
@@ -69,9 +69,9 @@ SCALARS: dict[str, Any] = {
     "i": int,
     **dict.fromkeys(("n", "v", "j", "Raw"), Raw),
     "-": Withheld,
-    "!": Forbidden,
+    "!": ForbiddenMember,
 }
-_WITH_NULL = (Raw, Withheld, Forbidden)  # may be null in any case
+_WITH_NULL = (Raw, Withheld, ForbiddenMember)  # may be null in any case
 AS_TEXT = {"n": "numbers", "v": "values"}  # words that are kept as written, and to be checked → where they are gathered
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlmodel import Session, select
 
 from gateway.catalogue import Catalogue, Dataset, Format
-from gateway.formats.drift import Seen
+from gateway.formats.drift import Listening, Seen
 from gateway.formats.model import Source
 from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
@@ -172,15 +172,15 @@ def source(organisation: OrganisationView, house: House) -> Source:
         known=known(organisation, house.latest.catalogue),
         published=organisation.published,
         sealer=house.keys.sealer("pages"),
-        seen=partial(_told, organisation, house),
+        seen=partial(_told, organisation, house.undeclared),
     )
 
 
-def _told(organisation: OrganisationView, house: House, dataset: str) -> Seen | None:
+def _told(organisation: OrganisationView, told: Listening | None, dataset: str) -> Seen | None:
     """Who is told of members that are not declared; None: an answer with one is refused."""
     if organisation.strict:
         return None
-    return house.undeclared.of(organisation.id, dataset) if house.undeclared is not None else _NOBODY
+    return told.of(organisation.id, dataset) if told is not None else _NOBODY
 
 
 def known(organisation: OrganisationView, catalogue: Catalogue) -> Mapping[str, Dataset]:
