@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from gateway.ground.lasting import Lasting
 from gateway.ground.pools import Pools
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class House:
     clock: Callable[[], datetime] = _clock  # only doors read it; other code gets `now` as an argument
     pools: Pools = field(default_factory=Pools)
     kept: Latest = field(default_factory=Latest)  # one for all houses made of this one
+    lasting: Lasting = field(default_factory=Lasting)  # what organisations have given the gateway itself for a while
 
     @property
     def latest(self) -> "House":

@@ -30,8 +30,9 @@ from gateway.house import House
 from gateway.log import Event, Log
 from gateway.organisations import calls, links, tokens, views
 from gateway.organisations.links import Credentials
-from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
+from gateway.organisations.oauth import authorize_address, challenge_of
 from gateway.organisations.tables import Link, LinkAttempt, Organisation
+from gateway.organisations.token_endpoint import GrantRefused, reason_of
 from gateway.organisations.views import LinkEnds, OrganisationView
 from gateway.settings import Settings
 

@@ -4,9 +4,8 @@ import re
 
 from gateway.formats.registry import SECTORS
 from gateway.ground.declarations import REQUIRED, Form, checks
+from gateway.organisations import connections
 from gateway.organisations.addresses import network_fault
-
-CONNECTIONS = {"oauth": "oauth", "assertion": "link"}  # kind of connection → its table under [connection]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+|\{[a-z_]+\}|\$?[A-Za-z0-9-]+")
 
@@ -65,7 +64,9 @@ FORM = Form(
             "max_calls": ("calls", None),
             "oauth": ("table", None),
             "link": ("table", None),
+            **connections.KEYS,
         },
+        **connections.TABLES,
         "connection.oauth": {
             "authorize": ("path", REQUIRED),
             "token": ("path", REQUIRED),
@@ -93,7 +94,8 @@ FORM = Form(
         "website": checks.website,
         "zone": checks.zone,
         "sector": SECTORS,
-        "kind": CONNECTIONS,
+        **connections.KINDS_OF_VALUE,
+        "kind": connections.KINDS,
         "path": checks.matches(r"(/[A-Za-z0-9._~-]+)+", "write a plain path, as in /oauth/token"),
         "visible": checks.matches(
             r"[\x21\x23-\x5b\x5d-\x7e ]{1,400}", "write visible ASCII without quotes and backslashes"

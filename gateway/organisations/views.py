@@ -11,6 +11,8 @@ from gateway.formats.model import Source
 from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
 from gateway.house import House
+from gateway.organisations.connections import Connection as Connected
+from gateway.organisations.connections import parsed
 from gateway.organisations.tables import LEAVING, Organisation
 
 Words = Mapping[str, str]
@@ -45,7 +47,7 @@ class OrganisationView:
     website: str
     contact: Mapping[str, str]  # privacy, support
     datasets: Mapping[str, tuple[str, ...]]  # dataset → path patterns
-    kind: str  # oauth | assertion
+    kind: str  # of `connections.KINDS`
     base_url: str
     networks: tuple[str, ...]
     timeout_seconds: float
@@ -55,6 +57,11 @@ class OrganisationView:
     declaration_sha256: str
     status: str = "active"  # active | suspended | leaving
     status_reason: str = ""
+    connection: Connected = Connected()
+
+    @property
+    def match(self) -> str:
+        return self.connection.match
 
     @property
     def active(self) -> bool:
@@ -100,6 +107,7 @@ def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
         oauth=OAuthEnds(**{key: value for key, value in oauth.items() if key != "client_secret"}) if oauth else None,
         link=LinkEnds(**link) if link else None,
         declaration_sha256=sha256,
+        connection=parsed(connection),
     )
 
 
@@ -141,6 +149,7 @@ def target(organisation: OrganisationView) -> Target:
         networks=organisation.networks,
         timeout_seconds=organisation.timeout_seconds,
         max_calls=organisation.max_calls,
+        tls=organisation.connection.tls,
     )
 
 
