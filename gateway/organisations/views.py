@@ -64,6 +64,11 @@ class OrganisationView:
         return self.connection.match
 
     @property
+    def knows_links(self) -> bool:
+        """Whether the organisation is told of the end of a link, because it knows that there is one."""
+        return self.kind == "oauth" or self.match == "number"
+
+    @property
     def active(self) -> bool:
         return self.status == "active"
 
