@@ -12,19 +12,20 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from gateway.errors import Unavailable, where
 from gateway.formats.media import expect
 from gateway.formats.model import FoundAccount, Sector, Source, TooLarge, UnknownShape, Upstream
 from gateway.formats.registry import SECTORS
-from gateway.ground.http.connector import ConnectorError, Headers
+from gateway.ground.http.connector import Connector, ConnectorError, Headers
 from gateway.ground.keys import KeyRing, fresh, strict
 from gateway.house import House
 from gateway.organisations import assertion, links, placing, proofs, tokens, views
 from gateway.organisations.connections import NAME_THE_SUBJECT
 from gateway.organisations.links import DECLARED, LinkView
-from gateway.organisations.proofs import Proof, Request
+from gateway.organisations.proofs import Outgoing, Proof
 from gateway.organisations.tables import Link
 from gateway.organisations.token_endpoint import reason_of
 from gateway.organisations.views import OrganisationView
@@ -64,7 +65,7 @@ class Line:
         placed = placing.placed(upstream, self.link, self.organisation.connection)
         if not placed.named:
             raise ConnectorError("organisation_refused", "the call names nobody")
-        request = Request(upstream.method, placed.path, placed.body, upstream.content_type, placed.fields)
+        request = Outgoing(upstream.method, placed.path, placed.body, upstream.content_type, placed.fields)
         status, headers, body = self._ask(request, upstream.accept)
         if status == 401 and self._renewed():
             status, headers, body = self._ask(request, upstream.accept)
@@ -75,7 +76,7 @@ class Line:
         expect(media_type, KINDRED.get(upstream.accept.rpartition("/")[2].rpartition("+")[2], (upstream.accept,)))
         return media_type, body
 
-    def _ask(self, request: Request, accept: str) -> tuple[int, Headers, bytes]:
+    def _ask(self, request: Outgoing, accept: str) -> tuple[int, Headers, bytes]:
         headers: Headers = [
             *self._proof(request),
             *request.described,
@@ -101,7 +102,7 @@ class Line:
         if view.base_url != self.organisation.base_url:
             raise ConnectorError("organisation_unavailable", "moved meanwhile")
 
-    def _proof(self, request: Request) -> Headers:
+    def _proof(self, request: Outgoing) -> Headers:
         now = self.house.clock()  # now and not once at the start: a reading can take longer than a credential is valid
         if self.link.kind == DECLARED:
             return self._declared(request, now)
@@ -111,7 +112,7 @@ class Line:
             self._renew(refused=None)
         return [(b"authorization", f"Bearer {self.link.access_token}".encode())]
 
-    def _declared(self, request: Request, now: datetime) -> Headers:
+    def _declared(self, request: Outgoing, now: datetime) -> Headers:
         proof = proof_of(self.house, self.organisation)
         if proof is None:
             raise ConnectorError("not_linked", "linked by another kind of connection")
@@ -123,7 +124,7 @@ class Line:
         if self.link.kind == "oauth":
             self._renew(refused=self.link.access_token)
             return True
-        return self._used is not None and forgotten(self.house, *self._used, self.link)
+        return self._used is not None and proofs.forgotten(self.house.lasting, *self._used, self.link)
 
     def _renew(self, refused: str | None) -> None:
         renewed = tokens.refreshed(self.house, self.link.id, self.house.clock(), refused=refused)
@@ -144,7 +145,9 @@ def post(
     """Make one call of the linking protocol: (status, parsed answer or None). Raises ConnectorError."""
     proof = proof_of(house, organisation)
     if proof is None or organisation.kind in NAME_THE_SUBJECT:
-        status, answer = _post(house, organisation, path, body, lambda _: [_about(house, organisation, subject, now)])
+        status, answer = _post(
+            house.connector, organisation, path, body, lambda _: [_about(house, organisation, subject, now)]
+        )
     else:
         status, answer = _post_declared(house, proof, path, body, now)
     try:
@@ -154,38 +157,35 @@ def post(
 
 
 def _post_declared(house: House, proof: Proof, path: str, body: dict[str, str], now: datetime) -> tuple[int, bytes]:
+    def proven(token: str, outgoing: Outgoing) -> Headers:
+        return proofs.fields(house, proof, None, outgoing, token, now)
+
     def once() -> tuple[str, int, bytes]:
         token = proofs.token(house, proof, None, now)
-        status, answer = _post(
-            house,
-            proof.organisation,
-            path,
-            body,
-            lambda request: proofs.fields(house, proof, None, request, token, now),
-        )
+        status, answer = _post(house.connector, proof.organisation, path, body, partial(proven, token))
         return token, status, answer
 
     token, status, answer = once()
-    if status == 401 and forgotten(house, proof, token, None):
+    if status == 401 and proofs.forgotten(house.lasting, proof, token, None):
         _, status, answer = once()
     return status, answer
 
 
 def _post(
-    house: House,
+    connector: Connector,
     organisation: OrganisationView,
     path: str,
     body: dict[str, str],
-    proven: Callable[[Request], Headers],
+    proven: Callable[[Outgoing], Headers],
 ) -> tuple[int, bytes]:
     sent = json.dumps(body).encode() if body else b""
     headers: Headers = [
-        *proven(Request("POST", path, sent, "application/json")),
+        *proven(Outgoing("POST", path, sent, "application/json")),
         (b"content-type", b"application/json"),
         (b"accept", b"application/json"),
         (b"x-request-id", fresh(16).encode()),
     ]
-    status, _, answer = house.connector.ask(views.target(organisation), "POST", path, headers, sent, SMALL)
+    status, _, answer = connector.ask(views.target(organisation), "POST", path, headers, sent, SMALL)
     return status, answer
 
 
@@ -197,14 +197,6 @@ def proof_of(house: House, organisation: OrganisationView) -> Proof | None:
     """As it is now: a secret that was changed is used from the next call on."""
     with house.store.read() as session:
         return proofs.of(session, house.keys, organisation)
-
-
-def forgotten(house: House, proof: Proof, token: str, link: LinkView | None) -> bool:
-    """Forget a token that was refused. False: the kind has none, so there is no other to try."""
-    key = proofs.token_key(proof, link)
-    if key is not None:
-        house.lasting.drop(key, token)
-    return key is not None
 
 
 def read_accounts(line: Line) -> list[FoundAccount]:

@@ -280,7 +280,7 @@ def nature(connection: Document) -> tuple[tuple[str, str], ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CustomerPlace:
     """Where a call names the customer. Empty texts: not there."""
 
     header: str = ""
@@ -316,10 +316,10 @@ class SignInEnds:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class DeclaredConnection:
     kind: str = "oauth"
     match: str = "oauth"
-    place: Place = Place()
+    place: CustomerPlace = CustomerPlace()
     tls: TlsFiles | None = None
     client: ClientEnds | None = None  # client_credentials | token_exchange
     sign_in: SignInEnds | None = None
@@ -330,7 +330,7 @@ class Connection:
     @property
     def declared(self) -> bool:
         """Whether calls are made as this module says, and not as the first two kinds always were."""
-        return self.kind not in USUAL or self.place != Place() or self.match != USUAL[self.kind]
+        return self.kind not in USUAL or self.place != CustomerPlace() or self.match != USUAL[self.kind]
 
     @property
     def names_itself(self) -> bool:
@@ -341,13 +341,13 @@ def tls_of(table: Document) -> TlsFiles:
     return TlsFiles(table["certificate"], table["key"], table.get("ca", ""))
 
 
-def parsed(connection: Document) -> Connection:
+def parsed(connection: Document) -> DeclaredConnection:
     """Of a checked declaration."""
     kind, base = connection["kind"], connection["base_url"].rstrip("/")
-    return Connection(
+    return DeclaredConnection(
         kind=kind,
         match=match_of(connection),
-        place=Place(**connection.get("person", {})),
+        place=CustomerPlace(**connection.get("person", {})),
         tls=tls_of(connection["tls"]) if "tls" in connection else None,
         client=_client_ends(connection[kind], base) if kind in ("client_credentials", "token_exchange") else None,
         sign_in=_sign_in_ends(connection["sign_in"]) if "sign_in" in connection else None,

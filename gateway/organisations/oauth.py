@@ -16,7 +16,7 @@ from gateway.ground.keys.jose import encoded
 from gateway.house import House
 from gateway.organisations import token_endpoint
 from gateway.organisations.links import Credentials
-from gateway.organisations.token_endpoint import Client, GrantRefused, reason_of
+from gateway.organisations.token_endpoint import GrantRefused, TokenClient, reason_of
 from gateway.organisations.views import OAuthEnds, OrganisationView, target
 
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
@@ -67,7 +67,7 @@ class Ends:
 
     def _post(self, path: str, form: Mapping[str, str]) -> tuple[int, str, bytes]:
         """(status, media type, body)."""
-        client = Client(target(self.organisation), path, self._oauth.client_id, "client_secret_basic", self.secret)
+        client = TokenClient(target(self.organisation), path, self._oauth.client_id, "client_secret_basic", self.secret)
         return token_endpoint.ask(self.house, client, form, self.house.clock(), self.request_id)
 
 

@@ -7,13 +7,13 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from urllib.parse import quote, quote_plus, urlencode
 
 from gateway.formats.model import Upstream
 from gateway.ground.http.connector import Headers
-from gateway.organisations.connections import WORD, Connection
+from gateway.organisations.connections import WORD, DeclaredConnection
 from gateway.organisations.links import DECLARED, LinkView
 
 # last word of the body's media type → how a text stands in it
@@ -28,13 +28,13 @@ _WRITTEN: Mapping[str, Callable[[str], str]] = {
 class Placed:
     """The parts of a call that may name the customer."""
 
-    path: str  # with its query
-    body: bytes
-    fields: Headers
+    path: str = field(repr=False)  # with its query
+    body: bytes = field(repr=False)
+    fields: Headers = field(repr=False)
     named: bool  # whether the organisation is told for whom the call is
 
 
-def placed(upstream: Upstream, link: LinkView, connection: Connection) -> Placed:
+def placed(upstream: Upstream, link: LinkView, connection: DeclaredConnection) -> Placed:
     path = upstream.path.replace("{subscription}", link.resource)
     if link.kind != DECLARED:
         return Placed(_with(path, upstream.query), upstream.body, [], True)
@@ -42,7 +42,7 @@ def placed(upstream: Upstream, link: LinkView, connection: Connection) -> Placed
     path = (place.path + path).replace(WORD, quote(customer, safe=""))
     query = tuple([(name, customer if value == WORD else value) for name, value in upstream.query])
     if place.query:
-        query = (*[pair for pair in query if pair[0] != place.query], (place.query, customer))
+        query = (*[pair for pair in query if pair[0].lower() != place.query.lower()], (place.query, customer))
     body = _body(upstream, customer)
     fields: Headers = [(place.header.lower().encode(), customer.encode())] if place.header else []
     by_word = WORD in upstream.path or query != upstream.query or body != upstream.body

@@ -14,12 +14,12 @@ from sqlmodel import Session
 
 from gateway.ground.http.connector import ConnectorError, Headers
 from gateway.ground.keys import KeyRing, fresh, hashed
-from gateway.ground.lasting import Key
+from gateway.ground.lasting import Key, Lasting
 from gateway.house import House
 from gateway.organisations import assertion, declare, signatures, token_endpoint
-from gateway.organisations.connections import ClientEnds, Connection
+from gateway.organisations.connections import ClientEnds, DeclaredConnection
 from gateway.organisations.links import LinkView
-from gateway.organisations.token_endpoint import Client, GrantRefused
+from gateway.organisations.token_endpoint import GrantRefused, TokenClient
 from gateway.organisations.views import OrganisationView, target
 
 EARLY_SECONDS = 30  # before its end a token is not used any more
@@ -37,7 +37,7 @@ class Proof:
     mark: str = field(repr=False)  # changes with the secrets
 
     @property
-    def connection(self) -> Connection:
+    def connection(self) -> DeclaredConnection:
         return self.organisation.connection
 
     @property
@@ -46,14 +46,14 @@ class Proof:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Outgoing:
     """A call as it will be sent, but for its proof. `path`: with its query; `fields`: those that name the customer."""
 
     method: str
-    path: str
-    body: bytes = b""
+    path: str = field(repr=False)
+    body: bytes = field(default=b"", repr=False)
     content_type: str = ""
-    fields: Headers = field(default_factory=list)
+    fields: Headers = field(default_factory=list, repr=False)
 
     @property
     def described(self) -> Headers:
@@ -69,49 +69,55 @@ def of(session: Session, keys: KeyRing, organisation: OrganisationView) -> Proof
     return Proof(organisation, secrets, hashed(repr(sorted(secrets.items()))))
 
 
-def fields(house: House, proof: Proof, link: LinkView | None, request: Request, token: str, now: datetime) -> Headers:
+def fields(house: House, proof: Proof, link: LinkView | None, outgoing: Outgoing, token: str, now: datetime) -> Headers:
     """The header fields that prove the gateway. `token`: as `token` or the cache has it; "": the kind has none."""
-    return _FIELDS[proof.connection.kind](house, proof, link, request, token, now)
+    proving = _Proving(proof, link, outgoing, token, now, house.keys, house.settings.public_url)
+    return _FIELDS[proof.connection.kind](proving)
 
 
 # ---- the kinds
 
 
-def _api_key(house: House, proof: Proof, link: LinkView | None, request: Request, token: str, now: datetime) -> Headers:
-    return [(proof.connection.api_key_header.encode(), proof.secret.encode())]
+@dataclass(frozen=True, slots=True)
+class _Proving:
+    """One call, and what a kind may need to prove it."""
+
+    proof: Proof
+    link: LinkView | None
+    outgoing: Outgoing
+    token: str = field(repr=False)
+    now: datetime
+    keys: KeyRing = field(repr=False)
+    issuer: str
 
 
-def _basic(house: House, proof: Proof, link: LinkView | None, request: Request, token: str, now: datetime) -> Headers:
-    pair = f"{proof.connection.basic_user}:{proof.secret}"  # RFC 7617
+def _api_key(call: _Proving) -> Headers:
+    return [(call.proof.connection.api_key_header.encode(), call.proof.secret.encode())]
+
+
+def _basic(call: _Proving) -> Headers:
+    pair = f"{call.proof.connection.basic_user}:{call.proof.secret}"  # RFC 7617
     return [(b"authorization", b"Basic " + base64.b64encode(pair.encode()))]
 
 
-def _bearer(house: House, proof: Proof, link: LinkView | None, request: Request, token: str, now: datetime) -> Headers:
-    return [(b"authorization", f"Bearer {token}".encode())]
+def _bearer(call: _Proving) -> Headers:
+    return [(b"authorization", f"Bearer {call.token}".encode())]
 
 
-def _asserted(
-    house: House, proof: Proof, link: LinkView | None, request: Request, token: str, now: datetime
-) -> Headers:
-    issuer, audience = house.settings.public_url, proof.organisation.base_url
-    return [assertion.header(house.keys, issuer, audience, _subject(link), now, fresh(16))]
+def _asserted(call: _Proving) -> Headers:
+    audience = call.proof.organisation.base_url
+    return [assertion.header(call.keys, call.issuer, audience, _subject(call.link), call.now, fresh(16))]
 
 
-def _signed(house: House, proof: Proof, link: LinkView | None, request: Request, token: str, now: datetime) -> Headers:
+def _signed(call: _Proving) -> Headers:
+    base_url, whole = call.proof.organisation.base_url, call.proof.connection.whole_address
+    sent = call.outgoing
     return signatures.signed(
-        house.keys,
-        proof.organisation.base_url,
-        request.method,
-        request.path,
-        request.described,
-        request.body,
-        now,
-        fresh(16),
-        whole_address=proof.connection.whole_address,
+        call.keys, base_url, sent.method, sent.path, sent.described, sent.body, call.now, fresh(16), whole_address=whole
     )
 
 
-_FIELDS: Mapping[str, Callable[[House, Proof, LinkView | None, Request, str, datetime], Headers]] = {
+_FIELDS: Mapping[str, Callable[[_Proving], Headers]] = {
     "api_key": _api_key,
     "basic": _basic,
     "client_credentials": _bearer,
@@ -128,6 +134,14 @@ def _subject(link: LinkView | None) -> str:
 
 
 # ---- the gateway's own tokens
+
+
+def forgotten(lasting: Lasting, proof: Proof, token: str, link: LinkView | None) -> bool:
+    """Forget a token that was refused. False: the kind has none, so there is no other to try."""
+    key = token_key(proof, link)
+    if key is not None:
+        lasting.drop(key, token)
+    return key is not None
 
 
 def token_key(proof: Proof, link: LinkView | None) -> Key | None:
@@ -151,7 +165,7 @@ def obtained(house: House, proof: Proof, link: LinkView | None, now: datetime) -
     key, ends = token_key(proof, link), proof.connection.client
     assert key is not None and ends is not None
     where, path = token_endpoint.at(target(proof.organisation), ends.token)
-    client = Client(where, path, ends.client_id, ends.auth, proof.secret)
+    client = TokenClient(where, path, ends.client_id, ends.auth, proof.secret)
     form = _exchange(house, ends, client, link, now) if key[3] == "token_exchange" else _own(ends)
     try:
         answer = token_endpoint.granted(*token_endpoint.ask(house, client, form, now, fresh(16)))
@@ -169,7 +183,9 @@ def _own(ends: ClientEnds) -> dict[str, str]:
     return {"grant_type": "client_credentials", **_wanted(ends)}
 
 
-def _exchange(house: House, ends: ClientEnds, client: Client, link: LinkView | None, now: datetime) -> dict[str, str]:
+def _exchange(
+    house: House, ends: ClientEnds, client: TokenClient, link: LinkView | None, now: datetime
+) -> dict[str, str]:
     """RFC 8693 §2.1. The assertion is for the token endpoint and nobody else."""
     about = assertion.sign(house.keys, house.settings.public_url, client.address, _subject(link), now, fresh(16))
     return {

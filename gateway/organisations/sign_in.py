@@ -17,7 +17,7 @@ from gateway.ground.keys.jose import Malformed, TokenKind, numeric_date, read, v
 from gateway.house import House
 from gateway.organisations import token_endpoint
 from gateway.organisations.connections import CUSTOMER, SignInEnds
-from gateway.organisations.token_endpoint import Client
+from gateway.organisations.token_endpoint import TokenClient
 from gateway.organisations.views import OrganisationView, target
 
 KIND = TokenKind(types=("jwt", "id_token+jwt"), algorithms=("ES256", "PS256", "EdDSA", "RS256"), untyped=True)
@@ -58,7 +58,7 @@ class Issuer:
             "redirect_uri": redirect_uri,
         }
         where, path = token_endpoint.at(_plain(self.organisation), self.ends.token)
-        client = Client(where, path, self.ends.client_id, self.ends.auth, self.secret)
+        client = TokenClient(where, path, self.ends.client_id, self.ends.auth, self.secret)
         answer = token_endpoint.granted(*token_endpoint.ask(self.house, client, form, now, fresh(16)))
         claims = self._claims(answer.get("id_token"))
         check(claims, self.ends, nonce, now)

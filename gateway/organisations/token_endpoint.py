@@ -33,7 +33,7 @@ class GrantRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class TokenClient:
     """The gateway at one token endpoint. `target`: the organisation's limits and networks, at the endpoint's origin."""
 
     target: Target
@@ -57,7 +57,7 @@ def at(target: Target, address: str) -> tuple[Target, str]:
     return moved, parts.path or "/"
 
 
-def ask(house: House, client: Client, form: Form, now: datetime, request_id: str) -> tuple[int, str, bytes]:
+def ask(house: House, client: TokenClient, form: Form, now: datetime, request_id: str) -> tuple[int, str, bytes]:
     """Post a form with the client's proof: (status, media type, body). Raises ConnectorError."""
     fields, members = AUTH[client.auth](house.keys, client, now)
     headers: Headers = [
@@ -74,17 +74,17 @@ def ask(house: House, client: Client, form: Form, now: datetime, request_id: str
 # ---- the client's proof: (header fields, members of the form)
 
 
-def _basic(_keys: KeyRing, client: Client, _now: datetime) -> tuple[Headers, Form]:
+def _basic(_keys: KeyRing, client: TokenClient, _now: datetime) -> tuple[Headers, Form]:
     # RFC 6749 §2.3.1: both parts are form-encoded before they are joined.
     pair = f"{quote_plus(client.client_id)}:{quote_plus(client.secret)}"
     return [(b"authorization", b"Basic " + base64.b64encode(pair.encode()))], {}
 
 
-def _posted(_keys: KeyRing, client: Client, _now: datetime) -> tuple[Headers, Form]:
+def _posted(_keys: KeyRing, client: TokenClient, _now: datetime) -> tuple[Headers, Form]:
     return [], {"client_id": client.client_id, "client_secret": client.secret}
 
 
-def _signed(keys: KeyRing, client: Client, now: datetime) -> tuple[Headers, Form]:
+def _signed(keys: KeyRing, client: TokenClient, now: datetime) -> tuple[Headers, Form]:
     """RFC 7523 §3, OpenID Connect Core §9: by the key that /jwks.json publishes."""
     issued = int(now.timestamp())
     claims = {
@@ -99,12 +99,12 @@ def _signed(keys: KeyRing, client: Client, now: datetime) -> tuple[Headers, Form
     return [], {"client_id": client.client_id, "client_assertion_type": _ASSERTED, "client_assertion": signed}
 
 
-def _shown(_keys: KeyRing, client: Client, _now: datetime) -> tuple[Headers, Form]:
+def _shown(_keys: KeyRing, client: TokenClient, _now: datetime) -> tuple[Headers, Form]:
     """RFC 8705 §2: the certificate of the connection is the proof."""
     return [], {"client_id": client.client_id}
 
 
-AUTH: Mapping[str, Callable[[KeyRing, Client, datetime], tuple[Headers, Form]]] = {
+AUTH: Mapping[str, Callable[[KeyRing, TokenClient, datetime], tuple[Headers, Form]]] = {
     "client_secret_basic": _basic,
     "client_secret_post": _posted,
     "private_key_jwt": _signed,

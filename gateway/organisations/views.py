@@ -11,8 +11,7 @@ from gateway.formats.model import Source
 from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
 from gateway.house import House
-from gateway.organisations.connections import Connection as Connected
-from gateway.organisations.connections import parsed
+from gateway.organisations.connections import DeclaredConnection, parsed
 from gateway.organisations.tables import LEAVING, Organisation
 
 Words = Mapping[str, str]
@@ -57,7 +56,7 @@ class OrganisationView:
     declaration_sha256: str
     status: str = "active"  # active | suspended | leaving
     status_reason: str = ""
-    connection: Connected = Connected()
+    connection: DeclaredConnection = DeclaredConnection()
 
     @property
     def match(self) -> str:

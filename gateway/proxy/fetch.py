@@ -13,7 +13,7 @@ from gateway.ground.pools import Full
 from gateway.house import House
 from gateway.organisations import assertion, proofs, tokens
 from gateway.organisations.links import DECLARED, LinkView
-from gateway.organisations.proofs import Proof, Request
+from gateway.organisations.proofs import Outgoing, Proof
 from gateway.proxy import headers
 from gateway.proxy.admit import Permit
 from gateway.proxy.grants import Field, Grant
@@ -75,16 +75,14 @@ async def _declared(
     if not route.named:
         raise ConnectorError("organisation_refused", "the call names nobody")
     upstream = route.upstream
-    request = Request(upstream.method, route.path, route.body, upstream.content_type, route.fields)
+    request = Outgoing(upstream.method, route.path, route.body, upstream.content_type, route.fields)
     token = await _token(house, proof, link, now)
     sent: Headers = proofs.fields(house, proof, link, request, token, now) + request.described
     sent.append((b"accept", upstream.accept.encode("latin-1")))
     sent.append((b"x-request-id", request_id.encode()))
     answer = await house.connector.get(grant.target, route.path, sent, link.id, goes_on, upstream.method, route.body)
-    key = proofs.token_key(proof, link)
-    if answer.status == 401 and key is not None and may_renew:
+    if answer.status == 401 and may_renew and proofs.forgotten(house.lasting, proof, token, link):
         await _throw_away(answer)
-        house.lasting.drop(key, token)
         raise Renewed
     return answer
 
