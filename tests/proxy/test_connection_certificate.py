@@ -10,14 +10,8 @@ from gateway.errors import DeclarationError
 from tests.proxy.certificates import Root
 from tests.proxy.clerk import Clerk, Said, Sent, api_key
 from tests.proxy.connected_world import HEADER, NUMBER, Connected, Connection, Person
+from tests.proxy.connection_texts import KEY
 
-KEY = """
-kind = "api_key"
-match = "number"
-[connection.api_key]
-header = "X-Api-Key"
-secret = { env = "SECRET" }
-"""
 OWN = """
 kind = "client_credentials"
 match = "number"

@@ -15,46 +15,7 @@ from gateway.organisations import calls, proofs
 from tests.databases import everything
 from tests.proxy.clerk import BASE, Clerk, Said, Sent, api_key, basic, signature
 from tests.proxy.connected_world import HEADER, NUMBER, Connected, Connection, Person, view_of
-
-SECRET = "canary-of-the-secret"
-KEY = """
-kind = "api_key"
-match = "number"
-[connection.api_key]
-header = "X-Api-Key"
-secret = { env = "SECRET" }
-"""
-BASIC = """
-kind = "basic"
-match = "number"
-[connection.basic]
-user = "aval"
-secret = { env = "SECRET" }
-"""
-OWN = """
-kind = "client_credentials"
-match = "number"
-[connection.client_credentials]
-token = "/token"
-client_id = "aval"
-client_secret = { env = "SECRET" }
-scope = "accounts"
-"""
-BY_KEY = OWN.replace('client_secret = { env = "SECRET" }', 'auth = "private_key_jwt"')
-EXCHANGED = """
-kind = "token_exchange"
-match = "number"
-[connection.token_exchange]
-token = "/token"
-client_id = "aval"
-client_secret = { env = "SECRET" }
-auth = "client_secret_post"
-audience = "the-bank"
-"""
-SIGNED = """
-kind = "signed"
-match = "number"
-"""
+from tests.proxy.connection_texts import BASIC, BY_KEY, EXCHANGED, KEY, OWN, SECRET, SIGNED
 
 
 @pytest.fixture(scope="module")

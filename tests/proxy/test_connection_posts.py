@@ -17,19 +17,9 @@ from gateway.organisations import calls, links
 from gateway.organisations.links import Matched
 from tests.proxy.clerk import Clerk, api_key, digest, signature
 from tests.proxy.connected_world import HEADER, NUMBER, Connected, Connection, view_of
+from tests.proxy.connection_texts import KEY, SIGNED
 from tests.proxy.raw import RawOrganisation, answer
 
-KEY = """
-kind = "api_key"
-match = "number"
-[connection.api_key]
-header = "X-Api-Key"
-secret = { env = "SECRET" }
-"""
-SIGNED = """
-kind = "signed"
-match = "number"
-"""
 BODY = b'{"customer": "{customer}", "since": "2026-01-01"}'
 
 
