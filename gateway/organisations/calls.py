@@ -143,8 +143,9 @@ def post(
     house: House, organisation: OrganisationView, path: str, subject: str, body: dict[str, str], now: datetime
 ) -> tuple[int, Any]:
     """Make one call of the linking protocol: (status, parsed answer or None). Raises ConnectorError."""
-    proof = proof_of(house, organisation)
-    if proof is None or organisation.kind in NAME_THE_SUBJECT:
+    declared = organisation.connection.declared and organisation.kind not in NAME_THE_SUBJECT
+    proof = proof_of(house, organisation) if declared else None
+    if proof is None:
         status, answer = _post(
             house.connector, organisation, path, body, lambda _: [_about(house, organisation, subject, now)]
         )
@@ -194,9 +195,13 @@ def _about(house: House, organisation: OrganisationView, subject: str, now: date
 
 
 def proof_of(house: House, organisation: OrganisationView) -> Proof | None:
-    """As it is now: a secret that was changed is used from the next call on."""
+    """As it is now: a secret that was changed is used from the next call on. Raises ConnectorError where the
+    organisation is another by now, which must not be asked with what is meant for this one, nor this one with its."""
     with house.store.read() as session:
-        return proofs.of(session, house.keys, organisation)
+        now = views.view(session, organisation.id)
+        if now is None or now.leaving or now.base_url != organisation.base_url:
+            raise ConnectorError("organisation_unavailable", "moved meanwhile")
+        return proofs.of(session, house.keys, now)
 
 
 def read_accounts(line: Line) -> list[FoundAccount]:

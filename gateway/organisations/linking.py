@@ -210,11 +210,12 @@ def _finish_oauth(
     except ConnectorError as fault:
         calls.tell(view.id, fault)
         return NotLinked(fault.reason, attempt.return_to)
+    lasting = view.oauth is not None and view.oauth.subscription == "lasting"
+    identifying = held.resource if lasting else ""
     if view.connection.declared:  # calls are made without these tokens: only the customer's name is kept
         tokens.drop(ends, held)
-        return _keep(house, person, ends.organisation, attempt, held.resource, now)
-    lasting = view.oauth is not None and view.oauth.subscription == "lasting"
-    whose = links.whose(house.keys, view.id, held.resource if lasting else "")
+        return _keep(house, person, ends.organisation, attempt, held.resource, now, spelled=identifying)
+    whose = links.whose(house.keys, view.id, identifying)
 
     new_id, replaced = fresh(), None
     tried: set[str] = set()  # the links that an earlier try has made or given the credentials, if it was committed

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from gateway.formats.model import NotThere
-from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Headers
+from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Headers, Withdrawn
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.pools import Full
 from gateway.house import House
@@ -76,7 +76,7 @@ async def _declared(
         raise ConnectorError("organisation_refused", "the call names nobody")
     upstream = route.upstream
     request = Outgoing(upstream.method, route.path, route.body, upstream.content_type, route.fields)
-    token = await _token(house, proof, link, now)
+    token = await _token(house, proof, link, now, goes_on)
     sent: Headers = proofs.fields(house, proof, link, request, token, now) + request.described
     sent.append((b"accept", upstream.accept.encode("latin-1")))
     sent.append((b"x-request-id", request_id.encode()))
@@ -87,9 +87,9 @@ async def _declared(
     return answer
 
 
-async def _token(house: House, proof: Proof, link: LinkView, now: datetime) -> str:
+async def _token(house: House, proof: Proof, link: LinkView, now: datetime, goes_on: GoesOn) -> str:
     """The gateway's own token for this call; "" where the kind has none. However many calls need one, it is asked for
-    once."""
+    once. Raises ConnectorError and, where the call may not be made any more after that wait, Withdrawn."""
     key = proofs.token_key(proof, link)
     if key is None:
         return ""
@@ -98,9 +98,12 @@ async def _token(house: House, proof: Proof, link: LinkView, now: datetime) -> s
         return held
     try:
         work = partial(proofs.obtained, house, proof, link, now)
-        return await house.pools.share("renewal", proof.organisation.id, key, work)
+        made = await house.pools.share("renewal", proof.organisation.id, key, work)
     except Full:
         raise ConnectorError("busy", "too many renewals") from None
+    if not await goes_on():
+        raise Withdrawn
+    return made
 
 
 async def _throw_away(answer: Answer) -> None:

@@ -172,8 +172,8 @@ class Person:
         (self.ref,) = [ref for ref, _ in known]
         fields = ["transaction.date", "transaction.amount"]
         item = self.world.item(self.at.id, "bank.transactions", fields, [self.ref])
-        consent = self.world.consent(self.id, self.at.app, [item])
-        self.token = self.world.token(consent, [self.at.id], self.at.app)
+        self.consent = self.world.consent(self.id, self.at.app, [item])
+        self.token = self.world.token(self.consent, [self.at.id], self.at.app)
         return self
 
     def reads(self, **headers: str) -> Answer:

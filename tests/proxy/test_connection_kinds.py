@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import DeclarationError
+from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import fresh, jose
 from gateway.organisations import calls, proofs
 from tests.databases import everything
@@ -366,3 +367,22 @@ def test_a_file_may_hold_a_secret(world: Connected, clerk: Clerk, tmp_path: Path
     clerk.proof = api_key("x-api-key", SECRET)
     text = KEY.replace('{ env = "SECRET" }', f'{{ file = "{tmp_path}/key.txt" }}')
     reads_all(Connection(world, clerk, text + NUMBER + HEADER).person())
+
+
+def test_a_secret_for_the_new_address_never_goes_to_the_old(connected: Connect, clerk: Clerk) -> None:
+    at = connected(KEY + NUMBER + HEADER)
+    alice = at.person()
+    reads_all(alice)
+    assert alice.link
+    before, house = view_of(at), at.world.house
+    line = calls.Line(house, before, alice.link, fresh(16))
+    with Clerk().running() as other:
+        at.clerk, at.secrets["SECRET"] = other, "for the new address"
+        assert at.declare(KEY + NUMBER + HEADER) == "changed"
+        clerk.seen.clear()
+        with pytest.raises(ConnectorError, match="organisation_unavailable"):
+            calls.post(house, before, "/link/start", alice.link.subject, {"customer_number": "HB-1"}, house.clock())
+        with pytest.raises(ConnectorError, match="organisation_unavailable"):
+            calls.read_accounts(line)
+        assert alice.reads().status == 200
+        assert not clerk.seen and {sent.headers["x-api-key"] for sent in other.seen} == {"for the new address"}

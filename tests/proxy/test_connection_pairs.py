@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from gateway.consent.rules import Act
+from tests.proxy.bank import Answer
 from tests.proxy.clerk import Clerk, Said, Sent
 from tests.proxy.connected_world import HEADER, NUMBER, Connected, Connection, query_of
 from tests.proxy.connection_texts import BASIC, EXCHANGED, KEY, OAUTH, OWN, SIGN_IN, SIGNED
@@ -66,6 +68,32 @@ def test_each_kind_goes_with_each_match(world: Connected, clerk: Clerk, kind: st
     assert {sent.headers["x-customer"] for sent in clerk.data} == {"HB-1"}
     assert bob.link is None
     assert alice.unlinks().status == 200 and alice.reads().reason == "not_linked"
+
+
+def test_a_sharing_that_stops_while_a_token_is_awaited_stops_the_call(world: Connected, clerk: Clerk) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def slow(sent: Sent) -> Said:
+        begun.set()
+        goes_on.wait(10)
+        return token(sent)
+
+    at = Connection(world, clerk, OWN + NUMBER + HEADER, SECRET="s")
+    clerk.also["/token"] = token
+    alice = at.person()
+    assert alice.links_by_number().status == 303
+    alice.shares()
+    clerk.also["/token"], clerk.seen[:] = slow, []
+    at.secrets["SECRET"] = "another, so that no token is kept for it"
+    at.declare(OWN + NUMBER + HEADER)
+    answers: list[Answer] = []
+    thread = threading.Thread(target=lambda: answers.append(alice.reads()))
+    thread.start()
+    assert begun.wait(10)
+    world.change(alice.consent, Act.ENDED)
+    goes_on.set()
+    thread.join(20)
+    assert answers[0].reason == "ended" and not clerk.data
 
 
 def test_calls_at_once_wait_for_one_token(world: Connected, clerk: Clerk) -> None:
