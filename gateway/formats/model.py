@@ -110,9 +110,9 @@ class Upstream:
     continues: bool = False  # a following page, linked in an earlier answer; belongs to a use already counted
     operation: str = ""  # the sector's own name for this kind of call
     also: tuple[str, ...] = ()  # more datasets that may be in the answer: counted, judged and logged like `dataset`
-    method: str = "GET"
-    body: bytes = b""  # POST: what is sent, made of declared terms and never of the app's
-    content_type: str = ""
+    method: str = "GET"  # POST for a read whose terms the organisation wants in a body
+    body: bytes = b""  # written here, of declared terms; nothing of it is the app's own text
+    content_type: str = ""  # of `body`
     page: Pairs = ()  # of the query, all but the period
     period: Window | None = None  # that was asked for; None: as the format's own engine has it
 

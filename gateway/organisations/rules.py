@@ -4,10 +4,8 @@ import re
 
 from gateway.formats.espi.calls import PUBLISHED
 from gateway.ground.declarations import REQUIRED, Form, checks
-from gateway.organisations import owned
+from gateway.organisations import connections, owned
 from gateway.organisations.addresses import network_fault
-
-CONNECTIONS = {"oauth": "oauth", "assertion": "link"}  # kind of connection → its table under [connection]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+|\{[a-z_]+\}|\$?[A-Za-z0-9-]+")
 
@@ -70,7 +68,9 @@ FORM = Form(
             "max_calls": ("calls", None),
             "oauth": ("table", None),
             "link": ("table", None),
+            **connections.KEYS,
         },
+        **connections.TABLES,
         "connection.oauth": {
             "authorize": ("path", REQUIRED),
             "token": ("path", REQUIRED),
@@ -105,7 +105,8 @@ FORM = Form(
         "flag": checks.flag,
         "published": PUBLISHED,
         "own": lambda value: None,  # `owned` reads them
-        "kind": CONNECTIONS,
+        **connections.KINDS_OF_VALUE,
+        "kind": connections.KINDS,
         "path": checks.matches(r"(/[A-Za-z0-9._~-]+)+", "write a plain path, as in /oauth/token"),
         "visible": checks.matches(
             r"[\x21\x23-\x5b\x5d-\x7e ]{1,400}", "write visible ASCII without quotes and backslashes"

@@ -15,6 +15,7 @@ from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
 from gateway.house import House
 from gateway.organisations import owned
+from gateway.organisations.connections import DeclaredConnection, parsed
 from gateway.organisations.tables import LEAVING, Organisation
 
 Words = Mapping[str, str]
@@ -50,7 +51,7 @@ class OrganisationView:
     website: str
     contact: Mapping[str, str]  # privacy, support
     datasets: Mapping[str, tuple[str, ...]]  # dataset → path patterns
-    kind: str  # oauth | assertion
+    kind: str  # of `connections.KINDS`
     base_url: str
     networks: tuple[str, ...]
     timeout_seconds: float
@@ -64,6 +65,16 @@ class OrganisationView:
     strict: bool = False  # refuse an answer with a member that is not declared
     status: str = "active"  # active | suspended | leaving
     status_reason: str = ""
+    connection: DeclaredConnection = DeclaredConnection()
+
+    @property
+    def match(self) -> str:
+        return self.connection.match
+
+    @property
+    def knows_links(self) -> bool:
+        """Whether the organisation is told of the end of a link, because it knows that there is one."""
+        return self.kind == "oauth" or self.match == "number"
 
     @property
     def active(self) -> bool:
@@ -114,6 +125,7 @@ def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
         oauth=OAuthEnds(**{key: value for key, value in oauth.items() if key != "client_secret"}) if oauth else None,
         link=LinkEnds(**link) if link else None,
         declaration_sha256=sha256,
+        connection=parsed(connection),
     )
 
 
@@ -155,6 +167,7 @@ def target(organisation: OrganisationView) -> Target:
         networks=organisation.networks,
         timeout_seconds=organisation.timeout_seconds,
         max_calls=organisation.max_calls,
+        tls=organisation.connection.tls,
     )
 
 

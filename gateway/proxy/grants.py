@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from sqlmodel import Session
 
@@ -23,14 +22,15 @@ from gateway.formats.model import Account, Asked, Denied, Granted, Plan, Upstrea
 from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.ground.calendar.instants import Window
 from gateway.ground.calendar.windows import CalendarWindow, window
-from gateway.ground.http.connector import Pairs, Target
+from gateway.ground.http.connector import Headers, Pairs, Target
 from gateway.ground.store import raw
 from gateway.house import House
 from gateway.ledger import live
 from gateway.ledger.contract import Count
 from gateway.ledger.live import LiveConsent
-from gateway.organisations import links, views
+from gateway.organisations import links, placing, proofs, views
 from gateway.organisations.links import LinkView
+from gateway.organisations.proofs import Proof
 from gateway.organisations.views import OrganisationView
 from gateway.policy.cedar import PolicyFacts
 
@@ -98,6 +98,9 @@ class Route:
     window: Window
     upstream: Upstream
     path: str  # upstream, with its query
+    body: bytes
+    fields: Headers  # that name the customer
+    named: bool  # whether the organisation is told whose data is asked for
     item: GrantedItem
     listing: str  # names the listing of which a call may be a following page
     facts: Mapping[str, Any]  # of its entries
@@ -118,6 +121,7 @@ class Grant:
     target: Target | None = None
     organisation: OrganisationView | None = None
     link: LinkView | None = None
+    proof: Proof | None = None  # of a link whose calls are made as the declaration says
     routes: dict[tuple[str, Pairs], Route] = field(default_factory=dict)  # the last calls seen
     assertions: dict[str, tuple[datetime, Field]] = field(default_factory=dict)  # by subject: the last one, when signed
 
@@ -146,17 +150,18 @@ class Grant:
         return ours is theirs or all(ours.get(name) == theirs.get(name) for name in datasets)
 
     def _route(self, part: GrantPart, window: Window, upstream: Upstream) -> Route:
-        assert self.link is not None  # only a grant that is not refused has parts
-        path = upstream.path.replace("{subscription}", self.link.resource)
-        if upstream.query:
-            path += "?" + urlencode(upstream.query, quote_via=quote, safe=":,")
+        assert self.link is not None and self.organisation is not None  # only a grant that is not refused has parts
+        placed = placing.placed(upstream, self.link, self.organisation.connection)
         natives = [account.native for account in upstream.accounts]
         item = joined([self.items[name] for name in (upstream.dataset, *upstream.also)])
         return Route(
             part=part,
             window=window,
             upstream=upstream,
-            path=path,
+            path=placed.path,
+            body=placed.body,
+            fields=placed.fields,
+            named=placed.named,
             item=item,
             listing=repr((self.facts["consent"], self.terms, upstream.operation, natives)),
             facts={
@@ -241,6 +246,7 @@ class Grants:
             target=views.target(view),
             organisation=view,
             link=link,
+            proof=proofs.of(session, self._house.keys, view),
         )
 
     def _ref(self, found: LiveConsent, link: LinkView, organisation: str, native: str) -> str:
