@@ -86,10 +86,14 @@ def _added(session: Session, house: House, declaration: Any, moved: bool | None)
 
 @commands.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
-    """List the organisations: id, sector, status, types of data, address. `show` has the paths."""
+    """List the organisations: id, sector, status, types of data, address, and in how many places their answers hold
+    what their declarations do not know. `show` has the paths, `drift` the places."""
+    from gateway.ground.store import raw
+    from gateway.organisations import undeclared
     from gateway.organisations.tables import Organisation
 
     with opened() as house, house.store.read() as session:
+        places = undeclared.counts(raw(session))
         rows = [
             {
                 "id": row.id,
@@ -97,6 +101,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
                 "status": row.status + (f" ({row.status_reason})" if row.status_reason else ""),
                 "datasets": [dataset["id"] for dataset in row.declaration["datasets"]],
                 "base_url": row.declaration["connection"]["base_url"],
+                "undeclared": places.get(row.id, 0),
             }
             for row in session.exec(select(Organisation).order_by(Organisation.id))
         ]
