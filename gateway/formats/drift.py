@@ -6,7 +6,7 @@ object may be telephone numbers) is not repeated.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ FIRST = 8  # answers with such members that are all looked through; after that o
 MOST = 32  # places told of one answer
 OTHER = "…"  # in place of a name that could be data, and of whatever is more
 _NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_.:@$-]{0,63}")
+_COLUMN = re.compile(r"[^\W\d][\w .:/()€$£%°'-]{0,63}")  # people read header lines, and organisations write words there
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
 Tell = Callable[[tuple[str, ...], int], None]  # places, and of how many answers
 
@@ -31,10 +32,20 @@ class Seen:
 
     def look(self, table: Table, root: str, text: bytes, where: str = "") -> None:
         """Go through an answer that was read, and tell of what is not in the table."""
+        if self._due():
+            self._told(unknown(table, root, msgspec.json.decode(text), where))
+
+    def columns(self, names: Iterable[str]) -> None:
+        """Tell of columns of an answer that are not declared."""
+        if self._due():
+            self._told(told(name, _COLUMN) for name in names)
+
+    def _due(self) -> bool:
         self._answers += 1
-        if self._answers > FIRST and self._answers % FIRST:
-            return
-        places = tuple(_unlike(dict.fromkeys(unknown(table, root, msgspec.json.decode(text), where))))
+        return self._answers <= FIRST or self._answers % FIRST == 0
+
+    def _told(self, found: Iterable[str]) -> None:
+        places = tuple(_unlike(dict.fromkeys(found)))
         if places:
             self.any = True
             self._tell(places, 1 if self._answers <= FIRST else FIRST)
@@ -65,6 +76,6 @@ def unknown(table: Table, word: str, value: Any, where: str = "") -> Iterator[st
                 yield from unknown(table, known[name], inside, place)
 
 
-def told(name: str) -> str:
+def told(name: str, form: re.Pattern[str] = _NAME) -> str:
     """The name of a member as it may be told."""
-    return name if _NAME.fullmatch(name) and not _LONG_NUMBER.search(name) else OTHER
+    return name if form.fullmatch(name) and not _LONG_NUMBER.search(name) else OTHER
