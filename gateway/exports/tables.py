@@ -41,5 +41,5 @@ def _harmless(line: Line, separator: str) -> str:
 
 def _written(cells: tuple[str, ...], separator: str) -> str:
     out = io.StringIO(newline="")
-    csv.writer(out, delimiter=separator, lineterminator="").writerow(cells)
-    return out.getvalue()
+    csv.writer(out, delimiter=separator, lineterminator="\r\n").writerow(cells)  # so that both are quoted inside cells
+    return out.getvalue().removesuffix("\r\n")

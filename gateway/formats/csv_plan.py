@@ -6,17 +6,11 @@ from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format
 from gateway.formats.csv_cut import TableCutter
 from gateway.formats.json_plan import UNUSABLE
-from gateway.formats.media import UTF_8, expect
+from gateway.formats.media import CHARSETS, expect
 from gateway.formats.model import Cut, Cutter, Granted, NotThere, Source, UnknownShape, Upstream
 from gateway.formats.paging import Unusable
 from gateway.formats.table_plan import TablePlan
 from gateway.ground.calendar.instants import Window
-
-CHARSETS: Mapping[str, tuple[str, ...]] = {
-    "utf-8": UTF_8,
-    "iso-8859-1": ("iso-8859-1", "latin1", "us-ascii"),
-    "windows-1252": ("windows-1252", "cp1252", "us-ascii"),
-}
 
 
 class CsvPlan(TablePlan):

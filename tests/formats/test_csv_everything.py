@@ -100,6 +100,12 @@ def test_no_spreadsheet_takes_a_cell_of_her_copy_for_a_formula(text, separator):
     assert not [line for line in file.body.splitlines() if line.startswith((b"=", b"+", b"@"))]
 
 
+def test_a_row_that_is_changed_stays_one_row():
+    found = copy(format_of(), table([row(label="=1\n2", secret="a\rb"), row()], lineterminator="\r\n"))
+    rows = list(csv.DictReader(io.StringIO(_named([found])[0].body.decode(), newline="")))
+    assert [each["label"] for each in rows] == ["'=1\n2", "label-canary"] and rows[0]["secret"] == "ab"
+
+
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 def test_each_row_stays_one_row_whatever_ends_its_lines(end):
     file = _named([copy(format_of(), b"card,at" + end + b"native-4711,2025-01-05" + end + b"native-4711,2025-01-06")])[
