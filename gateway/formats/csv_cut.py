@@ -147,7 +147,11 @@ class TableCutter:
         if not given:
             return ""
         self._fields += self._withheld_cells(block, chosen, given)
-        return self._written([self._cells(column, block, chosen, given) for column in self._columns], block.plain)
+        columns = [self._cells(column, block, chosen, given) for column in self._columns]
+        if block.plain and self._plain:
+            return self._joined(columns, _places_of(block.quoted, block.count, chosen))
+        rows = list(zip(*columns, strict=True))
+        return written(self._named(rows, written(rows, self._form.separator)), self._form.separator)
 
     def _chosen(self, block: Block) -> list[bool] | None:
         """Of each row whether it is given; None: every row is. Raises UnknownShape for a row that cannot be judged."""
@@ -235,21 +239,21 @@ class TableCutter:
 
     # ---- written anew
 
-    def _written(self, columns: list[Cells], plain: bool) -> str:
+    def _joined(self, columns: list[Cells], quoted: Iterable[int]) -> str:
+        """Rows of which only the `quoted` may have what needs quotes."""
         separator = self._form.separator
-        if not plain or not self._plain:
-            rows = list(zip(*columns, strict=True))
-            return written(self._named(rows, written(rows, separator)), separator)
         if len(columns) == 1:
             lines = [text or '""' for text in columns[0]]  # else it would be a blank line
         else:
             lines = list(map(separator.join, zip(*columns, strict=True)))
+        for number in quoted:
+            lines[number] = written([tuple(column[number] for column in columns)], separator).removesuffix("\r\n")
         lines.append("")
         text = "\r\n".join(lines)
         named = self._part.names.lines(text.encode())
         for number in named:
-            cells = tuple(column[number] for column in columns)
-            lines[number] = written([self._outward(cells)], separator).removesuffix("\r\n")
+            row = self._outward(tuple(column[number] for column in columns))
+            lines[number] = written([row], separator).removesuffix("\r\n")
         return "\r\n".join(lines) if named else text
 
     def _named(self, rows: Rows, text: str) -> Rows:
@@ -318,6 +322,13 @@ def faults(form: Format) -> Iterator[tuple[str, str, str]]:
 
 def _taken(cells: Cells, chosen: list[bool] | None) -> Cells:
     return cells if chosen is None else list(compress(cells, chosen))
+
+
+def _places_of(rows: AbstractSet[int], count: int, chosen: list[bool] | None) -> Iterable[int]:
+    """Where rows of a block stand among those that are given."""
+    if chosen is None or not rows:
+        return rows
+    return [place for place, row in enumerate(compress(range(count), chosen)) if row in rows]
 
 
 def _first(chosen: list[bool], most: int) -> list[bool]:

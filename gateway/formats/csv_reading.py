@@ -1,6 +1,6 @@
 """CSV as it comes: from bytes in pieces of any size to whole rows, block by block, with limited memory.
 
-    bytes ── decoded ── up to the last whole row ── without quotes: split · with quotes: the csv module
+    bytes ── decoded ── up to the last whole row ── split where quotes do not matter, else read by the csv module
 
 What is read is what organisations write: a byte order mark, CRLF, LF or CR, blank lines, every cell in quotes, blanks
 around names in the header line, fewer cells in a row. What has more cells than the header line, breaks off inside
@@ -13,7 +13,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, compress, repeat
 
 from gateway.formats.model import UnknownShape
 
@@ -37,7 +37,8 @@ class Block:
     first: int = 0  # number of the first row in the table
     short: frozenset[int] = frozenset()  # rows that had fewer cells, by their place in the block
     full: bool = False  # no cell is empty
-    plain: bool = False  # no cell has a quote, a separator or a line end
+    plain: bool = False  # no cell has a quote, a separator or a line end, but those of `quoted` rows
+    quoted: frozenset[int] = frozenset()
 
     def column(self, number: int) -> Sequence[str]:
         return self.cells[number :: self.stride]
@@ -105,17 +106,20 @@ class TableReader:
         )  # what was looked through in vain is not looked through again and again
 
     def _block(self, text: str, begin: int, end: int, last: bool) -> tuple[Block, int]:
-        if text.find('"', begin, end) < 0:
-            return self._split(text[begin:end]), end
+        part = text[begin:end]
+        if '"' not in part:
+            return self._split(part), end
+        if len(part) <= RECORD:
+            block = self._undressed(part) or self._mixed(part)
+            if block is not None:
+                return block, end
         rows, end = _exact(text, begin, end, self._separator, last, self._rows)
         return self._listed(rows, plain=False), end
 
     def _split(self, text: str) -> Block:
         """Rows without any quote. Where each has as many cells as it should, which costs little to see, all cells are
         split at once."""
-        if "\r" in text:
-            text = text.replace("\r\n", "\n").replace("\r", "\n")
-        text = text.removesuffix("\n")
+        text = _one_line_end(text)
         width, separator = len(self.head), self._separator
         if len(text) > RECORD and max(map(len, text.split("\n"))) > RECORD:
             raise UnknownShape(f"[{self._rows}]")
@@ -127,11 +131,46 @@ class TableReader:
             return Block(len(ends) + 1, cells, width + 1, self._rows, frozenset(), full, plain=True)
         return self._listed((line.split(separator) for line in text.split("\n") if line), plain=True)
 
-    def _listed(self, rows: Iterable[list[str]], *, plain: bool) -> Block:
+    def _undressed(self, text: str) -> Block | None:
+        """Rows in which quotes stand around whole cells, and none needs them: the same as without. None: they are
+        others."""
+        text = _one_line_end(text)
+        parts = text.split('"')  # outside, inside, outside, …
+        inside = "".join(parts[1::2])
+        if len(self.head) < 2 or len(parts) % 2 == 0 or self._separator in inside or "\n" in inside:
+            return None
+        edges = (self._separator, "\n")
+        between = set(parts[2:-1:2])
+        if not all(part.startswith(edges) and part.endswith(edges) for part in between):
+            return None
+        if not (parts[0] == "" or parts[0].endswith(edges)) or not (parts[-1] == "" or parts[-1].startswith(edges)):
+            return None
+        return self._split("".join(parts))
+
+    def _mixed(self, text: str) -> Block | None:
+        """Rows of one line each, of which some have quotes: only those are read by the csv module. None: one row has
+        several lines, or the module reads none of them."""
+        separator = self._separator
+        lines = [line for line in _one_line_end(text).split("\n") if line]
+        marks = ['"' in line for line in lines]
+        quoted = list(compress(lines, marks))
+        try:
+            exact = list(csv.reader(quoted, delimiter=separator, strict=True))
+        except csv.Error:
+            return None
+        if len(exact) != len(quoted):
+            return None
+        others = iter(exact)
+        rows = (next(others) if mark else line.split(separator) for line, mark in zip(lines, marks, strict=True))
+        return self._listed(rows, plain=True, marks=marks)
+
+    def _listed(self, rows: Iterable[list[str]], *, plain: bool, marks: Iterable[bool] = ()) -> Block:
+        """`marks`: which rows were read by the csv module."""
         found: list[list[str]] = []
         short: list[int] = []
+        quoted: list[int] = []
         width = len(self.head)
-        for cells in rows:
+        for cells, mark in zip(rows, marks or repeat(False)):  # noqa: B905  # no marks: as many as there are rows
             if len(cells) > width:
                 raise UnknownShape(f"[{self._rows + len(found)}]")
             if len(cells) < width:
@@ -139,9 +178,19 @@ class TableReader:
                     continue  # a blank line
                 short.append(len(found))
                 cells += [""] * (width - len(cells))
+            if mark:
+                quoted.append(len(found))
             found.append(cells)
         flat = list(chain.from_iterable(found))
-        return Block(len(found), flat, width, self._rows, frozenset(short), "" not in flat, plain)
+        count, full = len(found), "" not in flat
+        return Block(count, flat, width, self._rows, frozenset(short), full, plain, frozenset(quoted))
+
+
+def _one_line_end(text: str) -> str:
+    """The text with LF alone between its lines."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.removesuffix("\n")
 
 
 def _line_end(text: str) -> int:
