@@ -5,11 +5,13 @@ that have it, there each record. An empty cell is a member that is not there.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from gateway.catalogue.formats import Records, RecordTime
 from gateway.formats import stamps
-from gateway.ground.calendar.instants import Span, Window, inside
+from gateway.ground.calendar.instants import Span, Window
 
 KEPT = 1 << 15  # distinct texts that are remembered
 Key = Any  # the text of one column, or a tuple of those of several
@@ -35,9 +37,11 @@ class Times:
 
     def __init__(self, time: RecordTime, zone: str, window: Window) -> None:
         self.columns = timed_columns(time)
-        self._time, self._zone, self._window = time, zone, window
+        self._own = own_time(time, zone)
+        self._agreed = (_overlaps if time.how == "state" else _within)(window)
+        self._has_reach = time.how != "state"
         self._inside: dict[Key, bool] = {}
-        self._spans: dict[Key, Span] = {}
+        self._spans: dict[Key, Any] = {}  # of those that are inside
         self._unreadable: set[Key] = set()
 
     def keys(self, columns: Sequence[Sequence[str]]) -> Sequence[Key]:
@@ -46,89 +50,126 @@ class Times:
 
     def verdicts(self, keys: Sequence[Key]) -> tuple[list[bool], set[Key]]:
         """For each row whether it is inside; and the keys that are no time at all."""
-        if len(self._inside) > KEPT:
-            self._inside.clear()
+        known = self._inside
+        if len(known) > KEPT:
+            known.clear()
             self._spans.clear()
             self._unreadable.clear()
-        new = set(keys)
-        unreadable = new & self._unreadable if self._unreadable else set()
-        for key in new.difference(self._inside):
+        distinct = set(keys)
+        for key in distinct.difference(known):
             try:
-                self._inside[key] = self._judged(key)
+                span = self._own(key)
+            except Outside:
+                known[key] = False
             except (ValueError, OverflowError):
-                self._inside[key] = False
+                known[key] = False
                 self._unreadable.add(key)
-                unreadable.add(key)
-        return list(map(self._inside.__getitem__, keys)), unreadable
+            else:
+                known[key] = agreed = self._agreed(*span)
+                if agreed:
+                    self._spans[key] = span
+        return list(map(known.__getitem__, keys)), distinct & self._unreadable
 
     def reach(self, keys: Iterable[Key]) -> Span | None:
         """The earliest start and the latest end of rows that are inside; None for states."""
-        spans = self._spans
-        found = [spans[key] for key in set(keys) if key in spans]
-        return (min(found)[0], max(end for _, end in found)) if found else None
-
-    def _judged(self, key: Key) -> bool:
-        texts = tuple(text.strip() for text in ((key,) if isinstance(key, str) else key))
-        try:
-            span = _own(self._time, self._zone, texts)
-        except Outside:
-            return False
-        if self._time.how == "state":
-            return _overlaps(span, self._window)
-        if not inside(self._window, *span):
-            return False
-        self._spans[key] = span
-        return True
+        found = list(map(self._spans.__getitem__, set(keys))) if self._has_reach else []
+        return (min(found)[0], max(map(_END, found))) if found else None
 
 
-def _overlaps(span: tuple[Any, Any], window: Window) -> bool:
-    start, end = span
-    late = window.end is not None and start is not None and start >= window.end
-    early = window.start is not None and end is not None and end <= window.start
-    return not (late or early)
+_END = itemgetter(1)
+Agreed = Callable[[Any, Any], bool]
 
 
-# ---- the forms of a record's own time
+def _within(window: Window) -> Agreed:
+    low, high = window.start, window.end
+
+    def agreed(start: datetime, end: datetime) -> bool:
+        return (low is None or start >= low) and (high is None or (end <= high and start < high))
+
+    return agreed
 
 
-def _state(time: RecordTime, zone: str, texts: Texts) -> Any:
+def _overlaps(window: Window) -> Agreed:
+    low, high = window.start, window.end
+
+    def agreed(start: datetime | None, end: datetime | None) -> bool:
+        late = high is not None and start is not None and start >= high
+        early = low is not None and end is not None and end <= low
+        return not (late or early)
+
+    return agreed
+
+
+# ---- the forms of a record's own time: functions of a key, which raise Outside, ValueError or OverflowError
+
+
+def own_time(time: RecordTime, zone: str) -> Callable[[Key], Any]:
+    if time.how == "state":
+        return _state(time, zone)
+    read = _HOW.get(time.how, _instant)(time, zone)
+    if time.length or time.length_path:
+        return _lasting(time, read)
+    if len(time.paths) == 1:
+        return lambda key: read((_there(key),))
+    return lambda key: read(tuple(map(_there, key)))
+
+
+def _there(text: str) -> str:
+    text = text.strip()
+    if not text:
+        raise Outside
+    return text
+
+
+def _state(time: RecordTime, zone: str) -> Callable[[Key], Any]:
     """From the first text to the second; open where there is none."""
     read = stamps.stamp(time.written)
-    start = read(texts[0], zone)[0] if texts[0] else None
-    return start, (read(texts[1], zone)[1] if texts[1:] and texts[1] else None)
+
+    def state(key: Key) -> Any:
+        first, *more = (text.strip() for text in _texts(key))
+        end = more[0] if more else ""
+        return (read(first, zone)[0] if first else None), (read(end, zone)[1] if end else None)
+
+    return state
 
 
-def _instant(time: RecordTime, zone: str, texts: Texts) -> Span:
-    return stamps.stamp(time.written)(texts[0], zone)
+def _lasting(time: RecordTime, read: Callable[[Texts], Span]) -> Callable[[Key], Span]:
+    count, fixed = len(time.paths), str(time.length)
+
+    def lasting(key: Key) -> Span:
+        texts = _texts(key)
+        start, end = read(tuple(map(_there, texts[:count])))
+        lasts = stamps.length(_there(texts[count]) if time.length_path else fixed)
+        return (start - lasts, start) if time.ends else (start, start + lasts)
+
+    return lasting
 
 
-def _span(time: RecordTime, zone: str, texts: Texts) -> Span:
+def _texts(key: Key) -> Texts:
+    return (key,) if isinstance(key, str) else key
+
+
+def _instant(time: RecordTime, zone: str) -> Callable[[Texts], Span]:
     read = stamps.stamp(time.written)
+    return lambda texts: read(texts[0], zone)
+
+
+def _span(time: RecordTime, zone: str) -> Callable[[Texts], Span]:
     if len(time.paths) == 1:
-        return read(texts[0], zone)
-    start, end = read(texts[0], zone)[0], read(texts[1], zone)[1]
-    if end < start:
-        raise ValueError("it ends before it starts")
-    return start, end
+        return _instant(time, zone)
+    read = stamps.stamp(time.written)
 
-
-def _parts(time: RecordTime, zone: str, texts: Texts) -> Span:
-    return stamps.of_parts(texts[: len(time.paths)], time.months_from, zone)
-
-
-_HOW: Mapping[str, Callable[[RecordTime, str, Texts], Span]] = {"instant": _instant, "span": _span, "parts": _parts}
-
-
-def _own(time: RecordTime, zone: str, texts: Texts) -> Any:
-    """The record's own time: a span, or a state that may be open. Raises Outside, ValueError, OverflowError."""
-    if time.how == "state":
-        return _state(time, zone, texts)
-    if not all(texts[: len(time.paths)]):
-        raise Outside
-    start, end = _HOW[time.how](time, zone, texts)
-    if not (time.length or time.length_path):
+    def span(texts: Texts) -> Span:
+        start, end = read(texts[0], zone)[0], read(texts[1], zone)[1]
+        if end < start:
+            raise ValueError("it ends before it starts")
         return start, end
-    if time.length_path and not texts[-1]:
-        raise Outside
-    lasts = stamps.length(texts[-1] if time.length_path else str(time.length))
-    return (start - lasts, start) if time.ends else (start, start + lasts)
+
+    return span
+
+
+def _parts(time: RecordTime, zone: str) -> Callable[[Texts], Span]:
+    return lambda texts: stamps.of_parts(texts, time.months_from, zone)
+
+
+_HOW: Mapping[str, Callable[[RecordTime, str], Callable[[Texts], Span]]] = {"span": _span, "parts": _parts}
