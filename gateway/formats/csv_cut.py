@@ -281,7 +281,7 @@ def places(head: Sequence[str], known: AbstractSet[str] | Mapping[str, str], see
     when there is nobody to be told of it.
     """
     found: dict[str, int] = {}
-    others: list[str] = []
+    others: dict[str, None] = {}
     for number, text in enumerate(head):
         name = text if text in known else text.strip()
         if name in found or (name and name in others):
@@ -289,7 +289,7 @@ def places(head: Sequence[str], known: AbstractSet[str] | Mapping[str, str], see
         if name in known:
             found[name] = number
         else:
-            others.append(name)
+            others[name] = None
     if not found or (others and seen is None):
         raise UnknownShape(HEADER)
     if others and seen is not None:

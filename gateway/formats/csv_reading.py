@@ -14,6 +14,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress, repeat
+from typing import Any
 
 from gateway.formats.model import UnknownShape
 
@@ -39,8 +40,11 @@ class Block:
     full: bool = False  # no cell is empty
     plain: bool = False  # no cell has a quote, a separator or a line end, but those of `quoted` rows
     quoted: frozenset[int] = frozenset()
+    rows: Sequence[Sequence[str]] = ()  # in place of `cells` where some are short: many, filled up, could be very large
 
     def column(self, number: int) -> Sequence[str]:
+        if self.rows:
+            return [row[number] if number < len(row) else "" for row in self.rows]
         return self.cells[number :: self.stride]
 
 
@@ -128,7 +132,7 @@ class TableReader:
         ends = cells[width :: width + 1]  # each must be the mark of a line's end, and all of them must be here
         if width > 1 and ends.count("\n") == len(ends) == text.count("\n") and len(cells) % (width + 1) == width:
             full = separator * 2 not in marked and bool(cells[0]) and bool(cells[-1])
-            return Block(len(ends) + 1, cells, width + 1, self._rows, frozenset(), full, plain=True)
+            return Block(len(ends) + 1, cells, width + 1, self._rows, full=full, plain=True)
         return self._listed((line.split(separator) for line in text.split("\n") if line), plain=True)
 
     def _undressed(self, text: str) -> Block | None:
@@ -177,13 +181,14 @@ class TableReader:
                 if len(cells) < 2 and not "".join(cells).strip():
                     continue  # a blank line
                 short.append(len(found))
-                cells += [""] * (width - len(cells))
             if mark:
                 quoted.append(len(found))
             found.append(cells)
         flat = list(chain.from_iterable(found))
-        count, full = len(found), "" not in flat
-        return Block(count, flat, width, self._rows, frozenset(short), full, plain, frozenset(quoted))
+        kept: dict[str, Any] = {"rows": found} if short else {"cells": flat, "stride": width, "full": "" not in flat}
+        return Block(
+            len(found), first=self._rows, short=frozenset(short), plain=plain, quoted=frozenset(quoted), **kept
+        )
 
 
 def _one_line_end(text: str) -> str:

@@ -5,6 +5,7 @@ import io
 import random
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from csv_documents import MINE, TYPE, cut, format_of, plan_of, read, row, sent, 
 from format_documents import FOREIGN, YEAR
 
 from gateway.formats.csv_reading import RECORD, TableReader
+from gateway.formats.drift import Seen
 from gateway.formats.model import Account, UnknownShape
 
 FORM = format_of()
@@ -126,6 +128,20 @@ def test_small_pieces_of_a_long_cell_are_not_read_again_and_again(monkeypatch):
     body = table([row(label=text)])
     assert read(streamed(plan_of(FORM), body, YEAR, 100))[0]["label"] == text
     assert len(looked) < 20
+
+
+def test_short_rows_below_a_header_line_of_many_columns_take_little_room():
+    """Filled up to the width of the header line, they would be 300 million cells."""
+    columns = ",".join(f"x{number}" for number in range(4000))
+    body = f"at,card,{columns}\n".encode() + b"2025-06-15,native-4711\n2025-06-15\n" * 10 + b"2024-01-01\n" * 100_000
+    of = plan_of(FORM, seen=Seen(lambda places, count: None))
+    tracemalloc.start()
+    try:
+        found = cut(of, body, YEAR)
+        assert tracemalloc.get_traced_memory()[1] < 60_000_000
+    finally:
+        tracemalloc.stop()
+    assert (found.counts.records, found.counts.records_withheld) == (10, 100_010)
 
 
 MEMORY = """
