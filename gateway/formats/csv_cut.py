@@ -21,7 +21,7 @@ from gateway.catalogue.formats import Format, FormatCall, Only
 from gateway.catalogue.shapes import NEVER, inner, members
 from gateway.formats.csv_judging import KEPT, Times, judged_columns
 from gateway.formats.csv_reading import HEADER, Block, TableReader
-from gateway.formats.drift import Seen
+from gateway.formats.drift import COLUMN, Seen, told
 from gateway.formats.model import Counts, UnknownShape
 from gateway.formats.table_plan import TablePart
 from gateway.ground.calendar.instants import Span, Window
@@ -293,7 +293,7 @@ def places(head: Sequence[str], known: AbstractSet[str] | Mapping[str, str], see
     if not found or (others and seen is None):
         raise UnknownShape(HEADER)
     if others and seen is not None:
-        seen.columns(others)
+        seen.note(dict.fromkeys(told(name, COLUMN) for name in others))
     return found
 
 

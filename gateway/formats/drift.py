@@ -6,7 +6,7 @@ object may be telephone numbers) is not repeated.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -16,8 +16,8 @@ from gateway.catalogue.shapes import NEVER, Table, members
 FIRST = 8  # answers with such members that are all looked through; after that one in so many, counted so often
 MOST = 32  # places told of one answer
 OTHER = "…"  # in place of a name that could be data, and of whatever is more
+COLUMN = re.compile(r"[^\W\d][\w .:/()€$£%°'-]{0,63}")  # in a header line organisations write words for people
 _NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_.:@$-]{0,63}")
-_COLUMN = re.compile(r"[^\W\d][\w .:/()€$£%°'-]{0,63}")  # people read header lines, and organisations write words there
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
 Tell = Callable[[tuple[str, ...], int], None]  # places, and of how many answers
 
@@ -32,23 +32,22 @@ class Seen:
 
     def look(self, table: Table, root: str, text: bytes, where: str = "") -> None:
         """Go through an answer that was read, and tell of what is not in the table."""
-        if self._due():
-            self._told(unknown(table, root, msgspec.json.decode(text), where))
+        if self._looks():
+            self._told(dict.fromkeys(unknown(table, root, msgspec.json.decode(text), where)))
 
-    def columns(self, names: Iterable[str]) -> None:
-        """Tell of columns of an answer that are not declared."""
-        if self._due():
-            self._told(told(name, _COLUMN) for name in names)
+    def note(self, places: dict[str, None]) -> None:
+        """Tell of places that a reader came upon."""
+        if self._looks():
+            self._told(places)
 
-    def _due(self) -> bool:
+    def _looks(self) -> bool:
         self._answers += 1
-        return self._answers <= FIRST or self._answers % FIRST == 0
+        return self._answers <= FIRST or not self._answers % FIRST
 
-    def _told(self, found: Iterable[str]) -> None:
-        places = tuple(_unlike(dict.fromkeys(found)))
+    def _told(self, places: dict[str, None]) -> None:
         if places:
             self.any = True
-            self._tell(places, 1 if self._answers <= FIRST else FIRST)
+            self._tell(tuple(_unlike(places)), 1 if self._answers <= FIRST else FIRST)
 
 
 def _unlike(places: dict[str, None]) -> list[str]:
