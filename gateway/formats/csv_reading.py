@@ -105,9 +105,8 @@ class TableReader:
         if len(rest) > RECORD + 1:  # a carriage return at its end may be half of a line end
             raise UnknownShape(f"[{self._rows}]")
         self._waiting, self._size = [rest], len(rest)
-        self._wanted = max(
-            _BATCH, 2 * len(rest)
-        )  # what was looked through in vain is not looked through again and again
+        # what was looked through in vain is not looked through again for each small piece that comes
+        self._wanted = max(_BATCH, 2 * len(rest))
 
     def _block(self, text: str, begin: int, end: int, last: bool) -> tuple[Block, int]:
         part = text[begin:end]

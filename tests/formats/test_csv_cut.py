@@ -512,3 +512,22 @@ def test_pages_by_number_go_on_while_there_are_rows_whoever_they_are_of():
     form = format_of(pages={"by": "page", "parameter": "page"}, parameters={"page": {"as": "page"}})
     of = plan_of(form)
     assert cut(of, table([row(FOREIGN)])).following and not cut(of, table([])).following
+
+
+# ---- rows with fewer cells
+
+
+@pytest.mark.parametrize("mark", ["", '"'])
+def test_short_rows_in_a_row_are_rows_of_their_own(mark):
+    head, short = "at,card,label\n", f"2025-06-15\n{mark}planted{mark}\n"
+    full = f"2025-06-15,{MINE.native},{mark}a{mark}\n"
+    found = cut(plan_of(FORM), (head + full + short + full).encode())
+    assert [each["label"] for each in read(found.body)] == ["a", "a"]
+    assert (found.counts.records, found.counts.records_withheld) == (2, 2)
+
+
+def test_a_short_row_has_empty_cells_where_others_have_some():
+    found = cut(plan_of(FORM), f"at,card,label,total\n2025-06-15,{MINE.native}\n".encode())
+    assert read(found.body) == [{"at": "2025-06-15", "card": MINE.ref, "label": "", "total": ""}]
+    without_time = f"card,label,at\n{MINE.native},planted\n{MINE.native},a,2025-06-15\n"
+    assert [each["label"] for each in read(cut(plan_of(FORM), without_time.encode()).body)] == ["a"]
