@@ -46,7 +46,7 @@ NEVER = ("secret-never", "ticket-canary", MINE.native)
 
 def told() -> tuple[list[tuple[str, ...]], Seen]:
     found: list[tuple[str, ...]] = []
-    return found, Seen(lambda places, _: found.append(places))
+    return found, Seen(lambda places, *_: found.append(places))
 
 
 def test_the_declaration_of_the_tests_has_no_fault():

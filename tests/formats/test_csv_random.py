@@ -170,7 +170,7 @@ def plan_for(case: Case, driver: str = "csv", seen: Seen | None = None):
 
 
 def nobody() -> Seen:
-    return Seen(lambda places, count: None)
+    return Seen(lambda *_: None)
 
 
 @settings(max_examples=200, deadline=None)

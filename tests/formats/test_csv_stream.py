@@ -134,7 +134,7 @@ def test_short_rows_below_a_header_line_of_many_columns_take_little_room():
     """Filled up to the width of the header line, they would be 300 million cells."""
     columns = ",".join(f"x{number}" for number in range(4000))
     body = f"at,card,{columns}\n".encode() + b"2025-06-15,native-4711\n2025-06-15\n" * 10 + b"2024-01-01\n" * 100_000
-    of = plan_of(FORM, seen=Seen(lambda places, count: None))
+    of = plan_of(FORM, seen=Seen(lambda *_: None))
     tracemalloc.start()
     try:
         found = cut(of, body, YEAR)
