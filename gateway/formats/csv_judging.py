@@ -109,9 +109,22 @@ def own_time(time: RecordTime, zone: str) -> Callable[[Key], Any]:
     read = _HOW.get(time.how, _instant)(time, zone)
     if time.length or time.length_path:
         return _lasting(time, read)
-    if len(time.paths) == 1:
-        return lambda key: read((_there(key),))
-    return lambda key: read(tuple(map(_there, key)))
+    if time.how == "instant":
+        return _alone(time, zone)
+    return lambda key: read(tuple(map(_there, _texts(key))))
+
+
+def _alone(time: RecordTime, zone: str) -> Callable[[str], Span]:
+    """The commonest form, which may have another text in each row."""
+    read = stamps.stamp_once(time.written)
+
+    def instant(text: str) -> Span:
+        text = text.strip()
+        if not text:
+            raise Outside
+        return read(text, zone)
+
+    return instant
 
 
 def _there(text: str) -> str:
@@ -123,7 +136,7 @@ def _there(text: str) -> str:
 
 def _state(time: RecordTime, zone: str) -> Callable[[Key], Any]:
     """From the first text to the second; open where there is none."""
-    read = stamps.stamp(time.written)
+    read = stamps.stamp_once(time.written)
 
     def state(key: Key) -> Any:
         first, *more = (text.strip() for text in _texts(key))
@@ -150,14 +163,14 @@ def _texts(key: Key) -> Texts:
 
 
 def _instant(time: RecordTime, zone: str) -> Callable[[Texts], Span]:
-    read = stamps.stamp(time.written)
+    read = stamps.stamp_once(time.written)
     return lambda texts: read(texts[0], zone)
 
 
 def _span(time: RecordTime, zone: str) -> Callable[[Texts], Span]:
     if len(time.paths) == 1:
         return _instant(time, zone)
-    read = stamps.stamp(time.written)
+    read = stamps.stamp_once(time.written)
 
     def span(texts: Texts) -> Span:
         start, end = read(texts[0], zone)[0], read(texts[1], zone)[1]
