@@ -100,6 +100,9 @@ def test_every_field_and_every_pair_of_fields_can_be_withheld(without):
 def test_an_empty_cell_is_nothing_that_was_withheld():
     rows = [row(total="", secret=""), row(total="1"), row(secret="")]
     assert cut(plan_of(FORM, ["receipt.total"]), table(rows)).counts.fields_withheld == 3
+    for plain in ("card,at,total\n{0},2025,\n{0},2025,1\n", "total,card,at\n,{0},2025\n1,{0},2025\n",
+                  "card,total,at\n{0},,2025\n{0},1,2025\n"):  # fmt: skip
+        assert cut(plan_of(FORM, ["receipt.total"]), plain.format(MINE.native).encode()).counts.fields_withheld == 1
     foreign = [row(FOREIGN), *rows]
     assert cut(plan_of(FORM, ["receipt.total"]), table(foreign)).counts.fields_withheld == 3
 

@@ -113,6 +113,13 @@ def test_quotes_that_never_close_are_refused_at_the_limit_of_a_row():
             cutter.feed(b'""' * 500)
 
 
+def test_what_is_no_table_is_refused_as_soon_as_it_has_come():
+    of = plan_of(FORM)
+    body = b'card,at,label\nnative-4711,2025-06-15,"a" b\n' + b"native-4711,2025-06-15,c\n" * 5000
+    with pytest.raises(UnknownShape):
+        of.cutter(sent(of), TYPE, YEAR).feed(body)
+
+
 def test_small_pieces_of_a_long_cell_are_not_read_again_and_again(monkeypatch):
     looked = []
     blocks = TableReader._blocks
