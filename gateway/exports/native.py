@@ -4,16 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec import Raw
-
 from gateway.catalogue.formats import Format, FormatCall
+from gateway.exports import tables
 from gateway.formats import everything
 from gateway.formats.model import Account, Download, Fetch, Source
 from gateway.formats.shapes import encode
 from gateway.formats.stamps import stamp
 from gateway.ground.calendar.instants import Span
 
-Read = Mapping[str, Mapping[str, list[Raw]]]  # call → account, "" where it names none → records, as they were written
+Read = Mapping[str, Mapping[str, list[Any]]]  # call → account, "" where it names none → records, as they were written
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class _Asked:
 def read(form: Format, source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> Read:
     """All records of each call of the format's download, all pages, of these accounts only."""
     natives = tuple(account.native for account in accounts)
-    found: dict[str, dict[str, list[Raw]]] = {}
+    found: dict[str, dict[str, list[Any]]] = {}
     for name in form.download:
         call = form.calls[name]
         asked = natives if call.names_account else ("",)
@@ -48,10 +47,13 @@ def files(form: Format, source: Source, read: Read) -> list[Download]:
     return [_file(form, source, name, [r for each in found.values() for r in each]) for name, found in read.items()]
 
 
-def _file(form: Format, source: Source, name: str, records: list[Raw]) -> Download:
+def _file(form: Format, source: Source, name: str, records: list[Any]) -> Download:
     call = form.calls[name]
     spans = [span for record in records if (span := _span(form, call, source, everything.value(record))) is not None]
     start, end = (min(spans)[0], max(last for _, last in spans)) if spans else (None, None)
+    if form.driver == "csv":
+        text, title = tables.table(form, call.records, records), f"{_stem(form, name)}.csv"
+        return Download(title, tables.media_type(form), text, call.dataset, len(records), start, end)
     body: Any = records[0] if form.single(call) and records else records
     for member in reversed(form.place(call)):
         body = {member: body}

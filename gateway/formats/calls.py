@@ -94,9 +94,10 @@ class Calls:
         """The query as a mapping, or a refusal if a parameter is unknown, repeated, malformed or needs a field."""
         found: dict[str, str] = {}
         allowed = " ".join(sorted(call.query))
+        known = {*call.query, TOKEN}
         for name, value in asked.query:
             form = TOKEN_FORM if name in (TOKEN, self._cursor) else _VALUE
-            if name not in (*call.query, TOKEN) or name in found or not form.fullmatch(value):
+            if name not in known or name in found or not form.fullmatch(value):
                 return Denied("field", "query", asked=name[:64], allowed=allowed)
             found[name] = value
             if name != TOKEN and (wrong := _wrong(self._form.parameters[name], value, fields)):

@@ -11,8 +11,9 @@ import msgspec
 from msgspec import Raw
 
 from gateway.catalogue.formats import AccountsTable, Format, FormatCall, Path
-from gateway.formats import paging
+from gateway.formats import csv_everything, paging
 from gateway.formats.calls import Calls
+from gateway.formats.csv_everything import Row
 from gateway.formats.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.formats.names import nameless
 from gateway.formats.paging import Step, Unusable
@@ -20,6 +21,7 @@ from gateway.formats.shapes import within_limit
 from gateway.formats.stamps import text_of
 from gateway.ground.calendar.instants import Window
 
+Record = Raw | Row  # as the organisation wrote it
 ALWAYS = Window(None, None)
 PAGES = 1000  # more than anybody has, in case the organisation's links go round in a circle
 ALONE = "self"  # the one account where the organisation has none of its own
@@ -33,9 +35,9 @@ def first(form: Format, source: Source, call: FormatCall, native: str | None) ->
 
 def pages(
     form: Format, source: Source, fetch: Fetch, call: FormatCall, native: str | None = None
-) -> Iterator[list[Raw]]:
-    """The records of every page, each as the organisation wrote it. Raises UnknownShape for a page of another shape,
-    and where the links go round in a circle or lead nowhere."""
+) -> Iterator[list[Any]]:
+    """The records of every page (each a `Record`). Raises UnknownShape for a page of another shape, and where
+    the links go round in a circle or lead nowhere."""
     calls = Calls(form, source)
     sent: Upstream | None = first(form, source, call, native)
     seen: set[object] = set()
@@ -45,15 +47,17 @@ def pages(
             raise UnknownShape(".".join(form.pages.at) if form.pages is not None else "next page")
         seen.add(key)
         answer = fetch(sent)
-        body = within_limit(answer[1])
+        body = answer[1] if form.driver == "csv" else within_limit(answer[1])
         found = records(form, call, body)
         yield found
         step = _next(form, source, sent, body, len(found), answer[2] if len(answer) > 2 else "")
         sent = None if step is None else calls.made(call, sent.accounts, native, ALWAYS, step=step, continues=True)
 
 
-def records(form: Format, call: FormatCall, body: bytes) -> list[Raw]:
+def records(form: Format, call: FormatCall, body: bytes) -> list[Any]:
     """Raises UnknownShape if they are not where they should be."""
+    if form.driver == "csv":
+        return csv_everything.rows(form, body)
     if form.driver == "ndjson":
         return [_decoded(line, Raw, "a line") for line in body.splitlines() if line.strip()]
     place = form.place(call)
@@ -106,9 +110,9 @@ def _next(form: Format, source: Source, sent: Upstream, body: bytes, count: int,
         raise UnknownShape(".".join(how.at)) from None
 
 
-def value(record: Raw) -> Any:
+def value(record: Record) -> Any:
     """A record as Python values."""
-    return _decoded(record, Any, "")
+    return record.record if isinstance(record, Row) else _decoded(record, Any, "")
 
 
 # ---- the person's accounts

@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw
 from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, Member
 from gateway.formats.json_around import Around
+from gateway.formats.json_lines import LinesCutter
 from gateway.formats.json_reading import JsonReading, reading
 from gateway.formats.media import expect
 from gateway.formats.model import Counts, Cut, Cutter, Granted, NotThere, Source, Upstream
@@ -53,11 +54,19 @@ class JsonPlan(TablePlan):
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
         expect(media_type, self.form.media_types)
         view = self._views[sent.operation]
+        answer, found, inside = view.reading.answer(within_limit(body), view.part.seen)
+        text, counts = self._given(view, sent, window, found, inside, view.part.records_max)
+        before, behind, following, notice = self._around(view, sent, answer, len(found), window, link)
+        return Cut(before + text + behind, self.form.accept, counts, following, notice)
+
+    def _given(
+        self, view: JsonView, sent: Upstream, window: Window, found: list[Any], inside: list[int], limit: int | None
+    ) -> tuple[bytes, Counts]:
+        """The records that are given, written anew. `limit`: no more than so many. Raises UnknownShape, NotThere."""
         part, how = view.part, view.reading
-        answer, found, inside = how.answer(within_limit(body), part.seen)
         kept: list[Any] = []
         spans: list[Span] = []
-        most = len(found) if part.records_max is None else part.records_max
+        most = len(found) if limit is None else limit
         refs = part.refs(sent)
         zone = self.source.zone
         fields = how.cut(found, inside, window.start, window.end, refs, most, zone, kept, spans)
@@ -69,13 +78,20 @@ class JsonPlan(TablePlan):
         if how.lines:
             text = b"".join(encode(record) + b"\n" for record in kept)
         text = part.names.outward_bytes(text, how.formal, part.numbers)
-        before, behind, following, notice = self._around(view, sent, answer, len(found), window, link)
         first, last = (min(spans)[0], max(end for _, end in spans)) if spans else (None, None)
-        counts = Counts(len(kept), len(found) - len(kept), fields, first, last)
-        return Cut(before + text + behind, self.form.accept, counts, following, notice)
+        return text, Counts(len(kept), len(found) - len(kept), fields, first, last)
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
-        return None
+        view = self._views[sent.operation]
+        if not view.reading.lines or view.reading.single:
+            return None
+        expect(media_type, self.form.media_types)
+
+        def cut(lines: bytes, most: int | None) -> tuple[bytes, Counts]:
+            _, found, inside = view.reading.answer(within_limit(lines), view.part.seen)
+            return self._given(view, sent, window, found, inside, most)
+
+        return LinesCutter(cut, view.part.records_max)
 
     def _make_pairwise(self, how: JsonReading, part: TablePart, kept: list[Any]) -> None:
         """Identifiers of the organisation's become the app's own; `Calls` opens them where they come back in a path."""

@@ -111,6 +111,27 @@ class AccountNames:
             done = max(done, end)
         return "".join([*pieces, text[done:]])
 
+    def lines(self, table: bytes) -> list[int]:
+        """Which lines of a text that is no JSON may hold the name of an account, counted from 0. Mostly none."""
+        if not self._ends:
+            return []
+        body = table.replace(b'"', b" ").replace(b"\\", b"\\\\")
+        found: list[int] = []
+        line = done = 0
+        for place in self._places(body):
+            line += body.count(b"\n", done, place)
+            done = place
+            if found[-1:] != [line]:
+                found.append(line)
+        return found
+
+    def outward_cell(self, text: str, number: re.Pattern[str] | None, *, own_stay: bool = False) -> str:
+        """The text of one cell, as `outward_bytes` has that of one string. `number`: a cell of this form is none."""
+        shown = self._exchanged(text, self._withheld if own_stay else self._shown)
+        if shown == text or _MOMENT.fullmatch(text) or (number is not None and number.fullmatch(text)):
+            return text
+        return shown
+
     def outward_bytes(
         self, body: bytes, formal: Mapping[bytes, re.Pattern[str]] = NO_MEMBERS, numbers: tuple[bytes, ...] = ()
     ) -> bytes:

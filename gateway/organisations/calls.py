@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from gateway.errors import Unavailable, where
 from gateway.formats import registry
-from gateway.formats.media import expect
+from gateway.formats.media import CHARSETS, UTF_8, expect
 from gateway.formats.model import FoundAccount, Source, TooLarge, UnknownShape, Upstream
 from gateway.ground.http.connector import Connector, ConnectorError, Headers
 from gateway.ground.keys import KeyRing, fresh, strict
@@ -41,6 +41,7 @@ KINDRED = {
     "csv": ("text/csv",),
     "xml": ("application/atom+xml", "application/xml", "text/xml"),
 }
+_TABLES = [name for names in CHARSETS.values() for name in names]  # a table is read in the encoding that is declared
 CALLS_MAX = 5000  # calls of one reading, in case the pages of a source go round in a circle
 
 
@@ -74,7 +75,8 @@ class Line:
             self._require_linked()  # she may have unlinked while it answered: that is why it refused
             raise ConnectorError(reason_of(status), f"data: {status}")
         media_type = dict(headers).get(b"content-type", b"").decode("latin-1")
-        expect(media_type, KINDRED.get(upstream.accept.rpartition("/")[2].rpartition("+")[2], (upstream.accept,)))
+        kind = upstream.accept.rpartition("/")[2].rpartition("+")[2]
+        expect(media_type, KINDRED.get(kind, (upstream.accept,)), _TABLES if kind == "csv" else UTF_8)
         return media_type, body
 
     def _ask(self, request: Outgoing, accept: str) -> tuple[int, Headers, bytes]:
