@@ -31,13 +31,22 @@ class Seen:
 
     def look(self, table: Table, root: str, text: bytes, where: str = "") -> None:
         """Go through an answer that was read, and tell of what is not in the table."""
+        if self._looks():
+            self._told(dict.fromkeys(unknown(table, root, msgspec.json.decode(text), where)))
+
+    def note(self, places: dict[str, None]) -> None:
+        """Tell of places that a reader came upon."""
+        if self._looks():
+            self._told(places)
+
+    def _looks(self) -> bool:
         self._answers += 1
-        if self._answers > FIRST and self._answers % FIRST:
-            return
-        places = tuple(_unlike(dict.fromkeys(unknown(table, root, msgspec.json.decode(text), where))))
+        return self._answers <= FIRST or not self._answers % FIRST
+
+    def _told(self, places: dict[str, None]) -> None:
         if places:
             self.any = True
-            self._tell(places, 1 if self._answers <= FIRST else FIRST)
+            self._tell(tuple(_unlike(places)), 1 if self._answers <= FIRST else FIRST)
 
 
 def _unlike(places: dict[str, None]) -> list[str]:
