@@ -209,6 +209,7 @@ class XmlCutter:
         if not self._stack:
             self._level -= 1
             self._seen.pop()
+            self._ended = -1
             self._write(f"</{self._table.steps[self._level].tag}>")
             return
         node = self._stack.pop()
@@ -270,7 +271,7 @@ class XmlCutter:
         if self._part.seen is None:
             raise UnknownShape(place)
         if len(self._told) <= drift.MOST:
-            self._told[place] = None
+            self._told[place.replace(f"[{self.found}]", "", 1)] = None
 
     # ---- records
 

@@ -8,7 +8,7 @@ from gateway.formats import stamps
 from gateway.ground.calendar.instants import Span, Window
 
 Judge = Callable[..., "Span | bool"]  # the texts of a record's time, "" where it has none, and of its length
-Read = Callable[[tuple[str, ...], str], "Span | None"]
+Read = Callable[[tuple[str, ...]], "Span | None"]
 
 
 def judge(time: RecordTime, window: Window, zone: str) -> Judge:
@@ -19,19 +19,22 @@ def judge(time: RecordTime, window: Window, zone: str) -> Judge:
     if time.how == "state":
         return _state(time, window, zone)
     low, high = window.start, window.end
-    read = _read(time, zone)
+    read, count = _read(time, zone), len(time.paths)
 
     def judged(*texts: str) -> Span | bool:
-        if "" in texts:
+        if "" in texts[:count]:
             return False
-        start, end = read(texts)
+        span = read(texts)
+        if span is None:  # its length is not there
+            return False
+        start, end = span
         outside = (low is not None and start < low) or (high is not None and (start >= high or end > high))
         return False if outside else (start, end)
 
     return judged
 
 
-def _read(time: RecordTime, zone: str) -> Callable[[tuple[str, ...]], Span]:
+def _read(time: RecordTime, zone: str) -> Read:
     stamp, count = stamps.stamp(time.written), len(time.paths)
     fixed = stamps.length(str(time.length)) if time.length else None
 
@@ -51,8 +54,10 @@ def _read(time: RecordTime, zone: str) -> Callable[[tuple[str, ...]], Span]:
     if fixed is None and not time.length_path:
         return read
 
-    def lasting(texts: tuple[str, ...]) -> Span:
+    def lasting(texts: tuple[str, ...]) -> Span | None:
         start, _ = read(texts)
+        if fixed is None and not texts[-1]:
+            return None
         lasts = fixed if fixed is not None else stamps.length(texts[-1])
         return (start - lasts, start) if time.ends else (start, start + lasts)
 

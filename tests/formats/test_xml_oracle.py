@@ -62,7 +62,7 @@ PREFIXES = st.sampled_from(["", "", "", "e"])
 
 
 @st.composite
-def types(draw, number=itertools.count()):
+def types(draw):
     """A type of record with members of all kinds, types inside it included."""
     count = [0]
 
