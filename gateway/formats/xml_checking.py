@@ -67,13 +67,8 @@ def _place(form: Format, name: str) -> Found:
     if not at:
         yield "", f"calls.{name}.at", "begin with the name of the root element: Receipts.Receipt"
         return
-    if "Answer" not in form.shapes:
-        return  # told already
-    words = [members(form.shapes, kind)[step] for kind, step in along(form.shapes, "Answer", at) or ()]
     if len(at) == 1 and not single:
         yield "", f"calls.{name}.at", "there is one root element: write the list below it, or one = true"
-    elif any(word.endswith("*") for word in words[:-1]):
-        yield "", f"calls.{name}.at", "the elements on the way to the records stand once"
     elif any(placed(form.namespaces, step)[0] != ELEMENT for step in at):
         yield "", f"calls.{name}.at", "name elements"
 
@@ -98,12 +93,12 @@ def _read(form: Format) -> Found:
 
 
 def _one_text(form: Format, key: str, kind: str, path: Path, several: bool = False) -> Found:
-    steps = along(form.shapes, kind, path) or []
+    steps = along(form.shapes, kind, path) or []  # of a path through a list there are none
     words = [members(form.shapes, owner)[name] for owner, name in steps]
     if words and inner(words[-1]) in form.shapes:
         right = f"{'.'.join(path)}.." if TEXT in members(form.shapes, inner(words[-1])) else "one of its members"
         yield "", key, f"{'.'.join(path)} is an element with members: name {right}"
-    elif not several and any(word.endswith("*") for word in words):
+    elif not several and path and (not words or words[-1].endswith("*")):
         yield "", key, f"{'.'.join(path)} may stand there several times"
 
 

@@ -72,15 +72,21 @@ class XmlTable:
         self.times = tuple(self.along(self.record, path) for path in self.time.paths)
         self.length = self.along(self.record, self.time.length_path)
         self.account = self.along(self.record, self.records.account)
-        self.only = tuple(
-            (self.record.parts[name], self.record.parts[only.member], frozenset(only.values))
-            for (owner, name), only in form.only.items()
-            if owner == call.records and (owner, name) in given
-        )
+        self.only = tuple(self._only(form, call.records))
         self.namespaces = "".join(
             f' xmlns{":" if prefix else ""}{prefix}="{quoted(uri)}"' for prefix, uri in form.namespaces.items()
         )
         self.plain: dict[Any, Any] = {}  # of `xml_plain`, by how a document binds its prefixes
+
+    def _only(self, form: Format, kind: str) -> Iterator[tuple[Part, Part, frozenset[str]]]:
+        """The members of a record that are given only where another has one of some values; where that is withheld,
+        they never are."""
+        for (owner, name), only in form.only.items():
+            if owner == kind and (owner, name) in self.given:
+                part, other = self.record.parts[name], self.record.parts[only.member]
+                part.given = part.given and other.given
+                if part.given:
+                    yield part, other, frozenset(only.values)
 
     def kind(self, name: str) -> Kind:
         if name not in self._kinds:

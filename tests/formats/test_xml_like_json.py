@@ -13,7 +13,7 @@ from xml_documents import FOREIGN, MINE, OTHER, dataset_of, form_of, plan_of, se
 from gateway.formats.model import UnknownShape
 from gateway.ground.calendar.instants import Window
 
-SHAPE = "a:s b:s c:s line:s x:s inner:Inner many:s* never:- length:s"
+SHAPE = "a:s b:s c:s line:s x:s w:s y:s inner:Inner many:s* never:- length:s"
 FORMS = {
     "instant": {"instant": "a"},
     "none": {},
@@ -33,7 +33,7 @@ FORMS = {
 }
 EXTRA = {
     "required": {"Row/x": {"instead": "withheld"}},
-    "only": {"Row/many": {"member": "c", "is": ["1", "2"]}},
+    "only": {"Row/many": {"member": "c", "is": ["15", "12"]}, "Row/y": {"member": "w", "is": ["one"]}},
 }
 
 
@@ -64,7 +64,8 @@ def world(how: dict, extra: dict):
 FIELDS = {
     "own": ["Row/a", "Row/b", "Row/c", "Row/line", "Row/inner", "Inner/at", "Row/length"],
     "x": ["Row/x"],
-    "y": ["Inner/y"],
+    "y": ["Inner/y", "Row/y"],
+    "w": ["Row/w"],
     "many": ["Row/many"],
 }
 ZONED = Window(datetime(2024, 2, 28, 23, tzinfo=UTC), datetime(2024, 10, 27, 1, 30, tzinfo=UTC))
@@ -85,6 +86,8 @@ ROWS = st.lists(
             "c": VALUES,
             "line": st.sampled_from([MINE.native, MINE.native, OTHER.native, FOREIGN]),
             "x": st.sampled_from(["plain", "a & b <c>", "33612345678 and more", "é"]),
+            "w": st.sampled_from(["one", "two"]),
+            "y": st.just("side"),
             "inner": st.fixed_dictionaries({}, optional={"at": VALUES, "y": st.just("y"), "z": st.just("z")}),
             "many": st.lists(st.sampled_from(["1", "2"]), max_size=3),
             "never": st.just("secret"),
@@ -153,7 +156,7 @@ def given_xml(body: bytes):
 @settings(max_examples=60, deadline=None)
 @given(
     rows=ROWS,
-    without=st.sets(st.sampled_from(["x", "y", "many"])),
+    without=st.sets(st.sampled_from(["w", "x", "y", "many"])),
     most=st.sampled_from([None, None, 0, 1, 2]),
     edges=st.sampled_from([(True, True), (True, False), (False, True), (False, False)]),
 )
