@@ -13,7 +13,7 @@ from gateway.catalogue.formats import Format
 from gateway.formats.json_around import RULES
 from gateway.formats.model import UnknownShape
 from gateway.formats.xml_parsing import BLANK, Node, no_base
-from gateway.formats.xml_table import Kind, Part, XmlTable, escaped, quoted, reached
+from gateway.formats.xml_table import Part, XmlKind, XmlTable, escaped, quoted, reached
 from gateway.formats.xml_writing import Writing
 from gateway.ground.calendar.instants import Window
 
@@ -36,10 +36,10 @@ class XmlAround:
         self.judges = ACCOUNT in self.rules.values()
         self.judged = False  # the account that all records are of was found, and is one of those granted
 
-    def matters(self, part: Part, kind: Kind) -> bool:
+    def matters(self, part: Part, kind: XmlKind) -> bool:
         return (kind.name, part.name) in self._matters
 
-    def attributes(self, kind: Kind, node: Node, writing: Writing, where: str) -> str:
+    def attributes(self, kind: XmlKind, node: Node, writing: Writing, where: str) -> str:
         """Those of an element around the records, as they leave."""
         text = ""
         for key, value in node.pairs():
@@ -52,7 +52,7 @@ class XmlAround:
                 text += f' {part.tag}="{quoted(found)}"'
         return text
 
-    def element(self, kind: Kind, part: Part, node: Node, writing: Writing, where: str, out: list[str]) -> None:
+    def element(self, kind: XmlKind, part: Part, node: Node, writing: Writing, where: str, out: list[str]) -> None:
         """A child of an element of type `kind`."""
         place = f"{where}.{part.name}"
         no_base(node.attributes)
@@ -70,7 +70,7 @@ class XmlAround:
         elif self.matters(part, kind):
             self._inside(part, part.kind, node, writing, place, out)
 
-    def _inside(self, part: Part, kind: Kind, node: Node, writing: Writing, where: str, out: list[str]) -> None:
+    def _inside(self, part: Part, kind: XmlKind, node: Node, writing: Writing, where: str, out: list[str]) -> None:
         out.append(f"<{part.tag}{self.attributes(kind, node, writing, where)}>")
         seen: set[str] = set()
         for item in node.items:
@@ -91,7 +91,7 @@ class XmlAround:
             out.append(escaped(found or ""))
         out.append(f"</{part.tag}>")
 
-    def _value(self, kind: Kind, part: Part, text: str, writing: Writing, where: str) -> str | None:
+    def _value(self, kind: XmlKind, part: Part, text: str, writing: Writing, where: str) -> str | None:
         """A text as it leaves; None: it does not."""
         rule = self.rules.get((kind.name, part.name))
         if part.refused:

@@ -21,12 +21,13 @@ from gateway.formats.table_plan import TablePart, TablePlan
 from gateway.formats.xml_around import XmlAround
 from gateway.formats.xml_judging import judge
 from gateway.formats.xml_parsing import BLANK, Node, no_base, parser, tree, wrapped
-from gateway.formats.xml_table import Kind, Part, XmlTable, escaped, quoted
+from gateway.formats.xml_table import Part, XmlKind, XmlTable, escaped, quoted
 from gateway.formats.xml_writing import Writing, put_at, text_at
 from gateway.ground.calendar.instants import Span, Window
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 SLICE = 4096  # bytes of what stands before the records that are read at once
+HOLD = 1 << 14  # bytes of a record of which the end has not come that wait for it
 TOKEN = 1 << 20  # bytes of one comment, tag or instruction: Expat reads an unfinished one again with each piece
 UNUSABLE = "next-page-unusable"
 
@@ -39,6 +40,7 @@ class XmlCutter:
     ) -> None:
         self._plan, self._table, self._part, self._sent, self._link = plan, table, part, sent, link
         source: Source = plan.source
+        self.media_type = table.form.accept  # it is written in UTF-8, whatever it was read in
         self.refs: Mapping[str, str] = part.refs(sent)
         self.inside = judge(table.time, window, source.zone)
         self.names, pair = part.names, plan.pair(part)
@@ -75,7 +77,6 @@ class XmlCutter:
         self._close = b""  # how the end tag of a record is written; b"": not known yet
         self._plain: xml_plain.Plain | None = None
         self.window = xml_plain.LEAST  # bytes that are tried at once
-        self.marks = False  # `>` stands in texts
         self._unlike = 0  # records that were not plain, less those that were
 
     # ---- the bytes
@@ -84,7 +85,7 @@ class XmlCutter:
         self._buffer = self._buffer[self._at :] + self._decoded(chunk)
         self._at = 0
         try:
-            self._advance()
+            self._advance(HOLD)
         except ExpatError:
             raise UnknownShape("xml") from None
         return self._taken()
@@ -93,6 +94,7 @@ class XmlCutter:
         """Raises NotThere where the one record of the answer is withheld."""
         self._decoded(b"", final=True)
         try:
+            self._advance(0)
             self._parser.Parse(b"", True)
         except ExpatError:
             raise UnknownShape("xml") from None
@@ -127,12 +129,13 @@ class XmlCutter:
         self._out.clear()
         return out
 
-    def _advance(self) -> None:
+    def _advance(self, hold: int) -> None:
+        """Read on. Of what follows a record, so many bytes may wait: they may be a part of a plain one."""
         size = len(self._buffer)
         while self._at < size:
             if self._plain is not None and self._ended >= 0 and self._ended + len(self._close) == self._fed:
                 self._run(self._plain)
-                if self._at == size:
+                if self._at == size or (size - self._at < hold and self._buffer.find(self._close, self._at) < 0):
                     break
             if not self._close:
                 end = self._at + SLICE
@@ -147,12 +150,15 @@ class XmlCutter:
             self._parser.Parse(piece, False)
             if self._fed - self._parser.CurrentByteIndex > TOKEN or (self._stack and self._fed - self._begun > LIMIT):
                 raise TooLarge("one element")
-        self._buffer, self._at = b"", 0
+        self._buffer, self._at = self._buffer[self._at :], 0
 
     def _run(self, plain: "xml_plain.Plain") -> None:
         before = self.found
         self._at = plain.run(self, self._buffer, self._at)
-        self._unlike += 1 if self.found == before else before - self.found
+        if self.found > before:
+            self._unlike -= self.found - before
+        elif self._buffer.find(self._close, self._at) >= 0:
+            self._unlike += 1
         self._unlike = max(self._unlike, -xml_plain.PATIENCE)
         if self._unlike > xml_plain.PATIENCE:
             self._plain = None
@@ -171,13 +177,15 @@ class XmlCutter:
             raise TooLarge("depth")
         if attributes:
             no_base(attributes)
+        stack = self._stack
+        if stack:
+            node = Node(key, attributes)
+            stack[-1].items.append(node)
+            stack.append(node)
+            return
         if self._skipped:
             return
         node = Node(key, attributes)
-        if self._stack:
-            self._stack[-1].items.append(node)
-            self._stack.append(node)
-            return
         steps, level = self._table.steps, self._level
         step = steps[level] if level < len(steps) else None
         kind = self._kind()
@@ -202,19 +210,21 @@ class XmlCutter:
 
     def _end(self, _key: str) -> None:
         self._depth -= 1
+        stack = self._stack
+        if len(stack) > 1:
+            stack.pop()
+            return
         if self._skipped:
             if self._depth < self._skipped:
                 self._skipped = 0
             return
-        if not self._stack:
+        if not stack:
             self._level -= 1
             self._seen.pop()
             self._ended = -1
             self._write(f"</{self._table.steps[self._level].tag}>")
             return
-        node = self._stack.pop()
-        if self._stack:
-            return
+        node = stack.pop()
         part, self._of = self._of, None
         assert part is not None
         if part is self._table.steps[-1] and self._level == len(self._table.steps) - 1:
@@ -235,7 +245,7 @@ class XmlCutter:
 
     # ---- around the records
 
-    def _kind(self) -> Kind:
+    def _kind(self) -> XmlKind:
         """The type of the element whose children are read."""
         kind = self._table.steps[self._level - 1].kind if self._level else self._table.answer
         assert kind is not None

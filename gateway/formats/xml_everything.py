@@ -16,7 +16,7 @@ from gateway.catalogue.formats import Format, FormatCall, Path
 from gateway.formats.model import DEPTH, LIMIT, TooLarge, UnknownShape
 from gateway.formats.shapes import encode
 from gateway.formats.xml_parsing import Node, parser
-from gateway.formats.xml_table import ATTRIBUTE, TEXT, Kind, XmlTable, table
+from gateway.formats.xml_table import ATTRIBUTE, TEXT, XmlKind, XmlTable, table
 
 HEAD = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 _START_TAG = re.compile(rb"""<[^<>"']*(?:"[^"]*"[^<>"']*|'[^']*'[^<>"']*)*>""")
@@ -112,7 +112,7 @@ class _Reading:
         return self._body[start : self._body.index(b">", self._parser.CurrentByteIndex) + 1]
 
 
-def value_of(kind: Kind, node: Node) -> Any:
+def value_of(kind: XmlKind, node: Node) -> Any:
     """The declared members of an element, as JSON has them."""
     made: dict[str, Any] = {part.name: value for key, value in node.pairs() if (part := kind.attributes.get(key))}
     if kind.text is not None:

@@ -18,8 +18,8 @@ from gateway.formats.xml_table import (
     ELEMENT,
     TEXT,
     XML,
-    Kind,
     Part,
+    XmlKind,
     XmlTable,
     escaped,
     neutral_text,
@@ -35,12 +35,10 @@ LEAST, MOST = 1 << 11, 1 << 16  # bytes that are recognised at once: more where 
 _REPEATED = 64
 _S = r"[ \t\r\n]*"
 _NO_BLANK = r"[^ \t\r\n<]"
-# `&` in a window, `\r` in it, and `>` in a text: each makes the grammar slower, and is mostly not there
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\r"))
 _NO_CHARACTER = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")  # U+FFFE and U+FFFF are none of XML
 _GAP = re.compile(rb">[ \t\r\n]+<")
 _NUMBERS = {"i": "[+-]?[0-9]+", "n": "[-+.0-9eE]+", "b": "(?:true|false|0|1)"}
-Flags = tuple[bool, bool, bool]
 
 
 class NotPlain(Exception):
@@ -54,14 +52,14 @@ class Plain:
         self._table, self._prefixes, self.bindings = table, prefixes, bindings
         self._rename = _renamer(prefixes, {part.tag: part.key for part in _parts(table) if part.place == ELEMENT})
         self.close = f"</{self._tag(table.steps[-1])}>".encode()
-        self._made: dict[Flags, Callable[..., Any]] = {}
-        self._made[False, False, False] = self._compiled((False, False, False))
+        self._made = {False: self._compiled(False)}
 
     def _tag(self, part: Part) -> str:
         return tag_of(part, self._prefixes)
 
-    def _compiled(self, flags: Flags) -> Callable[..., Any]:
-        return _Grammar(self._table, self._prefixes, flags).function()
+    def _compiled(self, ampersands: bool) -> Callable[..., Any]:
+        """`ampersands`: with references in texts, which makes the grammar slower."""
+        return _Grammar(self._table, self._prefixes, ampersands).function()
 
     def run(self, cutter: "XmlCutter", body: bytes, at: int) -> int:
         """Cut the plain records that stand at a place between two children of their list. Returns where they end."""
@@ -85,34 +83,24 @@ class Plain:
             return 0
         if not window.isascii() and any(each in window for each in _NO_CHARACTER):
             return 0
-        ampersands, returns = b"&" in window, b"\r" in window
-        for marks in (True,) if cutter.marks else (False, True):
-            flags = (ampersands, returns, marks)
-            if flags not in self._made:
-                self._made[flags] = self._compiled(flags)
-            found = self._made[flags](cutter, window)
-            done = found[0]
-            # as many `>` as `<`: then none stands in a text, where it would have to be written otherwise
-            if marks or window.count(b"<", 0, done) == window.count(b">", 0, done):
-                break
-            cutter.marks = True
-        done, count, kept, places, fields, spans = found
-        texts = self._without_names(cutter, window, kept, places)
+        ampersands = b"&" in window
+        if ampersands not in self._made:
+            self._made[ampersands] = self._compiled(ampersands)
+        done, count, kept, places, fields, spans = self._made[ampersands](cutter, window)
+        texts = self._without_names(cutter, kept, places)
         if self._rename is not None:
             texts = [self._rename(text) for text in texts]
         cutter.take(count, texts, fields, spans)
         return int(done)
 
-    def _without_names(
-        self, cutter: "XmlCutter", window: bytes, kept: list[bytes], places: list[tuple[int, int]]
-    ) -> list[bytes]:
+    def _without_names(self, cutter: "XmlCutter", kept: list[bytes], places: list[re.Match[bytes]]) -> list[bytes]:
         """The same where no text names an account; those that may are written the long way."""
         if not kept or not cutter.names.may_stand_in(read(b"".join(kept))):
             return kept
         again = []
-        for text, (start, end) in zip(kept, places, strict=True):
+        for text, place in zip(kept, places, strict=True):
             if names_stand_in(cutter.names, text):
-                text = _Renamed(cutter.rewritten(window[start:end].strip(), self.bindings))
+                text = _Renamed(cutter.rewritten(place[0].strip(), self.bindings))
             again.append(text)
         return again
 
@@ -197,10 +185,9 @@ def _renamer(prefixes: Mapping[str, str], tags: Mapping[str, str]) -> Callable[[
 class _Grammar:
     """One regular expression, and what of its groups is given, written out as a function."""
 
-    def __init__(self, table: XmlTable, prefixes: Mapping[str, str], flags: Flags) -> None:
+    def __init__(self, table: XmlTable, prefixes: Mapping[str, str], ampersands: bool) -> None:
         self._table, self._prefixes = table, prefixes
-        ampersands, returns, marks = flags
-        judged = "<&" + ("\\r" if returns else "") + (">" if marks else "")
+        judged = "<>&\\r"  # what would be written otherwise than it stands there
         barred = judged if ampersands else judged.replace("&", "")
         self._word = f"[^{judged}]*"  # of what records are judged by
         self._quoted_word = f'[^{judged}"\\t\\n\\r]*'
@@ -262,7 +249,7 @@ class _Grammar:
             raise NotPlain
         return f"{_S}<{re.escape(tag)}{head}{inside}"
 
-    def _attributes(self, kind: Kind, path: tuple[str, ...]) -> str:
+    def _attributes(self, kind: XmlKind, path: tuple[str, ...]) -> str:
         text = ""
         for part in kind.attributes.values():
             if part.refused or part.key.rpartition(" ")[0] not in {"", *self._prefixes}:
@@ -304,7 +291,7 @@ class _Grammar:
         if len(here) == 1 and here != self._account:
             self._whole[part.name] = whole
 
-    def _children(self, kind: Kind, path: tuple[str, ...], owner: str) -> str:
+    def _children(self, kind: XmlKind, path: tuple[str, ...], owner: str) -> str:
         text = ""
         for part in kind.parts.values():
             if part.place == ELEMENT and not part.refused:
@@ -316,7 +303,7 @@ class _Grammar:
             raise NotPlain
         return text
 
-    def _neutral(self, kind: Kind) -> Iterator[tuple[int, str]]:
+    def _neutral(self, kind: XmlKind) -> Iterator[tuple[int, str]]:
         form = self._table.form
         positions = {at for at, _ in kind.neutral}
         for part in kind.parts.values():
@@ -325,12 +312,12 @@ class _Grammar:
                 tag = tag_of(part, self._prefixes)
                 yield part.at, f"<{tag}>{escaped(text)}</{tag}>"
 
-    def _neutral_attributes(self, kind: Kind, owner: str) -> None:
+    def _neutral_attributes(self, kind: XmlKind, owner: str) -> None:
         if kind.neutral_attributes:
             text = repr(kind.neutral_attributes.encode())
             self.outputs.append(f"({owner} and {text})" if owner else text)
 
-    def _child(self, kind: Kind, part: Part, path: tuple[str, ...]) -> str:
+    def _child(self, kind: XmlKind, part: Part, path: tuple[str, ...]) -> str:
         if part.key.rpartition(" ")[0] not in self._prefixes:
             return ""  # the document has no prefix for it
         tag, here = tag_of(part, self._prefixes), (*path, part.name)
@@ -356,7 +343,7 @@ class _Grammar:
         self._plainly(part, path, whole)
         return f"(?:{inner}{_S}|)"
 
-    def _inside(self, part: Part, kind: Kind, tag: str, here: tuple[str, ...]) -> str:
+    def _inside(self, part: Part, kind: XmlKind, tag: str, here: tuple[str, ...]) -> str:
         """An element of a type that stands once at most."""
         name = re.escape(tag)
         if kind.text is not None and kind.elements:
@@ -374,7 +361,7 @@ class _Grammar:
         self.outputs.append(close)
         return f"(?:{opened}{head}{end}{_S}{children}{closing}{_S}|)"
 
-    def _simple(self, kind: Kind, path: tuple[str, ...], owner: str, tag: str) -> str:
+    def _simple(self, kind: XmlKind, path: tuple[str, ...], owner: str, tag: str) -> str:
         """The end of a tag, the text, and the end tag of an element that has a text and no elements."""
         name, part, here = re.escape(tag), kind.text, (*path, TEXT)
         assert part is not None
@@ -476,7 +463,7 @@ class _Grammar:
         lines += [
             f"  fields += len(b''.join(({marks})))" if marks else "  pass",
             f"  kept.append(b''.join(({''.join(f'{each}, ' for each in self._joined())})))",
-            "  places.append(record.span())",
+            "  places.append(record)",
             "  if span is not True: spans.append(span)",
             " return at, found, kept, places, fields, spans",
         ]

@@ -31,7 +31,7 @@ class Part:
     key: str
     tag: str  # as it is written
     word: str  # of shapes; "": an element of type `kind`
-    kind: "Kind | None"
+    kind: "XmlKind | None"
     many: bool
     at: int  # position in the type: the schema's
     given: bool
@@ -44,7 +44,7 @@ class Part:
 
 
 @dataclass(slots=True, eq=False)
-class Kind:
+class XmlKind:
     """One type. `neutral`: what stands in place of withheld members that the format requires: (position, text)."""
 
     name: str
@@ -62,7 +62,7 @@ class XmlTable:
 
     def __init__(self, form: Format, call: FormatCall, given: frozenset[Member], withheld: frozenset[Member]) -> None:
         self.form, self.given, self.withheld = form, given, withheld
-        self._kinds: dict[str, Kind] = {}
+        self._kinds: dict[str, XmlKind] = {}
         self.at, self.single = form.place(call), form.single(call)
         self.records: Records = form.records[call.records]
         self.time: RecordTime = self.records.time
@@ -88,20 +88,20 @@ class XmlTable:
                 if part.given:
                     yield part, other, frozenset(only.values)
 
-    def kind(self, name: str) -> Kind:
+    def kind(self, name: str) -> XmlKind:
         if name not in self._kinds:
-            self._kinds[name] = made = Kind(name)
+            self._kinds[name] = made = XmlKind(name)
             self._fill(made)
         return self._kinds[name]
 
-    def along(self, kind: Kind, path: Path) -> tuple[Part, ...]:
+    def along(self, kind: XmlKind, path: Path) -> tuple[Part, ...]:
         found: list[Part] = []
         for name in path:
             found.append(kind.parts[name])
             kind = found[-1].kind or kind
         return tuple(found)
 
-    def _fill(self, kind: Kind) -> None:
+    def _fill(self, kind: XmlKind) -> None:
         neutral: list[tuple[int, str]] = []
         for at, (name, word) in enumerate(members(self.form.shapes, kind.name).items()):
             member = (kind.name, name)
@@ -166,7 +166,7 @@ def quoted(text: str) -> str:
     return text
 
 
-def reached(kinds: Iterable[Kind]) -> Iterator[Kind]:
+def reached(kinds: Iterable[XmlKind]) -> Iterator[XmlKind]:
     """These types and all inside them, each once."""
     seen: set[str] = set()
     waiting = list(kinds)

@@ -13,7 +13,7 @@ from gateway.formats.json_reading import DECIMAL
 from gateway.formats.model import UnknownShape
 from gateway.formats.names import AccountNames, is_moment
 from gateway.formats.xml_parsing import BLANK, Node
-from gateway.formats.xml_table import ATTRIBUTE, TEXT, XSI, Kind, Part, XmlTable, escaped, quoted
+from gateway.formats.xml_table import ATTRIBUTE, TEXT, XSI, Part, XmlKind, XmlTable, escaped, quoted
 
 Tell = Callable[[str], None]
 # what a scalar must be, blanks around it aside; an empty one is accepted for every word, as null is in JSON
@@ -84,7 +84,9 @@ class Writing:
         if kind is None:
             text = self.text_of(node, part, where)
             value = escaped(self._scalar(part, text, where, outward))
-            out.append(f"<{part.tag}{self._scalar_attributes(node, where)}>{value}</{part.tag}>")
+            if node.attributes:
+                self._scalar_attributes(node, where)
+            out.append(f"<{part.tag}>{value}</{part.tag}>")
             return
         out.append(f"<{part.tag}{self._attributes(kind, node, where, outward, without)}>")
         if kind.elements or kind.text is None:
@@ -99,7 +101,7 @@ class Writing:
                 self.fields += bool(text.strip(BLANK))
         out.append(f"</{part.tag}>")
 
-    def _attributes(self, kind: Kind, node: Node, where: str, outward: "Outward", without: frozenset[str]) -> str:
+    def _attributes(self, kind: XmlKind, node: Node, where: str, outward: "Outward", without: frozenset[str]) -> str:
         text = ""
         for key, value in node.pairs() if node.attributes else ():
             part = kind.attributes.get(key)
@@ -113,17 +115,16 @@ class Writing:
                 text += f' {part.tag}="{quoted(self._scalar(part, value, f"{where}.{part.name}", outward))}"'
         return text + kind.neutral_attributes
 
-    def _scalar_attributes(self, node: Node, where: str) -> str:
+    def _scalar_attributes(self, node: Node, where: str) -> None:
         for key in node.attributes[::2]:
             self.undeclared("@", key, where)
-        return ""
 
     def undeclared(self, mark: str, key: str, where: str) -> None:
         if not (mark and key.startswith(f"{XSI} ")):  # a hint of schemas, and no data
             self._tell(f"{where}.{told(self._table, key, mark)}")
 
     def _content(
-        self, kind: Kind, node: Node, out: list[str], where: str, outward: "Outward", without: frozenset[str]
+        self, kind: XmlKind, node: Node, out: list[str], where: str, outward: "Outward", without: frozenset[str]
     ) -> None:
         seen: set[str] = set()
         parts: list[tuple[int, list[str]]] = []  # position in the type, text
@@ -153,17 +154,19 @@ class Writing:
             if part is None:
                 self.undeclared("", item.key, where)
                 continue
-            place = f"{where}.{part.name}"
+            name = part.name
             if part.refused:
-                raise UnknownShape(place)
-            again = part.name in seen
-            seen.add(part.name)
-            if not part.given or part.name in without:
+                raise UnknownShape(f"{where}.{name}")
+            again = name in seen
+            seen.add(name)
+            if not part.given or name in without:
                 self.fields += not again
                 continue
+            place = f"{where}.{name}"
             if again and not part.many:
                 raise UnknownShape(place)
-            flush()
+            if said:
+                flush()
             written: list[str] = []
             if part.kind is not None and part.kind.counted is not None:
                 if not self._numbered(part, item, written, place, outward, counts):
@@ -195,7 +198,7 @@ class Writing:
         self.element(part, node, out, where, outward)
         return True
 
-    def _says_more(self, kind: Kind, node: Node) -> bool:
+    def _says_more(self, kind: XmlKind, node: Node) -> bool:
         """Whether anything but its number is given of an element."""
         for item in node.items:
             if isinstance(item, Node):
