@@ -41,7 +41,8 @@ AROUND = ("same", "only-page", "not-before", "not-after", "account")
 PAGING = ("link-header", "link", "cursor", "page", "offset")
 SEPARATORS = (",", ";", "\t", "|")
 ENCODINGS = ("utf-8", "iso-8859-1", "windows-1252")
-WAYS = ("keep", "drop_record", "refuse")
+# renumber, in XML: an element's own number in its list, told anew; one with nothing else left of it is not given
+WAYS = ("keep", "drop_record", "refuse", "renumber")
 FILES = ("native", "midata")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _MEDIA = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
@@ -225,7 +226,7 @@ def along(table: Table, kind: str, path: Path) -> list[Member] | None:
 
 KEYS = (
     "driver", "accept", "media_types", "base", "parameters", "calls", "pages", "records", "around", "required", "only",
-    "numbers", "accounts", "download", "csv", "namespaces", "shapes",
+    "numbers", "accounts", "download", "csv", "encoding", "namespaces", "shapes",
 )  # fmt: skip
 
 
@@ -246,6 +247,8 @@ def read(file: FileTable, name: str, *more: str) -> Format:
         file.wrong("media_types", f"{wrong!r} is no media type in small letters, as application/json")
     csv = file.within("csv") if "csv" in file.table else file.below("csv", {})
     csv.only("separator", "decimal", "encoding")
+    if "encoding" in file.table and driver != "xml":
+        file.wrong("encoding", "it belongs to xml; of CSV it stands in [csv], and JSON is UTF-8")
     instead, required = _required(file, table)
     return Format(
         id=name,
@@ -267,7 +270,7 @@ def read(file: FileTable, name: str, *more: str) -> Format:
         files=_files(file),
         separator=csv.one_of("separator", SEPARATORS, ","),
         decimal=csv.one_of("decimal", (".", ","), "."),
-        encoding=csv.one_of("encoding", ENCODINGS, "utf-8"),
+        encoding=(file if driver == "xml" else csv).one_of("encoding", ENCODINGS, "utf-8"),
         namespaces=_namespaces(file),
         shapes=table,
     )

@@ -6,6 +6,7 @@ from gateway.catalogue import fields as governing
 from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, Member
 from gateway.catalogue.shapes import NEVER, inner, members, reached
+from gateway.formats import xml_checking
 
 Found = Iterator[tuple[str, str, str]]  # dataset or "", key, what is wrong or would be right
 
@@ -22,6 +23,7 @@ def faults(
     if form.described:
         yield from _calls(form, datasets)
         yield from _unnamed(form, datasets)
+        yield from xml_checking.faults(form)
 
 
 def _unknown(dataset: Dataset, form: Format, table: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from gateway.catalogue.formats import AccountsTable, Format, FormatCall, Path
-from gateway.formats import csv_everything, paging
+from gateway.formats import csv_everything, paging, xml_everything
 from gateway.formats.calls import Calls
 from gateway.formats.csv_everything import Row
 from gateway.formats.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
@@ -19,9 +19,10 @@ from gateway.formats.names import nameless
 from gateway.formats.paging import Step, Unusable
 from gateway.formats.shapes import within_limit
 from gateway.formats.stamps import text_of
+from gateway.formats.xml_everything import XmlRecord
 from gateway.ground.calendar.instants import Window
 
-Record = Raw | Row  # as the organisation wrote it
+Record = Raw | Row | XmlRecord  # as the organisation wrote it
 ALWAYS = Window(None, None)
 PAGES = 1000  # more than anybody has, in case the organisation's links go round in a circle
 ALONE = "self"  # the one account where the organisation has none of its own
@@ -47,17 +48,28 @@ def pages(
             raise UnknownShape(".".join(form.pages.at) if form.pages is not None else "next page")
         seen.add(key)
         answer = fetch(sent)
-        body = answer[1] if form.driver == "csv" else within_limit(answer[1])
-        found = records(form, call, body)
+        found, led = _read(form, call, answer[1])
         yield found
-        step = _next(form, source, sent, body, len(found), answer[2] if len(answer) > 2 else "")
+        step = _next(form, source, sent, led, len(found), answer[2] if len(answer) > 2 else "")
         sent = None if step is None else calls.made(call, sent.accounts, native, ALWAYS, step=step, continues=True)
 
 
-def records(form: Format, call: FormatCall, body: bytes) -> list[Any]:
-    """Raises UnknownShape if they are not where they should be."""
+def _read(form: Format, call: FormatCall, body: bytes) -> tuple[list[Any], Any]:
+    """The records of a page, and what it says of the next one."""
+    at = form.pages.at if form.pages is not None else ()
+    if form.driver == "xml":
+        page = xml_everything.page(form, call, body)
+        return page.records, xml_everything.said(form, call, page, at) if at else None
     if form.driver == "csv":
-        return csv_everything.rows(form, body)
+        return csv_everything.rows(form, body), None
+    body = within_limit(body)
+    found = records(form, call, body)
+    led = _inside(body, at) if at else None
+    return found, None if led is None else _decoded(led, Any, ".".join(at))
+
+
+def records(form: Format, call: FormatCall, body: bytes) -> list[Raw]:
+    """Raises UnknownShape if they are not where they should be."""
     if form.driver == "ndjson":
         return [_decoded(line, Raw, "a line") for line in body.splitlines() if line.strip()]
     place = form.place(call)
@@ -89,17 +101,15 @@ def _decoded(text: bytes | Raw, kind: Any, where: str) -> Any:
         raise UnknownShape(where) from None
 
 
-def _next(form: Format, source: Source, sent: Upstream, body: bytes, count: int, link: str) -> Step | None:
+def _next(form: Format, source: Source, sent: Upstream, led: Any, count: int, link: str) -> Step | None:
     how = form.pages
     if how is None:
         return None
     if how.by in ("page", "offset"):
         after = paging.by_number(how, sent, count)
         return None if after is None else ("", after)
-    led: Any = paging.of_header(link)
-    if how.by != "link-header":
-        found = _inside(body, how.at)
-        led = None if found is None else _decoded(found, Any, ".".join(how.at))
+    if how.by == "link-header":
+        led = paging.of_header(link)
     if not led:  # null and "" both mean that there is no next page
         return None
     if how.by == "cursor":
@@ -112,7 +122,9 @@ def _next(form: Format, source: Source, sent: Upstream, body: bytes, count: int,
 
 def value(record: Record) -> Any:
     """A record as Python values."""
-    return record.record if isinstance(record, Row) else _decoded(record, Any, "")
+    if isinstance(record, Row):
+        return record.record
+    return _decoded(record.value if isinstance(record, XmlRecord) else record, Any, "")
 
 
 # ---- the person's accounts

@@ -116,7 +116,7 @@ class Around:
         if rule == "same":
             return Reader(self._form.shapes, word, self._withheld, nulls=True, strict=False).read(text, member)[0]
         value = msgspec.json.decode(text)
-        return _RULES[rule](value, window, zone, refs, member)
+        return RULES[rule](value, window, zone, refs, member)
 
 
 def _only_page(value: Any, window: Window, zone: str, refs: Refs, member: str) -> Any:
@@ -145,7 +145,7 @@ def _account(value: Any, window: Window, zone: str, refs: Refs, member: str) -> 
         raise UnknownShape(member) from None
 
 
-_RULES: Mapping[str, Callable[..., Any]] = {
+RULES: Mapping[str, Callable[..., Any]] = {
     "only-page": _only_page,
     "not-before": _edge("start"),
     "not-after": _edge("end"),

@@ -15,7 +15,7 @@ from gateway.formats.json_lines import LinesCutter
 from gateway.formats.json_reading import JsonReading, reading
 from gateway.formats.media import expect
 from gateway.formats.model import Counts, Cut, Cutter, Granted, NotThere, Source, Upstream
-from gateway.formats.paging import Unusable, of_address
+from gateway.formats.paging import Unusable
 from gateway.formats.paths import remember
 from gateway.formats.shapes import encode, within_limit
 from gateway.formats.table_plan import TablePart, TablePlan
@@ -95,12 +95,7 @@ class JsonPlan(TablePlan):
 
     def _make_pairwise(self, how: JsonReading, part: TablePart, kept: list[Any]) -> None:
         """Identifiers of the organisation's become the app's own; `Calls` opens them where they come back in a path."""
-        context = ("id", self.source.organisation, part.pair)
-        seal = self.source.sealer.seal
-
-        def pair(value: Any) -> str:
-            return seal(str(value), *context)
-
+        pair = self.pair(part)
         for record in kept:
             how.pairwise(record, pair)  # type: ignore[misc]  # asked before
 
@@ -133,24 +128,10 @@ class JsonPlan(TablePlan):
         if pages is not None:
             addresses["next"] = token if pages.by == "cursor" else following
             addresses["start"] = self.address(part, sent, "")
-            addresses["own"] = self.address(part, sent, self._own_token(part, sent))
-            addresses["before"] = self._before(part, sent, around.led(texts, pages.before))
+            addresses["own"] = self.address(part, sent, self.own_token(part, sent))
+            addresses["before"] = self.before(part, sent, around.led(texts, pages.before))
         before, behind = around.written(texts, window, self.source.zone, part.refs(sent), addresses)
         return before, behind, following, notice
-
-    def _before(self, part: TablePart, sent: Upstream, led: str) -> str:
-        """The address of the page before, where the organisation links to it."""
-        try:
-            step = of_address(self.source, sent, led) if led else None
-        except Unusable:
-            return ""
-        token = self.following(part, sent, step)
-        return self.address(part, sent, token) if token else ""
-
-    def _own_token(self, part: TablePart, sent: Upstream) -> str:
-        """The address of a page itself: the first has one without a token."""
-        call = self.form.calls[sent.operation]
-        return self.calls.token(call, part.names, sent, ("", sent.page)) if sent.continues else ""
 
 
 def _beside(answer: Any, place: tuple[int, str, str, str], how: JsonReading) -> bytes | None:

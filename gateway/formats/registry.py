@@ -11,13 +11,19 @@ from gateway.formats import checking, csv_cut, espi, everything, fhir
 from gateway.formats.csv_plan import CsvPlan
 from gateway.formats.json_plan import JsonPlan
 from gateway.formats.model import Fetch, FoundAccount, Granted, Plan, Source
+from gateway.formats.xml_plan import XmlPlan
 
 # driver → its engine, for those that tables do not describe
 OWN: Mapping[str, Callable[[Source, Iterable[Granted]], Plan]] = {"espi": espi.plan, "fhir": fhir.plan}
 ACCOUNTS: Mapping[str, Callable[[Source, Fetch], list[FoundAccount]]] = {"espi": espi.accounts, "fhir": fhir.accounts}
 TABLES: Mapping[str, Mapping[str, str]] = {"espi": espi.TABLE, "fhir": fhir.TABLE}
 NEEDED: Mapping[str, Mapping[str, Iterable[tuple[str, str]]]] = {"fhir": fhir.NEEDED}
-BY_TABLES: Mapping[str, Callable[..., Plan]] = {"json": JsonPlan, "ndjson": JsonPlan, "csv": CsvPlan}
+BY_TABLES: Mapping[str, Callable[..., Plan]] = {
+    "json": JsonPlan,
+    "ndjson": JsonPlan,
+    "csv": CsvPlan,
+    "xml": XmlPlan,
+}
 
 
 def form_of(source: Source, dataset: str) -> str | None:

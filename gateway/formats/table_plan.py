@@ -3,7 +3,8 @@
 request   the same for all (`calls`)          cut   by `json_plan`, `csv_plan`, `xml_plan`
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format
@@ -104,3 +105,23 @@ class TablePlan:
         """Of the page with this token at the gateway."""
         query = ((TOKEN, token),) if token else ()
         return self.calls.address(self.form.calls[sent.operation], part.names, sent, query)
+
+    def own_token(self, part: TablePart, sent: Upstream) -> str:
+        """Of the address of a page itself: the first has one without a token."""
+        call = self.form.calls[sent.operation]
+        return self.calls.token(call, part.names, sent, ("", sent.page)) if sent.continues else ""
+
+    def before(self, part: TablePart, sent: Upstream, led: str) -> str:
+        """The address of the page before, where the organisation links to it."""
+        try:
+            step = paging.of_address(self.source, sent, led) if led else None
+        except paging.Unusable:
+            return ""
+        token = self.following(part, sent, step)
+        return self.address(part, sent, token) if token else ""
+
+    def pair(self, part: TablePart) -> Callable[[Any], str]:
+        """A function that makes the app's own identifier of the organisation's."""
+        context = ("id", self.source.organisation, part.pair)
+        seal = self.source.sealer.seal
+        return lambda value: seal(str(value), *context)
