@@ -35,7 +35,12 @@ class Seen:
         self._answers += 1
         if self._answers > FIRST and self._answers % FIRST:
             return
-        places = tuple(_unlike(dict.fromkeys(unknown(table, root, msgspec.json.decode(text), where))))
+        try:
+            value = msgspec.json.decode(text)
+        except (msgspec.MsgspecError, RecursionError):  # such as a number beyond all floats, which was kept as text
+            places: tuple[str, ...] = (OTHER,)
+        else:
+            places = tuple(_unlike(dict.fromkeys(unknown(table, root, value, where))))
         if places:
             self.any = True
             self._tell(places, 1 if self._answers <= FIRST else FIRST, datetime.now(UTC))

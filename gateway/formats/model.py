@@ -111,6 +111,7 @@ class Upstream:
     body: bytes = b""  # POST: what is sent, made of declared terms and never of the app's
     content_type: str = ""
     page: Pairs = ()  # of the query, all but the period
+    shown: Pairs = ()  # the query as the app writes it, without what leads to the page
     period: Window | None = None  # that was asked for; None: as the format's own engine has it
 
 
