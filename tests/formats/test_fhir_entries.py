@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.bundle import Bundle
+from fhir_insurer import Insurer, resources
 from format_documents import ALWAYS, FOREIGN, HEALTH, MINE, TYPES, claim, coverage, granted, patient, plan, sent
-from test_fhir_unknown_members import Insurer, resources
 
 from gateway.formats.model import Cut, UnknownShape
 
