@@ -43,9 +43,10 @@ class Seen:
             return
         try:
             read = msgspec.json.decode(text)
-        except msgspec.MsgspecError:  # a number beyond all measure: the answer can be given, and not looked through
-            return
-        self._told(unknown(table, root, read, where))
+        except (msgspec.MsgspecError, RecursionError):  # such as a number beyond all floats, which was kept as text
+            self._told((OTHER,))
+        else:
+            self._told(unknown(table, root, read, where))
 
     def note(self, places: Iterable[str]) -> None:
         """Tell of the places of one answer that a reader came upon."""

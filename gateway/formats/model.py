@@ -114,6 +114,7 @@ class Upstream:
     body: bytes = b""  # written here, of declared terms; nothing of it is the app's own text
     content_type: str = ""  # of `body`
     page: Pairs = ()  # of the query, all but the period
+    shown: Pairs = ()  # the query as the app writes it, without what leads to the page
     period: Window | None = None  # that was asked for; None: as the format's own engine has it
 
 
