@@ -169,6 +169,7 @@ def source(organisation: OrganisationView, house: House) -> Source:
         forms=forms(organisation, house.latest.catalogue),
         known=known(organisation, house.latest.catalogue),
         sealer=house.keys.sealer("pages"),
+        clock=house.clock,
         seen=partial(_told, organisation, house),
     )
 
