@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
 
 from gateway.catalogue.words import FileTable, Words
 from gateway.settings import LANGUAGES
@@ -226,9 +225,8 @@ def _value(how: Made | str, language: str) -> str:
     if how.word == "date":
         return _UNIT_WORDS[how.by][language]
     numbers = how.bounds or (how.by,)
-    return "; ".join(_number(each, language) for each in numbers)
+    return (" ; " if language == "fr" else "; ").join(_number(each, language) for each in numbers)
 
 
-@lru_cache(maxsize=256)
 def _number(text: str, language: str) -> str:
     return text.replace(".", ",") if language == "fr" else text
