@@ -1,8 +1,8 @@
 """Sector formats: what records, fields and times are in a format, and how an answer is cut to what was granted.
 
 Each folder knows one real format (ESPI, UK Open Banking, FHIR). Its functions are pure:
-they take bytes and terms and return bytes and counts. They know no consent, no person, no
-network and no clock. Which members belong to a field is said by the catalogue in policies/.
+they take bytes and terms and return bytes and counts. They know no consent, no person and no
+network; which months are over they are told by a clock that is handed to them. Which members belong to a field is said by the catalogue in policies/.
 
     model      what a sector must be                 *.plan       one grant compiled: judges calls, cuts answers
     registry   the formats there are                 *.calls      which calls there are, and their period
@@ -10,6 +10,7 @@ network and no clock. Which members belong to a field is said by the catalogue i
     paths      paths, queries, following pages       *.accounts   the accounts of a person
     names      an account's two names, exchanged
     veiled, sought   where a name stands disguised
+    coarser    what is given in place of an exact value      totals   answers over records      units   whole days, months
 
 The one invariant: only members named by a granted field are given. A shape that this package
 does not know raises `UnknownShape`: nothing passes because it was not recognised.

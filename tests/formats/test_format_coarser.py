@@ -4,12 +4,13 @@ import math
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.catalogue.made import GIVES, WORDS, Made, OverRecords, finer, reveals
+from gateway.catalogue.made import GIVES, OVER, UNITS, WORDS, Made, OverRecords, finer, reveals
 from gateway.formats import units
 from gateway.formats.coarser import maker, number
 from gateway.formats.model import Account, Source, UnknownShape
@@ -292,3 +293,10 @@ def test_every_word_says_what_it_still_reveals_in_both_languages() -> None:
         said = reveals(how)
         assert said["fr"] != said["en"] and all(text.endswith(".") and "{" not in text for text in said.values())
     assert "2,5" in reveals(Made("round", "2.5"))["fr"] and "2.5" in reveals(Made("round", "2.5"))["en"]
+
+
+def test_the_document_tells_every_word() -> None:
+    text = (Path(__file__).parents[2] / "gateway/docs/organisations.md").read_text()
+    section = text.partition("## Answers instead of data")[2]
+    assert [word for word in WORDS if f"`{word} = " not in section] == []
+    assert [word for word in (*GIVES, *OVER, *UNITS) if f"`{word}`" not in section and f'"{word}"' not in section] == []
