@@ -9,10 +9,11 @@ the engine that acts on them is `gateway.formats`. Two formats, ESPI and FHIR, h
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.catalogue import shapes
+from gateway.catalogue.made import OverRecords, answer
 from gateway.catalogue.shapes import BadShape, Table, members
 from gateway.catalogue.words import FileTable
 
@@ -76,6 +77,7 @@ class FormatCall:
     sends: str = "json"  # json | form
     at: Path | None = None  # in place of that of the records
     one: bool = False  # the answer has one record and no list
+    answer: OverRecords | None = None  # what an app gets instead of the records
 
     @property
     def placed(self) -> frozenset[str]:
@@ -198,11 +200,25 @@ class Format:
         """The members by which the records of a type of data are judged: they must always be given."""
         found: dict[Member, None] = {}
         for call in self.calls.values():
-            if call.dataset == dataset and call.records in self.records:
-                records = self.records[call.records]
-                for path in (records.account, *records.time.paths, records.time.length_path):
-                    found |= dict.fromkeys(along(self.shapes, records.kind, path) or ())
+            if call.dataset == dataset and call.answer is None:
+                found |= dict.fromkeys(self.read_for(call))
         return list(found)
+
+    def read_for(self, call: FormatCall) -> list[Member]:
+        """The members by which the records of a call are judged and its answer, if it gives one, is made."""
+        records = self.records.get(call.records)
+        if records is None:
+            return []
+        found: dict[Member, None] = {}
+        of = () if call.answer is None else call.answer.of
+        for path in (records.account, *records.time.paths, records.time.length_path, of):
+            found |= dict.fromkeys(along(self.shapes, records.kind, path) or ())
+        return list(found)
+
+    def answers(self, dataset: str) -> list[OverRecords]:
+        """What the calls of a type of data give instead of records."""
+        calls = (call for call in self.calls.values() if call.dataset == dataset)
+        return [call.answer for call in calls if call.answer is not None]
 
     def judged(self, dataset: str) -> list[str]:
         """The types of record of a type of data."""
@@ -402,18 +418,20 @@ def _calls(
     for row in rows:
         name = row.text("name")
         here = file.below(f"calls.{name}", row.table) if name else row
-        here.only("name", "dataset", "records", "path", "asks", "query", "method", "body", "sends", "at", "one")
+        here.only(
+            "name", "dataset", "records", "path", "asks", "query", "method", "body", "sends", "at", "one", "answer"
+        )
         if name and not _NAME.fullmatch(name):
             here.wrong("name", "small letters, digits and -")
         if name in found:
             here.wrong("name", f"{name} stands twice")
-        found[name] = _call(here, name, parameters, records)
+        found[name] = _call(here, name, parameters, records, table)
         _placed_at(here, found[name], records, table, driver)
     return found
 
 
 def _call(
-    row: FileTable, name: str, parameters: Mapping[str, FormatParameter], records: Mapping[str, Records]
+    row: FileTable, name: str, parameters: Mapping[str, FormatParameter], records: Mapping[str, Records], table: Table
 ) -> FormatCall:
     kind = row.one_of("records", tuple(records) or ("",))
     path = row.text("path")
@@ -441,10 +459,16 @@ def _call(
         row.one_of("sends", ("json", "form"), "json"),
         tuple(filter(None, row.table["at"].split("."))) if isinstance(row.table.get("at"), str) else None,
         row.flag("one"),
+        _answer(row, table, kind),
     )
     for unknown in sorted(call.placed - parameters.keys() - {"account"} - set(_PLACED.findall(path))):
         row.wrong("asks" if unknown in asks else "body", f"{{{unknown}}} is neither {{account}} nor a parameter")
     return call
+
+
+def _answer(row: FileTable, table: Table, kind: str) -> OverRecords | None:
+    found = answer(row)
+    return None if found is None else replace(found, of=_path(row.within("answer"), "of", table, kind))
 
 
 def _placed_at(row: FileTable, call: FormatCall, records: Mapping[str, Records], table: Table, driver: str) -> None:

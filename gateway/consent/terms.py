@@ -124,10 +124,12 @@ def _item(item: AskItem, agreement: Agreement, catalogue: Catalogue, purpose: Pu
     key = (item.organisation, item.dataset)
     granted = key in choices.granted
     chosen = choices.fields.get(key) if choices.fields else None
-    structural = catalogue.at(agreement.directory.get(item.organisation), item.dataset).structural()
+    known = catalogue.at(agreement.directory.get(item.organisation), item.dataset)
+    structural = known.structural()
     fields = [name for name in item.fields if chosen is None or name in chosen or name in structural]
     tightest: dict[str, int] = {}  # only the lowest limit per window counts: two would count each call twice
-    for times, per in [*([item.frequency] if item.frequency else []), *purpose.caps.frequency]:
+    own = [limit for limit in (item.frequency, known.frequency) if limit is not None]
+    for times, per in [*own, *purpose.caps.frequency]:
         tightest[per] = min(int(times), tightest.get(per, int(times)))
     return {
         "organisation": item.organisation,

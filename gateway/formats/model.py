@@ -7,7 +7,8 @@ terms ──plan()──► Plan ──request()──► Upstream | Denied     
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
@@ -86,6 +87,7 @@ class Source:
     known: Mapping[str, Dataset] | None = None  # types of data at this organisation, by id; None: as shipped
     published: str = ""  # ESPI: what the supplier takes `published-min` for (`espi.calls.PUBLISHED`); "": usage time
     sealer: Sealer = field(default_factory=Sealer)  # for what leaves and comes back: links to following pages
+    clock: Callable[[], datetime] = partial(datetime.now, UTC)  # tells which days and months are over
     seen: Callable[[str], Seen | None] = _nobody  # type of data → who is told of members that nobody has declared
 
 

@@ -46,7 +46,7 @@ def _read(document: Mapping[str, Any], found: list[Fault]) -> tuple[Format | Non
             file.only(*types.KEYS, "paths")
             dataset = types.dataset(file, str(document.get("sector")), "")
             own[dataset.id] = dataset
-    return form, own
+    return form, own if form is None else {name: types.answering(each, form) for name, each in own.items()}
 
 
 def _rows(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

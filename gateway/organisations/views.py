@@ -185,6 +185,7 @@ def source(organisation: OrganisationView, house: House) -> Source:
         known=known(organisation, house.latest.catalogue),
         published=organisation.published,
         sealer=house.keys.sealer("pages"),
+        clock=house.clock,
         seen=partial(_told, organisation, house.undeclared),
     )
 

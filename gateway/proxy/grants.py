@@ -14,6 +14,7 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.apps import views as apps
+from gateway.catalogue import Dataset
 from gateway.consent.facts import AppView
 from gateway.consent.terms import granted_items
 from gateway.errors import Refusal
@@ -332,10 +333,13 @@ class _Base:
         self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView, known: list[Account]
     ) -> GrantedItem:
         name = f"{self.organisation_id}/{item['dataset']}"
-        limits = [Limit(self.consent.id, name, row["per"], row["zone"], row["times"]) for row in item["frequency"]]
+        dataset = views.known(organisation, self.house.catalogue).get(item["dataset"])
+        limits = [
+            Limit(self.consent.id, name, per, zone, times)
+            for per, (zone, times) in _limits(item, dataset, self.house.settings.zone).items()
+        ]
         if self.agreed["valid"]["max_uses"] is not None:
             limits.append(Limit(self.consent.id, "", "ever", "UTC", self.agreed["valid"]["max_uses"]))
-        dataset = views.known(organisation, self.house.catalogue).get(item["dataset"])
         return GrantedItem(
             limits=tuple(limits),
             facts={
@@ -382,6 +386,17 @@ def _granted(item: Mapping[str, Any], known: list[Account], pair: str) -> Grante
         pair=pair,
         others=tuple(account.native for account in known if account.ref not in item["accounts"]),
     )
+
+
+def _limits(item: Mapping[str, Any], dataset: Dataset | None, default: str) -> dict[str, tuple[str, int]]:
+    """Calendar window → its zone and uses: those of the terms, and the type of data's own where it is tighter, which
+    may have been declared since."""
+    limits = {row["per"]: (row["zone"], row["times"]) for row in item["frequency"]}
+    if dataset is not None and dataset.frequency is not None:
+        times, per = dataset.frequency
+        zone, agreed = limits.get(per, (_zone(item, default), times))
+        limits[per] = zone, min(agreed, times)
+    return limits
 
 
 def _zone(item: Mapping[str, Any], default: str) -> str:
