@@ -10,13 +10,15 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session, select
 
-from gateway.cli import changes
+from gateway.cli import changes, organisations_lint, organisations_try
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.tables import table
 from gateway.errors import DeclarationError, NotFound
 from gateway.house import House
 
 commands = typer.Typer(no_args_is_help=True, help="Organisations that hold people's data.", rich_markup_mode=None)
+commands.command("lint")(organisations_lint.lint)
+commands.command("try")(organisations_try.try_)
 Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.catalogue import Catalogue, Dataset, Format, formats
+from gateway.catalogue import Catalogue, Dataset, Format, formats, shapes
 from gateway.catalogue import datasets as types
 from gateway.catalogue.words import FileTable
 from gateway.errors import Fault
@@ -69,20 +69,28 @@ def faults(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]
             key = f"datasets[{position}]"
             yield Fault(key, "defines a type of data, and there is no [format]", "describe its answers in [format]")
             return
-    if form is None or found:
+    if form is None or any(True for _ in shapes.faults(form.shapes)):
         return
     if not own:
         yield Fault("format", "belongs to no type of data", "define one: a row of [[datasets]] with label, fields, …")
+    told = {fault.key for fault in found}  # what is wrong by itself is told once
     for which, key, wrong in registry.form_faults(form, own):
-        position = next((at for at, row in enumerate(_rows(document)) if row.get("id") == which), 0)
-        yield Fault(f"datasets[{position}].{key}" if which else f"format.{key}", "is not right", wrong)
+        position = _position(document, which)
+        fault = Fault(f"datasets[{position}].{key}" if which else f"format.{key}", "is not right", wrong)
+        if fault.key.replace(": ", ".") not in told:
+            yield fault
     for dataset in own.values():
-        yield from _category(dataset, document, catalogue)
+        if f"datasets[{_position(document, dataset.id)}].category" not in told:
+            yield from _category(dataset, document, catalogue)
+
+
+def _position(document: Mapping[str, Any], dataset: str) -> int:
+    return next((at for at, row in enumerate(_rows(document)) if row.get("id") == dataset), 0)
 
 
 def _category(dataset: Dataset, document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]:
     """That the consent screen has a heading for it."""
-    position = next(at for at, row in enumerate(_rows(document)) if row.get("id") == dataset.id)
+    position = _position(document, dataset.id)
     known = catalogue.categories.get(dataset.category)
     if known is None:
         right = f"one of {', '.join(sorted(catalogue.categories))}"

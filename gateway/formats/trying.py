@@ -1,0 +1,424 @@
+"""Trying a format on an answer: the real plan cuts it, and every record and member that is missing gets its reason.
+
+    guess ──► which call the answer is of      run ──► the call upstream, the answer beside what an app gets
+
+Why a record is missing is found by asking the plan again: of this record alone, with the period open, with all accounts
+granted. So nothing here repeats a rule of the engine.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from gateway.catalogue.datasets import Dataset
+from gateway.catalogue.formats import Format, FormatCall
+from gateway.catalogue.shapes import inner, members
+from gateway.formats import everything, registry
+from gateway.formats.drift import Seen
+from gateway.formats.explaining import Beside, Reason, Reasons, Row, Unknown, parsed, rows, undeclared, unlike, written
+from gateway.formats.json_around import Around
+from gateway.formats.model import (
+    Account,
+    Asked,
+    Counts,
+    Cut,
+    Denied,
+    Granted,
+    NotThere,
+    Source,
+    TooLarge,
+    UnknownShape,
+    Upstream,
+)
+from gateway.formats.table_plan import TablePart, TablePlan
+from gateway.ground.calendar.instants import Window
+from gateway.ground.http.connector import Pairs
+
+SPLIT = ("json", "ndjson")  # drivers whose answers are taken apart here, record by record
+ALWAYS = everything.ALWAYS
+UNNAMED = "account-of-the-call"  # stands for an account that no record names
+_WORD = re.compile(r"\{([a-z_]+)\}")
+
+
+class NotTried(Exception):
+    """It cannot be tried so. Says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the person would have agreed to."""
+
+    fields: frozenset[str] | None = None  # None: all
+    without: frozenset[str] = frozenset()
+    window: Window = ALWAYS
+    accounts: tuple[str, ...] = ()  # the organisation's own names; (): all that the answer names
+    records_max: int | None = None
+    query: Pairs = ()  # as an app would send it
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """One record of the answer. `reason`: why it is not given."""
+
+    number: int
+    rows: tuple[Row, ...]
+    reason: Reason | None = None
+
+    @property
+    def given(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(slots=True)
+class Trial:
+    call: FormatCall
+    dataset: Dataset
+    granted: frozenset[str]
+    refs: dict[str, str]  # the organisation's account → what the app sees in its place
+    foreign: tuple[str, ...]  # accounts in the answer that are not granted
+    asked: Asked
+    media_type: str
+    sent: Upstream | None = None
+    denied: Denied | None = None
+    refusal: str = ""  # why the answer as a whole is not given
+    whole: bool = False  # it was not taken apart: this driver's answers are shown as they are
+    counts: Counts = field(default_factory=Counts)
+    body: bytes = b""  # what the app gets
+    following: bool = False  # with an address of the next page
+    notice: str = ""
+    records: list[Fate] = field(default_factory=list)
+    around: tuple[Row, ...] = ()
+    unknown: list[Unknown] = field(default_factory=list)
+    also: tuple[str, ...] = ()  # other calls that the answer would be as well
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well an answer fits a call."""
+
+    call: FormatCall
+    records: int = 0
+    known: int = 0
+    unknown: int = 0
+    why_not: str = ""
+
+    @property
+    def good(self) -> tuple[bool, int, int]:
+        return self.records > 0, -self.unknown, self.known
+
+
+class Tried:
+    """One format at one organisation. `strict`: an answer with members that are not declared is refused."""
+
+    def __init__(self, form: Format, source: Source, datasets: dict[str, Dataset], *, strict: bool = False) -> None:
+        if not form.described:
+            raise NotTried(
+                f"the format {form.id} has an engine of its own, and `try` takes apart declared formats only"
+            )
+        self.form, self.datasets = form, datasets
+        self._plans: dict[Granted, TablePlan] = {}
+        self.source = source if strict else replace(source, seen=lambda dataset: Seen(lambda places, answers: None))
+
+    def calls(self) -> list[FormatCall]:
+        """The calls that give one of these types of data."""
+        return [call for call in self.form.calls.values() if call.dataset in self.datasets]
+
+    # ---- of which call an answer is
+
+    def fits(self, body: bytes, calls: Iterable[FormatCall]) -> list[Fit]:
+        """Best first."""
+        found = [self._fit(body, call) for call in calls]
+        return sorted(found, key=lambda fit: (not fit.why_not, fit.good), reverse=True)
+
+    def _fit(self, body: bytes, call: FormatCall) -> Fit:
+        try:
+            if self.form.driver in SPLIT:
+                everything.records(self.form, call, body)
+            trial = self.run(call, body, Terms(), explain=False)
+        except (UnknownShape, ValueError, RecursionError) as error:
+            where = error.where if isinstance(error, UnknownShape) else ""
+            return Fit(call, why_not=f"at {where or 'the top'}: not as declared")
+        if trial.refusal:
+            return Fit(call, why_not=trial.refusal)
+        if self.form.driver not in SPLIT:
+            return Fit(call, trial.counts.records + trial.counts.records_withheld)
+        value, word = self._value(call, body)
+        return Fit(
+            call,
+            trial.counts.records + trial.counts.records_withheld,
+            len(_known(self.form.shapes, word, value)),
+            len(undeclared(self.form.shapes, word, value)),
+        )
+
+    def guess(self, body: bytes, dataset: str = "") -> tuple[FormatCall, tuple[str, ...]]:
+        """The call, and others that the answer fits as well and in the same way. Raises NotTried."""
+        calls = [call for call in self.calls() if dataset in ("", call.dataset)]
+        found = self.fits(body, calls)
+        if not found or found[0].why_not:
+            told = "; ".join(f"{fit.call.name}: {fit.why_not}" for fit in found)
+            raise NotTried(f"it is the answer of no call of the format: {told or 'there is none'}")
+        best = [fit.call for fit in found if not fit.why_not and fit.good == found[0].good]
+        if len({(call.dataset, call.records, self.form.place(call)) for call in best}) > 1:
+            names = ", ".join(f"{call.name} ({call.dataset})" for call in best)
+            raise NotTried(f"it could be the answer of several calls: say which with --call: {names}")
+        best.sort(key=lambda call: (len(_WORD.findall(call.path)), list(self.form.calls).index(call.name)))
+        return best[0], tuple(call.name for call in best[1:])
+
+    # ---- what becomes of it
+
+    def accounts(self, call: FormatCall, body: bytes) -> list[str]:
+        """The accounts that an answer names, in its order."""
+        path = self.form.records[call.records].account
+        if not path or self.form.driver not in SPLIT:
+            return []
+        found = (everything.text(everything.value(each), path) for each in everything.records(self.form, call, body))
+        return list(dict.fromkeys(filter(None, found)))
+
+    def run(self, call: FormatCall, body: bytes, terms: Terms, *, explain: bool = True) -> Trial:
+        """Raises UnknownShape if the answer cannot be taken apart."""
+        dataset = self.datasets[call.dataset]
+        fields = frozenset(dataset.fields) if terms.fields is None else terms.fields & dataset.fields.keys()
+        granted = (fields - terms.without) | frozenset(dataset.structural())
+        there = self._there(call, body)
+        natives = list(terms.accounts) or there or [UNNAMED]
+        foreign = tuple(native for native in there if native not in natives)
+        mine = [Account(native, f"ACCOUNT-{number}") for number, native in enumerate(natives, 1)]
+        trial = Trial(
+            call,
+            dataset,
+            granted,
+            {account.native: account.ref for account in mine},
+            foreign,
+            Asked("GET", self._path(call, mine[0].ref), terms.query),
+            self.form.media_types[0],
+        )
+        item = Granted(dataset.id, granted, tuple(mine), terms.records_max, foreign, "a person at an app")
+        plan = self._plan(item)
+        sent = plan.request(trial.asked, terms.window)
+        if isinstance(sent, Denied):
+            trial.denied = sent
+            trial.refusal = "the gateway refuses the call, and asks the organisation nothing"
+        else:
+            trial.sent = sent
+            self._cut(trial, plan, item, body, terms)
+        if explain and self.form.driver in SPLIT:
+            self._explain(trial, plan, item, body, terms)
+        return trial
+
+    def _there(self, call: FormatCall, body: bytes) -> list[str]:
+        try:
+            return self.accounts(call, body) or self._named_around(call, body)
+        except UnknownShape:
+            return []
+
+    def _named_around(self, call: FormatCall, body: bytes) -> list[str]:
+        """The account of the whole answer, where a member beside the records says it."""
+        if self.form.driver not in SPLIT or "account" not in self.form.around.values():
+            return []
+        value, word = self._value(call, body)
+        return list(dict.fromkeys(_of_rule(self.form, word, value)))
+
+    def _plan(self, item: Granted) -> TablePlan:
+        plan = registry.plan(self.source, self.form.id, [item])
+        assert isinstance(plan, TablePlan), "formats that tables describe have such a plan"
+        return plan
+
+    def _path(self, call: FormatCall, ref: str) -> str:
+        """Of the app's call; an id that only an answer tells stands as its own word."""
+        base = self.source.base_path or self.form.base
+        return _WORD.sub(lambda word: ref if word[1] == "account" else word[1].upper(), base + call.path)
+
+    def _cut(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: Terms) -> None:
+        assert trial.sent is not None, "the call was made"
+        try:
+            cut = plan.cut(trial.sent, trial.media_type, body, terms.window)  # type: ignore[attr-defined]  # each engine's
+        except NotThere:
+            trial.counts = Counts(0, 1)
+            trial.refusal = "the app is told that there is no such record"
+            return
+        except TooLarge as error:
+            trial.refusal = f"the answer is too large to be cut: {error}"
+            return
+        except UnknownShape as error:
+            trial.refusal = f"the answer is refused: {self._shape(trial.call, body, error.where)}"
+            return
+        trial.counts, trial.body, trial.notice = cut.counts, cut.body, cut.notice
+        trial.following = bool(cut.following)
+
+    def _shape(self, call: FormatCall, body: bytes, where: str) -> str:
+        """What is not as declared, in words."""
+        try:
+            value, word = self._value(call, body)
+        except (ValueError, RecursionError, UnknownShape):
+            return "it is not JSON" if self.form.driver == "json" else "a line of it is not JSON"
+        wrong = list(unlike(self.form.shapes, word, value))
+        told = next((each for each in wrong if each[0] == where), next(iter(wrong), None))
+        if told is not None:
+            return f"{told[0] or 'the whole answer'} {told[1]}"
+        if new := undeclared(self.form.shapes, word, value):
+            named = ", ".join(each.where for each in new[:4])
+            return f"{named} {'is' if len(new) == 1 else 'are'} not declared, and strict = true"
+        time = self.form.records[call.records].time
+        if time.paths and where.endswith("." + ".".join(time.paths[0])):
+            return f'{where} is no time as written = "{time.written}" says, or not in its parts'
+        return f"{where or 'the top'} is not there, or not as the format's tables say"
+
+    # ---- why
+
+    def _value(self, call: FormatCall, body: bytes) -> tuple[Any, str]:
+        """The whole answer as values, and its word. Raises UnknownShape, ValueError, RecursionError."""
+        if self.form.driver == "ndjson":
+            lines = [line for line in body.splitlines() if line.strip()]
+            return [parsed(line) for line in lines], f"{call.records}*"
+        return parsed(body), self.form.root(call)
+
+    def _records(self, call: FormatCall, body: bytes) -> list[bytes]:
+        return [bytes(each) for each in everything.records(self.form, call, body)]
+
+    def _explain(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: Terms) -> None:
+        try:
+            value, word = self._value(trial.call, body)
+            found = self._records(trial.call, body)
+        except (ValueError, RecursionError, UnknownShape):
+            return
+        part = plan.parts[trial.dataset.id]
+        reasons = Reasons(self.form, trial.dataset, trial.granted, part.withheld)
+        trial.unknown = undeclared(self.form.shapes, word, value)
+        given = self._given(trial)
+        if given is None:
+            trial.records = [
+                _whole(self.form, trial.call, each, n, Reason.of("refused")) for n, each in enumerate(found, 1)
+            ]
+            return
+        left = given[::-1]
+        for number, record in enumerate(found, 1):
+            why = self._why_not(trial, part, item, record, terms, len(given))
+            if why is None and not left:
+                why = Reason.of("limit", limit=str(terms.records_max))
+            if why is not None:
+                trial.records.append(_whole(self.form, trial.call, record, number, why))
+                continue
+            compared = rows(self.form.shapes, trial.call.records, parsed(record), left.pop(), reasons)
+            trial.records.append(Fate(number, tuple(compared)))
+        trial.around = tuple(self._beside(trial, reasons, part, value))
+
+    def _given(self, trial: Trial) -> list[Any] | None:
+        """The records that the app gets; None: the call was refused."""
+        if trial.refusal:
+            return [] if trial.counts.records_withheld else None
+        if self.form.driver == "ndjson":
+            return [parsed(line) for line in trial.body.splitlines() if line.strip()]
+        value = parsed(trial.body)
+        for name in self.form.place(trial.call):
+            value = value[name]
+        return [value] if self.form.single(trial.call) else value
+
+    def _why_not(
+        self, trial: Trial, part: TablePart, item: Granted, record: bytes, terms: Terms, given: int
+    ) -> Reason | None:
+        """Why a record alone is not given; None: it would be."""
+        assert trial.sent is not None, "what was refused has no records"
+        open_ = replace(item, records_max=None)
+        if part.records_max == 0:
+            return self._dropped(trial, part) or Reason.of("limit", limit="0")
+        if self._passes(trial, open_, record, terms.window):
+            return None
+        all_ = replace(
+            open_, accounts=(*item.accounts, *(Account(name, f"OTHER-{name}") for name in item.others)), others=()
+        )
+        records = self.form.records[trial.call.records]
+        value = everything.value(msgspec.Raw(record))
+        if self._passes(trial, all_, record, terms.window):
+            owner = everything.text(value, records.account)
+            return Reason.of("other-call" if owner in trial.refs else "account", account=owner)
+        if self._passes(trial, all_, record, ALWAYS):
+            times = " to ".join(filter(None, (everything.text(value, path) for path in records.time.paths)))
+            return Reason.of("period", time=times or "?")
+        return Reason.of("timeless")
+
+    def _dropped(self, trial: Trial, part: TablePart) -> Reason | None:
+        """The fields without which nothing is given, and which are missing."""
+        fields = [each for each in trial.dataset.fields.values() if each.id not in part.fields]
+        found = [each.id for each in fields if each.drops_record]
+        for member, way in self.form.required.items():
+            if way == "drop_record" and member in part.withheld:
+                found += [each.id for each in fields if member in each.find | each.shared] or ["/".join(member)]
+        return Reason.of("drops", fields=" and ".join(dict.fromkeys(found))) if found else None
+
+    def _passes(self, trial: Trial, item: Granted, record: bytes, window: Window) -> bool:
+        """Whether an answer with this record alone has it."""
+        assert trial.sent is not None, "what was refused has no records"
+        accounts = trial.sent.accounts if len(item.accounts) == len(trial.refs) else item.accounts
+        sent = replace(trial.sent, accounts=accounts)
+        try:
+            cut: Cut = self._plan_of(item).cut(sent, trial.media_type, self._alone(trial.call, record), window)
+        except NotThere:
+            return False
+        return cut.counts.records == 1
+
+    def _plan_of(self, item: Granted) -> Any:
+        if item not in self._plans:
+            self._plans[item] = self._plan(item)
+        return self._plans[item]
+
+    def _alone(self, call: FormatCall, record: bytes) -> bytes:
+        """An answer with one record and nothing beside it."""
+        if self.form.driver == "ndjson":
+            return b" ".join(record.split(b"\n"))
+        text = record if self.form.single(call) else b"[%b]" % record
+        for name in reversed(self.form.place(call)):
+            text = b"{%b:%b}" % (msgspec.json.encode(name), text)
+        return text
+
+    def _beside(self, trial: Trial, reasons: Reasons, part: TablePart, value: Any) -> Iterable[Row]:
+        """What stands around the records."""
+        at = self.form.place(trial.call)
+        if not at or self.form.driver == "ndjson" or trial.refusal:
+            return
+        why = Beside(self.form, reasons, Around(self.form, at, [], part.withheld).rules)
+        right, kind, path = parsed(trial.body), "Answer", ""
+        for name in at:
+            left_rest = {key: inside for key, inside in value.items() if key != name}
+            right_rest = {key: inside for key, inside in right.items() if key != name}
+            if left_rest or right_rest:
+                yield from rows(self.form.shapes, kind, left_rest, right_rest, why, path)
+            kind = inner(members(self.form.shapes, kind)[name])
+            value, right = value[name], right[name]
+            path = f"{path}.{name}" if path else name
+
+
+def _whole(form: Format, call: FormatCall, record: bytes, number: int, why: Reason) -> Fate:
+    """A record that is not given: all its members for the same reason."""
+    value = parsed(record)
+    found = value.items() if isinstance(value, dict) else ()
+    return Fate(
+        number, tuple(Row(name, "withheld", written(each), "", why, (call.records, name)) for name, each in found), why
+    )
+
+
+def _known(table: Any, word: str, value: Any) -> set[tuple[str, str]]:
+    """The declared members that a value has."""
+    if word.endswith("*") and isinstance(value, list):
+        return set().union(*(_known(table, word[:-1], each) for each in value)) if value else set()
+    if word.endswith("{}") and isinstance(value, dict):
+        return set().union(*(_known(table, word[:-2], each) for each in value.values())) if value else set()
+    if word not in table or not isinstance(value, dict):
+        return set()
+    found = set()
+    for name, inside in members(table, word).items():
+        if name in value:
+            found |= {(word, name), *_known(table, inside, value[name])}
+    return found
+
+
+def _of_rule(form: Format, word: str, value: Any) -> Iterable[str]:
+    """The values of the members that say whose an answer is."""
+    if word in form.shapes and isinstance(value, dict):
+        for name, inside in members(form.shapes, word).items():
+            if name in value and form.around.get((word, name)) == "account":
+                yield str(value[name])
+            elif name in value:
+                yield from _of_rule(form, inside, value[name])
