@@ -17,8 +17,10 @@ from gateway.errors import DeclarationError, NotFound
 from gateway.house import House
 
 commands = typer.Typer(no_args_is_help=True, help="Organisations that hold people's data.", rich_markup_mode=None)
-commands.command("lint")(organisations_lint.lint)
-commands.command("try")(organisations_try.try_)
+commands.command("lint", short_help="Tell what is wrong with a declaration, and what is risky.")(
+    organisations_lint.lint
+)
+commands.command("try", short_help="Show what an app would get of a sample answer, and why.")(organisations_try.try_)
 Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
 
 

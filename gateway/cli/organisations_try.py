@@ -84,8 +84,8 @@ def try_(
     --fields    what the person agreed to; fields with structural = true go with every answer
     --accounts  the others in the sample are then somebody else's, or not shared
 
-    Ends 0 if the sample could be read, also when the engine refuses it; 1 if the declaration is wrong (`lint` tells
-    more); 2 if something could not be read or the sample is of no call.
+    Ends 0 if the app would get an answer; 1 if the call or the answer is refused, or the declaration is wrong (`lint`
+    tells more); 2 if something could not be read, or the sample is of no call.
     """
     from gateway.errors import DeclarationError
     from gateway.formats.trying import NotTried
@@ -111,6 +111,8 @@ def try_(
         trial.also = also
         trials.append((str(path), trial))
     _show(prepared, trials, terms, every, html, as_json)
+    if any(trial.refusal for _, trial in trials):
+        raise typer.Exit(NO)
 
 
 def _show(

@@ -10,6 +10,7 @@ from gateway.catalogue.words import SENSITIVITIES
 from gateway.errors import REASONS
 from gateway.formats.linting import TO_FILL
 from gateway.formats.model import NOTICES
+from gateway.formats.trying import UNNAMED
 from gateway.ground.calendar.instants import local_day, midnight, utc_text, window_text
 from gateway.ground.http.connector import Pairs
 from gateway.settings import LANGUAGES
@@ -99,7 +100,7 @@ def _query(pairs: Pairs) -> str:
 
 def refusal(trial: "Trial") -> str:
     """Why nothing is given, in one sentence; "": something is, or could be."""
-    return trial.refusal if trial.denied is None else f"{trial.refusal}: {_denied(trial.denied)}"
+    return trial.refusal if trial.denied is None else f"{trial.refusal}. {_denied(trial.denied)}"
 
 
 def _denied(denied: "Denied") -> str:
@@ -127,7 +128,8 @@ def agreed(prepared: "Prepared", trial: "Trial", terms: "Terms") -> Iterator[tup
     if left := [name for name in trial.dataset.fields if name not in trial.granted]:
         yield "not chosen", ", ".join(left)
     yield "period", period(prepared, terms)
-    yield "accounts", ", ".join(f"{native}, for the app {ref}" for native, ref in trial.refs.items())
+    named = [f"{native}, for the app {ref}" for native, ref in trial.refs.items() if native != UNNAMED]
+    yield "accounts", "; ".join(named) or "the answer names none"
     if trial.foreign:
         yield "not shared", ", ".join(trial.foreign)
     if terms.records_max is not None:
@@ -157,6 +159,8 @@ def ending(trial: "Trial") -> str:
     every = found["records"] + found["records_withheld"]
     text = f"{found['records']} of {every} {'record' if every == 1 else 'records'} given"
     text += f", {found['members_withheld']} of their members withheld." if found["records"] else "."
+    if not every and not trial.refusal and not trial.whole:
+        text += f" There are none at {'.'.join(trial.at) or 'the outermost place'}."
     page = " There is a next page." if trial.following else ""
     return text + page + (f" {NOTICES[trial.notice]}" if trial.notice else "")
 

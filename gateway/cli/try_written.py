@@ -93,8 +93,8 @@ def _records(trial: "Trial", width: int, every: bool) -> Iterator[str]:
     given = [each for each in trial.records if each.given]
     shown = given if every else given[:SHOWN]
     if shown:
-        yield from _heading("records: what the organisation sent, and what the app gets", width)
-        yield _styled(LEGEND, "quiet")
+        yield from _heading("records: as they were sent, and as the app gets them", width)
+        yield from (_styled(line, "quiet") for line in textwrap.wrap(LEGEND, width))
     for each in shown:
         yield ""
         yield _styled(f"record {each.number} of {len(trial.records)}", "heading")
@@ -109,7 +109,7 @@ def _records(trial: "Trial", width: int, every: bool) -> Iterator[str]:
 def _not_given(trial: "Trial", width: int, every: bool) -> Iterator[str]:
     kinds: dict[str, list[Fate]] = {}
     for each in trial.records:
-        if each.reason is not None:
+        if each.reason is not None and not trial.refusal:
             kinds.setdefault(each.reason.kind, []).append(each)
     if kinds:
         yield from _heading("records that are not given", width)
@@ -127,20 +127,27 @@ def _not_given(trial: "Trial", width: int, every: bool) -> Iterator[str]:
 
 
 def _sides(rows: "tuple[Row, ...]", width: int) -> Iterator[str]:
-    """member  what was sent │ mark  what the app gets, or why not."""
-    name = min(max((len(row.path) for row in rows), default=8), width * 3 // 10)
+    """member  what was sent │ mark  what the app gets, or why not. What is inside another stands below its name."""
+    name = min(max((len(_shown_name(row.path)) for row in rows), default=8), width * 3 // 10)
     left = (width - name - 6) * 45 // 100
     right = width - name - left - 6
+    around = ""
     for row in rows:
-        cells = [
-            _wrapped(row.path, name),
-            _wrapped(_cut(row.left, left * 2), left),
-            _wrapped(_right(row, right), right),
-        ]
+        outer = row.path.rpartition(".")[0]
+        if outer and outer != around:
+            yield f"{_cut(outer, width * 3 // 4):{name + left + 2}}│" if len(outer) < name + left else outer
+        around = outer
+        cells = [_wrapped(_shown_name(row.path), name), _wrapped(_cut(row.left, left * 2), left)]
+        cells.append(_wrapped(_right(row, right), right))
         for number in range(max(map(len, cells))):
             member, sent, gets = (cell[number] if number < len(cell) else "" for cell in cells)
             mark = MARKS[row.fate] if number == 0 else " "
             yield f"{member:{name}}  {sent:{left}}│{_styled(f'{mark} {gets}', row.fate)}"
+
+
+def _shown_name(path: str) -> str:
+    outer, _, name = path.rpartition(".")
+    return f"  {name}" if outer else name
 
 
 def _right(row: "Row", width: int) -> str:
@@ -149,7 +156,7 @@ def _right(row: "Row", width: int) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width) or [""]
+    return textwrap.wrap(text, width, break_on_hyphens=False, drop_whitespace=False) or [""]
 
 
 def _cut(text: str, most: int) -> str:

@@ -247,9 +247,11 @@ def undeclared(table: Table, word: str, value: Any) -> list[Unknown]:
     places: dict[Member, str] = {}
     _look(table, word, value, "", found, places)
     made = []
+    known = dict(table)
     for (kind, name), values in found.items():
         types: dict[str, str] = {}
-        proposed = proposal(name, values, table, types)
+        proposed = proposal(name, values, known, types)
+        known |= types
         made.append(Unknown(kind, name, places[kind, name], len(values), proposed, types))
     return made
 

@@ -6,6 +6,7 @@ Why a record is missing is found by asking the plan again: of this record alone,
 granted. So nothing here repeats a rule of the engine.
 """
 
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from typing import Any
 import msgspec
 
 from gateway.catalogue.datasets import Dataset
-from gateway.catalogue.formats import Format, FormatCall
+from gateway.catalogue.formats import Format, FormatCall, Path
 from gateway.catalogue.shapes import inner, members
 from gateway.formats import everything, registry
 from gateway.formats.drift import Seen
@@ -75,6 +76,7 @@ class Fate:
 @dataclass(slots=True)
 class Trial:
     call: FormatCall
+    at: Path  # where its records stand
     dataset: Dataset
     granted: frozenset[str]
     refs: dict[str, str]  # the organisation's account → what the app sees in its place
@@ -119,6 +121,7 @@ class Tried:
                 f"the format {form.id} has an engine of its own, and `try` takes apart declared formats only"
             )
         self.form, self.datasets = form, datasets
+        self._strict = strict
         self._plans: dict[Granted, TablePlan] = {}
         self.source = source if strict else replace(source, seen=lambda dataset: Seen(lambda places, answers: None))
 
@@ -138,9 +141,8 @@ class Tried:
             if self.form.driver in SPLIT:
                 everything.records(self.form, call, body)
             trial = self.run(call, body, Terms(), explain=False)
-        except (UnknownShape, ValueError, RecursionError) as error:
-            where = error.where if isinstance(error, UnknownShape) else ""
-            return Fit(call, why_not=f"at {where or 'the top'}: not as declared")
+        except UnknownShape as error:
+            return Fit(call, why_not=self._shape(call, body, error.where))
         if trial.refusal:
             return Fit(call, why_not=trial.refusal)
         if self.form.driver not in SPLIT:
@@ -156,14 +158,19 @@ class Tried:
     def guess(self, body: bytes, dataset: str = "") -> tuple[FormatCall, tuple[str, ...]]:
         """The call, and others that the answer fits as well and in the same way. Raises NotTried."""
         calls = [call for call in self.calls() if dataset in ("", call.dataset)]
+        if len(calls) == 1:
+            return calls[0], ()
         found = self.fits(body, calls)
-        if not found or found[0].why_not:
-            told = "; ".join(f"{fit.call.name}: {fit.why_not}" for fit in found)
-            raise NotTried(f"it is the answer of no call of the format: {told or 'there is none'}")
+        if not found or found[0].why_not or not found[0].known:
+            why = {fit.call.name: fit.why_not or "none of its members is there" for fit in found}
+            if len(set(why.values())) == 1:
+                raise NotTried(f"it is of none of the calls: {next(iter(why.values()))}")
+            told = [f"{name}: {each}" for name, each in why.items()]
+            raise NotTried("\n".join(["it is of none of the calls; name one with --call to see more", *told]))
         best = [fit.call for fit in found if not fit.why_not and fit.good == found[0].good]
         if len({(call.dataset, call.records, self.form.place(call)) for call in best}) > 1:
             names = ", ".join(f"{call.name} ({call.dataset})" for call in best)
-            raise NotTried(f"it could be the answer of several calls: say which with --call: {names}")
+            raise NotTried(f"it could be of several calls; say which with --call: {names}")
         best.sort(key=lambda call: (len(_WORD.findall(call.path)), list(self.form.calls).index(call.name)))
         return best[0], tuple(call.name for call in best[1:])
 
@@ -180,7 +187,7 @@ class Tried:
     def run(self, call: FormatCall, body: bytes, terms: Terms, *, explain: bool = True) -> Trial:
         """Raises UnknownShape if the answer cannot be taken apart."""
         dataset = self.datasets[call.dataset]
-        fields = frozenset(dataset.fields) if terms.fields is None else terms.fields & dataset.fields.keys()
+        fields = frozenset(dataset.fields if terms.fields is None else terms.fields & dataset.fields.keys())
         granted = (fields - terms.without) | frozenset(dataset.structural())
         there = self._there(call, body)
         natives = list(terms.accounts) or there or [UNNAMED]
@@ -188,6 +195,7 @@ class Tried:
         mine = [Account(native, f"ACCOUNT-{number}") for number, native in enumerate(natives, 1)]
         trial = Trial(
             call,
+            self.form.place(call),
             dataset,
             granted,
             {account.native: account.ref for account in mine},
@@ -200,7 +208,7 @@ class Tried:
         sent = plan.request(trial.asked, terms.window)
         if isinstance(sent, Denied):
             trial.denied = sent
-            trial.refusal = "the gateway refuses the call, and asks the organisation nothing"
+            trial.refusal = "the organisation is asked nothing"
         else:
             trial.sent = sent
             self._cut(trial, plan, item, body, terms)
@@ -243,7 +251,7 @@ class Tried:
             trial.refusal = f"the answer is too large to be cut: {error}"
             return
         except UnknownShape as error:
-            trial.refusal = f"the answer is refused: {self._shape(trial.call, body, error.where)}"
+            trial.refusal = self._shape(trial.call, body, error.where)
             return
         trial.counts, trial.body, trial.notice = cut.counts, cut.body, cut.notice
         trial.following = bool(cut.following)
@@ -252,19 +260,20 @@ class Tried:
         """What is not as declared, in words."""
         try:
             value, word = self._value(call, body)
-        except (ValueError, RecursionError, UnknownShape):
-            return "it is not JSON" if self.form.driver == "json" else "a line of it is not JSON"
+        except (ValueError, RecursionError) as error:
+            at = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+            return f"it is not JSON{at}" if self.form.driver == "json" else "a line of it is not JSON"
         wrong = list(unlike(self.form.shapes, word, value))
         told = next((each for each in wrong if each[0] == where), next(iter(wrong), None))
         if told is not None:
             return f"{told[0] or 'the whole answer'} {told[1]}"
-        if new := undeclared(self.form.shapes, word, value):
+        if self._strict and (new := undeclared(self.form.shapes, word, value)):
             named = ", ".join(each.where for each in new[:4])
             return f"{named} {'is' if len(new) == 1 else 'are'} not declared, and strict = true"
         time = self.form.records[call.records].time
         if time.paths and where.endswith("." + ".".join(time.paths[0])):
             return f'{where} is no time as written = "{time.written}" says, or not in its parts'
-        return f"{where or 'the top'} is not there, or not as the format's tables say"
+        return f"{where or 'the top'} is not there, or not as declared"
 
     # ---- why
 
@@ -331,10 +340,10 @@ class Tried:
         )
         records = self.form.records[trial.call.records]
         value = everything.value(msgspec.Raw(record))
-        if self._passes(trial, all_, record, terms.window):
+        if self._passes(trial, all_, record, terms.window, anybodys=True):
             owner = everything.text(value, records.account)
             return Reason.of("other-call" if owner in trial.refs else "account", account=owner)
-        if self._passes(trial, all_, record, ALWAYS):
+        if self._passes(trial, all_, record, ALWAYS, anybodys=True):
             times = " to ".join(filter(None, (everything.text(value, path) for path in records.time.paths)))
             return Reason.of("period", time=times or "?")
         return Reason.of("timeless")
@@ -348,11 +357,10 @@ class Tried:
                 found += [each.id for each in fields if member in each.find | each.shared] or ["/".join(member)]
         return Reason.of("drops", fields=" and ".join(dict.fromkeys(found))) if found else None
 
-    def _passes(self, trial: Trial, item: Granted, record: bytes, window: Window) -> bool:
-        """Whether an answer with this record alone has it."""
+    def _passes(self, trial: Trial, item: Granted, record: bytes, window: Window, *, anybodys: bool = False) -> bool:
+        """Whether an answer with this record alone has it. `anybodys`: whichever account the call is for."""
         assert trial.sent is not None, "what was refused has no records"
-        accounts = trial.sent.accounts if len(item.accounts) == len(trial.refs) else item.accounts
-        sent = replace(trial.sent, accounts=accounts)
+        sent = replace(trial.sent, accounts=item.accounts) if anybodys else trial.sent
         try:
             cut: Cut = self._plan_of(item).cut(sent, trial.media_type, self._alone(trial.call, record), window)
         except NotThere:
@@ -386,7 +394,9 @@ class Tried:
             if left_rest or right_rest:
                 yield from rows(self.form.shapes, kind, left_rest, right_rest, why, path)
             kind = inner(members(self.form.shapes, kind)[name])
-            value, right = value[name], right[name]
+            value, right = value.get(name), right[name]
+            if not isinstance(value, dict):
+                return
             path = f"{path}.{name}" if path else name
 
 

@@ -124,9 +124,9 @@ def _filled(faults: list[Fault], document: Mapping[str, Any]) -> Iterator[Fault]
         if key not in gaps:
             yield fault
         elif gaps[key] is not None:
-            yield Fault(key, gaps.pop(key), fault.right or "write it")
-            gaps |= {key: None}
-    yield from (Fault(key, told, "write it") for key, told in gaps.items() if told)
+            yield Fault(key, gaps[key], fault.right or "write it")
+            gaps[key] = None
+    yield from (Fault(key, told, "write both" if "(" in told else "write it") for key, told in gaps.items() if told)
 
 
 def _gaps(key: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -4,6 +4,7 @@ They are written and checked as those of policies/ are. A row of [[datasets]] th
 own; its selectors are of [format].
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,7 @@ from gateway.formats import registry
 
 OWN = tuple(key for key in types.KEYS if key != "id")  # keys of a row that defines a type of data
 KEYS = ("id", "paths")  # and of any row
+_FOLLOWS = re.compile(r"time: find|calls\.[^.]+")  # what is said there depends on how records are judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,12 @@ def faults(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]
         return
     if not own:
         yield Fault("format", "belongs to no type of data", "define one: a row of [[datasets]] with label, fields, …")
-    told = {fault.key for fault in found}  # what is wrong by itself is told once
+    told = {fault.key for fault in found}  # what is wrong by itself is told once, and what follows from it is not
+    unread = any(key.startswith("format.records.") for key in told)
     for which, key, wrong in registry.form_faults(form, own):
         position = _position(document, which)
         fault = Fault(f"datasets[{position}].{key}" if which else f"format.{key}", "is not right", wrong)
-        if fault.key.replace(": ", ".") not in told:
+        if fault.key.replace(": ", ".") not in told and not (unread and _FOLLOWS.fullmatch(key)):
             yield fault
     for dataset in own.values():
         if f"datasets[{_position(document, dataset.id)}].category" not in told:
