@@ -159,7 +159,7 @@ def ending(trial: "Trial") -> str:
     every = found["records"] + found["records_withheld"]
     text = f"{found['records']} of {every} {'record' if every == 1 else 'records'} given"
     text += f", {found['members_withheld']} of their members withheld." if found["records"] else "."
-    if not every and not trial.refusal and not trial.whole:
+    if not every and not trial.refusal:
         text += f" There are none at {'.'.join(trial.at) or 'the outermost place'}."
     page = " There is a next page." if trial.following else ""
     return text + page + (f" {NOTICES[trial.notice]}" if trial.notice else "")

@@ -86,10 +86,6 @@ def _request(prepared: "Prepared", trial: "Trial") -> Iterator[tuple[str, str]]:
 
 
 def _records(trial: "Trial", width: int, every: bool) -> Iterator[str]:
-    if trial.whole:
-        yield from _heading("what the app gets", width)
-        yield trial.body.decode("utf-8", "replace")
-        return
     given = [each for each in trial.records if each.given]
     shown = given if every else given[:SHOWN]
     if shown:

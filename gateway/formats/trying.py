@@ -12,14 +12,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
 from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, FormatCall, Path
 from gateway.catalogue.shapes import inner, members
 from gateway.formats import everything, registry
 from gateway.formats.drift import Seen
-from gateway.formats.explaining import Beside, Reason, Reasons, Row, Unknown, parsed, rows, undeclared, unlike, written
+from gateway.formats.explaining import (
+    WITHHELD,
+    Beside,
+    Reason,
+    Reasons,
+    Row,
+    Unknown,
+    rows,
+    undeclared,
+    unlike,
+    written,
+)
 from gateway.formats.json_around import Around
 from gateway.formats.model import (
     Account,
@@ -35,12 +44,13 @@ from gateway.formats.model import (
     Upstream,
 )
 from gateway.formats.table_plan import TablePart, TablePlan
+from gateway.formats.taking import TAKING, Taking, given
 from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
 
-SPLIT = ("json", "ndjson")  # drivers whose answers are taken apart here, record by record
 ALWAYS = everything.ALWAYS
 UNNAMED = "account-of-the-call"  # stands for an account that no record names
+_NOT = {"ndjson": "a line of it is not JSON", "csv": "it is no table", "xml": "it is not XML"}
 _WORD = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -86,7 +96,6 @@ class Trial:
     sent: Upstream | None = None
     denied: Denied | None = None
     refusal: str = ""  # why the answer as a whole is not given
-    whole: bool = False  # it was not taken apart: this driver's answers are shown as they are
     counts: Counts = field(default_factory=Counts)
     body: bytes = b""  # what the app gets
     following: bool = False  # with an address of the next page
@@ -116,13 +125,12 @@ class Tried:
     """One format at one organisation. `strict`: an answer with members that are not declared is refused."""
 
     def __init__(self, form: Format, source: Source, datasets: dict[str, Dataset], *, strict: bool = False) -> None:
-        if not form.described:
-            raise NotTried(
-                f"the format {form.id} has an engine of its own, and `try` takes apart declared formats only"
-            )
+        if form.driver not in registry.BY_TABLES:
+            raise NotTried(f"there is no engine for driver {form.driver}")
         self.form, self.datasets = form, datasets
         self._strict = strict
         self._plans: dict[Granted, TablePlan] = {}
+        self._takings: dict[str, Taking] = {}
         self.source = source if strict else replace(source, seen=lambda dataset: Seen(lambda places, answers: None))
 
     def calls(self) -> list[FormatCall]:
@@ -138,16 +146,13 @@ class Tried:
 
     def _fit(self, body: bytes, call: FormatCall) -> Fit:
         try:
-            if self.form.driver in SPLIT:
-                everything.records(self.form, call, body)
+            self._taking(call).records(body)
             trial = self.run(call, body, Terms(), explain=False)
-        except UnknownShape as error:
-            return Fit(call, why_not=self._shape(call, body, error.where))
+            value, word = self._taking(call).whole(body)
+        except (UnknownShape, ValueError, RecursionError) as error:
+            return Fit(call, why_not=self._shape(call, body, error.where if isinstance(error, UnknownShape) else ""))
         if trial.refusal:
             return Fit(call, why_not=trial.refusal)
-        if self.form.driver not in SPLIT:
-            return Fit(call, trial.counts.records + trial.counts.records_withheld)
-        value, word = self._value(call, body)
         return Fit(
             call,
             trial.counts.records + trial.counts.records_withheld,
@@ -179,13 +184,14 @@ class Tried:
     def accounts(self, call: FormatCall, body: bytes) -> list[str]:
         """The accounts that an answer names, in its order."""
         path = self.form.records[call.records].account
-        if not path or self.form.driver not in SPLIT:
+        if not path:
             return []
-        found = (everything.text(everything.value(each), path) for each in everything.records(self.form, call, body))
+        taking = self._taking(call)
+        found = (everything.text(taking.value(each), path) for each in taking.records(body))
         return list(dict.fromkeys(filter(None, found)))
 
     def run(self, call: FormatCall, body: bytes, terms: Terms, *, explain: bool = True) -> Trial:
-        """Raises UnknownShape if the answer cannot be taken apart."""
+        """`explain`: record by record, too."""
         dataset = self.datasets[call.dataset]
         fields = frozenset(dataset.fields if terms.fields is None else terms.fields & dataset.fields.keys())
         granted = (fields - terms.without) | frozenset(dataset.structural())
@@ -212,21 +218,19 @@ class Tried:
         else:
             trial.sent = sent
             self._cut(trial, plan, item, body, terms)
-        if explain and self.form.driver in SPLIT:
+        if explain:
             self._explain(trial, plan, item, body, terms)
         return trial
 
     def _there(self, call: FormatCall, body: bytes) -> list[str]:
         try:
             return self.accounts(call, body) or self._named_around(call, body)
-        except UnknownShape:
+        except (UnknownShape, ValueError, RecursionError):
             return []
 
     def _named_around(self, call: FormatCall, body: bytes) -> list[str]:
         """The account of the whole answer, where a member beside the records says it."""
-        if self.form.driver not in SPLIT or "account" not in self.form.around.values():
-            return []
-        value, word = self._value(call, body)
+        value, word = self._taking(call).whole(body)
         return list(dict.fromkeys(_of_rule(self.form, word, value)))
 
     def _plan(self, item: Granted) -> TablePlan:
@@ -259,10 +263,10 @@ class Tried:
     def _shape(self, call: FormatCall, body: bytes, where: str) -> str:
         """What is not as declared, in words."""
         try:
-            value, word = self._value(call, body)
+            value, word = self._taking(call).whole(body)
         except (ValueError, RecursionError) as error:
             at = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-            return f"it is not JSON{at}" if self.form.driver == "json" else "a line of it is not JSON"
+            return _NOT.get(self.form.driver) or f"it is not JSON{at}"
         wrong = list(unlike(self.form.shapes, word, value))
         told = next((each for each in wrong if each[0] == where), next(iter(wrong), None))
         if told is not None:
@@ -277,56 +281,39 @@ class Tried:
 
     # ---- why
 
-    def _value(self, call: FormatCall, body: bytes) -> tuple[Any, str]:
-        """The whole answer as values, and its word. Raises UnknownShape, ValueError, RecursionError."""
-        if self.form.driver == "ndjson":
-            lines = [line for line in body.splitlines() if line.strip()]
-            return [parsed(line) for line in lines], f"{call.records}*"
-        return parsed(body), self.form.root(call)
-
-    def _records(self, call: FormatCall, body: bytes) -> list[bytes]:
-        return [bytes(each) for each in everything.records(self.form, call, body)]
+    def _taking(self, call: FormatCall) -> Taking:
+        if call.name not in self._takings:
+            self._takings[call.name] = TAKING[self.form.driver](self.form, call)
+        return self._takings[call.name]
 
     def _explain(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: Terms) -> None:
         try:
-            value, word = self._value(trial.call, body)
-            found = self._records(trial.call, body)
+            value, word = self._taking(trial.call).whole(body)
+            found = self._taking(trial.call).records(body)
         except (ValueError, RecursionError, UnknownShape):
             return
         part = plan.parts[trial.dataset.id]
         reasons = Reasons(self.form, trial.dataset, trial.granted, part.withheld)
         trial.unknown = undeclared(self.form.shapes, word, value)
-        given = self._given(trial)
-        if given is None:
-            trial.records = [
-                _whole(self.form, trial.call, each, n, Reason.of("refused")) for n, each in enumerate(found, 1)
-            ]
+        values = [self._taking(trial.call).value(each) for each in found]
+        if trial.refusal and not trial.counts.records_withheld:
+            why = Reason.of("refused")
+            trial.records = [_whole(trial.call, each, number, why) for number, each in enumerate(values, 1)]
             return
-        left = given[::-1]
-        for number, record in enumerate(found, 1):
-            why = self._why_not(trial, part, item, record, terms, len(given))
-            if why is None and not left:
-                why = Reason.of("limit", limit=str(terms.records_max))
-            if why is not None:
-                trial.records.append(_whole(self.form, trial.call, record, number, why))
+        left = [] if trial.refusal else given(self.form, trial.call, trial.body)[::-1]
+        for number, (record, each) in enumerate(zip(found, values, strict=True), 1):
+            reason = self._why_not(trial, part, item, record, each, terms)
+            if reason is None and not left:
+                reason = Reason.of("limit", limit=str(terms.records_max))
+            if reason is not None:
+                trial.records.append(_whole(trial.call, each, number, reason))
                 continue
-            compared = rows(self.form.shapes, trial.call.records, parsed(record), left.pop(), reasons)
+            compared = rows(self.form.shapes, trial.call.records, each, left.pop(), reasons)
             trial.records.append(Fate(number, tuple(compared)))
         trial.around = tuple(self._beside(trial, reasons, part, value))
 
-    def _given(self, trial: Trial) -> list[Any] | None:
-        """The records that the app gets; None: the call was refused."""
-        if trial.refusal:
-            return [] if trial.counts.records_withheld else None
-        if self.form.driver == "ndjson":
-            return [parsed(line) for line in trial.body.splitlines() if line.strip()]
-        value = parsed(trial.body)
-        for name in self.form.place(trial.call):
-            value = value[name]
-        return [value] if self.form.single(trial.call) else value
-
     def _why_not(
-        self, trial: Trial, part: TablePart, item: Granted, record: bytes, terms: Terms, given: int
+        self, trial: Trial, part: TablePart, item: Granted, record: Any, value: Any, terms: Terms
     ) -> Reason | None:
         """Why a record alone is not given; None: it would be."""
         assert trial.sent is not None, "what was refused has no records"
@@ -339,7 +326,6 @@ class Tried:
             open_, accounts=(*item.accounts, *(Account(name, f"OTHER-{name}") for name in item.others)), others=()
         )
         records = self.form.records[trial.call.records]
-        value = everything.value(msgspec.Raw(record))
         if self._passes(trial, all_, record, terms.window, anybodys=True):
             owner = everything.text(value, records.account)
             return Reason.of("other-call" if owner in trial.refs else "account", account=owner)
@@ -357,12 +343,12 @@ class Tried:
                 found += [each.id for each in fields if member in each.find | each.shared] or ["/".join(member)]
         return Reason.of("drops", fields=" and ".join(dict.fromkeys(found))) if found else None
 
-    def _passes(self, trial: Trial, item: Granted, record: bytes, window: Window, *, anybodys: bool = False) -> bool:
+    def _passes(self, trial: Trial, item: Granted, record: Any, window: Window, *, anybodys: bool = False) -> bool:
         """Whether an answer with this record alone has it. `anybodys`: whichever account the call is for."""
         assert trial.sent is not None, "what was refused has no records"
         sent = replace(trial.sent, accounts=item.accounts) if anybodys else trial.sent
         try:
-            cut: Cut = self._plan_of(item).cut(sent, trial.media_type, self._alone(trial.call, record), window)
+            cut: Cut = self._plan_of(item).cut(sent, trial.media_type, self._taking(trial.call).alone(record), window)
         except NotThere:
             return False
         return cut.counts.records == 1
@@ -372,40 +358,30 @@ class Tried:
             self._plans[item] = self._plan(item)
         return self._plans[item]
 
-    def _alone(self, call: FormatCall, record: bytes) -> bytes:
-        """An answer with one record and nothing beside it."""
-        if self.form.driver == "ndjson":
-            return b" ".join(record.split(b"\n"))
-        text = record if self.form.single(call) else b"[%b]" % record
-        for name in reversed(self.form.place(call)):
-            text = b"{%b:%b}" % (msgspec.json.encode(name), text)
-        return text
-
     def _beside(self, trial: Trial, reasons: Reasons, part: TablePart, value: Any) -> Iterable[Row]:
         """What stands around the records."""
         at = self.form.place(trial.call)
-        if not at or self.form.driver == "ndjson" or trial.refusal:
+        if not at or self.form.driver in ("csv", "ndjson") or trial.refusal:
             return
         why = Beside(self.form, reasons, Around(self.form, at, [], part.withheld).rules)
-        right, kind, path = parsed(trial.body), "Answer", ""
+        right, kind, path = self._taking(trial.call).whole(trial.body)[0], "Answer", ""
         for name in at:
             left_rest = {key: inside for key, inside in value.items() if key != name}
             right_rest = {key: inside for key, inside in right.items() if key != name}
             if left_rest or right_rest:
                 yield from rows(self.form.shapes, kind, left_rest, right_rest, why, path)
             kind = inner(members(self.form.shapes, kind)[name])
-            value, right = value.get(name), right[name]
-            if not isinstance(value, dict):
+            value, right = value.get(name), right.get(name)
+            if not isinstance(value, dict) or not isinstance(right, dict):
                 return
             path = f"{path}.{name}" if path else name
 
 
-def _whole(form: Format, call: FormatCall, record: bytes, number: int, why: Reason) -> Fate:
+def _whole(call: FormatCall, value: Any, number: int, why: Reason) -> Fate:
     """A record that is not given: all its members for the same reason."""
-    value = parsed(record)
     found = value.items() if isinstance(value, dict) else ()
     return Fate(
-        number, tuple(Row(name, "withheld", written(each), "", why, (call.records, name)) for name, each in found), why
+        number, tuple(Row(name, WITHHELD, written(each), "", why, (call.records, name)) for name, each in found), why
     )
 
 
