@@ -7,13 +7,13 @@ Names only suggest what a member holds, so nothing here is a fault: `gateway.for
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.catalogue import fields as governing
 from gateway.catalogue import shapes
 from gateway.catalogue.datasets import Dataset, Field, Member
-from gateway.catalogue.formats import Format, Parameter, along
+from gateway.catalogue.formats import Format, along
 from gateway.catalogue.words import Words
 from gateway.settings import LANGUAGES
 
@@ -153,7 +153,8 @@ _SAYS_TEXT = {
 
 def is_identifier(name: str) -> bool:
     words = tokens(name)
-    return bool(words) and bool(_IDENTIFIES & set(words)) and words[-1] not in _ONLY_TELLS_OF_IT and "of" not in words
+    tells = set(words[-1:]) & _ONLY_TELLS_OF_IT or set(words) & {"of", "type", "status", "category"}
+    return bool(_IDENTIFIES & set(words)) and not tells
 
 
 def _is_time(name: str) -> bool:
@@ -280,14 +281,14 @@ def _timeless(form: Format) -> Iterator[Risk]:
 
 def _widening(form: Format) -> Iterator[Risk]:
     for name, parameter in form.parameters.items():
-        if parameter.use == "choice" and not parameter.needs and _widens(parameter):
+        if parameter.use == "choice" and not parameter.needs and _widens(name, parameter.values):
             better = 'write needs = "FIELD": it is then refused without that field'
             what = f"{' or '.join(parameter.values[:4])} may ask for more"
             yield Risk("may-widen", "", f"parameters.{name}", what, better)
 
 
-def _widens(parameter: Parameter) -> bool:
-    return bool(_WIDENS & set(tokens(parameter.name)) or _WIDE_VALUES & {value.lower() for value in parameter.values})
+def _widens(name: str, values: Iterable[str]) -> bool:
+    return bool(_WIDENS & set(tokens(name)) or _WIDE_VALUES & {value.lower() for value in values})
 
 
 def _ownerless(form: Format) -> Iterator[Risk]:
@@ -297,6 +298,3 @@ def _ownerless(form: Format) -> Iterator[Risk]:
         if not along(form.shapes, kind, records.account):
             better = 'write account = "MEMBER", if the record names it'
             yield Risk("no-account", "", f"records.{kind}", "nothing in the record says whose it is", better)
-
-
-Check = Callable[[Format], Iterator[Risk]]

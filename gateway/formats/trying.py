@@ -131,7 +131,8 @@ class Tried:
         self._strict = strict
         self._plans: dict[Granted, TablePlan] = {}
         self._takings: dict[str, Taking] = {}
-        self.source = source if strict else replace(source, seen=lambda dataset: Seen(lambda places, answers: None))
+        heard = None if strict else Seen(lambda *_: None)
+        self.source = replace(source, seen=lambda dataset: heard)
 
     def calls(self) -> list[FormatCall]:
         """The calls that give one of these types of data."""
