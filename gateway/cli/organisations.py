@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session, select
 
-from gateway.cli import changes
+from gateway.cli import changes, organisations_lint, organisations_try
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.organisations_draft import draft
 from gateway.cli.tables import table
@@ -18,6 +18,10 @@ from gateway.errors import DeclarationError, NotFound
 from gateway.house import House
 
 commands = typer.Typer(no_args_is_help=True, help="Organisations that hold people's data.", rich_markup_mode=None)
+commands.command("lint", short_help="Tell what is wrong with a declaration, and what is risky.")(
+    organisations_lint.lint
+)
+commands.command("try", short_help="Show what an app would get of a sample answer, and why.")(organisations_try.try_)
 Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
 
 commands.command()(draft)
