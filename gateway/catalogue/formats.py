@@ -77,6 +77,7 @@ class FormatCall:
     sends: str = "json"  # json | form
     at: Path | None = None  # in place of that of the records
     one: bool = False  # the answer has one record and no list
+    envelope: str = "Answer"  # type of the table that the whole answer is, where the records stand inside it
     answer: OverRecords | None = None  # what an app gets instead of the records
 
     @property
@@ -193,7 +194,7 @@ class Format:
     def root(self, call: FormatCall) -> str:
         """The word of the table that the whole answer is."""
         if self.place(call):
-            return "Answer"
+            return call.envelope
         return call.records if self.single(call) else f"{call.records}*"
 
     def needed(self, dataset: str) -> list[Member]:
@@ -274,7 +275,7 @@ def read(file: FileTable, name: str, *more: str) -> Format:
         base=file.text("base") if "base" in file.table else "",
         parameters=parameters,
         calls=calls,
-        pages=_pages(file, table, parameters) if "pages" in file.table else None,
+        pages=_pages(file, table, parameters, calls) if "pages" in file.table else None,
         records=records,
         around=_around(file, table),
         instead=instead,
@@ -418,9 +419,8 @@ def _calls(
     for row in rows:
         name = row.text("name")
         here = file.below(f"calls.{name}", row.table) if name else row
-        here.only(
-            "name", "dataset", "records", "path", "asks", "query", "method", "body", "sends", "at", "one", "answer"
-        )
+        here.only("name", "dataset", "records", "path", "asks", "query", "method", "body", "sends", "at", "one",
+                  "envelope", "answer")  # fmt: skip
         if name and not _NAME.fullmatch(name):
             here.wrong("name", "small letters, digits and -")
         if name in found:
@@ -459,6 +459,7 @@ def _call(
         row.one_of("sends", ("json", "form"), "json"),
         tuple(filter(None, row.table["at"].split("."))) if isinstance(row.table.get("at"), str) else None,
         row.flag("one"),
+        row.text("envelope") if "envelope" in row.table else "Answer",
         _answer(row, table, kind),
     )
     for unknown in sorted(call.placed - parameters.keys() - {"account"} - set(_PLACED.findall(path))):
@@ -479,17 +480,19 @@ def _placed_at(row: FileTable, call: FormatCall, records: Mapping[str, Records],
     single = call.one or records[call.records].one
     if not at or driver == "csv":
         return
-    if "Answer" not in table:
-        row.wrong("at", "there is no line Answer in shapes, which it leads into")
+    if call.envelope not in table:
+        row.wrong("at", f"there is no line {call.envelope} in shapes, which it leads into")
         return
-    found = along(table, "Answer", at)
+    found = along(table, call.envelope, at)
     word = members(table, found[-1][0])[found[-1][1]] if found else ""
     right = call.records if single else f"{call.records}*"
     if word != right:
-        row.wrong("at", f"{'.'.join(at)} of Answer in shapes must be {right}, and is {word or 'not there'}")
+        row.wrong("at", f"{'.'.join(at)} of {call.envelope} in shapes must be {right}, and is {word or 'not there'}")
 
 
-def _pages(file: FileTable, table: Table, parameters: Mapping[str, FormatParameter]) -> Pages:
+def _pages(
+    file: FileTable, table: Table, parameters: Mapping[str, FormatParameter], calls: Mapping[str, FormatCall]
+) -> Pages:
     row = file.within("pages")
     row.only("by", "at", "parameter", "size", "first", "own", "start", "before")
     by = row.one_of("by", PAGING)
@@ -501,14 +504,22 @@ def _pages(file: FileTable, table: Table, parameters: Mapping[str, FormatParamet
             row.wrong(key, f"{row.text(key)} is in no [format.parameters.{row.text(key)}]")
     return Pages(
         by,
-        _path(row, "at", table, "Answer"),
+        _answered(row, "at", table, calls),
         row.text("parameter") if "parameter" in row.table else "",
         row.text("size") if "size" in row.table else "",
         row.whole("first", 0, 1, 1),
-        _path(row, "own", table, "Answer"),
-        _path(row, "start", table, "Answer"),
-        _path(row, "before", table, "Answer"),
+        _answered(row, "own", table, calls),
+        _answered(row, "start", table, calls),
+        _answered(row, "before", table, calls),
     )
+
+
+def _answered(row: FileTable, key: str, table: Table, calls: Mapping[str, FormatCall]) -> Path:
+    """The members that a dotted text names inside an answer: the first of the calls' that has them."""
+    answers = dict.fromkeys(call.envelope for call in calls.values()) or {"Answer": None}
+    text = row.text(key) if key in row.table else ""
+    leading = (kind for kind in answers if _resolve(table, kind, text))
+    return _path(row, key, table, next(leading, next(iter(answers))))
 
 
 def _member_of(file: FileTable, key: str, text: str, table: Table) -> Member:

@@ -40,7 +40,7 @@ class JsonView:
             withheld, coarse = frozenset(withheld_members(form.shapes, part.governed, given)), {}
         self.reading: JsonReading = reading(form, call.name, part.governed, given, withheld, coarse)
         # beside the records nothing is made of a value, so what is not given exactly stays out there
-        self.around = Around(form, self.reading.at, self.reading.beside, withheld.union(coarse))
+        self.around = Around(form, call.envelope, self.reading.at, self.reading.beside, withheld.union(coarse))
         self.made = [
             changed(coarse[member], part.makers.get(member), _otherwise(form, member)) for member in self.reading.coarse
         ]

@@ -41,7 +41,7 @@ class JsonReading:
         self.lines = form.driver == "ndjson"
         instead = {member: Raw(encode(value)) for member, value in form.instead.items() if member in withheld}
         root, table = _followed(form, call, kind)
-        self.beside = [] if not self.at else _beside(form, self.at, table)
+        self.beside = [] if not self.at else _beside(form, call, self.at, table)
         plain_root, plain = _followed(form, call, "Raw")
         self._answer = Reader(table, root, withheld, record=kind, unread=governed, neutral=instead, nulls=True)
         self._plain = Reader(plain, plain_root, nulls=True)
@@ -104,20 +104,20 @@ def _followed(form: Format, call: FormatCall, record: str) -> tuple[str, dict[st
     word = record if form.single(call) else f"{record}*"
     if not at:
         return word, dict(form.shapes)
-    table, kind = dict(form.shapes), "Answer"
+    table, kind = dict(form.shapes), call.envelope
     for depth, name in enumerate(at):
         known = members(form.shapes, kind)
         inside = word if depth == len(at) - 1 else f"{inner(known[name])}@{depth + 1}"
         words = {each: inside if each == name else "Raw" for each in known}
         table[f"{kind}@{depth}"] = " ".join(written(each, found) for each, found in words.items())
         kind = inner(known[name])
-    return "Answer@0", table
+    return f"{call.envelope}@0", table
 
 
-def _beside(form: Format, at: Path, table: Table) -> list[tuple[int, str, str, str]]:
+def _beside(form: Format, call: FormatCall, at: Path, table: Table) -> list[tuple[int, str, str, str]]:
     """What stands beside the records and may be written anew: (depth, type, member, attribute)."""
     found = []
-    kind = "Answer"
+    kind = call.envelope
     for depth, name in enumerate(at):
         known = members(form.shapes, kind)
         spelt = attributes(table, f"{kind}@{depth}")

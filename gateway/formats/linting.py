@@ -259,7 +259,7 @@ def _listed(members: Iterable[Member], most: int = 4) -> str:
 
 def _unused(form: Format) -> Iterator[Risk]:
     used: set[str] = set()
-    for root in ("Answer", *form.records):
+    for root in (*(call.envelope for call in form.calls.values()), *form.records):
         if root in form.shapes:
             used.update(shapes.reached(form.shapes, root))
     for kind in form.shapes:

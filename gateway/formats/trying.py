@@ -364,8 +364,8 @@ class Tried:
         at = self.form.place(trial.call)
         if not at or self.form.driver in ("csv", "ndjson") or trial.refusal:
             return
-        why = Beside(self.form, reasons, Around(self.form, at, [], part.withheld).rules)
-        right, kind, path = self._taking(trial.call).whole(trial.body)[0], "Answer", ""
+        why = Beside(self.form, reasons, Around(self.form, trial.call.envelope, at, [], part.withheld).rules)
+        right, kind, path = self._taking(trial.call).whole(trial.body)[0], trial.call.envelope, ""
         for name in at:
             left_rest = {key: inside for key, inside in value.items() if key != name}
             right_rest = {key: inside for key, inside in right.items() if key != name}

@@ -66,7 +66,7 @@ class XmlTable:
         self.at, self.single = form.place(call), form.single(call)
         self.records: Records = form.records[call.records]
         self.time: RecordTime = self.records.time
-        self.answer = self.kind("Answer")
+        self.answer = self.kind(call.envelope)
         self.steps = self.along(self.answer, self.at)
         self.record = self.kind(call.records)
         self.times = tuple(self.along(self.record, path) for path in self.time.paths)
