@@ -163,7 +163,7 @@ def _first(
         accounts=accounts,
         operation=operation,
         page=page,
-        shown=tuple((name, names.outward_text(value)) for name, value in sent),
+        shown=tuple((name, names.outward_text(names.outward(value))) for name, value in sent),
         period=period,
     )
 
