@@ -168,6 +168,32 @@ def test_what_the_app_asked_for_stays_in_its_addresses_and_the_next_page_is_as_t
     assert links["first"] == links["self"] and "type=pharmacy" in links["first"]
 
 
+@pytest.mark.parametrize("native", ["-20140000010000", "a.b-c", "7", "12345678"])
+def test_whatever_an_insurers_number_of_a_person_looks_like_her_pages_are_followed(native):
+    of = plan(granted("health.claims", (), (Account(native, MINE.ref),)))
+    found = of.cut(
+        sent(of, "health", CLAIMS, ("_id", f"eob-{SPELT},x")),
+        TYPES["health"],
+        bundle([claim(native)], [{"relation": "next", "url": f"?patient={native}&page=2"}]),
+        ALWAYS,
+    )
+    assert f"patient={SPELT}&_id=eob-{SPELT}%2Cx&page_token=" in found.following.replace(",", "%2C")
+    again = followed(of, found.following)
+    assert isinstance(again, Upstream) and again.query == (("patient", native), ("page", "2"))
+
+
+def test_the_pages_of_a_public_sample_are_followed(shared):
+    path = shared / "samples/health/bluebutton2/eob_bundle_bbuser29999.json"
+    if not path.exists():
+        pytest.skip("the public samples are not beside this checkout")
+    alice = Account("-20140000010000", MINE.ref)
+    of = plan(granted("health.claims", (), (alice,)))
+    found = of.cut(sent(of, "health", CLAIMS), TYPES["health"], path.read_bytes(), ALWAYS)
+    again = followed(of, found.following)
+    assert again.continues and {("startIndex", "10"), ("patient", alice.native)} <= set(again.query)
+    assert b"20140000010000" not in found.body
+
+
 # ---- to whom a token belongs
 
 
@@ -225,6 +251,8 @@ UNUSABLE = {
     "too long": f"?cursor={'x' * 3000}",
     "too long once sealed": f"?cursor={'%00' * 660}",
     "no address": "https://[::1",
+    "upwards": f"https://org.example{BASE}/pages/../../admin",
+    "not a path": f"https://org.example{BASE}/pages/a b",
 }
 
 

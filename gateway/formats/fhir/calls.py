@@ -43,6 +43,9 @@ _FORMS = {
     "_format": re.compile(r"(?:application/)?(?:fhir\+|json\+)?(?:json|fhir)"),
 }
 _ANOTHER_CALL = re.compile(r"[A-Z][A-Za-z]+|[_$].*")  # in a path: a type of resource, or an operation
+_PATH = re.compile(
+    r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]*)+"
+)  # RFC 3986, path-absolute; nothing upwards
 _SEARCH = ("_format", "_id", "_lastUpdated", "_count", "startIndex")
 
 
@@ -160,7 +163,7 @@ def _first(
         accounts=accounts,
         operation=operation,
         page=page,
-        shown=tuple((name, names.outward_text(value)) for name, value in sent),
+        shown=tuple((name, names.outward_text(names.outward(value))) for name, value in sent),
         period=period,
     )
 
@@ -249,11 +252,13 @@ def _step(source: Source, sent: Upstream, address: str) -> Step:
         return base(source), query
     try:
         there, query = paging.of_address(source, sent, address)
-        return there or sent.path, query
     except Unusable:
         if not query or any(_ANOTHER_CALL.fullmatch(each) for each in segments):
             raise
         return base(source), query
+    if there and not _PATH.fullmatch(there):
+        raise Unusable
+    return there or sent.path, query
 
 
 def _following(source: Source, sent: Upstream, step: Step) -> Upstream:

@@ -216,18 +216,17 @@ class HealthPlan:
         spans: list[Span] = []
         strange: list[Raw] = []
         fields = 0
-        for record in page.records:
-            resource = record.resource
+        for at, resource, before, is_match in page.records:
             try:
                 native = _owner(resource, part, owners)
                 lasted = _lasted(resource, kind, zone)
                 if not _in_time(resource, kind, lasted, window, zone) or len(kept) >= most:
                     continue
             except UnknownShape as problem:
-                raise UnknownShape(f"entry[{record.at}].resource.{problem.where}") from None
-            fields += part.reduce(resource, native, record.taken, remove, strange)
+                raise UnknownShape(f"entry[{at}].resource.{problem.where}") from None
+            fields += part.reduce(resource, native, before, remove, strange)
             kept.append(resource)
-            entries.append(_enveloped(resource, prefix, record.is_match))
+            entries.append(_enveloped(resource, prefix, is_match))
             if lasted is not None:
                 spans.append(lasted)
         part.tell(strange)

@@ -7,7 +7,7 @@ a page ──read at once──► every entry a match of the kind that was aske
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -32,11 +32,9 @@ _kinds = Reader(
 )
 
 
-class Record(NamedTuple):
-    at: int  # its place in the answer
-    resource: Any
-    taken: int  # members that were withheld from elements inside it
-    is_match: bool  # the answer says so
+# Of a match: its place in the answer, the resource, how many members were withheld from elements inside it, and whether
+# the answer says that it is a match. A plain tuple, because there is one for every record.
+Record = tuple[int, Any, int, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,14 +91,15 @@ class HealthReading:
         found, taken = self._bundle.read_each(body)
         _expect_search(found)
         entries = [] if found.entry is UNSET else found.entry
-        records = []
-        for at, entry in enumerate(entries):
+        kind = self._kind
+        records: list[Record] = []
+        for at, (entry, inside) in enumerate(zip(entries, taken, strict=False)):
             resource, search = entry.resource, entry.search
             mode = UNSET if search is UNSET else search.mode
-            if resource is UNSET or resource.resourceType != self._kind or mode in BESIDE:
+            if resource is UNSET or resource.resourceType != kind or mode in BESIDE:
                 return None
-            records.append(Record(at, resource, taken[at] if at < len(taken) else 0, mode == MATCH))
-        _expect_once(records, taken)
+            records.append((at, resource, inside, mode == MATCH))
+        _expect_once(entries, taken)
         return _paged(found, records, len(entries))
 
     def page_one_by_one(self, body: bytes, seen: Seen | None) -> Page:
@@ -125,7 +124,7 @@ class HealthReading:
                 others[at] = ""
             elif kind == self._kind:
                 resource, taken, its = self._read(entry.resource, f"entry[{at}].resource", seen)
-                records.append(Record(at, resource, taken, mode == MATCH))
+                records.append((at, resource, taken, mode == MATCH))
                 strange = strange or its
             elif seen is None:
                 raise UnknownShape(f"entry[{at}].resource.resourceType")
