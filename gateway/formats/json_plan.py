@@ -54,7 +54,7 @@ def _otherwise(form: Format, member: Member) -> Any:
 
 
 class JsonPlan(TablePlan):
-    answers = True
+    gives_answers = True
 
     def __init__(
         self,
