@@ -90,6 +90,19 @@ class Dataset:
                     found[each] = finer(found[each], field.made) if each in found else field.made
         return found
 
+    def made(self, fields: Iterable[str]) -> dict[str, str]:
+        """How those of the fields are made that are coarser than the data, as an agreement keeps it."""
+        known = ((name, self.fields[name].made) for name in fields if name in self.fields)
+        return {name: how.text for name, how in known if how is not None}
+
+    def as_agreed(self, fields: Iterable[str], agreed: Mapping[str, str]) -> list[str]:
+        """The fields without those that have become finer since: that was on nobody's screen."""
+        return [name for name in fields if name not in agreed or not self._says_more(name, agreed[name])]
+
+    def _says_more(self, name: str, agreed: str) -> bool:
+        found = self.fields.get(name)
+        return found is not None and (found.made is None or found.made.says_more(agreed))
+
     def drops_records(self, granted: AbstractSet[str]) -> bool:
         """Whether a field without which no record is valid is missing."""
         return any(field.drops_record for field in self.fields.values() if field.id not in self.given(granted))

@@ -45,6 +45,22 @@ class Made:
             return Decimal(UNITS.index(self.by))
         return -Decimal(self.by or len(self.bounds))  # more decimals, characters or bounds say more
 
+    @property
+    def text(self) -> str:
+        """As an agreement keeps it: "cut 2"."""
+        return " ".join(filter(None, (self.word, self.by, *self.bounds)))
+
+    def says_more(self, agreed: str) -> bool:
+        """Whether something can be told from it that could not from what was agreed, such a text."""
+        word, *by = agreed.split()
+        if self.word in ("yes", "pseudonym") or self.word != word:
+            return self.word not in ("yes", word)
+        if word == "round":
+            return Decimal(self.by) % Decimal(by[0]) != 0
+        if word == "band":
+            return not set(self.bounds) <= set(by)
+        return self.coarseness < Made(word, by[0]).coarseness
+
 
 def finer(first: Made, second: Made) -> Made:
     """What is given where a person agreed to both. Whether a member is there says least."""

@@ -131,12 +131,14 @@ def _item(item: AskItem, agreement: Agreement, catalogue: Catalogue, purpose: Pu
     own = [limit for limit in (item.frequency, known.frequency) if limit is not None]
     for times, per in [*own, *purpose.caps.frequency]:
         tightest[per] = min(int(times), tightest.get(per, int(times)))
+    made = known.made(fields) if granted else {}
     return {
         "organisation": item.organisation,
         "organisation_name": dict(agreement.directory[item.organisation].name),
         "dataset": item.dataset,
         "accounts": list(choices.accounts.get(item.organisation, ())) if granted else [],
         "fields": fields if granted else [],
+        **({"made": made} if made else {}),
         "period": {
             "history": item.period.history,
             "from": item.period.start,

@@ -55,7 +55,7 @@ def _otherwise(form: Format, member: Member) -> Any:
 
 
 class JsonPlan(TablePlan):
-    answers = True
+    gives_answers = True
 
     def __init__(
         self,

@@ -90,7 +90,7 @@ def _coarse(
 class TablePlan:
     """Of one format. The classes below add how an answer is cut."""
 
-    answers = False  # whether it gives answers in place of records
+    gives_answers = False  # whether it gives answers in place of records
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class TablePlan:
             return Denied("dataset", "path", allowed=" ".join(self.parts))
         dataset = found.call.dataset
         part = self.parts.get(dataset)
-        unknown = found.call.answer is not None and not self.answers
+        unknown = found.call.answer is not None and not self.gives_answers
         if part is None or unknown or not declared(self.source, dataset, asked.path):
             return Denied("dataset", "datasets", asked=dataset, allowed=" ".join(self.parts))
         if part.refused and found.call.answer is None:

@@ -235,6 +235,7 @@ class Grants:
         items = [item for item in granted_items(found.terms) if item["organisation"] == organisation]
         if not items or view is None or app is None:
             return base.refused(terms, Refusal("dataset", "organisation", organisation))
+        items = [_as_agreed(item, views.known(view, house.catalogue).get(item["dataset"])) for item in items]
         if link is None:
             return base.refused(terms, Refusal("not_linked", "organisation", organisation))
         base = replace(base, pair=self._ref(found, link, organisation, ""))
@@ -375,6 +376,13 @@ def _gone(item: Mapping[str, Any], known: list[Account]) -> Refusal | None:
     """What she agreed to is not at the other end of her link any more: that is no answer without records."""
     left = any(account.ref in item["accounts"] for account in known)
     return None if left else Refusal("account", "accounts")
+
+
+def _as_agreed(item: dict[str, Any], dataset: Dataset | None) -> dict[str, Any]:
+    """Without the fields that were agreed to coarser than they are now."""
+    if dataset is None or "made" not in item:
+        return item
+    return {**item, "fields": dataset.as_agreed(item["fields"], item["made"])}
 
 
 def _granted(item: Mapping[str, Any], known: list[Account], pair: str) -> Granted:

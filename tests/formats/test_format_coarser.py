@@ -270,6 +270,21 @@ def test_an_asked_period_is_widened_to_whole_units() -> None:
     assert units.outward(whole, "year", PARIS) == whole == units.inward(whole, "year", PARIS)
 
 
+ZONES = st.sampled_from(["Europe/Paris", "America/Sao_Paulo", "America/Havana", "Asia/Kolkata", "Pacific/Apia", "UTC"])
+
+
+@given(st.datetimes(datetime(2000, 1, 1), datetime(2030, 1, 1)), ZONES, st.sampled_from(UNITS))
+def test_every_instant_is_in_one_unit_wherever_midnight_is_missing_or_comes_twice(
+    at: datetime, place: str, unit: str
+) -> None:
+    moment = at.replace(tzinfo=UTC)
+    begin, end = units.begin(moment, unit, place), units.end(moment, unit, place)
+    assert begin <= moment < end
+    assert units.begin(begin, unit, place) == begin == units.begin(end - timedelta(microseconds=1), unit, place)
+    assert units.begin(end, unit, place) == end
+    assert units.inward(Window(begin, end), unit, place) == Window(begin, end)
+
+
 # ---- words
 
 
@@ -282,6 +297,23 @@ def test_an_asked_period_is_widened_to_whole_units() -> None:
 )  # fmt: skip
 def test_the_finest_that_was_agreed_is_given(first: Made, second: Made) -> None:
     assert finer(first, second) == first == finer(second, first)
+
+
+@pytest.mark.parametrize(
+    ("agreed", "now", "more"),
+    [
+        ("round 10", Made("round", "20"), False), ("round 10", Made("round", "15"), True),
+        ("round 10", Made("round", "5"), True),
+        ("cut 2", Made("cut", "2"), False), ("cut 2", Made("cut", "1"), False), ("cut 2", Made("cut", "3"), True),
+        ("keep 2", Made("keep", "3"), True), ("date month", Made("date", "year"), False),
+        ("date month", Made("date", "day"), True), ("band 0 10 20", Made("band", bounds=("0", "20")), False),
+        ("band 0 20", Made("band", bounds=("0", "10", "20")), True), ("pseudonym", Made("pseudonym"), False),
+        ("yes", Made("yes"), False), ("cut 2", Made("yes"), False), ("yes", Made("cut", "0"), True),
+        ("pseudonym", Made("yes"), False), ("yes", Made("pseudonym"), True), ("cut 2", Made("pseudonym"), True),
+    ],
+)  # fmt: skip
+def test_what_says_more_than_was_agreed_is_known(agreed: str, now: Made, more: bool) -> None:
+    assert now.says_more(agreed) is more and not now.says_more(now.text)
 
 
 def test_every_word_says_what_it_still_reveals_in_both_languages() -> None:

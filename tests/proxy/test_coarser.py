@@ -181,6 +181,30 @@ def test_a_code_is_one_apps_own(blurred: Blurred) -> None:
     assert blurred.reads().json["items"][0]["partner"] != mine
 
 
+@pytest.mark.parametrize(
+    ("agreed", "given"),
+    [({"call.area": "cut 2"}, True), ({"call.area": "cut 3"}, True), ({"call.area": "cut 1"}, False),
+     ({"call.area": "round 0.1"}, False)],
+)  # fmt: skip
+def test_what_has_become_finer_since_the_agreement_is_not_given(
+    blurred: Blurred, agreed: dict[str, str], given: bool
+) -> None:
+    blurred.says(call())
+    blurred.agrees("blurred.calls", ["call.line", "call.month", "call.area"], made=agreed)
+    answer = blurred.reads()
+    assert ("place" in answer.json["items"][0]) is given and nothing_exact(answer)
+    delivered = blurred.world.entries(blurred.person)[-1]["fields_delivered"]
+    assert ("call.area" in delivered) is given
+
+
+def test_what_is_exact_now_and_was_agreed_coarser_is_not_given(blurred: Blurred) -> None:
+    blurred.says(call())
+    blurred.agrees("blurred.calls", ["call.line", "call.month", "call.price"], made={"call.price": "round 0.5"})
+    assert "price" not in blurred.reads().json["items"][0]
+    blurred.agrees("blurred.calls", ["call.line", "call.month", "call.price"])
+    assert blurred.reads().json["items"][0]["price"] == 0.1234
+
+
 # ---- answers
 
 
@@ -359,6 +383,14 @@ def test_yes_or_no_has_no_period_of_the_apps_own(blurred: Blurred, query: str) -
         ('find = ["Call/line"]', 'find = ["Call/line"]\nmade = { pseudonym = true }',
          "only a time can be made coarser"),
         ('made = { pseudonym = true }', 'made = { pseudonym = false }', "write true"),
+        ('made = { yes = "present" }', "made = { yes = true }", 'write "present"'),
+        ('driver = "json"', 'driver = "csv"', "leave it out: driver csv gives"),
+        ('find = ["Call/place", "Place/latitude", "Place/longitude"]\nmade',
+         'find = ["Call/place", "Place/huge"]\nmade',
+         "'Place/huge' is no member of the format"),
+        ('find = ["Call/partner"]', 'find = ["&Call/partner"]', "leave out &"),
+        ('per = "month" }\n\n[[datasets.field]]\nid = "much', 'per = "ever" }\n\n[[datasets.field]]\nid = "much',
+         "frequency.per: is not right; one of hour, day, week, month, year"),
         ('frequency = { times = 2, per = "month" }', "", "yes or no, asked again and again, tells the value"),
         ('at_least = "5", ', "", "a threshold belongs to gives"),
         ('of = "price", gives = ["sum"', 'of = "note", gives = ["sum"', "must be one of n d s v i in shapes"),

@@ -106,3 +106,10 @@ def test_whoever_asks_more_often_than_the_data_allow_is_refused_with_the_term(bl
     with pytest.raises(InvalidDetails) as refused:
         blurred.asks(alice, the_app(), energy_details(datatypes=[MUCH], frequency={"times": 3, "per": "month"}))
     assert (refused.value.term, refused.value.allowed) == ("frequency", "2 per month")
+
+
+def test_the_terms_keep_how_coarse_the_data_were_agreed_to_be(blurred: World, alice: Visitor) -> None:
+    consent = blurred.asks(alice, the_app("call.area", "call.price"), energy_details(datatypes=[CALLS]))
+    alice.allows(consent, **{f"item:city-energy:{CALLS}": "yes", "accounts:city-energy": ["ref-home"]})
+    [item] = blurred.terms(consent)["items"]
+    assert item["made"] == {"call.month": "date month", "call.area": "cut 2"}
