@@ -27,7 +27,7 @@ class TablePart:
         self.dataset, self.pair = granted.dataset, granted.pair
         self.names = AccountNames(granted.accounts, others=granted.others)
         self.fields = frozenset(dataset.given(granted.fields))
-        self.governed = frozenset(governed & form.shapes.keys())
+        self.governed = governed.intersection(form.shapes)  # with `&` of its keys it would be no frozenset
         self.given = frozenset(dataset.members(granted.fields))
         self.withheld = frozenset(withheld_members(form.shapes, self.governed, self.given))
         self.numbers = tuple(f'"{name}":'.encode() for kind, name in form.numbers if (kind, name) in self.given)
