@@ -1,6 +1,6 @@
 """Which rows of a table are inside the period and of an account that is granted: over columns, each text judged once.
 
-Times mean what they mean in JSON (`stamps`, the same functions): here a distinct text is judged once for all the rows
+RowTimes mean what they mean in JSON (`stamps`, the same functions): here a distinct text is judged once for all the rows
 that have it, there each record. An empty cell is a member that is not there.
 """
 
@@ -32,7 +32,7 @@ def timed_columns(time: RecordTime) -> list[str]:
     return [path[0] for path in (*time.paths, time.length_path) if path]
 
 
-class Times:
+class RowTimes:
     """Verdicts about the own time of rows, for one window."""
 
     def __init__(self, time: RecordTime, zone: str, window: Window) -> None:

@@ -13,7 +13,7 @@ from msgspec import Raw
 from gateway.catalogue.formats import AccountsTable, Format, FormatCall, Path
 from gateway.formats import csv_everything, paging
 from gateway.formats.calls import Calls
-from gateway.formats.csv_everything import Row
+from gateway.formats.csv_everything import TableRow
 from gateway.formats.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.formats.names import nameless
 from gateway.formats.paging import Step, Unusable
@@ -21,7 +21,7 @@ from gateway.formats.shapes import within_limit
 from gateway.formats.stamps import text_of
 from gateway.ground.calendar.instants import Window
 
-Record = Raw | Row  # as the organisation wrote it
+Record = Raw | TableRow  # as the organisation wrote it
 ALWAYS = Window(None, None)
 PAGES = 1000  # more than anybody has, in case the organisation's links go round in a circle
 ALONE = "self"  # the one account where the organisation has none of its own
@@ -112,7 +112,7 @@ def _next(form: Format, source: Source, sent: Upstream, body: bytes, count: int,
 
 def value(record: Record) -> Any:
     """A record as Python values."""
-    return record.record if isinstance(record, Row) else _decoded(record, Any, "")
+    return record.record if isinstance(record, TableRow) else _decoded(record, Any, "")
 
 
 # ---- the person's accounts
