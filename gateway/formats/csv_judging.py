@@ -1,6 +1,6 @@
 """Which rows of a table are inside the period and of an account that is granted: over columns, each text judged once.
 
-RowTimes mean what they mean in JSON (`stamps`, the same functions): here a distinct text is judged once for all the rows
+Times mean what they mean in JSON (`stamps`, the same functions): here a distinct text is judged once for all the rows
 that have it, there each record. An empty cell is a member that is not there.
 """
 
