@@ -19,7 +19,7 @@ from typing import Any
 
 from gateway.catalogue.formats import Format, FormatCall, Only
 from gateway.catalogue.shapes import NEVER, inner, members
-from gateway.formats.csv_judging import KEPT, Times, judged_columns
+from gateway.formats.csv_judging import KEPT, RowTimes, judged_columns
 from gateway.formats.csv_reading import HEADER, Block, TableReader
 from gateway.formats.drift import COLUMN, Seen, told
 from gateway.formats.model import Counts, UnknownShape
@@ -28,6 +28,7 @@ from gateway.ground.calendar.instants import Span, Window
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,17}(?:[.,][0-9]{1,9})?(?:[eE][+-]?[0-9]{1,3})?")
 _NUMBERS = ("i", "n", "d")  # words of columns in which a text of this form is an amount and no identifier
+_SELDOM = 8  # rows to one that may need quotes: where there are more, all are written by the csv module
 _QUOTED = re.compile('[\\r\\n"]')
 Cells = Sequence[str]
 Rows = list[tuple[str, ...]]
@@ -67,7 +68,7 @@ class TableCutter:
         self._records = form.records[call.records]
         self._account = self._records.account[0] if self._records.account else ""
         self._reader = TableReader(form.encoding, form.separator)
-        self._times = Times(self._records.time, zone, window)
+        self._times = RowTimes(self._records.time, zone, window)
         self._pair = pair
         self._made: dict[str, str] = {}  # identifier → the app's own
         self._owners: dict[str, str | None] = {}  # cell of the account's column → reference; None: of no account here
@@ -148,7 +149,7 @@ class TableCutter:
             return ""
         self._fields += self._withheld_cells(block, chosen, given)
         columns = [self._cells(column, block, chosen, given) for column in self._columns]
-        if block.plain and self._plain:
+        if block.plain and self._plain and len(block.quoted) * _SELDOM <= block.count:
             return self._joined(columns, _places_of(block.quoted, block.count, chosen))
         rows = list(zip(*columns, strict=True))
         return written(self._named(rows, written(rows, self._form.separator)), self._form.separator)

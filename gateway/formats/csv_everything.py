@@ -13,7 +13,7 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TableLine:
     """One line of a table: its cells, and the text that the organisation wrote, without the line end."""
 
     cells: tuple[str, ...]
@@ -21,9 +21,9 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    head: Line
-    line: Line
+class TableRow:
+    head: TableLine
+    line: TableLine
 
     @property
     def record(self) -> Mapping[str, str]:
@@ -32,7 +32,7 @@ class Row:
         return {name: cell.strip() for name, cell in zip(names, self.line.cells, strict=False)}
 
 
-def rows(form: Format, body: bytes) -> list[Row]:
+def rows(form: Format, body: bytes) -> list[TableRow]:
     """Raises TooLarge, and UnknownShape for what is no table."""
     if len(body) > LIMIT:
         raise TooLarge(f"{len(body)} bytes")
@@ -40,10 +40,10 @@ def rows(form: Format, body: bytes) -> list[Row]:
     if not found:
         raise UnknownShape(HEADER)
     head, *others = found
-    return [Row(head, line) for line in others]
+    return [TableRow(head, line) for line in others]
 
 
-def _lines(form: Format, body: bytes) -> Iterator[Line]:
+def _lines(form: Format, body: bytes) -> Iterator[TableLine]:
     """All that are not blank. The first has the byte order mark, if there is one."""
     try:
         whole = body.decode(CODECS[form.encoding])
@@ -61,7 +61,7 @@ def _lines(form: Format, body: bytes) -> Iterator[Line]:
                 continue
             if width and len(cells) > width:
                 raise UnknownShape(f"[{number - 1}]")
-            yield Line(tuple(cells), line if width else mark + line)
+            yield TableLine(tuple(cells), line if width else mark + line)
             width = width or len(cells)
             number += 1
     except csv.Error:

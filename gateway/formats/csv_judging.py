@@ -32,7 +32,7 @@ def timed_columns(time: RecordTime) -> list[str]:
     return [path[0] for path in (*time.paths, time.length_path) if path]
 
 
-class Times:
+class RowTimes:
     """Verdicts about the own time of rows, for one window."""
 
     def __init__(self, time: RecordTime, zone: str, window: Window) -> None:

@@ -13,7 +13,7 @@ from msgspec import Raw
 from gateway.catalogue.formats import AccountsTable, Format, FormatCall, Path
 from gateway.formats import csv_everything, paging, xml_everything
 from gateway.formats.calls import Calls
-from gateway.formats.csv_everything import Row
+from gateway.formats.csv_everything import TableRow
 from gateway.formats.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.formats.names import nameless
 from gateway.formats.paging import Step, Unusable
@@ -22,7 +22,7 @@ from gateway.formats.stamps import text_of
 from gateway.formats.xml_everything import XmlRecord
 from gateway.ground.calendar.instants import Window
 
-Record = Raw | Row | XmlRecord  # as the organisation wrote it
+Record = Raw | TableRow | XmlRecord  # as the organisation wrote it
 ALWAYS = Window(None, None)
 PAGES = 1000  # more than anybody has, in case the organisation's links go round in a circle
 ALONE = "self"  # the one account where the organisation has none of its own
@@ -122,7 +122,7 @@ def _next(form: Format, source: Source, sent: Upstream, led: Any, count: int, li
 
 def value(record: Record) -> Any:
     """A record as Python values."""
-    if isinstance(record, Row):
+    if isinstance(record, TableRow):
         return record.record
     return _decoded(record.value if isinstance(record, XmlRecord) else record, Any, "")
 

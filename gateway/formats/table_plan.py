@@ -36,7 +36,7 @@ class TablePart:
         self.dataset, self.pair = granted.dataset, granted.pair
         self.names = AccountNames(granted.accounts, others=granted.others)
         self.fields = frozenset(dataset.given(granted.fields))
-        self.governed = frozenset(governed & form.shapes.keys())
+        self.governed = governed.intersection(form.shapes)  # with `&` of its keys it would be no frozenset
         self.coarse, never = _coarse(form, dataset.coarse(granted.fields), self.governed)
         self.given = frozenset(dataset.members(granted.fields) - never - self.coarse.keys())  # exactly
         self.withheld = frozenset(withheld_members(form.shapes, self.governed, self.given))
