@@ -26,7 +26,8 @@ from gateway.formats.xml_writing import Writing, put_at, text_at
 from gateway.ground.calendar.instants import Span, Window
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
-SLICE = 4096  # bytes of what stands before the records that are read at once
+SLICE = 4096  # bytes that are read at once where no end of a record tells how many
+WIDEST = 1 << 16
 HOLD = 1 << 14  # bytes of a record of which the end has not come that wait for it
 TOKEN = 1 << 20  # bytes of one comment, tag or instruction: Expat reads an unfinished one again with each piece
 UNUSABLE = "next-page-unusable"
@@ -76,6 +77,7 @@ class XmlCutter:
         self._ended = -1  # where the end tag of the last record begins
         self._close = b""  # how the end tag of a record is written; b"": not known yet
         self._plain: xml_plain.Plain | None = None
+        self._step = 0  # bytes behind which the end of a record is looked for
         self.window = xml_plain.LEAST  # bytes that are tried at once
         self._unlike = 0  # records that were not plain, less those that were
 
@@ -130,27 +132,39 @@ class XmlCutter:
         return out
 
     def _advance(self, hold: int) -> None:
-        """Read on. Of what follows a record, so many bytes may wait: they may be a part of a plain one."""
-        size = len(self._buffer)
-        while self._at < size:
-            if self._plain is not None and self._ended >= 0 and self._ended + len(self._close) == self._fed:
+        """Read on. `hold`: of what follows a record, so many bytes may wait: they may be a part of a plain one."""
+        while self._at < len(self._buffer):
+            if self._plain is not None and self._is_between:
                 self._run(self._plain)
-                if self._at == size or (size - self._at < hold and self._buffer.find(self._close, self._at) < 0):
+                if len(self._buffer) - self._at < hold and self._buffer.find(self._close, self._at) < 0:
                     break
-            if not self._close:
-                end = self._at + SLICE
-            elif self._plain is None:
-                end = self._at + (1 << 16)
-            else:
-                found = self._buffer.find(self._close, self._at)
-                end = size if found < 0 else found + len(self._close)
-            piece = self._buffer[self._at : end]
-            self._at += len(piece)
-            self._fed += len(piece)
-            self._parser.Parse(piece, False)
-            if self._fed - self._parser.CurrentByteIndex > TOKEN or (self._stack and self._fed - self._begun > LIMIT):
-                raise TooLarge("one element")
+            end = self._piece_end()
+            if hold and end < 0 and len(self._buffer) - self._at < SLICE:
+                break
+            self._read(self._at + SLICE if end < 0 else end)
+            self._step = 0 if self._is_between else min(max(2 * self._step, 256), WIDEST)
         self._buffer, self._at = self._buffer[self._at :], 0
+
+    @property
+    def _is_between(self) -> bool:
+        """Whether the last that was read is the end of a record."""
+        return self._ended >= 0 and self._ended + len(self._close) == self._fed
+
+    def _piece_end(self) -> int:
+        """Where to read on to: the end of a record, if it is one. Where it was none, in a comment perhaps, further with
+        each try, since Expat reads what is unfinished again. -1: there is no such end."""
+        if self._plain is None:
+            return -1
+        found = self._buffer.find(self._close, self._at + self._step)
+        return found if found < 0 else found + len(self._close)
+
+    def _read(self, end: int) -> None:
+        piece = self._buffer[self._at : end]
+        self._at += len(piece)
+        self._fed += len(piece)
+        self._parser.Parse(piece, False)
+        if self._fed - self._parser.CurrentByteIndex > TOKEN or (self._stack and self._fed - self._begun > LIMIT):
+            raise TooLarge("one element")
 
     def _run(self, plain: "xml_plain.Plain") -> None:
         before = self.found
@@ -271,7 +285,7 @@ class XmlCutter:
         if self._level == len(self._table.steps) - 1:
             bindings = {prefix: uris[-1] for prefix, uris in self._bindings.items() if uris}
             self._plain = xml_plain.plain(self._table, bindings)
-            self._close = self._plain.close if self._plain is not None else b"\n"
+            self._close = self._plain.close if self._plain is not None else b""
 
     def _write(self, text: str) -> None:
         self._out.append(text.encode())

@@ -1,6 +1,7 @@
 """XML that is meant to break a reader, or to carry out what was not agreed: refused, or cut as any other."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from xml_documents import ALWAYS, CALLS, FIELDS, FOREIGN, MINE, OTHER, dataset_of, form_of, plan_of, sent_of, streamed
@@ -189,6 +190,17 @@ def test_no_text_and_no_attribute_names_an_account(spelling):
     assert MINE.native not in withheld and "to withheld!" in withheld
 
 
+def test_where_numbers_may_stay_only_her_own_do():
+    form = replace(FORM, numbers=frozenset({("Call", "partner")}))
+    inside = f"<partner>{MINE.native} and {OTHER.native}</partner><note>{MINE.native}</note>"
+    plan = plan_of(form, DATASET, others=(OTHER.native,))
+    found = plan.cut(sent_of(plan, "/calls"), "application/xml", document(*[call(inside)] * 3), ALWAYS).body.decode()
+    assert found.count(f"<partner>{MINE.native} and withheld</partner><note>{MINE.ref}</note>") == 3
+    withheld = plan_of(form, DATASET, ["partner"], others=(OTHER.native,))
+    body = document(*[call(inside)] * 3)
+    assert MINE.native not in withheld.cut(sent_of(withheld, "/calls"), "application/xml", body, ALWAYS).body.decode()
+
+
 def test_an_account_number_in_two_elements_is_none_and_amounts_and_moments_stay():
     seen, _ = told()
     text = cut(document(call(), call('<note>33612<b/>345678</note><cost currency="EUR">33612345678</cost>')), seen=seen)
@@ -242,6 +254,12 @@ def test_a_million_siblings_and_a_million_attributes():
     assert cut(body, seen=seen).count("<Call>") == 1
     wide = document(call("<partner " + " ".join(f"a{n}='1'" for n in range(100_000)) + ">1</partner>"))
     assert "<partner>1</partner>" in cut(wide, seen=seen)
+
+
+def test_ends_of_records_in_a_comment_cost_no_more_than_other_words():
+    body = document(call(), f"<!--{'</Call>' * 100_000}-->", call(), call())
+    assert cut(body).count("<Call>") == 3
+    assert cut(document(*[call("<note><![CDATA[</Call></Call>]]></note>")] * 2000, call())).count("<Call>") == 2001
 
 
 def test_a_large_answer_is_only_cut_as_a_stream_and_its_memory_stays_flat():
