@@ -16,7 +16,7 @@ from gateway.cli.opening import CANNOT, NO, stop
 
 if TYPE_CHECKING:
     from gateway.catalogue import Catalogue
-    from gateway.organisations.linting import Finding, Report
+    from gateway.organisations.linting import LintFinding, LintReport
 
 Policies = Annotated[
     Path | None,
@@ -98,7 +98,7 @@ def coloured() -> bool:
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def _tell(report: "Report", found: Sequence["Finding"]) -> None:
+def _tell(report: "LintReport", found: Sequence["LintFinding"]) -> None:
     from gateway.organisations.linting import ERROR, WARNING
 
     errors, warnings = ([each for each in found if each.level == level] for level in (ERROR, WARNING))
@@ -120,11 +120,11 @@ def _tell(report: "Report", found: Sequence["Finding"]) -> None:
         typer.echo(f"{report.file}: {report.unseen}")
 
 
-def _place(report: "Report", finding: "Finding") -> str:
+def _place(report: "LintReport", finding: "LintFinding") -> str:
     return f"{report.file}:{finding.line}: "
 
 
-def _said(finding: "Finding") -> str:
+def _said(finding: "LintFinding") -> str:
     return f"{finding.wrong}; {finding.right}" if finding.right else finding.wrong
 
 

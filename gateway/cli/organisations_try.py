@@ -15,7 +15,7 @@ from gateway.cli.organisations_lint import Policies, read_policies
 
 if TYPE_CHECKING:
     from gateway.catalogue.formats import FormatCall
-    from gateway.formats.trying import Terms, Trial, Tried
+    from gateway.formats.trying import Trial, TrialTerms, Tried
     from gateway.ground.calendar.instants import Window
     from gateway.organisations.trying import Prepared
 
@@ -118,7 +118,7 @@ def try_(
 def _show(
     prepared: "Prepared",
     trials: list[tuple[str, "Trial"]],
-    terms: "Terms",
+    terms: "TrialTerms",
     every: bool,
     html: Path | None,
     as_json: bool,
@@ -165,8 +165,8 @@ def _terms(
     accounts: list[str] | None,
     records_max: int | None,
     query: list[str] | None,
-) -> "Terms":
-    from gateway.formats.trying import Terms
+) -> "TrialTerms":
+    from gateway.formats.trying import TrialTerms
 
     chosen, left_out = _listed(fields), _listed(without)
     known = {field.id: field for held in prepared.datasets.values() for field in held.fields.values()}
@@ -183,7 +183,7 @@ def _terms(
         if not equals or not name:
             stop(f"--query {text}: write NAME=VALUE")
         pairs.append((name, value))
-    return Terms(
+    return TrialTerms(
         frozenset(chosen) if fields else None, frozenset(left_out), window, _listed(accounts), records_max, tuple(pairs)
     )
 

@@ -13,7 +13,7 @@ from gateway.cli import try_told
 from gateway.settings import LANGUAGES
 
 if TYPE_CHECKING:
-    from gateway.formats.trying import Terms, Trial
+    from gateway.formats.trying import Trial, TrialTerms
     from gateway.organisations.trying import Prepared
 
 SAID = {"same": "as it was", "changed": "changed", "withheld": "does not leave", "added": "added by the gateway"}
@@ -32,7 +32,7 @@ def _environment() -> Environment:
     )
 
 
-def page(prepared: "Prepared", trials: "list[tuple[str, Trial]]", terms: "Terms") -> str:
+def page(prepared: "Prepared", trials: "list[tuple[str, Trial]]", terms: "TrialTerms") -> str:
     source, _, _ = _environment().loader.get_source(_environment(), "try.css")  # type: ignore[union-attr]  # set above
     style = re.sub(r"\n\s*", "\n", source).strip()
     hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()

@@ -18,11 +18,11 @@ from gateway.settings import LANGUAGES
 if TYPE_CHECKING:
     from gateway.formats.explaining import Row
     from gateway.formats.model import Denied
-    from gateway.formats.trying import Terms, Trial
+    from gateway.formats.trying import Trial, TrialTerms
     from gateway.organisations.trying import Prepared
 
 
-def told(prepared: "Prepared", trials: "list[tuple[str, Trial]]", terms: "Terms") -> dict[str, Any]:
+def told(prepared: "Prepared", trials: "list[tuple[str, Trial]]", terms: "TrialTerms") -> dict[str, Any]:
     return {
         "file": prepared.file,
         "stand_ins": list(prepared.stand_ins),
@@ -30,7 +30,7 @@ def told(prepared: "Prepared", trials: "list[tuple[str, Trial]]", terms: "Terms"
     }
 
 
-def _answer(prepared: "Prepared", path: str, trial: "Trial", terms: "Terms") -> dict[str, Any]:
+def _answer(prepared: "Prepared", path: str, trial: "Trial", terms: "TrialTerms") -> dict[str, Any]:
     return {
         "answer": path,
         "call": trial.call.name,
@@ -117,7 +117,7 @@ def counts(trial: "Trial") -> dict[str, int]:
     }
 
 
-def agreed(prepared: "Prepared", trial: "Trial", terms: "Terms") -> Iterator[tuple[str, str]]:
+def agreed(prepared: "Prepared", trial: "Trial", terms: "TrialTerms") -> Iterator[tuple[str, str]]:
     """What the trial stands on, name by name."""
     if prepared.stand_ins:
         yield "draft", f"in place of TO FILL: {', '.join(prepared.stand_ins)}"
@@ -136,7 +136,7 @@ def agreed(prepared: "Prepared", trial: "Trial", terms: "Terms") -> Iterator[tup
         yield "limit", f"{terms.records_max} records"
 
 
-def period(prepared: "Prepared", terms: "Terms") -> str:
+def period(prepared: "Prepared", terms: "TrialTerms") -> str:
     low, high = terms.window.start, terms.window.end
     if low is None and high is None:
         return "always"
@@ -158,7 +158,7 @@ def ending(trial: "Trial") -> str:
     found = counts(trial)
     every = found["records"] + found["records_withheld"]
     text = f"{found['records']} of {every} {'record' if every == 1 else 'records'} given"
-    text += f", {found['members_withheld']} of their members withheld." if found["records"] else "."
+    text += f", {found['members_withheld'] or 'none'} of their members withheld." if found["records"] else "."
     if not every and not trial.refusal:
         text += f" There are none at {'.'.join(trial.at) or 'the outermost place'}."
     page = " There is a next page." if trial.following else ""

@@ -13,7 +13,7 @@ from gateway.settings import LANGUAGES
 
 if TYPE_CHECKING:
     from gateway.formats.explaining import Row
-    from gateway.formats.trying import Fate, Terms, Trial
+    from gateway.formats.trying import Fate, Trial, TrialTerms
     from gateway.organisations.trying import Prepared
 
 SHOWN = 3  # records given that are shown, without --all
@@ -26,7 +26,7 @@ COLOURS: dict[str, dict[str, Any]] = {
 LEGEND = "= as it was   ~ changed   x does not leave   + added by the gateway"
 
 
-def write(prepared: "Prepared", trials: "list[tuple[str, Trial]]", terms: "Terms", *, every: bool) -> None:
+def write(prepared: "Prepared", trials: "list[tuple[str, Trial]]", terms: "TrialTerms", *, every: bool) -> None:
     width = min(160, max(60, get_terminal_size().columns))
     for number, (path, trial) in enumerate(trials):
         if number:
@@ -51,7 +51,9 @@ def _pairs(pairs: list[tuple[str, str]], width: int) -> Iterator[str]:
         yield from (f"{'':{widest}}  {line}" for line in more)
 
 
-def _lines(prepared: "Prepared", path: str, trial: "Trial", terms: "Terms", width: int, every: bool) -> Iterator[str]:
+def _lines(
+    prepared: "Prepared", path: str, trial: "Trial", terms: "TrialTerms", width: int, every: bool
+) -> Iterator[str]:
     yield _styled(f"{prepared.file} on {path}", "heading")
     yield from _pairs(list(try_told.agreed(prepared, trial, terms)), width)
     yield from _heading("the call", width)
@@ -152,7 +154,7 @@ def _right(row: "Row", width: int) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, break_on_hyphens=False, drop_whitespace=False) or [""]
+    return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
 
 
 def _cut(text: str, most: int) -> str:

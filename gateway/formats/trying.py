@@ -59,7 +59,7 @@ class NotTried(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class TrialTerms:
     """What the person would have agreed to."""
 
     fields: frozenset[str] | None = None  # None: all
@@ -148,7 +148,7 @@ class Tried:
     def _fit(self, body: bytes, call: FormatCall) -> Fit:
         try:
             self._taking(call).records(body)
-            trial = self.run(call, body, Terms(), explain=False)
+            trial = self.run(call, body, TrialTerms(), explain=False)
             value, word = self._taking(call).whole(body)
         except (UnknownShape, ValueError, RecursionError) as error:
             return Fit(call, why_not=self._shape(call, body, error.where if isinstance(error, UnknownShape) else ""))
@@ -191,7 +191,7 @@ class Tried:
         found = (everything.text(taking.value(each), path) for each in taking.records(body))
         return list(dict.fromkeys(filter(None, found)))
 
-    def run(self, call: FormatCall, body: bytes, terms: Terms, *, explain: bool = True) -> Trial:
+    def run(self, call: FormatCall, body: bytes, terms: TrialTerms, *, explain: bool = True) -> Trial:
         """`explain`: record by record, too."""
         dataset = self.datasets[call.dataset]
         fields = frozenset(dataset.fields if terms.fields is None else terms.fields & dataset.fields.keys())
@@ -244,7 +244,7 @@ class Tried:
         base = self.source.base_path or self.form.base
         return _WORD.sub(lambda word: ref if word[1] == "account" else word[1].upper(), base + call.path)
 
-    def _cut(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: Terms) -> None:
+    def _cut(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: TrialTerms) -> None:
         assert trial.sent is not None, "the call was made"
         try:
             cut = plan.cut(trial.sent, trial.media_type, body, terms.window)  # type: ignore[attr-defined]  # each engine's
@@ -287,7 +287,7 @@ class Tried:
             self._takings[call.name] = TAKING[self.form.driver](self.form, call)
         return self._takings[call.name]
 
-    def _explain(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: Terms) -> None:
+    def _explain(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: TrialTerms) -> None:
         try:
             value, word = self._taking(trial.call).whole(body)
             found = self._taking(trial.call).records(body)
@@ -314,7 +314,7 @@ class Tried:
         trial.around = tuple(self._beside(trial, reasons, part, value))
 
     def _why_not(
-        self, trial: Trial, part: TablePart, item: Granted, record: Any, value: Any, terms: Terms
+        self, trial: Trial, part: TablePart, item: Granted, record: Any, value: Any, terms: TrialTerms
     ) -> Reason | None:
         """Why a record alone is not given; None: it would be."""
         assert trial.sent is not None, "what was refused has no records"

@@ -29,7 +29,7 @@ _GUESSED = re.compile(r"#\s*guessed\b")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LintFinding:
     """One thing to be said. `why`: of a warning, why it matters."""
 
     level: str
@@ -45,16 +45,16 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LintReport:
     file: str
-    findings: tuple[Finding, ...]
+    findings: tuple[LintFinding, ...]
     unseen: str = ""  # what could not be looked at, and why
 
-    def of(self, level: str) -> list[Finding]:
+    def of(self, level: str) -> list[LintFinding]:
         return [each for each in self.findings if each.level == level]
 
 
-def lint(path: Path, catalogue: Catalogue) -> Report:
+def lint(path: Path, catalogue: Catalogue) -> LintReport:
     """Errors first, then warnings, each in the order of the file. Raises DeclarationError if it cannot be opened."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -62,29 +62,33 @@ def lint(path: Path, catalogue: Catalogue) -> Report:
         raise DeclarationError(str(path), [Fault("file", f"cannot be read ({error.strerror})")]) from None
     except UnicodeDecodeError as error:
         line = path.read_bytes().count(b"\n", 0, error.start) + 1
-        wrong = Finding(ERROR, "toml", line, "file", "is not UTF-8", "save it as UTF-8")
-        return Report(str(path), (wrong,), "the rest is looked at once it can be read")
+        wrong = LintFinding(ERROR, "toml", line, "file", "is not UTF-8", "save it as UTF-8")
+        return LintReport(str(path), (wrong,), "the rest is looked at once it can be read")
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = [_not_toml(text, str(error)), *_gaps_of_text(text)]
-        return Report(str(path), tuple(found), "the rest is looked at once the file is TOML")
+        return LintReport(str(path), tuple(found), "the rest is looked at once the file is TOML")
     return _report(str(path), text, document, catalogue)
 
 
-def _not_toml(text: str, told: str) -> Finding:
+def _not_toml(text: str, told: str) -> LintFinding:
     at = _AT_LINE.search(told)
     line = int(at[1]) if at and at[1] else text.count("\n") + 1
-    return Finding(ERROR, "toml", line, "file", f"is not TOML: {_AT_LINE.sub('', told)}", "put this line right first")
+    return LintFinding(
+        ERROR, "toml", line, "file", f"is not TOML: {_AT_LINE.sub('', told)}", "put this line right first"
+    )
 
 
-def _gaps_of_text(text: str) -> Iterator[Finding]:
+def _gaps_of_text(text: str) -> Iterator[LintFinding]:
     for number, line in enumerate(text.splitlines(), 1):
         if TO_FILL in line.partition("#")[0]:
-            yield Finding(ERROR, "to-fill", number, line.partition("=")[0].strip(), f"is still {TO_FILL}", "write it")
+            yield LintFinding(
+                ERROR, "to-fill", number, line.partition("=")[0].strip(), f"is still {TO_FILL}", "write it"
+            )
 
 
-def _report(file: str, text: str, document: Mapping[str, Any], catalogue: Catalogue) -> Report:
+def _report(file: str, text: str, document: Mapping[str, Any], catalogue: Catalogue) -> LintReport:
     lines = Lines(text, document)
     errors = [
         _finding(lines, fault) for fault in _filled(declare.check(document, catalogue, _looked(document)), document)
@@ -94,23 +98,23 @@ def _report(file: str, text: str, document: Mapping[str, Any], catalogue: Catalo
     warnings = [_warning(lines, document, risk) for risk in linting.risks(None if unread else form, own)]
     warnings += [*_uncalled(lines, document, catalogue, None if unread else form, own), *_guesses(text)]
     found = sorted(dict.fromkeys(errors), key=_order) + sorted(dict.fromkeys(warnings), key=_order)
-    return Report(file, tuple(found), "more may follow once [format.shapes] can be read" if unread else "")
+    return LintReport(file, tuple(found), "more may follow once [format.shapes] can be read" if unread else "")
 
 
-def _order(finding: Finding) -> tuple[int, str]:
+def _order(finding: LintFinding) -> tuple[int, str]:
     return finding.line, finding.key
 
 
 # ---- errors
 
 
-def _finding(lines: Lines, fault: Fault) -> Finding:
+def _finding(lines: Lines, fault: Fault) -> LintFinding:
     wrong, right = fault.wrong, fault.right
     line = lines.line(fault.key)
     member = _MEMBER.match(right) if _IN_SHAPES.fullmatch(fault.key) else None
     if member is not None:
         line = lines.inside(fault.key, member[1])
-    return Finding(ERROR, "to-fill" if wrong.startswith(_STILL) else "wrong", line, fault.key, wrong, right)
+    return LintFinding(ERROR, "to-fill" if wrong.startswith(_STILL) else "wrong", line, fault.key, wrong, right)
 
 
 _STILL = f"is still {TO_FILL}"
@@ -170,17 +174,17 @@ def _looked(document: Mapping[str, Any]) -> Resolve:
 # ---- warnings
 
 
-def _warning(lines: Lines, document: Mapping[str, Any], risk: linting.Risk) -> Finding:
+def _warning(lines: Lines, document: Mapping[str, Any], risk: linting.Risk) -> LintFinding:
     rows = document.get("datasets")
     listed = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     position = next((at for at, row in enumerate(listed) if row.get("id") == risk.dataset), 0)
     key = f"datasets[{position}].{risk.key}" if risk.dataset else f"format.{risk.key}"
-    return Finding(WARNING, risk.rule, lines.line(key), key, risk.what, risk.better, WHY[risk.rule])
+    return LintFinding(WARNING, risk.rule, lines.line(key), key, risk.what, risk.better, WHY[risk.rule])
 
 
 def _uncalled(
     lines: Lines, document: Mapping[str, Any], catalogue: Catalogue, own: Format | None, defined: Mapping[str, Dataset]
-) -> Iterator[Finding]:
+) -> Iterator[LintFinding]:
     """Rows whose `paths` are none of the format's calls."""
     rows = document.get("datasets")
     for position, row in enumerate(rows if isinstance(rows, list) else ()):
@@ -194,17 +198,17 @@ def _uncalled(
             key = f"datasets[{position}].paths"
             better = f"the format has {', '.join(form.call_paths(dataset.id))}"
             wrong = f"no call of the format gives {dataset.id} at these paths"
-            yield Finding(WARNING, "no-call", lines.line(key), key, wrong, better, WHY["no-call"])
+            yield LintFinding(WARNING, "no-call", lines.line(key), key, wrong, better, WHY["no-call"])
 
 
-def _guesses(text: str) -> Iterator[Finding]:
+def _guesses(text: str) -> Iterator[LintFinding]:
     """The marks that a draft has left, told once."""
     found = [number for number, line in enumerate(text.splitlines(), 1) if _GUESSED.search(line)]
     if found:
         at = ", ".join(map(str, found[:9])) + (", …" if len(found) > 9 else "")
         what = f'{len(found)} {"guess" if len(found) == 1 else "guesses"} of a draft, marked "# guessed" (line {at})'
         right = "check each, and take its mark away"
-        yield Finding(WARNING, "guessed", found[0], "draft", what, right, WHY["guessed"])
+        yield LintFinding(WARNING, "guessed", found[0], "draft", what, right, WHY["guessed"])
 
 
 # ---- policies

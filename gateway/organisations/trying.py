@@ -20,7 +20,8 @@ from gateway.ground.declarations import load
 from gateway.ground.keys import Sealer
 from gateway.organisations import declare, owned
 
-_MATTERS = re.compile(r"(datasets|format|zone)\b(?!.*\.category$)")  # of a key, for an answer
+# of a key, for an answer: not how a type of data is called on the screen, nor how a call is called
+_MATTERS = re.compile(r"(datasets|format|zone)\b(?!.*\.category$)(?!\.calls\..*\.name$)")
 GATEWAY, UPSTREAM = "https://gateway.example", "https://organisation.example"
 _KEY = hashlib.sha256(b"a trial, whose identifiers are nobody's and the same each time").digest()
 

@@ -261,6 +261,7 @@ def test_a_draft_is_tried_before_it_is_finished(aval: Run, tmp_path: Path, sampl
         ('zone = "Europe/Paris"', 'zone = "TO FILL"'),
         ('base_url = "https://api.north-telecom.example"', 'base_url = "TO FILL"'),
         ('path = "/calls"', 'path = "/TO FILL"'),
+        ('name = "calls"', 'name = "all_calls"'),
         ('category = "communications"', 'category = "TO FILL"'),
         ('long = { fr = "Quand vous avez appelé, et combien de temps."', 'long = { fr = "TO FILL"'),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.ground.declarations.lines import Lines, Place
+from gateway.ground.declarations.lines import KeyPlace, Lines
 
 ROOT = Path(__file__).parents[2]
 FILES = [*ROOT.glob("policies/*/*.toml"), *ROOT.glob("examples/*/*.toml"), ROOT / "pyproject.toml"]
@@ -44,7 +44,7 @@ key = 1
 """
 
 
-def same(value: Any, place: Place, text: str) -> None:
+def same(value: Any, place: KeyPlace, text: str) -> None:
     """Whether each key of a document has a place, and each text stands where its place says."""
     if isinstance(value, dict):
         assert value.keys() == place.names.keys()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gateway.catalogue import Catalogue
 from gateway.formats.explaining import REASONS, Reason
-from gateway.formats.trying import Terms, Trial, Tried
+from gateway.formats.trying import Trial, TrialTerms, Tried
 from gateway.ground.calendar.instants import Window, span
 from gateway.organisations import trying
 from gateway.settings import shipped_policies
@@ -131,11 +131,11 @@ def answered(draw: st.DrawFn, table: dict[str, dict[str, str]]) -> dict[str, Any
 
 
 @st.composite
-def agreed(draw: st.DrawFn) -> Terms:
+def agreed(draw: st.DrawFn) -> TrialTerms:
     edges = [None, span("2026-01-20", "Europe/Paris")[0], span("2026-02-20", "Europe/Paris")[0]]
     start = draw(st.sampled_from(edges))
     end = draw(st.sampled_from([edge for edge in edges if edge is None or start is None or edge > start]))
-    return Terms(
+    return TrialTerms(
         fields=draw(st.none() | st.frozensets(st.sampled_from(["f.1", "f.2", "f.3"]))),
         window=Window(start, end),
         accounts=draw(st.sampled_from([(), ACCOUNTS[:1], ACCOUNTS[:2]])),
@@ -150,7 +150,7 @@ def tried(document: dict[str, Any]) -> Tried:
     return found
 
 
-def run(document: dict[str, Any], answer: Any, terms: Terms) -> Trial:
+def run(document: dict[str, Any], answer: Any, terms: TrialTerms) -> Trial:
     of = tried(document)
     return of.run(of.form.calls["recs"], json.dumps(answer, ensure_ascii=False).encode(), terms)
 
@@ -223,7 +223,9 @@ def test_a_reason_is_true_the_field_that_it_names_would_give_the_member(data: st
             named = [f"f.{number}" for number in range(1, 4) if f"f.{number}" in row.reason.text]
             more = [named] if row.reason.kind == "shared" else [[name] for name in named]
             for fields in more:
-                wider = Terms(trial.granted | set(fields), frozenset(), terms.window, terms.accounts, terms.records_max)
+                wider = TrialTerms(
+                    trial.granted | set(fields), frozenset(), terms.window, terms.accounts, terms.records_max
+                )
                 again = run(document, answer, wider).records[fate.number - 1]
                 if again.given:
                     place = [each.reason for each in again.rows if each.path == row.path and each.fate == "withheld"]
@@ -241,10 +243,10 @@ def test_a_record_that_is_not_given_would_be_without_its_reason(data: st.DataObj
     answer, terms = data.draw(answered(document["table"])), data.draw(agreed())
     trial = run(document, answer, terms)
     wide = {
-        "period": Terms(terms.fields, terms.without, Window(None, None), ACCOUNTS),
-        "account": Terms(terms.fields, terms.without, terms.window, ACCOUNTS),
-        "limit": Terms(terms.fields, terms.without, terms.window, terms.accounts),
-        "drops": Terms(None, terms.without, Window(None, None), ACCOUNTS),
+        "period": TrialTerms(terms.fields, terms.without, Window(None, None), ACCOUNTS),
+        "account": TrialTerms(terms.fields, terms.without, terms.window, ACCOUNTS),
+        "limit": TrialTerms(terms.fields, terms.without, terms.window, terms.accounts),
+        "drops": TrialTerms(None, terms.without, Window(None, None), ACCOUNTS),
     }
     for fate in trial.records:
         if fate.reason is None:
@@ -262,7 +264,7 @@ def test_a_record_that_is_not_given_would_be_without_its_reason(data: st.DataObj
 def test_what_is_proposed_for_unknown_members_makes_them_known(data: st.DataObject) -> None:
     document = data.draw(declared())
     answer = data.draw(answered(document["table"]))
-    trial = run(document, answer, Terms())
+    trial = run(document, answer, TrialTerms())
     shapes = document["format"]["shapes"]
     for each in trial.unknown:
         shapes[each.kind] += f" {each.name}:{each.word}"
@@ -274,5 +276,5 @@ def test_what_is_proposed_for_unknown_members_makes_them_known(data: st.DataObje
         f"{each.kind}/{each.name}" for each in trial.unknown if each.kind in governed and each.word.strip("*") != "-"
     }
     fields[0]["find"] = [*fields[0]["find"], *sorted(new)]
-    again = run(document, answer, Terms())
+    again = run(document, answer, TrialTerms())
     assert not again.unknown and not again.refusal

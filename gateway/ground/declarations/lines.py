@@ -20,12 +20,12 @@ _INDEX = re.compile(r"\[([0-9]+)\]| ([0-9]+)(?=[.:]|$)")
 
 
 @dataclass(slots=True)
-class Place:
+class KeyPlace:
     """Of one key: its line, and what stands below it by name or in order. `span`: of its value in the text."""
 
     line: int
-    names: dict[str, "Place"] = field(default_factory=dict)
-    rows: list["Place"] = field(default_factory=list)
+    names: dict[str, "KeyPlace"] = field(default_factory=dict)
+    rows: list["KeyPlace"] = field(default_factory=list)
     span: tuple[int, int] = (0, 0)
 
 
@@ -35,14 +35,14 @@ class Lines:
     def __init__(self, text: str, document: Mapping[str, Any]) -> None:
         self._text, self._document, self._at = text, document, 0
         self._line, self._counted = 1, 0
-        self._root = Place(1)
+        self._root = KeyPlace(1)
         self._read()
 
     def line(self, key: str) -> int:
         """Of the key, or of the nearest table around it that is there."""
         return self.place(key).line
 
-    def place(self, key: str) -> Place:
+    def place(self, key: str) -> KeyPlace:
         return _below(self._document, self._root, key)
 
     def inside(self, key: str, word: str) -> int:
@@ -61,8 +61,8 @@ class Lines:
                 line = self._here()
                 self._at += 2
                 *above, last = self._keys()
-                found = self._entered(self._root, above, line).names.setdefault(last, Place(line))
-                table = Place(line)
+                found = self._entered(self._root, above, line).names.setdefault(last, KeyPlace(line))
+                table = KeyPlace(line)
                 found.rows.append(table)
                 self._at += 2
             elif self._text.startswith("[", self._at):
@@ -94,22 +94,22 @@ class Lines:
             self._at += 1
         return found
 
-    def _entered(self, place: Place, keys: list[str], line: int) -> Place:
+    def _entered(self, place: KeyPlace, keys: list[str], line: int) -> KeyPlace:
         for key in keys:
-            place = place.names.setdefault(key, Place(line))
+            place = place.names.setdefault(key, KeyPlace(line))
             place = place.rows[-1] if place.rows else place
         return place
 
-    def _pair(self, table: Place) -> None:
+    def _pair(self, table: KeyPlace) -> None:
         line = self._here()
         before = self._at
         *above, last = self._keys()
         self._at = self._text.index("=", self._at) + 1
-        self._entered(table, above, line).names[last] = place = Place(line)
+        self._entered(table, above, line).names[last] = place = KeyPlace(line)
         self._value(place)
         assert self._at > before, "every pair takes some of the text"
 
-    def _value(self, place: Place) -> None:
+    def _value(self, place: KeyPlace) -> None:
         self._more()
         start = self._at
         if self._text.startswith("[", start):
@@ -127,13 +127,13 @@ class Lines:
             self._at = found.end() if found else start
         place.span = start, self._at
 
-    def _list(self, place: Place) -> None:
+    def _list(self, place: KeyPlace) -> None:
         self._at += 1
         while self._more() and not self._text.startswith("]", self._at):
             if self._text.startswith(",", self._at):
                 self._at += 1
                 continue
-            row = Place(self._here())
+            row = KeyPlace(self._here())
             place.rows.append(row)
             self._value(row)
         self._at += 1
@@ -153,11 +153,11 @@ def _plain(key: str) -> str:
 # ---- finding the key of a fault
 
 
-def _below(value: Any, place: Place, key: str) -> Place:
+def _below(value: Any, place: KeyPlace, key: str) -> KeyPlace:
     rest = re.sub(r"^[.:] ?", "", key)
     if not rest:
         return place
-    found: list[tuple[int, Any, Place]] = []
+    found: list[tuple[int, Any, KeyPlace]] = []
     if isinstance(value, dict):
         found += _named(value, place, rest)
         if not found:  # a row of a list in it may be called by its id alone
@@ -177,13 +177,13 @@ def _below(value: Any, place: Place, key: str) -> Place:
     return _below(inside, there, rest[length:])
 
 
-def _named(table: Mapping[str, Any], place: Place, rest: str) -> Iterator[tuple[int, Any, Place]]:
+def _named(table: Mapping[str, Any], place: KeyPlace, rest: str) -> Iterator[tuple[int, Any, KeyPlace]]:
     for name, inside in table.items():
         if name in place.names and _begins(rest, name):
             yield len(name), inside, place.names[name]
 
 
-def _called(rows: list[Any], place: Place, rest: str) -> Iterator[tuple[int, Any, Place]]:
+def _called(rows: list[Any], place: KeyPlace, rest: str) -> Iterator[tuple[int, Any, KeyPlace]]:
     for row, there in zip(rows, place.rows, strict=False):
         name = row.get("id", row.get("name")) if isinstance(row, dict) else None
         if isinstance(name, str) and name and _begins(rest, name):
