@@ -221,7 +221,7 @@ class _Made:
 
     def scalar(self, word: str, chain: tuple[Member, ...]) -> Any:
         pages = self.form.pages
-        if pages is not None and chain[-1:] == tuple(along(self.form.shapes, self.call.answer, pages.at) or ())[-1:]:
+        if pages is not None and chain[-1:] == tuple(along(self.form.shapes, self.call.envelope, pages.at) or ())[-1:]:
             return None  # there is one page
         name, secret = chain[-1][1], self.secret(chain)
         known = PLAUSIBLE.get(name, ())
@@ -323,7 +323,7 @@ def answer(organisation: str, form: Format, call: FormatCall, today: date) -> Sa
     if form.driver == "csv":
         body = _csv(form, call.records, records)
     else:
-        tree = made.whole(call.answer, form.place(call), records)
+        tree = made.whole(call.envelope, form.place(call), records)
         body = _xml(form, tree) if form.driver == "xml" else encode(tree)
     return Sample(form.media_types[0], body, made.leaves, names)
 

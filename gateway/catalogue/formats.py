@@ -75,7 +75,7 @@ class FormatCall:
     sends: str = "json"  # json | form
     at: Path | None = None  # in place of that of the records
     one: bool = False  # the answer has one record and no list
-    answer: str = "Answer"  # type of the table that the whole answer is, where the records stand inside it
+    envelope: str = "Answer"  # type of the table that the whole answer is, where the records stand inside it
 
     @property
     def placed(self) -> frozenset[str]:
@@ -191,7 +191,7 @@ class Format:
     def root(self, call: FormatCall) -> str:
         """The word of the table that the whole answer is."""
         if self.place(call):
-            return call.answer
+            return call.envelope
         return call.records if self.single(call) else f"{call.records}*"
 
     def needed(self, dataset: str) -> list[Member]:
@@ -397,7 +397,7 @@ def _calls(
         name = row.text("name")
         here = file.below(f"calls.{name}", row.table) if name else row
         here.only("name", "dataset", "records", "path", "asks", "query", "method", "body", "sends", "at", "one",
-                  "answer")  # fmt: skip
+                  "envelope")  # fmt: skip
         if name and not _NAME.fullmatch(name):
             here.wrong("name", "small letters, digits and -")
         if name in found:
@@ -434,7 +434,7 @@ def _call(row: FileTable, name: str, parameters: Mapping[str, Parameter], record
         row.one_of("sends", ("json", "form"), "json"),
         tuple(filter(None, row.table["at"].split("."))) if isinstance(row.table.get("at"), str) else None,
         row.flag("one"),
-        row.text("answer") if "answer" in row.table else "Answer",
+        row.text("envelope") if "envelope" in row.table else "Answer",
     )
     for unknown in sorted(call.placed - parameters.keys() - {"account"} - set(_PLACED.findall(path))):
         row.wrong("asks" if unknown in asks else "body", f"{{{unknown}}} is neither {{account}} nor a parameter")
@@ -449,14 +449,14 @@ def _placed_at(row: FileTable, call: FormatCall, records: Mapping[str, Records],
     single = call.one or records[call.records].one
     if not at or driver == "csv":
         return
-    if call.answer not in table:
-        row.wrong("at", f"there is no line {call.answer} in shapes, which it leads into")
+    if call.envelope not in table:
+        row.wrong("at", f"there is no line {call.envelope} in shapes, which it leads into")
         return
-    found = along(table, call.answer, at)
+    found = along(table, call.envelope, at)
     word = members(table, found[-1][0])[found[-1][1]] if found else ""
     right = call.records if single else f"{call.records}*"
     if word != right:
-        row.wrong("at", f"{'.'.join(at)} of {call.answer} in shapes must be {right}, and is {word or 'not there'}")
+        row.wrong("at", f"{'.'.join(at)} of {call.envelope} in shapes must be {right}, and is {word or 'not there'}")
 
 
 def _pages(
@@ -485,7 +485,7 @@ def _pages(
 
 def _answered(row: FileTable, key: str, table: Table, calls: Mapping[str, FormatCall]) -> Path:
     """The members that a dotted text names inside an answer: the first of the calls' that has them."""
-    answers = dict.fromkeys(call.answer for call in calls.values()) or {"Answer": None}
+    answers = dict.fromkeys(call.envelope for call in calls.values()) or {"Answer": None}
     text = row.text(key) if key in row.table else ""
     leading = (kind for kind in answers if _resolve(table, kind, text))
     return _path(row, key, table, next(leading, next(iter(answers))))

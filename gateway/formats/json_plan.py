@@ -29,7 +29,7 @@ class JsonView:
     def __init__(self, form: Format, part: TablePart, call: str) -> None:
         self.part = part
         self.reading: JsonReading = reading(form, call, part.governed, part.given, part.withheld)
-        self.around = Around(form, form.calls[call].answer, self.reading.at, self.reading.beside, part.withheld)
+        self.around = Around(form, form.calls[call].envelope, self.reading.at, self.reading.beside, part.withheld)
         self.held: dict[tuple[Any, ...], tuple[bytes, bytes, str, str]] = {}
 
 

@@ -87,20 +87,20 @@ def _followed(form: Format, call: FormatCall, record: str) -> tuple[str, dict[st
     word = record if form.single(call) else f"{record}*"
     if not at:
         return word, dict(form.shapes)
-    table, kind = dict(form.shapes), call.answer
+    table, kind = dict(form.shapes), call.envelope
     for depth, name in enumerate(at):
         known = members(form.shapes, kind)
         inside = word if depth == len(at) - 1 else f"{inner(known[name])}@{depth + 1}"
         words = {each: inside if each == name else "Raw" for each in known}
         table[f"{kind}@{depth}"] = " ".join(written(each, found) for each, found in words.items())
         kind = inner(known[name])
-    return f"{call.answer}@0", table
+    return f"{call.envelope}@0", table
 
 
 def _beside(form: Format, call: FormatCall, at: Path, table: Table) -> list[tuple[int, str, str, str]]:
     """What stands beside the records and may be written anew: (depth, type, member, attribute)."""
     found = []
-    kind = call.answer
+    kind = call.envelope
     for depth, name in enumerate(at):
         known = members(form.shapes, kind)
         spelt = attributes(table, f"{kind}@{depth}")

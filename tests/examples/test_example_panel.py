@@ -162,7 +162,7 @@ def given_paths(organisation: str, dataset: str) -> dict[str, tuple[Any, ...]]:
         if call.dataset == dataset:
             place = form.place(call)
             found |= paths(form, call.records, (), "".join(f"{name}." for name in place))
-            for kind, _ in along(form.shapes, call.answer, place) or ():
+            for kind, _ in along(form.shapes, call.envelope, place) or ():
                 for each in form.around:
                     if each[0] == kind:
                         word = shapes.inner(shapes.members(form.shapes, kind)[each[1]])
@@ -326,7 +326,7 @@ def visible(form: Format, own: Mapping[str, Dataset], call: FormatCall, fields: 
 
 
 def _to_records(form: Format, call: FormatCall) -> list[Any]:
-    return along(form.shapes, call.answer, form.place(call)) or []
+    return along(form.shapes, call.envelope, form.place(call)) or []
 
 
 def written(form: Format, leaf: Leaf) -> str:
@@ -418,15 +418,15 @@ def panel_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.mark.parametrize("organisation", FILES)
 def test_an_app_gets_through_the_door_what_was_agreed_and_nothing_else(
-    organisation: str, panel_world: World, organisation_of_bytes: RawOrganisation
+    organisation: str, panel_world: World, organisation_of_bytes: RawOrganisation, tmp_path: Path
 ) -> None:
     form, world = drives(organisation), panel_world
     own, person, app = form_of(organisation)[1], f"alice-{organisation}", f"app-{organisation}"
-    connection = {**document(organisation)["connection"], "base_url": organisation_of_bytes.url,
-                  "networks": ["127.0.0.0/8", "::1/128"]}  # fmt: skip
-    here = {**document(organisation), "connection": connection}
+    text = FILES[organisation].read_text(encoding="utf-8")
+    here = f'base_url = "{organisation_of_bytes.url}"\nnetworks = ["127.0.0.0/8", "::1/128"]'
+    (tmp_path / "here.toml").write_text(re.sub('base_url = ".*"', here, text), encoding="utf-8")
     with world.house.store.write() as session:
-        declared = declare.OrganisationDeclaration("f", here, declare.digest(here), "s")
+        declared = declare.read(tmp_path / "here.toml", CATALOGUE, environ=secrets_of(organisation))
         declare.add(session, world.house, declared, world.clock())
     world.app(app)
     world.person(person)

@@ -191,13 +191,13 @@ def test_each_call_names_its_own_envelope(tmp_path: Path) -> None:
     }
     text = drafted("openapi", described(tmp_path, {"/calls": get(CALLS), "/accounts": get(data)}))
     found = tomllib.loads(text)["format"]
-    answers_of = {call["path"]: call.get("answer", "Answer") for call in found["calls"]}
-    assert len(set(answers_of.values())) == 2 and set(answers_of.values()) <= found["shapes"].keys()
+    envelopes = {call["path"]: call.get("envelope", "Answer") for call in found["calls"]}
+    assert len(set(envelopes.values())) == 2 and set(envelopes.values()) <= found["shapes"].keys()
     told: list[str] = []
     read = formats.read(FileTable("format", found, told), "")
     assert not [fault for fault in told if ": calls" in fault]
     for call in read.calls.values():
-        [(_, name)] = along(read.shapes, call.answer, read.place(call)) or [("", "")]
+        [(_, name)] = along(read.shapes, call.envelope, read.place(call)) or [("", "")]
         assert name == "data"
 
 

@@ -164,7 +164,7 @@ def _call(draft: DeclarationDraft, dataset: DatasetDraft, each: Found, own: Foun
     if each.at != own.at:
         yield f"at = {_text(each.at)}"
     if each.envelope is not None and (whole := draft.name_of(each.envelope)) != "Answer":
-        yield f"answer = {_text(whole)}"
+        yield f"envelope = {_text(whole)}"
     if each.one:
         yield "one = true  # guessed: one record, not a list"
 
