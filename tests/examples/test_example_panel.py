@@ -1,23 +1,27 @@
 """The eighteen organisations of the panel: each is one file, and every field of it can be withheld without a trace."""
 
+import gzip
 import http.client
 import itertools
 import json
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from examples.data import panel
 from examples.data.panel import ACCOUNTS, AROUND, EMPTY, HERS, SECOND, STRANGER, Leaf, Sample
 from gateway.catalogue import Dataset, Format, shapes
 from gateway.catalogue.formats import FormatCall, along
 from gateway.formats import registry
+from gateway.formats.drift import Seen
 from gateway.formats.everything import ALONE
 from gateway.formats.model import Account, Asked, Cut, Granted, Plan, Source, Upstream
 from gateway.ground.calendar.instants import Window
@@ -121,6 +125,7 @@ def described(shared: Path) -> dict[str, Any]:
 
 MORE = {  # what the description leaves out, and a file needs all the same
     "energy.point": {"usage_point_id"},  # names the account
+    "energy.contract": {"statement.prochaineReleve"},  # both spellings occur
     "energy.client": {"address.postCode"},  # both spellings occur
     "energy.gas.right": {"date_debut_droit_acces", "date_fin_droit_acces"},  # its time axis
     "retail.client": {"timestamp"},  # its time axis
@@ -157,7 +162,7 @@ def given_paths(organisation: str, dataset: str) -> dict[str, tuple[Any, ...]]:
         if call.dataset == dataset:
             place = form.place(call)
             found |= paths(form, call.records, (), "".join(f"{name}." for name in place))
-            for kind, _ in along(form.shapes, call.answer, place) or ():
+            for kind, _ in along(form.shapes, call.envelope, place) or ():
                 for each in form.around:
                     if each[0] == kind:
                         word = shapes.inner(shapes.members(form.shapes, kind)[each[1]])
@@ -229,7 +234,7 @@ def chosen(organisation: str, found: Mapping[str, tuple[Any, ...]]) -> Iterator[
 
 def governed_types(form: Format, own: Mapping[str, Dataset]) -> set[str]:
     fields = [field for dataset in own.values() for field in dataset.fields.values()]
-    return {kind for field in fields for kind, _ in field.find} | set(form.records)
+    return {kind for field in fields for kind, _ in field.find | field.shared} | set(form.records)
 
 
 # ---- what leaves
@@ -311,7 +316,8 @@ def visible(form: Format, own: Mapping[str, Dataset], call: FormatCall, fields: 
     elif leaf.record not in (HERS, SECOND, EMPTY):
         return False
     governed = governed_types(form, own)
-    given = {member for name in fields for member in dataset.fields[name].find}
+    given = {member for name in fields for member in dataset.fields[name].find | dataset.fields[name].shared}
+    given -= {member for name in dataset.fields.keys() - fields for member in dataset.fields[name].shared}
     words = [shapes.members(form.shapes, kind)[name] for kind, name in leaf.chain]
     if any(word in shapes.NEVER for word in words) or leaf.word == "p":
         return False
@@ -320,7 +326,7 @@ def visible(form: Format, own: Mapping[str, Dataset], call: FormatCall, fields: 
 
 
 def _to_records(form: Format, call: FormatCall) -> list[Any]:
-    return along(form.shapes, call.answer, form.place(call)) or []
+    return along(form.shapes, call.envelope, form.place(call)) or []
 
 
 def written(form: Format, leaf: Leaf) -> str:
@@ -412,15 +418,15 @@ def panel_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.mark.parametrize("organisation", FILES)
 def test_an_app_gets_through_the_door_what_was_agreed_and_nothing_else(
-    organisation: str, panel_world: World, organisation_of_bytes: RawOrganisation
+    organisation: str, panel_world: World, organisation_of_bytes: RawOrganisation, tmp_path: Path
 ) -> None:
     form, world = drives(organisation), panel_world
     own, person, app = form_of(organisation)[1], f"alice-{organisation}", f"app-{organisation}"
-    connection = {**document(organisation)["connection"], "base_url": organisation_of_bytes.url,
-                  "networks": ["127.0.0.0/8", "::1/128"]}  # fmt: skip
-    here = {**document(organisation), "connection": connection}
+    text = FILES[organisation].read_text(encoding="utf-8")
+    here = f'base_url = "{organisation_of_bytes.url}"\nnetworks = ["127.0.0.0/8", "::1/128"]'
+    (tmp_path / "here.toml").write_text(re.sub('base_url = ".*"', here, text), encoding="utf-8")
     with world.house.store.write() as session:
-        declared = declare.OrganisationDeclaration("f", here, declare.digest(here), "s")
+        declared = declare.read(tmp_path / "here.toml", CATALOGUE, environ=secrets_of(organisation))
         declare.add(session, world.house, declared, world.clock())
     world.app(app)
     world.person(person)
@@ -564,3 +570,56 @@ def test_a_period_of_an_app_is_asked_for_as_the_organisation_writes_it() -> None
     call = form.calls["transactions"]
     sent = asked("credit-solidaire", call, frozenset(own[call.dataset].fields), NOVEMBER)
     assert set(sent.query) == {("bookingStatus", "booked"), ("dateFrom", "2026-11-01"), ("dateTo", "2026-11-30")}
+
+
+# ---- the public samples they are modelled on
+
+
+PUBLIC = [  # organisation, call, sample, the account in it, records
+    ("cap-mobile", "calls", "telecom/mesinfos/donnees_d_appel_telephonique.json", "33612345678", 8),
+    ("cap-mobile", "viewing", "telecom/mesinfos/vod_iptv.json", "", 30),
+    ("cap-mobile", "bills", "telecom/mesinfos/factures_telephone.json", "", 8),
+    ("moteur", "activity", "web/google_takeout_myactivity.json", "", 1),
+    ("moteur", "calendar", "web/mesinfos/mon_agenda.json", "", 16),
+    ("gaz-du-fleuve", "daily", "energy/mesinfos/consommation_gazpar_journaliere.json", "", 10),
+    ("lumen", "contracts", "energy/mesinfos/contrat_electricite.json", "6012345678", 1),
+    ("societe-centrale", "operations", "bank/mesinfos/operations_bancaires.json", "2531", 10),
+    ("banque-des-facteurs", "midata", "bank/midata_pca_spec_example.csv", "", 6),
+    ("nord-mode", "receipts", "retail/arts_digital_receipt/swe-standard-dr-sale.xml", "", 1),
+    ("nord-mode", "receipts", "retail/arts_digital_receipt/swe-standard-dr-return.xml", "", 1),
+    ("nord-mode", "receipts", "retail/arts_digital_receipt/swe-standard-dr-sample-1.xml", "", 1),
+]
+
+
+def public_cut(organisation: str, name: str, body: bytes, native: str, fields: frozenset[str]) -> tuple[Cut, set[str]]:
+    """What is left of it, and the places of members that the file does not know."""
+    form, _ = form_of(organisation)
+    call, mine, places = form.calls[name], Account(native or ALONE, "ref-of-the-public-sample"), set[str]()
+    seen = Seen(lambda found, *_: places.update(found))
+    of = replace(source(organisation), seen=lambda dataset: seen)
+    plan = registry.plan(of, "", [Granted(call.dataset, fields, (mine,), pair="an app")])
+    always = Window(None, None)
+    sent = plan.request(Asked("GET", form.base + call.path.replace("{account}", mine.ref)), always)
+    assert isinstance(sent, Upstream)
+    return plan.cut(sent, form.media_types[0], body, always), places
+
+
+@pytest.mark.parametrize(("organisation", "name", "path", "native", "records"), PUBLIC)
+def test_public_samples_of_such_data_are_known_to_the_last_member(
+    organisation: str, name: str, path: str, native: str, records: int, shared: Path
+) -> None:
+    form = drives(organisation)
+    fields = frozenset(form_of(organisation)[1][form.calls[name].dataset].fields)
+    cut, places = public_cut(organisation, name, (shared / "samples" / path).read_bytes(), native, fields)
+    assert (cut.counts.records, places) == (records, set())
+
+
+def test_a_receipt_is_valid_by_its_schema_whatever_is_withheld(shared: Path) -> None:
+    drives("nord-mode")
+    packed = (shared / "samples/schemas/arts/DigitalReceiptV2.0.0.xsd.gz").read_bytes()
+    schema = etree.XMLSchema(etree.fromstring(gzip.decompress(packed)))
+    for _, name, path, _, _ in PUBLIC[-3:]:
+        body = (shared / "samples" / path).read_bytes()
+        for fields in combinations(form_of("nord-mode")[1]["retail.arts"]):
+            cut, _ = public_cut("nord-mode", name, body, "", fields)
+            assert schema.validate(etree.fromstring(cut.body)), (sorted(fields), str(schema.error_log)[:300])

@@ -33,7 +33,7 @@ def document() -> dict[str, Any]:
         "format": {
             "driver": "json",
             "calls": [
-                {"name": "hours", "dataset": "test.hours", "records": "Hour", "path": "/hours", "answer": "Hours"},
+                {"name": "hours", "dataset": "test.hours", "records": "Hour", "path": "/hours", "envelope": "Hours"},
                 {"name": "days", "dataset": "test.days", "records": "Day", "path": "/days"},
             ],
             "pages": {"by": "link", "at": "next"},
@@ -91,10 +91,10 @@ def test_the_end_of_an_interval_is_no_start() -> None:
 
 def test_an_answer_that_is_not_there_is_told() -> None:
     changed = document()
-    changed["format"]["calls"][0]["answer"] = "Hourly"
+    changed["format"]["calls"][0]["envelope"] = "Hourly"
     [told] = [fault for fault in faults(changed) if "calls.hours" in fault]
     assert "there is no line Hourly in shapes" in told
-    changed["format"]["calls"][0]["answer"] = "Answer"
+    changed["format"]["calls"][0]["envelope"] = "Answer"
     assert any("data.items of Answer in shapes must be Hour*, and is Day*" in fault for fault in faults(changed))
 
 
