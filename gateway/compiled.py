@@ -67,6 +67,7 @@ MODULES = (
     "proxy.streams",
     "proxy.tokens",
     "formats.calls",
+    "formats.csv_plan",
     "formats.json_plan",
     "formats.media",
     "formats.model",

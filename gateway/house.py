@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from gateway.ground.lasting import Lasting
 from gateway.ground.pools import Pools
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class House:
     pools: Pools = field(default_factory=Pools)
     kept: Latest = field(default_factory=Latest)  # one for all houses made of this one
     undeclared: "Undeclareds | None" = None  # who is told of what organisations send undeclared; None: nobody
+    lasting: Lasting = field(default_factory=Lasting)  # what organisations have given the gateway itself for a while
 
     @property
     def latest(self) -> "House":

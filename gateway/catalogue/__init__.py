@@ -7,6 +7,7 @@ formats take from here what a field is.
     catalogue   one reading, and what is looked up in it      datasets   types of data, as people read of them
     fields      the same, as formats cut them                 purposes   fixed words, and the most that may be asked
     formats     answers and calls of an organisation          shapes     every member of every type of a format
+    made        fields coarser than the data, and answers in place of records: the words, and what each reveals
     words       text in every language, and faults of files
 
 The one invariant: what a page says of a field and what the field lets out stand in one file.

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import jsonschema
 
 from gateway.catalogue import formats
-from gateway.catalogue.datasets import Category, Dataset, categories, datasets
+from gateway.catalogue.datasets import Category, Dataset, answering, categories, datasets
 from gateway.catalogue.formats import Format
 from gateway.catalogue.purposes import Purpose, purpose
 from gateway.catalogue.words import SENSITIVITIES, CatalogueError, FileTable, Words, files
@@ -55,7 +55,7 @@ class Catalogue:
                     )
                 if dataset.id in self.datasets:
                     file.wrong(dataset.id, "stands in another file of datasets/ too")
-                self.datasets[dataset.id] = dataset
+                self.datasets[dataset.id] = answering(dataset, self.formats.get(dataset.format))
                 where[dataset.id] = file.where
             self._take_categories(file)
         for path, file in files(folder, "purposes", faults):

@@ -3,14 +3,17 @@
 A field names members of the format by `find` selectors. A selector is `Type/member`: a type of the sector's shape
 table (or an element) and one of its members. A member that no given field names is withheld. `&Type/member` is
 stricter: the member is given only when every field that names it so is given (a claim's notes speak of drugs and of
-diagnoses alike).
+diagnoses alike). A field with `made` gives its members coarser than they are (`made`), never exactly.
 """
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from gateway.catalogue.formats import STAMPS, Format
+from gateway.catalogue.made import Made, finer, made, reveals
 from gateway.catalogue.words import SENSITIVITIES, FileTable, Words
+from gateway.ground.calendar.windows import PERIODS
 
 Member = tuple[str, str]  # type or element, member
 
@@ -34,6 +37,15 @@ class Field:
     shared: frozenset[Member]  # given only together with every other field that shares it
     drops_record: bool  # the record cannot be valid without it
     comes_with: Words | None = None  # a sentence: what else goes when this is shared or withheld
+    made: Made | None = None  # its members are given coarser than they are
+    answers: tuple[str, ...] = ()  # what it gives of answers over records (`made.GIVES`)
+
+    def beside(self, language: str) -> str:
+        """What is said of it beneath its own words: what goes along, and what is still revealed where it is no exact
+        value."""
+        said = [self.comes_with] if self.comes_with else []
+        said += [reveals(how) for how in (*((self.made,) if self.made else ()), *self.answers)]
+        return " ".join(words[language] for words in said if words.get(language))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,7 @@ class Dataset:
     account: Words
     time: Words
     fields: Mapping[str, Field]
+    frequency: tuple[int, str] | None = None  # of any grant, however often the app asked for: times, per
 
     def structural(self) -> tuple[str, ...]:
         return tuple(field.id for field in self.fields.values() if field.structural)
@@ -60,9 +73,35 @@ class Dataset:
 
     def members(self, granted: AbstractSet[str]) -> set[Member]:
         """Every member that some given field names, and the shared ones of which no field is missing."""
-        given = self.given(granted)
+        return self._exact(granted) | self.coarse(granted).keys()
+
+    def _exact(self, granted: AbstractSet[str]) -> set[Member]:
+        given = {name for name in self.given(granted) if self.fields[name].made is None}
         named = {member for name in given for member in self.fields[name].find | self.fields[name].shared}
         return named - {member for name in self.fields.keys() - given for member in self.fields[name].shared}
+
+    def coarse(self, granted: AbstractSet[str]) -> dict[Member, Made]:
+        """The members that are given, but no field gives exactly: each with the finest way that some field gives it."""
+        given, exact = self.given(granted), self._exact(granted)
+        found: dict[Member, Made] = {}
+        for name, field in self.fields.items():
+            if name in given and field.made is not None:
+                for each in field.find - exact:
+                    found[each] = finer(found[each], field.made) if each in found else field.made
+        return found
+
+    def made(self, fields: Iterable[str]) -> dict[str, str]:
+        """How those of the fields are made that are coarser than the data, as an agreement keeps it."""
+        known = ((name, self.fields[name].made) for name in fields if name in self.fields)
+        return {name: how.text for name, how in known if how is not None}
+
+    def as_agreed(self, fields: Iterable[str], agreed: Mapping[str, str]) -> list[str]:
+        """The fields without those that have become finer since: that was on nobody's screen."""
+        return [name for name in fields if name not in agreed or not self._says_more(name, agreed[name])]
+
+    def _says_more(self, name: str, agreed: str) -> bool:
+        found = self.fields.get(name)
+        return found is not None and (found.made is None or found.made.says_more(agreed))
 
     def drops_records(self, granted: AbstractSet[str]) -> bool:
         """Whether a field without which no record is valid is missing."""
@@ -103,7 +142,7 @@ def datasets(file: FileTable) -> list[Dataset]:
     return found
 
 
-KEYS = ("id", "category", "label", "short", "long", "sensitivity", "account", "time", "field")
+KEYS = ("id", "category", "label", "short", "long", "sensitivity", "account", "time", "field", "frequency")
 
 
 def dataset(row: FileTable, sector: str, format_: str) -> Dataset:
@@ -122,14 +161,39 @@ def dataset(row: FileTable, sector: str, format_: str) -> Dataset:
         account=row.words("account"),
         time=row.words("time"),
         fields={field.id: field for field in fields},
+        frequency=_frequency(row) if "frequency" in row.table else None,
+    )
+
+
+def _frequency(row: FileTable) -> tuple[int, str]:
+    table = row.within("frequency")
+    table.only("times", "per")
+    return table.whole("times", 1, 1_000_000, 1), table.one_of("per", PERIODS[:-1])
+
+
+def answering(dataset: Dataset, form: Format | None) -> Dataset:
+    """The same type of data, whose fields know what they give of answers over records, where its calls give such."""
+    found = form.answers(dataset.id) if form is not None else []
+    if not found:
+        return dataset
+    gives = {(how.kind, name) for how in found for name in how.gives}
+    return replace(
+        dataset,
+        fields={
+            name: replace(field, answers=tuple(dict.fromkeys(each for _, each in sorted(field.find & gives))))
+            for name, field in dataset.fields.items()
+        },
     )
 
 
 def _field(row: FileTable, sensitivity: str) -> Field:
-    row.only("id", "label", "short", "structural", "sensitivity", "find", "drops_record", "comes_with")
+    row.only("id", "label", "short", "structural", "sensitivity", "find", "drops_record", "comes_with", "made")
     find = row.texts("find")
     if not find:
         row.wrong("find", "name at least one member of the format")
+    coarser = made(row, STAMPS)
+    if coarser is not None and any(text.startswith("&") for text in find):
+        row.wrong("find", "leave out &: what is made coarser is not shared with other fields")
     return Field(
         id=row.text("id"),
         label=row.words("label"),
@@ -140,6 +204,7 @@ def _field(row: FileTable, sensitivity: str) -> Field:
         shared=_members(row, (text[1:] for text in find if text.startswith("&"))),
         drops_record=row.flag("drops_record"),
         comes_with=row.words("comes_with") if "comes_with" in row.table else None,
+        made=coarser,
     )
 
 

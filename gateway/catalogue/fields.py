@@ -29,8 +29,10 @@ def shipped() -> Catalogue:
 
 def governed(format_: str, known: Mapping[str, Dataset] | None = None, form: Format | None = None) -> frozenset[str]:
     """The types whose members are given field by field: those named by a selector of these datasets or the shipped,
-    and all types of records."""
-    records = form.records.keys() if form is not None else ()
+    and all types of records and of answers over them."""
+    records = (
+        [] if form is None else [*form.records, *(each.answer.kind for each in form.calls.values() if each.answer)]
+    )
     return _kinds(datasets(format_, known)) | _governed_as_shipped(format_) | frozenset(records)
 
 

@@ -9,10 +9,11 @@ the engine that acts on them is `gateway.formats`. Two formats, ESPI and FHIR, h
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.catalogue import shapes
+from gateway.catalogue.made import OverRecords, answer
 from gateway.catalogue.shapes import BadShape, Table, members
 from gateway.catalogue.words import FileTable
 
@@ -41,7 +42,8 @@ AROUND = ("same", "only-page", "not-before", "not-after", "account")
 PAGING = ("link-header", "link", "cursor", "page", "offset")
 SEPARATORS = (",", ";", "\t", "|")
 ENCODINGS = ("utf-8", "iso-8859-1", "windows-1252")
-WAYS = ("keep", "drop_record", "refuse")
+# renumber, in XML: an element's own number in its list, told anew; one with nothing else left of it is not given
+WAYS = ("keep", "drop_record", "refuse", "renumber")
 FILES = ("native", "midata")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _MEDIA = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
@@ -50,7 +52,7 @@ _PATH = re.compile(r"(/[A-Za-z0-9._~!$'()*+,;=:@{}-]+)+/?|/")
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class FormatParameter:
     """One parameter of a query, and what it may do."""
 
     name: str
@@ -75,6 +77,8 @@ class FormatCall:
     sends: str = "json"  # json | form
     at: Path | None = None  # in place of that of the records
     one: bool = False  # the answer has one record and no list
+    envelope: str = "Answer"  # type of the table that the whole answer is, where the records stand inside it
+    answer: OverRecords | None = None  # what an app gets instead of the records
 
     @property
     def placed(self) -> frozenset[str]:
@@ -152,7 +156,7 @@ class Format:
     accept: str = ""
     media_types: tuple[str, ...] = ()
     base: str = ""
-    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    parameters: Mapping[str, FormatParameter] = field(default_factory=dict)
     calls: Mapping[str, FormatCall] = field(default_factory=dict)
     pages: Pages | None = None
     records: Mapping[str, Records] = field(default_factory=dict)
@@ -191,18 +195,32 @@ class Format:
     def root(self, call: FormatCall) -> str:
         """The word of the table that the whole answer is."""
         if self.place(call):
-            return "Answer"
+            return call.envelope
         return call.records if self.single(call) else f"{call.records}*"
 
     def needed(self, dataset: str) -> list[Member]:
         """The members by which the records of a type of data are judged: they must always be given."""
         found: dict[Member, None] = {}
         for call in self.calls.values():
-            if call.dataset == dataset and call.records in self.records:
-                records = self.records[call.records]
-                for path in (records.account, *records.time.paths, records.time.length_path):
-                    found |= dict.fromkeys(along(self.shapes, records.kind, path) or ())
+            if call.dataset == dataset and call.answer is None:
+                found |= dict.fromkeys(self.read_for(call))
         return list(found)
+
+    def read_for(self, call: FormatCall) -> list[Member]:
+        """The members by which the records of a call are judged and its answer, if it gives one, is made."""
+        records = self.records.get(call.records)
+        if records is None:
+            return []
+        found: dict[Member, None] = {}
+        of = () if call.answer is None else call.answer.of
+        for path in (records.account, *records.time.paths, records.time.length_path, of):
+            found |= dict.fromkeys(along(self.shapes, records.kind, path) or ())
+        return list(found)
+
+    def answers(self, dataset: str) -> list[OverRecords]:
+        """What the calls of a type of data give instead of records."""
+        calls = (call for call in self.calls.values() if call.dataset == dataset)
+        return [call.answer for call in calls if call.answer is not None]
 
     def judged(self, dataset: str) -> list[str]:
         """The types of record of a type of data."""
@@ -226,7 +244,7 @@ def along(table: Table, kind: str, path: Path) -> list[Member] | None:
 
 KEYS = (
     "driver", "accept", "media_types", "base", "parameters", "calls", "pages", "records", "around", "required", "only",
-    "numbers", "accounts", "download", "csv", "namespaces", "shapes",
+    "numbers", "accounts", "download", "csv", "encoding", "namespaces", "shapes",
 )  # fmt: skip
 
 
@@ -247,6 +265,8 @@ def read(file: FileTable, name: str, *more: str) -> Format:
         file.wrong("media_types", f"{wrong!r} is no media type in small letters, as application/json")
     csv = file.within("csv") if "csv" in file.table else file.below("csv", {})
     csv.only("separator", "decimal", "encoding")
+    if "encoding" in file.table and driver != "xml":
+        file.wrong("encoding", "it belongs to xml; of CSV it stands in [csv], and JSON is UTF-8")
     instead, required = _required(file, table)
     return Format(
         id=name,
@@ -256,7 +276,7 @@ def read(file: FileTable, name: str, *more: str) -> Format:
         base=file.text("base") if "base" in file.table else "",
         parameters=parameters,
         calls=calls,
-        pages=_pages(file, table, parameters) if "pages" in file.table else None,
+        pages=_pages(file, table, parameters, calls) if "pages" in file.table else None,
         records=records,
         around=_around(file, table),
         instead=instead,
@@ -268,7 +288,7 @@ def read(file: FileTable, name: str, *more: str) -> Format:
         files=_files(file),
         separator=csv.one_of("separator", SEPARATORS, ","),
         decimal=csv.one_of("decimal", (".", ","), "."),
-        encoding=csv.one_of("encoding", ENCODINGS, "utf-8"),
+        encoding=(file if driver == "xml" else csv).one_of("encoding", ENCODINGS, "utf-8"),
         namespaces=_namespaces(file),
         shapes=table,
     )
@@ -287,12 +307,12 @@ def _shapes(file: FileTable) -> dict[str, str]:
     return table
 
 
-def _parameter(name: str, row: FileTable) -> Parameter:
+def _parameter(name: str, row: FileTable) -> FormatParameter:
     row.only("as", "written", "included", "most", "values", "needs")
     use = row.one_of("as", USES)
     if use == "choice" and not row.table.get("values"):
         row.wrong("values", 'list the values an app may send: ["asc", "desc"]')
-    return Parameter(
+    return FormatParameter(
         name,
         use,
         row.one_of("written", EDGES, "rfc3339") if use in ("from", "to") else "",
@@ -408,24 +428,31 @@ def _time(row: FileTable, table: Table, kind: str) -> RecordTime:
 
 
 def _calls(
-    file: FileTable, parameters: Mapping[str, Parameter], records: Mapping[str, Records], table: Table, driver: str
+    file: FileTable,
+    parameters: Mapping[str, FormatParameter],
+    records: Mapping[str, Records],
+    table: Table,
+    driver: str,
 ) -> dict[str, FormatCall]:
     rows = file.entries("calls")
     found: dict[str, FormatCall] = {}
     for row in rows:
         name = row.text("name")
         here = file.below(f"calls.{name}", row.table) if name else row
-        here.only("name", "dataset", "records", "path", "asks", "query", "method", "body", "sends", "at", "one")
+        here.only("name", "dataset", "records", "path", "asks", "query", "method", "body", "sends", "at", "one",
+                  "envelope", "answer")  # fmt: skip
         if name and not _NAME.fullmatch(name):
             here.wrong("name", "small letters, digits and -")
         if name in found:
             here.wrong("name", f"{name} stands twice")
-        found[name] = _call(here, name, parameters, records)
+        found[name] = _call(here, name, parameters, records, table)
         _placed_at(here, found[name], records, table, driver)
     return found
 
 
-def _call(row: FileTable, name: str, parameters: Mapping[str, Parameter], records: Mapping[str, Records]) -> FormatCall:
+def _call(
+    row: FileTable, name: str, parameters: Mapping[str, FormatParameter], records: Mapping[str, Records], table: Table
+) -> FormatCall:
     kind = row.one_of("records", tuple(records) or ("",))
     path = row.text("path")
     asks = row.text("asks") if "asks" in row.table else ""
@@ -452,10 +479,17 @@ def _call(row: FileTable, name: str, parameters: Mapping[str, Parameter], record
         row.one_of("sends", ("json", "form"), "json"),
         tuple(filter(None, row.table["at"].split("."))) if isinstance(row.table.get("at"), str) else None,
         row.flag("one"),
+        row.text("envelope") if "envelope" in row.table else "Answer",
+        _answer(row, table, kind),
     )
     for unknown in sorted(call.placed - parameters.keys() - {"account"} - set(_PLACED.findall(path))):
         row.wrong("asks" if unknown in asks else "body", f"{{{unknown}}} is neither {{account}} nor a parameter")
     return call
+
+
+def _answer(row: FileTable, table: Table, kind: str) -> OverRecords | None:
+    found = answer(row)
+    return None if found is None else replace(found, of=_path(row.within("answer"), "of", table, kind))
 
 
 def _placed_at(row: FileTable, call: FormatCall, records: Mapping[str, Records], table: Table, driver: str) -> None:
@@ -466,17 +500,19 @@ def _placed_at(row: FileTable, call: FormatCall, records: Mapping[str, Records],
     single = call.one or records[call.records].one
     if not at or driver == "csv":
         return
-    if "Answer" not in table:
-        row.wrong("at", "there is no line Answer in shapes, which it leads into")
+    if call.envelope not in table:
+        row.wrong("at", f"there is no line {call.envelope} in shapes, which it leads into")
         return
-    found = along(table, "Answer", at)
+    found = along(table, call.envelope, at)
     word = members(table, found[-1][0])[found[-1][1]] if found else ""
     right = call.records if single else f"{call.records}*"
     if word != right:
-        row.wrong("at", f"{'.'.join(at)} of Answer in shapes must be {right}, and is {word or 'not there'}")
+        row.wrong("at", f"{'.'.join(at)} of {call.envelope} in shapes must be {right}, and is {word or 'not there'}")
 
 
-def _pages(file: FileTable, table: Table, parameters: Mapping[str, Parameter]) -> Pages:
+def _pages(
+    file: FileTable, table: Table, parameters: Mapping[str, FormatParameter], calls: Mapping[str, FormatCall]
+) -> Pages:
     row = file.within("pages")
     row.only("by", "at", "parameter", "size", "first", "own", "start", "before")
     by = row.one_of("by", PAGING)
@@ -488,14 +524,22 @@ def _pages(file: FileTable, table: Table, parameters: Mapping[str, Parameter]) -
             row.wrong(key, f"{row.text(key)} is in no [format.parameters.{row.text(key)}]")
     return Pages(
         by,
-        _path(row, "at", table, "Answer"),
+        _answered(row, "at", table, calls),
         row.text("parameter") if "parameter" in row.table else "",
         row.text("size") if "size" in row.table else "",
         row.whole("first", 0, 1, 1),
-        _path(row, "own", table, "Answer"),
-        _path(row, "start", table, "Answer"),
-        _path(row, "before", table, "Answer"),
+        _answered(row, "own", table, calls),
+        _answered(row, "start", table, calls),
+        _answered(row, "before", table, calls),
     )
+
+
+def _answered(row: FileTable, key: str, table: Table, calls: Mapping[str, FormatCall]) -> Path:
+    """The members that a dotted text names inside an answer: the first of the calls' that has them."""
+    answers = dict.fromkeys(call.envelope for call in calls.values()) or {"Answer": None}
+    text = row.text(key) if key in row.table else ""
+    leading = (kind for kind in answers if _resolve(table, kind, text))
+    return _path(row, key, table, next(leading, next(iter(answers))))
 
 
 def _member_of(file: FileTable, key: str, text: str, table: Table) -> Member:

@@ -340,10 +340,14 @@ def _log(connection: Connection, using: Settings, alone: bool) -> Iterator[Check
 
 
 def _organisations(connection: Connection) -> Iterator[Check]:
-    from gateway.organisations import moving, views
+    from gateway.organisations import moving, undeclared, views
     from gateway.organisations.tables import LEAVING
 
+    places = undeclared.counts(connection)
     for name, status, address in views.addresses(connection):
+        if places.get(name):
+            found = f"sends what its declaration does not know, in {places[name]} places"
+            yield Check(f"organisation {name}", "warn", found, f"aval organisations drift {name}")
         base = urlsplit(address)
         where = (base.hostname or "", base.port or (443 if base.scheme == "https" else 80))
         if status != "active":

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from sqlmodel import Session, select
 
-from gateway.cli import changes
+from gateway.cli import changes, organisations_lint, organisations_try
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.organisations_draft import draft
 from gateway.cli.organisations_files import files, import_
@@ -19,6 +19,10 @@ from gateway.errors import DeclarationError, NotFound
 from gateway.house import House
 
 commands = typer.Typer(no_args_is_help=True, help="Organisations that hold people's data.", rich_markup_mode=None)
+commands.command("lint", short_help="Tell what is wrong with a declaration, and what is risky.")(
+    organisations_lint.lint
+)
+commands.command("try", short_help="Show what an app would get of a sample answer, and why.")(organisations_try.try_)
 Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
 
 commands.command()(draft)
@@ -89,10 +93,14 @@ def _added(session: Session, house: House, declaration: Any, moved: bool | None)
 
 @commands.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False) -> None:
-    """List the organisations: id, sector, status, types of data, address. `show` has the paths."""
+    """List the organisations: id, sector, status, types of data, address, and in how many places their answers hold
+    what their declarations do not know. `show` has the paths, `drift` the places."""
+    from gateway.ground.store import raw
+    from gateway.organisations import undeclared
     from gateway.organisations.tables import Organisation
 
     with opened() as house, house.store.read() as session:
+        places = undeclared.counts(raw(session))
         rows = [
             {
                 "id": row.id,
@@ -100,6 +108,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")
                 "status": row.status + (f" ({row.status_reason})" if row.status_reason else ""),
                 "datasets": [dataset["id"] for dataset in row.declaration["datasets"]],
                 "base_url": row.declaration["connection"].get("base_url", "(files)"),
+                "undeclared": places.get(row.id, 0),
             }
             for row in session.exec(select(Organisation).order_by(Organisation.id))
         ]

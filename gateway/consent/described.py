@@ -43,7 +43,7 @@ def dataset_facts(known: Dataset | None, dataset: str, fields: Sequence[str], la
                 "id": name,
                 "label": known.fields[name].label[language],
                 "short": known.fields[name].short[language],
-                "comes_with": (known.fields[name].comes_with or {}).get(language, ""),
+                "comes_with": known.fields[name].beside(language),
                 "structural": known.fields[name].structural,
             }
             for name in fields

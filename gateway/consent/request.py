@@ -8,7 +8,7 @@ that an app can correct itself; nothing is ever lowered silently.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -221,7 +221,7 @@ def _within_caps(row: dict[str, Any], purpose: Purpose) -> None:
             raise InvalidDetails("above the purpose's cap", term, asked, caps.texts[bound])
     frequency = row.get("frequency")
     if frequency:
-        _frequency_within(frequency, caps)
+        _frequency_within(frequency, caps.frequency)
 
 
 def _ends_within_caps(row: dict[str, Any], purpose: Purpose, now: datetime) -> None:
@@ -236,17 +236,17 @@ def _ends_within_caps(row: dict[str, Any], purpose: Purpose, now: datetime) -> N
         raise InvalidDetails("above the purpose's cap", "period.to", period.end, latest.isoformat())
 
 
-def _frequency_within(frequency: dict[str, Any], caps: Caps) -> None:
+def _frequency_within(frequency: dict[str, Any], caps: Sequence[tuple[int, str]], whose: str = "the purpose's") -> None:
     """Refuse a frequency above a cap, scaled up where the app's window is longer than the cap's. The caps still apply
     to the calls themselves."""
-    for times, per in caps.frequency:
+    for times, per in caps:
         longer = max(1.0, _PER_DAYS[frequency["per"]] / _PER_DAYS[per])
         if frequency["times"] > times * longer:
             raise InvalidDetails(
-                "above the purpose's cap",
+                f"above {whose} cap",
                 "frequency",
                 f"{frequency['times']} per {frequency['per']}",
-                ", ".join(f"{times} per {per}" for times, per in caps.frequency),
+                ", ".join(f"{times} per {per}" for times, per in caps),
             )
 
 
@@ -271,6 +271,8 @@ def _items(
                 raise InvalidDetails(
                     "the purpose does not cover this data", "datatypes", dataset, " ".join(purpose.datasets)
                 )
+            if "frequency" in row and known.frequency is not None:
+                _frequency_within(row["frequency"], [known.frequency], "the type of data's")
             declared = _declared(app, organisation.id, dataset)
             fields = _fields(row.get("fields"), declared, known)
             if row.get("necessity") == "required" and declared.necessity != "required":

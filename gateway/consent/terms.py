@@ -124,17 +124,21 @@ def _item(item: AskItem, agreement: Agreement, catalogue: Catalogue, purpose: Pu
     key = (item.organisation, item.dataset)
     granted = key in choices.granted
     chosen = choices.fields.get(key) if choices.fields else None
-    structural = catalogue.at(agreement.directory.get(item.organisation), item.dataset).structural()
+    known = catalogue.at(agreement.directory.get(item.organisation), item.dataset)
+    structural = known.structural()
     fields = [name for name in item.fields if chosen is None or name in chosen or name in structural]
     tightest: dict[str, int] = {}  # only the lowest limit per window counts: two would count each call twice
-    for times, per in [*([item.frequency] if item.frequency else []), *purpose.caps.frequency]:
+    own = [limit for limit in (item.frequency, known.frequency) if limit is not None]
+    for times, per in [*own, *purpose.caps.frequency]:
         tightest[per] = min(int(times), tightest.get(per, int(times)))
+    made = known.made(fields) if granted else {}
     return {
         "organisation": item.organisation,
         "organisation_name": dict(agreement.directory[item.organisation].name),
         "dataset": item.dataset,
         "accounts": list(choices.accounts.get(item.organisation, ())) if granted else [],
         "fields": fields if granted else [],
+        **({"made": made} if made else {}),
         "period": {
             "history": item.period.history,
             "from": item.period.start,

@@ -1,10 +1,10 @@
 """Files for people: a person's own copy of what an organisation holds, in the formats that people and programs know.
 
-    native     the organisation's own JSON, page by page
+    native     the organisation's own JSON, page by page; in `tables` its own CSV
     midata     bank transactions as CSV          bluebutton   claims as plain text
     readings   Green Button feed and readings    claims       FHIR bundle, with that text beside it
 
-It knows formats. It does not know consents or pages.
+It knows formats, and knows no consent and no page.
 
 The one invariant: a copy is made for the person alone, from her own data, so nothing is taken out of it.
 """

@@ -1,14 +1,17 @@
 """The classic Blue Button text (v2.0), from FHIR resources: rules of 32 dashes, `Key: Value` lines, LF.
 
 A section without records is left out. The head lists what the file contains (DOWNLOAD REQUEST SUMMARY of the veterans'
-variant). Its time is that of the newest record, so that the text depends on the data alone.
+variant). Its time is that of the newest record, so that the text depends on the data alone. What is of another type
+than R4 has it is read as if it were not there: the bundle beside this text has everything as it is.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 RULE = "-" * 32
 SOURCE = "Source: Health insurer (FHIR R4)"
+FLOATS = 10**15  # from here on a number is written as it is
 NDC = "http://hl7.org/fhir/sid/ndc"
 
 Json = dict[str, Any]
@@ -29,12 +32,12 @@ def written(held: Iterable[Json]) -> bytes:
     for number, claim in enumerate(claims):
         lines += _section("Claim Summary", [_summary(claim)]) if not number else _records([_summary(claim)])
         lines += [RULE, f"Claim Lines for Claim Number: {_number(claim)}", "", RULE, "", "", ""]
-        lines += _records([_line(claim, line) for line in claim.get("item", [])])
+        lines += _records([_line(claim, line) for line in _objects(claim, "item")])
     return ("\n".join(lines) + "\n").encode()
 
 
 def _head(by_kind: dict[str, list[Json]], claims: list[Json]) -> list[str]:
-    stamps = [each.get("meta", {}).get("lastUpdated", "") for found in by_kind.values() for each in found]
+    stamps = [_text(_object(each, "meta"), "lastUpdated") for found in by_kind.values() for each in found]
     days = [_start(claim) for claim in claims if _start(claim)]
     covered = f"{_us(min(days))} - {_us(max(days))}" if days else "All"
     return [
@@ -65,17 +68,17 @@ def _one_line(value: str) -> str:
 
 
 def _demographic(patient: Json) -> Record:
-    name, address = _first(patient.get("name")), _first(patient.get("address"))
-    lines = [*address.get("line", []), "", ""]
-    contact = {each.get("system"): each.get("value", "") for each in patient.get("telecom", [])}
+    name, address = _first(patient, "name"), _first(patient, "address")
+    lines = [*_texts(address, "line"), "", ""]
+    contact = {_text(each, "system"): _text(each, "value") for each in _objects(patient, "telecom")}
     return [
-        ("Name", " ".join([*name.get("given", []), name.get("family", "")]).upper()),
-        ("Date of Birth", _us(patient.get("birthDate", ""))),
+        ("Name", " ".join([*_texts(name, "given"), _text(name, "family")]).upper()),
+        ("Date of Birth", _us(_text(patient, "birthDate"))),
         ("Address Line 1", lines[0]),
         ("Address Line 2", lines[1]),
-        ("City", address.get("city", "")),
-        ("State", address.get("state", "")),
-        ("Zip", address.get("postalCode", "")),
+        ("City", _text(address, "city")),
+        ("State", _text(address, "state")),
+        ("Zip", _text(address, "postalCode")),
         ("Phone Number", contact.get("phone", "")),
         ("Email", contact.get("email", "")),
     ]
@@ -84,13 +87,13 @@ def _demographic(patient: Json) -> Record:
 def _drugs(claims: list[Json]) -> Iterator[Record]:
     seen: set[str] = set()
     for claim in claims:
-        for line in claim.get("item", []):
+        for line in _objects(claim, "item"):
             name = _drug(line)
             if name and name not in seen:
                 seen.add(name)
                 yield [
                     ("Drug Name", name),
-                    ("Supply", _number_text(line.get("quantity", {}))),
+                    ("Supply", _number_text(_object(line, "quantity"))),
                     ("Orig Drug Entry", name),
                 ]
 
@@ -98,122 +101,154 @@ def _drugs(claims: list[Json]) -> Iterator[Record]:
 def _providers(claims: list[Json]) -> Iterator[Record]:
     seen: set[str] = set()
     for claim in claims:
-        name = _reference(claim.get("provider", {}))
+        name = _reference(_object(claim, "provider"))
         if name and name not in seen:
             seen.add(name)
             yield [
                 ("Provider Name", name),
                 ("Provider Address", ""),
-                ("Type", _concept(claim.get("type", {}))),
-                ("Specialty", _concept(_first(claim.get("careTeam")).get("qualification", {}))),
+                ("Type", _concept(_object(claim, "type"))),
+                ("Specialty", _concept(_object(_first(claim, "careTeam"), "qualification"))),
                 ("Medicare Provider", "Not Available"),
             ]
 
 
 def _plan(coverage: Json) -> Record:
-    period = coverage.get("period", {})
-    names = [each.get("name") or each.get("value", "") for each in coverage.get("class", [])]
+    period = _object(coverage, "period")
+    names = [_text(each, "name") or _text(each, "value") for each in _objects(coverage, "class")]
     return [
-        ("Contract ID/Plan ID", coverage.get("id", "")),
-        ("Plan Period", f"{_us(period.get('start', ''))} - {_us(period.get('end', '')) or 'current'}"),
+        ("Contract ID/Plan ID", _text(coverage, "id")),
+        ("Plan Period", f"{_us(_text(period, 'start'))} - {_us(_text(period, 'end')) or 'current'}"),
         ("Plan Name", " ".join(names)),
-        ("Marketing Name", _reference(_first(coverage.get("payor")))),
+        ("Marketing Name", _reference(_first(coverage, "payor"))),
         ("Plan Address", ""),
-        ("Plan Type", _concept(coverage.get("type", {}))),
+        ("Plan Type", _concept(_object(coverage, "type"))),
     ]
 
 
 def _summary(claim: Json) -> Record:
-    period = claim.get("billablePeriod", {})
-    totals = {_code(total.get("category", {})): _money(total.get("amount", {})) for total in claim.get("total", [])}
-    codes = [_concept(each.get("diagnosisCodeableConcept", {}), "code") for each in claim.get("diagnosis", [])]
+    period = _object(claim, "billablePeriod")
+    totals = _amounts(_objects(claim, "total"))
+    codes = [_concept(_object(each, "diagnosisCodeableConcept"), "code") for each in _objects(claim, "diagnosis")]
     return [
         ("Claim Number", _number(claim)),
-        ("Provider", _reference(claim.get("provider", {})) or "No Information Available"),
+        ("Provider", _reference(_object(claim, "provider")) or "No Information Available"),
         ("Provider Billing Address", ""),
-        ("Service Start Date", _us(period.get("start", ""))),
-        ("Service End Date", _us(period.get("end", ""))),
+        ("Service Start Date", _us(_text(period, "start"))),
+        ("Service End Date", _us(_text(period, "end"))),
         ("Amount Charged", totals.get("submitted", "")),
         ("Medicare Approved", totals.get("eligible", "")),
         ("Provider Paid", totals.get("benefit", "")),
         ("You May be Billed", totals.get("paidbypatient", "")),
-        ("Claim Type", _concept(claim.get("type", {}))),
+        ("Claim Type", _concept(_object(claim, "type"))),
         *((f"Diagnosis Code {number}", code) for number, code in enumerate(codes, 1)),
     ]
 
 
 def _line(claim: Json, line: Json) -> Record:
-    day = line.get("servicedDate") or line.get("servicedPeriod", {}).get("start", "")
+    serviced = _object(line, "servicedPeriod")
+    day = _text(line, "servicedDate") or _text(serviced, "start")
     if _drug(line):
         return [
             ("Claim Type", "Part D"),
             ("Claim Number", _number(claim)),
             ("Claim Service Date", _us(day)),
-            ("Pharmacy / Service Provider", _reference(claim.get("facility", {}))),
-            ("Pharmacy Name", _reference(claim.get("facility", {}))),
-            ("Drug Code", _concept(line.get("productOrService", {}), "code")),
+            ("Pharmacy / Service Provider", _reference(_object(claim, "facility"))),
+            ("Pharmacy Name", _reference(_object(claim, "facility"))),
+            ("Drug Code", _concept(_object(line, "productOrService"), "code")),
             ("Drug Name", _drug(line)),
             ("Fill Number", ""),
-            ("Days' Supply", _number_text(line.get("quantity", {}))),
+            ("Days' Supply", _number_text(_object(line, "quantity"))),
         ]
-    product = line.get("productOrService", {})
-    amounts = {_code(each.get("category", {})): _money(each.get("amount", {})) for each in line.get("adjudication", [])}
-    end = line.get("servicedPeriod", {}).get("end", "") or day
+    product = _object(line, "productOrService")
+    amounts = _amounts(_objects(line, "adjudication"))
+    end = _text(serviced, "end") or day
     return [
-        ("Line number", str(line.get("sequence", ""))),
+        ("Line number", _text(line, "sequence")),
         ("Date of Service From", _us(day)),
         ("Date of Service To", _us(end)),
         ("Procedure Code/Description", f"{_concept(product, 'code')} - {_concept(product)}"),
-        ("Quantity Billed/Units", _number_text(line.get("quantity", {}))),
+        ("Quantity Billed/Units", _number_text(_object(line, "quantity"))),
         ("Submitted Amount/Charges", amounts.get("submitted", "")),
         ("Allowed Amount", amounts.get("eligible", "")),
         ("Non-Covered", amounts.get("noncovered", "")),
-        ("Place of Service/Description", _concept(line.get("locationCodeableConcept", {}))),
+        ("Place of Service/Description", _concept(_object(line, "locationCodeableConcept"))),
     ]
 
 
-def _first(found: list[Json] | None) -> Json:
-    return found[0] if found else {}
+def _object(owner: Json, name: str) -> Json:
+    found = owner.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _objects(owner: Json, name: str) -> list[Json]:
+    found = owner.get(name)
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _first(owner: Json, name: str) -> Json:
+    return next(iter(_objects(owner, name)), {})
+
+
+def _text(owner: Json, name: str) -> str:
+    """A text, or a number as text."""
+    found = owner.get(name)
+    return str(found) if isinstance(found, str | int | float) else ""
+
+
+def _texts(owner: Json, name: str) -> list[str]:
+    found = owner.get(name)
+    return [each for each in found if isinstance(each, str)] if isinstance(found, list) else []
 
 
 def _drug(line: Json) -> str:
-    product = line.get("productOrService", {})
-    drugs = [each for each in product.get("coding", []) if each.get("system") == NDC]
+    product = _object(line, "productOrService")
+    drugs = [each for each in _objects(product, "coding") if each.get("system") == NDC]
     return _concept(product) if drugs else ""
 
 
 def _number(claim: Json) -> str:
-    return str(_first(claim.get("identifier")).get("value") or claim.get("id", ""))
+    return _text(_first(claim, "identifier"), "value") or _text(claim, "id")
 
 
 def _start(claim: Json) -> str:
-    return str(claim.get("billablePeriod", {}).get("start", ""))
+    return _text(_object(claim, "billablePeriod"), "start")
 
 
 def _concept(concept: Json, part: str = "display") -> str:
     """The text of a code, which a person can read; without one, the code itself."""
-    codings = concept.get("coding", [])
-    found = [each[part] for each in codings if part in each] or [each["code"] for each in codings if "code" in each]
-    return str(found[-1] if found else concept.get("text", ""))
+    codings = _objects(concept, "coding")
+    found = [_text(each, name) for name in (part, "code") for each in reversed(codings) if name in each]
+    return found[0] if found else _text(concept, "text")
 
 
-def _code(concept: Json) -> str:
-    return next((each.get("code", "") for each in concept.get("coding", [])), "")
+def _amounts(found: list[Json]) -> dict[str, str]:
+    """Code of the category → amount."""
+    return {
+        _text(_first(_object(each, "category"), "coding"), "code"): _money(_object(each, "amount")) for each in found
+    }
 
 
 def _reference(reference: Json) -> str:
-    return str(reference.get("display") or reference.get("identifier", {}).get("value", ""))
+    return _text(reference, "display") or _text(_object(reference, "identifier"), "value")
 
 
 def _money(amount: Json) -> str:
-    if "value" not in amount:
+    text, currency = _written(amount, ".2f"), _text(amount, "currency") or "USD"
+    if not text:
         return ""
-    currency = amount.get("currency", "USD")
-    return f"${amount['value']:.2f}" if currency == "USD" else f"{amount['value']:.2f} {currency}"
+    return f"${text}" if currency == "USD" else f"{text} {currency}"
 
 
 def _number_text(quantity: Json) -> str:
-    return f"{quantity['value']:g}" if "value" in quantity else ""
+    return _written(quantity, "g")
+
+
+def _written(quantity: Json, form: str) -> str:
+    value = quantity.get("value")
+    if not isinstance(value, int | float):
+        return ""
+    return format(value, form) if abs(value) < FLOATS else str(value)
 
 
 def _us(day: str) -> str:
@@ -224,7 +259,7 @@ def _us(day: str) -> str:
 
 def _us_time(stamp: str) -> str:
     """MM/DD/YYYY h:mm AM, in the time zone of the timestamp."""
-    if len(stamp) < 16:
+    if not re.match("[0-9-]{10}T[0-9]{2}:[0-9]{2}", stamp):
         return ""
     hour = int(stamp[11:13])
     return f"{_us(stamp)} {hour % 12 or 12}:{stamp[14:16]} {'AM' if hour < 12 else 'PM'}"

@@ -10,6 +10,7 @@ from msgspec import Raw
 from gateway.exports.bluebutton import written
 from gateway.formats.fhir.accounts import call, resources
 from gateway.formats.fhir.calls import MEDIA_TYPE, base
+from gateway.formats.fhir.reading import OUTCOME
 from gateway.formats.model import Account, Download, Fetch, Source, UnknownShape
 from gateway.formats.shapes import encode
 from gateway.ground.calendar.instants import span
@@ -18,12 +19,13 @@ from gateway.ground.calendar.instants import span
 def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> list[Download]:
     """`fhir-bundle.json` with the resources of all pages, and `bluebutton.txt`. Only for the persons in `accounts`."""
     held: list[tuple[dict[str, Any], Raw]] = []
-    wanted = {account.native for account in accounts}
+    wanted = sorted({account.native for account in accounts})
     for operation in ("patients", "coverages", "claims"):
-        for native in ("",) if operation == "patients" else sorted(wanted):
-            for text in resources(fetch, call(source, operation, native)):
+        for native in ("",) if operation == "patients" else wanted:
+            for text in resources(source, fetch, call(source, operation, native), ("outcome",)):
                 resource = _plain(text)
-                if operation != "patients" or resource.get("id") in wanted:
+                kind = resource["resourceType"]
+                if kind != OUTCOME and (kind != "Patient" or resource.get("id") in wanted):
                     held.append((resource, text))
     first, last = _period([resource for resource, _ in held], source.zone)
     plain = [resource for resource, _ in held]
@@ -48,7 +50,8 @@ def _bundle(source: Source, held: Iterable[tuple[dict[str, Any], Raw]]) -> bytes
     """A collection. Each entry has a `fullUrl`, because relative references are resolved against it."""
     root = f"{source.upstream_url}{base(source)}"
     entries = [
-        {"fullUrl": f"{root}/{resource['resourceType']}/{resource.get('id', '')}", "resource": text}
+        ({"fullUrl": f"{root}/{resource['resourceType']}/{resource['id']}"} if "id" in resource else {})
+        | {"resource": text}
         for resource, text in held
     ]
     return encode({"resourceType": "Bundle", "type": "collection", "entry": entries})
@@ -62,7 +65,7 @@ def _period(held: Iterable[dict[str, Any]], zone: str) -> tuple[datetime | None,
         for name in ("start", "end"):
             try:
                 edges.append(span(period[name], zone))
-            except (LookupError, TypeError, ValueError):  # left out: the period is only for information
+            except (LookupError, OverflowError, TypeError, ValueError):  # left out: the period is only for information
                 continue
     if not edges:
         return None, None

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from gateway.catalogue.formats import Format, FormatCall, Parameter
-from gateway.formats import paging
+from gateway.catalogue.formats import Format, FormatCall, FormatParameter
+from gateway.formats import paging, units
 from gateway.formats.model import Account, Asked, Denied, Source, Upstream
 from gateway.formats.names import AccountNames
 from gateway.formats.paging import TOKEN, TOKEN_FORM, Step
@@ -57,9 +57,16 @@ class Calls:
     # ---- what an app asks
 
     def upstream(
-        self, found: Recognised, names: AccountNames, asked: Asked, window: Window, fields: frozenset[str]
+        self,
+        found: Recognised,
+        names: AccountNames,
+        asked: Asked,
+        window: Window,
+        fields: frozenset[str],
+        unit: str = "",
     ) -> Upstream | Denied:
-        """The call to the organisation, or a refusal. `fields`: those that are granted."""
+        """The call to the organisation, or a refusal. `fields`: those that are granted. `unit`: of time, that a period
+        may not cut; the window is of such."""
         call = found.call
         if found.ref is not None and found.ref not in names.native:
             return Denied("account", "accounts", asked=found.ref, allowed=" ".join(a.ref for a in names.accounts))
@@ -75,7 +82,7 @@ class Calls:
             step, own = opened
             period: Window | Denied = narrowed(window, own.start, own.end) or _outside(own, window)
         else:
-            period = self._period(call, query, window)
+            period = self._period(query, window, unit)
         if isinstance(period, Denied):
             return period
         values = self._values(call, names, query)
@@ -93,17 +100,26 @@ class Calls:
     def _checked(self, call: FormatCall, asked: Asked, fields: frozenset[str]) -> dict[str, str] | Denied:
         """The query as a mapping, or a refusal if a parameter is unknown, repeated, malformed or needs a field."""
         found: dict[str, str] = {}
-        allowed = " ".join(sorted(call.query))
+        allowed = " ".join(sorted(self._may_send(call)))
+        known = {*self._may_send(call), TOKEN}
         for name, value in asked.query:
             form = TOKEN_FORM if name in (TOKEN, self._cursor) else _VALUE
-            if name not in (*call.query, TOKEN) or name in found or not form.fullmatch(value):
+            if name not in known or name in found or not form.fullmatch(value):
                 return Denied("field", "query", asked=name[:64], allowed=allowed)
             found[name] = value
             if name != TOKEN and (wrong := _wrong(self._form.parameters[name], value, fields)):
                 return wrong
         return found
 
-    def _period(self, call: FormatCall, query: dict[str, str], window: Window) -> Window | Denied:
+    def _may_send(self, call: FormatCall) -> tuple[str, ...]:
+        """The parameters an app may send. Of an answer over records none that says which of them count, or how many:
+        they would be told apart by asking twice."""
+        if call.answer is None:
+            return call.query
+        uses = ("choice",) if call.answer.per == "all" else ("choice", "from", "to")
+        return tuple(name for name in call.query if self._form.parameters[name].use in uses)
+
+    def _period(self, query: dict[str, str], window: Window, unit: str) -> Window | Denied:
         """What of the window was asked for; the parameters of the period are taken out of `query`."""
         edges: dict[str, Any] = {"from": None, "to": None}
         for name in [name for name in query if self._form.parameters[name].use in edges]:
@@ -112,7 +128,10 @@ class Calls:
                 edges[known.use] = read_edge(text, known.written, self._source.zone, included=known.included)
             except (ValueError, OverflowError):
                 return Denied("period", name, asked="malformed", allowed=window_text(window))
-        kept = narrowed(window, edges["from"], edges["to"])
+        wanted = Window(edges["from"], edges["to"])
+        if unit:
+            wanted = units.outward(wanted, unit, self._source.zone)
+        kept = narrowed(window, wanted.start, wanted.end)
         return kept or _outside(Window(edges["from"], edges["to"]), window)
 
     def _values(self, call: FormatCall, names: AccountNames, query: Mapping[str, str]) -> Pairs:
@@ -197,7 +216,7 @@ def _outside(asked: Window, window: Window) -> Denied:
     return Denied("period", "period", asked=window_text(asked), allowed=window_text(window))
 
 
-def _wrong(known: Parameter, value: str, fields: frozenset[str]) -> Denied | None:
+def _wrong(known: FormatParameter, value: str, fields: frozenset[str]) -> Denied | None:
     """What is wrong with the value of a parameter."""
     if known.needs and known.needs not in fields:
         return Denied("field", "fields", asked=known.needs, allowed=" ".join(sorted(fields)))

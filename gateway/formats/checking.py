@@ -6,6 +6,7 @@ from gateway.catalogue import fields as governing
 from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, Member
 from gateway.catalogue.shapes import NEVER, inner, members, reached
+from gateway.formats import coarse_checking, xml_checking
 
 Found = Iterator[tuple[str, str, str]]  # dataset or "", key, what is wrong or would be right
 
@@ -19,9 +20,15 @@ def faults(
         members_needed = list(needed.get(dataset.id, ())) + form.needed(dataset.id)
         for key, wrong in (*_unknown(dataset, form, table), *_judged(dataset, form, members_needed, datasets)):
             yield dataset.id, key, wrong
+        for key, wrong in coarse_checking.faults(dataset, form, table):
+            yield dataset.id, key, wrong
     if form.described:
+        for call in form.calls.values():
+            for key, wrong in coarse_checking.answer_faults(call, form, datasets.get(call.dataset)):
+                yield "", f"calls.{call.name}.{key}", wrong
         yield from _calls(form, datasets)
         yield from _unnamed(form, datasets)
+        yield from xml_checking.faults(form)
 
 
 def _unknown(dataset: Dataset, form: Format, table: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -91,9 +98,12 @@ def _unnamed(form: Format, datasets: Mapping[str, Dataset]) -> Found:
     for dataset in datasets.values():
         named.update(form.needed(dataset.id))  # `_judged` tells of these
         named |= {member for field in dataset.fields.values() for member in field.find | field.shared}
+    for call in form.calls.values():
+        if call.answer is not None:  # read for it, and never given
+            named.update(form.read_for(call))
     governed = governing.governed(form.id, datasets, form)
     seen: set[str] = set()
-    for records in form.records:
+    for records in (*form.records, *(call.answer.kind for call in form.calls.values() if call.answer)):
         if records in form.shapes:
             seen.update(reached(form.shapes, records))
     for kind in sorted(governed & seen):

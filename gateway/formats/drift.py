@@ -8,7 +8,7 @@ object may be telephone numbers) is not repeated.
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,9 +17,16 @@ from gateway.catalogue.shapes import NEVER, Table, members
 FIRST = 8  # answers with such members that are all looked through; after that one in so many, counted so often
 MOST = 32  # places told of one answer
 OTHER = "…"  # in place of a name that could be data, and of whatever is more
+COLUMN = re.compile(r"[^\W\d][\w .:/()€$£%°'-]{0,63}")  # in a header line organisations write words for people
 _NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_.:@$-]{0,63}")
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
 Tell = Callable[[tuple[str, ...], int, datetime], None]  # places, of how many answers, when
+
+
+class Listening(Protocol):
+    """Somebody who hears of all organisations."""
+
+    def of(self, organisation: str, dataset: str) -> "Seen": ...
 
 
 class Seen:
@@ -30,26 +37,31 @@ class Seen:
         self._answers = 0
         self.any = False
 
-    def note(self, places: Iterable[str]) -> None:
-        """Tell of the places of one answer that somebody else has looked through."""
-        found = tuple(_unlike(dict.fromkeys(places)))
-        if found:
-            self.any = True
-            self._tell(found, 1, datetime.now(UTC))
-
     def look(self, table: Table, root: str, text: bytes, where: str = "") -> None:
         """Go through an answer that was read, and tell of what is not in the table."""
-        self._answers += 1
-        if self._answers > FIRST and self._answers % FIRST:
+        if not self._looks():
             return
         try:
             read = msgspec.json.decode(text)
-        except msgspec.MsgspecError:  # a number beyond all measure: the answer can be given, and not looked through
-            return
-        places = tuple(_unlike(dict.fromkeys(unknown(table, root, read, where))))
-        if places:
+        except (msgspec.MsgspecError, RecursionError):  # such as a number beyond all floats, which was kept as text
+            self._told((OTHER,))
+        else:
+            self._told(unknown(table, root, read, where))
+
+    def note(self, places: Iterable[str]) -> None:
+        """Tell of the places of one answer that a reader came upon."""
+        if self._looks():
+            self._told(places)
+
+    def _looks(self) -> bool:
+        self._answers += 1
+        return self._answers <= FIRST or not self._answers % FIRST
+
+    def _told(self, places: Iterable[str]) -> None:
+        found = tuple(_unlike(dict.fromkeys(places)))
+        if found:
             self.any = True
-            self._tell(places, 1 if self._answers <= FIRST else FIRST, datetime.now(UTC))
+            self._tell(found, 1 if self._answers <= FIRST else FIRST, datetime.now(UTC))
 
 
 def _unlike(places: dict[str, None]) -> list[str]:
@@ -77,6 +89,6 @@ def unknown(table: Table, word: str, value: Any, where: str = "") -> Iterator[st
                 yield from unknown(table, known[name], inside, place)
 
 
-def told(name: str) -> str:
+def told(name: str, form: re.Pattern[str] = _NAME) -> str:
     """The name of a member as it may be told."""
-    return name if _NAME.fullmatch(name) and not _LONG_NUMBER.search(name) else OTHER
+    return name if form.fullmatch(name) and not _LONG_NUMBER.search(name) else OTHER

@@ -11,15 +11,18 @@ import msgspec
 from msgspec import Raw
 
 from gateway.catalogue.formats import AccountsTable, Format, FormatCall, Path
-from gateway.formats import paging
+from gateway.formats import csv_everything, paging, xml_everything
 from gateway.formats.calls import Calls
+from gateway.formats.csv_everything import TableRow
 from gateway.formats.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
 from gateway.formats.names import nameless
 from gateway.formats.paging import Step, Unusable
 from gateway.formats.shapes import within_limit
 from gateway.formats.stamps import text_of
+from gateway.formats.xml_everything import XmlRecord
 from gateway.ground.calendar.instants import Window
 
+Record = Raw | TableRow | XmlRecord  # as the organisation wrote it
 ALWAYS = Window(None, None)
 PAGES = 1000  # more than anybody has, in case the organisation's links go round in a circle
 ALONE = "self"  # the one account where the organisation has none of its own
@@ -33,9 +36,9 @@ def first(form: Format, source: Source, call: FormatCall, native: str | None) ->
 
 def pages(
     form: Format, source: Source, fetch: Fetch, call: FormatCall, native: str | None = None
-) -> Iterator[list[Raw]]:
-    """The records of every page, each as the organisation wrote it. Raises UnknownShape for a page of another shape,
-    and where the links go round in a circle or lead nowhere."""
+) -> Iterator[list[Any]]:
+    """The records of every page (each a `Record`). Raises UnknownShape for a page of another shape, and where
+    the links go round in a circle or lead nowhere."""
     calls = Calls(form, source)
     sent: Upstream | None = first(form, source, call, native)
     seen: set[object] = set()
@@ -45,11 +48,24 @@ def pages(
             raise UnknownShape(".".join(form.pages.at) if form.pages is not None else "next page")
         seen.add(key)
         answer = fetch(sent)
-        body = within_limit(answer[1])
-        found = records(form, call, body)
+        found, led = _read(form, call, answer[1])
         yield found
-        step = _next(form, source, sent, body, len(found), answer[2] if len(answer) > 2 else "")
+        step = _next(form, source, sent, led, len(found), answer[2] if len(answer) > 2 else "")
         sent = None if step is None else calls.made(call, sent.accounts, native, ALWAYS, step=step, continues=True)
+
+
+def _read(form: Format, call: FormatCall, body: bytes) -> tuple[list[Any], Any]:
+    """The records of a page, and what it says of the next one."""
+    at = form.pages.at if form.pages is not None else ()
+    if form.driver == "xml":
+        page = xml_everything.page(form, call, body)
+        return page.records, xml_everything.said(form, call, page, at) if at else None
+    if form.driver == "csv":
+        return csv_everything.rows(form, body), None
+    body = within_limit(body)
+    found = records(form, call, body)
+    led = _inside(body, at) if at else None
+    return found, None if led is None else _decoded(led, Any, ".".join(at))
 
 
 def records(form: Format, call: FormatCall, body: bytes) -> list[Raw]:
@@ -85,17 +101,15 @@ def _decoded(text: bytes | Raw, kind: Any, where: str) -> Any:
         raise UnknownShape(where) from None
 
 
-def _next(form: Format, source: Source, sent: Upstream, body: bytes, count: int, link: str) -> Step | None:
+def _next(form: Format, source: Source, sent: Upstream, led: Any, count: int, link: str) -> Step | None:
     how = form.pages
     if how is None:
         return None
     if how.by in ("page", "offset"):
         after = paging.by_number(how, sent, count)
         return None if after is None else ("", after)
-    led: Any = paging.of_header(link)
-    if how.by != "link-header":
-        found = _inside(body, how.at)
-        led = None if found is None else _decoded(found, Any, ".".join(how.at))
+    if how.by == "link-header":
+        led = paging.of_header(link)
     if not led:  # null and "" both mean that there is no next page
         return None
     if how.by == "cursor":
@@ -106,9 +120,11 @@ def _next(form: Format, source: Source, sent: Upstream, body: bytes, count: int,
         raise UnknownShape(".".join(how.at)) from None
 
 
-def value(record: Raw) -> Any:
+def value(record: Record) -> Any:
     """A record as Python values."""
-    return _decoded(record, Any, "")
+    if isinstance(record, TableRow):
+        return record.record
+    return _decoded(record.value if isinstance(record, XmlRecord) else record, Any, "")
 
 
 # ---- the person's accounts

@@ -18,17 +18,22 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import Raw
 
-from gateway.catalogue.formats import Format, FormatCall, Path
+from gateway.catalogue.formats import Format, FormatCall, Path, Records
 from gateway.catalogue.shapes import members
-from gateway.formats.drift import Seen, told
+from gateway.formats.csv_cut import places
+from gateway.formats.csv_judging import RowTimes, judged_columns
+from gateway.formats.csv_reading import CODECS, COLUMNS, HEADER
+from gateway.formats.drift import COLUMN, Seen, told
 from gateway.formats.json_reading import reading
 from gateway.formats.model import FoundAccount, UnknownShape
 from gateway.formats.names import nameless
 from gateway.formats.shapes import encode
+from gateway.ground.calendar.instants import Window
 
 RECORD = 1 << 20  # bytes of one record, and of one line
-CODECS = {"utf-8": "utf-8", "iso-8859-1": "latin-1", "windows-1252": "cp1252"}
 _MARK = b"\xef\xbb\xbf"  # byte order mark of UTF-8
+_PIECE = 1 << 16  # bytes read at once
+_NOBODY = Seen(lambda *_: None)
 
 
 class BadFile(Exception):
@@ -46,10 +51,9 @@ class Filed:
 
 @dataclass(frozen=True, slots=True)
 class Driver:
-    """How files of one kind are read. `head`: what stands before the records; it is read first."""
+    """How files of one kind are read. `opened`: what stands before the records, and the records."""
 
-    head: Callable[[Format, BinaryIO], bytes]
-    records: Callable[[Format, FormatCall, bytes, BinaryIO], Iterator[Filed]]
+    opened: Callable[[Format, FormatCall, BinaryIO], tuple[bytes, Iterator[Filed]]]
     answer: Callable[[Format, FormatCall, bytes, Sequence[bytes]], bytes]
     fault: Callable[[Format, FormatCall, bytes, Sequence[bytes], Seen | None], str | None]
 
@@ -57,11 +61,11 @@ class Driver:
 # ---- JSON
 
 
-def _no_head(form: Format, file: BinaryIO) -> bytes:
-    return b""
+def _json_opened(form: Format, call: FormatCall, file: BinaryIO) -> tuple[bytes, Iterator[Filed]]:
+    return b"", _json_records(form, call, file)
 
 
-def _json_records(form: Format, call: FormatCall, head: bytes, file: BinaryIO) -> Iterator[Filed]:
+def _json_records(form: Format, call: FormatCall, file: BinaryIO) -> Iterator[Filed]:
     body = file.read()
     place = form.place(call)
     try:
@@ -104,7 +108,11 @@ def _json_answer(form: Format, call: FormatCall, head: bytes, records: Sequence[
 # ---- NDJSON
 
 
-def _ndjson_records(form: Format, call: FormatCall, head: bytes, file: BinaryIO) -> Iterator[Filed]:
+def _ndjson_opened(form: Format, call: FormatCall, file: BinaryIO) -> tuple[bytes, Iterator[Filed]]:
+    return b"", _ndjson_records(file)
+
+
+def _ndjson_records(file: BinaryIO) -> Iterator[Filed]:
     number = 0
     for line in _lines(file):
         text = line.removeprefix(_MARK).strip() if not number else line.strip()
@@ -141,7 +149,7 @@ class _Any(dict[str, str]):
 
 
 def _json_fault(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes], seen: Seen | None) -> str | None:
-    how = reading(form, call.name, frozenset(), frozenset(), frozenset())
+    how = reading(form, call.name, frozenset(), frozenset(), frozenset(), {})
     body = DRIVERS[form.driver].answer(form, call, head, records)
     try:
         _, found, inside = how.answer(body, seen)
@@ -151,69 +159,98 @@ def _json_fault(form: Format, call: FormatCall, head: bytes, records: Sequence[b
     return None
 
 
-# ---- CSV
+# ---- CSV: what `csv_reading` reads of an answer is what is taken in, and each row is kept as it was written
 
 
-def _csv_head(form: Format, file: BinaryIO) -> bytes:
-    line = file.readline(RECORD)
-    names = _names(form, line)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if not names or not all(names):
-        raise BadFile("line 1: it must name every column")
-    if twice:
-        raise BadFile(f"line 1: {', '.join(told(name) for name in twice)} stands twice")
-    return line.removeprefix(_MARK).rstrip(b"\r\n") + b"\n"
-
-
-def _names(form: Format, head: bytes) -> list[str]:
+def _csv_opened(form: Format, call: FormatCall, file: BinaryIO) -> tuple[bytes, Iterator[Filed]]:
+    lines, its = _CsvLines(form, file), form.records[call.records]
+    names: list[str] = []
     try:
-        text = head.removeprefix(_MARK).decode(CODECS[form.encoding])
-        return [name.strip() for name in next(csv.reader([text], delimiter=form.separator, strict=True), [])]
-    except UnicodeDecodeError:
-        raise BadFile(f"line 1: it is not {form.encoding}: [format.csv] encoding says it is") from None
+        for cells in csv.reader(lines, delimiter=form.separator, strict=True):
+            head = lines.taken()
+            if any(cell.strip() for cell in cells):
+                names = [cell.strip() for cell in cells]
+                break
     except csv.Error:
-        raise BadFile("line 1: a quotation mark does not end") from None
+        raise BadFile(f"line {lines.number}: a quotation mark stands wrong or does not end") from None
+    if not names or len(names) > COLUMNS:
+        raise BadFile(f"line {lines.number}: there must be the names of the columns, at most {COLUMNS}")
+    try:
+        found = places(names, members(form.shapes, call.records), _NOBODY)
+    except UnknownShape as shape:
+        wrong = f"{shape.where} stands twice" if shape.where != HEADER else "no column is declared, or one stands twice"
+        raise BadFile(f"line {lines.number}: {wrong}") from None
+    if absent := [name for name in judged_columns(its) if name not in found]:
+        raise BadFile(
+            f"line {lines.number}: there is no column {absent[0]}, which says of what time or account a row is"
+        )
+    return head + b"\n", _csv_records(form, names, lines)
 
 
-def _csv_records(form: Format, call: FormatCall, head: bytes, file: BinaryIO) -> Iterator[Filed]:
-    names = _names(form, head)
-    lines = _Lines(file, CODECS[form.encoding])
+def _csv_records(form: Format, names: Sequence[str], lines: "_CsvLines") -> Iterator[Filed]:
     number = 0
     try:
         for cells in csv.reader(lines, delimiter=form.separator, strict=True):
             text = lines.taken()
-            if not text.strip():
-                continue
+            if len(cells) < 2 and not "".join(cells).strip() and (len(names) > 1 or not text):
+                continue  # a blank line
             number += 1
-            if len(cells) != len(names):
-                raise BadFile(f"line {lines.number}: it has {len(cells)} cells, and line 1 names {len(names)} columns")
-            yield Filed(number, text.rstrip(b"\r\n"), dict(zip(names, (cell.strip() for cell in cells), strict=True)))
-    except UnicodeDecodeError:
-        raise BadFile(f"line {lines.number}: it is not {form.encoding}") from None
+            if len(cells) > len(names):
+                raise BadFile(f"line {lines.number}: it has {len(cells)} cells, and there are {len(names)} columns")
+            if len(text) > RECORD:
+                raise BadFile(f"line {lines.number}: the record is longer than {RECORD} bytes")
+            yield Filed(number, text, dict(zip(names, (cell.strip() for cell in cells), strict=False)))
     except csv.Error:
-        wrong = "a quotation mark stands wrong or does not end, a cell is too long, or lines end with CR alone"
+        wrong = "a quotation mark stands wrong or does not end, or a cell is too long"
         raise BadFile(f"line {lines.number}: {wrong}") from None
 
 
-class _Lines:
-    """Lines as text, for the csv module, which takes several for a record with line ends inside quotes."""
+class _CsvLines:
+    """Lines as text, each with its end, be it CRLF, LF or CR, for the csv module, which takes several for a record with
+    line ends inside quotes. Read piece by piece, so that a file of any size takes no memory."""
 
-    def __init__(self, file: BinaryIO, codec: str) -> None:
-        self._lines, self._codec = _lines(file), codec
+    def __init__(self, form: Format, file: BinaryIO) -> None:
+        self._file, self._encoding, self._codec = file, form.encoding, CODECS[form.encoding]
+        self._lines = self._read()
         self._taken: list[bytes] = []
-        self.number = 1  # of the line that was read last; the head is the first
+        self._begun = False
+        self.number = 0  # of the line that was read last
 
     def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            self.number += 1
-            self._taken.append(line)
-            if b"\0" in line:
-                raise csv.Error
-            yield line.decode(self._codec)
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.number += 1
+        if self.number == 1 and self._encoding == "utf-8":
+            line = line.removeprefix(_MARK)
+        if not self._begun:  # blanks before the first name may stand before its quotes, too
+            line = line.lstrip(b" ")
+            self._begun = bool(line.strip())
+        self._taken.append(line)
+        try:
+            text = line.decode(self._codec)
+        except UnicodeDecodeError:
+            raise BadFile(f"line {self.number}: it is not {self._encoding}: [format.csv] encoding says it is") from None
+        if "\0" in text:
+            raise BadFile(f"line {self.number}: it has a zero byte: it is no text")
+        return text
+
+    def _read(self) -> Iterator[bytes]:
+        rest = b""
+        while chunk := self._file.read(_PIECE):
+            lines = (rest + chunk).splitlines(keepends=True)
+            rest = lines.pop()  # it may go on; of its end, a CR may be half
+            yield from lines
+            if len(rest) > RECORD:
+                raise BadFile(f"line {self.number + 1}: it is longer than {RECORD} bytes")
+        if rest:
+            yield from rest.splitlines(keepends=True)
 
     def taken(self) -> bytes:
+        """The lines of the record that was read last, as they were written, without the end."""
         text, self._taken = b"".join(self._taken), []
-        return text
+        return text.rstrip(b"\r\n")
 
 
 def _csv_answer(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes]) -> bytes:
@@ -221,20 +258,43 @@ def _csv_answer(form: Format, call: FormatCall, head: bytes, records: Sequence[b
 
 
 def _csv_fault(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes], seen: Seen | None) -> str | None:
-    """Columns that are not declared are told, or refused where nobody is told. What stands in the cells is judged when
-    it is given."""
-    unknown = [told(name) for name in _names(form, head) if name not in members(form.shapes, call.records)]
+    """Columns that are not declared are told, or refused where nobody is told. Each row must have what it is judged by,
+    or fewer cells than there are columns: such a one is given to nobody."""
+    known, its = members(form.shapes, call.records), form.records[call.records]
+    names, *rows = [_cells(form, text) for text in (head, *records)]
+    unknown = [told(name.strip(), COLUMN) for name in names if name.strip() not in known]
     if unknown and seen is None:
         return f"column {unknown[0]}"
-    if unknown and seen is not None:
-        seen.note(unknown)
-    return None
+    try:
+        where = places(names, known, seen)
+    except UnknownShape:
+        return "the names of the columns"
+    banned = [name for name in where if known[name] == "!"]
+    if banned:
+        return f"column {banned[0]}"
+    return _csv_unjudged(its, where, [row for row in rows if len(row) == len(names)])
+
+
+def _csv_unjudged(its: Records, where: Mapping[str, int], rows: Sequence[Sequence[str]]) -> str | None:
+    """The column in which a row has nothing that it can be judged by. A time in any zone is one in every zone."""
+    times = RowTimes(its.time, "UTC", Window(None, None))
+    if times.columns and rows:
+        keys = times.keys([[row[where[name]] for row in rows] for name in times.columns])
+        if times.verdicts(keys)[1]:
+            return times.columns[0]
+    account = its.account[0] if its.account else ""
+    return account if account and not all(row[where[account]].strip() for row in rows) else None
+
+
+def _cells(form: Format, text: bytes) -> list[str]:
+    source = io.StringIO(text.decode(CODECS[form.encoding]), newline="")
+    return next(csv.reader(source, delimiter=form.separator, strict=True), [])
 
 
 DRIVERS: Mapping[str, Driver] = {
-    "json": Driver(_no_head, _json_records, _json_answer, _json_fault),
-    "ndjson": Driver(_no_head, _ndjson_records, _ndjson_answer, _json_fault),
-    "csv": Driver(_csv_head, _csv_records, _csv_answer, _csv_fault),
+    "json": Driver(_json_opened, _json_answer, _json_fault),
+    "ndjson": Driver(_ndjson_opened, _ndjson_answer, _json_fault),
+    "csv": Driver(_csv_opened, _csv_answer, _csv_fault),
 }
 
 
@@ -273,9 +333,10 @@ def answer(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes]
 
 def accounts(form: Format, call: FormatCall, body: bytes) -> Iterator[FoundAccount]:
     """The accounts that the records of an answer name, each once, where the format lists none."""
-    path, file, driver = form.records[call.records].account, io.BytesIO(body), DRIVERS[form.driver]
+    path = form.records[call.records].account
+    records = DRIVERS[form.driver].opened(form, call, io.BytesIO(body))[1] if path else ()
     seen: set[str] = set()
-    for record in driver.records(form, call, driver.head(form, file), file) if path else ():
+    for record in records:
         native = identified(record, path)
         if native not in seen:
             seen.add(native)

@@ -25,8 +25,9 @@ Refs = Mapping[str, str]
 class Around:
     """For one call of a format. `governed` members that are not given stay out, whatever the rule says."""
 
-    def __init__(self, form: Format, at: Path, beside: Beside, withheld: frozenset[Member]) -> None:
-        self._form, self._at, self._withheld = form, at, withheld
+    def __init__(self, form: Format, answer: str, at: Path, beside: Beside, withheld: frozenset[Member]) -> None:
+        """`answer`: the type of the table that the whole answer is."""
+        self._form, self._answer, self._at, self._withheld = form, answer, at, withheld
         self.rules: dict[Member, str] = dict(form.around)
         pages = form.pages
         if pages is not None:
@@ -36,7 +37,7 @@ class Around:
         self.beside = [each for each in beside if self._matters(each[1], each[2])]
 
     def _rule(self, rule: str, path: Path) -> None:
-        found = along(self._form.shapes, "Answer", path) if path else None
+        found = along(self._form.shapes, self._answer, path) if path else None
         if found:
             self.rules[found[-1]] = rule
 
@@ -51,7 +52,7 @@ class Around:
 
     def led(self, texts: Mapping[Member, Raw], path: Path) -> str:
         """What the member at a path says, which leads to another page; "": nothing. Raises UnknownShape."""
-        steps = along(self._form.shapes, "Answer", path) or []
+        steps = along(self._form.shapes, self._answer, path) or []
         for depth, step in enumerate(steps):
             if step in texts:
                 value = msgspec.json.decode(texts[step])
@@ -116,7 +117,7 @@ class Around:
         if rule == "same":
             return Reader(self._form.shapes, word, self._withheld, nulls=True, strict=False).read(text, member)[0]
         value = msgspec.json.decode(text)
-        return _RULES[rule](value, window, zone, refs, member)
+        return RULES[rule](value, window, zone, refs, member)
 
 
 def _only_page(value: Any, window: Window, zone: str, refs: Refs, member: str) -> Any:
@@ -145,7 +146,7 @@ def _account(value: Any, window: Window, zone: str, refs: Refs, member: str) -> 
         raise UnknownShape(member) from None
 
 
-_RULES: Mapping[str, Callable[..., Any]] = {
+RULES: Mapping[str, Callable[..., Any]] = {
     "only-page": _only_page,
     "not-before": _edge("start"),
     "not-after": _edge("end"),

@@ -4,36 +4,59 @@ read the answer ── each record: inside the period? of an account? without wh
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import UNSET, Raw
 
 from gateway.catalogue.datasets import Dataset
-from gateway.catalogue.formats import Format, Member
+from gateway.catalogue.formats import Format, FormatCall, Member
 from gateway.formats.json_around import Around
+from gateway.formats.json_coarser import changed
+from gateway.formats.json_lines import LinesCutter
 from gateway.formats.json_reading import JsonReading, reading
 from gateway.formats.media import expect
-from gateway.formats.model import Counts, Cut, Cutter, Granted, NotThere, Source, Upstream
-from gateway.formats.paging import Unusable, of_address
+from gateway.formats.model import Counts, Cut, Cutter, Granted, NotThere, Source, UnknownShape, Upstream
+from gateway.formats.paging import Unusable
 from gateway.formats.paths import remember
-from gateway.formats.shapes import encode, within_limit
+from gateway.formats.shapes import encode, withheld_members, within_limit
 from gateway.formats.table_plan import TablePart, TablePlan
 from gateway.ground.calendar.instants import Span, Window
 
 UNUSABLE = "next-page-unusable"
+_FIRST = datetime.min.replace(tzinfo=UTC)
+NEVER = Window(_FIRST, _FIRST)  # no record lies in it
+AT_ANY_TIME = (_FIRST, _FIRST)  # of records without a time of their own
 
 
 class JsonView:
     """One call of one granted dataset."""
 
-    def __init__(self, form: Format, part: TablePart, call: str) -> None:
-        self.part = part
-        self.reading: JsonReading = reading(form, call, part.governed, part.given, part.withheld)
-        self.around = Around(form, self.reading.at, self.reading.beside, part.withheld)
+    def __init__(self, form: Format, part: TablePart, call: FormatCall) -> None:
+        self.part, self.call = part, call
+        given, withheld, coarse = part.read, part.unread, part.coarse
+        if call.answer is not None:  # read for the answer, and never given
+            given = frozenset(form.read_for(call))
+            withheld, coarse = frozenset(withheld_members(form.shapes, part.governed, given)), {}
+        self.reading: JsonReading = reading(form, call.name, part.governed, given, withheld, coarse)
+        # beside the records nothing is made of a value, so what is not given exactly stays out there
+        self.around = Around(form, call.envelope, self.reading.at, self.reading.beside, withheld.union(coarse))
+        self.made = [
+            changed(coarse[member], part.makers.get(member), _otherwise(form, member)) for member in self.reading.coarse
+        ]
         self.held: dict[tuple[Any, ...], tuple[bytes, bytes, str, str]] = {}
 
 
+def _otherwise(form: Format, member: Member) -> Any:
+    """In place of a value of which nothing can be made: an exception where the format requires one."""
+    if member in form.instead:
+        return Raw(encode(form.instead[member]))
+    return UnknownShape("/".join(member)) if member in form.required else UNSET
+
+
 class JsonPlan(TablePlan):
+    gives_answers = True
+
     def __init__(
         self,
         form: Format,
@@ -45,7 +68,7 @@ class JsonPlan(TablePlan):
         super().__init__(form, source, granted, datasets, governed)
         self._counted = form.pages is not None and form.pages.by in ("page", "offset")
         self._views = {
-            call.name: JsonView(form, self.parts[call.dataset], call.name)
+            call.name: JsonView(form, self.parts[call.dataset], call)
             for call in form.calls.values()
             if call.dataset in self.parts
         }
@@ -53,38 +76,97 @@ class JsonPlan(TablePlan):
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
         expect(media_type, self.form.media_types)
         view, window = self._views[sent.operation], self.inside(sent, window)
+        answer, found, inside = view.reading.answer(within_limit(body), view.part.seen)
+        if view.call.answer is not None:
+            return self._answered(view, sent, answer, found, inside, window, link)
+        text, counts = self._given(view, sent, window, found, inside, view.part.records_max)
+        before, behind, following, notice = self._around(view, sent, answer, len(found), window, link)
+        return Cut(before + text + behind, self.form.accept, counts, following, notice)
+
+    def _given(
+        self, view: JsonView, sent: Upstream, window: Window, found: list[Any], inside: list[int], limit: int | None
+    ) -> tuple[bytes, Counts]:
+        """The records that are given, written anew. `limit`: no more than so many. Raises UnknownShape, NotThere."""
         part, how = view.part, view.reading
-        answer, found, inside = how.answer(within_limit(body), part.seen)
+        window = self.judged_by(sent, window) or NEVER
         kept: list[Any] = []
         spans: list[Span] = []
-        most = len(found) if part.records_max is None else part.records_max
+        most = len(found) if limit is None else limit
         refs = part.refs(sent)
         zone = self.source.zone
         fields = how.cut(found, inside, window.start, window.end, refs, most, zone, kept, spans)
         if how.pairwise is not None:
             self._make_pairwise(how, part, kept)
+        if how.coarsen is not None:
+            fields += sum(how.coarsen(record, view.made) for record in kept)
         if how.single and not kept:
             raise NotThere
         text = encode(kept[0] if how.single else kept)
         if how.lines:
             text = b"".join(encode(record) + b"\n" for record in kept)
         text = part.names.outward_bytes(text, how.formal, part.numbers)
-        before, behind, following, notice = self._around(view, sent, answer, len(found), window, link)
         first, last = (min(spans)[0], max(end for _, end in spans)) if spans else (None, None)
-        counts = Counts(len(kept), len(found) - len(kept), fields, first, last)
-        return Cut(before + text + behind, self.form.accept, counts, following, notice)
+        return text, Counts(len(kept), len(found) - len(kept), fields, first, last)
+
+    def _answered(
+        self,
+        view: JsonView,
+        sent: Upstream,
+        answer: Any,
+        found: list[Any],
+        inside: list[int],
+        window: Window,
+        link: str,
+    ) -> Cut:
+        """The answer over the records. Nothing of them leaves, and nothing that stands around them."""
+        part, how, call = view.part, view.reading, view.call
+        _, _, following, notice = self._around(view, sent, answer, len(found), window, link)
+        if following or notice:  # the totals would be of this page alone
+            raise UnknownShape(self._leading())
+        period = self.judged_by(sent, window)
+        within = period or NEVER
+        kept: list[Any] = []
+        spans: list[Span] = []
+        how.cut(found, inside, within.start, within.end, part.refs(sent), len(found), self.source.zone, kept, spans)
+        rows = [
+            (start, end, how.value(record))
+            for record, (start, end) in zip(kept, spans or [AT_ANY_TIME] * len(kept), strict=True)
+        ]
+        told = [
+            {
+                name: Raw(value.encode()) if is_number and isinstance(value, str) else value
+                for name, value, is_number in row
+            }
+            for row in self.told(part, call, rows, period)
+        ]
+        single = call.answer is not None and call.answer.per == "all"
+        if single and not told:
+            raise NotThere
+        first, last = (min(spans)[0], max(end for _, end in spans)) if spans else (None, None)
+        counts = Counts(len(told), len(found) - len(kept), 0, first, last)
+        return Cut(encode(told[0] if single else told), "application/json", counts)
+
+    def _leading(self) -> str:
+        """The place that leads to a further page."""
+        pages = self.form.pages
+        return (".".join(pages.at) if pages is not None else "") or "further page"
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
-        return None
+        view = self._views[sent.operation]
+        if not view.reading.lines or view.reading.single or view.call.answer is not None:
+            return None
+        expect(media_type, self.form.media_types)
+        window = self.inside(sent, window)
+
+        def cut(lines: bytes, most: int | None) -> tuple[bytes, Counts]:
+            _, found, inside = view.reading.answer(within_limit(lines), view.part.seen)
+            return self._given(view, sent, window, found, inside, most)
+
+        return LinesCutter(cut, view.part.records_max)
 
     def _make_pairwise(self, how: JsonReading, part: TablePart, kept: list[Any]) -> None:
         """Identifiers of the organisation's become the app's own; `Calls` opens them where they come back in a path."""
-        context = ("id", self.source.organisation, part.pair)
-        seal = self.source.sealer.seal
-
-        def pair(value: Any) -> str:
-            return seal(str(value), *context)
-
+        pair = self.pair(part)
         for record in kept:
             how.pairwise(record, pair)  # type: ignore[misc]  # asked before
 
@@ -117,24 +199,10 @@ class JsonPlan(TablePlan):
         if pages is not None:
             addresses["next"] = token if pages.by == "cursor" else following
             addresses["start"] = self.address(part, sent, "")
-            addresses["own"] = self.address(part, sent, self._own_token(part, sent))
-            addresses["before"] = self._before(part, sent, around.led(texts, pages.before))
+            addresses["own"] = self.address(part, sent, self.own_token(part, sent))
+            addresses["before"] = self.before(part, sent, around.led(texts, pages.before))
         before, behind = around.written(texts, window, self.source.zone, part.refs(sent), addresses)
         return before, behind, following, notice
-
-    def _before(self, part: TablePart, sent: Upstream, led: str) -> str:
-        """The address of the page before, where the organisation links to it."""
-        try:
-            step = of_address(self.source, sent, led) if led else None
-        except Unusable:
-            return ""
-        token = self.following(part, sent, step)
-        return self.address(part, sent, token) if token else ""
-
-    def _own_token(self, part: TablePart, sent: Upstream) -> str:
-        """The address of a page itself: the first has one without a token."""
-        call = self.form.calls[sent.operation]
-        return self.calls.token(call, part.names, sent, ("", sent.page)) if sent.continues else ""
 
 
 def _beside(answer: Any, place: tuple[int, str, str, str], how: JsonReading) -> bytes | None:

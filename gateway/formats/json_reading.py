@@ -6,7 +6,7 @@ this format needs is done for each.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -14,11 +14,12 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from gateway.catalogue.formats import Format, FormatCall, Path, Records
+from gateway.catalogue.made import Made
 from gateway.catalogue.shapes import Table, inner, members, reached, written
 from gateway.formats import stamps
 from gateway.formats.drift import Seen
 from gateway.formats.model import UnknownShape
-from gateway.formats.shapes import AS_TEXT, Member, Reader, attributes, encode, pairwiser, remover
+from gateway.formats.shapes import AS_TEXT, Member, Reader, attributes, coarsener, encode, pairwiser, remover
 
 DECIMAL = re.compile(r"-?[0-9]{1,17}(?:\.[0-9]{1,9})?")  # a text of this form in a `d` is an amount and no identifier
 Pass = Callable[..., int]
@@ -32,19 +33,25 @@ class JsonReading:
         governed: frozenset[str],
         given: frozenset[Member],
         withheld: frozenset[Member],
+        coarse: Mapping[Member, Made],
     ) -> None:
+        """`coarse`: given members of which something else is made before they leave."""
         kind = call.records
         self.at, self.single = form.place(call), form.single(call)
         self.lines = form.driver == "ndjson"
         instead = {member: Raw(encode(value)) for member, value in form.instead.items() if member in withheld}
         root, table = _followed(form, call, kind)
-        self.beside = [] if not self.at else _beside(form, self.at, table)
+        self.beside = [] if not self.at else _beside(form, call, self.at, table)
         plain_root, plain = _followed(form, call, "Raw")
         self._answer = Reader(table, root, withheld, record=kind, unread=governed, neutral=instead, nulls=True)
         self._plain = Reader(plain, plain_root, nulls=True)
         self._record = Reader(form.shapes, kind, withheld, unread=governed, neutral=instead, nulls=True)
         self.attributes = _attributes_along(table, root, self.at)
-        self.pairwise = pairwiser(form.shapes, kind, withheld)
+        self._of = _attributes_along(form.shapes, kind, call.answer.of if call.answer is not None else ())
+        self.pairwise = pairwiser(form.shapes, kind, withheld.union(coarse))
+        self.coarse = sorted(coarse)
+        always = frozenset(member for member, how in coarse.items() if how.word == "yes")
+        self.coarsen = coarsener(form.shapes, kind, withheld, self.coarse, always) if coarse else None
         self.formal = dict.fromkeys(_amounts(form.shapes, kind), DECIMAL)
         remove = remover(form.shapes, kind, withheld, governed, instead)
         self.cut = _pass(form, form.records[kind], remove, given, ".".join(self.at))
@@ -65,6 +72,16 @@ class JsonReading:
         if len(inside) != len(records) + 1:  # the answer has its list twice
             raise UnknownShape(".".join(self.at))
         return found, records, inside
+
+    def value(self, record: Any) -> str | None:
+        """The text of the member of which the call gives an answer, as it is written; None: it is not there, or no
+        text and no number."""
+        for attribute in self._of:
+            record = None if record is None or record is UNSET else getattr(record, attribute)
+        try:
+            return None if record is None or record is UNSET else stamps.text_of(record)
+        except ValueError:
+            return None
 
     def _find_fault(self, body: bytes, seen: Seen | None) -> None:
         found, _ = self._plain.read(body, "", seen)
@@ -87,20 +104,20 @@ def _followed(form: Format, call: FormatCall, record: str) -> tuple[str, dict[st
     word = record if form.single(call) else f"{record}*"
     if not at:
         return word, dict(form.shapes)
-    table, kind = dict(form.shapes), "Answer"
+    table, kind = dict(form.shapes), call.envelope
     for depth, name in enumerate(at):
         known = members(form.shapes, kind)
         inside = word if depth == len(at) - 1 else f"{inner(known[name])}@{depth + 1}"
         words = {each: inside if each == name else "Raw" for each in known}
         table[f"{kind}@{depth}"] = " ".join(written(each, found) for each, found in words.items())
         kind = inner(known[name])
-    return "Answer@0", table
+    return f"{call.envelope}@0", table
 
 
-def _beside(form: Format, at: Path, table: Table) -> list[tuple[int, str, str, str]]:
+def _beside(form: Format, call: FormatCall, at: Path, table: Table) -> list[tuple[int, str, str, str]]:
     """What stands beside the records and may be written anew: (depth, type, member, attribute)."""
     found = []
-    kind = "Answer"
+    kind = call.envelope
     for depth, name in enumerate(at):
         known = members(form.shapes, kind)
         spelt = attributes(table, f"{kind}@{depth}")
@@ -268,16 +285,26 @@ _FORMS: dict[int, Format] = {}
 
 @lru_cache(maxsize=512)
 def _reading(
-    form: int, call: str, governed: frozenset[str], given: frozenset[Member], withheld: frozenset[Member]
+    form: int,
+    call: str,
+    governed: frozenset[str],
+    given: frozenset[Member],
+    withheld: frozenset[Member],
+    coarse: frozenset[tuple[Member, Made]],
 ) -> JsonReading:
-    return JsonReading(_FORMS[form], _FORMS[form].calls[call], governed, given, withheld)
+    return JsonReading(_FORMS[form], _FORMS[form].calls[call], governed, given, withheld, dict(coarse))
 
 
 def reading(
-    form: Format, call: str, governed: frozenset[str], given: frozenset[Member], withheld: frozenset[Member]
+    form: Format,
+    call: str,
+    governed: frozenset[str],
+    given: frozenset[Member],
+    withheld: frozenset[Member],
+    coarse: Mapping[Member, Made],
 ) -> JsonReading:
     _FORMS[id(form)] = form
-    return _reading(id(form), call, governed, given, withheld)
+    return _reading(id(form), call, governed, given, withheld, frozenset(coarse.items()))
 
 
 def decoded(text: Raw | None) -> Any:

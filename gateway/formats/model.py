@@ -7,7 +7,8 @@ terms ──plan()──► Plan ──request()──► Upstream | Denied     
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
@@ -86,6 +87,7 @@ class Source:
     known: Mapping[str, Dataset] | None = None  # types of data at this organisation, by id; None: as shipped
     published: str = ""  # ESPI: what the supplier takes `published-min` for (`espi.calls.PUBLISHED`); "": usage time
     sealer: Sealer = field(default_factory=Sealer)  # for what leaves and comes back: links to following pages
+    clock: Callable[[], datetime] = partial(datetime.now, UTC)  # tells which days and months are over
     seen: Callable[[str], Seen | None] = _nobody  # type of data → who is told of members that nobody has declared
     filed: bool = False  # its answers are of files: whatever an app asks for, they have all there is
 
@@ -111,10 +113,11 @@ class Upstream:
     continues: bool = False  # a following page, linked in an earlier answer; belongs to a use already counted
     operation: str = ""  # the sector's own name for this kind of call
     also: tuple[str, ...] = ()  # more datasets that may be in the answer: counted, judged and logged like `dataset`
-    method: str = "GET"
-    body: bytes = b""  # POST: what is sent, made of declared terms and never of the app's
-    content_type: str = ""
+    method: str = "GET"  # POST for a read whose terms the organisation wants in a body
+    body: bytes = b""  # written here, of declared terms; nothing of it is the app's own text
+    content_type: str = ""  # of `body`
     page: Pairs = ()  # of the query, all but the period
+    shown: Pairs = ()  # the query as the app writes it, without what leads to the page
     period: Window | None = None  # that was asked for; None: as the format's own engine has it
 
 

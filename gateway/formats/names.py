@@ -35,6 +35,7 @@ _ESCAPE_OF_SIX = re.compile(rb"\\u[0-9a-fA-F]{4}")
 _ESCAPE_OF_TWO = re.compile(rb"\\[^u]")
 # of a format: no part of it is an identifier, though its digits may be those of one
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}(?:-[0-9]{2}(?:T[0-9:.]{5,24}(?:Z|[+-][0-9:]{4,6})?)?)?")
+_WRITTEN_OTHERWISE = re.compile(r'[\x00-\x1f"\\]')  # in JSON
 _NOT_PLAIN = re.compile("[^0-9A-Za-z]")
 _NOT_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 _MARKS = set(range(256)) - set(b"0123456789") - set(ascii_letters.encode())
@@ -59,6 +60,7 @@ class AccountNames:
         self._withheld = [WITHHELD if name not in self.ref else "" for name, _ in self._long]
         self._digits = [name.encode().translate(None, _NOT_DIGITS) for name, _ in self._long]
         self._ends = [_end(name) for name, _ in self._long]
+        self._odd = any(_WRITTEN_OTHERWISE.search(name) for name, _ in self._long)
         self._spelt = re.compile("|".join(f"({_spellings(name)})" for name, _ in self._long) or "(?!)", re.IGNORECASE)
 
     def outward(self, text: str) -> str:
@@ -87,6 +89,10 @@ class AccountNames:
         """
         return self._exchanged(text, self._shown)
 
+    def outward_number(self, text: str) -> str:
+        """The same where the accounts' own numbers are given: those of `others` are not."""
+        return self._exchanged(text, self._withheld)
+
     def _exchanged(self, text: str, shown: list[str]) -> str:
         """The text with what is shown in place of each name; "": that name stays."""
 
@@ -110,6 +116,27 @@ class AccountNames:
                 pieces += text[done:start], instead
             done = max(done, end)
         return "".join([*pieces, text[done:]])
+
+    def lines(self, table: bytes) -> list[int]:
+        """Which lines of a text that is no JSON may hold the name of an account, counted from 0. Mostly none."""
+        if not self._ends:
+            return []
+        body = table.replace(b'"', b" ").replace(b"\\", b"\\\\")
+        found: list[int] = []
+        line = done = 0
+        for place in self._places(body):
+            line += body.count(b"\n", done, place)
+            done = place
+            if found[-1:] != [line]:
+                found.append(line)
+        return found
+
+    def outward_cell(self, text: str, number: re.Pattern[str] | None, *, own_stay: bool = False) -> str:
+        """The text of one cell, as `outward_bytes` has that of one string. `number`: a cell of this form is none."""
+        shown = self._exchanged(text, self._withheld if own_stay else self._shown)
+        if shown == text or _MOMENT.fullmatch(text) or (number is not None and number.fullmatch(text)):
+            return text
+        return shown
 
     def outward_bytes(
         self, body: bytes, formal: Mapping[bytes, re.Pattern[str]] = NO_MEMBERS, numbers: tuple[bytes, ...] = ()
@@ -140,20 +167,32 @@ class AccountNames:
                 done = outside
         return b"".join([*pieces, body[done:]])
 
+    def may_stand_in(self, text: bytes) -> bool:
+        """Whether a name may stand in plain texts: UTF-8, no character of it written as an escape of JSON or XML."""
+        if not self._ends:
+            return False
+        if self._odd or veiled.may_be_in(text):
+            return True
+        text = text.replace(b'"', b" ")  # in JSON it ends a text
+        return any(end.places(text) for end in self._told_by_digits(text))
+
+    def _told_by_digits(self, text: bytes) -> list[Sought]:
+        """The names that may stand in a text at all. For several it is cheaper to take its digits out once, and to look
+        for theirs."""
+        if len(self._ends) < 2:
+            return self._ends
+        digits = text.translate(None, _NOT_DIGITS)
+        return [end for end, own in zip(self._ends, self._digits, strict=True) if own in digits]
+
     def _places(self, body: bytes) -> list[int]:
         """Where in an encoded JSON document the name of an account may stand, in order. Mostly nowhere.
 
-        This runs for every answer. For several names it is cheaper to take the digits out of the text once, and to look
-        for theirs.
+        This runs for every answer.
         """
-        ends = self._ends
-        places = veiled.places(body) if ends else []
+        places = veiled.places(body) if self._ends else []
         if b"\\" in body:
             body = _blanked(body)
-        if len(ends) > 1:
-            digits = body.translate(None, _NOT_DIGITS)
-            ends = [end for end, own in zip(ends, self._digits, strict=True) if own in digits]
-        for end in ends:
+        for end in self._told_by_digits(body):
             places += end.places(body)
         places.sort()
         return places
@@ -190,6 +229,11 @@ def _is_formal(body: bytes, start: int, end: int, text: str, formal: Mapping[byt
         return False
     form = next((form for member, form in formal.items() if body.endswith(member, 0, start)), _MOMENT)
     return form.fullmatch(text) is not None
+
+
+def is_moment(text: str) -> bool:
+    """Whether a text is a time as formats write it."""
+    return _MOMENT.fullmatch(text) is not None
 
 
 def nameless(native: str) -> str:

@@ -7,16 +7,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from gateway.catalogue import Catalogue, CatalogueError, Dataset, Format
 from gateway.catalogue import fields as governing
-from gateway.formats import checking, espi, everything, fhir
+from gateway.formats import checking, csv_cut, espi, everything, fhir
+from gateway.formats.csv_plan import CsvPlan
 from gateway.formats.json_plan import JsonPlan
 from gateway.formats.model import Fetch, FoundAccount, Granted, Plan, Source
+from gateway.formats.xml_plan import XmlPlan
 
 # driver → its engine, for those that tables do not describe
 OWN: Mapping[str, Callable[[Source, Iterable[Granted]], Plan]] = {"espi": espi.plan, "fhir": fhir.plan}
 ACCOUNTS: Mapping[str, Callable[[Source, Fetch], list[FoundAccount]]] = {"espi": espi.accounts, "fhir": fhir.accounts}
 TABLES: Mapping[str, Mapping[str, str]] = {"espi": espi.TABLE, "fhir": fhir.TABLE}
 NEEDED: Mapping[str, Mapping[str, Iterable[tuple[str, str]]]] = {"fhir": fhir.NEEDED}
-BY_TABLES = {"json": JsonPlan, "ndjson": JsonPlan}
+BY_TABLES: Mapping[str, Callable[..., Plan]] = {
+    "json": JsonPlan,
+    "ndjson": JsonPlan,
+    "csv": CsvPlan,
+    "xml": XmlPlan,
+}
 
 
 def form_of(source: Source, dataset: str) -> str | None:
@@ -91,3 +98,5 @@ def table(form: Format) -> Mapping[str, str]:
 def form_faults(form: Format, datasets: Mapping[str, Dataset]) -> Iterator[tuple[str, str, str]]:
     """(dataset or "", key, what is wrong or would be right) of a format and the types of data that are of it."""
     yield from checking.faults(form, table(form), NEEDED.get(form.driver, {}), datasets)
+    if form.driver == "csv":
+        yield from csv_cut.faults(form)

@@ -11,7 +11,7 @@ A whole answer is decoded at once in C. Only what has to be done for single memb
 import keyword
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property, partial
 from typing import Any
@@ -46,12 +46,12 @@ class Withheld(metaclass=_Anything):
     """
 
 
-class Forbidden(metaclass=_Anything):
+class ForbiddenMember(metaclass=_Anything):
     """The type of a member that must not be there, because it changes what its neighbours mean."""
 
 
 def _hook(kind: type, value: object) -> UnsetType:
-    if kind is Forbidden:
+    if kind is ForbiddenMember:
         raise ValueError("it must not be there")
     _tally.taken[-1] += 1
     return UNSET
@@ -69,9 +69,9 @@ SCALARS: dict[str, Any] = {
     "i": int,
     **dict.fromkeys(("n", "v", "j", "Raw"), Raw),
     "-": Withheld,
-    "!": Forbidden,
+    "!": ForbiddenMember,
 }
-_WITH_NULL = (Raw, Withheld, Forbidden)  # may be null in any case
+_WITH_NULL = (Raw, Withheld, ForbiddenMember)  # may be null in any case
 AS_TEXT = {"n": "numbers", "v": "values"}  # words that are kept as written, and to be checked → where they are gathered
 
 
@@ -245,6 +245,18 @@ def pairwiser(
     return change
 
 
+def coarsener(
+    table: Table, root: str, withheld: AbstractSet[Member], coarse: Sequence[Member], always: AbstractSet[Member]
+) -> Callable[[Any, Sequence[Callable[[Any], Any]]], int]:
+    """A function that puts what other functions, one for each `coarse` member, make of it in place of every value, and
+    returns of how many they made nothing (UNSET). `always`: also of what is not there, or null."""
+    visits = _Visits(table, withheld, NOTHING, coarse=coarse, always=always)
+    change: Callable[[Any, Sequence[Callable[[Any], Any]]], int] = visits.function(
+        root, "value, made", "lost = 0", "return lost"
+    )
+    return change
+
+
 def _gatherer(
     table: Table, root: str, withheld: AbstractSet[Member], neutral: Mapping[Member, Raw]
 ) -> Callable[[Any, Callable[[Raw], None], Callable[[Raw], None]], None]:
@@ -268,9 +280,12 @@ class _Visits:
         at_withheld: str = "",
         gathers: bool = False,
         at_identifier: bool = False,
+        coarse: Sequence[Member] = (),
+        always: AbstractSet[Member] = frozenset(),
     ) -> None:
         self._table, self._withheld, self._at_withheld, self._gathers = table, withheld, at_withheld, gathers
-        self._at_identifier = at_identifier
+        self._at_identifier, self._always = at_identifier, always
+        self._coarse = {member: number for number, member in enumerate(coarse)}
         self._without = {member: f"without{number}" for number, member in enumerate(sorted(neutral))}
         self._neutral = neutral
         self._names = 0
@@ -306,12 +321,20 @@ class _Visits:
         if member in self._withheld:
             act = self._at_withheld.format(value=owner, name=attribute, without=without)
             return [f"if {place} is not {without}:", *_indented([act])] if act else []
+        if member in self._coarse:
+            return self._made_coarser(member, place)
         if self._at_identifier and word in ("p", "p*"):
             changed = f"pair({place})" if word == "p" else f"[pair(each) for each in {place}]"
             return [f"if {place} is not UNSET and {place} is not None:", f" {place} = {changed}"]
         held = self._fresh()
         visits = self._of(word, held)
         return [f"{held} = {place}", f"if {held} is not {without}:", *_indented(visits)] if visits else []
+
+    def _made_coarser(self, member: Member, place: str) -> list[str]:
+        change = [f"{place} = made[{self._coarse[member]}]({place})", f"if {place} is UNSET: lost += 1"]
+        if member in self._always:
+            return change
+        return [f"if {place} is not UNSET and {place} is not None:", *_indented(change)]
 
     def _fresh(self) -> str:
         self._names += 1

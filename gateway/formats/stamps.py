@@ -34,9 +34,11 @@ def text_of(value: Any) -> str:
     return str(json.loads(text)) if text[:1] == '"' else text
 
 
-@lru_cache(maxsize=8192)
-def _iso(text: str, zone_name: str) -> Span:
+def _iso_once(text: str, zone_name: str) -> Span:
     return span(text.replace(" ", "T", 1), zone_name)
+
+
+_iso = lru_cache(maxsize=8192)(_iso_once)
 
 
 def iso(value: Any, zone_name: str) -> Span:
@@ -94,6 +96,11 @@ _OTHERS: Mapping[str, Stamp] = {"iso": iso, "epoch-s": _epoch(1), "epoch-ms": _e
 def stamp(word: str) -> Stamp:
     """The function that reads a time written so (`catalogue.formats.STAMPS`)."""
     return _OTHERS.get(word) or _written(word)
+
+
+def stamp_once(word: str) -> Stamp:
+    """The same for texts only, and for those who remember what they have asked."""
+    return _iso_once if word == "iso" else stamp(word)
 
 
 def of_parts(values: tuple[Any, ...], months_from: int, zone_name: str) -> Span:

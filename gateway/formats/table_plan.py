@@ -3,19 +3,28 @@
 request   the same for all (`calls`)          cut   by `json_plan`, `csv_plan`, `xml_plan`
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from gateway.catalogue.datasets import Dataset
-from gateway.catalogue.formats import Format
-from gateway.formats import paging
+from gateway.catalogue.formats import Format, FormatCall, Member, along
+from gateway.catalogue.made import UNITS, Made
+from gateway.catalogue.shapes import inner, members
+from gateway.formats import paging, units
 from gateway.formats.calls import Calls
+from gateway.formats.coarser import Make, maker, stays_number
 from gateway.formats.drift import Seen
 from gateway.formats.model import Asked, Denied, Granted, Source, Upstream
 from gateway.formats.names import AccountNames
 from gateway.formats.paging import TOKEN, Step
 from gateway.formats.paths import declared
 from gateway.formats.shapes import withheld_members
-from gateway.ground.calendar.instants import Window
+from gateway.formats.totals import Cell, Row, Value, answers
+from gateway.ground.calendar.instants import Window, narrowed
+
+ALWAYS = Window(None, None)
+MAKEABLE = ("s", "x", "i", "n", "d", "v", "p")  # words of shapes whose values have one exact text
 
 
 class TablePart:
@@ -27,10 +36,16 @@ class TablePart:
         self.dataset, self.pair = granted.dataset, granted.pair
         self.names = AccountNames(granted.accounts, others=granted.others)
         self.fields = frozenset(dataset.given(granted.fields))
-        self.governed = frozenset(governed & form.shapes.keys())
-        self.given = frozenset(dataset.members(granted.fields))
+        self.governed = governed.intersection(form.shapes)  # with `&` of its keys it would be no frozenset
+        self.coarse, never = _coarse(form, dataset.coarse(granted.fields), self.governed)
+        self.given = frozenset(dataset.members(granted.fields) - never - self.coarse.keys())  # exactly
         self.withheld = frozenset(withheld_members(form.shapes, self.governed, self.given))
+        # what a driver reads to make it coarser; one that knows nothing of that withholds it
+        self.read = self.given.union(self.coarse)
+        self.unread = self.withheld.difference(self.coarse)
+        self.makers: Mapping[Member, Make] = {}
         self.numbers = tuple(f'"{name}":'.encode() for kind, name in form.numbers if (kind, name) in self.given)
+        self.answers_max = 0 if dataset.drops_records(granted.fields) else granted.records_max
         dropped = dataset.drops_records(granted.fields) or self._lacks(form, "drop_record")
         self.records_max = 0 if dropped else granted.records_max
         self.refused = self._lacks(form, "refuse")
@@ -38,7 +53,16 @@ class TablePart:
 
     def _lacks(self, form: Format, way: str) -> bool:
         """Whether a member is withheld without which this happens."""
-        return any(kept == way and member in self.withheld for member, kept in form.required.items())
+        return any(kept == way and member in self.unread for member, kept in form.required.items())
+
+    def unit(self, form: Format, call: FormatCall) -> str:
+        """The unit of time that no period of the call may cut, of `made.UNITS`; "": none."""
+        time = form.records[call.records].time
+        if call.answer is not None:
+            return call.answer.unit if time.how != "none" else ""
+        steps = (along(form.shapes, call.records, path) for path in time.paths)
+        made = [self.coarse.get(found[-1]) for found in steps if found]
+        return max((how.by for how in made if how is not None and how.word == "date"), key=UNITS.index, default="")
 
     def refs(self, sent: Upstream) -> Mapping[str, str]:
         """The organisation's account number → the app's reference, for the accounts that this call may return."""
@@ -47,8 +71,26 @@ class TablePart:
         return {account.native: self.names.ref[account.native] for account in sent.accounts}
 
 
+def _coarse(
+    form: Format, made: Mapping[Member, Made], governed: frozenset[str]
+) -> tuple[dict[Member, Made], set[Member]]:
+    """What is made of the given members, and those of which nothing can be: they are not given. A member that holds a
+    governed type only leads to what is inside it."""
+    found: dict[Member, Made] = {}
+    never: set[Member] = set()
+    for (kind, name), how in made.items():
+        word = members(form.shapes, kind)[name]
+        if how.word == "yes" or word in MAKEABLE:
+            found[kind, name] = how
+        elif inner(word) not in governed:
+            never.add((kind, name))
+    return found, never
+
+
 class TablePlan:
     """Of one format. The classes below add how an answer is cut."""
+
+    gives_answers = False  # whether it gives answers in place of records
 
     def __init__(
         self,
@@ -65,6 +107,10 @@ class TablePlan:
             for item in granted
             if item.dataset in datasets
         }
+        for part in self.parts.values():
+            part.makers = self._makers(part)
+        calls = (call for call in form.calls.values() if call.dataset in self.parts)
+        self._units = {call.name: self.parts[call.dataset].unit(form, call) for call in calls}
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
         found = self.calls.recognised(asked.path)
@@ -72,11 +118,74 @@ class TablePlan:
             return Denied("dataset", "path", allowed=" ".join(self.parts))
         dataset = found.call.dataset
         part = self.parts.get(dataset)
-        if part is None or not declared(self.source, dataset, asked.path):
+        unknown = found.call.answer is not None and not self.gives_answers
+        if part is None or unknown or not declared(self.source, dataset, asked.path):
             return Denied("dataset", "datasets", asked=dataset, allowed=" ".join(self.parts))
-        if part.refused:
+        if part.refused and found.call.answer is None:
             return Denied("field", "fields", asked=dataset, allowed=" ".join(sorted(part.fields)))
-        return self.calls.upstream(found, part.names, asked, window, part.fields)
+        unit = self._units[found.call.name]
+        whole = units.inward(window, unit, self.source.zone) if unit else window
+        if whole is None:
+            return Denied("period", "period", allowed=f"whole {unit}s")
+        return self.calls.upstream(found, part.names, asked, whole, part.fields, unit)
+
+    def judged_by(self, sent: Upstream, window: Window) -> Window | None:
+        """The period in which a record must lie to be given, or to count; None: no record does.
+
+        Answers are of what is over: a total that grows with each new record would give the records one by one.
+        """
+        call, zone = self.form.calls[sent.operation], self.source.zone
+        unit = self._units[call.name]
+        whole = units.inward(window, unit, zone) if unit else window
+        if call.answer is None or whole is None or not unit:
+            return whole
+        asked = sent.period or ALWAYS
+        over = units.begin(self.source.clock(), unit, zone)
+        return narrowed(whole, asked.start, over if asked.end is None else min(asked.end, over))
+
+    def _makers(self, part: TablePart) -> dict[Member, Make]:
+        """The function for each member of which something else is given."""
+        found = {}
+        for (kind, name), how in part.coarse.items():
+            if how.word != "yes":
+                word = members(self.form.shapes, kind)[name]
+                stamped = self._stamped((kind, name))
+                found[kind, name] = maker(how, word, stamped, self.source, part.names, part.pair)
+        return found
+
+    def _stamped(self, member: Member) -> str:
+        """How the time is written that stands at a member."""
+        for records in self.form.records.values():
+            for path in records.time.paths:
+                if (along(self.form.shapes, records.kind, path) or [])[-1:] == [member]:
+                    return records.time.written
+        return "iso"
+
+    def told(self, part: TablePart, call: FormatCall, rows: Sequence[Row], period: Window | None) -> list[list[Cell]]:
+        """The answers of a call over the records that count, each with the members that are given of it."""
+        how = call.answer
+        assert how is not None, "only asked of a call that gives one"
+        timed = self.form.records[call.records].time.how != "none"
+        where = ".".join(self.form.place(call))
+        found = answers(how, rows, period if period is not None and timed else ALWAYS, self.source.zone, where)
+        if period is None and how.per != "all":
+            found = []
+        return [self._cells(part, how.kind, each) for each in found[: part.answers_max]]
+
+    def _cells(self, part: TablePart, kind: str, told: Mapping[str, Value]) -> list[Cell]:
+        cells: list[Cell] = []
+        for name, word in members(self.form.shapes, kind).items():
+            member, value = (kind, name), told.get(name)
+            if member not in part.read or value is None:
+                continue
+            number = word in ("n", "i")
+            if member in part.coarse:
+                make = part.makers.get(member)
+                value = None if make is None or isinstance(value, bool) else make(str(value))
+                number = number and stays_number(part.coarse[member])
+            if value is not None:
+                cells.append((name, value if isinstance(value, bool) else str(value), number))
+        return cells
 
     def inside(self, sent: Upstream, window: Window) -> Window:
         """The period to cut to. An organisation that answers has heard of the one that the app asked for; in a file
@@ -89,6 +198,8 @@ class TablePlan:
         pages = self.form.pages
         if pages is None:
             return None
+        if self.form.calls[sent.operation].answer is not None:
+            sent = replace(sent, page=sent.query)  # an app says nothing of pages: the declaration does
         if pages.by == "link-header":
             led = paging.of_header(link)
         if pages.by in ("link-header", "link"):
@@ -109,3 +220,23 @@ class TablePlan:
         """Of the page with this token at the gateway."""
         query = ((TOKEN, token),) if token else ()
         return self.calls.address(self.form.calls[sent.operation], part.names, sent, query)
+
+    def own_token(self, part: TablePart, sent: Upstream) -> str:
+        """Of the address of a page itself: the first has one without a token."""
+        call = self.form.calls[sent.operation]
+        return self.calls.token(call, part.names, sent, ("", sent.page)) if sent.continues else ""
+
+    def before(self, part: TablePart, sent: Upstream, led: str) -> str:
+        """The address of the page before, where the organisation links to it."""
+        try:
+            step = paging.of_address(self.source, sent, led) if led else None
+        except paging.Unusable:
+            return ""
+        token = self.following(part, sent, step)
+        return self.address(part, sent, token) if token else ""
+
+    def pair(self, part: TablePart) -> Callable[[Any], str]:
+        """A function that makes the app's own identifier of the organisation's."""
+        context = ("id", self.source.organisation, part.pair)
+        seal = self.source.sealer.seal
+        return lambda value: seal(str(value), *context)

@@ -59,6 +59,13 @@ def places(body: bytes) -> list[int]:
     return found
 
 
+def may_be_in(text: bytes) -> bool:
+    """The same of plain texts in UTF-8."""
+    if any(form.places(text) for form in _VEILED_ENCODED[:2]) or b"\\u" in text:
+        return True
+    return not text.isascii() and _stands_for_ascii(text)
+
+
 def _stands_for_ascii(body: bytes) -> bool:
     """Whether any character stands for a letter or digit of ASCII. Most texts are Latin-1, which is quickly seen."""
     try:

@@ -7,7 +7,11 @@ and the person's own download. It knows nothing of apps and of what was agreed: 
 One that has no API gives files instead: they are kept here, sealed by customer, and read as if it had answered
 (`files`, `file_codes`, `folders`).
 
-The one invariant: a credential from an organisation is only sent to that organisation,
-through the connector, for the person who linked it. No call is made while a transaction
-is open.
+    connections  what a declaration may say: how the gateway proves itself, how a person is matched
+    proofs       the first of these, on a call     linking   the second, step by step
+    placing      where a call names the customer
+
+The one invariant: a credential from an organisation, or the gateway's own for it, is only sent
+to that organisation, through the connector; a person's only for the person who linked it. No
+call is made while a transaction is open.
 """

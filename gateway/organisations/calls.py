@@ -12,20 +12,22 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import quote, urlencode
 
 from gateway.errors import Unavailable, where
 from gateway.formats import registry
-from gateway.formats.media import expect
+from gateway.formats.media import CHARSETS, UTF_8, expect
 from gateway.formats.model import FoundAccount, Source, TooLarge, UnknownShape, Upstream
-from gateway.ground.http.connector import ConnectorError, Headers
+from gateway.ground.http.connector import Connector, ConnectorError, Headers
 from gateway.ground.keys import KeyRing, fresh, strict
 from gateway.house import House
-from gateway.organisations import assertion, file_rules, files, links, tokens, views
-from gateway.organisations.links import LinkView
-from gateway.organisations.oauth import reason_of
+from gateway.organisations import assertion, file_rules, files, links, placing, proofs, tokens, views
+from gateway.organisations.connections import NAME_THE_SUBJECT
+from gateway.organisations.links import DECLARED, LinkView
+from gateway.organisations.proofs import Outgoing, Proof
 from gateway.organisations.tables import Link
+from gateway.organisations.token_endpoint import reason_of
 from gateway.organisations.views import OrganisationView
 from gateway.settings import Settings
 
@@ -39,6 +41,7 @@ KINDRED = {
     "csv": ("text/csv",),
     "xml": ("application/atom+xml", "application/xml", "text/xml"),
 }
+_TABLES = [name for names in CHARSETS.values() for name in names]  # a table is read in the encoding that is declared
 CALLS_MAX = 5000  # calls of one reading, in case the pages of a source go round in a circle
 
 
@@ -54,6 +57,7 @@ class Line:
 
     def __post_init__(self) -> None:
         self._whose = self.link.whose
+        self._used: tuple[Proof, str] | None = None  # of the last call, with its token
 
     def fetch(self, upstream: Upstream) -> tuple[str, bytes]:
         """Fetch one page; this is a `formats.model.Fetch`. Raises ConnectorError, UnknownShape."""
@@ -63,29 +67,32 @@ class Line:
         if self.organisation.kind == file_rules.KIND:
             self._require_linked()
             return files.asked(self.house, self.organisation, self._whose, upstream, self.house.clock())
-        path = upstream.path.replace("{subscription}", self.link.resource)
-        if upstream.query:
-            path += "?" + urlencode(upstream.query, quote_via=quote, safe=":,")
-        status, headers, body = self._ask(path, upstream.accept)
-        if status == 401 and self.link.kind == "oauth":
-            self._renew(refused=self.link.access_token)
-            status, headers, body = self._ask(path, upstream.accept)
+        placed = placing.placed(upstream, self.link, self.organisation.connection)
+        if not placed.named:
+            raise ConnectorError("organisation_refused", "the call names nobody")
+        request = Outgoing(upstream.method, placed.path, placed.body, upstream.content_type, placed.fields)
+        status, headers, body = self._ask(request, upstream.accept)
+        if status == 401 and self._renewed():
+            status, headers, body = self._ask(request, upstream.accept)
         if status != 200:
             self._require_linked()  # she may have unlinked while it answered: that is why it refused
             raise ConnectorError(reason_of(status), f"data: {status}")
         media_type = dict(headers).get(b"content-type", b"").decode("latin-1")
-        expect(media_type, KINDRED.get(upstream.accept.rpartition("/")[2].rpartition("+")[2], (upstream.accept,)))
+        kind = upstream.accept.rpartition("/")[2].rpartition("+")[2]
+        expect(media_type, KINDRED.get(kind, (upstream.accept,)), _TABLES if kind == "csv" else UTF_8)
         return media_type, body
 
-    def _ask(self, path: str, accept: str) -> tuple[int, Headers, bytes]:
+    def _ask(self, request: Outgoing, accept: str) -> tuple[int, Headers, bytes]:
         headers: Headers = [
-            self._authorization(),
+            *self._proof(request),
+            *request.described,
             (b"accept", accept.encode()),
             (b"x-request-id", self.request_id.encode()),
         ]
         limit = self.house.settings.answer_limit_bytes
         self._require_linked()  # last: renewing a credential may have taken long
-        return self.house.connector.ask(views.target(self.organisation), "GET", path, headers, b"", limit)
+        where = views.target(self.organisation)
+        return self.house.connector.ask(where, request.method, request.path, headers, request.body, limit)
 
     def _require_linked(self) -> None:
         """Raises ConnectorError if what was linked at the start is not any more, as it is committed now."""
@@ -101,13 +108,29 @@ class Line:
         if view.base_url != self.organisation.base_url:
             raise ConnectorError("organisation_unavailable", "moved meanwhile")
 
-    def _authorization(self) -> tuple[bytes, bytes]:
+    def _proof(self, request: Outgoing) -> Headers:
         now = self.house.clock()  # now and not once at the start: a reading can take longer than a credential is valid
+        if self.link.kind == DECLARED:
+            return self._declared(request, now)
         if self.link.kind == "assertion":
-            return asserted(self.house.keys, self.house.settings, self.organisation, self.link.subject, now)
+            return [asserted(self.house.keys, self.house.settings, self.organisation, self.link.subject, now)]
         if self.link.expires_at is None or (self.link.expires_at - now).total_seconds() < tokens.EARLY_SECONDS:
             self._renew(refused=None)
-        return b"authorization", f"Bearer {self.link.access_token}".encode()
+        return [(b"authorization", f"Bearer {self.link.access_token}".encode())]
+
+    def _declared(self, request: Outgoing, now: datetime) -> Headers:
+        proof = proof_of(self.house, self.organisation)
+        if proof is None:
+            raise ConnectorError("not_linked", "linked by another kind of connection")
+        self._used = proof, proofs.token(self.house, proof, self.link, now)
+        return proofs.fields(self.house, proof, self.link, request, self._used[1], now)
+
+    def _renewed(self) -> bool:
+        """Whether the call, which was answered 401, may be made once more, because it will have another token."""
+        if self.link.kind == "oauth":
+            self._renew(refused=self.link.access_token)
+            return True
+        return self._used is not None and proofs.forgotten(self.house.lasting, *self._used, self.link)
 
     def _renew(self, refused: str | None) -> None:
         renewed = tokens.refreshed(self.house, self.link.id, self.house.clock(), refused=refused)
@@ -126,18 +149,65 @@ def post(
     house: House, organisation: OrganisationView, path: str, subject: str, body: dict[str, str], now: datetime
 ) -> tuple[int, Any]:
     """Make one call of the linking protocol: (status, parsed answer or None). Raises ConnectorError."""
-    headers: Headers = [
-        asserted(house.keys, house.settings, organisation, subject, now),
-        (b"content-type", b"application/json"),
-        (b"accept", b"application/json"),
-        (b"x-request-id", fresh(16).encode()),
-    ]
-    sent = json.dumps(body).encode() if body else b""
-    status, _, answer = house.connector.ask(views.target(organisation), "POST", path, headers, sent, SMALL)
+    declared = organisation.connection.declared and organisation.kind not in NAME_THE_SUBJECT
+    proof = proof_of(house, organisation) if declared else None
+    if proof is None:
+        status, answer = _post(
+            house.connector, organisation, path, body, lambda _: [_about(house, organisation, subject, now)]
+        )
+    else:
+        status, answer = _post_declared(house, proof, path, body, now)
     try:
         return status, strict.loads(answer, depth=_DEPTH)
     except strict.Malformed:
         return status, None
+
+
+def _post_declared(house: House, proof: Proof, path: str, body: dict[str, str], now: datetime) -> tuple[int, bytes]:
+    def proven(token: str, outgoing: Outgoing) -> Headers:
+        return proofs.fields(house, proof, None, outgoing, token, now)
+
+    def once() -> tuple[str, int, bytes]:
+        token = proofs.token(house, proof, None, now)
+        status, answer = _post(house.connector, proof.organisation, path, body, partial(proven, token))
+        return token, status, answer
+
+    token, status, answer = once()
+    if status == 401 and proofs.forgotten(house.lasting, proof, token, None):
+        _, status, answer = once()
+    return status, answer
+
+
+def _post(
+    connector: Connector,
+    organisation: OrganisationView,
+    path: str,
+    body: dict[str, str],
+    proven: Callable[[Outgoing], Headers],
+) -> tuple[int, bytes]:
+    sent = json.dumps(body).encode() if body else b""
+    headers: Headers = [
+        *proven(Outgoing("POST", path, sent, "application/json")),
+        (b"content-type", b"application/json"),
+        (b"accept", b"application/json"),
+        (b"x-request-id", fresh(16).encode()),
+    ]
+    status, _, answer = connector.ask(views.target(organisation), "POST", path, headers, sent, SMALL)
+    return status, answer
+
+
+def _about(house: House, organisation: OrganisationView, subject: str, now: datetime) -> tuple[bytes, bytes]:
+    return asserted(house.keys, house.settings, organisation, subject, now)
+
+
+def proof_of(house: House, organisation: OrganisationView) -> Proof | None:
+    """As it is now: a secret that was changed is used from the next call on. Raises ConnectorError where the
+    organisation is another by now, which must not be asked with what is meant for this one, nor this one with its."""
+    with house.store.read() as session:
+        now = views.view(session, organisation.id)
+        if now is None or now.leaving or now.base_url != organisation.base_url:
+            raise ConnectorError("organisation_unavailable", "moved meanwhile")
+        return proofs.of(session, house.keys, now)
 
 
 def read_accounts(line: Line) -> list[FoundAccount]:

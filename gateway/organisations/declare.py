@@ -5,6 +5,7 @@ would be right. `add` puts a checked declaration into force. A changed declarati
 to calls from then on; the terms that people agreed to do not change.
 """
 
+import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,9 +21,9 @@ from gateway.ground.declarations import digest, load, unknown
 from gateway.ground.keys import KeyRing
 from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.house import House
-from gateway.organisations import file_rules, moving, owned
+from gateway.organisations import connections, file_rules, moving, owned
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
-from gateway.organisations.rules import CONNECTIONS, FORM
+from gateway.organisations.rules import FORM
 from gateway.organisations.tables import LEAVING, Organisation
 
 
@@ -32,12 +33,12 @@ class IsLeaving(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OrganisationDeclaration:
-    """A checked declaration. Its secret is kept separately and is not part of the stored document."""
+    """A checked declaration. Its secrets are kept separately and are not part of the stored document."""
 
     file: str
     document: Mapping[str, Any]
     sha256: str
-    client_secret: str | None = field(default=None, repr=False)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # by the table that names them
 
     @property
     def id(self) -> str:
@@ -56,11 +57,11 @@ def read(
     document = load(path)
     if base_url is not None and isinstance(document.get("connection"), dict):
         document["connection"]["base_url"] = base_url
-    secret, secret_faults = _read_secret(document, path.parent, environ)
+    secrets, secret_faults = _read_secrets(document, path.parent, environ)
     faults = [*check(document, catalogue, look_up), *secret_faults]
     if faults:
         raise DeclarationError(str(path), faults)
-    return OrganisationDeclaration(str(path), document, digest(document), secret)
+    return OrganisationDeclaration(str(path), document, digest(document), secrets)
 
 
 def check(document: Mapping[str, Any], catalogue: Catalogue, look_up: Resolve = resolve) -> list[Fault]:
@@ -68,6 +69,7 @@ def check(document: Mapping[str, Any], catalogue: Catalogue, look_up: Resolve = 
     faults = FORM.faults(document)
     if isinstance(document.get("connection"), dict):
         faults += _connection(document["connection"], look_up)
+        faults += connections.faults(document, look_up)
     if FORM.fits("datasets", document.get("datasets")):
         faults += _datasets(document, catalogue)
         faults += owned.faults(document, catalogue)
@@ -81,13 +83,6 @@ def _connection(connection: Mapping[str, Any], look_up: Resolve) -> Iterator[Fau
         listed = networks if isinstance(networks, list) else []
         for wrong in base_url_faults(connection["base_url"], map(str, listed), look_up):
             yield Fault("connection.base_url", wrong)
-    wanted = CONNECTIONS.get(str(connection.get("kind")))
-    for name in CONNECTIONS.values():
-        table = connection.get(name)
-        if name == wanted and table is None:
-            yield Fault(f"connection.{name}", "is missing", f"kind = {connection['kind']!r} needs it")
-        elif wanted and name != wanted and table is not None:
-            yield Fault(f"connection.{name}", f"does not belong to kind = {connection['kind']!r}", "leave it out")
 
 
 def _datasets(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]:
@@ -108,14 +103,28 @@ def _datasets(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fau
             yield unknown(f"{label}.id", name, known)
 
 
-def _read_secret(
+def _read_secrets(
     document: Mapping[str, Any], folder: Path, environ: Mapping[str, str]
-) -> tuple[str | None, list[Fault]]:
-    """The gateway's secret at this organisation, read from the place the declaration names. No fault contains it."""
-    key = "connection.oauth.client_secret"
+) -> tuple[dict[str, str], list[Fault]]:
+    """The gateway's secrets at this organisation, by the table that names each. No fault contains one."""
     connection = document.get("connection")
-    oauth = connection.get("oauth") if isinstance(connection, dict) else None
-    where = oauth.get("client_secret") if isinstance(oauth, dict) else None
+    secrets: dict[str, str] = {}
+    faults: list[Fault] = []
+    if not isinstance(connection, dict):
+        return secrets, faults
+    for place in connections.secret_places(connection):
+        name = connections.SECRETS[place]
+        secret, wrong = _read_secret(f"connection.{place}.{name}", connection[place][name], folder, environ)
+        if secret and (unfit := connections.secret_fault(place, secret)):
+            wrong = [Fault(f"connection.{place}.{name}", unfit)]
+        faults += wrong
+        if secret:
+            secrets[place] = secret
+    return secrets, faults
+
+
+def _read_secret(key: str, where: object, folder: Path, environ: Mapping[str, str]) -> tuple[str | None, list[Fault]]:
+    """One secret, read from the place the declaration names. No fault contains it."""
     if not isinstance(where, dict) or not FORM.fits("secret", where):
         return None, []
     if "env" in where:
@@ -153,15 +162,14 @@ def add(
             raise DeclarationError(declaration.file, [fault])
         if not moved and moving.origin(row.declaration) != moving.origin(document):
             moving.replaced(session, house.log, row.id, row.declaration["name"][house.settings.default_language], now)
-    same_secret = _secret_of(row, house.keys) == declaration.client_secret
+    same_secret = _secrets_of(row, house.keys) == declaration.secrets
     if row.status == LEAVING:
         row.status = "active"
     elif row.declaration_sha256 == declaration.sha256 and same_secret:
         return "unchanged"
     row.declaration, row.declaration_sha256, row.changed_at = document, declaration.sha256, now
     if not same_secret:
-        secret = declaration.client_secret
-        row.client_secret_sealed = house.keys.seal(secret.encode(), _context(row.id)) if secret else None
+        row.client_secret_sealed = _sealed(declaration, house.keys)
     session.add(row)
     directory_changed(session)
     return outcome
@@ -179,31 +187,50 @@ def leave(house: House, declaration: OrganisationDeclaration, told: Callable[[in
 
 
 def _same_nature(row: Organisation, declaration: OrganisationDeclaration) -> None:
-    """Refuse a change of sector or kind of connection: links and agreements were made with what it was before."""
-    old, new = row.declaration, declaration.document
-    pairs = (("sector", old["sector"], new["sector"]), ("connection.kind", _kind(old), _kind(new)))
-    faults = [Fault(key, f"was {was!r}", "give it another id") for key, was, now in pairs if was != now]
+    """Refuse a change of sector, or of what links hold: links and agreements were made with what it was before."""
+    pairs = zip(_nature(row.declaration), _nature(declaration.document), strict=True)
+    faults = [Fault(key, f"was {was!r}", "give it another id") for (key, was), (_, now) in pairs if was != now]
     if faults:
         raise DeclarationError(declaration.file, faults)
 
 
-def _kind(document: Mapping[str, Any]) -> Any:
-    return document["connection"]["kind"]
+def _nature(document: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [("sector", document["sector"]), *connections.nature(document["connection"])]
 
 
 def _context(organisation: str) -> str:
     return f"organisation:{organisation}"
 
 
-def _secret_of(row: Organisation, keys: KeyRing) -> str | None:
-    sealed = row.client_secret_sealed
-    return keys.open(sealed, _context(row.id)).decode() if sealed else None
+def _sealed(declaration: OrganisationDeclaration, keys: KeyRing) -> bytes | None:
+    """The one secret of kind "oauth" stands for itself; those of others stand in an object, by their tables."""
+    secrets = declaration.secrets
+    if not secrets:
+        return None
+    alone = declaration.document["connection"]["kind"] == "oauth"
+    plain = secrets["oauth"] if alone else json.dumps(dict(secrets))
+    return keys.seal(plain.encode(), _context(declaration.id))
+
+
+def _secrets_of(row: Organisation, keys: KeyRing) -> dict[str, str]:
+    if not row.client_secret_sealed:
+        return {}
+    plain = keys.open(row.client_secret_sealed, _context(row.id)).decode()
+    if row.declaration["connection"]["kind"] == "oauth":
+        return {"oauth": plain}
+    secrets: dict[str, str] = json.loads(plain)
+    return secrets
+
+
+def secrets(session: Session, keys: KeyRing, organisation: str) -> dict[str, str]:
+    """The gateway's own secrets at an organisation, by the table of its declaration that names each."""
+    row = session.get(Organisation, organisation)
+    return _secrets_of(row, keys) if row else {}
 
 
 def client_secret(session: Session, keys: KeyRing, organisation: str) -> str:
-    """The gateway's own secret at an organisation."""
-    row = session.get(Organisation, organisation)
-    secret = _secret_of(row, keys) if row else None
+    """The gateway's own secret at an organisation's OAuth server."""
+    secret = secrets(session, keys, organisation).get("oauth")
     if secret is None:
         raise NotFound(f"no client secret for {organisation}")
     return secret

@@ -26,9 +26,10 @@ KEYS = {
     "names": ("file_names", None),
 }
 NAME_KEYS = {"pattern": ("pattern", REQUIRED), "call": ("text", None), "codes": ("flag", None)}
+TABLES = {"connection.files": KEYS, "connection.files.names[]": NAME_KEYS}
 NUMBER_LABEL = {"fr": "Numéro de client", "en": "Customer number"}
 _PATTERN = re.compile(r"[A-Za-z0-9_*?][A-Za-z0-9._*?-]{0,99}")
-_ONLY_BY_CALLS = ("base_url", "networks", "timeout_seconds", "max_calls")
+_ONLY_BY_CALLS = ("base_url", "networks", "timeout_seconds", "max_calls", "tls", "person")
 _ONLY_BY_CALLS_OF_A_CALL = {"asks": "", "method": "GET", "body": None}
 
 
@@ -88,13 +89,9 @@ def customer_of(form: Format, call: FormatCall, named: str) -> Path:
 
 
 def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
-    """Of a declaration whose connection is of this kind; and that one of another kind has an address."""
+    """Of a declaration whose connection is of this kind."""
     connection = document.get("connection")
-    if not isinstance(connection, dict):
-        return
-    if connection.get("kind") != KIND:
-        if "base_url" not in connection:
-            yield Fault("connection.base_url", "is missing", "write the address of its API")
+    if not isinstance(connection, dict) or connection.get("kind") != KIND:
         return
     for key in _ONLY_BY_CALLS:
         if key in connection:

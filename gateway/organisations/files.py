@@ -237,10 +237,10 @@ class _Importing:
 
     def read(self, progress: Callable[[int, int], None]) -> None:
         driver, file = filed.DRIVERS[self.form.driver], self.given.reader()
-        self._head = driver.head(self.form, file)
+        self._head, records = driver.opened(self.form, self.call, file)
         whose = file_rules.customer_of(self.form, self.call, self.files.customer)
         some: list[Filed] = []
-        for record in driver.records(self.form, self.call, self._head, file):
+        for record in records:
             some.append(record)
             self._keep(filed.identified(record, whose), record)
             if len(some) == CHECKED_AT_ONCE:
@@ -414,7 +414,11 @@ def accounts(house: House, view: OrganisationView, whose: str, now: datetime) ->
     if not bodies:
         raise ConnectorError("no_data", "no file is kept")
     for call, body in bodies:
-        for account in filed.accounts(form, form.calls[call], body):
+        try:
+            named = list(filed.accounts(form, form.calls[call], body))
+        except BadFile:  # it was taken in under another declaration
+            raise ConnectorError("organisation_answer_invalid", f"accounts of {call}") from None
+        for account in named:
             found.setdefault(account.native, account)
     return list(found.values())
 

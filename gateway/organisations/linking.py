@@ -1,8 +1,9 @@
-"""Linking and unlinking, in two ways. Each is a series of short transactions, with the calls between them.
+"""Linking and unlinking, in three ways. Each is a series of short transactions, with the calls between them.
 
-    oauth       begin ──► at the organisation ──► spend(state) ──► exchange ──► link ──► accounts
-    assertion   begin(number) ──► a message with a code ──► confirm ──► link ──► accounts
-    files       begin(number) ──► the code that she has ──► `file_codes` ──► link ──► accounts
+    oauth     begin ──► at the organisation ──► spend(state) ──► exchange ──► link ──► accounts
+    sign_in   begin ──► at the issuer ──► spend(state) ──► exchange, ID token ──► link ──► accounts
+    number    begin(number) ──► a message with a code ──► confirm ──► link ──► accounts
+              begin(number) ──► of files: the code that she has ──► `file_codes` ──► link ──► accounts
 
 An attempt belongs to one person and one organisation and can be used once. Codes tried are counted before the
 organisation is asked, by person and by customer number. The pages are the same whether a customer number exists or
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlmodel import Session, col, select, update
 
@@ -29,21 +30,21 @@ from gateway.ground.keys import KeyRing, fresh, hashed
 from gateway.ground.store.together import one_at_a_time
 from gateway.house import House
 from gateway.log import Event, Log
-from gateway.organisations import calls, file_codes, file_rules, links, tokens, views
-from gateway.organisations.links import Credentials
-from gateway.organisations.oauth import GrantRefused, authorize_address, challenge_of, reason_of
+from gateway.organisations import calls, declare, file_codes, file_rules, links, sign_in, tokens, views
+from gateway.organisations.connections import CUSTOMER, NAME_THE_SUBJECT
+from gateway.organisations.links import Credentials, Matched
+from gateway.organisations.oauth import Ends, authorize_address, challenge_of
+from gateway.organisations.sign_in import Issuer, NotWhoItSays
 from gateway.organisations.tables import Link, LinkAttempt, Organisation
+from gateway.organisations.token_endpoint import GrantRefused, reason_of
 from gateway.organisations.views import LinkEnds, OrganisationView
 from gateway.settings import Settings
 
-MINUTES = {
-    "oauth": 15,
-    "assertion": 10,
-    file_rules.KIND: 10,
-}  # time for an attempt; organisations keep a code for ten minutes
+MINUTES = {"oauth": 15, "sign_in": 15, "number": 10}  # time for an attempt; organisations keep a code for ten minutes
 TRIES = 5
 NUMBER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._/-]{1,38})[A-Za-z0-9]")
 CODE = re.compile(r"[0-9]{6}")
+Asked = TypeVar("Asked", Ends, Issuer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def open_attempt(
         organisation_id=view.id,
         sealed=house.keys.seal(json.dumps(secret).encode(), f"linkattempt:{hashed(state)}"),
         return_to=return_to,
-        expires_at=now + timedelta(minutes=MINUTES[view.kind]),
+        expires_at=now + timedelta(minutes=MINUTES[view.match]),
     )
     with house.store.write() as session:
         session.add(row)
@@ -144,17 +145,21 @@ def _stays(session: Session, organisation: str) -> None:
     session.get(Organisation, organisation, with_for_update={"read": True}, populate_existing=True)
 
 
-# ---- by OAuth
+# ---- at the organisation's own pages, or at whoever signs people in for it
 
 
-def begin_oauth(house: House, person: str, view: OrganisationView, return_to: str, now: datetime) -> str:
-    """Begin an attempt. Returns the address at the organisation to send the person's browser to."""
-    state, verifier = fresh(), fresh()
-    open_attempt(house, person, view, {"code_verifier": verifier}, return_to, now, state)
-    return authorize_address(view, return_address(house.settings, view.id), state, challenge_of(verifier))
+def begin(house: House, person: str, view: OrganisationView, return_to: str, now: datetime) -> str:
+    """Begin an attempt. Returns the address to send the person's browser to."""
+    state, verifier, nonce = fresh(), fresh(), fresh()
+    back, challenge = return_address(house.settings, view.id), challenge_of(verifier)
+    open_attempt(house, person, view, {"code_verifier": verifier, "nonce": nonce}, return_to, now, state)
+    ends = view.connection.sign_in
+    if ends is None:
+        return authorize_address(view, back, state, challenge)
+    return sign_in.address(ends, back, state, nonce, challenge)
 
 
-def finish_oauth(
+def finish(
     house: House, person: str, view: OrganisationView, state: str, code: str, error: str, now: datetime
 ) -> Linked | NotLinked:
     """Finish an attempt with what the person's browser brought back. Spends the state first, even if the rest fails;
@@ -162,19 +167,43 @@ def finish_oauth(
 
     Raises LogFrozen: a link made now would be lost when the newest database is put back.
     """
+    return FINISH[view.match](house, person, view, state, code, error, now)
+
+
+def _arrived(
+    house: House,
+    person: str,
+    view: OrganisationView,
+    state: str,
+    code: str,
+    error: str,
+    now: datetime,
+    ends_of: Callable[[Session, House, str], Asked],
+) -> tuple[Attempt, Asked] | NotLinked:
+    """The attempt, spent, and whom to ask, as it is in the same moment."""
     with house.store.write() as session:
         _stays(session, view.id)
         house.log.turn(session, person)
         attempt = find_attempt(session, house.keys, person, view.id, state, now)
         if isinstance(attempt, NotLinked):
             return attempt
-        ends = tokens.ends_of(session, house, view.id)  # where the attempt was made: it would be gone otherwise
+        ends = ends_of(session, house, view.id)  # where the attempt was made: it would be gone otherwise
         if not ends.organisation.active:
             return NotLinked("suspended", attempt.return_to)
         if not _spend(session, attempt.id, now):
             return NotLinked("spent", attempt.return_to)
     if error or not code:
         return NotLinked("declined" if error == "access_denied" else "organisation_refused", attempt.return_to)
+    return attempt, ends
+
+
+def _finish_oauth(
+    house: House, person: str, view: OrganisationView, state: str, code: str, error: str, now: datetime
+) -> Linked | NotLinked:
+    arrived = _arrived(house, person, view, state, code, error, now, tokens.ends_of)
+    if isinstance(arrived, NotLinked):
+        return arrived
+    attempt, ends = arrived
     try:
         held = ends.exchange(code, attempt.secret["code_verifier"], return_address(house.settings, view.id), now)
     except GrantRefused:
@@ -183,7 +212,11 @@ def finish_oauth(
         calls.tell(view.id, fault)
         return NotLinked(fault.reason, attempt.return_to)
     lasting = view.oauth is not None and view.oauth.subscription == "lasting"
-    whose = links.whose(house.keys, view.id, held.resource if lasting else "")
+    identifying = held.resource if lasting else ""
+    if view.connection.declared:  # calls are made without these tokens: only the customer's name is kept
+        tokens.drop(ends, held)
+        return _keep(house, person, ends.organisation, attempt, held.resource, now, spelled=identifying)
+    whose = links.whose(house.keys, view.id, identifying)
 
     new_id, replaced = fresh(), None
     tried: set[str] = set()  # the links that an earlier try has made or given the credentials, if it was committed
@@ -210,6 +243,77 @@ def finish_oauth(
     house.log.require_whole()  # it may have been frozen while the organisation answered
     if link is None:
         return NotLinked("expired", attempt.return_to)
+    return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
+
+
+def _finish_sign_in(
+    house: House, person: str, view: OrganisationView, state: str, code: str, error: str, now: datetime
+) -> Linked | NotLinked:
+    arrived = _arrived(house, person, view, state, code, error, now, issuer_of)
+    if isinstance(arrived, NotLinked):
+        return arrived
+    attempt, issuer = arrived
+    secret, back = attempt.secret, return_address(house.settings, view.id)
+    try:
+        customer = issuer.customer(code, secret["code_verifier"], secret["nonce"], back, now)
+    except GrantRefused:
+        return NotLinked("organisation_refused", attempt.return_to)
+    except NotWhoItSays as wrong:
+        calls.tell(view.id, ConnectorError("organisation_answer_invalid", f"ID token: {wrong}"))
+        return NotLinked("organisation_answer_invalid", attempt.return_to)
+    except ConnectorError as fault:
+        calls.tell(view.id, fault)
+        return NotLinked(fault.reason, attempt.return_to)
+    return _keep(house, person, issuer.organisation, attempt, customer, now)
+
+
+FINISH = {"oauth": _finish_oauth, "sign_in": _finish_sign_in}
+
+
+def issuer_of(session: Session, house: House, organisation: str) -> Issuer:
+    """As `tokens.ends_of`: where to ask, with our secret there, of one moment."""
+    view = views.view(session, organisation)
+    if view is None:
+        raise ConnectorError("not_linked", "organisation gone")
+    return Issuer(house, view, declare.secrets(session, house.keys, organisation).get("sign_in", ""))
+
+
+def _keep(
+    house: House,
+    person: str,
+    view: OrganisationView,
+    attempt: Attempt,
+    customer: str,
+    now: datetime,
+    *,
+    shown: str = "",
+    spelled: str | None = None,
+) -> Linked | NotLinked:
+    """Link her with this customer. `shown`: what she may see of the number, masked; `spelled`: as every spelling of it
+    is. Spends the attempt, where that has not been done."""
+    declared = view.connection.declared
+    if declared and not CUSTOMER.fullmatch(customer):
+        return NotLinked("organisation_answer_invalid", attempt.return_to)
+    with house.store.write() as session:
+        elsewhere = _is_elsewhere(session, view)
+        house.log.turn(session, person)
+        _spend(session, attempt.id, now)
+        if elsewhere:
+            return NotLinked("expired", attempt.return_to)
+        house.log.require_whole()  # it may have been frozen while the organisation answered
+        whose = links.whose(house.keys, view.id, customer if spelled is None else spelled)
+        link, _ = links.make(
+            session,
+            house.keys,
+            person,
+            view.id,
+            now,
+            new_id=fresh(),
+            held=Matched(customer) if declared else None,
+            customer=masked(shown) if shown else "",
+            whose=whose,
+        )
+        house.log.record(session, _event(house.settings, "linked", person, view, now))
     return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
 
 
@@ -272,20 +376,8 @@ def _try_code(
         return NotLinked("expired", attempt.return_to)
     if status != 200:
         return NotLinked("wrong_code" if left else "no_tries", attempt.return_to, left)
-    with house.store.write() as session:
-        elsewhere = _is_elsewhere(session, view)
-        house.log.turn(session, person)
-        _spend(session, attempt.id, now)
-        if elsewhere:
-            return NotLinked("expired", attempt.return_to)
-        house.log.require_whole()  # it may have been frozen while the organisation answered
-        number = attempt.secret["customer_number"]
-        whose = links.whose(house.keys, view.id, "".join(number.upper().split()))
-        link, _ = links.make(
-            session, house.keys, person, view.id, now, new_id=fresh(), customer=masked(number), whose=whose
-        )
-        house.log.record(session, _event(house.settings, "linked", person, view, now))
-    return Linked(link.id, attempt.return_to, read_accounts(house, view, link))
+    number = attempt.secret["customer_number"]
+    return _keep(house, person, view, attempt, number, now, shown=number, spelled="".join(number.upper().split()))
 
 
 def _confirmed(
@@ -336,7 +428,7 @@ def masked(number: str) -> str:
 
 def _ends(view: OrganisationView) -> LinkEnds:
     if view.link is None:
-        raise ConnectorError("organisation_refused", "not an assertion connection")
+        raise ConnectorError("organisation_refused", "not matched by a number")
     return view.link
 
 
@@ -416,14 +508,17 @@ def _telling(house: House, ended: Link, now: datetime) -> Callable[[], None] | N
         if view.kind == "oauth":
             held = links.credentials(house.keys, link)
             return partial(tokens.ends_of(session, house, view.id).revoke, held) if held else None
-        if view.kind == file_rules.KIND or links.current(session, link.person_id, view.id) is not None:
-            # it cannot be told; or she has linked again under the same subject, and telling would end the new link
+        if not view.knows_links:
             return None
-        return partial(_unlink, house, view, link.subject, now)
+        if links.current(session, link.person_id, view.id) is not None:
+            return None  # the person has linked again under the same subject, and telling would end the new link
+        named = None if view.kind in NAME_THE_SUBJECT else links.matched(house.keys, link)
+        body = {"customer_number": named.customer} if named else {}
+        return partial(_unlink, house, view, link.subject, body, now)
 
 
-def _unlink(house: House, view: OrganisationView, subject: str, now: datetime) -> None:
-    status, _ = calls.post(house, view, _ends(view).unlink, subject, {}, now)
+def _unlink(house: House, view: OrganisationView, subject: str, body: dict[str, str], now: datetime) -> None:
+    status, _ = calls.post(house, view, _ends(view).unlink, subject, body, now)
     if status not in (200, 204, 404, 410):  # 404 and 410: it does not know the link, which is fine
         raise ConnectorError(reason_of(status), f"unlink: {status}")
 

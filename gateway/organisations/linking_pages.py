@@ -18,7 +18,7 @@ from gateway.organisations.linking import Linked, NotLinked
 from gateway.organisations.throttle import once_more, once_more_for
 from gateway.organisations.views import OrganisationView
 
-_NUMBERS = {"assertion": linking.NUMBER, file_rules.KIND: file_codes.NUMBER}
+_NUMBERS = {file_rules.KIND: file_codes.NUMBER}  # kind → how numbers are spelled there; others: linking.NUMBER
 _NO_NUMBER = N_("Write the number as it stands on your letters, 3 to 40 characters.")
 
 
@@ -45,8 +45,8 @@ def explain(waits: Waits, ctx: Context) -> Response:
 
 
 def start(waits: Waits, ctx: Context) -> Response | Later:
-    """Begin to link: on to the organisation's own page (OAuth), or to the code it sends to its customer. 429 after too
-    many tries.
+    """Begin to link: on to the page where she signs in, at the organisation (OAuth) or at whoever does that for it, or
+    to the code it sends to its customer. 429 after too many tries.
     """
     view, link = here.found(ctx)
     if link:
@@ -54,11 +54,11 @@ def start(waits: Waits, ctx: Context) -> Response | Later:
     if not view.active:
         return here.failed(ctx, view, "suspended", here.onward(ctx))
     number = ctx.form.get("customer_number", "").strip()
-    if view.kind in _NUMBERS and not _NUMBERS[view.kind].fullmatch(number):
+    if view.match == "number" and not _NUMBERS.get(view.kind, linking.NUMBER).fullmatch(number):
         return _link_page(waits, ctx, view, _NO_NUMBER, number)
     once_more(ctx.house.store, "link", ctx.person.person)
-    if view.kind == "oauth":
-        address = linking.begin_oauth(ctx.house, ctx.person.person, view, here.onward(ctx), ctx.now)
+    if view.match != "number":
+        address = linking.begin(ctx.house, ctx.person.person, view, here.onward(ctx), ctx.now)
         return _leave(ctx, view, address)
     once_more_for(ctx.house.store, ctx.house.keys, "link", view.id, number)
     again = f"{here.HOME}/{view.id}/link?next={quote(here.onward(ctx), safe='')}"
@@ -91,24 +91,28 @@ def _link_page(waits: Waits, ctx: Context, view: OrganisationView, error: str = 
 
 def _leave(ctx: Context, view: OrganisationView, address: str) -> Response:
     """A page, not a redirect: `form-action 'self'` blocks a form whose answer leads to another origin."""
-    return ctx.page("organisations/leave.html", view=view, address=address, host=urlsplit(address).netloc)
+    site = view.connection.sign_in.name if view.connection.sign_in else view.name
+    return ctx.page("organisations/leave.html", site=site, address=address, host=urlsplit(address).netloc)
 
 
 def came_back(ctx: Context) -> Response | Later:
-    """The organisation sends her browser here (RFC 6749 §4.1.2): finish the link. A GET that links: its state is hers
-    and spent once.
+    """Where she has signed in sends her browser here (RFC 6749 §4.1.2): finish the link. A GET that links: its state is
+    hers and spent once.
     """
     view, _ = here.found(ctx)
-    if view.kind != "oauth":
-        raise NotFound("no OAuth connection")
+    if view.match not in linking.FINISH:
+        raise NotFound("nobody sends her here")
     state, code, error = (ctx.query.get(name, "") for name in ("state", "code", "error"))
+    issuer = ctx.query.get("iss", "")
+    if issuer and view.connection.sign_in and issuer != view.connection.sign_in.issuer:
+        raise BadRequest("linked: another issuer")  # RFC 9207 §2.4
     if ctx.repeated or not state or len(state) > 200 or len(code) > 4096:
         raise BadRequest("linked: parameters")
     person, house = ctx.person.person, ctx.house
     return here.asks(
         ctx,
         view,
-        lambda: _outcome(ctx, view, linking.finish_oauth(house, person, view, state, code, error, ctx.now)),
+        lambda: _outcome(ctx, view, linking.finish(house, person, view, state, code, error, ctx.now)),
         f"{ctx.request.url.path}?{ctx.request.url.query}",  # its state is not spent yet
     )
 

@@ -37,18 +37,32 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class Matched:
+    """Who the person is at the organisation, for calls that have to say it (`connections`). Never shown or logged."""
+
+    customer: str
+
+    def __repr__(self) -> str:
+        return "Matched(…)"
+
+
+DECLARED = "declared"
+
+
+@dataclass(frozen=True, slots=True)
 class LinkView:
     """A live link, as data calls need it."""
 
     id: str
     generation: int
     subject: str
-    kind: str  # oauth | assertion
+    kind: str  # oauth | assertion | declared: calls are made as the declaration says
     accounts: tuple[str, ...]  # native identifiers
     access_token: str | None
     expires_at: datetime | None  # of the access token
     resource: str = ""
     whose: str = ""  # see `whose`
+    customer: str = ""  # see `Matched`
 
     def __repr__(self) -> str:
         return f"LinkView({self.id}, generation={self.generation})"
@@ -101,7 +115,12 @@ def view_of(keys: KeyRing, link: Link) -> LinkView:
 def _view(
     keys: KeyRing, link: str, generation: int, subject: str, credentials: bytes | None, accounts: bytes | None
 ) -> LinkView:
-    held, known = _credentials(keys, link, credentials), _opened(keys, link, accounts)
+    held, known = _unsealed(keys, link, credentials), _opened(keys, link, accounts)
+    if isinstance(held, Matched):
+        natives = tuple(account.native for account in known.accounts or ())
+        return LinkView(
+            link, generation, subject, DECLARED, natives, None, None, whose=known.whose, customer=held.customer
+        )
     return LinkView(
         id=link,
         generation=generation,
@@ -151,16 +170,25 @@ def known_to(
 # ---- the sealed parts
 
 
-def seal_credentials(keys: KeyRing, link: str, credentials: Credentials) -> bytes:
+def seal_credentials(keys: KeyRing, link: str, credentials: Credentials | Matched) -> bytes:
     return keys.seal(json.dumps(asdict(credentials)).encode(), f"link:{link}:credentials")
 
 
 def credentials(keys: KeyRing, link: Link) -> Credentials | None:
-    return _credentials(keys, link.id, link.credentials_sealed)
+    held = _unsealed(keys, link.id, link.credentials_sealed)
+    return held if isinstance(held, Credentials) else None
 
 
-def _credentials(keys: KeyRing, link: str, sealed: bytes | None) -> Credentials | None:
-    return Credentials(**json.loads(keys.open(sealed, f"link:{link}:credentials"))) if sealed else None
+def matched(keys: KeyRing, link: Link) -> Matched | None:
+    held = _unsealed(keys, link.id, link.credentials_sealed)
+    return held if isinstance(held, Matched) else None
+
+
+def _unsealed(keys: KeyRing, link: str, sealed: bytes | None) -> Credentials | Matched | None:
+    if not sealed:
+        return None
+    kept: dict[str, Any] = json.loads(keys.open(sealed, f"link:{link}:credentials"))
+    return Matched(**kept) if "customer" in kept else Credentials(**kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +236,7 @@ def make(
     now: datetime,
     *,
     new_id: str,
-    held: Credentials | None = None,
+    held: Credentials | Matched | None = None,
     customer: str = "",
     whose: str = "",
 ) -> tuple[Link, Credentials | None]:

@@ -3,33 +3,23 @@
 Answers come from outside: every member that is used is checked, everything else is ignored.
 """
 
-import base64
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, quote_plus, urlencode
+from urllib.parse import quote, urlencode
 
-from gateway.ground.http.connector import ConnectorError, Headers
-from gateway.ground.keys import strict
+from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys.jose import encoded
 from gateway.house import House
+from gateway.organisations import token_endpoint
 from gateway.organisations.links import Credentials
+from gateway.organisations.token_endpoint import GrantRefused, TokenClient, reason_of
 from gateway.organisations.views import OAuthEnds, OrganisationView, target
 
-ANSWER_LIMIT = 64 * 1024
-DEFAULT_SECONDS = 300  # how long an access token is taken to be valid if the answer does not say
-LONGEST_SECONDS = 400 * 86400
-_DEPTH = 20  # of an answer's JSON
-
-_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
-
-
-class GrantRefused(Exception):
-    """The organisation answered invalid_grant (RFC 6749 §5.2): the code or refresh token will not work again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +63,12 @@ class Ends:
                     raise ConnectorError(reason_of(status), f"revocation: {status}")
 
     def _tokens(self, form: Mapping[str, str], now: datetime, old: Credentials | None) -> Credentials:
-        status, media_type, body = self._post(self._oauth.token, form)
-        if status == 400 and _error(body) == "invalid_grant":
-            raise GrantRefused
-        if status != 200:
-            raise ConnectorError(reason_of(status), f"token endpoint: {status}")
-        if media_type.split(";")[0].strip().lower() != "application/json":  # RFC 6749 §5.1
-            raise ConnectorError("organisation_answer_invalid", "token answer of another type")
-        return _credentials(body, now, old)
+        return _credentials(token_endpoint.granted(*self._post(self._oauth.token, form)), now, old)
 
     def _post(self, path: str, form: Mapping[str, str]) -> tuple[int, str, bytes]:
         """(status, media type, body)."""
-        # RFC 6749 §2.3.1: both parts are form-encoded before they are joined.
-        pair = f"{quote_plus(self._oauth.client_id)}:{quote_plus(self.secret)}"
-        headers: Headers = [
-            (b"authorization", b"Basic " + base64.b64encode(pair.encode())),
-            (b"content-type", b"application/x-www-form-urlencoded"),
-            (b"accept", b"application/json"),
-            (b"x-request-id", self.request_id.encode()),
-        ]
-        body = urlencode(form).encode()
-        status, found, answer = self.house.connector.ask(
-            target(self.organisation), "POST", path, headers, body, ANSWER_LIMIT
-        )
-        return status, dict(found).get(b"content-type", b"").decode("latin-1"), answer
+        client = TokenClient(target(self.organisation), path, self._oauth.client_id, "client_secret_basic", self.secret)
+        return token_endpoint.ask(self.house, client, form, self.house.clock(), self.request_id)
 
 
 def authorize_address(organisation: OrganisationView, redirect_uri: str, state: str, challenge: str) -> str:
@@ -120,55 +92,15 @@ def challenge_of(verifier: str) -> str:
     return encoded(hashlib.sha256(verifier.encode()).digest())
 
 
-def reason_of(status: int) -> str:
-    """The reason in errors.REASONS for an error status of an organisation."""
-    if status == 429:
-        return "busy"
-    if status == 504:
-        return "organisation_slow"
-    if status >= 500:
-        return "organisation_unavailable"
-    return "organisation_refused" if 400 <= status < 500 else "organisation_answer_invalid"
-
-
-def _error(body: bytes) -> str:
-    try:
-        answer = strict.loads(body, depth=_DEPTH)
-    except strict.Malformed:
-        return ""
-    return str(answer.get("error", "")) if isinstance(answer, dict) else ""
-
-
-def _credentials(body: bytes, now: datetime, old: Credentials | None) -> Credentials:
-    try:
-        answer: Any = strict.loads(body, depth=_DEPTH)
-    except strict.Malformed:
-        raise ConnectorError("organisation_answer_invalid", "token answer is not JSON with one meaning") from None
-    if not isinstance(answer, dict) or str(answer.get("token_type", "")).lower() != "bearer":
-        raise ConnectorError("organisation_answer_invalid", "token answer without bearer token")
+def _credentials(answer: Mapping[str, Any], now: datetime, old: Credentials | None) -> Credentials:
     refresh = answer.get("refresh_token")
     return Credentials(
-        access_token=_token(answer.get("access_token")),
-        refresh_token=_token(refresh) if refresh is not None else (old.refresh_token if old else None),
-        expires_at=int(now.timestamp()) + _seconds(answer.get("expires_in", DEFAULT_SECONDS)),
+        access_token=token_endpoint.token(answer.get("access_token")),
+        refresh_token=token_endpoint.token(refresh) if refresh is not None else (old.refresh_token if old else None),
+        expires_at=int(now.timestamp()) + token_endpoint.seconds(answer),
         scope=str(answer.get("scope", old.scope if old else ""))[:400],
         resource=_resource(answer.get("resourceURI")) or (old.resource if old else ""),
     )
-
-
-def _token(value: object) -> str:
-    if not isinstance(value, str) or not _TOKEN.fullmatch(value):
-        raise ConnectorError("organisation_answer_invalid", "token answer: token of another form")
-    return value
-
-
-def _seconds(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return DEFAULT_SECONDS
-    try:
-        return max(0, min(int(float(value)), LONGEST_SECONDS))
-    except (ValueError, OverflowError):
-        return DEFAULT_SECONDS
 
 
 def _resource(value: object) -> str:

@@ -4,11 +4,12 @@ They are written and checked as those of policies/ are. A row of [[datasets]] th
 own; its selectors are of [format].
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.catalogue import Catalogue, Dataset, Format, formats
+from gateway.catalogue import Catalogue, Dataset, Format, formats, shapes
 from gateway.catalogue import datasets as types
 from gateway.catalogue.words import FileTable
 from gateway.errors import Fault
@@ -16,6 +17,7 @@ from gateway.formats import registry
 
 OWN = tuple(key for key in types.KEYS if key != "id")  # keys of a row that defines a type of data
 KEYS = ("id", "paths")  # and of any row
+_FOLLOWS = re.compile(r"time: find|calls\.[^.]+")  # what is said there depends on how records are judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def _read(document: Mapping[str, Any], found: list[Fault]) -> tuple[Format | Non
             file.only(*types.KEYS, "paths")
             dataset = types.dataset(file, str(document.get("sector")), "")
             own[dataset.id] = dataset
-    return form, own
+    return form, own if form is None else {name: types.answering(each, form) for name, each in own.items()}
 
 
 def _rows(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -69,20 +71,29 @@ def faults(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]
             key = f"datasets[{position}]"
             yield Fault(key, "defines a type of data, and there is no [format]", "describe its answers in [format]")
             return
-    if form is None or found:
+    if form is None or any(True for _ in shapes.faults(form.shapes)):
         return
     if not own:
         yield Fault("format", "belongs to no type of data", "define one: a row of [[datasets]] with label, fields, …")
+    told = {fault.key for fault in found}  # what is wrong by itself is told once, and what follows from it is not
+    unread = any(key.startswith("format.records.") for key in told)
     for which, key, wrong in registry.form_faults(form, own):
-        position = next((at for at, row in enumerate(_rows(document)) if row.get("id") == which), 0)
-        yield Fault(f"datasets[{position}].{key}" if which else f"format.{key}", "is not right", wrong)
+        position = _position(document, which)
+        fault = Fault(f"datasets[{position}].{key}" if which else f"format.{key}", "is not right", wrong)
+        if fault.key.replace(": ", ".") not in told and not (unread and _FOLLOWS.fullmatch(key)):
+            yield fault
     for dataset in own.values():
-        yield from _category(dataset, document, catalogue)
+        if f"datasets[{_position(document, dataset.id)}].category" not in told:
+            yield from _category(dataset, document, catalogue)
+
+
+def _position(document: Mapping[str, Any], dataset: str) -> int:
+    return next((at for at, row in enumerate(_rows(document)) if row.get("id") == dataset), 0)
 
 
 def _category(dataset: Dataset, document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]:
     """That the consent screen has a heading for it."""
-    position = next(at for at, row in enumerate(_rows(document)) if row.get("id") == dataset.id)
+    position = _position(document, dataset.id)
     known = catalogue.categories.get(dataset.category)
     if known is None:
         right = f"one of {', '.join(sorted(catalogue.categories))}"

@@ -4,14 +4,8 @@ import re
 
 from gateway.formats.espi.calls import PUBLISHED
 from gateway.ground.declarations import REQUIRED, Form, checks
-from gateway.organisations import file_rules, owned
+from gateway.organisations import connections, owned
 from gateway.organisations.addresses import network_fault
-
-CONNECTIONS = {
-    "oauth": "oauth",
-    "assertion": "link",
-    file_rules.KIND: "files",
-}  # kind of connection → its table under [connection]
 
 _SEGMENT = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@-]+|\{[a-z_]+\}|\$?[A-Za-z0-9-]+")
 
@@ -68,16 +62,15 @@ FORM = Form(
         "contact": {"privacy": ("mail", REQUIRED), "support": ("text", REQUIRED)},
         "connection": {
             "kind": ("kind", REQUIRED),
-            "base_url": ("text", None),  # `file_rules` asks for it
+            "base_url": ("text", None),  # `connections` asks for it
             "networks": ("networks", None),
             "timeout_seconds": ("seconds", None),
             "max_calls": ("calls", None),
             "oauth": ("table", None),
             "link": ("table", None),
-            "files": ("table", None),
+            **connections.KEYS,
         },
-        "connection.files": file_rules.KEYS,
-        "connection.files.names[]": file_rules.NAME_KEYS,
+        **connections.TABLES,
         "connection.oauth": {
             "authorize": ("path", REQUIRED),
             "token": ("path", REQUIRED),
@@ -100,7 +93,6 @@ FORM = Form(
         },
     },
     kinds={
-        **file_rules.KINDS,
         "id": checks.matches(
             r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?", "write 1 to 40 of a-z, 0-9 and -, as in city-energy"
         ),
@@ -113,7 +105,8 @@ FORM = Form(
         "flag": checks.flag,
         "published": PUBLISHED,
         "own": lambda value: None,  # `owned` reads them
-        "kind": CONNECTIONS,
+        **connections.KINDS_OF_VALUE,
+        "kind": connections.KINDS,
         "path": checks.matches(r"(/[A-Za-z0-9._~-]+)+", "write a plain path, as in /oauth/token"),
         "visible": checks.matches(
             r"[\x21\x23-\x5b\x5d-\x7e ]{1,400}", "write visible ASCII without quotes and backslashes"

@@ -15,7 +15,7 @@ class Organisation(SQLModel, table=True):
     id: str = Field(primary_key=True)
     declaration: dict[str, Any] = Field(sa_column=Column(JSON, nullable=False))
     declaration_sha256: str
-    client_secret_sealed: bytes | None = None  # the gateway's own secret at this organisation (connection "oauth")
+    client_secret_sealed: bytes | None = None  # the gateway's own secret, or secrets, at this organisation
     status: str = "active"  # active | suspended | leaving
     status_reason: str = ""
     added_at: datetime
@@ -31,7 +31,7 @@ class Link(SQLModel, table=True):
     organisation_id: str = Field(foreign_key="organisation.id", index=True)
     subject: str  # pairwise identifier under which we ask this organisation about the person
     customer: str = ""  # masked customer number, only shown to the person
-    credentials_sealed: bytes | None = None  # JSON {access_token, refresh_token, expires_at, …}
+    credentials_sealed: bytes | None = None  # JSON {access_token, refresh_token, expires_at, …} or {customer}
     accounts_sealed: bytes | None = None  # JSON {whose, accounts: list of FoundAccount or null while not read}
     generation: int = 1  # raised when credentials, accounts or state change
     linked_at: datetime

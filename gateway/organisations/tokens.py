@@ -30,8 +30,9 @@ from gateway.house import House
 from gateway.log import Event
 from gateway.organisations import declare, links, views
 from gateway.organisations.links import Credentials, LinkView
-from gateway.organisations.oauth import Ends, GrantRefused
+from gateway.organisations.oauth import Ends
 from gateway.organisations.tables import Link
+from gateway.organisations.token_endpoint import GrantRefused
 from gateway.settings import Settings
 
 EARLY_SECONDS = 30  # an access token this close to its end is renewed before it is used

@@ -9,12 +9,13 @@ from typing import Any
 from sqlmodel import Session, select
 
 from gateway.catalogue import Catalogue, Dataset, Format
-from gateway.formats.drift import Seen
+from gateway.formats.drift import Listening, Seen
 from gateway.formats.model import Source
 from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
 from gateway.house import House
 from gateway.organisations import file_rules, owned
+from gateway.organisations.connections import DeclaredConnection, parsed
 from gateway.organisations.file_rules import FilesView
 from gateway.organisations.tables import LEAVING, Organisation
 
@@ -51,7 +52,7 @@ class OrganisationView:
     website: str
     contact: Mapping[str, str]  # privacy, support
     datasets: Mapping[str, tuple[str, ...]]  # dataset → path patterns
-    kind: str  # oauth | assertion | files
+    kind: str  # of `connections.KINDS`
     base_url: str  # "": it has no API
     networks: tuple[str, ...]
     timeout_seconds: float
@@ -66,6 +67,16 @@ class OrganisationView:
     strict: bool = False  # refuse an answer with a member that is not declared
     status: str = "active"  # active | suspended | leaving
     status_reason: str = ""
+    connection: DeclaredConnection = DeclaredConnection()
+
+    @property
+    def match(self) -> str:
+        return self.connection.match
+
+    @property
+    def knows_links(self) -> bool:
+        """Whether the organisation is told of the end of a link, because it knows that there is one."""
+        return self.kind == "oauth" or (self.match == "number" and self.kind != file_rules.KIND)
 
     @property
     def active(self) -> bool:
@@ -117,6 +128,7 @@ def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
         link=LinkEnds(**link) if link else None,
         files=file_rules.view(connection["files"]) if "files" in connection else None,
         declaration_sha256=sha256,
+        connection=parsed(connection),
     )
 
 
@@ -160,6 +172,7 @@ def target(organisation: OrganisationView) -> Target:
         networks=organisation.networks,
         timeout_seconds=organisation.timeout_seconds,
         max_calls=organisation.max_calls,
+        tls=organisation.connection.tls,
     )
 
 
@@ -177,16 +190,17 @@ def source(organisation: OrganisationView, house: House) -> Source:
         known=known(organisation, house.latest.catalogue),
         published=organisation.published,
         sealer=house.keys.sealer("pages"),
-        seen=partial(_told, organisation, house),
+        clock=house.clock,
+        seen=partial(_told, organisation, house.undeclared),
         filed=organisation.kind == file_rules.KIND,
     )
 
 
-def _told(organisation: OrganisationView, house: House, dataset: str) -> Seen | None:
+def _told(organisation: OrganisationView, told: Listening | None, dataset: str) -> Seen | None:
     """Who is told of members that are not declared; None: an answer with one is refused."""
     if organisation.strict:
         return None
-    return house.undeclared.of(organisation.id, dataset) if house.undeclared is not None else _NOBODY
+    return told.of(organisation.id, dataset) if told is not None else _NOBODY
 
 
 def known(organisation: OrganisationView, catalogue: Catalogue) -> Mapping[str, Dataset]:

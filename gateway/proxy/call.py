@@ -285,7 +285,8 @@ class DataPlane:
         if cutter is None:
             await answer.abort()
             raise TooLarge
-        return AnswerStream(answer, cutter, held, rest, media_type, self._settings.stream_limit_bytes)
+        written = getattr(cutter, "media_type", media_type)  # a table is written in UTF-8, whatever it was read in
+        return AnswerStream(answer, cutter, held, rest, written, self._settings.stream_limit_bytes)
 
     # ---- 6. record
 

@@ -7,13 +7,14 @@ from datetime import datetime
 from functools import partial
 
 from gateway.formats.model import NotThere
-from gateway.ground.http.connector import Answer, ConnectorError, GoesOn
+from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Headers, Withdrawn
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.pools import Full
 from gateway.house import House
-from gateway.organisations import assertion, tokens
+from gateway.organisations import assertion, proofs, tokens
 from gateway.organisations.file_rules import KIND as FILES
-from gateway.organisations.links import LinkView
+from gateway.organisations.links import DECLARED, LinkView
+from gateway.organisations.proofs import Outgoing, Proof
 from gateway.proxy import headers
 from gateway.proxy.admit import Permit
 from gateway.proxy.filed import of_files
@@ -42,11 +43,19 @@ async def fetch(
     assert link is not None and target is not None  # a permit is of a grant that is not refused
     if permit.grant.organisation is not None and permit.grant.organisation.kind == FILES:
         return await of_files(house, permit, permit.grant.organisation, link.whose, now, goes_on)
-    if may_renew and _runs_out(link, now):
-        await _renew(house, permit.grant, link, now, refused=None)
-    credential = _credential(house.keys, house.settings, permit, link, now)
-    sent = headers.upstream(credential, permit.route.upstream.accept, request_id)
-    answer = await house.connector.get(target, permit.route.path, sent, link.id, goes_on)
+    upstream = permit.route.upstream
+    if link.kind == DECLARED:
+        answer = await _declared(house, permit, link, request_id, now, may_renew, goes_on)
+    else:
+        if may_renew and _runs_out(link, now):
+            await _renew(house, permit.grant, link, now, refused=None)
+        credential = _credential(house.keys, house.settings, permit, link, now)
+        sent = headers.upstream(credential, upstream.accept, request_id)
+        if permit.route.body:
+            sent.append((b"content-type", upstream.content_type.encode("latin-1")))
+        answer = await house.connector.get(
+            target, permit.route.path, sent, link.id, goes_on, upstream.method, permit.route.body
+        )
     if answer.status == 200:
         return answer
     await _throw_away(answer)
@@ -57,6 +66,48 @@ async def fetch(
     # Redirects are not followed: nobody declared where they lead. A part, or nothing, is not what was asked for.
     by_hundred = _REASON_OF_HUNDRED.get(answer.status // 100, "organisation_answer_invalid")
     raise ConnectorError(_REASON.get(answer.status, by_hundred), f"status {answer.status}")
+
+
+async def _declared(
+    house: House, permit: Permit, link: LinkView, request_id: str, now: datetime, may_renew: bool, goes_on: GoesOn
+) -> Answer:
+    """The answer's beginning. Raises what `fetch` does."""
+    grant, route = permit.grant, permit.route
+    proof = grant.proof
+    if proof is None or grant.target is None:
+        raise ConnectorError("not_linked", "linked by another kind of connection")
+    if not route.named:
+        raise ConnectorError("organisation_refused", "the call names nobody")
+    upstream = route.upstream
+    request = Outgoing(upstream.method, route.path, route.body, upstream.content_type, route.fields)
+    token = await _token(house, proof, link, now, goes_on)
+    sent: Headers = proofs.fields(house, proof, link, request, token, now) + request.described
+    sent.append((b"accept", upstream.accept.encode("latin-1")))
+    sent.append((b"x-request-id", request_id.encode()))
+    answer = await house.connector.get(grant.target, route.path, sent, link.id, goes_on, upstream.method, route.body)
+    if answer.status == 401 and may_renew and proofs.forgotten(house.lasting, proof, token, link):
+        await _throw_away(answer)
+        raise Renewed
+    return answer
+
+
+async def _token(house: House, proof: Proof, link: LinkView, now: datetime, goes_on: GoesOn) -> str:
+    """The gateway's own token for this call; "" where the kind has none. However many calls need one, it is asked for
+    once. Raises ConnectorError and, where the call may not be made any more after that wait, Withdrawn."""
+    key = proofs.token_key(proof, link)
+    if key is None:
+        return ""
+    held = house.lasting.get(key, now.timestamp())
+    if held is not None:
+        return held
+    try:
+        work = partial(proofs.obtained, house, proof, link, now)
+        made = await house.pools.share("renewal", proof.organisation.id, key, work)
+    except Full:
+        raise ConnectorError("busy", "too many renewals") from None
+    if not await goes_on():
+        raise Withdrawn
+    return made
 
 
 async def _throw_away(answer: Answer) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote, urlencode
 
 from sqlmodel import Session
 
 from gateway.apps import views as apps
+from gateway.catalogue import Dataset
 from gateway.consent.facts import AppView
 from gateway.consent.terms import granted_items
 from gateway.errors import Refusal
@@ -23,14 +23,15 @@ from gateway.formats.model import Account, Asked, Denied, Granted, Plan, Upstrea
 from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.ground.calendar.instants import Window
 from gateway.ground.calendar.windows import CalendarWindow, window
-from gateway.ground.http.connector import Pairs, Target
+from gateway.ground.http.connector import Headers, Pairs, Target
 from gateway.ground.store import raw
 from gateway.house import House
 from gateway.ledger import live
 from gateway.ledger.contract import Count
 from gateway.ledger.live import LiveConsent
-from gateway.organisations import links, views
+from gateway.organisations import links, placing, proofs, views
 from gateway.organisations.links import LinkView
+from gateway.organisations.proofs import Proof
 from gateway.organisations.views import OrganisationView
 from gateway.policy.cedar import PolicyFacts
 
@@ -98,6 +99,9 @@ class Route:
     window: Window
     upstream: Upstream
     path: str  # upstream, with its query
+    body: bytes
+    fields: Headers  # that name the customer
+    named: bool  # whether the organisation is told whose data is asked for
     item: GrantedItem
     listing: str  # names the listing of which a call may be a following page
     facts: Mapping[str, Any]  # of its entries
@@ -118,6 +122,7 @@ class Grant:
     target: Target | None = None
     organisation: OrganisationView | None = None
     link: LinkView | None = None
+    proof: Proof | None = None  # of a link whose calls are made as the declaration says
     routes: dict[tuple[str, Pairs], Route] = field(default_factory=dict)  # the last calls seen
     assertions: dict[str, tuple[datetime, Field]] = field(default_factory=dict)  # by subject: the last one, when signed
 
@@ -146,17 +151,18 @@ class Grant:
         return ours is theirs or all(ours.get(name) == theirs.get(name) for name in datasets)
 
     def _route(self, part: GrantPart, window: Window, upstream: Upstream) -> Route:
-        assert self.link is not None  # only a grant that is not refused has parts
-        path = upstream.path.replace("{subscription}", self.link.resource)
-        if upstream.query:
-            path += "?" + urlencode(upstream.query, quote_via=quote, safe=":,")
+        assert self.link is not None and self.organisation is not None  # only a grant that is not refused has parts
+        placed = placing.placed(upstream, self.link, self.organisation.connection)
         natives = [account.native for account in upstream.accounts]
         item = joined([self.items[name] for name in (upstream.dataset, *upstream.also)])
         return Route(
             part=part,
             window=window,
             upstream=upstream,
-            path=path,
+            path=placed.path,
+            body=placed.body,
+            fields=placed.fields,
+            named=placed.named,
             item=item,
             listing=repr((self.facts["consent"], self.terms, upstream.operation, natives)),
             facts={
@@ -229,6 +235,7 @@ class Grants:
         items = [item for item in granted_items(found.terms) if item["organisation"] == organisation]
         if not items or view is None or app is None:
             return base.refused(terms, Refusal("dataset", "organisation", organisation))
+        items = [_as_agreed(item, views.known(view, house.catalogue).get(item["dataset"])) for item in items]
         if link is None:
             return base.refused(terms, Refusal("not_linked", "organisation", organisation))
         base = replace(base, pair=self._ref(found, link, organisation, ""))
@@ -241,6 +248,7 @@ class Grants:
             target=views.target(view),
             organisation=view,
             link=link,
+            proof=proofs.of(session, self._house.keys, view),
         )
 
     def _ref(self, found: LiveConsent, link: LinkView, organisation: str, native: str) -> str:
@@ -326,10 +334,13 @@ class _Base:
         self, item: Mapping[str, Any], app: AppView, organisation: OrganisationView, known: list[Account]
     ) -> GrantedItem:
         name = f"{self.organisation_id}/{item['dataset']}"
-        limits = [Limit(self.consent.id, name, row["per"], row["zone"], row["times"]) for row in item["frequency"]]
+        dataset = views.known(organisation, self.house.catalogue).get(item["dataset"])
+        limits = [
+            Limit(self.consent.id, name, per, zone, times)
+            for per, (zone, times) in _limits(item, dataset, self.house.settings.zone).items()
+        ]
         if self.agreed["valid"]["max_uses"] is not None:
             limits.append(Limit(self.consent.id, "", "ever", "UTC", self.agreed["valid"]["max_uses"]))
-        dataset = views.known(organisation, self.house.catalogue).get(item["dataset"])
         return GrantedItem(
             limits=tuple(limits),
             facts={
@@ -367,6 +378,13 @@ def _gone(item: Mapping[str, Any], known: list[Account]) -> Refusal | None:
     return None if left else Refusal("account", "accounts")
 
 
+def _as_agreed(item: dict[str, Any], dataset: Dataset | None) -> dict[str, Any]:
+    """Without the fields that were agreed to coarser than they are now."""
+    if dataset is None or "made" not in item:
+        return item
+    return {**item, "fields": dataset.as_agreed(item["fields"], item["made"])}
+
+
 def _granted(item: Mapping[str, Any], known: list[Account], pair: str) -> Granted:
     return Granted(
         dataset=item["dataset"],
@@ -376,6 +394,17 @@ def _granted(item: Mapping[str, Any], known: list[Account], pair: str) -> Grante
         pair=pair,
         others=tuple(account.native for account in known if account.ref not in item["accounts"]),
     )
+
+
+def _limits(item: Mapping[str, Any], dataset: Dataset | None, default: str) -> dict[str, tuple[str, int]]:
+    """Calendar window → its zone and uses: those of the terms, and the type of data's own where it is tighter, which
+    may have been declared since."""
+    limits = {row["per"]: (row["zone"], row["times"]) for row in item["frequency"]}
+    if dataset is not None and dataset.frequency is not None:
+        times, per = dataset.frequency
+        zone, agreed = limits.get(per, (_zone(item, default), times))
+        limits[per] = zone, min(agreed, times)
+    return limits
 
 
 def _zone(item: Mapping[str, Any], default: str) -> str:

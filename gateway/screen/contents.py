@@ -42,7 +42,7 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
         "periods": _alike(ask.items, lambda item: _period(item, known(item)), lambda item: known(item).label[language]),
         "limits": _alike(
             ask.items,
-            lambda item: _limits(item, catalogue, ask.purpose),
+            lambda item: _limits(item, known(item), catalogue, ask.purpose),
             lambda item: known(item).label[language],
         ),
         "durations": _durations(ask, now, showing.decider.until, settings.zone),
@@ -122,9 +122,10 @@ def _period(item: AskItem, dataset: Dataset) -> dict[str, Any] | None:
     return {"history": period.history, "from": period.start, "to": period.end, "future": period.future}
 
 
-def _limits(item: AskItem, catalogue: Catalogue, purpose: str) -> list[dict[str, Any]]:
+def _limits(item: AskItem, dataset: Dataset, catalogue: Catalogue, purpose: str) -> list[dict[str, Any]]:
+    own = [limit for limit in (item.frequency, dataset.frequency) if limit is not None]
     caps = catalogue.purposes[purpose].caps.frequency
-    return [{"times": times, "per": per} for times, per in ([item.frequency] if item.frequency else []) + list(caps)]
+    return [{"times": times, "per": per} for times, per in dict.fromkeys([*own, *caps])]
 
 
 def _alike(items: Sequence[AskItem], value: Any, label: Any) -> list[dict[str, Any]]:

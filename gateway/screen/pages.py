@@ -33,7 +33,7 @@ from gateway.screen import choices, contents, rendering
 from gateway.screen import seen as seen_words
 from gateway.screen.choices import Problem
 from gateway.screen.gathering import Showing, accounts_of, answerable, gather, shareable
-from gateway.screen.seen import Seen
+from gateway.screen.seen import ScreenSeen
 
 _SIGNED_IN_ANEW = Problem(
     "items", N_("You signed in again since you opened this page, so nothing is decided yet. Answer it here.")
@@ -185,7 +185,7 @@ def ask_again(others: Facts, ctx: Context) -> Response:
     return _again(ctx, showing, _resume(ctx, consent), [_SIGNED_IN_ANEW], status=403)
 
 
-def _shown_to(others: Facts, ctx: Context, consent: Consent) -> tuple[str, Seen | None]:
+def _shown_to(others: Facts, ctx: Context, consent: Consent) -> tuple[str, ScreenSeen | None]:
     """To whom the page of this form was shown, and what: the person, or her guardian. ("", None) if it was shown to
     nobody who may decide now."""
     person = others.person(ctx.session, consent.person_id)
@@ -244,7 +244,7 @@ def _show(ctx: Context, showing: Showing, resume: str, status: int = 200) -> Res
         showing = replace(showing, chosen=kept or contents.first_marks(showing))
     shown = contents.facts(house.catalogue, house.settings, showing, ctx.language, ctx.now)
     html = rendering.text(shown, ctx.language, house.translations.of(ctx.language))
-    seen = Seen(
+    seen = ScreenSeen(
         at=ctx.now.isoformat(),
         language=ctx.language,
         text_sha256=rendering.sha256(html),

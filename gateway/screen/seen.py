@@ -15,7 +15,7 @@ _USE = "consent-seen"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ScreenSeen:
     """A screen as it was sent: when, in which language, the hash of its HTML, what was ticked, and its problems."""
 
     at: str  # RFC 3339
@@ -35,7 +35,7 @@ class Seen:
         return datetime.fromisoformat(self.at)
 
 
-def unsealed(word: str, keys: KeyRing, consent: str, person: str) -> Seen | None:
+def unsealed(word: str, keys: KeyRing, consent: str, person: str) -> ScreenSeen | None:
     """None: this gateway did not make the field for this consent and this person."""
     part, _, mac = word.partition(".")
     try:
@@ -44,4 +44,4 @@ def unsealed(word: str, keys: KeyRing, consent: str, person: str) -> Seen | None
         return None
     if not same(mac, keys.mac(_USE, consent, person, text)):
         return None
-    return Seen(**json.loads(text))
+    return ScreenSeen(**json.loads(text))

@@ -5,6 +5,7 @@
     python -m tests.bench --profile          Aval under load, and where the time of each thread went
                           --kind bank|neighbours|claims|everything|usage|dpop
     make bench ONLY=processes                Aval on PostgreSQL beside Aval on SQLite, one process and several
+    make bench ONLY=formats                  what it costs to cut JSON of a declared format, and CSV, half a minute
 
     __main__   the command line, the bound in time      dataplane  the groups of measurements, in order
     stage      data server, what is asked of Aval       measure    slices in turn, medians
@@ -14,6 +15,7 @@
     processes  started, pinned, counted by /proc, ended tools      what has to be installed
     scale      PostgreSQL beside SQLite                 database   PostgreSQL for it, and what it says of itself
     scale_figures   its ratios, verdicts, table         postgres_crowd   the million people there
+    formats    answers cut in this process, no server
 
 Everything is on loopback, on ports that were free. The server under test has the first core to itself; the load
 and the data server share the second, and so does this program. All stacks on their best: connections kept upstream,

@@ -16,7 +16,7 @@ from tests.bench.processes import OTHER_CORE, Group, core
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / ".bench"
-BENCHES = ("data-plane", "processes", "pages")
+BENCHES = ("data-plane", "processes", "pages", "formats")
 ENTRIES = 1_000_000
 ENTRIES_A_SECOND = 10_000  # made, at least
 LIMIT_SECONDS = 600  # of the whole; with room for a first build of the crowd
@@ -54,13 +54,15 @@ def main() -> int:
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", file=sys.stderr, flush=True)
 
     os.sched_setaffinity(0, {core(OTHER_CORE)})  # whatever we do ourselves is beside the server under test
-    from tests.bench import beside, dataplane, pages, profiling, scale
+    from tests.bench import beside, dataplane, formats, pages, profiling, scale
 
     limit = LIMIT_SECONDS + max(0, asked.entries - ENTRIES) // ENTRIES_A_SECOND
     with _alone(say), _bounded(limit), _group() as group:
         if only == "pages":
             return pages.run(say, asked.engine)
         _compiled(say)
+        if only == "formats":
+            return formats.run(say)
         if asked.profile:
             return profiling.run(group, say, asked.kind, asked.engine)
         if only == "processes":

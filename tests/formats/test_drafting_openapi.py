@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from drafted_declarations import drafted, faults, shapes
 
+from gateway.catalogue import formats
+from gateway.catalogue.formats import along
+from gateway.catalogue.words import FileTable
 from gateway.formats.drafting.nodes import Unreadable
 from gateway.formats.drafting.openapi import guessed
 
@@ -179,6 +182,23 @@ def test_one_record_and_a_list_of_the_same_are_one_type_of_data(tmp_path: Path) 
     assert len(document["datasets"]) == 1
     assert [call.get("one", False) for call in document["format"]["calls"]] == [False, True]
     assert document["format"]["calls"][1]["path"] == "/calls/{call_id}"
+
+
+def test_each_call_names_its_own_envelope(tmp_path: Path) -> None:
+    data = {
+        "type": "object",
+        "properties": {"data": {"type": "array", "items": {"$ref": "#/components/schemas/Account"}}},
+    }
+    text = drafted("openapi", described(tmp_path, {"/calls": get(CALLS), "/accounts": get(data)}))
+    found = tomllib.loads(text)["format"]
+    envelopes = {call["path"]: call.get("envelope", "Answer") for call in found["calls"]}
+    assert len(set(envelopes.values())) == 2 and set(envelopes.values()) <= found["shapes"].keys()
+    told: list[str] = []
+    read = formats.read(FileTable("format", found, told), "")
+    assert not [fault for fault in told if ": calls" in fault]
+    for call in read.calls.values():
+        [(_, name)] = along(read.shapes, call.envelope, read.place(call)) or [("", "")]
+        assert name == "data"
 
 
 def test_types_that_several_records_share_are_split_for_all_of_them(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.catalogue import Format
 from gateway.catalogue.formats import FormatCall
-from gateway.formats import filed
+from gateway.formats import csv_everything, filed
 from gateway.formats.drift import Seen
 from gateway.formats.filed import BadFile, Filed
 from gateway.organisations import owned
@@ -26,9 +26,8 @@ def form(driver: str, **more: Any) -> Format:
 
 
 def read(its: Format, body: bytes) -> tuple[bytes, list[Filed]]:
-    file, driver = io.BytesIO(body), filed.DRIVERS[its.driver]
-    head = driver.head(its, file)
-    return head, list(driver.records(its, its.calls["calls"], head, file))
+    head, found = filed.DRIVERS[its.driver].opened(its, its.calls["calls"], io.BytesIO(body))
+    return head, list(found)
 
 
 def of(its: Format, body: bytes, customer: str) -> bytes:
@@ -68,10 +67,12 @@ def test_csv_keeps_its_names_and_each_row_whatever_is_in_it() -> None:
     ("body", "told"),
     [
         (b"a;a\r\n", "stands twice"),
-        (b"a;\r\n", "name every column"),
-        (b"", "name every column"),
+        (b"contractId;timestamp;msisdn;timestamp\r\n", "line 1: timestamp stands twice"),
+        (b"a;b\r\n", "no column is declared"),
+        (b"contractId;timestamp\r\n", "no column msisdn"),
+        (b"", "names of the columns"),
         (b'"a;b\r\n', "line 1: a quotation mark"),
-        (NAMES.encode() + b"A;1;2\r\n", "line 2: it has 3 cells"),
+        (NAMES.encode() + b"A;1;2;3;4;5\r\n", "line 2: it has 6 cells"),
         (NAMES.encode() + b'A;1;2;3;4\r\nB;1;2;"3;4\r\n', "a quotation mark"),
         (NAMES.encode() + b"A;1;2;\xe9;4\r\n", "line 2: it is not utf-8"),
         (NAMES.encode() + b"A;1;2;\0;4\r\n", "line 2"),
@@ -85,11 +86,62 @@ def test_what_is_no_table_is_refused(body: bytes, told: str) -> None:
 
 def test_columns_that_are_not_declared_are_told_or_refused() -> None:
     its, places = form("csv"), []
-    head, found = read(its, b"contractId,colour\nA,red\n")
+    head, found = read(its, b"contractId,timestamp,msisdn,colour\nA,2026-11-01T10:00:00Z,1,red\n")
     filed.require_declared(its, call(its), head, found, Seen(lambda some, answers, at: places.extend(some)))
     assert places == ["colour"]
     with pytest.raises(BadFile, match="column colour"):
         filed.require_declared(its, call(its), head, found, None)
+
+
+AT = "2026-11-01T10:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f"contractId,timestamp,msisdn,length\rA,{AT},1,61\rB,{AT},2,5\r",
+        f"\ufeff contractId , timestamp ,msisdn,length\r\n\r\nA,{AT},1,61\r\nB,{AT},2,5",
+        f' "contractId","timestamp","msisdn","length"\n"A","{AT}","1","61"\n"B","{AT}",2,"5"\n',
+        f"contractId,timestamp,msisdn,length,partner,\nA,{AT},1,61\n   \nB,{AT},2,5,,\n",
+    ],
+)
+def test_tables_are_taken_as_they_come(body: str) -> None:
+    its = form("csv")
+    head, found = read(its, body.encode())
+    filed.require_declared(its, call(its), head, found, Seen(lambda *_: None))
+    assert [(each.number, each.value["contractId"], each.value["length"]) for each in found] == [
+        (1, "A", "61"),
+        (2, "B", "5"),
+    ]
+    given = csv_everything.rows(its, filed.answer(its, call(its), head, [found[0].text]))
+    assert [row.record["length"] for row in given] == ["61"]
+
+
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ("A,someday,1,61", "record 2: what stands at timestamp"),
+        (f"A,{AT},,61", "record 2: what stands at msisdn"),
+        ("A", ""),
+        ("Total,,", ""),
+    ],
+)
+def test_a_whole_row_must_have_what_it_is_judged_by(row: str, told: str) -> None:
+    its = form("csv")
+    head, found = read(its, f"contractId,timestamp,msisdn,length\nA,{AT},1,61\n{row}\n".encode())
+    if not told:  # of fewer cells, such as a sum: it is taken and given to nobody
+        filed.require_declared(its, call(its), head, found, None)
+        return
+    with pytest.raises(BadFile, match=told):
+        filed.require_declared(its, call(its), head, found, None)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_lines_are_the_same_wherever_the_pieces_of_a_file_end(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filed, "_PIECE", size)
+    body = f'contractId,timestamp,msisdn,partner\r\nA,{AT},1,"two\r\nlines"\rB,{AT},2,"a\rb"\n\nC,{AT},3,é'.encode()
+    _, found = read(form("csv"), body)
+    assert [each.value["partner"] for each in found] == ["two\r\nlines", "a\rb", "é"]
 
 
 @pytest.mark.parametrize("value", [None, "", " ", True, 1.5, ["A"], {"a": 1}])

@@ -11,8 +11,6 @@ from format_documents import (
     YEAR,
     asked,
     bank,
-    bundle,
-    claim,
     granted,
     plan,
     sent,
@@ -24,19 +22,12 @@ from gateway.formats.model import Account, Denied, Plan, Upstream
 from gateway.formats.paths import LINKS_HELD, Following
 
 TRANSACTIONS = f"/accounts/{MINE.ref}/transactions"
-CLAIMS = "/ExplanationOfBenefit"
 
 
 def bank_answers(of: Plan, links: dict[str, str], *query: tuple[str, str]) -> None:
     call = sent(of, "bank", TRANSACTIONS, *query)
     found = {rel: f"https://org.example{call.path}{tail}" for rel, tail in links.items()}
     of.cut(call, TYPES["bank"], bank("Transaction", [transaction()], found), ALWAYS)
-
-
-def insurer_answers(of: Plan, links: dict[str, str], *query: tuple[str, str]) -> None:
-    call = sent(of, "health", CLAIMS, *query)
-    found = [{"relation": rel, "url": f"https://org.example{call.path}{tail}"} for rel, tail in links.items()]
-    of.cut(call, TYPES["health"], bundle([claim()], found), ALWAYS)
 
 
 def next_of_bank(of: Plan, address: object, *query: tuple[str, str], path: str = TRANSACTIONS) -> str:
@@ -136,24 +127,11 @@ def test_no_other_spelling_of_a_banks_page_passes_for_a_following_one(query):
     assert not sent(of, "bank", TRANSACTIONS, *query).continues
 
 
-@pytest.mark.parametrize("query", [(), (("startIndex", "0"),), (("startIndex", "010"),), (("startIndex", "20"),)])
-def test_no_other_spelling_of_an_insurers_page_passes_for_a_following_one(query):
-    of = plan(granted("health.claims"))
-    insurer_answers(of, {"first": "?startIndex=0", "self": "?startIndex=0", "next": "?startIndex=10"})
-    following = (("patient", MINE.ref.replace("_", ".")), ("startIndex", "10"))
-    assert sent(of, "health", CLAIMS, *following).continues
-    assert not sent(of, "health", CLAIMS, *query).continues
-
-
 @pytest.mark.parametrize("tail", ["", "?page=2"])
 def test_an_answer_that_names_itself_as_its_next_page_gives_no_following_one(tail):
     of = plan(granted("bank.transactions"))
     query = (("page", "2"),) if tail else ()
     assert not next_of_bank(of, tail, *query)
-    of = plan(granted("health.claims"))
-    query = (("startIndex", "10"),) if tail else ()
-    insurer_answers(of, {"next": "?startIndex=10" if tail else ""}, *query)
-    assert not sent(of, "health", CLAIMS, *query).continues
 
 
 def test_a_page_that_is_read_again_links_to_the_same_following_one():

@@ -2,7 +2,7 @@
 
 import json
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -34,7 +34,7 @@ class Names:
     def __init__(self, **known: Mapping[str, str]) -> None:
         self.known = known
 
-    def _find(self, identifier: str) -> Mapping[str, str] | None:
+    def _find(self, identifier: str, places: Sequence[str] = ()) -> Mapping[str, str] | None:
         return self.known.get(identifier.replace("-", "_").replace(".", "_"))
 
     app = organisation = dataset = field = purpose = _find
@@ -188,9 +188,9 @@ def test_glossary_words_that_people_are_never_told() -> None:
 
 def test_terms_are_told_in_words_with_dates_and_names() -> None:
     assert voice("en").term("frequency") == "how often"
-    assert voice("fr").value("2026-03-01T00:00:00Z") == "1er mars 2026"
-    assert voice("en").value("interval.cost") == "cost"
-    assert voice("en").value("4 per day") == "4 per day"
+    assert voice("fr").value("2026-03-01T00:00:00Z", ()) == "1er mars 2026"
+    assert voice("en").value("interval.cost", ()) == "cost"
+    assert voice("en").value("4 per day", ()) == "4 per day"
     assert TERMS["dataset"] == "type of data"
 
 

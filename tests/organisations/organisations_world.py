@@ -249,7 +249,7 @@ class World:
         connection = {**declaration.document["connection"], **changes}
         document = {**declaration.document, "connection": connection}
         declaration = declare.OrganisationDeclaration(
-            declaration.file, document, declaration.sha256 + str(sorted(changes.items())), declaration.client_secret
+            declaration.file, document, declaration.sha256 + str(sorted(changes.items())), declaration.secrets
         )
         with self.house.store.write() as session:
             declare.add(session, self.house, declaration, self.now)

@@ -241,7 +241,7 @@ def test_a_secret_comes_from_a_variable_or_a_file(tmp_path: Path) -> None:
     assert "the file secret.txt cannot be read" in told(path, environ={})
     (tmp_path / "secret.txt").write_text("from the file\n")
     declaration = declare.read(path, catalogue, environ={}, look_up=here)
-    assert declaration.client_secret == "from the file"
+    assert declaration.secrets == {"oauth": "from the file"}
     assert "from the file" not in repr(declaration)
 
 

@@ -18,7 +18,8 @@ from gateway.ground.pools import DUTIES
 from gateway.house import House
 from gateway.organisations import declare, linking, links, moving, telling, tokens
 from gateway.organisations.links import Credentials
-from gateway.organisations.oauth import Ends, GrantRefused
+from gateway.organisations.oauth import Ends
+from gateway.organisations.token_endpoint import GrantRefused
 from tests.databases import everything
 
 NUMBER, PASSWORD = PEOPLE[0].energy, PEOPLE[0].energy_password

@@ -187,7 +187,7 @@ class World:
             "version": 1,
             "acted_by": [{"capacity": "self"}],
             "app": {"client_id": app, "name": {"fr": app, "en": app}},
-            "purpose": {"code": purpose},
+            "purpose": {"code": purpose, "title": {"fr": purpose, "en": purpose}},
             "items": list(items),
             "valid": {"from": now.isoformat(), "until": until.isoformat(), "max_uses": 1 if once else None},
         }

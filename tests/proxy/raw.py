@@ -20,6 +20,7 @@ class Exchange:
     raw: bytes
     writer: asyncio.StreamWriter
     connection: int
+    body: bytes = b""
 
     async def say(self, *pieces: bytes | float) -> None:
         """Bytes are sent, numbers are seconds of silence."""
@@ -97,7 +98,9 @@ class RawOrganisation:
                 raw = await reader.readuntil(b"\r\n\r\n")
                 lines = raw.decode("latin-1").split("\r\n")
                 headers = dict(line.split(": ", 1) for line in lines[1:] if line)
+                size = int({name.lower(): value for name, value in headers.items()}.get("content-length", "0"))
                 exchange = Exchange(lines[0].split(" ")[1], headers, raw, writer, connection)
+                exchange.body = await reader.readexactly(size)
                 self.seen.append(exchange)
                 if self.behaviour is not None:
                     await self.behaviour(exchange)

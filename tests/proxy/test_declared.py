@@ -1,7 +1,9 @@
 """An organisation that nobody has written code for: one file, and its data pass exactly as agreed."""
 
 import json
+import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,7 @@ class Cap:
         found = declare.read(FILE, world.house.catalogue, base_url=organisation.url)
         document = {**found.document, **keys}
         with world.house.store.write() as session:
-            declared = declare.OrganisationDeclaration("f", document, declare.digest(document), "s")
+            declared = replace(found, document=document, sha256=declare.digest(document))
             declare.add(session, world.house, declared, world.clock())
         world.app("calls-app")
         self.person = world.person("alice-calls")
@@ -150,6 +152,24 @@ def test_a_cursor_is_the_gateways_own(cap: Cap) -> None:
     assert (
         "limit=50" in cap.organisation.seen[-1].target and "cursor=%2B33600000001-2" in cap.organisation.seen[-1].target
     )
+
+
+def test_a_read_by_post_has_a_body_of_the_gateways_own(
+    world: World, organisation: RawOrganisation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organisation.reset()
+    form = tomllib.loads(FILE.read_text())["format"]
+    body = {"contract": "{account}", "between": ["{since}", "{until}"], "size": "{limit}", "kind": "all"}
+    form["calls"][0] |= {"method": "POST", "asks": "/v2/search", "body": body}
+    posting = Cap(world, organisation, monkeypatch, format=form)
+    posting.says(page(call(1)))
+    given = posting.reads("?limit=20&until=2030-01-01")
+    assert given.status == 200 and LINE.encode() not in given.body
+    [asked] = organisation.seen
+    assert asked.raw.startswith(b"POST /v2/search HTTP/1.1") and b"content-type: application/json" in asked.raw.lower()
+    sent = json.loads(asked.body)
+    assert sent["contract"] == LINE and sent["size"] == "20" and sent["kind"] == "all"
+    assert [edge[:2] for edge in sent["between"]] == ["20", "20"]  # the period is put in, asked for or not
 
 
 def test_records_of_others_and_outside_the_period_do_not_pass(cap: Cap) -> None:

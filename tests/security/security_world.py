@@ -97,8 +97,17 @@ class Organisations:
     async def close(self) -> None:
         return None
 
-    async def get(self, target: Target, path: str, headers: Headers, whose: str = "", goes_on: Any = None) -> Answer:
-        return Answer(*self._reply(target, "GET", path, headers))
+    async def get(
+        self,
+        target: Target,
+        path: str,
+        headers: Headers,
+        whose: str = "",
+        goes_on: Any = None,
+        method: str = "GET",
+        body: bytes = b"",
+    ) -> Answer:
+        return Answer(*self._reply(target, method, path, headers))
 
     def ask(
         self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20

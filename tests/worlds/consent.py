@@ -22,7 +22,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
 from gateway.apps.tables import App
-from gateway.catalogue import Catalogue
+from gateway.catalogue import Catalogue, Dataset
 from gateway.consent import asking, deciding
 from gateway.consent.facts import AppView, DeclaredData, Offered, OrganisationFacts, PersonFacts
 from gateway.consent.request import validate
@@ -60,6 +60,7 @@ class Organisation:
     datasets: tuple[str, ...]
     zone: str = "Europe/Paris"
     active: bool = True
+    own: Mapping[str, Dataset] = field(default_factory=dict)
 
 
 CITY_ENERGY = Organisation(

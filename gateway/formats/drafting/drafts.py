@@ -68,7 +68,7 @@ class DeclarationDraft:
     options: Options
     datasets: list[DatasetDraft]
     types: dict[str, Object]
-    pages: records.Pages | None
+    pages: records.PagesGuess | None
     around: list[str]  # Type/member
     accounts: dict[str, str]
     guessed: list[str] = field(default_factory=list)

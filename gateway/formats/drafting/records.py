@@ -162,12 +162,12 @@ def named(record: Object, each: Found) -> str:
 
 
 @dataclass(slots=True)
-class Pages:
+class PagesGuess:
     keys: dict[str, str | int]
     why: str
 
 
-def pages(reading: Reading, all_found: list[Found]) -> Pages | None:
+def pages(reading: Reading, all_found: list[Found]) -> PagesGuess | None:
     """How pages follow, as the first answer with a sign of it says."""
     ways = {parameter.way: name for name, parameter in reading.parameters.items() if parameter.way}
     size = next((name for name, parameter in reading.parameters.items() if parameter.keys["as"] == "size"), "")
@@ -180,17 +180,17 @@ def pages(reading: Reading, all_found: list[Found]) -> Pages | None:
                 (cursors if _is_cursor(path) else links).append(".".join(path))
     if cursors and ("cursor" in ways or not links):
         key: dict[str, str | int] = {"by": "cursor", "at": cursors[0], "parameter": ways.get("cursor", "TO FILL")}
-        return Pages(key, "by its name")
+        return PagesGuess(key, "by its name")
     if links:
-        return Pages({"by": "link", "at": links[0]}, "by its name")
+        return PagesGuess({"by": "link", "at": links[0]}, "by its name")
     if reading.linked:
-        return Pages({"by": "link-header"}, "an answer has a Link header")
+        return PagesGuess({"by": "link-header"}, "an answer has a Link header")
     if "page" in ways:
-        return Pages(
+        return PagesGuess(
             {"by": "page", "parameter": ways["page"], **sized, "first": 1}, "by the parameter; is the first 1?"
         )
     if "offset" in ways:
-        return Pages({"by": "offset", "parameter": ways["offset"], **sized}, "by the parameter")
+        return PagesGuess({"by": "offset", "parameter": ways["offset"], **sized}, "by the parameter")
     return None
 
 

@@ -146,10 +146,10 @@ def _calls(draft: DeclarationDraft) -> Iterator[str]:
     for dataset in draft.datasets:
         own = next((each for each in dataset.found if not each.one), dataset.found[0])
         for each in dataset.found:
-            yield from _call(dataset, each, own)
+            yield from _call(draft, dataset, each, own)
 
 
-def _call(dataset: DatasetDraft, each: Found, own: Found) -> Iterator[str]:
+def _call(draft: DeclarationDraft, dataset: DatasetDraft, each: Found, own: Found) -> Iterator[str]:
     answer = each.answer
     yield from ("", "[[format.calls]]", f"name = {_text(answer.name if answer.path else snake(dataset.name))}")
     yield from (f"dataset = {_text(dataset.id)}", f"records = {_text(dataset.name)}")
@@ -163,6 +163,8 @@ def _call(dataset: DatasetDraft, each: Found, own: Found) -> Iterator[str]:
         yield from _listed("query", answer.query)
     if each.at != own.at:
         yield f"at = {_text(each.at)}"
+    if each.envelope is not None and (whole := draft.name_of(each.envelope)) != "Answer":
+        yield f"envelope = {_text(whole)}"
     if each.one:
         yield "one = true  # guessed: one record, not a list"
 

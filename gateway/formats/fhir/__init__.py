@@ -6,7 +6,11 @@ patient has no time. `meta.lastUpdated` is never the time.
 A resource from which anything
 was taken carries the SUBSETTED tag and claims no profile. Her id at the insurer is replaced wherever it stands.
 
-The one invariant: every resource belongs to the person; one that does not refuses the whole answer.
+Of what comes with the matches of a search (warnings, included resources) nothing is given. A member that the tables do
+not know is skipped and told; at an organisation that is declared strict it refuses the answer, and everywhere so does
+what cannot be judged: a modifier, another type, an owner or a time that cannot be read.
+
+The one invariant: every match belongs to the person; one that does not refuses the whole answer.
 """
 
 from gateway.formats.fhir.accounts import accounts

@@ -1,16 +1,25 @@
 """The supported FHIR calls, and the translation of their addresses in both directions.
 
 A FHIR id has no underscore, so pairwise references are written with a dot instead. Apps may send either.
+
+A link to another page is opaque (R4 §3.1.1): servers put what they like into it, often an address that only they know.
+Whatever it is becomes the query of one more call to the insurer, and an app gets it sealed (`formats.paging`).
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-from gateway.formats.model import Asked, Denied, Source, UnknownShape, Upstream
+from msgspec import UNSET
+
+from gateway.formats import paging
+from gateway.formats.model import Account, Asked, Denied, Source, Upstream
 from gateway.formats.names import AccountNames
-from gateway.formats.paths import Following, checked_query, link, pattern, query_of
+from gateway.formats.paging import TOKEN, TOKEN_FORM, Step, Unusable
+from gateway.formats.paths import checked_query, link, pattern
 from gateway.ground.calendar.instants import Window, local_day, midnight, narrowed, span, window_text
 from gateway.ground.http.connector import Pairs
 
@@ -19,15 +28,25 @@ MEDIA_TYPE = "application/fhir+json"
 MEDIA_TYPES = (MEDIA_TYPE, "application/json", "application/json+fhir")
 FHIR_ID = {ord("_"): "."}
 
-PAGING = ("_count", "startIndex")
+SERVICE_DATE = "service-date"
 COUNT_MOST = 50  # of one page, as Blue Button allows
+TWICE = (SERVICE_DATE, "_lastUpdated")  # parameters for both ends of a span (R4 §3.1.1.4.4: all of them must hold)
+NOTICE = "next-page-unusable"
+WHOLE_ADDRESS = "the whole address of a following page, unchanged"
 _SERVICE_DATE = re.compile(r"(eq|ge|gt|le|lt)?([0-9T:.+Z-]{4,40})")
+_IDS = r"[A-Za-z0-9._-]{1,128}"
 _FORMS = {
-    "_count": re.compile(r"[0-9]{1,2}"),
+    "_count": re.compile(r"[0-9]{1,6}"),
     "startIndex": re.compile(r"[0-9]{1,7}"),
-    "_lastUpdated": re.compile(r"(?:eq|ne|ge|gt|le|lt)?[0-9T:.+Z-]{4,40}"),
+    "_id": re.compile(rf"{_IDS}(?:,{_IDS})*"),
+    "_lastUpdated": re.compile(r"(?:eq|ne|ge|gt|le|lt|sa|eb|ap)?[0-9T:.+Z-]{4,40}"),
     "_format": re.compile(r"(?:application/)?(?:fhir\+|json\+)?(?:json|fhir)"),
 }
+_ANOTHER_CALL = re.compile(r"[A-Z][A-Za-z]+|[_$].*")  # in a path: a type of resource, or an operation
+_PATH = re.compile(
+    r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]*)+"
+)  # RFC 3986, path-absolute; nothing upwards
+_SEARCH = ("_format", "_id", "_lastUpdated", "_count", "startIndex")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +57,37 @@ class HealthCall:
     person: str = ""  # the search parameter that names the person
     query: tuple[str, ...] = ("_format",)
 
+    @property
+    def is_search(self) -> bool:
+        return "{" not in self.path
 
+
+# The searches that CARIN Blue Button requires, and Blue Button 2.0's own `startIndex`. `_include` is not among them:
+# what it brings along is of other types of data.
 CALLS = {
-    "patients": HealthCall("health.person", "Patient", "/Patient", query=("_format", "_lastUpdated", *PAGING)),
+    "patients": HealthCall("health.person", "Patient", "/Patient", "_id", _SEARCH),
     "patient": HealthCall("health.person", "Patient", "/Patient/{account}"),
-    "coverages": HealthCall(
-        "health.coverage", "Coverage", "/Coverage", "beneficiary", ("_format", "beneficiary", "_lastUpdated", *PAGING)
-    ),
+    "coverages": HealthCall("health.coverage", "Coverage", "/Coverage", "beneficiary", (*_SEARCH, "beneficiary")),
     "coverage": HealthCall("health.coverage", "Coverage", "/Coverage/{id}"),
     "claims": HealthCall(
         "health.claims",
         "ExplanationOfBenefit",
         "/ExplanationOfBenefit",
         "patient",
-        ("_format", "patient", "service-date", "type", "_lastUpdated", *PAGING),
+        (*_SEARCH, "patient", SERVICE_DATE, "type", "identifier"),
     ),
     "claim": HealthCall("health.claims", "ExplanationOfBenefit", "/ExplanationOfBenefit/{id}"),
 }
 # A call by number, or for one type, tells something about the number or type even without returning it. So it needs
-# that field.
-NEEDS = {"coverage": "coverage.ids", "claim": "claims.ids", "type": "claims.type"}
+# that field. "": the call itself
+NEEDS = {
+    ("coverage", ""): "coverage.ids",
+    ("coverages", "_id"): "coverage.ids",
+    ("claim", ""): "claims.ids",
+    ("claims", "_id"): "claims.ids",
+    ("claims", "identifier"): "claims.ids",
+    ("claims", "type"): "claims.type",
+}
 
 
 def base(source: Source) -> str:
@@ -73,95 +103,107 @@ def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
     return None
 
 
+# ---- what an app asks
+
+
 def upstream(
-    source: Source,
-    operation: str,
-    names: AccountNames,
-    asked: Asked,
-    named: str | None,
-    window: Window,
-    following: Following,
+    source: Source, operation: str, names: AccountNames, asked: Asked, named: str | None, window: Window
 ) -> Upstream | Denied:
     """The call to the insurer, with the person's id there and a period no wider than the window; or a refusal."""
+    tokens = [value for name, value in asked.query if name == TOKEN]
+    if not tokens:
+        return _first(source, operation, names, asked, named, window)
+    query = tuple(pair for pair in asked.query if pair[0] != TOKEN)
+    first = _first(source, operation, names, Asked(asked.method, asked.path, query), named, window)
+    if isinstance(first, Denied):
+        return first
+    context = _context(source, operation, names, first.accounts, query)
+    opened = paging.opened(source, tokens[0], *context) if len(tokens) == 1 else None
+    if opened is None:
+        return Denied("field", TOKEN, allowed=WHOLE_ADDRESS)
+    step, own = opened
+    period = narrowed(first.period or Window(None, None), own.start, own.end)
+    if period is None:
+        return Denied("period", SERVICE_DATE, asked=window_text(own), allowed=window_text(window))
+    return _following(source, replace(first, shown=query, period=period), step)
+
+
+def _first(
+    source: Source, operation: str, names: AccountNames, asked: Asked, named: str | None, window: Window
+) -> Upstream | Denied:
     call = CALLS[operation]
-    dates = [value for name, value in asked.query if name == "service-date"]
-    rest = tuple(pair for pair in asked.query if pair[0] != "service-date")
-    if len(dates) > 2 or (dates and "service-date" not in call.query):
-        return Denied("field", "query", asked="service-date", allowed=" ".join(call.query))
+    spans = {name: [value for each, value in asked.query if each == name] for name in TWICE}
+    for name, values in spans.items():
+        if len(values) > 2 or (values and name not in call.query):
+            return Denied("field", "query", asked=name, allowed=" ".join(call.query))
+    rest = tuple(pair for pair in asked.query if pair[0] not in TWICE)
     query = checked_query(Asked(asked.method, asked.path, rest), call.query)
     if isinstance(query, Denied):
         return query
-    for name, value in query.items():
+    updated = tuple(("_lastUpdated", value) for value in spans["_lastUpdated"])
+    for name, value in (*query.items(), *updated):
         if name in _FORMS and not _FORMS[name].fullmatch(value):
             return Denied("field", name, asked="malformed")
-    return _upstream(source, operation, names, query, dates, named, window, asked in following)
-
-
-def _upstream(
-    source: Source,
-    operation: str,
-    names: AccountNames,
-    query: dict[str, str],
-    dates: list[str],
-    named: str | None,
-    window: Window,
-    continues: bool,
-) -> Upstream | Denied:
-    call = CALLS[operation]
-    accounts = names.accounts
-    if call.person and call.person in query:
-        ref = query.pop(call.person).removeprefix("Patient/")
-        if ref not in names.native:
-            return Denied("account", "accounts", asked=ref, allowed=" ".join(a.ref for a in names.accounts))
-        accounts = tuple(a for a in accounts if a.native == names.native[ref])
-    whose = ((call.person, accounts[0].native),) if call.person and len(accounts) == 1 else ()
-    period = _period(source, call, dates, window)
+    accounts = _accounts(call, names, query)
+    if isinstance(accounts, Denied):
+        return accounts
+    period = _asked_period(source, spans[SERVICE_DATE], window) if SERVICE_DATE in call.query else None
     if isinstance(period, Denied):
         return period
     if "_count" in query:
         query["_count"] = str(min(max(int(query["_count"]), 1), COUNT_MOST))
-    path = base(source) + re.sub(r"\{\w+\}", names.inward(named or ""), call.path)
+    whose = ((call.person, accounts[0].native),) if call.person and len(accounts) == 1 else ()
+    page = (*whose, *updated, *((name, names.inward(value)) for name, value in query.items()))
+    sent = _whole_days(period, source.zone) + page
     return Upstream(
         dataset=call.dataset,
-        path=path,
-        query=whose + period + tuple(query.items()),
+        path=base(source) + re.sub(r"\{\w+\}", names.inward(named or ""), call.path),
+        query=sent,
         accept=MEDIA_TYPE,
         accounts=accounts,
-        continues=continues,
         operation=operation,
+        page=page,
+        shown=tuple((name, names.outward_text(names.outward(value))) for name, value in sent),
+        period=period,
     )
 
 
-def _period(source: Source, call: HealthCall, dates: list[str], window: Window) -> Pairs | Denied:
-    """The service-date parameters for the insurer: what was asked, cut to the window, in whole local days (the
-    parameter has no time of day)."""
-    if "service-date" not in call.query:
-        return ()
+def _accounts(call: HealthCall, names: AccountNames, query: dict[str, str]) -> tuple[Account, ...] | Denied:
+    """The persons that are asked about; the parameter that names one is taken out of the query."""
+    if call.person not in query:
+        return names.accounts
+    ref = query.pop(call.person).removeprefix("Patient/")
+    if ref not in names.native:
+        return Denied("account", "accounts", asked=ref, allowed=" ".join(a.ref for a in names.accounts))
+    return tuple(account for account in names.accounts if account.native == names.native[ref])
+
+
+def _asked_period(source: Source, dates: list[str], window: Window) -> Window | Denied:
+    """What of the window was asked for."""
     asked = Window(None, None)
     for text in dates:
         try:
             edge = _asked_dates(text, source.zone)
-        except ValueError:
-            return Denied("period", "service-date", asked="malformed", allowed=window_text(window))
+        except (ValueError, OverflowError):
+            return Denied("period", SERVICE_DATE, asked="malformed", allowed=window_text(window))
         both = narrowed(asked, edge.start, edge.end)
         if both is None:
-            return Denied("period", "service-date", asked="empty", allowed=window_text(window))
+            return Denied("period", SERVICE_DATE, asked="empty", allowed=window_text(window))
         asked = both
     kept = narrowed(window, asked.start, asked.end)
-    if kept is None:
-        return Denied("period", "service-date", asked=window_text(asked), allowed=window_text(window))
-    return _whole_days(kept, source.zone)
+    return kept or Denied("period", SERVICE_DATE, asked=window_text(asked), allowed=window_text(window))
 
 
-def _whole_days(kept: Window, zone_name: str) -> Pairs:
+def _whole_days(kept: Window | None, zone_name: str) -> Pairs:
+    """A period in the insurer's parameter, which has no time of day."""
     pairs = []
-    if kept.start is not None:
-        pairs.append(("service-date", f"ge{local_day(kept.start, zone_name).isoformat()}"))
-    if kept.end is not None:
+    if kept is not None and kept.start is not None:
+        pairs.append((SERVICE_DATE, f"ge{local_day(kept.start, zone_name).isoformat()}"))
+    if kept is not None and kept.end is not None:
         last = local_day(kept.end, zone_name)
         if midnight(last, zone_name) == kept.end:
             last -= timedelta(days=1)
-        pairs.append(("service-date", f"le{last.isoformat()}"))
+        pairs.append((SERVICE_DATE, f"le{last.isoformat()}"))
     return tuple(pairs)
 
 
@@ -180,39 +222,103 @@ def _asked_dates(text: str, zone_name: str) -> Window:
     return Window(*edges.get(found[1] or "eq", (start, end)))
 
 
-def links(
-    source: Source, sent: Upstream, names: AccountNames, found: Mapping[str, str], pages: Following
-) -> list[dict[str, str]]:
-    """The insurer's paging links as addresses of the gateway. The address of the next page is added to `pages`.
+# ---- other pages
 
-    `last` would tell how many pages there are including withheld records, so it is dropped unless there is only one.
-    """
+
+def leads_on(source: Source, sent: Upstream, address: Any) -> Upstream | None:
+    """The call that a link of an answer means; None: there is no link. Raises Unusable."""
+    if address == "":
+        return None
+    if address is UNSET:
+        raise Unusable
+    return _following(source, sent, _step(source, sent, address))
+
+
+def _step(source: Source, sent: Upstream, address: str) -> Step:
+    """Path and query of a link. It may name a host that only the insurer knows, and mean its server rather than the
+    search that it goes on with."""
     call = CALLS[sent.operation]
-    fixed = tuple(pair for pair in sent.query if pair[0] not in PAGING)
-    pairs = tuple((name, names.outward(value)) for name, value in fixed)
-    path = base(source) + call.path
-    here = tuple(pair for pair in sent.query if pair[0] in PAGING)
-    kept = []
-    for relation in ("first", "previous", "self", "next"):
-        if relation not in found:
-            continue
-        query = query_of_search(found[relation], sent.path, call)
-        if query is None:
-            raise UnknownShape(f"link[{relation}]")
-        paging = tuple((name, names.outward_text(value)) for name, value in query.items() if name in PAGING)
-        kept.append({"relation": relation, "url": link(source.gateway_url, path, pairs + paging)})
-        if relation == "next" and paging and paging != here:
-            pages.linked(path, pairs + paging)
-    return kept
+    try:
+        parts = urlsplit(address)
+        query = tuple(parse_qsl(parts.query, keep_blank_values=True))
+    except ValueError:
+        raise Unusable from None
+    segments = parts.path.rstrip("/").removesuffix("/_search").split("/")
+    if segments[-1] == call.resource:
+        return base(source) + call.path, query
+    if _ANOTHER_CALL.fullmatch(segments[-1]):
+        raise Unusable
+    if parts.netloc and segments == [""]:
+        return base(source), query
+    try:
+        there, query = paging.of_address(source, sent, address)
+    except Unusable:
+        if not query or any(_ANOTHER_CALL.fullmatch(each) for each in segments):
+            raise
+        return base(source), query
+    if there and not _PATH.fullmatch(there):
+        raise Unusable
+    return there or sent.path, query
 
 
-def query_of_search(address: str, path: str, call: HealthCall) -> Mapping[str, str] | None:
-    """The query of a link, if the link belongs to this search and has no other parameters; otherwise None."""
-    head, mark, tail = address.partition("?")
-    pieces = tail.split("&") if mark else []
-    own = "&".join(piece for piece in pieces if not piece.startswith("service-date="))
-    query = query_of(f"{head}?{own}", path)
-    return query if query is not None and query.keys() <= set(call.query) else None
+def _following(source: Source, sent: Upstream, step: Step) -> Upstream:
+    """The call for another page: what the link says, with the person and the period put back."""
+    path, own = step
+    person = CALLS[sent.operation].person
+    own = tuple(pair for pair in own if _plain(pair[0]) != SERVICE_DATE)
+    if person and len(sent.accounts) == 1 and person not in {_plain(name) for name, _ in own}:
+        own = ((person, sent.accounts[0].native), *own)
+    query = _whole_days(sent.period, source.zone) + own
+    return replace(sent, path=path, query=query, page=own, continues=True)
+
+
+def _plain(name: str) -> str:
+    """A search parameter without its modifier ("patient:Patient")."""
+    return name.partition(":")[0]
+
+
+def _context(
+    source: Source, operation: str, names: AccountNames, accounts: Iterable[Account], shown: Pairs
+) -> tuple[str, ...]:
+    """What a token for another page is bound to: the app and person (by their references), the call, and its query."""
+    refs = sorted(names.ref[account.native] for account in accounts)
+    return (source.organisation, operation, *refs, *(f"{name}={value}" for name, value in sorted(shown)))
+
+
+def links(
+    source: Source, sent: Upstream, names: AccountNames, found: Iterable[tuple[Any, Any]]
+) -> tuple[list[dict[str, str]], str, str]:
+    """The links of a page as addresses of the gateway, that of the next page ("": there is none), and a notice.
+
+    `last` would tell how many pages there are including withheld records, so it is left out.
+    """
+    address = base(source) + CALLS[sent.operation].path
+    known, notice = dict(found), ""
+
+    def of(page: Upstream | None) -> str:
+        query = () if page is None else ((TOKEN, _token(source, page, names)),)
+        return link(source.gateway_url, address, sent.shown + query)
+
+    after = {"first": of(None), "self": of(sent if sent.continues else None)}
+    for relation, spelt in (("previous", ("previous", "prev")), ("next", ("next",))):
+        try:
+            led = next((known[each] for each in spelt if each in known), "")
+            page = leads_on(source, sent, led)
+            if page is not None and (page.path, set(page.query)) != (sent.path, set(sent.query)):
+                after[relation] = of(page)
+        except Unusable:
+            notice = NOTICE if relation == "next" else notice
+    kept = [{"relation": relation, "url": url} for relation, url in after.items()]
+    return kept, after.get("next", ""), notice
+
+
+def _token(source: Source, page: Upstream, names: AccountNames) -> str:
+    """Raises Unusable where it would be too long for an address."""
+    context = _context(source, page.operation, names, page.accounts, page.shown)
+    token = paging.sealed(source, (page.path, page.page), page.period or Window(None, None), *context)
+    if not TOKEN_FORM.fullmatch(token):
+        raise Unusable
+    return token
 
 
 def overlaps(window: Window, start: datetime | None, end: datetime | None) -> bool:

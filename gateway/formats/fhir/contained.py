@@ -1,10 +1,12 @@
 """References to contained resources (R4 §2.3.5). `contained` itself is never given.
 
 An insurer may put a doctor or a plan into `contained` and only "#doctor" into the field. If the field is granted, the
-name and number of the organisation, place or professional are written into the reference itself. A contained patient or
-coverage has numbers of the person, so for these only the kind of resource is told.
+name and number of the organisation, place or professional are written into the reference itself; where the field is the
+illness, the procedure or the drug, the words for it are. A contained patient or coverage has numbers of the person, so
+for these and all others only the kind of resource is told.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -15,19 +17,28 @@ from gateway.formats.model import UnknownShape
 from gateway.formats.shapes import Reader
 
 NAMED = ("Organization", "Practitioner", "PractitionerRole", "Location", "HealthcareService", "CareTeam")
+_DRUG = ("Medication", "MedicationRequest", "MedicationDispense", "MedicationStatement")
+CODED: Mapping[tuple[str, str], tuple[str, ...]] = {  # reference → the resources whose code is what its field means
+    ("Diagnosis", "diagnosisReference"): ("Condition",),
+    ("Procedure", "procedureReference"): ("Procedure",),
+    ("ExplanationOfBenefit", "prescription"): _DRUG,
+    ("ExplanationOfBenefit", "originalPrescription"): _DRUG,
+}
 UNKNOWN = "not available"  # where R4 requires a reference but the contained resource has nothing that may be told
 
 _reader = Reader(
     TABLE
     | {
         "Contained": (
-            "resourceType:s id:s name:Raw identifier:Identifier* practitioner:Reference organization:Reference"
+            "resourceType:s id:s name:Raw identifier:Identifier* practitioner:Reference organization:Reference code:Raw"
+            " medicationCodeableConcept:Raw modifierExtension:! implicitRules:!"
         )
     },
     "Contained",
     strict=False,
 )
 _human = Reader(TABLE, "HumanName", strict=False)
+_concept = Reader(TABLE, "CodeableConcept", strict=False)
 
 
 def inline(resource: Any, text: Raw) -> None:
@@ -48,24 +59,27 @@ def drop(value: Any) -> None:
     _inline(value, {})
 
 
-def _inline(value: Any, held: dict[str, Any]) -> None:
+def _inline(value: Any, held: dict[str, Any], place: tuple[str, str] = ("", "")) -> None:
+    """`place`: type and member in which the value stands."""
     if isinstance(value, list):
         for each in value:
-            _inline(each, held)
+            _inline(each, held, place)
     elif isinstance(value, msgspec.Struct):
         fields = value.__struct_fields__
         if "reference" in fields and isinstance(value.reference, str) and value.reference.startswith("#"):  # type: ignore[attr-defined]  # compiled from the table
-            _resolve(value, held)
+            _resolve(value, held, place)
         for name in fields:
-            _inline(getattr(value, name), held)
+            _inline(getattr(value, name), held, (type(value).__name__, name))
 
 
-def _resolve(reference: Any, held: dict[str, Any]) -> None:
+def _resolve(reference: Any, held: dict[str, Any], place: tuple[str, str]) -> None:
     target = held.get(reference.reference)
     reference.reference = UNSET
     if target is not None and target.resourceType is not UNSET:
         if reference.type is UNSET:
             reference.type = target.resourceType
+        if target.resourceType in CODED.get(place, ()) and reference.display is UNSET:
+            reference.display = _coded(target) or UNSET
         if target.resourceType in NAMED:
             if reference.display is UNSET:
                 reference.display = _name(target, held) or UNSET
@@ -85,6 +99,20 @@ def _name(target: Any, held: dict[str, Any]) -> str:
             name = _spoken(other.name) if other is not None and other.name is not UNSET else ""
             if whose.display is not UNSET or name:
                 return name if whose.display is UNSET else str(whose.display)
+    return ""
+
+
+def _coded(target: Any) -> str:
+    """The words for what a resource is about, or else its code."""
+    for text in (target.medicationCodeableConcept, target.code):
+        try:
+            concept = None if text is UNSET else _concept.read(text)[0]
+        except UnknownShape:
+            continue
+        if concept is not None:
+            codings = [] if concept.coding is UNSET else concept.coding
+            words = [concept.text, *(each.display for each in codings), *(each.code for each in codings)]
+            return next((str(word) for word in words if word is not UNSET), "")
     return ""
 
 

@@ -6,7 +6,7 @@ others stay.
 
 from typing import Any
 
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
 from gateway.formats.fhir.shapes import TABLE, with_extended_values
 from gateway.formats.model import DEPTH, UnknownShape
@@ -75,11 +75,15 @@ _TABLE = TABLE | {
         " valueReference:Reference"
     ),
 }
-_reader = Reader(with_extended_values(_TABLE), "Extension")
+KNOWN = with_extended_values(_TABLE)
+_reader = Reader(KNOWN, "Extension")
 
 
-def reduce(owner: Any, deep: int = 0) -> int:
-    """Parse `owner.extension`, a list of JSON texts, and keep the valid ones. Returns how many members were taken."""
+def reduce(owner: Any, strange: list[Raw], deep: int = 0) -> int:
+    """Parse `owner.extension`, a list of JSON texts, and keep the valid ones. Returns how many members were taken.
+
+    `strange` gets the texts of those that could not be read.
+    """
     if owner.extension is UNSET:
         return 0
     kept, taken = [], 0
@@ -87,13 +91,14 @@ def reduce(owner: Any, deep: int = 0) -> int:
         try:
             found, inside = _reader.read(text)
         except UnknownShape:
+            strange.append(text)
             taken += 1
             continue
         has_nested = found.extension is not UNSET
         if has_nested and deep == DEPTH:
             taken += 1
             continue
-        taken += inside + reduce(found, deep + 1)
+        taken += inside + reduce(found, strange, deep + 1)
         if not has_nested or found.extension is not UNSET:  # an extension has a value or extensions (R4, ext-1)
             kept.append(found)
     owner.extension = kept or UNSET

@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from gateway.catalogue import fields as catalogue
 from gateway.catalogue.datasets import Dataset
+from gateway.formats.drift import Seen
 from gateway.formats.fhir import contained, extensions
 from gateway.formats.fhir.calls import (
     CALLS,
@@ -24,20 +25,20 @@ from gateway.formats.fhir.calls import (
     recognised,
     upstream,
 )
-from gateway.formats.fhir.reading import HealthReading, reading
-from gateway.formats.fhir.repair import NEUTRAL, mark_as_subset, repaired, withhold_codes
+from gateway.formats.fhir.reading import HealthReading, Page, reading
+from gateway.formats.fhir.repair import mark_as_subset, repaired, withhold_codes
 from gateway.formats.fhir.shapes import ENVELOPE
 from gateway.formats.media import expect
 from gateway.formats.model import Asked, Counts, Cut, Cutter, Denied, Granted, NotThere, Source, UnknownShape, Upstream
 from gateway.formats.names import AccountNames
-from gateway.formats.paths import Following, declared, remember
+from gateway.formats.paths import declared, remember
 from gateway.formats.shapes import encode, within_limit
 from gateway.ground.calendar.instants import Span, Window, inside
 from gateway.ground.calendar.instants import span as _span_of
 
 span = lru_cache(maxsize=4096)(_span_of)  # cached: many records have the same days
 
-_ABSOLUTE = re.compile(r"https?://[^?#]+/(Patient/[A-Za-z0-9.-]{1,64})")
+_PERSON = re.compile(r"(?:https?://[^?#]+/)?(Patient/[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
 OWNER = {"ExplanationOfBenefit": "patient", "Coverage": "beneficiary"}
 _DATES = [("Period", "start"), ("Period", "end")]
 _WHOSE = ("Reference", "reference")
@@ -51,13 +52,14 @@ NEEDED = {
     ],
 }
 
-WITHHELD_INSURANCE = NEUTRAL["ExplanationOfBenefit", "insurance"]
+_SEARCHSET = b'{"resourceType":"Bundle","type":"searchset"'
+_MATCH = Raw(b'{"mode":"match"}')
 
 
 class HealthPart:
     """One granted dataset."""
 
-    def __init__(self, granted: Granted, kind: str, known: Mapping[str, Dataset] | None) -> None:
+    def __init__(self, granted: Granted, kind: str, known: Mapping[str, Dataset] | None, seen: Seen | None) -> None:
         dataset = catalogue.datasets("fhir-r4", known)[granted.dataset]
         governed = catalogue.governed("fhir-r4", known)
         given = dataset.given(granted.fields)
@@ -72,31 +74,58 @@ class HealthPart:
         self.services = {"claims.procedures", "claims.diagnoses"} <= given
         self.some_codes = ("Item", "productOrService") in members and not (self.drugs and self.services)
         self.records_max = granted.records_max
-        self.following = Following()
-        self.links: dict[tuple[Any, ...], list[dict[str, str]]] = {}
+        self.seen = seen
+        self.links: dict[tuple[Any, ...], tuple[bytes, str, str]] = {}
         # Only the pairwise reference is given. The name that may stand beside it is a field of its own.
         self.whose = {native: Raw(encode({"reference": f"Patient/{ref}"})) for native, ref in self.names.ref.items()}
         self.owner = attrgetter(OWNER.get(kind, "id"))
         self._reading_by = partial(reading, kind, governed, frozenset(members))
         self.reading = self._reading_by()
 
-    def extended(self) -> HealthReading:
-        """Read with the table that allows extended values from now on, because this insurer's answers have them."""
-        self.reading = self._reading_by(extended=True)
+    def _reading_of(self, body: bytes) -> HealthReading:
+        """From now on with the table that allows extended values, if this insurer's answers have them."""
+        if b'"_' in body:
+            self.reading = self._reading_by(extended=True)
         return self.reading
 
-    def reduce(self, resource: Any, native: str, taken: int, remove: Callable[[Any], int]) -> int:
+    def page(self, body: bytes) -> tuple[Page, HealthReading]:
+        """A searchset, and what it was read by. Raises UnknownShape."""
+        try:
+            found = self.reading.page(body)
+            if found is not None:
+                return found, self.reading
+        except UnknownShape:  # something in it is unknown or wrong, which is found one by one
+            pass
+        how = self._reading_of(body)
+        return how.page_one_by_one(body, self.seen), how
+
+    def one(self, body: bytes) -> tuple[Any, int, HealthReading]:
+        """One resource, how many members inside its elements were withheld, and what it was read by."""
+        try:
+            return *self.reading.resource(body, None), self.reading
+        except UnknownShape:
+            how = self._reading_of(body)
+        return *how.resource(body, self.seen), how
+
+    def tell(self, strange: list[Raw]) -> None:
+        """Of extensions that could not be read."""
+        if strange and self.seen is not None:
+            text = b"[%b]" % b",".join(map(bytes, strange))
+            self.seen.look(extensions.KNOWN, "Extension*", text, "entry.resource.extension")
+
+    def reduce(self, resource: Any, native: str, taken: int, remove: Callable[[Any], int], strange: list[Raw]) -> int:
         """Take what is not granted out of a resource, and replace the ids of the person and the resource by those for
         the app.
 
-        `taken`: how many members were taken before. Returns that number with those taken here.
+        `taken`: how many members were taken before. Returns that number with those taken here. `strange` gets the
+        extensions that could not be read.
         """
         held = resource.contained
         taken += remove(resource)
         if held is not UNSET:
             contained.inline(resource, held)
         if self.kind == "Patient":
-            taken += extensions.reduce(resource)
+            taken += extensions.reduce(resource, strange)
         if self.some_codes:
             taken += withhold_codes(resource, self.drugs, self.services)
         if self.kind == "ExplanationOfBenefit":
@@ -117,7 +146,7 @@ def _rename_coverages(claim: Any, names: AccountNames) -> None:
     The encoded answer is searched for the number as well, but that is slow if it is found, so the known places are
     replaced first.
     """
-    if claim.insurance is UNSET or claim.insurance is WITHHELD_INSURANCE:
+    if claim.insurance is UNSET or type(claim.insurance) is Raw:  # of our own making
         return
     for insurance in claim.insurance:
         coverage = insurance.coverage
@@ -130,7 +159,9 @@ class HealthPlan:
         self._source = source
         kinds = {call.dataset: call.resource for call in CALLS.values()}
         items = catalogue.by_dataset("fhir-r4", granted, source.known)
-        self._parts = {name: HealthPart(item, kinds[name], source.known) for name, item in items.items()}
+        self._parts = {
+            name: HealthPart(item, kinds[name], source.known, source.seen(name)) for name, item in items.items()
+        }
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
         found = recognised(self._source, asked.path)
@@ -144,122 +175,109 @@ class HealthPlan:
         if operation == "patient" and named not in part.names.native:
             allowed = " ".join(a.ref for a in part.names.accounts)
             return Denied("account", "accounts", asked=named or "", allowed=allowed)
-        for word in (operation, *(name for name, _ in asked.query)):
-            if word in NEEDS and NEEDS[word] not in part.fields:
-                return Denied("field", "fields", asked=NEEDS[word], allowed=" ".join(sorted(part.fields)))
-        return upstream(self._source, operation, part.names, asked, named, window, part.following)
+        for word in ("", *(name for name, _ in asked.query)):
+            needed = NEEDS.get((operation, word))
+            if needed is not None and needed not in part.fields:
+                return Denied("field", "fields", asked=needed, allowed=" ".join(sorted(part.fields)))
+        return upstream(self._source, operation, part.names, asked, named, window)
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
         expect(media_type, MEDIA_TYPES)
         within_limit(body)
         part = self._parts[sent.dataset]
-        try:
-            return self._cut(part, part.reading, sent, body, window)
-        except UnknownShape:
-            if b'"_' not in body:
-                raise
-        return self._cut(part, part.extended(), sent, body, window)
+        prefix = "" if part.kind == "Patient" else "Patient/"
+        owners = {prefix + account.native: account.native for account in sent.accounts}
+        if CALLS[sent.operation].is_search:
+            return self._search(part, owners, sent, body, window)
+        return self._one(part, owners, body, window)
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         return None
 
-    def _cut(self, part: HealthPart, reading: HealthReading, sent: Upstream, body: bytes, window: Window) -> Cut:
-        prefix = "" if part.kind == "Patient" else "Patient/"
-        owners = {prefix + account.native: account.native for account in sent.accounts}
-        if "{" in CALLS[sent.operation].path:
-            return self._one(part, reading, owners, body, window)
-        return self._search(part, reading, owners, sent, body, window)
-
-    def _one(
-        self, part: HealthPart, reading: HealthReading, owners: Mapping[str, str], body: bytes, window: Window
-    ) -> Cut:
-        resource, inner = reading.resource.read(body)
+    def _one(self, part: HealthPart, owners: Mapping[str, str], body: bytes, window: Window) -> Cut:
+        resource, inner, how = part.one(body)
         native = _owner(resource, part, owners)
         lasted = _lasted(resource, part.kind, self._source.zone)
         if not _in_time(resource, part.kind, lasted, window, self._source.zone):
             raise NotThere
-        taken = part.reduce(resource, native, inner, reading.remove)
+        strange: list[Raw] = []
+        taken = part.reduce(resource, native, inner, how.remove, strange)
+        part.tell(strange)
         text = repaired(resource, [resource], taken > 0)
         return Cut(part.names.outward_bytes(text), MEDIA_TYPE, Counts(1, 0, taken, *(lasted or (None, None))))
 
-    def _search(
-        self,
-        part: HealthPart,
-        reading: HealthReading,
-        owners: Mapping[str, str],
-        sent: Upstream,
-        body: bytes,
-        window: Window,
-    ) -> Cut:
-        bundle, inner = reading.bundle(body)
-        kind, zone, remove = part.kind, self._source.zone, reading.remove
-        most = len(bundle.entry) if part.records_max is None else part.records_max
+    def _search(self, part: HealthPart, owners: Mapping[str, str], sent: Upstream, body: bytes, window: Window) -> Cut:
+        page, how = part.page(body)
+        kind, zone, remove = part.kind, self._source.zone, how.remove
+        most = page.entries if part.records_max is None else part.records_max
         prefix = f"{self._source.gateway_url}{base(self._source)}/{kind}/"
         kept: list[Any] = []
+        entries: list[dict[str, Any]] = []
         spans: list[Span] = []
+        strange: list[Raw] = []
         fields = 0
-        for index, entry in enumerate(bundle.entry):
-            resource = entry.resource
+        for at, resource, before, is_match in page.records:
             try:
                 native = _owner(resource, part, owners)
                 lasted = _lasted(resource, kind, zone)
                 if not _in_time(resource, kind, lasted, window, zone) or len(kept) >= most:
                     continue
             except UnknownShape as problem:
-                raise UnknownShape(f"entry[{index}].resource.{problem.where}") from None
-            fields += part.reduce(resource, native, inner[index], remove)
-            kept.append(_enveloped(entry, prefix))
+                raise UnknownShape(f"entry[{at}].resource.{problem.where}") from None
+            fields += part.reduce(resource, native, before, remove, strange)
+            kept.append(resource)
+            entries.append(_enveloped(resource, prefix, is_match))
             if lasted is not None:
                 spans.append(lasted)
-        answer = self._bundle(part, sent, bundle, kept)
-        text = repaired(answer, [entry.resource for entry in kept], fields > 0)
+        part.tell(strange)
+        text = part.names.outward_bytes(repaired(_bundle(page, entries), kept, fields > 0))
+        around, following, notice = self._links(part, sent, page)
         first, last = (min(spans)[0], max(end for _, end in spans)) if spans else (None, None)
-        counts = Counts(len(kept), len(bundle.entry) - len(kept), fields, first, last)
-        return Cut(part.names.outward_bytes(text), MEDIA_TYPE, counts)
+        counts = Counts(len(kept), page.entries - len(kept), fields, first, last)
+        return Cut(around + text[len(_SEARCHSET) :], MEDIA_TYPE, counts, following, notice)
 
-    def _bundle(self, part: HealthPart, sent: Upstream, bundle: Any, kept: list[Any]) -> dict[str, Any]:
-        """The page. It has a total only if all records are on this page: any other total would count withheld ones."""
-        found = () if bundle.link is UNSET else tuple([(each.relation, each.url) for each in bundle.link])
-        answer: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
-        if bundle.total is not UNSET and not {"next", "previous"} & {relation for relation, _ in found}:
-            answer["total"] = len(kept)
-        key = (sent.path, sent.query, found)
-        addresses = part.links.get(key)
-        if addresses is None:
-            addresses = links(self._source, sent, part.names, dict(found), part.following)
-            remember(part.links, key, addresses)
-        if addresses:
-            answer["link"] = addresses
-        if kept:
-            answer["entry"] = kept
-        return answer
+    def _links(self, part: HealthPart, sent: Upstream, page: Page) -> tuple[bytes, str, str]:
+        """How the page begins, with its links; the address of the next page; a notice. They are the same when a page
+        is read again."""
+        key = (sent.path, sent.query, sent.shown, sent.period, page.links)
+        held = part.links.get(key)
+        if held is not None:
+            return held
+        kept, following, notice = links(self._source, sent, part.names, page.links)
+        return remember(part.links, key, (b'%b,"link":%b' % (_SEARCHSET, encode(kept)), following, notice))
+
+
+def _bundle(page: Page, entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """It has a total only if all records are on this page: any other total would count withheld ones."""
+    answer: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset"}
+    if page.has_total and not {"next", "previous", "prev"} & {relation for relation, _ in page.links}:
+        answer["total"] = len(entries)
+    if entries:
+        answer["entry"] = entries
+    return answer
 
 
 def plan(source: Source, granted: Iterable[Granted]) -> HealthPlan:
     return HealthPlan(source, granted)
 
 
-def _enveloped(entry: Any, prefix: str) -> Any:
-    """The entry, with the resource's address at the gateway instead of the insurer's."""
-    name = entry.resource.id
-    entry.fullUrl = UNSET if name is UNSET else prefix + name
-    entry.link = UNSET
-    search = entry.search
-    if search is not UNSET:
-        search.score = UNSET
-        if search.mode is UNSET:
-            entry.search = UNSET
+def _enveloped(resource: Any, prefix: str, is_match: bool) -> dict[str, Any]:
+    """An entry, with the resource's address at the gateway."""
+    entry: dict[str, Any] = {} if resource.id is UNSET else {"fullUrl": prefix + resource.id}
+    entry["resource"] = resource
+    if is_match:
+        entry["search"] = _MATCH
     return entry
 
 
 def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str:
     """The id of the person that the resource is about. Raises UnknownShape if it names none, or one not in the call."""
-    if resource is UNSET or resource.resourceType != part.kind:
+    if resource.resourceType != part.kind:
         raise UnknownShape("resourceType")
     text = part.owner(resource)
     if part.kind != "Patient" and text is not UNSET:
         text = text.reference
-        if text not in owners and text is not UNSET and (found := _ABSOLUTE.fullmatch(text)):
+        if text not in owners and text is not UNSET and (found := _PERSON.fullmatch(text)):
             text = found[1]
     if text not in owners:
         raise UnknownShape(OWNER.get(part.kind, "id"))
@@ -279,7 +297,7 @@ def _lasted(resource: Any, kind: str, zone: str) -> Span | None:
         if billed is not None and period.start is not UNSET and period.end is not UNSET:
             return billed
         spans = [_serviced(item, zone) for item in ([] if resource.item is UNSET else resource.item)]
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UnknownShape("billablePeriod") from None
     dated = [each for each in (billed, *spans) if each is not None]
     if not dated or (billed is None and len(dated) < len(spans)):
@@ -296,11 +314,13 @@ def _serviced(item: Any, zone: str) -> Span | None:
 
 @lru_cache(maxsize=4096)
 def _period(start: str | UnsetType, end: str | UnsetType, zone: str) -> Span | None:
-    """A FHIR Period as a span. If one end is missing, the other date alone."""
+    """A FHIR Period as a span. If one end is missing, the other date alone; if it ends before it starts, both days and
+    all between."""
     first, last = (start, end) if start is not UNSET else (end, end)
     if first is UNSET:
         return None
-    return span(first, zone)[0], span(first if last is UNSET else last, zone)[1]
+    one, other = span(first, zone), span(first if last is UNSET else last, zone)
+    return min(one[0], other[0]), max(one[1], other[1])
 
 
 def _in_time(resource: Any, kind: str, lasted: Span | None, window: Window, zone: str) -> bool:
@@ -315,6 +335,6 @@ def _state(period: Any, zone: str) -> tuple[datetime | None, datetime | None]:
     try:
         start = None if period.start is UNSET else span(period.start, zone)[0]
         end = None if period.end is UNSET else span(period.end, zone)[1]
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UnknownShape("period") from None
     return start, end

@@ -1,19 +1,23 @@
-"""Keeps a cut resource valid R4: neutral values for members that FHIR requires but the person did not grant."""
+"""Keeps a cut resource valid R4: neutral values for members that FHIR requires and that are not given.
 
+"withheld" stands only for what the person or the catalogue withholds. What the insurer left out is not available.
+"""
+
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, Raw
 
 from gateway.formats.fhir import contained
-from gateway.formats.shapes import encode
+from gateway.formats.shapes import Member, encode
 
 NDC = "http://hl7.org/fhir/sid/ndc"  # the code system of drugs; every other code of a line is of a service
 EMPTY = b"{}"  # what an element leaves that was an extension alone
 
 WITHHELD_CONCEPT = Raw(b'{"text":"withheld"}')
 WITHHELD_REFERENCE = Raw(b'{"display":"withheld"}')
-NEUTRAL = {  # member that R4 requires → its value if it is withheld or missing
+NEUTRAL = {  # member that R4 requires → its value if it is withheld
     ("ExplanationOfBenefit", "type"): WITHHELD_CONCEPT,
     ("ExplanationOfBenefit", "insurer"): WITHHELD_REFERENCE,
     ("ExplanationOfBenefit", "provider"): WITHHELD_REFERENCE,
@@ -21,9 +25,18 @@ NEUTRAL = {  # member that R4 requires → its value if it is withheld or missin
     ("Item", "productOrService"): WITHHELD_CONCEPT,
     ("Coverage", "payor"): Raw(b'[{"display":"withheld"}]'),
 }
+ABSENT = {  # → its value if it is granted and missing
+    member: Raw(bytes(value).replace(b'"withheld"', b'"%b"' % contained.UNKNOWN.encode()))
+    for member, value in NEUTRAL.items()
+}
 SUBSETTED = Raw(b'{"system":"http://terminology.hl7.org/CodeSystem/v3-ObservationValue","code":"SUBSETTED"}')
 _ONLY_SUBSETTED = (SUBSETTED,)
 _META_OF_SUBSET = {"tag": _ONLY_SUBSETTED}
+
+
+def neutral(withheld: AbstractSet[Member]) -> dict[Member, Raw]:
+    """The value of each member that R4 requires, where there is none to give."""
+    return {member: NEUTRAL[member] if member in withheld else ABSENT[member] for member in NEUTRAL}
 
 
 def repaired(answer: Any, resources: list[Any], holes: bool) -> bytes:
@@ -60,7 +73,8 @@ def withhold_codes(resource: Any, drugs: bool, services: bool) -> int:
 
 
 def _is_drug(product: Any) -> bool:
-    codings = product.coding
+    """A line without a code is taken for a service."""
+    codings = UNSET if type(product) is Raw else product.coding
     if codings is UNSET or not codings:
         return False
     for coding in codings:  # a loop instead of all(…), which is slower, because this runs for every line

@@ -2,19 +2,28 @@
 
 `-` marks known members that are never given, because no field of the catalogue has them: element ids, extensions inside
 other elements, narrative and other free text, contained resources (see contained.py), people around the patient.
-`implicitRules` and `modifierExtension` change the meaning of other members. They are not in the tables, so that an
-answer with one of them is refused.
+`implicitRules` and `modifierExtension` change the meaning of what stands beside them (`!`): where that would leave, the
+answer is refused. Of an element that is withheld nothing leaves, so there they do not matter.
 """
 
 _BASE = "id:- extension:-"
-_RESOURCE = "resourceType:s id:s meta:Meta language:- text:- contained:-"
+_PART = f"{_BASE} modifierExtension:!"  # a BackboneElement of R4
+_RESOURCE = (
+    "resourceType:s id:s meta:Meta implicitRules:! _implicitRules:! language:- text:- contained:- modifierExtension:!"
+)
 
 TABLE = {
     # The bundle is written again by the gateway. Its Raw members are skipped, except the resource.
-    "Bundle": "resourceType:s id:Raw meta:Raw type:s timestamp:Raw total:i identifier:Raw link:Link* entry:Entry*",
-    "Link": "relation:s url:s",
-    "Entry": "fullUrl:Raw resource:Raw search:Search link:Raw",
-    "Search": "mode:s score:Raw",
+    "Bundle": (
+        "resourceType:s id:Raw meta:Raw implicitRules:! _implicitRules:! language:Raw identifier:Raw type:s"
+        " timestamp:Raw total:Raw link:Link* entry:Entry* signature:Raw"
+    ),
+    "Link": "id:Raw extension:Raw modifierExtension:! relation:s url:s",
+    "Entry": (
+        "id:Raw extension:Raw modifierExtension:! link:Raw fullUrl:Raw resource:Raw search:Search request:Raw"
+        " response:Raw"
+    ),
+    "Search": "id:Raw extension:Raw modifierExtension:! mode:s score:Raw",
     "Meta": f"{_BASE} versionId:s lastUpdated:s source:- profile:s* security:Coding* tag:Coding*",
     "Coding": f"{_BASE} system:s version:s code:s display:s userSelected:b",
     "CodeableConcept": f"{_BASE} coding:Coding* text:s",
@@ -32,15 +41,15 @@ TABLE = {
         " multipleBirthBoolean:b multipleBirthInteger:i photo:- contact:- communication:Communication*"
         " generalPractitioner:- managingOrganization:- link:-"
     ),
-    "Communication": f"{_BASE} language:CodeableConcept preferred:b",
+    "Communication": f"{_PART} language:CodeableConcept preferred:b",
     "Coverage": (
         f"{_RESOURCE} extension:- identifier:Identifier* status:s type:CodeableConcept policyHolder:Reference"
         " subscriber:Reference subscriberId:s beneficiary:Reference dependent:s relationship:CodeableConcept"
         " period:Period payor:Reference* class:Class* order:i network:s costToBeneficiary:Cost* subrogation:-"
         " contract:Reference*"
     ),
-    "Class": f"{_BASE} type:CodeableConcept value:s name:s",
-    "Cost": f"{_BASE} type:CodeableConcept valueQuantity:Quantity valueMoney:Money exception:-",
+    "Class": f"{_PART} type:CodeableConcept value:s name:s",
+    "Cost": f"{_PART} type:CodeableConcept valueQuantity:Quantity valueMoney:Money exception:-",
     "ExplanationOfBenefit": (
         f"{_RESOURCE} extension:- identifier:Identifier* status:s type:CodeableConcept subType:CodeableConcept use:s"
         " patient:Reference billablePeriod:Period created:s enterer:Reference insurer:Reference provider:Reference"
@@ -52,45 +61,45 @@ TABLE = {
         " adjudication:Adjudication* total:Total* payment:Payment formCode:- form:- processNote:-"
         " benefitPeriod:Period benefitBalance:Balance*"
     ),
-    "Related": f"{_BASE} claim:Reference relationship:CodeableConcept reference:Identifier",
-    "Payee": f"{_BASE} type:CodeableConcept party:Reference",
+    "Related": f"{_PART} claim:Reference relationship:CodeableConcept reference:Identifier",
+    "Payee": f"{_PART} type:CodeableConcept party:Reference",
     "CareTeam": (
-        f"{_BASE} sequence:i provider:Reference responsible:b role:CodeableConcept qualification:CodeableConcept"
+        f"{_PART} sequence:i provider:Reference responsible:b role:CodeableConcept qualification:CodeableConcept"
     ),
     "SupportingInfo": (
-        f"{_BASE} sequence:i category:CodeableConcept code:CodeableConcept timingDate:s timingPeriod:Period"
+        f"{_PART} sequence:i category:CodeableConcept code:CodeableConcept timingDate:s timingPeriod:Period"
         " valueBoolean:b valueString:- valueQuantity:Quantity valueAttachment:- valueReference:Reference reason:Coding"
     ),
     "Diagnosis": (
-        f"{_BASE} sequence:i diagnosisCodeableConcept:CodeableConcept diagnosisReference:Reference"
+        f"{_PART} sequence:i diagnosisCodeableConcept:CodeableConcept diagnosisReference:Reference"
         " type:CodeableConcept* onAdmission:CodeableConcept packageCode:CodeableConcept"
     ),
     "Procedure": (
-        f"{_BASE} sequence:i type:CodeableConcept* date:s procedureCodeableConcept:CodeableConcept"
+        f"{_PART} sequence:i type:CodeableConcept* date:s procedureCodeableConcept:CodeableConcept"
         " procedureReference:Reference udi:-"
     ),
-    "Insurance": f"{_BASE} focal:b coverage:Reference preAuthRef:s*",
-    "Accident": f"{_BASE} date:s type:CodeableConcept locationAddress:Address locationReference:Reference",
+    "Insurance": f"{_PART} focal:b coverage:Reference preAuthRef:s*",
+    "Accident": f"{_PART} date:s type:CodeableConcept locationAddress:Address locationReference:Reference",
     "Item": (
-        f"{_BASE} sequence:i careTeamSequence:i* diagnosisSequence:i* procedureSequence:i* informationSequence:i*"
+        f"{_PART} sequence:i careTeamSequence:i* diagnosisSequence:i* procedureSequence:i* informationSequence:i*"
         " revenue:CodeableConcept category:CodeableConcept productOrService:CodeableConcept modifier:CodeableConcept*"
         " programCode:CodeableConcept* servicedDate:s servicedPeriod:Period locationCodeableConcept:CodeableConcept"
         " locationAddress:Address locationReference:Reference quantity:Quantity unitPrice:Money factor:n net:Money"
         " udi:- bodySite:CodeableConcept subSite:CodeableConcept* encounter:- noteNumber:- adjudication:Adjudication*"
         " detail:-"
     ),
-    "Adjudication": f"{_BASE} category:CodeableConcept reason:CodeableConcept amount:Money value:n",
-    "Total": f"{_BASE} category:CodeableConcept amount:Money",
+    "Adjudication": f"{_PART} category:CodeableConcept reason:CodeableConcept amount:Money value:n",
+    "Total": f"{_PART} category:CodeableConcept amount:Money",
     "Payment": (
-        f"{_BASE} type:CodeableConcept adjustment:Money adjustmentReason:CodeableConcept date:s amount:Money"
+        f"{_PART} type:CodeableConcept adjustment:Money adjustmentReason:CodeableConcept date:s amount:Money"
         " identifier:Identifier"
     ),
     "Balance": (
-        f"{_BASE} category:CodeableConcept excluded:b name:s description:- network:CodeableConcept"
+        f"{_PART} category:CodeableConcept excluded:b name:s description:- network:CodeableConcept"
         " unit:CodeableConcept term:CodeableConcept financial:Financial*"
     ),
     "Financial": (
-        f"{_BASE} type:CodeableConcept allowedUnsignedInt:i allowedString:- allowedMoney:Money usedUnsignedInt:i"
+        f"{_PART} type:CodeableConcept allowedUnsignedInt:i allowedString:- allowedMoney:Money usedUnsignedInt:i"
         " usedMoney:Money"
     ),
 }
@@ -113,12 +122,25 @@ def _beside(line: str) -> str:
     return " ".join(f"_{n}:-" for n, _, word in words if word.rstrip("*") in _PRIMITIVES and n != "resourceType")
 
 
+MODIFIERS = ("modifierExtension", "implicitRules")
+
+
+def with_modifiers(table: dict[str, str]) -> dict[str, str]:
+    """The table for an answer with members that are not in it: those that change a meaning are refused in every type,
+    also where R4 does not have them. Members come last, so that those before keep their place."""
+    return {
+        kind: " ".join([line, *(f"{name}:!" for name in MODIFIERS if f" {name}:" not in f" {line}")])
+        for kind, line in table.items()
+    }
+
+
 # The members that linking needs. All others are skipped.
 NEEDED = {
     "Bundle": "resourceType:s link:Link* entry:Entry*",
     "Link": "relation:s url:s",
-    "Entry": "resource:Raw",
-    "Patient": "resourceType:s id:s name:HumanName*",
+    "Entry": "resource:Raw search:Search",
+    "Search": "mode:s",
+    "Patient": "resourceType:s id:s name:Raw",
     "HumanName": "family:s given:s*",
 }
 

@@ -4,6 +4,7 @@
     peers               whose address a call comes from                problems   answers of this level (RFC 9457)
     sends               what goes out together in one turn             connector  what a call to an organisation is
     wire, transport     doing it: pools, times, breaker                reach      which addresses may be reached
+    shown               what a TLS connection shows of the gateway, and whom it trusts
 
 It knows no person, no app and no consent.
 

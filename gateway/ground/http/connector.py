@@ -16,6 +16,15 @@ Pairs = tuple[tuple[str, str], ...]  # of a query, in their order
 
 
 @dataclass(frozen=True, slots=True)
+class TlsFiles:
+    """The gateway's own certificate at an organisation (mutual TLS), as files; they are read again when they change."""
+
+    certificate: str  # PEM, with what is between it and its root
+    key: str  # PEM, without a password
+    ca: str = ""  # PEM: whoever signs the organisation's certificates, and nobody else; "": whom the system trusts
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """An organisation as the connector sees it. Equal targets share one pool, one limit and one circuit breaker."""
 
@@ -24,6 +33,7 @@ class Target:
     networks: tuple[str, ...] = ()  # private networks this one declaration may reach
     timeout_seconds: float = 10.0  # to the first byte
     max_calls: int = 32
+    tls: TlsFiles | None = None
 
 
 class ConnectorError(Exception):
@@ -58,14 +68,22 @@ class Answer(Protocol):
 
 class Connector(Protocol):
     def get(
-        self, target: Target, path: str, headers: Headers, whose: str = "", goes_on: GoesOn | None = None
+        self,
+        target: Target,
+        path: str,
+        headers: Headers,
+        whose: str = "",
+        goes_on: GoesOn | None = None,
+        method: str = "GET",
+        body: bytes = b"",
     ) -> Awaitable[Answer]:
         """Make one data call. `path` begins with "/" and includes the query. Returns when the answer's headers are
         there.
 
         `whose`: the link for which the call is made. The circuit breaker counts slow calls of one link only once.
         `goes_on` is asked whenever the call has had to wait, for its turn or a connection, before it is sent.
-        A call is sent a second time only if a pooled connection turns out to be closed before any byte of the answer.
+        A GET is sent a second time only if a pooled connection turns out to be closed before any byte of the answer;
+        any other method never: each has a new connection, so that nothing but its own failure can end it.
         Raises ConnectorError, Withdrawn.
         """
 

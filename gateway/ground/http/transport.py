@@ -22,6 +22,7 @@ from typing import Any
 from gateway.ground.http.connector import ConnectorError, GoesOn, Headers, Target, Withdrawn
 from gateway.ground.http.reach import Resolve, addresses, origin, resolver
 from gateway.ground.http.sends import Outbox
+from gateway.ground.http.shown import Shown, context
 from gateway.ground.http.wire import Dead, Exchange, Wire
 from gateway.ground.pools import Pools, left
 from gateway.settings import Settings
@@ -93,6 +94,7 @@ class Pool:
         self.lines = lru_cache(maxsize=LINES_HELD)(self._lines)
         self.breaker = Breaker(transport.loop.time)
         self.idle: list[Wire] = []  # most recently used last
+        self.shown = Shown(target.tls, transport.ca_file) if target.tls is not None else None
         self._transport = transport
         self.places = max(1, target.max_calls // transport.processes)  # calls at once, of this process
         self._active = 0
@@ -146,6 +148,8 @@ class Pool:
         self._active -= 1
 
     def pooled(self) -> Wire | None:
+        if self.shown is not None and self.shown.changed():
+            self.forget()
         while self.idle:
             wire = self.idle.pop()
             if wire.usable:
@@ -155,13 +159,24 @@ class Pool:
     def keep(self, wire: Wire) -> None:
         wire.idle_since = self._transport.loop.time()
         self.idle.append(wire)
+        if len(self.idle) > self.places:  # calls that may not be repeated each make a new one
+            self.idle.pop(0).drop()
+
+    def forget(self) -> None:
+        """Make no more calls on the connections there are."""
+        idle, self.idle = self.idle, []
+        for wire in idle:
+            wire.drop()
 
     async def connect(self) -> Wire:
         """A new connection to a checked address. Raises ConnectorError."""
         where, loop = self.origin, self._transport.loop
         tls: dict[str, Any] = {}
         if where.secure:
-            tls = {"ssl": self._transport.tls, "server_hostname": where.host}
+            tls = {
+                "ssl": self._transport.tls if self.shown is None else self.shown.context(),
+                "server_hostname": where.host,
+            }
         detail = "no connection"
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -214,10 +229,8 @@ class Transport:
 
     def __init__(self, settings: Settings, pools: Pools | None = None, *, look_up: Resolve | None = None) -> None:
         self.look_up = look_up or resolver(pools or Pools())
-        self.tls = ssl.create_default_context()
-        if settings.ca_file is not None:
-            self.tls.load_verify_locations(settings.ca_file)
-        self.tls.set_alpn_protocols(["http/1.1"])
+        self.ca_file = "" if settings.ca_file is None else str(settings.ca_file)
+        self.tls = context(self.ca_file)
         self._everywhere = settings.outbound_networks
         self._total = settings.total_seconds
         self._pools: dict[Target, Pool] = {}
@@ -261,10 +274,18 @@ class Transport:
     # ---- calls
 
     def get(
-        self, target: Target, path: str, headers: Headers, whose: str = "", goes_on: GoesOn | None = None
+        self,
+        target: Target,
+        path: str,
+        headers: Headers,
+        whose: str = "",
+        goes_on: GoesOn | None = None,
+        method: str = "GET",
+        body: bytes = b"",
     ) -> Awaitable[Exchange]:
         pool = self._pool(target)
-        begun = self._send(Call(pool, _request(pool, "GET", path, headers, b""), True, whose, goes_on, self._total))
+        request = _request(pool, method, path, headers, body)
+        begun = self._send(Call(pool, request, method == "GET", whose, goes_on, self._total))
         return begun if self.told is None else _timed(begun, target.organisation, self.told)
 
     def _pool(self, target: Target) -> Pool:

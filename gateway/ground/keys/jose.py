@@ -39,10 +39,18 @@ _TO_STANDARD = bytes.maketrans(b"-_", b"+/")
 _TO_URL = bytes.maketrans(b"+/", b"-_")
 _ES256 = ec.ECDSA(hashes.SHA256())
 _PS256 = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=32)  # RFC 7518 §3.5
+# RS256 is read only where a kind of token names it: every provider of OpenID Connect has it, and some nothing else.
+_RSA: Mapping[str, padding.AsymmetricPadding] = {"PS256": _PS256, "RS256": padding.PKCS1v15()}
 _P25519 = 2**255 - 19
 _D = -121665 * pow(121666, -1, _P25519) % _P25519  # of the curve of Ed25519 (RFC 8032 §5.1)
 _DEPTH = 20  # deepest nesting of a header or of claims
-_KEY = {"ES256": ("EC", "P-256"), "PS256": ("RSA", None), "EdDSA": ("OKP", "Ed25519"), "Ed25519": ("OKP", "Ed25519")}
+_KEY = {
+    "ES256": ("EC", "P-256"),
+    "PS256": ("RSA", None),
+    "RS256": ("RSA", None),
+    "EdDSA": ("OKP", "Ed25519"),
+    "Ed25519": ("OKP", "Ed25519"),
+}
 _SAME = {"Ed25519": "EdDSA"}  # RFC 9864: two names of one algorithm
 PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")  # members of private or symmetric keys
 # Header members not supported: extensions that must be understood, detached or compressed payloads, nested tokens.
@@ -182,10 +190,10 @@ def _made(token: Signed, jwk: Mapping[str, Any], algorithm: str) -> bool:
     try:
         if algorithm == "ES256":
             _verify_es256(p256_key(jwk)[0], token.message, token.signature)
-        elif algorithm == "PS256":
+        elif algorithm in _RSA:
             modulus, exponent = (int.from_bytes(decoded(jwk[name]), "big") for name in ("n", "e"))
             key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
-            key.verify(token.signature, token.message, _PS256, hashes.SHA256())
+            key.verify(token.signature, token.message, _RSA[algorithm], hashes.SHA256())
         else:
             _verify_ed25519(decoded(jwk["x"]), token.message, token.signature)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError):

@@ -1,0 +1,188 @@
+"""Which rows of a table are inside the period and of an account that is granted: over columns, each text judged once.
+
+Times mean what they mean in JSON (`stamps`, the same functions): here a distinct text is judged once for all the rows
+that have it, there each record. An empty cell is a member that is not there.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from operator import itemgetter
+from typing import Any
+
+from gateway.catalogue.formats import Records, RecordTime
+from gateway.formats import stamps
+from gateway.ground.calendar.instants import Span, Window
+
+KEPT = 1 << 15  # distinct texts that are remembered
+Key = Any  # the text of one column, or a tuple of those of several
+Texts = tuple[str, ...]
+
+
+class Outside(Exception):
+    """The record has no time of its own, so that it is in no period."""
+
+
+def judged_columns(records: Records) -> list[str]:
+    """Columns without which no row can be judged."""
+    paths = (records.account, *records.time.paths, records.time.length_path)
+    return [path[0] for path in paths if path]
+
+
+def timed_columns(time: RecordTime) -> list[str]:
+    return [path[0] for path in (*time.paths, time.length_path) if path]
+
+
+class RowTimes:
+    """Verdicts about the own time of rows, for one window."""
+
+    def __init__(self, time: RecordTime, zone: str, window: Window) -> None:
+        self.columns = timed_columns(time)
+        self._own = own_time(time, zone)
+        self._agreed = (_overlaps if time.how == "state" else _within)(window)
+        self._has_reach = time.how != "state"
+        self._inside: dict[Key, bool] = {}
+        self._spans: dict[Key, Any] = {}  # of those that are inside
+        self._unreadable: set[Key] = set()
+
+    def keys(self, columns: Sequence[Sequence[str]]) -> Sequence[Key]:
+        """What a row is judged by, for each row."""
+        return columns[0] if len(columns) == 1 else list(zip(*columns, strict=True))
+
+    def verdicts(self, keys: Sequence[Key]) -> tuple[list[bool], set[Key]]:
+        """For each row whether it is inside; and the keys that are no time at all."""
+        known = self._inside
+        if len(known) > KEPT:
+            known.clear()
+            self._spans.clear()
+            self._unreadable.clear()
+        distinct = set(keys)
+        for key in distinct.difference(known):
+            try:
+                span = self._own(key)
+            except Outside:
+                known[key] = False
+            except (ValueError, OverflowError):
+                known[key] = False
+                self._unreadable.add(key)
+            else:
+                known[key] = agreed = self._agreed(*span)
+                if agreed:
+                    self._spans[key] = span
+        return list(map(known.__getitem__, keys)), distinct & self._unreadable
+
+    def reach(self, keys: Iterable[Key]) -> Span | None:
+        """The earliest start and the latest end of rows that are inside; None for states."""
+        found = list(map(self._spans.__getitem__, set(keys))) if self._has_reach else []
+        return (min(found)[0], max(map(_END, found))) if found else None
+
+
+_END = itemgetter(1)
+Agreed = Callable[[Any, Any], bool]
+
+
+def _within(window: Window) -> Agreed:
+    low, high = window.start, window.end
+
+    def agreed(start: datetime, end: datetime) -> bool:
+        return (low is None or start >= low) and (high is None or (end <= high and start < high))
+
+    return agreed
+
+
+def _overlaps(window: Window) -> Agreed:
+    low, high = window.start, window.end
+
+    def agreed(start: datetime | None, end: datetime | None) -> bool:
+        late = high is not None and start is not None and start >= high
+        early = low is not None and end is not None and end <= low
+        return not (late or early)
+
+    return agreed
+
+
+# ---- the forms of a record's own time: functions of a key, which raise Outside, ValueError or OverflowError
+
+
+def own_time(time: RecordTime, zone: str) -> Callable[[Key], Any]:
+    if time.how == "state":
+        return _state(time, zone)
+    read = _HOW.get(time.how, _instant)(time, zone)
+    if time.length or time.length_path:
+        return _lasting(time, read)
+    if time.how == "instant":
+        return _alone(time, zone)
+    return lambda key: read(tuple(map(_there, _texts(key))))
+
+
+def _alone(time: RecordTime, zone: str) -> Callable[[str], Span]:
+    """The commonest form, which may have another text in each row."""
+    read = stamps.stamp_once(time.written)
+
+    def instant(text: str) -> Span:
+        text = text.strip()
+        if not text:
+            raise Outside
+        return read(text, zone)
+
+    return instant
+
+
+def _there(text: str) -> str:
+    text = text.strip()
+    if not text:
+        raise Outside
+    return text
+
+
+def _state(time: RecordTime, zone: str) -> Callable[[Key], Any]:
+    """From the first text to the second; open where there is none."""
+    read = stamps.stamp_once(time.written)
+
+    def state(key: Key) -> Any:
+        first, *more = (text.strip() for text in _texts(key))
+        end = more[0] if more else ""
+        return (read(first, zone)[0] if first else None), (read(end, zone)[1] if end else None)
+
+    return state
+
+
+def _lasting(time: RecordTime, read: Callable[[Texts], Span]) -> Callable[[Key], Span]:
+    count, fixed = len(time.paths), str(time.length)
+
+    def lasting(key: Key) -> Span:
+        texts = _texts(key)
+        start, end = read(tuple(map(_there, texts[:count])))
+        lasts = stamps.length(_there(texts[count]) if time.length_path else fixed)
+        return (start - lasts, start) if time.ends else (start, start + lasts)
+
+    return lasting
+
+
+def _texts(key: Key) -> Texts:
+    return (key,) if isinstance(key, str) else key
+
+
+def _instant(time: RecordTime, zone: str) -> Callable[[Texts], Span]:
+    read = stamps.stamp_once(time.written)
+    return lambda texts: read(texts[0], zone)
+
+
+def _span(time: RecordTime, zone: str) -> Callable[[Texts], Span]:
+    if len(time.paths) == 1:
+        return _instant(time, zone)
+    read = stamps.stamp_once(time.written)
+
+    def span(texts: Texts) -> Span:
+        start, end = read(texts[0], zone)[0], read(texts[1], zone)[1]
+        if end < start:
+            raise ValueError("it ends before it starts")
+        return start, end
+
+    return span
+
+
+def _parts(time: RecordTime, zone: str) -> Callable[[Texts], Span]:
+    return lambda texts: stamps.of_parts(texts, time.months_from, zone)
+
+
+_HOW: Mapping[str, Callable[[RecordTime, str], Callable[[Texts], Span]]] = {"span": _span, "parts": _parts}

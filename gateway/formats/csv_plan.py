@@ -1,0 +1,63 @@
+"""One grant at an organisation that answers in CSV: what is left of an answer, whole or as a stream (`csv_cut`)."""
+
+from collections.abc import Iterable, Mapping
+
+from gateway.catalogue.datasets import Dataset
+from gateway.catalogue.formats import Format
+from gateway.formats.csv_cut import TableCutter
+from gateway.formats.json_plan import UNUSABLE
+from gateway.formats.media import CHARSETS, expect
+from gateway.formats.model import Cut, Cutter, Granted, NotThere, Source, UnknownShape, Upstream
+from gateway.formats.paging import Unusable
+from gateway.formats.table_plan import TablePlan
+from gateway.ground.calendar.instants import Window
+
+
+class CsvPlan(TablePlan):
+    def __init__(
+        self,
+        form: Format,
+        source: Source,
+        granted: Iterable[Granted],
+        datasets: Mapping[str, Dataset],
+        governed: frozenset[str],
+    ) -> None:
+        items = tuple(granted)
+        super().__init__(form, source, items, datasets, governed)
+        self._one_of_several = {item.dataset for item in items if len(item.accounts) + len(item.others) > 1}
+
+    def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
+        cutter = self._cutter(sent, media_type, window)
+        text = cutter.feed(body) + cutter.close()
+        counts = cutter.counts()
+        if self.form.single(self.form.calls[sent.operation]):
+            if cutter.records > 1:
+                raise UnknownShape("[1]")
+            if not counts.records:
+                raise NotThere
+        following = notice = ""
+        part = self.parts[sent.dataset]
+        try:
+            token = self.following(part, sent, self.leads_on(sent, "", link, cutter.records))
+            following = self.address(part, sent, token) if token else ""
+        except Unusable:
+            notice = UNUSABLE
+        return Cut(text, cutter.media_type, counts, following, notice)
+
+    def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
+        single = self.form.single(self.form.calls[sent.operation])
+        return None if single else self._cutter(sent, media_type, window)
+
+    def _cutter(self, sent: Upstream, media_type: str, window: Window) -> TableCutter:
+        form, part, window = self.form, self.parts[sent.dataset], self.inside(sent, window)
+        expect(media_type, form.media_types, CHARSETS[form.encoding])
+        call = form.calls[sent.operation]
+        if not (form.records[call.records].account or call.names_account) and sent.dataset in self._one_of_several:
+            raise UnknownShape("account")  # nothing says which of them it is about
+        context = ("id", self.source.organisation, part.pair)
+        seal = self.source.sealer.seal
+
+        def pair(text: str) -> str:
+            return seal(text, *context)
+
+        return TableCutter(form, call, part, part.refs(sent), window, self.source.zone, pair)

@@ -1,0 +1,411 @@
+"""Trying a format on an answer: the real plan cuts it, and every record and member that is missing gets its reason.
+
+    guess ──► which call the answer is of      run ──► the call upstream, the answer beside what an app gets
+
+Why a record is missing is found by asking the plan again: of this record alone, with the period open, with all accounts
+granted. So nothing here repeats a rule of the engine.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from gateway.catalogue.datasets import Dataset
+from gateway.catalogue.formats import Format, FormatCall, Path
+from gateway.catalogue.shapes import inner, members
+from gateway.formats import everything, registry
+from gateway.formats.drift import Seen
+from gateway.formats.explaining import (
+    WITHHELD,
+    Beside,
+    Reason,
+    Reasons,
+    Row,
+    Unknown,
+    rows,
+    undeclared,
+    unlike,
+    written,
+)
+from gateway.formats.json_around import Around
+from gateway.formats.model import (
+    Account,
+    Asked,
+    Counts,
+    Cut,
+    Denied,
+    Granted,
+    NotThere,
+    Source,
+    TooLarge,
+    UnknownShape,
+    Upstream,
+)
+from gateway.formats.table_plan import TablePart, TablePlan
+from gateway.formats.taking import TAKING, Taking, given
+from gateway.ground.calendar.instants import Window
+from gateway.ground.http.connector import Pairs
+
+ALWAYS = everything.ALWAYS
+UNNAMED = "account-of-the-call"  # stands for an account that no record names
+_NOT = {"ndjson": "a line of it is not JSON", "csv": "it is no table", "xml": "it is not XML"}
+_WORD = re.compile(r"\{([a-z_]+)\}")
+
+
+class NotTried(Exception):
+    """It cannot be tried so. Says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialTerms:
+    """What the person would have agreed to."""
+
+    fields: frozenset[str] | None = None  # None: all
+    without: frozenset[str] = frozenset()
+    window: Window = ALWAYS
+    accounts: tuple[str, ...] = ()  # the organisation's own names; (): all that the answer names
+    records_max: int | None = None
+    query: Pairs = ()  # as an app would send it
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """One record of the answer. `reason`: why it is not given."""
+
+    number: int
+    rows: tuple[Row, ...]
+    reason: Reason | None = None
+
+    @property
+    def given(self) -> bool:
+        return self.reason is None
+
+
+@dataclass(slots=True)
+class Trial:
+    call: FormatCall
+    at: Path  # where its records stand
+    dataset: Dataset
+    granted: frozenset[str]
+    refs: dict[str, str]  # the organisation's account → what the app sees in its place
+    foreign: tuple[str, ...]  # accounts in the answer that are not granted
+    asked: Asked
+    media_type: str
+    sent: Upstream | None = None
+    denied: Denied | None = None
+    refusal: str = ""  # why the answer as a whole is not given
+    counts: Counts = field(default_factory=Counts)
+    body: bytes = b""  # what the app gets
+    following: bool = False  # with an address of the next page
+    notice: str = ""
+    records: list[Fate] = field(default_factory=list)
+    around: tuple[Row, ...] = ()
+    unknown: list[Unknown] = field(default_factory=list)
+    also: tuple[str, ...] = ()  # other calls that the answer would be as well
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well an answer fits a call."""
+
+    call: FormatCall
+    records: int = 0
+    known: int = 0
+    unknown: int = 0
+    why_not: str = ""
+
+    @property
+    def good(self) -> tuple[bool, int, int]:
+        return self.records > 0, -self.unknown, self.known
+
+
+class Tried:
+    """One format at one organisation. `strict`: an answer with members that are not declared is refused."""
+
+    def __init__(self, form: Format, source: Source, datasets: dict[str, Dataset], *, strict: bool = False) -> None:
+        if form.driver not in registry.BY_TABLES:
+            raise NotTried(f"there is no engine for driver {form.driver}")
+        self.form, self.datasets = form, datasets
+        self._strict = strict
+        self._plans: dict[Granted, TablePlan] = {}
+        self._takings: dict[str, Taking] = {}
+        heard = None if strict else Seen(lambda *_: None)
+        self.source = replace(source, seen=lambda dataset: heard)
+
+    def calls(self) -> list[FormatCall]:
+        """The calls that give one of these types of data."""
+        return [call for call in self.form.calls.values() if call.dataset in self.datasets]
+
+    # ---- of which call an answer is
+
+    def fits(self, body: bytes, calls: Iterable[FormatCall]) -> list[Fit]:
+        """Best first."""
+        found = [self._fit(body, call) for call in calls]
+        return sorted(found, key=lambda fit: (not fit.why_not, fit.good), reverse=True)
+
+    def _fit(self, body: bytes, call: FormatCall) -> Fit:
+        try:
+            self._taking(call).records(body)
+            trial = self.run(call, body, TrialTerms(), explain=False)
+            value, word = self._taking(call).whole(body)
+        except (UnknownShape, ValueError, RecursionError) as error:
+            return Fit(call, why_not=self._shape(call, body, error.where if isinstance(error, UnknownShape) else ""))
+        if trial.refusal:
+            return Fit(call, why_not=trial.refusal)
+        return Fit(
+            call,
+            trial.counts.records + trial.counts.records_withheld,
+            len(_known(self.form.shapes, word, value)),
+            len(undeclared(self.form.shapes, word, value)),
+        )
+
+    def guess(self, body: bytes, dataset: str = "") -> tuple[FormatCall, tuple[str, ...]]:
+        """The call, and others that the answer fits as well and in the same way. Raises NotTried."""
+        calls = [call for call in self.calls() if dataset in ("", call.dataset)]
+        if len(calls) == 1:
+            return calls[0], ()
+        found = self.fits(body, calls)
+        if not found or found[0].why_not or not found[0].known:
+            why = {fit.call.name: fit.why_not or "none of its members is there" for fit in found}
+            if len(set(why.values())) == 1:
+                raise NotTried(f"it is of none of the calls: {next(iter(why.values()))}")
+            told = [f"{name}: {each}" for name, each in why.items()]
+            raise NotTried("\n".join(["it is of none of the calls; name one with --call to see more", *told]))
+        best = [fit.call for fit in found if not fit.why_not and fit.good == found[0].good]
+        if len({(call.dataset, call.records, self.form.place(call)) for call in best}) > 1:
+            names = ", ".join(f"{call.name} ({call.dataset})" for call in best)
+            raise NotTried(f"it could be of several calls; say which with --call: {names}")
+        best.sort(key=lambda call: (len(_WORD.findall(call.path)), list(self.form.calls).index(call.name)))
+        return best[0], tuple(call.name for call in best[1:])
+
+    # ---- what becomes of it
+
+    def accounts(self, call: FormatCall, body: bytes) -> list[str]:
+        """The accounts that an answer names, in its order."""
+        path = self.form.records[call.records].account
+        if not path:
+            return []
+        taking = self._taking(call)
+        found = (everything.text(taking.value(each), path) for each in taking.records(body))
+        return list(dict.fromkeys(filter(None, found)))
+
+    def run(self, call: FormatCall, body: bytes, terms: TrialTerms, *, explain: bool = True) -> Trial:
+        """`explain`: record by record, too."""
+        dataset = self.datasets[call.dataset]
+        fields = frozenset(dataset.fields if terms.fields is None else terms.fields & dataset.fields.keys())
+        granted = (fields - terms.without) | frozenset(dataset.structural())
+        there = self._there(call, body)
+        natives = list(terms.accounts) or there or [UNNAMED]
+        foreign = tuple(native for native in there if native not in natives)
+        mine = [Account(native, f"ACCOUNT-{number}") for number, native in enumerate(natives, 1)]
+        trial = Trial(
+            call,
+            self.form.place(call),
+            dataset,
+            granted,
+            {account.native: account.ref for account in mine},
+            foreign,
+            Asked("GET", self._path(call, mine[0].ref), terms.query),
+            self.form.media_types[0],
+        )
+        item = Granted(dataset.id, granted, tuple(mine), terms.records_max, foreign, "a person at an app")
+        plan = self._plan(item)
+        sent = plan.request(trial.asked, terms.window)
+        if isinstance(sent, Denied):
+            trial.denied = sent
+            trial.refusal = "the organisation is asked nothing"
+        else:
+            trial.sent = sent
+            self._cut(trial, plan, item, body, terms)
+        if explain:
+            self._explain(trial, plan, item, body, terms)
+        return trial
+
+    def _there(self, call: FormatCall, body: bytes) -> list[str]:
+        try:
+            return self.accounts(call, body) or self._named_around(call, body)
+        except (UnknownShape, ValueError, RecursionError):
+            return []
+
+    def _named_around(self, call: FormatCall, body: bytes) -> list[str]:
+        """The account of the whole answer, where a member beside the records says it."""
+        value, word = self._taking(call).whole(body)
+        return list(dict.fromkeys(_of_rule(self.form, word, value)))
+
+    def _plan(self, item: Granted) -> TablePlan:
+        plan = registry.plan(self.source, self.form.id, [item])
+        assert isinstance(plan, TablePlan), "formats that tables describe have such a plan"
+        return plan
+
+    def _path(self, call: FormatCall, ref: str) -> str:
+        """Of the app's call; an id that only an answer tells stands as its own word."""
+        base = self.source.base_path or self.form.base
+        return _WORD.sub(lambda word: ref if word[1] == "account" else word[1].upper(), base + call.path)
+
+    def _cut(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: TrialTerms) -> None:
+        assert trial.sent is not None, "the call was made"
+        try:
+            cut = plan.cut(trial.sent, trial.media_type, body, terms.window)  # type: ignore[attr-defined]  # each engine's
+        except NotThere:
+            trial.counts = Counts(0, 1)
+            trial.refusal = "the app is told that there is no such record"
+            return
+        except TooLarge as error:
+            trial.refusal = f"the answer is too large to be cut: {error}"
+            return
+        except UnknownShape as error:
+            trial.refusal = self._shape(trial.call, body, error.where)
+            return
+        trial.counts, trial.body, trial.notice = cut.counts, cut.body, cut.notice
+        trial.following = bool(cut.following)
+
+    def _shape(self, call: FormatCall, body: bytes, where: str) -> str:
+        """What is not as declared, in words."""
+        try:
+            value, word = self._taking(call).whole(body)
+        except (ValueError, RecursionError) as error:
+            at = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+            return _NOT.get(self.form.driver) or f"it is not JSON{at}"
+        wrong = list(unlike(self.form.shapes, word, value))
+        told = next((each for each in wrong if each[0] == where), next(iter(wrong), None))
+        if told is not None:
+            return f"{told[0] or 'the whole answer'} {told[1]}"
+        if self._strict and (new := undeclared(self.form.shapes, word, value)):
+            named = ", ".join(each.where for each in new[:4])
+            return f"{named} {'is' if len(new) == 1 else 'are'} not declared, and strict = true"
+        time = self.form.records[call.records].time
+        if time.paths and where.endswith("." + ".".join(time.paths[0])):
+            return f'{where} is no time as written = "{time.written}" says, or not in its parts'
+        return f"{where or 'the top'} is not there, or not as declared"
+
+    # ---- why
+
+    def _taking(self, call: FormatCall) -> Taking:
+        if call.name not in self._takings:
+            self._takings[call.name] = TAKING[self.form.driver](self.form, call)
+        return self._takings[call.name]
+
+    def _explain(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: TrialTerms) -> None:
+        try:
+            value, word = self._taking(trial.call).whole(body)
+            found = self._taking(trial.call).records(body)
+        except (ValueError, RecursionError, UnknownShape):
+            return
+        part = plan.parts[trial.dataset.id]
+        reasons = Reasons(self.form, trial.dataset, trial.granted, part.withheld)
+        trial.unknown = undeclared(self.form.shapes, word, value)
+        values = [self._taking(trial.call).value(each) for each in found]
+        if trial.refusal and not trial.counts.records_withheld:
+            why = Reason.of("refused")
+            trial.records = [_whole(trial.call, each, number, why) for number, each in enumerate(values, 1)]
+            return
+        left = [] if trial.refusal else given(self.form, trial.call, trial.body)[::-1]
+        for number, (record, each) in enumerate(zip(found, values, strict=True), 1):
+            reason = self._why_not(trial, part, item, record, each, terms)
+            if reason is None and not left:
+                reason = Reason.of("limit", limit=str(terms.records_max))
+            if reason is not None:
+                trial.records.append(_whole(trial.call, each, number, reason))
+                continue
+            compared = rows(self.form.shapes, trial.call.records, each, left.pop(), reasons)
+            trial.records.append(Fate(number, tuple(compared)))
+        trial.around = tuple(self._beside(trial, reasons, part, value))
+
+    def _why_not(
+        self, trial: Trial, part: TablePart, item: Granted, record: Any, value: Any, terms: TrialTerms
+    ) -> Reason | None:
+        """Why a record alone is not given; None: it would be."""
+        assert trial.sent is not None, "what was refused has no records"
+        open_ = replace(item, records_max=None)
+        if part.records_max == 0:
+            return self._dropped(trial, part) or Reason.of("limit", limit="0")
+        if self._passes(trial, open_, record, terms.window):
+            return None
+        all_ = replace(
+            open_, accounts=(*item.accounts, *(Account(name, f"OTHER-{name}") for name in item.others)), others=()
+        )
+        records = self.form.records[trial.call.records]
+        if self._passes(trial, all_, record, terms.window, anybodys=True):
+            owner = everything.text(value, records.account)
+            return Reason.of("other-call" if owner in trial.refs else "account", account=owner)
+        if self._passes(trial, all_, record, ALWAYS, anybodys=True):
+            times = " to ".join(filter(None, (everything.text(value, path) for path in records.time.paths)))
+            return Reason.of("period", time=times or "?")
+        return Reason.of("timeless")
+
+    def _dropped(self, trial: Trial, part: TablePart) -> Reason | None:
+        """The fields without which nothing is given, and which are missing."""
+        fields = [each for each in trial.dataset.fields.values() if each.id not in part.fields]
+        found = [each.id for each in fields if each.drops_record]
+        for member, way in self.form.required.items():
+            if way == "drop_record" and member in part.withheld:
+                found += [each.id for each in fields if member in each.find | each.shared] or ["/".join(member)]
+        return Reason.of("drops", fields=" and ".join(dict.fromkeys(found))) if found else None
+
+    def _passes(self, trial: Trial, item: Granted, record: Any, window: Window, *, anybodys: bool = False) -> bool:
+        """Whether an answer with this record alone has it. `anybodys`: whichever account the call is for."""
+        assert trial.sent is not None, "what was refused has no records"
+        sent = replace(trial.sent, accounts=item.accounts) if anybodys else trial.sent
+        try:
+            cut: Cut = self._plan_of(item).cut(sent, trial.media_type, self._taking(trial.call).alone(record), window)
+        except NotThere:
+            return False
+        return cut.counts.records == 1
+
+    def _plan_of(self, item: Granted) -> Any:
+        if item not in self._plans:
+            self._plans[item] = self._plan(item)
+        return self._plans[item]
+
+    def _beside(self, trial: Trial, reasons: Reasons, part: TablePart, value: Any) -> Iterable[Row]:
+        """What stands around the records."""
+        at = self.form.place(trial.call)
+        if not at or self.form.driver in ("csv", "ndjson") or trial.refusal:
+            return
+        why = Beside(self.form, reasons, Around(self.form, trial.call.envelope, at, [], part.withheld).rules)
+        right, kind, path = self._taking(trial.call).whole(trial.body)[0], trial.call.envelope, ""
+        for name in at:
+            left_rest = {key: inside for key, inside in value.items() if key != name}
+            right_rest = {key: inside for key, inside in right.items() if key != name}
+            if left_rest or right_rest:
+                yield from rows(self.form.shapes, kind, left_rest, right_rest, why, path)
+            kind = inner(members(self.form.shapes, kind)[name])
+            value, right = value.get(name), right.get(name)
+            if not isinstance(value, dict) or not isinstance(right, dict):
+                return
+            path = f"{path}.{name}" if path else name
+
+
+def _whole(call: FormatCall, value: Any, number: int, why: Reason) -> Fate:
+    """A record that is not given: all its members for the same reason."""
+    found = value.items() if isinstance(value, dict) else ()
+    return Fate(
+        number, tuple(Row(name, WITHHELD, written(each), "", why, (call.records, name)) for name, each in found), why
+    )
+
+
+def _known(table: Any, word: str, value: Any) -> set[tuple[str, str]]:
+    """The declared members that a value has."""
+    if word.endswith("*") and isinstance(value, list):
+        return set().union(*(_known(table, word[:-1], each) for each in value)) if value else set()
+    if word.endswith("{}") and isinstance(value, dict):
+        return set().union(*(_known(table, word[:-2], each) for each in value.values())) if value else set()
+    if word not in table or not isinstance(value, dict):
+        return set()
+    found = set()
+    for name, inside in members(table, word).items():
+        if name in value:
+            found |= {(word, name), *_known(table, inside, value[name])}
+    return found
+
+
+def _of_rule(form: Format, word: str, value: Any) -> Iterable[str]:
+    """The values of the members that say whose an answer is."""
+    if word in form.shapes and isinstance(value, dict):
+        for name, inside in members(form.shapes, word).items():
+            if name in value and form.around.get((word, name)) == "account":
+                yield str(value[name])
+            elif name in value:
+                yield from _of_rule(form, inside, value[name])

@@ -1,0 +1,66 @@
+"""What an organisation sends undeclared is told to whoever runs the gateway: where, how often, since when."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.cli.opening import opened
+from gateway.organisations.undeclared import PLACES_MOST, Undeclareds
+
+FILE = Path(__file__).parents[1] / "proxy" / "declared.toml"
+AT = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def cap(aval: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """A gateway that knows cap-mobile."""
+    monkeypatch.setenv("CAP_MOBILE_SECRET", "s")
+    added = aval("organisations", "add", str(FILE), "--base-url", "http://localhost:9999")
+    assert added.code == 0, added.err
+    return aval
+
+
+def tells(*places: str, answers: int = 1, later: int = 0, organisation: str = "cap-mobile") -> None:
+    found = Undeclareds()
+    found._told(organisation, "telecom.calls", places, answers, AT + timedelta(minutes=later))
+    with opened() as house:
+        found.write(house.store)
+
+
+def test_places_are_listed_with_how_often_and_the_line_to_add(cap: Callable[..., Any]) -> None:
+    assert "nothing else" in cap("organisations", "drift").out
+    tells("result.items.roaming", "result.items.place.floor", answers=3)
+    tells("result.items.roaming", answers=2, later=5)
+    rows = json.loads(cap("organisations", "drift", "cap-mobile", "--json").out)
+    assert [(row["place"], row["answers"], row["line to add"]) for row in rows] == [
+        ("result.items.place.floor", 3, "Place: floor:-"),
+        ("result.items.roaming", 5, "PhoneCall: roaming:-"),
+    ]
+    assert (rows[1]["since"], rows[1]["last"]) == ("2026-11-30 09:00", "2026-11-30 09:05")
+    [listed] = json.loads(cap("organisations", "list", "--json").out)
+    assert listed["undeclared"] == 2
+    assert "in 2 places" in cap("doctor").out
+
+
+def test_what_was_seen_to_is_forgotten(cap: Callable[..., Any]) -> None:
+    tells("result.items.roaming")
+    assert "1 places forgotten" in cap("organisations", "drift", "cap-mobile", "--forget").out
+    assert json.loads(cap("organisations", "drift", "--json").out) == []
+    assert cap("organisations", "drift", "--forget").code == 2
+    assert cap("organisations", "drift", "nobody").code != 0
+
+
+def test_an_organisation_that_sends_ever_new_names_fills_no_table(cap: Callable[..., Any]) -> None:
+    for begin in range(0, PLACES_MOST + 40, 20):
+        tells(*(f"items.a{number}x" for number in range(begin, begin + 20)))
+    rows = json.loads(cap("organisations", "drift", "--json").out)
+    assert len(rows) <= PLACES_MOST + 1 and {row["place"] for row in rows} >= {"…", "items.a0x"}
+
+
+def test_of_an_organisation_that_has_gone_nothing_is_kept(cap: Callable[..., Any]) -> None:
+    tells("items.new", organisation="nobody")
+    assert json.loads(cap("organisations", "drift", "--json").out) == []
