@@ -11,6 +11,7 @@ from gateway.catalogue import Catalogue
 from gateway.organisations import connections, declare
 from gateway.settings import shipped_policies
 from tests.proxy.connected_world import HEAD, NUMBER
+from tests.worlds import filed
 
 DOCUMENT = (Path(__file__).parents[2] / "gateway" / "docs" / "connections.md").read_text(encoding="utf-8")
 EXAMPLES = dict(re.findall(r"^```toml (\S+)\n(.*?)^```", DOCUMENT, re.MULTILINE | re.DOTALL))
@@ -20,6 +21,8 @@ catalogue = Catalogue(shipped_policies())
 def document(text: str) -> dict[str, Any]:
     whole = tomllib.loads(HEAD.format(id="bank", base_url="https://api.bank.example"))
     found = tomllib.loads(text)["connection"]
+    if found["kind"] == "files":  # its records are described, too
+        return filed.document() | {"connection": found}
     number = tomllib.loads(NUMBER)["connection"] if connections.match_of(found) == "number" else {}
     whole["connection"] |= {**number, **found, "networks": []}
     return whole
