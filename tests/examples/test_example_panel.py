@@ -1,7 +1,9 @@
 """The eighteen organisations of the panel: each is one file, and every field of it can be withheld without a trace."""
 
+import csv
 import gzip
 import http.client
+import io
 import itertools
 import json
 import re
@@ -23,9 +25,10 @@ from gateway.catalogue.formats import FormatCall, along
 from gateway.formats import registry
 from gateway.formats.drift import Seen
 from gateway.formats.everything import ALONE
-from gateway.formats.model import Account, Asked, Cut, Granted, Plan, Source, Upstream
+from gateway.formats.model import Account, Asked, Cut, FoundAccount, Granted, Plan, Source, Upstream
 from gateway.ground.calendar.instants import Window
-from gateway.organisations import declare, owned, views
+from gateway.ground.keys import fresh
+from gateway.organisations import declare, files, links, owned, views
 from gateway.organisations.tables import Organisation
 from gateway.settings import LANGUAGES, shipped_policies
 from tests.proxy.proxy_world import World
@@ -430,14 +433,20 @@ def test_an_app_gets_through_the_door_what_was_agreed_and_nothing_else(
         declare.add(session, world.house, declared, world.clock())
     world.app(app)
     world.person(person)
-    world.link(person, organisation, natives(form))
-    refs = [world.ref(app, person, organisation, native) for native in natives(form)]
+    in_files = document(organisation)["connection"]["kind"] == "files"
+    if in_files:
+        refs = linked_as_customer(world, app, person, organisation, natives(form))
+    else:
+        world.link(person, organisation, natives(form))
+        refs = [world.ref(app, person, organisation, native) for native in natives(form)]
     for call in form.calls.values():
         every = frozenset(own[call.dataset].fields)
         least = frozenset(own[call.dataset].structural()) or frozenset(sorted(every)[:1])
         for fields in (every, least):
             organisation_of_bytes.reset()
             made = sample(organisation, call.name)
+            if in_files:
+                bring(world, organisation, call, made.body, tmp_path)
             organisation_of_bytes.says(said(made.body, kind=made.media_type))
             period = {"history": "P10M", "from": None, "to": None, "future": False}
             item = world.item(organisation, call.dataset, sorted(fields), refs, period=period)
@@ -448,10 +457,50 @@ def test_an_app_gets_through_the_door_what_was_agreed_and_nothing_else(
             assert status == 200, body
             cut = Cut(body, made.media_type, counts=None)  # type: ignore[arg-type]  # only its bytes are looked at
             check(organisation, call, fields, cut)
+            if in_files:
+                assert not organisation_of_bytes.seen and CUSTOMER not in body.decode()
+                continue
             [seen] = organisation_of_bytes.seen
             assert "{" not in seen.target and refs[0] not in seen.target
             if "{account}" in (call.asks or call.path):
                 assert ACCOUNTS[0] in seen.target
+
+
+CUSTOMER = "HER-NUMBER-1001"
+
+
+def linked_as_customer(world: World, app: str, person: str, organisation: str, natives: Iterable[str]) -> list[str]:
+    """A link as this customer. Returns the accounts' references."""
+    keys = world.house.keys
+    whose = links.whose(keys, organisation, CUSTOMER)
+    with world.house.store.write() as session:
+        link, _ = links.make(session, keys, person, organisation, world.clock(), new_id=fresh(), whose=whose)
+        found = [FoundAccount(native, "account", "account") for native in natives]
+        link.accounts_sealed = links.seal_accounts(keys, link.id, found, whose)
+        session.add(link)
+    return [links.reference(keys, app, person, organisation, native, whose) for native in natives]
+
+
+def bring(world: World, organisation: str, call: FormatCall, body: bytes, folder: Path) -> None:
+    """The sample as a file of several customers: its records are hers, and each stands there as another's, too."""
+    form, seen = form_of(organisation)[0], view(organisation)
+    assert seen.files is not None
+    head, *rows = csv.reader(io.StringIO(body.decode(form.encoding), newline=""), delimiter=form.separator)
+    column = head.index(seen.files.customer)
+    out = io.StringIO(newline="")
+    table = csv.writer(out, delimiter=form.separator)
+    table.writerow(head)
+    for row in rows:
+        for customer in (CUSTOMER, "ANOTHER-1002"):
+            table.writerow([*row[:column], customer, *row[column + 1 :]])
+    path = folder / f"{call.name}.csv"
+    path.write_bytes(out.getvalue().encode(form.encoding))
+    with world.house.store.read() as session:
+        declared = views.view(session, organisation)
+    assert declared is not None
+    with files.opened(path) as file:
+        done = files.bring(world.house, declared, call.name, files.GivenFile(file, "", 10**7), world.clock())
+    assert (done.records, done.customers) == (2 * len(rows), 2)
 
 
 def get(world: World, token: str, path: str) -> tuple[int, bytes]:
