@@ -3,7 +3,7 @@
     file ──split──► records, each with its text ──check──► as an answer of the API would be
                                     (of one customer) ──answer──► the answer of the API, with these records alone
 
-Each driver has a line in `DRIVERS`. NDJSON and CSV are read line by line; JSON is read whole, so that the largest file
+Each driver has a line in `DRIVERS`. NDJSON and CSV are read line by line; JSON and XML whole, so that the largest file
 of the declaration is what it takes of memory. What is wrong is told by the number of a record and the names of members,
 never by a value.
 """
@@ -20,12 +20,13 @@ from msgspec import Raw
 
 from gateway.catalogue.formats import Format, FormatCall, Path, Records
 from gateway.catalogue.shapes import members
+from gateway.formats import xml_filed
 from gateway.formats.csv_cut import places
 from gateway.formats.csv_judging import RowTimes, judged_columns
 from gateway.formats.csv_reading import CODECS, COLUMNS, HEADER
 from gateway.formats.drift import COLUMN, Seen, told
 from gateway.formats.json_reading import reading
-from gateway.formats.model import FoundAccount, UnknownShape
+from gateway.formats.model import FoundAccount, TooLarge, UnknownShape
 from gateway.formats.names import nameless
 from gateway.formats.shapes import encode
 from gateway.ground.calendar.instants import Window
@@ -291,10 +292,37 @@ def _cells(form: Format, text: bytes) -> list[str]:
     return next(csv.reader(source, delimiter=form.separator, strict=True), [])
 
 
+# ---- XML
+
+
+def _xml_opened(form: Format, call: FormatCall, file: BinaryIO) -> tuple[bytes, Iterator[Filed]]:
+    try:
+        found = xml_filed.taken(form, call, file.read())
+    except TooLarge:
+        raise BadFile("its elements stand too deep inside each other") from None
+    except UnknownShape as shape:
+        raise BadFile(
+            f"it is no XML as [format] says, or it breaks off: see {shape.where or 'its first element'}"
+        ) from None
+    return found.head, _xml_records(found.records)
+
+
+def _xml_records(records: Sequence[tuple[bytes, dict[str, Any]]]) -> Iterator[Filed]:
+    for number, (text, value) in enumerate(records, 1):
+        if len(text) > RECORD:
+            raise BadFile(f"record {number}: it is larger than {RECORD} bytes")
+        yield Filed(number, text, value)
+
+
+def _xml_answer(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes]) -> bytes:
+    return xml_filed.document(form, head, records)
+
+
 DRIVERS: Mapping[str, Driver] = {
     "json": Driver(_json_opened, _json_answer, _json_fault),
     "ndjson": Driver(_ndjson_opened, _ndjson_answer, _json_fault),
     "csv": Driver(_csv_opened, _csv_answer, _csv_fault),
+    "xml": Driver(_xml_opened, _xml_answer, xml_filed.fault),
 }
 
 

@@ -36,9 +36,9 @@ class XmlPage:
     around: Node  # the document without its records
 
 
-def page(form: Format, call: FormatCall, body: bytes) -> XmlPage:
-    """Raises UnknownShape if the records are not where they should be."""
-    return _Reading(form, as_declared(form, call), _utf_8(form, body)).page()
+def page(form: Format, call: FormatCall, body: bytes, most: int = LIMIT) -> XmlPage:
+    """`most`: bytes that are read. Raises TooLarge, and UnknownShape if the records are not where they should be."""
+    return _Reading(form, as_declared(form, call), _utf_8(form, body, most)).page()
 
 
 def as_declared(form: Format, call: FormatCall) -> XmlTable:
@@ -46,8 +46,8 @@ def as_declared(form: Format, call: FormatCall) -> XmlTable:
     return table(form, call.name, frozenset(), frozenset())
 
 
-def _utf_8(form: Format, body: bytes) -> bytes:
-    if len(body) > LIMIT:
+def _utf_8(form: Format, body: bytes, most: int) -> bytes:
+    if len(body) > most:
         raise TooLarge(f"{len(body)} bytes")
     try:
         text = body.decode(form.encoding)
@@ -151,11 +151,12 @@ def documents(form: Format, call: FormatCall, records: Iterable[XmlRecord]) -> I
     if not form.place(call)[1:]:  # each record is a document
         yield from ((HEAD + each.source, [each]) for same in found.values() for each in same)
         return
-    for (opening, closing), same in (found or {_empty(as_declared(form, call)): []}).items():
+    for (opening, closing), same in (found or {empty(as_declared(form, call)): []}).items():
         yield b"".join([HEAD, opening, b"\n", *(each.source + b"\n" for each in same), closing, b"\n"]), same
 
 
-def _empty(own: XmlTable) -> tuple[bytes, bytes]:
+def empty(own: XmlTable) -> tuple[bytes, bytes]:
+    """Start tags and end tags around no record."""
     names = [step.tag for step in own.steps[:-1]]
     opening = "".join(f"<{name}{'' if at else own.namespaces}>" for at, name in enumerate(names))
     return opening.encode(), "".join(f"</{name}>" for name in reversed(names)).encode()

@@ -13,6 +13,7 @@ from gateway.formats import csv_everything, filed
 from gateway.formats.drift import Seen
 from gateway.formats.filed import BadFile, Filed
 from gateway.organisations import owned
+from tests.formats import xml_documents
 from tests.worlds.filed import document
 
 PATH = ("contractId",)
@@ -155,3 +156,78 @@ def test_accounts_are_those_that_the_records_name() -> None:
     body = json.dumps({"result": {"items": [{"msisdn": "+33600000001"}, {"msisdn": "+33600000001"}]}}).encode()
     [one] = filed.accounts(its, call(its), body)
     assert (one.native, one.label) == ("+33600000001", "•••• 0001")
+
+
+# ---- XML
+
+HEADER = b'<?xml version="1.0" encoding="UTF-8"?>\n<Calls xmlns="urn:calls" xmlns:e="urn:more" version="3"><?why?>\n'
+
+
+def xml_call(customer: str, number: int = 1, more: str = "", at: str = "2026-11-01T10:00:00Z") -> bytes:
+    line = f"3360000000{number}"
+    return f'<Call id="{customer}"><when>{at}</when><line>{line}</line><length>{number}</length>{more}</Call>'.encode()
+
+
+def xml_form() -> tuple[Format, FormatCall]:
+    its = xml_documents.form_of(xml_documents.CALLS)
+    return its, its.calls["all-calls"]
+
+
+def read_xml(*records: bytes) -> tuple[bytes, list[Filed]]:
+    its, of_all = xml_form()
+    head, found = filed.DRIVERS["xml"].opened(its, of_all, io.BytesIO(HEADER + b"\n".join(records) + b"</Calls>"))
+    return head, list(found)
+
+
+def test_xml_keeps_the_bytes_of_each_record_and_the_tags_around_them() -> None:
+    its, of_all = xml_form()
+    mine = xml_call("A", 1, "<partner>caf\u00e9 &amp; co</partner><e:cell><![CDATA[<x>]]></e:cell>")
+    head, found = read_xml(mine, xml_call("B", 2))
+    assert [filed.identified(each, ("@id",)) for each in found] == ["A", "B"]
+    filed.require_declared(its, of_all, head, found, None)
+    body = filed.answer(its, of_all, head, [found[0].text])
+    assert mine in body and b"33600000002" not in body and body.count(b"<Call ") == 1
+    [again] = filed.DRIVERS["xml"].opened(its, of_all, io.BytesIO(body))[1]
+    assert again.text == mine
+    assert list(filed.DRIVERS["xml"].opened(its, of_all, io.BytesIO(filed.answer(its, of_all, head, [])))[1]) == []
+    assert [each.native for each in filed.accounts(its, of_all, body)] == ["33600000001"]
+
+
+@pytest.mark.parametrize(
+    ("record", "told"),
+    [
+        (xml_call("A", at="someday"), "record 2: what stands at Calls.Call.when"),
+        (b"<Call><when>2026-11-01T10:00:00Z</when></Call>", "record 2: what stands at Calls.Call.line"),
+        (xml_call("A", more="<length>2</length>"), "record 2: what stands at Calls.Call"),
+        (xml_call("A", more="<colour>red</colour>"), "record 2: what stands at Calls.Call"),
+    ],
+)
+def test_a_record_in_xml_is_judged_before_it_is_taken(record: bytes, told: str) -> None:
+    its, of_all = xml_form()
+    head, found = read_xml(xml_call("B"), record)
+    with pytest.raises(BadFile, match=told):
+        filed.require_declared(its, of_all, head, found, None)
+
+
+def test_elements_that_are_not_declared_are_told() -> None:
+    its, of_all = xml_form()
+    places: list[str] = []
+    head, found = read_xml(xml_call("B"), xml_call("A", more="<colour>red</colour>"))
+    filed.require_declared(its, of_all, head, found, Seen(lambda some, answers, at: places.extend(some)))
+    assert [place.rpartition(".")[2] for place in places] == ["colour"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<Calls xmlns='urn:calls'><Call>",
+        b"<Others/>",
+        b"<!DOCTYPE Calls><Calls xmlns='urn:calls'/>",
+        b"",
+        b"<Calls xmlns='urn:calls'>\xff</Calls>",
+    ],
+)
+def test_what_is_no_such_xml_is_refused(body: bytes) -> None:
+    its, of_all = xml_form()
+    with pytest.raises(BadFile, match="no XML as"):
+        filed.DRIVERS["xml"].opened(its, of_all, io.BytesIO(body))
