@@ -1,10 +1,12 @@
 """An organisation that gives files: each person's part passes exactly as agreed, and nothing of anybody else's."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,54 @@ def test_fields_and_period_are_cut_as_of_an_answer(axiome: World, tmp_path: Path
     assert alice.reads("?until=2001-01-01").reason == "period"
     [first, _] = alice.agrees(["call.when"]).reads().json["result"]["items"]
     assert first.keys() == {"timestamp", "msisdn"}
+
+
+def in_xml(*records: dict[str, Any]) -> bytes:
+    rows = ["".join(f"<{name}>{value}</{name}>" for name, value in each.items()) for each in records]
+    return f"<result>{''.join(f'<items>{row}</items>' for row in rows)}</result>".encode()
+
+
+def in_csv(*records: dict[str, Any]) -> bytes:
+    lines = [list(records[0]), *([str(value) for value in each.values()] for each in records)]
+    return "\r".join(";".join(line) for line in lines).encode()
+
+
+def in_lines(*records: dict[str, Any]) -> bytes:
+    return b"".join(json.dumps(each).encode() + b"\n" for each in records)
+
+
+@pytest.mark.parametrize(
+    ("driver", "write", "changes"),
+    [
+        ("xml", in_xml, {}),
+        ("csv", in_csv, {"csv": {"separator": ";"}}),
+        ("ndjson", in_lines, {}),
+    ],
+)
+def test_each_driver_gives_her_records_of_the_period_asked_for(
+    axiome: World, tmp_path: Path, driver: str, write: Callable[..., bytes], changes: dict[str, Any]
+) -> None:
+    changed = filed.document()
+    changed["format"] |= {"driver": driver, **changes}
+    if driver != "xml":
+        changed["format"]["records"]["PhoneCall"].pop("at")
+        for kind in ("Answer", "Result"):
+            changed["format"]["shapes"].pop(kind)
+    filed.declared(axiome.house, changed)
+    filed.given(
+        axiome.house,
+        tmp_path,
+        write(record(ALICE, 1), record(BOB, 2), record(ALICE, 3, days=20), record(ALICE, 4, days=900)),
+    )
+    alice = Subscriber(axiome, "alice", ALICE)
+    since = (datetime.now(UTC) - timedelta(days=9)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    every, some = alice.reads(), alice.reads(f"?since={since}")
+    assert (every.status, some.status) == (200, 200), (every.body, some.body)
+    assert re.findall(rb"canary-of-[0-9-]+[0-9]", every.body) == [b"canary-of-1001-1", b"canary-of-1001-3"]
+    assert re.findall(rb"canary-of-[0-9-]+[0-9]", some.body) == [b"canary-of-1001-1"]
+    without = alice.agrees(["call.when", "call.length"]).reads()
+    assert without.status == 200 and b"canary" not in without.body and ALICE.encode() not in without.body
+    assert axiome.entries(alice.person)[-1]["records"] == 2
 
 
 def test_accounts_of_one_customer_are_told_apart(axiome: World, tmp_path: Path) -> None:
