@@ -77,6 +77,7 @@ MODULES = (
     "formats.sought",
     "formats.table_plan",
     "formats.veiled",
+    "formats.xml_plan",
 )
 OPTIONS = ("--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--no-error-summary")  # of mypy
 

@@ -204,6 +204,7 @@ class Format:
         for call in self.calls.values():
             if call.dataset == dataset and call.answer is None:
                 found |= dict.fromkeys(self.read_for(call))
+                found |= {(kind, only.member): None for (kind, _), only in self.only.items() if kind == call.records}
         return list(found)
 
     def read_for(self, call: FormatCall) -> list[Member]:

@@ -16,7 +16,7 @@ from gateway.ground.http.connector import Pairs
 from gateway.settings import LANGUAGES
 
 if TYPE_CHECKING:
-    from gateway.formats.explaining import Row
+    from gateway.formats.explaining import ComparedRow
     from gateway.formats.model import Denied
     from gateway.formats.trying import Trial, TrialTerms
     from gateway.organisations.trying import Prepared
@@ -65,7 +65,7 @@ def _answer(prepared: "Prepared", path: str, trial: "Trial", terms: "TrialTerms"
     }
 
 
-def _row(row: "Row") -> dict[str, Any]:
+def _row(row: "ComparedRow") -> dict[str, Any]:
     found = {"member": row.path, "fate": row.fate, "answer": row.left, "app": row.right, "reason": _why(row.reason)}
     return {key: value for key, value in found.items() if value not in ("", None)}
 

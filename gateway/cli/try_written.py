@@ -12,7 +12,7 @@ from gateway.cli.organisations_lint import coloured
 from gateway.settings import LANGUAGES
 
 if TYPE_CHECKING:
-    from gateway.formats.explaining import Row
+    from gateway.formats.explaining import ComparedRow
     from gateway.formats.trying import Fate, Trial, TrialTerms
     from gateway.organisations.trying import Prepared
 
@@ -124,7 +124,7 @@ def _not_given(trial: "Trial", width: int, every: bool) -> Iterator[str]:
             yield from textwrap.wrap(f"x and for the same reason: record {numbers}", width, subsequent_indent="    ")
 
 
-def _sides(rows: "tuple[Row, ...]", width: int) -> Iterator[str]:
+def _sides(rows: "tuple[ComparedRow, ...]", width: int) -> Iterator[str]:
     """member  what was sent │ mark  what the app gets, or why not. What is inside another stands below its name."""
     name = min(max((len(_shown_name(row.path)) for row in rows), default=8), width * 3 // 10)
     left = (width - name - 6) * 45 // 100
@@ -148,7 +148,7 @@ def _shown_name(path: str) -> str:
     return f"  {name}" if outer else name
 
 
-def _right(row: "Row", width: int) -> str:
+def _right(row: "ComparedRow", width: int) -> str:
     why = row.reason.text if row.reason else ""
     return why if row.fate == "withheld" else _cut(row.right, width * 2) + (f" ({why})" if why else "")
 

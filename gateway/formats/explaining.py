@@ -61,7 +61,7 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparedRow:
     """One member of an answer. `left`: as the organisation sent it, `right`: as the app gets it, both as JSON."""
 
     path: str
@@ -111,27 +111,27 @@ class Explains(Protocol):
 
 def rows(
     table: Table, word: str, left: Any, right: Any, why: Explains, path: str = "", at: Member = ("", "")
-) -> Iterator[Row]:
+) -> Iterator[ComparedRow]:
     """What has become of every member of a value of this word."""
     if why.replaced(at):
-        yield Row(path, CHANGED, written(left), written(right), why.changed(at, word), at)
+        yield ComparedRow(path, CHANGED, written(left), written(right), why.changed(at, word), at)
     elif isinstance(left, dict) and isinstance(right, dict) and (word in table or word.endswith("{}")):
         yield from _of_object(table, word, left, right, why, path, at)
     elif isinstance(left, list) and isinstance(right, list) and word.endswith("*") and len(left) == len(right) > 0:
         for number, (each, given) in enumerate(zip(left, right, strict=True)):
             yield from rows(table, word[:-1], each, given, why, f"{path}[{number}]", at)
     elif _same(left, right):
-        yield Row(path, SAME, written(left), written(right), None, at)
+        yield ComparedRow(path, SAME, written(left), written(right), None, at)
     else:
-        yield Row(path, CHANGED, written(left), written(right), why.changed(at, word), at)
+        yield ComparedRow(path, CHANGED, written(left), written(right), why.changed(at, word), at)
 
 
 def _of_object(
     table: Table, word: str, left: dict[str, Any], right: dict[str, Any], why: Explains, path: str, at: Member
-) -> Iterator[Row]:
+) -> Iterator[ComparedRow]:
     known = members(table, word) if word in table else dict.fromkeys(left, word[:-2])
     if not left and not right:
-        yield Row(path, SAME, "{}", "{}", None, at)
+        yield ComparedRow(path, SAME, "{}", "{}", None, at)
     for name, value in left.items():
         member = (word, name) if word in table else at
         inside = f"{path}.{name}" if path else name
@@ -139,11 +139,13 @@ def _of_object(
             yield from rows(table, known[name], value, right[name], why, inside, member)
         else:
             reason = why.missing(word, name) if name in known else Reason.of("undeclared")
-            yield Row(inside, WITHHELD, written(value), "", reason, member)
+            yield ComparedRow(inside, WITHHELD, written(value), "", reason, member)
     for name, value in right.items():
         if name not in left:
             inside = f"{path}.{name}" if path else name
-            yield Row(inside, ADDED, "", written(value), why.changed((word, name), known.get(name, "")), (word, name))
+            yield ComparedRow(
+                inside, ADDED, "", written(value), why.changed((word, name), known.get(name, "")), (word, name)
+            )
 
 
 def _same(left: Any, right: Any) -> bool:

@@ -20,6 +20,8 @@ TOKEN_FORM = re.compile(r"[A-Za-z0-9_-]{24,4000}")
 _LONGEST = 2000  # characters of a query that is remembered
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]{1,1000}")
+
 Step = tuple[str, Pairs]  # path at the organisation, "" for that of the call; query without the period
 
 
@@ -35,7 +37,10 @@ def of_header(link: str) -> str:
 
 def of_address(source: Source, sent: Upstream, address: str) -> Step:
     """The call that an address means, at the organisation itself. Raises Unusable."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # such as https://[::1
+        raise Unusable from None
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
     if len(parts.query) > _LONGEST:
         raise Unusable
@@ -43,6 +48,8 @@ def of_address(source: Source, sent: Upstream, address: str) -> Step:
     path = parts.path.rstrip("/")
     if not path or sent.path.rstrip("/").endswith(path) or path.endswith(sent.path.rstrip("/")):
         return "", query
+    if not _PLAIN_PATH.fullmatch(path) or not {".", ".."}.isdisjoint(path.split("/")):
+        raise Unusable
     if (parts.scheme, parts.netloc) in (("", ""), (own.scheme, own.netloc)) and path.startswith(own.path + "/"):
         return path.removeprefix(own.path), query
     raise Unusable

@@ -116,7 +116,8 @@ class TakingXml:
     def whole(self, body: bytes) -> tuple[Any, str]:
         root = self._root(body)
         name = self._name(root.tag)
-        return {name: self._of(self._known("Answer").get(name, ""), root)}, "Answer"
+        kind = self._call.envelope
+        return {name: self._of(self._known(kind).get(name, ""), root)}, kind
 
     def records(self, body: bytes) -> list[Any]:
         first, *path = self._form.place(self._call)

@@ -20,9 +20,9 @@ from gateway.formats.drift import Seen
 from gateway.formats.explaining import (
     WITHHELD,
     Beside,
+    ComparedRow,
     Reason,
     Reasons,
-    Row,
     Unknown,
     rows,
     undeclared,
@@ -75,7 +75,7 @@ class Fate:
     """One record of the answer. `reason`: why it is not given."""
 
     number: int
-    rows: tuple[Row, ...]
+    rows: tuple[ComparedRow, ...]
     reason: Reason | None = None
 
     @property
@@ -101,7 +101,7 @@ class Trial:
     following: bool = False  # with an address of the next page
     notice: str = ""
     records: list[Fate] = field(default_factory=list)
-    around: tuple[Row, ...] = ()
+    around: tuple[ComparedRow, ...] = ()
     unknown: list[Unknown] = field(default_factory=list)
     also: tuple[str, ...] = ()  # other calls that the answer would be as well
 
@@ -359,7 +359,7 @@ class Tried:
             self._plans[item] = self._plan(item)
         return self._plans[item]
 
-    def _beside(self, trial: Trial, reasons: Reasons, part: TablePart, value: Any) -> Iterable[Row]:
+    def _beside(self, trial: Trial, reasons: Reasons, part: TablePart, value: Any) -> Iterable[ComparedRow]:
         """What stands around the records."""
         at = self.form.place(trial.call)
         if not at or self.form.driver in ("csv", "ndjson") or trial.refusal:
@@ -382,7 +382,9 @@ def _whole(call: FormatCall, value: Any, number: int, why: Reason) -> Fate:
     """A record that is not given: all its members for the same reason."""
     found = value.items() if isinstance(value, dict) else ()
     return Fate(
-        number, tuple(Row(name, WITHHELD, written(each), "", why, (call.records, name)) for name, each in found), why
+        number,
+        tuple(ComparedRow(name, WITHHELD, written(each), "", why, (call.records, name)) for name, each in found),
+        why,
     )
 
 

@@ -85,8 +85,9 @@ def _read(form: Format) -> Found:
         for path in (table.native, table.label, table.number, table.kind, *table.closed):
             yield from _one_text(form, "accounts", kind, path, several=True)
     if form.pages is not None:
-        for path in (form.pages.at, form.pages.own, form.pages.start, form.pages.before):
-            yield from _one_text(form, "pages", "Answer", path)
+        for kind in dict.fromkeys(call.envelope for call in form.calls.values()):
+            for path in (form.pages.at, form.pages.own, form.pages.start, form.pages.before):
+                yield from _one_text(form, "pages", kind, path)
     for (kind, name), only in form.only.items():
         if kind in form.shapes:
             yield from _one_text(form, f"only.{kind}/{name}", kind, (only.member,))

@@ -26,6 +26,7 @@ from gateway.formats.xml_writing import Writing, put_at, text_at
 from gateway.ground.calendar.instants import Span, Window
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
+TAGS = 256  # before the records that are read one by one, so that the first record is met at its beginning
 SLICE = 4096  # bytes that are read at once where no end of a record tells how many
 WIDEST = 1 << 16
 HOLD = 1 << 14  # bytes of a record of which the end has not come that wait for it
@@ -77,6 +78,7 @@ class XmlCutter:
         self._ended = -1  # where the end tag of the last record begins
         self._close = b""  # how the end tag of a record is written; b"": not known yet
         self._plain: xml_plain.Plain | None = None
+        self._tags = 0
         self._step = 0  # bytes behind which the end of a record is looked for
         self.window = xml_plain.LEAST  # bytes that are tried at once
         self._unlike = 0  # records that were not plain, less those that were
@@ -147,12 +149,16 @@ class XmlCutter:
 
     @property
     def _is_between(self) -> bool:
-        """Whether the last that was read is the end of a record."""
+        """Whether the last that was read is the end of a record, or the tag before the first."""
         return self._ended >= 0 and self._ended + len(self._close) == self._fed
 
     def _piece_end(self) -> int:
         """Where to read on to: the end of a record, if it is one. Where it was none, in a comment perhaps, further with
-        each try, since Expat reads what is unfinished again. -1: there is no such end."""
+        each try, since Expat reads what is unfinished again. Before the records, to the end of a tag. -1: there is no
+        such end."""
+        if not self._close and self._tags < TAGS:
+            self._tags += 1
+            return self._buffer.find(b">", self._at) + 1 or -1
         if self._plain is None:
             return -1
         found = self._buffer.find(self._close, self._at + self._step)
@@ -286,6 +292,8 @@ class XmlCutter:
             bindings = {prefix: uris[-1] for prefix, uris in self._bindings.items() if uris}
             self._plain = xml_plain.plain(self._table, bindings)
             self._close = self._plain.close if self._plain is not None else b""
+            if self._close and self._tags < TAGS:
+                self._ended = self._fed - len(self._close)  # what was read ends with this tag: its children follow
 
     def _write(self, text: str) -> None:
         self._out.append(text.encode())
@@ -370,6 +378,8 @@ class XmlCutter:
 
     def take(self, count: int, texts: list[bytes], fields: int, spans: list[Span]) -> None:
         """Records that were cut as bytes."""
+        if count:
+            self.may_be_whose()
         self.found += count
         self.kept += len(texts)
         self.fields += fields

@@ -91,7 +91,7 @@ def test_a_get_path_becomes_a_call_with_its_records_parameters_and_pages(tmp_pat
     accounts, calls = form["calls"]
     assert accounts["path"] == "/v2/accounts" and accounts["records"] == "Account"
     assert calls == {
-        "name": "accounts_calls",
+        "name": "accounts-calls",
         "dataset": "telecom.phone_call",
         "records": "PhoneCall",
         "path": "/v2/accounts/{account}/calls",

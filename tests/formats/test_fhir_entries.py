@@ -36,7 +36,7 @@ def with_mode(record: dict, mode: str) -> dict:
 def cut(*entries: dict, dataset: str = "health.claims", **parts: Any) -> Cut:
     """By an insurer that is strict."""
     document = {"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": list(entries)} | parts
-    of = plan(granted(dataset))
+    of = plan(granted(dataset), strict=True)
     call = sent(of, "health", HEALTH[dataset][0])
     return of.cut(call, TYPES["health"], json.dumps(document).encode(), ALWAYS)
 

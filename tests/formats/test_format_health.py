@@ -49,7 +49,7 @@ SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValu
 
 def cut(dataset="health.claims", records=None, without=(), window=ALWAYS, accounts=(MINE,), most=None, **parts) -> Cut:
     path, make = HEALTH[dataset]
-    of = plan(granted(dataset, without, accounts, most))
+    of = plan(granted(dataset, without, accounts, most), strict=True)
     body = bundle([make()] if records is None else records, **parts)
     return of.cut(sent(of, "health", path, window=window), TYPES["health"], body, window)
 

@@ -39,7 +39,7 @@ DATES = {"billablePeriod": {"start": "2025-06-15", "end": "2025-06-15"}}
 
 
 def listed(body: bytes, dataset: str = "health.claims", without=(), window=ALWAYS) -> Cut:
-    of = plan(granted(dataset, without))
+    of = plan(granted(dataset, without), strict=True)
     return of.cut(sent(of, "health", HEALTH[dataset][0]), TYPES["health"], body, window)
 
 

@@ -89,7 +89,17 @@ def test_a_token_is_of_one_app_one_person_one_call_and_one_account():
     assert isinstance(found, Denied)
 
 
-@pytest.mark.parametrize("address", [None, "", "https://elsewhere.example/parties?page=2", f"?page={'x' * 3000}"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        None,
+        "",
+        "https://elsewhere.example/parties?page=2",
+        f"?page={'x' * 3000}",
+        "https://[::1",
+        "https://org.example/../a",
+    ],
+)
 def test_a_link_that_leads_nowhere_gives_the_page_without_one(address):
     of = plan(granted("bank.transactions"))
     call = sent(of, "bank", TRANSACTIONS)

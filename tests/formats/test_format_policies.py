@@ -226,7 +226,7 @@ def test_a_time_that_can_be_left_out_is_told_at_the_start(policies):
     path.write_text(head + mark + tail.replace("structural = true\n", "", 1))
     with pytest.raises(CatalogueError) as raised:
         checked(Catalogue(policies))
-    told = [NEEDED.format(f"Transaction/{name}") for name in ("AccountId", "BookingDateTime")]
+    told = [NEEDED.format(f"Transaction/{name}") for name in ("AccountId", "BookingDateTime", "CreditDebitIndicator")]
     assert [fault.partition(", and every")[0] for fault in raised.value.faults] == [
         f"datasets/bank.toml: bank.transactions: transaction.date: find: {each}" for each in told
     ]

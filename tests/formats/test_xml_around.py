@@ -53,7 +53,7 @@ PATH = f"/lines/{MINE.ref}/rows"
 
 
 def planned(pages: str = LINK, **how):
-    return plan_of(form_of(FORMAT.replace("PAGES", pages)), DATASET, seen=Seen(lambda places, count: None), **how)
+    return plan_of(form_of(FORMAT.replace("PAGES", pages)), DATASET, seen=Seen(lambda *_: None), **how)
 
 
 def document(head: str = "", behind: str = "", root: str = "", data: str = "", rows: str = ROWS) -> bytes:

@@ -31,7 +31,7 @@ def cut(body: bytes, without=(), seen=None, size=0, **how):
 
 def told() -> tuple[Seen, list[str]]:
     places: list[str] = []
-    return Seen(lambda found, count: places.extend(found)), places
+    return Seen(lambda found, _count, _at: places.extend(found)), places
 
 
 ENTITIES = "".join(f'<!ENTITY {b} "{f"&{a};" * 9}">' for a, b in itertools.pairwise("abcdefgh"))

@@ -307,7 +307,7 @@ def test_what_leaves_is_what_the_oracle_leaves(case, size):
     row, free, granted, body, _ = case
     form, dataset, names = world(row, free)
     withheld = [names[member] for member in free if member not in granted]
-    plan = plan_of(form, dataset, withheld, seen=Seen(lambda places, count: None))
+    plan = plan_of(form, dataset, withheld, seen=Seen(lambda *_: None))
     call = sent_of(plan, "/rows", window=WINDOW)
     found = plan.cut(call, "application/xml", body, WINDOW)
     wanted = [without_empty(each) for each in expected(body, row, governed(row, free, granted), WINDOW)]
@@ -341,7 +341,7 @@ def test_plain_records_as_bytes_are_the_same_as_records_as_trees(case):
     row, free, granted, body, _ = case
     form, dataset, names = world(row, free)
     withheld = [names[member] for member in free if member not in granted]
-    seen = Seen(lambda places, count: None)
+    seen = Seen(lambda *_: None)
     plan = plan_of(form, dataset, withheld, seen=seen)
     call = sent_of(plan, "/rows", window=WINDOW)
     as_bytes = plan.cut(call, "application/xml", body, WINDOW)
@@ -357,7 +357,7 @@ def test_plain_records_as_bytes_are_the_same_as_records_as_trees(case):
 def test_a_document_that_is_cut_off_or_broken_is_refused(case, data):
     row, free, _, body, _ = case
     form, dataset, _ = world(row, free)
-    plan = plan_of(form, dataset, seen=Seen(lambda places, count: None))
+    plan = plan_of(form, dataset, seen=Seen(lambda *_: None))
     call = sent_of(plan, "/rows", window=WINDOW)
     end = data.draw(st.integers(0, len(body.rstrip()) - 1))
     with pytest.raises(UnknownShape):

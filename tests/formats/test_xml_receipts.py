@@ -82,7 +82,7 @@ def test_lines_that_are_left_are_numbered_anew_and_the_others_leave_no_trace(sam
 
 def test_a_receipt_in_pieces_is_cut_as_the_whole(sample):
     form, dataset = receipts()
-    plan = plan_of(form, dataset, ["cards", "person"], seen=Seen(lambda places, count: None))
+    plan = plan_of(form, dataset, ["cards", "person"], seen=Seen(lambda *_: None))
     body = sample("sample-1")
     whole = plan.cut(sent_of(plan, PATH), "application/xml", body, ALWAYS)
     for size in (1, 7, 500):

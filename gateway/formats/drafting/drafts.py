@@ -12,7 +12,7 @@ from gateway.formats.drafting.nodes import (
     Member,
     Node,
     Object,
-    Plain,
+    PlainValue,
     Remark,
     Unreadable,
     ascii_words,
@@ -125,7 +125,7 @@ def _found(reading: Reading, options: Options, where: str) -> Iterator[records.F
 
 def _unified(node: Node, known: dict[object, Object], done: dict[int, Node]) -> Node:
     """Types of one name and one shape are one, wherever they were read."""
-    if isinstance(node, Plain):
+    if isinstance(node, PlainValue):
         return replace(node)
     if isinstance(node, Listed | Keyed):
         return type(node)(_unified(node.of, known, done))
@@ -140,7 +140,7 @@ def _unified(node: Node, known: dict[object, Object], done: dict[int, Node]) -> 
 
 def _shape(node: Node) -> object:
     value, marks = within(node)
-    return marks, (value.word, value.kind, value.enough) if isinstance(value, Plain) else id(value)
+    return marks, (value.word, value.kind, value.enough) if isinstance(value, PlainValue) else id(value)
 
 
 def _name(names: dict[str, Object], kind: Object, wanted: str) -> str:
@@ -174,11 +174,11 @@ def _mark(datasets: list[DatasetDraft]) -> None:
     for kind in (kind for dataset in datasets for kind in objects(dataset.record, seen)):
         for name, member in kind.members.items():
             value = within(member.node)[0]
-            if isinstance(value, Plain) and (id(kind), (name,)) not in accounts and _is_opaque(name, value):
+            if isinstance(value, PlainValue) and (id(kind), (name,)) not in accounts and _is_opaque(name, value):
                 value.word = "p"
 
 
-def _is_opaque(name: str, value: Plain) -> bool:
+def _is_opaque(name: str, value: PlainValue) -> bool:
     opaque = value.kind in ("uuid", "hex") or (value.kind in guesses.OPAQUE and guesses.says_identifier(name))
     return value.word == "s" and not value.enough and opaque
 
@@ -228,7 +228,9 @@ def _accounts(datasets: list[DatasetDraft]) -> dict[str, str]:
 
 def _words(record: Object) -> dict[str, str]:
     plain = {
-        "".join(ascii_words(name)): name for name, member in record.members.items() if isinstance(member.node, Plain)
+        "".join(ascii_words(name)): name
+        for name, member in record.members.items()
+        if isinstance(member.node, PlainValue)
     }
     found = {"label": next((plain[key] for key in _LABELS if key in plain), TO_FILL)}
     return {**found, "kind": next((plain[key] for key in _KINDS if key in plain), TO_FILL)}
@@ -258,7 +260,7 @@ def _marked(types: Iterable[Object]) -> dict[str, list[str]]:
     for kind in types:
         for name, member in kind.members.items():
             value = within(member.node)[0]
-            if isinstance(value, Plain) and value.word in keys:
+            if isinstance(value, PlainValue) and value.word in keys:
                 found[keys[value.word]].append(f"{kind.name}/{name}")
     return found
 

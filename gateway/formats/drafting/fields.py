@@ -9,7 +9,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.formats.drafting import guesses
-from gateway.formats.drafting.nodes import Member, Node, Object, Plain, Remark, Say, inner, snake, type_name, within
+from gateway.formats.drafting.nodes import (
+    Member,
+    Node,
+    Object,
+    PlainValue,
+    Remark,
+    Say,
+    inner,
+    snake,
+    type_name,
+    within,
+)
 from gateway.formats.drafting.times import Path
 
 TOGETHER = 8  # values of a nested type that are decided on together
@@ -96,7 +107,7 @@ class Split:
 
 
 def _with_inner(node: Node, own: Object) -> Node:
-    return own if isinstance(node, Plain | Object) else type(node)(_with_inner(node.of, own))
+    return own if isinstance(node, PlainValue | Object) else type(node)(_with_inner(node.of, own))
 
 
 def _along(record: Object, pinned: list[Path]) -> set[int]:
@@ -114,7 +125,7 @@ def _along(record: Object, pinned: list[Path]) -> set[int]:
 def delicate(name: str, node: Node) -> str:
     """Why this value stands in a field of its own; empty: it does not."""
     value = within(node)[0]
-    if not isinstance(value, Plain) or value.enough:
+    if not isinstance(value, PlainValue) or value.enough:
         return ""
     if value.word == "x":
         return "free text"
@@ -184,7 +195,7 @@ def _below(
 
 def _is_never(node: Node) -> bool:
     value = within(node)[0]
-    return isinstance(value, Plain) and value.word == "-"
+    return isinstance(value, PlainValue) and value.word == "-"
 
 
 def _id(start: str, path: Path) -> str:

@@ -32,7 +32,7 @@ Say = Callable[[Remark], None]
 
 
 @dataclass(slots=True, eq=False)
-class Plain:
+class PlainValue:
     """A value that one word of the table says. `kind`: what it looks like (`guesses`)."""
 
     word: str
@@ -67,7 +67,7 @@ class Object:
     said: str = ""
 
 
-Node = Plain | Listed | Keyed | Object
+Node = PlainValue | Listed | Keyed | Object
 
 _NUMBERS = {"i", "n"}
 _SCALARS = {"s", "x", "d", "b", "i", "n", "v", "p"}
@@ -117,13 +117,13 @@ class _Either:
     def of(self, one: Node, other: Node) -> Node:
         if one is other:
             return one
-        if isinstance(one, Plain) and isinstance(other, Plain):
+        if isinstance(one, PlainValue) and isinstance(other, PlainValue):
             if "j" in (one.word, other.word):
-                return Plain(self._whole)
+                return PlainValue(self._whole)
             kind = one.kind if one.kind == other.kind else ""
-            return Plain(word_of_either(one.word, other.word), kind, one.enough and other.enough)
+            return PlainValue(word_of_either(one.word, other.word), kind, one.enough and other.enough)
         for this, that in ((one, other), (other, one)):
-            if isinstance(this, Plain) and this.word in (UNKNOWN, "j"):
+            if isinstance(this, PlainValue) and this.word in (UNKNOWN, "j"):
                 return that if this.word == UNKNOWN else this
         if isinstance(one, Listed) and isinstance(other, Listed):
             return Listed(self.of(one.of, other.of))
@@ -132,7 +132,7 @@ class _Either:
         if isinstance(one, Object) and isinstance(other, Object):
             return self._object(one, other)
         self._say("a value of several kinds (an object here, a text or a list there)")
-        return Plain(self._whole)
+        return PlainValue(self._whole)
 
     def _object(self, one: Object, other: Object) -> Object:
         pair = (id(one), id(other))
@@ -151,9 +151,9 @@ def both(one: Node, other: Node) -> Node:
 
 
 def _both(one: Node, other: Node, done: dict[tuple[int, int], Object]) -> Node:
-    if isinstance(one, Plain) and one.word in (UNKNOWN, "j"):
+    if isinstance(one, PlainValue) and one.word in (UNKNOWN, "j"):
         return other
-    if isinstance(other, Plain) and other.word in (UNKNOWN, "j"):
+    if isinstance(other, PlainValue) and other.word in (UNKNOWN, "j"):
         return one
     if isinstance(one, Object) and isinstance(other, Object):
         pair = (id(one), id(other))
@@ -164,16 +164,16 @@ def _both(one: Node, other: Node, done: dict[tuple[int, int], Object]) -> Node:
                 members[name] = Member(_both(mine.node, its.node, done), its.said or mine.said)
             done[pair] = Object(one.name, members, one.said or other.said)
         return done[pair]
-    if isinstance(one, Plain) and isinstance(other, Plain):
-        return Plain(other.word, other.kind or one.kind, one.enough or other.enough)
+    if isinstance(one, PlainValue) and isinstance(other, PlainValue):
+        return PlainValue(other.word, other.kind or one.kind, one.enough or other.enough)
     if isinstance(one, Listed) and isinstance(other, Listed):
         return Listed(_both(one.of, other.of, done))
     return one
 
 
 def copied(node: Node) -> Node:
-    """Plain values are changed one by one later, so no two members share one; types stay shared."""
-    if isinstance(node, Plain):
+    """PlainValue values are changed one by one later, so no two members share one; types stay shared."""
+    if isinstance(node, PlainValue):
         return replace(node)
     return node if isinstance(node, Object) else type(node)(copied(node.of))
 

@@ -10,7 +10,7 @@ from gateway.formats.drafting.nodes import (
     Listed,
     Node,
     Object,
-    Plain,
+    PlainValue,
     Remark,
     Unreadable,
     ascii_words,
@@ -130,7 +130,7 @@ def _own(root: Object) -> list[str]:
     return [
         name
         for name, member in root.members.items()
-        if isinstance(member.node, Plain) and not set(ascii_words(name)) & (_COUNTS | _BESIDE)
+        if isinstance(member.node, PlainValue) and not set(ascii_words(name)) & (_COUNTS | _BESIDE)
     ]
 
 
@@ -197,7 +197,7 @@ def pages(reading: Reading, all_found: list[Found]) -> PagesGuess | None:
 def _leading(root: Object, steps: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, member in root.members.items():
         words = set(ascii_words(name))
-        if isinstance(member.node, Plain) and member.node.word in ("s", "x", "p", "j", "-"):
+        if isinstance(member.node, PlainValue) and member.node.word in ("s", "x", "p", "j", "-"):
             last = words if words != {"href"} else set(ascii_words(steps[-1])) if steps else set()
             if "next" in last:
                 yield (*steps, name)
@@ -220,7 +220,7 @@ def around(each: Found) -> Iterator[tuple[Object, str]]:
         for name, member in holder.members.items():
             if isinstance(member.node, Object):
                 waiting.append(member.node)
-            elif isinstance(member.node, Plain) and member.node.word in "in" and set(ascii_words(name)) & _TOTALS:
+            elif isinstance(member.node, PlainValue) and member.node.word in "in" and set(ascii_words(name)) & _TOTALS:
                 yield holder, name
 
 

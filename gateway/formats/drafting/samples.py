@@ -16,7 +16,7 @@ from gateway.formats.drafting.nodes import (
     Member,
     Node,
     Object,
-    Plain,
+    PlainValue,
     Remark,
     Unreadable,
     inner,
@@ -132,12 +132,12 @@ class Settled:
     def node(self, seen: SeenValues, name: str, place: str) -> Node:
         kinds = seen.kinds
         if not kinds:
-            return Plain(UNKNOWN)
+            return PlainValue(UNKNOWN)
         if kinds == {"object"}:
             return self._object(seen, name, place)
         if kinds == {"list"}:
             of = self.node(seen.items or SeenValues(), singular(name), f"{place}/*")
-            return Plain(of.word) if isinstance(of, Plain) and of.word in (UNKNOWN, "j") else Listed(of)
+            return PlainValue(of.word) if isinstance(of, PlainValue) and of.word in (UNKNOWN, "j") else Listed(of)
         if kinds & {"object", "list"}:
             self._notes.append(
                 Remark(
@@ -146,38 +146,38 @@ class Settled:
                     "`j` is written, which gives it whole; or `-` for never; or two calls, one for each",
                 )
             )
-            return Plain("j")
+            return PlainValue("j")
         return self._scalar(seen, name)
 
-    def _scalar(self, seen: SeenValues, name: str) -> Plain:
+    def _scalar(self, seen: SeenValues, name: str) -> PlainValue:
         kinds = seen.kinds
         if kinds == {"s"}:
             return self._text(seen, name)
         if kinds == {"b"}:
-            return Plain("b")
+            return PlainValue("b")
         if kinds == {"i"}:
             epoch = sorted(seen.integers or ()) if guesses.says_time(name) else []
-            return Plain("i", epoch[0] if epoch else "identifier" if guesses.says_identifier(name) else "")
-        return Plain("n" if kinds <= {"i", "n"} else "v")
+            return PlainValue("i", epoch[0] if epoch else "identifier" if guesses.says_identifier(name) else "")
+        return PlainValue("n" if kinds <= {"i", "n"} else "v")
 
-    def _text(self, seen: SeenValues, name: str) -> Plain:
+    def _text(self, seen: SeenValues, name: str) -> PlainValue:
         possible = seen.possible or frozenset()
         kind = guesses.kind_of(name, possible)
         if kind in guesses.TIMES:
-            return Plain("s", kind)
+            return PlainValue("s", kind)
         if self._text_only and (word := _number_word(possible)):
             if word == "i" and ("digits" in possible or guesses.says_identifier(name)):
-                return Plain("s", "digits")
-            return Plain(word)
+                return PlainValue("s", "digits")
+            return PlainValue(word)
         if kind == "decimal" and not seen.blank and "integer" not in possible and not self._text_only:
-            return Plain("d")
+            return PlainValue("d")
         if kind == "decimal":
             kind = guesses.kind_by_name(name)
         spoken = seen.spoken and (seen.lengthy or not guesses.says_code(name))
         free = spoken or (seen.lengthy and kind == "") or (kind in ("", "identifier") and guesses.says_text(name))
         if free and kind not in ("uuid", "iban", "address", "lasting"):
-            return Plain("x")
-        return Plain("s", kind)
+            return PlainValue("x")
+        return PlainValue("s", kind)
 
     def _object(self, seen: SeenValues, name: str, place: str) -> Node:
         if seen.keyed is None and _look_alike(seen):
@@ -192,7 +192,7 @@ class Settled:
             )
             return Keyed(self.node(seen.keyed, singular(name), f"{place}/*"))
         if not seen.members:
-            return Plain(UNKNOWN)
+            return PlainValue(UNKNOWN)
         members = {key: Member(self.node(each, key, f"{place}/{key}")) for key, each in seen.members.items()}
         return Object(type_name(name), members)
 
@@ -332,8 +332,8 @@ def _csv(bodies: list[tuple[Path, bytes]]) -> Reading:
         if name.strip()
     }
     for member in members.values():
-        if isinstance(member.node, Plain) and member.node.word == UNKNOWN:
-            member.node = Plain("s")  # a column without a value is a text, and empty
+        if isinstance(member.node, PlainValue) and member.node.word == UNKNOWN:
+            member.node = PlainValue("s")  # a column without a value is a text, and empty
     reading.answers.append(AnswerShape("records", Listed(Object("Record", members))))
     reading.told.append(
         f"CSV: {_files(bodies)}, {len(members)} columns, {many(seen.count, 'record')}, names from line {line}"
@@ -475,9 +475,9 @@ class Element:
         text = settled.node(self.text, name, place)
         if self.mixed:
             notes.append(Remark(place, "text between elements", "`.:x` is written: it is free text; or `-` for never"))
-            text = Plain("x")
+            text = PlainValue("x")
         if not self.attributes and not self.children:
-            return text if self.text.count else Plain("s")
+            return text if self.text.count else PlainValue("s")
         members = {
             f"@{key}": Member(settled.node(seen, key, f"{place}/@{key}")) for key, seen in self.attributes.items()
         }
@@ -485,7 +485,7 @@ class Element:
             node = child.node(key.rpartition(":")[2], f"{place}/{key}", notes)
             members[key] = Member(Listed(node) if key in self.many else node)
         if self.text.count or not self.children or self.mixed:
-            members["."] = Member(text if self.text.count or self.mixed else Plain("s"))
+            members["."] = Member(text if self.text.count or self.mixed else PlainValue("s"))
         return Object(type_name(name), members)
 
 

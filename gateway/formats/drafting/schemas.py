@@ -17,7 +17,7 @@ from gateway.formats.drafting.nodes import (
     Member,
     Node,
     Object,
-    Plain,
+    PlainValue,
     Remark,
     Say,
     Unreadable,
@@ -116,7 +116,7 @@ class Schemas:
         if schema is True or schema == {}:
             return self._anything(place, "any value")
         if schema is False:
-            return Plain(UNKNOWN)
+            return PlainValue(UNKNOWN)
         if not isinstance(schema, Mapping):
             return self._anything(place, "no schema stands here")
         if depth > DEEPEST:
@@ -234,7 +234,7 @@ class Schemas:
         kinds = _kinds(schema)
         known = [kind for kind in kinds if kind != "null"]
         if not known:
-            return Plain(UNKNOWN) if kinds else self._anything(place, "any value: no type is said")
+            return PlainValue(UNKNOWN) if kinds else self._anything(place, "any value: no type is said")
         found = self._of_kind(known[0], schema, place, name, depth)
         for kind in known[1:]:
             other = self._of_kind(kind, schema, place, name, depth)
@@ -250,7 +250,7 @@ class Schemas:
             return _string(schema, _last(place.pointer))
         if kind not in _SIMPLE:
             return self._anything(place / "type", "a type that JSON Schema does not have")
-        return Plain(_SIMPLE[kind], _kind_of_number(kind, _last(place.pointer)))
+        return PlainValue(_SIMPLE[kind], _kind_of_number(kind, _last(place.pointer)))
 
     def _object(self, schema: Mapping[str, Any], place: Pointer, name: str, depth: int) -> Node:
         name = name or type_name(_last(place.pointer) or "Record")
@@ -276,7 +276,7 @@ class Schemas:
             return found
         if not others:
             if more is False:
-                return Plain(UNKNOWN)
+                return PlainValue(UNKNOWN)
             return self._anything(place, "an object whose members the schema does not name")
         if found.members:
             self._say(
@@ -300,10 +300,10 @@ class Schemas:
         if not parts:
             return self._anything(place, "a list of which the schema does not say what is in it")
         of = self._either(parts, place, singular(name), depth)
-        return of if isinstance(of, Plain) and of.word == "j" else Listed(copied(of))
+        return of if isinstance(of, PlainValue) and of.word == "j" else Listed(copied(of))
 
     def _either(self, parts: list[tuple[Any, Pointer]], place: Pointer, name: str, depth: int) -> Node:
-        found: Node = Plain(UNKNOWN)
+        found: Node = PlainValue(UNKNOWN)
         for part, where in parts:
             found = either(found, self.node(part, where, name, depth + 1), lambda what: self._mixed(place, what))
         return found
@@ -312,7 +312,7 @@ class Schemas:
         self, parts: list[tuple[Any, Pointer]], place: Pointer, name: str, depth: int, told_apart: bool
     ) -> Node:
         nodes = [self.node(part, where, name, depth + 1) for part, where in parts]
-        nodes = [node for node in nodes if not (isinstance(node, Plain) and node.word == UNKNOWN)]
+        nodes = [node for node in nodes if not (isinstance(node, PlainValue) and node.word == UNKNOWN)]
         shapes = {_signature(node) for node in nodes}
         kinds = [inner(node) for node in nodes]
         if len(shapes) > 1 and all(kinds):
@@ -325,7 +325,7 @@ class Schemas:
                     "calls, or write `j` to give the value whole",
                 )
             )
-        found: Node = Plain(UNKNOWN)
+        found: Node = PlainValue(UNKNOWN)
         for node in nodes:
             found = either(found, node, lambda what: self._mixed(place, what))
         if isinstance(found, Object) and name and len(shapes) > 1:
@@ -339,11 +339,11 @@ class Schemas:
             )
         )
 
-    def _anything(self, place: Pointer, what: str) -> Plain:
+    def _anything(self, place: Pointer, what: str) -> PlainValue:
         self._say(
             Remark(str(place), what, "`j` is written, which gives it whole; name a type instead, or `-` for never")
         )
-        return Plain("j")
+        return PlainValue("j")
 
     def _tell_unenforced(self, schema: Mapping[str, Any], place: Pointer) -> None:
         for keyword in _NOT_ENFORCED:
@@ -372,9 +372,9 @@ def _kinds(schema: Mapping[str, Any]) -> list[str]:
     return ["string"] if schema.keys() & {"pattern", "minLength", "maxLength", "format"} else []
 
 
-def _string(schema: Mapping[str, Any], name: str) -> Plain:
+def _string(schema: Mapping[str, Any], name: str) -> PlainValue:
     if "enum" in schema or "const" in schema:
-        return Plain("s", enough=True)
+        return PlainValue("s", enough=True)
     own = {str(value).lower() for key, value in schema.items() if key.startswith("x-") and isinstance(value, str)}
     kind = _FORMATS.get(str(schema.get("format")), "")
     if not kind and any("datetime" in value for value in own):
@@ -382,16 +382,16 @@ def _string(schema: Mapping[str, Any], name: str) -> Plain:
     if not kind and any("datestring" in value or value == "date" for value in own):
         kind = "date"
     if kind:
-        return Plain("s", kind)
+        return PlainValue("s", kind)
     if schema.get("format") == "decimal" or _only_decimals(schema.get("pattern")):
-        return Plain("d")
+        return PlainValue("d")
     words = guesses.words_of(name)
     if words & {"datetime", "timestamp"} or {"date", "time"} <= words:
-        return Plain("s", "instant")
+        return PlainValue("s", "instant")
     if name.lower().endswith("date"):
-        return Plain("s", "date")
+        return PlainValue("s", "date")
     kind = guesses.kind_by_name(name)
-    return Plain("s" if kind or not guesses.says_text(name) else "x", kind)
+    return PlainValue("s" if kind or not guesses.says_text(name) else "x", kind)
 
 
 def _only_decimals(pattern: object) -> bool:
@@ -410,7 +410,7 @@ def _kind_of_number(kind: str, name: str) -> str:
 
 def _signature(node: Node) -> object:
     found, marks = within(node)
-    if isinstance(found, Plain):
+    if isinstance(found, PlainValue):
         return marks, found.word
     assert isinstance(found, Object)
     return marks, frozenset((name, _brief(member.node)) for name, member in found.members.items())
@@ -418,7 +418,7 @@ def _signature(node: Node) -> object:
 
 def _brief(node: Node) -> tuple[str, str]:
     found, marks = within(node)
-    return marks, found.word if isinstance(found, Plain) else " ".join(sorted(getattr(found, "members", ())))
+    return marks, found.word if isinstance(found, PlainValue) else " ".join(sorted(getattr(found, "members", ())))
 
 
 def _said(schema: Any) -> str:

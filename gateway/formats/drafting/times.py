@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.formats.drafting import guesses
-from gateway.formats.drafting.nodes import Object, Plain, ascii_words
+from gateway.formats.drafting.nodes import Object, PlainValue, ascii_words
 
 Path = tuple[str, ...]  # members, from the record down
 
@@ -71,7 +71,7 @@ def found(record: Object) -> Times | None:
 def _timely(record: Object, deepest: int, steps: Path = ()) -> Iterator[tuple[Path, str]]:
     for name, member in record.members.items():
         path = (*steps, name)
-        if isinstance(member.node, Plain):
+        if isinstance(member.node, PlainValue):
             kind = _kind(name, member.node, member.said)
             if kind:
                 yield path, kind
@@ -79,7 +79,7 @@ def _timely(record: Object, deepest: int, steps: Path = ()) -> Iterator[tuple[Pa
             yield from _timely(member.node, deepest, path)
 
 
-def _kind(name: str, node: Plain, said: str) -> str:
+def _kind(name: str, node: PlainValue, said: str) -> str:
     if node.kind in guesses.TIMES or node.word not in ("i", "n"):
         return node.kind if node.kind in guesses.TIMES else ""
     told = f"{said.lower()} {' '.join(ascii_words(name))}"
@@ -114,7 +114,7 @@ def _span(near: dict[Path, str]) -> tuple[Path, Path] | None:
 
 def _parts(record: Object) -> Times | None:
     names = {
-        tuple(ascii_words(name)): name for name, member in record.members.items() if isinstance(member.node, Plain)
+        tuple(ascii_words(name)): name for name, member in record.members.items() if isinstance(member.node, PlainValue)
     }
     found = [next((names[word,] for word in words if (word,) in names), "") for words in _PARTS]
     if not (found[0] and found[1]):
@@ -139,7 +139,7 @@ def account(record: Object) -> Path | None:
         words = ascii_words(name)
         telling = [word for word in words if word in _ACCOUNTS]
         node = record.members[name].node
-        if not isinstance(node, Plain) or node.word not in ("s", "p", "i", "v") or node.enough:
+        if not isinstance(node, PlainValue) or node.word not in ("s", "p", "i", "v") or node.enough:
             return 0
         if telling and guesses.says_identifier(name):
             return 9 - len(words)

@@ -8,7 +8,17 @@ from typing import Any
 from gateway.formats.drafting import guesses
 from gateway.formats.drafting.drafts import TO_FILL, DatasetDraft, DeclarationDraft
 from gateway.formats.drafting.fields import FieldDraft
-from gateway.formats.drafting.nodes import NOT_ENFORCED, UNENFORCED, Member, Object, Plain, Remark, many, snake, within
+from gateway.formats.drafting.nodes import (
+    NOT_ENFORCED,
+    UNENFORCED,
+    Member,
+    Object,
+    PlainValue,
+    Remark,
+    many,
+    snake,
+    within,
+)
 from gateway.formats.drafting.records import Found
 
 _WIDE = 118
@@ -149,9 +159,15 @@ def _calls(draft: DeclarationDraft) -> Iterator[str]:
             yield from _call(draft, dataset, each, own)
 
 
+def _call_name(name: str) -> str:
+    """As a declaration takes it: small letters, digits and -."""
+    plain = re.sub("[^a-z0-9]+", "-", snake(name).lower()).strip("-")[:60]
+    return plain if plain[:1].isalpha() else f"call-{plain}".rstrip("-")
+
+
 def _call(draft: DeclarationDraft, dataset: DatasetDraft, each: Found, own: Found) -> Iterator[str]:
     answer = each.answer
-    yield from ("", "[[format.calls]]", f"name = {_text(answer.name if answer.path else snake(dataset.name))}")
+    yield from ("", "[[format.calls]]", f"name = {_text(_call_name(answer.name if answer.path else dataset.name))}")
     yield from (f"dataset = {_text(dataset.id)}", f"records = {_text(dataset.name)}")
     if answer.path:
         yield f"path = {_text(answer.path)}"
@@ -204,7 +220,9 @@ def _records(draft: DeclarationDraft) -> Iterator[str]:
 def _length(record: Object) -> str:
     words = {"duration", "length", "duree", "interval"}
     names = (
-        name for name, member in record.members.items() if isinstance(member.node, Plain) and member.node.word in "isn"
+        name
+        for name, member in record.members.items()
+        if isinstance(member.node, PlainValue) and member.node.word in "isn"
     )
     return next((name for name in names if guesses.words_of(name) & words), "")
 
@@ -270,9 +288,9 @@ def _guesses(kind: Object, seen: bool) -> str:
     found: dict[str, list[str]] = {}
     for name, member in kind.members.items():
         value = within(member.node)[0]
-        if isinstance(value, Plain) and (value.word in ("x", "p") or (seen and value.word in ("d", "v"))):
+        if isinstance(value, PlainValue) and (value.word in ("x", "p") or (seen and value.word in ("d", "v"))):
             found.setdefault(_KINDS[value.word], []).append(name)
-        elif isinstance(value, Plain) and value.word == "-":
+        elif isinstance(value, PlainValue) and value.word == "-":
             found.setdefault("never given, for nothing is known of it", []).append(name)
     told = "; ".join(f"{', '.join(names)}: {what}" for what, names in found.items())
     return _comment(told, 400) or ("by the values seen" if seen else "")
@@ -280,9 +298,9 @@ def _guesses(kind: Object, seen: bool) -> str:
 
 def _word(member: Member, names: Mapping[int, str]) -> str:
     value, marks = within(member.node)
-    if isinstance(value, Plain) and value.word in "-j":  # whatever it is, in lists or not
+    if isinstance(value, PlainValue) and value.word in "-j":  # whatever it is, in lists or not
         return value.word
-    return (value.word if isinstance(value, Plain) else names[id(value)]) + marks
+    return (value.word if isinstance(value, PlainValue) else names[id(value)]) + marks
 
 
 def _member(name: str) -> str:

@@ -17,7 +17,7 @@ from gateway.formats.drafting.nodes import (
     Member,
     Node,
     Object,
-    Plain,
+    PlainValue,
     Remark,
     Unreadable,
     copied,
@@ -195,7 +195,7 @@ class Xsd:
         if word == "s" and not kind and local in ("string", "normalizedString", "token"):
             kind = guesses.kind_by_name(name)
             word = "x" if not kind and guesses.says_text(name) else "s"
-        return Plain(word, kind)
+        return PlainValue(word, kind)
 
     def _type(self, part: etree._Element, name: str) -> Node:
         self._count()
@@ -213,18 +213,24 @@ class Xsd:
         if restricted is None:
             united = part.find(f"{XS}union")
             if united is None:
-                return Plain("s")  # a list of words in one text
-            found: Node = Plain(UNKNOWN)
+                return PlainValue("s")  # a list of words in one text
+            found: Node = PlainValue(UNKNOWN)
             for named in (united.get("memberTypes") or "").split():
                 found = either(found, self._named_type(part, named), lambda _: None, UNKNOWN)
-            return found if isinstance(found, Plain) and found.word not in (UNKNOWN, "v") else Plain("s")
+            return found if isinstance(found, PlainValue) and found.word not in (UNKNOWN, "v") else PlainValue("s")
         for facet in _FACETS:
             if (held := restricted.find(f"{XS}{facet}")) is not None:
                 self._note(held, f"{facet} {NOT_ENFORCED}", "")
         base = restricted.get("base")
         own = restricted.find(f"{XS}simpleType")
-        found = self._named_type(restricted, base) if base else self._type(own, name) if own is not None else Plain("s")
-        if isinstance(found, Plain) and restricted.find(f"{XS}enumeration") is not None:
+        found = (
+            self._named_type(restricted, base)
+            if base
+            else self._type(own, name)
+            if own is not None
+            else PlainValue("s")
+        )
+        if isinstance(found, PlainValue) and restricted.find(f"{XS}enumeration") is not None:
             found.enough, found.kind = True, ""
             found.word = "s" if found.word == "x" else found.word
         return found
@@ -232,7 +238,7 @@ class Xsd:
     def _complex(self, part: etree._Element, name: str) -> Node:
         found = Object(type_name(name or "Record"), said=_said(part))
         self._content(part, found, part.get("mixed") == "true")
-        return found if found.members else Plain(UNKNOWN)
+        return found if found.members else PlainValue(UNKNOWN)
 
     def _content(self, part: etree._Element, found: Object, mixed: bool) -> None:
         simple, complex_ = part.find(f"{XS}simpleContent"), part.find(f"{XS}complexContent")
@@ -248,7 +254,7 @@ class Xsd:
         self._attributes(part, found)
         if mixed:
             self._note(part, "text between elements", "`.:x` is written: it is free text; or `-` for never")
-            found.members["."] = Member(Plain("x"))
+            found.members["."] = Member(PlainValue("x"))
 
     def _base(self, derived: etree._Element, found: Object, *, whole: bool) -> None:
         base = derived.get("base")
@@ -301,7 +307,7 @@ class Xsd:
         part = self._parts.get(("element", tag))
         if part is None:
             self._note(child, f"the element {reference}, which is in no file here", "put its schema beside this one")
-            yield self.names.of(tag), Plain(UNKNOWN), ""
+            yield self.names.of(tag), PlainValue(UNKNOWN), ""
             return
         if part.get("abstract") != "true":
             yield self.names.of(tag), self._element(part), _said(child) or _said(part)
@@ -332,11 +338,11 @@ class Xsd:
             tag = _tag(self._space(child), child.get("name"))
         name = self.names.of(tag, attribute=True)
         if part is None:
-            return name, Plain("s")
+            return name, PlainValue("s")
         own, named = part.find(f"{XS}simpleType"), part.get("type")
         if own is not None:
             return name, self._type(own, name)
-        return name, self._named_type(part, named) if named else Plain("s")
+        return name, self._named_type(part, named) if named else PlainValue("s")
 
     # ---- small things
 
@@ -358,9 +364,9 @@ class Xsd:
     def _mixed(self, part: etree._Element) -> Callable[[str], None]:
         return lambda what: self._note(part, what, "`-` is written: it is never given")
 
-    def _never(self, part: etree._Element, what: str) -> Plain:
+    def _never(self, part: etree._Element, what: str) -> PlainValue:
         self._note(part, what, "`-` is written: it is never given; name its members in a type if it should be")
-        return Plain(UNKNOWN)
+        return PlainValue(UNKNOWN)
 
     def _note(self, part: etree._Element, what: str, instead: str) -> None:
         names = [each.get("name") for each in (part, *part.iterancestors()) if each.get("name")]
