@@ -69,6 +69,8 @@ class JsonReading:
             self._find_fault(body, seen)
             raise
         records = self._list(found)
+        if not records and self.at and seen is not None:
+            self._really_none(found, body)
         if len(inside) != len(records) + 1:  # the answer has its list twice
             raise UnknownShape(".".join(self.at))
         return found, records, inside
@@ -87,6 +89,14 @@ class JsonReading:
         found, _ = self._plain.read(body, "", seen)
         for index, record in enumerate(self._list(found)):
             self._record.read(record, f"{'.'.join(self.at)}[{index}]", seen)
+
+    def _really_none(self, answer: Any, body: bytes) -> None:
+        """Raises UnknownShape where the list is missing and something undeclared is there: it may have another name
+        now, and that no record was given is not that there is none."""
+        for attribute in self.attributes:
+            answer = getattr(answer, attribute)
+        if answer is UNSET:
+            self._plain.read(body)
 
     def _list(self, answer: Any) -> list[Any]:
         for name, attribute in zip(self.at, self.attributes, strict=True):

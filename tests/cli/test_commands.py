@@ -15,6 +15,7 @@ from cli_run import APPS, ORGANISATIONS, Aval
 
 from gateway.cli import demo_setup
 from gateway.ground.keys import KeyRing
+from gateway.ground.store import migrate
 
 Run = Callable[..., Aval]
 PASSWORD = "correct horse battery\n"
@@ -245,8 +246,8 @@ def test_days_are_those_of_the_zone_of_the_gateway(aval: Run, folder: Path) -> N
 
 def test_migrate_says_what_it_did(aval: Run, folder: Path) -> None:
     database = folder / "aval.sqlite3"
-    assert aval("migrate").out == f"{database}: made, empty, with schema 0200 of this version\n"
-    assert aval("migrate").out == f"{database}: has schema 0200 of this version; nothing to do\n"
+    assert aval("migrate").out == f"{database}: made, empty, with schema {migrate.HEAD} of this version\n"
+    assert aval("migrate").out == f"{database}: has schema {migrate.HEAD} of this version; nothing to do\n"
     assert aval("people", "list").code == 0
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gateway.formats.bank.plan import BankPlan
 
+from gateway.formats.json_plan import JsonPlan
 from gateway.formats.model import Denied, Upstream
 from gateway.ground.http.connector import ConnectorError, Target
 from gateway.ground.keys import fresh
@@ -46,13 +46,13 @@ def posting(upstream: Upstream, body: bytes = BODY, kind: str = "application/jso
 @pytest.fixture
 def posted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sector that reads by POST."""
-    plain = BankPlan.request
+    plain = JsonPlan.request
 
-    def request(self: BankPlan, asked: Any, window: Any) -> Upstream | Denied:
+    def request(self: JsonPlan, asked: Any, window: Any) -> Upstream | Denied:
         found = plain(self, asked, window)
         return posting(found) if isinstance(found, Upstream) else found
 
-    monkeypatch.setattr(BankPlan, "request", request)
+    monkeypatch.setattr(JsonPlan, "request", request)
 
 
 @pytest.mark.inside

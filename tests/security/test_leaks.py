@@ -95,7 +95,7 @@ def test_what_goes_wrong_tells_the_app_nothing_of_hosts_people_or_answers(world:
         (401, "application/json", b'{"error": "canary"}'),
         (302, "text/html", b"canary"),
         (200, "text/html", b"canary"),
-        (200, "application/json", b'{"Data": {"Transaction": [{"AccountId": "canary", "Canary": 1}]}}'),
+        (200, "application/json", b'{"Data": {"Transaction": [{"AccountId": {"Canary": "canary"}}]}}'),
         (200, "application/json", b"[" * 100_000),
         (200, "application/json", b'{"Data": {"Transaction": "\xff"}}'),
     ):

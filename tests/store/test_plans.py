@@ -29,6 +29,7 @@ SMALL = {
     "app": "an operator adds each by a file",
     "organisation": "an operator adds each by a file",
     "directory": "one row",
+    "undeclared": "a few hundred places of an organisation at most",
     "openstream": "answers that are on their way out",
     "alembic_version": "one row",
     "keycheck": "one row for each key file",
