@@ -161,7 +161,7 @@ def test_the_pages_say_it_in_both_languages(axiome: World, alice: Browser) -> No
     assert "the code that Axiome has given you" in page and "keeps no copy" not in page
     alice.language = "fr"
     french = alice.get(f"/organisations/{ID}/link").text
-    assert "le code que Axiome vous a remis" in french and "Numéro de client" in french
+    assert "le code remis par Axiome" in french and "Numéro de client" in french
     form = alice.get(f"/organisations/{ID}/link/code?attempt={alice.starts(ID, ALICE)}").text
     assert re.search(r"Il marche une seule fois", form) and "••• 001" in form
     assert alice.tries(ID, alice.starts(ID, ALICE), "123456").status_code == 400
