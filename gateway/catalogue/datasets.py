@@ -26,6 +26,9 @@ class Category:
     titles: Mapping[str, Words]
 
 
+_AND = " / "
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     id: str
@@ -39,6 +42,7 @@ class Field:
     comes_with: Words | None = None  # a sentence: what else goes when this is shared or withheld
     made: Made | None = None  # its members are given coarser than they are
     answers: tuple[str, ...] = ()  # what it gives of answers over records (`made.GIVES`)
+    over: str = ""  # and how those answers are made, as an agreement keeps it
 
     def beside(self, language: str) -> str:
         """What is said of it beneath its own words: what goes along, and what is still revealed where it is no exact
@@ -91,17 +95,25 @@ class Dataset:
         return found
 
     def made(self, fields: Iterable[str]) -> dict[str, str]:
-        """How those of the fields are made that are coarser than the data, as an agreement keeps it."""
-        known = ((name, self.fields[name].made) for name in fields if name in self.fields)
-        return {name: how.text for name, how in known if how is not None}
+        """How those of the fields are made that are coarser than the data, or answers over it, as an agreement keeps
+        it."""
+        known = ((name, self.fields[name]) for name in fields if name in self.fields)
+        found = {name: (field.made.text if field.made else "", field.over) for name, field in known}
+        return {name: _AND.join(filter(None, texts)) for name, texts in found.items() if any(texts)}
 
     def as_agreed(self, fields: Iterable[str], agreed: Mapping[str, str]) -> list[str]:
-        """The fields without those that have become finer since: that was on nobody's screen."""
+        """The fields without those that have become finer since, or answers of another kind: that was on nobody's
+        screen."""
         return [name for name in fields if name not in agreed or not self._says_more(name, agreed[name])]
 
     def _says_more(self, name: str, agreed: str) -> bool:
         found = self.fields.get(name)
-        return found is not None and (found.made is None or found.made.says_more(agreed))
+        if found is None:
+            return False
+        texts = agreed.split(_AND)
+        over = _AND.join(text for text in texts if text.startswith("over "))
+        made = next((text for text in texts if not text.startswith("over ")), "")
+        return over != found.over or bool(made and (found.made is None or found.made.says_more(made)))
 
     def drops_records(self, granted: AbstractSet[str]) -> bool:
         """Whether a field without which no record is valid is missing."""
@@ -180,7 +192,11 @@ def answering(dataset: Dataset, form: Format | None) -> Dataset:
     return replace(
         dataset,
         fields={
-            name: replace(field, answers=tuple(dict.fromkeys(each for _, each in sorted(field.find & gives))))
+            name: replace(
+                field,
+                answers=tuple(dict.fromkeys(each for _, each in sorted(field.find & gives))),
+                over=_AND.join(how.text for how in found if how.kind in {kind for kind, _ in field.find}),
+            )
             for name, field in dataset.fields.items()
         },
     )

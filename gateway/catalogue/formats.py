@@ -28,7 +28,7 @@ ACCEPT = {
     "csv": ("text/csv",),
     "xml": ("application/xml", "text/xml"),
 }
-USES = ("from", "to", "page", "size", "choice", "fields")
+USES = ("from", "to", "page", "size", "choice")
 # how a time is written in a call's parameter
 EDGES = ("local-datetime", "rfc3339", "date", "month", "epoch-s", "epoch-ms")
 # how a record's own time is written
@@ -44,6 +44,8 @@ SEPARATORS = (",", ";", "\t", "|")
 ENCODINGS = ("utf-8", "iso-8859-1", "windows-1252")
 # renumber, in XML: an element's own number in its list, told anew; one with nothing else left of it is not given
 WAYS = ("keep", "drop_record", "refuse", "renumber")
+CUSTOMER = "customer"  # the word in whose place the connector writes the customer of the person's link
+NOT_FOR_APPS = (CUSTOMER, "subscription")  # words that are filled for the gateway's own calls
 FILES = ("native", "midata")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _MEDIA = re.compile(r"[a-z0-9.+-]+/[a-z0-9.+-]+")
@@ -87,7 +89,8 @@ class FormatCall:
 
     @property
     def names_account(self) -> bool:
-        return "account" in self.placed or "{account}" in self.path
+        """Whether the organisation is told of the account: where `asks` stands, the path is the gateway's alone."""
+        return "account" in self.placed or ("{account}" in self.path and not self.asks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class Records:
     one: bool = False
     account: Path = ()  # (): all are of the account of the call
     time: RecordTime = RecordTime()
+    of_person: bool = False  # of her as a whole: whichever of her accounts a call names, they are the same
     customer: Path = ()  # in files with the records of many: whose it is; (): as the connection says
 
 
@@ -197,6 +201,11 @@ class Format:
         if self.place(call):
             return call.envelope
         return call.records if self.single(call) else f"{call.records}*"
+
+    def says_whose(self, call: FormatCall) -> bool:
+        """Whether the records or the call say whose they are, so that the answer around them need not."""
+        records = self.records[call.records]
+        return bool(records.account) or records.of_person or call.names_account
 
     def needed(self, dataset: str) -> list[Member]:
         """The members by which the records of a type of data are judged: they must always be given."""
@@ -300,7 +309,7 @@ def _shapes(file: FileTable) -> dict[str, str]:
     table: dict[str, str] = {}
     for kind, line in found.items():
         if isinstance(line, str):
-            table[kind] = " ".join(line.split())
+            table[kind] = line.strip()  # blanks inside are as the names have them
         else:
             file.wrong(f"shapes.{kind}", 'write a line of words: "name:s amount:n"')
     for kind, wrong in shapes.faults(table):
@@ -379,7 +388,10 @@ def _records(kind: str, row: FileTable, table: Table) -> Records:
         "length",
         "months_from",
         "customer",
+        "whose",
     )
+    if row.table.get("whose") == "person" and "account" in row.table:
+        row.wrong("whose", "leave it out, or account: records of an account are not of the person as a whole")
     if kind not in table:
         row.wrong("shapes", f"there is no line {kind} in shapes")
     return Records(
@@ -388,6 +400,7 @@ def _records(kind: str, row: FileTable, table: Table) -> Records:
         row.flag("one"),
         _path(row, "account", table, kind),
         _time(row, table, kind),
+        row.one_of("whose", ("account", "person"), "account") == "person",
         _path(row, "customer", table, kind),
     )
 
@@ -423,6 +436,8 @@ def _time(row: FileTable, table: Table, kind: str) -> RecordTime:
     )
     if found.ends and not (found.length or found.length_path):
         row.wrong("length", "a stamp of the end needs it: seconds, or the member that holds it")
+    if (found.length or found.length_path) and (how == "state" or (how == "span" and len(paths) == 2)):
+        row.wrong("length", "its two members say how long it lasts: leave it out")
     if how == "span" and len(paths) == 1 and not (found.length or found.length_path):
         row.wrong("span", "name its start and its end; or its start, and `length`")
     return found
@@ -483,8 +498,15 @@ def _call(
         row.text("envelope") if "envelope" in row.table else "Answer",
         _answer(row, table, kind),
     )
-    for unknown in sorted(call.placed - parameters.keys() - {"account"} - set(_PLACED.findall(path))):
-        row.wrong("asks" if unknown in asks else "body", f"{{{unknown}}} is neither {{account}} nor a parameter")
+    in_path = _PLACED.findall(path)
+    for word in sorted({*NOT_FOR_APPS, *parameters} & set(in_path)):
+        why = "it is a parameter, which a path does not judge" if word in parameters else "it is not theirs to say"
+        row.wrong("path", f"apps call it with a word of their own for {{{word}}}, and {why}: take another name")
+    for word in sorted(set(_PLACED.findall(asks.partition("?")[0])) & parameters.keys()):
+        row.wrong("asks", f"{{{word}}} may be missing, and a path has no place for that: write it behind the ?")
+    for unknown in sorted(call.placed - parameters.keys() - {"account", CUSTOMER} - set(in_path)):
+        right = f"{{{unknown}}} is neither {{account}}, {{{CUSTOMER}}} nor a parameter"
+        row.wrong("asks" if unknown in asks else "body", right)
     return call
 
 

@@ -15,7 +15,7 @@ Here stand the words, and a sentence for each; `gateway.formats.coarser` and `to
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 from gateway.catalogue.words import FileTable, Words
 from gateway.settings import LANGUAGES
@@ -25,6 +25,7 @@ NUMBERS = ("round", "cut")  # what is made of a number is a number
 UNITS = ("day", "month", "year")  # from the finest
 GIVES = ("sum", "count", "first", "last", "min", "max", "yes")
 OVER = ("day", "month", "all")
+_EXACT = Context(prec=100)  # of two steps of 48 digits
 _DECIMAL = re.compile(r"-?[0-9]{1,30}(?:\.[0-9]{1,18})?")
 
 
@@ -56,7 +57,7 @@ class Made:
         if self.word in ("yes", "pseudonym") or self.word != word:
             return self.word not in ("yes", word)
         if word == "round":
-            return Decimal(self.by) % Decimal(by[0]) != 0
+            return _EXACT.remainder(Decimal(self.by), Decimal(by[0])) != 0
         if word == "band":
             return not set(self.bounds) <= set(by)
         return self.coarseness < Made(word, by[0]).coarseness
@@ -131,6 +132,11 @@ class OverRecords:
     gives: tuple[str, ...] = ("count",)
     at_least: str = ""  # the threshold of `yes`
     by: str = ""  # what is compared with it, of GIVES
+
+    @property
+    def text(self) -> str:
+        """As an agreement keeps it: what is told, of which records. Any change of it is something else."""
+        return " ".join(filter(None, ("over", self.per, ".".join(self.of), self.by, self.at_least)))
 
     @property
     def unit(self) -> str:

@@ -89,7 +89,7 @@ def faults(table: Table) -> Iterator[tuple[str, str]]:
         except BadShape as fault:
             yield kind, str(fault)
             continue
-        if kind in SCALARS or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", kind):
+        if kind in (*SCALARS, "Raw") or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", kind):
             yield kind, "a type has a name of letters and digits that is none of the words"
         for name, word in below.items():
             if word not in SCALARS and word not in table:

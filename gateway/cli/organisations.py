@@ -134,11 +134,21 @@ def show(
         found = views.view(session, organisation)
         if found is None:
             raise NotFound(organisation)
-        base = views.source(found, house).gateway_url
-    rows = [row for name, paths in found.datasets.items() for row in _addresses(name, base, paths)]
+        source = views.source(found, house)
+        base = source.gateway_url
+        called = {name: paths or _of_format(source, name) for name, paths in found.datasets.items()}
+    rows = [row for name, paths in called.items() for row in _addresses(name, base, paths)]
     if not as_json:
         rows = [{**row, "first": "first" if row["first"] else ""} for row in rows]
     table(rows, as_json, "It holds no data.")
+
+
+def _of_format(source: Any, dataset: str) -> Sequence[str]:
+    """The paths of a type of data, where the declaration names none: all that its format has."""
+    from gateway.formats import registry
+
+    name = registry.form_of(source, dataset)
+    return () if name is None else registry.form(source, name).call_paths(dataset)
 
 
 def _addresses(dataset: str, base: str, paths: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -10,10 +10,11 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from gateway.catalogue.formats import Format, FormatCall, FormatParameter
+from gateway.catalogue.formats import CUSTOMER, Format, FormatCall, FormatParameter
 from gateway.formats import paging, units
 from gateway.formats.model import Account, Asked, Denied, Source, Upstream
 from gateway.formats.names import AccountNames
@@ -80,6 +81,8 @@ class Calls:
             if opened is None or query:
                 return Denied("field", TOKEN, allowed="the whole address of a following page, unchanged")
             step, own = opened
+            if wrong := self._needing(step, fields):
+                return wrong
             period: Window | Denied = narrowed(window, own.start, own.end) or _outside(own, window)
         else:
             period = self._period(query, window, unit)
@@ -110,6 +113,14 @@ class Calls:
             if name != TOKEN and (wrong := _wrong(self._form.parameters[name], value, fields)):
                 return wrong
         return found
+
+    def _needing(self, step: Step, fields: frozenset[str]) -> Denied | None:
+        """A refusal if a parameter of a following page needs a field that is granted no more."""
+        for name, _ in step[1]:
+            needs = self._form.parameters[name].needs if name in self._form.parameters else ""
+            if needs and needs not in fields:
+                return Denied("field", "fields", asked=needs, allowed=" ".join(sorted(fields)))
+        return None
 
     def _may_send(self, call: FormatCall) -> tuple[str, ...]:
         """The parameters an app may send. Of an answer over records none that says which of them count, or how many:
@@ -159,15 +170,16 @@ class Calls:
         path, own = step
         edges = self._edges(call, period)
         own = tuple(pair for pair in own if not self._is_edge(pair[0]))
-        known = {**dict(values), **dict(own), **dict(edges), **(words or {}), "account": native or ""}
         target, _, fixed = (call.asks or call.path).partition("?")
+        own = tuple(pair for pair in own if pair[0] not in _whose(fixed))
+        known = {**(words or {}), **dict(values), **dict(own), **dict(edges), "account": native or ""}
         placed = call.placed
         query = tuple(pair for pair in _filled_query(fixed, known) if pair[0] not in {name for name, _ in own})
         query += tuple(pair for pair in (*edges, *values, *own) if pair[0] not in placed)
         body = _filled(call.body, known) if call.body is not None else None
         return Upstream(
             dataset=call.dataset,
-            path=path or self.base + _WORD.sub(lambda word: quote(known[word[1]], safe=""), target),
+            path=path or self.base + _WORD.sub(partial(_in_path, known), target),
             query=query,
             accept=self._form.accept,
             accounts=accounts,
@@ -212,6 +224,16 @@ class Calls:
         return paging.sealed(self._source, step, period, *self.context(call, names, ref))
 
 
+def _whose(fixed: str) -> set[str]:
+    """The parameters of a fixed query that say whose data is asked for: no address of a next page changes them."""
+    words = ((name, _WORD.fullmatch(value)) for name, value in parse_qsl(fixed, keep_blank_values=True))
+    return {name for name, word in words if word is not None and word[1] in ("account", CUSTOMER)}
+
+
+def _in_path(known: Mapping[str, str], word: re.Match[str]) -> str:
+    return word[0] if word[1] == CUSTOMER else quote(known[word[1]], safe="")
+
+
 def _outside(asked: Window, window: Window) -> Denied:
     return Denied("period", "period", asked=window_text(asked), allowed=window_text(window))
 
@@ -232,8 +254,10 @@ def _filled_query(fixed: str, known: Mapping[str, str]) -> Pairs:
     pairs = []
     for name, value in parse_qsl(fixed, keep_blank_values=True):
         word = _WORD.fullmatch(value)
-        if word is None or known.get(word[1], ""):
-            pairs.append((name, known[word[1]] if word else value))
+        if word is None or word[1] == CUSTOMER:
+            pairs.append((name, value))
+        elif known.get(word[1], ""):
+            pairs.append((name, known[word[1]]))
     return tuple(pairs)
 
 
@@ -245,7 +269,7 @@ def _filled(template: Any, known: Mapping[str, str]) -> Any:
     if isinstance(template, list):
         return [value for value in (_filled(each, known) for each in template) if value is not None]
     word = _WORD.fullmatch(template) if isinstance(template, str) else None
-    return template if word is None else known.get(word[1]) or None
+    return template if word is None or word[1] == CUSTOMER else known.get(word[1]) or None
 
 
 def _encoded(body: Any, sends: str) -> bytes:

@@ -1,14 +1,17 @@
 """Whether a format and the types of data written for it fit together: told when they are read, never at a call."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from gateway.catalogue import fields as governing
 from gateway.catalogue.datasets import Dataset
-from gateway.catalogue.formats import Format, Member
-from gateway.catalogue.shapes import NEVER, inner, members, reached
+from gateway.catalogue.formats import Format, FormatCall, Member
+from gateway.catalogue.shapes import NEVER, TEXTS, inner, members, reached
 from gateway.formats import coarse_checking, xml_checking
 
 Found = Iterator[tuple[str, str, str]]  # dataset or "", key, what is wrong or would be right
+_JSON = ("json", "ndjson")
+_UNREADABLE = re.compile(r'["\\\x00-\x1f]')  # in a member's name: msgspec has no such
 
 
 def faults(
@@ -28,6 +31,10 @@ def faults(
                 yield "", f"calls.{call.name}.{key}", wrong
         yield from _calls(form, datasets)
         yield from _unnamed(form, datasets)
+        yield from _around(form)
+        yield from _nested(form)
+        yield from _only(form)
+        yield from _spelt(form)
         yield from xml_checking.faults(form)
 
 
@@ -74,8 +81,10 @@ def _calls(form: Format, datasets: Mapping[str, Dataset]) -> Found:
             right = f"{call.dataset!r} is no type of data of this format"
             yield "", f"calls.{call.name}.dataset", f"{right}: one of {', '.join(sorted(datasets)) or 'none yet'}"
         records = form.records.get(call.records)
-        if records is not None and not records.account and form.accounts is not None and not _whose(form, call.name):
-            yield "", f"calls.{call.name}", "nothing says whose its records are: name [records] account, or {account}"
+        by_account = form.accounts is not None or "{account}" in call.path
+        if records is not None and by_account and not _whose(form, call):
+            right = 'name [records] account, put {account} into what is asked, or say whose = "person"'
+            yield "", f"calls.{call.name}", f"nothing says whose its records are: {right}"
         if "account" in call.placed and "{account}" not in call.path:
             yield "", f"calls.{call.name}.path", "put {account} into the path, so that an app can say which"
     for name, parameter in form.parameters.items():
@@ -87,9 +96,8 @@ def _calls(form: Format, datasets: Mapping[str, Dataset]) -> Found:
             yield dataset.id, "calls", "no call of the format gives it"
 
 
-def _whose(form: Format, name: str) -> bool:
-    call = form.calls[name]
-    return call.names_account or any(rule == "account" for rule in form.around.values())
+def _whose(form: Format, call: FormatCall) -> bool:
+    return form.says_whose(call) or any(rule == "account" for rule in form.around.values())
 
 
 def _unnamed(form: Format, datasets: Mapping[str, Dataset]) -> Found:
@@ -111,3 +119,55 @@ def _unnamed(form: Format, datasets: Mapping[str, Dataset]) -> Found:
             if inner(word) not in NEVER and (kind, name) not in named:
                 right = f"put '{kind}/{name}' into a field's find, or write {name}:-"
                 yield "", f"shapes.{kind}", f"{name} is in no field: {right}"
+
+
+def _around(form: Format) -> Found:
+    """That what stands around the records holds none, and that a rule can be kept."""
+    for (kind, name), rule in form.around.items():
+        word = inner(members(form.shapes, kind).get(name, "s")) if kind in form.shapes else "s"
+        types = set(reached(form.shapes, word)) if word in form.shapes else set[str]()
+        words = {word, *(inner(each) for inside in types for each in members(form.shapes, inside).values())}
+        for held in sorted(types & form.records.keys()) if rule == "same" else ():
+            yield "", f"around.{kind}/{name}", f"{held} are records, which nothing would judge here: leave it out"
+        if rule == "same" and "p" in words:
+            yield "", f"around.{kind}/{name}", "p, an identifier, is the app's own in records only: leave it out"
+    ruled = {kind for kind, _ in form.around}
+    for envelope in dict.fromkeys(call.envelope for call in form.calls.values() if call.envelope in form.shapes):
+        for kind in reached(form.shapes, envelope):
+            if form.driver == "json" and kind not in form.records:
+                yield from _listed(form, kind, ruled)
+
+
+def _listed(form: Format, kind: str, ruled: set[str]) -> Found:
+    for name, word in members(form.shapes, kind).items():
+        below = inner(word)
+        if word != below and below in form.shapes and below not in form.records:
+            for held in sorted(ruled.intersection(reached(form.shapes, below))):
+                if (kind, name) not in form.around:
+                    yield "", f"around.{held}", f"it stands in a list, {kind}/{name}: write a rule for that instead"
+
+
+def _nested(form: Format) -> Found:
+    """Records that hold others: those inside would be judged by nothing of their own."""
+    for kind in form.records.keys() & form.shapes.keys():
+        for inside in sorted(form.records.keys() & set(reached(form.shapes, kind)) - {kind}):
+            yield "", f"records.{kind}", f"{inside} are records, too, and stand inside these: give them another type"
+
+
+def _only(form: Format) -> Found:
+    """What is given only sometimes is looked for in records themselves, and by texts."""
+    for (kind, name), only in form.only.items():
+        word = members(form.shapes, kind).get(only.member, "s") if kind in form.shapes else "s"
+        if kind not in form.records:
+            yield "", f"only.{kind}/{name}", f"{kind} is no type of records, and it would be given always"
+        elif form.driver in _JSON and word not in TEXTS:
+            right = f"{only.member} is {word} in shapes, and must be a text: one of {', '.join(TEXTS)}"
+            yield "", f"only.{kind}/{name}.member", right
+
+
+def _spelt(form: Format) -> Found:
+    """That every name can be read."""
+    for kind in form.shapes if form.driver in _JSON else ():
+        for name in filter(_UNREADABLE.search, members(form.shapes, kind)):
+            right = "it cannot be read in JSON: leave it out, and it is withheld"
+            yield "", f"shapes.{kind}", f"{name!r} has a quote, a backslash or a control character: {right}"

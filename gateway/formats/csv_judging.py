@@ -135,13 +135,16 @@ def _there(text: str) -> str:
 
 
 def _state(time: RecordTime, zone: str) -> Callable[[Key], Any]:
-    """From the first text to the second; open where there is none."""
+    """From the first text to the second; open where there is none. One that ends before it begins is not given."""
     read = stamps.stamp_once(time.written)
 
     def state(key: Key) -> Any:
         first, *more = (text.strip() for text in _texts(key))
         end = more[0] if more else ""
-        return (read(first, zone)[0] if first else None), (read(end, zone)[1] if end else None)
+        span = (read(first, zone)[0] if first else None), (read(end, zone)[1] if end else None)
+        if span[0] is not None and span[1] is not None and span[1] < span[0]:
+            raise Outside
+        return span
 
     return state
 
@@ -153,7 +156,7 @@ def _lasting(time: RecordTime, read: Callable[[Texts], Span]) -> Callable[[Key],
         texts = _texts(key)
         start, end = read(tuple(map(_there, texts[:count])))
         lasts = stamps.length(_there(texts[count]) if time.length_path else fixed)
-        return (start - lasts, start) if time.ends else (start, start + lasts)
+        return (start - lasts, end) if time.ends else (start, max(end, start + lasts))
 
     return lasting
 

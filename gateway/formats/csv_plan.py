@@ -52,7 +52,7 @@ class CsvPlan(TablePlan):
         form, part, window = self.form, self.parts[sent.dataset], self.inside(sent, window)
         expect(media_type, form.media_types, CHARSETS[form.encoding])
         call = form.calls[sent.operation]
-        if not (form.records[call.records].account or call.names_account) and sent.dataset in self._one_of_several:
+        if not form.says_whose(call) and sent.dataset in self._one_of_several:
             raise UnknownShape("account")  # nothing says which of them it is about
         context = ("id", self.source.organisation, part.pair)
         seal = self.source.sealer.seal

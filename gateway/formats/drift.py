@@ -20,6 +20,7 @@ OTHER = "…"  # in place of a name that could be data, and of whatever is more
 COLUMN = re.compile(r"[^\W\d][\w .:/()€$£%°'-]{0,63}")  # in a header line organisations write words for people
 _NAME = re.compile(r"[A-Za-z_@$][A-Za-z0-9_.:@$-]{0,63}")
 _LONG_NUMBER = re.compile(r"[0-9]{4}")
+_FEW_DIGITS = 5
 Tell = Callable[[tuple[str, ...], int, datetime], None]  # places, of how many answers, when
 
 
@@ -91,4 +92,5 @@ def unknown(table: Table, word: str, value: Any, where: str = "") -> Iterator[st
 
 def told(name: str, form: re.Pattern[str] = _NAME) -> str:
     """The name of a member as it may be told."""
-    return name if form.fullmatch(name) and not _LONG_NUMBER.search(name) else OTHER
+    numbered = _LONG_NUMBER.search(name) or sum(map(str.isdecimal, name)) > _FEW_DIGITS
+    return name if form.fullmatch(name) and not numbered and "@" not in name[1:] else OTHER

@@ -106,7 +106,7 @@ def _next(form: Format, source: Source, sent: Upstream, led: Any, count: int, li
     if how is None:
         return None
     if how.by in ("page", "offset"):
-        after = paging.by_number(how, sent, count)
+        after = paging.by_number(how, sent, count, "" if led is None else str(led))
         return None if after is None else ("", after)
     if how.by == "link-header":
         led = paging.of_header(link)

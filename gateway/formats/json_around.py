@@ -5,6 +5,7 @@ this one, a date cut to the window, an account's number, an address of the gatew
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,18 @@ Beside = list[tuple[int, str, str, str]]  # (depth, type, member, attribute)
 Refs = Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """What the rules need to know of one answer."""
+
+    window: Window
+    zone: str
+    refs: Refs
+    addresses: Mapping[str, str]  # rule → an address of the gateway's own, "" if there is none
+    shown: Callable[[bytes], bytes]  # encoded JSON without any account's own name
+    judges: bool  # nothing else says whose the records are
+
+
 class Around:
     """For one call of a format. `governed` members that are not given stay out, whatever the rule says."""
 
@@ -33,7 +46,8 @@ class Around:
         if pages is not None:
             for rule in ("own", "start", "before"):
                 self._rule(rule, getattr(pages, rule))
-            self._rule("next", pages.at)
+            if pages.by in ("link", "cursor"):
+                self._rule("next", pages.at)
         self.beside = [each for each in beside if self._matters(each[1], each[2])]
 
     def _rule(self, rule: str, path: Path) -> None:
@@ -65,16 +79,14 @@ class Around:
                 raise UnknownShape(".".join(path))
         return ""
 
-    def written(
-        self, texts: Mapping[Member, Raw], window: Window, zone: str, refs: Refs, addresses: Mapping[str, str]
-    ) -> tuple[bytes, bytes]:
+    def written(self, texts: Mapping[Member, Raw], how: Rewriting) -> tuple[bytes, bytes]:
         """The bytes before and behind the records."""
         before = behind = b""
         for depth, name in enumerate(self._at):
             kept: dict[str, Any] = {}
             for level, kind, member, _ in self.beside:
                 if level == depth:
-                    value = self._kept(kind, member, texts.get((kind, member)), window, zone, refs, addresses)
+                    value = self._kept(kind, member, texts.get((kind, member)), how)
                     if value is not UNSET:
                         kept[member] = value
             before += b"{" + encode(name) + b":"
@@ -82,42 +94,48 @@ class Around:
             behind = (b"," + inside if inside else b"") + b"}" + behind
         return before, behind
 
-    def _kept(
-        self,
-        kind: str,
-        member: str,
-        text: Raw | None,
-        window: Window,
-        zone: str,
-        refs: Refs,
-        addresses: Mapping[str, str],
-    ) -> Any:
+    def _kept(self, kind: str, member: str, text: Raw | None, how: Rewriting) -> Any:
         """The member's value as it leaves; UNSET: it does not."""
         if (kind, member) in self._withheld:
             return UNSET
         rule = self.rules.get((kind, member))
         if rule in ("own", "start", "before", "next"):
-            return addresses.get(rule) or UNSET
+            return how.addresses.get(rule) or UNSET
+        if rule == "account" and text is None and how.judges:
+            raise UnknownShape(member)
         if rule is not None:
-            return UNSET if text is None else self._ruled(rule, kind, member, text, window, zone, refs)
+            return UNSET if text is None else self._ruled(rule, kind, member, text, how)
         below = inner(members(self._form.shapes, kind)[member])
-        value = None if text is None else msgspec.json.decode(text, type=dict[str, Raw] | None)
-        if text is not None and value is None:
-            return UNSET
+        value = _inside(text, member)
         made: dict[str, Any] = {}
         for each in members(self._form.shapes, below):
             if self._matters(below, each):
-                found = self._kept(below, each, (value or {}).get(each), window, zone, refs, addresses)
+                found = self._kept(below, each, (value or {}).get(each), how)
                 if found is not UNSET:
                     made[each] = found
         return made if made or value is not None else UNSET
 
-    def _ruled(self, rule: str, kind: str, member: str, text: Raw, window: Window, zone: str, refs: Refs) -> Any:
+    def _ruled(self, rule: str, kind: str, member: str, text: Raw, how: Rewriting) -> Any:
         word = members(self._form.shapes, kind)[member]
         if rule == "same":
-            return Reader(self._form.shapes, word, self._withheld, nulls=True, strict=False).read(text, member)[0]
-        value = msgspec.json.decode(text)
-        return RULES[rule](value, window, zone, refs, member)
+            if bytes(text) == b"null":  # it may stand for any member
+                return None
+            reader = Reader(self._form.shapes, word, self._withheld, nulls=True, strict=False)
+            return Raw(how.shown(encode(reader.read(text, member)[0])))
+        return RULES[rule](msgspec.json.decode(text), how.window, how.zone, how.refs, member)
+
+
+_EMPTY = (b"null", b"[]", b'""', b"false")
+
+
+def _inside(text: Raw | None, member: str) -> dict[str, Raw] | None:
+    """The members of an object; None: it is not there, or empty, as some servers write that. Raises UnknownShape."""
+    if text is None or bytes(text) in _EMPTY:
+        return None
+    try:
+        return msgspec.json.decode(text, type=dict[str, Raw])
+    except msgspec.ValidationError:
+        raise UnknownShape(member) from None
 
 
 def _only_page(value: Any, window: Window, zone: str, refs: Refs, member: str) -> Any:
@@ -130,7 +148,7 @@ def _edge(side: str) -> Callable[..., Any]:
         edge: datetime | None = window.start if side == "start" else window.end
         try:
             start, end = stamps.iso(value, zone)
-        except ValueError:
+        except (ValueError, OverflowError):
             return UNSET
         inside = edge is None or (start >= edge if side == "start" else end <= edge)
         return value if inside or edge is None else utc_text(edge)

@@ -5,13 +5,14 @@ read the answer ── each record: inside the period? of an account? without wh
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from msgspec import UNSET, Raw
 
 from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, FormatCall, Member
-from gateway.formats.json_around import Around
+from gateway.formats.json_around import Around, Rewriting
 from gateway.formats.json_coarser import changed
 from gateway.formats.json_lines import LinesCutter
 from gateway.formats.json_reading import JsonReading, reading
@@ -34,6 +35,7 @@ class JsonView:
 
     def __init__(self, form: Format, part: TablePart, call: FormatCall) -> None:
         self.part, self.call = part, call
+        self.owned_around = not form.says_whose(call)
         given, withheld, coarse = part.read, part.unread, part.coarse
         if call.answer is not None:  # read for the answer, and never given
             given = frozenset(form.read_for(call))
@@ -104,7 +106,7 @@ class JsonPlan(TablePlan):
         text = encode(kept[0] if how.single else kept)
         if how.lines:
             text = b"".join(encode(record) + b"\n" for record in kept)
-        text = part.names.outward_bytes(text, how.formal, part.numbers)
+        text = part.names.outward_bytes(text, how.formal, part.numbers, also_numbers=True)
         first, last = (min(spans)[0], max(end for _, end in spans)) if spans else (None, None)
         return text, Counts(len(kept), len(found) - len(kept), fields, first, last)
 
@@ -175,7 +177,8 @@ class JsonPlan(TablePlan):
     ) -> tuple[bytes, bytes, str, str]:
         """What stands around the records, the next page and a notice. They are the same when a page is read again."""
         found = [_beside(answer, each, view.reading) for each in view.around.beside]
-        key = (sent.path, sent.query, link, count if self._counted else 0, *found, window.start, window.end)
+        asked = (sent.path, sent.query, sent.body, sent.page, sent.period, sent.accounts)
+        key = (*asked, link, count if self._counted else 0, *found, window.start, window.end)
         held = view.held.get(key)
         return held or remember(view.held, key, self._made_around(view, sent, found, count, window, link))
 
@@ -201,7 +204,9 @@ class JsonPlan(TablePlan):
             addresses["start"] = self.address(part, sent, "")
             addresses["own"] = self.address(part, sent, self.own_token(part, sent))
             addresses["before"] = self.before(part, sent, around.led(texts, pages.before))
-        before, behind = around.written(texts, window, self.source.zone, part.refs(sent), addresses)
+        shown = partial(part.names.outward_bytes, formal=view.reading.formal, also_numbers=True)
+        how = Rewriting(window, self.source.zone, part.refs(sent), addresses, shown, view.owned_around)
+        before, behind = around.written(texts, how)
         return before, behind, following, notice
 
 

@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw
 
 from gateway.catalogue.formats import Format, FormatCall, Path, Records
 from gateway.catalogue.made import Made
-from gateway.catalogue.shapes import Table, inner, members, reached, written
+from gateway.catalogue.shapes import NEVER, Table, inner, members, reached, written
 from gateway.formats import stamps
 from gateway.formats.drift import Seen
 from gateway.formats.model import UnknownShape
@@ -118,10 +118,14 @@ def _followed(form: Format, call: FormatCall, record: str) -> tuple[str, dict[st
     for depth, name in enumerate(at):
         known = members(form.shapes, kind)
         inside = word if depth == len(at) - 1 else f"{inner(known[name])}@{depth + 1}"
-        words = {each: inside if each == name else "Raw" for each in known}
+        words = {each: inside if each == name else _text_or_never(found) for each, found in known.items()}
         table[f"{kind}@{depth}"] = " ".join(written(each, found) for each, found in words.items())
         kind = inner(known[name])
     return f"{call.envelope}@0", table
+
+
+def _text_or_never(word: str) -> str:
+    return "!" if inner(word) == "!" else "Raw"
 
 
 def _beside(form: Format, call: FormatCall, at: Path, table: Table) -> list[tuple[int, str, str, str]]:
@@ -131,7 +135,8 @@ def _beside(form: Format, call: FormatCall, at: Path, table: Table) -> list[tupl
     for depth, name in enumerate(at):
         known = members(form.shapes, kind)
         spelt = attributes(table, f"{kind}@{depth}")
-        found += [(depth, kind, each, spelt[each]) for each in known if each != name]
+        found += [(depth, kind, each, spelt[each]) for each, word in known.items()
+                  if each != name and inner(word) not in NEVER]  # fmt: skip
         kind = inner(known[name])
     return found
 
@@ -148,6 +153,9 @@ def _attributes_along(table: Table, root: str, at: Path) -> tuple[str, ...]:
 def _amounts(table: Table, kind: str) -> Iterator[bytes]:
     """The members that are an amount wherever they stand in a record, as they are written in JSON."""
     words: dict[str, set[str]] = {}
+    below = [word for each in reached(table, kind) for word in members(table, each).values()]
+    if any(inner(word) == "j" or ("{}" in word and inner(word) not in table) for word in below):
+        return  # there any name may stand
     for each in reached(table, kind):
         for name, word in members(table, each).items():
             words.setdefault(name, set()).add(word)
@@ -241,15 +249,18 @@ def _lasting(table: Table, records: Records) -> list[str]:
     if time.length_path:
         lines = [*_reached(table, records.kind, time.length_path, "lasts"), "if lasts is None: continue"]
         lines += ["lasts = length(lasts)"]
-    return [*lines, "start, end = start - lasts, start" if time.ends else "end = start + lasts"]
+    # of a whole day the day counts as well
+    return [*lines, "start = start - lasts" if time.ends else "end = max(end, start + lasts)"]
 
 
 def _state(names: list[str]) -> list[str]:
-    """A state from t0 to t1, either of which may be open: it is given if it overlaps the window."""
+    """A state from t0 to t1, either of which may be open: it is given if it overlaps the window. One that ends before
+    it begins is not."""
     lines = ["start = None if t0 is None else stamp(t0, zone)[0]"]
     lines += ["end = None if t1 is None else stamp(t1, zone)[1]" if len(names) == 2 else "end = None"]
     return [
         *lines,
+        "if start is not None and end is not None and end < start: continue",
         "if (high is not None and start is not None and start >= high) or "
         "(low is not None and end is not None and end <= low): continue",
     ]

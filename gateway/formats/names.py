@@ -28,6 +28,7 @@ SPACED = 8  # letters and digits from which an identifier is also looked for wit
 NO_MEMBERS: Mapping[bytes, re.Pattern[str]] = {}
 _BETWEEN = "[^0-9A-Za-z]*"
 _BETWEEN_ENCODED = b'[^0-9A-Za-z"]*'  # the same in JSON: UTF-8, with blanks in place of escapes
+_NUMBER_LENGTH = 64  # characters to both sides in which a number's ends are looked for
 _TAIL = 4  # characters that are enough to look for the end of an identifier
 _RARE = "9876453201zqxjkwyvbfghpmldcusonriate"  # as they are seldom met in data full of dates, amounts and plain words
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
@@ -59,6 +60,7 @@ class AccountNames:
         self._shown = [shown for _, shown in self._long]
         self._withheld = [WITHHELD if name not in self.ref else "" for name, _ in self._long]
         self._digits = [name.encode().translate(None, _NOT_DIGITS) for name, _ in self._long]
+        self._numbers = {n.encode(): shown for n, shown in self._long if n.isdecimal() and len(n) >= SPACED}
         self._ends = [_end(name) for name, _ in self._long]
         self._odd = any(_WRITTEN_OTHERWISE.search(name) for name, _ in self._long)
         self._spelt = re.compile("|".join(f"({_spellings(name)})" for name, _ in self._long) or "(?!)", re.IGNORECASE)
@@ -139,9 +141,15 @@ class AccountNames:
         return shown
 
     def outward_bytes(
-        self, body: bytes, formal: Mapping[bytes, re.Pattern[str]] = NO_MEMBERS, numbers: tuple[bytes, ...] = ()
+        self,
+        body: bytes,
+        formal: Mapping[bytes, re.Pattern[str]] = NO_MEMBERS,
+        numbers: tuple[bytes, ...] = (),
+        *,
+        also_numbers: bool = False,
     ) -> bytes:
-        """A whole encoded JSON document as the app may see it, changed inside strings only: a number is no identifier.
+        """A whole encoded JSON document as the app may see it, changed inside strings. `also_numbers`: a number that is
+        exactly such a name is one, too; else a number is none.
 
         `formal`: members, as `"name":`, whose values stay when they are of this form. Moments stay everywhere.
         `numbers`: members in whose values the accounts' own names stay, and those of `others` do not.
@@ -157,6 +165,13 @@ class AccountNames:
             string = _string_around(body, outside, place)
             if string is None:
                 outside = place
+                if not also_numbers:
+                    continue
+                start, outside = _number_around(body, place)
+                number = self._numbers.get(body[start:outside])
+                if number is not None and not (number != WITHHELD and body.endswith(numbers, 0, start)):
+                    pieces += body[done:start], encode(number)
+                    done = outside
                 continue
             start, outside = string
             text: str = decode(body[start:outside])
@@ -221,6 +236,14 @@ def _string_around(body: bytes, outside: int, place: int) -> tuple[int, int] | N
     found = _STRING.match(body, start)
     assert found is not None, "JSON of our own making"
     return start, found.end()
+
+
+def _number_around(body: bytes, place: int) -> tuple[int, int]:
+    """Start and end of what stands at a place outside all strings."""
+    low, high = max(0, place - _NUMBER_LENGTH), place + _NUMBER_LENGTH
+    start = max(low - 1, *(body.rfind(mark, low, place) for mark in (b":", b",", b"[")))
+    ends = [found for mark in (b",", b"]", b"}") if (found := body.find(mark, place, high)) >= 0]
+    return start + 1, min(ends, default=place)
 
 
 def _is_formal(body: bytes, start: int, end: int, text: str, formal: Mapping[bytes, re.Pattern[str]]) -> bool:

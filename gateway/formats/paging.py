@@ -18,7 +18,8 @@ from gateway.ground.http.connector import Pairs
 TOKEN = "page_token"  # the parameter of an app's call
 TOKEN_FORM = re.compile(r"[A-Za-z0-9_-]{24,4000}")
 _LONGEST = 2000  # characters of a query that is remembered
-_NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
+_HEADER = 4096  # characters of a Link header that are read
+_NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]{1,1000}")
 
@@ -31,7 +32,7 @@ class Unusable(Exception):
 
 def of_header(link: str) -> str:
     """The address of the next page in a Link header (RFC 8288); "": there is none."""
-    found = _NEXT.search(link)
+    found = _NEXT.search(link[:_HEADER])
     return found[1] if found else ""
 
 
@@ -55,8 +56,9 @@ def of_address(source: Source, sent: Upstream, address: str) -> Step:
     raise Unusable
 
 
-def by_number(pages: Pages, sent: Upstream, count: int) -> Pairs | None:
-    """The query of the next page where pages have numbers; None: this was the last. `count`: records of this page."""
+def by_number(pages: Pages, sent: Upstream, count: int, last: str = "") -> Pairs | None:
+    """The query of the next page where pages have numbers; None: this was the last. `count`: records of this page.
+    `last`: how many pages there are, where the answer says so."""
     known = dict(sent.page)
     size = int(known[pages.size]) if known.get(pages.size, "").isdecimal() else 0
     if count == 0 or count < size:
@@ -64,6 +66,8 @@ def by_number(pages: Pages, sent: Upstream, count: int) -> Pairs | None:
     default = pages.first if pages.by == "page" else 0
     at = int(known[pages.parameter]) if known.get(pages.parameter, "").isdecimal() else default
     after = at + (1 if pages.by == "page" else count)
+    if pages.by == "page" and last.isdecimal() and after > int(last) - 1 + pages.first:
+        return None
     return instead(sent, pages.parameter, str(after))
 
 

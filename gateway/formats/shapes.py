@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from gateway.catalogue.shapes import Table, members
+from gateway.catalogue.shapes import NEVER, Table, inner, members
 from gateway.formats.drift import Seen
 from gateway.formats.model import LIMIT, TooLarge, UnknownShape
 
@@ -81,7 +81,7 @@ def withheld_members(table: Table, governed: Iterable[str], given: AbstractSet[M
         (kind, name)
         for kind in governed
         for name, word in members(table, kind).items()
-        if (kind, name) not in given and word != "!"
+        if (kind, name) not in given and inner(word) != "!"
     }
 
 
@@ -99,7 +99,8 @@ def _compile(
 
     def kind_of(word: str) -> Any:
         if word.endswith("*"):
-            return list[held(word[:-1])]  # type: ignore[misc]  # the element type is a value here
+            each = kind_of(record) if word[:-1] == record else held(word[:-1])  # in its list a record is no null
+            return list[each]  # type: ignore[valid-type]  # the element type is a value here
         if word.endswith("{}"):
             return dict[str, held(word[:-2])]  # type: ignore[misc]
         if word not in built:
@@ -109,14 +110,15 @@ def _compile(
     def held(word: str) -> Any:
         """Inside something else, where it may be null."""
         kind = kind_of(word)
-        return kind | None if nulls and word != record and kind not in _WITH_NULL else kind
+        return kind | None if nulls and kind not in _WITH_NULL else kind
 
     def struct_of(kind: str) -> Any:
         hidden = "Raw" if kind in unread else "-"
         fields = []
         names = attributes(table, kind)
         for name, word in members(table, kind).items():
-            typed = held(hidden if (kind, name) in withheld or word == "-" else word)
+            bare = inner(word) if inner(word) in NEVER else word  # a list of what is never given is not given
+            typed = held(hidden if (kind, name) in withheld or bare == "-" else bare)
             fields.append((names[name], typed | UnsetType, neutral.get((kind, name), UNSET)))
         own = {"__post_init__": _next_record} if kind == record else {}
         spelt = {attribute: name for name, attribute in names.items()}
@@ -226,7 +228,7 @@ def remover(
 
     A removed member gets its value in `neutral`, if it has one there.
     """
-    never = {(kind, name) for kind in unread for name, word in members(table, kind).items() if word == "-"}
+    never = {(kind, name) for kind in unread for name, word in members(table, kind).items() if inner(word) == "-"}
     act = "{value}.{name}, taken = {without}, taken + 1"
     visits = _Visits(table, withheld | never, neutral, at_withheld=act)
     remove: Callable[[Any], int] = visits.function(root, "value", "taken = 0", "return taken")
@@ -323,9 +325,8 @@ class _Visits:
             return [f"if {place} is not {without}:", *_indented([act])] if act else []
         if member in self._coarse:
             return self._made_coarser(member, place)
-        if self._at_identifier and word in ("p", "p*"):
-            changed = f"pair({place})" if word == "p" else f"[pair(each) for each in {place}]"
-            return [f"if {place} is not UNSET and {place} is not None:", f" {place} = {changed}"]
+        if self._at_identifier and inner(word) == "p":
+            return [f"if {place} is not UNSET:", f" {place} = {_paired(word, place)}"]
         held = self._fresh()
         visits = self._of(word, held)
         return [f"{held} = {place}", f"if {held} is not {without}:", *_indented(visits)] if visits else []
@@ -339,6 +340,17 @@ class _Visits:
     def _fresh(self) -> str:
         self._names += 1
         return f"v{self._names}"
+
+
+def _paired(word: str, value: str, depth: int = 0) -> str:
+    """An expression: the value with what `pair` makes of it in place of every identifier. null stays."""
+    key, each = f"key{depth}", f"each{depth}"
+    made = f"pair({value})"
+    if word.endswith("*"):
+        made = f"[{_paired(word[:-1], each, depth + 1)} for {each} in {value}]"
+    elif word.endswith("{}"):
+        made = f"{{{key}: {_paired(word[:-2], each, depth + 1)} for {key}, {each} in {value}.items()}}"
+    return f"None if {value} is None else {made}"
 
 
 def _indented(lines: list[str]) -> list[str]:

@@ -21,6 +21,9 @@ _LENGTH = re.compile(r"P(?:([0-9]{1,3})D)?(?:T(?:([0-9]{1,4})H)?(?:([0-9]{1,6})M
 _WHOLE = re.compile(r"-?[0-9]{1,17}(?:\.[0-9]{1,9})?")
 
 
+_ENDS = {"9999": datetime.max.replace(tzinfo=UTC), "0001": datetime.min.replace(tzinfo=UTC)}
+
+
 def text_of(value: Any) -> str:
     """A scalar as it is written: a string, a whole number, or a number that is kept as text. Raises ValueError."""
     if isinstance(value, str):
@@ -35,7 +38,13 @@ def text_of(value: Any) -> str:
 
 
 def _iso_once(text: str, zone_name: str) -> Span:
-    return span(text.replace(" ", "T", 1), zone_name)
+    try:
+        return span(text.replace(" ", "T", 1), zone_name)
+    except OverflowError:
+        for year, moment in _ENDS.items():  # written for "always" and "for ever"
+            if text.startswith(year):
+                return moment, moment
+        raise
 
 
 _iso = lru_cache(maxsize=8192)(_iso_once)

@@ -203,11 +203,19 @@ class TablePlan:
         if pages.by == "link-header":
             led = paging.of_header(link)
         if pages.by in ("link-header", "link"):
-            return paging.of_address(self.source, sent, led) if led else None
+            step = paging.of_address(self.source, sent, led) if led else None
+            if step is not None and step[0] and self._told_by_path(sent):
+                raise paging.Unusable
+            return step
         if pages.by == "cursor":
             return ("", paging.instead(sent, pages.parameter, led)) if led else None
-        after = paging.by_number(pages, sent, count)
+        after = paging.by_number(pages, sent, count, led)
         return None if after is None else ("", after)
+
+    def _told_by_path(self, sent: Upstream) -> bool:
+        """Whether only the call says whose the records are: another path could be that of another account."""
+        call = self.form.calls[sent.operation]
+        return call.names_account and not self.form.records[call.records].account
 
     def following(self, part: TablePart, sent: Upstream, step: Step | None) -> str:
         """The token of the next page; "": there is none, or the organisation leads back to this one."""

@@ -168,7 +168,7 @@ class Tried:
             return calls[0], ()
         found = self.fits(body, calls)
         if not found or found[0].why_not or not found[0].known:
-            why = {fit.call.name: fit.why_not or "none of its members is there" for fit in found}
+            why = {fit.call.name: fit.why_not if fit.known else "none of its members is there" for fit in found}
             if len(set(why.values())) == 1:
                 raise NotTried(f"it is of none of the calls: {next(iter(why.values()))}")
             told = [f"{name}: {each}" for name, each in why.items()]

@@ -310,7 +310,8 @@ class XmlCutter:
     @property
     def _owned(self) -> bool:
         """Whether it is known whose a record is without the answer saying so of all of them."""
-        return bool(self._table.account) or self._plan.form.calls[self._sent.operation].names_account
+        form = self._plan.form
+        return form.says_whose(form.calls[self._sent.operation])
 
     def where_record(self) -> str:
         return f"{'.'.join(self._table.at)}[{self.found}]"

@@ -55,23 +55,26 @@ def _read(time: RecordTime, zone: str) -> Read:
         return read
 
     def lasting(texts: tuple[str, ...]) -> Span | None:
-        start, _ = read(texts)
+        start, end = read(texts)
         if fixed is None and not texts[-1]:
             return None
         lasts = fixed if fixed is not None else stamps.length(texts[-1])
-        return (start - lasts, start) if time.ends else (start, start + lasts)
+        return (start - lasts, end) if time.ends else (start, max(end, start + lasts))
 
     return lasting
 
 
 def _state(time: RecordTime, window: Window, zone: str) -> Judge:
-    """From one time to another, either of which may be open: it is given if it overlaps the window."""
+    """From one time to another, either of which may be open: it is given if it overlaps the window. One that ends
+    before it begins is not."""
     low, high = window.start, window.end
     stamp, count = stamps.stamp(time.written), len(time.paths)
 
     def judged(*texts: str) -> bool:
         start: datetime | None = stamp(texts[0], zone)[0] if texts[0] else None
         end: datetime | None = stamp(texts[1], zone)[1] if count == 2 and texts[1] else None
+        if start is not None and end is not None and end < start:
+            return False
         begins_late = high is not None and start is not None and start >= high
         ended_early = low is not None and end is not None and end <= low
         return not (begins_late or ended_early)

@@ -10,13 +10,14 @@ each call the link is read again, and once it has ended nothing more is asked.
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from gateway.errors import Unavailable, where
 from gateway.formats import registry
+from gateway.formats.everything import ALONE
 from gateway.formats.media import CHARSETS, UTF_8, expect
 from gateway.formats.model import FoundAccount, Source, TooLarge, UnknownShape, Upstream
 from gateway.ground.http.connector import Connector, ConnectorError, Headers
@@ -217,6 +218,8 @@ def read_accounts(line: Line) -> list[FoundAccount]:
     def accounts(source: Source) -> list[FoundAccount]:
         filed = _filed(line)
         found = registry.accounts(source, line.fetch) if filed is None else filed
+        if line.link.customer and [account.native for account in found] == [ALONE]:  # so an answer can say whose it is
+            found = [replace(found[0], native=line.link.customer)]
         if len({account.native for account in found}) < len(found):
             raise ConnectorError("organisation_answer_invalid", "an account stands twice")
         return found

@@ -11,11 +11,13 @@ from typing import Any
 
 from gateway.catalogue import Catalogue, Dataset, Format, formats, shapes
 from gateway.catalogue import datasets as types
+from gateway.catalogue.formats import CUSTOMER
 from gateway.catalogue.words import FileTable
 from gateway.errors import Fault
 from gateway.formats import registry
 
 OWN = tuple(key for key in types.KEYS if key != "id")  # keys of a row that defines a type of data
+KNOW_NO_CUSTOMER = ("oauth", "assertion", "files")  # kinds of connection whose links hold no customer number
 KEYS = ("id", "paths")  # and of any row
 _FOLLOWS = re.compile(r"time: find|calls\.[^.]+")  # what is said there depends on how records are judged
 
@@ -82,13 +84,28 @@ def faults(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]
         fault = Fault(f"datasets[{position}].{key}" if which else f"format.{key}", "is not right", wrong)
         if fault.key.replace(": ", ".") not in told and not (unread and _FOLLOWS.fullmatch(key)):
             yield fault
+    yield from _customer(form, document)
     for dataset in own.values():
+        shared = catalogue.datasets.get(dataset.id)
+        if shared is not None and shared.sector != dataset.sector:
+            wrong = f"is a type of data of sector {shared.sector} in policies/, known to people by its words there"
+            yield Fault(f"datasets[{_position(document, dataset.id)}].id", wrong, "take an id of your own")
         if f"datasets[{_position(document, dataset.id)}].category" not in told:
             yield from _category(dataset, document, catalogue)
 
 
 def _position(document: Mapping[str, Any], dataset: str) -> int:
     return next((at for at, row in enumerate(_rows(document)) if row.get("id") == dataset), 0)
+
+
+def _customer(form: Format, document: Mapping[str, Any]) -> Iterator[Fault]:
+    """That the links of this connection know what is written in place of {customer}."""
+    connection = document.get("connection")
+    kind = connection.get("kind") if isinstance(connection, dict) else None
+    for call in form.calls.values():
+        if CUSTOMER in call.placed and kind in KNOW_NO_CUSTOMER:
+            wrong = f"{{{CUSTOMER}}} is not known to links of kind {kind}"
+            yield Fault(f"format.calls.{call.name}.asks", wrong, "name the account, or take another kind of connection")
 
 
 def _category(dataset: Dataset, document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]:

@@ -282,7 +282,8 @@ def timed(draw) -> tuple[dict[str, object], list[dict[str, str]], Window]:
             texts["from"] |= BROKEN
         count = 1 if how == "instant" else draw(st.integers(1, 2))
         records |= {"written": word, how: "from" if how == "instant" else ["from", "to"][:count]}
-    if how != "state" and (draw(st.booleans()) or len(records.get("span", "xx")) == 1):  # type: ignore[arg-type]
+    span = len(records.get("span", ""))  # type: ignore[arg-type]
+    if how != "state" and span != 2 and (draw(st.booleans()) or span == 1):
         records |= {"length": draw(st.sampled_from([1, 1800, 86400, "long"])), "ends": draw(st.booleans())}
         texts["long"] = LENGTHS
     rows = draw(st.lists(st.fixed_dictionaries({**texts, "card": st.sampled_from([NATIVES[0], FOREIGN])}), max_size=6))

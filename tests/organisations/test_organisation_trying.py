@@ -70,6 +70,7 @@ def declared(draw: st.DrawFn) -> dict[str, Any]:
     table = draw(shaped(("Rec", "One", "Two")))
     table["Rec"] = {"seq": "i", "owner": "s", "when": "s", **table["Rec"]}
     table["Meta"] = {"total": "i", "other": "s", "inside": "Two", "first": "s"}
+    table["Two"] = {name: word.replace("p", "s") for name, word in table["Two"].items()}  # it stands beside the records
     governed = {"Rec", *draw(st.sets(st.sampled_from(["One", "Two"])))}
     always = {("Rec", "seq"), ("Rec", "owner"), ("Rec", "when")}
     others = [(kind, name) for kind in sorted(governed) for name, word in table[kind].items()
@@ -103,8 +104,8 @@ def declared(draw: st.DrawFn) -> dict[str, Any]:
         },
     }
     only = [name for kind, name in others if kind == "Rec" and table["Rec"][name] == "s"]
-    if len(only) > 1 and draw(st.booleans()):
-        form["only"] = {f"Rec/{only[0]}": {"member": only[1], "is": ["a"]}}
+    if only and draw(st.booleans()):
+        form["only"] = {f"Rec/{only[0]}": {"member": "when", "is": ["2026-01-10T00:00:00Z"]}}
     return {
         "id": "own", "sector": "telecom", "zone": "Europe/Paris",
         "datasets": [{"id": "own.recs", "category": "communications", "sensitivity": "sensitive", "label": WORDS,
