@@ -56,6 +56,7 @@ def draft(
     people's names where others have names of members. Nothing is fetched from anywhere: a reference to another address
     is told, and files are opened only in the folder of the one you name.
     """
+    from gateway.cli.organisations_lint import read_policies
     from gateway.formats.drafting.drafts import Options, compose
     from gateway.formats.drafting.nodes import Unreadable
     from gateway.formats.drafting.sources import read
@@ -68,6 +69,9 @@ def draft(
     for option, used, goes_with in (("--only", only, ("--openapi",)), ("--root", root, ("--schema", "--xsd"))):
         if used and named[0] not in goes_with:
             stop(f"{option} goes with {' or '.join(goes_with)}, not with {named[0]}", CANNOT)
+    known = read_policies(None).sectors
+    if sector and sector not in known:
+        stop(f"--sector: {sector!r} is none of {', '.join(sorted(known))}", CANNOT)
     value = given[named[0]]
     paths = value if isinstance(value, list) else [value] if value else []
     if out is not None and out.exists() and (not force or out.resolve() in {path.resolve() for path in paths}):

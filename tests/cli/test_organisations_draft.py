@@ -57,7 +57,8 @@ def test_a_draft_is_written_with_what_was_read_guessed_and_is_to_do(
         and "texts TO FILL" in told[1]
     )
     assert "  PhoneCall: records at the outermost place; time instant 'timestamp'; account msisdn" in told
-    assert told[-4:] == ["next:", *(f"  aval organisations {verb} {out}" for verb in ("lint", "try", "add"))]
+    what = (f"lint {out}", f"try {out} --answer AN-ANSWER", f"add {out}")
+    assert told[-4:] == ["next:", *(f"  aval organisations {each}" for each in what)]
     assert not folder.exists()  # no gateway is begun for a draft
 
 
@@ -209,3 +210,8 @@ def test_the_help_has_two_examples_that_name_options_there_are(draft: Run) -> No
     assert len(examples) == 2
     for option in {word for example in examples for word in example if word.startswith("--")}:
         assert f"\n  {option} " in told
+
+
+def test_a_sector_that_nobody_knows_is_told(draft: Run, sample: Path) -> None:
+    done = draft("--sample", sample, "--sector", "telekom")
+    assert done.code == 2 and not done.out and "'telekom' is none of bank, " in done.err

@@ -365,7 +365,7 @@ def report(draft: DeclarationDraft, file: str) -> Iterator[str]:
     yield from (
         "next:",
         f"  aval organisations lint {file}",
-        f"  aval organisations try {file}",
+        f"  aval organisations try {file} --answer AN-ANSWER",
         f"  aval organisations add {file}",
     )
 
