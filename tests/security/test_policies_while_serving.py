@@ -196,7 +196,9 @@ when { resource.purpose == "household-budget" };
     assert read().status_code == 403 and read().json()["reason"] == "policy"
     policies.taken("aval.cedar", f"{rule}// The fixed", "// The fixed")
     assert read().json()["Data"]["Transaction"] == given
-    policies.taken("datasets/bank.toml", '"Transaction/ValueDateTime"', '"Transaction/AddressLine"')
+    policies.taken(
+        "datasets/bank.toml", '"Transaction/ValueDateTime"', '"Transaction/ValueDateTime", "Transaction/AddressLine"'
+    )
     assert "address-canary" in read().text, "the field of the date is that as well from now on"
     policies.taken("datasets/bank.toml", NARRATIVE, f"{NARRATIVE}\nstructural = true")
     assert read().status_code == 200 and "narrative" not in read().text, "it was on nobody's screen"
