@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import jsonschema
 
-from gateway.catalogue import formats
+from gateway.catalogue import format_files
 from gateway.catalogue.datasets import Category, Dataset, answering, categories, datasets
 from gateway.catalogue.formats import Format
 from gateway.catalogue.purposes import Purpose, purpose
@@ -40,7 +40,7 @@ class Catalogue:
         whole = hashlib.sha256()
         for path, file in files(folder, "formats", faults, shipped_policies()):
             whole.update(path.read_bytes())
-            self.formats[path.stem] = formats.read(file, path.stem)
+            self.formats[path.stem] = format_files.read(file, path.stem)
         for path, file in files(folder, "sectors", faults, shipped_policies()):
             whole.update(path.read_bytes())
             file.only("sector", "category")

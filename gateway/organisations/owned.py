@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.catalogue import Catalogue, Dataset, Format, formats, shapes
+from gateway.catalogue import Catalogue, Dataset, Format, format_files, shapes
 from gateway.catalogue import datasets as types
 from gateway.catalogue.formats import CUSTOMER
 from gateway.catalogue.words import FileTable
@@ -42,7 +42,7 @@ def read(document: Mapping[str, Any]) -> tuple[Format | None, dict[str, Dataset]
 
 def _read(document: Mapping[str, Any], found: list[Fault]) -> tuple[Format | None, dict[str, Dataset]]:
     table = document.get("format")
-    form = formats.read(DeclaredTable("format", table, [], found), "") if isinstance(table, dict) else None
+    form = format_files.read(DeclaredTable("format", table, [], found), "") if isinstance(table, dict) else None
     own = {}
     for position, row in enumerate(_rows(document)):
         if defines(row):

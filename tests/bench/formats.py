@@ -16,7 +16,7 @@ from typing import Any
 
 from examples.data import bank
 from gateway.catalogue import fields as governing
-from gateway.catalogue import formats
+from gateway.catalogue import format_files
 from gateway.catalogue.datasets import Dataset, Field
 from gateway.catalogue.formats import Format
 from gateway.catalogue.words import FileTable
@@ -100,7 +100,7 @@ def _shop(driver: str, written: str) -> Plan:
         "shapes": {"Row": SHAPE},
     }
     faults: list[str] = []
-    form: Format = formats.read(FileTable("bench", table, faults), "")
+    form: Format = format_files.read(FileTable("bench", table, faults), "")
     assert not faults, faults
     members = frozenset(("Row", name) for name in GIVEN)
     field = Field("row", _NO_WORDS, _NO_WORDS, True, "none", members, frozenset(), False)

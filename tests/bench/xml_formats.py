@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gateway.catalogue import formats
+from gateway.catalogue import format_files
 from gateway.catalogue.datasets import Dataset, Field
 from gateway.catalogue.words import FileTable
 from gateway.formats import registry
@@ -74,7 +74,7 @@ def _shop() -> Plan:
         "shapes": {"Answer": "Rows:Rows", "Rows": "Row:Row*", "Row": SHAPE},
     }
     faults: list[str] = []
-    form = formats.read(FileTable("bench", table, faults), "")
+    form = format_files.read(FileTable("bench", table, faults), "")
     assert not faults, faults
     members = frozenset(("Row", name) for name in GIVEN)
     field = Field("row", _NO_WORDS, _NO_WORDS, True, "none", members, frozenset(), False)

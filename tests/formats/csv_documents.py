@@ -7,7 +7,7 @@ from typing import Any
 
 from format_documents import ALWAYS, MINE, OTHER
 
-from gateway.catalogue import formats
+from gateway.catalogue import format_files
 from gateway.catalogue.datasets import Dataset, dataset
 from gateway.catalogue.formats import Format
 from gateway.catalogue.words import FileTable
@@ -55,7 +55,7 @@ def format_of(
         **more,
     }
     faults: list[str] = []
-    found = formats.read(FileTable("format", table, faults), "")
+    found = format_files.read(FileTable("format", table, faults), "")
     assert not faults, faults
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from drafted_declarations import drafted, faults, shapes
 
-from gateway.catalogue import formats
+from gateway.catalogue import format_files
 from gateway.catalogue.formats import along
 from gateway.catalogue.words import FileTable
 from gateway.formats.drafting.nodes import Unreadable
@@ -194,7 +194,7 @@ def test_each_call_names_its_own_envelope(tmp_path: Path) -> None:
     envelopes = {call["path"]: call.get("envelope", "Answer") for call in found["calls"]}
     assert len(set(envelopes.values())) == 2 and set(envelopes.values()) <= found["shapes"].keys()
     told: list[str] = []
-    read = formats.read(FileTable("format", found, told), "")
+    read = format_files.read(FileTable("format", found, told), "")
     assert not [fault for fault in told if ": calls" in fault]
     for call in read.calls.values():
         [(_, name)] = along(read.shapes, call.envelope, read.place(call)) or [("", "")]

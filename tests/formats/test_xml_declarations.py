@@ -5,14 +5,14 @@ import tomllib
 import pytest
 from xml_documents import CALLS, FIELDS, dataset_of, form_of
 
-from gateway.catalogue import formats
+from gateway.catalogue import format_files
 from gateway.catalogue.words import FileTable
 from gateway.formats import registry
 
 
 def faults(text: str) -> str:
     found: list[str] = []
-    form = formats.read(FileTable("format", tomllib.loads(text), found), "")
+    form = format_files.read(FileTable("format", tomllib.loads(text), found), "")
     if not found:
         dataset = dataset_of("calls", FIELDS, ("when",), "Call/when")
         found = [f"{key}: {wrong}" for _, key, wrong in registry.form_faults(form, {"calls": dataset})]

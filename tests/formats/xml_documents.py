@@ -4,8 +4,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.catalogue import Dataset, Format
-from gateway.catalogue import formats as catalogue
+from gateway.catalogue import Dataset, Format, format_files
 from gateway.catalogue.datasets import dataset
 from gateway.catalogue.words import FileTable
 from gateway.formats import registry
@@ -68,7 +67,7 @@ FIELDS = {
 def form_of(text: str | Mapping[str, Any]) -> Format:
     faults: list[str] = []
     table = tomllib.loads(text) if isinstance(text, str) else text
-    made = catalogue.read(FileTable("format", table, faults), "")
+    made = format_files.read(FileTable("format", table, faults), "")
     assert not faults, faults
     return made
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from gateway.catalogue import formats
+from gateway.catalogue import format_files
 from gateway.catalogue.datasets import dataset
 from gateway.catalogue.words import FileTable
 from gateway.formats import registry
@@ -33,7 +33,7 @@ def csv_plan(source: Source, _: str, granted: Iterable[Granted]) -> CsvPlan:
         "calls": [{"name": "rows", "dataset": "bank.transactions", "path": path, "records": "Row"}],
         "records": {"Row": rows}, "shapes": {"Row": "number:s booked:s amount:d words:x secret:-"},
     }  # fmt: skip
-    form = formats.read(FileTable("format", table, faults), "")
+    form = format_files.read(FileTable("format", table, faults), "")
     finds = {FIELDS[0]: ["Row/number", "Row/booked"], FIELDS[1]: ["Row/amount"], "transaction.words": ["Row/words"]}
     fields = [{"id": name, "label": WORDS, "short": WORDS, "find": find} for name, find in finds.items()]
     about = dict.fromkeys(("label", "short", "long", "account", "time"), WORDS)

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from gateway.catalogue import formats
+from gateway.catalogue import format_files
 from gateway.catalogue.datasets import dataset
 from gateway.catalogue.words import FileTable
 from gateway.formats import registry
@@ -36,7 +36,7 @@ def xml_plan(source: Source, _: str, granted: Iterable[Granted]) -> XmlPlan:
         "shapes": {"Answer": "Book:Book", "Book": "Row:Row*",
                    "Row": "@id:- number:s booked:s amount:d words:x secret:-"},
     }  # fmt: skip
-    form = formats.read(FileTable("format", table, faults), "")
+    form = format_files.read(FileTable("format", table, faults), "")
     finds = {FIELDS[0]: ["Row/number", "Row/booked"], FIELDS[1]: ["Row/amount"], "transaction.words": ["Row/words"]}
     fields = [{"id": name, "label": WORDS, "short": WORDS, "find": find} for name, find in finds.items()]
     about = dict.fromkeys(("label", "short", "long", "account", "time"), WORDS)
