@@ -190,6 +190,7 @@ class Calls:
             content_type=CONTENT_TYPES[call.sends] if call.method == "POST" else "",
             page=(*values, *own),
             period=period,
+            over_records=call.answer is not None,
         )
 
     def _is_edge(self, name: str) -> bool:

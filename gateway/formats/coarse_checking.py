@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 
 from gateway.catalogue.datasets import Dataset, Field
-from gateway.catalogue.formats import Format, FormatCall, Member, along
+from gateway.catalogue.formats import TABLES, Format, FormatCall, Member, along
 from gateway.catalogue.made import Made, OverRecords
 from gateway.catalogue.shapes import inner, members
 
 Found = Iterator[tuple[str, str]]  # key, what is wrong or would be right
 Table = Mapping[str, str]
 
-DRIVERS = ("json", "ndjson")  # that make values coarser, and give answers
+DRIVERS = TABLES  # that make values coarser, and give answers
 _NUMBERS = ("n", "d", "s", "v")
 # word of `made` → words of shapes whose values it can be made of; "yes" of all
 MADE_OF: Mapping[str, tuple[str, ...]] = {
@@ -54,7 +54,13 @@ def _member(field: Field, how: Made, member: Member, dataset: Dataset, form: For
         yield key, f"{named} is written {word}, and {how.word} is made of {' '.join(MADE_OF[how.word])}"
     if member[0] in {each.kind for each in form.answers(dataset.id)} and how.word in ("yes", "pseudonym"):
         yield key, f"{named} is of an answer: take round, cut, keep, band or date"
+    if form.driver == "xml" and member[1] == "." and _has_elements(form, member[0]):
+        yield key, f"{named} is the text between elements, in several pieces: only a text of its own is made coarser"
     yield from _judging(key, how, member, dataset, form)
+
+
+def _has_elements(form: Format, kind: str) -> bool:
+    return any(not name.startswith("@") and name != "." for name in members(form.shapes, kind))
 
 
 def _is_governed(kind: str, dataset: Dataset, form: Format) -> bool:
@@ -150,7 +156,7 @@ def _shape(how: OverRecords, form: Format) -> Found:
 
 
 def _paged(call: FormatCall, form: Format) -> Found:
-    """One answer must hold all that counts."""
+    """Whatever counts must be read, and no app says which."""
     for name in call.query:
         use = form.parameters[name].use if name in form.parameters else ""
         if use in ("page", "size", "fields"):

@@ -17,13 +17,15 @@ from itertools import compress
 from operator import and_
 from typing import Any
 
-from gateway.catalogue.formats import Format, FormatCall, Only
+from gateway.catalogue.formats import Format, FormatCall, Member, Only
 from gateway.catalogue.shapes import NEVER, inner, members
+from gateway.formats.csv_coarser import Otherwise, changed, plain_number
 from gateway.formats.csv_judging import KEPT, RowTimes, judged_columns
 from gateway.formats.csv_reading import HEADER, Block, TableReader
 from gateway.formats.drift import COLUMN, Seen, told
 from gateway.formats.model import Counts, UnknownShape
-from gateway.formats.table_plan import TablePart
+from gateway.formats.table_plan import AT_ANY_TIME, TablePart
+from gateway.formats.totals import Row
 from gateway.ground.calendar.instants import Span, Window
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,17}(?:[.,][0-9]{1,9})?(?:[eE][+-]?[0-9]{1,3})?")
@@ -32,6 +34,7 @@ _SELDOM = 8  # rows to one that may need quotes: where there are more, all are w
 _QUOTED = re.compile('[\\r\\n"]')
 Cells = Sequence[str]
 Rows = list[tuple[str, ...]]
+Change = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,11 @@ class Column:
     only: Only | None = None  # given only where another column has one of some values
     is_account: bool = False
     own_stay: bool = False  # the accounts' own numbers stay in it
+    change: Change | None = None  # what is made of each cell before it leaves
 
     @property
     def searched(self) -> bool:
-        return not (self.is_account or self.word == "p" or self.instead is not None)
+        return not (self.is_account or self.word == "p" or self.instead is not None or self.change is not None)
 
 
 class TableCutter:
@@ -63,19 +67,22 @@ class TableCutter:
         window: Window,
         zone: str,
         pair: Callable[[str], str],
+        rows: list[Row] | None = None,
     ) -> None:
+        """`rows`: in place of writing records, what counts of them goes there."""
         self._form, self._call, self._part, self._refs = form, call, part, refs
         self._records = form.records[call.records]
         self._account = self._records.account[0] if self._records.account else ""
         self._reader = TableReader(form.encoding, form.separator)
         self._times = RowTimes(self._records.time, zone, window)
         self._pair = pair
-        self._made: dict[str, str] = {}  # identifier → the app's own
+        self._made: dict[str, dict[str, str]] = {}  # column → text → what is made of it
+        self._rows = rows
         self._owners: dict[str, str | None] = {}  # cell of the account's column → reference; None: of no account here
         self._places: dict[str, int] = {}
         self._columns: list[Column] = []
         self._withheld: list[int] = []
-        self._left = part.records_max
+        self._left = part.records_max if rows is None else None
         self._plain = True
         self._given = self._seen = self._fields = 0
         self._reach: Span | None = None
@@ -118,8 +125,12 @@ class TableCutter:
                 self._columns.append(column)
         given = {column.name for column in self._columns if column.instead is None}
         self._withheld = [number for name, number in self._places.items() if name not in given]
+        if self._rows is not None:
+            return ""
         texts = [*self._refs.values(), *(column.instead or "" for column in self._columns)]
         self._plain = not any(_QUOTED.search(text) or self._form.separator in text for text in texts)
+        if self._form.separator == self._form.decimal and self._part.coarse:  # which may get decimals
+            self._plain = False
         if not self._columns:  # of the columns that are given none is here
             self._left = 0
             return ""
@@ -128,13 +139,25 @@ class TableCutter:
     def _column(self, name: str, word: str) -> Column | None:
         member = (self._records.kind, name)
         number = self._places[name]
-        if member in self._part.given and word not in NEVER:
+        if member in self._part.read and word not in NEVER:
             is_account = name == self._account
             own_stay = member in self._form.numbers
-            return Column(name, number, word, None, self._form.only.get(member), is_account, own_stay)
+            only, change = self._form.only.get(member), self._change(member)
+            return Column(name, number, word, None, only, is_account, own_stay, change)
         if member in self._form.instead:
             return Column(name, number, word, _constant(self._form.instead[member]))
         return None
+
+    def _change(self, member: Member) -> Change | None:
+        how = self._part.coarse.get(member)
+        if how is None:
+            return None
+        otherwise: Otherwise = ""
+        if member in self._form.instead:
+            otherwise = _constant(self._form.instead[member])
+        elif member in self._form.required:
+            otherwise = UnknownShape("/".join(member))
+        return changed(how, self._part.makers.get(member), self._form.decimal, otherwise)
 
     # ---- rows
 
@@ -147,12 +170,26 @@ class TableCutter:
             self._left -= given
         if not given:
             return ""
+        if self._rows is not None:
+            self._rows += self._counted(block, chosen, given)
+            return ""
         self._fields += self._withheld_cells(block, chosen, given)
         columns = [self._cells(column, block, chosen, given) for column in self._columns]
         if block.plain and self._plain and len(block.quoted) * _SELDOM <= block.count:
             return self._joined(columns, _places_of(block.quoted, block.count, chosen))
         rows = list(zip(*columns, strict=True))
         return written(self._named(rows, written(rows, self._form.separator)), self._form.separator)
+
+    def _counted(self, block: Block, chosen: list[bool] | None, given: int) -> Iterator[Row]:
+        """What counts of each row that is inside."""
+        answer = self._call.answer
+        assert answer is not None, "only of a call that gives one"
+        spans = self._times.spans([block.column(self._places[name]) for name in self._times.columns])
+        within = [AT_ANY_TIME] * given if spans is None else spans if chosen is None else compress(spans, chosen)
+        number = self._places.get(answer.of[0]) if answer.of else None
+        cells = [""] * given if number is None else _taken(block.column(number), chosen)
+        for (start, end), text in zip(within, cells, strict=True):
+            yield start, end, plain_number(text, self._form.decimal)
 
     def _chosen(self, block: Block) -> list[bool] | None:
         """Of each row whether it is given; None: every row is. Raises UnknownShape for a row that cannot be judged."""
@@ -219,8 +256,12 @@ class TableCutter:
             cells = self._where(column.only, cells, block, chosen)
         if column.is_account:
             return [self._owners[text] or "" for text in cells]
+        if column.change is not None:
+            found = self._changed(column.name, column.change, cells)
+            self._fields += max(found.count("") - cells.count(""), 0)
+            return found
         if column.word == "p":
-            return self._pairwise(cells)
+            return self._changed(column.name, lambda text: self._pair(text) if text else "", cells)
         return cells
 
     def _where(self, only: Only, cells: Cells, block: Block, chosen: list[bool] | None) -> Cells:
@@ -231,12 +272,14 @@ class TableCutter:
         self._fields += kept.count("") - cells.count("")
         return kept
 
-    def _pairwise(self, cells: Cells) -> Cells:
-        if len(self._made) > KEPT:
-            self._made.clear()
-        for text in set(cells).difference(self._made):
-            self._made[text] = self._pair(text) if text else ""
-        return [self._made[text] for text in cells]
+    def _changed(self, column: str, change: Change, cells: Cells) -> Cells:
+        """What is made of each cell: once of a text that comes again."""
+        made = self._made.setdefault(column, {})
+        if len(made) > KEPT:
+            made.clear()
+        for text in set(cells).difference(made):
+            made[text] = change(text)
+        return [made[text] for text in cells]
 
     # ---- written anew
 

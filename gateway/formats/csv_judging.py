@@ -70,6 +70,12 @@ class RowTimes:
                     self._spans[key] = span
         return list(map(known.__getitem__, keys)), distinct & self._unreadable
 
+    def spans(self, columns: Sequence[Sequence[str]]) -> list[Span] | None:
+        """Of each row of a block that was judged, where it is inside (else any). None: they have none of their own."""
+        if not columns or not self._has_reach:
+            return None
+        return [self._spans.get(key, _NOWHEN) for key in self.keys(columns)]
+
     def reach(self, keys: Iterable[Key]) -> Span | None:
         """The earliest start and the latest end of rows that are inside; None for states."""
         found = list(map(self._spans.__getitem__, set(keys))) if self._has_reach else []
@@ -77,6 +83,7 @@ class RowTimes:
 
 
 _END = itemgetter(1)
+_NOWHEN = (datetime.min, datetime.min)
 Agreed = Callable[[Any, Any], bool]
 
 

@@ -4,7 +4,6 @@ read the answer ── each record: inside the period? of an account? without wh
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -12,6 +11,7 @@ from msgspec import UNSET, Raw
 
 from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, FormatCall, Member
+from gateway.formats.answering import Answering
 from gateway.formats.json_around import Around, Rewriting
 from gateway.formats.json_coarser import changed
 from gateway.formats.json_lines import LinesCutter
@@ -21,13 +21,10 @@ from gateway.formats.model import Counts, Cut, Cutter, Granted, NotThere, Source
 from gateway.formats.paging import Unusable
 from gateway.formats.paths import remember
 from gateway.formats.shapes import encode, withheld_members, within_limit
-from gateway.formats.table_plan import TablePart, TablePlan
+from gateway.formats.table_plan import AT_ANY_TIME, NO_PERIOD, PageRows, TablePart, TablePlan
 from gateway.ground.calendar.instants import Span, Window
 
 UNUSABLE = "next-page-unusable"
-_FIRST = datetime.min.replace(tzinfo=UTC)
-NEVER = Window(_FIRST, _FIRST)  # no record lies in it
-AT_ANY_TIME = (_FIRST, _FIRST)  # of records without a time of their own
 
 
 class JsonView:
@@ -57,8 +54,6 @@ def _otherwise(form: Format, member: Member) -> Any:
 
 
 class JsonPlan(TablePlan):
-    gives_answers = True
-
     def __init__(
         self,
         form: Format,
@@ -76,11 +71,12 @@ class JsonPlan(TablePlan):
         }
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
+        view = self._views[sent.operation]
+        if sent.over_records:
+            return Answering(self, sent, window).alone(sent, media_type, body, link)
         expect(media_type, self.form.media_types)
-        view, window = self._views[sent.operation], self.inside(sent, window)
+        window = self.inside(sent, window)
         answer, found, inside = view.reading.answer(within_limit(body), view.part.seen)
-        if view.call.answer is not None:
-            return self._answered(view, sent, answer, found, inside, window, link)
         text, counts = self._given(view, sent, window, found, inside, view.part.records_max)
         before, behind, following, notice = self._around(view, sent, answer, len(found), window, link)
         return Cut(before + text + behind, self.form.accept, counts, following, notice)
@@ -90,7 +86,7 @@ class JsonPlan(TablePlan):
     ) -> tuple[bytes, Counts]:
         """The records that are given, written anew. `limit`: no more than so many. Raises UnknownShape, NotThere."""
         part, how = view.part, view.reading
-        window = self.judged_by(sent, window) or NEVER
+        window = self.judged_by(sent, window) or NO_PERIOD
         kept: list[Any] = []
         spans: list[Span] = []
         most = len(found) if limit is None else limit
@@ -110,48 +106,22 @@ class JsonPlan(TablePlan):
         first, last = (min(spans)[0], max(end for _, end in spans)) if spans else (None, None)
         return text, Counts(len(kept), len(found) - len(kept), fields, first, last)
 
-    def _answered(
-        self,
-        view: JsonView,
-        sent: Upstream,
-        answer: Any,
-        found: list[Any],
-        inside: list[int],
-        window: Window,
-        link: str,
-    ) -> Cut:
-        """The answer over the records. Nothing of them leaves, and nothing that stands around them."""
-        part, how, call = view.part, view.reading, view.call
-        _, _, following, notice = self._around(view, sent, answer, len(found), window, link)
-        if following or notice:  # the totals would be of this page alone
-            raise UnknownShape(self._leading())
-        period = self.judged_by(sent, window)
-        within = period or NEVER
+    def page_rows(self, sent: Upstream, media_type: str, body: bytes, window: Window, period: Window) -> PageRows:
+        expect(media_type, self.form.media_types)
+        view = self._views[sent.operation]
+        part, how = view.part, view.reading
+        answer, found, inside = how.answer(within_limit(body), part.seen)
+        texts = self._texts(view, [_beside(answer, each, how) for each in view.around.beside])
+        view.around.written(texts, self._rewriting(view, sent, window, {}))
+        led = view.around.led(texts, self.form.pages.at) if self.form.pages is not None else ""
         kept: list[Any] = []
         spans: list[Span] = []
-        how.cut(found, inside, within.start, within.end, part.refs(sent), len(found), self.source.zone, kept, spans)
+        how.cut(found, inside, period.start, period.end, part.refs(sent), len(found), self.source.zone, kept, spans)
         rows = [
             (start, end, how.value(record))
             for record, (start, end) in zip(kept, spans or [AT_ANY_TIME] * len(kept), strict=True)
         ]
-        told = [
-            {
-                name: Raw(value.encode()) if is_number and isinstance(value, str) else value
-                for name, value, is_number in row
-            }
-            for row in self.told(part, call, rows, period)
-        ]
-        single = call.answer is not None and call.answer.per == "all"
-        if single and not told:
-            raise NotThere
-        first, last = (min(spans)[0], max(end for _, end in spans)) if spans else (None, None)
-        counts = Counts(len(told), len(found) - len(kept), 0, first, last)
-        return Cut(encode(told[0] if single else told), "application/json", counts)
-
-    def _leading(self) -> str:
-        """The place that leads to a further page."""
-        pages = self.form.pages
-        return (".".join(pages.at) if pages is not None else "") or "further page"
+        return PageRows(rows, len(found), led, bool(spans))
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         view = self._views[sent.operation]
@@ -186,11 +156,7 @@ class JsonPlan(TablePlan):
         self, view: JsonView, sent: Upstream, found: list[bytes | None], count: int, window: Window, link: str
     ) -> tuple[bytes, bytes, str, str]:
         part, around, pages = view.part, view.around, self.form.pages
-        texts: dict[Member, Raw] = {
-            (kind, member): Raw(text)
-            for (_, kind, member, _), text in zip(around.beside, found, strict=True)
-            if text is not None
-        }
+        texts = self._texts(view, found)
         token = notice = ""
         try:
             led = "" if pages is None else around.led(texts, pages.at)
@@ -204,10 +170,18 @@ class JsonPlan(TablePlan):
             addresses["start"] = self.address(part, sent, "")
             addresses["own"] = self.address(part, sent, self.own_token(part, sent))
             addresses["before"] = self.before(part, sent, around.led(texts, pages.before))
-        shown = partial(part.names.outward_bytes, formal=view.reading.formal, also_numbers=True)
-        how = Rewriting(window, self.source.zone, part.refs(sent), addresses, shown, view.owned_around)
-        before, behind = around.written(texts, how)
+        before, behind = around.written(texts, self._rewriting(view, sent, window, addresses))
         return before, behind, following, notice
+
+    def _texts(self, view: JsonView, found: list[bytes | None]) -> dict[Member, Raw]:
+        """What was found beside the records, by member."""
+        beside = zip(view.around.beside, found, strict=True)
+        return {(kind, member): Raw(text) for (_, kind, member, _), text in beside if text is not None}
+
+    def _rewriting(self, view: JsonView, sent: Upstream, window: Window, addresses: Mapping[str, str]) -> Rewriting:
+        part = view.part
+        shown = partial(part.names.outward_bytes, formal=view.reading.formal, also_numbers=True)
+        return Rewriting(window, self.source.zone, part.refs(sent), addresses, shown, view.owned_around)
 
 
 def _beside(answer: Any, place: tuple[int, str, str, str], how: JsonReading) -> bytes | None:

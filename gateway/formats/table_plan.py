@@ -3,9 +3,10 @@
 request   the same for all (`calls`)          cut   by `json_plan`, `csv_plan`, `xml_plan`
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, FormatCall, Member, along
@@ -20,10 +21,13 @@ from gateway.formats.names import AccountNames
 from gateway.formats.paging import TOKEN, Step
 from gateway.formats.paths import declared
 from gateway.formats.shapes import withheld_members
-from gateway.formats.totals import Cell, Row, Value, answers
+from gateway.formats.totals import Cell, Row, Value
 from gateway.ground.calendar.instants import Window, narrowed
 
 ALWAYS = Window(None, None)
+_FIRST = datetime.min.replace(tzinfo=UTC)
+NO_PERIOD = Window(_FIRST, _FIRST)  # no record lies in it
+AT_ANY_TIME = (_FIRST, _FIRST)  # of records without a time of their own
 MAKEABLE = ("s", "x", "i", "n", "d", "v", "p")  # words of shapes whose values have one exact text
 
 
@@ -40,7 +44,7 @@ class TablePart:
         self.coarse, never = _coarse(form, dataset.coarse(granted.fields), self.governed)
         self.given = frozenset(dataset.members(granted.fields) - never - self.coarse.keys())  # exactly
         self.withheld = frozenset(withheld_members(form.shapes, self.governed, self.given))
-        # what a driver reads to make it coarser; one that knows nothing of that withholds it
+        # with what is made coarser before it leaves
         self.read = self.given.union(self.coarse)
         self.unread = self.withheld.difference(self.coarse)
         self.makers: Mapping[Member, Make] = {}
@@ -87,10 +91,17 @@ def _coarse(
     return found, never
 
 
+class PageRows(NamedTuple):
+    """What counts of one page. `timed`: whether its rows have a time of their own."""
+
+    rows: list[Row]
+    found: int  # records there were
+    led: str  # what the document says of the next page; "": nothing
+    timed: bool
+
+
 class TablePlan:
     """Of one format. The classes below add how an answer is cut."""
-
-    gives_answers = False  # whether it gives answers in place of records
 
     def __init__(
         self,
@@ -118,8 +129,7 @@ class TablePlan:
             return Denied("dataset", "path", allowed=" ".join(self.parts))
         dataset = found.call.dataset
         part = self.parts.get(dataset)
-        unknown = found.call.answer is not None and not self.gives_answers
-        if part is None or unknown or not declared(self.source, dataset, asked.path):
+        if part is None or not declared(self.source, dataset, asked.path):
             return Denied("dataset", "datasets", asked=dataset, allowed=" ".join(self.parts))
         if part.refused and found.call.answer is None:
             return Denied("field", "fields", asked=dataset, allowed=" ".join(sorted(part.fields)))
@@ -161,18 +171,13 @@ class TablePlan:
                     return records.time.written
         return "iso"
 
-    def told(self, part: TablePart, call: FormatCall, rows: Sequence[Row], period: Window | None) -> list[list[Cell]]:
-        """The answers of a call over the records that count, each with the members that are given of it."""
-        how = call.answer
-        assert how is not None, "only asked of a call that gives one"
-        timed = self.form.records[call.records].time.how != "none"
-        where = ".".join(self.form.place(call))
-        found = answers(how, rows, period if period is not None and timed else ALWAYS, self.source.zone, where)
-        if period is None and how.per != "all":
-            found = []
-        return [self._cells(part, how.kind, each) for each in found[: part.answers_max]]
+    def page_rows(self, sent: Upstream, media_type: str, body: bytes, window: Window, period: Window) -> PageRows:
+        """What counts for an answer over records, on one page. `period`: in which a record counts. What stands around
+        the records is judged, and nothing of it leaves. Raises UnknownShape, TooLarge."""
+        raise NotImplementedError
 
-    def _cells(self, part: TablePart, kind: str, told: Mapping[str, Value]) -> list[Cell]:
+    def cells(self, part: TablePart, kind: str, told: Mapping[str, Value]) -> list[Cell]:
+        """The members that are given of an answer over records."""
         cells: list[Cell] = []
         for name, word in members(self.form.shapes, kind).items():
             member, value = (kind, name), told.get(name)

@@ -1,10 +1,11 @@
-"""Answers over records: totals of local days, of months or of all, made of the records of one answer in the proxy.
+"""Answers over records: totals of local days, of months or of all, made in the proxy of the records of all pages.
 
-Arithmetic is exact, on decimals as they were written. A record counts in the unit in which it begins.
+Arithmetic is exact, on decimals as they were written. A record counts in the unit in which it begins. What is kept of a
+record is what it adds to its unit, so that memory is flat however many there are.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation
 
@@ -24,67 +25,83 @@ Row = tuple[datetime, datetime, str | None]  # start and end of a record, and it
 
 
 @dataclass(slots=True)
+class _Numbers:
+    """What the values of one unit come to."""
+
+    sum: Decimal
+    min: Decimal
+    max: Decimal
+    first: tuple[datetime, Decimal]  # of equal times the one that stood first
+    last: tuple[datetime, Decimal]  # and the one that stood last
+
+    @classmethod
+    def of(cls, at: datetime, value: Decimal) -> "_Numbers":
+        return cls(_EXACT.add(_ZERO, value), value, value, (at, value), (at, value))
+
+    def add(self, at: datetime, value: Decimal) -> None:
+        self.sum = _EXACT.add(self.sum, value)
+        self.min, self.max = min(self.min, value), max(self.max, value)
+        if at < self.first[0]:
+            self.first = at, value
+        if at >= self.last[0]:
+            self.last = at, value
+
+    def told(self) -> dict[str, Decimal]:
+        return {"sum": self.sum, "first": self.first[1], "last": self.last[1], "min": self.min, "max": self.max}
+
+
+@dataclass(slots=True)
 class _Unit:
-    """The records of one unit of time, in the order of their times."""
-
-    values: list[tuple[datetime, Decimal]] = field(default_factory=list)
     count: int = 0
+    numbers: _Numbers | None = None
 
 
-def answers(
-    how: OverRecords, rows: Sequence[Row], window: Window, zone_name: str, where: str
-) -> list[dict[str, Value]]:
-    """By time; for "all" always one. Raises UnknownShape for a record that the answer would be wrong with: without a
-    number, or longer than a unit."""
-    found: dict[datetime, _Unit] = {}
-    for place, (start, finish, text) in enumerate(rows):
-        if how.per in _LONGEST and finish - start > _LONGEST[how.per]:
-            raise UnknownShape(f"{where}[{place}]")
-        key = _ALL if how.per == "all" else units.begin(start, how.per, zone_name)
-        unit = found.setdefault(key, _Unit())
-        unit.count += 1
-        if how.of:
-            value = None if text is None else number(text)
-            if value is None:
-                raise UnknownShape(f"{where}[{place}].{'.'.join(how.of)}")
-            unit.values.append((start, value))
-    if how.per == "all":
-        return [_told(how, found.get(_ALL, _Unit()), window, zone_name)]
-    return [
-        _told(how, unit, Window(start, units.end(start, how.per, zone_name)), zone_name)
-        for start, unit in sorted(found.items())
-    ]
+class Totals:
+    """Of the records of one answer, in as many parts as it has. `where` their list stands."""
 
+    def __init__(self, how: OverRecords, zone_name: str, where: str) -> None:
+        self._how, self._zone, self._where = how, zone_name, where
+        self._units: dict[datetime, _Unit] = {}
 
-def _told(how: OverRecords, unit: _Unit, period: Window, zone_name: str) -> dict[str, Value]:
-    """Every member that the answer may have. `first` and its like are not there where no record is."""
-    told: dict[str, Value] = {"count": unit.count}
-    for name, edge in (("from", period.start), ("to", period.end)):
-        if edge is not None:
-            told[name] = edge.astimezone(zone(zone_name)).isoformat(timespec="seconds")
-    numbers = _numbers(unit) if how.of else {}
-    told |= {name: _text(value) for name, value in numbers.items()}
-    if how.at_least:
-        compared = Decimal(unit.count) if how.by == "count" else numbers.get(how.by)
-        told["yes"] = compared is not None and compared >= Decimal(how.at_least)
-    return told
+    def add(self, rows: Iterable[Row]) -> None:
+        """Raises UnknownShape for a record that the answer would be wrong with: without a number, or longer than a
+        unit."""
+        how, longest = self._how, _LONGEST.get(self._how.per)
+        for place, (start, finish, text) in enumerate(rows):
+            if longest is not None and finish - start > longest:
+                raise UnknownShape(f"{self._where}[{place}]")
+            key = _ALL if how.per == "all" else units.begin(start, how.per, self._zone)
+            unit = self._units.setdefault(key, _Unit())
+            unit.count += 1
+            if how.of:
+                value = None if text is None else number(text)
+                if value is None:
+                    raise UnknownShape(f"{self._where}[{place}].{'.'.join(how.of)}")
+                if unit.numbers is None:
+                    unit.numbers = _Numbers.of(start, value)
+                else:
+                    unit.numbers.add(start, value)
 
+    def told(self, period: Window) -> list[dict[str, Value]]:
+        """By time, each with every member that it may have; for "all" always one. `first` and its like are not there
+        where no record is."""
+        how = self._how
+        if how.per == "all":
+            return [self._told(self._units.get(_ALL, _Unit()), period)]
+        return [
+            self._told(unit, Window(start, units.end(start, how.per, self._zone)))
+            for start, unit in sorted(self._units.items())
+        ]
 
-def _numbers(unit: _Unit) -> dict[str, Decimal]:
-    values = [value for _, value in unit.values]
-    total = _sum(values)
-    if not values:
-        return {"sum": total}
-    in_time = [value for _, value in sorted(unit.values, key=lambda each: each[0])]  # of equal times as they stand
-    return {"sum": total, "first": in_time[0], "last": in_time[-1], "min": min(values), "max": max(values)}
-
-
-def _sum(values: Iterable[Decimal]) -> Decimal:
-    total = _ZERO
-    for value in values:
-        total = _EXACT.add(total, value)
-    return total
-
-
-def _text(value: Decimal) -> str:
-    return written(*whole(value))
+    def _told(self, unit: _Unit, period: Window) -> dict[str, Value]:
+        how = self._how
+        told: dict[str, Value] = {"count": unit.count}
+        for name, edge in (("from", period.start), ("to", period.end)):
+            if edge is not None:
+                told[name] = edge.astimezone(zone(self._zone)).isoformat(timespec="seconds")
+        numbers = unit.numbers.told() if unit.numbers is not None else {"sum": _ZERO} if how.of else {}
+        told |= {name: written(*whole(value)) for name, value in numbers.items()}
+        if how.at_least:
+            compared = Decimal(unit.count) if how.by == "count" else numbers.get(how.by)
+            told["yes"] = compared is not None and compared >= Decimal(how.at_least)
+        return told

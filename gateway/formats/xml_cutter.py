@@ -13,11 +13,13 @@ import codecs
 from collections.abc import Mapping
 from datetime import datetime
 from pyexpat import ExpatError
+from typing import NamedTuple
 
-from gateway.formats import drift, xml_plain
+from gateway.formats import drift, xml_coarser, xml_plain
 from gateway.formats.model import DEPTH, LIMIT, Counts, NotThere, Source, TooLarge, UnknownShape, Upstream
 from gateway.formats.paging import Unusable
-from gateway.formats.table_plan import TablePart, TablePlan
+from gateway.formats.table_plan import AT_ANY_TIME, TablePart, TablePlan
+from gateway.formats.totals import Row
 from gateway.formats.xml_around import XmlAround
 from gateway.formats.xml_judging import judge
 from gateway.formats.xml_parsing import BLANK, Node, no_base, parser, tree, wrapped
@@ -34,29 +36,45 @@ TOKEN = 1 << 20  # bytes of one comment, tag or instruction: Expat reads an unfi
 UNUSABLE = "next-page-unusable"
 
 
+class Periods(NamedTuple):
+    whole: Window  # of the agreement, or of the call
+    judged: Window  # in which a record must lie
+
+
 class XmlCutter:
-    """One answer. `link`: its Link header."""
+    """One answer. `link`: its Link header. `rows`: in place of writing records, what counts of them goes there."""
 
     def __init__(
-        self, plan: TablePlan, table: XmlTable, part: TablePart, sent: Upstream, window: Window, link: str = ""
+        self,
+        plan: TablePlan,
+        table: XmlTable,
+        part: TablePart,
+        sent: Upstream,
+        periods: Periods,
+        link: str = "",
+        rows: list[Row] | None = None,
     ) -> None:
         self._plan, self._table, self._part, self._sent, self._link = plan, table, part, sent, link
         source: Source = plan.source
+        call = plan.form.calls[sent.operation]
         self.media_type = table.form.accept  # it is written in UTF-8, whatever it was read in
         self.refs: Mapping[str, str] = part.refs(sent)
-        self.inside = judge(table.time, window, source.zone)
+        self.inside = judge(table.time, periods.judged, source.zone)
         self.names, pair = part.names, plan.pair(part)
-        self._writing = Writing(table, part.names, pair, self._tell)
+        changes = xml_coarser.changes(table.form, table.coarse, part.makers)
+        self._writing = Writing(table, part.names, pair, self._tell, changes)
+        self._rows = rows
+        self._of = table.along(table.record, call.answer.of) if rows is not None and call.answer is not None else ()
         self.encoded_refs = {native.encode(): escaped(ref).encode() for native, ref in self.refs.items()}
         self.encoded_pair = lambda text: pair(text.strip().decode()).encode() if text.strip() else text
-        self._around = XmlAround(table, window, source.zone, self.refs, self._leads)
+        self._around = XmlAround(table, periods.whole, source.zone, self.refs, self._leads)
         self._told: dict[str, None] = {}
-        self.most = part.records_max
+        self.most = part.records_max if rows is None else None
         # what was found and given
         self.found = self.kept = self.fields = 0
         self.first: Span | None = None
         self.last: Span | None = None
-        self._led: str | None = None  # what the answer says of its next page
+        self.led = ""  # what the answer says of its next page
         self.following = self.notice = ""
         # the bytes: decoded, and not yet read
         self._decode = codecs.getincrementaldecoder(table.form.encoding)().decode
@@ -74,7 +92,7 @@ class XmlCutter:
         self._seen: list[set[str]] = []
         self._stack: list[Node] = []
         self._begun = 0  # where the element that is being read begins
-        self._of: Part | None = None  # what that is
+        self._read_part: Part | None = None  # what that is
         self._ended = -1  # where the end tag of the last record begins
         self._close = b""  # how the end tag of a record is written; b"": not known yet
         self._plain: xml_plain.Plain | None = None
@@ -104,11 +122,12 @@ class XmlCutter:
             raise UnknownShape("xml") from None
         if self._deepest < len(self._table.steps) - 1:
             raise UnknownShape(self._where(self._deepest))
-        if self._table.single and not self.kept:
+        if self._table.single and not self.kept and self._rows is None:
             raise NotThere
         if self._around.judges and not self._around.judged and not self._owned:
             raise UnknownShape(self._where(0))
-        self._lead_on()
+        if self._rows is None:
+            self._lead_on()
         if self._told and self._part.seen is not None:
             self._part.seen.note(self._told)
         return self._taken()
@@ -224,7 +243,7 @@ class XmlCutter:
             self._open(part, node)
         elif counts:
             self._stack.append(node)
-            self._of, self._begun = part, self._parser.CurrentByteIndex
+            self._read_part, self._begun = part, self._parser.CurrentByteIndex
         else:
             self._skipped = self._depth
 
@@ -245,7 +264,7 @@ class XmlCutter:
             self._write(f"</{self._table.steps[self._level].tag}>")
             return
         node = stack.pop()
-        part, self._of = self._of, None
+        part, self._read_part = self._read_part, None
         assert part is not None
         if part is self._table.steps[-1] and self._level == len(self._table.steps) - 1:
             self._record(node)
@@ -290,7 +309,7 @@ class XmlCutter:
         self._write(f"{head}<{part.tag}{names}{attributes}>")
         if self._level == len(self._table.steps) - 1:
             bindings = {prefix: uris[-1] for prefix, uris in self._bindings.items() if uris}
-            self._plain = xml_plain.plain(self._table, bindings)
+            self._plain = xml_plain.plain(self._table, bindings) if self._rows is None else None
             self._close = self._plain.close if self._plain is not None else b""
             if self._close and self._tags < TAGS:
                 self._ended = self._fed - len(self._close)  # what was read ends with this tag: its children follow
@@ -359,9 +378,12 @@ class XmlCutter:
                 return None
         if self.most is not None and self.kept >= self.most:
             return None
+        value = text_at(node, self._of, where) if self._of else ""
         if ref is not None:
             put_at(node, table.account, ref)
         text = self._writing.record(node, where)
+        if self._rows is not None:
+            self._rows.append((*(AT_ANY_TIME if isinstance(span, bool) else span), value or None))
         if not isinstance(span, bool):
             self._lasts(span)
         return text
@@ -414,7 +436,9 @@ class XmlCutter:
             return plan.before(part, sent, said)
         if pages.by not in ("link", "cursor"):  # where the next page begins is only known at the end
             return ""
-        self._led = said
+        self.led = said
+        if self._rows is not None:
+            return ""
         token = self._token(said)
         return token if pages.by == "cursor" or not token else plan.address(part, sent, token)
 
@@ -429,7 +453,7 @@ class XmlCutter:
             return ""
 
     def _lead_on(self) -> None:
-        token = self._token(self._led or "")
+        token = self._token(self.led)
         self.following = self._plan.address(self._part, self._sent, token) if token else ""
 
 

@@ -58,7 +58,7 @@ def fault(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes],
             raise UnknownShape(place)
         told[place.replace(f"[{number}]", "", 1)] = None
 
-    writing = Writing(own, AccountNames(()), str, tell)
+    writing = Writing(own, AccountNames(()), str, tell, {})
     opening, _, closing = head.partition(_BETWEEN)
     try:
         for number, node in enumerate(_nodes(own, tree(b"".join([opening, *records, closing])))):

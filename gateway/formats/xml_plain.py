@@ -116,7 +116,8 @@ def plain(table: XmlTable, bindings: Mapping[str, str]) -> Plain | None:
         if len(table.plain) > 16:
             table.plain.clear()
         try:
-            table.plain[key] = None if table.single else Plain(table, _prefixes(table, bindings), bindings)
+            unlike = table.single or table.coarse
+            table.plain[key] = None if unlike else Plain(table, _prefixes(table, bindings), bindings)
         except (NotPlain, KeyError):
             table.plain[key] = None
     found: Plain | None = table.plain[key]

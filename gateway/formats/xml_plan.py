@@ -9,12 +9,16 @@ xml_around    what stands around the records     xml_parsing   Expat, hardened
 from collections.abc import Iterable, Mapping
 
 from gateway.catalogue.datasets import Dataset
-from gateway.catalogue.formats import Format
+from gateway.catalogue.formats import Format, FormatCall
 from gateway.formats import xml_table
+from gateway.formats.answering import Answering
 from gateway.formats.model import LIMIT, Cut, Granted, Source, TooLarge, Upstream
-from gateway.formats.table_plan import TablePlan
-from gateway.formats.xml_cutter import XmlCutter
+from gateway.formats.shapes import withheld_members
+from gateway.formats.table_plan import NO_PERIOD, PageRows, TablePart, TablePlan
+from gateway.formats.totals import Row
+from gateway.formats.xml_cutter import Periods, XmlCutter
 from gateway.formats.xml_parsing import expected
+from gateway.formats.xml_table import XmlTable
 from gateway.ground.calendar.instants import Window
 
 
@@ -29,24 +33,46 @@ class XmlPlan(TablePlan):
     ) -> None:
         super().__init__(form, source, granted, datasets, governed)
         self._tables = {
-            call.name: xml_table.table(
-                form, call.name, self.parts[call.dataset].given, self.parts[call.dataset].withheld
-            )
+            call.name: _table(form, call, self.parts[call.dataset])
             for call in form.calls.values()
             if call.dataset in self.parts
         }
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
+        if sent.over_records:
+            return Answering(self, sent, window).alone(sent, media_type, body, link)
         if len(body) > LIMIT:
             raise TooLarge(f"{len(body)} bytes")
-        cutter = self._cutter(sent, media_type, window, link)
+        cutter = self._cutter(sent, media_type, self._period(sent, window), link)
         text = cutter.feed(body) + cutter.close()
         return Cut(text, self.form.accept, cutter.counts(), cutter.following, cutter.notice)
 
-    def cutter(self, sent: Upstream, media_type: str, window: Window) -> XmlCutter:
-        return self._cutter(sent, media_type, window)
+    def cutter(self, sent: Upstream, media_type: str, window: Window) -> XmlCutter | None:
+        return None if sent.over_records else self._cutter(sent, media_type, self._period(sent, window))
 
-    def _cutter(self, sent: Upstream, media_type: str, window: Window, link: str = "") -> XmlCutter:
+    def page_rows(self, sent: Upstream, media_type: str, body: bytes, window: Window, period: Window) -> PageRows:
+        if len(body) > LIMIT:
+            raise TooLarge(f"{len(body)} bytes")
+        rows: list[Row] = []
+        cutter = self._cutter(sent, media_type, Periods(window, period), rows=rows)
+        cutter.feed(body)
+        cutter.close()
+        return PageRows(rows, cutter.found, cutter.led, cutter.first is not None)
+
+    def _period(self, sent: Upstream, window: Window) -> Periods:
+        window = self.inside(sent, window)
+        return Periods(window, self.judged_by(sent, window) or NO_PERIOD)
+
+    def _cutter(
+        self, sent: Upstream, media_type: str, periods: Periods, link: str = "", rows: list[Row] | None = None
+    ) -> XmlCutter:
         expected(media_type, self.form.media_types, self.form.encoding)
         part = self.parts[self.form.calls[sent.operation].dataset]
-        return XmlCutter(self, self._tables[sent.operation], part, sent, self.inside(sent, window), link)
+        return XmlCutter(self, self._tables[sent.operation], part, sent, periods, link, rows)
+
+
+def _table(form: Format, call: FormatCall, part: TablePart) -> XmlTable:
+    if call.answer is None:
+        return xml_table.table(form, call.name, part.read, part.unread, part.coarse)
+    given = frozenset(form.read_for(call))  # for the answer, and never given
+    return xml_table.table(form, call.name, given, frozenset(withheld_members(form.shapes, part.governed, given)))

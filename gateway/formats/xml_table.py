@@ -10,9 +10,11 @@ namespace "" if there is one, an attribute without one is in none.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 from gateway.catalogue.formats import Format, FormatCall, Path, Records, RecordTime
+from gateway.catalogue.made import Made
 from gateway.catalogue.shapes import inner, members
 
 Member = tuple[str, str]
@@ -37,6 +39,8 @@ class Part:
     given: bool
     number: bool  # an account's own number stays in it
     counted: bool = False  # it is written anew: the number of its element among those given
+    coarse: Member | None = None  # something else is made of it before it leaves: the name of what makes it
+    whether: bool = False  # of it is only told whether it is there
 
     @property
     def refused(self) -> bool:
@@ -55,13 +59,21 @@ class XmlKind:
     neutral: tuple[tuple[int, str], ...] = ()
     neutral_attributes: str = ""
     counted: Part | None = None
+    asked: tuple[Part, ...] = ()  # of which is told whether they are there
 
 
 class XmlTable:
     """For one call of a format."""
 
-    def __init__(self, form: Format, call: FormatCall, given: frozenset[Member], withheld: frozenset[Member]) -> None:
-        self.form, self.given, self.withheld = form, given, withheld
+    def __init__(
+        self,
+        form: Format,
+        call: FormatCall,
+        given: frozenset[Member],
+        withheld: frozenset[Member],
+        coarse: Mapping[Member, Made],
+    ) -> None:
+        self.form, self.given, self.withheld, self.coarse = form, given, withheld, coarse
         self._kinds: dict[str, XmlKind] = {}
         self.at, self.single = form.place(call), form.single(call)
         self.records: Records = form.records[call.records]
@@ -112,6 +124,8 @@ class XmlTable:
             number = member in self.form.numbers and member in self.given
             part = Part(name, place, key, tag, "" if held else of, held, word != of, at, given, number)
             kind.parts[name] = part
+            if member in self.coarse:
+                part.coarse, part.whether = member, self.coarse[member].word == "yes"
             if self.form.required.get(member) == "renumber":
                 part.counted, kind.counted = True, part
             if member in self.withheld and member in self.form.instead:
@@ -127,6 +141,7 @@ class XmlTable:
             else:
                 kind.text = part
         kind.neutral = tuple(neutral)
+        kind.asked = tuple(part for part in kind.parts.values() if part.whether)
 
 
 def placed(namespaces: Mapping[str, str], name: str) -> tuple[str, str, str]:
@@ -182,11 +197,23 @@ _FORMS: dict[int, Format] = {}
 
 
 @lru_cache(maxsize=512)
-def _table(form: int, call: str, given: frozenset[Member], withheld: frozenset[Member]) -> XmlTable:
-    return XmlTable(_FORMS[form], _FORMS[form].calls[call], given, withheld)
+def _table(
+    form: int,
+    call: str,
+    given: frozenset[Member],
+    withheld: frozenset[Member],
+    coarse: frozenset[tuple[Member, Made]],
+) -> XmlTable:
+    return XmlTable(_FORMS[form], _FORMS[form].calls[call], given, withheld, dict(coarse))
 
 
-def table(form: Format, call: str, given: frozenset[Member], withheld: frozenset[Member]) -> XmlTable:
-    """People who agreed to the same fields share one."""
+def table(
+    form: Format,
+    call: str,
+    given: frozenset[Member],
+    withheld: frozenset[Member],
+    coarse: Mapping[Member, Made] = MappingProxyType({}),
+) -> XmlTable:
+    """People who agreed to the same fields share one. `coarse`: given members of which something else is made."""
     _FORMS[id(form)] = form
-    return _table(id(form), call, given, withheld)
+    return _table(id(form), call, given, withheld, frozenset(coarse.items()))

@@ -5,15 +5,17 @@ in a text, text between elements, a second element where the table has one, a nu
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from functools import lru_cache
 
+from gateway.catalogue.formats import Member
 from gateway.formats import drift
 from gateway.formats.json_reading import DECIMAL
 from gateway.formats.model import UnknownShape
 from gateway.formats.names import AccountNames, is_moment
+from gateway.formats.xml_coarser import Change, is_there
 from gateway.formats.xml_parsing import BLANK, Node
-from gateway.formats.xml_table import ATTRIBUTE, TEXT, XSI, Part, XmlKind, XmlTable, escaped, quoted
+from gateway.formats.xml_table import ATTRIBUTE, ELEMENT, TEXT, XSI, Part, XmlKind, XmlTable, escaped, quoted
 
 Tell = Callable[[str], None]
 # what a scalar must be, blanks around it aside; an empty one is accepted for every word, as null is in JSON
@@ -33,8 +35,16 @@ class Writing:
     """Of the answers of one grant. `tell` hears of what is not declared; it raises UnknownShape where that is refused.
     `fields` counts the members taken out."""
 
-    def __init__(self, table: XmlTable, names: AccountNames, pair: Callable[[str], str], tell: Tell) -> None:
-        self._table, self._names, self._pair, self._tell = table, names, pair, tell
+    def __init__(
+        self,
+        table: XmlTable,
+        names: AccountNames,
+        pair: Callable[[str], str],
+        tell: Tell,
+        changes: Mapping[Member, Change],
+    ) -> None:
+        """`changes`: what makes members coarser, by member."""
+        self._table, self._names, self._pair, self._tell, self._changes = table, names, pair, tell, changes
         self.fields = 0
 
     def record(self, node: Node, where: str) -> bytes:
@@ -82,11 +92,11 @@ class Writing:
     ) -> None:
         kind = part.kind
         if kind is None:
-            text = self.text_of(node, part, where)
-            value = escaped(self._scalar(part, text, where, outward))
+            value = self._text(part, self.text_of(node, part, where), where, outward)
             if node.attributes:
                 self._scalar_attributes(node, where)
-            out.append(f"<{part.tag}>{value}</{part.tag}>")
+            if value is not None:
+                out.append(f"<{part.tag}>{escaped(value)}</{part.tag}>")
             return
         out.append(f"<{part.tag}{self._attributes(kind, node, where, outward, without)}>")
         if kind.elements or kind.text is None:
@@ -95,24 +105,33 @@ class Writing:
             text = self.text_of(node, kind.text, where)
             if kind.text.refused and text.strip(BLANK):
                 raise UnknownShape(where)
-            if kind.text.given and TEXT not in without:
-                out.append(escaped(self._scalar(kind.text, text, where, outward)))
+            if kind.text.whether:
+                out.append(_told(bool(text.strip(BLANK))))
+            elif kind.text.given and TEXT not in without:
+                out.append(escaped(self._text(kind.text, text, where, outward) or ""))
             else:
                 self.fields += bool(text.strip(BLANK))
         out.append(f"</{part.tag}>")
 
     def _attributes(self, kind: XmlKind, node: Node, where: str, outward: "Outward", without: frozenset[str]) -> str:
         text = ""
+        there: set[str] = set()
         for key, value in node.pairs() if node.attributes else ():
             part = kind.attributes.get(key)
             if part is None:
                 self.undeclared("@", key, where)
             elif part.refused:
                 raise UnknownShape(f"{where}.{part.name}")
+            elif part.whether:
+                there.add(part.name)
             elif not part.given or part.name in without:
                 self.fields += 1
             else:
-                text += f' {part.tag}="{quoted(self._scalar(part, value, f"{where}.{part.name}", outward))}"'
+                found = self._text(part, value, f"{where}.{part.name}", outward)
+                text += "" if found is None else f' {part.tag}="{quoted(found)}"'
+        for part in kind.asked:
+            if part.place == ATTRIBUTE:
+                text += f' {part.tag}="{_told(part.name in there)}"'
         return text + kind.neutral_attributes
 
     def _scalar_attributes(self, node: Node, where: str) -> None:
@@ -127,6 +146,7 @@ class Writing:
         self, kind: XmlKind, node: Node, out: list[str], where: str, outward: "Outward", without: frozenset[str]
     ) -> None:
         seen: set[str] = set()
+        there: set[str] = set()
         parts: list[tuple[int, list[str]]] = []  # position in the type, text
         counts: dict[str, int] = {}
         text = kind.text
@@ -165,6 +185,10 @@ class Writing:
             place = f"{where}.{name}"
             if again and not part.many:
                 raise UnknownShape(place)
+            if part.whether:
+                if is_there(item):
+                    there.add(name)
+                continue
             if said:
                 flush()
             written: list[str] = []
@@ -176,7 +200,8 @@ class Writing:
             parts.append((part.at, written))
         flush()
         self.fields += left
-        for at, neutral in kind.neutral:
+        asked = ((part.at, _whether(part, there)) for part in kind.asked if part.place == ELEMENT)
+        for at, neutral in (*kind.neutral, *asked):
             behind = next((index for index, (other, _) in enumerate(parts) if other > at), len(parts))
             parts.insert(behind, (at, [neutral]))
         for _, written in parts:
@@ -212,6 +237,14 @@ class Writing:
 
     # ---- texts
 
+    def _text(self, part: Part, text: str, where: str, outward: "Outward") -> str | None:
+        """A text as it leaves; None: it does not."""
+        if part.coarse is None or isinstance(text, Own):
+            return self._scalar(part, text, where, outward)
+        made = self._changes[part.coarse](self._checked(part, text, where))
+        self.fields += made is None
+        return made
+
     def text_of(self, node: Node, part: Part, where: str) -> str:
         """The text of an element that has no other members. Elements in it are only known in free text, and go."""
         items = node.items
@@ -228,13 +261,16 @@ class Writing:
         if isinstance(text, Own):
             return text
         if part.word in FORMS:
-            stripped = text.strip(BLANK)
-            if stripped and not FORMS[part.word].fullmatch(stripped):
-                raise UnknownShape(where)
-            return text
+            return self._checked(part, text, where)
         if part.word == "p":
             return self._pair(text.strip(BLANK)) if text.strip(BLANK) else text
         return outward(part, text, self)
+
+    def _checked(self, part: Part, text: str, where: str) -> str:
+        stripped = text.strip(BLANK)
+        if stripped and part.word in FORMS and not FORMS[part.word].fullmatch(stripped):
+            raise UnknownShape(where)
+        return text
 
     def _exchanged(self, part: Part, text: str, _: "Writing") -> str:
         """A text without the names of accounts. Moments and amounts are none, whatever their digits."""
@@ -244,6 +280,14 @@ class Writing:
 
 
 Outward = Callable[[Part, str, Writing], str]
+
+
+def _told(there: bool) -> str:
+    return "true" if there else "false"
+
+
+def _whether(part: Part, there: Set[str]) -> str:
+    return f"<{part.tag}>{_told(part.name in there)}</{part.tag}>"
 
 
 def _as_it_is(_part: Part, text: str, _: Writing) -> str:

@@ -26,11 +26,10 @@ import anyio.to_thread
 from gateway.errors import Refusal, Unavailable, where
 from gateway.formats.model import Asked, Counts, Cut, NotThere, TooLarge, UnknownShape
 from gateway.ground.http import guard, problems
-from gateway.ground.http.connector import Answer, ConnectorError, Withdrawn
+from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Withdrawn
 from gateway.ground.http.guard import Receive, Scope, Send
 from gateway.ground.keys import fresh
 from gateway.ground.keys.dpop import Proofs, Replays
-from gateway.ground.pools import Pools
 from gateway.house import House
 from gateway.ledger import recovery
 from gateway.ledger.contract import Item, Verdict
@@ -38,17 +37,16 @@ from gateway.ledger.opening import open_ledger
 from gateway.ledger.writer import Writer
 from gateway.log import Event
 from gateway.log.record import instant as instant_of
-from gateway.proxy import admit, headers, refuse
+from gateway.proxy import admit, headers, pages, refuse
 from gateway.proxy.admit import Admission, Changing, Judged, Permit
 from gateway.proxy.denials import Denials
 from gateway.proxy.fetch import Renewed, fetch
+from gateway.proxy.filtering import filtered
 from gateway.proxy.rates import Rates
 from gateway.proxy.streams import AnswerStream
 from gateway.proxy.tokens import Token, Tokens
 
 ATTEMPTS = 3  # of one call, while its consent or credential changes under it
-# Some 0.3 ms of JSON, 2 ms of XML. Larger answers are cut in a worker thread, so that other calls go on.
-IN_LOOP_BYTES = 128 * 1024
 FLUSH_SECONDS = 15.0
 GC_THRESHOLD = (20_000, 20, 50)  # a call makes few cycles; looking for them after every 700 objects cost 4 % of its CPU
 
@@ -192,7 +190,7 @@ class DataPlane:
                 return "again"
             answer = await fetch(self._house, permit, call.id, call.now, may_renew=call.may_renew, goes_on=goes_on)
             # 5. filter
-            held = await self._cut(permit, answer)
+            held = await self._cut(call, permit, answer, goes_on)
             if not admission.stands(permit):  # it is judged and cut by the policies as they are when it leaves
                 if isinstance(held, AnswerStream):
                     await held.answer.abort()
@@ -260,22 +258,32 @@ class DataPlane:
 
     # ---- 5. filter
 
-    async def _cut(self, permit: Permit, answer: Answer) -> Cut | AnswerStream:
+    async def _cut(self, call: DataCall, permit: Permit, answer: Answer, goes_on: GoesOn) -> Cut | AnswerStream:
         """The answer as the app may have it: whole, or as a stream when it is too large to be held."""
+        if permit.route.upstream.over_records:
+            path, renew = call.asked.path, call.may_renew
+            return await pages.answered(
+                self._house, permit, path, answer, call.id, call.now, may_renew=renew, goes_on=goes_on
+            )
         media_type, announced, link = headers.described(answer.headers)
         if media_type is None:
             await answer.abort()
             raise ConnectorError("organisation_answer_invalid", "content type")
         limit = self._settings.answer_limit_bytes
         if announced is not None and int(announced) <= limit:
-            return await _filtered(self._house.pools, permit, media_type, await answer.read(limit), link)
+            return await self._whole(permit, media_type, await answer.read(limit), link)
         held, rest, size = [], answer.chunks(), 0
         async for chunk in rest:
             held.append(chunk)
             size += len(chunk)
             if size > limit or announced is not None:
                 return await self._streamed(permit, media_type, answer, held, rest)
-        return await _filtered(self._house.pools, permit, media_type, b"".join(held), link)
+        return await self._whole(permit, media_type, b"".join(held), link)
+
+    async def _whole(self, permit: Permit, media_type: str, body: bytes, link: str) -> Cut:
+        route = permit.route
+        work = partial(route.part.plan.cut, route.upstream, media_type, body, route.window, link)
+        return await filtered(self._house.pools, permit, len(body), work)
 
     async def _streamed(
         self, permit: Permit, media_type: str, answer: Answer, held: list[bytes], rest: AsyncIterator[bytes]
@@ -363,21 +371,6 @@ class DataPlane:
         call.scope["aval.refused"] = refusal.reason  # for the metrics
         await refuse.refused(call.send, refusal, call.id, status)
         return "answered"
-
-
-async def _filtered(pools: Pools, permit: Permit, media_type: str, body: bytes, link: str) -> Cut:
-    """The sector's cut. A fault of the filter itself gives nothing, and is ours to repair."""
-    route = permit.route
-    try:
-        if len(body) <= IN_LOOP_BYTES:
-            return route.part.plan.cut(route.upstream, media_type, body, route.window, link)
-        work = partial(route.part.plan.cut, route.upstream, media_type, body, route.window, link)
-        return await pools.run("cut", route.facts["organisation"], work)
-    except (UnknownShape, TooLarge, NotThere):
-        raise
-    except Exception as error:
-        _log.error("filter failed: %s", where(error))
-        raise ConnectorError("filter_failed", type(error).__name__) from error
 
 
 async def _release(call: DataCall, cut: Cut) -> None:

@@ -145,6 +145,11 @@ class Grant:
                 denied = answer
         return denied
 
+    def page(self, route: Route, asked: Asked) -> Route | None:
+        """A following page of a call, in the window of the first. None: it is not covered."""
+        answer = route.part.plan.request(asked, route.window)
+        return self._route(route.part, route.window, answer) if isinstance(answer, Upstream) else None
+
     def describes_like(self, other: "Grant", datasets: tuple[str, ...]) -> bool:
         """Whether the policies of both say the same of these types of data: what each field is and lets out."""
         ours, theirs = self.house.catalogue.datasets, other.house.catalogue.datasets

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from gateway.catalogue import Dataset, Format
 from gateway.formats import registry
 from gateway.formats.model import Account, Asked, Cut, Denied, Granted, Plan, Source, UnknownShape, Upstream
-from gateway.formats.table_plan import TablePlan
 from gateway.ground.calendar.instants import Window
 from gateway.ground.keys import Sealer
 from gateway.organisations import owned
@@ -139,17 +138,6 @@ def test_lines_of_json_are_made_coarser_and_added_up() -> None:
     assert (json.loads(total.body)[0]["sum"], total.media_type) == ("0.36", "application/json")
     with pytest.raises(UnknownShape):
         its.cut(asked, "application/x-ndjson", body, WINDOW, '<https://blurred.example/lines?p=2>; rel="next"')
-
-
-def test_an_engine_that_knows_nothing_of_it_withholds_what_would_be_made_coarser() -> None:
-    form, own = read()
-    fields = frozenset(["call.line", "call.month", "call.area", "call.price"])
-    items = [Granted("blurred.calls", fields, (MINE,)), Granted("blurred.monthly", frozenset(ALL), (MINE,))]
-    its = TablePlan(form, source(form, own), items, own, frozenset(["Call", "Place", "Total"]))
-    part = its.parts["blurred.calls"]
-    assert ("Place", "latitude") in part.withheld and ("Call", "at") in part.withheld
-    assert ("Call", "price") in part.given and ("Place", "latitude") not in part.given
-    assert isinstance(its.request(Asked("GET", f"/lines/{MINE.ref}/monthly"), WINDOW), Denied)
 
 
 # ---- answers, against fractions

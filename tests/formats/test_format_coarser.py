@@ -15,7 +15,7 @@ from gateway.formats import units
 from gateway.formats.coarser import maker, number
 from gateway.formats.model import Account, Source, UnknownShape
 from gateway.formats.names import AccountNames
-from gateway.formats.totals import answers
+from gateway.formats.totals import Row, Totals, Value
 from gateway.ground.calendar.instants import Window
 from gateway.ground.keys import Sealer
 
@@ -170,12 +170,20 @@ def test_bands_agree_with_fractions(text: str, some: list[str]) -> None:
     assert (low, high) in [*pairwise(["", *bounds, ""])]
 
 
+def answers(how: OverRecords, rows: list[Row]) -> list[dict[str, Value]]:
+    """Over records that come in two pages."""
+    totals, half = Totals(how, PARIS, "items"), len(rows) // 2
+    totals.add(rows[:half])
+    totals.add(rows[half:])
+    return totals.told(ALWAYS)
+
+
 @given(st.lists(decimals(), min_size=1, max_size=30))
 def test_totals_agree_with_fractions(values: list[str]) -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     rows = [(start + timedelta(hours=at % 7), start + timedelta(hours=at % 7), text) for at, text in enumerate(values)]
     how = OverRecords("Total", of=("v",), gives=GIVES, at_least="500", by="sum")
-    [told] = answers(how, rows, ALWAYS, PARIS, "items")
+    [told] = answers(how, rows)
     exact = [Fraction(text) for text in values]
     in_time = sorted(range(len(values)), key=lambda at: at % 7)
     assert Fraction(str(told["sum"])) == sum(exact) and told["count"] == len(values)
@@ -193,7 +201,7 @@ def at(text: str) -> datetime:
 
 def over(per: str, *rows: tuple[str, str], **keys: object) -> list[dict[str, object]]:
     how = OverRecords("Total", per=per, of=("v",), gives=("sum",), by="sum", **keys)  # type: ignore[arg-type]
-    return answers(how, [(at(moment), at(moment), text) for moment, text in rows], ALWAYS, PARIS, "items")  # type: ignore[return-value]
+    return answers(how, [(at(moment), at(moment), text) for moment, text in rows])  # type: ignore[return-value]
 
 
 def test_what_floats_get_wrong_is_right() -> None:
@@ -234,19 +242,19 @@ def test_a_total_with_what_is_no_number_is_refused(text: str | None) -> None:
     moment = at("2026-01-01T00:00:00+00:00")
     how = OverRecords("Total", of=("v",), gives=("sum",), by="sum")
     with pytest.raises(UnknownShape, match="items"):
-        answers(how, [(moment, moment, text)], ALWAYS, PARIS, "items")
+        answers(how, [(moment, moment, text)])
 
 
 def test_a_record_of_a_month_is_of_no_day() -> None:
     how = OverRecords("Total", per="day", gives=("count",), by="count")
     row = (at("2026-01-01T00:00:00+01:00"), at("2026-02-01T00:00:00+01:00"), None)
     with pytest.raises(UnknownShape):
-        answers(how, [row], ALWAYS, PARIS, "items")
+        answers(how, [row])
 
 
 def test_over_nothing_the_count_is_none_and_no_threshold_is_reached() -> None:
     how = OverRecords("Total", of=("v",), gives=GIVES, at_least="-1", by="max")
-    assert answers(how, [], ALWAYS, PARIS, "items") == [{"count": 0, "sum": "0", "yes": False}]
+    assert answers(how, []) == [{"count": 0, "sum": "0", "yes": False}]
 
 
 # ---- units of time

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.organisations.undeclared import Undeclareds
 from tests.proxy.bank import Bank
+from tests.proxy.blurred import NOW, Blurred
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
 from tests.proxy.supplier import Supplier
@@ -37,3 +39,16 @@ def supplier(world: World, organisation: RawOrganisation) -> Supplier:
     """Alice's usage point at an energy supplier of this test alone, shared with an app."""
     organisation.reset()
     return Supplier(world, organisation)
+
+
+@pytest.fixture
+def blurred(world: World, organisation: RawOrganisation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Blurred]:
+    """Alice's line at an organisation whose data leave coarser than they are, shared with an app."""
+    organisation.reset()
+    monkeypatch.setenv("BLURRED_SECRET", "s")
+    object.__setattr__(world.house, "undeclared", Undeclareds())
+    before, world.clock = world.clock, lambda: NOW
+    try:
+        yield Blurred(world, organisation)
+    finally:
+        world.clock = before

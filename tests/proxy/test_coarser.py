@@ -1,8 +1,6 @@
 """Fields coarser than the data, and answers instead of data: the exact value and the rows leave nowhere."""
 
-import json
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,78 +8,8 @@ import pytest
 
 from gateway.errors import DeclarationError
 from gateway.organisations import declare
-from gateway.organisations.undeclared import Undeclareds
-from tests.proxy.bank import Answer, Bank
+from tests.proxy.blurred import ALL, EXACT, FILE, LINE, Blurred, call, nothing_exact
 from tests.proxy.proxy_world import World
-from tests.proxy.raw import RawOrganisation, answer
-
-FILE = Path(__file__).parent / "coarser.toml"
-LINE = "+33600000001"
-NOW = datetime(2026, 11, 15, 12, tzinfo=UTC)
-COARSE = ["call.line", "call.month", "call.area", "call.county", "call.about", "call.band", "call.code", "call.noted"]
-EXACT = [b"48.8534", b"2.3488", b"75011", b"0.1234", b"0.3737", b"612345", b"canary", b"10:11:12", b"2026-10-03"]
-
-
-def call(at: str = "2026-10-03T10:11:12Z", **more: Any) -> dict[str, Any]:
-    return {
-        "at": at,
-        "line": LINE,
-        "partner": "+33612345678",
-        "length": 612345,
-        "price": 0.1234,
-        "tax": "0.3737",
-        "note": "canary",
-        "place": {"latitude": 48.85341, "longitude": 2.3488, "postcode": "75011"},
-        **more,
-    }
-
-
-def page(*calls: Any, **beside: Any) -> bytes:
-    return json.dumps({"items": list(calls), **beside}).encode()
-
-
-class Blurred:
-    """Alice's line, shared with an app."""
-
-    def __init__(self, world: World, organisation: RawOrganisation) -> None:
-        self.world, self.organisation, self.id = world, organisation, "blurred"
-        found = declare.read(FILE, world.house.catalogue, base_url=organisation.url)
-        with world.house.store.write() as session:
-            declare.add(session, world.house, found, world.clock())
-        world.app("blurred-app")
-        self.person = world.person("alice-blurred")
-        world.link(self.person, self.id, [LINE])
-        self.ref = world.ref("blurred-app", self.person, self.id, LINE)
-        self.agrees("blurred.calls", COARSE)
-
-    def agrees(self, dataset: str, fields: list[str], **item: Any) -> "Blurred":
-        found = self.world.item(self.id, dataset, fields, [self.ref], **item)
-        self.token = self.world.token(self.world.consent(self.person, "blurred-app", [found]), [self.id], "blurred-app")
-        return self
-
-    def says(self, *calls: Any, **beside: Any) -> None:
-        self.organisation.says(answer(page(*calls, **beside)))
-
-    def reads(self, what: str = "calls", query: str = "", method: str = "GET") -> Answer:
-        at = f"/data/{self.id}/lines/{self.ref}/{what}{query}"
-        return Bank.reads(self, at, method=method)  # type: ignore[arg-type]  # a world and a token are all it takes
-
-
-@pytest.fixture
-def blurred(world: World, organisation: RawOrganisation, monkeypatch: pytest.MonkeyPatch) -> Iterator[Blurred]:
-    organisation.reset()
-    monkeypatch.setenv("BLURRED_SECRET", "s")
-    object.__setattr__(world.house, "undeclared", Undeclareds())
-    before, world.clock = world.clock, lambda: NOW
-    try:
-        yield Blurred(world, organisation)
-    finally:
-        world.clock = before
-
-
-def nothing_exact(given: Answer) -> bool:
-    return not any(each in given.body or each in str(given.headers).encode() for each in EXACT)
-
 
 # ---- values
 
@@ -208,9 +136,6 @@ def test_what_is_exact_now_and_was_agreed_coarser_is_not_given(blurred: Blurred)
 # ---- answers
 
 
-ALL = ["month.which", "month.price", "month.about", "month.calls"]
-
-
 def test_a_total_is_given_and_no_row(blurred: Blurred) -> None:
     blurred.says(
         call("2026-10-03T10:11:12Z", price=0.1), call("2026-10-31T22:59:00Z", price=0.2),
@@ -309,13 +234,6 @@ def test_an_answer_with_what_is_no_number_is_refused(blurred: Blurred, wrong: An
     assert (refused.status, refused.reason) == (502, "organisation_answer_invalid") and nothing_exact(refused)
 
 
-def test_an_answer_over_one_page_of_several_is_refused(blurred: Blurred) -> None:
-    blurred.agrees("blurred.monthly", ALL)
-    blurred.says(call(), next="more")
-    refused = blurred.reads("monthly")
-    assert (refused.status, refused.reason) == (502, "organisation_answer_invalid") and nothing_exact(refused)
-
-
 def test_an_answer_about_somebody_elses_line_is_none(blurred: Blurred) -> None:
     blurred.agrees("blurred.monthly", ALL)
     blurred.says(call(), owner="+33699999999")
@@ -384,7 +302,6 @@ def test_yes_or_no_has_no_period_of_the_apps_own(blurred: Blurred, query: str) -
          "only a time can be made coarser"),
         ('made = { pseudonym = true }', 'made = { pseudonym = false }', "write true"),
         ('made = { yes = "present" }', "made = { yes = true }", 'write "present"'),
-        ('driver = "json"', 'driver = "csv"', "leave it out: driver csv gives"),
         ('find = ["Call/place", "Place/latitude", "Place/longitude"]\nmade',
          'find = ["Call/place", "Place/huge"]\nmade',
          "'Place/huge' is no member of the format"),

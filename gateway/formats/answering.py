@@ -1,0 +1,88 @@
+"""An answer over records: of one call, page by page, until the organisation says that there is no further one.
+
+    the first page ──► rows, and the token of the next ──► … ──► the last ──► the answer (JSON, whatever they came in)
+
+How a page is read is the driver's; everything else is the same for all. Nothing of a page leaves, not even its token:
+whoever makes the calls asks for the next page with it, as an app would for a following page of records.
+"""
+
+from datetime import datetime
+
+from msgspec import Raw
+
+from gateway.catalogue.formats import Format
+from gateway.formats.model import Counts, Cut, NotThere, UnknownShape, Upstream
+from gateway.formats.paging import Unusable
+from gateway.formats.shapes import encode
+from gateway.formats.table_plan import ALWAYS, NO_PERIOD, TablePlan
+from gateway.formats.totals import Cell, Totals, Value
+from gateway.ground.calendar.instants import Span, Window
+
+MEDIA_TYPE = "application/json"
+
+
+class Answering:
+    """One answer on its way."""
+
+    def __init__(self, plan: TablePlan, sent: Upstream, window: Window) -> None:
+        self._plan, self._window = plan, plan.inside(sent, window)
+        self._call = plan.form.calls[sent.operation]
+        assert self._call.answer is not None, "only asked of a call that gives one"
+        self._how, self._part = self._call.answer, plan.parts[self._call.dataset]
+        self._period = plan.judged_by(sent, self._window)
+        self._totals = Totals(self._how, plan.source.zone, ".".join(plan.form.place(self._call)))
+        self._found = self._counted = 0
+        self._reach: Span | None = None
+
+    def page(self, sent: Upstream, media_type: str, body: bytes, link: str = "") -> str:
+        """Take what counts of a page. Returns the token of the next; "": there is none.
+
+        Raises UnknownShape, TooLarge.
+        """
+        rows, found, led, timed = self._plan.page_rows(sent, media_type, body, self._window, self._period or NO_PERIOD)
+        self._totals.add(rows)
+        self._found += found
+        self._counted += len(rows)
+        if rows and timed:
+            self._reaches(min(start for start, _, _ in rows), max(end for _, end, _ in rows))
+        try:
+            return self._plan.following(self._part, sent, self._plan.leads_on(sent, led, link, found))
+        except Unusable:
+            raise UnknownShape(leading(self._plan.form)) from None
+
+    def _reaches(self, first: datetime, last: datetime) -> None:
+        low, high = self._reach or (first, last)
+        self._reach = min(low, first), max(high, last)
+
+    def cut(self) -> Cut:
+        """The answer over what was taken. Raises NotThere where it may not be given."""
+        timed = self._plan.form.records[self._call.records].time.how != "none"
+        told = self._totals.told(self._period if self._period is not None and timed else ALWAYS)
+        if self._period is None and self._how.per != "all":
+            told = []
+        given = [dict(map(_member, row)) for row in self._cells_of(told)]
+        single = self._how.per == "all"
+        if single and not given:
+            raise NotThere
+        first, last = self._reach or (None, None)
+        counts = Counts(len(given), self._found - self._counted, 0, first, last)
+        return Cut(encode(given[0] if single else given), MEDIA_TYPE, counts)
+
+    def _cells_of(self, told: list[dict[str, Value]]) -> list[list[Cell]]:
+        return [self._plan.cells(self._part, self._how.kind, each) for each in told[: self._part.answers_max]]
+
+    def alone(self, sent: Upstream, media_type: str, body: bytes, link: str = "") -> Cut:
+        """The answer over one page. Raises UnknownShape where it leads to another: it would be of this page alone."""
+        if self.page(sent, media_type, body, link):
+            raise UnknownShape(leading(self._plan.form))
+        return self.cut()
+
+
+def _member(cell: Cell) -> tuple[str, Raw | str | bool]:
+    name, value, is_number = cell
+    return name, Raw(value.encode()) if is_number and isinstance(value, str) else value
+
+
+def leading(form: Format) -> str:
+    """The place that leads to a further page."""
+    return (".".join(form.pages.at) if form.pages is not None else "") or "further page"
