@@ -26,7 +26,7 @@ ACCEPT = {
     "csv": ("text/csv",),
     "xml": ("application/xml", "text/xml"),
 }
-USES = ("from", "to", "page", "size", "choice")
+USES = ("from", "to", "page", "size", "fields", "choice")
 # how a time is written in a call's parameter
 EDGES = ("local-datetime", "rfc3339", "date", "month", "epoch-s", "epoch-ms")
 # how a record's own time is written

@@ -30,6 +30,18 @@ CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-url
 
 
 @dataclass(frozen=True, slots=True)
+class Selection:
+    """The members of a record, by name, that an organisation is asked for where it can send fewer than all."""
+
+    given: tuple[str, ...] = ()  # an app may choose among these
+    needed: frozenset[str] = frozenset()  # records are judged by these
+
+    def text(self, wanted: frozenset[str]) -> str:
+        names = dict.fromkeys((*(name for name in self.given if name in wanted), *sorted(self.needed)))
+        return ",".join(names)
+
+
+@dataclass(frozen=True, slots=True)
 class Recognised:
     call: FormatCall
     ref: str | None  # the account in the path
@@ -64,6 +76,7 @@ class Calls:
         asked: Asked,
         window: Window,
         fields: frozenset[str],
+        selection: Selection,
         unit: str = "",
     ) -> Upstream | Denied:
         """The call to the organisation, or a refusal. `fields`: those that are granted. `unit`: of time, that a period
@@ -84,11 +97,15 @@ class Calls:
             if wrong := self._needing(step, fields):
                 return wrong
             period: Window | Denied = narrowed(window, own.start, own.end) or _outside(own, window)
+            query = self._still_selected(step, selection)
         else:
             period = self._period(query, window, unit)
         if isinstance(period, Denied):
             return period
-        values = self._values(call, names, query)
+        selected = self._selected(call, query, selection)
+        if isinstance(selected, Denied):
+            return selected
+        values = (*self._values(call, names, query), *selected)
         native = None if found.ref is None else names.native[found.ref]
         words = {name: names.inward(value) for name, value in found.words.items()}
         kept = tuple(account for account in names.accounts if native is None or account.native == native)
@@ -145,6 +162,24 @@ class Calls:
         kept = narrowed(window, wanted.start, wanted.end)
         return kept or _outside(Window(edges["from"], edges["to"]), window)
 
+    def _selected(self, call: FormatCall, query: dict[str, str], selection: Selection) -> Pairs | Denied:
+        """The parameters that say which members the organisation sends: of those that are given the ones that an app
+        names, else all, and always those that records are judged by. They are taken out of `query`."""
+        found = []
+        for name in self._with_use(call, "fields"):
+            text = query.pop(name, None)
+            wanted = frozenset(selection.given if text is None else filter(None, text.split(",")))
+            if unknown := sorted(wanted.difference(selection.given)):
+                return Denied("field", name, asked=unknown[0][:64], allowed=" ".join(selection.given))
+            if said := selection.text(wanted):
+                found.append((name, said))
+        return tuple(found)
+
+    def _still_selected(self, step: Step, selection: Selection) -> dict[str, str]:
+        """What an app chose on the first page, without what is given no more."""
+        chosen = ((name, value.split(",")) for name, value in step[1] if self._use(name) == "fields")
+        return {name: ",".join(each for each in names if each in selection.given) for name, names in chosen}
+
     def _values(self, call: FormatCall, names: AccountNames, query: Mapping[str, str]) -> Pairs:
         """Parameters that lead to a page, as the organisation wrote them; all others as they are."""
         return tuple(
@@ -169,7 +204,7 @@ class Calls:
         """`native`: the account in the call, None where it names none. `step`: the page, if not the first."""
         path, own = step
         edges = self._edges(call, period)
-        own = tuple(pair for pair in own if not self._is_edge(pair[0]))
+        own = tuple(pair for pair in own if self._use(pair[0]) not in ("from", "to", "fields"))
         target, _, fixed = (call.asks or call.path).partition("?")
         own = tuple(pair for pair in own if pair[0] not in _whose(fixed))
         known = {**(words or {}), **dict(values), **dict(own), **dict(edges), "account": native or ""}
@@ -193,17 +228,22 @@ class Calls:
             over_records=call.answer is not None,
         )
 
-    def _is_edge(self, name: str) -> bool:
+    def _use(self, name: str) -> str:
         known = self._form.parameters.get(name)
-        return known is not None and known.use in ("from", "to")
+        return "" if known is None else known.use
+
+    def _with_use(self, call: FormatCall, *uses: str) -> list[str]:
+        """The parameters of a call with one of these uses, also those that only stand in what is sent."""
+        names = (*call.query, *sorted(call.placed - set(call.query)))
+        return [name for name in names if self._use(name) in uses]
 
     def _edges(self, call: FormatCall, period: Window) -> Pairs:
         """The period, in the parameters that this call has for it."""
         found = []
-        for name in (*call.query, *sorted(call.placed - set(call.query))):
-            known = self._form.parameters.get(name)
-            edge = None if known is None else {"from": period.start, "to": period.end}.get(known.use)
-            if known is not None and edge is not None:
+        for name in self._with_use(call, "from", "to"):
+            known = self._form.parameters[name]
+            edge = period.start if known.use == "from" else period.end
+            if edge is not None:
                 is_end = known.use == "to"
                 text = write_edge(edge, known.written, self._source.zone, is_end=is_end, included=known.included)
                 found.append((name, text))

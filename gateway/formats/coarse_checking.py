@@ -159,7 +159,7 @@ def _paged(call: FormatCall, form: Format) -> Found:
     """Whatever counts must be read, and no app says which."""
     for name in call.query:
         use = form.parameters[name].use if name in form.parameters else ""
-        if use in ("page", "size", "fields"):
+        if use in ("page", "size"):
             yield (
                 "query",
                 f"{name}: an answer is over all records, so no app says how many: write it into asks, if at all",

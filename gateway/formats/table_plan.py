@@ -13,7 +13,7 @@ from gateway.catalogue.formats import Format, FormatCall, Member, along
 from gateway.catalogue.made import UNITS, Made
 from gateway.catalogue.shapes import inner, members
 from gateway.formats import paging, units
-from gateway.formats.calls import Calls
+from gateway.formats.calls import Calls, Selection
 from gateway.formats.coarser import Make, maker, stays_number
 from gateway.formats.drift import Seen
 from gateway.formats.model import Asked, Denied, Granted, Source, Upstream
@@ -67,6 +67,14 @@ class TablePart:
         steps = (along(form.shapes, call.records, path) for path in time.paths)
         made = [self.coarse.get(found[-1]) for found in steps if found]
         return max((how.by for how in made if how is not None and how.word == "date"), key=UNITS.index, default="")
+
+    def selection(self, form: Format, call: FormatCall) -> Selection:
+        """Of the members that stand directly in a record."""
+        kind = call.records
+        only = {(kind, each.member) for (of, _), each in form.only.items() if of == kind}
+        needed = frozenset(name for of, name in {*form.read_for(call), *only} if of == kind)
+        given = [name for name in members(form.shapes, kind) if (kind, name) in self.read]
+        return Selection((), needed) if call.answer is not None else Selection(tuple(given), needed)
 
     def refs(self, sent: Upstream) -> Mapping[str, str]:
         """The organisation's account number → the app's reference, for the accounts that this call may return."""
@@ -122,6 +130,8 @@ class TablePlan:
             part.makers = self._makers(part)
         calls = (call for call in form.calls.values() if call.dataset in self.parts)
         self._units = {call.name: self.parts[call.dataset].unit(form, call) for call in calls}
+        made = ((name, form.calls[name]) for name in self._units)
+        self._selections = {name: self.parts[call.dataset].selection(form, call) for name, call in made}
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
         found = self.calls.recognised(asked.path)
@@ -137,7 +147,8 @@ class TablePlan:
         whole = units.inward(window, unit, self.source.zone) if unit else window
         if whole is None:
             return Denied("period", "period", allowed=f"whole {unit}s")
-        return self.calls.upstream(found, part.names, asked, whole, part.fields, unit)
+        selection = self._selections[found.call.name]
+        return self.calls.upstream(found, part.names, asked, whole, part.fields, selection, unit)
 
     def judged_by(self, sent: Upstream, window: Window) -> Window | None:
         """The period in which a record must lie to be given, or to count; None: no record does.

@@ -315,7 +315,7 @@ def test_yes_or_no_has_no_period_of_the_apps_own(blurred: Blurred, query: str) -
         ('find = ["Total/sum"]\nmade = { round = "10" }', 'find = ["Total/sum"]\nmade = { pseudonym = true }',
          "is of an answer"),
         ('Total = "from:s to:s sum:d', 'Total = "from:s to:s sum:s', "sum of Total must be d or n"),
-        ('asks = "/lines/{account}/calls?limit=100"\nquery = ["since", "until"]\nanswer = { as = "Total"',
+        ('asks = "/lines/{account}/calls?limit=100"\nquery = ["since", "until", "fields"]\nanswer = { as = "Total"',
          'query = ["limit"]\nanswer = { as = "Total"', "an answer is over all records"),
         ('dataset = "blurred.much"', 'dataset = "blurred.monthly"', "no call of the format gives it"),
         ('by = "cursor"\nat = "next"\nparameter = "cursor"', 'by = "page"\nparameter = "cursor"\nsize = "cursor"',
