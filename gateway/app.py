@@ -178,6 +178,8 @@ class Application:
             self._app = Measured(self._app, metrics, {route.endpoint: route.path for route in routes})
             house.store.told = metrics.failed
             cast(Transport, house.connector).told = metrics.waited
+            if house.undeclared is not None:
+                house.undeclared.told = metrics.undeclared
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

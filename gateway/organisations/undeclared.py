@@ -3,7 +3,7 @@ the database every few seconds. Places are paths of member names, never values (
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -38,6 +38,7 @@ class Undeclareds:
         self._lock = threading.Lock()
         self._seen: dict[tuple[str, str], Seen] = {}
         self._counts: dict[Place, _Count] = {}
+        self.told: Callable[[str, int], None] | None = None  # measures: organisation, answers
 
     def of(self, organisation: str, dataset: str) -> Seen:
         with self._lock:
@@ -47,6 +48,8 @@ class Undeclareds:
             return found
 
     def _told(self, organisation: str, dataset: str, places: tuple[str, ...], answers: int, now: datetime) -> None:
+        if self.told is not None:
+            self.told(organisation, answers)
         with self._lock:
             for place in places:
                 known = self._counts.get((organisation, dataset, place))

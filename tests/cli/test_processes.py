@@ -117,7 +117,7 @@ def test_a_free_port_is_chosen_once_for_all(folder: Path, database: str, tmp_pat
         for _ in range(5):
             assert httpx2.get(f"http://127.0.0.1:{told['port']}/healthz", headers={"host": "localhost:0"}).is_success
         gateway.process.send_signal(signal.SIGHUP)
-        assert gateway.process.wait(15) == 0, "a terminal that is closed is an end in good order"
+        assert gateway.process.wait(60) == 0, "a terminal that is closed is an end in good order"
     finally:
         gateway.ends()
 

@@ -69,6 +69,12 @@ METRICS: Mapping[str, Measure] = {
         "Time in which data calls waited for an organisation: for a place, a connection and the head of its answer.",
         ("organisation",),
     ),
+    "aval_undeclared_answers_total": Measure(
+        "counter",
+        "Answers, and files, with a member that the organisation's declaration does not know: it was given to nobody."
+        " `aval organisations drift` names it.",
+        ("organisation",),
+    ),
     "aval_log_waiting_entries": Measure(
         "gauge",
         "Entries of the access log that had no number yet after the leader's last beat; 10001 stands for any more.",
@@ -224,6 +230,9 @@ class Metrics:
         wait(seconds)
 
     # ---- now and then, from any thread
+
+    def undeclared(self, organisation: str, answers: int) -> None:
+        self._counter("aval_undeclared_answers_total").labels(organisation).inc(answers)
 
     def failed(self, kind: str) -> None:
         self._counter("aval_database_failures_total").labels(kind).inc()
