@@ -383,9 +383,8 @@ def _try_code(
 def _confirmed(
     house: House, person: str, view: OrganisationView, attempt: Attempt, code: str, now: datetime
 ) -> int | ConnectorError:
-    """The organisation's answer about the code: 200, 403 (wrong) or 410 (too late)."""
-    if not attempt.secret["known"]:
-        return 403
+    """The organisation's answer about the code: 200, 403 (wrong) or 410 (too late). It is asked about a number that it
+    does not know as well: an answer that came sooner, or while it is in trouble, would tell which numbers there are."""
     if view.kind == file_rules.KIND:
         right = file_codes.spent(house, view.id, attempt.secret["customer_number"], code, attempt.id, now)
         return 200 if right else 403
@@ -396,6 +395,8 @@ def _confirmed(
         calls.tell(view.id, fault)
         return fault
     linked = isinstance(answer, dict) and answer.get("linked") is True
+    if not attempt.secret["known"] and 400 <= status < 500 and status not in (401, 429):
+        return 403  # whatever it says of a number that it does not know
     if (status == 200 and linked) or status in (403, 410):
         return status
     wrong = ConnectorError("organisation_answer_invalid" if status == 200 else reason_of(status), f"confirm: {status}")

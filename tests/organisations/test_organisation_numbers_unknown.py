@@ -1,0 +1,23 @@
+"""Nobody learns by linking which customer numbers there are: not from a page, and not from who is asked."""
+
+import pytest
+from organisations_world import Browser, Running, World
+
+WHO, UNKNOWN = "HB-2001", "ZZ-2001"
+
+
+@pytest.mark.parametrize("mode", ["none", "down", "html", "oversized"])
+def test_a_code_is_asked_about_alike_whether_the_number_is_known_or_not(
+    world: World, bank: Running, alice: Browser, mode: str
+) -> None:
+    """What the organisation is not asked about is answered sooner, and also while it is in trouble."""
+    found = []
+    for number in (WHO, UNKNOWN):
+        attempt = alice.starts("harbour-bank", number)
+        bank.fault(mode, prefix="/aval/")
+        world.connector.calls.clear()
+        page = alice.tries("harbour-bank", attempt, "000000")
+        bank.fault("none")
+        found.append((list(world.connector.calls), page.status_code, page.text.replace(attempt, "")))
+    assert found[0] == found[1]
+    assert found[0][0] == ["POST /aval/link/confirm"]
