@@ -160,6 +160,8 @@ def _confirm(ctx: Context, view: OrganisationView, attempt: linking.Attempt, sta
 
 
 def _attempt(ctx: Context, view: OrganisationView, state: str) -> linking.Attempt | NotLinked:
+    if view.match != "number":
+        raise NotFound("no code is asked for here")
     with ctx.house.store.read() as session:
         return linking.find_attempt(session, ctx.house.keys, ctx.person.person, view.id, state, ctx.now)
 

@@ -21,3 +21,10 @@ def test_a_code_is_asked_about_alike_whether_the_number_is_known_or_not(
         found.append((list(world.connector.calls), page.status_code, page.text.replace(attempt, "")))
     assert found[0] == found[1]
     assert found[0][0] == ["POST /aval/link/confirm"]
+
+
+def test_an_attempt_without_a_number_has_no_page_for_a_code(world: World, energy: Running, alice: Browser) -> None:
+    address = alice.leaves_for("city-energy")
+    state = address.partition("state=")[2].partition("&")[0]
+    assert alice.get(f"/organisations/city-energy/link/code?attempt={state}").status_code == 404
+    assert alice.tries("city-energy", state, "123456").status_code == 404
