@@ -13,6 +13,7 @@ not, so that nobody can find out.
 import json
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -83,19 +84,26 @@ def return_address(settings: Settings, organisation: str) -> str:
 
 
 def open_attempt(
-    house: House, person: str, view: OrganisationView, secret: dict[str, Any], return_to: str, now: datetime, state: str
+    session: Session,
+    keys: KeyRing,
+    person: str,
+    view: OrganisationView,
+    secret: dict[str, Any],
+    return_to: str,
+    now: datetime,
+    state: str,
 ) -> None:
     """Store an attempt. `state`: fresh; only its hash is stored, and only the person's browser knows it."""
-    row = LinkAttempt(
-        id=hashed(state),
-        person_id=person,
-        organisation_id=view.id,
-        sealed=house.keys.seal(json.dumps(secret).encode(), f"linkattempt:{hashed(state)}"),
-        return_to=return_to,
-        expires_at=now + timedelta(minutes=MINUTES[view.match]),
+    session.add(
+        LinkAttempt(
+            id=hashed(state),
+            person_id=person,
+            organisation_id=view.id,
+            sealed=keys.seal(json.dumps(secret).encode(), f"linkattempt:{hashed(state)}"),
+            return_to=return_to,
+            expires_at=now + timedelta(minutes=MINUTES[view.match]),
+        )
     )
-    with house.store.write() as session:
-        session.add(row)
 
 
 def find_attempt(
@@ -152,7 +160,9 @@ def begin(house: House, person: str, view: OrganisationView, return_to: str, now
     """Begin an attempt. Returns the address to send the person's browser to."""
     state, verifier, nonce = fresh(), fresh(), fresh()
     back, challenge = return_address(house.settings, view.id), challenge_of(verifier)
-    open_attempt(house, person, view, {"code_verifier": verifier, "nonce": nonce}, return_to, now, state)
+    with house.store.write() as session:
+        secret = {"code_verifier": verifier, "nonce": nonce}
+        open_attempt(session, house.keys, person, view, secret, return_to, now, state)
     ends = view.connection.sign_in
     if ends is None:
         return authorize_address(view, back, state, challenge)
@@ -323,21 +333,46 @@ def _keep(
 def begin_number(house: House, person: str, view: OrganisationView, number: str, return_to: str, now: datetime) -> str:
     """Have the organisation send a code to the customer. Returns the attempt's secret, even if the number is unknown.
 
-    Raises ConnectorError.
+    Voids her attempts before: an organisation may void the code it sent her when it sends another, and that her own
+    code is right no more would tell that the other number is known. In one turn, so that hers are voided whichever of
+    two is begun first. Raises ConnectorError.
     """
-    if view.kind == file_rules.KIND:  # the organisation has given her a code before
+    with _her_turn(house, person, view) as held:
+        if not held:
+            raise ConnectorError("organisation_slow", "another attempt of hers waits for it")
+        known = view.kind == file_rules.KIND or _code_sent(house, person, view, number, now)
         state = fresh()
-        open_attempt(house, person, view, {"customer_number": number, "known": True}, return_to, now, state)
+        with house.store.write() as session:
+            _void_attempts(session, person, view.id, now)
+            secret = {"customer_number": number, "known": known}
+            open_attempt(session, house.keys, person, view, secret, return_to, now, state)
         return state
-    status, _ = calls.post(
-        house, view, _ends(view).start, house.keys.pairwise(person, view.id), {"customer_number": number}, now
-    )
+
+
+def _code_sent(house: House, person: str, view: OrganisationView, number: str, now: datetime) -> bool:
+    """Whether the organisation knows the number. Of files it is not asked: it has given her a code before."""
+    subject = house.keys.pairwise(person, view.id)
+    status, _ = calls.post(house, view, _ends(view).start, subject, {"customer_number": number}, now)
     if status not in (202, 404):
         raise ConnectorError(reason_of(status), f"link start: {status}")
-    state = fresh()
-    secret = {"customer_number": number, "known": status == 202}
-    open_attempt(house, person, view, secret, return_to, now, state)
-    return state
+    return status == 202
+
+
+def _void_attempts(session: Session, person: str, organisation: str, now: datetime) -> None:
+    session.execute(
+        update(LinkAttempt)
+        .where(
+            col(LinkAttempt.person_id) == person,
+            col(LinkAttempt.organisation_id) == organisation,
+            col(LinkAttempt.spent_at).is_(None),
+        )
+        .values(spent_at=now, sealed=b"")
+    )
+
+
+def _her_turn(house: House, person: str, view: OrganisationView) -> AbstractContextManager[bool]:
+    """What is asked of the organisation about her codes takes turns. Yields whether this may be done now."""
+    return one_at_a_time(house.store, f"linking {person} {view.id}")
 
 
 def confirm_code(
@@ -347,7 +382,7 @@ def confirm_code(
 
     Raises LogFrozen: a link made now would be lost when the newest database is put back.
     """
-    with one_at_a_time(house.store, f"linking {person} {view.id}") as held:
+    with _her_turn(house, person, view) as held:
         if not held:
             return NotLinked("organisation_slow")
         return _try_code(house, person, view, state, code, now)
