@@ -150,7 +150,7 @@ def add(
     """
     directory_turn(session)
     document = dict(declaration.document)
-    # locked: a link that is being made is committed first, or sees the new address (`linking._is_elsewhere`)
+    # locked: a link that is being made is committed first, or sees the new address (`linking.is_elsewhere`)
     row = session.get(Organisation, declaration.id, with_for_update=True, populate_existing=True)
     outcome = "changed"
     if row is None:

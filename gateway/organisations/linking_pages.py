@@ -13,12 +13,23 @@ from gateway.ground.http.connector import ConnectorError
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Later
 from gateway.ground.web.marks import N_
-from gateway.organisations import calls, file_codes, file_rules, here, linking
-from gateway.organisations.linking import Linked, NotLinked
+from gateway.organisations import (
+    calls,
+    file_codes,
+    file_rules,
+    here,
+    link_attempts,
+    linking,
+    linking_by_number,
+    linking_by_sign_in,
+)
+from gateway.organisations.link_attempts import Attempt, Linked, NotLinked
+from gateway.organisations.linking_by_sign_in import Back
 from gateway.organisations.throttle import once_more, once_more_for
 from gateway.organisations.views import OrganisationView
 
-_NUMBERS = {file_rules.KIND: file_codes.NUMBER}  # kind → how numbers are spelled there; others: linking.NUMBER
+# kind → how numbers are spelled there; others: linking_by_number.NUMBER
+_NUMBERS = {file_rules.KIND: file_codes.NUMBER}
 _NO_NUMBER = N_("Write the number as it stands on your letters, 3 to 40 characters.")
 
 
@@ -54,11 +65,11 @@ def start(waits: Waits, ctx: Context) -> Response | Later:
     if not view.active:
         return here.failed(ctx, view, "suspended", here.onward(ctx))
     number = ctx.form.get("customer_number", "").strip()
-    if view.match == "number" and not _NUMBERS.get(view.kind, linking.NUMBER).fullmatch(number):
+    if view.match == "number" and not _NUMBERS.get(view.kind, linking_by_number.NUMBER).fullmatch(number):
         return _link_page(waits, ctx, view, _NO_NUMBER, number)
     once_more(ctx.house.store, "link", ctx.person.person)
     if view.match != "number":
-        address = linking.begin(ctx.house, ctx.person.person, view, here.onward(ctx), ctx.now)
+        address = linking_by_sign_in.begin(ctx.house, ctx.person.person, view, here.onward(ctx), ctx.now)
         return _leave(ctx, view, address)
     once_more_for(ctx.house.store, ctx.house.keys, "link", view.id, number)
     again = f"{here.HOME}/{view.id}/link?next={quote(here.onward(ctx), safe='')}"
@@ -67,7 +78,7 @@ def start(waits: Waits, ctx: Context) -> Response | Later:
 
 def _start_number(ctx: Context, view: OrganisationView, number: str) -> Response:
     try:
-        state = linking.begin_number(ctx.house, ctx.person.person, view, number, here.onward(ctx), ctx.now)
+        state = linking_by_number.begin(ctx.house, ctx.person.person, view, number, here.onward(ctx), ctx.now)
     except ConnectorError as fault:
         calls.tell(view.id, fault)
         return here.failed(ctx, view, fault.reason, here.onward(ctx))
@@ -100,7 +111,7 @@ def came_back(ctx: Context) -> Response | Later:
     hers and spent once.
     """
     view, _ = here.found(ctx)
-    if view.match not in linking.FINISH:
+    if view.match not in linking_by_sign_in.FINISH:
         raise NotFound("nobody sends her here")
     state, code, error = (ctx.query.get(name, "") for name in ("state", "code", "error"))
     issuer = ctx.query.get("iss", "")
@@ -108,11 +119,11 @@ def came_back(ctx: Context) -> Response | Later:
         raise BadRequest("linked: another issuer")  # RFC 9207 §2.4
     if ctx.repeated or not state or len(state) > 200 or len(code) > 4096:
         raise BadRequest("linked: parameters")
-    person, house = ctx.person.person, ctx.house
+    back = Back(ctx.person.person, state, code, error)
     return here.asks(
         ctx,
         view,
-        lambda: _outcome(ctx, view, linking.finish(house, person, view, state, code, error, ctx.now)),
+        lambda: _outcome(ctx, view, linking_by_sign_in.finish(ctx.house, view, back, ctx.now)),
         f"{ctx.request.url.path}?{ctx.request.url.query}",  # its state is not spent yet
     )
 
@@ -141,7 +152,7 @@ def try_code(ctx: Context) -> Response | Later:
         return here.failed(ctx, view, attempt.reason, attempt.return_to)
     if view.kind == file_rules.KIND and not file_codes.CODE.fullmatch(code):
         return _code_page(ctx, view, attempt, N_("The code has 8 to 40 letters and digits."))
-    if view.kind != file_rules.KIND and not linking.CODE.fullmatch(code):
+    if view.kind != file_rules.KIND and not linking_by_number.CODE.fullmatch(code):
         return _code_page(ctx, view, attempt, N_("The code has six digits."))
     if not view.active:
         return here.failed(ctx, view, "suspended", attempt.return_to)
@@ -150,8 +161,8 @@ def try_code(ctx: Context) -> Response | Later:
     return here.asks(ctx, view, partial(_confirm, ctx, view, attempt, state, code), _code_address(view, state))
 
 
-def _confirm(ctx: Context, view: OrganisationView, attempt: linking.Attempt, state: str, code: str) -> Response:
-    outcome = linking.confirm_code(ctx.house, ctx.person.person, view, state, code, ctx.now)
+def _confirm(ctx: Context, view: OrganisationView, attempt: Attempt, state: str, code: str) -> Response:
+    outcome = linking_by_number.confirm(ctx.house, ctx.person.person, view, state, code, ctx.now)
     if isinstance(outcome, NotLinked) and outcome.reason == "wrong_code":
         return _code_page(ctx, view, attempt, N_("This code is not right."), outcome.tries_left)
     if isinstance(outcome, NotLinked) and outcome.reason == "spent" and here.found(ctx)[1]:
@@ -159,13 +170,15 @@ def _confirm(ctx: Context, view: OrganisationView, attempt: linking.Attempt, sta
     return _outcome(ctx, view, outcome)
 
 
-def _attempt(ctx: Context, view: OrganisationView, state: str) -> linking.Attempt | NotLinked:
+def _attempt(ctx: Context, view: OrganisationView, state: str) -> Attempt | NotLinked:
+    if view.match != "number":
+        raise NotFound("no code is asked for here")
     with ctx.house.store.read() as session:
-        return linking.find_attempt(session, ctx.house.keys, ctx.person.person, view.id, state, ctx.now)
+        return link_attempts.find(session, ctx.house.keys, ctx.person.person, view.id, state, ctx.now)
 
 
 def _code_page(
-    ctx: Context, view: OrganisationView, attempt: linking.Attempt, error: str = "", left: int | None = None
+    ctx: Context, view: OrganisationView, attempt: Attempt, error: str = "", left: int | None = None
 ) -> Response:
     secret = ctx.form.get("attempt") or ctx.query.get("attempt", "")
     return ctx.page(
@@ -177,7 +190,7 @@ def _code_page(
         customer=linking.masked(attempt.secret["customer_number"]),
         error=error,
         onward=attempt.return_to,
-        left=linking.TRIES - attempt.tries if left is None else left,
+        left=link_attempts.TRIES - attempt.tries if left is None else left,
     )
 
 

@@ -2,9 +2,9 @@
 
 They count per person and, where a customer number is given, also per number: opening many accounts here gives no more
 tries at one customer's code. A number counts the same whether or not the organisation knows it, and however it is
-spelled. Each message allows five tries (`linking.TRIES`) of a million codes, so that an attacker who tries every day
-succeeds on at most one day in ten thousand. All that a stranger can achieve is that the customer has to wait for a day.
-They count for all processes that serve one database, and over a restart.
+spelled. Each message allows five tries (`link_attempts.TRIES`) of a million codes, so that an attacker who tries every
+day succeeds on at most one day in ten thousand. All that a stranger can achieve is that the customer has to wait for a
+day. They count for all processes that serve one database, and over a restart.
 """
 
 from gateway.errors import TooMany

@@ -3,60 +3,32 @@
 import csv
 import http.client
 import io
-from collections.abc import Iterable
 
 import pytest
 
-from gateway.catalogue import format_files
-from gateway.catalogue.datasets import dataset
-from gateway.catalogue.words import FileTable
 from gateway.formats import registry
 from gateway.formats.csv_plan import CsvPlan
-from gateway.formats.model import Granted, Source
-from tests.proxy.bank import BASE, FIELDS, NATIVE, Bank
-from tests.proxy.raw import Exchange, RawOrganisation, answer
+from tests.proxy.bank import FIELDS, NATIVE, Bank
+from tests.proxy.declared_rows import MEGABYTE, declared, streams
+from tests.proxy.raw import answer
 
-MEGABYTE = 2**20
 LATIN = "text/csv; charset=iso-8859-1"
 ROW = f"{NATIVE};2026-11-01;12,50;Café;never\r\n"
 FOREIGN_ROW = "00088888;2026-11-01;99,99;foreign;never\r\n"
 HEAD = "number;booked;amount;words;secret\r\n"
-WORDS = {"fr": "mots", "en": "words"}
-
-
-def csv_plan(source: Source, _: str, granted: Iterable[Granted]) -> CsvPlan:
-    faults: list[str] = []
-    path = "/accounts/{account}/transactions"
-    rows = {"account": "number", "instant": "booked"}
-    table = {
-        "driver": "csv", "base": BASE, "csv": {"separator": ";", "decimal": ",", "encoding": "iso-8859-1"},
-        "calls": [{"name": "rows", "dataset": "bank.transactions", "path": path, "records": "Row"}],
-        "records": {"Row": rows}, "shapes": {"Row": "number:s booked:s amount:d words:x secret:-"},
-    }  # fmt: skip
-    form = format_files.read(FileTable("format", table, faults), "")
-    finds = {FIELDS[0]: ["Row/number", "Row/booked"], FIELDS[1]: ["Row/amount"], "transaction.words": ["Row/words"]}
-    fields = [{"id": name, "label": WORDS, "short": WORDS, "find": find} for name, find in finds.items()]
-    about = dict.fromkeys(("label", "short", "long", "account", "time"), WORDS)
-    row = {"id": "bank.transactions", "category": "money", "sensitivity": "none", "field": fields, **about}
-    known = dataset(FileTable("dataset", row, faults), "bank", "")
-    assert not faults, faults
-    return CsvPlan(form, source, granted, {known.id: known}, frozenset(["Row"]))
+csv_plan = declared(
+    CsvPlan,
+    driver="csv",
+    csv={"separator": ";", "decimal": ",", "encoding": "iso-8859-1"},
+    records={"Row": {"account": "number", "instant": "booked"}},
+    shapes={"Row": "number:s booked:s amount:d words:x secret:-"},
+)
 
 
 @pytest.fixture
 def tables(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> Bank:
     monkeypatch.setattr(registry, "plan", csv_plan)
     return bank
-
-
-def streams(organisation: RawOrganisation, *pieces: bytes, kind: str = LATIN) -> None:
-    async def behave(exchange: Exchange) -> None:
-        size = sum(map(len, pieces))
-        await exchange.say(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n\r\n".encode())
-        for piece in pieces:
-            await exchange.say(piece)
-
-    organisation.behaviour = behave
 
 
 def read(body: bytes) -> list[list[str]]:
@@ -89,7 +61,7 @@ def test_what_is_no_table_is_an_error_and_nothing_of_it_leaves(tables: Bank, bod
 def test_a_table_above_the_limit_is_cut_as_a_stream(tables: Bank) -> None:
     count = 9 * MEGABYTE // len(ROW + FOREIGN_ROW)
     piece = (ROW + FOREIGN_ROW).encode("latin-1") * 1000
-    streams(tables.organisation, HEAD.encode(), *[piece] * (count // 1000 + 1))
+    streams(tables.organisation, LATIN, HEAD.encode(), *[piece] * (count // 1000 + 1))
     found = tables.reads()
     assert found.status == 200 and found.headers["content-type"] == "text/csv; charset=utf-8"
     rows = read(found.body)
@@ -102,7 +74,7 @@ def test_a_table_above_the_limit_is_cut_as_a_stream(tables: Bank) -> None:
 def test_a_stream_that_stops_being_a_table_is_cut_short_and_what_left_is_counted(tables: Bank) -> None:
     piece = ROW.encode("latin-1") * 10_000
     wrong = (ROW.rstrip() + ";planted\r\n").encode("latin-1")
-    streams(tables.organisation, HEAD.encode(), *[piece] * 30, wrong, piece)
+    streams(tables.organisation, LATIN, HEAD.encode(), *[piece] * 30, wrong, piece)
     with pytest.raises(http.client.IncompleteRead) as broken:
         tables.reads()
     assert b"planted" not in broken.value.partial

@@ -1,21 +1,16 @@
 """An organisation that answers in XML, through the door: cut whole and as a stream, in UTF-8, and counted."""
 
 import http.client
-from collections.abc import Iterable
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from gateway.catalogue import format_files
-from gateway.catalogue.datasets import dataset
-from gateway.catalogue.words import FileTable
 from gateway.formats import registry
-from gateway.formats.model import Granted, Source
 from gateway.formats.xml_plan import XmlPlan
-from tests.proxy.bank import BASE, FIELDS, NATIVE, Bank
-from tests.proxy.raw import Exchange, RawOrganisation, answer
+from tests.proxy.bank import FIELDS, NATIVE, Bank
+from tests.proxy.declared_rows import MEGABYTE, declared, streams
+from tests.proxy.raw import answer
 
-MEGABYTE = 2**20
 KIND = "application/xml"
 HEAD, FOOT = '<?xml version="1.0"?>\n<b:Book xmlns:b="urn:book">', "</b:Book>"
 ROW = (
@@ -23,43 +18,23 @@ ROW = (
     "<b:words>Café</b:words></b:Row>\n"
 )
 FOREIGN_ROW = ROW.replace(NATIVE, "00088888").replace("Café", "foreign")
-WORDS = {"fr": "mots", "en": "words"}
-
-
-def xml_plan(source: Source, _: str, granted: Iterable[Granted]) -> XmlPlan:
-    faults: list[str] = []
-    path = "/accounts/{account}/transactions"
-    table = {
-        "driver": "xml", "base": BASE, "namespaces": {"": "urn:book"},
-        "calls": [{"name": "rows", "dataset": "bank.transactions", "path": path, "records": "Row"}],
-        "records": {"Row": {"at": "Book.Row", "account": "number", "instant": "booked"}},
-        "shapes": {"Answer": "Book:Book", "Book": "Row:Row*",
-                   "Row": "@id:- number:s booked:s amount:d words:x secret:-"},
-    }  # fmt: skip
-    form = format_files.read(FileTable("format", table, faults), "")
-    finds = {FIELDS[0]: ["Row/number", "Row/booked"], FIELDS[1]: ["Row/amount"], "transaction.words": ["Row/words"]}
-    fields = [{"id": name, "label": WORDS, "short": WORDS, "find": find} for name, find in finds.items()]
-    about = dict.fromkeys(("label", "short", "long", "account", "time"), WORDS)
-    row = {"id": "bank.transactions", "category": "money", "sensitivity": "none", "field": fields, **about}
-    known = dataset(FileTable("dataset", row, faults), "bank", "")
-    assert not faults, faults
-    return XmlPlan(form, source, granted, {known.id: known}, frozenset(["Row"]))
+xml_plan = declared(
+    XmlPlan,
+    driver="xml",
+    namespaces={"": "urn:book"},
+    records={"Row": {"at": "Book.Row", "account": "number", "instant": "booked"}},
+    shapes={
+        "Answer": "Book:Book",
+        "Book": "Row:Row*",
+        "Row": "@id:- number:s booked:s amount:d words:x secret:-",
+    },
+)
 
 
 @pytest.fixture
 def book(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> Bank:
     monkeypatch.setattr(registry, "plan", xml_plan)
     return bank
-
-
-def streams(organisation: RawOrganisation, *pieces: bytes) -> None:
-    async def behave(exchange: Exchange) -> None:
-        size = sum(map(len, pieces))
-        await exchange.say(f"HTTP/1.1 200 OK\r\nContent-Type: {KIND}\r\nContent-Length: {size}\r\n\r\n".encode())
-        for piece in pieces:
-            await exchange.say(piece)
-
-    organisation.behaviour = behave
 
 
 def read(body: bytes) -> list[list[str]]:
@@ -100,7 +75,7 @@ def test_what_is_no_such_document_is_an_error_and_nothing_of_it_leaves(book: Ban
 def test_an_answer_above_the_limit_is_cut_as_a_stream(book: Bank) -> None:
     piece = (ROW + FOREIGN_ROW).encode() * 1000
     count = 9 * MEGABYTE // len(piece) + 1
-    streams(book.organisation, HEAD.encode(), *[piece] * count, FOOT.encode())
+    streams(book.organisation, KIND, HEAD.encode(), *[piece] * count, FOOT.encode())
     found = book.reads()
     assert found.status == 200 and found.headers["content-type"] == KIND
     rows = read(found.body)
@@ -112,7 +87,7 @@ def test_an_answer_above_the_limit_is_cut_as_a_stream(book: Bank) -> None:
 def test_a_stream_that_goes_wrong_is_cut_short_and_what_left_is_counted(book: Bank) -> None:
     piece = ROW.encode() * 10_000
     wrong = ROW.replace("<b:amount>", "<b:amount><planted/>").encode()
-    streams(book.organisation, HEAD.encode(), *[piece] * 20, wrong, piece, FOOT.encode())
+    streams(book.organisation, KIND, HEAD.encode(), *[piece] * 20, wrong, piece, FOOT.encode())
     with pytest.raises(http.client.IncompleteRead) as broken:
         book.reads()
     assert b"planted" not in broken.value.partial

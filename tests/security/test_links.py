@@ -220,12 +220,13 @@ def test_two_codes_at_once_link_one_customer_and_no_mixture(world: World) -> Non
         form = {"attempt": attempt, "code": "123456"}
         statuses.append(world.browser(alice).post("/organisations/harbour-bank/link/code", form).status_code)
 
-    threads = [threading.Thread(target=tries, args=(attempt,)) for attempt in attempts]
+    older, newer = attempts  # only the newer can link; its button is clicked twice
+    threads = [threading.Thread(target=tries, args=(attempt,)) for attempt in (older, newer, newer)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(tied) == 1 and len(statuses) == 2 and max(statuses) < 400
+    assert len(tied) == 1 and len(statuses) == 3 and sum(status < 400 for status in statuses) >= 2
     assert len([entry for entry in world.log(alice) if entry["event"] == "linked"]) == 1
 
 

@@ -7,10 +7,21 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from lxml import etree
+
 from gateway.formats.drafting.nodes import Unreadable
 
 LIMIT = 32 * 2**20  # bytes of one file
 _MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+_XML: dict[str, Any] = {
+    "resolve_entities": False,
+    "no_network": True,
+    "load_dtd": False,
+    "dtd_validation": False,
+    "huge_tree": False,
+    "remove_comments": True,
+    "remove_pis": True,
+}
 
 
 def read(path: Path) -> bytes:
@@ -112,6 +123,19 @@ def _loader(yaml: Any) -> Any:
     }
     loader.add_implicit_resolver(left[0], re.compile("true|false"), list("tf"))  # type: ignore[attr-defined]
     return loader
+
+
+def xml_root(path: Path, body: bytes) -> etree._Element:
+    """Read without DOCTYPE, entities and network. Raises Unreadable."""
+    try:
+        root = etree.fromstring(body, etree.XMLParser(**_XML))
+    except (etree.XMLSyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        place = f" (line {line})" if line else ""
+        raise Unreadable(f"{path}: is not well-formed XML{place}; correct it, or name another file") from None
+    if root.getroottree().docinfo.internalDTD is not None:
+        raise Unreadable(f"{path}: begins with a DOCTYPE, which is never read; take that line out")
+    return root
 
 
 def beside(path: Path, reference: str) -> Path | None:

@@ -6,7 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 UNKNOWN = "-"  # nothing was seen of it but null, or an empty list: known, and never given
+DEEPEST = 60  # of what is read
 
+# What to write instead of what the table cannot say.
+SEVERAL_KINDS = "`j` is written, which gives it whole; or `-` for never; or two calls, one for each"
+MIXED_TEXT = ("text between elements", "`.:x` is written: it is free text; or `-` for never")
 
 NOT_ENFORCED = "is not enforced"
 UNENFORCED = (

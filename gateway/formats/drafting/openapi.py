@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from gateway.formats.drafting import files
 from gateway.formats.drafting.nodes import Remark, Unreadable, ascii_words, many, singular, snake, type_name
 from gateway.formats.drafting.reading import AnswerShape, ParameterDraft, Reading
-from gateway.formats.drafting.schemas import Pointer, Schemas
+from gateway.formats.drafting.references import Pointer, References
+from gateway.formats.drafting.schemas import Schemas, Spot
 
 _JSON = re.compile(r"application/([A-Za-z0-9.+-]+\+)?json\b.*")
 _ACCOUNT = set(
@@ -56,20 +57,20 @@ def read(path: Path, only: list[str]) -> Reading:
             f"{path}: is no OpenAPI description (no `openapi: 3…` in it); for a JSON Schema write --schema"
         )
     reading = Reading("json")
-    schemas = Schemas(path, document, reading.notes.append)
+    references = References(path, document)
     info = document.get("info")
     reading.title = str(info.get("title", "")) if isinstance(info, Mapping) else ""
     reading.server, base = _server(document)
-    reader = _Calls(schemas, reading, base)
+    reader = _Calls(references, reading, base)
     paths = document.get("paths")
     for route, item in paths.items() if isinstance(paths, Mapping) else ():
         if not only and set(ascii_words(str(route))) & _MACHINERY:
             reader.machinery.append((route, item))
         elif not only or any(word in str(route) for word in only):
-            reader.read(str(route), item, schemas.root / "paths" / route)
+            reader.read(str(route), item, references.root / "paths" / route)
     if not reading.answers:
         for route, item in reader.machinery:
-            reader.read(route, item, schemas.root / "paths" / route)
+            reader.read(route, item, references.root / "paths" / route)
     elif reader.machinery:
         reader.left["path about consents and authorisations (--only consents to have them)"] = len(reader.machinery)
     if not reading.answers:
@@ -86,8 +87,9 @@ def read(path: Path, only: list[str]) -> Reading:
 
 
 class _Calls:
-    def __init__(self, schemas: Schemas, reading: Reading, base: str) -> None:
-        self.schemas, self.reading, self.base = schemas, reading, base
+    def __init__(self, references: References, reading: Reading, base: str) -> None:
+        self.references, self.reading, self.base = references, reading, base
+        self.schemas = Schemas(references, reading.notes.append)
         self.left: dict[str, int] = {}
         self.machinery: list[tuple[Any, Any]] = []  # paths with which an app is allowed in; no data of a person
         self._headers: set[str] = set()
@@ -95,7 +97,7 @@ class _Calls:
     def read(self, route: str, item: Any, place: Pointer) -> None:
         """Adds the answer of this path, if it has one, or says why not."""
         try:
-            item, place = self.schemas.resolved(item, place)
+            item, place = self.references.resolved(item, place)
             operation = item.get("get") if isinstance(item, Mapping) else None
             if not isinstance(operation, Mapping):
                 self._leave("path that cannot be read, only written")
@@ -110,7 +112,7 @@ class _Calls:
         parameters = list(self._parameters(item, operation, place))
         words = [word for word in route.split("/") if word and "{" not in word]
         words = [word for word in words if not re.fullmatch(r"v\d+", word)]
-        node = self.schemas.node(schema, where, type_name(singular(words[-1]) if words else "Record"))
+        node = self.schemas.node(schema, Spot(where, type_name(singular(words[-1]) if words else "Record")))
         answer = AnswerShape(self._name(route), node, route=route, said=_said(operation))
         self._address(answer, route, parameters)
         for parameter, at in parameters:
@@ -122,7 +124,7 @@ class _Calls:
         if not isinstance(responses, Mapping):
             return None, place
         code = next((code for code in ("200", 200, "2XX", "203") if code in responses), None)
-        response, place = self.schemas.resolved(responses.get(code), place / code)
+        response, place = self.references.resolved(responses.get(code), place / code)
         if not isinstance(response, Mapping):
             return None, place
         headers = response.get("headers")
@@ -146,7 +148,7 @@ class _Calls:
             listed = holder.get("parameters")
             for number, part in enumerate(listed if isinstance(listed, list) else ()):
                 try:
-                    value, where = self.schemas.resolved(part, at / "parameters" / number)
+                    value, where = self.references.resolved(part, at / "parameters" / number)
                 except LookupError as problem:
                     self._note(at / "parameters" / number, f"a reference that {problem.args[0]}", "left out")
                     continue
@@ -186,7 +188,7 @@ class _Calls:
             return
         schema = parameter.get("schema", parameter)
         try:
-            schema, _ = self.schemas.resolved(schema, place / "schema")
+            schema, _ = self.references.resolved(schema, place / "schema")
         except LookupError:
             schema = {}
         found = guessed(name, schema if isinstance(schema, Mapping) else {}, str(parameter.get("description") or ""))

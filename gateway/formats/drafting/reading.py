@@ -35,6 +35,12 @@ class Reading:
     namespaces: Mapping[str, str] = field(default_factory=dict)
     seen: bool = False  # of samples: kinds were guessed from values
 
+    def of_records(self, node: Node, told: str) -> "Reading":
+        """With the one answer there is."""
+        self.answers.append(AnswerShape("records", node))
+        self.told.append(told)
+        return self
+
 
 @dataclass(slots=True)
 class ParameterDraft:

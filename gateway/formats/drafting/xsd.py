@@ -9,7 +9,9 @@ from pathlib import Path
 from lxml import etree
 
 from gateway.formats.drafting import files, guesses
+from gateway.formats.drafting.namespaces import XS, XmlNames
 from gateway.formats.drafting.nodes import (
+    MIXED_TEXT,
     NOT_ENFORCED,
     UNKNOWN,
     Keyed,
@@ -24,10 +26,8 @@ from gateway.formats.drafting.nodes import (
     either,
     type_name,
 )
-from gateway.formats.drafting.reading import AnswerShape, Reading
-from gateway.formats.drafting.samples import XmlNames, xml_root
+from gateway.formats.drafting.reading import Reading
 
-XS = "{http://www.w3.org/2001/XMLSchema}"
 MOST = 60_000  # particles of one reading
 _FILES = 60
 _SUBSTITUTES = 30
@@ -80,7 +80,7 @@ class Xsd:
     # ---- files
 
     def _load(self, path: Path, namespace: str, referring: list[Path]) -> etree._Element:
-        root = xml_root(path, files.read(path))
+        root = files.xml_root(path, files.read(path))
         if root.tag != f"{XS}schema":
             raise Unreadable(
                 f"{path}: is no XML Schema (its root is not xs:schema); for an answer write --sample {path}"
@@ -253,7 +253,7 @@ class Xsd:
         self._particles(part, found, False)
         self._attributes(part, found)
         if mixed:
-            self._note(part, "text between elements", "`.:x` is written: it is free text; or `-` for never")
+            self._note(part, *MIXED_TEXT)
             found.members["."] = Member(PlainValue("x"))
 
     def _base(self, derived: etree._Element, found: Object, *, whole: bool) -> None:
@@ -412,6 +412,5 @@ def read(path: Path, root: str) -> Reading:
     name, node = schema.start(root)
     if not isinstance(node, Object):
         raise Unreadable(f"{path}: the element {name} has nothing inside; name the one answers begin with: --root NAME")
-    reading = Reading("xml", [AnswerShape("records", node)], notes=schema.notes, namespaces=schema.names.used)
-    reading.told.append(f"XML Schema, read from the element {name}")
-    return reading
+    reading = Reading("xml", notes=schema.notes, namespaces=schema.names.used)
+    return reading.of_records(node, f"XML Schema, read from the element {name}")
