@@ -66,6 +66,7 @@ class Dataset:
     time: Words
     fields: Mapping[str, Field]
     frequency: tuple[int, str] | None = None  # of any grant, however often the app asked for: times, per
+    strict: bool = False  # an answer with a member that is not declared is refused
 
     def structural(self) -> tuple[str, ...]:
         return tuple(field.id for field in self.fields.values() if field.structural)
@@ -154,7 +155,7 @@ def datasets(file: FileTable) -> list[Dataset]:
     return found
 
 
-KEYS = ("id", "category", "label", "short", "long", "sensitivity", "account", "time", "field", "frequency")
+KEYS = ("id", "category", "label", "short", "long", "sensitivity", "account", "time", "field", "frequency", "strict")
 
 
 def dataset(row: FileTable, sector: str, format_: str) -> Dataset:
@@ -174,6 +175,7 @@ def dataset(row: FileTable, sector: str, format_: str) -> Dataset:
         time=row.words("time"),
         fields={field.id: field for field in fields},
         frequency=_frequency(row) if "frequency" in row.table else None,
+        strict=row.flag("strict"),
     )
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
+from zoneinfo import available_timezones
 
 from gateway.catalogue import shapes
 from gateway.catalogue.formats import (
@@ -111,7 +112,7 @@ def _shapes(file: FileTable) -> dict[str, str]:
 
 
 def _parameter(name: str, row: FileTable) -> FormatParameter:
-    row.only("as", "written", "included", "most", "values", "needs")
+    row.only("as", "written", "included", "most", "values", "needs", "zone")
     use = row.one_of("as", USES)
     if use == "choice" and not row.table.get("values"):
         row.wrong("values", 'list the values an app may send: ["asc", "desc"]')
@@ -123,7 +124,21 @@ def _parameter(name: str, row: FileTable) -> FormatParameter:
         row.whole("most", 1, 1_000_000),
         row.texts("values"),
         row.text("needs") if "needs" in row.table else "",
+        _zone(row, use),
     )
+
+
+def _zone(row: FileTable, use: str) -> str:
+    if "zone" not in row.table:
+        return ""
+    name = row.text("zone")
+    if use not in ("from", "to"):
+        row.wrong("zone", "leave it out: only from and to are times")
+    elif name not in available_timezones():
+        row.wrong("zone", "an IANA name, as Europe/Paris or Etc/GMT+1 (which is an hour behind UTC)")
+    else:
+        return name
+    return ""
 
 
 def _path(row: FileTable, key: str, table: Table, kind: str) -> Path:
@@ -249,7 +264,7 @@ def _calls(
         name = row.text("name")
         here = file.below(f"calls.{name}", row.table) if name else row
         here.only("name", "dataset", "records", "path", "asks", "query", "method", "body", "sends", "at", "one",
-                  "envelope", "answer")  # fmt: skip
+                  "envelope", "answer", "days")  # fmt: skip
         if name and not _NAME.fullmatch(name):
             here.wrong("name", "small letters, digits and -")
         if name in found:
@@ -290,7 +305,13 @@ def _call(
         row.flag("one"),
         row.text("envelope") if "envelope" in row.table else "Answer",
         _answer(row, table, kind),
+        row.whole("days", 1, 3660),
     )
+    uses = {parameters[word].use for word in (*query, *call.placed) if word in parameters}
+    if call.days and not {"from", "to"} <= uses:
+        row.wrong(
+            "days", "leave it out: without a parameter for both ends of the period it cannot be asked for in parts"
+        )
     in_path = PLACED.findall(path)
     for word in sorted({*NOT_FOR_APPS, *parameters} & set(in_path)):
         why = "it is a parameter, which a path does not judge" if word in parameters else "it is not theirs to say"

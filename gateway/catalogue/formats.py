@@ -59,6 +59,7 @@ class FormatParameter:
     most: int = 0  # size: no more than so many; 0: no limit
     values: tuple[str, ...] = ()  # choice: these and no other
     needs: str = ""  # a field without which it is refused
+    zone: str = ""  # IANA name, of an edge without one; "": that of the organisation
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class FormatCall:
     one: bool = False  # the answer has one record and no list
     envelope: str = "Answer"  # type of the table that the whole answer is, where the records stand inside it
     answer: OverRecords | None = None  # what an app gets instead of the records
+    days: int = 0  # a longer period is asked for in parts of so many days; 0: at once
 
     @property
     def placed(self) -> frozenset[str]:

@@ -15,7 +15,7 @@ from gateway.formats.model import Counts, Cut, NotThere, UnknownShape, Upstream
 from gateway.formats.paging import Unusable
 from gateway.formats.shapes import encode
 from gateway.formats.table_plan import ALWAYS, NO_PERIOD, TablePlan
-from gateway.formats.totals import Cell, Totals, Value
+from gateway.formats.totals import Cell, Row, Totals, Value
 from gateway.ground.calendar.instants import Span, Window
 
 MEDIA_TYPE = "application/json"
@@ -40,6 +40,8 @@ class Answering:
         Raises UnknownShape, TooLarge.
         """
         rows, found, led, timed = self._plan.page_rows(sent, media_type, body, self._window, self._period or NO_PERIOD)
+        if self._call.days and sent.period is not None:
+            rows = _beginning_in(sent.part or sent.period, rows)
         self._totals.add(rows)
         self._found += found
         self._counted += len(rows)
@@ -76,6 +78,12 @@ class Answering:
         if self.page(sent, media_type, body, link):
             raise UnknownShape(leading(self._plan.form))
         return self.cut()
+
+
+def _beginning_in(part: Window, rows: list[Row]) -> list[Row]:
+    """A record that lies across two parts of a period is in both, and counts where it begins."""
+    low, high = part.start, part.end
+    return [row for row in rows if (low is None or row[0] >= low) and (high is None or row[0] < high)]
 
 
 def _member(cell: Cell) -> tuple[str, Raw | str | bool]:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -18,10 +19,10 @@ from gateway.catalogue.formats import CUSTOMER, Format, FormatCall, FormatParame
 from gateway.formats import paging, units
 from gateway.formats.model import Account, Asked, Denied, Source, Upstream
 from gateway.formats.names import AccountNames
-from gateway.formats.paging import TOKEN, TOKEN_FORM, Step
+from gateway.formats.paging import TOKEN, TOKEN_FORM, Leading, Step
 from gateway.formats.paths import link, pattern
 from gateway.formats.stamps import read_edge, write_edge
-from gateway.ground.calendar.instants import Window, narrowed, window_text
+from gateway.ground.calendar.instants import Window, local_day, midnight, narrowed, window_text
 from gateway.ground.http.connector import Pairs
 
 _VALUE = re.compile(r"[A-Za-z0-9._~:+=|/,-]{1,256}")
@@ -153,7 +154,8 @@ class Calls:
         for name in [name for name in query if self._form.parameters[name].use in edges]:
             known, text = self._form.parameters[name], query.pop(name)
             try:
-                edges[known.use] = read_edge(text, known.written, self._source.zone, included=known.included)
+                zone = known.zone or self._source.zone
+                edges[known.use] = read_edge(text, known.written, zone, included=known.included)
             except (ValueError, OverflowError):
                 return Denied("period", name, asked="malformed", allowed=window_text(window))
         wanted = Window(edges["from"], edges["to"])
@@ -203,7 +205,8 @@ class Calls:
     ) -> Upstream:
         """`native`: the account in the call, None where it names none. `step`: the page, if not the first."""
         path, own = step
-        edges = self._edges(call, period)
+        part = self._part(call, period)
+        edges = self._edges(call, part or period)
         own = tuple(pair for pair in own if self._use(pair[0]) not in ("from", "to", "fields"))
         target, _, fixed = (call.asks or call.path).partition("?")
         own = tuple(pair for pair in own if pair[0] not in _whose(fixed))
@@ -225,6 +228,7 @@ class Calls:
             content_type=CONTENT_TYPES[call.sends] if call.method == "POST" else "",
             page=(*values, *own),
             period=period,
+            part=part,
             over_records=call.answer is not None,
         )
 
@@ -245,9 +249,19 @@ class Calls:
             edge = period.start if known.use == "from" else period.end
             if edge is not None:
                 is_end = known.use == "to"
-                text = write_edge(edge, known.written, self._source.zone, is_end=is_end, included=known.included)
+                zone = known.zone or self._source.zone
+                text = write_edge(edge, known.written, zone, is_end=is_end, included=known.included)
                 found.append((name, text))
         return tuple(found)
+
+    def _part(self, call: FormatCall, period: Window) -> Window | None:
+        """The first days of a period that is longer than a call may be for; None: it is not."""
+        if not call.days or period.start is None or self._source.filed:  # of a file everything is there at once
+            return None
+        zone = self._source.zone
+        until = midnight(local_day(period.start, zone) + timedelta(days=call.days), zone)
+        over = period.end or self._source.clock()
+        return Window(period.start, until) if until < over else None
 
     # ---- following pages
 
@@ -258,10 +272,19 @@ class Calls:
             path = path.replace("{account}", names.ref[sent.accounts[0].native])
         return link(self._source.gateway_url, path, query)
 
-    def token(self, call: FormatCall, names: AccountNames, sent: Upstream, step: Step) -> str:
-        """Of another page of the same call, with the period that this one was asked for."""
+    def after(self, sent: Upstream) -> Leading | None:
+        """The next part of a period, from its first page on; None: there is none."""
+        if sent.part is None or sent.period is None:
+            return None
+        kept = tuple(pair for pair in sent.page if self._use(pair[0]) in ("size", "choice", "fields"))
+        return Leading(("", kept), Window(sent.part.end, sent.period.end))
+
+    def token(
+        self, call: FormatCall, names: AccountNames, sent: Upstream, step: Step, period: Window | None = None
+    ) -> str:
+        """Of another page of the same call. `period`: None: that this one was asked for."""
         ref = names.ref[sent.accounts[0].native] if "{account}" in call.path else None
-        period = sent.period or Window(None, None)
+        period = period or sent.period or Window(None, None)
         return paging.sealed(self._source, step, period, *self.context(call, names, ref))
 
 

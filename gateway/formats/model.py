@@ -119,6 +119,7 @@ class Upstream:
     page: Pairs = ()  # of the query, all but the period
     shown: Pairs = ()  # the query as the app writes it, without what leads to the page
     period: Window | None = None  # that was asked for; None: as the format's own engine has it
+    part: Window | None = None  # of `period`, that this call is for; None: all of it
     over_records: bool = False  # an answer over the records of all pages is given in their place
 
 

@@ -8,6 +8,7 @@ and the period of the agreement is put back on each page.
 import json
 import re
 from datetime import datetime
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from gateway.catalogue.formats import Pages
@@ -24,6 +25,13 @@ _NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]{1,1000}")
 
 Step = tuple[str, Pairs]  # path at the organisation, "" for that of the call; query without the period
+
+
+class Leading(NamedTuple):
+    """What leads to another page. `period`: that it is of; None: that of this page."""
+
+    step: Step
+    period: Window | None = None
 
 
 class Unusable(Exception):

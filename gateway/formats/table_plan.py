@@ -18,7 +18,7 @@ from gateway.formats.coarser import Make, maker, stays_number
 from gateway.formats.drift import Seen
 from gateway.formats.model import Asked, Denied, Granted, Source, Upstream
 from gateway.formats.names import AccountNames
-from gateway.formats.paging import TOKEN, Step
+from gateway.formats.paging import TOKEN, Leading, Step
 from gateway.formats.paths import declared
 from gateway.formats.shapes import withheld_members
 from gateway.formats.totals import Cell, Row, Value
@@ -208,13 +208,17 @@ class TablePlan:
         there is more."""
         return sent.period if self.source.filed and sent.period is not None else window
 
-    def leads_on(self, sent: Upstream, led: str, link: str, count: int) -> Step | None:
-        """The call for the next page; None: there is none. `led`: what the member says that leads on. Raises
+    def leads_on(self, sent: Upstream, led: str, link: str, count: int) -> Leading | None:
+        """What leads to the next page; None: there is none. `led`: what the member says that leads on. Raises
         Unusable."""
+        step = self._step(sent, led, link, count)
+        return self.calls.after(sent) if step is None else Leading(step)
+
+    def _step(self, sent: Upstream, led: str, link: str, count: int) -> Step | None:
         pages = self.form.pages
         if pages is None:
             return None
-        if self.form.calls[sent.operation].answer is not None:
+        if sent.over_records:
             sent = replace(sent, page=sent.query)  # an app says nothing of pages: the declaration does
         if pages.by == "link-header":
             led = paging.of_header(link)
@@ -222,23 +226,27 @@ class TablePlan:
             step = paging.of_address(self.source, sent, led) if led else None
             if step is not None and step[0] and self._told_by_path(sent):
                 raise paging.Unusable
-            return step
+            return self._unless_back(sent, step)
         if pages.by == "cursor":
-            return ("", paging.instead(sent, pages.parameter, led)) if led else None
+            return self._unless_back(sent, ("", paging.instead(sent, pages.parameter, led)) if led else None)
         after = paging.by_number(pages, sent, count, led)
         return None if after is None else ("", after)
+
+    def _unless_back(self, sent: Upstream, step: Step | None) -> Step | None:
+        """None where the organisation leads back to this page."""
+        leads_back = step is not None and step[1] and set(step[1]) == set(sent.page) and step[0] in ("", sent.path)
+        return None if leads_back else step
 
     def _told_by_path(self, sent: Upstream) -> bool:
         """Whether only the call says whose the records are: another path could be that of another account."""
         call = self.form.calls[sent.operation]
         return call.names_account and not self.form.records[call.records].account
 
-    def following(self, part: TablePart, sent: Upstream, step: Step | None) -> str:
-        """The token of the next page; "": there is none, or the organisation leads back to this one."""
-        call = self.form.calls[sent.operation]
-        if step is None or (step[1] and set(step[1]) == set(sent.page) and step[0] in ("", sent.path)):
+    def following(self, part: TablePart, sent: Upstream, leading: Leading | None) -> str:
+        """The token of the next page; "": there is none."""
+        if leading is None:
             return ""
-        return self.calls.token(call, part.names, sent, step)
+        return self.calls.token(self.form.calls[sent.operation], part.names, sent, leading.step, leading.period)
 
     def address(self, part: TablePart, sent: Upstream, token: str) -> str:
         """Of the page with this token at the gateway."""
@@ -256,8 +264,8 @@ class TablePlan:
             step = paging.of_address(self.source, sent, led) if led else None
         except paging.Unusable:
             return ""
-        token = self.following(part, sent, step)
-        return self.address(part, sent, token) if token else ""
+        step = self._unless_back(sent, step)
+        return self.address(part, sent, self.following(part, sent, Leading(step))) if step is not None else ""
 
     def pair(self, part: TablePart) -> Callable[[Any], str]:
         """A function that makes the app's own identifier of the organisation's."""

@@ -39,7 +39,7 @@ from gateway.house import House
 from gateway.organisations import file_rules, links
 from gateway.organisations.file_rules import KIND, FilesView
 from gateway.organisations.tables import FileImport, FilePart, Organisation
-from gateway.organisations.views import OrganisationView
+from gateway.organisations.views import OrganisationView, is_strict
 
 __all__ = ["KIND", "BadFile", "GivenFile", "Imported", "accounts", "all_of", "bring", "part"]
 
@@ -254,9 +254,8 @@ class _Importing:
 
     def _check(self, records: list[Filed]) -> None:
         """A new `Seen` each time looks through all of them, and not through samples as of answers."""
-        seen = (
-            None if self.view.strict else Seen(lambda places, answers, at: self._places.update(dict.fromkeys(places)))
-        )
+        strict = is_strict(self.view, self.call.dataset)
+        seen = None if strict else Seen(lambda places, answers, at: self._places.update(dict.fromkeys(places)))
         filed.require_declared(self.form, self.call, self._head, records, seen)
 
     def _keep(self, customer: str, record: Filed) -> None:

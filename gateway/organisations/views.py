@@ -198,9 +198,15 @@ def source(organisation: OrganisationView, house: House) -> Source:
 
 def _told(organisation: OrganisationView, told: Listening | None, dataset: str) -> Seen | None:
     """Who is told of members that are not declared; None: an answer with one is refused."""
-    if organisation.strict:
+    if is_strict(organisation, dataset):
         return None
     return told.of(organisation.id, dataset) if told is not None else _NOBODY
+
+
+def is_strict(organisation: OrganisationView, dataset: str) -> bool:
+    """Whether an answer with a member that is not declared is refused."""
+    own = organisation.own.get(dataset)
+    return organisation.strict or (own is not None and own.strict)
 
 
 def known(organisation: OrganisationView, catalogue: Catalogue) -> Mapping[str, Dataset]:

@@ -23,7 +23,7 @@ from gateway.proxy.admit import Permit
 from gateway.proxy.fetch import fetch
 from gateway.proxy.filtering import filtered
 
-PAGES = 100
+PAGES = 400
 
 
 async def answered(
