@@ -197,6 +197,8 @@ def _records(kind: str, row: FileTable, table: Table) -> Records:
         "months_from",
         "customer",
         "whose",
+        "empty",
+        "unreadable",
     )
     if row.table.get("whose") == "person" and "account" in row.table:
         row.wrong("whose", "leave it out, or account: records of an account are not of the person as a whole")
@@ -217,17 +219,18 @@ _FORMS = ("instant", "span", "state", "parts")
 
 
 def _time(row: FileTable, table: Table, kind: str) -> RecordTime:
+    lenient = row.one_of("unreadable", ("refuse", "withhold"), "refuse") == "withhold"
     there = [how for how in _FORMS if how in row.table]
     if len(there) > 1:
         row.wrong(there[1], f"a record has one time of its own: leave out {' or '.join(there)}")
     if not there:
-        for key in ("written", "ends", "length", "months_from"):
+        for key in ("written", "ends", "length", "months_from", "empty"):
             if key in row.table:
                 row.wrong(key, f"it belongs to one of {', '.join(_FORMS)}, which is missing")
-        return RecordTime()
+        return RecordTime(lenient=lenient)
     how = there[0]
-    texts = (row.text(how),) if how == "instant" else row.texts(how)
-    least, most = {"instant": (1, 1), "span": (1, 2), "state": (1, 2), "parts": (1, 3)}[how]
+    texts = (row.text(how),) if isinstance(row.table[how], str) and how == "instant" else row.texts(how)
+    least, most = {"instant": (1, 3), "span": (1, 2), "state": (1, 2), "parts": (1, 3)}[how]
     if not least <= len(texts) <= most:
         row.wrong(how, f"name {least} to {most} members")
     paths = tuple(_split(row, how, text, table, kind) for text in texts if text)
@@ -241,6 +244,8 @@ def _time(row: FileTable, table: Table, kind: str) -> RecordTime:
         0 if by_member else row.whole("length", 1, 366 * 86400),
         _path(row, "length", table, kind) if by_member else (),
         row.whole("months_from", 0, 1, 1),
+        row.texts("empty"),
+        lenient,
     )
     if found.ends and not (found.length or found.length_path):
         row.wrong("length", "a stamp of the end needs it: seconds, or the member that holds it")

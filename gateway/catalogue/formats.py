@@ -92,7 +92,10 @@ class FormatCall:
 
 @dataclass(frozen=True, slots=True)
 class RecordTime:
-    """A record's own time. `how`: none (a state, as it is now) | instant | span | state | parts."""
+    """A record's own time. `how`: none (a state, as it is now) | instant | span | state | parts.
+
+    Of an instant with several paths the first counts that says something.
+    """
 
     how: str = "none"
     paths: tuple[Path, ...] = ()
@@ -101,6 +104,8 @@ class RecordTime:
     length: int = 0  # of the interval, in seconds
     length_path: Path = ()  # the member that holds it
     months_from: int = 1  # parts: the number of January
+    empty: tuple[str, ...] = ()  # texts that say that there is none
+    lenient: bool = False  # a record whose time or owner cannot be read is withheld; else the answer is refused
 
 
 @dataclass(frozen=True, slots=True)

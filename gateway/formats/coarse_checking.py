@@ -123,6 +123,8 @@ def answer_faults(call: FormatCall, form: Format, dataset: Dataset | None) -> Fo
         return
     if form.driver not in DRIVERS:
         yield "answer", f"leave it out: driver {form.driver} gives records"
+    if records.time.lenient:
+        yield "answer", f"a total must not leave records out: leave unreadable out of records.{call.records}"
     yield from _shape(how, form)
     if how.of:
         steps = along(form.shapes, call.records, how.of)

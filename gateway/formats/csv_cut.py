@@ -219,7 +219,7 @@ class TableCutter:
         for text in distinct.difference(known):
             known[text] = self._refs.get(text) or self._refs.get(text.strip())
         found = [known[text] is not None for text in owners]
-        if not all(map(str.strip, distinct)):
+        if not self._records.time.lenient and not all(map(str.strip, distinct)):
             here = chosen or [True] * block.count
             self._judgeable(block, self._account, (h and not o.strip() for h, o in zip(here, owners, strict=True)))
         return found if chosen is None else list(map(and_, chosen, found))

@@ -111,14 +111,29 @@ def _overlaps(window: Window) -> Agreed:
 
 
 def own_time(time: RecordTime, zone: str) -> Callable[[Key], Any]:
+    own = _own_time(time, zone)
+    return _leniently(own) if time.lenient else own
+
+
+def _leniently(own: Callable[[Key], Any]) -> Callable[[Key], Any]:
+    def lenient(key: Key) -> Any:
+        try:
+            return own(key)
+        except (ValueError, OverflowError):
+            raise Outside from None
+
+    return lenient
+
+
+def _own_time(time: RecordTime, zone: str) -> Callable[[Key], Any]:
     if time.how == "state":
         return _state(time, zone)
     read = _HOW.get(time.how, _instant)(time, zone)
     if time.length or time.length_path:
         return _lasting(time, read)
-    if time.how == "instant":
+    if time.how == "instant" and len(time.paths) == 1 and not time.empty:
         return _alone(time, zone)
-    return lambda key: read(tuple(map(_there, _texts(key))))
+    return lambda key: read(_said(time, _texts(key)))
 
 
 def _alone(time: RecordTime, zone: str) -> Callable[[str], Span]:
@@ -134,11 +149,19 @@ def _alone(time: RecordTime, zone: str) -> Callable[[str], Span]:
     return instant
 
 
-def _there(text: str) -> str:
-    text = text.strip()
-    if not text:
+def _said(time: RecordTime, texts: Texts) -> Texts:
+    """The texts of a record's time; of an instant the first that says something. Raises Outside where there is none."""
+    found = tuple(_plain(time, text) for text in texts[: len(time.paths)])
+    if time.how == "instant":
+        found = (next(filter(None, found), ""),)
+    if "" in found:
         raise Outside
-    return text
+    return found
+
+
+def _plain(time: RecordTime, text: str) -> str:
+    text = text.strip()
+    return "" if text in time.empty else text
 
 
 def _state(time: RecordTime, zone: str) -> Callable[[Key], Any]:
@@ -146,7 +169,7 @@ def _state(time: RecordTime, zone: str) -> Callable[[Key], Any]:
     read = stamps.stamp_once(time.written)
 
     def state(key: Key) -> Any:
-        first, *more = (text.strip() for text in _texts(key))
+        first, *more = (_plain(time, text) for text in _texts(key))
         end = more[0] if more else ""
         span = (read(first, zone)[0] if first else None), (read(end, zone)[1] if end else None)
         if span[0] is not None and span[1] is not None and span[1] < span[0]:
@@ -161,8 +184,11 @@ def _lasting(time: RecordTime, read: Callable[[Texts], Span]) -> Callable[[Key],
 
     def lasting(key: Key) -> Span:
         texts = _texts(key)
-        start, end = read(tuple(map(_there, texts[:count])))
-        lasts = stamps.length(_there(texts[count]) if time.length_path else fixed)
+        start, end = read(_said(time, texts))
+        lasting = texts[count].strip() if time.length_path else fixed
+        if not lasting:
+            raise Outside
+        lasts = stamps.length(lasting)
         return (start - lasts, end) if time.ends else (start, max(end, start + lasts))
 
     return lasting

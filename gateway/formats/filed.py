@@ -284,6 +284,8 @@ def _csv_unjudged(its: Records, where: Mapping[str, int], rows: Sequence[Sequenc
         if times.verdicts(keys)[1]:
             return times.columns[0]
     account = its.account[0] if its.account else ""
+    if its.time.lenient:
+        return None
     return account if account and not all(row[where[account]].strip() for row in rows) else None
 
 

@@ -172,14 +172,14 @@ def _pass(form: Format, records: Records, remove: Callable[[Any], int], given: f
     scope: dict[str, Any] = {
         "UNSET": UNSET, "UnknownShape": UnknownShape, "remove": remove, "stamp": stamps.stamp(records.time.written),
         "of_parts": stamps.of_parts, "length": stamps.length, "text_of": stamps.text_of,
+        "empty": frozenset(records.time.empty),
     }  # fmt: skip
     lines = [
         "def cut(found, inside, low, high, refs, most, zone, kept, spans):",
         " fields = index = 0",
         " try:",
         "  for index, record in enumerate(found):",
-        *_at(3, _timed(table, records, scope)),
-        *_at(3, _owned(table, records, where)),
+        *_at(3, _judging(table, records, where)),
         "   fields += inside[index] + remove(record)",
         *_at(3, _only(form, kind, given, scope)),
         "   kept.append(record)",
@@ -218,15 +218,28 @@ def _reached(table: Table, kind: str, path: Path, into: str) -> list[str]:
     return lines
 
 
-def _timed(table: Table, records: Records, scope: dict[str, Any]) -> list[str]:
+def _judging(table: Table, records: Records, where: str) -> list[str]:
+    """Statements that go on to the next record unless this one is given."""
+    lines = [*_timed(table, records), *_owned(table, records, where)]
+    if not records.time.lenient:
+        return lines
+    return ["try:", *_at(1, lines), "except (ValueError, OverflowError): continue"]
+
+
+def _timed(table: Table, records: Records) -> list[str]:
     """Statements that go on to the next record unless this one is inside the window."""
     time, kind = records.time, records.kind
     if time.how == "none":
         return []
     names = [f"t{number}" for number in range(len(time.paths))]
     lines = [line for name, path in zip(names, time.paths, strict=True) for line in _reached(table, kind, path, name)]
+    if time.empty:
+        lines += [f"if {name} is not None and text_of({name}) in empty: {name} = None" for name in names]
     if time.how == "state":
         return [*lines, *_state(names)]
+    if time.how == "instant":
+        lines += [f"if t0 is None: t0 = {name}" for name in names[1:]]
+        names = names[:1]
     lines += [f"if {' or '.join(f'{name} is None' for name in names)}: continue"]
     if time.how == "parts":
         lines += [f"start, end = of_parts(({', '.join(names)},), {time.months_from}, zone)"]
@@ -279,7 +292,7 @@ def _owned(table: Table, records: Records, where: str) -> list[str]:
     wrong = f"{where!r} + f'[{{index}}]' + {'.' + '.'.join(path)!r}"
     return [
         *lines,
-        f"if owner is None: raise UnknownShape({wrong})",
+        "if owner is None: continue" if records.time.lenient else f"if owner is None: raise UnknownShape({wrong})",
         "ref = refs.get(owner if type(owner) is str else text_of(owner))",
         "if ref is None or len(kept) >= most: continue",
         f"{place} = ref",

@@ -371,9 +371,9 @@ class XmlCutter:
         ref = None
         if table.account:
             owner = text_at(node, table.account, where)
-            if not owner:
+            if not owner and not table.time.lenient:
                 raise self.wrong_account()
-            ref = self.refs.get(owner)
+            ref = self.refs.get(owner) if owner else None
             if ref is None:
                 return None
         if self.most is not None and self.kept >= self.most:

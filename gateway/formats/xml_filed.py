@@ -83,6 +83,6 @@ def _judged(own: XmlTable, node: Node, where: str, writing: Writing) -> None:
         judge(own.time, Window(None, None), "UTC")(*[text_at(node, path, where) for path in paths])
     except (ValueError, OverflowError):
         raise UnknownShape(f"{where}.{'.'.join(own.records.time.paths[0])}") from None
-    if own.account and not text_at(node, own.account, where):
+    if own.account and not own.time.lenient and not text_at(node, own.account, where):
         raise UnknownShape(f"{where}.{'.'.join(own.records.account)}")
     writing.plain(node, where)

@@ -16,10 +16,38 @@ def judge(time: RecordTime, window: Window, zone: str) -> Judge:
     window, True where it is given and has no span, False where it is not. It raises ValueError and OverflowError."""
     if time.how == "none":
         return lambda *texts: True
-    if time.how == "state":
-        return _state(time, window, zone)
+    judged = (_state if time.how == "state" else _within)(time, window, zone)
+    if time.empty or (time.how == "instant" and len(time.paths) > 1):
+        judged = _said(time, judged)
+    return _leniently(judged) if time.lenient else judged
+
+
+def _said(time: RecordTime, judged: Judge) -> Judge:
+    """Of texts that say something; of an instant the first of them."""
+    count = len(time.paths)
+
+    def said(*texts: str) -> Span | bool:
+        found = tuple("" if text in time.empty else text for text in texts[:count])
+        if time.how == "instant":
+            found = (next(filter(None, found), ""),)
+        return judged(*found, *texts[count:])
+
+    return said
+
+
+def _leniently(judged: Judge) -> Judge:
+    def lenient(*texts: str) -> Span | bool:
+        try:
+            return judged(*texts)
+        except (ValueError, OverflowError):
+            return False
+
+    return lenient
+
+
+def _within(time: RecordTime, window: Window, zone: str) -> Judge:
     low, high = window.start, window.end
-    read, count = _read(time, zone), len(time.paths)
+    read, count = _read(time, zone), 1 if time.how == "instant" else len(time.paths)
 
     def judged(*texts: str) -> Span | bool:
         if "" in texts[:count]:

@@ -446,14 +446,10 @@ class _Grammar:
         ]
         if self._account:
             owner = self._heard[self._account]
-            lines += [
-                f"  owner = {owner}.strip()",
-                "  if not owner:",
-                "   cutter.found += found - 1",
-                "   raise cutter.wrong_account()",
-                "  ref = refs.get(owner)",
-                "  if ref is None: continue",
-            ]
+            lines += [f"  owner = {owner}.strip()"]
+            if not table.time.lenient:
+                lines += ["  if not owner:", "   cutter.found += found - 1", "   raise cutter.wrong_account()"]
+            lines += ["  ref = refs.get(owner)", "  if ref is None: continue"]
         lines += ["  if len(kept) >= room: continue"]
         for number, (part, other, _) in enumerate(table.only):
             if part.name not in self._whole or part.many:

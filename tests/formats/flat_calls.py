@@ -112,7 +112,8 @@ Total = "from:s sum:d count:i first:d"
 def planned(text: str, dataset: str, fields: Iterable[str]) -> Plan:
     form, own = owned.read(tomllib.loads(text))
     assert form is not None
-    assert [(key, wrong) for _, key, wrong in registry.form_faults(form, own)] == []
+    wrong = [(key, text) for _, key, text in registry.form_faults(form, own)]
+    assert not wrong, wrong
     source = Source(
         "blurred", "telecom", "", "Europe/Paris", "https://gw.example/data/blurred", "https://blurred.example",
         forms={"": form}, known=own, sealer=Sealer(b"k" * 32), clock=lambda: NOW,
