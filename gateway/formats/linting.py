@@ -32,8 +32,8 @@ WHY: Mapping[str, str] = {
     "no-time": "Without a time of its own every record is given, however old, whatever period was agreed.",
     "may-widen": "Such a parameter may make the organisation answer with more than the person agreed to.",
     "no-account": "The gateway cannot see whose such a record is, and relies on the organisation's answer alone.",
-    "accounts-unknown": "A link would know one account, called self: no record and no call is of that name, so nothing"
-    " is ever given.",
+    "accounts-unknown": "A link would know one account, called self: where the organisation has none of that name,"
+    " nothing is ever given.",
     "no-call": "People can agree to this type of data, and no app can ever get it.",
     "same-words": "Half of the readers get a text that is not in their language.",
     "long-sentence": "A consent screen is read in seconds: long sentences are skipped.",

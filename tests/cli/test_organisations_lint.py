@@ -330,3 +330,14 @@ def test_what_a_draft_has_left_open_is_refused_by_add_in_the_same_words(aval: Ru
         "datasets[0].call.length.short: is still TO FILL (fr, en); write both",
     }
     assert {line.partition(": ")[2] for line in linted.out.splitlines() if ": is still" in line} == told
+
+
+def test_the_whole_files_of_the_document_have_no_errors_and_no_warnings(aval: Run, tmp_path: Path) -> None:
+    text = (ROOT / "gateway/docs/organisations.md").read_text(encoding="utf-8")
+    blocks = [each.partition("\n```")[0].partition("\n") for each in text.split("```toml ")[1:]]
+    files = {name: body for name, _, body in blocks if 'legal_entity = "' in body}
+    assert files.keys() == {"cap-mobile.toml", "axiome.toml"}
+    for name, body in files.items():
+        (tmp_path / name).write_text(body, encoding="utf-8")
+        done = aval("organisations", "lint", "--strict", tmp_path / name)
+        assert done.code == 0, done.out
