@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from cli_run import Aval
-from telecom import ANSWER, answer, call, declared
-from test_organisations_try_drivers import as_csv, as_xml
+from telecom import ANSWER, answer, as_csv, as_xml, call, declared
 
 Run = Callable[..., Aval]
 BOM = "\ufeff"
