@@ -43,13 +43,13 @@ def lint(
     aval organisations lint --strict --ignore same-words declarations/*.toml      in a build
     aval organisations lint --json my-telecom.toml                                for an editor
 
-    Errors are what `add` would refuse, and texts of a draft that still say TO FILL:
+    Errors are what `add` would refuse, the texts of a draft that still say TO FILL among them:
 
     \b
     my-telecom.toml:14: contact.privacy: is missing; write a mail address
 
-    Warnings are allowed and risky, such as free text in a field that is always given. Each says why it matters, and
-    has the name of its rule in brackets.
+    Warnings are allowed and risky, such as free text in a field that is always given, or accounts that no link would
+    know. Each says why it matters, and has the name of its rule in brackets.
 
     Nothing is opened but the files and the policies: no gateway is needed, and no name is looked up.
 

@@ -77,12 +77,17 @@ def try_(
     The gateway's own engine cuts the sample, as it would cut an answer: no server runs, nothing is sent, and nothing
     is kept. You see the call that the organisation would get, then each record twice: as it sent it, and as the app
     gets it, with one reason for each member that does not leave. At the end stand the words people read on the
-    consent screen, and a line for each member that the declaration does not know.
+    consent screen, a line for each member that the declaration does not know, and warnings of what would go otherwise
+    in a live call.
+
+    In the call, words in capitals stand for what only a person's link or a secret has: CUSTOMER, TOKEN, SECRET. The
+    accounts are those that the sample names; a live call takes those that the person's link knows, as is told.
 
     \b
     --call      which call of [[format.calls]] the sample is the answer of, if it fits several
     --fields    what the person agreed to; fields with structural = true go with every answer
     --accounts  the others in the sample are then somebody else's, or not shared
+    --query     what an app would add, as from=2026-01-01; for a further page give its answer as --answer
 
     Ends 0 if the app would get an answer; 1 if the call or the answer is refused, or the declaration is wrong (`lint`
     tells more); 2 if something could not be read, or the sample is of no call.

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from gateway.cli import try_told
+from gateway.organisations import trying
 from gateway.settings import LANGUAGES
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ def page(prepared: "Prepared", trials: "list[tuple[str, Trial]]", terms: "TrialT
             trials=trials,
             terms=terms,
             told=try_told,
+            warnings=trying.warnings,
             said=SAID,
             signs=SIGNS,
             languages=LANGUAGES,

@@ -13,6 +13,7 @@ from gateway.formats.model import NOTICES
 from gateway.formats.trying import UNNAMED
 from gateway.ground.calendar.instants import local_day, midnight, utc_text, window_text
 from gateway.ground.http.connector import Pairs
+from gateway.organisations import trying
 from gateway.settings import LANGUAGES
 
 if TYPE_CHECKING:
@@ -40,10 +41,12 @@ def _answer(prepared: "Prepared", path: str, trial: "Trial", terms: "TrialTerms"
         "fields_not_chosen": [field for field in trial.dataset.fields if field not in trial.granted],
         "period": window_text(terms.window),
         "accounts": trial.refs,
+        "accounts_of_a_live_call": trying.live_accounts(prepared, trial),
         "other_accounts": list(trial.foreign),
         "app_asks": asked(trial),
         "organisation_is_asked": request(prepared, trial),
         "refusal": refusal(trial),
+        "warnings": list(trying.warnings(prepared, trial)),
         "counts": counts(trial),
         "following_page": trial.following,
         "records": [
@@ -79,19 +82,28 @@ def asked(trial: "Trial") -> str:
 
 
 def request(prepared: "Prepared", trial: "Trial") -> dict[str, Any] | None:
-    """The call as the organisation would get it; None: it gets none."""
-    sent = trial.sent
-    if sent is None:
+    """The call as the organisation would get it; None: it gets none. Words in capitals are told in `stands_for`."""
+    call = trying.upstream_call(prepared, trial)
+    if call is None:
         return None
     found = {
-        "method": sent.method,
-        "address": prepared.upstream + sent.path,
-        "query": [f"{name}={value}" for name, value in sent.query],
-        "accept": sent.accept,
-        "content_type": sent.content_type,
-        "body": sent.body.decode("utf-8", "replace"),
+        "method": call.method,
+        "address": call.address,
+        "query": list(call.query),
+        "headers": dict(call.fields),
+        "accept": call.accept,
+        "content_type": call.content_type,
+        "body": call.body,
+        "stands_for": dict(call.stands_for),
     }
     return {key: value for key, value in found.items() if value}
+
+
+def unasked(trial: "Trial") -> str:
+    """Why the organisation gets no call."""
+    if trial.sent is None:
+        return "is asked nothing"
+    return f"is not called: the gateway answers from the files of the call {trial.call.name}"
 
 
 def _query(pairs: Pairs) -> str:
@@ -100,13 +112,13 @@ def _query(pairs: Pairs) -> str:
 
 def refusal(trial: "Trial") -> str:
     """Why nothing is given, in one sentence; "": something is, or could be."""
-    return trial.refusal if trial.denied is None else f"{trial.refusal}. {_denied(trial.denied)}"
+    return trial.refusal if trial.denied is None else f"{trial.refusal}. {_denied(trial.denied, trial.why_denied)}"
 
 
-def _denied(denied: "Denied") -> str:
+def _denied(denied: "Denied", why: str) -> str:
     asked = f" Asked: {denied.asked}." if denied.asked else ""
     allowed = f" Allowed: {denied.allowed}." if denied.allowed else ""
-    return f"{REASONS[denied.reason][1]} Term: {denied.term}.{asked}{allowed}"
+    return f"{why or REASONS[denied.reason][1]} Term: {denied.term}.{asked}{allowed}"
 
 
 def counts(trial: "Trial") -> dict[str, int]:
@@ -130,6 +142,9 @@ def agreed(prepared: "Prepared", trial: "Trial", terms: "TrialTerms") -> Iterato
     yield "period", period(prepared, terms)
     named = [f"{native}, for the app {ref}" for native, ref in trial.refs.items() if native != UNNAMED]
     yield "accounts", "; ".join(named) or "the answer names none"
+    if live := trying.live_accounts(prepared, trial):
+        these = "as --accounts says" if terms.accounts else "taken from the answer"
+        yield "in a live call", f"{live}; these are {these}" if named else live
     if trial.foreign:
         yield "not shared", ", ".join(trial.foreign)
     if terms.records_max is not None:

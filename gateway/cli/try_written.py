@@ -1,7 +1,8 @@
 """A trial on a terminal: two sides, from 60 columns on. Colour only underlines what the marks say."""
 
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import typer
 
 from gateway.cli import try_told
 from gateway.cli.organisations_lint import coloured
+from gateway.organisations import trying
 from gateway.settings import LANGUAGES
 
 if TYPE_CHECKING:
@@ -43,10 +45,24 @@ def _heading(text: str, width: int) -> list[str]:
     return ["", _styled(f"── {text} " + "─" * max(0, width - len(text) - 4), "heading")]
 
 
-def _pairs(pairs: list[tuple[str, str]], width: int) -> Iterator[str]:
+def _at_parameters(text: str, width: int) -> list[str]:
+    """Lines of a text; an address that is too long goes on before a parameter."""
+    if len(text) <= width or "?" not in text:
+        return textwrap.wrap(text, width)
+    lines = [""]
+    for part in re.split(r"(?=[?&])", text):
+        if lines[-1] and len(lines[-1]) + len(part) > width:
+            lines.append("")
+        lines[-1] += part
+    return [part for line in lines for part in textwrap.wrap(line, width)]
+
+
+def _pairs(
+    pairs: list[tuple[str, str]], width: int, wrap: Callable[[str, int], list[str]] = textwrap.wrap
+) -> Iterator[str]:
     widest = max(len(name) for name, _ in pairs)
     for name, text in pairs:
-        first, *more = textwrap.wrap(text, max(20, width - widest - 2)) or [""]
+        first, *more = wrap(text, max(20, width - widest - 2)) or [""]
         yield f"{name:{widest}}  {first}"
         yield from (f"{'':{widest}}  {line}" for line in more)
 
@@ -57,7 +73,7 @@ def _lines(
     yield _styled(f"{prepared.file} on {path}", "heading")
     yield from _pairs(list(try_told.agreed(prepared, trial, terms)), width)
     yield from _heading("the call", width)
-    yield from _pairs(list(_request(prepared, trial)), width)
+    yield from _pairs(list(_request(prepared, trial)), width, _at_parameters)
     if refused := try_told.refusal(trial):
         yield ""
         yield from (_styled(line, "withheld") for line in textwrap.wrap(f"REFUSED: {refused}", width))
@@ -68,6 +84,9 @@ def _lines(
     yield from _unleft(trial, width, every)
     yield from _unknown(trial, width)
     yield from _screen(prepared, trial, width)
+    for text in trying.warnings(prepared, trial):
+        yield ""
+        yield from (_styled(line, "changed") for line in textwrap.wrap(f"WARNING: {text}.", width))
     yield from _counted(trial, width)
 
 
@@ -75,13 +94,13 @@ def _request(prepared: "Prepared", trial: "Trial") -> Iterator[tuple[str, str]]:
     yield "the app asks", try_told.asked(trial)
     sent = try_told.request(prepared, trial)
     if sent is None:
-        yield "the organisation", "is asked nothing"
+        yield "the organisation", try_told.unasked(trial)
         return
     yield "the organisation", f"{sent['method']} {sent['address']}"
-    for pair in sent.get("query", ()):
-        yield "  query", pair
+    yield from ((f"  {name}", value) for name, value in sent.get("headers", {}).items())
     if "body" in sent:
         yield "  body", f"{sent['content_type']} {sent['body']}"
+    yield from ((f"  {word}", f"stands for {what}") for word, what in sent.get("stands_for", {}).items())
 
 
 # ---- records, side by side

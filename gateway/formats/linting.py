@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gateway.catalogue import fields as governing
 from gateway.catalogue import shapes
 from gateway.catalogue.datasets import Dataset, Field, Member
-from gateway.catalogue.formats import Format, along
+from gateway.catalogue.formats import Format, FormatCall, along
 from gateway.catalogue.words import Words
 from gateway.settings import LANGUAGES
 
@@ -32,6 +32,8 @@ WHY: Mapping[str, str] = {
     "no-time": "Without a time of its own every record is given, however old, whatever period was agreed.",
     "may-widen": "Such a parameter may make the organisation answer with more than the person agreed to.",
     "no-account": "The gateway cannot see whose such a record is, and relies on the organisation's answer alone.",
+    "accounts-unknown": "A link would know one account, called self: where the organisation has none of that name,"
+    " nothing is ever given.",
     "no-call": "People can agree to this type of data, and no app can ever get it.",
     "same-words": "Half of the readers get a text that is not in their language.",
     "long-sentence": "A consent screen is read in seconds: long sentences are skipped.",
@@ -298,3 +300,40 @@ def _ownerless(form: Format) -> Iterator[Risk]:
         if not along(form.shapes, kind, records.account):
             better = 'write account = "MEMBER", if the record names it'
             yield Risk("no-account", "", f"records.{kind}", "nothing in the record says whose it is", better)
+
+
+# ---- accounts that a link has to know
+
+
+def naming(form: Format, call: FormatCall) -> str:
+    """Where a call or its answer names an account, as the file writes it; "": nowhere."""
+    records = form.records.get(call.records)
+    if call.names_account:
+        return f"calls.{call.name} has {{account}}"
+    if records is None:
+        return ""
+    if records.account:
+        return f'records.{call.records} has account = "{".".join(records.account)}"'
+    around = ["/".join(member) for member in _said_around(form, call)]
+    return f'around has "{around[0]}" = "account"' if around else ""
+
+
+def _said_around(form: Format, call: FormatCall) -> list[Member]:
+    """The members around the records of a call that say whose the answer is."""
+    if not form.place(call) or call.envelope not in form.shapes:
+        return []
+    reached = set(shapes.reached(form.shapes, call.envelope))
+    return [member for member, rule in form.around.items() if rule == "account" and member[0] in reached]
+
+
+def accounts_unknown(form: Format, kind: str) -> Risk | None:
+    """Of a format without a list of accounts, where links of this kind of connection know no customer number."""
+    places = list(dict.fromkeys(filter(None, (naming(form, call) for call in form.calls.values()))))
+    if not places:
+        return None
+    natives = [".".join(each.account) for each in form.records.values() if each.account]
+    native = f'"{natives[0]}"' if natives else '"MEMBER"'
+    more = f" and {len(places) - 2} more" if len(places) > 2 else ""
+    what = f"is missing, and links of kind {kind} know no account without it: {', '.join(places[:2])}{more}"
+    better = f'write call = "CALL", the call that lists a person\'s accounts, and native = {native}'
+    return Risk("accounts-unknown", "", "accounts", what, better)

@@ -82,7 +82,7 @@ class TakingTable:
     def __init__(self, form: Format, call: FormatCall) -> None:
         self._form, self._call = form, call
         self._words = members(form.shapes, call.records) if call.records in form.shapes else {}
-        self._head: list[str] = []
+        self.head: list[str] = []  # of what was read last
 
     def whole(self, body: bytes) -> tuple[Any, str]:
         return [self.value(each) for each in self.records(body)], f"{self._call.records}*"
@@ -95,8 +95,8 @@ class TakingTable:
             ]
         except csv.Error as error:
             raise ValueError(str(error)) from None
-        self._head, *found = [[cell.strip() for cell in row] for row in rows] or [[]]
-        return [dict(zip(self._head, row, strict=False)) for row in found]
+        self.head, *found = [[cell.strip() for cell in row] for row in rows] or [[]]
+        return [dict(zip(self.head, row, strict=False)) for row in found]
 
     def value(self, record: Any) -> Any:
         return {name: _typed(self._words.get(name, ""), cell) for name, cell in record.items() if cell}
@@ -104,7 +104,7 @@ class TakingTable:
     def alone(self, record: Any) -> bytes:
         made = io.StringIO(newline="")
         writer = csv.writer(made, delimiter=self._form.separator)
-        writer.writerows([self._head, [record.get(name, "") for name in self._head]])
+        writer.writerows([self.head, [record.get(name, "") for name in self.head]])
         return made.getvalue().encode(self._form.encoding)
 
 
@@ -138,6 +138,11 @@ class TakingXml:
         text = etree.tostring(made, encoding=self._form.encoding, xml_declaration=True)
         assert isinstance(text, bytes), "an encoding was named"
         return text
+
+    def outermost(self, body: bytes) -> tuple[str, str]:
+        """(namespace, name) of the outermost element."""
+        space, _, local = self._root(body).tag.rpartition("}")
+        return space.lstrip("{"), local
 
     def _root(self, body: bytes) -> Any:
         parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)

@@ -6,16 +6,17 @@ Why a record is missing is found by asking the plan again: of this record alone,
 granted. So nothing here repeats a rule of the engine.
 """
 
-import json
 import re
-from collections.abc import Iterable
+from codecs import BOM_UTF8
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, FormatCall, Path
 from gateway.catalogue.shapes import inner, members
-from gateway.formats import everything, registry
+from gateway.formats import everything, registry, seeming
+from gateway.formats.csv_reading import HEADER
 from gateway.formats.drift import Seen
 from gateway.formats.explaining import (
     WITHHELD,
@@ -43,14 +44,19 @@ from gateway.formats.model import (
     UnknownShape,
     Upstream,
 )
+from gateway.formats.paging import TOKEN
 from gateway.formats.table_plan import TablePart, TablePlan
-from gateway.formats.taking import TAKING, Taking, given
+from gateway.formats.taking import TAKING, Taking, TakingTable, TakingXml, given
 from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
 
 ALWAYS = everything.ALWAYS
 UNNAMED = "account-of-the-call"  # stands for an account that no record names
-_NOT = {"ndjson": "a line of it is not JSON", "csv": "it is no table", "xml": "it is not XML"}
+_NOT = {
+    "json": "it is not JSON", "ndjson": "a line of it is not JSON", "csv": "it is no table", "xml": "it is not XML"
+}  # fmt: skip
+_AT = re.compile(r"line ([0-9]+),? column ([0-9]+)")
+_ROW = re.compile(r"\[([0-9]+)\]")
 _WORD = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -95,6 +101,7 @@ class Trial:
     media_type: str
     sent: Upstream | None = None
     denied: Denied | None = None
+    why_denied: str = ""  # in words for whoever writes the declaration; "": the reason says enough
     refusal: str = ""  # why the answer as a whole is not given
     counts: Counts = field(default_factory=Counts)
     body: bytes = b""  # what the app gets
@@ -104,6 +111,7 @@ class Trial:
     around: tuple[ComparedRow, ...] = ()
     unknown: list[Unknown] = field(default_factory=list)
     also: tuple[str, ...] = ()  # other calls that the answer would be as well
+    warnings: list[str] = field(default_factory=list)  # what is allowed, and hardly meant so
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,15 +159,23 @@ class Tried:
             trial = self.run(call, body, TrialTerms(), explain=False)
             value, word = self._taking(call).whole(body)
         except (UnknownShape, ValueError, RecursionError) as error:
-            return Fit(call, why_not=self._shape(call, body, error.where if isinstance(error, UnknownShape) else ""))
+            where = error.where if isinstance(error, UnknownShape) else ""
+            return Fit(call, known=self._known_in(call, body), why_not=self._shape(call, body, where))
         if trial.refusal:
-            return Fit(call, why_not=trial.refusal)
+            return Fit(call, known=self._known_in(call, body), why_not=trial.refusal)
         return Fit(
             call,
             trial.counts.records + trial.counts.records_withheld,
             len(_known(self.form.shapes, word, value)),
             len(undeclared(self.form.shapes, word, value)),
         )
+
+    def _known_in(self, call: FormatCall, body: bytes) -> int:
+        try:
+            value, word = self._taking(call).whole(body)
+        except (ValueError, RecursionError):
+            return 0
+        return len(_known(self.form.shapes, word, value))
 
     def guess(self, body: bytes, dataset: str = "") -> tuple[FormatCall, tuple[str, ...]]:
         """The call, and others that the answer fits as well and in the same way. Raises NotTried."""
@@ -168,17 +184,29 @@ class Tried:
             return calls[0], ()
         found = self.fits(body, calls)
         if not found or found[0].why_not or not found[0].known:
-            why = {fit.call.name: fit.why_not if fit.known else "none of its members is there" for fit in found}
-            if len(set(why.values())) == 1:
-                raise NotTried(f"it is of none of the calls: {next(iter(why.values()))}")
-            told = [f"{name}: {each}" for name, each in why.items()]
-            raise NotTried("\n".join(["it is of none of the calls; name one with --call to see more", *told]))
+            raise NotTried(self._of_none(body, found))
         best = [fit.call for fit in found if not fit.why_not and fit.good == found[0].good]
         if len({(call.dataset, call.records, self.form.place(call)) for call in best}) > 1:
             names = ", ".join(f"{call.name} ({call.dataset})" for call in best)
+            if found[0].unknown > 2 * found[0].known:  # such as an answer of another organisation
+                members_ = f"of its members {found[0].known} are declared and {found[0].unknown} are not"
+                raise NotTried(f"it looks like none of the calls; nearest is {names}, and {members_}")
             raise NotTried(f"it could be of several calls; say which with --call: {names}")
         best.sort(key=lambda call: (len(_WORD.findall(call.path)), list(self.form.calls).index(call.name)))
         return best[0], tuple(call.name for call in best[1:])
+
+    def _of_none(self, body: bytes, found: Sequence[Fit]) -> str:
+        """Why an answer is of none of the calls, and what it seems to be instead."""
+        why = {fit.call.name: fit.why_not if fit.known else "none of its members is there" for fit in found}
+        seems = seeming.driver(self.form, body)
+        if not seems and self.form.driver == "csv":
+            seems = seeming.table(self.form, body, set(seeming.columns(self.form)))
+        if seems:
+            return f"it is of none of the calls: {seems}"
+        if len(set(why.values())) == 1:
+            return f"it is of none of the calls: {next(iter(why.values()))}"
+        told = [f"{name}: {each}" for name, each in why.items()]
+        return "\n".join(["it is of none of the calls; name one with --call to see more", *told])
 
     # ---- what becomes of it
 
@@ -215,13 +243,43 @@ class Tried:
         sent = plan.request(trial.asked, terms.window)
         if isinstance(sent, Denied):
             trial.denied = sent
+            trial.why_denied = self._why_denied(call, trial.asked, sent)
             trial.refusal = "the organisation is asked nothing"
         else:
             trial.sent = sent
             self._cut(trial, plan, item, body, terms)
         if explain:
             self._explain(trial, plan, item, body, terms)
+            trial.warnings += self._hardly_meant(terms, there, body)
         return trial
+
+    def _hardly_meant(self, terms: TrialTerms, there: Sequence[str], body: bytes) -> Iterable[str]:
+        strange = [native for native in terms.accounts if there and native not in there]
+        if strange:
+            yield f"{', '.join(strange)}, of --accounts, stands nowhere in the answer, which names {_some(there)}"
+        if self.form.driver == "csv" and (seems := seeming.encoding(self.form, body)):
+            yield seems
+
+    def _why_denied(self, call: FormatCall, asked: Asked, denied: Denied) -> str:
+        """What is wrong with a parameter that an app sends, where the reason alone would mislead."""
+        name, known = denied.asked, self.form.parameters
+        pages = self.form.pages
+        cursor = pages.parameter if pages is not None and pages.by == "cursor" else ""
+        if denied.term == TOKEN or (denied.term == "query" and name in (TOKEN, cursor)):
+            name = name if denied.term == "query" else TOKEN
+            return (
+                f"{name} leads to a page, and only the gateway writes it: an app takes the whole address of the next"
+                f" page from the Link field of an answer. To try a page, leave {name} out, and give its answer."
+            )
+        if denied.term != "query":
+            return ""
+        if [each for each, _ in asked.query].count(name) > 1:
+            return f"{name} stands twice in the call."
+        if name in call.query:
+            return f"The value of {name} is empty, too long, or has other characters than a-z, A-Z, 0-9 and ._~:+=|/,-."
+        if name in known:
+            return f"{name} is a parameter, and not in the query of the call {call.name}, so no app may send it."
+        return f"{name} is no parameter of [format.parameters], so no app may send it."
 
     def _there(self, call: FormatCall, body: bytes) -> list[str]:
         try:
@@ -256,18 +314,27 @@ class Tried:
             trial.refusal = f"the answer is too large to be cut: {error}"
             return
         except UnknownShape as error:
-            trial.refusal = self._shape(trial.call, body, error.where)
+            trial.refusal = self._shape(trial.call, body, error.where, [each.native for each in trial.sent.accounts])
             return
         trial.counts, trial.body, trial.notice = cut.counts, cut.body, cut.notice
         trial.following = bool(cut.following)
 
-    def _shape(self, call: FormatCall, body: bytes, where: str) -> str:
+    def _shape(self, call: FormatCall, body: bytes, where: str, natives: Sequence[str] = ()) -> str:
         """What is not as declared, in words."""
+        if self.form.driver in ("json", "ndjson") and body.startswith(BOM_UTF8):
+            return "it begins with a byte order mark, which JSON does not have: save it as UTF-8 without one"
         try:
             value, word = self._taking(call).whole(body)
         except (ValueError, RecursionError) as error:
-            at = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-            return _NOT.get(self.form.driver) or f"it is not JSON{at}"
+            found = _AT.search(str(error)) if self.form.driver in ("json", "xml") else None
+            at = f" (line {found[1]}, column {found[2]})" if found is not None else ""
+            return self._seeming(_NOT[self.form.driver] + at, call, body)
+        if no_table := self._no_table(call, body, where):
+            return no_table
+        if other := self._other_root(call, body):
+            return other
+        if foreign := self._foreign(call, value, word, where, natives):
+            return foreign
         wrong = list(unlike(self.form.shapes, word, value))
         told = next((each for each in wrong if each[0] == where), next(iter(wrong), None))
         if told is not None:
@@ -278,7 +345,59 @@ class Tried:
         time = self.form.records[call.records].time
         if time.paths and where.endswith("." + ".".join(time.paths[0])):
             return f'{where} is no time as written = "{time.written}" says, or not in its parts'
-        return f"{where or 'the top'} is not there, or not as declared"
+        place = self.form.place(call)
+        where = ".".join(place) if where in ("", *place[-1:]) and place else where or "the top"
+        return f"{where} is not there, or not as declared"
+
+    def _seeming(self, wrong: str, call: FormatCall, body: bytes) -> str:
+        """What is wrong, and what the sample seems to be instead."""
+        seems = seeming.driver(self.form, body)
+        if not seems and self.form.driver == "csv":
+            seems = seeming.table(self.form, body, members(self.form.shapes, call.records))
+        return f"{wrong}; {seems}" if seems else wrong
+
+    def _no_table(self, call: FormatCall, body: bytes, where: str) -> str:
+        """What is wrong with a table as such; "": something else."""
+        taking = self._taking(call)
+        if not isinstance(taking, TakingTable):
+            return ""
+        if where == "encoding":
+            return self._seeming(f"it cannot be read as {self.form.encoding}", call, body)
+        known, head = members(self.form.shapes, call.records), taking.head
+        if not set(head) & set(known):
+            return self._seeming(f"its first line names no column of {call.records}", call, body)
+        if row := _ROW.fullmatch(where):
+            return f"record {int(row[1]) + 1} has more cells than its first line has names, or a quote without an end"
+        if where in known and where not in head:
+            return f"the column {where} is not there, and records are judged by it"
+        twice = [name for name in dict.fromkeys(head) if name and head.count(name) > 1]
+        return f"the column {twice[0]} stands twice in its first line" if twice and where in (HEADER, *twice) else ""
+
+    def _other_root(self, call: FormatCall, body: bytes) -> str:
+        """That the outermost element is another, or of another namespace; "": it is the one declared."""
+        taking = self._taking(call)
+        if not isinstance(taking, TakingXml):
+            return ""
+        (there, name), (prefix, _, declared) = taking.outermost(body), self.form.place(call)[0].rpartition(":")
+        space = self.form.namespaces.get(prefix, "")
+        if name != declared:
+            return f"its outermost element is {name}, and {declared} is declared"
+        if there == space:
+            return ""
+        said = [f'the namespace "{each}"' if each else "no namespace" for each in (there, space)]
+        return f"{name} has {said[0]}, and {said[1]} is declared in [format.namespaces]"
+
+    def _foreign(self, call: FormatCall, value: Any, word: str, where: str, natives: Sequence[str]) -> str:
+        """That the member which says whose the answer is has another account, or is not there."""
+        name = where.rpartition(".")[2].rpartition("/")[2]
+        kinds = [kind for (kind, each), rule in self.form.around.items() if rule == "account" and each == name]
+        if not kinds:
+            return ""
+        said = f'it says whose the answer is ("{kinds[0]}/{name}" = "account")'
+        others = [native for native in dict.fromkeys(_of_rule(self.form, word, value)) if native not in natives]
+        if others:
+            return f"{where} is {others[0]}, and the call is for {_some(natives)}: {said}; one of another is refused"
+        return "" if name in _names(value) else f"{where} is not there: {said}"
 
     # ---- why
 
@@ -295,6 +414,8 @@ class Tried:
             return
         part = plan.parts[trial.dataset.id]
         reasons = Reasons(self.form, trial.dataset, trial.granted, part.withheld)
+        if self._no_table(trial.call, body, HEADER):
+            return  # what stands there is not what its columns are
         trial.unknown = undeclared(self.form.shapes, word, value)
         values = [self._taking(trial.call).value(each) for each in found]
         if trial.refusal and not trial.counts.records_withheld:
@@ -386,6 +507,17 @@ def _whole(call: FormatCall, value: Any, number: int, why: Reason) -> Fate:
         tuple(ComparedRow(name, WITHHELD, written(each), "", why, (call.records, name)) for name, each in found),
         why,
     )
+
+
+def _some(natives: Sequence[str], most: int = 4) -> str:
+    return ", ".join(natives[:most]) + (f" and {len(natives) - most} more" if len(natives) > most else "")
+
+
+def _names(value: Any) -> set[str]:
+    """All names of members in a value."""
+    if isinstance(value, list):
+        return set().union(*map(_names, value)) if value else set()
+    return set(value).union(*map(_names, value.values())) if isinstance(value, dict) else set()
 
 
 def _known(table: Any, word: str, value: Any) -> set[tuple[str, str]]:

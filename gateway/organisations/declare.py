@@ -21,7 +21,7 @@ from gateway.ground.declarations import digest, load, unknown
 from gateway.ground.keys import KeyRing
 from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.house import House
-from gateway.organisations import connections, file_rules, moving, owned
+from gateway.organisations import connections, file_rules, gaps, moving, owned
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
 from gateway.organisations.rules import FORM
 from gateway.organisations.tables import LEAVING, Organisation
@@ -58,7 +58,7 @@ def read(
     if base_url is not None and isinstance(document.get("connection"), dict):
         document["connection"]["base_url"] = base_url
     secrets, secret_faults = _read_secrets(document, path.parent, environ)
-    faults = [*check(document, catalogue, look_up), *secret_faults]
+    faults = [*gaps.told(check(document, catalogue, look_up), document), *secret_faults]
     if faults:
         raise DeclarationError(str(path), faults)
     return OrganisationDeclaration(str(path), document, digest(document), secrets)

@@ -16,7 +16,7 @@ from gateway.formats import linting, registry
 from gateway.formats.linting import TO_FILL, WHY
 from gateway.formats.paths import pattern
 from gateway.ground.declarations.lines import Lines
-from gateway.organisations import declare, owned
+from gateway.organisations import declare, gaps, knowing, owned
 from gateway.organisations.addresses import Resolve, network_fault
 from gateway.organisations.rules import FORM
 from gateway.settings import plain_network
@@ -91,11 +91,12 @@ def _gaps_of_text(text: str) -> Iterator[LintFinding]:
 def _report(file: str, text: str, document: Mapping[str, Any], catalogue: Catalogue) -> LintReport:
     lines = Lines(text, document)
     errors = [
-        _finding(lines, fault) for fault in _filled(declare.check(document, catalogue, _looked(document)), document)
+        _finding(lines, fault) for fault in gaps.told(declare.check(document, catalogue, _looked(document)), document)
     ]
     form, own = owned.read(document)
     unread = form is not None and any(True for _ in shapes.faults(form.shapes))
-    warnings = [_warning(lines, document, risk) for risk in linting.risks(None if unread else form, own)]
+    risks = [*linting.risks(None if unread else form, own), *knowing.risks(document, catalogue, form, own)]
+    warnings = [_warning(lines, document, risk) for risk in risks]
     warnings += [*_uncalled(lines, document, catalogue, None if unread else form, own), *_guesses(text)]
     found = sorted(dict.fromkeys(errors), key=_order) + sorted(dict.fromkeys(warnings), key=_order)
     return LintReport(file, tuple(found), "more may follow once [format.shapes] can be read" if unread else "")
@@ -114,47 +115,7 @@ def _finding(lines: Lines, fault: Fault) -> LintFinding:
     member = _MEMBER.match(right) if _IN_SHAPES.fullmatch(fault.key) else None
     if member is not None:
         line = lines.inside(fault.key, member[1])
-    return LintFinding(ERROR, "to-fill" if wrong.startswith(_STILL) else "wrong", line, fault.key, wrong, right)
-
-
-_STILL = f"is still {TO_FILL}"
-
-
-def _filled(faults: list[Fault], document: Mapping[str, Any]) -> Iterator[Fault]:
-    """The faults, and what is not filled in yet: a key that is a gap and a fault for being one is told once."""
-    gaps = dict(_gaps("", document))
-    for fault in faults:
-        key = fault.key.replace(": ", ".")
-        if key not in gaps:
-            yield fault
-        elif gaps[key] is not None:
-            yield Fault(key, gaps[key], fault.right or "write it")
-            gaps[key] = None
-    yield from (Fault(key, told, "write both" if "(" in told else "write it") for key, told in gaps.items() if told)
-
-
-def _gaps(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """(key, what is told) of the texts that a draft has left open; of words in all languages together."""
-    if isinstance(value, str) and TO_FILL in value:
-        yield key, _STILL
-    elif isinstance(value, dict):
-        open_ = [name for name, inside in value.items() if isinstance(inside, str) and TO_FILL in inside]
-        if key and len(open_) > 1 and all(len(name) == 2 for name in open_):
-            yield key, f"{_STILL} ({', '.join(open_)})"
-            return
-        for name, inside in value.items():
-            yield from _gaps(f"{key}.{name}" if key else name, inside)
-    elif isinstance(value, list):
-        for position, row in enumerate(value):
-            yield from _gaps(_of_row(key, position, row), row)
-
-
-def _of_row(key: str, position: int, row: Any) -> str:
-    """A row of a list as faults name it: types of data by their position, others by what they are called."""
-    name = row.get("id", row.get("name")) if isinstance(row, dict) else None
-    if key == "datasets" or not isinstance(name, str) or TO_FILL in name:
-        return f"{key}[{position}]"
-    return f"{key.rpartition('.')[0]}.{name}" if "id" in row else f"{key}.{name}"
+    return LintFinding(ERROR, "to-fill" if wrong.startswith(gaps.STILL) else "wrong", line, fault.key, wrong, right)
 
 
 def _looked(document: Mapping[str, Any]) -> Resolve:

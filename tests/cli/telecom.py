@@ -1,5 +1,7 @@
 """An organisation that nobody has written code for, and an answer of it: what its engineer has in the first minutes."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -137,3 +139,53 @@ def declared(folder: Path, *changes: tuple[str, str]) -> Path:
     path = folder / "north-telecom.toml"
     path.write_text(text, encoding="utf-8")
     return path
+
+
+# ---- the same in other formats
+
+NO_PAGES = (
+    '[format.pages]\nby = "link"\nat = "paging.next"\n\n[format.around]\n"Meta/total" = "only-page"\n\n',
+    "",
+)
+CALLS = [
+    call(3, cell="0A-11", tariff="Flat"),
+    call(4, msisdn="33622222222"),
+    call(28, timestamp="2026-02-03T10:00:00Z"),
+    call(5, note='a; b\nc "d"'),
+]
+
+
+def as_csv(folder: Path) -> tuple[Path, str]:
+    path = declared(
+        folder,
+        ('driver = "json"', 'driver = "csv"\ncsv = { separator = ";" }'),
+        NO_PAGES,
+        ('at = "items"\n', ""),
+        ('Answer = "items:PhoneCall* paging:Paging meta:Meta"\nPaging = "next:s"\nMeta = "total:i server:s"\n', ""),
+    )
+    names = list(dict.fromkeys(name for each in CALLS for name in each))
+    out = io.StringIO(newline="")
+    csv.writer(out, delimiter=";").writerows([names, *([each.get(name, "") for name in names] for each in CALLS)])
+    return path, out.getvalue()
+
+
+def as_xml(folder: Path) -> tuple[Path, str]:
+    path = declared(
+        folder,
+        ('driver = "json"', 'driver = "xml"'),
+        NO_PAGES,
+        ('at = "items"', 'at = "Calls.PhoneCall"'),
+        ('account = "msisdn"\n', 'account = "msisdn"\n'),
+        ("[format.shapes]", '[format.namespaces]\n"" = "urn:calls"\n\n[format.shapes]'),
+        ('Answer = "items:PhoneCall* paging:Paging meta:Meta"\nPaging = "next:s"\nMeta = "total:i server:s"\n',
+         'Answer = "Calls:Calls"\nCalls = "PhoneCall:PhoneCall*"\n'),
+        ("_id:p ", "@_id:p "),
+        ('"PhoneCall/_id"', '"PhoneCall/@_id"'),
+    )  # fmt: skip
+    rows = "".join(
+        f'<PhoneCall _id="{each["_id"]}">'
+        + "".join(f"<{name}>{value}</{name}>" for name, value in each.items() if name != "_id")
+        + "</PhoneCall>"
+        for each in CALLS
+    )
+    return path, f'<?xml version="1.0"?>\n<Calls xmlns="urn:calls">{rows}</Calls>'

@@ -12,7 +12,8 @@ from cli_run import ORGANISATIONS, ROOT, Aval
 from telecom import DECLARATION, declared
 
 Run = Callable[..., Aval]
-QUIET = ("--ignore", "same-words")  # "Date" is the same word in both languages
+# "Date" is the same word in both languages, and the file names accounts that its links do not know
+QUIET = ("--ignore", "same-words", "--ignore", "accounts-unknown")
 
 
 def place(path: Path, text: str) -> str:
@@ -191,6 +192,7 @@ RISKS = {
         ('path = "/calls"', 'path = "/lines/{account}/calls"'),
         ("[format.pages]", LINES),
     ],
+    "accounts-unknown": [],  # the file has it
     "no-call": [('id = "telecom.calls"', 'id = "telecom.calls"\npaths = ["/elsewhere"]')],
     "same-words": [('en = "Length"', 'en = "Durée"')],
     "long-sentence": [("When you called, and for how long.", "When you " + "called and " * 12 + "for how long.")],
@@ -277,3 +279,65 @@ def test_colours_are_for_a_terminal_only(tmp_path: Path) -> None:
         pytest.skip("script(1), which makes a terminal, is not here")
     assert b"\x1b[" in told(True)
     assert b"\x1b[" not in told(True, NO_COLOR="1") and b"\x1b[" not in told(False)
+
+
+@pytest.mark.parametrize(
+    ("typo", "right"), [("telecom.cals", "did you mean telecom.calls?"), ("x", "one of telecom.calls")]
+)
+def test_a_call_of_a_type_of_data_that_is_not_there_is_one_fault(
+    aval: Run, tmp_path: Path, typo: str, right: str
+) -> None:
+    """Also in `try` and `add`, and not told again of the type of data, which has no call by that."""
+    path = declared(tmp_path, ('dataset = "telecom.calls"', f'dataset = "{typo}"'))
+    told = f"format.calls.calls.dataset: {typo!r} is no type of data of this file; {right}"
+    done = aval("organisations", "lint", path, *QUIET)
+    assert done.code == 1 and done.out.splitlines()[0] == f"{place(path, 'dataset =')}: {told}"
+    assert f"{path}: 1 error, " in done.out
+    (tmp_path / "answer.json").write_text("{}")
+    for command in (("try", path, "--answer", tmp_path / "answer.json"), ("add", path)):
+        done = aval("organisations", *command)
+        assert done.code == 1 and [line for line in done.err.splitlines() if str(path) in line] == [
+            f"aval: {path}: {told}"
+        ]
+
+
+def test_a_type_of_data_without_a_call_is_still_told_beside_one_that_is_mistyped(aval: Run, tmp_path: Path) -> None:
+    path = declared(tmp_path, ('id = "telecom.calls"', 'id = "telecom.calls.made"'))
+    done = aval("organisations", "lint", path, *QUIET)
+    assert "did you mean telecom.calls.made?" in done.out
+    more = ("[format]\n", '[[datasets]]\nid = "telecom.bills"\n\n[format]\n')
+    assert "telecom.bills" in aval("organisations", "lint", declared(tmp_path, more), *QUIET).out
+
+
+def test_what_a_draft_has_left_open_is_refused_by_add_in_the_same_words(aval: Run, tmp_path: Path) -> None:
+    path = declared(
+        tmp_path,
+        ('zone = "Europe/Paris"', 'zone = "TO FILL"'),
+        ('legal_entity = "North Telecom SA"', 'legal_entity = "TO FILL"'),
+        ('base_url = "https://api.north-telecom.example"', 'base_url = "TO FILL"'),
+        (
+            'short = { fr = "Combien de temps.", en = "How long it took." }',
+            'short = { fr = "TO FILL", en = "TO FILL" }',
+        ),
+    )
+    linted, added = aval("organisations", "lint", path, *QUIET), aval("organisations", "add", path)
+    assert linted.code == added.code == 1
+    told = {line.removeprefix(f"aval: {path}: ") for line in added.err.splitlines() if str(path) in line}
+    assert told == {
+        "zone: is still TO FILL; write an IANA name, as in Europe/Paris",
+        "legal_entity: is still TO FILL; write it",
+        "connection.base_url: is still TO FILL; write it",
+        "datasets[0].call.length.short: is still TO FILL (fr, en); write both",
+    }
+    assert {line.partition(": ")[2] for line in linted.out.splitlines() if ": is still" in line} == told
+
+
+def test_the_whole_files_of_the_document_have_no_errors_and_no_warnings(aval: Run, tmp_path: Path) -> None:
+    text = (ROOT / "gateway/docs/organisations.md").read_text(encoding="utf-8")
+    blocks = [each.partition("\n```")[0].partition("\n") for each in text.split("```toml ")[1:]]
+    files = {name: body for name, _, body in blocks if 'legal_entity = "' in body}
+    assert files.keys() == {"cap-mobile.toml", "axiome.toml"}
+    for name, body in files.items():
+        (tmp_path / name).write_text(body, encoding="utf-8")
+        done = aval("organisations", "lint", "--strict", tmp_path / name)
+        assert done.code == 0, done.out

@@ -114,11 +114,13 @@ def test_the_call_is_the_one_that_the_organisation_would_get(aval: Run, tmp_path
     assert found["app_asks"] == "GET /lines/ACCOUNT-1/calls?limit=5"
     assert found["organisation_is_asked"] == {
         "method": "POST",
-        "address": "https://api.north-telecom.example/v2/cdr",
+        "address": "https://api.north-telecom.example/v2/cdr?kind=all&since=2025-12-31T23:00:00Z&limit=5",
         "query": ["kind=all", "since=2025-12-31T23:00:00Z", "limit=5"],
+        "headers": {"Authorization": "Bearer ASSERTION"},
         "accept": "application/json",
         "content_type": "application/json",
         "body": '{"line": "33611111111"}',
+        "stands_for": {"ASSERTION": "a JWT of a minute about the person, signed by the gateway"},
     }
     assert found["records"][1]["reason"]["text"] == "of another account than the call is for: 33622222222"
 

@@ -1,7 +1,5 @@
 """`aval organisations try` on answers that are no JSON: the same two sides, and one reason for each member."""
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -9,63 +7,17 @@ from typing import Any
 
 import pytest
 from cli_run import Aval
-from telecom import ANSWER, call, declared
+from telecom import ANSWER, as_csv, as_xml
 
 from gateway.formats.registry import BY_TABLES
 
 Run = Callable[..., Aval]
-NO_PAGES = (
-    '[format.pages]\nby = "link"\nat = "paging.next"\n\n[format.around]\n"Meta/total" = "only-page"\n\n',
-    "",
-)
-CALLS = [
-    call(3, cell="0A-11", tariff="Flat"),
-    call(4, msisdn="33622222222"),
-    call(28, timestamp="2026-02-03T10:00:00Z"),
-    call(5, note='a; b\nc "d"'),
-]
 OPTIONS = ("--accounts", "33611111111", "--to", "2026-01-31", "--without", "call.length")
 EXPECTED = [None, "account", "period", None]
 
 
 def engine(driver: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(driver not in BY_TABLES, reason=f"there is no engine for {driver} yet")
-
-
-def as_csv(folder: Path) -> tuple[Path, str]:
-    path = declared(
-        folder,
-        ('driver = "json"', 'driver = "csv"\ncsv = { separator = ";" }'),
-        NO_PAGES,
-        ('at = "items"\n', ""),
-        ('Answer = "items:PhoneCall* paging:Paging meta:Meta"\nPaging = "next:s"\nMeta = "total:i server:s"\n', ""),
-    )
-    names = list(dict.fromkeys(name for each in CALLS for name in each))
-    out = io.StringIO(newline="")
-    csv.writer(out, delimiter=";").writerows([names, *([each.get(name, "") for name in names] for each in CALLS)])
-    return path, out.getvalue()
-
-
-def as_xml(folder: Path) -> tuple[Path, str]:
-    path = declared(
-        folder,
-        ('driver = "json"', 'driver = "xml"'),
-        NO_PAGES,
-        ('at = "items"', 'at = "Calls.PhoneCall"'),
-        ('account = "msisdn"\n', 'account = "msisdn"\n'),
-        ("[format.shapes]", '[format.namespaces]\n"" = "urn:calls"\n\n[format.shapes]'),
-        ('Answer = "items:PhoneCall* paging:Paging meta:Meta"\nPaging = "next:s"\nMeta = "total:i server:s"\n',
-         'Answer = "Calls:Calls"\nCalls = "PhoneCall:PhoneCall*"\n'),
-        ("_id:p ", "@_id:p "),
-        ('"PhoneCall/_id"', '"PhoneCall/@_id"'),
-    )  # fmt: skip
-    rows = "".join(
-        f'<PhoneCall _id="{each["_id"]}">'
-        + "".join(f"<{name}>{value}</{name}>" for name, value in each.items() if name != "_id")
-        + "</PhoneCall>"
-        for each in CALLS
-    )
-    return path, f'<?xml version="1.0"?>\n<Calls xmlns="urn:calls">{rows}</Calls>'
 
 
 def tried(aval: Run, path: Path, text: str, *options: str) -> dict[str, Any]:

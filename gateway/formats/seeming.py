@@ -1,0 +1,120 @@
+"""What a sample seems to be, where it is not what the declaration says. Only trials ask; a guess, told as one.
+
+driver()   another driver      table()   a table with another separator, or in another encoding
+"""
+
+import csv
+import json
+import re
+from collections.abc import Collection, Iterator
+
+from gateway.catalogue.formats import SEPARATORS, Format
+from gateway.catalogue.shapes import members
+from gateway.formats.csv_reading import CODECS
+
+_SHOWN = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "|"}
+_WRITTEN = {"\t": "\\t"}
+_SIXTEEN = (b"\xff\xfe", b"\xfe\xff")  # byte order marks of UTF-16
+_BEFORE_ISO = re.compile(rb"[\x80-\x9f]")  # letters of windows-1252, control characters of iso-8859-1
+_LINES = 5  # of a table, that are looked at
+
+
+def driver(form: Format, body: bytes) -> str:
+    """A sentence; "": nothing can be said."""
+    text = body.strip()
+    if not text:
+        return "it is empty"
+    if text.startswith(_SIXTEEN) or b"\0" in text[:64]:
+        return "it seems to be UTF-16: save it as UTF-8"
+    if form.driver in ("json", "ndjson") and not _is_utf8(text):
+        return "it is not UTF-8, which JSON is written in: save it so"
+    seems = _driver(text.removeprefix(b"\xef\xbb\xbf").lstrip())
+    if seems == "html":
+        return "it seems to be a page of HTML, as of a sign-in or an error: give the answer of the API itself"
+    return f'it seems to be {seems.upper()}: is driver = "{seems}" right?' if seems not in ("", form.driver) else ""
+
+
+def _driver(text: bytes) -> str:
+    if re.match(rb"<(?:!doctype\s+)?html\b", text, re.IGNORECASE):
+        return "html"
+    if text.startswith(b"<"):
+        return "xml"
+    if _is_json(text):
+        return "json"
+    lines = [line for line in text.splitlines() if line.strip()]
+    if text[:1] in b"{[":
+        return "ndjson" if len(lines) > 1 and _is_json(lines[0]) else ""
+    counts = [{line.count(each.encode()) for line in lines[:_LINES]} for each in SEPARATORS]
+    return "csv" if len(lines) > 1 and any(len(found) == 1 and 0 not in found for found in counts) else ""
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeError:
+        return False
+    return True
+
+
+# ---- tables
+
+
+def table(form: Format, body: bytes, known: Collection[str]) -> str:
+    """A sentence on the encoding or the separator; "": both seem right. `known`: columns that are declared."""
+    return encoding(form, body) or _separator(form, body, known)
+
+
+def encoding(form: Format, body: bytes) -> str:
+    """A sentence on the encoding; "": it may be as declared."""
+    if body.startswith(_SIXTEEN) or b"\0" in body[:64]:
+        return f"the file seems to be UTF-16, which is not read: save it as {form.encoding}"
+    if body.isascii():
+        return ""
+    if form.encoding != "utf-8":
+        return _seems(form, "utf-8") if _is_utf8(body) else ""
+    if _is_utf8(body):
+        return ""
+    return _seems(form, "windows-1252" if _BEFORE_ISO.search(body) else "iso-8859-1")
+
+
+def _seems(form: Format, name: str) -> str:
+    return f'the file seems to be {name}, and is read as {form.encoding}: write encoding = "{name}" in [format.csv]'
+
+
+def _separator(form: Format, body: bytes, known: Collection[str]) -> str:
+    text = body.decode(CODECS[form.encoding], "replace").removeprefix("\ufeff")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    heads = {each: _names(first, each) for each in SEPARATORS}
+    seems = max(SEPARATORS, key=lambda each: (len(heads[each] & set(known)), len(heads[each])))
+    here, there = heads[form.separator], heads[seems]
+    if seems == form.separator or len(there) < 2 or len(there & set(known)) < len(here & set(known)):
+        return ""
+    if len(here) > 1 and not len(there & set(known)) > len(here & set(known)):
+        return ""  # both make columns, and none of them more that are known
+    written = _WRITTEN.get(seems, seems)
+    return (
+        f"its columns seem to be separated by {_SHOWN[seems]}, and [format.csv] reads {_SHOWN[form.separator]}: "
+        f'write separator = "{written}"'
+    )
+
+
+def _names(line: str, separator: str) -> set[str]:
+    try:
+        return {cell.strip() for row in csv.reader([line], delimiter=separator) for cell in row}
+    except csv.Error:
+        return set()
+
+
+def columns(form: Format) -> Iterator[str]:
+    """The names of columns that the types of record have."""
+    for kind in form.records:
+        if kind in form.shapes:
+            yield from members(form.shapes, kind)
