@@ -5,6 +5,7 @@ read the answer ── each record: inside the period? of an account? without wh
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from msgspec import UNSET, Raw
@@ -27,6 +28,9 @@ from gateway.ground.calendar.instants import Span, Window
 UNUSABLE = "next-page-unusable"
 
 
+Held = tuple[bytes, bytes, str, str]  # before and behind the records, following page, notice
+
+
 class JsonView:
     """One call of one granted dataset."""
 
@@ -43,7 +47,10 @@ class JsonView:
         self.made = [
             changed(coarse[member], part.makers.get(member), _otherwise(form, member)) for member in self.reading.coarse
         ]
-        self.held: dict[tuple[Any, ...], tuple[bytes, bytes, str, str]] = {}
+        steps = self.reading.attributes
+        self.beside = [attrgetter(".".join((*steps[:depth], name))) for depth, _, _, name in self.around.beside]
+        self.held: dict[tuple[Any, ...], Held] = {}
+        self.last: tuple[tuple[Any, ...], Held] | None = None  # of `held`, found without a hash
 
 
 def _otherwise(form: Format, member: Member) -> Any:
@@ -103,7 +110,7 @@ class JsonPlan(TablePlan):
         if how.lines:
             text = b"".join(encode(record) + b"\n" for record in kept)
         text = part.names.outward_bytes(text, how.formal, part.numbers, also_numbers=True)
-        first, last = (min(spans)[0], max(end for _, end in spans)) if spans else (None, None)
+        first, last = (min(map(_START, spans)), max(map(_END, spans))) if spans else (None, None)
         return text, Counts(len(kept), len(found) - len(kept), fields, first, last)
 
     def page_rows(self, sent: Upstream, media_type: str, body: bytes, window: Window, period: Window) -> PageRows:
@@ -111,7 +118,7 @@ class JsonPlan(TablePlan):
         view = self._views[sent.operation]
         part, how = view.part, view.reading
         answer, found, inside = how.answer(within_limit(body), part.seen)
-        texts = self._texts(view, [_beside(answer, each, how) for each in view.around.beside])
+        texts = self._texts(view, [_text(get(answer)) for get in view.beside])
         view.around.written(texts, self._rewriting(view, sent, window, {}))
         led = view.around.led(texts, self.form.pages.at) if self.form.pages is not None else ""
         kept: list[Any] = []
@@ -146,11 +153,14 @@ class JsonPlan(TablePlan):
         self, view: JsonView, sent: Upstream, answer: Any, count: int, window: Window, link: str
     ) -> tuple[bytes, bytes, str, str]:
         """What stands around the records, the next page and a notice. They are the same when a page is read again."""
-        found = [_beside(answer, each, view.reading) for each in view.around.beside]
-        asked = (sent.path, sent.query, sent.body, sent.page, sent.period, sent.accounts)
-        key = (*asked, link, count if self._counted else 0, *found, window.start, window.end)
-        held = view.held.get(key)
-        return held or remember(view.held, key, self._made_around(view, sent, found, count, window, link))
+        found = [_text(get(answer)) for get in view.beside]
+        key = (sent, link, count if self._counted else 0, *found, window)
+        last = view.last  # mostly of the same call, within the same window: then its parts are the same objects
+        if last is not None and last[0] == key:
+            return last[1]
+        held = view.held.get(key) or remember(view.held, key, self._made_around(view, sent, found, count, window, link))
+        view.last = key, held
+        return held
 
     def _made_around(
         self, view: JsonView, sent: Upstream, found: list[bytes | None], count: int, window: Window, link: str
@@ -184,8 +194,8 @@ class JsonPlan(TablePlan):
         return Rewriting(window, self.source.zone, part.refs(sent), addresses, shown, view.owned_around)
 
 
-def _beside(answer: Any, place: tuple[int, str, str, str], how: JsonReading) -> bytes | None:
-    for attribute in how.attributes[: place[0]]:
-        answer = getattr(answer, attribute)
-    text = getattr(answer, place[3])
-    return None if text is UNSET else bytes(text)
+_START, _END = itemgetter(0), itemgetter(1)
+
+
+def _text(value: Any) -> bytes | None:
+    return None if value is UNSET else bytes(value)

@@ -142,6 +142,9 @@ def attributes(table: Table, kind: str) -> dict[str, str]:
     }
 
 
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
 class Reader:
     """Reads values of one word of a table.
 
@@ -193,27 +196,24 @@ class Reader:
         return value, _tally.taken
 
     def _decoded(self, text: bytes | Raw, where: str, seen: Seen | None) -> Any:
-        if seen is None or not seen.any:
-            try:
-                return _read(self._decode, text, where)
-            except UnknownShape:
-                if seen is None:
-                    raise
-        value = _read(self._tolerant, text, where)
+        _tally.taken = [0]
+        try:
+            if seen is None or not seen.any:
+                try:
+                    return self._decode(text)
+                except _UNREADABLE:
+                    if seen is None:
+                        raise
+                    _tally.taken = [0]
+            value = self._tolerant(text)
+        except _UNREADABLE as problem:
+            raise UnknownShape(where + _place(problem)) from None
         seen.look(self._table, self._root, bytes(text), where)
         return value
 
     @cached_property
     def _tolerant(self) -> Callable[[bytes | Raw], Any]:
         return msgspec.json.Decoder(self._compiled(False), dec_hook=_hook).decode
-
-
-def _read(decode: Callable[[bytes | Raw], Any], text: bytes | Raw, where: str) -> Any:
-    _tally.taken = [0]
-    try:
-        return decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as problem:
-        raise UnknownShape(where + _place(problem)) from None
 
 
 def remover(
