@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from gateway.catalogue import fields as governing
 from gateway.catalogue.datasets import Dataset
-from gateway.catalogue.formats import Format, FormatCall, Member
+from gateway.catalogue.formats import Format, FormatCall, Member, along
 from gateway.catalogue.shapes import NEVER, TEXTS, inner, members, reached
 from gateway.formats import coarse_checking, xml_checking
 
@@ -30,6 +30,7 @@ def faults(
             for key, wrong in coarse_checking.answer_faults(call, form, datasets.get(call.dataset)):
                 yield "", f"calls.{call.name}.{key}", wrong
         yield from _calls(form, datasets)
+        yield from _accounts(form)
         yield from _unnamed(form, datasets)
         yield from _around(form)
         yield from _nested(form)
@@ -94,6 +95,14 @@ def _calls(form: Format, datasets: Mapping[str, Dataset]) -> Found:
     for dataset in datasets.values():
         if not any(call.dataset == dataset.id for call in form.calls.values()):
             yield dataset.id, "calls", "no call of the format gives it"
+
+
+def _accounts(form: Format) -> Found:
+    for kind, records in form.records.items():
+        steps = along(form.shapes, kind, records.account) or []
+        if steps and inner(members(form.shapes, steps[-1][0])[steps[-1][1]]) == "p":
+            right = "write s in shapes: an account has a reference of each app's own anyway"
+            yield "", f"records.{kind}.account", f"{'.'.join(records.account)} is p: {right}"
 
 
 def _whose(form: Format, call: FormatCall) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.catalogue import Catalogue, Dataset, Format, format_files, shapes
+from gateway.catalogue import SENSITIVITIES, Catalogue, Dataset, Format, format_files, shapes
 from gateway.catalogue import datasets as types
 from gateway.catalogue.formats import CUSTOMER
 from gateway.catalogue.words import FileTable
@@ -17,8 +17,9 @@ from gateway.errors import Fault
 from gateway.formats import registry
 
 OWN = tuple(key for key in types.KEYS if key != "id")  # keys of a row that defines a type of data
-KNOW_NO_CUSTOMER = ("oauth", "assertion", "files")  # kinds of connection whose links hold no customer number
+KNOW_NO_CUSTOMER = ("oauth", "assertion", "files")  # kinds whose links hold no customer number; but see `_customer`
 KEYS = ("id", "paths")  # and of any row
+_RANK = {name: rank for rank, name in enumerate(SENSITIVITIES)}
 _FOLLOWS = re.compile(r"time: find|calls\.[^.]+")  # what is said there depends on how records are judged
 
 
@@ -90,6 +91,11 @@ def faults(document: Mapping[str, Any], catalogue: Catalogue) -> Iterator[Fault]
         if shared is not None and shared.sector != dataset.sector:
             wrong = f"is a type of data of sector {shared.sector} in policies/, known to people by its words there"
             yield Fault(f"datasets[{_position(document, dataset.id)}].id", wrong, "take an id of your own")
+        elif shared is not None and _RANK[dataset.sensitivity] < _RANK[shared.sensitivity]:
+            wrong = f"{dataset.sensitivity} is less than policies/ have for {dataset.id}, which people know by its name"
+            yield Fault(
+                f"datasets[{_position(document, dataset.id)}].sensitivity", wrong, f"write {shared.sensitivity}"
+            )
         if f"datasets[{_position(document, dataset.id)}].category" not in told:
             yield from _category(dataset, document, catalogue)
 
@@ -102,8 +108,9 @@ def _customer(form: Format, document: Mapping[str, Any]) -> Iterator[Fault]:
     """That the links of this connection know what is written in place of {customer}."""
     connection = document.get("connection")
     kind = connection.get("kind") if isinstance(connection, dict) else None
+    placed = kind == "assertion" and isinstance(connection, dict) and "person" in connection
     for call in form.calls.values():
-        if CUSTOMER in call.placed and kind in KNOW_NO_CUSTOMER:
+        if CUSTOMER in call.placed and kind in KNOW_NO_CUSTOMER and not placed:
             wrong = f"{{{CUSTOMER}}} is not known to links of kind {kind}"
             yield Fault(f"format.calls.{call.name}.asks", wrong, "name the account, or take another kind of connection")
 

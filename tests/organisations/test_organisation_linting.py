@@ -17,6 +17,12 @@ catalogue = Catalogue(shipped_policies())
 BANK = (ROOT / "policies/formats/uk-open-banking-4.toml").read_text()
 HEAD = (ROOT / "examples/organisations/harbour-bank.toml").read_text()
 DATASETS = (ROOT / "policies/datasets/bank.toml").read_text().partition("[[dataset]]")[2]
+COARSER = (ROOT / "tests/proxy/coarser.toml").read_text()
+LINK = """[connection.link]
+start = "/aval/link/start"
+confirm = "/aval/link/confirm"
+unlink = "/aval/link/unlink"
+"""
 OTHERS = ["1", '""', '"x"', "true", "[]", "{}", "[1]", '["x"]', "[{}]", '{ fr = "a", en = "a" }', '"a:s a:b c:Nowhere"']
 
 
@@ -84,3 +90,45 @@ def test_names_that_identify(name: str) -> None:
 )
 def test_names_that_do_not(name: str) -> None:
     assert not is_identifier(name)
+
+
+def test_a_shared_type_of_data_is_not_called_less_than_it_is(tmp_path: Path) -> None:
+    text = whole()
+    assert 'sensitivity = "sensitive"' in text
+    [found] = linted(text.replace('sensitivity = "sensitive"', 'sensitivity = "none"', 1), tmp_path)
+    assert "none is less than policies/ have for bank." in found and "write sensitive" in found
+
+
+def test_a_type_of_data_of_another_sector_keeps_its_name(tmp_path: Path) -> None:
+    [found] = linted(whole().replace('id = "bank.transactions"', 'id = "energy"', 1).replace(
+        'dataset = "bank.transactions"', 'dataset = "energy"'), tmp_path)  # fmt: skip
+    assert "is a type of data of sector energy" in found
+
+
+def test_an_account_is_no_identifier_of_another_kind(tmp_path: Path) -> None:
+    text = whole()
+    kind = "Transaction"
+    line = next(line for line in text.splitlines() if line.startswith(f"{kind} = "))
+    [found] = linted(text.replace(line, line.replace("AccountId:s", "AccountId:p")), tmp_path)
+    assert "AccountId is p: write s in shapes" in found
+
+
+@pytest.mark.parametrize(
+    ("kind", "person", "known"), [("assertion", True, True), ("assertion", False, False), ("oauth", False, False)]
+)
+def test_a_customer_is_named_where_the_link_knows_one(tmp_path: Path, kind: str, person: bool, known: bool) -> None:
+    text = COARSER.replace(
+        'asks = "/lines/{account}/calls?limit=100"', 'asks = "/lines/{account}/calls?limit=100&of={customer}"'
+    )
+    if kind == "assertion":
+        before, _, rest = text.partition("[connection.oauth]")
+        more = '\n[connection.person]\nheader = "X-Customer"\n' if person else ""
+        text = (
+            before.replace('kind = "oauth"', 'kind = "assertion"')
+            + LINK
+            + more
+            + "\n[[datasets]]"
+            + rest.partition("[[datasets]]")[2]
+        )
+    found = [each for each in linted(text, tmp_path) if "{customer} is not known" in each]
+    assert (found == []) is known
