@@ -100,8 +100,8 @@ def test_a_shared_type_of_data_is_not_called_less_than_it_is(tmp_path: Path) -> 
 
 
 def test_a_type_of_data_of_another_sector_keeps_its_name(tmp_path: Path) -> None:
-    [found] = linted(whole().replace('id = "bank.transactions"', 'id = "energy"', 1).replace(
-        'dataset = "bank.transactions"', 'dataset = "energy"'), tmp_path)  # fmt: skip
+    [found] = linted(whole().replace('id = "bank.transactions"', 'id = "energy.electricity.usage"', 1).replace(
+        'dataset = "bank.transactions"', 'dataset = "energy.electricity.usage"'), tmp_path)  # fmt: skip
     assert "is a type of data of sector energy" in found
 
 
