@@ -20,7 +20,7 @@ from typing import Any
 from gateway.catalogue.formats import Format, FormatCall, Member, Only
 from gateway.catalogue.shapes import NEVER, inner, members
 from gateway.formats.csv_coarser import Otherwise, changed, plain_number
-from gateway.formats.csv_judging import KEPT, RowTimes, judged_columns
+from gateway.formats.csv_judging import KEPT, RowTimes, judged_columns, unlike
 from gateway.formats.csv_reading import HEADER, Block, TableReader
 from gateway.formats.drift import COLUMN, Seen, told
 from gateway.formats.model import Counts, UnknownShape
@@ -254,6 +254,10 @@ class TableCutter:
         cells = _taken(block.column(column.number), chosen)
         if column.only is not None:
             cells = self._where(column.only, cells, block, chosen)
+        wrong = unlike(column.word, cells)
+        if wrong is not None:
+            row = wrong if chosen is None else list(compress(range(block.count), chosen))[wrong]
+            raise UnknownShape(f"[{block.first + row}].{column.name}")
         if column.is_account:
             return [self._owners[text] or "" for text in cells]
         if column.change is not None:

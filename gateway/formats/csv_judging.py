@@ -18,6 +18,19 @@ Key = Any  # the text of one column, or a tuple of those of several
 Texts = tuple[str, ...]
 
 
+_BLANKS = " \u00a0\u202f"
+_CHARACTERS = {"i": f"0123456789+-{_BLANKS}", "n": f"0123456789+-.,'eE{_BLANKS}", "b": f"01truefalsTRUEFALS{_BLANKS}"}
+
+
+def unlike(word: str, cells: Sequence[str]) -> int | None:
+    """The place of a cell that is not of its column's word in shapes; None: there is none. Only the characters are
+    looked at, all at once: what they come to together is for whoever reads them."""
+    allowed = _CHARACTERS.get(word)
+    if allowed is None or not "".join(cells).strip(allowed):
+        return None
+    return next(place for place, cell in enumerate(cells) if cell.strip(allowed))
+
+
 class Outside(Exception):
     """The record has no time of its own, so that it is in no period."""
 

@@ -22,7 +22,7 @@ from gateway.catalogue.formats import Format, FormatCall, Path, Records
 from gateway.catalogue.shapes import members
 from gateway.formats import xml_filed
 from gateway.formats.csv_cut import places
-from gateway.formats.csv_judging import RowTimes, judged_columns
+from gateway.formats.csv_judging import RowTimes, judged_columns, unlike
 from gateway.formats.csv_reading import CODECS, COLUMNS, HEADER
 from gateway.formats.drift import COLUMN, Seen, told
 from gateway.formats.json_reading import reading
@@ -273,7 +273,11 @@ def _csv_fault(form: Format, call: FormatCall, head: bytes, records: Sequence[by
     banned = [name for name in where if known[name] == "!"]
     if banned:
         return f"column {banned[0]}"
-    return _csv_unjudged(its, where, [row for row in rows if len(row) == len(names)])
+    whole = [row for row in rows if len(row) == len(names)]
+    for name, number in where.items():
+        if unlike(known[name], [row[number] for row in whole]) is not None:
+            return f"column {name}"
+    return _csv_unjudged(its, where, whole)
 
 
 def _csv_unjudged(its: Records, where: Mapping[str, int], rows: Sequence[Sequence[str]]) -> str | None:

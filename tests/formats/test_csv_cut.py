@@ -332,6 +332,21 @@ def test_a_time_that_is_none_refuses_the_answer_and_is_not_repeated(at):
     assert refused.value.where == "[1].at"
 
 
+@pytest.mark.parametrize("word", ["i", "n", "b"])
+@pytest.mark.parametrize("rows", [1, 3000])
+def test_a_text_in_a_column_of_numbers_or_truths_refuses_the_answer(word, rows):
+    form = format_of(SHAPE.replace("articles:i", f"articles:{word}"))
+    right = {"i": "1 204", "n": "-1 204,5e3", "b": "FALSE"}[word]
+    many = [row(articles=right), row(articles=""), row(articles=" ")] * rows
+    assert cut(plan_of(form), table(many)).counts.records == len(many)
+    withheld = row(FOREIGN, articles="planted")
+    assert cut(plan_of(form), table([*many, withheld])).counts.records == len(many)
+    with pytest.raises(UnknownShape) as refused:
+        cut(plan_of(form), table([*many, withheld, row(articles="3 planted 4"), *many]))
+    assert refused.value.where == f"[{len(many) + 1}].articles"
+    assert cut(plan_of(form, ["receipt.articles"]), table([row(articles="planted")])).counts.records == 1
+
+
 def test_counts_tell_the_reach_of_the_rows_given():
     rows = [row(at="2025-03-01T00:00:00Z"), row(FOREIGN, at="2025-01-01T00:00:00Z"), row(at="2025-02-01T00:00:00Z")]
     counts = cut(plan_of(FORM), table(rows), YEAR).counts
