@@ -60,7 +60,7 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_line(aval: Run, tmp_p
         f"{place(path, 'strat')}: connection.link.strat: is not a key of a declaration; did you mean start?",
         f"{place(path, 'parner')}: datasets[0].call.partner: find: is not right;"
         " 'PhoneCall/parner' is no member of the format declared here",
-        f"{limit}: format.parameters.limit.as: is not right; one of from, to, page, size, choice",
+        f"{limit}: format.parameters.limit.as: is not right; one of from, to, page, size, fields, choice",
         f"{limit}: format.parameters.limit.most: is not right; write a whole number from 1 to 1000000",
         f"{place(path, 'instant =')}: format.records.PhoneCall.instant: is not right;"
         " 'when' leads to no member of PhoneCall",

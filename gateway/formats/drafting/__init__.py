@@ -3,7 +3,8 @@
     sources    the kinds of source, each with its reader
     files      opening what was named, with a sentence for whatever is wrong
     nodes      the one representation that every reader below ends in       reading   with what was learnt around it
-    schemas    JSON Schema; plain_schemas of plain values  references what leads from one schema to another
+    schemas    JSON Schema; `plain_schemas` of plain values
+    references what leads from one schema to another
     openapi    calls and parameters around such schemas    xsd        XML Schema
     samples    JSON, NDJSON and CSV as they come           elements   XML as it comes
     seen       what stood at one place of samples          namespaces how names of XML are written in the table
