@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 
 from gateway.ground.http.connector import ConnectorError
+from gateway.ground.store.contract import Store
 from gateway.ground.store.together import one_at_a_time
 from gateway.house import House
 from gateway.organisations import calls, file_codes, file_rules, link_attempts, linking, links
@@ -24,7 +25,7 @@ def begin(house: House, person: str, view: OrganisationView, number: str, return
     code is right no more would tell that the other number is known. In one turn, so that hers are voided whichever of
     two is begun first. Raises ConnectorError.
     """
-    with _her_turn(house, person, view) as held:
+    with _her_turn(house.store, person, view) as held:
         if not held:
             raise ConnectorError("organisation_slow", "another attempt of hers waits for it")
         known = view.kind == file_rules.KIND or _code_sent(house, person, view, number, now)
@@ -43,9 +44,9 @@ def _code_sent(house: House, person: str, view: OrganisationView, number: str, n
     return status == 202
 
 
-def _her_turn(house: House, person: str, view: OrganisationView) -> AbstractContextManager[bool]:
+def _her_turn(store: Store, person: str, view: OrganisationView) -> AbstractContextManager[bool]:
     """What is asked of the organisation about her codes takes turns. Yields whether this may be done now."""
-    return one_at_a_time(house.store, f"linking {person} {view.id}")
+    return one_at_a_time(store, f"linking {person} {view.id}")
 
 
 def confirm(
@@ -55,7 +56,7 @@ def confirm(
 
     Raises LogFrozen: a link made now would be lost when the newest database is put back.
     """
-    with _her_turn(house, person, view) as held:
+    with _her_turn(house.store, person, view) as held:
         if not held:
             return NotLinked("organisation_slow")
         return _try_code(house, person, view, state, code, now)
