@@ -1,14 +1,10 @@
 """One grant at an organisation that answers in CSV: what is left of an answer, whole or as a stream (`csv_cut`)."""
 
-from collections.abc import Iterable, Mapping
-
-from gateway.catalogue.datasets import Dataset
-from gateway.catalogue.formats import Format
 from gateway.formats.answering import Answering
 from gateway.formats.csv_cut import TableCutter
 from gateway.formats.json_plan import UNUSABLE
 from gateway.formats.media import CHARSETS, expect
-from gateway.formats.model import Cut, Cutter, Granted, NotThere, Source, UnknownShape, Upstream
+from gateway.formats.model import Cut, Cutter, NotThere, UnknownShape, Upstream
 from gateway.formats.paging import Unusable
 from gateway.formats.table_plan import NO_PERIOD, PageRows, TablePlan
 from gateway.formats.totals import Row
@@ -16,17 +12,8 @@ from gateway.ground.calendar.instants import Window
 
 
 class CsvPlan(TablePlan):
-    def __init__(
-        self,
-        form: Format,
-        source: Source,
-        granted: Iterable[Granted],
-        datasets: Mapping[str, Dataset],
-        governed: frozenset[str],
-    ) -> None:
-        items = tuple(granted)
-        super().__init__(form, source, items, datasets, governed)
-        self._one_of_several = {item.dataset for item in items if len(item.accounts) + len(item.others) > 1}
+    def compile(self) -> None:
+        self._one_of_several = {item.dataset for item in self.granted if len(item.accounts) + len(item.others) > 1}
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
         if sent.over_records:

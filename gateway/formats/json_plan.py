@@ -3,14 +3,13 @@
 read the answer ── each record: inside the period? of an account? without what is withheld ── write it anew
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from operator import attrgetter, itemgetter
 from typing import Any
 
 from msgspec import UNSET, Raw
 
-from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, FormatCall, Member
 from gateway.formats.answering import Answering
 from gateway.formats.json_around import Around, Rewriting
@@ -18,7 +17,7 @@ from gateway.formats.json_coarser import changed
 from gateway.formats.json_lines import LinesCutter
 from gateway.formats.json_reading import JsonReading, reading
 from gateway.formats.media import expect
-from gateway.formats.model import Counts, Cut, Cutter, Granted, NotThere, Source, UnknownShape, Upstream
+from gateway.formats.model import Counts, Cut, Cutter, NotThere, UnknownShape, Upstream
 from gateway.formats.paging import Unusable
 from gateway.formats.paths import remember
 from gateway.formats.shapes import encode, withheld_members, within_limit
@@ -61,15 +60,8 @@ def _otherwise(form: Format, member: Member) -> Any:
 
 
 class JsonPlan(TablePlan):
-    def __init__(
-        self,
-        form: Format,
-        source: Source,
-        granted: Iterable[Granted],
-        datasets: Mapping[str, Dataset],
-        governed: frozenset[str],
-    ) -> None:
-        super().__init__(form, source, granted, datasets, governed)
+    def compile(self) -> None:
+        form = self.form
         self._counted = form.pages is not None and form.pages.by in ("page", "offset")
         self._views = {
             call.name: JsonView(form, self.parts[call.dataset], call)

@@ -119,11 +119,11 @@ class TablePlan:
         datasets: Mapping[str, Dataset],
         governed: frozenset[str],
     ) -> None:
-        self.form, self.source = form, source
+        self.form, self.source, self.granted = form, source, tuple(granted)
         self.calls = Calls(form, source)
         self.parts = {
             item.dataset: TablePart(form, item, datasets[item.dataset], governed, source.seen(item.dataset))
-            for item in granted
+            for item in self.granted
             if item.dataset in datasets
         }
         for part in self.parts.values():
@@ -132,6 +132,11 @@ class TablePlan:
         self._units = {call.name: self.parts[call.dataset].unit(form, call) for call in calls}
         made = ((name, form.calls[name]) for name in self._units)
         self._selections = {name: self.parts[call.dataset].selection(form, call) for name, call in made}
+
+        self.compile()
+
+    def compile(self) -> None:
+        """Whatever of the parts above a driver makes ready for all calls."""
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
         found = self.calls.recognised(asked.path)

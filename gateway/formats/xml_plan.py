@@ -6,13 +6,10 @@ xml_judging   time and account of a record       xml_writing   a record written 
 xml_around    what stands around the records     xml_parsing   Expat, hardened
 """
 
-from collections.abc import Iterable, Mapping
-
-from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, FormatCall
 from gateway.formats import xml_table
 from gateway.formats.answering import Answering
-from gateway.formats.model import LIMIT, Cut, Granted, Source, TooLarge, Upstream
+from gateway.formats.model import LIMIT, Cut, TooLarge, Upstream
 from gateway.formats.shapes import withheld_members
 from gateway.formats.table_plan import NO_PERIOD, PageRows, TablePart, TablePlan
 from gateway.formats.totals import Row
@@ -23,18 +20,10 @@ from gateway.ground.calendar.instants import Window
 
 
 class XmlPlan(TablePlan):
-    def __init__(
-        self,
-        form: Format,
-        source: Source,
-        granted: Iterable[Granted],
-        datasets: Mapping[str, Dataset],
-        governed: frozenset[str],
-    ) -> None:
-        super().__init__(form, source, granted, datasets, governed)
+    def compile(self) -> None:
         self._tables = {
-            call.name: _table(form, call, self.parts[call.dataset])
-            for call in form.calls.values()
+            call.name: _table(self.form, call, self.parts[call.dataset])
+            for call in self.form.calls.values()
             if call.dataset in self.parts
         }
 
