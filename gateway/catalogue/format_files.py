@@ -465,7 +465,7 @@ def _whole(calls: Mapping[str, FormatCall]) -> Iterator[str]:
 def _files(file: FileTable) -> tuple[str, ...]:
     download = file.table.get("download")
     named = download.get("files", ["native"]) if isinstance(download, dict) else ["native"]
-    if not isinstance(named, list) or not named or not set(named) <= set(FILES):
+    if not isinstance(named, list) or not named or any(each not in FILES for each in named):
         file.wrong("download.files", f"a list of {', '.join(FILES)}")
         return ("native",)
     return tuple(named)

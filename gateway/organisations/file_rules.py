@@ -30,7 +30,7 @@ TABLES = {"connection.files": KEYS, "connection.files.names[]": NAME_KEYS}
 NUMBER_LABEL = {"fr": "Numéro de client", "en": "Customer number"}
 _PATTERN = re.compile(r"[A-Za-z0-9_*?][A-Za-z0-9._*?-]{0,99}")
 _ONLY_BY_CALLS = ("base_url", "networks", "timeout_seconds", "max_calls", "tls", "person")
-_ONLY_BY_CALLS_OF_A_CALL = {"asks": "", "method": "GET", "body": None}
+_ONLY_BY_CALLS_OF_A_CALL = {"asks": "", "method": "GET", "body": None, "days": 0}
 
 
 def kept_fault(value: object) -> str | None:
@@ -102,7 +102,7 @@ def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault("format", "is missing", "describe the records of its files in [format]")
         return
     for position, row in enumerate(document.get("datasets") or ()):
-        if isinstance(row, dict) and row.get("id") not in own:
+        if isinstance(row, dict) and str(row.get("id")) not in own:
             yield Fault(f"datasets[{position}]", "is of a shared format", "define it here: its files are of [format]")
     yield from _format(form, table if isinstance(table, dict) else {})
     if isinstance(table, dict):
@@ -145,7 +145,7 @@ def _names(form: Format, table: Mapping[str, Any]) -> Iterator[Fault]:
         where = f"connection.files.names[{position}]"
         if ("call" in row) == (row.get("codes") is True):
             yield Fault(where, "says not what its files are", 'call = "…", or codes = true')
-        elif "call" in row and row["call"] not in form.calls:
+        elif "call" in row and str(row["call"]) not in form.calls:
             known = ", ".join(form.calls) or "none yet"
             yield Fault(f"{where}.call", f"{row['call']!r} is none of the calls", f"one of {known}")
     if "folder" in table and not rows:

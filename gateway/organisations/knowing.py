@@ -30,7 +30,7 @@ class KnownAccounts:
 def connection(document: Mapping[str, Any]) -> DeclaredConnection | None:
     """Without what it does not say rightly. None: its kind or how people are matched is not known yet."""
     table = document.get("connection")
-    if not isinstance(table, dict) or table.get("kind") not in connections.KINDS:
+    if not isinstance(table, dict) or table.get("kind") not in list(connections.KINDS):
         return None
     match = connections.match_of(table)
     if match not in connections.MATCHES:

@@ -18,6 +18,7 @@ BANK = (ROOT / "policies/formats/uk-open-banking-4.toml").read_text()
 HEAD = (ROOT / "examples/organisations/harbour-bank.toml").read_text()
 DATASETS = (ROOT / "policies/datasets/bank.toml").read_text().partition("[[dataset]]")[2]
 COARSER = (ROOT / "tests/proxy/coarser.toml").read_text()
+FILED = (ROOT / "tests/proxy/filed.toml").read_text()
 LINK = """[connection.link]
 start = "/aval/link/start"
 confirm = "/aval/link/confirm"
@@ -44,12 +45,12 @@ def test_the_banks_own_format_has_no_errors(tmp_path: Path) -> None:
     assert linted(whole(), tmp_path) == []
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=90, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_a_broken_line_is_told_and_nothing_breaks(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    lines = whole().splitlines()
+    lines = data.draw(st.sampled_from([whole(), COARSER, FILED])).splitlines()
     for _ in range(data.draw(st.integers(1, 3))):
         number = data.draw(st.integers(0, len(lines) - 1))
         change = data.draw(st.sampled_from(["drop", "value", "key"]))
