@@ -269,7 +269,7 @@ def _calls(
         name = row.text("name")
         here = file.below(f"calls.{name}", row.table) if name else row
         here.only("name", "dataset", "records", "path", "asks", "query", "method", "body", "sends", "at", "one",
-                  "envelope", "answer", "days")  # fmt: skip
+                  "envelope", "answer", "days", "pages")  # fmt: skip
         if name and not _NAME.fullmatch(name):
             here.wrong("name", "small letters, digits and -")
         if name in found:
@@ -310,6 +310,7 @@ def _call(
         row.flag("one"),
         row.text("envelope") if "envelope" in row.table else "Answer",
         _answer(row, table, kind),
+        row.flag("pages") if "pages" in row.table else None,
         row.whole("days", 1, 3660),
     )
     uses = {parameters[word].use for word in (*query, *call.placed) if word in parameters}

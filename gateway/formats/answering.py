@@ -6,6 +6,8 @@ How a page is read is the driver's; everything else is the same for all. Nothing
 whoever makes the calls asks for the next page with it, as an app would for a following page of records.
 """
 
+import hashlib
+from collections import Counter
 from datetime import datetime
 
 from msgspec import Raw
@@ -29,8 +31,15 @@ class Answering:
         self._call = plan.form.calls[sent.operation]
         assert self._call.answer is not None, "only asked of a call that gives one"
         self._how, self._part = self._call.answer, plan.parts[self._call.dataset]
-        self._period = plan.judged_by(sent, self._window)
+        self._happened = plan.form.records[self._call.records].time.how not in ("none", "state")
+        agreed = plan.judged_by(sent, self._window)
+        self._period = plan.counted(sent, agreed)
+        # a record counts where it begins: whether it lasts beyond what was asked for is no matter
+        self._judged = (agreed if self._happened and self._period is not None else self._period) or NO_PERIOD
         self._totals = Totals(self._how, plan.source.zone, ".".join(plan.form.place(self._call)))
+        self._pages: set[bytes] = set()  # of this part, as they came
+        self._asked: Window | None = None  # the part
+        self._before, self._edge = Counter[Row](), Counter[Row]()  # rows at the end of the part before, and of this one
         self._found = self._counted = 0
         self._reach: Span | None = None
 
@@ -39,9 +48,12 @@ class Answering:
 
         Raises UnknownShape, TooLarge.
         """
-        rows, found, led, timed = self._plan.page_rows(sent, media_type, body, self._window, self._period or NO_PERIOD)
-        if self._call.days and sent.period is not None:
-            rows = _beginning_in(sent.part or sent.period, rows)
+        rows, found, led, timed = self._plan.page_rows(sent, media_type, body, self._window, self._judged)
+        self._once(sent, body, found)
+        if sent.part is not None:
+            rows = self._of_part(sent.part, rows)
+        if self._happened and self._period is not None:
+            rows = _beginning_in(self._period, rows)
         self._totals.add(rows)
         self._found += found
         self._counted += len(rows)
@@ -51,6 +63,31 @@ class Answering:
             return self._plan.following(self._part, sent, self._plan.leads_on(sent, led, link, found))
         except Unusable:
             raise UnknownShape(leading(self._plan.form)) from None
+
+    def _once(self, sent: Upstream, body: bytes, found: int) -> None:
+        """Raises UnknownShape where a page comes again: its records would count twice."""
+        if sent.part != self._asked:
+            self._asked, self._pages = sent.part, set()
+            self._before, self._edge = self._edge, Counter()
+        digest = hashlib.blake2b(body).digest()
+        if found and digest in self._pages:
+            raise UnknownShape(leading(self._plan.form))
+        self._pages.add(digest)
+
+    def _of_part(self, part: Window, rows: list[Row]) -> list[Row]:
+        """The rows that are of a part of the period. One that lies at its edge may stand in two, and counts once."""
+        assert part.start is not None and part.end is not None, "a part has two ends"
+        kept = []
+        for row in rows:
+            if row[0] > part.end or row[1] < part.start:
+                continue
+            if row[1] >= part.end:
+                self._edge[row] += 1
+            if self._before[row] > 0:
+                self._before[row] -= 1
+            else:
+                kept.append(row)
+        return kept
 
     def _reaches(self, first: datetime, last: datetime) -> None:
         low, high = self._reach or (first, last)
@@ -80,9 +117,8 @@ class Answering:
         return self.cut()
 
 
-def _beginning_in(part: Window, rows: list[Row]) -> list[Row]:
-    """A record that lies across two parts of a period is in both, and counts where it begins."""
-    low, high = part.start, part.end
+def _beginning_in(period: Window, rows: list[Row]) -> list[Row]:
+    low, high = period.start, period.end
     return [row for row in rows if (low is None or row[0] >= low) and (high is None or row[0] < high)]
 
 

@@ -10,19 +10,18 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
 from gateway.catalogue.formats import CUSTOMER, Format, FormatCall, FormatParameter
-from gateway.formats import paging, units
+from gateway.formats import paging
 from gateway.formats.model import Account, Asked, Denied, Source, Upstream
 from gateway.formats.names import AccountNames
 from gateway.formats.paging import TOKEN, TOKEN_FORM, Leading, Step
 from gateway.formats.paths import link, pattern
-from gateway.formats.stamps import read_edge, write_edge
-from gateway.ground.calendar.instants import Window, local_day, midnight, narrowed, window_text
+from gateway.formats.periods import Periods, period_of, with_use
+from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
 
 _VALUE = re.compile(r"[A-Za-z0-9._~:+=|/,-]{1,256}")
@@ -35,11 +34,10 @@ class Selection:
     """The members of a record, by name, that an organisation is asked for where it can send fewer than all."""
 
     given: tuple[str, ...] = ()  # an app may choose among these
-    needed: frozenset[str] = frozenset()  # records are judged by these
+    needed: tuple[str, ...] = ()  # without these no record can be judged, or told to be there: at least one
 
     def text(self, wanted: frozenset[str]) -> str:
-        names = dict.fromkeys((*(name for name in self.given if name in wanted), *sorted(self.needed)))
-        return ",".join(names)
+        return ",".join(dict.fromkeys((*(name for name in self.given if name in wanted), *self.needed)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,8 @@ class Calls:
 
     def __init__(self, form: Format, source: Source) -> None:
         self._form, self._source = form, source
+        self._periods = Periods(form, source)
+        self._named: dict[str, Mapping[str, str]] = {}
         self.base = source.base_path or form.base
         pages = form.pages
         self._cursor = pages.parameter if pages is not None and pages.by == "cursor" else ""  # holds a token, too
@@ -95,12 +95,12 @@ class Calls:
             if opened is None or query:
                 return Denied("field", TOKEN, allowed="the whole address of a following page, unchanged")
             step, own = opened
-            if wrong := self._needing(step, fields):
+            if wrong := self._needing(call, step, fields):
                 return wrong
-            period: Window | Denied = narrowed(window, own.start, own.end) or _outside(own, window)
-            query = self._still_selected(step, selection)
+            period = self._periods.within(window, own, unit)
+            query = self._still_selected(call, step, selection)
         else:
-            period = self._period(query, window, unit)
+            period = self._periods.asked(query, window, unit)
         if isinstance(period, Denied):
             return period
         selected = self._selected(call, query, selection)
@@ -132,12 +132,12 @@ class Calls:
                 return wrong
         return found
 
-    def _needing(self, step: Step, fields: frozenset[str]) -> Denied | None:
+    def _needing(self, call: FormatCall, step: Step, fields: frozenset[str]) -> Denied | None:
         """A refusal if a parameter of a following page needs a field that is granted no more."""
         for name, _ in step[1]:
-            needs = self._form.parameters[name].needs if name in self._form.parameters else ""
-            if needs and needs not in fields:
-                return Denied("field", "fields", asked=needs, allowed=" ".join(sorted(fields)))
+            known = self._form.parameters.get(self._meant(call).get(name, name))
+            if known is not None and known.needs and known.needs not in fields:
+                return Denied("field", "fields", asked=known.needs, allowed=" ".join(sorted(fields)))
         return None
 
     def _may_send(self, call: FormatCall) -> tuple[str, ...]:
@@ -148,39 +148,28 @@ class Calls:
         uses = ("choice",) if call.answer.per == "all" else ("choice", "from", "to")
         return tuple(name for name in call.query if self._form.parameters[name].use in uses)
 
-    def _period(self, query: dict[str, str], window: Window, unit: str) -> Window | Denied:
-        """What of the window was asked for; the parameters of the period are taken out of `query`."""
-        edges: dict[str, Any] = {"from": None, "to": None}
-        for name in [name for name in query if self._form.parameters[name].use in edges]:
-            known, text = self._form.parameters[name], query.pop(name)
-            try:
-                zone = known.zone or self._source.zone
-                edges[known.use] = read_edge(text, known.written, zone, included=known.included)
-            except (ValueError, OverflowError):
-                return Denied("period", name, asked="malformed", allowed=window_text(window))
-        wanted = Window(edges["from"], edges["to"])
-        if unit:
-            wanted = units.outward(wanted, unit, self._source.zone)
-        kept = narrowed(window, wanted.start, wanted.end)
-        return kept or _outside(Window(edges["from"], edges["to"]), window)
-
     def _selected(self, call: FormatCall, query: dict[str, str], selection: Selection) -> Pairs | Denied:
         """The parameters that say which members the organisation sends: of those that are given the ones that an app
         names, else all, and always those that records are judged by. They are taken out of `query`."""
         found = []
-        for name in self._with_use(call, "fields"):
+        for name in with_use(self._form, call, "fields"):
             text = query.pop(name, None)
             wanted = frozenset(selection.given if text is None else filter(None, text.split(",")))
-            if unknown := sorted(wanted.difference(selection.given)):
+            unknown = sorted(wanted.difference(selection.given))
+            if unknown or not (wanted or text is None or selection.given == ()):
+                unknown = unknown or [str(text)]
                 return Denied("field", name, asked=unknown[0][:64], allowed=" ".join(selection.given))
-            if said := selection.text(wanted):
-                found.append((name, said))
+            found.append((name, selection.text(wanted)))
         return tuple(found)
 
-    def _still_selected(self, step: Step, selection: Selection) -> dict[str, str]:
+    def _still_selected(self, call: FormatCall, step: Step, selection: Selection) -> dict[str, str]:
         """What an app chose on the first page, without what is given no more."""
-        chosen = ((name, value.split(",")) for name, value in step[1] if self._use(name) == "fields")
-        return {name: ",".join(each for each in names if each in selection.given) for name, names in chosen}
+        found = {}
+        for name, value in step[1]:
+            meant = self._meant(call).get(name, name)
+            if self._use(meant) == "fields":
+                found[meant] = ",".join(each for each in value.split(",") if each in selection.given)
+        return {name: value for name, value in found.items() if value}
 
     def _values(self, call: FormatCall, names: AccountNames, query: Mapping[str, str]) -> Pairs:
         """Parameters that lead to a page, as the organisation wrote them; all others as they are."""
@@ -205,9 +194,10 @@ class Calls:
     ) -> Upstream:
         """`native`: the account in the call, None where it names none. `step`: the page, if not the first."""
         path, own = step
-        part = self._part(call, period)
-        edges = self._edges(call, part or period)
-        own = tuple(pair for pair in own if self._use(pair[0]) not in ("from", "to", "fields"))
+        part = self._periods.part(call, period)
+        edges = self._periods.edges(call, part or period)
+        meant = self._meant(call)  # whatever a page is said to have: the period and the members are ours to say
+        own = tuple(pair for pair in own if self._use(meant.get(pair[0], pair[0])) not in ("from", "to", "fields"))
         target, _, fixed = (call.asks or call.path).partition("?")
         own = tuple(pair for pair in own if pair[0] not in _whose(fixed))
         known = {**(words or {}), **dict(values), **dict(own), **dict(edges), "account": native or ""}
@@ -236,32 +226,14 @@ class Calls:
         known = self._form.parameters.get(name)
         return "" if known is None else known.use
 
-    def _with_use(self, call: FormatCall, *uses: str) -> list[str]:
-        """The parameters of a call with one of these uses, also those that only stand in what is sent."""
-        names = (*call.query, *sorted(call.placed - set(call.query)))
-        return [name for name in names if self._use(name) in uses]
-
-    def _edges(self, call: FormatCall, period: Window) -> Pairs:
-        """The period, in the parameters that this call has for it."""
-        found = []
-        for name in self._with_use(call, "from", "to"):
-            known = self._form.parameters[name]
-            edge = period.start if known.use == "from" else period.end
-            if edge is not None:
-                is_end = known.use == "to"
-                zone = known.zone or self._source.zone
-                text = write_edge(edge, known.written, zone, is_end=is_end, included=known.included)
-                found.append((name, text))
-        return tuple(found)
-
-    def _part(self, call: FormatCall, period: Window) -> Window | None:
-        """The first days of a period that is longer than a call may be for; None: it is not."""
-        if not call.days or period.start is None or self._source.filed:  # of a file everything is there at once
-            return None
-        zone = self._source.zone
-        until = midnight(local_day(period.start, zone) + timedelta(days=call.days), zone)
-        over = period.end or self._source.clock()
-        return Window(period.start, until) if until < over else None
+    def _meant(self, call: FormatCall) -> Mapping[str, str]:
+        """The organisation's own names of parameters in `asks` → those of the declaration."""
+        found = self._named.get(call.name)
+        if found is None:
+            pairs = parse_qsl(call.asks.partition("?")[2], keep_blank_values=True)
+            words = ((name, _WORD.fullmatch(value)) for name, value in pairs)
+            found = self._named[call.name] = {name: word[1] for name, word in words if word is not None}
+        return found
 
     # ---- following pages
 
@@ -274,18 +246,26 @@ class Calls:
 
     def after(self, sent: Upstream) -> Leading | None:
         """The next part of a period, from its first page on; None: there is none."""
-        if sent.part is None or sent.period is None:
+        rest = self._periods.after(self._form.calls[sent.operation], sent.period, sent.part)
+        if rest is None:
             return None
-        kept = tuple(pair for pair in sent.page if self._use(pair[0]) in ("size", "choice", "fields"))
-        return Leading(("", kept), Window(sent.part.end, sent.period.end))
+        return Leading(
+            ("", tuple(pair for pair in sent.page if self._use(pair[0]) in ("size", "choice", "fields"))), rest
+        )
 
     def token(
         self, call: FormatCall, names: AccountNames, sent: Upstream, step: Step, period: Window | None = None
     ) -> str:
         """Of another page of the same call. `period`: None: that this one was asked for."""
         ref = names.ref[sent.accounts[0].native] if "{account}" in call.path else None
-        period = period or sent.period or Window(None, None)
-        return paging.sealed(self._source, step, period, *self.context(call, names, ref))
+        path, own = step
+        there = {name for name, _ in own}
+        # what an app chose, where only the declaration knows what to make of it
+        own = (*own, *(pair for pair in sent.page if self._is_placed(call, pair[0]) and pair[0] not in there))
+        return paging.sealed(self._source, (path, own), period or period_of(sent), *self.context(call, names, ref))
+
+    def _is_placed(self, call: FormatCall, name: str) -> bool:
+        return self._use(name) == "choice" and name in call.placed
 
 
 def _whose(fixed: str) -> set[str]:
@@ -296,10 +276,6 @@ def _whose(fixed: str) -> set[str]:
 
 def _in_path(known: Mapping[str, str], word: re.Match[str]) -> str:
     return word[0] if word[1] == CUSTOMER else quote(known[word[1]], safe="")
-
-
-def _outside(asked: Window, window: Window) -> Denied:
-    return Denied("period", "period", asked=window_text(asked), allowed=window_text(window))
 
 
 def _wrong(known: FormatParameter, value: str, fields: frozenset[str]) -> Denied | None:

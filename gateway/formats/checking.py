@@ -29,6 +29,8 @@ def faults(
         for call in form.calls.values():
             for key, wrong in coarse_checking.answer_faults(call, form, datasets.get(call.dataset)):
                 yield "", f"calls.{call.name}.{key}", wrong
+            for key, wrong in coarse_checking.part_faults(call, form, datasets.get(call.dataset)):
+                yield "", f"calls.{call.name}.{key}", wrong
         yield from _calls(form, datasets)
         yield from _accounts(form)
         yield from _unnamed(form, datasets)

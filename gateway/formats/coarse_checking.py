@@ -6,6 +6,7 @@ from gateway.catalogue.datasets import Dataset, Field
 from gateway.catalogue.formats import TABLES, Format, FormatCall, Member, along
 from gateway.catalogue.made import Made, OverRecords
 from gateway.catalogue.shapes import inner, members
+from gateway.formats.periods import with_use
 
 Found = Iterator[tuple[str, str]]  # key, what is wrong or would be right
 Table = Mapping[str, str]
@@ -166,9 +167,25 @@ def _paged(call: FormatCall, form: Format) -> Found:
                 "query",
                 f"{name}: an answer is over all records, so no app says how many: write it into asks, if at all",
             )
-    pages = form.pages
-    if pages is not None and pages.by in ("page", "offset"):
-        fixed = [pair.partition("=")[0] for pair in call.asks.partition("?")[2].split("&")]
-        if not pages.size or pages.size not in fixed:
-            right = f"{pages.size or 'size'}=NUMBER in the query of asks, as many as there can be"
-            yield "asks", f"whether a page is the last is told by its size: write {right}"
+
+
+def part_faults(call: FormatCall, form: Format, dataset: Dataset | None) -> Found:
+    """Of a call whose period is asked for in parts."""
+    records = form.records.get(call.records)
+    if not call.days or records is None:
+        return
+    if call.answer is not None and records.time.how in ("none", "state"):
+        yield "days", "leave it out: its records have no time at which they happened, and would count in each part"
+    times = {found[-1] for path in records.time.paths if (found := along(form.shapes, call.records, path))}
+    for field in dataset.fields.values() if dataset is not None and call.answer is None else ():
+        if field.made is not None and field.made.by in ("month", "year") and field.find & times:
+            yield (
+                "days",
+                f"{field.id} gives no more than the {field.made.by}, and a page of {call.days} days would tell",
+            )
+    for name in with_use(form, call, "from", "to"):
+        known = form.parameters[name]
+        if known.written == "month":
+            yield "days", f"{name} is written as a month, which holds more days"
+        elif known.written == "date" and known.zone:
+            yield "days", f"{name} has a zone of its own, so that a part would touch one day more"

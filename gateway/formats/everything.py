@@ -50,7 +50,7 @@ def pages(
         answer = fetch(sent)
         found, led = _read(form, call, answer[1])
         yield found
-        step = _next(form, source, sent, led, len(found), answer[2] if len(answer) > 2 else "")
+        step = _next(form, source, call, sent, led, len(found), answer[2] if len(answer) > 2 else "")
         sent = None if step is None else calls.made(call, sent.accounts, native, ALWAYS, step=step, continues=True)
 
 
@@ -101,9 +101,11 @@ def _decoded(text: bytes | Raw, kind: Any, where: str) -> Any:
         raise UnknownShape(where) from None
 
 
-def _next(form: Format, source: Source, sent: Upstream, led: Any, count: int, link: str) -> Step | None:
+def _next(
+    form: Format, source: Source, call: FormatCall, sent: Upstream, led: Any, count: int, link: str
+) -> Step | None:
     how = form.pages
-    if how is None:
+    if how is None or not paging.has_pages(form, call):
         return None
     if how.by in ("page", "offset"):
         after = paging.by_number(how, sent, count, "" if led is None else str(led))

@@ -11,16 +11,17 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from gateway.catalogue.formats import Pages
+from gateway.catalogue.formats import Format, FormatCall, Pages
 from gateway.formats.model import Source, Upstream
 from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
 
 TOKEN = "page_token"  # the parameter of an app's call
 TOKEN_FORM = re.compile(r"[A-Za-z0-9_-]{24,4000}")
-_LONGEST = 2000  # characters of a query that is remembered
+LONGEST = 2000  # characters of a query that is remembered
 _HEADER = 4096  # characters of a Link header that are read
-_NEXT = re.compile(r'<([^<>]*)>\s*;[^,]*\brel="?next"?', re.IGNORECASE)
+_LINK = re.compile(r"<([^<>]*)>([^<>]*)")  # one link, and its parameters
+_IS_NEXT = re.compile(r'^[ \t]*;[^,]*\brel="?next"?', re.IGNORECASE)
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]{1,1000}")
 
@@ -38,10 +39,20 @@ class Unusable(Exception):
     """There is a next page, and what is said of it leads nowhere."""
 
 
+def has_pages(form: Format, call: FormatCall) -> bool:
+    """Whether there may be further pages of a call. Where pages have numbers, a call without the parameter for them has
+    one; of an answer nobody says so but the declaration."""
+    pages = form.pages
+    if pages is None or call.pages is not None:
+        return pages is not None and call.pages is not False
+    numbered = pages.by in ("page", "offset")
+    return not numbered or call.answer is not None or pages.parameter in (*call.query, *call.placed)
+
+
 def of_header(link: str) -> str:
     """The address of the next page in a Link header (RFC 8288); "": there is none."""
-    found = _NEXT.search(link[:_HEADER])
-    return found[1] if found else ""
+    links = _LINK.findall(link[:_HEADER])
+    return next((address for address, parameters in links if _IS_NEXT.search(parameters)), "")
 
 
 def of_address(source: Source, sent: Upstream, address: str) -> Step:
@@ -51,7 +62,7 @@ def of_address(source: Source, sent: Upstream, address: str) -> Step:
     except ValueError:  # such as https://[::1
         raise Unusable from None
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
-    if len(parts.query) > _LONGEST:
+    if len(parts.query) > LONGEST:
         raise Unusable
     own = urlsplit(source.upstream_url)
     path = parts.path.rstrip("/")
@@ -68,7 +79,10 @@ def by_number(pages: Pages, sent: Upstream, count: int, last: str = "") -> Pairs
     """The query of the next page where pages have numbers; None: this was the last. `count`: records of this page.
     `last`: how many pages there are, where the answer says so."""
     known = dict(sent.page)
-    size = int(known[pages.size]) if known.get(pages.size, "").isdecimal() else 0
+    if sent.over_records:  # whatever size was asked for: fewer records may be a limit of the organisation's
+        size = 0
+    else:
+        size = int(known[pages.size]) if known.get(pages.size, "").isdecimal() else 0
     if count == 0 or count < size:
         return None
     default = pages.first if pages.by == "page" else 0

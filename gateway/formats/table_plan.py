@@ -4,12 +4,11 @@ request   the same for all (`calls`)          cut   by `json_plan`, `csv_plan`, 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from gateway.catalogue.datasets import Dataset
-from gateway.catalogue.formats import Format, FormatCall, Member, along
+from gateway.catalogue.formats import CUSTOMER, PLACED, Format, FormatCall, Member, along
 from gateway.catalogue.made import UNITS, Made
 from gateway.catalogue.shapes import inner, members
 from gateway.formats import paging, units
@@ -18,7 +17,7 @@ from gateway.formats.coarser import Make, maker, stays_number
 from gateway.formats.drift import Seen
 from gateway.formats.model import Asked, Denied, Granted, Source, Upstream
 from gateway.formats.names import AccountNames
-from gateway.formats.paging import TOKEN, Leading, Step
+from gateway.formats.paging import TOKEN, TOKEN_FORM, Leading, Step
 from gateway.formats.paths import declared
 from gateway.formats.shapes import withheld_members
 from gateway.formats.totals import Cell, Row, Value
@@ -70,11 +69,14 @@ class TablePart:
 
     def selection(self, form: Format, call: FormatCall) -> Selection:
         """Of the members that stand directly in a record."""
-        kind = call.records
-        only = {(kind, each.member) for (of, _), each in form.only.items() if of == kind}
-        needed = frozenset(name for of, name in {*form.read_for(call), *only} if of == kind)
-        given = [name for name in members(form.shapes, kind) if (kind, name) in self.read]
-        return Selection((), needed) if call.answer is not None else Selection(tuple(given), needed)
+        kind, known = call.records, members(form.shapes, call.records)
+        needed = {name for of, name in form.read_for(call) if of == kind}
+        needed |= {each.member for (of, _), each in form.only.items() if of == kind}
+        # that it is not there can only be told where it was asked for
+        needed |= {name for (of, name), how in self.coarse.items() if of == kind and how.word == "yes"}
+        some = tuple(name for name in known if name in needed) or tuple(known)[:1]
+        given = tuple(name for name in known if (kind, name) in self.read)
+        return Selection(() if call.answer is not None else given, some)
 
     def refs(self, sent: Upstream) -> Mapping[str, str]:
         """The organisation's account number → the app's reference, for the accounts that this call may return."""
@@ -156,18 +158,20 @@ class TablePlan:
         return self.calls.upstream(found, part.names, asked, whole, part.fields, selection, unit)
 
     def judged_by(self, sent: Upstream, window: Window) -> Window | None:
-        """The period in which a record must lie to be given, or to count; None: no record does.
+        """The period in which a record must lie; None: no record does."""
+        unit = self._units[sent.operation]
+        return units.inward(window, unit, self.source.zone) if unit else window
+
+    def counted(self, sent: Upstream, agreed: Window | None) -> Window | None:
+        """The period in which a record must begin to count for an answer; None: none does.
 
         Answers are of what is over: a total that grows with each new record would give the records one by one.
         """
-        call, zone = self.form.calls[sent.operation], self.source.zone
-        unit = self._units[call.name]
-        whole = units.inward(window, unit, zone) if unit else window
-        if call.answer is None or whole is None or not unit:
-            return whole
-        asked = sent.period or ALWAYS
-        over = units.begin(self.source.clock(), unit, zone)
-        return narrowed(whole, asked.start, over if asked.end is None else min(asked.end, over))
+        unit, asked = self._units[sent.operation], sent.period or ALWAYS
+        if agreed is None or not unit:
+            return agreed
+        over = units.begin(self.source.clock(), unit, self.source.zone)
+        return narrowed(agreed, asked.start, over if asked.end is None else min(asked.end, over))
 
     def _makers(self, part: TablePart) -> dict[Member, Make]:
         """The function for each member of which something else is given."""
@@ -221,10 +225,8 @@ class TablePlan:
 
     def _step(self, sent: Upstream, led: str, link: str, count: int) -> Step | None:
         pages = self.form.pages
-        if pages is None:
+        if pages is None or not paging.has_pages(self.form, self.form.calls[sent.operation]):
             return None
-        if sent.over_records:
-            sent = replace(sent, page=sent.query)  # an app says nothing of pages: the declaration does
         if pages.by == "link-header":
             led = paging.of_header(link)
         if pages.by in ("link-header", "link"):
@@ -233,25 +235,35 @@ class TablePlan:
                 raise paging.Unusable
             return self._unless_back(sent, step)
         if pages.by == "cursor":
+            if len(led) > paging.LONGEST:
+                raise paging.Unusable
             return self._unless_back(sent, ("", paging.instead(sent, pages.parameter, led)) if led else None)
         after = paging.by_number(pages, sent, count, led)
         return None if after is None else ("", after)
 
     def _unless_back(self, sent: Upstream, step: Step | None) -> Step | None:
-        """None where the organisation leads back to this page."""
-        leads_back = step is not None and step[1] and set(step[1]) == set(sent.page) and step[0] in ("", sent.path)
-        return None if leads_back else step
+        """None where the organisation leads back to this page: of records it is the last, of an answer it is none."""
+        if sent.over_records or step is None:
+            return step
+        path, pairs = step
+        return None if pairs and set(pairs) == set(sent.page) and path in ("", sent.path) else step
 
     def _told_by_path(self, sent: Upstream) -> bool:
         """Whether only the call says whose the records are: another path could be that of another account."""
         call = self.form.calls[sent.operation]
+        if CUSTOMER in PLACED.findall((call.asks or call.path).partition("?")[0]):
+            return True
         return call.names_account and not self.form.records[call.records].account
 
     def following(self, part: TablePart, sent: Upstream, leading: Leading | None) -> str:
-        """The token of the next page; "": there is none."""
+        """The token of the next page; "": there is none. Raises Unusable."""
         if leading is None:
             return ""
-        return self.calls.token(self.form.calls[sent.operation], part.names, sent, leading.step, leading.period)
+        call = self.form.calls[sent.operation]
+        token = self.calls.token(call, part.names, sent, leading.step, leading.period)
+        if not TOKEN_FORM.fullmatch(token):  # too long for an address
+            raise paging.Unusable
+        return token
 
     def address(self, part: TablePart, sent: Upstream, token: str) -> str:
         """Of the page with this token at the gateway."""
@@ -267,10 +279,10 @@ class TablePlan:
         """The address of the page before, where the organisation links to it."""
         try:
             step = paging.of_address(self.source, sent, led) if led else None
+            step = self._unless_back(sent, step)
+            return self.address(part, sent, self.following(part, sent, Leading(step))) if step is not None else ""
         except paging.Unusable:
             return ""
-        step = self._unless_back(sent, step)
-        return self.address(part, sent, self.following(part, sent, Leading(step))) if step is not None else ""
 
     def pair(self, part: TablePart) -> Callable[[Any], str]:
         """A function that makes the app's own identifier of the organisation's."""

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from gateway.catalogue import Dataset, Format
 from gateway.formats import registry
+from gateway.formats.answering import Answering
 from gateway.formats.model import Account, Asked, Cut, Denied, Granted, Plan, Source, UnknownShape, Upstream
+from gateway.formats.table_plan import TablePlan
 from gateway.ground.calendar.instants import Window
 from gateway.ground.keys import Sealer
 from gateway.organisations import owned
@@ -222,19 +224,41 @@ def test_no_more_totals_leave_than_records_were_agreed() -> None:
     assert [each["from"][:7] for each in told] == ["2026-03", "2026-04"]
 
 
-@pytest.mark.parametrize(("count", "fits"), [(2, True), (3, False)])
-def test_a_full_page_may_not_be_the_last(count: int, fits: bool) -> None:
+def test_only_an_empty_page_is_the_last_of_those_with_numbers() -> None:
+    """A page with fewer records than were asked for may be as many as the organisation gives at once."""
     numbered = (
         ('by = "cursor"\nat = "next"\nparameter = "cursor"', 'by = "offset"\nparameter = "cursor"\nsize = "limit"'),
         ("calls?limit=100", "calls?limit=3"),
     )
     its = plan("blurred.monthly", ALL, *numbered)
-    answer = {"items": [call()] * count}
-    if fits:
-        assert json.loads(cut(its, "monthly", answer).body)[0]["count"] == count
-    else:
-        with pytest.raises(UnknownShape, match="further page"):
-            cut(its, "monthly", answer)
+    assert isinstance(its, TablePlan)
+    path, sizes, offsets = f"/lines/{MINE.ref}/monthly", [3, 2, 1, 0], []
+    sent = its.request(Asked("GET", path), WINDOW)
+    assert isinstance(sent, Upstream)
+    answering = Answering(its, sent, WINDOW)
+    for number, size in enumerate(sizes):
+        offsets.append(dict(sent.query).get("cursor"))
+        body = json.dumps({"items": [call(price=number)] * size}).encode()
+        token = answering.page(sent, "application/json", body)
+        assert bool(token) is bool(size)
+        if token:
+            sent = its.request(Asked("GET", path, (("page_token", token),)), WINDOW)
+            assert isinstance(sent, Upstream) and dict(sent.query)["limit"] == "3"
+    assert offsets == [None, "3", "5", "6"] and json.loads(answering.cut().body)[0]["count"] == 6
+
+
+def test_a_page_that_comes_again_is_no_further_one() -> None:
+    its = plan("blurred.monthly", ALL)
+    assert isinstance(its, TablePlan)
+    path, body = f"/lines/{MINE.ref}/monthly", json.dumps({"items": [call()], "next": "more"}).encode()
+    sent = its.request(Asked("GET", path), WINDOW)
+    assert isinstance(sent, Upstream)
+    answering = Answering(its, sent, WINDOW)
+    token = answering.page(sent, "application/json", body)
+    again = its.request(Asked("GET", path, (("page_token", token),)), WINDOW)
+    assert isinstance(again, Upstream)
+    with pytest.raises(UnknownShape, match="next"):
+        answering.page(again, "application/json", body)
 
 
 def test_a_threshold_of_a_count_over_records_without_a_time() -> None:

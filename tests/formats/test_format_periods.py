@@ -10,17 +10,16 @@ from gateway.formats.answering import Answering
 from gateway.formats.model import Asked, Denied, Plan, Upstream
 from gateway.formats.table_plan import TablePlan
 from gateway.ground.calendar.instants import Window
-from tests.formats.flat_calls import DRIVERS, MINE, TYPES, declaration, document, faults, field, one, planned
+from tests.formats.flat_calls import DRIVERS, MINE, TYPES, declaration, document, faults, one, planned
 
 ALL = ("line", "month", "code", "band", "about", "cut", "noted", "area")
-EXACT = field("when", "Call/at")
 WINDOW = Window(datetime(2026, 2, 10, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC))
 
 
 def weekly(driver: str = "json", days: int = 7) -> str:
     """Each call with an exact time, and for no more than so many days."""
     text = declaration(driver).replace('query = ["since", "until"]\n', f'query = ["since", "until"]\ndays = {days}\n')
-    return text.replace('[[datasets.field]]\nid = "code"', EXACT + '[[datasets.field]]\nid = "code"', 1)
+    return text.replace('made = { date = "month" }\n', "")
 
 
 def edges(sent: Upstream) -> tuple[str, str]:
@@ -44,7 +43,7 @@ def all_parts(its: Plan, driver: str, what: str, *query: tuple[str, str]) -> lis
 
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_long_period_is_asked_for_part_by_part(driver: str) -> None:
-    its = planned(weekly(driver), "blurred.calls", [*ALL, "when"])
+    its = planned(weekly(driver), "blurred.calls", ALL)
     query = (("since", "2026-10-20T15:30:00Z"), ("until", "2026-11-01T00:00:00Z"))
     parts = [edges(sent) for sent in all_parts(its, driver, "calls", *query)]
     assert parts == [
@@ -54,20 +53,20 @@ def test_a_long_period_is_asked_for_part_by_part(driver: str) -> None:
 
 
 def test_parts_lie_side_by_side_and_end_with_the_period() -> None:
-    its = planned(weekly(days=30), "blurred.calls", [*ALL, "when"])
+    its = planned(weekly(days=30), "blurred.calls", ALL)
     parts = [edges(sent) for sent in all_parts(its, "json", "calls")]
     assert parts[0][0] == "2026-02-10T00:00:00Z" and parts[-1][1] == "2026-11-01T00:00:00Z" and len(parts) == 9
     assert all(before[1] == after[0] for before, after in pairwise(parts))
 
 
 def test_a_period_that_is_short_enough_is_asked_for_at_once() -> None:
-    its = planned(weekly(), "blurred.calls", [*ALL, "when"])
+    its = planned(weekly(), "blurred.calls", ALL)
     query = (("since", "2026-10-01T00:00:00Z"), ("until", "2026-10-07T00:00:00Z"))
     assert len(all_parts(its, "json", "calls", *query)) == 1
 
 
 def test_the_organisations_own_pages_come_before_the_next_part() -> None:
-    its = planned(weekly(), "blurred.calls", [*ALL, "when"])
+    its = planned(weekly(), "blurred.calls", ALL)
     asked = Asked("GET", f"/lines/{MINE.ref}/calls", (("since", "2026-10-18T22:00:00Z"),))
     targets = []
     while True:
@@ -86,7 +85,7 @@ def test_the_organisations_own_pages_come_before_the_next_part() -> None:
 
 
 def test_a_token_of_a_part_reaches_no_further_than_the_period_it_was_given_in() -> None:
-    its = planned(weekly(), "blurred.calls", [*ALL, "when"])
+    its = planned(weekly(), "blurred.calls", ALL)
     sent = its.request(Asked("GET", f"/lines/{MINE.ref}/calls", (("since", "2026-10-01T00:00:00Z"),)), WINDOW)
     assert isinstance(sent, Upstream)
     token = tuple(parse_qsl(urlsplit(its.cut(sent, TYPES["json"], document("json", [one()]), WINDOW).following).query))
@@ -123,7 +122,7 @@ def test_a_parameter_may_have_a_zone_of_its_own(zone: str, since: str) -> None:
     """The organisation's dates are of Paris, and it is asked in another time: a real one wants GMT-1."""
     old = 'since = { as = "from", written = "rfc3339" }'
     text = weekly().replace(old, f'since = {{ as = "from", written = "local-datetime", zone = "{zone}" }}')
-    its = planned(text, "blurred.calls", [*ALL, "when"])
+    its = planned(text, "blurred.calls", ALL)
     sent = its.request(Asked("GET", f"/lines/{MINE.ref}/calls", (("since", since),)), WINDOW)
     assert isinstance(sent, Upstream) and sent.period is not None
     assert edges(sent)[0] == since and sent.period.start == datetime(2026, 10, 1, 22, tzinfo=UTC)

@@ -38,12 +38,14 @@ def test_no_more_than_was_agreed_leaves_the_organisation(blurred: Blurred) -> No
 def test_an_app_may_choose_and_never_away_what_records_are_judged_by(blurred: Blurred) -> None:
     says_what_is_asked(blurred)
     given = blurred.agrees("blurred.calls", GIVEN).reads(query="?fields=price")
-    assert asked(blurred) == [["price", "at", "line"]]
+    assert asked(blurred) == [["price", "at", "line", "note"]], "that there is no note could not be told else"
     [record] = given.json["items"]
-    assert record == {"at": "2026-10", "line": blurred.ref, "price": 0.1234, "note": False}
+    assert record == {"at": "2026-10", "line": blurred.ref, "price": 0.1234, "note": True}
 
 
-@pytest.mark.parametrize("wrong", ["partner", "price,partner", "place", "Place/latitude", "*", "price,,..", "%2A"])
+@pytest.mark.parametrize(
+    "wrong", ["partner", "price,partner", "place", "Place/latitude", "*", "price,,..", "%2A", ",", ",,"]
+)
 def test_an_app_chooses_among_what_is_given_and_nothing_else(blurred: Blurred, wrong: str) -> None:
     refused = blurred.agrees("blurred.calls", GIVEN).reads(query=f"?fields={wrong}")
     assert (refused.status, refused.reason) == (403, "field") and not blurred.organisation.seen
@@ -62,7 +64,7 @@ def test_following_pages_have_what_was_chosen_as_far_as_it_is_still_given(blurre
     assert "price" not in token
     second = blurred.reads(query=f"?{token}")
     assert second.status == 200, second.body
-    assert list(map(sorted, asked(blurred))) == [["at", "line", "price", "tax"]] * 2
+    assert list(map(sorted, asked(blurred))) == [["at", "line", "note", "price", "tax"]] * 2
     blurred.agrees("blurred.calls", ["call.line", "call.month"])
     third = blurred.reads(query=f"?{token}")
     assert third.status == 200 and asked(blurred)[-1] == ["at", "line"]

@@ -318,8 +318,8 @@ def test_yes_or_no_has_no_period_of_the_apps_own(blurred: Blurred, query: str) -
         ('asks = "/lines/{account}/calls?limit=100"\nquery = ["since", "until", "fields"]\nanswer = { as = "Total"',
          'query = ["limit"]\nanswer = { as = "Total"', "an answer is over all records"),
         ('dataset = "blurred.much"', 'dataset = "blurred.monthly"', "no call of the format gives it"),
-        ('by = "cursor"\nat = "next"\nparameter = "cursor"', 'by = "page"\nparameter = "cursor"\nsize = "cursor"',
-         "whether a page is the last is told by its size"),
+        ('query = ["since", "until", "limit", "cursor", "fields"]\n',
+         'query = ["since", "until", "limit", "cursor", "fields"]\ndays = 7\n', "a page of 7 days would tell"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_mean_what_it_says_is_refused(
