@@ -310,7 +310,7 @@ def _call(
         row.flag("one"),
         row.text("envelope") if "envelope" in row.table else "Answer",
         _answer(row, table, kind),
-        row.flag("pages") if "pages" in row.table else None,
+        row.flag("pages") if "pages" in row.table else True,
         row.whole("days", 1, 3660),
     )
     uses = {parameters[word].use for word in (*query, *call.placed) if word in parameters}

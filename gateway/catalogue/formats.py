@@ -77,7 +77,7 @@ class FormatCall:
     one: bool = False  # the answer has one record and no list
     envelope: str = "Answer"  # type of the table that the whole answer is, where the records stand inside it
     answer: OverRecords | None = None  # what an app gets instead of the records
-    pages: bool | None = None  # whether there may be further pages; None: as `paging.has_pages` says
+    pages: bool = True  # whether there may be further pages, where the format has any
     days: int = 0  # a longer period is asked for in parts of so many days; 0: at once
 
     @property

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
 
-from gateway.catalogue.formats import CUSTOMER, Format, FormatCall, FormatParameter
+from gateway.catalogue.formats import CUSTOMER, PLACED, Format, FormatCall, FormatParameter
 from gateway.formats import paging
 from gateway.formats.model import Account, Asked, Denied, Source, Upstream
 from gateway.formats.names import AccountNames
@@ -25,8 +25,14 @@ from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
 
 _VALUE = re.compile(r"[A-Za-z0-9._~:+=|/,-]{1,256}")
+_PLAIN = re.compile(r"[\w.~:+@/| -]{1,256}")  # no quote, bracket, comma or the like ends or begins anything
+_OURS = {"from", "to", "fields", "account", CUSTOMER}
 _WORD = re.compile(r"\{([A-Za-z0-9_.-]+)\}")
 CONTENT_TYPES = {"json": "application/json", "form": "application/x-www-form-urlencoded"}
+
+
+class Unwritable(Exception):
+    """A value cannot stand where the declaration has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Calls:
     def __init__(self, form: Format, source: Source) -> None:
         self._form, self._source = form, source
         self._periods = Periods(form, source)
-        self._named: dict[str, Mapping[str, str]] = {}
+        self._named: dict[str, Mapping[str, frozenset[str]]] = {}
         self.base = source.base_path or form.base
         pages = form.pages
         self._cursor = pages.parameter if pages is not None and pages.by == "cursor" else ""  # holds a token, too
@@ -110,7 +116,10 @@ class Calls:
         native = None if found.ref is None else names.native[found.ref]
         words = {name: names.inward(value) for name, value in found.words.items()}
         kept = tuple(account for account in names.accounts if native is None or account.native == native)
-        return self.made(call, kept, native, period, values, step, words, continues=bool(token))
+        try:
+            return self.made(call, kept, native, period, values, step, words, continues=bool(token))
+        except Unwritable:
+            return Denied("account" if native else "field", "query", asked="malformed")
 
     def context(self, call: FormatCall, names: AccountNames, ref: str | None) -> tuple[str, ...]:
         """What a token for a following page is bound to: the app and person (by their references), and the call."""
@@ -134,11 +143,10 @@ class Calls:
 
     def _needing(self, call: FormatCall, step: Step, fields: frozenset[str]) -> Denied | None:
         """A refusal if a parameter of a following page needs a field that is granted no more."""
-        for name, _ in step[1]:
-            known = self._form.parameters.get(self._meant(call).get(name, name))
-            if known is not None and known.needs and known.needs not in fields:
-                return Denied("field", "fields", asked=known.needs, allowed=" ".join(sorted(fields)))
-        return None
+        words = (word for name, _ in step[1] for word in self._meant(call).get(name, (name,)))
+        needs = (self._form.parameters[word].needs for word in words if word in self._form.parameters)
+        missing = next((each for each in needs if each and each not in fields), None)
+        return None if missing is None else Denied("field", "fields", asked=missing, allowed=" ".join(sorted(fields)))
 
     def _may_send(self, call: FormatCall) -> tuple[str, ...]:
         """The parameters an app may send. Of an answer over records none that says which of them count, or how many:
@@ -166,9 +174,9 @@ class Calls:
         """What an app chose on the first page, without what is given no more."""
         found = {}
         for name, value in step[1]:
-            meant = self._meant(call).get(name, name)
-            if self._use(meant) == "fields":
-                found[meant] = ",".join(each for each in value.split(",") if each in selection.given)
+            for word in self._meant(call).get(name, (name,)):
+                if self._use(word) == "fields":
+                    found[word] = ",".join(each for each in value.split(",") if each in selection.given)
         return {name: value for name, value in found.items() if value}
 
     def _values(self, call: FormatCall, names: AccountNames, query: Mapping[str, str]) -> Pairs:
@@ -196,10 +204,9 @@ class Calls:
         path, own = step
         part = self._periods.part(call, period)
         edges = self._periods.edges(call, part or period)
-        meant = self._meant(call)  # whatever a page is said to have: the period and the members are ours to say
-        own = tuple(pair for pair in own if self._use(meant.get(pair[0], pair[0])) not in ("from", "to", "fields"))
+        # whatever a page is said to have: whose it is, of what period and with which members is ours to say
+        own = tuple(pair for pair in own if self._uses(call, pair[0]).isdisjoint(_OURS))
         target, _, fixed = (call.asks or call.path).partition("?")
-        own = tuple(pair for pair in own if pair[0] not in _whose(fixed))
         known = {**(words or {}), **dict(values), **dict(own), **dict(edges), "account": native or ""}
         placed = call.placed
         query = tuple(pair for pair in _filled_query(fixed, known) if pair[0] not in {name for name, _ in own})
@@ -216,6 +223,7 @@ class Calls:
             method=call.method,
             body=b"" if body is None else _encoded(body, call.sends),
             content_type=CONTENT_TYPES[call.sends] if call.method == "POST" else "",
+            placed=frozenset(name for name, words in self._meant(call).items() if CUSTOMER in words),
             page=(*values, *own),
             period=period,
             part=part,
@@ -226,14 +234,19 @@ class Calls:
         known = self._form.parameters.get(name)
         return "" if known is None else known.use
 
-    def _meant(self, call: FormatCall) -> Mapping[str, str]:
-        """The organisation's own names of parameters in `asks` → those of the declaration."""
+    def _meant(self, call: FormatCall) -> Mapping[str, frozenset[str]]:
+        """The organisation's own names of parameters in `asks` → the words of the declaration that they hold."""
         found = self._named.get(call.name)
         if found is None:
             pairs = parse_qsl(call.asks.partition("?")[2], keep_blank_values=True)
-            words = ((name, _WORD.fullmatch(value)) for name, value in pairs)
-            found = self._named[call.name] = {name: word[1] for name, word in words if word is not None}
+            found = self._named[call.name] = {
+                name: frozenset(words) for name, value in pairs if (words := PLACED.findall(value))
+            }
         return found
+
+    def _uses(self, call: FormatCall, name: str) -> set[str]:
+        """What a parameter of the organisation's is for."""
+        return {self._use(word) or word for word in self._meant(call).get(name, (name,))}
 
     # ---- following pages
 
@@ -268,12 +281,6 @@ class Calls:
         return self._use(name) == "choice" and name in call.placed
 
 
-def _whose(fixed: str) -> set[str]:
-    """The parameters of a fixed query that say whose data is asked for: no address of a next page changes them."""
-    words = ((name, _WORD.fullmatch(value)) for name, value in parse_qsl(fixed, keep_blank_values=True))
-    return {name for name, word in words if word is not None and word[1] in ("account", CUSTOMER)}
-
-
 def _in_path(known: Mapping[str, str], word: re.Match[str]) -> str:
     return word[0] if word[1] == CUSTOMER else quote(known[word[1]], safe="")
 
@@ -291,14 +298,8 @@ def _wrong(known: FormatParameter, value: str, fields: frozenset[str]) -> Denied
 
 def _filled_query(fixed: str, known: Mapping[str, str]) -> Pairs:
     """The query that stands in `asks`, without the pairs whose word has no value."""
-    pairs = []
-    for name, value in parse_qsl(fixed, keep_blank_values=True):
-        word = _WORD.fullmatch(value)
-        if word is None or word[1] == CUSTOMER:
-            pairs.append((name, value))
-        elif known.get(word[1], ""):
-            pairs.append((name, known[word[1]]))
-    return tuple(pairs)
+    pairs = ((name, _put(value, known)) for name, value in parse_qsl(fixed, keep_blank_values=True))
+    return tuple((name, value) for name, value in pairs if value is not None)
 
 
 def _filled(template: Any, known: Mapping[str, str]) -> Any:
@@ -308,8 +309,20 @@ def _filled(template: Any, known: Mapping[str, str]) -> Any:
         return {name: value for name, value in made.items() if value is not None}
     if isinstance(template, list):
         return [value for value in (_filled(each, known) for each in template) if value is not None]
-    word = _WORD.fullmatch(template) if isinstance(template, str) else None
-    return template if word is None or word[1] == CUSTOMER else known.get(word[1]) or None
+    return _put(template, known) if isinstance(template, str) else template
+
+
+def _put(text: str, known: Mapping[str, str]) -> str | None:
+    """The text with values in place of its words; None: one has none. The customer's is put in by the connector.
+
+    Raises Unwritable where a value stands inside a longer text and could end it, or begin another.
+    """
+    words = [word for word in PLACED.findall(text) if word != CUSTOMER]
+    if not all(known.get(word) for word in words):
+        return None
+    if words and text != f"{{{words[0]}}}" and not all(_PLAIN.fullmatch(known[word]) for word in words):
+        raise Unwritable
+    return _WORD.sub(lambda word: known.get(word[1], word[0]), text)
 
 
 def _encoded(body: Any, sends: str) -> bytes:

@@ -10,18 +10,21 @@ from gateway.catalogue.made import Made
 from gateway.formats.coarser import Make, stays_number
 from gateway.formats.model import UnknownShape
 
-# thousands are only seen where blanks stand between them: a point there could as well be a decimal one
-_GROUPED = re.compile("[+-]?[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+(?![0-9])")
+# thousands are only seen where blanks stand between them
+_GROUPED = re.compile("[+-]?[0-9]{1,3}(?:[ \u00a0\u202f][0-9]{3})+(?:[.,][0-9]*)?")
 _BLANKS = str.maketrans("", "", " \u00a0\u202f")
 Otherwise = str | UnknownShape  # in place of what nothing can be made of: a text, or a fault
 
 
 def plain_number(text: str, decimal: str) -> str:
-    """The text of a cell with a point for its decimals and without blanks between thousands; others as they are."""
+    """The text of a cell with a point for its decimals and without blanks between thousands. Of one that is not
+    written so, something that is no number: a point may stand between thousands where a comma is declared."""
     text = text.strip()
-    if _GROUPED.match(text):
+    if _GROUPED.fullmatch(text):
         text = text.translate(_BLANKS)
-    return text.replace(",", ".") if decimal == "," and "." not in text else text
+    if decimal == ",":
+        return text.replace(".", "?").replace(",", ".")
+    return text
 
 
 def changed(how: Made, make: Make | None, decimal: str, otherwise: Otherwise) -> Callable[[str], str]:

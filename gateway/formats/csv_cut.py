@@ -19,6 +19,7 @@ from typing import Any
 
 from gateway.catalogue.formats import Format, FormatCall, Member, Only
 from gateway.catalogue.shapes import NEVER, inner, members
+from gateway.formats.coarser import stays_number
 from gateway.formats.csv_coarser import Otherwise, changed, plain_number
 from gateway.formats.csv_judging import KEPT, RowTimes, judged_columns, unlike
 from gateway.formats.csv_reading import HEADER, Block, TableReader
@@ -30,6 +31,7 @@ from gateway.ground.calendar.instants import Span, Window
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,17}(?:[.,][0-9]{1,9})?(?:[eE][+-]?[0-9]{1,3})?")
 _NUMBERS = ("i", "n", "d")  # words of columns in which a text of this form is an amount and no identifier
+_WHOLE = ("i", "n")  # but for a number that is exactly an account's
 _SELDOM = 8  # rows to one that may need quotes: where there are more, all are written by the csv module
 _QUOTED = re.compile('[\\r\\n"]')
 Cells = Sequence[str]
@@ -127,7 +129,8 @@ class TableCutter:
         self._withheld = [number for name, number in self._places.items() if name not in given]
         if self._rows is not None:
             return ""
-        texts = [*self._refs.values(), *(column.instead or "" for column in self._columns)]
+        neutral = (_constant(value) for (kind, _), value in self._form.instead.items() if kind == self._records.kind)
+        texts = [*self._refs.values(), *neutral]
         self._plain = not any(_QUOTED.search(text) or self._form.separator in text for text in texts)
         if self._form.separator == self._form.decimal and self._part.coarse:  # which may get decimals
             self._plain = False
@@ -157,7 +160,10 @@ class TableCutter:
             otherwise = _constant(self._form.instead[member])
         elif member in self._form.required:
             otherwise = UnknownShape("/".join(member))
-        return changed(how, self._part.makers.get(member), self._form.decimal, otherwise)
+        change = changed(how, self._part.makers.get(member), self._form.decimal, otherwise)
+        if stays_number(how):
+            return lambda text: self._part.names.outward_whole(change(text))
+        return change
 
     # ---- rows
 
@@ -315,7 +321,12 @@ class TableCutter:
     def _outward(self, row: tuple[str, ...]) -> tuple[str, ...]:
         names = self._part.names
         return tuple(
-            names.outward_cell(text, _NUMBER if column.word in _NUMBERS else None, own_stay=column.own_stay)
+            names.outward_cell(
+                text,
+                _NUMBER if column.word in _NUMBERS else None,
+                own_stay=column.own_stay,
+                whole=column.word in _WHOLE,
+            )
             if column.searched
             else text
             for column, text in zip(self._columns, row, strict=True)

@@ -2,11 +2,10 @@
 
 from gateway.formats.answering import Answering
 from gateway.formats.csv_cut import TableCutter
-from gateway.formats.json_plan import UNUSABLE
 from gateway.formats.media import CHARSETS, expect
 from gateway.formats.model import Cut, Cutter, NotThere, UnknownShape, Upstream
 from gateway.formats.paging import Unusable
-from gateway.formats.table_plan import NO_PERIOD, PageRows, TablePlan
+from gateway.formats.table_plan import NO_PERIOD, UNUSABLE, PageRows, TablePlan
 from gateway.formats.totals import Row
 from gateway.ground.calendar.instants import Window
 
@@ -33,7 +32,7 @@ class CsvPlan(TablePlan):
         return Cut(text, cutter.media_type, counts, following, notice)
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
-        if sent.over_records or self.form.single(self.form.calls[sent.operation]):
+        if self.form.single(self.form.calls[sent.operation]) or not self.may_stream(sent):
             return None
         return self._cutter(sent, media_type, window)
 

@@ -5,6 +5,7 @@ only declared ones are read, and files are the organisation's own bytes.
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -14,9 +15,9 @@ from gateway.catalogue.formats import AccountsTable, Format, FormatCall, Path
 from gateway.formats import csv_everything, paging, xml_everything
 from gateway.formats.calls import Calls
 from gateway.formats.csv_everything import TableRow
-from gateway.formats.model import Account, Fetch, FoundAccount, Source, UnknownShape, Upstream
+from gateway.formats.model import Account, Fetch, FoundAccount, NotThere, Source, UnknownShape, Upstream
 from gateway.formats.names import nameless
-from gateway.formats.paging import Step, Unusable
+from gateway.formats.paging import Leading, Step, Unusable
 from gateway.formats.shapes import within_limit
 from gateway.formats.stamps import text_of
 from gateway.formats.xml_everything import XmlRecord
@@ -24,14 +25,18 @@ from gateway.ground.calendar.instants import Window
 
 Record = Raw | TableRow | XmlRecord  # as the organisation wrote it
 ALWAYS = Window(None, None)
-PAGES = 1000  # more than anybody has, in case the organisation's links go round in a circle
+HISTORY = timedelta(days=3 * 366)  # of calls that must name a period
+PAGES = 4000  # more than anybody has, in case the organisation's links go round in a circle
 ALONE = "self"  # the one account where the organisation has none of its own
 
 
 def first(form: Format, source: Source, call: FormatCall, native: str | None) -> Upstream:
-    """The first page of a call for all data, which only the person may make, never an app."""
+    """The first page of a call for all data, which only the person may make, never an app. Where a call may be for some
+    days only, the first part of the last years."""
     whose = (Account(native, native),) if native is not None else ()
-    return Calls(form, source).made(call, whose, native, ALWAYS)
+    now = source.clock()
+    period = Window(now - HISTORY, now) if call.days else ALWAYS
+    return Calls(form, source).made(call, whose, native, period)
 
 
 def pages(
@@ -42,16 +47,30 @@ def pages(
     calls = Calls(form, source)
     sent: Upstream | None = first(form, source, call, native)
     seen: set[object] = set()
+    before: tuple[object, bytes] | None = None
     while sent is not None:
         key = (sent.path, sent.query, sent.body)
         if key in seen or len(seen) == PAGES:
             raise UnknownShape(".".join(form.pages.at) if form.pages is not None else "next page")
         seen.add(key)
-        answer = fetch(sent)
-        found, led = _read(form, call, answer[1])
+        try:
+            answer = fetch(sent)
+        except NotThere:
+            if sent.part is None:
+                raise
+            answer = ("", b"")  # there was nothing of her yet in these days
+        numbered = form.pages is not None and form.pages.by in ("page", "offset")
+        if numbered and answer[1] and before == (sent.part, answer[1]):  # it has one page, whatever number is asked for
+            return
+        before = sent.part, answer[1]
+        found, led = _read(form, call, answer[1]) if answer[1] or sent.part is None else ([], None)
         yield found
         step = _next(form, source, call, sent, led, len(found), answer[2] if len(answer) > 2 else "")
-        sent = None if step is None else calls.made(call, sent.accounts, native, ALWAYS, step=step, continues=True)
+        on = calls.after(sent) if step is None else Leading(step)
+        if on is None:
+            return
+        period = on.period or sent.period or ALWAYS
+        sent = calls.made(call, sent.accounts, native, period, step=on.step, continues=True)
 
 
 def _read(form: Format, call: FormatCall, body: bytes) -> tuple[list[Any], Any]:
@@ -105,7 +124,7 @@ def _next(
     form: Format, source: Source, call: FormatCall, sent: Upstream, led: Any, count: int, link: str
 ) -> Step | None:
     how = form.pages
-    if how is None or not paging.has_pages(form, call):
+    if how is None or not call.pages:
         return None
     if how.by in ("page", "offset"):
         after = paging.by_number(how, sent, count, "" if led is None else str(led))

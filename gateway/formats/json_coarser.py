@@ -10,8 +10,6 @@ from gateway.catalogue.made import Made
 from gateway.formats.coarser import Make, stays_number
 from gateway.formats.stamps import text_of
 
-_NOTHING = (b"null", b'""', b"[]", b"{}")
-
 
 def changed(how: Made, make: Make | None, otherwise: Any) -> Callable[[Any], Any]:
     """The function for one member, of a decoded value. `make` of its text; None: whether it is there. `otherwise`:
@@ -41,5 +39,7 @@ def changed(how: Made, make: Make | None, otherwise: Any) -> Callable[[Any], Any
 
 def _is_there(value: Any) -> bool:
     if isinstance(value, Raw):
-        return bytes(value) not in _NOTHING
-    return value is not UNSET and value is not None and value != "" and value != [] and value != {}
+        value = msgspec.json.decode(value)
+    if isinstance(value, str):
+        return bool(value.strip())
+    return value is not UNSET and value is not None and value != [] and value != {}

@@ -21,10 +21,10 @@ from gateway.formats.model import Counts, Cut, Cutter, NotThere, UnknownShape, U
 from gateway.formats.paging import Unusable
 from gateway.formats.paths import remember
 from gateway.formats.shapes import encode, withheld_members, within_limit
-from gateway.formats.table_plan import AT_ANY_TIME, NO_PERIOD, PageRows, TablePart, TablePlan
+from gateway.formats.table_plan import AT_ANY_TIME, NO_PERIOD, UNUSABLE, PageRows, TablePart, TablePlan
 from gateway.ground.calendar.instants import Span, Window
 
-UNUSABLE = "next-page-unusable"
+AROUND_HELD = 8192  # bytes around the records that are found again rather than read
 
 
 Held = tuple[bytes, bytes, str, str]  # before and behind the records, following page, notice
@@ -124,7 +124,7 @@ class JsonPlan(TablePlan):
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         view = self._views[sent.operation]
-        if not view.reading.lines or view.reading.single or view.call.answer is not None:
+        if not view.reading.lines or view.reading.single or not self.may_stream(sent):
             return None
         expect(media_type, self.form.media_types)
         window = self.inside(sent, window)
@@ -150,7 +150,12 @@ class JsonPlan(TablePlan):
         last = view.last  # mostly of the same call, within the same window: then its parts are the same objects
         if last is not None and last[0] == key:
             return last[1]
-        held = view.held.get(key) or remember(view.held, key, self._made_around(view, sent, found, count, window, link))
+        held = view.held.get(key)
+        if held is None:
+            held = self._made_around(view, sent, found, count, window, link)
+            if len(link) + sum(len(text) for text in found if text is not None) > AROUND_HELD:
+                return held
+            remember(view.held, key, held)
         view.last = key, held
         return held
 

@@ -117,6 +117,7 @@ class Upstream:
     body: bytes = b""  # written here, of declared terms; nothing of it is the app's own text
     content_type: str = ""  # of `body`
     page: Pairs = ()  # of the query, all but the period
+    placed: frozenset[str] = frozenset()  # parameters in which the customer's number is written, in a longer text too
     shown: Pairs = ()  # the query as the app writes it, without what leads to the page
     period: Window | None = None  # that was asked for; None: as the format's own engine has it
     part: Window | None = None  # of `period`, that this call is for; None: all of it

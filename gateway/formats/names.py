@@ -133,12 +133,22 @@ class AccountNames:
                 found.append(line)
         return found
 
-    def outward_cell(self, text: str, number: re.Pattern[str] | None, *, own_stay: bool = False) -> str:
-        """The text of one cell, as `outward_bytes` has that of one string. `number`: a cell of this form is none."""
+    def outward_cell(
+        self, text: str, number: re.Pattern[str] | None, *, own_stay: bool = False, whole: bool = False
+    ) -> str:
+        """The text of one cell, as `outward_bytes` has that of one string. `number`: a cell of this form is none, or,
+        with `whole`, only if it is exactly an account's."""
         shown = self._exchanged(text, self._withheld if own_stay else self._shown)
-        if shown == text or _MOMENT.fullmatch(text) or (number is not None and number.fullmatch(text)):
+        if number is not None and number.fullmatch(text):
+            return self.outward_whole(text, own_stay=own_stay) if whole else text
+        return text if shown == text or _MOMENT.fullmatch(text) else shown
+
+    def outward_whole(self, text: str, *, own_stay: bool = False) -> str:
+        """A number as the app may see it: one that is exactly an account's is one, too; else a number is none."""
+        if not self._numbers:
             return text
-        return shown
+        shown = self._numbers.get(_integer(text.strip().encode()))
+        return text if shown is None or (own_stay and shown != WITHHELD) else shown
 
     def outward_bytes(
         self,
@@ -168,7 +178,7 @@ class AccountNames:
                 if not also_numbers:
                     continue
                 start, outside = _number_around(body, place)
-                number = self._numbers.get(body[start:outside])
+                number = self._numbers.get(_integer(body[start:outside]))
                 if number is not None and not (number != WITHHELD and body.endswith(numbers, 0, start)):
                     pieces += body[done:start], encode(number)
                     done = outside
@@ -244,6 +254,12 @@ def _number_around(body: bytes, place: int) -> tuple[int, int]:
     start = max(low - 1, *(body.rfind(mark, low, place) for mark in (b":", b",", b"[")))
     ends = [found for mark in (b",", b"]", b"}") if (found := body.find(mark, place, high)) >= 0]
     return start + 1, min(ends, default=place)
+
+
+def _integer(text: bytes) -> bytes:
+    """A number without decimals that are all zero ("4711.0")."""
+    whole, point, decimals = text.replace(b",", b".").partition(b".")
+    return whole if point and not decimals.strip(b"0") else text
 
 
 def _is_formal(body: bytes, start: int, end: int, text: str, formal: Mapping[bytes, re.Pattern[str]]) -> bool:

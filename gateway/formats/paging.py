@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from gateway.catalogue.formats import Format, FormatCall, Pages
+from gateway.catalogue.formats import Pages
 from gateway.formats.model import Source, Upstream
 from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
@@ -19,9 +19,10 @@ from gateway.ground.http.connector import Pairs
 TOKEN = "page_token"  # the parameter of an app's call
 TOKEN_FORM = re.compile(r"[A-Za-z0-9_-]{24,4000}")
 LONGEST = 2000  # characters of a query that is remembered
-_HEADER = 4096  # characters of a Link header that are read
-_LINK = re.compile(r"<([^<>]*)>([^<>]*)")  # one link, and its parameters
-_IS_NEXT = re.compile(r'^[ \t]*;[^,]*\brel="?next"?', re.IGNORECASE)
+_HEADER = 16384  # characters of a Link header that are read
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+_PARAMETER = re.compile(rf"[ \t]*;[ \t]*([^\s=;,\"<>]+)(?:[ \t]*=[ \t]*(?:{_QUOTED}|([^\s;,\"<>]*)))?")
+_ADDRESS = re.compile(r"<([^<>]*)>")
 
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]{1,1000}")
 
@@ -39,20 +40,18 @@ class Unusable(Exception):
     """There is a next page, and what is said of it leads nowhere."""
 
 
-def has_pages(form: Format, call: FormatCall) -> bool:
-    """Whether there may be further pages of a call. Where pages have numbers, a call without the parameter for them has
-    one; of an answer nobody says so but the declaration."""
-    pages = form.pages
-    if pages is None or call.pages is not None:
-        return pages is not None and call.pages is not False
-    numbered = pages.by in ("page", "offset")
-    return not numbered or call.answer is not None or pages.parameter in (*call.query, *call.placed)
-
-
 def of_header(link: str) -> str:
-    """The address of the next page in a Link header (RFC 8288); "": there is none."""
-    links = _LINK.findall(link[:_HEADER])
-    return next((address for address, parameters in links if _IS_NEXT.search(parameters)), "")
+    """The address of the next page in a Link header (RFC 8288 §3); "": there is none."""
+    link, at = link[:_HEADER], 0
+    while (found := _ADDRESS.search(link, at)) is not None:
+        at = found.end()
+        parameters: dict[str, str] = {}
+        while (parameter := _PARAMETER.match(link, at)) is not None:
+            at = parameter.end()
+            parameters.setdefault(parameter[1].lower(), parameter[2] or parameter[3] or "")
+        if "next" in parameters.get("rel", "").lower().split() and not parameters.get("anchor"):
+            return found[1]
+    return ""
 
 
 def of_address(source: Source, sent: Upstream, address: str) -> Step:

@@ -23,6 +23,7 @@ from gateway.formats.shapes import withheld_members
 from gateway.formats.totals import Cell, Row, Value
 from gateway.ground.calendar.instants import Window, narrowed
 
+UNUSABLE = "next-page-unusable"
 ALWAYS = Window(None, None)
 _FIRST = datetime.min.replace(tzinfo=UTC)
 NO_PERIOD = Window(_FIRST, _FIRST)  # no record lies in it
@@ -225,7 +226,7 @@ class TablePlan:
 
     def _step(self, sent: Upstream, led: str, link: str, count: int) -> Step | None:
         pages = self.form.pages
-        if pages is None or not paging.has_pages(self.form, self.form.calls[sent.operation]):
+        if pages is None or not self.form.calls[sent.operation].pages:
             return None
         if pages.by == "link-header":
             led = paging.of_header(link)
@@ -264,6 +265,24 @@ class TablePlan:
         if not TOKEN_FORM.fullmatch(token):  # too long for an address
             raise paging.Unusable
         return token
+
+    def may_stream(self, sent: Upstream) -> bool:
+        """Whether an answer may leave before its end is read: not where only that tells whether a page follows."""
+        call, pages = self.form.calls[sent.operation], self.form.pages
+        if sent.over_records:
+            return False
+        if pages is None or not call.pages or pages.by == "link-header":
+            return True
+        return pages.by in ("link", "cursor") and self.calls.after(sent) is None
+
+    def ahead(self, sent: Upstream, link: str) -> tuple[str, str]:
+        """Of an answer that may leave so: the address of the next page, and a notice."""
+        part = self.parts[sent.dataset]
+        try:
+            token = self.following(part, sent, self.leads_on(sent, "", link, 0))
+        except paging.Unusable:
+            return "", UNUSABLE
+        return (self.address(part, sent, token) if token else ""), ""
 
     def address(self, part: TablePart, sent: Upstream, token: str) -> str:
         """Of the page with this token at the gateway."""

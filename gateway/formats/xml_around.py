@@ -59,7 +59,7 @@ class XmlAround:
         if part.refused:
             raise UnknownShape(place)
         rule = self.rules.get((kind.name, part.name))
-        if not part.given or (rule is None and part.kind is None):
+        if not part.given or part.coarse is not None or (rule is None and part.kind is None):
             return
         if rule == "same":
             writing.beside(part, node, out, place)
@@ -96,7 +96,7 @@ class XmlAround:
         rule = self.rules.get((kind.name, part.name))
         if part.refused:
             raise UnknownShape(where)
-        if rule is None or not part.given:
+        if rule is None or not part.given or part.coarse is not None:
             return None
         if rule == "same":
             return writing.value(part, text, where)

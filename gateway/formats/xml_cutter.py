@@ -18,7 +18,7 @@ from typing import NamedTuple
 from gateway.formats import drift, xml_coarser, xml_plain
 from gateway.formats.model import DEPTH, LIMIT, Counts, NotThere, Source, TooLarge, UnknownShape, Upstream
 from gateway.formats.paging import Unusable
-from gateway.formats.table_plan import AT_ANY_TIME, TablePart, TablePlan
+from gateway.formats.table_plan import AT_ANY_TIME, UNUSABLE, TablePart, TablePlan
 from gateway.formats.totals import Row
 from gateway.formats.xml_around import XmlAround
 from gateway.formats.xml_judging import judge
@@ -33,7 +33,6 @@ SLICE = 4096  # bytes that are read at once where no end of a record tells how m
 WIDEST = 1 << 16
 HOLD = 1 << 14  # bytes of a record of which the end has not come that wait for it
 TOKEN = 1 << 20  # bytes of one comment, tag or instruction: Expat reads an unfinished one again with each piece
-UNUSABLE = "next-page-unusable"
 
 
 class Periods(NamedTuple):

@@ -37,7 +37,7 @@ class XmlPlan(TablePlan):
         return Cut(text, self.form.accept, cutter.counts(), cutter.following, cutter.notice)
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> XmlCutter | None:
-        return None if sent.over_records else self._cutter(sent, media_type, self._period(sent, window))
+        return None if not self.may_stream(sent) else self._cutter(sent, media_type, self._period(sent, window))
 
     def page_rows(self, sent: Upstream, media_type: str, body: bytes, window: Window, period: Window) -> PageRows:
         if len(body) > LIMIT:

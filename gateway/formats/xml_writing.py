@@ -46,6 +46,10 @@ class Writing:
         """`changes`: what makes members coarser, by member."""
         self._table, self._names, self._pair, self._tell, self._changes = table, names, pair, tell, changes
         self.fields = 0
+        self._beside = False
+
+    def _gives(self, part: Part) -> bool:
+        return part.given and not (self._beside and part.coarse is not None)
 
     def record(self, node: Node, where: str) -> bytes:
         """A record that is given."""
@@ -72,8 +76,13 @@ class Writing:
         )
 
     def beside(self, part: Part, node: Node, out: list[str], where: str) -> None:
-        """An element that stands around the records, and leaves as it is."""
-        self.element(part, node, out, where, self._exchanged)
+        """An element that stands around the records, and leaves as it is. Nothing is made of a value there, so what is
+        not given exactly stays out."""
+        self._beside = True
+        try:
+            self.element(part, node, out, where, self._exchanged)
+        finally:
+            self._beside = False
 
     def value(self, part: Part, text: str, where: str) -> str:
         """A text that stands around the records, and leaves as it is."""
@@ -105,9 +114,10 @@ class Writing:
             text = self.text_of(node, kind.text, where)
             if kind.text.refused and text.strip(BLANK):
                 raise UnknownShape(where)
-            if kind.text.whether:
-                out.append(_told(bool(text.strip(BLANK))))
-            elif kind.text.given and TEXT not in without:
+            given = self._gives(kind.text) and TEXT not in without
+            if kind.text.whether and not self._beside:
+                out.append(_told(given and bool(text.strip(BLANK))))
+            elif given:
                 out.append(escaped(self._text(kind.text, text, where, outward) or ""))
             else:
                 self.fields += bool(text.strip(BLANK))
@@ -122,14 +132,14 @@ class Writing:
                 self.undeclared("@", key, where)
             elif part.refused:
                 raise UnknownShape(f"{where}.{part.name}")
-            elif part.whether:
-                there.add(part.name)
-            elif not part.given or part.name in without:
+            elif not self._gives(part) or part.name in without:
                 self.fields += 1
+            elif part.whether:
+                there.update([part.name] if value.strip(BLANK) else ())
             else:
                 found = self._text(part, value, f"{where}.{part.name}", outward)
                 text += "" if found is None else f' {part.tag}="{quoted(found)}"'
-        for part in kind.asked:
+        for part in () if self._beside else kind.asked:
             if part.place == ATTRIBUTE:
                 text += f' {part.tag}="{_told(part.name in there)}"'
         return text + kind.neutral_attributes
@@ -150,7 +160,7 @@ class Writing:
         parts: list[tuple[int, list[str]]] = []  # position in the type, text
         counts: dict[str, int] = {}
         text = kind.text
-        mixed = text is not None and text.given and TEXT not in without
+        mixed = text is not None and self._gives(text) and TEXT not in without
         said: list[str] = []  # text since the last element that is given
 
         def flush() -> None:
@@ -179,7 +189,7 @@ class Writing:
                 raise UnknownShape(f"{where}.{name}")
             again = name in seen
             seen.add(name)
-            if not part.given or name in without:
+            if not self._gives(part) or name in without:
                 self.fields += not again
                 continue
             place = f"{where}.{name}"
@@ -200,7 +210,8 @@ class Writing:
             parts.append((part.at, written))
         flush()
         self.fields += left
-        asked = ((part.at, _whether(part, there)) for part in kind.asked if part.place == ELEMENT)
+        told = () if self._beside else kind.asked
+        asked = ((part.at, _whether(part, there)) for part in told if part.place == ELEMENT)
         for at, neutral in (*kind.neutral, *asked):
             behind = next((index for index, (other, _) in enumerate(parts) if other > at), len(parts))
             parts.insert(behind, (at, [neutral]))
@@ -243,7 +254,7 @@ class Writing:
             return self._scalar(part, text, where, outward)
         made = self._changes[part.coarse](self._checked(part, text, where))
         self.fields += made is None
-        return made
+        return made if made is None or part.word not in FORMS else self._names.outward_whole(made)
 
     def text_of(self, node: Node, part: Part, where: str) -> str:
         """The text of an element that has no other members. Elements in it are only known in free text, and go."""
@@ -261,7 +272,7 @@ class Writing:
         if isinstance(text, Own):
             return text
         if part.word in FORMS:
-            return self._checked(part, text, where)
+            return self._names.outward_whole(self._checked(part, text, where), own_stay=part.number)
         if part.word == "p":
             return self._pair(text.strip(BLANK)) if text.strip(BLANK) else text
         return outward(part, text, self)

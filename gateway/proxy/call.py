@@ -25,6 +25,7 @@ import anyio.to_thread
 
 from gateway.errors import Refusal, Unavailable, where
 from gateway.formats.model import Asked, Counts, Cut, NotThere, TooLarge, UnknownShape
+from gateway.formats.table_plan import TablePlan
 from gateway.ground.http import guard, problems
 from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Withdrawn
 from gateway.ground.http.guard import Receive, Scope, Send
@@ -277,7 +278,7 @@ class DataPlane:
             held.append(chunk)
             size += len(chunk)
             if size > limit or announced is not None:
-                return await self._streamed(permit, media_type, answer, held, rest)
+                return await self._streamed(permit, media_type, answer, held, rest, link)
         return await self._whole(permit, media_type, b"".join(held), link)
 
     async def _whole(self, permit: Permit, media_type: str, body: bytes, link: str) -> Cut:
@@ -286,7 +287,13 @@ class DataPlane:
         return await filtered(self._house.pools, permit, len(body), work)
 
     async def _streamed(
-        self, permit: Permit, media_type: str, answer: Answer, held: list[bytes], rest: AsyncIterator[bytes]
+        self,
+        permit: Permit,
+        media_type: str,
+        answer: Answer,
+        held: list[bytes],
+        rest: AsyncIterator[bytes],
+        link: str,
     ) -> AnswerStream:
         route = permit.route
         cutter = route.part.plan.cutter(route.upstream, media_type, route.window)
@@ -294,7 +301,9 @@ class DataPlane:
             await answer.abort()
             raise TooLarge
         written = getattr(cutter, "media_type", media_type)  # a table is written in UTF-8, whatever it was read in
-        return AnswerStream(answer, cutter, held, rest, written, self._settings.stream_limit_bytes)
+        plan, limit = route.part.plan, self._settings.stream_limit_bytes
+        ahead = plan.ahead(route.upstream, link) if isinstance(plan, TablePlan) else ("", "")
+        return AnswerStream(answer, cutter, held, rest, written, limit, ahead)
 
     # ---- 6. record
 
@@ -345,7 +354,7 @@ class DataPlane:
     ) -> None:
         """The entry, `item`, is on the disk before, the outcome after."""
         admission = self._admission
-        stream.headers = headers.answer(stream.media_type, None, call.id)
+        stream.headers = headers.answer(stream.media_type, None, call.id, *stream.ahead)
         stream.head_only = call.scope["method"] == "HEAD"
 
         async def holds() -> bool:

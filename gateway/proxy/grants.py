@@ -141,7 +141,7 @@ class Grant:
                     self.routes.clear()
                 route = self.routes[key] = self._route(part, window, answer)
                 return route
-            if denied.reason == "dataset":
+            if denied.reason == "dataset" != answer.reason:
                 denied = answer
         return denied
 

@@ -23,7 +23,8 @@ def described(headers: Headers) -> tuple[str | None, str | None, str]:
     """Type and length of the document, each None when absent or given twice, and where the next page is."""
     names, known = [name for name, _ in headers], dict(headers)
     found = [known[name].decode("latin-1") if names.count(name) == 1 else None for name in _DESCRIBING]
-    return found[0], found[1], known[b"link"].decode("latin-1") if b"link" in known else ""
+    link = b", ".join(value for name, value in headers if name == b"link")  # one list (RFC 9110 §5.3)
+    return found[0], found[1], link.decode("latin-1")
 
 
 def answer(media_type: str, length: int | None, request_id: str, following: str = "", notice: str = "") -> Headers:

@@ -31,6 +31,7 @@ class AnswerStream:
     rest: AsyncIterator[bytes]
     media_type: str
     limit: int  # bytes of the organisation's answer
+    ahead: tuple[str, str] = ("", "")  # address of the next page, and a notice
     headers: Headers = field(default_factory=list)
     head_only: bool = False
     sent: int = (

@@ -256,11 +256,11 @@ def test_the_number_of_an_account_not_granted_stands_in_no_cell():
     assert [each["label"] for each in found] == ["from withheld", "from me"]
 
 
-def test_amounts_and_moments_stay_though_their_digits_are_those_of_an_account():
+def test_amounts_with_decimals_and_moments_stay_though_their_digits_are_those_of_an_account():
     mine = Account("20250615", MINE.ref)
     rows = [row(mine.native, total="20250615.00", articles="20250615", label="2025-06-15")]
     found = read(cut(plan_of(FORM, accounts=(mine,)), table(rows)).body)[0]
-    assert (found["total"], found["articles"], found["label"]) == ("20250615.00", "20250615", "2025-06-15")
+    assert (found["total"], found["articles"], found["label"]) == ("20250615.00", MINE.ref, "2025-06-15")
     words = read(cut(plan_of(FORM, accounts=(mine,)), table([row(mine.native, articles="2025 0615")])).body)[0]
     assert words["articles"] == MINE.ref
 
@@ -532,6 +532,14 @@ def test_pages_by_number_go_on_while_there_are_rows_whoever_they_are_of():
     form = format_of(pages={"by": "page", "parameter": "page"}, parameters={"page": {"as": "page"}})
     of = plan_of(form)
     assert cut(of, table([row(FOREIGN)])).following and not cut(of, table([])).following
+
+
+def test_a_call_with_one_page_has_no_other():
+    form = format_of(pages={"by": "page", "parameter": "page"}, parameters={"page": {"as": "page"}})
+    calls = {name: replace(call, pages=name != "receipts") for name, call in form.calls.items()}
+    of = plan_of(replace(form, calls=calls))
+    assert not cut(of, table([row()])).following
+    assert cut(of, table([row()]), path=f"/cards/{MINE.ref}/receipts").following
 
 
 # ---- rows with fewer cells
