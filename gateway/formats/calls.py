@@ -103,7 +103,8 @@ class Calls:
             step, own = opened
             if wrong := self._needing(call, step, fields):
                 return wrong
-            period = self._periods.within(window, own, unit)
+            # of an answer no page leaves, and its next part begins where the last one ended
+            period = self._periods.within(window, own, unit if call.answer is None else "")
             query = self._still_selected(call, step, selection)
         else:
             period = self._periods.asked(query, window, unit)

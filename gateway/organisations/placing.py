@@ -40,12 +40,9 @@ def placed(upstream: Upstream, link: LinkView, connection: DeclaredConnection) -
         return Placed(_with(path, upstream.query), upstream.body, [], True)
     customer, place = link.customer, connection.place
     path = (place.path + path).replace(WORD, quote(customer, safe=""))
-    whole = upstream.placed
+    written = upstream.placed
     query = tuple(
-        [
-            (name, value.replace(WORD, customer) if name in whole or value == WORD else value)
-            for name, value in upstream.query
-        ]
+        [(name, value.replace(WORD, customer) if name in written else value) for name, value in upstream.query]
     )
     if place.query:
         query = (*[pair for pair in query if pair[0].lower() != place.query.lower()], (place.query, customer))

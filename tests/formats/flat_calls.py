@@ -109,7 +109,7 @@ Total = "from:s sum:d count:i first:d"
 """
 
 
-def planned(text: str, dataset: str, fields: Iterable[str]) -> Plan:
+def planned(text: str, dataset: str, fields: Iterable[str], mine: Account = MINE) -> Plan:
     form, own = owned.read(tomllib.loads(text))
     assert form is not None
     wrong = [(key, text) for _, key, text in registry.form_faults(form, own)]
@@ -118,7 +118,7 @@ def planned(text: str, dataset: str, fields: Iterable[str]) -> Plan:
         "blurred", "telecom", "", "Europe/Paris", "https://gw.example/data/blurred", "https://blurred.example",
         forms={"": form}, known=own, sealer=Sealer(b"k" * 32), clock=lambda: NOW,
     )  # fmt: skip
-    return registry.plan(source, "", [Granted(dataset, frozenset(fields), (MINE,), pair="app-and-person")])
+    return registry.plan(source, "", [Granted(dataset, frozenset(fields), (mine,), pair="app-and-person")])
 
 
 def faults(text: str) -> list[str]:
