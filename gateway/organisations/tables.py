@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import JSON, Column, Index
 from sqlmodel import Field, SQLModel
 
@@ -48,6 +49,8 @@ class Undeclared(SQLModel, table=True):
     answers: int  # in how many it stood
     first_at: datetime
     last_at: datetime = Field(index=True)
+    # the answers were refused because of what stands there: another type, or nothing that a record can be judged by
+    refused: bool = Field(default=False, sa_column_kwargs={"server_default": sa.false()})
 
 
 class FileImport(SQLModel, table=True):

@@ -2,10 +2,11 @@
 the database every few seconds. Places are paths of member names, never values (`formats.drift`).
 """
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 
 from sqlmodel import Session, col, select
@@ -20,6 +21,7 @@ from gateway.organisations.views import OrganisationView
 
 PLACES_MOST = 200  # kept of one organisation: more are told as one place
 WRITE_SECONDS = 5
+_POSITIONS = re.compile(r"\[[0-9]+\]")
 
 Place = tuple[str, str, str]  # organisation, type of data, place
 
@@ -29,6 +31,7 @@ class _Count:
     answers: int
     first: datetime
     last: datetime
+    refused: bool = False
 
 
 class Undeclareds:
@@ -57,6 +60,14 @@ class Undeclareds:
                     self._counts[organisation, dataset, place] = _Count(answers, now, now)
                 else:
                     known.answers, known.last = known.answers + answers, now
+
+    def refused(self, organisation: str, dataset: str, place: str) -> None:
+        """An answer was refused because of what stands at a place, told with its positions in lists."""
+        with self._lock:
+            key = organisation, dataset, _POSITIONS.sub("", place) or "the whole answer"
+            now = datetime.now(UTC)
+            known = self._counts.setdefault(key, _Count(0, now, now, refused=True))
+            known.answers, known.last = known.answers + 1, now
 
     def write(self, store: Store) -> None:
         """What was told since the last time. Raises Unavailable; then it is kept for the next."""
@@ -92,6 +103,7 @@ def _add(session: Session, place: Place, count: _Count) -> None:
             last_at=count.last,
         )
     row.answers, row.last_at = row.answers + count.answers, max(row.last_at, count.last)
+    row.refused = row.refused or count.refused
     session.add(row)
 
 
@@ -126,6 +138,8 @@ def proposed(view: OrganisationView | None, catalogue: Catalogue, row: Undeclare
 
     The word is `-`, which gives it to nobody: only a person can say what it is.
     """
+    if row.refused:
+        return ""
     dataset = catalogue.of(view, row.dataset)
     form = None if view is None or dataset is None else views.forms(view, catalogue).get(dataset.format)
     if form is None or not form.described or OTHER in row.place:

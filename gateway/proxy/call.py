@@ -220,6 +220,8 @@ class DataPlane:
             return await self._refused(call, judged, Refusal(fault.reason))
         except UnknownShape as shape:  # `where` is a place in the format, never a value
             _log.info("organisation %s: unknown shape at %s, call %s", call.organisation, shape.where, call.id)
+            if self._house.undeclared is not None:
+                self._house.undeclared.refused(call.organisation, permit.route.upstream.dataset, shape.where)
             return await self._refused(call, judged, Refusal("organisation_answer_invalid"))
         except TooLarge:
             return await self._refused(call, judged, Refusal("too_large"))
