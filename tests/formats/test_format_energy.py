@@ -319,6 +319,7 @@ def test_the_period_asked_for_is_clamped_to_the_agreed_one():
         (BATCH, (("published-max", "2024-01-01T00:00:00Z"),), "period"),
         (BATCH, (("published-min", "2025-01-01"),), "period"),
         (BATCH, (("updated-min", "x"),), "period"),
+        (BATCH, (("published-min", "0001-01-01T00:00:00+14:00"),), "period"),
         (BATCH, (("depth", "9"),), "field"),
         (BATCH, (("max-results", "-1"),), "field"),
     ],

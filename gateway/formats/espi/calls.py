@@ -173,7 +173,10 @@ def _rfc3339(text: str) -> datetime:
     """RFC 3339 wants an offset; without one the instant is not known."""
     if not re.search(r"(?:Z|[+-][0-9]{2}:[0-9]{2})$", text):
         raise ValueError("no offset")
-    return instant(text, "UTC")
+    try:
+        return instant(text, "UTC")
+    except OverflowError:
+        raise ValueError("outside the calendar") from None
 
 
 # ---- other pages
