@@ -8,6 +8,7 @@ Whatever it is becomes the query of one more call to the insurer, and an app get
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -299,7 +300,10 @@ def links(
         query = () if page is None else ((TOKEN, _token(source, page, names)),)
         return link(source.gateway_url, address, sent.shown + query)
 
-    after = {"first": of(None), "self": of(sent if sent.continues else None)}
+    after = {"first": of(None), "self": of(None)}
+    if sent.continues:
+        with suppress(Unusable):
+            after["self"] = of(sent)
     for relation, spelt in (("previous", ("previous", "prev")), ("next", ("next",))):
         try:
             led = next((known[each] for each in spelt if each in known), "")
