@@ -257,7 +257,7 @@ def test_two_ids_that_would_look_the_same_to_the_app_refuse_the_answer():
 
 @pytest.mark.parametrize("own", ["a=b", "x.y", "NzI6bnVsbDozNjAwOjE=", "1,436,684,400,000", "plain", "a_b~c", "a%20b"])
 def test_ids_are_written_out_and_read_back(own):
-    ids = Ids(AccountNames([MINE]), ["hidden-1"], plan(granted(DATASETS[0]))._terms.namespace)
+    ids = Ids(AccountNames([MINE]), ["hidden-1"], plan(granted(DATASETS[0])).terms.namespace)
     for name in (own, f"{own}{MINE.native}", f"hidden-1{own}"):
         shown = ids.shown(name)
         assert ids.own(shown) == name and MINE.native not in shown and "hidden" not in shown.replace("withheld", "")
@@ -270,7 +270,7 @@ UNSEEN = ("hidden-0815", "d,e;f", "987654321")
 
 def her_ids() -> Ids:
     names = AccountNames([Account(native, f"pairwise{number}ref") for number, native in enumerate(HERS)])
-    return Ids(names, UNSEEN, plan(granted(DATASETS[0]))._terms.namespace)
+    return Ids(names, UNSEEN, plan(granted(DATASETS[0])).terms.namespace)
 
 
 @given(before=IDS, name=st.sampled_from((*HERS, *UNSEEN, "")), after=IDS)
@@ -308,7 +308,7 @@ def test_a_name_in_base64_does_not_leave(name, words, espi):
             espi(found.body)
             assert found.counts.records == 26 and spelt.rstrip("=") not in found.body.decode()
     plain = b64encode(words.format("8675309002").encode()).decode()  # another number
-    assert plan(granted(DATASETS[0]))._terms.ids.own(of._terms.ids.shown(plain)) == plain or "/" in plain
+    assert plan(granted(DATASETS[0])).terms.ids.own(of.terms.ids.shown(plain)) == plain or "/" in plain
 
 
 # ---- a reading type for every usage point

@@ -14,7 +14,7 @@ reading types that are older than the period, so to it the gateway never sends t
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -25,7 +25,7 @@ from gateway.formats import paging
 from gateway.formats.espi.ids import canonical
 from gateway.formats.model import Asked, Denied, Source, UnknownShape, Upstream
 from gateway.formats.paging import TOKEN, TOKEN_FORM, Unusable
-from gateway.formats.paths import asked_period, checked_query, link, pattern
+from gateway.formats.paths import asked_period, checked_query, link, pattern, remember
 from gateway.ground.calendar.instants import Window, instant, narrowed, utc_text, window_text
 from gateway.ground.http.connector import Pairs
 
@@ -43,7 +43,7 @@ UPDATED = ("updated-min", "updated-max")
 PAGING = ("max-results", "start-index")
 USAGE_TIME, PUBLICATION, NONE = "usage", "publication", "none"
 PUBLISHED = (USAGE_TIME, PUBLICATION, NONE)  # what a supplier takes `published-min` and `published-max` for
-NOTICE = "next-page-unusable"
+UNUSABLE = "next-page-unusable"
 OPEN = Window(None, None)
 _COUNT = re.compile(r"[0-9]{1,7}")
 
@@ -97,12 +97,18 @@ def recognised(source: Source, path: str) -> tuple[str, dict[str, str]] | None:
 
 
 def upstream(
-    terms: "EnergyTerms", operation: str, dataset: str, words: Mapping[str, str], asked: Asked, window: Window
+    terms: "EnergyTerms",
+    operation: str,
+    datasets: Sequence[str],
+    words: Mapping[str, str],
+    asked: Asked,
+    window: Window,
 ) -> Upstream | Denied:
-    """The call as the organisation gets it: its own names, period no wider than the window, where it has one."""
+    """The call as the organisation gets it: its own names, period no wider than the window, where it has one.
+    `datasets`: those that let it through."""
     tokens = [value for name, value in asked.query if name == TOKEN]
     shown = tuple(pair for pair in asked.query if pair[0] != TOKEN)
-    first = _first(terms, operation, dataset, words, replace(asked, query=shown), window)
+    first = _first(terms, operation, datasets, words, replace(asked, query=shown), window)
     if isinstance(first, Denied) or not tokens:
         return first
     opened = paging.opened(terms.source, tokens[0], *_context(terms, first)) if len(tokens) == 1 else None
@@ -116,7 +122,12 @@ def upstream(
 
 
 def _first(
-    terms: "EnergyTerms", operation: str, dataset: str, words: Mapping[str, str], asked: Asked, window: Window
+    terms: "EnergyTerms",
+    operation: str,
+    datasets: Sequence[str],
+    words: Mapping[str, str],
+    asked: Asked,
+    window: Window,
 ) -> Upstream | Denied:
     call, names = CALLS[operation], terms.names
     query = checked_query(asked, [name for name in call.query if terms.published != NONE or name not in PERIOD])
@@ -134,12 +145,13 @@ def _first(
     ref = words.get("account")
     page = tuple((name, value) for name, value in query.items() if name in UPDATED + PAGING)
     return Upstream(
-        dataset=dataset,
+        dataset=datasets[0],
         path=path,
         query=_edges(period) + page,
         accept=MEDIA_TYPE,
         accounts=tuple(a for a in names.accounts if ref is None or a.native == names.native[ref]),
         operation=operation,
+        also=tuple(datasets[1:]),
         page=page,
         shown=asked.query,
         period=period,
@@ -231,6 +243,12 @@ def links(terms: "EnergyTerms", sent: Upstream, found: Mapping[str, str]) -> tup
 
     `last` would tell how many pages there are, withheld records included, so it is left out.
     """
+    key = (sent.path, sent.query, sent.shown, sent.period, *found.items())
+    held = terms.links.get(key)
+    return held if held is not None else remember(terms.links, key, _links(terms, sent, found))
+
+
+def _links(terms: "EnergyTerms", sent: Upstream, found: Mapping[str, str]) -> tuple[dict[str, str], str]:
     after: dict[str, str] = {}
     notice = ""
     if "first" in found:
@@ -241,7 +259,7 @@ def links(terms: "EnergyTerms", sent: Upstream, found: Mapping[str, str]) -> tup
             if page is not None and not (relation == "next" and set(page.query) <= set(sent.query)):
                 after[relation] = _address(terms, page)
         except Unusable:
-            notice = NOTICE if relation == "next" else notice
+            notice = UNUSABLE if relation == "next" else notice
     return after, notice
 
 

@@ -1,6 +1,7 @@
 """What is granted at one energy supplier, compiled for the cutting: accounts, fields, names of the app's view."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from gateway.catalogue import fields as catalogue
@@ -43,4 +44,5 @@ class EnergyTerms:
         refs = ",".join(sorted(a.ref for a in self.names.accounts))
         self.namespace = uuid5(NAMESPACE_URL, f"{source.gateway_url}#{refs}")
         self.ids = Ids(self.names, others, self.namespace)
+        self.links: dict[tuple[Any, ...], tuple[dict[str, str], str]] = {}
         self.signature = ",".join(sorted(name for given_fields in fields.values() for name in given_fields))
