@@ -5,12 +5,11 @@ for anything below. Patterns come from the sector and from the organisation's de
 """
 
 import re
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import TypeVar
-from urllib.parse import quote, unquote_plus
+from urllib.parse import quote
 
 from gateway.formats.model import Asked, Denied, Source
 from gateway.ground.calendar.instants import Window, narrowed, window_text
@@ -23,7 +22,6 @@ SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]{1,128}"
 _WORD = re.compile(r"\{([a-z_]+)\}|…$")
 _PLAIN = re.compile(r"[A-Za-z0-9:,._~-]*")
 _VALUE = re.compile(r"[A-Za-z0-9._~:+=|/,-]{1,256}")
-LINKS_HELD = 1024  # following pages remembered for one granted dataset
 PAGES_HELD = 8  # recent pages of one granted dataset for which the JSON around the records is cached
 
 
@@ -84,26 +82,6 @@ def link(base: str, path: str, query: Pairs = ()) -> str:
     return f"{base}{path}?{tail}" if tail else f"{base}{path}"
 
 
-class Following:
-    """The addresses of following pages that answers have linked to. A call to one belongs to a use already counted.
-
-    Page parameters alone prove nothing: the organisation may ignore some and return the first page again. So a call
-    only counts as a following page if its address is exactly one that the gateway gave out. If that was forgotten, the
-    call counts as a new use.
-    """
-
-    def __init__(self) -> None:
-        self._held: OrderedDict[tuple[str, frozenset[tuple[str, str]]], None] = OrderedDict()
-
-    def linked(self, path: str, query: Pairs) -> None:
-        self._held[path, frozenset(query)] = None
-        if len(self._held) > LINKS_HELD:
-            self._held.popitem(last=False)
-
-    def __contains__(self, asked: Asked) -> bool:
-        return (asked.path, frozenset(asked.query)) in self._held
-
-
 def remember(held: dict[K, V], key: K, made: V) -> V:
     """Cache what was made for a page, above all its links: it is the same when the page is read again.
 
@@ -118,21 +96,3 @@ def remember(held: dict[K, V], key: K, made: V) -> V:
 @lru_cache(maxsize=1024)
 def _quoted(text: str) -> str:
     return text if _PLAIN.fullmatch(text) else quote(text, safe=":,-._~")
-
-
-def query_of(address: str, path: str) -> dict[str, str] | None:
-    """The query of a paging link, if the link has the same path as the call; otherwise None.
-
-    A trailing slash more or less, or a path prefix of the organisation's server, does not matter.
-    """
-    address, _, query = address.partition("?")
-    if "#" in address + query or not address.rstrip("/").endswith(path.rstrip("/")):
-        return None
-    found: dict[str, str] = {}
-    for pair in query.split("&") if query else ():
-        name, _, value = pair.partition("=")
-        value = unquote_plus(value) if "%" in value or "+" in value else value
-        if name in found or not _VALUE.fullmatch(value):
-            return None
-        found[name] = value
-    return found

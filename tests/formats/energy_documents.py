@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape as xml
 from format_documents import ALWAYS, MINE, TYPES, granted, plan, sent
 
 from gateway.formats.espi.shapes import CHILDREN, SUMMARIES
-from gateway.formats.model import Cut
+from gateway.formats.model import Cut, Plan, Upstream
 from gateway.ground.calendar.instants import Window
 
 ATOM, ESPI = "http://www.w3.org/2005/Atom", "http://naesb.org/espi"
@@ -147,6 +147,15 @@ def all_of(without=(), accounts=(MINE,), most=None):
 def cut(body: bytes, of=None, window=ALWAYS, path=BATCH) -> Cut:
     of = of or all_of()
     return of.cut(sent(of, "energy", path, window=window), TYPES["energy"], body, window)
+
+
+def cut_by(way: str, of: Plan, call: Upstream, body: bytes, window: Window = ALWAYS) -> bytes:
+    """What leaves of an answer, held as a "whole" or as a "stream" of small pieces."""
+    if way == "whole":
+        return of.cut(call, TYPES["energy"], body, window).body
+    cutter = of.cutter(call, TYPES["energy"], window)
+    assert cutter is not None
+    return b"".join([*(cutter.feed(body[at : at + 99]) for at in range(0, len(body), 99)), cutter.close()])
 
 
 def starts(found: Cut) -> list[int]:

@@ -267,6 +267,16 @@ def test_a_link_that_leads_nowhere_gives_the_page_without_a_next_one_and_says_so
     assert not found.notice and addresses(found).keys() == {"first", "self"}
 
 
+def test_a_page_whose_own_address_has_become_too_long_is_given_with_that_of_the_first():
+    of = plan(granted("health.claims"))
+    call = sent(of, "health", CLAIMS)
+    keys = ("x" * length for length in range(3000, 1000, -1))
+    found = next(found for key in keys if (found := answer(of, call, next=f"?key={key}")).following)
+    page = followed(of, found.following, YEAR)  # by now a period is agreed
+    given = addresses(answer(of, page, YEAR))
+    assert given["self"] == given["first"]
+
+
 @pytest.mark.parametrize("link", [{"relation": "next"}, {"url": "?page=2"}, {"relation": "next", "url": ""}, {}])
 def test_a_link_without_an_address_or_a_relation_leads_nowhere(link):
     of = plan(granted("health.claims"))

@@ -19,7 +19,6 @@ from format_documents import (
 )
 
 from gateway.formats.model import Account, Denied, Plan, Upstream
-from gateway.formats.paths import LINKS_HELD, Following
 
 TRANSACTIONS = f"/accounts/{MINE.ref}/transactions"
 
@@ -147,19 +146,6 @@ def test_an_answer_that_names_itself_as_its_next_page_gives_no_following_one(tai
 def test_a_page_that_is_read_again_links_to_the_same_following_one():
     of = plan(granted("bank.transactions"))
     assert len({next_of_bank(of, "?page=2") for _ in range(3)}) == 1
-
-
-def test_as_many_pages_are_remembered_as_stated_and_no_more():
-    pages = Following()
-    for number in range(LINKS_HELD + 1):
-        pages.linked("/x", (("page", str(number)),))
-    assert asked("bank", "/x", ("page", "1")) not in pages  # another path
-    held = [number for number in range(LINKS_HELD + 1) if _call(number) in pages]
-    assert held == list(range(1, LINKS_HELD + 1))
-
-
-def _call(number: int):
-    return type(asked("bank", ""))("GET", "/x", (("page", str(number)),))
 
 
 def test_the_link_we_give_is_the_address_we_know():

@@ -4,11 +4,14 @@ import html
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.proxy.bank import BASE, NATIVE, Bank
-from tests.proxy.raw import answer, transactions
+from tests.postgres import Cluster
+from tests.proxy.bank import BASE, NATIVE, Answer, Bank
+from tests.proxy.processes import served
+from tests.proxy.raw import RawOrganisation, answer, transactions
 from tests.proxy.supplier import BASE as ENERGY
 from tests.proxy.supplier import KIND, Supplier, feed
 
@@ -94,22 +97,69 @@ def test_following_pages_of_a_listing_are_the_same_use(bank: Bank) -> None:
     assert bank.world.kinds(bank.person).count("access") == 4
 
 
-def test_a_feed_links_to_its_following_page_which_is_the_same_use(supplier: Supplier) -> None:
+BATCH = f"{ENERGY}/Batch/Subscription/subscription-one"
+
+
+def linked(href: str) -> bytes:
+    """A feed that says where its next page is."""
+    return answer(feed().replace(b"<entry>", f'<link rel="next" href="{href}"/><entry>'.encode(), 1), kind=KIND)
+
+
+def following(supplier: Supplier, found: Answer) -> str:
+    """The path at the gateway to which a feed and its header lead."""
+    (address,) = (html.unescape(each) for each in re.findall(r'<link rel="next" href="([^"]*)"', found.body.decode()))
+    assert found.headers["link"] == f'<{address}>; rel="next"'
+    assert "subscription-one" not in address and "aval-notice" not in found.headers
+    return address.removeprefix(supplier.world.settings.public_url)
+
+
+@pytest.mark.parametrize("query", ["start-index=2", "continuationToken=a%2Fb%3D%3D"])
+def test_a_feed_links_to_its_following_page_which_is_the_same_use(supplier: Supplier, query: str) -> None:
     supplier.agrees(frequency=[{**DAILY, "times": 1}])
-    there = f'<link rel="next" href="{ENERGY}/Batch/Subscription/subscription-one?start-index=2"/><entry>'.encode()
-    supplier.organisation.says(answer(feed().replace(b"<entry>", there, 1), kind=KIND))
-    (address,) = re.findall(rb'<link rel="next" href="([^"]*)"', supplier.reads().body)
-    following = html.unescape(address.decode()).removeprefix(supplier.world.settings.public_url)
-    assert supplier.reads(following).status == 200
-    assert supplier.organisation.seen[-1].target.endswith("start-index=2")
+    supplier.organisation.says(linked(f"{BATCH}?{query}"))
+    path = following(supplier, supplier.reads())
+    assert supplier.reads(path).status == 200
+    first, second = (urlsplit(call.target) for call in supplier.organisation.seen)
+    assert (first.path, second.path) == (BATCH, BATCH) and first.query.startswith("published-min=")
+    assert parse_qsl(second.query) == parse_qsl(first.query) + parse_qsl(query)
+    assert supplier.reads(f"{path[:-2]}AA").reason == "field"
     assert supplier.reads().status == 429
 
 
-def test_a_feed_whose_following_page_cannot_be_reached_is_refused(supplier: Supplier) -> None:
-    there = b'<link rel="next" href="/elsewhere?start-index=2"/><entry>'
-    supplier.organisation.says(answer(feed().replace(b"<entry>", there, 1), kind=KIND))
+def test_a_page_of_a_feed_that_an_app_names_itself_is_a_use(supplier: Supplier) -> None:
+    supplier.agrees(frequency=[{**DAILY, "times": 1}])
+    supplier.organisation.says(linked(f"{BATCH}?start-index=2"))
+    assert supplier.reads().status == 200
+    assert supplier.reads(f"{supplier.path}?start-index=2").status == 429
+
+
+@pytest.mark.parametrize("href", ["/elsewhere?start-index=2", f"{BATCH}/UsagePoint?start-index=2"])
+def test_a_feed_whose_following_page_cannot_be_reached_is_given_and_says_so(supplier: Supplier, href: str) -> None:
+    supplier.organisation.says(linked(href))
     found = supplier.reads()
-    assert (found.status, found.reason) == (502, "organisation_answer_invalid")
+    assert found.status == 200 and found.headers["aval-notice"] == "next-page-unusable"
+    assert "link" not in found.headers and b'rel="next"' not in found.body
+    assert found.body.count(b"<IntervalReading>") == 24
+
+
+@pytest.mark.postgres
+def test_a_following_page_of_a_feed_is_the_same_use_at_another_process(
+    tmp_path_factory: pytest.TempPathFactory, postgres: Cluster, organisation: RawOrganisation
+) -> None:
+    """And at one that has begun since."""
+    postgres.create("pages")
+    with served(tmp_path_factory.mktemp("pages"), postgres.url("pages")) as processes:
+        organisation.reset()
+        organisation.says(linked(f"{BATCH}?continuationToken=b"))
+        supplier = Supplier(processes.world, organisation).agrees(frequency=[{**DAILY, "times": 1}])
+        first, other = processes.all
+        path = following(supplier, processes.reads(supplier, first))
+        assert processes.reads(supplier, other, path).status == 200
+        later = processes.started()
+        assert processes.reads(supplier, later, path).status == 200
+        assert processes.reads(supplier, later).status == 429
+        later.ends()
+    postgres.drop("pages")
 
 
 def test_a_following_page_without_a_first_one_is_a_use(bank: Bank) -> None:

@@ -14,8 +14,9 @@ from gateway.formats.espi.calls import (
     UPDATED,
     USAGE,
     base,
+    links,
     outer_path,
-    pages,
+    own_address,
 )
 from gateway.formats.espi.family import Family
 from gateway.formats.espi.feed import Feed, FeedEntry, FeedHead, count_withheld, integers, written_children
@@ -23,7 +24,6 @@ from gateway.formats.espi.readings import EARLIEST, LATEST, Run
 from gateway.formats.espi.shapes import ATOM, ESPI, SHARED, SUMMARIES, TITLES
 from gateway.formats.espi.terms import EnergyTerms
 from gateway.formats.model import Counts, NotThere, UnknownShape, Upstream
-from gateway.formats.paths import Following, link
 from gateway.ground.calendar.instants import Window
 
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -40,9 +40,9 @@ NEEDS = {  # kind → the datasets of which one must be granted for its usage po
 class Cutting:
     """Learn every entry, then write. A stream learns and writes entry by entry."""
 
-    def __init__(self, terms: EnergyTerms, sent: Upstream, window: Window, following: Following) -> None:
+    def __init__(self, terms: EnergyTerms, sent: Upstream, window: Window) -> None:
         self.terms = terms
-        self.following = following  # learns the following pages that the answer links to
+        self.following = self.notice = ""  # address of the next page; what the answer cannot say itself
         self.family = Family()
         self.needed: set[str] = set()  # addresses that entries given link to: reading types, time parameters
         self._outward = terms.names.outward_text
@@ -75,6 +75,7 @@ class Cutting:
     def document(self, found: Feed) -> bytes:
         """The whole answer. The order of entries stays. Raises NotThere for the one entry that is withheld."""
         self.drop(found.dropped)
+        opening = b"" if found.is_entry else self.opening(found.head)
         bodies: dict[int, bytes] = {}
         later: list[tuple[int, FeedEntry, str]] = []
         for index, entry in enumerate(self._entries):
@@ -94,7 +95,7 @@ class Cutting:
             bodies[shared[path]] = text
         if found.is_entry:
             return self._single(bodies)
-        return self.opening(found.head) + b"".join(bodies[i] for i in sorted(bodies)) + b"</feed>\n"
+        return opening + b"".join(bodies[i] for i in sorted(bodies)) + b"</feed>\n"
 
     def _place(self, bodies: dict[int, bytes], index: int, text: bytes | None) -> None:
         if text is not None:
@@ -110,18 +111,19 @@ class Cutting:
         """The feed's head: our title and address, an id of this view."""
         path = outer_path(self.terms, self._sent)
         kind = f"espi-feed/{self._whole}" if self._whole else "espi-entry/Subscription"
-        address = link(self.terms.source.gateway_url, path)
         return (
             f'{HEAD}<feed xmlns="{ATOM}"><id>urn:uuid:{uuid5(self.terms.namespace, "feed/" + path)}</id>'
             f"<title>Green Button</title><updated>{head.updated or '1970-01-01T00:00:00Z'}</updated>"
-            f'<link rel="self" href="{_attribute(address)}" type="{kind}"/>'
+            f'<link rel="self" href="{_attribute(own_address(self.terms, self._sent))}" type="{kind}"/>'
         ).encode() + self.paging(head.pages)
 
     def paging(self, found: Mapping[str, str]) -> bytes:
         """The links to other pages of this answer."""
-        there = pages(self.terms, self._sent, found, self.following)
+        there, notice = links(self.terms, self._sent, found)
+        self.following = there.get("next", self.following)
+        self.notice = notice or self.notice
         return "".join(
-            f'<link rel="{rel}" href="{_attribute(address)}" type="{MEDIA_TYPE}"/>' for rel, address in there
+            f'<link rel="{rel}" href="{_attribute(address)}" type="{MEDIA_TYPE}"/>' for rel, address in there.items()
         ).encode()
 
     # ---- whose
@@ -164,7 +166,9 @@ class Cutting:
         whose they are, and in which unit. A page of several, or only what has changed, may leave that to another.
         """
         asked = {name for name, _ in self._sent.query}
-        if self._whole or not asked.isdisjoint(UPDATED + PAGING) or not others.keys().isdisjoint(("previous", "next")):
+        reached = ("previous",) if self.notice else ("previous", "next")
+        is_part = self._sent.continues or not asked.isdisjoint(UPDATED + PAGING)
+        if self._whole or is_part or not others.keys().isdisjoint(reached):
             return
         meters = [self.family.meters.get(path) for path in self._meters]
         if not self._metered <= set(self.family.points.values()):

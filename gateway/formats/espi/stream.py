@@ -56,7 +56,7 @@ class EnergyStream:
         out = [self._decided(entry) for entry in early if entry is not None]
         out += [text for _, text in self._cutting.shared(self._shared, found.pages)]
         report(self._cutting.terms.source.seen(self._cutting.dataset), self._skipped)
-        return b"".join([*out, self._cutting.paging(after), b"</feed>\n"])
+        return b"".join([*out, self._linked(self._cutting.paging(after)), b"</feed>\n"])
 
     def counts(self) -> Counts:
         return self._cutting.counts()
@@ -72,7 +72,13 @@ class EnergyStream:
         self._told = feed_head(root, Skipped())  # noted at the end, with what comes after the entries
         self._head = head
         del self._buffer[: first.start()]
-        return self._cutting.opening(self._told)
+        return self._linked(self._cutting.opening(self._told))
+
+    def _linked(self, text: bytes) -> bytes:
+        """Raises UnknownShape where a whole answer would tell in its head that the next page cannot be used."""
+        if self._cutting.notice:
+            raise UnknownShape("feed/link[next]")
+        return text
 
     def _end_of(self, head: bytes) -> bytes:
         prefix = re.search(rb"<((?:[A-Za-z_][\w.-]*:)?)feed[\s>]", head)

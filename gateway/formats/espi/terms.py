@@ -1,10 +1,11 @@
 """What is granted at one energy supplier, compiled for the cutting: accounts, fields, names of the app's view."""
 
 from collections.abc import Iterable
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from gateway.catalogue import fields as catalogue
-from gateway.formats.espi.calls import ALL, SUMMARY, USAGE
+from gateway.formats.espi.calls import ALL, SUMMARY, USAGE, USAGE_TIME
 from gateway.formats.espi.ids import Ids
 from gateway.formats.espi.shapes import CHILDREN
 from gateway.formats.model import Granted, Source
@@ -18,6 +19,7 @@ class EnergyTerms:
         items = catalogue.by_dataset("espi-4", granted, source.known)
         known = catalogue.datasets("espi-4", source.known)
         self.source = source
+        self.published = source.published or USAGE_TIME
         self.granted = tuple(name for name in ALL if name in items)
         self.accounts = {name: {a.native for a in item.accounts} for name, item in items.items()}
         others = {name for item in items.values() for name in item.others}
@@ -42,4 +44,5 @@ class EnergyTerms:
         refs = ",".join(sorted(a.ref for a in self.names.accounts))
         self.namespace = uuid5(NAMESPACE_URL, f"{source.gateway_url}#{refs}")
         self.ids = Ids(self.names, others, self.namespace)
+        self.links: dict[tuple[Any, ...], tuple[dict[str, str], str]] = {}
         self.signature = ",".join(sorted(name for given_fields in fields.values() for name in given_fields))

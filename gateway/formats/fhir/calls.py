@@ -8,6 +8,7 @@ Whatever it is becomes the query of one more call to the insurer, and an app get
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,7 +32,7 @@ FHIR_ID = {ord("_"): "."}
 SERVICE_DATE = "service-date"
 COUNT_MOST = 50  # of one page, as Blue Button allows
 TWICE = (SERVICE_DATE, "_lastUpdated")  # parameters for both ends of a span (R4 §3.1.1.4.4: all of them must hold)
-NOTICE = "next-page-unusable"
+UNUSABLE = "next-page-unusable"
 WHOLE_ADDRESS = "the whole address of a following page, unchanged"
 _SERVICE_DATE = re.compile(r"(eq|ge|gt|le|lt)?([0-9T:.+Z-]{4,40})")
 _IDS = r"[A-Za-z0-9._-]{1,128}"
@@ -78,6 +79,7 @@ CALLS = {
     ),
     "claim": HealthCall("health.claims", "ExplanationOfBenefit", "/ExplanationOfBenefit/{id}"),
 }
+KINDS = {call.dataset: call.resource for call in CALLS.values()}  # type of data → type of resource
 # A call by number, or for one type, tells something about the number or type even without returning it. So it needs
 # that field. "": the call itself
 NEEDS = {
@@ -299,7 +301,10 @@ def links(
         query = () if page is None else ((TOKEN, _token(source, page, names)),)
         return link(source.gateway_url, address, sent.shown + query)
 
-    after = {"first": of(None), "self": of(sent if sent.continues else None)}
+    after = {"first": of(None), "self": of(None)}
+    if sent.continues:
+        with suppress(Unusable):
+            after["self"] = of(sent)
     for relation, spelt in (("previous", ("previous", "prev")), ("next", ("next",))):
         try:
             led = next((known[each] for each in spelt if each in known), "")
@@ -307,7 +312,7 @@ def links(
             if page is not None and (page.path, set(page.query)) != (sent.path, set(sent.query)):
                 after[relation] = of(page)
         except Unusable:
-            notice = NOTICE if relation == "next" else notice
+            notice = UNUSABLE if relation == "next" else notice
     kept = [{"relation": relation, "url": url} for relation, url in after.items()]
     return kept, after.get("next", ""), notice
 
@@ -319,10 +324,3 @@ def _token(source: Source, page: Upstream, names: AccountNames) -> str:
     if not TOKEN_FORM.fullmatch(token):
         raise Unusable
     return token
-
-
-def overlaps(window: Window, start: datetime | None, end: datetime | None) -> bool:
-    """Whether a period from start to end (None: open) overlaps the window."""
-    return (window.end is None or start is None or start < window.end) and (
-        window.start is None or end is None or end > window.start
-    )

@@ -16,12 +16,12 @@ from gateway.formats.fhir import contained, extensions
 from gateway.formats.fhir.calls import (
     CALLS,
     FHIR_ID,
+    KINDS,
     MEDIA_TYPE,
     MEDIA_TYPES,
     NEEDS,
     base,
     links,
-    overlaps,
     recognised,
     upstream,
 )
@@ -59,14 +59,14 @@ _MATCH = Raw(b'{"mode":"match"}')
 class HealthPart:
     """One granted dataset."""
 
-    def __init__(self, granted: Granted, kind: str, known: Mapping[str, Dataset] | None, seen: Seen | None) -> None:
+    def __init__(self, granted: Granted, known: Mapping[str, Dataset] | None, seen: Seen | None) -> None:
+        self.kind = kind = KINDS[granted.dataset]
         dataset = catalogue.datasets("fhir-r4", known)[granted.dataset]
         governed = catalogue.governed("fhir-r4", known)
         given = dataset.given(granted.fields)
         members = dataset.members(granted.fields) | {(kind, name) for name in ENVELOPE}
         if kind == "Patient":
             members.add((kind, "id"))
-        self.kind = kind
         self.names = AccountNames(granted.accounts, others=granted.others, spell=FHIR_ID)
         self.fields = given
         self.whole = given == dataset.fields.keys()
@@ -87,6 +87,11 @@ class HealthPart:
         if b'"_' in body:
             self.reading = self._reading_by(extended=True)
         return self.reading
+
+    def owners(self, sent: Upstream) -> Mapping[str, str]:
+        """The reference to a person → the insurer's own id, for the accounts that this call may return."""
+        prefix = "" if self.kind == "Patient" else "Patient/"
+        return {prefix + account.native: account.native for account in sent.accounts}
 
     def page(self, body: bytes) -> tuple[Page, HealthReading]:
         """A searchset, and what it was read by. Raises UnknownShape."""
@@ -156,22 +161,19 @@ def _rename_coverages(claim: Any, names: AccountNames) -> None:
 
 class HealthPlan:
     def __init__(self, source: Source, granted: Iterable[Granted]) -> None:
-        self._source = source
-        kinds = {call.dataset: call.resource for call in CALLS.values()}
+        self.source = source
         items = catalogue.by_dataset("fhir-r4", granted, source.known)
-        self._parts = {
-            name: HealthPart(item, kinds[name], source.known, source.seen(name)) for name, item in items.items()
-        }
+        self.parts = {name: HealthPart(item, source.known, source.seen(name)) for name, item in items.items()}
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
-        found = recognised(self._source, asked.path)
+        found = recognised(self.source, asked.path)
         if found is None:
-            return Denied("dataset", "path", allowed=" ".join(self._parts))
+            return Denied("dataset", "path", allowed=" ".join(self.parts))
         operation, named = found
         dataset = CALLS[operation].dataset
-        part = self._parts.get(dataset)
-        if part is None or not declared(self._source, dataset, asked.path):
-            return Denied("dataset", "datasets", asked=dataset, allowed=" ".join(self._parts))
+        part = self.parts.get(dataset)
+        if part is None or not declared(self.source, dataset, asked.path):
+            return Denied("dataset", "datasets", asked=dataset, allowed=" ".join(self.parts))
         if operation == "patient" and named not in part.names.native:
             allowed = " ".join(a.ref for a in part.names.accounts)
             return Denied("account", "accounts", asked=named or "", allowed=allowed)
@@ -179,26 +181,27 @@ class HealthPlan:
             needed = NEEDS.get((operation, word))
             if needed is not None and needed not in part.fields:
                 return Denied("field", "fields", asked=needed, allowed=" ".join(sorted(part.fields)))
-        return upstream(self._source, operation, part.names, asked, named, window)
+        return upstream(self.source, operation, part.names, asked, named, window)
 
     def cut(self, sent: Upstream, media_type: str, body: bytes, window: Window, link: str = "") -> Cut:
         expect(media_type, MEDIA_TYPES)
         within_limit(body)
-        part = self._parts[sent.dataset]
-        prefix = "" if part.kind == "Patient" else "Patient/"
-        owners = {prefix + account.native: account.native for account in sent.accounts}
-        if CALLS[sent.operation].is_search:
-            return self._search(part, owners, sent, body, window)
-        return self._one(part, owners, body, window)
+        part = self.parts[sent.dataset]
+        if not CALLS[sent.operation].is_search:
+            return self._one(part, sent, body, window)
+        page, how = part.page(body)
+        text, counts = self._given(part, sent, window, page, how)
+        around, following, notice = self._around(part, sent, page)
+        return Cut(around + text, MEDIA_TYPE, counts, following, notice)
 
     def cutter(self, sent: Upstream, media_type: str, window: Window) -> Cutter | None:
         return None
 
-    def _one(self, part: HealthPart, owners: Mapping[str, str], body: bytes, window: Window) -> Cut:
+    def _one(self, part: HealthPart, sent: Upstream, body: bytes, window: Window) -> Cut:
         resource, inner, how = part.one(body)
-        native = _owner(resource, part, owners)
-        lasted = _lasted(resource, part.kind, self._source.zone)
-        if not _in_time(resource, part.kind, lasted, window, self._source.zone):
+        native = _owner(resource, part, part.owners(sent))
+        lasted = _lasted(resource, part.kind, self.source.zone)
+        if not _in_time(resource, part.kind, lasted, window, self.source.zone):
             raise NotThere
         strange: list[Raw] = []
         taken = part.reduce(resource, native, inner, how.remove, strange)
@@ -206,11 +209,13 @@ class HealthPlan:
         text = repaired(resource, [resource], taken > 0)
         return Cut(part.names.outward_bytes(text), MEDIA_TYPE, Counts(1, 0, taken, *(lasted or (None, None))))
 
-    def _search(self, part: HealthPart, owners: Mapping[str, str], sent: Upstream, body: bytes, window: Window) -> Cut:
-        page, how = part.page(body)
-        kind, zone, remove = part.kind, self._source.zone, how.remove
+    def _given(
+        self, part: HealthPart, sent: Upstream, window: Window, page: Page, how: HealthReading
+    ) -> tuple[bytes, Counts]:
+        """The resources that are given, written anew behind what stands around them. Raises UnknownShape."""
+        kind, zone, remove, owners = part.kind, self.source.zone, how.remove, part.owners(sent)
         most = page.entries if part.records_max is None else part.records_max
-        prefix = f"{self._source.gateway_url}{base(self._source)}/{kind}/"
+        prefix = f"{self.source.gateway_url}{base(self.source)}/{kind}/"
         kept: list[Any] = []
         entries: list[dict[str, Any]] = []
         spans: list[Span] = []
@@ -231,19 +236,17 @@ class HealthPlan:
                 spans.append(lasted)
         part.tell(strange)
         text = part.names.outward_bytes(repaired(_bundle(page, entries), kept, fields > 0))
-        around, following, notice = self._links(part, sent, page)
         first, last = (min(spans)[0], max(end for _, end in spans)) if spans else (None, None)
-        counts = Counts(len(kept), page.entries - len(kept), fields, first, last)
-        return Cut(around + text[len(_SEARCHSET) :], MEDIA_TYPE, counts, following, notice)
+        return text[len(_SEARCHSET) :], Counts(len(kept), page.entries - len(kept), fields, first, last)
 
-    def _links(self, part: HealthPart, sent: Upstream, page: Page) -> tuple[bytes, str, str]:
+    def _around(self, part: HealthPart, sent: Upstream, page: Page) -> tuple[bytes, str, str]:
         """How the page begins, with its links; the address of the next page; a notice. They are the same when a page
         is read again."""
         key = (sent.path, sent.query, sent.shown, sent.period, page.links)
         held = part.links.get(key)
         if held is not None:
             return held
-        kept, following, notice = links(self._source, sent, part.names, page.links)
+        kept, following, notice = links(self.source, sent, part.names, page.links)
         return remember(part.links, key, (b'%b,"link":%b' % (_SEARCHSET, encode(kept)), following, notice))
 
 
@@ -255,10 +258,6 @@ def _bundle(page: Page, entries: list[dict[str, Any]]) -> dict[str, Any]:
     if entries:
         answer["entry"] = entries
     return answer
-
-
-def plan(source: Source, granted: Iterable[Granted]) -> HealthPlan:
-    return HealthPlan(source, granted)
 
 
 def _enveloped(resource: Any, prefix: str, is_match: bool) -> dict[str, Any]:
@@ -327,7 +326,7 @@ def _in_time(resource: Any, kind: str, lasted: Span | None, window: Window, zone
     if kind == "ExplanationOfBenefit":
         return lasted is not None and inside(window, *lasted)
     if kind == "Coverage" and resource.period is not UNSET:
-        return overlaps(window, *_state(resource.period, zone))
+        return _overlaps(window, *_state(resource.period, zone))
     return True
 
 
@@ -338,3 +337,14 @@ def _state(period: Any, zone: str) -> tuple[datetime | None, datetime | None]:
     except (ValueError, OverflowError):
         raise UnknownShape("period") from None
     return start, end
+
+
+def _overlaps(window: Window, start: datetime | None, end: datetime | None) -> bool:
+    """Whether a period from start to end (None: open) overlaps the window."""
+    return (window.end is None or start is None or start < window.end) and (
+        window.start is None or end is None or end > window.start
+    )
+
+
+def plan(source: Source, granted: Iterable[Granted]) -> HealthPlan:
+    return HealthPlan(source, granted)
