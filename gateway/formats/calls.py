@@ -189,6 +189,10 @@ class Calls:
 
     # ---- what the organisation is asked
 
+    def own(self, call: FormatCall, page: Pairs) -> Pairs:
+        """What of a page is the organisation's to say."""
+        return tuple(pair for pair in page if self._uses(call, pair[0]).isdisjoint(_OURS))
+
     def made(
         self,
         call: FormatCall,
@@ -206,7 +210,7 @@ class Calls:
         part = self._periods.part(call, period)
         edges = self._periods.edges(call, part or period)
         # whatever a page is said to have: whose it is, of what period and with which members is ours to say
-        own = tuple(pair for pair in own if self._uses(call, pair[0]).isdisjoint(_OURS))
+        own = self.own(call, own)
         target, _, fixed = (call.asks or call.path).partition("?")
         known = {**(words or {}), **dict(values), **dict(own), **dict(edges), "account": native or ""}
         placed = call.placed

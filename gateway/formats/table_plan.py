@@ -246,8 +246,9 @@ class TablePlan:
         """None where the organisation leads back to this page: of records it is the last, of an answer it is none."""
         if sent.over_records or step is None:
             return step
-        path, pairs = step
-        return None if pairs and set(pairs) == set(sent.page) and path in ("", sent.path) else step
+        call, (path, pairs) = self.form.calls[sent.operation], step
+        same = set(self.calls.own(call, pairs)) == set(self.calls.own(call, sent.page))
+        return None if same and path in ("", sent.path) else step
 
     def _told_by_path(self, sent: Upstream) -> bool:
         """Whether only the call says whose the records are: another path could be that of another account."""

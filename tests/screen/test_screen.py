@@ -368,7 +368,10 @@ def test_a_running_sharing_is_told_and_only_what_is_new_is_marked(world: World, 
 
 def test_an_organisation_without_an_account_of_hers_is_told(world: World, alice: Visitor) -> None:
     world.rooms.held["city-energy"] = []
-    assert "No account of yours (usage point) is known at City Energy: it has none, or it could not be read yet." in alice.sees(world.asks(alice)).text
+    assert (
+        "No account of yours (usage point) is known at City Energy: it has none, or it could not be read yet."
+        in alice.sees(world.asks(alice)).text
+    )
 
 
 def test_of_two_accounts_one_of_which_is_closed_the_other_is_told_and_not_asked_for(
