@@ -11,7 +11,7 @@ from format_documents import ALWAYS, FOREIGN, HEALTH, MINE, TYPES, claim, covera
 
 from gateway.formats.model import Cut, UnknownShape
 
-SPELT = MINE.ref.replace("_", ".")
+SPELT = MINE.ref.replace("_", "-")
 OUTCOME = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "warning", "code": "not-supported", "diagnostics": "outcome-never"}],

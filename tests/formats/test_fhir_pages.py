@@ -31,7 +31,7 @@ from gateway.formats.model import Account, Cut, Denied, Plan, UnknownShape, Upst
 
 CLAIMS = "/ExplanationOfBenefit"
 BASE = BASES["health"]
-SPELT = MINE.ref.replace("_", ".")
+SPELT = MINE.ref.replace("_", "-")
 GATEWAY = source("health").gateway_url + BASE
 MATE = Account("native-4712", "pairwise_ref-of-aliceC")
 WHOSE = ("patient", MINE.native)
@@ -72,6 +72,7 @@ STYLES = {
              BASE, {"_getpages": "8f3c-11", "_getpagesoffset": "10", "_bundletype": "searchset"}),
     "HAPI behind another name": ("http://hapi-0.internal:8080/fhir?_getpages=8f3c-11&_getpagesoffset=10", BASE,
                                  {"_getpages": "8f3c-11", "_getpagesoffset": "10"}),
+    "HAPI at a base in capitals": ("https://fhir.example/FHIR?_getpages=8f3c-11", BASE, {"_getpages": "8f3c-11"}),
     "HAPI at a root": ("http://hapi-0.internal:8080?_getpages=8f3c-11", BASE, {"_getpages": "8f3c-11"}),
     "HAPI at a root with a slash": ("http://hapi-0.internal:8080/?_getpages=8f3c-11", BASE, {"_getpages": "8f3c-11"}),
     "HAPI, relative": (f"{BASE}?_getpages=8f3c-11", BASE, {"_getpages": "8f3c-11"}),
@@ -224,7 +225,8 @@ def test_a_page_of_one_person_is_not_of_another():
     of = plan(granted("health.claims", (), (MINE, MATE)))
     both = answer(of, sent(of, "health", CLAIMS), next="?page=2")
     again = followed(of, both.following)
-    assert again.accounts == (MINE, MATE) and again.query == (("page", "2"),)
+    assert again.accounts == (MINE, MATE)
+    assert again.query == (("patient", f"{MINE.native},{MATE.native}"), ("page", "2"))
     hers = answer(of, sent(of, "health", CLAIMS, ("patient", MINE.ref)), next="?page=2")
     again = followed(of, hers.following)
     assert again.accounts == (MINE,) and again.query == (WHOSE, ("page", "2"))

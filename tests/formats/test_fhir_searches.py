@@ -20,10 +20,12 @@ from format_documents import (
     sent,
 )
 
-from gateway.formats.model import Account, Denied, Upstream
+from gateway.formats.fhir.calls import FHIR_ID
+from gateway.formats.model import Account, Denied, NotThere, Upstream
+from gateway.formats.names import AccountNames
 
 CLAIMS = "/ExplanationOfBenefit"
-SPELT = MINE.ref.replace("_", ".")
+SPELT = MINE.ref.replace("_", "-")
 MATE = Account("native-4712", "pairwise_ref-of-aliceC")
 WHOSE = ("patient", MINE.native)
 
@@ -105,7 +107,7 @@ def test_a_search_that_could_tell_or_bring_more_is_refused_with_the_term(query, 
 
 def test_a_person_is_searched_by_her_reference_and_nobody_else_is():
     of = plan(granted("health.person", (), (MINE, MATE)))
-    assert sent(of, "health", "/Patient").query == ()
+    assert sent(of, "health", "/Patient").query == (("_id", f"{MINE.native},{MATE.native}"),), "either of them"
     for spelling in (MINE.ref, SPELT):
         call = sent(of, "health", "/Patient", ("_id", spelling))
         assert call.query == (("_id", MINE.native),) and call.accounts == (MINE,)
@@ -140,3 +142,41 @@ def test_a_search_says_as_what_it_was_understood():
     call = sent(of, "health", CLAIMS, ("_count", "1000"), ("service-date", "ge1999-01-01"), window=YEAR)
     (own,) = {link["url"] for link in json.loads(of.cut(call, TYPES["health"], bundle([claim()]), YEAR).body)["link"]}
     assert own.endswith(f"?service-date=ge2025-01-01&service-date=le2026-01-01&patient={SPELT}&_count=50")
+
+
+def test_two_persons_are_searched_together_and_each_alone():
+    of = plan(granted("health.claims", (), (MINE, MATE)))
+    both = sent(of, "health", CLAIMS, ("patient", f"{MINE.ref},{MATE.ref}"))
+    assert both.accounts == (MINE, MATE) and ("patient", f"{MINE.native},{MATE.native}") in both.query
+    assert ("patient", MATE.native) in sent(of, "health", CLAIMS, ("patient", f"Patient/{MATE.ref}")).query
+
+
+def test_no_reference_begins_or_ends_with_what_no_path_may():
+    for ref in ("_begins", "ends_", "_"):
+        names = AccountNames((Account("native", ref),), spell=FHIR_ID)
+        assert names.ref["native"].strip("-").strip(".") == ref.strip("_") and "." not in names.ref["native"]
+
+
+@pytest.mark.parametrize("path", ["/_search", "/_history", "/$everything", "/a_b"])
+def test_what_is_no_id_is_not_asked_for(path):
+    of = plan(granted("health.claims"))
+    assert isinstance(of.request(asked("health", CLAIMS + path), ALWAYS), Denied)
+
+
+def test_a_claim_of_another_person_is_not_there():
+    """Else whether a number is a claim of somebody's could be found out."""
+    of = plan(granted("health.claims"))
+    call = sent(of, "health", f"{CLAIMS}/eob-1")
+    body = json.dumps(claim() | {"patient": {"reference": "Patient/somebody-else"}}).encode()
+    with pytest.raises(NotThere):
+        of.cut(call, TYPES["health"], body, ALWAYS)
+
+
+def test_a_slash_behind_a_search_is_no_other_search():
+    of = plan(granted("health.claims"))
+    assert sent(of, "health", f"{CLAIMS}/").path == sent(of, "health", CLAIMS).path
+
+
+def test_the_number_of_all_is_not_told():
+    refused = plan(granted("health.claims")).request(asked("health", CLAIMS, ("_count", "0")), ALWAYS)
+    assert isinstance(refused, Denied) and refused.term == "_count"

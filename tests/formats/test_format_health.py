@@ -43,7 +43,7 @@ from gateway.formats.fhir import extensions
 from gateway.formats.model import Account, Cut, Denied, NotThere, TooLarge, UnknownShape, Upstream
 from gateway.ground.calendar.instants import Window
 
-SPELT = MINE.ref.replace("_", ".")  # an id of FHIR has no underscore
+SPELT = MINE.ref.replace("_", "-")  # an id of FHIR has no underscore
 SUBSETTED = {"system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"}
 
 

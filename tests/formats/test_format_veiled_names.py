@@ -89,7 +89,7 @@ def test_no_words_of_an_insurer_carry_a_veiled_number(spelling: str) -> None:
     record = make(mine.native) | {"name": [{"text": VEILED[spelling](mine.native)}]}
     found = of.cut(sent(of, "health", path), TYPES["health"], bundle([record]), ALWAYS).body
     [given_] = json.loads(found)["entry"]
-    assert given_["resource"]["name"] == [{"text": MINE.ref.replace("_", ".")}]  # as FHIR allows it
+    assert given_["resource"]["name"] == [{"text": MINE.ref.replace("_", "-")}]  # as FHIR allows it
 
 
 @pytest.mark.parametrize("spelling", VEILED)

@@ -130,5 +130,8 @@ def sent_of(plan: Any, path: str, *query: tuple[str, str], window: Window = ALWA
 
 def streamed(plan: XmlPlan, sent: Upstream, body: bytes, size: int, window: Window = ALWAYS) -> tuple[bytes, Any]:
     cutter = plan.cutter(sent, "application/xml", window)
+    if cutter is None:  # only its end tells whether a page follows
+        found = plan.cut(sent, "application/xml", body, window)
+        return found.body, found.counts
     out = b"".join(cutter.feed(body[at : at + size]) for at in range(0, len(body), size))
     return out + cutter.close(), cutter.counts()

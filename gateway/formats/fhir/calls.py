@@ -1,6 +1,6 @@
 """The supported FHIR calls, and the translation of their addresses in both directions.
 
-A FHIR id has no underscore, so pairwise references are written with a dot instead. Apps may send either.
+A FHIR id has no underscore, so pairwise references are written with a hyphen instead. Apps may send either.
 
 A link to another page is opaque (R4 §3.1.1): servers put what they like into it, often an address that only they know.
 Whatever it is becomes the query of one more call to the insurer, and an app gets it sealed (`formats.paging`).
@@ -27,7 +27,7 @@ from gateway.ground.http.connector import Pairs
 BASE = "/v2/fhir"
 MEDIA_TYPE = "application/fhir+json"
 MEDIA_TYPES = (MEDIA_TYPE, "application/json", "application/json+fhir")
-FHIR_ID = {ord("_"): "."}
+FHIR_ID = {ord("_"): "-"}
 
 SERVICE_DATE = "service-date"
 COUNT_MOST = 50  # of one page, as Blue Button allows
@@ -43,7 +43,9 @@ _FORMS = {
     "_lastUpdated": re.compile(r"(?:eq|ne|ge|gt|le|lt|sa|eb|ap)?[0-9T:.+Z-]{4,40}"),
     "_format": re.compile(r"(?:application/)?(?:fhir\+|json\+)?(?:json|fhir)"),
 }
-_ANOTHER_CALL = re.compile(r"[A-Z][A-Za-z]+|[_$].*")  # in a path: a type of resource, or an operation
+# in a path: a type of resource (written so, and no word in capitals, as a server may be called), or an operation
+_ANOTHER_CALL = re.compile(r"[A-Z][a-z][A-Za-z]*|[_$].*")
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # of a resource (R4 §2.24.0.1)
 _PATH = re.compile(
     r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]*)+"
 )  # RFC 3986, path-absolute; nothing upwards
@@ -99,7 +101,7 @@ def base(source: Source) -> str:
 def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
     """The operation that a path means, and the person or resource in it."""
     for operation, call in CALLS.items():
-        found = pattern(base(source) + call.path).fullmatch(path)
+        found = pattern(base(source) + call.path).fullmatch(path.removesuffix("/"))
         if found:
             return operation, next(iter(found.groups()), None)
     return None
@@ -153,8 +155,12 @@ def _first(
     if isinstance(period, Denied):
         return period
     if "_count" in query:
-        query["_count"] = str(min(max(int(query["_count"]), 1), COUNT_MOST))
-    whose = ((call.person, accounts[0].native),) if call.person and len(accounts) == 1 else ()
+        if not int(query["_count"]):  # it asks for the number of all, withheld ones included (R4 §3.1.1.5.2)
+            return Denied("field", "_count", asked="0", allowed=f"1 to {COUNT_MOST}")
+        query["_count"] = str(min(int(query["_count"]), COUNT_MOST))
+    if named is not None and not _ID.fullmatch(names.inward(named)):
+        return Denied("field", "id", asked="malformed")
+    whose = _whose(call, accounts)
     page = (*whose, *updated, *((name, names.inward(value)) for name, value in query.items()))
     sent = _whole_days(period, source.zone) + page
     return Upstream(
@@ -174,10 +180,12 @@ def _accounts(call: HealthCall, names: AccountNames, query: dict[str, str]) -> t
     """The persons that are asked about; the parameter that names one is taken out of the query."""
     if call.person not in query:
         return names.accounts
-    ref = query.pop(call.person).removeprefix("Patient/")
-    if ref not in names.native:
-        return Denied("account", "accounts", asked=ref, allowed=" ".join(a.ref for a in names.accounts))
-    return tuple(account for account in names.accounts if account.native == names.native[ref])
+    refs = [each.removeprefix("Patient/") for each in query.pop(call.person).split(",")]
+    unknown = next((ref for ref in refs if ref not in names.native), None)
+    if unknown is not None:
+        return Denied("account", "accounts", asked=unknown, allowed=" ".join(a.ref for a in names.accounts))
+    natives = {names.native[ref] for ref in refs}
+    return tuple(account for account in names.accounts if account.native in natives)
 
 
 def _asked_period(source: Source, dates: list[str], window: Window) -> Window | Denied:
@@ -268,10 +276,16 @@ def _following(source: Source, sent: Upstream, step: Step) -> Upstream:
     path, own = step
     person = CALLS[sent.operation].person
     own = tuple(pair for pair in own if _plain(pair[0]) != SERVICE_DATE)
-    if person and len(sent.accounts) == 1 and person not in {_plain(name) for name, _ in own}:
-        own = ((person, sent.accounts[0].native), *own)
+    if person not in {_plain(name) for name, _ in own}:
+        own = (*_whose(CALLS[sent.operation], sent.accounts), *own)
     query = _whole_days(sent.period, source.zone) + own
     return replace(sent, path=path, query=query, page=own, continues=True)
+
+
+def _whose(call: HealthCall, accounts: Iterable[Account]) -> Pairs:
+    """The persons that a search is about: any of them (R4 §3.1.1.4.5)."""
+    natives = ",".join(account.native for account in accounts)
+    return ((call.person, natives),) if call.person and natives else ()
 
 
 def _plain(name: str) -> str:

@@ -56,6 +56,10 @@ _SEARCHSET = b'{"resourceType":"Bundle","type":"searchset"'
 _MATCH = Raw(b'{"mode":"match"}')
 
 
+class Foreign(UnknownShape):
+    """A resource about another person than those of the call."""
+
+
 class HealthPart:
     """One granted dataset."""
 
@@ -199,7 +203,10 @@ class HealthPlan:
 
     def _one(self, part: HealthPart, sent: Upstream, body: bytes, window: Window) -> Cut:
         resource, inner, how = part.one(body)
-        native = _owner(resource, part, part.owners(sent))
+        try:
+            native = _owner(resource, part, part.owners(sent))
+        except Foreign:  # whether an id is somebody else's is nobody's to know
+            raise NotThere from None
         lasted = _lasted(resource, part.kind, self.source.zone)
         if not _in_time(resource, part.kind, lasted, window, self.source.zone):
             raise NotThere
@@ -279,7 +286,7 @@ def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str:
         if text not in owners and text is not UNSET and (found := _PERSON.fullmatch(text)):
             text = found[1]
     if text not in owners:
-        raise UnknownShape(OWNER.get(part.kind, "id"))
+        raise (UnknownShape if text is UNSET else Foreign)(OWNER.get(part.kind, "id"))
     return owners[text]
 
 
