@@ -18,6 +18,7 @@ OWN: Mapping[str, Callable[[Source, Iterable[Granted]], Plan]] = {"espi": espi.p
 ACCOUNTS: Mapping[str, Callable[[Source, Fetch], list[FoundAccount]]] = {"espi": espi.accounts, "fhir": fhir.accounts}
 TABLES: Mapping[str, Mapping[str, str]] = {"espi": espi.TABLE, "fhir": fhir.TABLE}
 NEEDED: Mapping[str, Mapping[str, Iterable[tuple[str, str]]]] = {"fhir": fhir.NEEDED}
+CALLS: Mapping[str, Callable[[str], list[str]]] = {"espi": espi.paths, "fhir": fhir.paths}  # below their base
 BY_TABLES: Mapping[str, Callable[..., Plan]] = {
     "json": JsonPlan,
     "ndjson": JsonPlan,
@@ -56,6 +57,18 @@ def formats_of(source: Source) -> list[str]:
     held = source.paths or [name for name, dataset in known.items() if dataset.sector == source.sector]
     found = dict.fromkeys(known[name].format for name in held if name in known)
     return sorted(found, key=lambda name: name != "")
+
+
+def base_of(form: Format, paths: Iterable[str], dataset: str) -> str:
+    """What stands before the paths of the calls of a shared format, as an organisation declares them; "": as the
+    standard has it."""
+    own = CALLS.get(form.driver)
+    calls = own(dataset) if own else [call.path for call in form.calls.values() if call.dataset == dataset]
+    for path in paths:
+        for call in sorted(calls, key=len, reverse=True):
+            if path.endswith(call):
+                return path.removesuffix(call)
+    return ""
 
 
 def _known(source: Source) -> Mapping[str, Dataset]:

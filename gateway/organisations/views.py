@@ -9,6 +9,7 @@ from typing import Any
 from sqlmodel import Session, select
 
 from gateway.catalogue import Catalogue, Dataset, Format
+from gateway.formats import registry
 from gateway.formats.drift import Listening, Seen
 from gateway.formats.model import Source
 from gateway.ground.http.connector import Target
@@ -181,7 +182,7 @@ def source(organisation: OrganisationView, house: House) -> Source:
     return Source(
         organisation=organisation.id,
         sector=organisation.sector,
-        base_path="",
+        base_path=_base(organisation, house.latest.catalogue),
         zone=organisation.zone,
         gateway_url=f"{house.settings.public_url}/data/{organisation.id}",
         upstream_url=organisation.base_url,
@@ -194,6 +195,17 @@ def source(organisation: OrganisationView, house: House) -> Source:
         seen=partial(_told, organisation, house.undeclared),
         filed=organisation.kind == file_rules.KIND,
     )
+
+
+def _base(organisation: OrganisationView, catalogue: Catalogue) -> str:
+    """What stands before every path of the one shared format that an organisation has all its data in; else ""."""
+    all_, here = forms(organisation, catalogue), known(organisation, catalogue)
+    names = {here[name].format for name in organisation.datasets if name in here}
+    form = all_.get(next(iter(names))) if len(names) == 1 else None
+    if form is None or not form.id:
+        return ""
+    bases = (registry.base_of(form, paths, name) for name, paths in organisation.datasets.items())
+    return next(filter(None, bases), "")
 
 
 def _told(organisation: OrganisationView, told: Listening | None, dataset: str) -> Seen | None:

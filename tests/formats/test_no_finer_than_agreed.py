@@ -6,14 +6,15 @@ And a total is right however an organisation's pages, parts and stamps lie.
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from gateway.formats import paging
+from gateway.formats import everything, paging
 from gateway.formats.answering import Answering
-from gateway.formats.model import Account, Asked, Cut, Denied, Plan, UnknownShape, Upstream
+from gateway.formats.model import Account, Asked, Cut, Denied, NotThere, Plan, UnknownShape, Upstream
 from gateway.formats.table_plan import TablePlan
 from gateway.ground.calendar.instants import Window
 from tests.formats.flat_calls import (
@@ -346,3 +347,57 @@ def test_an_answer_over_a_page_that_leads_to_itself_is_none() -> None:
     body = document("json", [one()])[:-1] + b',"next":"/lines/x/calls?p=2"}'
     with pytest.raises(UnknownShape):
         answered(its, lambda sent: body)
+
+
+# ---- answers that leave before their end is read
+
+
+def exact(driver: str, days: int = 7) -> str:
+    text = declaration(driver).replace(
+        'query = ["since", "until"]\n', f'query = ["since", "until"]\ndays = {days}\n', 1
+    )
+    return text.replace('made = { date = "month" }\n', "")
+
+
+@pytest.mark.parametrize("driver", ["ndjson", "csv"])
+def test_the_next_page_of_a_stream_is_told_before_its_first_byte(driver: str) -> None:
+    its = planned(exact(driver), "blurred.calls", ALL)
+    assert isinstance(its, TablePlan)
+    sent = ask(its, "calls", ("since", "2026-10-01T00:00:00Z"))
+    assert its.cutter(sent, TYPES[driver], WINDOW) is not None  # type: ignore[attr-defined]  # each engine's
+    part, _ = its.ahead(sent, "")
+    later = ask(its, "calls", *parse_qsl(urlsplit(part).query))
+    assert edges(later)[0] == edges(sent)[1]
+    page, _ = its.ahead(sent, '</lines/x/calls?p=2>; rel="next"')
+    assert dict(ask(its, "calls", *parse_qsl(urlsplit(page).query)).query)["p"] == "2"
+    assert its.ahead(sent, '<https://elsewhere.example/x>; rel="next"') == ("", "next-page-unusable")
+
+
+def test_an_answer_is_no_stream_where_only_its_end_tells_of_the_next_page() -> None:
+    text = declaration("csv").replace('by = "link-header"\n', 'by = "page"\nparameter = "page"\n')
+    text = text.replace("[[format.calls]]", 'page = { as = "page" }\n[[format.calls]]', 1)
+    its = planned(text, "blurred.calls", ALL)
+    assert its.cutter(ask(its, "calls"), TYPES["csv"], WINDOW) is None
+    alone = planned(text.replace('name = "calls"\n', 'name = "calls"\npages = false\n'), "blurred.calls", ALL)
+    assert alone.cutter(ask(alone, "calls"), TYPES["csv"], WINDOW) is not None
+
+
+# ---- her own copy
+
+
+def test_her_own_copy_names_a_period_where_a_call_must() -> None:
+    its = planned(exact("json", 31), "blurred.calls", ALL)
+    assert isinstance(its, TablePlan)
+    asked: list[Upstream] = []
+
+    def fetch(sent: Upstream) -> tuple[str, bytes]:
+        asked.append(sent)
+        if edges(sent)[0].year < 2025:
+            raise NotThere  # she was no customer yet
+        return TYPES["json"], document("json", [one()])
+
+    call = its.form.calls["calls"]
+    found = [record for page in everything.pages(its.form, its.source, fetch, call, MINE.native) for record in page]
+    assert len(found) == len([each for each in asked if edges(each)[0].year >= 2025]) > 20
+    assert all(edges(before)[1] == edges(after)[0] for before, after in pairwise(asked))
+    assert edges(asked[0])[0].year == 2023 and edges(asked[-1])[1] == datetime(2026, 11, 15, 12, tzinfo=UTC)

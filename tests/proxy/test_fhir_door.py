@@ -41,11 +41,11 @@ def claim(**more: Any) -> dict[str, Any]:
 class Server(Bank):
     """Alice's claims at a FHIR server of this test alone, shared with an app."""
 
-    def __init__(self, world: World, organisation: RawOrganisation) -> None:
+    def __init__(self, world: World, organisation: RawOrganisation, *paths: str) -> None:
         number = next(_numbers)
         self.world, self.organisation = world, organisation
         self.id, self.person, self.app = f"fhir-{number}", f"alice-fhir-{number}", f"fhir-app-{number}"
-        world.organisation(self.id, "health", organisation.url, {"health.claims": []})
+        world.organisation(self.id, "health", organisation.url, {"health.claims": list(paths)})
         world.app(self.app)
         world.person(self.person)
         world.link(self.person, self.id, [PATIENT])
@@ -109,3 +109,21 @@ def test_a_next_page_that_leads_nowhere_is_told_beside_the_page(server: Server) 
     given = server.says(claim(), following="https://elsewhere.example/Patient?page=2")
     assert given.status == 200 and given.headers["aval-notice"] == "next-page-unusable"
     assert "link" not in given.headers and len(given.json["entry"]) == 1
+
+
+@pytest.mark.parametrize("base", ["/fhir", "/baseR4", "/api/FHIR/R4"])
+def test_a_server_may_have_another_base_than_the_usual_one(
+    world: World, organisation: RawOrganisation, base: str
+) -> None:
+    paths = [f"{base}/ExplanationOfBenefit", f"{base}/ExplanationOfBenefit/{{id}}"]
+    server = Server(world, organisation, *paths)
+    following = f"{organisation.url}{base}?_getpages=8f3c&_getpagesoffset=10"
+    server.says(claim(), following=following)
+    first = Bank.reads(server, f"/data/{server.id}{base}/ExplanationOfBenefit")
+    assert first.status == 200, first.body
+    assert organisation.seen[-1].target.startswith(f"{base}/ExplanationOfBenefit?")
+    [link] = [each["url"] for each in first.json["link"] if each["relation"] == "next"]
+    assert f"/data/{server.id}{base}/ExplanationOfBenefit?" in link
+    assert Bank.reads(server, link.removeprefix(world.settings.public_url)).status == 200
+    assert organisation.seen[-1].target.startswith(f"{base}?") and "_getpages=8f3c" in organisation.seen[-1].target
+    assert Bank.reads(server, server.path).status == 403

@@ -14,7 +14,8 @@ The one invariant: what was not recognised does not leave, and what leaves is va
 """
 
 from gateway.formats.espi.accounts import accounts
+from gateway.formats.espi.calls import paths
 from gateway.formats.espi.plan import NEEDED, plan
 from gateway.formats.espi.shapes import TABLE
 
-__all__ = ["NEEDED", "TABLE", "accounts", "plan"]
+__all__ = ["NEEDED", "TABLE", "accounts", "paths", "plan"]

@@ -80,6 +80,11 @@ CALLS = {
 }
 
 
+def paths(dataset: str) -> list[str]:
+    """Of the calls that give a type of data, below the base."""
+    return [call.path for call in CALLS.values() if dataset in call.datasets]
+
+
 def base(source: Source) -> str:
     return source.base_path or BASE
 

@@ -14,7 +14,8 @@ The one invariant: every match belongs to the person; one that does not refuses 
 """
 
 from gateway.formats.fhir.accounts import accounts
+from gateway.formats.fhir.calls import paths
 from gateway.formats.fhir.plan import NEEDED, plan
 from gateway.formats.fhir.shapes import TABLE
 
-__all__ = ["NEEDED", "TABLE", "accounts", "plan"]
+__all__ = ["NEEDED", "TABLE", "accounts", "paths", "plan"]

@@ -94,6 +94,11 @@ NEEDS = {
 }
 
 
+def paths(dataset: str) -> list[str]:
+    """Of the calls that give a type of data, below the base."""
+    return [call.path for call in CALLS.values() if call.dataset == dataset]
+
+
 def base(source: Source) -> str:
     return source.base_path or BASE
 
