@@ -7,9 +7,10 @@ days are over. Which members belong to a field is said by the catalogue in polic
     model      what a sector must be                 *.plan       one grant compiled: judges calls, cuts answers
     registry   the formats there are                 *.calls      which calls there are, and their period
     shapes     members by name, strict readers       *.reading    which members one grant gives
-    paths      paths, queries, following pages       *.accounts   the accounts of a person
+    paths      paths and queries                     *.accounts   the accounts of a person
+    paging     following pages, as sealed tokens     periods      what is asked for, in whole units and in parts
     names      an account's two names, exchanged     coarser      what is given in place of an exact value
-    veiled, sought   where a name stands disguised   totals       answers over records, by whole `units` of time
+    veiled, sought   where a name stands disguised   totals, answering   answers over records, page by page
 
 The one invariant: only members named by a granted field are given. A shape that this package
 does not know raises `UnknownShape`: nothing passes because it was not recognised.
