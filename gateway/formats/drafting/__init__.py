@@ -10,6 +10,7 @@
     guesses    what a text or a name looks like            columns    how a CSV file is written
     records    where the records stand, and how pages follow
     times      which members say when, and whose           fields     which members a person decides on together
+    calls      which calls there are, by which names       apart      no record inside another
     drafts     all of the above for one reading            writing    the TOML
 
 A reader never opens an address, an entity or a file outside the folder of the one it was given. What the table of
