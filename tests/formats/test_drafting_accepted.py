@@ -118,6 +118,21 @@ def test_records_of_which_no_member_can_be_given_are_refused(tmp_path: Path) -> 
     assert code == 1 and not out and "no member of its records has a value to give" in told
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [{"raw": {"in": {"s": 1}}, "Raw": {"a": 1}, "s": {"x": 1}}],
+        {"my.items": [{"at": TIME, "price": 1}, {"at": TIME, "price": 2}]},
+        {"data": {"my.part": {"at": TIME}}},
+        [{"when.told": TIME, "part": {"is.at": TIME}}],
+    ],
+    ids=["words-of-tables", "dotted-list", "dotted-member", "dotted-time"],
+)
+def test_a_draft_is_accepted_whatever_names_are_like(tmp_path: Path, answer: object) -> None:
+    path = written(tmp_path, "answer.json", answer)
+    assert given(accepted(draft(tmp_path, "--sample", path)), path)
+
+
 # ---- OpenAPI
 
 TEXT = {"type": "string"}
@@ -180,6 +195,12 @@ def test_a_word_of_a_path_is_no_parameter(tmp_path: Path) -> None:
     assert offers["path"] == "/v1/offers/{section_id}" and offers["query"] == ["section"]
     assert loans["path"] == "/v1/loans/{section_id}/{account}"
     assert loans["asks"] == "/v1/loans/{section_id}?accountId={account}"
+
+
+def test_a_path_has_no_word_twice_and_none_of_the_gateways_own(tmp_path: Path) -> None:
+    paths = {"/accounts/{accountId}/of/{customer}/{account}": get("Offer")}
+    (call,) = form(accepted(draft(tmp_path, "--openapi", described(tmp_path, paths))))["calls"]
+    assert call["path"] == "/v1/accounts/{account}/of/{customer_id}/{account_id}"
 
 
 def test_whose_records_are_is_to_be_filled_where_nothing_says_it(tmp_path: Path) -> None:
