@@ -149,7 +149,7 @@ def _around_calls(document: dict[str, Any], table: Shapes) -> Iterator[str]:
     for name, record in form["records"].items():
         paths = [record[key] for key in ("account", "instant") if key in record]
         paths += [path for key in ("span", "state", "parts") for path in record.get(key, ())]
-        yield from (f"{name}: {path}" for path in paths if not _walked(table, name, path))
+        yield from (f"{name}: {path}" for path in paths if path != "TO FILL" and not _walked(table, name, path))
         envelopes = [kind for kind in table if record["at"] and _walked(table, kind, record["at"])]
         if record["at"] and not envelopes:
             yield f"{name}: at {record['at']}"

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from accepted_drafts import accepted, draft, given
 from drafted_declarations import admits, drafted, faults, shapes
 
 from gateway.formats.drafting.nodes import Unreadable
@@ -18,6 +19,7 @@ REFUSED = {  # file → why
     "medicare_bluebutton_v2_sample.txt": "is neither JSON nor XML",
     "medicare_bluebutton_v2_sample_extra.txt": "is neither JSON nor XML",
 }
+NO_RECORDS = {"midata_pca_spec_example.csv"}  # its last line is a heading, and refuses the answer as a whole
 OPENAPI = {"account-info-openapi-v4.0.0.json", "consents_v3.yaml", "TMF635-UsageManagement-v4.0.0.swagger.json"}
 OPENAPI |= {"cds_banking.json", "cds_energy.json", "cds_telco.json", "psd2-api_v1.3.11.yaml.gz"}
 
@@ -51,6 +53,20 @@ def test_a_public_file_is_drafted_from_or_refused_with_a_reason(path: Path, shar
             drafted(kind(path), found)
     else:
         assert faults(drafted(kind(path), found)) == []
+
+
+@pytest.mark.parametrize("path", FILES or [SAMPLES], ids=lambda path: path.name)
+def test_a_draft_of_a_public_file_is_accepted_and_finds_the_records_in_it(
+    path: Path, shared: Path, tmp_path: Path
+) -> None:
+    if path.suffix in (".yaml", ".gz"):
+        pytest.importorskip("yaml")
+    if path.name in REFUSED:
+        pytest.skip("refused, as the test above has it")
+    found = unpacked(path, tmp_path)
+    done = accepted(draft(tmp_path, f"--{kind(path)}", found))
+    if kind(path) in ("sample", "csv") and path.name not in NO_RECORDS:
+        assert given(done, found)
 
 
 def test_the_uk_accounts_and_transactions_are_found_by_themselves(shared: Path) -> None:

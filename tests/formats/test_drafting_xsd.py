@@ -51,7 +51,8 @@ BASE = """
 def test_types_extensions_groups_and_simple_content_are_read(tmp_path: Path) -> None:
     found, text = table(schema(tmp_path, BASE))
     assert found == {
-        "Answer": {"Call": "Call*", "@count": "i"},
+        "Answer": {"Calls": "Calls"},
+        "Calls": {"Call": "Call*", "@count": "i"},
         "Call": {
             "At": "s",
             "@id": "p",
@@ -67,7 +68,7 @@ def test_types_extensions_groups_and_simple_content_are_read(tmp_path: Path) -> 
     }
     form = tomllib.loads(text)["format"]
     assert form["driver"] == "xml" and form["namespaces"] == {"": "urn:calls"}
-    assert form["records"]["Call"] == {"at": "Call", "instant": "At"}
+    assert form["records"]["Call"] == {"at": "Calls.Call", "instant": "At"}
     assert "pattern (1×, as at Line)" in text
 
 
@@ -84,7 +85,8 @@ def test_samples_of_xml_are_read_into_the_same_words(tmp_path: Path) -> None:
     assert not faults(text)
     found = shapes(tomllib.loads(text))
     assert found == {
-        "Answer": {"@count": "i", "@o:mark": "s", "Call": "Call*", "o:End": "b"},
+        "Answer": {"Calls": "Calls"},
+        "Calls": {"@count": "i", "@o:mark": "s", "Call": "Call*", "o:End": "b"},
         "Call": {"@id": "p", "At": "s", "Cost": "Cost", "Part": "Part*", "Shop": "s"},
         "Cost": {"@currency": "s", ".": "n"},
         "Part": {"Seconds": "i"},
@@ -95,13 +97,13 @@ def test_samples_of_xml_are_read_into_the_same_words(tmp_path: Path) -> None:
 def test_elements_of_no_namespace_are_told_from_those_of_one(tmp_path: Path) -> None:
     """Without a prefix they would be taken for elements of the declared namespace."""
     found, text = table(schema(tmp_path, BASE, f"{HEAD}>"))
-    assert "Call" in found["Answer"] and "At" in found["Call"]
-    assert "namespaces" not in tomllib.loads(text)["format"]
+    assert "own:Calls" in found["Answer"] and "Call" in found["Calls"] and "At" in found["Call"]
+    assert tomllib.loads(text)["format"]["namespaces"] == {"own": "urn:calls"}
     referring = (
         '<xs:element name="Root"><xs:complexType><xs:sequence><xs:element ref="Calls"/></xs:sequence></xs:complexType>'
     )
     found, text = table(schema(tmp_path, f"{BASE}{referring}</xs:element>", f"{HEAD}>"), root="Root")
-    assert "own:Calls" in found["Answer"] and tomllib.loads(text)["format"]["namespaces"] == {"own": "urn:calls"}
+    assert "own:Calls" in found["Root"] and "own:Root" in found["Answer"]
     path = tmp_path / "answer.xml"
     path.write_text(
         '<o:Calls xmlns:o="urn:calls"><Call><At>1</At></Call><Call xmlns="urn:calls"><At>2</At></Call></o:Calls>'

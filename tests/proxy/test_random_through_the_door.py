@@ -100,11 +100,6 @@ def test_what_leaves_is_what_was_agreed_and_nothing_else(
     clocked: World, organisation: RawOrganisation, driver: str, tmp_path: Path
 ) -> None:
     caller, chance = Caller(clocked, organisation, driver, tmp_path), random.Random(driver)
-    edges = [
-        datetime(2026, 3, 29, 1, tzinfo=UTC),
-        datetime(2026, 10, 25, 1, tzinfo=UTC),
-        datetime(2026, 5, 31, 22, tzinfo=UTC),
-    ]
     for turn in range(ROUNDS):
         low, high = sorted(chance.sample(EDGES, 2))
         fields = chance.sample(sorted(FIELDS), chance.randrange(len(FIELDS) + 1))

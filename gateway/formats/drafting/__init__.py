@@ -9,6 +9,7 @@
     seen        what stood at one place of samples            guesses        what a text or a name looks like
     columns     how a CSV file is written                     records        where records stand, how pages follow
     times       which members say when, and whose             fields         which a person decides on together
+    calls       names of calls                                apart          types that would be records twice
     drafts      all of the above for one reading              writing        the TOML
 
 A reader never opens an address, an entity or a file outside the folder of the one it was given. What the table of

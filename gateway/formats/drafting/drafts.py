@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.formats.drafting import fields, guesses, records, times
+from gateway.formats.drafting import apart, calls, fields, guesses, records, times
 from gateway.formats.drafting.fields import FieldDraft
 from gateway.formats.drafting.nodes import (
     Keyed,
@@ -17,6 +17,7 @@ from gateway.formats.drafting.nodes import (
     Unreadable,
     ascii_words,
     inner,
+    leave_unreadable,
     objects,
     snake,
     type_name,
@@ -61,6 +62,12 @@ class DatasetDraft:
             dict.fromkeys([*(self.times.paths if self.times else ()), *([self.account] if self.account else ())])
         )
 
+    @property
+    def is_ownerless(self) -> bool:
+        """Whether some call gives its records and neither they nor its address say whose they are."""
+        paths = (each.answer.path for each in self.found)
+        return self.account is None and any(path and "{account}" not in path for path in paths)
+
 
 @dataclass(slots=True)
 class DeclarationDraft:
@@ -82,18 +89,22 @@ def compose(reading: Reading, options: Options, where: str) -> DeclarationDraft:
     known: dict[object, Object] = {}
     done: dict[int, Node] = {}
     for answer in reading.answers:
+        if reading.driver in ("json", "ndjson"):
+            leave_unreadable(answer.node, reading.notes.append)
         answer.node = _unified(answer.node, known, done)
-    found = list(_found(reading, options, where))
-    groups: dict[int, list[records.Found]] = {}
+        calls.rename_words(answer, reading)
+    groups = calls.grouped(reading, list(_found(reading, options, where)))
+    found = [each for group in groups for each in group]
     for each in found:
-        groups.setdefault(id(each.record), []).append(each)
         reading.notes += records.tell_others(each)
-    listing = [next((each for each in group if not each.one), group[0]) for group in groups.values()]
+    apart.separate(found)
+    calls.name(found)
+    listing = [next((each for each in group if not each.one), group[0]) for group in groups]
     names: dict[str, Object] = {}
     for each in listing:
         wanted = type_name(options.record) if options.record and len(listing) == 1 else ""
         _name(names, each.record, wanted or records.named(each.record, each))
-    datasets = [_dataset(group, each, names, options) for group, each in zip(groups.values(), listing, strict=True)]
+    datasets = [_dataset(group, each, names, options) for group, each in zip(groups, listing, strict=True)]
     _mark(datasets)
     # All, before a field names a member: splitting for one changes types of another.
     splits = [fields.Split(dataset.record, dataset.pinned) for dataset in datasets]
@@ -113,14 +124,24 @@ def compose(reading: Reading, options: Options, where: str) -> DeclarationDraft:
 def _found(reading: Reading, options: Options, where: str) -> Iterator[records.Found]:
     """Of several answers, those that have no records are told and left out. Raises Unreadable if none has."""
     refused: list[Unreadable] = []
+    find = records.found_in_document if reading.driver == "xml" else records.found
     for answer in reading.answers:
+        here = f"{where}: {answer.path}" if answer.path else where
         try:
-            yield records.found(answer, options.at, f"{where}: {answer.path}" if answer.path else where)
+            each = find(answer, options.at, here)
+            if all(_is_never(member.node) for member in each.record.members.values()):
+                raise Unreadable(f"{here}: no member of its records has a value to give; name an answer that has some")
+            yield each
         except Unreadable as problem:
             refused.append(problem)
             reading.notes.append(Remark(answer.path or answer.name, "an answer without records", "left out"))
     if len(refused) == len(reading.answers):
         raise refused[0]
+
+
+def _is_never(node: Node) -> bool:
+    value = within(node)[0]
+    return isinstance(value, PlainValue) and value.word in "-!"
 
 
 def _unified(node: Node, known: dict[object, Object], done: dict[int, Node]) -> Node:
@@ -217,7 +238,7 @@ def _name_below(node: Node, kept: dict[str, Object], names: dict[str, Object]) -
 def _accounts(datasets: list[DatasetDraft]) -> dict[str, str]:
     """Of [format.accounts]: the list of accounts is a call that needs none, of records that are accounts."""
     found = [
-        {"call": each.answer.name, "native": ".".join(dataset.account), **_words(dataset.record)}
+        {"call": each.call, "native": ".".join(dataset.account), **_words(dataset.record)}
         for dataset in datasets
         for each in dataset.found
         if dataset.account and not each.one and each.answer.path and "{" not in each.answer.path
@@ -286,8 +307,3 @@ def _tell(draft: DeclarationDraft) -> None:
                     "join in one field what is always wanted together, and write `-` for what no app needs",
                 )
             )
-        for path in (*(dataset.times.paths if dataset.times else ()), *((dataset.account,) if dataset.account else ())):
-            if any("." in step for step in path):
-                draft.reading.notes.append(
-                    Remark(f"{dataset.name}/{path[-1]}", "a dot in a name", "a dotted path cannot say it")
-                )

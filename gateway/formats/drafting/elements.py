@@ -39,12 +39,18 @@ def read(bodies: list[tuple[Path, bytes]]) -> Reading:
         seen.add(root, names)
     if len(roots) > 1:
         raise Unreadable(f"{bodies[0][0]}: and others begin with different elements; draft from one kind at a time")
-    local = names.of(roots.pop()).rpartition(":")[2]
+    outermost = names.of(roots.pop())
+    local = outermost.rpartition(":")[2]
     node = seen.node(local, f"/{local}", reading.notes)
     if not isinstance(node, Object):
         raise Unreadable(f"{bodies[0][0]}: has no element inside its root; give an answer with records in it")
     reading.namespaces = names.used
-    return reading.of_records(node, f"XML: {many(len(bodies), 'file')}, read from <{local}>")
+    return reading.of_records(document(outermost, node), f"XML: {many(len(bodies), 'file')}, read from <{local}>")
+
+
+def document(outermost: str, node: Object) -> Object:
+    """What a whole answer is: it has one member, its outermost element."""
+    return Object("Answer", {outermost: Member(node)})
 
 
 class Element:
@@ -81,7 +87,7 @@ class Element:
     def node(self, name: str, place: str, notes: list[Remark]) -> Node:
         settled = Settled(notes, text_only=True)
         text = settled.node(self.text, name, place)
-        if self.mixed:
+        if self.mixed or (self.children and self.text.count):  # together in one, or now this and now that
             notes.append(Remark(place, *MIXED_TEXT))
             text = PlainValue("x")
         if not self.attributes and not self.children:

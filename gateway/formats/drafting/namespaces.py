@@ -23,6 +23,8 @@ class XmlNames:
         known = next((prefix for prefix, space in self._prefixes.items() if space == namespace), None)
         if known is not None:
             return known
+        if prefix and prefix.lower().startswith("xml"):  # of XML itself: no declaration may take it
+            prefix = "ns"
         wanted = prefix or ("ns" if self._bare else "")
         while wanted in self._prefixes:
             wanted = f"{prefix or 'ns'}{len(self._prefixes)}"

@@ -194,6 +194,18 @@ def objects(node: Node, seen: set[int] | None = None) -> Iterator[Object]:
         yield from objects(member.node, seen)
 
 
+_UNREADABLE = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')  # in a name of JSON: no declaration can say it
+
+
+def leave_unreadable(node: Node, say: Say) -> None:
+    """Takes out the members whose names no declaration of JSON can say."""
+    for kind in objects(node):
+        for name in [name for name in kind.members if not name or _UNREADABLE.search(name)]:
+            del kind.members[name]
+            what = "a member whose name no declaration can say (a quote, a backslash, a control character, or no name)"
+            say(Remark(kind.name, what, "left out: it is never given"))
+
+
 def ascii_words(name: str) -> list[str]:
     """The words of a name: bookingDate, booking-date and "Date d'opération" alike, in small letters of ASCII."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
@@ -207,12 +219,12 @@ def snake(name: str) -> str:
 
 def type_name(name: str) -> str:
     """A name for a type: PascalCase, never one of the table's words."""
-    if re.fullmatch(r"[A-Z][A-Za-z0-9]+", name):
+    if re.fullmatch(r"[A-Z][A-Za-z0-9]+", name) and name != "Raw":
         return name
     found = "".join(word[:1].upper() + word[1:] for word in ascii_words(name))
     if not found or not found[0].isalpha():
         found = f"Type{found}"
-    return f"{found}Type" if len(found) == 1 else found
+    return f"{found}Type" if len(found) == 1 or found == "Raw" else found
 
 
 def many(count: int, what: str) -> str:

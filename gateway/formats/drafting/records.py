@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from gateway.formats.drafting.nodes import (
@@ -36,6 +36,7 @@ class Found:
     steps: list[str]  # members from the answer to the records
     one: bool
     others: list[str]  # other lists of records in the same answer
+    call: str = ""  # the name of its call
 
     @property
     def at(self) -> str:
@@ -70,6 +71,22 @@ def found(answer: AnswerShape, wanted: str | None, where: str) -> Found:
     return Found(answer, record, steps, True, [])
 
 
+def found_in_document(answer: AnswerShape, wanted: str | None, where: str) -> Found:
+    """The same in XML, where an answer has one member, its outermost element; `wanted` may begin with that."""
+    assert isinstance(answer.node, Object)
+    ((outermost, member),) = answer.node.members.items()
+    if "." in outermost:
+        raise Unreadable(
+            f"{where}: the name of its outermost element has a dot, and `at` has dots between names; have the "
+            "organisation answer without it"
+        )
+    if wanted is not None and wanted.partition(".")[0] == outermost:
+        wanted = wanted.partition(".")[2]
+    below = found(replace(answer, node=member.node), wanted, where)
+    others = [f"{outermost}.{other}" for other in below.others]
+    return Found(answer, below.record, [outermost, *below.steps], below.one, others)
+
+
 def _at(answer: AnswerShape, wanted: str, where: str) -> Found:
     steps = [step for step in wanted.split(".") if step]
     node: Node = answer.node
@@ -94,6 +111,8 @@ class _List:
 
 def _lists(root: Object, steps: tuple[str, ...] = (), own: int = 0) -> Iterator[_List]:
     for name, member in root.members.items():
+        if "." in name:  # `at` has dots between members, so it cannot name this one
+            continue
         if isinstance(member.node, Listed) and isinstance(member.node.of, Object):
             yield _List([*steps, name], member.node.of, own)
         elif isinstance(member.node, Object) and len(steps) < _DEEPEST:
@@ -141,7 +160,7 @@ def _wrapped(root: Object) -> tuple[list[str], Object]:
         inside = {
             name: member.node
             for name, member in root.members.items()
-            if isinstance(member.node, Object) and not set(ascii_words(name)) & _BESIDE
+            if isinstance(member.node, Object) and not set(ascii_words(name)) & _BESIDE and "." not in name
         }
         telling = [name for name in inside if "".join(ascii_words(name)) in _WRAPS] or list(inside)
         if len(telling) != 1:

@@ -34,9 +34,9 @@ _WORTH = {  # word of a name → how likely it says when the record was
     "expiry": -5,
     "expiration": -5,
     "valid": -3,
-    "birth": -12,
-    "naissance": -12,
+    "maturity": -9,
 }
+_OF_A_LIFE = ("birth", "born", "naissance", "dob", "geburt", "death", "deceased", "deces")  # and of no record
 _STARTS = set("start begin from debut since opening".split())
 _ENDS = set("end to until fin stop thru till".split())
 _PARTS = ({"year", "annee"}, {"month", "mois"}, {"day", "jour"})
@@ -71,6 +71,8 @@ def found(record: Object) -> Times | None:
 def _timely(record: Object, deepest: int, steps: Path = ()) -> Iterator[tuple[Path, str]]:
     for name, member in record.members.items():
         path = (*steps, name)
+        if any(word.startswith(_OF_A_LIFE) or word.endswith("naissance") for word in ascii_words(name)):
+            continue
         if isinstance(member.node, PlainValue):
             kind = _kind(name, member.node, member.said)
             if kind:

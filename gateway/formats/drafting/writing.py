@@ -16,7 +16,6 @@ from gateway.formats.drafting.nodes import (
     PlainValue,
     Remark,
     many,
-    snake,
     within,
 )
 from gateway.formats.drafting.records import Found
@@ -24,6 +23,7 @@ from gateway.formats.drafting.records import Found
 _WIDE = 118
 _SAID = 110  # characters of what a schema says that are repeated
 _AROUND = 20
+_PUBLIC = re.compile(r"https://([A-Za-z0-9-]+\.)+[A-Za-z][A-Za-z0-9-]*(:443|:8443)?")
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _PLAIN_NAME = re.compile(r'[^\s"\x00-\x1f\x7f]+')
 _WORDS = '{ fr = "TO FILL", en = "TO FILL" }'
@@ -81,8 +81,11 @@ def _connection(draft: DeclarationDraft) -> Iterator[str]:
         'kind = "assertion"  # guessed: or "oauth", with [connection.oauth] in place of link',
     )
     server = draft.reading.server
-    guess = "  # guessed: the first server of the description" if server else ""
-    yield f"base_url = {_text(server or TO_FILL)}{guess}"
+    fits = bool(_PUBLIC.fullmatch(server))
+    why = "guessed: the first server of the description"
+    if not fits:
+        why = f"the description says {_comment(server)}, which is no public https address" if server else ""
+    yield f"base_url = {_text(server if fits else TO_FILL)}{f'  # {why}' if why else ''}"
     yield from ("", "[connection.link]")
     yield from (f"{key} = {_text(TO_FILL)}" for key in ("start", "confirm", "unlink"))
     yield f"number_label = {_WORDS}"
@@ -96,21 +99,17 @@ def _datasets(draft: DeclarationDraft) -> Iterator[str]:
         yield f"category = {_text(TO_FILL)}  # a [[category]] of policies/"
         yield 'sensitivity = "sensitive"  # guessed: none, sensitive or special'
         yield from (f"{key} = {_WORDS}" for key in ("label", "short", "long", "account"))
-        yield _time(draft, dataset)
+        yield _time(dataset)
         for field in dataset.fields:
             yield from _field(draft, field)
 
 
-def _time(draft: DeclarationDraft, dataset: DatasetDraft) -> str:
+def _time(dataset: DatasetDraft) -> str:
     inside = _WORDS[:-2]
     if dataset.times is None:
         return f"time = {inside} }}  # guessed: no member says when a record was"
-    holder, name = dataset.record, dataset.times.paths[0][-1]
-    for step in dataset.times.paths[0][:-1]:
-        node = within(holder.members[step].node)[0]
-        assert isinstance(node, Object)
-        holder = node
-    return f"time = {inside}, find = {_text(f'{draft.name_of(holder)}/{name}')} }}  # guessed: {dataset.times.why}"
+    find = f"{dataset.name}/{dataset.times.paths[0][0]}"  # of the record itself, also where the time stands deeper
+    return f"time = {inside}, find = {_text(find)} }}  # guessed: {dataset.times.why}"
 
 
 def _field(draft: DeclarationDraft, field: FieldDraft) -> Iterator[str]:
@@ -159,15 +158,9 @@ def _calls(draft: DeclarationDraft) -> Iterator[str]:
             yield from _call(draft, dataset, each, own)
 
 
-def _call_name(name: str) -> str:
-    """As a declaration takes it: small letters, digits and -."""
-    plain = re.sub("[^a-z0-9]+", "-", snake(name).lower()).strip("-")[:60]
-    return plain if plain[:1].isalpha() else f"call-{plain}".rstrip("-")
-
-
 def _call(draft: DeclarationDraft, dataset: DatasetDraft, each: Found, own: Found) -> Iterator[str]:
     answer = each.answer
-    yield from ("", "[[format.calls]]", f"name = {_text(_call_name(answer.name if answer.path else dataset.name))}")
+    yield from ("", "[[format.calls]]", f"name = {_text(each.call)}")
     yield from (f"dataset = {_text(dataset.id)}", f"records = {_text(dataset.name)}")
     if answer.path:
         yield f"path = {_text(answer.path)}"
@@ -206,10 +199,12 @@ def _records(draft: DeclarationDraft) -> Iterator[str]:
         yield f"at = {_text(own.at)}  # guessed{plain}"
         if dataset.account:
             yield f"account = {_text('.'.join(dataset.account))}  # guessed: by its name"
+        elif dataset.is_ownerless:
+            yield f'account = {_text(TO_FILL)}  # the member that says whose a record is, or whose = "person" instead'
         else:
-            yield f"# account = {_text(TO_FILL)}  # guessed: without it, all records are of the account of the call"
+            yield '# account = "MEMBER"  # guessed: without it, all records are of the account of the call'
         if dataset.times is None:
-            yield f"# instant = {_text(TO_FILL)}  # guessed: without it, a record has no time of its own"
+            yield '# instant = "MEMBER"  # guessed: without it, a record has no time of its own'
             continue
         for key, value in dataset.times.keys.items():
             yield f"{key} = {_value(value)}  # guessed: {dataset.times.why}"
@@ -304,7 +299,9 @@ def _word(member: Member, names: Mapping[int, str]) -> str:
 
 
 def _member(name: str) -> str:
-    return name if _PLAIN_NAME.fullmatch(name) else json.dumps(_clean(name), ensure_ascii=False)
+    if _PLAIN_NAME.fullmatch(name):
+        return name
+    return '"' + _clean(name).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _wrapped(words: Iterable[str]) -> Iterator[str]:
@@ -357,7 +354,7 @@ def report(draft: DeclarationDraft, file: str) -> Iterator[str]:
         "field": sum(len(each.fields) for each in draft.datasets),
         "call": sum(len(each.found) for each in draft.datasets),
         "type in the table": len(draft.types),
-        "text TO FILL": text.count(TO_FILL),
+        "text TO FILL": sum(line.partition("#")[0].count(TO_FILL) for line in text.splitlines()),
     }
     yield f"wrote: {', '.join(many(count, what) for what, count in counts.items())}"
     yield from _block("guessed (check each):", draft.guessed, 40)

@@ -9,6 +9,7 @@ from pathlib import Path
 from lxml import etree
 
 from gateway.formats.drafting import files, guesses
+from gateway.formats.drafting.elements import document
 from gateway.formats.drafting.namespaces import XS, XmlNames
 from gateway.formats.drafting.nodes import (
     MIXED_TEXT,
@@ -131,13 +132,13 @@ class Xsd:
     # ---- where the answers begin
 
     def start(self, wanted: str) -> tuple[str, Node]:
-        """(name, node) of the element that answers begin with. Raises Unreadable."""
+        """(name as the table writes it, node) of the element that answers begin with. Raises Unreadable."""
         if wanted:
             local = wanted.rpartition(":")[2]
             for kind in ("element", "complexType"):
                 for (known, tag), part in self._parts.items():
                     if known == kind and tag.rpartition("}")[2] == local:
-                        return local, self._element(part) if kind == "element" else self._type(part, local)
+                        return self._outermost(kind, tag, part)
             raise Unreadable(f"{self.path}: --root {wanted}: has no such element or type")
         mine = self._spaces[self.main]
         roots = [
@@ -156,16 +157,27 @@ class Xsd:
             self._resolved(part, part.get("ref") or "") for part in self.main.iter(f"{XS}element") if part.get("ref")
         }
         outer = [part for part in roots if _tag(mine, part.get("name")) not in used] or roots
-        found = [(str(part.get("name")), self._element(part)) for part in outer[:40]]
-        name, node = max(found, key=lambda pair: _weight(pair[1]))
+        found = [(part, self._element(part)) for part in outer[:40]]
+        first, node = max(found, key=lambda pair: _weight(pair[1]))
         if len(outer) > 1:
-            others = ", ".join(str(part.get("name")) for part in outer if part.get("name") != name)
+            others = ", ".join(str(part.get("name")) for part in outer if part is not first)
             self._note(
                 self.main,
-                f"{len(outer)} elements that an answer may begin with; read: {name}",
+                f"{len(outer)} elements that an answer may begin with; read: {first.get('name')}",
                 f"--root NAME for another: {others[:300]}",
             )
-        return name, node
+        return self.names.of(_tag(self._space(first), first.get("name"))), node
+
+    def _outermost(self, kind: str, tag: Tag, part: etree._Element) -> tuple[str, Node]:
+        if kind == "element":
+            return self.names.of(tag), self._element(part)
+        local = tag.rpartition("}")[2]
+        self._note(
+            part,
+            f"the type {local} says not in which element it stands",
+            "put the name of that element first in `at`, and into the line Answer",
+        )
+        return self.names.of(tag), self._type(part, local)
 
     # ---- components
 
@@ -411,6 +423,10 @@ def read(path: Path, root: str) -> Reading:
     schema = Xsd(path)
     name, node = schema.start(root)
     if not isinstance(node, Object):
-        raise Unreadable(f"{path}: the element {name} has nothing inside; name the one answers begin with: --root NAME")
+        local = name.rpartition(":")[2]
+        raise Unreadable(
+            f"{path}: the element {local} has nothing inside; name the one answers begin with: --root NAME"
+        )
     reading = Reading("xml", notes=schema.notes, namespaces=schema.names.used)
-    return reading.of_records(node, f"XML Schema, read from the element {name}")
+    told = f"XML Schema, read from the element {name.rpartition(':')[2]}"
+    return reading.of_records(document(name, node), told)
