@@ -200,7 +200,8 @@ def drift(
     aval organisations drift harbour-bank
     aval organisations drift harbour-bank --forget
 
-    It never leaves, whatever it is. Each place is a path of member names, with the number of answers in which it
+    It never leaves, whatever it is; where another type stands than is declared, or nothing by which a record can be
+    judged, the whole answer is refused. Each place is a path of member names, with the number of answers in which it
     stood, and since when; never a value, and "…" in place of a name that could be one. Add the member that is proposed
     to its line of [format.shapes]: as it stands it is given to nobody, and not told any more. To give it to apps, write
     the word for what it is in place of -, and name the member in a field.
@@ -223,6 +224,7 @@ def drift(
                     "organisation": row.organisation_id,
                     "type of data": row.dataset,
                     "place": row.place,
+                    "then": "the answer is refused" if row.refused else "it is left out",
                     "answers": row.answers,
                     "since": f"{row.first_at:%Y-%m-%d %H:%M}",
                     "last": f"{row.last_at:%Y-%m-%d %H:%M}",

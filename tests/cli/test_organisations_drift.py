@@ -64,3 +64,21 @@ def test_an_organisation_that_sends_ever_new_names_fills_no_table(cap: Callable[
 def test_of_an_organisation_that_has_gone_nothing_is_kept(cap: Callable[..., Any]) -> None:
     tells("items.new", organisation="nobody")
     assert json.loads(cap("organisations", "drift", "--json").out) == []
+
+
+def test_answers_that_were_refused_are_listed_by_the_place_they_were_refused_for(cap: Callable[..., Any]) -> None:
+    found = Undeclareds()
+    for position in range(3):
+        found.refused("cap-mobile", "telecom.calls", f"result.items[{position}].length")
+    found.refused("cap-mobile", "telecom.calls", "")
+    with opened() as house:
+        found.write(house.store)
+    tells("result.items.roaming")
+    rows = {row["place"]: row for row in json.loads(cap("organisations", "drift", "--json").out)}
+    assert rows["result.items.length"]["answers"] == 3 and rows["result.items.length"]["line to add"] == ""
+    assert {place: row["then"] for place, row in rows.items()} == {
+        "result.items.length": "the answer is refused",
+        "the whole answer": "the answer is refused",
+        "result.items.roaming": "it is left out",
+    }
+    assert "nothing else" not in cap("organisations", "drift").out

@@ -191,6 +191,12 @@ def test_an_answer_about_somebody_else_is_no_answer(cap: Cap) -> None:
 def test_another_type_where_a_known_member_stands_is_refused(cap: Cap, plant: Any) -> None:
     cap.says(page(call(1, **plant)))
     assert cap.reads().status == 502
+    house = cap.world.house
+    assert house.undeclared is not None
+    house.undeclared.write(house.store)
+    with house.store.read() as session:
+        rows = [row for row in undeclared.all_of(session, cap.id) if row.refused]
+    assert rows and not any("[" in row.place or "canary" in row.place for row in rows)
 
 
 def test_what_the_organisation_adds_is_withheld_and_told(cap: Cap) -> None:
@@ -202,7 +208,7 @@ def test_what_the_organisation_adds_is_withheld_and_told(cap: Cap) -> None:
     assert house.undeclared is not None
     house.undeclared.write(house.store)
     with house.store.read() as session:
-        rows = {row.place: row.answers for row in undeclared.all_of(session, cap.id)}
+        rows = {row.place: row.answers for row in undeclared.all_of(session, cap.id) if not row.refused}
     assert rows == {"result.items.roaming": 3, "result.items.…": 3, "result.newBeside": 3}
 
 
