@@ -106,7 +106,7 @@ def base(source: Source) -> str:
 def recognised(source: Source, path: str) -> tuple[str, str | None] | None:
     """The operation that a path means, and the person or resource in it."""
     for operation, call in CALLS.items():
-        found = pattern(base(source) + call.path).fullmatch(path.removesuffix("/"))
+        found = pattern(base(source) + call.path).fullmatch(path)
         if found:
             return operation, next(iter(found.groups()), None)
     return None

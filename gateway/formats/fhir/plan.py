@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache, partial
 from operator import attrgetter
@@ -170,6 +171,7 @@ class HealthPlan:
         self.parts = {name: HealthPart(item, source.known, source.seen(name)) for name, item in items.items()}
 
     def request(self, asked: Asked, window: Window) -> Upstream | Denied:
+        asked = replace(asked, path=asked.path.removesuffix("/"))  # Blue Button links to searches with one
         found = recognised(self.source, asked.path)
         if found is None:
             return Denied("dataset", "path", allowed=" ".join(self.parts))
