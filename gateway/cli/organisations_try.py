@@ -1,12 +1,13 @@
 """`aval organisations try`: what an app would get of a sample answer, and why not the rest."""
 
 import difflib
+import itertools
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -83,6 +84,10 @@ def try_(
     In the call, words in capitals stand for what only a person's link or a secret has: CUSTOMER, TOKEN, SECRET. The
     accounts are those that the sample names; a live call takes those that the person's link knows, as is told.
 
+    Where the call gives an answer over its records, you see that answer, which records count in it, and why the others
+    do not. Several --answer of such a call, in their order, are its pages, or the parts in which its period is asked
+    for.
+
     \b
     --call      which call of [[format.calls]] the sample is the answer of, if it fits several
     --fields    what the person agreed to; fields with structural = true go with every answer
@@ -108,16 +113,35 @@ def try_(
     except NotTried as error:
         stop(f"{file}: {error}")
     terms = _terms(prepared, fields, without, _window(prepared.zone, start, end), accounts, records_max, query)
-    trials = []
+    samples = []
     for number, path in enumerate(answers):
         body = _read(path)
-        tried, call, also = _call(prepared, path, body, calls[number] if calls else "", dataset)
-        trial = tried.run(call, body, terms)
-        trial.also = also
-        trials.append((str(path), trial))
+        samples.append(Sample(path, body, *_call(prepared, path, body, calls[number] if calls else "", dataset)))
+    trials = list(_tried(samples, terms))
     _show(prepared, trials, terms, every, html, as_json)
     if any(trial.refusal for _, trial in trials):
         raise typer.Exit(NO)
+
+
+class Sample(NamedTuple):
+    path: Path
+    body: bytes
+    tried: "Tried"
+    call: "FormatCall"
+    also: tuple[str, ...]
+
+
+def _tried(samples: "list[Sample]", terms: "TrialTerms") -> "Iterator[tuple[str, Trial]]":
+    """(what was tried, what became of it). Samples of one call that gives an answer over records are pages of it."""
+    while samples:
+        first = samples[0]
+        alike = next(found for _, found in itertools.groupby(samples, lambda each: each.call.name))
+        _, *more = [each.body for each in alike]
+        trial = first.tried.run(first.call, first.body, terms, more=more)
+        trial.also = first.also
+        taken = len(trial.over.pages) if trial.over is not None else 1
+        yield ", ".join(str(each.path) for each in samples[:taken]), trial
+        samples = samples[taken:]
 
 
 def _show(

@@ -261,7 +261,8 @@ def _listed(members: Iterable[Member], most: int = 4) -> str:
 
 def _unused(form: Format) -> Iterator[Risk]:
     used: set[str] = set()
-    for root in (*(call.envelope for call in form.calls.values()), *form.records):
+    answers = [call.answer.kind for call in form.calls.values() if call.answer is not None]
+    for root in (*(call.envelope for call in form.calls.values()), *form.records, *answers):
         if root in form.shapes:
             used.update(shapes.reached(form.shapes, root))
     for kind in form.shapes:
