@@ -41,6 +41,7 @@ def _answer(prepared: "Prepared", path: str, trial: "Trial", terms: "TrialTerms"
         "fields": [field for field in trial.dataset.fields if field in trial.granted],
         "fields_not_chosen": [field for field in trial.dataset.fields if field not in trial.granted],
         "period": window_text(terms.window),
+        "customer": trial.whose,
         "accounts": trial.refs,
         "accounts_of_a_live_call": trying.live_accounts(prepared, trial),
         "other_accounts": list(trial.foreign),
@@ -164,6 +165,8 @@ def agreed(prepared: "Prepared", trial: "Trial", terms: "TrialTerms") -> Iterato
     if left := [name for name in trial.dataset.fields if name not in trial.granted]:
         yield "not chosen", ", ".join(left)
     yield "period", period(prepared, terms)
+    if trial.whose:
+        yield "customer", trial.whose
     named = [f"{native}, for the app {ref}" for native, ref in trial.refs.items() if native != UNNAMED]
     yield "accounts", "; ".join(named) or "the answer names none"
     if live := trying.live_accounts(prepared, trial):

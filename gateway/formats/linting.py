@@ -38,6 +38,7 @@ WHY: Mapping[str, str] = {
     "same-words": "Half of the readers get a text that is not in their language.",
     "long-sentence": "A consent screen is read in seconds: long sentences are skipped.",
     "unused-type": "What is in no answer is mostly a mistyped name, or a member that was forgotten.",
+    "folder": "A folder that is not there is told nowhere but in the server's log, and nothing is taken in.",
     "guessed": "A draft guesses from names; only you know what the members hold.",
 }
 

@@ -119,6 +119,7 @@ class Trial:
     unknown: list[Unknown] = field(default_factory=list)
     also: tuple[str, ...] = ()  # other calls that the answer would be as well
     warnings: list[str] = field(default_factory=list)  # what is allowed, and hardly meant so
+    whose: str = ""  # of a file with the records of many: the customer whose they are
     over: OverTrial | None = None  # of a call that gives an answer over its records
 
 
@@ -147,8 +148,13 @@ class Tried:
         self._strict = strict
         self._plans: dict[Granted, TablePlan] = {}
         self._takings: dict[str, Taking] = {}
-        heard = None if strict else Seen(lambda *_: None)
-        self.source = replace(source, seen=lambda dataset: heard)
+        heard = Seen(lambda *_: None)
+        self.source = replace(source, seen=lambda dataset: None if self.strict(dataset) else heard)
+
+    def strict(self, dataset: str) -> bool:
+        """Whether an answer of this type of data with a member that is not declared is refused."""
+        its = self.datasets.get(dataset)
+        return self._strict or (its is not None and its.format == "" and its.strict)
 
     def calls(self) -> list[FormatCall]:
         """The calls that give one of these types of data."""
@@ -228,10 +234,18 @@ class Tried:
         return list(dict.fromkeys(filter(None, found)))
 
     def run(
-        self, call: FormatCall, body: bytes, terms: TrialTerms, *, explain: bool = True, more: Sequence[bytes] = ()
+        self,
+        call: FormatCall,
+        body: bytes,
+        terms: TrialTerms,
+        *,
+        explain: bool = True,
+        more: Sequence[bytes] = (),
+        refused: str = "",
     ) -> Trial:
         """`explain`: record by record, too. `more`: further answers of the call, which may be its next pages where it
-        gives an answer over records: `Trial.over` says how many of them are."""
+        gives an answer over records: `Trial.over` says how many of them are. `refused`: why it never becomes an answer,
+        whatever the engine would say of it."""
         dataset = self.datasets[call.dataset]
         fields = frozenset(dataset.fields if terms.fields is None else terms.fields & dataset.fields.keys())
         granted = (fields - terms.without) | frozenset(dataset.structural())
@@ -262,10 +276,12 @@ class Tried:
                 self._answer(trial, plan, item, [body, *more], terms, explain=explain)
             else:
                 self._cut(trial, plan, body, terms)
+            if refused and not trial.refusal:
+                trial.refusal, trial.counts, trial.body, trial.following = refused, Counts(), b"", False
         if explain:
             if call.answer is None or trial.denied is not None:
                 self._explain(trial, plan, item, body, terms)
-            trial.warnings += self._hardly_meant(terms, there, body)
+            trial.warnings += (each for each in self._hardly_meant(terms, there, body) if each not in trial.refusal)
         return trial
 
     def _hardly_meant(self, terms: TrialTerms, there: Sequence[str], body: bytes) -> Iterable[str]:
@@ -359,7 +375,7 @@ class Tried:
             return foreign
         if told := _refused_for(where, unlike(self.form.shapes, word, value)):
             return f"{told[0] or 'the whole answer'} {told[1]}"
-        if self._strict and (new := undeclared(self.form.shapes, word, value)):
+        if self.strict(call.dataset) and (new := undeclared(self.form.shapes, word, value)):
             named = ", ".join(each.where for each in new[:4])
             return f"{named} {'is' if len(new) == 1 else 'are'} not declared, and strict = true"
         time = self.form.records[call.records].time
