@@ -41,6 +41,7 @@ REASONS: Mapping[str, str] = {
     "account": "of an account that is not shared: {account}",
     "other-call": "of another account than the call is for: {account}",
     "limit": "above the limit of {limit} records",
+    "short": "it has fewer cells than the first line has names",
     "drops": "without {fields} no record is given",
     "refused": "the call is refused",
     # an answer over records is given in their place

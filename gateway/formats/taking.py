@@ -45,21 +45,28 @@ class Taking(Protocol):
 class TakingJson:
     def __init__(self, form: Format, call: FormatCall) -> None:
         self._form, self._call = form, call
-        self._last = b"{}"  # the answer that was read last
+        self._around = b"", b""  # what stands before and behind the records of the answer that was read last
 
     def whole(self, body: bytes) -> tuple[Any, str]:
         return parsed(body), self._form.root(self._call)
 
     def records(self, body: bytes) -> list[Any]:
-        self._last = body
-        return [bytes(each) for each in everything.records(self._form, self._call, body)]
+        found = [bytes(each) for each in everything.records(self._form, self._call, body)]
+        if self._form.driver == "json":
+            before, _, behind = _placed(Raw(body), self._form.place(self._call), _HERE).partition(_HERE)
+            self._around = before, behind
+        return found
 
     def value(self, record: Any) -> Any:
         return parsed(record)
 
     def alone(self, record: Any) -> bytes:
         text: bytes = record if self._form.single(self._call) else b"[%b]" % record
-        return _placed(Raw(self._last), self._form.place(self._call), text)
+        before, behind = self._around
+        return before + text + behind
+
+
+_HERE = b'"\\u0000here are the records"'
 
 
 def _placed(answer: Raw, place: Path, text: bytes) -> bytes:
@@ -111,10 +118,14 @@ class TakingTable:
     def value(self, record: Any) -> Any:
         return {name: _typed(self._words.get(name, ""), cell) for name, cell in record.items() if cell}
 
+    def is_short(self, record: Any) -> bool:
+        """Whether it has fewer cells than there are columns: such a row is given to nobody."""
+        return len(record) < len(set(self.head))
+
     def alone(self, record: Any) -> bytes:
         made = io.StringIO(newline="")
         writer = csv.writer(made, delimiter=self._form.separator)
-        writer.writerows([self.head, [record.get(name, "") for name in self.head]])
+        writer.writerows([dict.fromkeys(self.head), list(record.values())])  # those without a name are one
         return made.getvalue().encode(self._form.encoding)
 
 

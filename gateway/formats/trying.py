@@ -480,6 +480,8 @@ class Tried:
         open_ = replace(item, records_max=None)
         if part.records_max == 0:
             return self._dropped(trial, part) or Reason.of("limit", limit="0")
+        if self._is_short(trial.call, record):
+            return Reason.of("short")
         if self._passes(trial, open_, record, terms.window):
             return None
         all_ = _anybodys(open_)
@@ -507,9 +509,13 @@ class Tried:
         sent = replace(trial.sent, accounts=item.accounts) if anybodys else trial.sent
         try:
             cut: Cut = self._plan_of(item).cut(sent, trial.media_type, self._taking(trial.call).alone(record), window)
-        except NotThere:
+        except (NotThere, UnknownShape):
             return False
         return cut.counts.records == 1
+
+    def _is_short(self, call: FormatCall, record: Any) -> bool:
+        taking = self._taking(call)
+        return isinstance(taking, TakingTable) and taking.is_short(record)
 
     def _plan_of(self, item: Granted) -> Any:
         if item not in self._plans:
@@ -616,6 +622,8 @@ class Tried:
         """Why a record does not count, and what would; no reason: it does."""
         if trial.refusal:
             return Reason.of("refused"), None
+        if self._is_short(trial.call, record):
+            return Reason.of("short"), None
         taking, window = self._taking(trial.call), terms.window
         value, alone = taking.value(record), taking.alone(record)
         period, rows_of = plan.judged_by(sent, window), trying_totals.rows_of

@@ -131,7 +131,8 @@ def uncounted(plan: TablePlan, call: FormatCall, sent: Upstream, window: Window,
         return Reason.of("period", time=time)
     start, end, _ = row
     asked = sent.period or window
-    if end > units.begin(plan.source.clock(), how.unit, zone):
+    present = units.begin(plan.source.clock(), how.unit, zone)
+    if start >= present or end > present:
         return Reason.of("not-over", unit=how.unit, time=time)
     if inside(asked, start, end) or inside(window, start, end):
         return Reason.of("cut-unit", unit=how.unit, time=time)

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from cli_run import Aval
@@ -86,6 +88,14 @@ def test_each_record_counts_or_says_why_not(aval: Run, tmp_path: Path) -> None:
     assert [each["count"] for each in json.loads(found["app_gets"])] == [2, 1]
     cut = one(aval, path, sample, "--from", "2026-01-04", "--accounts", "33611111111")
     assert whys(cut)[:3] == ["period", "cut-unit", "counted"], "January is not whole in it"
+
+
+def test_the_first_moment_of_the_present_month_is_not_over(aval: Run, tmp_path: Path) -> None:
+    first = datetime.now(ZoneInfo("Europe/Paris")).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    sample = written(tmp_path, "calls.json", call(3, timestamp=first.isoformat()))
+    found = one(aval, declared(tmp_path, *ALONE), sample)
+    assert found["records"][0]["reason"]["text"] == f"its month is not over yet (its time: {first.isoformat()})"
+    assert found["app_gets"] == "[]"
 
 
 def test_the_members_that_the_answer_is_made_of_are_named(aval: Run, tmp_path: Path) -> None:

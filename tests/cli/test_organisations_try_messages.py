@@ -252,3 +252,15 @@ def test_an_answer_that_says_whose_it_is_is_explained_record_by_record(aval: Run
     sample.write_text(answer(call(3), call(28, timestamp="2026-02-03T10:00:00Z")), encoding="utf-8")
     found = whole(aval, path, sample, "--to", "2026-01-31")
     assert [each["reason"] and each["reason"]["kind"] for each in found["records"]] == [None, "period"]
+
+
+def test_a_row_with_too_few_cells_is_given_to_nobody_and_says_so(aval: Run, tmp_path: Path) -> None:
+    path, _ = as_csv(tmp_path)
+    sample = tmp_path / "sample"
+    whole_row = "c1;2026-01-03T10:00:00Z;33611111111;63;;\n"
+    sample.write_text(f"_id;timestamp;msisdn;length;;\n{whole_row}c2;no time\n", encoding="utf-8")
+    found = whole(aval, path, sample)
+    assert [each["reason"] and each["reason"]["text"] for each in found["records"]] == [
+        None,
+        "it has fewer cells than the first line has names",
+    ]
