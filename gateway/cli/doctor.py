@@ -340,14 +340,16 @@ def _log(connection: Connection, using: Settings, alone: bool) -> Iterator[Check
 
 
 def _organisations(connection: Connection) -> Iterator[Check]:
-    from gateway.organisations import moving, undeclared, views
+    from gateway.organisations import folders, moving, undeclared, views
     from gateway.organisations.tables import LEAVING
 
-    places = undeclared.counts(connection)
+    places, taken = undeclared.counts(connection), folders.of(connection)
     for name, status, address in views.addresses(connection):
         if places.get(name):
-            found = f"sends what its declaration does not know, in {places[name]} places"
+            times = "1 place" if places[name] == 1 else f"{places[name]} places"
+            found = f"sends what its declaration does not know, in {times}"
             yield Check(f"organisation {name}", "warn", found, f"aval organisations drift {name}")
+        yield from _folder(name, taken)
         base = urlsplit(address)
         where = (base.hostname or "", base.port or (443 if base.scheme == "https" else 80))
         if status != "active":
@@ -364,3 +366,19 @@ def _organisations(connection: Connection) -> Iterator[Check]:
             yield Check(f"organisation {name}", "warn", found, "ask the organisation, or correct its declaration")
         else:
             yield Check(f"organisation {name}", "ok", f"answers at {base.scheme}://{base.netloc}")
+
+
+def _folder(name: str, taken: list[tuple[str, str]]) -> Iterator[Check]:
+    """Of an organisation's folder, from which nothing is taken; nothing if it can be."""
+    from gateway.organisations import folders
+
+    for path in [path for whose, path in taken if whose == name]:
+        others = [
+            whose for whose, other in taken if whose != name and os.path.realpath(other) == os.path.realpath(path)
+        ]
+        if why := folders.unusable(path):
+            do = "make it, or correct its rights, where the gateway runs; or correct the declaration"
+            yield Check(f"organisation {name}", "warn", f"its folder {path} {why}: no file is taken from it", do)
+        elif others:
+            found = f"its folder {path} is that of {', '.join(others)} as well: no file is taken from it"
+            yield Check(f"organisation {name}", "warn", found, "give each its own")

@@ -1,7 +1,7 @@
 """`aval organisations`: organisations that hold people's data."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -73,6 +73,19 @@ def add(
             stop(str(error), NO)
     for told in made:
         typer.echo(told)
+    for declaration in found:
+        _tell_of_folder(declaration.document)
+
+
+def _tell_of_folder(document: Mapping[str, Any]) -> None:
+    from gateway.organisations import folders
+
+    folder = document["connection"].get("files", {}).get("folder", "")
+    if folder and (why := folders.unusable(folder)):
+        told = (
+            f"{document['id']}: its folder {folder} {why}: until it is right where the gateway runs, no file is taken"
+        )
+        typer.echo(told, err=True)
 
 
 def _leaving(organisation: str, done: int, people: int) -> None:
@@ -213,7 +226,8 @@ def drift(
             if organisation is None:
                 stop("--forget: of which organisation?")
             with house.store.write() as session:
-                typer.echo(f"{organisation}: {undeclared.forget(session, organisation)} places forgotten")
+                count = undeclared.forget(session, organisation)
+                typer.echo(f"{organisation}: {count} {'place' if count == 1 else 'places'} forgotten")
             return
         with house.store.read() as session:
             known = views.directory(session)

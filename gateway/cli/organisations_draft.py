@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.opening import CANNOT, NO, stop
+from gateway.cli.organisations_lint import Policies, read_policies
 
 
 def draft(
@@ -41,6 +42,7 @@ def draft(
     record: Annotated[str, typer.Option(metavar="NAME", help="What one record is, as PhoneCall.")] = "",
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, not on standard output.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    policies: Policies = None,
 ) -> None:
     """Write a declaration to start from, out of a schema or of sample answers that you have.
 
@@ -56,7 +58,6 @@ def draft(
     people's names where others have names of members. Nothing is fetched from anywhere: a reference to another address
     is told, and files are opened only in the folder of the one you name.
     """
-    from gateway.cli.organisations_lint import read_policies
     from gateway.formats.drafting.drafts import Options, compose
     from gateway.formats.drafting.nodes import Unreadable
     from gateway.formats.drafting.sources import read
@@ -69,7 +70,7 @@ def draft(
     for option, used, goes_with in (("--only", only, ("--openapi",)), ("--root", root, ("--schema", "--xsd"))):
         if used and named[0] not in goes_with:
             stop(f"{option} goes with {' or '.join(goes_with)}, not with {named[0]}", CANNOT)
-    known = read_policies(None).sectors
+    known = read_policies(policies).sectors
     if sector and sector not in known:
         stop(f"--sector: {sector!r} is none of {', '.join(sorted(known))}", CANNOT)
     value = given[named[0]]
@@ -93,5 +94,5 @@ def draft(
                 written.write(text)
         except OSError as error:
             stop(f"{out}: cannot be written ({error.strerror}); name a file in a folder that is there", CANNOT)
-    for line in report(found, str(out or f"{id or 'organisation'}.toml")):
+    for line in report(found, str(out or "FILE"), unwritten=out is None):
         typer.echo(line, err=True)

@@ -148,4 +148,4 @@ def files(
             codes = file_codes.count(session, view.id, now)
     table(rows, as_json, f"No file: aval organisations import {organisation} FILE")
     if not as_json:
-        typer.echo(f"{codes} codes that nobody has used")
+        typer.echo(f"{codes} {'code' if codes == 1 else 'codes'} that nobody has used")

@@ -1,12 +1,13 @@
 """`aval organisations try`: what an app would get of a sample answer, and why not the rest."""
 
 import difflib
+import itertools
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from gateway.formats.trying import Trial, TrialTerms, Tried
     from gateway.ground.calendar.instants import Window
     from gateway.organisations.trying import Prepared
+    from gateway.organisations.trying_files import FileTried
 
 
 def try_(
@@ -55,6 +57,9 @@ def try_(
             help="Accounts agreed to, as the organisation writes them, with commas between. Not given: all of them.",
         ),
     ] = None,
+    customer: Annotated[
+        str, typer.Option(metavar="NUMBER", help="Of a file with the records of many: those of this customer alone.")
+    ] = "",
     records_max: Annotated[int | None, typer.Option(min=1, help="Most records in one answer.")] = None,
     query: Annotated[
         list[str] | None,
@@ -83,6 +88,13 @@ def try_(
     In the call, words in capitals stand for what only a person's link or a secret has: CUSTOMER, TOKEN, SECRET. The
     accounts are those that the sample names; a live call takes those that the person's link knows, as is told.
 
+    Where the call gives an answer over its records, you see that answer, which records count in it, and why the others
+    do not. Several --answer of such a call, in their order, are its pages, or the parts in which its period is asked
+    for.
+
+    Of a file of kind = "files", all records are tried, whosever they are, with a warning where they are of several;
+    give --customer for those of one, as a live call has them. It is refused if `import` would refuse it.
+
     \b
     --call      which call of [[format.calls]] the sample is the answer of, if it fits several
     --fields    what the person agreed to; fields with structural = true go with every answer
@@ -108,16 +120,70 @@ def try_(
     except NotTried as error:
         stop(f"{file}: {error}")
     terms = _terms(prepared, fields, without, _window(prepared.zone, start, end), accounts, records_max, query)
-    trials = []
+    if customer and not prepared.filed:
+        stop('--customer: is of files with the records of many, kind = "files"; an answer of an API is one person\'s')
+    samples = []
     for number, path in enumerate(answers):
         body = _read(path)
-        tried, call, also = _call(prepared, path, body, calls[number] if calls else "", dataset)
-        trial = tried.run(call, body, terms)
-        trial.also = also
-        trials.append((str(path), trial))
+        found = TriedSample(path, body, *_call(prepared, path, body, calls[number] if calls else "", dataset))
+        samples.append(_of_file(prepared, found, customer))
+    trials = list(_tried(samples, terms))
     _show(prepared, trials, terms, every, html, as_json)
     if any(trial.refusal for _, trial in trials):
         raise typer.Exit(NO)
+
+
+class TriedSample(NamedTuple):
+    path: Path
+    body: bytes
+    tried: "Tried"
+    call: "FormatCall"
+    also: tuple[str, ...]
+    refused: str = ""  # why an import refuses the file
+    warning: str = ""
+    whose: str = ""  # of a file: the customer whose records these are
+
+
+def _of_file(prepared: "Prepared", sample: TriedSample, customer: str) -> TriedSample:
+    """Of a file what a live call has: the records of one customer, or all with a warning. Another sample as it is."""
+    from gateway.organisations import trying_files
+
+    found = prepared.filed_as(sample.tried, sample.call, sample.body)
+    if found is None:
+        return sample
+    if found.refused:
+        return sample._replace(refused=f"`aval organisations import` refuses the file: {found.refused}")
+    if not customer and not sample.tried.form.single(sample.call):
+        return sample._replace(warning=_of_many(found))
+    customer = customer or next(iter(found.customers), "")
+    records = found.of(customer)
+    if records is None:
+        stop(f"--customer {customer}: nothing in {sample.path} is of this customer; there are {found.named or 'none'}")
+    body = trying_files.answer(sample.tried.form, sample.call, found, records)
+    return sample._replace(body=body, whose=f"{customer}, of whom {len(records)} of {found.records} records are")
+
+
+def _of_many(found: "FileTried") -> str:
+    if len(found.customers) < 2:
+        return ""
+    return (
+        f"the file has the records of {len(found.customers)} customers ({found.named}), and all of them are tried here:"
+        " a live call gives only the person's own. Give --customer NUMBER to try it for one"
+    )
+
+
+def _tried(samples: "list[TriedSample]", terms: "TrialTerms") -> "Iterator[tuple[str, Trial]]":
+    """(what was tried, what became of it). Samples of one call that gives an answer over records are pages of it."""
+    while samples:
+        first = samples[0]
+        alike = next(found for _, found in itertools.groupby(samples, lambda each: each.call.name))
+        _, *more = [each.body for each in alike]
+        trial = first.tried.run(first.call, first.body, terms, more=more, refused=first.refused)
+        trial.also, trial.whose = first.also, first.whose
+        trial.warnings += [first.warning] if first.warning else []
+        taken = len(trial.over.pages) if trial.over is not None else 1
+        yield ", ".join(str(each.path) for each in samples[:taken]), trial
+        samples = samples[taken:]
 
 
 def _show(

@@ -19,7 +19,8 @@ from gateway.settings import LANGUAGES
 if TYPE_CHECKING:
     from gateway.formats.explaining import ComparedRow
     from gateway.formats.model import Denied
-    from gateway.formats.trying import Trial, TrialTerms
+    from gateway.formats.trying import Fate, Trial, TrialTerms
+    from gateway.formats.trying_totals import OverTrial
     from gateway.organisations.trying import Prepared
 
 
@@ -40,6 +41,7 @@ def _answer(prepared: "Prepared", path: str, trial: "Trial", terms: "TrialTerms"
         "fields": [field for field in trial.dataset.fields if field in trial.granted],
         "fields_not_chosen": [field for field in trial.dataset.fields if field not in trial.granted],
         "period": window_text(terms.window),
+        "customer": trial.whose,
         "accounts": trial.refs,
         "accounts_of_a_live_call": trying.live_accounts(prepared, trial),
         "other_accounts": list(trial.foreign),
@@ -49,10 +51,12 @@ def _answer(prepared: "Prepared", path: str, trial: "Trial", terms: "TrialTerms"
         "warnings": list(trying.warnings(prepared, trial)),
         "counts": counts(trial),
         "following_page": trial.following,
+        "over_records": over(trial),
         "records": [
             {
                 "record": each.number,
                 "given": each.given,
+                **({"counts": each.counts} if trial.over is not None else {}),
                 "reason": _why(each.reason),
                 "members": [_row(row) for row in each.rows],
             }
@@ -65,6 +69,23 @@ def _answer(prepared: "Prepared", path: str, trial: "Trial", terms: "TrialTerms"
             for each in trial.unknown
         ],
         "screen": screen(prepared, trial),
+    }
+
+
+def over(trial: "Trial") -> dict[str, Any] | None:
+    """Of an answer over records; None: the records themselves are given."""
+    found = trial.over
+    if found is None:
+        return None
+    return {
+        "per": found.how.per,
+        "samples": len(found.pages),
+        "parts": found.parts,
+        "complete": found.complete,
+        "records_counted": found.counted,
+        "records_not_counted": found.found - found.counted,
+        "answers": [[_row(row) for row in rows] for rows in found.answers],
+        "reveals": dict(found.reveals),
     }
 
 
@@ -124,9 +145,13 @@ def _denied(denied: "Denied", why: str) -> str:
 def counts(trial: "Trial") -> dict[str, int]:
     return {
         "records": trial.counts.records,
-        "records_withheld": trial.counts.records_withheld or sum(not each.given for each in trial.records),
+        "records_withheld": trial.counts.records_withheld or sum(not _leaves(each) for each in trial.records),
         "members_withheld": sum(row.fate == "withheld" for each in trial.records if each.given for row in each.rows),
     }
+
+
+def _leaves(fate: "Fate") -> bool:
+    return fate.given or fate.counts
 
 
 def agreed(prepared: "Prepared", trial: "Trial", terms: "TrialTerms") -> Iterator[tuple[str, str]]:
@@ -140,6 +165,8 @@ def agreed(prepared: "Prepared", trial: "Trial", terms: "TrialTerms") -> Iterato
     if left := [name for name in trial.dataset.fields if name not in trial.granted]:
         yield "not chosen", ", ".join(left)
     yield "period", period(prepared, terms)
+    if trial.whose:
+        yield "customer", trial.whose
     named = [f"{native}, for the app {ref}" for native, ref in trial.refs.items() if native != UNNAMED]
     yield "accounts", "; ".join(named) or "the answer names none"
     if live := trying.live_accounts(prepared, trial):
@@ -148,7 +175,10 @@ def agreed(prepared: "Prepared", trial: "Trial", terms: "TrialTerms") -> Iterato
     if trial.foreign:
         yield "not shared", ", ".join(trial.foreign)
     if terms.records_max is not None:
-        yield "limit", f"{terms.records_max} records"
+        yield "limit", f"{terms.records_max} {'records' if trial.call.answer is None else 'answers'}"
+    if trial.dataset.frequency is not None:
+        times, per = trial.dataset.frequency
+        yield "at most", f"{times} {'time' if times == 1 else 'times'} a {per}, however often an app asked for"
 
 
 def period(prepared: "Prepared", terms: "TrialTerms") -> str:
@@ -170,6 +200,8 @@ def _day(moment: datetime, zone: str, *, ends: bool = False) -> str:
 
 def ending(trial: "Trial") -> str:
     """The whole in one sentence."""
+    if trial.over is not None:
+        return _ending_over(trial.over)
     found = counts(trial)
     every = found["records"] + found["records_withheld"]
     text = f"{found['records']} of {every} {'record' if every == 1 else 'records'} given"
@@ -178,6 +210,15 @@ def ending(trial: "Trial") -> str:
         text += f" There are none at {'.'.join(trial.at) or 'the outermost place'}."
     page = " There is a next page." if trial.following else ""
     return text + page + (f" {NOTICES[trial.notice]}" if trial.notice else "")
+
+
+def _ending_over(over: "OverTrial") -> str:
+    given = len(over.answers)
+    text = f"{given or 'no'} {'answer' if given == 1 else 'answers'} given, over {over.counted} of {over.found} "
+    text += f"{'record' if over.found == 1 else 'records'}; no record leaves."
+    if not given:
+        text += f" There is an answer for each {over.how.per} in which a record counts."
+    return text
 
 
 def proposals(trial: "Trial") -> list[str]:
@@ -233,14 +274,13 @@ def _heading(prepared: "Prepared", trial: "Trial") -> Mapping[str, str]:
 
 
 def _field(field: Any, language: str, given: bool) -> Mapping[str, Any]:
-    comes = field.comes_with.get(language, "") if field.comes_with else ""
     return {
         "id": field.id,
         "given": given,
         "state": "always" if field.structural else "given" if given else "not chosen",
         "label": field.label.get(language, ""),
         "short": field.short.get(language, ""),
-        "comes_with": comes,
+        "comes_with": field.beside(language),
     }
 
 

@@ -77,6 +77,7 @@ def _lines(
     if refused := try_told.refusal(trial):
         yield ""
         yield from (_styled(line, "withheld") for line in textwrap.wrap(f"REFUSED: {refused}", width))
+    yield from _answers(trial, width, every)
     yield from _records(trial, width, every)
     if trial.around:
         yield from _heading("beside the records", width)
@@ -101,6 +102,29 @@ def _request(prepared: "Prepared", trial: "Trial") -> Iterator[tuple[str, str]]:
     if "body" in sent:
         yield "  body", f"{sent['content_type']} {sent['body']}"
     yield from ((f"  {word}", f"stands for {what}") for word, what in sent.get("stands_for", {}).items())
+
+
+# ---- an answer over records
+
+
+def _answers(trial: "Trial", width: int, every: bool) -> Iterator[str]:
+    if trial.over is None or not trial.over.answers:
+        return
+    yield from _heading("the answer that the app gets, in place of records", width)
+    shown = trial.over.answers if every else trial.over.answers[:SHOWN]
+    for number, rows in enumerate(shown, 1):
+        yield ""
+        yield _styled(f"answer {number} of {len(trial.over.answers)}", "heading")
+        for row in rows:
+            why = row.reason.text if row.reason else ""
+            text = f"{MARKS[row.fate]} {row.path}: {row.right} ({why})" if row.right else f"x {row.path}: {why}"
+            yield from (_styled(line, row.fate) for line in textwrap.wrap(text, width, subsequent_indent="    "))
+    if len(trial.over.answers) > len(shown):
+        yield ""
+        yield from textwrap.wrap(f"and {len(trial.over.answers) - len(shown)} more. --all shows them.", width)
+    if trial.over.reveals:
+        yield from _heading("what it still reveals", width)
+        yield from _pairs(list(trial.over.reveals.items()), width)
 
 
 # ---- records, side by side
@@ -129,18 +153,20 @@ def _not_given(trial: "Trial", width: int, every: bool) -> Iterator[str]:
         if each.reason is not None and not trial.refusal:
             kinds.setdefault(each.reason.kind, []).append(each)
     if kinds:
-        yield from _heading("records that are not given", width)
+        yield from _heading("records that are not given" if trial.over is None else "records", width)
     for found in kinds.values():
         named = found if every or len(found) <= LISTED else found[: LISTED - 1]
         for each in named:
             why = each.reason.text if each.reason else ""
-            first, *more = textwrap.wrap(f"x record {each.number}: {why}", width, subsequent_indent="    ")
-            yield from (_styled(line, "withheld") for line in (first, *more))
+            mark = "✓" if each.counts else "x"
+            first, *more = textwrap.wrap(f"{mark} record {each.number}: {why}", width, subsequent_indent="    ")
+            yield from (_styled(line, "same" if each.counts else "withheld") for line in (first, *more))
             held = ", ".join(f"{row.path}: {row.left}" for row in each.rows)
             yield _styled("    " + _cut(held, width - 4), "quiet")
         if len(named) < len(found):
             numbers = try_told.grouped(each.number for each in found[len(named) :])
-            yield from textwrap.wrap(f"x and for the same reason: record {numbers}", width, subsequent_indent="    ")
+            told = "✓ and so do" if found[0].counts else "x and for the same reason:"
+            yield from textwrap.wrap(f"{told} record {numbers}", width, subsequent_indent="    ")
 
 
 def _sides(rows: "tuple[ComparedRow, ...]", width: int) -> Iterator[str]:

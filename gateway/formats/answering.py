@@ -16,7 +16,7 @@ from gateway.catalogue.formats import Format
 from gateway.formats.model import Counts, Cut, NotThere, UnknownShape, Upstream
 from gateway.formats.paging import Unusable
 from gateway.formats.shapes import encode
-from gateway.formats.table_plan import ALWAYS, NO_PERIOD, TablePlan
+from gateway.formats.table_plan import ALWAYS, NO_PERIOD, PageRows, TablePlan
 from gateway.formats.totals import Cell, Row, Totals, Value
 from gateway.ground.calendar.instants import Span, Window
 
@@ -48,12 +48,10 @@ class Answering:
 
         Raises UnknownShape, TooLarge.
         """
-        rows, found, led, timed = self._plan.page_rows(sent, media_type, body, self._window, self._judged)
+        rows, found, led, timed = self.counting(sent, media_type, body)
         self._once(sent, body, found)
         if sent.part is not None:
             rows = self._of_part(sent.part, rows)
-        if self._happened and self._period is not None:
-            rows = _beginning_in(self._period, rows)
         self._totals.add(rows)
         self._found += found
         self._counted += len(rows)
@@ -63,6 +61,13 @@ class Answering:
             return self._plan.following(self._part, sent, self._plan.leads_on(sent, led, link, found))
         except Unusable:
             raise UnknownShape(leading(self._plan.form)) from None
+
+    def counting(self, sent: Upstream, media_type: str, body: bytes) -> PageRows:
+        """What counts of a page, wherever in the period it lies. Raises UnknownShape, TooLarge."""
+        page = self._plan.page_rows(sent, media_type, body, self._window, self._judged)
+        if not self._happened or self._period is None:
+            return page
+        return page._replace(rows=_beginning_in(self._period, page.rows))
 
     def _once(self, sent: Upstream, body: bytes, found: int) -> None:
         """Raises UnknownShape where a page comes again: its records would count twice."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from gateway.catalogue import shapes
 from gateway.catalogue.datasets import Dataset, Member
 from gateway.catalogue.formats import Format
+from gateway.catalogue.made import Made
 from gateway.catalogue.shapes import Table, inner, members
 from gateway.formats.linting import is_identifier
 
@@ -32,14 +33,27 @@ REASONS: Mapping[str, str] = {
     "no-page": "leads to no page that the app may have",
     "no-date": "is no date, so it cannot be cut to the period",
     "null": "null, and nothing to write anew",
+    "unmakeable": "nothing can be made of it by {how}",
+    "coarse-beside": "made coarser in records alone ({how}), so beside them it is not given",
     # a record does not leave
     "period": "outside the period (its time: {time})",
     "timeless": "it has no time, so it cannot be inside a period",
     "account": "of an account that is not shared: {account}",
     "other-call": "of another account than the call is for: {account}",
     "limit": "above the limit of {limit} records",
+    "short": "it has fewer cells than the first line has names",
     "drops": "without {fields} no record is given",
     "refused": "the call is refused",
+    # an answer over records is given in their place
+    "counted": "it counts, and does not leave itself",
+    "not-over": "its {unit} is not over yet (its time: {time})",
+    "cut-unit": "its {unit} is not wholly inside the period (its time: {time})",
+    "other-part": "in another part of the period than its sample is asked for (its time: {time})",
+    "read": "the answer is made of it, and it does not leave",
+    "unread": "not read for the answer, and does not leave",
+    "over": "{what}",
+    "no-edge": "the period is open at this side",
+    "nothing": "no record has it",
     # a member leaves, and is another
     "reference": "the app's own reference of the account",
     "pairwise": "the app's own identifier (p)",
@@ -47,6 +61,9 @@ REASONS: Mapping[str, str] = {
     "address": "an address at the gateway",
     "cut": "cut to the period",
     "number": "an account's number in it is replaced",
+    "coarser": "made coarser: {how}",
+    "coarser-or": "made coarser: {how}; where nothing can be made of it, the neutral value that the format requires",
+    "presence": "made coarser: only whether it is there",
 }
 
 
@@ -156,8 +173,16 @@ def _same(left: Any, right: Any) -> bool:
 class Reasons:
     """Why members of one type of data are not given, or are others, for one set of granted fields."""
 
-    def __init__(self, form: Format, dataset: Dataset, granted: frozenset[str], withheld: frozenset[Member]) -> None:
-        self._form, self._dataset, self.withheld = form, dataset, withheld
+    def __init__(
+        self,
+        form: Format,
+        dataset: Dataset,
+        granted: frozenset[str],
+        withheld: frozenset[Member],
+        coarse: Mapping[Member, Made],
+    ) -> None:
+        """`coarse`: of those that are withheld, what is made of them in records."""
+        self._form, self._dataset, self.withheld, self.coarse = form, dataset, withheld, coarse
         self._left_out = [field for field in dataset.fields.values() if field.id not in dataset.given(granted)]
         self._owners = {(kind, path[-1]) for kind, path in _ends(form)}
 
@@ -165,6 +190,8 @@ class Reasons:
         """Of a member of a record that is declared, and does not leave."""
         if inner(members(self._form.shapes, kind)[name]) in shapes.NEVER:
             return Reason.of("never")
+        if (kind, name) in self.coarse:
+            return Reason.of("unmakeable", how=self.coarse[kind, name].text)
         if (kind, name) in self.withheld:
             return self.left_out((kind, name))
         only = self._form.only.get((kind, name))
@@ -176,23 +203,34 @@ class Reasons:
         naming = [field for field in self._dataset.fields.values() if member in field.find | field.shared]
         if not naming:
             return Reason.of("in-no-field")
+        chosen = [field.made for field in naming if field not in self._left_out and field.made is not None]
+        if chosen:
+            return Reason.of("unmakeable", how=chosen[0].text)
         shared = [field.id for field in self._left_out if member in field.shared]
         if shared:
             return Reason.of("shared", fields=" and ".join(shared))
         return Reason.of("field", fields=" or ".join(field.id for field in naming))
 
     def changed(self, member: Member, word: str) -> Reason:
+        if member in self.coarse:
+            return self._coarser(member)
         if member in self.withheld and member in self._form.instead:
             return Reason.of("instead", fields=" or ".join(self._naming(member)) or "what is in no field")
         if member in self._owners:
             return Reason.of("reference")
         return Reason.of("pairwise" if inner(word) == "p" else "number")
 
+    def _coarser(self, member: Member) -> Reason:
+        how = self.coarse[member]
+        if how.word == "yes":
+            return Reason.of("presence")
+        return Reason.of("coarser-or" if member in self._form.instead else "coarser", how=how.text)
+
     def _naming(self, member: Member) -> list[str]:
         return [field.id for field in self._dataset.fields.values() if member in field.find | field.shared]
 
     def replaced(self, member: Member) -> bool:
-        return member in self.withheld and member in self._form.instead
+        return member in self.withheld and member in self._form.instead and member not in self.coarse
 
 
 class Beside:
@@ -204,6 +242,8 @@ class Beside:
     def missing(self, kind: str, name: str) -> Reason:
         if inner(members(self._form.shapes, kind)[name]) in shapes.NEVER:
             return Reason.of("never")
+        if (kind, name) in self._reasons.coarse:
+            return Reason.of("coarse-beside", how=self._reasons.coarse[kind, name].text)
         if (kind, name) in self._reasons.withheld:
             return self._reasons.left_out((kind, name))
         return Reason.of(_BESIDE.get(self._rules.get((kind, name), ""), "no-rule"))
@@ -256,6 +296,16 @@ def undeclared(table: Table, word: str, value: Any) -> list[Unknown]:
         known |= types
         made.append(Unknown(kind, name, places[kind, name], len(values), proposed, types))
     return made
+
+
+def merged(first: list[Unknown], second: list[Unknown]) -> list[Unknown]:
+    """Of two answers. What both have is proposed as in the first."""
+    found = {(each.kind, each.name): each for each in first}
+    for each in second:
+        known = found.setdefault((each.kind, each.name), each)
+        if known is not each:
+            known.times += each.times
+    return list(found.values())
 
 
 def _look(

@@ -179,13 +179,20 @@ def _csv_opened(form: Format, call: FormatCall, file: BinaryIO) -> tuple[bytes, 
     try:
         found = places(names, members(form.shapes, call.records), _NOBODY)
     except UnknownShape as shape:
-        wrong = f"{shape.where} stands twice" if shape.where != HEADER else "no column is declared, or one stands twice"
-        raise BadFile(f"line {lines.number}: {wrong}") from None
+        raise BadFile(f"line {lines.number}: {_no_columns(form, call, names, shape.where)}") from None
     if absent := [name for name in judged_columns(its) if name not in found]:
         raise BadFile(
             f"line {lines.number}: there is no column {absent[0]}, which says of what time or account a row is"
         )
     return head + b"\n", _csv_records(form, names, lines)
+
+
+def _no_columns(form: Format, call: FormatCall, names: Sequence[str], where: str) -> str:
+    """What is wrong with the names of columns. One that is not declared is not told: it may be no name at all."""
+    if where != HEADER:
+        return f"the column {where} stands twice"
+    known = set(names) & set(members(form.shapes, call.records))
+    return "a column that is not declared stands twice" if known else f"it names no column of {call.records}"
 
 
 def _csv_records(form: Format, names: Sequence[str], lines: "_CsvLines") -> Iterator[Filed]:
@@ -344,6 +351,12 @@ def identified(record: Filed, path: Path) -> str:
     if not isinstance(found, str) or not found.strip():
         raise BadFile(f"record {record.number}: {'.'.join(path)} must be there, as a text or a whole number")
     return found
+
+
+def require_customers(form: Format, head: bytes, path: Path) -> None:
+    """Raises BadFile where a table has no column that says whose a record is."""
+    if form.driver == "csv" and path[0] not in [cell.strip() for cell in _cells(form, head)]:
+        raise BadFile(f"there is no column {path[0]}, which says whose a record is")
 
 
 def require_declared(form: Format, call: FormatCall, head: bytes, records: Sequence[Filed], seen: Seen | None) -> None:

@@ -38,6 +38,7 @@ WHY: Mapping[str, str] = {
     "same-words": "Half of the readers get a text that is not in their language.",
     "long-sentence": "A consent screen is read in seconds: long sentences are skipped.",
     "unused-type": "What is in no answer is mostly a mistyped name, or a member that was forgotten.",
+    "folder": "A folder that is not there is told nowhere but in the server's log, and nothing is taken in.",
     "guessed": "A draft guesses from names; only you know what the members hold.",
 }
 
@@ -261,7 +262,8 @@ def _listed(members: Iterable[Member], most: int = 4) -> str:
 
 def _unused(form: Format) -> Iterator[Risk]:
     used: set[str] = set()
-    for root in (*(call.envelope for call in form.calls.values()), *form.records):
+    answers = [call.answer.kind for call in form.calls.values() if call.answer is not None]
+    for root in (*(call.envelope for call in form.calls.values()), *form.records, *answers):
         if root in form.shapes:
             used.update(shapes.reached(form.shapes, root))
     for kind in form.shapes:

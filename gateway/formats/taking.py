@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 import msgspec
 from lxml import etree
+from msgspec import Raw
 
-from gateway.catalogue.formats import Format, FormatCall
+from gateway.catalogue.formats import Format, FormatCall, Path
 from gateway.catalogue.shapes import inner, members
 from gateway.formats import everything
 from gateway.formats.explaining import Number, parsed
@@ -38,27 +39,43 @@ class Taking(Protocol):
         """The members of a record."""
 
     def alone(self, record: Any) -> bytes:
-        """An answer with one record and nothing beside it."""
+        """The answer whose records were taken last, with one of them only."""
 
 
 class TakingJson:
     def __init__(self, form: Format, call: FormatCall) -> None:
         self._form, self._call = form, call
+        self._around = b"", b""  # what stands before and behind the records of the answer that was read last
 
     def whole(self, body: bytes) -> tuple[Any, str]:
         return parsed(body), self._form.root(self._call)
 
     def records(self, body: bytes) -> list[Any]:
-        return [bytes(each) for each in everything.records(self._form, self._call, body)]
+        found = [bytes(each) for each in everything.records(self._form, self._call, body)]
+        if self._form.driver == "json":
+            before, _, behind = _placed(Raw(body), self._form.place(self._call), _HERE).partition(_HERE)
+            self._around = before, behind
+        return found
 
     def value(self, record: Any) -> Any:
         return parsed(record)
 
     def alone(self, record: Any) -> bytes:
         text: bytes = record if self._form.single(self._call) else b"[%b]" % record
-        for name in reversed(self._form.place(self._call)):
-            text = b"{%b:%b}" % (msgspec.json.encode(name), text)
+        before, behind = self._around
+        return before + text + behind
+
+
+_HERE = b'"\\u0000here are the records"'
+
+
+def _placed(answer: Raw, place: Path, text: bytes) -> bytes:
+    """The answer with another text at a place."""
+    if not place:
         return text
+    found = msgspec.json.decode(answer, type=dict[str, Raw])
+    found[place[0]] = Raw(_placed(found.get(place[0], Raw(b"{}")), place[1:], text))
+    return msgspec.json.encode(found)
 
 
 class TakingLines(TakingJson):
@@ -101,10 +118,14 @@ class TakingTable:
     def value(self, record: Any) -> Any:
         return {name: _typed(self._words.get(name, ""), cell) for name, cell in record.items() if cell}
 
+    def is_short(self, record: Any) -> bool:
+        """Whether it has fewer cells than there are columns: such a row is given to nobody."""
+        return len(record) < len(set(self.head))
+
     def alone(self, record: Any) -> bytes:
         made = io.StringIO(newline="")
         writer = csv.writer(made, delimiter=self._form.separator)
-        writer.writerows([self.head, [record.get(name, "") for name in self.head]])
+        writer.writerows([dict.fromkeys(self.head), list(record.values())])  # those without a name are one
         return made.getvalue().encode(self._form.encoding)
 
 
@@ -130,11 +151,11 @@ class TakingXml:
         return self._of(self._call.records, record)
 
     def alone(self, record: Any) -> bytes:
-        made = deepcopy(record)
+        made, inside = deepcopy(record), record
         for around in record.iterancestors():
-            outer = etree.Element(around.tag, nsmap=around.nsmap)
-            outer.append(made)
-            made = outer
+            outer = etree.Element(around.tag, around.attrib, around.nsmap)
+            outer.extend(made if each is inside else deepcopy(each) for each in around if _beside(each, inside))
+            made, inside = outer, around
         text = etree.tostring(made, encoding=self._form.encoding, xml_declaration=True)
         assert isinstance(text, bytes), "an encoding was named"
         return text
@@ -183,6 +204,11 @@ class TakingXml:
             else:
                 made[name] = inside
         return made
+
+
+def _beside(each: Any, inside: Any) -> bool:
+    """Whether an element is this one, or none of its like."""
+    return each is inside or each.tag != inside.tag
 
 
 def _elements(node: Any) -> Iterator[Any]:

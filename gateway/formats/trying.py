@@ -10,12 +10,14 @@ import re
 from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, FormatCall, Path
 from gateway.catalogue.shapes import inner, members
-from gateway.formats import everything, registry, seeming
+from gateway.formats import everything, registry, seeming, trying_totals
+from gateway.formats.answering import leading
 from gateway.formats.csv_reading import HEADER
 from gateway.formats.drift import Seen
 from gateway.formats.explaining import (
@@ -25,6 +27,7 @@ from gateway.formats.explaining import (
     Reason,
     Reasons,
     Unknown,
+    merged,
     rows,
     undeclared,
     unlike,
@@ -47,6 +50,8 @@ from gateway.formats.model import (
 from gateway.formats.paging import TOKEN
 from gateway.formats.table_plan import TablePart, TablePlan
 from gateway.formats.taking import TAKING, Taking, TakingTable, TakingXml, given
+from gateway.formats.totals import Row
+from gateway.formats.trying_totals import OverTrial
 from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
 
@@ -56,6 +61,7 @@ _NOT = {
     "json": "it is not JSON", "ndjson": "a line of it is not JSON", "csv": "it is no table", "xml": "it is not XML"
 }  # fmt: skip
 _AT = re.compile(r"line ([0-9]+),? column ([0-9]+)")
+_OF_ROW = re.compile(r"^\[([0-9]+)\]\.")
 _ROW = re.compile(r"\[([0-9]+)\]")
 _WORD = re.compile(r"\{([a-z_]+)\}")
 
@@ -83,6 +89,7 @@ class Fate:
     number: int
     rows: tuple[ComparedRow, ...]
     reason: Reason | None = None
+    counts: bool = False  # in an answer over records, which is given in its place
 
     @property
     def given(self) -> bool:
@@ -112,6 +119,8 @@ class Trial:
     unknown: list[Unknown] = field(default_factory=list)
     also: tuple[str, ...] = ()  # other calls that the answer would be as well
     warnings: list[str] = field(default_factory=list)  # what is allowed, and hardly meant so
+    whose: str = ""  # of a file with the records of many: the customer whose they are
+    over: OverTrial | None = None  # of a call that gives an answer over its records
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +148,13 @@ class Tried:
         self._strict = strict
         self._plans: dict[Granted, TablePlan] = {}
         self._takings: dict[str, Taking] = {}
-        heard = None if strict else Seen(lambda *_: None)
-        self.source = replace(source, seen=lambda dataset: heard)
+        heard = Seen(lambda *_: None)
+        self.source = replace(source, seen=lambda dataset: None if self.strict(dataset) else heard)
+
+    def strict(self, dataset: str) -> bool:
+        """Whether an answer of this type of data with a member that is not declared is refused."""
+        its = self.datasets.get(dataset)
+        return self._strict or (its is not None and its.format == "" and its.strict)
 
     def calls(self) -> list[FormatCall]:
         """The calls that give one of these types of data."""
@@ -219,8 +233,19 @@ class Tried:
         found = (everything.text(taking.value(each), path) for each in taking.records(body))
         return list(dict.fromkeys(filter(None, found)))
 
-    def run(self, call: FormatCall, body: bytes, terms: TrialTerms, *, explain: bool = True) -> Trial:
-        """`explain`: record by record, too."""
+    def run(
+        self,
+        call: FormatCall,
+        body: bytes,
+        terms: TrialTerms,
+        *,
+        explain: bool = True,
+        more: Sequence[bytes] = (),
+        refused: str = "",
+    ) -> Trial:
+        """`explain`: record by record, too. `more`: further answers of the call, which may be its next pages where it
+        gives an answer over records: `Trial.over` says how many of them are. `refused`: why it never becomes an answer,
+        whatever the engine would say of it."""
         dataset = self.datasets[call.dataset]
         fields = frozenset(dataset.fields if terms.fields is None else terms.fields & dataset.fields.keys())
         granted = (fields - terms.without) | frozenset(dataset.structural())
@@ -247,10 +272,16 @@ class Tried:
             trial.refusal = "the organisation is asked nothing"
         else:
             trial.sent = sent
-            self._cut(trial, plan, item, body, terms)
+            if call.answer is not None:
+                self._answer(trial, plan, item, [body, *more], terms, explain=explain)
+            else:
+                self._cut(trial, plan, body, terms)
+            if refused and not trial.refusal:
+                trial.refusal, trial.counts, trial.body, trial.following = refused, Counts(), b"", False
         if explain:
-            self._explain(trial, plan, item, body, terms)
-            trial.warnings += self._hardly_meant(terms, there, body)
+            if call.answer is None or trial.denied is not None:
+                self._explain(trial, plan, item, body, terms)
+            trial.warnings += (each for each in self._hardly_meant(terms, there, body) if each not in trial.refusal)
         return trial
 
     def _hardly_meant(self, terms: TrialTerms, there: Sequence[str], body: bytes) -> Iterable[str]:
@@ -302,7 +333,7 @@ class Tried:
         base = self.source.base_path or self.form.base
         return _WORD.sub(lambda word: ref if word[1] == "account" else word[1].upper(), base + call.path)
 
-    def _cut(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: TrialTerms) -> None:
+    def _cut(self, trial: Trial, plan: TablePlan, body: bytes, terms: TrialTerms) -> None:
         assert trial.sent is not None, "the call was made"
         try:
             cut = plan.cut(trial.sent, trial.media_type, body, terms.window)  # type: ignore[attr-defined]  # each engine's
@@ -310,17 +341,24 @@ class Tried:
             trial.counts = Counts(0, 1)
             trial.refusal = "the app is told that there is no such record"
             return
-        except TooLarge as error:
-            trial.refusal = f"the answer is too large to be cut: {error}"
-            return
-        except UnknownShape as error:
-            trial.refusal = self._shape(trial.call, body, error.where, [each.native for each in trial.sent.accounts])
+        except (TooLarge, UnknownShape) as error:
+            trial.refusal = self._refusal(trial, body, error)
             return
         trial.counts, trial.body, trial.notice = cut.counts, cut.body, cut.notice
         trial.following = bool(cut.following)
 
+    def _refusal(self, trial: Trial, body: bytes, error: TooLarge | UnknownShape) -> str:
+        if isinstance(error, TooLarge):
+            return f"the answer is too large to be cut: {error}"
+        natives = [each.native for each in trial.sent.accounts] if trial.sent is not None else []
+        return self._shape(trial.call, body, error.where, natives)
+
     def _shape(self, call: FormatCall, body: bytes, where: str, natives: Sequence[str] = ()) -> str:
         """What is not as declared, in words."""
+        told = self._unlike(call, body, where.removeprefix("."), natives)
+        return _OF_ROW.sub(lambda row: f"record {int(row[1]) + 1}: ", told) if self.form.driver == "csv" else told
+
+    def _unlike(self, call: FormatCall, body: bytes, where: str, natives: Sequence[str]) -> str:
         if self.form.driver in ("json", "ndjson") and body.startswith(BOM_UTF8):
             return "it begins with a byte order mark, which JSON does not have: save it as UTF-8 without one"
         try:
@@ -335,16 +373,16 @@ class Tried:
             return other
         if foreign := self._foreign(call, value, word, where, natives):
             return foreign
-        wrong = list(unlike(self.form.shapes, word, value))
-        told = next((each for each in wrong if each[0] == where), next(iter(wrong), None))
-        if told is not None:
+        if told := _refused_for(where, unlike(self.form.shapes, word, value)):
             return f"{told[0] or 'the whole answer'} {told[1]}"
-        if self._strict and (new := undeclared(self.form.shapes, word, value)):
+        if self.strict(call.dataset) and (new := undeclared(self.form.shapes, word, value)):
             named = ", ".join(each.where for each in new[:4])
             return f"{named} {'is' if len(new) == 1 else 'are'} not declared, and strict = true"
         time = self.form.records[call.records].time
-        if time.paths and where.endswith("." + ".".join(time.paths[0])):
+        if any(where.endswith("." + ".".join(path)) for path in time.paths):
             return f'{where} is no time as written = "{time.written}" says, or not in its parts'
+        if call.answer is not None and where == leading(self.form):
+            return f"it leads to a further page, and what it says of it cannot be used ({where})"
         place = self.form.place(call)
         where = ".".join(place) if where in ("", *place[-1:]) and place else where or "the top"
         return f"{where} is not there, or not as declared"
@@ -413,7 +451,7 @@ class Tried:
         except (ValueError, RecursionError, UnknownShape):
             return
         part = plan.parts[trial.dataset.id]
-        reasons = Reasons(self.form, trial.dataset, trial.granted, part.withheld)
+        reasons = Reasons(self.form, trial.dataset, trial.granted, part.withheld, part.coarse)
         if self._no_table(trial.call, body, HEADER):
             return  # what stands there is not what its columns are
         trial.unknown = undeclared(self.form.shapes, word, value)
@@ -442,11 +480,11 @@ class Tried:
         open_ = replace(item, records_max=None)
         if part.records_max == 0:
             return self._dropped(trial, part) or Reason.of("limit", limit="0")
+        if self._is_short(trial.call, record):
+            return Reason.of("short")
         if self._passes(trial, open_, record, terms.window):
             return None
-        all_ = replace(
-            open_, accounts=(*item.accounts, *(Account(name, f"OTHER-{name}") for name in item.others)), others=()
-        )
+        all_ = _anybodys(open_)
         records = self.form.records[trial.call.records]
         if self._passes(trial, all_, record, terms.window, anybodys=True):
             owner = everything.text(value, records.account)
@@ -471,9 +509,13 @@ class Tried:
         sent = replace(trial.sent, accounts=item.accounts) if anybodys else trial.sent
         try:
             cut: Cut = self._plan_of(item).cut(sent, trial.media_type, self._taking(trial.call).alone(record), window)
-        except NotThere:
+        except (NotThere, UnknownShape):
             return False
         return cut.counts.records == 1
+
+    def _is_short(self, call: FormatCall, record: Any) -> bool:
+        taking = self._taking(call)
+        return isinstance(taking, TakingTable) and taking.is_short(record)
 
     def _plan_of(self, item: Granted) -> Any:
         if item not in self._plans:
@@ -498,6 +540,113 @@ class Tried:
                 return
             path = f"{path}.{name}" if path else name
 
+    # ---- an answer over records
+
+    def _answer(
+        self, trial: Trial, plan: TablePlan, item: Granted, bodies: Sequence[bytes], terms: TrialTerms, *, explain: bool
+    ) -> None:
+        assert trial.sent is not None and trial.call.answer is not None, "the call was made, and gives an answer"
+        page = partial(trying_totals.answering, plan, trial.sent, trial.asked.path, trial.media_type)
+        try:
+            made, trial.over = page(bodies, terms.window)
+            cut = made.cut()
+        except NotThere:
+            trial.refusal = "the app is told that there is no such record: no member of the answer is given"
+        except (TooLarge, UnknownShape) as error:
+            bad = self._bad_page(trial, plan, bodies, terms)
+            trial.refusal = self._bad_record(trial, plan, bodies, terms) or self._refusal(trial, bad, error)
+        else:
+            trial.counts, trial.body = cut.counts, cut.body
+            part = plan.parts[trial.dataset.id]
+            reasons = Reasons(self.form, trial.dataset, trial.granted, part.withheld, part.coarse)
+            trial.over.answers = list(trying_totals.answers(plan, part, cut, trial.call.answer, reasons))
+        if explain:
+            self._explain_answer(trial, plan, item, bodies, terms)
+
+    def _bad_page(self, trial: Trial, plan: TablePlan, bodies: Sequence[bytes], terms: TrialTerms) -> bytes:
+        """The first that is refused as such."""
+        assert trial.sent is not None, "the call was made"
+        for body in bodies:
+            try:
+                plan.page_rows(trial.sent, trial.media_type, body, terms.window, ALWAYS)
+            except (TooLarge, UnknownShape):
+                return body
+        return bodies[0]
+
+    def _bad_record(self, trial: Trial, plan: TablePlan, bodies: Sequence[bytes], terms: TrialTerms) -> str:
+        """The first record that counts and of which no answer can be made, and why; "": there is none."""
+        sent = trial.sent
+        assert sent is not None, "the call was made"
+        taking = self._taking(trial.call)
+        try:
+            found = [(taking.alone(record)) for body in bodies for record in taking.records(body)]
+            for number, alone in enumerate(found, 1):
+                rows = trying_totals.rows_of(plan, sent, trial.media_type, alone, terms.window)
+                if why := trying_totals.wrong(plan, trial.call, rows):
+                    return f"record {number}: {why}"
+        except (UnknownShape, ValueError, RecursionError):
+            return ""
+        return ""
+
+    def _explain_answer(
+        self, trial: Trial, plan: TablePlan, item: Granted, bodies: Sequence[bytes], terms: TrialTerms
+    ) -> None:
+        assert trial.sent is not None, "the call was made"
+        over, taking = trial.over, self._taking(trial.call)
+        pages = over.pages if over is not None else [trial.sent]
+        needed, starts = frozenset(self.form.read_for(trial.call)), []
+        for sent, body in zip(pages, bodies, strict=False):
+            try:
+                value, word = taking.whole(body)
+                found = taking.records(body)
+            except (ValueError, RecursionError, UnknownShape):
+                return
+            if self._no_table(trial.call, body, HEADER):
+                return
+            trial.unknown = merged(trial.unknown, undeclared(self.form.shapes, word, value))
+            for record in found:
+                each = taking.value(record)
+                reason, row = self._why_uncounted(trial, plan, item, sent, record, terms)
+                rows = trying_totals.read(trial.call, needed, each, reason)
+                starts += [row[0]] if reason is None and row is not None else []
+                why = reason or Reason.of("counted")
+                trial.records.append(Fate(len(trial.records) + 1, rows, why, counts=reason is None))
+        if over is not None:
+            over.counted, over.found = len(starts), len(trial.records)
+            over.alone = trying_totals.alone(over.how, self.source.zone, starts)
+            trial.warnings += trying_totals.warnings(over, trial.call)
+
+    def _why_uncounted(
+        self, trial: Trial, plan: TablePlan, item: Granted, sent: Upstream, record: Any, terms: TrialTerms
+    ) -> tuple[Reason | None, Row | None]:
+        """Why a record does not count, and what would; no reason: it does."""
+        if trial.refusal:
+            return Reason.of("refused"), None
+        if self._is_short(trial.call, record):
+            return Reason.of("short"), None
+        taking, window = self._taking(trial.call), terms.window
+        value, alone = taking.value(record), taking.alone(record)
+        rows_of = trying_totals.rows_of
+        its = self.form.records[trial.call.records]
+        time = " to ".join(filter(None, (everything.text(value, path) for path in its.time.paths))) or "?"
+        if rows := rows_of(plan, sent, trial.media_type, alone, window):
+            counts = trying_totals.in_part(sent, rows[0])
+            return None if counts else Reason.of("other-part", time=time), rows[0]
+        every = self._plan_of(_anybodys(item))
+        anybodys = replace(sent, accounts=_anybodys(item).accounts)
+        if rows_of(every, anybodys, trial.media_type, alone, window):
+            owner = everything.text(value, its.account)
+            return Reason.of("other-call" if owner in trial.refs else "account", account=owner), None
+        if rows := trying_totals.rows_ever(every, anybodys, trial.media_type, alone):
+            return trying_totals.uncounted(plan, trial.call, sent, window, rows[0], time), None
+        return Reason.of("timeless"), None
+
+
+def _anybodys(item: Granted) -> Granted:
+    """The same with all accounts that the answer names granted."""
+    others = tuple(Account(name, f"OTHER-{name}") for name in item.others)
+    return replace(item, accounts=(*item.accounts, *others), others=())
+
 
 def _whole(call: FormatCall, value: Any, number: int, why: Reason) -> Fate:
     """A record that is not given: all its members for the same reason."""
@@ -507,6 +656,19 @@ def _whole(call: FormatCall, value: Any, number: int, why: Reason) -> Fate:
         tuple(ComparedRow(name, WITHHELD, written(each), "", why, (call.records, name)) for name, each in found),
         why,
     )
+
+
+def _refused_for(where: str, wrong: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
+    """Of what is unlike its word, what the engine names as well: not everything that looks so is refused. It names a
+    place with less around it, or only what the place is in."""
+    found = list(wrong)
+    exact = (each for each in found if each[0] == where)
+    near = (
+        each
+        for each in found
+        if not where or each[0].endswith(f".{where}") or each[0].startswith((f"{where}.", f"{where}["))
+    )
+    return next(exact, None) or next(near, None)
 
 
 def _some(natives: Sequence[str], most: int = 4) -> str:

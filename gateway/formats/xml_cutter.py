@@ -35,7 +35,7 @@ HOLD = 1 << 14  # bytes of a record of which the end has not come that wait for 
 TOKEN = 1 << 20  # bytes of one comment, tag or instruction: Expat reads an unfinished one again with each piece
 
 
-class Periods(NamedTuple):
+class JudgedPeriods(NamedTuple):
     whole: Window  # of the agreement, or of the call
     judged: Window  # in which a record must lie
 
@@ -49,7 +49,7 @@ class XmlCutter:
         table: XmlTable,
         part: TablePart,
         sent: Upstream,
-        periods: Periods,
+        periods: JudgedPeriods,
         link: str = "",
         rows: list[Row] | None = None,
     ) -> None:

@@ -13,7 +13,7 @@ from gateway.formats.model import LIMIT, Cut, TooLarge, Upstream
 from gateway.formats.shapes import withheld_members
 from gateway.formats.table_plan import NO_PERIOD, PageRows, TablePart, TablePlan
 from gateway.formats.totals import Row
-from gateway.formats.xml_cutter import Periods, XmlCutter
+from gateway.formats.xml_cutter import JudgedPeriods, XmlCutter
 from gateway.formats.xml_parsing import expected
 from gateway.formats.xml_table import XmlTable
 from gateway.ground.calendar.instants import Window
@@ -43,17 +43,17 @@ class XmlPlan(TablePlan):
         if len(body) > LIMIT:
             raise TooLarge(f"{len(body)} bytes")
         rows: list[Row] = []
-        cutter = self._cutter(sent, media_type, Periods(window, period), rows=rows)
+        cutter = self._cutter(sent, media_type, JudgedPeriods(window, period), rows=rows)
         cutter.feed(body)
         cutter.close()
         return PageRows(rows, cutter.found, cutter.led, cutter.first is not None)
 
-    def _period(self, sent: Upstream, window: Window) -> Periods:
+    def _period(self, sent: Upstream, window: Window) -> JudgedPeriods:
         window = self.inside(sent, window)
-        return Periods(window, self.judged_by(sent, window) or NO_PERIOD)
+        return JudgedPeriods(window, self.judged_by(sent, window) or NO_PERIOD)
 
     def _cutter(
-        self, sent: Upstream, media_type: str, periods: Periods, link: str = "", rows: list[Row] | None = None
+        self, sent: Upstream, media_type: str, periods: JudgedPeriods, link: str = "", rows: list[Row] | None = None
     ) -> XmlCutter:
         expected(media_type, self.form.media_types, self.form.encoding)
         part = self.parts[self.form.calls[sent.operation].dataset]

@@ -29,6 +29,7 @@ from gateway.catalogue import Format
 from gateway.catalogue.formats import FormatCall
 from gateway.errors import Unavailable
 from gateway.formats import filed
+from gateway.formats import seeming as guesses
 from gateway.formats.drift import Seen
 from gateway.formats.filed import BadFile, Filed
 from gateway.formats.model import FoundAccount, Upstream
@@ -48,6 +49,7 @@ COMING_FOR = timedelta(days=1)
 CHECKED_AT_ONCE = 500  # records
 SEALED_AT_ONCE = 4_000_000  # bytes of records held before they are sealed
 ROWS_AT_ONCE = 1000  # of one transaction, so that others can write between them
+LOOKED_AT = 1 << 16  # bytes of a file by which it is guessed what it is
 SUM_BYTES = 400  # of a file with a checksum
 _SUM = re.compile(r"([0-9a-fA-F]{64})(?:[ \t].*)?", re.DOTALL)
 _log = logging.getLogger("gateway.organisations")
@@ -65,18 +67,35 @@ class Imported:
     until: datetime
     undeclared: tuple[str, ...] = ()  # places that the declaration does not know: they never leave
     too_large: int = 0  # customers with more than one answer may have
+    seems: str = ""  # that its texts are spelt wrongly as they are read; "": nothing speaks for it
 
 
 def told(organisation: str, done: Imported) -> str:
     """One line for the operator: on the terminal, in the log and beside the file."""
-    what = f"{done.records} records" if done.call else f"{done.records} codes"
+    what = counted(done.records, "record" if done.call else "code")
     more = f"; not declared, and given to nobody: {', '.join(done.undeclared)}" if done.undeclared else ""
     if done.too_large:
-        more += f"; {done.too_large} customers have more than one answer may have, and are given nothing"
+        have = "has" if done.too_large == 1 else "have"
+        more += (
+            f"; {counted(done.too_large, 'customer')} {have} more than one answer may have: nothing is given to them"
+        )
+    if done.seems:
+        more += f"; {done.seems}"
     kept = f"kept until {done.until:%Y-%m-%d %H:%M} UTC"
-    return (
-        f"{organisation}: {done.call or 'codes'}: {what} of {done.customers} customers, {done.size} bytes, {kept}{more}"
-    )
+    of = counted(done.customers, "customer")
+    return f"{organisation}: {done.call or 'codes'}: {what} of {of}, {done.size} bytes, {kept}{more}"
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def seeming(form: Format, begin: bytes, wrong: str) -> str:
+    """What is wrong with a file, and what it seems to be instead. `begin`: of its bytes."""
+    seems = guesses.driver(form, begin)
+    if not seems and form.driver == "csv":
+        seems = guesses.table(form, begin, set(guesses.columns(form)))
+    return f"{wrong}; {seems}" if seems else wrong
 
 
 # ---- a file that was given
@@ -87,7 +106,7 @@ class _Summed(io.RawIOBase):
 
     def __init__(self, file: IO[bytes], most: int) -> None:
         self._file, self._most = file, most
-        self.sum, self.size = hashlib.sha256(), 0
+        self.sum, self.size, self.begin = hashlib.sha256(), 0, b""
 
     def readable(self) -> bool:
         return True
@@ -98,6 +117,8 @@ class _Summed(io.RawIOBase):
         if self.size > self._most:
             raise _too_large(self._most)
         self.sum.update(memoryview(buffer)[:count])
+        if len(self.begin) < LOOKED_AT:
+            self.begin += bytes(memoryview(buffer)[: min(count, LOOKED_AT - len(self.begin))])
         return count
 
 
@@ -133,6 +154,12 @@ class GivenFile:
     @property
     def sha256(self) -> str:
         return self.summed.sum.hexdigest()
+
+    @property
+    def begin(self) -> bytes:
+        """Of what was read, whole lines or all of it, to guess what the file is."""
+        begin = self.summed.begin
+        return begin if len(begin) < LOOKED_AT else begin[: begin.rfind(b"\n") + 1] or begin
 
 
 def _state(file: IO[bytes]) -> tuple[int, int]:
@@ -191,7 +218,10 @@ def bring(
     importing = _Importing(house, view, form, files, form.calls[call], given, now)
     try:
         importing.begin()
-        importing.read(progress)
+        try:
+            importing.read(progress)
+        except BadFile as wrong:
+            raise BadFile(seeming(form, given.begin, str(wrong))) from None
         given.require_whole()
         done = importing.end()
     except BaseException:
@@ -239,6 +269,7 @@ class _Importing:
         driver, file = filed.DRIVERS[self.form.driver], self.given.reader()
         self._head, records = driver.opened(self.form, self.call, file)
         whose = file_rules.customer_of(self.form, self.call, self.files.customer)
+        filed.require_customers(self.form, self._head, whose)
         some: list[Filed] = []
         for record in records:
             some.append(record)
@@ -320,6 +351,7 @@ class _Importing:
             until,
             tuple(self._places),
             too_large,
+            guesses.encoding(self.form, self.given.begin) if self.form.driver == "csv" else "",
         )
 
     def _by_customer(self) -> Any:

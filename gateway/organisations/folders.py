@@ -9,6 +9,7 @@ was opened once; nothing that is not of a declared name is touched.
 """
 
 import contextlib
+import json
 import logging
 import os
 import stat
@@ -20,6 +21,7 @@ from fnmatch import fnmatchcase
 
 from gateway.errors import GatewayError, where
 from gateway.formats.filed import BadFile
+from gateway.ground.store import Connection
 from gateway.house import House
 from gateway.organisations import file_codes, files, views
 from gateway.organisations.file_rules import KIND, FileName, FilesView
@@ -100,6 +102,24 @@ class Folders:
             _refuse(folder, name, str(wrong), now)
         else:
             _receipt(folder, name, view.id, done, now)
+
+
+def unusable(folder: str) -> str:
+    """Why nothing can be taken from a declared folder, as far as whoever asks can see; "": it can."""
+    if not os.path.exists(folder):
+        return "is not there"
+    if not os.path.isdir(folder):
+        return "is no folder"
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        return "cannot be read and written by this user"
+    return ""
+
+
+def of(connection: Connection) -> list[tuple[str, str]]:
+    """(id, folder) of each organisation that has one. Uses a bare connection, as `views.addresses`."""
+    rows = connection.execute("SELECT id, declaration FROM organisation ORDER BY id")
+    found = [(name, json.loads(declaration)["connection"].get("files", {})) for name, declaration in rows]
+    return [(name, table["folder"]) for name, table in found if table.get("folder")]
 
 
 @contextlib.contextmanager

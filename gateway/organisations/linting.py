@@ -1,6 +1,7 @@
 """Everything that is to be said of a declaration before it is put into force: faults, gaps and risks, with their lines.
 
-It reads one file and the policies, and nothing else: no database, no network, no environment.
+It reads one file and the policies, and nothing else: no database, no network, no environment. Of a folder it only looks
+whether it is there.
 """
 
 import re
@@ -16,7 +17,7 @@ from gateway.formats import linting, registry
 from gateway.formats.linting import TO_FILL, WHY
 from gateway.formats.paths import pattern
 from gateway.ground.declarations.lines import Lines
-from gateway.organisations import declare, gaps, knowing, owned
+from gateway.organisations import declare, folders, gaps, knowing, owned
 from gateway.organisations.addresses import Resolve, network_fault
 from gateway.organisations.rules import FORM
 from gateway.settings import plain_network
@@ -97,6 +98,7 @@ def _report(file: str, text: str, document: Mapping[str, Any], catalogue: Catalo
     unread = form is not None and any(True for _ in shapes.faults(form.shapes))
     risks = [*linting.risks(None if unread else form, own), *knowing.risks(document, catalogue, form, own)]
     warnings = [_warning(lines, document, risk) for risk in risks]
+    warnings += _folder(lines, document)
     warnings += [*_uncalled(lines, document, catalogue, None if unread else form, own), *_guesses(text)]
     found = sorted(dict.fromkeys(errors), key=_order) + sorted(dict.fromkeys(warnings), key=_order)
     return LintReport(file, tuple(found), "more may follow once [format.shapes] can be read" if unread else "")
@@ -160,6 +162,19 @@ def _uncalled(
             better = f"the format has {', '.join(form.call_paths(dataset.id))}"
             wrong = f"no call of the format gives {dataset.id} at these paths"
             yield LintFinding(WARNING, "no-call", lines.line(key), key, wrong, better, WHY["no-call"])
+
+
+def _folder(lines: Lines, document: Mapping[str, Any]) -> Iterator[LintFinding]:
+    """A folder that the server would look into every minute, and which is not there."""
+    connection = document.get("connection")
+    files = connection.get("files") if isinstance(connection, dict) else None
+    path = files.get("folder") if isinstance(files, dict) else None
+    if isinstance(path, str) and FORM.fits("folder", path) and (why := folders.unusable(path)):
+        key = "connection.files.folder"
+        right = "make it where the gateway runs, for its user to read and write"
+        yield LintFinding(
+            WARNING, "folder", lines.line(key), key, f"{path} {why} on this machine", right, WHY["folder"]
+        )
 
 
 def _guesses(text: str) -> Iterator[LintFinding]:

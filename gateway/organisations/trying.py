@@ -13,16 +13,18 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from gateway.catalogue import Catalogue, Dataset
+from gateway.catalogue.formats import FormatCall
 from gateway.errors import DeclarationError
 from gateway.formats.linting import TO_FILL, naming
 from gateway.formats.model import Source
 from gateway.formats.trying import UNNAMED, NotTried, Trial, Tried
 from gateway.ground.declarations import load
 from gateway.ground.keys import Sealer
-from gateway.organisations import declare, file_rules, gaps, knowing, owned, placing
+from gateway.organisations import declare, file_rules, gaps, knowing, owned, placing, trying_files
 from gateway.organisations.connections import WORD, CustomerPlace, DeclaredConnection
 from gateway.organisations.knowing import KnownAccounts
 from gateway.organisations.links import DECLARED, LinkView
+from gateway.organisations.trying_files import FileTried
 
 # of a key, for an answer: not how a type of data is called on the screen, nor how a call is called
 _MATTERS = re.compile(r"(datasets|format|zone)\b(?!.*\.category$)(?!\.calls\..*\.name$)")
@@ -42,6 +44,17 @@ class Prepared:
     stand_ins: tuple[str, ...]  # what stood in for TO FILL
     connection: DeclaredConnection | None  # None: how calls are made is not said yet
     known: KnownAccounts | None  # how a live call knows a person's accounts; None: that cannot be said
+    customer: str = ""  # files: the member of [connection.files] that says whose a record is; "": records say it
+
+    @property
+    def filed(self) -> bool:
+        return self.connection is not None and self.connection.kind == file_rules.KIND
+
+    def filed_as(self, tried: Tried, call: FormatCall, body: bytes) -> FileTried | None:
+        """Whose records are in a file of the call; None: the organisation has an API."""
+        if not self.filed:
+            return None
+        return trying_files.tried(tried.form, call, self.customer, body, strict=tried.strict(call.dataset))
 
 
 def prepare(path: Path, catalogue: Catalogue) -> Prepared:
@@ -95,7 +108,13 @@ def prepared(file: str, read: Mapping[str, Any], catalogue: Catalogue) -> Prepar
         tuple(stand_ins),
         connected,
         accounts,
+        _customer(connection),
     )
+
+
+def _customer(connection: object) -> str:
+    files = connection.get("files") if isinstance(connection, dict) else None
+    return str(files.get("customer", "")) if isinstance(files, dict) else ""
 
 
 def _tried(source: Source, held: Mapping[str, Dataset], *, strict: bool) -> Iterator[Tried]:
@@ -167,7 +186,7 @@ class UpstreamCall:
 def upstream_call(prepared: Prepared, trial: Trial) -> UpstreamCall | None:
     """None: the organisation is asked nothing, because the call is refused or its data are in files."""
     sent, connection = trial.sent, prepared.connection
-    if sent is None or (connection is not None and connection.kind == file_rules.KIND):
+    if sent is None or prepared.filed:
         return None
     link = _link(connection)
     placed = placing.placed(sent, link, connection or DeclaredConnection())

@@ -1,6 +1,7 @@
 """`aval organisations draft`: what an organisation's engineer gets in his first ten minutes, and how it says no."""
 
 import json
+import shutil
 import socket
 import tomllib
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 from cli_run import Aval
+
+from gateway.settings import shipped_policies
 
 Run = Callable[..., Aval]
 CALL = {
@@ -215,3 +218,85 @@ def test_the_help_has_two_examples_that_name_options_there_are(draft: Run) -> No
 def test_a_sector_that_nobody_knows_is_told(draft: Run, sample: Path) -> None:
     done = draft("--sample", sample, "--sector", "telekom")
     assert done.code == 2 and not done.out and "'telekom' is none of bank, " in done.err
+
+
+def test_a_sector_of_ones_own_policies_is_known(draft: Run, sample: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "policies"
+    shutil.copytree(shipped_policies(), folder)
+    sectors = folder / "sectors" / "sectors.toml"
+    sectors.write_text(sectors.read_text(encoding="utf-8").replace('id = "telecom"', 'id = "water"'), encoding="utf-8")
+    assert draft("--sample", sample, "--sector", "water").code == 2
+    done = draft("--sample", sample, "--sector", "water", "--policies", folder)
+    assert done.code == 0 and tomllib.loads(done.out)["sector"] == "water", done.err
+    assert draft("--sample", sample, "--sector", "telecom", "--policies", folder).code == 2
+
+
+def test_on_standard_output_no_file_is_named_that_was_not_written(draft: Run, sample: Path) -> None:
+    told = lines(draft("--sample", sample, "--id", "my-telecom").err)
+    assert told[told.index("next:") + 1 :] == [
+        "  keep it in a file, as --out FILE does",
+        "  aval organisations lint FILE",
+        "  aval organisations try FILE --answer AN-ANSWER",
+        "  aval organisations add FILE",
+    ]
+    assert "my-telecom.toml" not in "\n".join(told)
+
+
+READINGS = {
+    "customerNo": "W-1", "meter": "M-1", "unit": "m3",
+    "readings": [{"meter": "M-1", "ts": "2026-11-01 00:00", "litres": 12, "quality": "OK"}],
+}  # fmt: skip
+BILLS = {"page": 1, "bills": [{"billNo": "B-1", "from": "2026-10-01", "to": "2026-10-31", "amount": 41.3}]}
+
+
+def test_samples_of_different_calls_are_a_call_each_and_that_is_said(draft: Run, tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("1.json", "2.json", "3.json")]
+    empty = {**READINGS, "readings": []}
+    for path, value in zip(paths, (READINGS, BILLS, empty), strict=True):
+        path.write_text(json.dumps(value))
+    done = draft(*(part for path in paths for part in ("--sample", path)))
+    form = tomllib.loads(done.out)["format"]
+    assert {call["records"]: call.get("envelope", "Answer") for call in form["calls"]} == {
+        "Reading": "Answer",
+        "Bill": "BillAnswer",
+    }
+    assert form["records"]["Reading"]["at"] == "readings" and form["records"]["Bill"]["at"] == "bills"
+    told = f"they look like answers of 2 calls, so one is drafted for each: {paths[0]} and {paths[2]}; {paths[1]}"
+    assert told in lines(done.err)[0]
+    alike = draft("--sample", paths[0], "--sample", paths[2])
+    assert len(tomllib.loads(alike.out)["format"]["calls"]) == 1 and "look like" not in alike.err
+
+
+def test_records_with_a_time_are_found_in_what_has_none_and_the_other_guess_is_named(
+    draft: Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "readings.json"
+    path.write_text(json.dumps(READINGS))
+    done = draft("--sample", path)
+    assert tomllib.loads(done.out)["format"]["records"]["Reading"] == {"at": "readings", "instant": "ts"}
+    assert "records at readings (if the whole answer is one record: --at '')" in done.err
+    whole = draft("--sample", path, "--at", "")
+    assert "one" in tomllib.loads(whole.out)["format"]["calls"][0]
+    path.write_text(json.dumps({**READINGS, "readings": [{"meter": "M-1", "litres": 12}]}))
+    done = draft("--sample", path)
+    assert "one record at the outermost place (if they are the lists inside: --at readings)" in done.err
+
+
+def test_a_table_may_be_a_file_and_its_customer_is_guessed(draft: Run, tmp_path: Path) -> None:
+    path = tmp_path / "receipts.csv"
+    path.write_text("Numero client;Date;Montant TTC\nC-1;12.11.2026;1 234,50\nC-2;13.11.2026;3,20\n")
+    done = draft("--csv", path)
+    assert 'if it gives files, kind = "files" as [connection] says; Numero client says whose a row is' in done.err
+    commented = [line.removeprefix("# ") for line in lines(done.out) if line.startswith("# ")]
+    begin = commented.index("[connection.files]")
+    files = tomllib.loads("\n".join(commented[begin : begin + 4]))["connection"]["files"]
+    assert files["customer"] == "Numero client" and files["kept"] == "P40D"
+    assert tomllib.loads(done.out)["format"]["records"]["Record"]["account"] == "Numero client"
+    path.write_text("Ticket;Date\nT-1;12.11.2026\n")
+    assert "says whose" not in draft("--csv", path).err
+
+
+def test_texts_in_comments_are_not_counted_as_to_be_filled(draft: Run, sample: Path) -> None:
+    done = draft("--sample", sample)
+    counted = sum(line.partition("#")[0].count("TO FILL") for line in lines(done.out))
+    assert f"{counted} texts TO FILL" in lines(done.err)[1]

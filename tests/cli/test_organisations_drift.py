@@ -48,7 +48,7 @@ def test_places_are_listed_with_how_often_and_the_line_to_add(cap: Callable[...,
 
 def test_what_was_seen_to_is_forgotten(cap: Callable[..., Any]) -> None:
     tells("result.items.roaming")
-    assert "1 places forgotten" in cap("organisations", "drift", "cap-mobile", "--forget").out
+    assert "1 place forgotten" in cap("organisations", "drift", "cap-mobile", "--forget").out
     assert json.loads(cap("organisations", "drift", "--json").out) == []
     assert cap("organisations", "drift", "--forget").code == 2
     assert cap("organisations", "drift", "nobody").code != 0

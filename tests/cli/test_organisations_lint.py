@@ -197,6 +197,15 @@ RISKS = {
     "same-words": [('en = "Length"', 'en = "Durée"')],
     "long-sentence": [("When you called, and for how long.", "When you " + "called and " * 12 + "for how long.")],
     "unused-type": [("[format.shapes]", '[format.shapes]\nOther = "a:s"')],
+    "folder": [
+        ('kind = "assertion"\nbase_url = "https://api.north-telecom.example"', 'kind = "files"'),
+        (
+            '[connection.link]\nstart = "/link/start"\nconfirm = "/link/confirm"\nunlink = "/link/end"\n',
+            '[connection.files]\nkept = "P40D"\nfolder = "/srv/nobody/made-it"\n',
+        ),
+        ("[[datasets]]", '[[connection.files.names]]\npattern = "calls-*.json"\ncall = "calls"\n\n[[datasets]]'),
+        ('[format.pages]\nby = "link"\nat = "paging.next"\n', ""),
+    ],
     "guessed": [('instant = "timestamp"', 'instant = "timestamp" # guessed')],
 }
 

@@ -216,3 +216,51 @@ def test_an_answer_of_somebody_elses_api_is_not_taken_for_the_nearest_call(aval:
     done = aval("organisations", "try", path, "--answer", tmp_path / "other")
     assert done.code == 2 and "it looks like none of the calls; nearest is calls (telecom.calls), lines" in done.err
     assert "of its members 2 are declared and 5 are not" in done.err
+
+
+# ---- of several things the one that was refused
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ("1 234;2026-13-45", 'record 2: timestamp is no time as written = "iso" says, or not in its parts'),
+        ("1 234;2026-01-03\nc3;abc;2026-01-04", "record 3: length is declared as a whole number (i), and is a text"),
+    ],
+)
+def test_what_the_engine_refused_is_named_and_nothing_that_it_takes(
+    aval: Run, tmp_path: Path, rows: str, told: str
+) -> None:
+    path, _ = as_csv(tmp_path)
+    text = path.read_text(encoding="utf-8").replace('account = "msisdn"\n', "")
+    text = text.replace('"PhoneCall/msisdn", ', "").replace("msisdn:s", "msisdn:-")
+    path.write_text(text, encoding="utf-8")
+    table = f"_id;length;timestamp\nc1;1 234;2026-01-03T10:00:00Z\nc2;{rows}\n"
+    assert refusal(aval, path, table.encode()) == told
+    assert not refusal(aval, path, table.replace("2026-13-45", "2026-01-03").replace("abc", "1 234").encode())
+
+
+def test_an_answer_that_says_whose_it_is_is_explained_record_by_record(aval: Run, tmp_path: Path) -> None:
+    path = declared(
+        tmp_path,
+        ('"Meta/total" = "only-page"', '"Meta/server" = "account"'),
+        ('account = "msisdn"\n', ""),
+        ('"PhoneCall/msisdn", ', ""),
+        ("msisdn:s", "msisdn:-"),
+    )
+    sample = tmp_path / "sample.json"
+    sample.write_text(answer(call(3), call(28, timestamp="2026-02-03T10:00:00Z")), encoding="utf-8")
+    found = whole(aval, path, sample, "--to", "2026-01-31")
+    assert [each["reason"] and each["reason"]["kind"] for each in found["records"]] == [None, "period"]
+
+
+def test_a_row_with_too_few_cells_is_given_to_nobody_and_says_so(aval: Run, tmp_path: Path) -> None:
+    path, _ = as_csv(tmp_path)
+    sample = tmp_path / "sample"
+    whole_row = "c1;2026-01-03T10:00:00Z;33611111111;63;;\n"
+    sample.write_text(f"_id;timestamp;msisdn;length;;\n{whole_row}c2;no time\n", encoding="utf-8")
+    found = whole(aval, path, sample)
+    assert [each["reason"] and each["reason"]["text"] for each in found["records"]] == [
+        None,
+        "it has fewer cells than the first line has names",
+    ]

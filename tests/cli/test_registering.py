@@ -64,7 +64,17 @@ def test_nothing_is_said_to_be_added_that_was_not_kept(aval: Run, registered: No
         ({"a": True}, {}, ["a: true → (nothing)"]),
         ({"d": [{"x": "1"}, {"x": "2"}]}, {"d": [{"x": "1"}, {"x": "3"}]}, ["d[1].x: 2 → 3"]),
         ({"d": [{"x": "1"}]}, {"d": []}, ['d: [{"x": "1"}] → (nothing)']),
-        ({"t": "l" * 100 + "a"}, {"t": "l" * 100 + "b"}, ["t: another value that begins alike"]),
+        ({"d": [{"x": "1"}]}, {"d": [{"x": "0"}, {"x": "1"}]}, ['d[0]: (nothing) → {"x": "0"}']),
+        ({"d": [{"x": "1"}, {"x": "2"}]}, {"d": [{"x": "2"}]}, ['d[0]: {"x": "1"} → (nothing)']),
+        (
+            {"d": [{"x": "l" * 100}]},
+            {"d": [{"x": "m"}, {"x": "n"}]},
+            [
+                f"d[0].x: {'l' * 80}… → m",
+                'd[1]: (nothing) → {"x": "n"}',
+            ],
+        ),
+        ({"t": "l" * 100 + "a"}, {"t": "l" * 100 + "b"}, [f"t: …{'l' * 20}a → …{'l' * 20}b"]),
     ],
 )
 def test_every_difference_is_told_with_its_key(before: object, after: object, told: list[str]) -> None:

@@ -166,7 +166,7 @@ def described(folder: Path, paths: dict[str, Any], server: str = "https://api.ba
 
 def test_accounts_are_listed_by_a_call_that_is_there(tmp_path: Path) -> None:
     found = form(draft(tmp_path, "--openapi", described(tmp_path, PATHS)))
-    assert found["accounts"] == {"call": "bank-accounts", "native": "accountId", "label": "name", "kind": "TO FILL"}
+    assert found["accounts"] == {"call": "bank-accounts", "native": "accountId", "label": "name"}
     assert found["accounts"]["call"] in [call["name"] for call in found["calls"]]
 
 

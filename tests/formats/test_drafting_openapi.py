@@ -357,3 +357,153 @@ def test_what_describes_no_call_that_reads_is_refused(tmp_path: Path, document: 
     path.write_text(json.dumps(document))
     with pytest.raises(Unreadable, match=why):
         drafted("openapi", path)
+
+
+# ---- how the organisation is called
+
+
+def secured(folder: Path, paths: dict[str, Any], *required: str, **schemes: dict[str, Any]) -> Path:
+    components = {"schemas": {"PhoneCall": CALL, "Calls": LIST, "Account": ACCOUNT}, "securitySchemes": schemes}
+    servers = [{"url": "https://api.telecom.example/v2"}]
+    needed = {"security": [{name: []} for name in required]} if required else {}
+    return described(folder, paths, components=components, servers=servers, **needed)
+
+
+FLOWS = {
+    "clientCredentials": {"tokenUrl": "https://login.example/token", "scopes": {"calls": "", "lines": ""}},
+    "authorizationCode": {
+        "authorizationUrl": "https://api.telecom.example/oauth/authorize",
+        "tokenUrl": "/oauth/token",
+        "scopes": {"calls": ""},
+    },
+}
+SECRET = {"env": "TO FILL"}
+ENDS = {"revoke": "TO FILL", "client_id": "TO FILL", "client_secret": SECRET}
+PLAIN = {"/calls": get(CALLS)}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "kind", "keys"),
+    [
+        (
+            {"type": "apiKey", "in": "header", "name": "X-Api-Key"},
+            "api_key",
+            {"header": "X-Api-Key", "secret": SECRET},
+        ),
+        ({"type": "http", "scheme": "Basic"}, "basic", {"user": "TO FILL", "secret": SECRET}),
+        (
+            {"type": "oauth2", "flows": FLOWS},
+            "client_credentials",
+            {
+                "token": "https://login.example/token",
+                "client_id": "TO FILL",
+                "client_secret": SECRET,
+                "scope": "calls lines",
+            },
+        ),
+        (
+            {"type": "oauth2", "flows": {"authorizationCode": FLOWS["authorizationCode"]}},
+            "oauth",
+            {"authorize": "/oauth/authorize", "token": "/oauth/token", "scope": "calls", **ENDS},
+        ),
+        (
+            {"type": "openIdConnect", "openIdConnectUrl": "https://login.example/.well-known/openid-configuration"},
+            "oauth",
+            {"authorize": "TO FILL", "token": "TO FILL", "scope": "TO FILL", **ENDS},
+        ),
+    ],
+)
+def test_a_security_scheme_is_a_kind_of_connection(
+    tmp_path: Path, scheme: dict[str, Any], kind: str, keys: dict[str, Any]
+) -> None:
+    text = drafted("openapi", secured(tmp_path, PLAIN, its=scheme))
+    assert faults(text) == []
+    connection = tomllib.loads(text)["connection"]
+    assert connection["kind"] == kind and connection[kind] == keys
+    own = kind == "oauth"
+    assert ("link" in connection) is not own and ("match" in connection) is not own
+    assert ("person" in connection) is not own
+    assert f"connection: kind {kind}, the security scheme its" in text
+
+
+@pytest.mark.parametrize(
+    ("scheme", "told"),
+    [
+        ({"type": "apiKey", "in": "query", "name": "key"}, "by a key in the query"),
+        ({"type": "http", "scheme": "bearer"}, "by HTTP authentication bearer"),
+        ({"type": "mutualTLS"}, "by a client certificate ([connection.tls])"),
+        ({"type": "oauth2", "flows": {"implicit": {}}}, "by the OAuth flow implicit"),
+    ],
+)
+def test_a_scheme_for_which_there_are_no_words_is_told(tmp_path: Path, scheme: dict[str, Any], told: str) -> None:
+    text = drafted("openapi", secured(tmp_path, PLAIN, its=scheme))
+    assert tomllib.loads(text)["connection"]["kind"] == "assertion" and told in text
+    assert "gateway proves itself" not in drafted("openapi", described(tmp_path, PLAIN))
+
+
+def test_of_several_schemes_the_one_that_calls_need_is_written(tmp_path: Path) -> None:
+    key, basic = {"type": "apiKey", "in": "header", "name": "X-Key"}, {"type": "http", "scheme": "basic"}
+    text = drafted("openapi", secured(tmp_path, PLAIN, "second", first=key, second=basic))
+    assert tomllib.loads(text)["connection"]["kind"] == "basic" and "another way" not in text
+    text = drafted("openapi", secured(tmp_path, PLAIN, first=key, second=basic))
+    assert tomllib.loads(text)["connection"]["kind"] == "api_key" and "another way to be called, basic" in text
+
+
+def test_swagger_2_says_it_elsewhere(tmp_path: Path) -> None:
+    path = tmp_path / "swagger.json"
+    definitions = {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}}
+    responses = {"200": {"description": "", "schema": CALLS}}
+    document = {"swagger": "2.0", "paths": {"/calls": {"get": {"responses": responses}}}, "definitions": {}}
+    document["components"] = {"schemas": {"PhoneCall": CALL, "Calls": LIST}}
+    path.write_text(json.dumps({**document, "securityDefinitions": definitions}))
+    assert tomllib.loads(drafted("openapi", path))["connection"]["api_key"]["header"] == "X-Key"
+
+
+def test_the_customer_of_a_path_is_the_one_that_the_link_knows(tmp_path: Path) -> None:
+    paths = {
+        "/customers/{customerNo}/contracts/{contractNo}/calls": get(CALLS),
+        "/customers/{customerNo}/calls": get(CALLS),
+    }
+    key = {"type": "apiKey", "in": "header", "name": "X-Key"}
+    document = tomllib.loads(drafted("openapi", secured(tmp_path, paths, its=key)))
+    assert document["connection"]["person"] == {"path": "/v2/customers/{customer}"}
+    assert [call["path"] for call in document["format"]["calls"]] == ["/contracts/{account}/calls", "/calls"]
+    assert not any("asks" in call for call in document["format"]["calls"])
+    document = tomllib.loads(
+        drafted("openapi", secured(tmp_path, {**paths, "/clients/{id}/calls": get(CALLS)}, its=key))
+    )
+    assert document["connection"]["person"] == {"header": "TO FILL"}, "not all calls begin alike"
+    assert [(call["path"], call.get("asks", "")) for call in document["format"]["calls"]][:2] == [
+        ("/v2/customers/contracts/{account}/calls", "/v2/customers/{customer}/contracts/{account}/calls"),
+        ("/v2/customers/calls", "/v2/customers/{customer}/calls"),
+    ]
+    (call, *_) = tomllib.loads(drafted("openapi", described(tmp_path, paths)))["format"]["calls"]
+    assert "asks" not in call, "links of a bare assertion know no customer"
+
+
+def test_a_page_that_only_some_calls_have_is_told(tmp_path: Path) -> None:
+    calls = {"type": "array", "items": CALL}
+    paths = {"/calls": get(calls, query("page", type="integer")), "/lines": get({"type": "array", "items": ACCOUNT})}
+    told = "the calls lines have no parameter page, and [format.pages] is of all calls"
+    assert told in drafted("openapi", described(tmp_path, paths))
+    both = {**paths, "/lines": get({"type": "array", "items": ACCOUNT}, query("page", type="integer"))}
+    assert told not in drafted("openapi", described(tmp_path, both))
+
+
+@pytest.mark.parametrize("name", ["fields", "$select", "select"])
+def test_a_parameter_that_chooses_members_is_one_of_fields(tmp_path: Path, name: str) -> None:
+    form = tomllib.loads(drafted("openapi", described(tmp_path, {"/calls": get(CALLS, query(name))})))["format"]
+    assert form["parameters"] == {name: {"as": "fields"}} and form["calls"][0]["query"] == [name]
+
+
+def test_what_may_be_left_out_of_the_accounts_is_said(tmp_path: Path) -> None:
+    text = drafted("openapi", described(tmp_path, PLAIN))
+    assert tomllib.loads(text)["format"]["accounts"] == {"call": "TO FILL", "native": "TO FILL"}
+    assert "If no call lists them, take it all out." in text
+    assert '# label = "MEMBER"' in text and "may be left out" in text
+
+
+def test_the_list_of_accounts_is_called_as_its_call_is_written(tmp_path: Path) -> None:
+    path = described(tmp_path, {"/customer/accounts": get({"type": "array", "items": ACCOUNT})})
+    form = tomllib.loads(drafted("openapi", path))["format"]
+    assert form["accounts"]["call"] == form["calls"][0]["name"] == "customer-accounts"

@@ -52,7 +52,7 @@ def test_a_whole_file_is_taken_and_only_a_receipt_stays(dropped: Dropped) -> Non
     assert dropped.kept() == [("calls", 1)]
     assert dropped.names() == ["done"] and dropped.names("done") == ["calls-1.json.txt"]
     [receipt] = (dropped.folder / "done").iterdir()
-    assert "1 records of 1 customers" in receipt.read_text() and "canary" not in receipt.read_text()
+    assert "1 record of 1 customer," in receipt.read_text() and "canary" not in receipt.read_text()
 
 
 def test_codes_come_the_same_way(dropped: Dropped) -> None:

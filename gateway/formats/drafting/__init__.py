@@ -3,6 +3,7 @@
     sources     the kinds of source, each with its reader     files          opening what was named, with a sentence
     nodes       what every reader below ends in               reading        with what was learnt around it
     schemas     JSON Schema                                   plain_schemas  of plain values
+    proofs      how an API is called
     references  what leads from one schema to another         openapi        calls and parameters around them
     xsd         XML Schema                                    samples        JSON, NDJSON and CSV as they come
     elements    XML as it comes                               namespaces     how its names stand in the table

@@ -80,6 +80,12 @@ class DeclarationDraft:
     accounts: dict[str, str]
     guessed: list[str] = field(default_factory=list)
 
+    @property
+    def customer(self) -> str:
+        """The member that says whose a record is, by its name; "": none."""
+        names = (name for dataset in self.datasets for name in dataset.record.members)
+        return next((name for name in names if guesses.says_customer(name)), "")
+
     def name_of(self, kind: Object) -> str:
         return next(name for name, known in self.types.items() if known is kind)
 
@@ -259,7 +265,9 @@ def _words(record: Object) -> dict[str, str]:
 
 def _guessed(draft: DeclarationDraft) -> Iterator[str]:
     for dataset in draft.datasets:
-        place = f"{dataset.name}: records at {dataset.found[0].at or 'the outermost place'}"
+        first = dataset.found[0]
+        what = "one record" if first.one else "records"
+        place = f"{dataset.name}: {what} at {first.at or 'the outermost place'}{_elsewhere(first)}"
         when = f"time {_shown(dataset.times.keys)}" if dataset.times else "no time"
         whose = f"account {'.'.join(dataset.account)}" if dataset.account else "no member that names the account"
         yield f"{place}; {when}; {whose}"
@@ -269,10 +277,23 @@ def _guessed(draft: DeclarationDraft) -> Iterator[str]:
         yield f"pages: {_shown(dict(draft.pages.keys))}, {draft.pages.why}"
     if draft.reading.csv:
         yield f"CSV: {_shown(dict(draft.reading.csv))}"
+        whose = f"; {draft.customer} says whose a row is" if draft.customer else ""
+        yield f'an API that answers with tables; if it gives files, kind = "files" as [connection] says{whose}'
+    if draft.reading.proof:
+        yield f"connection: kind {draft.reading.proof.kind}, {draft.reading.proof.why}"
     marked = _marked(draft.types.values())
     yield from (
         f"{word}: {', '.join(names[:8])}{' …' if len(names) > 8 else ''}" for word, names in marked.items() if names
     )
+
+
+def _elsewhere(found: records.Found) -> str:
+    """Where else the records may stand, with the option that says so."""
+    if found.one and found.others:
+        return f" (if they are the lists inside: --at {' or --at '.join(found.others[:3])})"
+    if found.around:
+        return f" (if the whole answer is one record: --at '{'.'.join(found.steps[:-1])}')"
+    return ""
 
 
 def _marked(types: Iterable[Object]) -> dict[str, list[str]]:
@@ -291,8 +312,20 @@ def _shown(keys: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in told.items())
 
 
+def _unpaged(draft: DeclarationDraft) -> Iterator[Remark]:
+    """[format.pages] is of all calls: one that has no parameter for a page would be asked for a second one with it."""
+    parameter = draft.pages.keys.get("parameter") if draft.pages is not None else None
+    calls = [each.answer for dataset in draft.datasets for each in dataset.found if not each.one and each.answer.path]
+    without = [each.name for each in calls if parameter not in each.query]
+    if parameter and without and len(without) < len(calls):
+        what = f"the calls {', '.join(without)} have no parameter {parameter}, and [format.pages] is of all calls"
+        instead = "they would be asked for further pages with it: draft those with and without pages apart (--only)"
+        yield Remark("format.pages", what, instead)
+
+
 def _tell(draft: DeclarationDraft) -> None:
     """What the draft itself could not decide."""
+    draft.reading.notes += _unpaged(draft)
     if len(draft.datasets) > _MANY_DATASETS:
         what = f"{len(draft.datasets)} types of data in one declaration"
         draft.reading.notes.append(

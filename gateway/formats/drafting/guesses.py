@@ -63,6 +63,7 @@ _NUMBERED = set(
     "account compte customer client contract contrat card policy police member invoice facture order".split()
 )
 _NUMBERED |= set("reference serial document licence license passport party person subscriber meter id".split())
+CUSTOMERS = set("customer client subscriber member person user kunde cliente abonne".split())
 _OF_NO_TEXT = set("type code kind id status count total url uri link href amount currency format lang language".split())
 _OF_PERSONS = {  # words of a name → what it most likely is
     "mail": set("email mail courriel".split()),
@@ -170,7 +171,15 @@ def says_time(name: str) -> bool:
 
 def says_identifier(name: str) -> bool:
     words = ascii_words(name)
-    return bool(words) and (words[-1] in _OF_IDS or (words[-1] in _NUMBERS and bool(set(words) & _NUMBERED)))
+    if not words or "of" in words:
+        return False
+    numbers = words[-1] in _NUMBERS or words[0] in _NUMBERS | _OF_IDS  # "customer no", and "numéro client"
+    return words[-1] in _OF_IDS or (numbers and bool(set(words) & _NUMBERED))
+
+
+def says_customer(name: str) -> bool:
+    words = words_of(name)
+    return bool(words & CUSTOMERS) and (words <= CUSTOMERS or says_identifier(name))
 
 
 def says_text(name: str) -> bool:

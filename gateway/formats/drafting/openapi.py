@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.formats.drafting import files
+from gateway.formats.drafting import files, guesses, proofs
 from gateway.formats.drafting.nodes import Remark, Unreadable, ascii_words, many, singular, snake, type_name
 from gateway.formats.drafting.reading import AnswerShape, ParameterDraft, Reading
 from gateway.formats.drafting.references import Pointer, References
@@ -61,6 +61,7 @@ def read(path: Path, only: list[str]) -> Reading:
     info = document.get("info")
     reading.title = str(info.get("title", "")) if isinstance(info, Mapping) else ""
     reading.server, base = _server(document)
+    reading.proof = proofs.proof(references, document, reading.server, reading.notes.append)
     reader = _Calls(references, reading, base)
     paths = document.get("paths")
     for route, item in paths.items() if isinstance(paths, Mapping) else ():
@@ -79,11 +80,26 @@ def read(path: Path, only: list[str]) -> Reading:
             f"{path}: no GET path{of} answers 200 with JSON; for one of its types write "
             f"--schema {path} --root '#/components/schemas/NAME'"
         )
+    _place(reading)
     version = document.get("openapi") or document.get("swagger")
     reading.told.append(f"OpenAPI {version}: {many(len(reading.answers), 'call')} read as JSON")
     if reader.left:
         reading.told.append(f"left out: {', '.join(many(count, why) for why, count in reader.left.items())}")
     return reading
+
+
+def _place(reading: Reading) -> None:
+    """Where all calls begin with one path to the customer, that is said once, and the calls go on behind it."""
+    begins = {answer.asks.partition("/{customer}/")[0] if "/{customer}/" in answer.asks else None
+              for answer in reading.answers}  # fmt: skip
+    begin = begins.pop()
+    if begins or begin is None or not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*", begin):
+        return
+    reading.person = f"{begin}/{{customer}}"
+    for answer in reading.answers:
+        rest = answer.asks.removeprefix(reading.person)
+        answer.path = answer.path.removeprefix(begin)
+        answer.asks = rest if rest != answer.path else ""
 
 
 class _Calls:
@@ -159,22 +175,35 @@ class _Calls:
     def _address(self, answer: AnswerShape, route: str, parameters: list[tuple[Mapping[str, Any], Pointer]]) -> None:
         """The path with the gateway's word for the account, and the account in the query where it stands there."""
         names = re.findall(r"\{([^{}]*)\}", route)
+        customer = self._customer(names)
+        names = [name for name in names if name != customer]
         single = names[0] if len(names) == 1 and not set(ascii_words(names[0])) & _OTHER else ""
         account = next((name for name in names if _of_account(name)), single)
         own = len(names) == 1 and not _of_account(account) and route.rstrip("/").endswith("}")
-        path = self.base + route
+        path = self.base + route.replace("{" + customer + "}", "{customer}") if customer else self.base + route
         for name in names:
             word = "account" if name == account and not own else re.sub("[^a-z_]", "", snake(name)) or "id"
             path = path.replace("{" + name + "}", "{" + word + "}", 1)
         answer.path = path
+        if customer:  # the app does not know her: her link does
+            answer.asks, answer.why_asks = path, "the customer stands in the path, and her link knows that"
+            answer.path = path.replace("/{customer}", "", 1)
         if "{account}" in path:
             return
         for parameter, _ in parameters:
             name = str(parameter.get("name"))
             if parameter.get("in") == "query" and parameter.get("required") and _of_account(name):
                 answer.asks = f"{path}?{name}={{account}}"
-                answer.path = f"{path.rstrip('/')}/{{account}}"
+                answer.path = f"{answer.path.rstrip('/')}/{{account}}"
+                answer.why_asks = "the account stands in the query"
                 return
+
+    def _customer(self, names: list[str]) -> str:
+        """The word of a path that names the customer, where a link knows one; "": none."""
+        proof = self.reading.proof
+        if proof is None or not proof.knows_customer:
+            return ""
+        return next((name for name in names if set(ascii_words(name)) & guesses.CUSTOMERS), "")
 
     def _parameter(self, answer: AnswerShape, parameter: Mapping[str, Any], place: Pointer) -> None:
         name, stands = str(parameter.get("name")), parameter.get("in")

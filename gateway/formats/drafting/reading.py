@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.formats.drafting.nodes import Node, Remark
+from gateway.formats.drafting.proofs import ProofDraft
 
 
 @dataclass(slots=True)
@@ -16,6 +17,7 @@ class AnswerShape:
     path: str = ""  # at the gateway; empty: not known
     route: str = ""  # the same without what is in front of every call
     asks: str = ""  # at the organisation, where that differs
+    why_asks: str = ""
     query: list[str] = field(default_factory=list)
     said: str = ""
 
@@ -33,6 +35,8 @@ class Reading:
     media_types: list[str] = field(default_factory=list)
     csv: Mapping[str, str] = field(default_factory=dict)
     namespaces: Mapping[str, str] = field(default_factory=dict)
+    proof: ProofDraft | None = None  # how the organisation is called, where that is said
+    person: str = ""  # the path before all others that names the customer; empty: there is none
     seen: bool = False  # of samples: kinds were guessed from values
 
     def of_records(self, node: Node, told: str) -> "Reading":

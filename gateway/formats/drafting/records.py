@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from gateway.formats.drafting import times
 from gateway.formats.drafting.nodes import (
     Keyed,
     Listed,
@@ -26,6 +27,7 @@ _COUNTS = set("total count page size limit offset next previous prev first last 
 _TOTALS = {"total", "count", "size", "pages", "records", "number"}
 _TELL_NOTHING = ("Record", "Answer", "Data", "Item", "Result", "Value", "Row", "Element", "Type")
 _DEEPEST = 4
+_BESIDE_SCORE = -10  # of a list of links, errors or the like
 _VERSION = re.compile(r"[vV]\d+(\.\d+)*")
 
 
@@ -36,6 +38,7 @@ class Found:
     steps: list[str]  # members from the answer to the records
     one: bool
     others: list[str]  # other lists of records in the same answer
+    around: bool = False  # what stands around the records could be a record of its own
     call: str = ""  # the name of its call
 
     @property
@@ -64,11 +67,23 @@ def found(answer: AnswerShape, wanted: str | None, where: str) -> Found:
     if not isinstance(root, Object):
         raise Unreadable(f"{where}: is no object and no list of objects; a record is an object")
     lists = sorted(islice(_lists(root), 500), key=lambda each: -_score(each, answer))
-    if lists and _leads(root, lists[0], answer):
-        others = [".".join(each.steps) for each in lists[1:] if _score(each, answer) > 0]
-        return Found(answer, lists[0].record, lists[0].steps, False, others)
+    timed = _timed(root, lists, answer)
+    leading = lists[0] if lists and _leads(root, lists[0], answer) else timed
+    if leading is not None:
+        others = [".".join(each.steps) for each in lists if each is not leading and _score(each, answer) > 0]
+        return Found(answer, leading.record, leading.steps, False, others, bool(_own(root)))
     steps, record = _wrapped(root)
-    return Found(answer, record, steps, True, [])
+    inside = [".".join(each.steps) for each in lists if _score(each, answer) > _BESIDE_SCORE]
+    return Found(answer, record, steps, True, inside)
+
+
+def _timed(root: Object, lists: list["_List"], answer: AnswerShape) -> "_List | None":
+    """The list whose records say when they were, where what is around it does not: data are mostly of a time."""
+    if times.found(root) is not None or answer.path.rstrip("/").endswith("}"):
+        return None
+    found = [each for each in lists if _score(each, answer) > _BESIDE_SCORE and not each.own]
+    dated = [each for each in found if times.found(each.record) is not None]
+    return dated[0] if len(dated) == 1 else None
 
 
 def found_in_document(answer: AnswerShape, wanted: str | None, where: str) -> Found:
@@ -84,7 +99,7 @@ def found_in_document(answer: AnswerShape, wanted: str | None, where: str) -> Fo
         wanted = wanted.partition(".")[2]
     below = found(replace(answer, node=member.node), wanted, where)
     others = [f"{outermost}.{other}" for other in below.others]
-    return Found(answer, below.record, [outermost, *below.steps], below.one, others)
+    return Found(answer, below.record, [outermost, *below.steps], below.one, others, below.around)
 
 
 def _at(answer: AnswerShape, wanted: str, where: str) -> Found:
@@ -137,7 +152,7 @@ def _leads(root: Object, each: _List, answer: AnswerShape) -> bool:
     """Whether the list is what the answer is about, and the root no record of its own that has a list in it."""
     score = _score(each, answer)
     own = each.own + len(_own(root))
-    if score < -10:
+    if score < _BESIDE_SCORE:
         return False
     if answer.path.rstrip("/").endswith("}"):  # one resource by its id
         return own == 0
@@ -244,6 +259,8 @@ def around(each: Found) -> Iterator[tuple[Object, str]]:
 
 
 def tell_others(each: Found) -> Iterator[Remark]:
+    if each.one:
+        return  # those inside it are members of the record
     for other in each.others[:3]:
         yield Remark(
             each.answer.path or each.answer.name,

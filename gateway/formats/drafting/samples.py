@@ -1,11 +1,11 @@
 """Samples of answers, in the format that they are in."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gateway.formats.drafting import columns, elements, files
+from gateway.formats.drafting import columns, elements, files, guesses
 from gateway.formats.drafting.nodes import UNKNOWN, Keyed, Listed, Member, Object, PlainValue, Unreadable, inner, many
 from gateway.formats.drafting.reading import Reading
 from gateway.formats.drafting.seen import SeenValues, Settled
@@ -48,21 +48,64 @@ _NO_SAMPLES = {  # option → what it is for, and the members by which that is k
 
 def _json(bodies: list[tuple[Path, bytes]]) -> Reading:
     reading = Reading("json", seen=True)
-    seen = SeenValues()
-    for path, body in bodies:
-        value = files.json_value(path, body)
-        for option, (what, keys) in _NO_SAMPLES.items():
-            if isinstance(value, dict) and keys & value.keys():
-                raise Unreadable(f"{path}: is {what}; write {option} {path}")
-        if not isinstance(value, dict | list):
-            raise Unreadable(f"{path}: is one bare value; a record is an object, so give an answer with objects in it")
-        if isinstance(value, list) and not any(isinstance(each, dict) for each in value):
-            what = "is an empty list" if not value else "is a list of bare values or of lists"
-            raise Unreadable(f"{path}: {what}; records are objects, so give an answer that holds at least one")
-        _add(path, seen, value)
-    if len(seen.kinds) > 1:
-        raise Unreadable(f"{bodies[0][0]}: and others are lists here and objects there; draft from one kind at a time")
-    return _settled(reading, seen, bodies)
+    calls = _calls([(path, _answer(path, body)) for path, body in bodies])
+    for call in calls:
+        seen = SeenValues()
+        for path, value in call:
+            _add(path, seen, value)
+        paths = [path for path, _ in call]
+        if len(seen.kinds) > 1:
+            raise Unreadable(f"{paths[0]}: and others are lists here and objects there; draft from one kind at a time")
+        _settled(reading, seen, paths)
+    if len(calls) > 1:
+        each = "; ".join(" and ".join(str(path) for path, _ in call) for call in calls)
+        reading.told.append(f"they look like answers of {len(calls)} calls, so one is drafted for each: {each}")
+    return reading
+
+
+def _answer(path: Path, body: bytes) -> dict[str, Any] | list[Any]:
+    value = files.json_value(path, body)
+    for option, (what, keys) in _NO_SAMPLES.items():
+        if isinstance(value, dict) and keys & value.keys():
+            raise Unreadable(f"{path}: is {what}; write {option} {path}")
+    if not isinstance(value, dict | list):
+        raise Unreadable(f"{path}: is one bare value; a record is an object, so give an answer with objects in it")
+    if isinstance(value, list) and not any(isinstance(each, dict) for each in value):
+        what = "is an empty list" if not value else "is a list of bare values or of lists"
+        raise Unreadable(f"{path}: {what}; records are objects, so give an answer that holds at least one")
+    return value
+
+
+_ALIKE = 0.4  # of the names of the smaller of two answers, so many stand in the other if they are of one call
+_DEEP = 3  # names of members inside each other, that are compared
+Answered = tuple[Path, Any]
+
+
+def _calls(answers: list[Answered]) -> list[list[Answered]]:
+    """The answers that look like those of one call, together: most of their names are the same."""
+    calls: list[tuple[set[str], list[Answered]]] = []
+    for answer in answers:
+        names = set(_names(answer[1]))
+        alike = (call for call in calls if len(call[0] & names) >= _ALIKE * min(len(call[0]), len(names)))
+        found = next(alike, None)
+        if found is None:
+            calls.append((names, [answer]))
+        else:
+            found[0].update(names)
+            found[1].append(answer)
+    return [call for _, call in calls]
+
+
+def _names(value: Any, around: str = "", depth: int = _DEEP) -> Iterator[str]:
+    """With the names around them; of lists those of their objects."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _names(each, around, depth)
+    elif isinstance(value, dict) and depth:
+        for name, inside in value.items():
+            if not guesses.is_data(name):
+                yield f"{around}.{name}"
+                yield from _names(inside, f"{around}.{name}", depth - 1)
 
 
 def _ndjson(bodies: list[tuple[Path, bytes]]) -> Reading:
@@ -79,7 +122,7 @@ def _ndjson(bodies: list[tuple[Path, bytes]]) -> Reading:
             if not isinstance(value, dict):
                 raise Unreadable(f"{path}: line {number} is no object; every line holds one record of its own")
             _add(path, seen, [value])
-    return _settled(reading, seen, bodies)
+    return _settled(reading, seen, [path for path, _ in bodies])
 
 
 def _add(path: Path, seen: SeenValues, value: Any) -> None:
@@ -89,12 +132,12 @@ def _add(path: Path, seen: SeenValues, value: Any) -> None:
         raise Unreadable(f"{path}: {problem}") from None
 
 
-def _settled(reading: Reading, seen: SeenValues, bodies: list[tuple[Path, bytes]]) -> Reading:
+def _settled(reading: Reading, seen: SeenValues, paths: list[Path]) -> Reading:
     node = Settled(reading.notes).node(seen, "Record", "")
     if inner(node) is None and not isinstance(node, Keyed):
-        raise Unreadable(f"{bodies[0][0]}: has no member with a name; give an answer with records in it")
+        raise Unreadable(f"{paths[0]}: has no member with a name; give an answer with records in it")
     records = many(seen.items.count if seen.items else seen.count, "value")
-    told = f"{reading.driver.upper()}: {many(len(bodies), 'file')}, {records} at the outermost place"
+    told = f"{reading.driver.upper()}: {many(len(paths), 'file')}, {records} at the outermost place"
     return reading.of_records(node, told)
 
 

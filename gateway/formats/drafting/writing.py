@@ -75,20 +75,47 @@ def _of(title: str) -> str:
 
 def _connection(draft: DeclarationDraft) -> Iterator[str]:
     yield from ("", "[contact]", f"privacy = {_text(TO_FILL)}", f"support = {_text(TO_FILL)}")
-    yield from (
-        "",
-        "[connection]",
-        'kind = "assertion"  # guessed: or "oauth", with [connection.oauth] in place of link',
-    )
+    proof = draft.reading.proof
+    yield from ("", "[connection]")
+    if proof is None:
+        yield 'kind = "assertion"  # guessed: or "oauth", with [connection.oauth] in place of link, or another kind'
+    else:
+        yield f"kind = {_text(proof.kind)}  # guessed: {_comment(proof.why)}"
+    if proof is not None and proof.knows_customer:
+        yield 'match = "number"  # guessed: she gives her customer number and a code; or "oauth" or "sign_in"'
     server = draft.reading.server
     fits = bool(_PUBLIC.fullmatch(server))
     why = "guessed: the first server of the description"
     if not fits:
         why = f"the description says {_comment(server)}, which is no public https address" if server else ""
     yield f"base_url = {_text(server if fits else TO_FILL)}{f'  # {why}' if why else ''}"
-    yield from ("", "[connection.link]")
-    yield from (f"{key} = {_text(TO_FILL)}" for key in ("start", "confirm", "unlink"))
-    yield f"number_label = {_WORDS}"
+    if proof is not None:
+        yield from ("", f"[connection.{proof.kind}]")
+        yield from (f"{key} = {_value(value)}" for key, value in proof.keys.items())
+    if proof is not None and proof.knows_customer:
+        yield from ("", "[connection.person]  # where a call names the customer: header, query, or path")
+        person = draft.reading.person
+        yield f"path = {_text(person)}  # guessed: all calls begin so" if person else f"header = {_text(TO_FILL)}"
+    if proof is None or proof.kind != "oauth":
+        yield from ("", "[connection.link]")
+        yield from (f"{key} = {_text(TO_FILL)}" for key in ("start", "confirm", "unlink"))
+        yield f"number_label = {_WORDS}"
+    yield from _files(draft)
+
+
+def _files(draft: DeclarationDraft) -> Iterator[str]:
+    """Of a table, which is a file more often than the answer of an API."""
+    if draft.reading.driver != "csv":
+        return
+    customer = draft.customer or TO_FILL
+    yield from (
+        "",
+        '# If it gives files and has no API, write in place of the lines from kind on: kind = "files"',
+        "# [connection.files]",
+        f"# customer = {_text(customer)}  # the column that says whose a row is",
+        '# kept = "P40D"  # how long after its import a file is kept',
+        f"# number_label = {_WORDS}",
+    )
 
 
 def _datasets(draft: DeclarationDraft) -> Iterator[str]:
@@ -167,7 +194,7 @@ def _call(draft: DeclarationDraft, dataset: DatasetDraft, each: Found, own: Foun
     else:
         yield f"path = {_text(f'/{TO_FILL}/{{account}}')}  # without {{account}}, if it has none"
     if answer.asks:
-        yield f"asks = {_text(answer.asks)}  # guessed: the account stands in the query"
+        yield f"asks = {_text(answer.asks)}  # guessed: {answer.why_asks}"
     if answer.query:
         yield from _listed("query", answer.query)
     if each.at != own.at:
@@ -246,12 +273,21 @@ def _required(draft: DeclarationDraft) -> Iterator[str]:
 
 
 def _accounts(draft: DeclarationDraft) -> Iterator[str]:
-    yield from ("", "[format.accounts]  # how the person's accounts are listed when she links them")
+    yield from (
+        "",
+        "# How the person's accounts are listed when she links them. If no call lists them, take it all out.",
+    )
+    yield "[format.accounts]"
     if draft.accounts:
-        yield from (f"{key} = {_text(value)}  # guessed" for key, value in draft.accounts.items())
+        known = {key: value for key, value in draft.accounts.items() if value != TO_FILL}
+        yield from (f"{key} = {_text(value)}  # guessed" for key, value in known.items())
     else:
+        known = {}
         yield f"call = {_text(TO_FILL)}  # the name of a call that lists them"
-        yield from (f"{key} = {_text(TO_FILL)}  # a member of its records" for key in ("native", "label", "kind"))
+        yield f"native = {_text(TO_FILL)}  # the member of its records that names the account"
+    for key, what in (("label", "how she calls it"), ("kind", "what it is")):
+        if key not in known:
+            yield f'# {key} = "MEMBER"  # {what}; may be left out'
     yield '# closed = { MEMBER = ["VALUE"] }  # how an account that has ended is told'
 
 
@@ -326,6 +362,8 @@ def _key(name: str) -> str:
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{_key(name)} = {_value(each)}' for name, each in value.items())} }}"
     if isinstance(value, bool | int):
         return str(value).lower()
     return f"[{', '.join(map(_text, value))}]" if isinstance(value, list) else _text(value)
@@ -345,8 +383,9 @@ def _comment(text: str, length: int = _SAID) -> str:
     return plain if len(plain) <= length else f"{plain[: length - 1]}…"
 
 
-def report(draft: DeclarationDraft, file: str) -> Iterator[str]:
-    """What was read, what was guessed, what the table cannot say, and what to do next."""
+def report(draft: DeclarationDraft, file: str, *, unwritten: bool = False) -> Iterator[str]:
+    """What was read, what was guessed, what the table cannot say, and what to do next. `unwritten`: it stands in no
+    file yet."""
     text = toml(draft)
     yield f"read: {'; '.join(draft.reading.told)}"
     counts = {
@@ -361,6 +400,7 @@ def report(draft: DeclarationDraft, file: str) -> Iterator[str]:
     yield from _block("not said by the table:", list(grouped(draft.reading.notes)), 40)
     yield from (
         "next:",
+        *(["  keep it in a file, as --out FILE does"] if unwritten else []),
         f"  aval organisations lint {file}",
         f"  aval organisations try {file} --answer AN-ANSWER",
         f"  aval organisations add {file}",

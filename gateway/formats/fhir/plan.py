@@ -57,7 +57,7 @@ _SEARCHSET = b'{"resourceType":"Bundle","type":"searchset"'
 _MATCH = Raw(b'{"mode":"match"}')
 
 
-class Foreign(UnknownShape):
+class NotHers(UnknownShape):
     """A resource about another person than those of the call."""
 
 
@@ -207,7 +207,7 @@ class HealthPlan:
         resource, inner, how = part.one(body)
         try:
             native = _owner(resource, part, part.owners(sent))
-        except Foreign:  # whether an id is somebody else's is nobody's to know
+        except NotHers:  # whether an id is somebody else's is nobody's to know
             raise NotThere from None
         lasted = _lasted(resource, part.kind, self.source.zone)
         if not _in_time(resource, part.kind, lasted, window, self.source.zone):
@@ -288,7 +288,7 @@ def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str:
         if text not in owners and text is not UNSET and (found := _PERSON.fullmatch(text)):
             text = found[1]
     if text not in owners:
-        raise (UnknownShape if text is UNSET else Foreign)(OWNER.get(part.kind, "id"))
+        raise (UnknownShape if text is UNSET else NotHers)(OWNER.get(part.kind, "id"))
     return owners[text]
 
 
