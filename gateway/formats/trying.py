@@ -7,7 +7,6 @@ granted. So nothing here repeats a rule of the engine.
 """
 
 import re
-from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,7 +16,6 @@ from gateway.catalogue.datasets import Dataset
 from gateway.catalogue.formats import Format, FormatCall, Path
 from gateway.catalogue.shapes import inner, members
 from gateway.formats import everything, registry, seeming, trying_totals
-from gateway.formats.answering import leading
 from gateway.formats.csv_reading import HEADER
 from gateway.formats.drift import Seen
 from gateway.formats.explaining import (
@@ -30,7 +28,6 @@ from gateway.formats.explaining import (
     merged,
     rows,
     undeclared,
-    unlike,
     written,
 )
 from gateway.formats.json_around import Around
@@ -48,8 +45,9 @@ from gateway.formats.model import (
     Upstream,
 )
 from gateway.formats.paging import TOKEN
+from gateway.formats.refusals import Refusals, said_of_whom, some
 from gateway.formats.table_plan import TablePart, TablePlan
-from gateway.formats.taking import TAKING, Taking, TakingTable, TakingXml, given
+from gateway.formats.taking import TAKING, Taking, TakingTable, given
 from gateway.formats.totals import Row
 from gateway.formats.trying_totals import OverTrial
 from gateway.ground.calendar.instants import Window
@@ -57,12 +55,6 @@ from gateway.ground.http.connector import Pairs
 
 ALWAYS = everything.ALWAYS
 UNNAMED = "account-of-the-call"  # stands for an account that no record names
-_NOT = {
-    "json": "it is not JSON", "ndjson": "a line of it is not JSON", "csv": "it is no table", "xml": "it is not XML"
-}  # fmt: skip
-_AT = re.compile(r"line ([0-9]+),? column ([0-9]+)")
-_OF_ROW = re.compile(r"^\[([0-9]+)\]\.")
-_ROW = re.compile(r"\[([0-9]+)\]")
 _WORD = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -148,6 +140,7 @@ class Tried:
         self._strict = strict
         self._plans: dict[Granted, TablePlan] = {}
         self._takings: dict[str, Taking] = {}
+        self._refusals = Refusals(form, self._taking, self.strict)
         heard = Seen(lambda *_: None)
         self.source = replace(source, seen=lambda dataset: None if self.strict(dataset) else heard)
 
@@ -174,7 +167,7 @@ class Tried:
             value, word = self._taking(call).whole(body)
         except (UnknownShape, ValueError, RecursionError) as error:
             where = error.where if isinstance(error, UnknownShape) else ""
-            return Fit(call, known=self._known_in(call, body), why_not=self._shape(call, body, where))
+            return Fit(call, known=self._known_in(call, body), why_not=self._refusals.told(call, body, where))
         if trial.refusal:
             return Fit(call, known=self._known_in(call, body), why_not=trial.refusal)
         return Fit(
@@ -287,7 +280,7 @@ class Tried:
     def _hardly_meant(self, terms: TrialTerms, there: Sequence[str], body: bytes) -> Iterable[str]:
         strange = [native for native in terms.accounts if there and native not in there]
         if strange:
-            yield f"{', '.join(strange)}, of --accounts, stands nowhere in the answer, which names {_some(there)}"
+            yield f"{', '.join(strange)}, of --accounts, stands nowhere in the answer, which names {some(there)}"
         if self.form.driver == "csv" and (seems := seeming.encoding(self.form, body)):
             yield seems
 
@@ -321,7 +314,7 @@ class Tried:
     def _named_around(self, call: FormatCall, body: bytes) -> list[str]:
         """The account of the whole answer, where a member beside the records says it."""
         value, word = self._taking(call).whole(body)
-        return list(dict.fromkeys(_of_rule(self.form, word, value)))
+        return list(dict.fromkeys(said_of_whom(self.form, word, value)))
 
     def _plan(self, item: Granted) -> TablePlan:
         plan = registry.plan(self.source, self.form.id, [item])
@@ -351,91 +344,7 @@ class Tried:
         if isinstance(error, TooLarge):
             return f"the answer is too large to be cut: {error}"
         natives = [each.native for each in trial.sent.accounts] if trial.sent is not None else []
-        return self._shape(trial.call, body, error.where, natives)
-
-    def _shape(self, call: FormatCall, body: bytes, where: str, natives: Sequence[str] = ()) -> str:
-        """What is not as declared, in words."""
-        told = self._unlike(call, body, where.removeprefix("."), natives)
-        return _OF_ROW.sub(lambda row: f"record {int(row[1]) + 1}: ", told) if self.form.driver == "csv" else told
-
-    def _unlike(self, call: FormatCall, body: bytes, where: str, natives: Sequence[str]) -> str:
-        if self.form.driver in ("json", "ndjson") and body.startswith(BOM_UTF8):
-            return "it begins with a byte order mark, which JSON does not have: save it as UTF-8 without one"
-        try:
-            value, word = self._taking(call).whole(body)
-        except (ValueError, RecursionError) as error:
-            found = _AT.search(str(error)) if self.form.driver in ("json", "xml") else None
-            at = f" (line {found[1]}, column {found[2]})" if found is not None else ""
-            return self._seeming(_NOT[self.form.driver] + at, call, body)
-        if no_table := self._no_table(call, body, where):
-            return no_table
-        if other := self._other_root(call, body):
-            return other
-        if foreign := self._foreign(call, value, word, where, natives):
-            return foreign
-        if told := _refused_for(where, unlike(self.form.shapes, word, value)):
-            return f"{told[0] or 'the whole answer'} {told[1]}"
-        if self.strict(call.dataset) and (new := undeclared(self.form.shapes, word, value)):
-            named = ", ".join(each.where for each in new[:4])
-            return f"{named} {'is' if len(new) == 1 else 'are'} not declared, and strict = true"
-        time = self.form.records[call.records].time
-        if any(where.endswith("." + ".".join(path)) for path in time.paths):
-            return f'{where} is no time as written = "{time.written}" says, or not in its parts'
-        if call.answer is not None and where == leading(self.form):
-            return f"it leads to a further page, and what it says of it cannot be used ({where})"
-        place = self.form.place(call)
-        where = ".".join(place) if where in ("", *place[-1:]) and place else where or "the top"
-        return f"{where} is not there, or not as declared"
-
-    def _seeming(self, wrong: str, call: FormatCall, body: bytes) -> str:
-        """What is wrong, and what the sample seems to be instead."""
-        seems = seeming.driver(self.form, body)
-        if not seems and self.form.driver == "csv":
-            seems = seeming.table(self.form, body, members(self.form.shapes, call.records))
-        return f"{wrong}; {seems}" if seems else wrong
-
-    def _no_table(self, call: FormatCall, body: bytes, where: str) -> str:
-        """What is wrong with a table as such; "": something else."""
-        taking = self._taking(call)
-        if not isinstance(taking, TakingTable):
-            return ""
-        if where == "encoding":
-            return self._seeming(f"it cannot be read as {self.form.encoding}", call, body)
-        known, head = members(self.form.shapes, call.records), taking.head
-        if not set(head) & set(known):
-            return self._seeming(f"its first line names no column of {call.records}", call, body)
-        if row := _ROW.fullmatch(where):
-            return f"record {int(row[1]) + 1} has more cells than its first line has names, or a quote without an end"
-        if where in known and where not in head:
-            return f"the column {where} is not there, and records are judged by it"
-        twice = [name for name in dict.fromkeys(head) if name and head.count(name) > 1]
-        return f"the column {twice[0]} stands twice in its first line" if twice and where in (HEADER, *twice) else ""
-
-    def _other_root(self, call: FormatCall, body: bytes) -> str:
-        """That the outermost element is another, or of another namespace; "": it is the one declared."""
-        taking = self._taking(call)
-        if not isinstance(taking, TakingXml):
-            return ""
-        (there, name), (prefix, _, declared) = taking.outermost(body), self.form.place(call)[0].rpartition(":")
-        space = self.form.namespaces.get(prefix, "")
-        if name != declared:
-            return f"its outermost element is {name}, and {declared} is declared"
-        if there == space:
-            return ""
-        said = [f'the namespace "{each}"' if each else "no namespace" for each in (there, space)]
-        return f"{name} has {said[0]}, and {said[1]} is declared in [format.namespaces]"
-
-    def _foreign(self, call: FormatCall, value: Any, word: str, where: str, natives: Sequence[str]) -> str:
-        """That the member which says whose the answer is has another account, or is not there."""
-        name = where.rpartition(".")[2].rpartition("/")[2]
-        kinds = [kind for (kind, each), rule in self.form.around.items() if rule == "account" and each == name]
-        if not kinds:
-            return ""
-        said = f'it says whose the answer is ("{kinds[0]}/{name}" = "account")'
-        others = [native for native in dict.fromkeys(_of_rule(self.form, word, value)) if native not in natives]
-        if others:
-            return f"{where} is {others[0]}, and the call is for {_some(natives)}: {said}; one of another is refused"
-        return "" if name in _names(value) else f"{where} is not there: {said}"
+        return self._refusals.told(trial.call, body, error.where, natives)
 
     # ---- why
 
@@ -452,7 +361,7 @@ class Tried:
             return
         part = plan.parts[trial.dataset.id]
         reasons = Reasons(self.form, trial.dataset, trial.granted, part.withheld, part.coarse)
-        if self._no_table(trial.call, body, HEADER):
+        if self._refusals.no_table(trial.call, body, HEADER):
             return  # what stands there is not what its columns are
         trial.unknown = undeclared(self.form.shapes, word, value)
         values = [self._taking(trial.call).value(each) for each in found]
@@ -601,7 +510,7 @@ class Tried:
                 found = taking.records(body)
             except (ValueError, RecursionError, UnknownShape):
                 return
-            if self._no_table(trial.call, body, HEADER):
+            if self._refusals.no_table(trial.call, body, HEADER):
                 return
             trial.unknown = merged(trial.unknown, undeclared(self.form.shapes, word, value))
             for record in found:
@@ -658,30 +567,6 @@ def _whole(call: FormatCall, value: Any, number: int, why: Reason) -> Fate:
     )
 
 
-def _refused_for(where: str, wrong: Iterable[tuple[str, str]]) -> tuple[str, str] | None:
-    """Of what is unlike its word, what the engine names as well: not everything that looks so is refused. It names a
-    place with less around it, or only what the place is in."""
-    found = list(wrong)
-    exact = (each for each in found if each[0] == where)
-    near = (
-        each
-        for each in found
-        if not where or each[0].endswith(f".{where}") or each[0].startswith((f"{where}.", f"{where}["))
-    )
-    return next(exact, None) or next(near, None)
-
-
-def _some(natives: Sequence[str], most: int = 4) -> str:
-    return ", ".join(natives[:most]) + (f" and {len(natives) - most} more" if len(natives) > most else "")
-
-
-def _names(value: Any) -> set[str]:
-    """All names of members in a value."""
-    if isinstance(value, list):
-        return set().union(*map(_names, value)) if value else set()
-    return set(value).union(*map(_names, value.values())) if isinstance(value, dict) else set()
-
-
 def _known(table: Any, word: str, value: Any) -> set[tuple[str, str]]:
     """The declared members that a value has."""
     if word.endswith("*") and isinstance(value, list):
@@ -695,13 +580,3 @@ def _known(table: Any, word: str, value: Any) -> set[tuple[str, str]]:
         if name in value:
             found |= {(word, name), *_known(table, inside, value[name])}
     return found
-
-
-def _of_rule(form: Format, word: str, value: Any) -> Iterable[str]:
-    """The values of the members that say whose an answer is."""
-    if word in form.shapes and isinstance(value, dict):
-        for name, inside in members(form.shapes, word).items():
-            if name in value and form.around.get((word, name)) == "account":
-                yield str(value[name])
-            elif name in value:
-                yield from _of_rule(form, inside, value[name])
