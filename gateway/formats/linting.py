@@ -31,6 +31,7 @@ WHY: Mapping[str, str] = {
     "sensitivity": "Sensitivity decides how the consent screen warns, and whether a fresh sign-in is asked for.",
     "no-time": "Without a time of its own every record is given, however old, whatever period was agreed.",
     "may-widen": "Such a parameter may make the organisation answer with more than the person agreed to.",
+    "one-page": "Asked for page 2 of what has one page, many an API gives the first again, and again.",
     "no-account": "The gateway cannot see whose such a record is, and relies on the organisation's answer alone.",
     "accounts-unknown": "A link would know one account, called self: where the organisation has none of that name,"
     " nothing is ever given.",
@@ -69,7 +70,7 @@ def risks(form: Format | None, datasets: Mapping[str, Dataset]) -> Iterator[Risk
         for field in dataset.fields.values():
             yield from of.field(dataset, field)
     yield from of.around()
-    for check in (_unused, _timeless, _widening, _ownerless):
+    for check in (_unused, _timeless, _widening, _one_page, _ownerless):
         yield from check(form)
 
 
@@ -289,6 +290,18 @@ def _widening(form: Format) -> Iterator[Risk]:
             better = 'write needs = "FIELD": it is then refused without that field'
             what = f"{' or '.join(parameter.values[:4])} may ask for more"
             yield Risk("may-widen", "", f"parameters.{name}", what, better)
+
+
+def _one_page(form: Format) -> Iterator[Risk]:
+    pages = form.pages
+    if pages is None or pages.by not in ("page", "offset"):
+        return
+    with_it = {name for name, call in form.calls.items() if pages.parameter in (*call.query, *call.placed)}
+    for name, call in form.calls.items() if with_it else ():
+        if call.pages and name not in with_it and call.answer is None:
+            what = f"it takes no {pages.parameter}, as {sorted(with_it)[0]} does"
+            better = f"write pages = false, or {pages.parameter} into its query"
+            yield Risk("one-page", "", f"calls.{name}", what, better)
 
 
 def _widens(name: str, values: Iterable[str]) -> bool:

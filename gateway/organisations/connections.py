@@ -227,9 +227,16 @@ def _person(document: Document, kind: str, match: str) -> Iterator[Fault]:
 
 
 def _in_every_path(document: Document) -> bool:
-    rows = document.get("datasets")
-    paths = [row.get("paths") for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-    return bool(paths) and all(isinstance(each, list) and all(WORD in str(path) for path in each) for each in paths)
+    """Whether each call names the customer by the word: in the paths of a shared format, or in what a call of the
+    organisation's own asks."""
+    rows, form = document.get("datasets"), document.get("format")
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    calls = form.get("calls") if isinstance(form, dict) else None
+    own = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    shared = [row.get("paths") for row in rows if "label" not in row]
+    named = [f"{call.get('asks') or call.get('path')}{call.get('body') or ''}" for call in own]
+    named += [str(path) for paths in shared for path in (paths if isinstance(paths, list) else [""])]
+    return bool(named) and all(WORD in text for text in named)
 
 
 def _client(connection: Document, place: str, look_up: Resolve) -> Iterator[Fault]:

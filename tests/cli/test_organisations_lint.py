@@ -187,6 +187,12 @@ RISKS = {
         ("[format.parameters]", '[format.parameters]\nwith_partner = { as = "choice", values = ["true"] }'),
         ('"until", "limit"', '"until", "limit", "with_partner"'),
     ],
+    "one-page": [
+        ('by = "link"\nat = "paging.next"\n', 'by = "page"\nparameter = "page"\n'),
+        ("[format.parameters]", '[format.parameters]\npage = { as = "page" }'),
+        ('"until", "limit"]', '"until", "limit", "page"]'),
+        ("[format.pages]", LINES.replace("[[format.calls]]", "\n[[format.calls]]", 1)),
+    ],
     "no-account": [
         ('account = "msisdn"\n', ""),
         ('path = "/calls"', 'path = "/lines/{account}/calls"'),
