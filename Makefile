@@ -45,11 +45,13 @@ BOTH := tests/journeys tests/store tests/log tests/proxy tests/authorization tes
 PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -q --dist loadfile --no-loadscope-reorder
 
 # Three at a time on two cores: one of them mostly waits for a process that a test has started.
-test: compiled browser postgres ## all tests, browser journeys too
-	$(PYTEST) -n 3 -m "not browser"
-	AVAL_INTERPRETED=1 $(PYTEST) -n 2 tests/proxy tests/security tests/organisations -m inside
+test: venv browser postgres ## all tests, browser journeys too: a quarter of an hour
+	AVAL_INTERPRETED=1 $(PYTEST) -n 3 -m "not browser"
+	AVAL_INTERPRETED=1 $(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser
+
+test-again: compiled postgres ## tests again: of the data plane as machine code, and on PostgreSQL
+	$(PYTEST) -n 3 tests/formats tests/proxy tests/security
 	ENGINE=postgres $(PYTEST) -n 3 -m "not browser and not sqlite and not postgres" $(BOTH)
-	$(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser
 
 browser: ## Debian's chromium for the browser tests
 	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
@@ -99,4 +101,4 @@ lock: venv ## resolve requirements.lock again
 clean: ## remove the environment and the demo's data
 	rm -rf .venv .demo
 
-.PHONY: help venv compiled demo story check test browser postgres bench torture docs lock clean
+.PHONY: help venv compiled demo story check test test-again browser postgres bench torture docs lock clean

@@ -96,7 +96,7 @@ class LinkAttempt(SQLModel, table=True):
     """An attempt to link: OAuth state and verifier, or the customer number for which a code was sent."""
 
     id: str = Field(primary_key=True)  # SHA-256 of the state
-    person_id: str = Field(foreign_key="person.id")
+    person_id: str = Field(foreign_key="person.id", index=True)
     organisation_id: str = Field(foreign_key="organisation.id")
     sealed: bytes  # JSON: code_verifier, or customer_number
     return_to: str = "/organisations"

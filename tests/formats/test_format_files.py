@@ -67,9 +67,9 @@ def test_csv_keeps_its_names_and_each_row_whatever_is_in_it() -> None:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b"a;a\r\n", "stands twice"),
-        (b"contractId;timestamp;msisdn;timestamp\r\n", "line 1: timestamp stands twice"),
-        (b"a;b\r\n", "no column is declared"),
+        (b"a;a\r\n", "line 1: it names no column of PhoneCall"),
+        (b"contractId;timestamp;msisdn;timestamp\r\n", "line 1: the column timestamp stands twice"),
+        (b"a;b\r\n", "line 1: it names no column of PhoneCall"),
         (b"contractId;timestamp\r\n", "no column msisdn"),
         (b"", "names of the columns"),
         (b'"a;b\r\n', "line 1: a quotation mark"),

@@ -288,7 +288,9 @@ def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str:
         if text not in owners and text is not UNSET and (found := _PERSON.fullmatch(text)):
             text = found[1]
     if text not in owners:
-        raise (UnknownShape if text is UNSET else NotHers)(OWNER.get(part.kind, "id"))
+        if text is UNSET:
+            raise UnknownShape(OWNER.get(part.kind, "id"))
+        raise NotHers(OWNER.get(part.kind, "id"))
     return owners[text]
 
 

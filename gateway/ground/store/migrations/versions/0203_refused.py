@@ -1,4 +1,4 @@
-"""Answers that were refused stand among what organisations send that their declarations do not know."""
+"""Answers that were refused stand among what no declaration knows; a person's attempts to link are found by her."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,5 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("undeclared", schema=None) as batch_op:
-        batch_op.add_column(sa.Column("refused", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.add_column("undeclared", sa.Column("refused", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.create_index("ix_linkattempt_person_id", "linkattempt", ["person_id"], unique=False)
