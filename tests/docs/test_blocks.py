@@ -27,6 +27,7 @@ from tests.ports import free_port
 ELSEWHERE = {
     "make demo": "what it starts runs beside every document here",
     "make test": "runs this very test",
+    "make test-again": "runs it again, on other engines",
     "make check": "minutes; nothing in it depends on the document",
     "make venv": "installs from the network; without it there would be no test",
     "make docs": "writes into the sources; tests/docs/test_reference.py compares what it would write",
