@@ -57,10 +57,6 @@ _SEARCHSET = b'{"resourceType":"Bundle","type":"searchset"'
 _MATCH = Raw(b'{"mode":"match"}')
 
 
-class NotHers(UnknownShape):
-    """A resource about another person than those of the call."""
-
-
 class HealthPart:
     """One granted dataset."""
 
@@ -205,10 +201,9 @@ class HealthPlan:
 
     def _one(self, part: HealthPart, sent: Upstream, body: bytes, window: Window) -> Cut:
         resource, inner, how = part.one(body)
-        try:
-            native = _owner(resource, part, part.owners(sent))
-        except NotHers:  # whether an id is somebody else's is nobody's to know
-            raise NotThere from None
+        native = _owner(resource, part, part.owners(sent))
+        if native is None:  # whether an id is somebody else's is nobody's to know
+            raise NotThere
         lasted = _lasted(resource, part.kind, self.source.zone)
         if not _in_time(resource, part.kind, lasted, window, self.source.zone):
             raise NotThere
@@ -233,6 +228,8 @@ class HealthPlan:
         for at, resource, before, is_match in page.records:
             try:
                 native = _owner(resource, part, owners)
+                if native is None:
+                    raise UnknownShape(OWNER.get(kind, "id"))
                 lasted = _lasted(resource, kind, zone)
                 if not _in_time(resource, kind, lasted, window, zone) or len(kept) >= most:
                     continue
@@ -278,8 +275,9 @@ def _enveloped(resource: Any, prefix: str, is_match: bool) -> dict[str, Any]:
     return entry
 
 
-def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str:
-    """The id of the person that the resource is about. Raises UnknownShape if it names none, or one not in the call."""
+def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str | None:
+    """The id of the person that the resource is about; None: one that is not in the call. Raises UnknownShape if it
+    names none."""
     if resource.resourceType != part.kind:
         raise UnknownShape("resourceType")
     text = part.owner(resource)
@@ -287,11 +285,9 @@ def _owner(resource: Any, part: HealthPart, owners: Mapping[str, str]) -> str:
         text = text.reference
         if text not in owners and text is not UNSET and (found := _PERSON.fullmatch(text)):
             text = found[1]
-    if text not in owners:
-        if text is UNSET:
-            raise UnknownShape(OWNER.get(part.kind, "id"))
-        raise NotHers(OWNER.get(part.kind, "id"))
-    return owners[text]
+    if text is UNSET:
+        raise UnknownShape(OWNER.get(part.kind, "id"))
+    return owners.get(text)
 
 
 def _lasted(resource: Any, kind: str, zone: str) -> Span | None:
