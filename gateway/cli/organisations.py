@@ -204,6 +204,9 @@ def drift(
     forget: Annotated[
         bool, typer.Option("--forget", help="Begin to count anew, when the declaration was changed.")
     ] = False,
+    letter: Annotated[
+        bool, typer.Option("--letter", help="A message about it to the organisation's contact, in French and English.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON list.")] = False,
 ) -> None:
     """List what organisations send that their declarations do not know: what changed since somebody wrote them.
@@ -211,6 +214,7 @@ def drift(
     \b
     aval organisations drift
     aval organisations drift harbour-bank
+    aval organisations drift harbour-bank --letter
     aval organisations drift harbour-bank --forget
 
     It never leaves, whatever it is; where another type stands than is declared, or nothing by which a record can be
@@ -219,9 +223,11 @@ def drift(
     to its line of [format.shapes]: as it stands it is given to nobody, and not told any more. To give it to apps, write
     the word for what it is in place of -, and name the member in a field.
     """
-    from gateway.organisations import undeclared, views
+    from gateway.organisations import letters, undeclared, views
 
     with opened() as house:
+        if letter and organisation is None:
+            stop("--letter: to which organisation?")
         if forget:
             if organisation is None:
                 stop("--forget: of which organisation?")
@@ -233,6 +239,10 @@ def drift(
             known = views.directory(session)
             if organisation is not None and organisation not in known:
                 raise NotFound(organisation)
+            found = undeclared.all_of(session, organisation)
+            if letter and found and organisation is not None:
+                typer.echo(letters.letter(known[organisation], found), nl=False)
+                return
             rows = [
                 {
                     "organisation": row.organisation_id,
@@ -244,7 +254,7 @@ def drift(
                     "last": f"{row.last_at:%Y-%m-%d %H:%M}",
                     "line to add": undeclared.proposed(known.get(row.organisation_id), house.catalogue, row),
                 }
-                for row in undeclared.all_of(session, organisation)
+                for row in found
             ]
     table(rows, as_json, "Every organisation sends what its declaration says, and nothing else.")
 

@@ -82,3 +82,18 @@ def test_answers_that_were_refused_are_listed_by_the_place_they_were_refused_for
         "result.items.roaming": "it is left out",
     }
     assert "nothing else" not in cap("organisations", "drift").out
+
+
+def test_the_organisations_contact_is_written_to_in_both_languages(cap: Callable[..., Any]) -> None:
+    assert "nothing else" in cap("organisations", "drift", "cap-mobile", "--letter").out
+    tells("result.items.roaming", answers=3)
+    found = Undeclareds()
+    found.refused("cap-mobile", "telecom.calls", "result.items[7].length")
+    with opened() as house:
+        found.write(house.store)
+    said = cap("organisations", "drift", "cap-mobile", "--letter").out
+    assert said.startswith("privacy@cap-mobile.example\n")
+    assert "result.items.roaming (telecom.calls) : 3 réponses, depuis le 30/11/2026" in said
+    assert "result.items.roaming (telecom.calls): 3 answers, since 30 November 2026" in said
+    assert "result.items.length (telecom.calls): 1 answer," in said and "[7]" not in said
+    assert cap("organisations", "drift", "--letter").code == 2
