@@ -16,7 +16,8 @@ from gateway.cli.organisations_lint import Policies, read_policies
 
 if TYPE_CHECKING:
     from gateway.catalogue.formats import FormatCall
-    from gateway.formats.trying import Trial, TrialTerms, Tried
+    from gateway.formats.trials import Trial, TrialTerms
+    from gateway.formats.trying import Tried
     from gateway.ground.calendar.instants import Window
     from gateway.organisations.trying import Prepared
     from gateway.organisations.trying_files import FileTried
@@ -105,7 +106,7 @@ def try_(
     tells more); 2 if something could not be read, or the sample is of no call.
     """
     from gateway.errors import DeclarationError
-    from gateway.formats.trying import NotTried
+    from gateway.formats.trials import NotTried
     from gateway.organisations.trying import prepare
 
     if calls and len(calls) != len(answers):
@@ -237,7 +238,7 @@ def _terms(
     records_max: int | None,
     query: list[str] | None,
 ) -> "TrialTerms":
-    from gateway.formats.trying import TrialTerms
+    from gateway.formats.trials import TrialTerms
 
     chosen, left_out = _listed(fields), _listed(without)
     known = {field.id: field for held in prepared.datasets.values() for field in held.fields.values()}
@@ -290,7 +291,8 @@ def _edge(option: str, text: str, zone: str, side: int) -> Any:
 def _call(
     prepared: "Prepared", path: Path, body: bytes, name: str, dataset: str
 ) -> tuple["Tried", "FormatCall", tuple[str, ...]]:
-    from gateway.formats.trying import NotTried
+    from gateway.formats.trials import NotTried
+    from gateway.formats.trying_calls import guess
 
     if dataset and dataset not in prepared.datasets:
         stop(f"--dataset {dataset}: is not in the declaration; {_near(dataset, list(prepared.datasets))}")
@@ -302,7 +304,7 @@ def _call(
     found, why = [], []
     for tried in prepared.formats:
         try:
-            found.append((tried, *tried.guess(body, dataset)))
+            found.append((tried, *guess(tried, body, dataset)))
         except NotTried as error:
             why.append(str(error))
     if not found:

@@ -14,7 +14,7 @@ from gateway.organisations import trying
 from gateway.settings import LANGUAGES
 
 if TYPE_CHECKING:
-    from gateway.formats.trying import Trial, TrialTerms
+    from gateway.formats.trials import Trial, TrialTerms
     from gateway.organisations.trying import Prepared
 
 SAID = {"same": "as it was", "changed": "changed", "withheld": "does not leave", "added": "added by the gateway"}

@@ -10,7 +10,7 @@ from gateway.catalogue.words import SENSITIVITIES
 from gateway.errors import REASONS
 from gateway.formats.linting import TO_FILL
 from gateway.formats.model import NOTICES
-from gateway.formats.trying import UNNAMED
+from gateway.formats.trials import UNNAMED
 from gateway.ground.calendar.instants import local_day, midnight, utc_text, window_text
 from gateway.ground.http.connector import Pairs
 from gateway.organisations import trying
@@ -19,7 +19,7 @@ from gateway.settings import LANGUAGES
 if TYPE_CHECKING:
     from gateway.formats.explaining import ComparedRow
     from gateway.formats.model import Denied
-    from gateway.formats.trying import Fate, Trial, TrialTerms
+    from gateway.formats.trials import Fate, Trial, TrialTerms
     from gateway.formats.trying_totals import OverTrial
     from gateway.organisations.trying import Prepared
 

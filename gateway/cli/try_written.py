@@ -15,7 +15,7 @@ from gateway.settings import LANGUAGES
 
 if TYPE_CHECKING:
     from gateway.formats.explaining import ComparedRow
-    from gateway.formats.trying import Fate, Trial, TrialTerms
+    from gateway.formats.trials import Fate, Trial, TrialTerms
     from gateway.organisations.trying import Prepared
 
 SHOWN = 3  # records given that are shown, without --all

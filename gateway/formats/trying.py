@@ -1,19 +1,17 @@
 """Trying a format on an answer: the real plan cuts it, and every record and member that is missing gets its reason.
 
-    guess ──► which call the answer is of      run ──► the call upstream, the answer beside what an app gets
-
 Why a record is missing is found by asking the plan again: of this record alone, with the period open, with all accounts
 granted. So nothing here repeats a rule of the engine.
 """
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from gateway.catalogue.datasets import Dataset
-from gateway.catalogue.formats import Format, FormatCall, Path
+from gateway.catalogue.formats import Format, FormatCall
 from gateway.catalogue.shapes import inner, members
 from gateway.formats import everything, registry, seeming, trying_totals
 from gateway.formats.csv_reading import HEADER
@@ -24,7 +22,6 @@ from gateway.formats.explaining import (
     ComparedRow,
     Reason,
     Reasons,
-    Unknown,
     merged,
     rows,
     undeclared,
@@ -49,85 +46,11 @@ from gateway.formats.refusals import Refusals, said_of_whom, some
 from gateway.formats.table_plan import TablePart, TablePlan
 from gateway.formats.taking import TAKING, Taking, TakingTable, given
 from gateway.formats.totals import Row
-from gateway.formats.trying_totals import OverTrial
+from gateway.formats.trials import UNNAMED, Fate, NotTried, Trial, TrialTerms
 from gateway.ground.calendar.instants import Window
-from gateway.ground.http.connector import Pairs
 
 ALWAYS = everything.ALWAYS
-UNNAMED = "account-of-the-call"  # stands for an account that no record names
 _WORD = re.compile(r"\{([a-z_]+)\}")
-
-
-class NotTried(Exception):
-    """It cannot be tried so. Says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrialTerms:
-    """What the person would have agreed to."""
-
-    fields: frozenset[str] | None = None  # None: all
-    without: frozenset[str] = frozenset()
-    window: Window = ALWAYS
-    accounts: tuple[str, ...] = ()  # the organisation's own names; (): all that the answer names
-    records_max: int | None = None
-    query: Pairs = ()  # as an app would send it
-
-
-@dataclass(frozen=True, slots=True)
-class Fate:
-    """One record of the answer. `reason`: why it is not given."""
-
-    number: int
-    rows: tuple[ComparedRow, ...]
-    reason: Reason | None = None
-    counts: bool = False  # in an answer over records, which is given in its place
-
-    @property
-    def given(self) -> bool:
-        return self.reason is None
-
-
-@dataclass(slots=True)
-class Trial:
-    call: FormatCall
-    at: Path  # where its records stand
-    dataset: Dataset
-    granted: frozenset[str]
-    refs: dict[str, str]  # the organisation's account → what the app sees in its place
-    foreign: tuple[str, ...]  # accounts in the answer that are not granted
-    asked: Asked
-    media_type: str
-    sent: Upstream | None = None
-    denied: Denied | None = None
-    why_denied: str = ""  # in words for whoever writes the declaration; "": the reason says enough
-    refusal: str = ""  # why the answer as a whole is not given
-    counts: Counts = field(default_factory=Counts)
-    body: bytes = b""  # what the app gets
-    following: bool = False  # with an address of the next page
-    notice: str = ""
-    records: list[Fate] = field(default_factory=list)
-    around: tuple[ComparedRow, ...] = ()
-    unknown: list[Unknown] = field(default_factory=list)
-    also: tuple[str, ...] = ()  # other calls that the answer would be as well
-    warnings: list[str] = field(default_factory=list)  # what is allowed, and hardly meant so
-    whose: str = ""  # of a file with the records of many: the customer whose they are
-    over: OverTrial | None = None  # of a call that gives an answer over its records
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """How well an answer fits a call."""
-
-    call: FormatCall
-    records: int = 0
-    known: int = 0
-    unknown: int = 0
-    why_not: str = ""
-
-    @property
-    def good(self) -> tuple[bool, int, int]:
-        return self.records > 0, -self.unknown, self.known
 
 
 class Tried:
@@ -140,7 +63,7 @@ class Tried:
         self._strict = strict
         self._plans: dict[Granted, TablePlan] = {}
         self._takings: dict[str, Taking] = {}
-        self._refusals = Refusals(form, self._taking, self.strict)
+        self.refusals = Refusals(form, self.taking, self.strict)
         heard = Seen(lambda *_: None)
         self.source = replace(source, seen=lambda dataset: None if self.strict(dataset) else heard)
 
@@ -153,68 +76,6 @@ class Tried:
         """The calls that give one of these types of data."""
         return [call for call in self.form.calls.values() if call.dataset in self.datasets]
 
-    # ---- of which call an answer is
-
-    def fits(self, body: bytes, calls: Iterable[FormatCall]) -> list[Fit]:
-        """Best first."""
-        found = [self._fit(body, call) for call in calls]
-        return sorted(found, key=lambda fit: (not fit.why_not, fit.good), reverse=True)
-
-    def _fit(self, body: bytes, call: FormatCall) -> Fit:
-        try:
-            self._taking(call).records(body)
-            trial = self.run(call, body, TrialTerms(), explain=False)
-            value, word = self._taking(call).whole(body)
-        except (UnknownShape, ValueError, RecursionError) as error:
-            where = error.where if isinstance(error, UnknownShape) else ""
-            return Fit(call, known=self._known_in(call, body), why_not=self._refusals.told(call, body, where))
-        if trial.refusal:
-            return Fit(call, known=self._known_in(call, body), why_not=trial.refusal)
-        return Fit(
-            call,
-            trial.counts.records + trial.counts.records_withheld,
-            len(_known(self.form.shapes, word, value)),
-            len(undeclared(self.form.shapes, word, value)),
-        )
-
-    def _known_in(self, call: FormatCall, body: bytes) -> int:
-        try:
-            value, word = self._taking(call).whole(body)
-        except (ValueError, RecursionError):
-            return 0
-        return len(_known(self.form.shapes, word, value))
-
-    def guess(self, body: bytes, dataset: str = "") -> tuple[FormatCall, tuple[str, ...]]:
-        """The call, and others that the answer fits as well and in the same way. Raises NotTried."""
-        calls = [call for call in self.calls() if dataset in ("", call.dataset)]
-        if len(calls) == 1:
-            return calls[0], ()
-        found = self.fits(body, calls)
-        if not found or found[0].why_not or not found[0].known:
-            raise NotTried(self._of_none(body, found))
-        best = [fit.call for fit in found if not fit.why_not and fit.good == found[0].good]
-        if len({(call.dataset, call.records, self.form.place(call)) for call in best}) > 1:
-            names = ", ".join(f"{call.name} ({call.dataset})" for call in best)
-            if found[0].unknown > 2 * found[0].known:  # such as an answer of another organisation
-                members_ = f"of its members {found[0].known} are declared and {found[0].unknown} are not"
-                raise NotTried(f"it looks like none of the calls; nearest is {names}, and {members_}")
-            raise NotTried(f"it could be of several calls; say which with --call: {names}")
-        best.sort(key=lambda call: (len(_WORD.findall(call.path)), list(self.form.calls).index(call.name)))
-        return best[0], tuple(call.name for call in best[1:])
-
-    def _of_none(self, body: bytes, found: Sequence[Fit]) -> str:
-        """Why an answer is of none of the calls, and what it seems to be instead."""
-        why = {fit.call.name: fit.why_not if fit.known else "none of its members is there" for fit in found}
-        seems = seeming.driver(self.form, body)
-        if not seems and self.form.driver == "csv":
-            seems = seeming.table(self.form, body, set(seeming.columns(self.form)))
-        if seems:
-            return f"it is of none of the calls: {seems}"
-        if len(set(why.values())) == 1:
-            return f"it is of none of the calls: {next(iter(why.values()))}"
-        told = [f"{name}: {each}" for name, each in why.items()]
-        return "\n".join(["it is of none of the calls; name one with --call to see more", *told])
-
     # ---- what becomes of it
 
     def accounts(self, call: FormatCall, body: bytes) -> list[str]:
@@ -222,7 +83,7 @@ class Tried:
         path = self.form.records[call.records].account
         if not path:
             return []
-        taking = self._taking(call)
+        taking = self.taking(call)
         found = (everything.text(taking.value(each), path) for each in taking.records(body))
         return list(dict.fromkeys(filter(None, found)))
 
@@ -313,7 +174,7 @@ class Tried:
 
     def _named_around(self, call: FormatCall, body: bytes) -> list[str]:
         """The account of the whole answer, where a member beside the records says it."""
-        value, word = self._taking(call).whole(body)
+        value, word = self.taking(call).whole(body)
         return list(dict.fromkeys(said_of_whom(self.form, word, value)))
 
     def _plan(self, item: Granted) -> TablePlan:
@@ -344,27 +205,27 @@ class Tried:
         if isinstance(error, TooLarge):
             return f"the answer is too large to be cut: {error}"
         natives = [each.native for each in trial.sent.accounts] if trial.sent is not None else []
-        return self._refusals.told(trial.call, body, error.where, natives)
+        return self.refusals.told(trial.call, body, error.where, natives)
 
     # ---- why
 
-    def _taking(self, call: FormatCall) -> Taking:
+    def taking(self, call: FormatCall) -> Taking:
         if call.name not in self._takings:
             self._takings[call.name] = TAKING[self.form.driver](self.form, call)
         return self._takings[call.name]
 
     def _explain(self, trial: Trial, plan: TablePlan, item: Granted, body: bytes, terms: TrialTerms) -> None:
         try:
-            value, word = self._taking(trial.call).whole(body)
-            found = self._taking(trial.call).records(body)
+            value, word = self.taking(trial.call).whole(body)
+            found = self.taking(trial.call).records(body)
         except (ValueError, RecursionError, UnknownShape):
             return
         part = plan.parts[trial.dataset.id]
         reasons = Reasons(self.form, trial.dataset, trial.granted, part.withheld, part.coarse)
-        if self._refusals.no_table(trial.call, body, HEADER):
+        if self.refusals.no_table(trial.call, body, HEADER):
             return  # what stands there is not what its columns are
         trial.unknown = undeclared(self.form.shapes, word, value)
-        values = [self._taking(trial.call).value(each) for each in found]
+        values = [self.taking(trial.call).value(each) for each in found]
         if trial.refusal and not trial.counts.records_withheld:
             why = Reason.of("refused")
             trial.records = [_whole(trial.call, each, number, why) for number, each in enumerate(values, 1)]
@@ -417,13 +278,13 @@ class Tried:
         assert trial.sent is not None, "what was refused has no records"
         sent = replace(trial.sent, accounts=item.accounts) if anybodys else trial.sent
         try:
-            cut: Cut = self._plan_of(item).cut(sent, trial.media_type, self._taking(trial.call).alone(record), window)
+            cut: Cut = self._plan_of(item).cut(sent, trial.media_type, self.taking(trial.call).alone(record), window)
         except (NotThere, UnknownShape):
             return False
         return cut.counts.records == 1
 
     def _is_short(self, call: FormatCall, record: Any) -> bool:
-        taking = self._taking(call)
+        taking = self.taking(call)
         return isinstance(taking, TakingTable) and taking.is_short(record)
 
     def _plan_of(self, item: Granted) -> Any:
@@ -437,7 +298,7 @@ class Tried:
         if not at or self.form.driver in ("csv", "ndjson") or trial.refusal:
             return
         why = Beside(self.form, reasons, Around(self.form, trial.call.envelope, at, [], part.withheld).rules)
-        right, kind, path = self._taking(trial.call).whole(trial.body)[0], trial.call.envelope, ""
+        right, kind, path = self.taking(trial.call).whole(trial.body)[0], trial.call.envelope, ""
         for name in at:
             left_rest = {key: inside for key, inside in value.items() if key != name}
             right_rest = {key: inside for key, inside in right.items() if key != name}
@@ -486,7 +347,7 @@ class Tried:
         """The first record that counts and of which no answer can be made, and why; "": there is none."""
         sent = trial.sent
         assert sent is not None, "the call was made"
-        taking = self._taking(trial.call)
+        taking = self.taking(trial.call)
         try:
             found = [(taking.alone(record)) for body in bodies for record in taking.records(body)]
             for number, alone in enumerate(found, 1):
@@ -501,7 +362,7 @@ class Tried:
         self, trial: Trial, plan: TablePlan, item: Granted, bodies: Sequence[bytes], terms: TrialTerms
     ) -> None:
         assert trial.sent is not None, "the call was made"
-        over, taking = trial.over, self._taking(trial.call)
+        over, taking = trial.over, self.taking(trial.call)
         pages = over.pages if over is not None else [trial.sent]
         needed, starts = frozenset(self.form.read_for(trial.call)), []
         for sent, body in zip(pages, bodies, strict=False):
@@ -510,7 +371,7 @@ class Tried:
                 found = taking.records(body)
             except (ValueError, RecursionError, UnknownShape):
                 return
-            if self._refusals.no_table(trial.call, body, HEADER):
+            if self.refusals.no_table(trial.call, body, HEADER):
                 return
             trial.unknown = merged(trial.unknown, undeclared(self.form.shapes, word, value))
             for record in found:
@@ -533,7 +394,7 @@ class Tried:
             return Reason.of("refused"), None
         if self._is_short(trial.call, record):
             return Reason.of("short"), None
-        taking, window = self._taking(trial.call), terms.window
+        taking, window = self.taking(trial.call), terms.window
         value, alone = taking.value(record), taking.alone(record)
         rows_of = trying_totals.rows_of
         its = self.form.records[trial.call.records]
@@ -565,18 +426,3 @@ def _whole(call: FormatCall, value: Any, number: int, why: Reason) -> Fate:
         tuple(ComparedRow(name, WITHHELD, written(each), "", why, (call.records, name)) for name, each in found),
         why,
     )
-
-
-def _known(table: Any, word: str, value: Any) -> set[tuple[str, str]]:
-    """The declared members that a value has."""
-    if word.endswith("*") and isinstance(value, list):
-        return set().union(*(_known(table, word[:-1], each) for each in value)) if value else set()
-    if word.endswith("{}") and isinstance(value, dict):
-        return set().union(*(_known(table, word[:-2], each) for each in value.values())) if value else set()
-    if word not in table or not isinstance(value, dict):
-        return set()
-    found = set()
-    for name, inside in members(table, word).items():
-        if name in value:
-            found |= {(word, name), *_known(table, inside, value[name])}
-    return found

@@ -17,7 +17,8 @@ from gateway.catalogue.formats import FormatCall
 from gateway.errors import DeclarationError
 from gateway.formats.linting import TO_FILL, naming
 from gateway.formats.model import Source
-from gateway.formats.trying import UNNAMED, NotTried, Trial, Tried
+from gateway.formats.trials import UNNAMED, NotTried, Trial
+from gateway.formats.trying import Tried
 from gateway.ground.declarations import load
 from gateway.ground.keys import Sealer
 from gateway.organisations import declare, file_rules, gaps, knowing, owned, placing, trying_files

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from gateway.catalogue import Catalogue
 from gateway.formats.explaining import REASONS, Reason
-from gateway.formats.trying import Trial, TrialTerms, Tried
+from gateway.formats.trials import Trial, TrialTerms
+from gateway.formats.trying import Tried
 from gateway.ground.calendar.instants import Window, span
 from gateway.organisations import trying
 from gateway.settings import shipped_policies

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.catalogue import Catalogue
 from gateway.formats.registry import BY_TABLES
-from gateway.formats.trying import Trial, TrialTerms
+from gateway.formats.trials import Trial, TrialTerms
 from gateway.ground.calendar.instants import Window, span
 from gateway.organisations import trying
 from gateway.settings import shipped_policies
