@@ -11,7 +11,7 @@ import typer
 
 from gateway.cli.opening import NO, opened, stop
 from gateway.cli.tables import table
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
     from gateway.ground.store import Store
@@ -75,6 +75,8 @@ def _tell(house: "House", view: "OrganisationView", path: Path, bring: Callable[
         done = bring()
     except files.BadFile as wrong:
         stop(f"{path}: {wrong}\nwhat was imported before stays", NO)
+    except Unavailable as error:
+        stop(f"{path}: {error}\nwhat was imported before stays; give it again when the database can be written", NO)
     if house.undeclared is not None:
         house.undeclared.write(house.store)
     typer.echo(files.told(view.id, done))

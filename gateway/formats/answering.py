@@ -32,10 +32,9 @@ class Answering:
         assert self._call.answer is not None, "only asked of a call that gives one"
         self._how, self._part = self._call.answer, plan.parts[self._call.dataset]
         self._happened = plan.form.records[self._call.records].time.how not in ("none", "state")
-        agreed = plan.judged_by(sent, self._window)
-        self._period = plan.counted(sent, agreed)
-        # a record counts where it begins: whether it lasts beyond what was asked for is no matter
-        self._judged = (agreed if self._happened and self._period is not None else self._period) or NO_PERIOD
+        self._period = plan.counted(sent, plan.judged_by(sent, self._window))
+        # a record counts where it begins: it may last beyond what was asked for, and not beyond what was agreed
+        self._judged = (window if self._happened and self._period is not None else self._period) or NO_PERIOD
         self._totals = Totals(self._how, plan.source.zone, ".".join(plan.form.place(self._call)))
         self._pages: set[bytes] = set()  # of this part, as they came
         self._asked: Window | None = None  # the part

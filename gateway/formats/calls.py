@@ -18,7 +18,7 @@ from gateway.catalogue.formats import CUSTOMER, PLACED, Format, FormatCall, Form
 from gateway.formats import paging
 from gateway.formats.model import Account, Asked, Denied, Source, Upstream
 from gateway.formats.names import AccountNames
-from gateway.formats.paging import TOKEN, TOKEN_FORM, Leading, Step
+from gateway.formats.paging import TOKEN, TOKEN_FORM, Following, Leading, Step
 from gateway.formats.paths import link, pattern
 from gateway.formats.periods import Periods, period_of, with_use
 from gateway.ground.calendar.instants import Window
@@ -94,19 +94,20 @@ class Calls:
         query = self._checked(call, asked, fields)
         if isinstance(query, Denied):
             return query
-        step: Step = ("", ())
+        following: Following | None = None
         token = next((query.pop(name) for name in (TOKEN, self._cursor) if name in query), "")
         if token:
-            opened = paging.opened(self._source, token, *self.context(call, names, found.ref))
-            if opened is None or query:
+            following = paging.opened(self._source, token, *self.context(call, names, found.ref))
+            if following is None or query:
                 return Denied("field", TOKEN, allowed="the whole address of a following page, unchanged")
-            step, own = opened
-            if wrong := self._needing(call, step, fields):
+            if wrong := self._needing(call, following.step, fields):
                 return wrong
             # of an answer no page leaves, and its next part begins where the last one ended
-            period = self._periods.within(window, own, unit if call.answer is None else "")
-            query = self._still_selected(call, step, selection)
+            period = self._periods.within(window, following.period, unit if call.answer is None else "")
+            query = self._still_selected(call, following.step, selection)
+            ahead = following.ahead
         else:
+            ahead = call.answer is None and not query.keys().isdisjoint(with_use(self._form, call, "to"))
             period = self._periods.asked(query, window, unit)
         if isinstance(period, Denied):
             return period
@@ -118,7 +119,7 @@ class Calls:
         words = {name: names.inward(value) for name, value in found.words.items()}
         kept = tuple(account for account in names.accounts if native is None or account.native == native)
         try:
-            return self.made(call, kept, native, period, values, step, words, continues=bool(token))
+            return self.made(call, kept, native, period, values, following, words, ahead=ahead)
         except Unwritable:
             return Denied("account" if native else "field", "query", asked="malformed")
 
@@ -200,15 +201,16 @@ class Calls:
         native: str | None,
         period: Window,
         values: Pairs = (),
-        step: Step = ("", ()),
+        following: Following | None = None,
         words: Mapping[str, str] | None = None,
         *,
-        continues: bool = False,
+        ahead: bool = False,
     ) -> Upstream:
-        """`native`: the account in the call, None where it names none. `step`: the page, if not the first."""
-        path, own = step
-        part = self._periods.part(call, period)
-        edges = self._periods.edges(call, part or period)
+        """`native`: the account in the call, None where it names none. `following`: the page, if not the first.
+        `ahead`: as in `Upstream`."""
+        path, own = ("", ()) if following is None else following.step
+        part = self._periods.part(call, period, ahead=ahead)
+        edges = self._periods.edges(call, period, part)
         # whatever a page is said to have: whose it is, of what period and with which members is ours to say
         own = self.own(call, own)
         target, _, fixed = (call.asks or call.path).partition("?")
@@ -223,7 +225,7 @@ class Calls:
             query=query,
             accept=self._form.accept,
             accounts=accounts,
-            continues=continues,
+            continues=following is not None,
             operation=call.name,
             method=call.method,
             body=b"" if body is None else _encoded(body, call.sends),
@@ -231,7 +233,9 @@ class Calls:
             placed=frozenset(name for name, words in self._meant(call).items() if CUSTOMER in words),
             page=(*values, *own),
             period=period,
+            ahead=ahead,
             part=part,
+            listing="" if following is None else following.listing,
             over_records=call.answer is not None,
         )
 
@@ -264,7 +268,7 @@ class Calls:
 
     def after(self, sent: Upstream) -> Leading | None:
         """The next part of a period, from its first page on; None: there is none."""
-        rest = self._periods.after(self._form.calls[sent.operation], sent.period, sent.part)
+        rest = self._periods.after(self._form.calls[sent.operation], sent)
         if rest is None:
             return None
         return Leading(
@@ -280,7 +284,8 @@ class Calls:
         there = {name for name, _ in own}
         # what an app chose, where only the declaration knows what to make of it
         own = (*own, *(pair for pair in sent.page if self._is_placed(call, pair[0]) and pair[0] not in there))
-        return paging.sealed(self._source, (path, own), period or period_of(sent), *self.context(call, names, ref))
+        page = Following((path, own), period or period_of(sent), paging.listing(sent), sent.ahead)
+        return paging.sealed(self._source, page, *self.context(call, names, ref))
 
     def _is_placed(self, call: FormatCall, name: str) -> bool:
         return self._use(name) == "choice" and name in call.placed

@@ -133,7 +133,7 @@ def _pseudonym(source: Source, pair: str) -> Make:
     return make
 
 
-_NUMBERS = ("n", "i")  # words of shapes
+NUMERIC = ("n", "i")  # words of shapes
 _OF_NUMBERS: Mapping[str, Callable[[Made], Make]] = {"round": _round, "cut": _cut, "band": _band}
 
 
@@ -149,9 +149,9 @@ def maker(how: Made, word: str, stamped: str, source: Source, names: AccountName
         return _pseudonym(source, pair)
     if how.word == "keep":
         kept = _keep(how)
-        return _named(_plain(kept) if word in _NUMBERS else kept, names)
+        return _named(_plain(kept) if word in NUMERIC else kept, names)
     make = _OF_NUMBERS[how.word](how)
-    return make if word in (*_NUMBERS, "d") else _named(make, names)  # an amount is no identifier
+    return make if word in (*NUMERIC, "d") else _named(make, names)  # an amount is no identifier
 
 
 def _named(make: Make, names: AccountNames) -> Make:

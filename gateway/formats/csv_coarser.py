@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from gateway.catalogue.made import Made
-from gateway.formats.coarser import Make, stays_number
+from gateway.formats.coarser import NUMERIC, Make, stays_number
 from gateway.formats.model import UnknownShape
 
 # thousands are only seen where blanks stand between them
@@ -27,11 +27,12 @@ def plain_number(text: str, decimal: str) -> str:
     return text
 
 
-def changed(how: Made, make: Make | None, decimal: str, otherwise: Otherwise) -> Callable[[str], str]:
-    """The function for the cells of one column. `make` of its text; None: whether it is there. Raises `otherwise`."""
+def changed(how: Made, word: str, make: Make | None, decimal: str, otherwise: Otherwise) -> Callable[[str], str]:
+    """The function for the cells of one column. `word`: of shapes. `make` of its text; None: whether it is there.
+    Raises `otherwise`."""
     if make is None:
         return lambda text: "true" if text.strip() else "false"
-    numeric = stays_number(how)
+    numeric = stays_number(how) or (how.word == "keep" and word in NUMERIC)
     reads_number = numeric or how.word == "band"
 
     def change(text: str) -> str:

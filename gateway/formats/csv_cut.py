@@ -145,13 +145,13 @@ class TableCutter:
         if member in self._part.read and word not in NEVER:
             is_account = name == self._account
             own_stay = member in self._form.numbers
-            only, change = self._form.only.get(member), self._change(member)
+            only, change = self._form.only.get(member), self._change(member, word)
             return Column(name, number, word, None, only, is_account, own_stay, change)
         if member in self._form.instead:
             return Column(name, number, word, _constant(self._form.instead[member]))
         return None
 
-    def _change(self, member: Member) -> Change | None:
+    def _change(self, member: Member, word: str) -> Change | None:
         how = self._part.coarse.get(member)
         if how is None:
             return None
@@ -160,7 +160,7 @@ class TableCutter:
             otherwise = _constant(self._form.instead[member])
         elif member in self._form.required:
             otherwise = UnknownShape("/".join(member))
-        change = changed(how, self._part.makers.get(member), self._form.decimal, otherwise)
+        change = changed(how, word, self._part.makers.get(member), self._form.decimal, otherwise)
         if stays_number(how):
             return lambda text: self._part.names.outward_whole(change(text))
         return change

@@ -65,6 +65,11 @@ class Seen:
             self._tell(found, 1 if self._answers <= FIRST else FIRST, datetime.now(UTC))
 
 
+def unheard() -> Seen:
+    """One whom nobody listens to: members that are not declared are withheld, and not told again."""
+    return Seen(lambda *_: None)
+
+
 def _unlike(places: dict[str, None]) -> list[str]:
     found = list(places)
     return found if len(found) <= MOST else [*found[:MOST], OTHER]

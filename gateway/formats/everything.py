@@ -17,7 +17,7 @@ from gateway.formats.calls import Calls
 from gateway.formats.csv_everything import TableRow
 from gateway.formats.model import Account, Fetch, FoundAccount, NotThere, Source, UnknownShape, Upstream
 from gateway.formats.names import nameless
-from gateway.formats.paging import Leading, Step, Unusable
+from gateway.formats.paging import Following, Leading, Step, Unusable
 from gateway.formats.shapes import within_limit
 from gateway.formats.stamps import text_of
 from gateway.formats.xml_everything import XmlRecord
@@ -69,8 +69,8 @@ def pages(
         on = calls.after(sent) if step is None else Leading(step)
         if on is None:
             return
-        period = on.period or sent.period or ALWAYS
-        sent = calls.made(call, sent.accounts, native, period, step=on.step, continues=True)
+        following = Following(on.step, on.period or sent.period or ALWAYS, paging.listing(sent))
+        sent = calls.made(call, sent.accounts, native, following.period, following=following)
 
 
 def _read(form: Format, call: FormatCall, body: bytes) -> tuple[list[Any], Any]:

@@ -344,13 +344,30 @@ DRIVERS: Mapping[str, Driver] = {
 
 def identified(record: Filed, path: Path) -> str:
     """What stands at a path and identifies somebody: a text or a whole number. Raises BadFile where there is none."""
-    value: Any = record.value
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
+    value = _at(record, path)
     found = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(found, str) or not found.strip():
         raise BadFile(f"record {record.number}: {'.'.join(path)} must be there, as a text or a whole number")
     return found
+
+
+def _at(record: Filed, path: Path) -> Any:
+    value: Any = record.value
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def has_time(record: Filed, its: Records) -> bool:
+    """Whether something stands where its own time does, if such records have one."""
+    return its.time.how == "none" or any(_at(record, path) not in (None, "") for path in its.time.paths)
+
+
+def require_times(its: Records, some: bool) -> None:
+    """Raises BadFile for a file in which no record has its own time. `some`: one has."""
+    if not some:
+        where = " or ".join(".".join(path) for path in its.time.paths)
+        raise BadFile(f"no record has its {where}, which says of what time it is: nothing of it could be given")
 
 
 def require_customers(form: Format, head: bytes, path: Path) -> None:

@@ -146,7 +146,8 @@ class JsonPlan(TablePlan):
     ) -> tuple[bytes, bytes, str, str]:
         """What stands around the records, the next page and a notice. They are the same when a page is read again."""
         found = [_text(get(answer)) for get in view.beside]
-        key = (sent, link, count if self._counted else 0, *found, window)
+        on = sent.part is not None and self.calls.after(sent) is not None  # which changes with the clock
+        key = (sent, link, count if self._counted else 0, *found, window, on)
         last = view.last  # mostly of the same call, within the same window: then its parts are the same objects
         if last is not None and last[0] == key:
             return last[1]

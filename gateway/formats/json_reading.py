@@ -17,7 +17,7 @@ from gateway.catalogue.formats import Format, FormatCall, Path, Records
 from gateway.catalogue.made import Made
 from gateway.catalogue.shapes import NEVER, Table, inner, members, reached, written
 from gateway.formats import stamps
-from gateway.formats.drift import Seen
+from gateway.formats.drift import Seen, unheard
 from gateway.formats.model import UnknownShape
 from gateway.formats.shapes import AS_TEXT, Member, Reader, attributes, coarsener, encode, pairwiser, remover
 
@@ -66,7 +66,7 @@ class JsonReading:
         try:
             found, inside = self._answer.read_each(body, "", seen)
         except UnknownShape:
-            self._find_fault(body, seen)
+            self._find_fault(body, None if seen is None else unheard())
             raise
         records = self._list(found)
         if not records and self.at and seen is not None:

@@ -120,7 +120,9 @@ class Upstream:
     placed: frozenset[str] = frozenset()  # parameters in which the customer's number is written, in a longer text too
     shown: Pairs = ()  # the query as the app writes it, without what leads to the page
     period: Window | None = None  # that was asked for; None: as the format's own engine has it
+    ahead: bool = False  # the app named the end of the period: parts go on to it, also into the future
     part: Window | None = None  # of `period`, that this call is for; None: all of it
+    listing: str = ""  # of a following page: the listing to which it belongs
     over_records: bool = False  # an answer over the records of all pages is given in their place
 
 

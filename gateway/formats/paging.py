@@ -5,6 +5,7 @@ own references and to the call. So an organisation may page as it likes, its own
 and the period of the agreement is put back on each page.
 """
 
+import hashlib
 import json
 import re
 from datetime import datetime
@@ -34,6 +35,15 @@ class Leading(NamedTuple):
 
     step: Step
     period: Window | None = None
+
+
+class Following(NamedTuple):
+    """A page other than the first, as it stands in a token. `listing`, `ahead`: as in `Upstream`."""
+
+    step: Step
+    period: Window
+    listing: str
+    ahead: bool = False
 
 
 class Unusable(Exception):
@@ -97,18 +107,27 @@ def instead(sent: Upstream, parameter: str, value: str) -> Pairs:
     return (*(pair for pair in sent.page if pair[0] != parameter), (parameter, value))
 
 
-def sealed(source: Source, step: Step, window: Window, *context: str) -> str:
+def listing(sent: Upstream) -> str:
+    """What a page has in common with all others of its listing, and with those of no other: what the first asked."""
+    if sent.listing:
+        return sent.listing
+    asked = repr((sent.path, sent.query, sent.body))
+    return hashlib.blake2b(asked.encode(), digest_size=12).hexdigest()
+
+
+def sealed(source: Source, following: Following, *context: str) -> str:
+    (path, pairs), window, *rest = following
     edges = [None if edge is None else edge.isoformat() for edge in (window.start, window.end)]
-    return source.sealer.seal(json.dumps([step[0], step[1], edges], separators=(",", ":")), "page", *context)
+    return source.sealer.seal(json.dumps([path, pairs, edges, *rest], separators=(",", ":")), "page", *context)
 
 
-def opened(source: Source, token: str, *context: str) -> tuple[Step, Window] | None:
-    """The call and the period of a page; None: the gateway gave no such token to this app for this call."""
+def opened(source: Source, token: str, *context: str) -> Following | None:
+    """The page; None: the gateway gave no such token to this app for this call."""
     if not TOKEN_FORM.fullmatch(token):
         return None
     plain = source.sealer.open(token, "page", *context)
     if plain is None:
         return None
-    path, pairs, edges = json.loads(plain)
+    path, pairs, edges, *rest = json.loads(plain)
     start, end = (None if edge is None else datetime.fromisoformat(edge) for edge in edges)
-    return (path, tuple((name, value) for name, value in pairs)), Window(start, end)
+    return Following((path, tuple((name, value) for name, value in pairs)), Window(start, end), *rest)

@@ -54,34 +54,54 @@ class Periods:
         kept = narrowed(window, whole.start, whole.end)
         return kept or Denied("period", "period", asked=window_text(wanted), allowed=window_text(window))
 
-    def part(self, call: FormatCall, period: Window) -> Window | None:
+    def part(self, call: FormatCall, period: Window, *, ahead: bool) -> Window | None:
         """The first of the parts that a period is asked for in; None: it is asked for at once."""
         if not call.days or period.start is None or self._source.filed:  # of a file everything is there at once
             return None
-        return Window(period.start, min(self._until(call, period.start), self._over(call, period)))
+        last = self._last(call, period, ahead=ahead)
+        until = self._until(call, period.start, call.days)
+        if until == last and call.days > 1 and self._stamped_at_end(call):
+            until = self._until(call, period.start, call.days - 1)  # the last has room for a moment more
+        return Window(period.start, min(until, last))
 
-    def after(self, call: FormatCall, period: Window | None, part: Window | None) -> Window | None:
-        """What of a period comes behind a part; None: nothing."""
-        if part is None or part.end is None or period is None or part.end >= self._over(call, period):
+    def after(self, call: FormatCall, sent: Upstream) -> Window | None:
+        """What of the period comes behind the part of it that was asked for; None: nothing."""
+        part, period = sent.part, sent.period
+        if part is None or part.end is None or period is None:
             return None
-        return Window(part.end, period.end)
+        return Window(part.end, period.end) if part.end < self._last(call, period, ahead=sent.ahead) else None
 
-    def _until(self, call: FormatCall, start: datetime) -> datetime:
+    def _until(self, call: FormatCall, start: datetime, days: int) -> datetime:
         zone = self._source.zone
         try:
-            return midnight(local_day(start, zone) + timedelta(days=call.days), zone)
+            return midnight(local_day(start, zone) + timedelta(days=days), zone)
         except OverflowError:
             return start
 
-    def _over(self, call: FormatCall, period: Window) -> datetime:
-        """Where the last part ends: with the period, and no later than now unless it is the first."""
+    def _last(self, call: FormatCall, period: Window, *, ahead: bool) -> datetime:
+        """Where the last part ends: with the period. Where nobody named its end (`ahead`), no later than now, unless
+        that is in the first part."""
         assert period.start is not None, "only such a period has parts"
-        now = max(self._source.clock(), self._until(call, period.start))
+        if ahead and period.end is not None:
+            return period.end
+        now = max(self._source.clock(), self._until(call, period.start, call.days))
         return now if period.end is None else min(now, period.end)
 
-    def edges(self, call: FormatCall, period: Window) -> Pairs:
-        """The period, in the parameters that this call has for it."""
-        return tuple(self._edges(call, period))
+    def _stamped_at_end(self, call: FormatCall) -> bool:
+        return self._form.records[call.records].time.ends
+
+    def edges(self, call: FormatCall, period: Window, part: Window | None) -> Pairs:
+        """The period, or the part of it that is asked for, in the parameters that this call has for it.
+
+        Of records that are stamped with their end the last one has the end of the period for its stamp, which an
+        organisation may not count any more: so a moment more is asked for, and cut off here.
+        """
+        asked = part or period
+        end = asked.end
+        whole = part is None or (call.days > 1 and end == period.end)
+        if end is not None and whole and self._stamped_at_end(call):
+            asked = Window(asked.start, _later(end))
+        return tuple(self._edges(call, asked))
 
     def _edges(self, call: FormatCall, period: Window) -> Iterator[tuple[str, str]]:
         for name in with_use(self._form, call, "from", "to"):
@@ -91,6 +111,13 @@ class Periods:
             if edge is not None:
                 zone = known.zone or self._source.zone
                 yield name, write_edge(edge, known.written, zone, is_end=is_end, included=known.included)
+
+
+def _later(end: datetime) -> datetime:
+    try:
+        return end + timedelta(seconds=1)
+    except OverflowError:
+        return end
 
 
 def period_of(sent: Upstream) -> Window:

@@ -177,15 +177,23 @@ def read_edge(text: str, written: str, zone_name: str, *, included: bool = False
 def write_edge(moment: datetime, written: str, zone_name: str, *, is_end: bool, included: bool = False) -> str:
     """The same for the organisation. A period never becomes shorter by being written: a day or month that the window
     cuts is asked for whole, and the answer is cut to the window."""
+    if written in ("date", "month"):
+        return _calendar(moment, written, zone_name, is_end=is_end, included=included)
+    moment = _whole_second(moment, is_end=is_end)
     if written == "rfc3339":
         return utc_text(moment)
     if written == "local-datetime":
         return local_text(moment, zone_name, is_end=is_end)
-    if written in ("epoch-s", "epoch-ms"):
-        seconds = int(moment.timestamp())
-        seconds += is_end and moment.microsecond > 0
-        return str(seconds * (1000 if written == "epoch-ms" else 1))
-    return _calendar(moment, written, zone_name, is_end=is_end, included=included)
+    return str(int(moment.timestamp()) * (1000 if written == "epoch-ms" else 1))
+
+
+def _whole_second(moment: datetime, *, is_end: bool) -> datetime:
+    """The second that it lies in; of an end the one after it."""
+    whole = moment.replace(microsecond=0)
+    try:
+        return whole + timedelta(seconds=1) if is_end and whole < moment else whole
+    except OverflowError:
+        return whole
 
 
 def _calendar(moment: datetime, written: str, zone_name: str, *, is_end: bool, included: bool) -> str:

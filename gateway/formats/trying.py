@@ -15,7 +15,7 @@ from gateway.catalogue.formats import Format, FormatCall
 from gateway.catalogue.shapes import inner, members
 from gateway.formats import everything, registry, seeming, trying_totals
 from gateway.formats.csv_reading import HEADER
-from gateway.formats.drift import Seen
+from gateway.formats.drift import unheard
 from gateway.formats.explaining import (
     WITHHELD,
     Beside,
@@ -64,7 +64,7 @@ class Tried:
         self._plans: dict[Granted, TablePlan] = {}
         self._takings: dict[str, Taking] = {}
         self.refusals = Refusals(form, self.taking, self.strict)
-        heard = Seen(lambda *_: None)
+        heard = unheard()
         self.source = replace(source, seen=lambda dataset: None if self.strict(dataset) else heard)
 
     def strict(self, dataset: str) -> bool:

@@ -11,6 +11,7 @@ to it. So nothing of another customer's can be in what is read for a link.
 """
 
 import contextlib
+import errno
 import hashlib
 import io
 import logging
@@ -21,7 +22,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import IO, Any, BinaryIO, NamedTuple
 
 from sqlmodel import Session, col, func, select, update
 
@@ -51,6 +52,12 @@ SEALED_AT_ONCE = 4_000_000  # bytes of records held before they are sealed
 ROWS_AT_ONCE = 1000  # of one transaction, so that others can write between them
 LOOKED_AT = 1 << 16  # bytes of a file by which it is guessed what it is
 SUM_BYTES = 400  # of a file with a checksum
+SUM_DIGITS = 64
+WRITTEN = 16  # characters by which two spellings of a number are told apart
+TWO_SPELLINGS = (
+    "two customer numbers differ in capital letters or blanks alone, which a person may write as she likes: "
+    "write each number the same everywhere, or take a member whose texts differ in more"
+)
 _SUM = re.compile(r"([0-9a-fA-F]{64})(?:[ \t].*)?", re.DOTALL)
 _log = logging.getLogger("gateway.organisations")
 
@@ -136,8 +143,8 @@ class GivenFile:
     summed: _Summed = field(init=False)
 
     def __post_init__(self) -> None:
-        self._before = _state(self.file)
-        if self._before[0] > self.most:
+        self.state = state_of(os.fstat(self.file.fileno()))
+        if self.state.size > self.most:
             raise _too_large(self.most)
         self.summed = _Summed(self.file, self.most)
 
@@ -146,8 +153,10 @@ class GivenFile:
 
     def require_whole(self) -> None:
         """Raises BadFile if what was read is not the whole file, as whoever gave it meant it."""
-        if self._before != _state(self.file) or self.summed.size != self._before[0]:
+        if self.state != state_of(os.fstat(self.file.fileno())) or self.summed.size != self.state.size:
             raise BadFile("it was changed while it was read: give it again when it is whole")
+        if not self.state.size and not self.expected:
+            raise BadFile("it is empty: where there is really nothing any more, give its checksum as well")
         if self.expected and self.expected != self.sha256:
             raise BadFile("its checksum is another: it did not arrive whole, give it again")
 
@@ -162,9 +171,28 @@ class GivenFile:
         return begin if len(begin) < LOOKED_AT else begin[: begin.rfind(b"\n") + 1] or begin
 
 
-def _state(file: IO[bytes]) -> tuple[int, int]:
-    found = os.fstat(file.fileno())
-    return found.st_size, found.st_mtime_ns
+def looked_at(name: str, folder: int | None = None) -> os.stat_result | None:
+    """What stands under a name, also a link; None: nothing, or nothing may have so long a name."""
+    try:
+        return os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
+            return None
+        raise
+
+
+class State(NamedTuple):
+    """Which file it is, and of what moment."""
+
+    device: int
+    number: int
+    size: int
+    written: int  # nanoseconds; who writes may set it
+    changed: int  # nanoseconds, by the machine
+
+
+def state_of(found: os.stat_result) -> State:
+    return State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def opened(name: str | Path, folder: int | None = None) -> IO[bytes]:
@@ -174,11 +202,10 @@ def opened(name: str | Path, folder: int | None = None) -> IO[bytes]:
         handle = os.open(name, flags, dir_fd=folder)
     except OSError as error:
         raise BadFile(f"it cannot be read ({error.strerror}), or is a link: name the file itself") from None
-    file = os.fdopen(handle, "rb", buffering=0)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
+        os.close(handle)
         raise BadFile("it is no file: name a regular one")
-    return file
+    return os.fdopen(handle, "rb", buffering=0)
 
 
 def checksum(text: str) -> str:
@@ -191,12 +218,13 @@ def checksum(text: str) -> str:
 
 def beside(name: str, folder: int | None = None) -> str:
     """The checksum in NAME.sha256; "" where there is no such file. Raises BadFile."""
-    try:
-        os.stat(f"{name}.sha256", dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
+    if looked_at(f"{name}.sha256", folder) is None:
         return ""
-    with opened(f"{name}.sha256", folder) as file:
-        return checksum((file.read(SUM_BYTES) or b"").decode("ascii", "replace"))
+    try:
+        with opened(f"{name}.sha256", folder) as file:
+            return checksum((file.read(SUM_BYTES) or b"").decode("ascii", "replace"))
+    except BadFile as wrong:
+        raise BadFile(f"its .sha256: {wrong}") from None
 
 
 # ---- taking it in
@@ -237,6 +265,13 @@ def _described(view: OrganisationView) -> tuple[Format, FilesView]:
     return view.form, view.files
 
 
+class _Waiting(NamedTuple):
+    """Records of one customer that are to be sealed. `written`: her number, as the file has it."""
+
+    written: str
+    records: list[bytes]
+
+
 @dataclass
 class _Importing:
     house: House
@@ -249,8 +284,9 @@ class _Importing:
 
     def __post_init__(self) -> None:
         self._id, self._head = fresh(), b""
+        self._its, self._timed = self.form.records[self.call.records], False
         self._records = self._pieces = self._held = 0
-        self._waiting: dict[str, list[bytes]] = {}  # by customer
+        self._waiting: dict[str, _Waiting] = {}  # by customer
         self._places: dict[str, None] = {}
 
     def begin(self) -> None:
@@ -281,6 +317,7 @@ class _Importing:
             if self._held > SEALED_AT_ONCE:
                 self._seal()
         self._check(some)
+        filed.require_times(self._its, not self._records or self._timed)
         self._seal()
 
     def _check(self, records: list[Filed]) -> None:
@@ -291,13 +328,17 @@ class _Importing:
 
     def _keep(self, customer: str, record: Filed) -> None:
         self._records = record.number
+        self._timed = self._timed or filed.has_time(record, self._its)
         self._held += len(record.text)
-        self._waiting.setdefault(spelled(customer), []).append(record.text)
+        waiting = self._waiting.setdefault(spelled(customer), _Waiting(customer.strip(), []))
+        if waiting.written != customer.strip():
+            raise BadFile(f"record {record.number}: {TWO_SPELLINGS}")
+        waiting.records.append(record.text)
 
     def _seal(self) -> None:
         self._pieces += 1
         rows = []
-        for customer, records in self._waiting.items():
+        for customer, (written, records) in self._waiting.items():
             whose = links.whose(self.house.keys, self.view.id, customer)
             context = _context(self.view.id, self.call.name, whose, self._id, self._pieces)
             sealed = self.house.keys.seal(filed.packed(records), context)
@@ -307,6 +348,7 @@ class _Importing:
                     "customer": whose,
                     "piece": self._pieces,
                     "records": len(records),
+                    "written": self.house.keys.mac("customer as written", self._id, written)[:WRITTEN],
                     "sealed": sealed,
                 }
             )
@@ -320,6 +362,9 @@ class _Importing:
         until, limit = self.files.kept.after(self.now), self.house.settings.answer_limit_bytes
         with self.house.store.read() as session:
             customers = session.exec(select(func.count()).select_from(self._by_customer().subquery())).one()
+            spellings = self._by_customer().having(func.min(FilePart.written) != func.max(FilePart.written))
+            if session.exec(select(func.count()).select_from(spellings.subquery())).one():
+                raise BadFile(TWO_SPELLINGS)
             size = func.sum(func.length(FilePart.sealed))
             too_large = session.exec(
                 select(func.count()).select_from(self._by_customer().having(size > limit).subquery())

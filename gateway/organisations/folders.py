@@ -5,7 +5,8 @@ is deleted here, since it is kept sealed in the database and no longer than decl
 place. What was refused is moved to `refused/`, with the reason beside it, and leaves when a file would have left.
 
 Whoever may write into the folder is not trusted: only regular files are read, never through a link, in the folder that
-was opened once; nothing that is not of a declared name is touched.
+was opened once; nothing that is not of a declared name is touched. What comes under the name of a file while it is read
+stays, for the next look.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from fnmatch import fnmatchcase
 
@@ -25,11 +26,12 @@ from gateway.ground.store import Connection
 from gateway.house import House
 from gateway.organisations import file_codes, files, views
 from gateway.organisations.file_rules import KIND, FileName, FilesView
-from gateway.organisations.files import GivenFile, Imported
+from gateway.organisations.files import SUM_DIGITS, GivenFile, State
 from gateway.organisations.views import OrganisationView
 
 LOOK_SECONDS = 60
 STILL_SECONDS = 10
+KEPT_BYTES = 200  # of a name, behind the moment: a file's name has 255 at most
 DONE, REFUSED = "done", "refused"
 _log = logging.getLogger("gateway.organisations")
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -64,7 +66,9 @@ class Folders:
                     self._consider(view, declared, folder, name)
                 _forget_refused(declared, folder, self._house.clock())
         except OSError as error:
-            self._once(view.id, "folder", f"its folder cannot be used ({error.strerror}): correct it, or its rights")
+            inside = f"{error.filename} in " if error.filename in (DONE, REFUSED) else ""
+            text = f"{inside}its folder cannot be used ({error.strerror}): correct it, or its rights"
+            self._once(view.id, "folder", text)
         else:
             self._told.discard((view.id, "folder"))
 
@@ -82,26 +86,37 @@ class Folders:
             self._once(view.id, f"name {name}", "a file of no declared name lies in its folder and is left there")
         elif _ready(folder, name):
             try:
-                self._take(view, known, folder, name)
-            except (GatewayError, OSError):
+                self._take(view, declared, known, folder, name)
+            except OSError as error:
+                if error.filename in (DONE, REFUSED):
+                    raise
+                text = f"a file for {known.call or 'codes'} cannot be taken or put away, and is left there"
+                self._once(view.id, f"cannot {name}", f"{text} ({error.strerror})")
+            except GatewayError:
                 raise
             except Exception as error:  # a fault of ours, which must not keep other files from being taken
                 self._once(view.id, f"fault {name}", f"a file cannot be read and is left there: {where(error)}")
 
-    def _take(self, view: OrganisationView, known: FileName, folder: int, name: str) -> None:
+    def _take(self, view: OrganisationView, declared: FilesView, known: FileName, folder: int, name: str) -> None:
         now = self._house.clock()
-        try:
-            with files.opened(name, folder) as file:
-                given = GivenFile(file, files.beside(name, folder), view.files.most_bytes if view.files else 0)
-                if known.call:
-                    done = files.bring(self._house, view, known.call, given, now)
-                else:
-                    done = file_codes.bring(self._house, view, given, now)
-        except BadFile as wrong:
-            _log.warning("files: %s: a file for %s is refused: %s", view.id, known.call or "codes", wrong)
-            _refuse(folder, name, str(wrong), now)
-        else:
-            _receipt(folder, name, view.id, done, now)
+        read = {each: _state(folder, each) for each in (name, f"{name}.sha256")}
+        with _opened(DONE, folder, make=True) as receipts:  # first: what could not be put away would come every minute
+            try:
+                with files.opened(name, folder) as file:
+                    given = GivenFile(file, files.beside(name, folder), declared.most_bytes)
+                    if known.call:
+                        done = files.bring(self._house, view, known.call, given, now)
+                    else:
+                        done = file_codes.bring(self._house, view, given, now)
+            except BadFile as wrong:
+                _log.warning("files: %s: a file for %s is refused: %s", view.id, known.call or "codes", wrong)
+                _refuse(folder, name, read, str(wrong), now)
+            else:
+                told = f"{files.told(view.id, done)}\nSHA-256 {done.sha256}\n"
+                _write(receipts, f"{_stamped(name, now)}.txt", told)
+                if given.state == read[name]:  # and not one that came between
+                    for each in _unchanged(folder, read):
+                        os.unlink(each, dir_fd=folder)
 
 
 def unusable(folder: str) -> str:
@@ -137,16 +152,12 @@ def _opened(path: str, inside: int | None = None, *, make: bool = False) -> Iter
 
 def _ready(folder: int, name: str) -> bool:
     """Whether it is a whole file, as far as one can see."""
-    try:
-        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except FileNotFoundError:
+    found, beside = files.looked_at(name, folder), files.looked_at(f"{name}.sha256", folder)
+    if found is None or not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         return False
-    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        return False
-    with contextlib.suppress(FileNotFoundError):
-        os.stat(f"{name}.sha256", dir_fd=folder, follow_symlinks=False)
+    if beside is not None and beside.st_size >= SUM_DIGITS:  # else it may be half written itself
         return True
-    return _age(found) >= STILL_SECONDS
+    return _age(beside or found) >= STILL_SECONDS
 
 
 def _age(found: os.stat_result) -> float:
@@ -154,26 +165,30 @@ def _age(found: os.stat_result) -> float:
     return time.time() - found.st_ctime
 
 
-def _receipt(folder: int, name: str, organisation: str, done: Imported, now: datetime) -> None:
-    with _opened(DONE, folder, make=True) as there:
-        _write(there, f"{_stamped(name, now)}.txt", f"{files.told(organisation, done)}\nSHA-256 {done.sha256}\n")
-    for each in (name, f"{name}.sha256"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(each, dir_fd=folder)
+def _state(folder: int, name: str) -> State | None:
+    """None: there is no such file."""
+    found = files.looked_at(name, folder)
+    return None if found is None or stat.S_ISDIR(found.st_mode) else files.state_of(found)
 
 
-def _refuse(folder: int, name: str, why: str, now: datetime) -> None:
+def _unchanged(folder: int, read: Mapping[str, State | None]) -> Iterator[str]:
+    """The names under which still is what was read."""
+    for name, state in read.items():
+        if state is not None and _state(folder, name) == state:
+            yield name
+
+
+def _refuse(folder: int, name: str, read: Mapping[str, State | None], why: str, now: datetime) -> None:
     with _opened(REFUSED, folder, make=True) as there:
         kept = _stamped(name, now)
         _write(there, f"{kept}.why", f"{why}\n")
-        for ending in ("", ".sha256"):
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(name + ending, kept + ending, src_dir_fd=folder, dst_dir_fd=there)
+        for each in _unchanged(folder, read):
+            os.rename(each, kept + each.removeprefix(name), src_dir_fd=folder, dst_dir_fd=there)
 
 
 def _stamped(name: str, now: datetime) -> str:
-    """A file of the same name comes every day."""
-    return f"{now:%Y%m%dT%H%M%S%f}-{name}"
+    """A file of the same name comes every day. Of a long name its end."""
+    return f"{now:%Y%m%dT%H%M%S%f}-{os.fsdecode(os.fsencode(name)[-KEPT_BYTES:])}"
 
 
 def _write(folder: int, name: str, text: str) -> None:

@@ -78,6 +78,7 @@ class FilePart(SQLModel, table=True):
     customer: str = Field(primary_key=True)  # `links.whose`: never the number itself
     piece: int = Field(primary_key=True)  # large files are sealed piece by piece
     records: int
+    written: str = Field(default="", sa_column_kwargs={"server_default": ""})  # a MAC of the number as the file has it
     sealed: bytes
 
 

@@ -12,7 +12,7 @@ from gateway.formats import filed
 from gateway.formats.drift import Seen
 from gateway.formats.filed import BadFile, Filed
 from gateway.organisations import file_rules
-from gateway.organisations.files import seeming, spelled
+from gateway.organisations.files import TWO_SPELLINGS, seeming, spelled
 
 SOME = 4  # customers that are named
 
@@ -47,11 +47,15 @@ def tried(form: Format, call: FormatCall, named: str, body: bytes, *, strict: bo
         for record in each:
             found.records += 1
             customer = filed.identified(record, whose)
-            name = names.setdefault(spelled(customer), customer)
+            name = names.setdefault(spelled(customer), customer.strip())
+            if name != customer.strip():
+                raise BadFile(f"record {record.number}: {TWO_SPELLINGS}")
             found.customers.setdefault(name, []).append(record)
             records.append(record)
         seen = None if strict else Seen(lambda *_: None)
         filed.require_declared(form, call, found.head, records, seen)
+        its = form.records[call.records]
+        filed.require_times(its, not records or any(filed.has_time(record, its) for record in records))
     except BadFile as wrong:
         found.refused = seeming(form, body, str(wrong))
         return found

@@ -18,7 +18,7 @@ from gateway.catalogue import Dataset
 from gateway.consent.facts import AppView
 from gateway.consent.terms import granted_items
 from gateway.errors import Refusal
-from gateway.formats import registry
+from gateway.formats import paging, registry
 from gateway.formats.model import Account, Asked, Denied, Granted, Plan, Upstream
 from gateway.ground.calendar.ages import comes_of_age, minor_now
 from gateway.ground.calendar.instants import Window
@@ -169,7 +169,7 @@ class Grant:
             fields=placed.fields,
             named=placed.named,
             item=item,
-            listing=repr((self.facts["consent"], self.terms, upstream.operation, natives)),
+            listing=repr((self.facts["consent"], self.terms, upstream.operation, natives, paging.listing(upstream))),
             facts={
                 **item.facts,
                 "operation": upstream.operation,

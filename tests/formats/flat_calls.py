@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -14,6 +15,7 @@ from xml.sax.saxutils import escape
 from gateway.catalogue import format_files
 from gateway.catalogue.words import FileTable
 from gateway.formats import registry
+from gateway.formats.drift import unheard
 from gateway.formats.model import Account, Asked, Cut, Granted, Plan, Source, Upstream
 from gateway.ground.calendar.instants import Window
 from gateway.ground.keys import Sealer
@@ -109,15 +111,26 @@ Total = "from:s sum:d count:i first:d"
 """
 
 
-def planned(text: str, dataset: str, fields: Iterable[str], mine: Account = MINE) -> Plan:
+def planned(
+    text: str,
+    dataset: str,
+    fields: Iterable[str],
+    mine: Account = MINE,
+    *,
+    clock: Callable[[], datetime] = lambda: NOW,
+    heard: bool = False,
+) -> Plan:
+    """`heard`: what is not declared is withheld and told; else it is refused."""
     form, own = owned.read(tomllib.loads(text))
     assert form is not None
     wrong = [(key, text) for _, key, text in registry.form_faults(form, own)]
     assert not wrong, wrong
     source = Source(
         "blurred", "telecom", "", "Europe/Paris", "https://gw.example/data/blurred", "https://blurred.example",
-        forms={"": form}, known=own, sealer=Sealer(b"k" * 32), clock=lambda: NOW,
+        forms={"": form}, known=own, sealer=Sealer(b"k" * 32), clock=clock,
     )  # fmt: skip
+    if heard:
+        source = replace(source, seen=lambda _: unheard())
     return registry.plan(source, "", [Granted(dataset, frozenset(fields), (mine,), pair="app-and-person")])
 
 

@@ -90,7 +90,7 @@ WORD = st.text("abcé<&\" ;,'", min_size=1, max_size=12).map(str.strip).filter(b
 RECORD = st.fixed_dictionaries({
     "at": TIMES,
     "line": st.sampled_from([MINE.native, MINE.native, "somebody-elses"]),
-    "partner": st.none() | st.sampled_from(["+33612345678", "+33687654321", "0044"]),
+    "partner": st.none() | st.sampled_from(["+33612345678", "+33687654321", "00442079460018"]),
     "length": st.none() | st.integers(0, 5000).map(str),
     "price": NUMBERS,
     "tax": st.none() | NUMBERS,

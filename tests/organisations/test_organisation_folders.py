@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from organisations_world import World
@@ -15,8 +16,8 @@ from tests.worlds.filed import ALICE, ID, record, text
 
 
 class Dropped:
-    def __init__(self, world: World, folder: Path) -> None:
-        self.world, self.folder = world, folder
+    def __init__(self, world: World, folder: Path, patch: pytest.MonkeyPatch) -> None:
+        self.world, self.folder, self._patch = world, folder, patch
         folder.mkdir()
         filed.declared(world.house, filed.document(folder=str(folder)))
         self.folders = Folders(world.house)
@@ -28,6 +29,10 @@ class Dropped:
         if sum is not None:
             (self.folder / f"{name}.sha256").write_text(f"{sum or hashlib.sha256(body).hexdigest()}  {name}\n")
         return path
+
+    def still(self) -> None:
+        """Nothing has changed for long enough."""
+        self._patch.setattr(folders, "STILL_SECONDS", 0)
 
     def names(self, below: str = "") -> list[str]:
         """Without the moments before them."""
@@ -42,8 +47,8 @@ class Dropped:
 
 
 @pytest.fixture
-def dropped(world: World, tmp_path: Path) -> Dropped:
-    return Dropped(world, tmp_path / "in")
+def dropped(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dropped:
+    return Dropped(world, tmp_path / "in", monkeypatch)
 
 
 def test_a_whole_file_is_taken_and_only_a_receipt_stays(dropped: Dropped) -> None:
@@ -61,7 +66,7 @@ def test_codes_come_the_same_way(dropped: Dropped) -> None:
     assert dropped.names("done") == ["codes-1.csv.txt"]
 
 
-def test_a_half_written_file_waits_until_it_is_still(dropped: Dropped, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_half_written_file_waits_until_it_is_still(dropped: Dropped) -> None:
     whole = text(record(ALICE, 1))
     path = dropped.put("calls-1.json", whole[:30], sum=None)
     dropped.folders.look()
@@ -69,7 +74,7 @@ def test_a_half_written_file_waits_until_it_is_still(dropped: Dropped, monkeypat
     path.write_bytes(whole)
     dropped.folders.look()
     assert dropped.kept() == []
-    monkeypatch.setattr(folders, "STILL_SECONDS", 0)
+    dropped.still()
     dropped.folders.look()
     assert dropped.kept() == [("calls", 1)] and dropped.names() == ["done"]
 
@@ -172,3 +177,106 @@ def test_a_folder_that_is_not_there_is_told_once(
     dropped.folders.look()
     dropped.folders.look()
     assert caplog.text.count("its folder cannot be used") == 1
+
+
+def test_what_comes_under_its_name_while_a_file_is_read_is_taken_next(
+    dropped: Dropped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = tmp_path / "newer.json"
+    newer.write_bytes(text(record(ALICE, 1), record(ALICE, 2)))
+    path = dropped.put("calls-1.json", text(record(ALICE, 1)), sum=None)
+    bring = files.bring
+
+    def slowly(*given: Any) -> files.Imported:
+        found = bring(*given)
+        if newer.exists():
+            newer.rename(path)
+        return found
+
+    monkeypatch.setattr(files, "bring", slowly)
+    dropped.still()
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 1)] and dropped.names() == ["calls-1.json", "done"]
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 2)] and dropped.names() == ["done"]
+
+
+def test_what_comes_under_the_name_of_a_refused_file_is_not_put_away_with_it(
+    dropped: Dropped, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = tmp_path / "newer.json"
+    newer.write_bytes(text(record(ALICE, 1)))
+    path = dropped.put("calls-1.json", b"{", sum=None)
+    bring = files.bring
+
+    def slowly(*given: Any) -> files.Imported:
+        if newer.exists():
+            newer.rename(path)
+        return bring(*given)
+
+    monkeypatch.setattr(files, "bring", slowly)
+    dropped.still()
+    dropped.folders.look()
+    assert dropped.kept() == [] and "calls-1.json" in dropped.names()
+    assert dropped.names("refused") == ["calls-1.json.why"]
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 1)] and dropped.names() == ["done", "refused"]
+
+
+def test_a_name_of_any_length_is_taken_or_refused(dropped: Dropped) -> None:
+    for number, body in enumerate([text(record(ALICE, 1)), b"{"]):
+        (dropped.folder / f"calls-{'long-' * 48}{number}.json").write_bytes(body)  # 252 bytes: no room for an ending
+    dropped.put("calls-1.json", text(record(ALICE, 1), record(ALICE, 2)))
+    dropped.still()
+    dropped.folders.look()
+    assert dropped.names() == ["done", "refused"] and len(os.listdir(dropped.folder / "done")) == 2
+    assert len(os.listdir(dropped.folder / "refused")) == 2
+
+
+def test_a_folder_in_the_place_of_a_checksum_refuses_that_file_alone(dropped: Dropped) -> None:
+    dropped.put("calls-1.json", text(record(ALICE, 1)), sum=None)
+    (dropped.folder / "calls-1.json.sha256").mkdir()
+    dropped.put("codes-1.csv", f"customer,code\n{ALICE},AAAA-BBBB\n".encode())
+    dropped.still()
+    dropped.folders.look()
+    assert dropped.names("done") == ["codes-1.csv.txt"]
+    assert dropped.names("refused") == ["calls-1.json", "calls-1.json.why"]
+    assert "its .sha256" in next((dropped.folder / "refused").glob("*.why")).read_text()
+
+
+def test_a_checksum_that_is_not_written_yet_is_waited_for(dropped: Dropped) -> None:
+    body = text(record(ALICE, 1))
+    dropped.put("calls-1.json", body, sum=None)
+    beside = dropped.folder / "calls-1.json.sha256"
+    for half in ("", "3f"):
+        beside.write_text(half)
+        dropped.folders.look()
+        assert dropped.kept() == [] and "refused" not in dropped.names()
+    beside.write_text(hashlib.sha256(body).hexdigest())
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 1)]
+
+
+def test_where_no_receipt_can_be_written_nothing_is_taken(dropped: Dropped, caplog: pytest.LogCaptureFixture) -> None:
+    (dropped.folder / "done").write_text("no folder")
+    dropped.put("calls-1.json", text(record(ALICE, 1)))
+    dropped.folders.look()
+    assert dropped.kept() == [] and "done in its folder cannot be used" in caplog.text
+    (dropped.folder / "done").unlink()
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 1)]
+
+
+def test_a_customer_is_never_taken_for_another_whose_number_is_nearly_hers(
+    dropped: Dropped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped.put("calls-1.json", text(record("kab", 1), record("KAB", 2)))
+    dropped.folders.look()
+    monkeypatch.setattr(files, "SEALED_AT_ONCE", 1)  # far from each other, in pieces of their own
+    dropped.put("calls-2.json", text(record("k 1", 1), *(record(f"m{number}") for number in range(600)), record("k1")))
+    dropped.folders.look()
+    assert dropped.kept() == []
+    assert all("capital letters or blanks" in each.read_text() for each in (dropped.folder / "refused").glob("*.why"))
+    dropped.put("calls-3.json", text(record("kab", 1), record("kab ", 2)))
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 2)]

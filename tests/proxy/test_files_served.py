@@ -1,5 +1,6 @@
 """An organisation that gives files: each person's part passes exactly as agreed, and nothing of anybody else's."""
 
+import hashlib
 import json
 import os
 import re
@@ -165,6 +166,23 @@ def test_each_driver_gives_her_records_of_the_period_asked_for(
     without = alice.agrees(["call.when", "call.length"]).reads()
     assert without.status == 200 and b"canary" not in without.body and ALICE.encode() not in without.body
     assert axiome.entries(alice.person)[-1]["records"] == 2
+
+
+def test_lines_of_which_none_has_come_or_none_has_its_time_are_refused(axiome: World, tmp_path: Path) -> None:
+    changed = filed.document()
+    changed["format"] |= {"driver": "ndjson"}
+    changed["format"]["records"]["PhoneCall"].pop("at")
+    for kind in ("Answer", "Result"):
+        changed["format"]["shapes"].pop(kind)
+    filed.declared(axiome.house, changed)
+    filed.given(axiome.house, tmp_path, in_lines(record(ALICE, 1)))
+    alice = Subscriber(axiome, "alice", ALICE)
+    for body, told in ((b"", "it is empty"), (in_lines(record(ALICE, timestamp=None)), "no record has its timestamp")):
+        with pytest.raises(BadFile, match=told):
+            filed.given(axiome.house, tmp_path, body)
+    assert b"canary-of-1001-1" in alice.reads().body
+    filed.given(axiome.house, tmp_path, b"", sum=hashlib.sha256(b"").hexdigest())
+    assert alice.reads().body == b""
 
 
 def test_accounts_of_one_customer_are_told_apart(axiome: World, tmp_path: Path) -> None:

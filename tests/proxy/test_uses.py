@@ -97,6 +97,30 @@ def test_following_pages_of_a_listing_are_the_same_use(bank: Bank) -> None:
     assert bank.world.kinds(bank.person).count("access") == 4
 
 
+def test_a_following_page_of_another_listing_is_another_use(bank: Bank) -> None:
+    """An old page would else be a way to read again and again what was agreed once a day."""
+    clock, at = bank.world.clock, datetime(2026, 1, 20, 22, 30, tzinfo=UTC)  # 23:30 in Paris
+
+    def listing(query: str = "") -> str:
+        """The path of its second page."""
+        found = bank.reads(bank.path + query)
+        assert found.status == 200
+        return str(found.json["Links"]["Next"]).removeprefix(bank.world.settings.public_url)
+
+    try:
+        bank.world.clock = lambda: at
+        bank.agrees(frequency=[{**DAILY, "times": 1}])
+        upstream = f"{bank.organisation.url}{BASE}/accounts/{NATIVE}/transactions?page=2"
+        bank.organisation.says(answer(transactions(NATIVE, Next=upstream)))
+        old = listing("?fromBookingDateTime=2026-01-02T00:00:00Z")
+        at += timedelta(minutes=31)
+        bank.token = bank.world.token(bank.consent, [bank.id], bank.app)
+        new = listing()
+        assert (bank.reads(new).status, bank.reads(old).status) == (200, 429)
+    finally:
+        bank.world.clock = clock
+
+
 BATCH = f"{ENERGY}/Batch/Subscription/subscription-one"
 
 

@@ -50,7 +50,7 @@ def text(*records: dict[str, Any]) -> bytes:
     return json.dumps({"result": {"items": list(records)}}).encode()
 
 
-def given(house: House, folder: Path, body: bytes, call: str = "calls") -> files.Imported:
+def given(house: House, folder: Path, body: bytes, call: str = "calls", sum: str = "") -> files.Imported:
     """The file taken in, as the command does it."""
     from gateway.organisations import views
 
@@ -60,4 +60,4 @@ def given(house: House, folder: Path, body: bytes, call: str = "calls") -> files
         view = views.view(session, ID)
     assert view is not None and view.files is not None
     with files.opened(path) as file:
-        return files.bring(house, view, call, files.GivenFile(file, "", view.files.most_bytes), house.clock())
+        return files.bring(house, view, call, files.GivenFile(file, sum, view.files.most_bytes), house.clock())

@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl
 from gateway.formats import paging
 from gateway.formats.espi.ids import canonical
 from gateway.formats.model import Asked, Denied, Source, UnknownShape, Upstream
-from gateway.formats.paging import TOKEN, TOKEN_FORM, Unusable
+from gateway.formats.paging import TOKEN, TOKEN_FORM, Following, Unusable
 from gateway.formats.paths import asked_period, checked_query, link, pattern, remember
 from gateway.ground.calendar.instants import Window, instant, narrowed, utc_text, window_text
 from gateway.ground.http.connector import Pairs
@@ -119,11 +119,11 @@ def upstream(
     opened = paging.opened(terms.source, tokens[0], *_context(terms, first)) if len(tokens) == 1 else None
     if opened is None:
         return Denied("field", TOKEN, allowed="the whole address of a following page, unchanged")
-    (_, page), own = opened
+    own = opened.period
     period = narrowed(first.period or OPEN, own.start, own.end)
     if period is None:
         return Denied("period", "period", asked=window_text(own), allowed=window_text(window))
-    return _another(first, page, period)
+    return _another(replace(first, listing=opened.listing), opened.step[1], period)
 
 
 def _first(
@@ -240,7 +240,8 @@ def _edge(text: str) -> datetime | None:
 
 def _another(sent: Upstream, page: Pairs, period: Window) -> Upstream:
     """The call for another page, with the period put back."""
-    return replace(sent, query=_edges(period) + page, page=page, period=period, continues=True)
+    listing = paging.listing(sent)
+    return replace(sent, query=_edges(period) + page, page=page, period=period, continues=True, listing=listing)
 
 
 def links(terms: "EnergyTerms", sent: Upstream, found: Mapping[str, str]) -> tuple[dict[str, str], str]:
@@ -248,7 +249,7 @@ def links(terms: "EnergyTerms", sent: Upstream, found: Mapping[str, str]) -> tup
 
     `last` would tell how many pages there are, withheld records included, so it is left out.
     """
-    key = (sent.path, sent.query, sent.shown, sent.period, *found.items())
+    key = (sent.path, sent.query, sent.shown, sent.period, sent.listing, *found.items())
     held = terms.links.get(key)
     return held if held is not None else remember(terms.links, key, _links(terms, sent, found))
 
@@ -280,7 +281,8 @@ def _address(terms: "EnergyTerms", sent: Upstream) -> str:
     """Of a call at the gateway, as the app may make it. Raises Unusable where its token would be too long for one."""
     token: Pairs = ()
     if sent.continues:
-        sealed = paging.sealed(terms.source, ("", sent.page), sent.period or OPEN, *_context(terms, sent))
+        page = Following(("", sent.page), sent.period or OPEN, paging.listing(sent))
+        sealed = paging.sealed(terms.source, page, *_context(terms, sent))
         if not TOKEN_FORM.fullmatch(sealed):
             raise Unusable
         token = ((TOKEN, sealed),)

@@ -19,7 +19,7 @@ from msgspec import UNSET
 from gateway.formats import paging
 from gateway.formats.model import Account, Asked, Denied, Source, Upstream
 from gateway.formats.names import AccountNames
-from gateway.formats.paging import TOKEN, TOKEN_FORM, Step, Unusable
+from gateway.formats.paging import TOKEN, TOKEN_FORM, Following, Step, Unusable
 from gateway.formats.paths import checked_query, link, pattern
 from gateway.ground.calendar.instants import Window, local_day, midnight, narrowed, span, window_text
 from gateway.ground.http.connector import Pairs
@@ -130,11 +130,11 @@ def upstream(
     opened = paging.opened(source, tokens[0], *context) if len(tokens) == 1 else None
     if opened is None:
         return Denied("field", TOKEN, allowed=WHOLE_ADDRESS)
-    step, own = opened
+    own = opened.period
     period = narrowed(first.period or Window(None, None), own.start, own.end)
     if period is None:
         return Denied("period", SERVICE_DATE, asked=window_text(own), allowed=window_text(window))
-    return _following(source, replace(first, shown=query, period=period), step)
+    return _following(source, replace(first, shown=query, period=period, listing=opened.listing), opened.step)
 
 
 def _first(
@@ -284,7 +284,7 @@ def _following(source: Source, sent: Upstream, step: Step) -> Upstream:
     if person not in {_plain(name) for name, _ in own}:
         own = (*_whose(CALLS[sent.operation], sent.accounts), *own)
     query = _whole_days(sent.period, source.zone) + own
-    return replace(sent, path=path, query=query, page=own, continues=True)
+    return replace(sent, path=path, query=query, page=own, continues=True, listing=paging.listing(sent))
 
 
 def _whose(call: HealthCall, accounts: Iterable[Account]) -> Pairs:
@@ -339,7 +339,8 @@ def links(
 def _token(source: Source, page: Upstream, names: AccountNames) -> str:
     """Raises Unusable where it would be too long for an address."""
     context = _context(source, page.operation, names, page.accounts, page.shown)
-    token = paging.sealed(source, (page.path, page.page), page.period or Window(None, None), *context)
+    following = Following((page.path, page.page), page.period or Window(None, None), page.listing)
+    token = paging.sealed(source, following, *context)
     if not TOKEN_FORM.fullmatch(token):
         raise Unusable
     return token

@@ -1,0 +1,179 @@
+"""Parts and pages of a period: where they end, what is asked for at their edges, and of which listing a page is."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from gateway.formats import paging, stamps
+from gateway.formats.answering import Answering
+from gateway.formats.model import Asked, Plan, UnknownShape, Upstream
+from gateway.formats.table_plan import TablePlan
+from gateway.ground.calendar.instants import Window
+from tests.formats.flat_calls import (
+    MINE,
+    NOW,
+    TYPES,
+    WINDOW,
+    cut,
+    declaration,
+    document,
+    one,
+    planned,
+    records_of,
+)
+
+FIELDS = ("line", "when", "code", "band", "about", "cut", "noted", "area")
+
+
+def exact(driver: str = "json", days: int = 7, time: str = 'instant = "at"\n') -> str:
+    """A declaration whose times leave as they are."""
+    text = declaration(driver).replace(
+        'query = ["since", "until"]\n', f'query = ["since", "until"]\ndays = {days}\n', 1
+    )
+    text = text.replace('made = { date = "month" }\n', "").replace('instant = "at"\n', time)
+    return text.replace('id = "month"', 'id = "when"', 1)
+
+
+def ask(its: Plan, *query: tuple[str, str], what: str = "calls") -> Upstream:
+    sent = its.request(Asked("GET", f"/lines/{MINE.ref}/{what}", query), WINDOW)
+    assert isinstance(sent, Upstream), sent
+    return sent
+
+
+def following(its: Plan, sent: Upstream, body: bytes | None = None) -> Upstream | None:
+    found = its.cut(sent, TYPES["json"], document("json", [one()]) if body is None else body, WINDOW)
+    return ask(its, *parse_qsl(urlsplit(found.following).query)) if found.following else None
+
+
+def edges(sent: Upstream) -> tuple[str, str]:
+    query = dict(sent.query)
+    return query["since"], query["until"]
+
+
+# ---- where the parts end
+
+
+def test_parts_go_on_to_the_end_that_an_app_named_also_ahead_of_now() -> None:
+    """A timetable, appointments, a tariff of next year: what is ahead is asked for in the same way."""
+    its = planned(exact(), "blurred.calls", FIELDS)
+    sent: Upstream | None = ask(its, ("since", "2026-11-10T00:00:00Z"), ("until", "2026-12-05T00:00:00Z"))
+    asked = []
+    while sent is not None:
+        asked.append(edges(sent))
+        sent = following(its, sent)
+    assert asked[0][0] == "2026-11-10T00:00:00Z" and asked[-1][1] == "2026-12-05T00:00:00Z"
+    assert all(before[1] == after[0] for before, after in zip(asked, asked[1:], strict=False))
+
+
+def test_parts_end_now_where_no_end_was_named_and_go_on_when_it_is_later() -> None:
+    now = [NOW]
+    its = planned(exact(), "blurred.calls", FIELDS, clock=lambda: now[0])
+    first = ask(its, ("since", "2026-11-10T00:00:00Z"))
+    assert following(its, first) is None
+    now[0] = NOW + timedelta(days=3)
+    again = following(its, ask(its, ("since", "2026-11-10T00:00:00Z")))
+    assert again is not None and edges(again)[0] == edges(first)[1]
+
+
+@pytest.mark.parametrize("days", [2, 7, 31])
+@pytest.mark.parametrize("counts", ["low <= at < high", "low < at <= high", "low <= at <= high", "True"])
+def test_of_records_stamped_at_their_end_the_last_is_asked_for_and_none_twice(days: int, counts: str) -> None:
+    hours = [datetime(2026, 10, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(1, 241)]
+    its = planned(exact("json", days, 'instant = "at"\nends = true\nlength = 3600\n'), "blurred.calls", FIELDS)
+    sent: Upstream | None = ask(its, ("since", "2026-10-01T00:00:00Z"), ("until", "2026-10-11T00:00:00Z"))
+    given: list[str] = []
+    while sent is not None:
+        low, high = (datetime.fromisoformat(edge) for edge in edges(sent))
+        assert high - low <= timedelta(days=days)
+        inside = [at for at in hours if eval(counts, {"at": at, "low": low, "high": high})]
+        body = document("json", [one(at=at.isoformat()) for at in inside])
+        given += [record["at"] for record in records_of("json", its.cut(sent, TYPES["json"], body, WINDOW).body)]
+        sent = following(its, sent, body)
+    assert {datetime.fromisoformat(at) for at in given} == set(hours)
+
+
+@pytest.mark.parametrize(
+    ("at", "start", "end"),
+    [
+        ("2026-03-01T00:00:00.000001+00:00", "2026-03-01T00:00:00Z", "2026-03-01T00:00:01Z"),
+        ("2026-03-01T00:00:00+00:00", "2026-03-01T00:00:00Z", "2026-03-01T00:00:00Z"),
+        ("1969-12-31T23:59:58.500000+00:00", "1969-12-31T23:59:58Z", "1969-12-31T23:59:59Z"),
+    ],
+)
+def test_an_edge_with_a_fraction_of_a_second_never_makes_the_period_shorter(at: str, start: str, end: str) -> None:
+    moment = datetime.fromisoformat(at)
+    whole = [datetime.fromisoformat(edge) for edge in (start, end)]
+    for is_end in (False, True):
+        seconds = int(whole[is_end].timestamp())
+        assert stamps.write_edge(moment, "rfc3339", "UTC", is_end=is_end) == (end if is_end else start)
+        assert stamps.write_edge(moment, "epoch-s", "UTC", is_end=is_end) == str(seconds)
+        assert stamps.write_edge(moment, "epoch-ms", "UTC", is_end=is_end) == str(seconds * 1000)
+
+
+# ---- answers
+
+
+def test_a_record_that_lasts_beyond_what_was_agreed_is_in_no_total() -> None:
+    text = declaration("json").replace('instant = "at"\n', 'span = ["at"]\nlength = 7200\n')
+    text = text.replace('made = { date = "month" }\n', "")
+    its = planned(text, "blurred.monthly", ("which", "sum", "more"))
+    agreed = Window(datetime(2026, 1, 31, 23, tzinfo=UTC), datetime(2026, 10, 31, 23, tzinfo=UTC))
+    asked = Asked("GET", f"/lines/{MINE.ref}/monthly", (("since", "2026-09-30T22:00:00Z"),))
+    sent = its.request(asked, agreed)
+    assert isinstance(sent, Upstream) and isinstance(its, TablePlan)
+    answering = Answering(its, sent, agreed)
+    body = document("json", [one(at="2026-10-15T10:00:00Z", price="10"), one(at="2026-10-31T22:30:00Z", price="5")])
+    assert answering.page(sent, TYPES["json"], body) == ""
+    [october] = [each for each in json.loads(answering.cut().body) if each["from"] >= "2026-10"]
+    assert (october["count"], october["sum"]) == (1, "10")
+
+
+# ---- listings
+
+
+def page(number: int) -> bytes:
+    return document("json", [one()])[:-1] + b',"next":"/lines/x/calls?p=%d"}' % number
+
+
+def listings(its: Plan, *query: tuple[str, str]) -> list[str]:
+    sent = ask(its, *query)
+    found = [paging.listing(sent)]
+    for number in (2, 3):
+        later = following(its, sent, page(number))
+        assert later is not None
+        found.append(paging.listing(later))
+        sent = later
+    return found
+
+
+def test_all_pages_of_a_listing_and_no_others_are_of_it() -> None:
+    """What one use of an agreement is: a page of another period, or of another choice, is no page of this listing."""
+    its = planned(exact(days=400), "blurred.calls", FIELDS)
+    one_month = listings(its, ("since", "2026-10-01T00:00:00Z"), ("until", "2026-11-01T00:00:00Z"))
+    another = listings(its, ("since", "2026-09-01T00:00:00Z"), ("until", "2026-11-01T00:00:00Z"))
+    assert len(set(one_month)) == len(set(another)) == 1 and one_month[0] != another[0]
+    assert one_month == listings(its, ("since", "2026-10-01T00:00:00Z"), ("until", "2026-11-01T00:00:00Z"))
+
+
+# ---- what else was found
+
+
+@pytest.mark.parametrize("value", ["1234,56", "1 234,56", "-1234,56", "1234"])
+def test_a_number_of_which_so_many_characters_stay_is_read_with_its_decimal_mark(value: str) -> None:
+    text = exact("csv").replace('round = "0.5"', "keep = 2")
+    its = planned(text, "blurred.calls", FIELDS)
+    found = cut(its, "csv", "calls", document("csv", [one(price="PRICE")]).replace(b"PRICE", value.encode()))
+    in_json = planned(exact("json").replace('round = "0.5"', "keep = 2"), "blurred.calls", FIELDS)
+    plain = value.replace(",", ".").replace(" ", "")
+    [same] = records_of("json", cut(in_json, "json", "calls", document("json", [one(price=plain)])).body)
+    assert records_of("csv", found.body)[0].get("price") == same.get("price")
+
+
+def test_the_place_told_is_of_what_is_wrong_and_not_of_what_nobody_declared() -> None:
+    its = planned(exact(), "blurred.calls", FIELDS, heard=True)
+    body = document("json", [one(), one(price="2")]).replace(b'"place"', b'"canary":1,"place"')
+    assert its.cut(ask(its), TYPES["json"], body, WINDOW).counts.records == 2
+    with pytest.raises(UnknownShape, match=r"^items\[1\]"):
+        its.cut(ask(its), TYPES["json"], body.replace(b'"price":2', b'"price":[]'), WINDOW)
