@@ -93,7 +93,7 @@ class Line:
         limit = self.house.settings.answer_limit_bytes
         self._require_linked()  # last: renewing a credential may have taken long
         where = views.target(self.organisation)
-        return self.house.connector.ask(where, request.method, request.path, headers, request.body, limit)
+        return self.house.connector.ask(where, request.method, request.path, headers, request.body, limit, self.link.id)
 
     def _require_linked(self) -> None:
         """Raises ConnectorError if what was linked at the start is not any more, as it is committed now."""
@@ -115,7 +115,7 @@ class Line:
             return self._declared(request, now)
         if self.link.kind == "assertion":
             return [asserted(self.house.keys, self.house.settings, self.organisation, self.link.subject, now)]
-        if self.link.expires_at is None or (self.link.expires_at - now).total_seconds() < tokens.EARLY_SECONDS:
+        if links.runs_out(self.link, now):
             self._renew(refused=None)
         return [(b"authorization", f"Bearer {self.link.access_token}".encode())]
 
@@ -129,8 +129,9 @@ class Line:
     def _renewed(self) -> bool:
         """Whether the call, which was answered 401, may be made once more, because it will have another token."""
         if self.link.kind == "oauth":
-            self._renew(refused=self.link.access_token)
-            return True
+            if self.link.expires_at is not None:
+                self._renew(refused=self.link.access_token)
+            return self.link.expires_at is not None
         return self._used is not None and proofs.forgotten(self.house.lasting, *self._used, self.link)
 
     def _renew(self, refused: str | None) -> None:
@@ -154,23 +155,25 @@ def post(
     proof = proof_of(house, organisation) if declared else None
     if proof is None:
         status, answer = _post(
-            house.connector, organisation, path, body, lambda _: [_about(house, organisation, subject, now)]
+            house.connector, organisation, path, body, subject, lambda _: [_about(house, organisation, subject, now)]
         )
     else:
-        status, answer = _post_declared(house, proof, path, body, now)
+        status, answer = _post_declared(house, proof, path, body, subject, now)
     try:
         return status, strict.loads(answer, depth=_DEPTH)
     except strict.Malformed:
         return status, None
 
 
-def _post_declared(house: House, proof: Proof, path: str, body: dict[str, str], now: datetime) -> tuple[int, bytes]:
+def _post_declared(
+    house: House, proof: Proof, path: str, body: dict[str, str], subject: str, now: datetime
+) -> tuple[int, bytes]:
     def proven(token: str, outgoing: Outgoing) -> Headers:
         return proofs.fields(house, proof, None, outgoing, token, now)
 
     def once() -> tuple[str, int, bytes]:
         token = proofs.token(house, proof, None, now)
-        status, answer = _post(house.connector, proof.organisation, path, body, partial(proven, token))
+        status, answer = _post(house.connector, proof.organisation, path, body, subject, partial(proven, token))
         return token, status, answer
 
     token, status, answer = once()
@@ -184,6 +187,7 @@ def _post(
     organisation: OrganisationView,
     path: str,
     body: dict[str, str],
+    subject: str,
     proven: Callable[[Outgoing], Headers],
 ) -> tuple[int, bytes]:
     sent = json.dumps(body).encode() if body else b""
@@ -193,7 +197,7 @@ def _post(
         (b"accept", b"application/json"),
         (b"x-request-id", fresh(16).encode()),
     ]
-    status, _, answer = connector.ask(views.target(organisation), "POST", path, headers, sent, SMALL)
+    status, _, answer = connector.ask(views.target(organisation), "POST", path, headers, sent, SMALL, subject)
     return status, answer
 
 

@@ -65,7 +65,7 @@ TAKEN = frozenset(
     + ("signature-input", "cookie", "keep-alive", "proxy-authorization", "proxy-connection", "forwarded")
 )
 WORD = "{customer}"
-CUSTOMER = re.compile(r"(?!.*\.\.)[!-~](?:[ -~]{0,126}[!-~])?")  # no way up a path, however it is written
+CUSTOMER = re.compile(r"(?!\.$)(?!.*\.\.)[!-~](?:[ -~]{0,126}[!-~])?")  # no way up a path, however it is written
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/\{customer\}(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")

@@ -17,7 +17,8 @@ from gateway.ground.keys import KeyRing
 from gateway.ground.store.statements import insert, turn
 from gateway.house import House
 from gateway.organisations import links
-from gateway.organisations.files import GivenFile, Imported, spelled
+from gateway.organisations.files import GivenFile, Imported
+from gateway.organisations.links import spelled
 from gateway.organisations.tables import FileCode
 from gateway.organisations.views import OrganisationView
 

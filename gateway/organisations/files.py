@@ -330,7 +330,7 @@ class _Importing:
         self._records = record.number
         self._timed = self._timed or filed.has_time(record, self._its)
         self._held += len(record.text)
-        waiting = self._waiting.setdefault(spelled(customer), _Waiting(customer.strip(), []))
+        waiting = self._waiting.setdefault(links.spelled(customer), _Waiting(customer.strip(), []))
         if waiting.written != customer.strip():
             raise BadFile(f"record {record.number}: {TWO_SPELLINGS}")
         waiting.records.append(record.text)
@@ -407,11 +407,6 @@ class _Importing:
         become current after all: a commit of which nothing is known may have happened."""
         with contextlib.suppress(Unavailable), self.house.store.write() as session:
             _over(session, (FileImport.id == self._id, FileImport.state == COMING), self.now)
-
-
-def spelled(customer: str) -> str:
-    """A customer number, the same however it is spelled. As `linking` has it of the number that a person gives."""
-    return "".join(customer.upper().split())
 
 
 def _context(organisation: str, call: str, customer: str, import_: str, piece: int) -> str:

@@ -15,6 +15,7 @@ not, so that nobody can find out.
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
 
@@ -26,6 +27,8 @@ from gateway.consent.meanwhile import Done
 from gateway.consent.rules import Act
 from gateway.ground.http.connector import ConnectorError
 from gateway.ground.keys import fresh
+from gateway.ground.store import Store
+from gateway.ground.store.together import one_at_a_time
 from gateway.house import House
 from gateway.log import Event, Log
 from gateway.organisations import calls, link_attempts, links, tokens, views
@@ -160,17 +163,25 @@ def _ended(session: Session, log: Log, link: Link, event: Event) -> bool:
 
 def tell_end(house: House, ended: Link, now: datetime) -> bool:
     """Have the organisation forget an ended link: revoke its tokens, or call its `unlink`. False: it must be told
-    later."""
-    try:
-        tell = _telling(house, ended, now)
-        if tell is not None:
-            tell()
-    except ConnectorError as fault:
-        calls.tell(ended.organisation_id, fault)
-        return False
-    with house.store.write() as session:
-        links.told(session, ended.id, now)
+    later, also while she is linking there again: it could take the new link for the one to be forgotten."""
+    with her_turn(house.store, ended.person_id, ended.organisation_id) as held:
+        if not held:
+            return False
+        try:
+            tell = _telling(house, ended, now)
+            if tell is not None:
+                tell()
+        except ConnectorError as fault:
+            calls.tell(ended.organisation_id, fault)
+            return False
+        with house.store.write() as session:
+            links.told(session, ended.id, now)
     return True
+
+
+def her_turn(store: Store, person: str, organisation: str) -> AbstractContextManager[bool]:
+    """What is asked of the organisation about her codes and links takes turns. Yields whether it may be done now."""
+    return one_at_a_time(store, f"linking {person} {organisation}")
 
 
 def _telling(house: House, ended: Link, now: datetime) -> Callable[[], None] | None:
@@ -182,12 +193,15 @@ def _telling(house: House, ended: Link, now: datetime) -> Callable[[], None] | N
             return None
         if view.kind == "oauth":
             held = links.credentials(house.keys, link)
-            return partial(tokens.ends_of(session, house, view.id).revoke, held) if held else None
+            return partial(tokens.ends_of(session, house, view.id, link.id).revoke, held) if held else None
         if not view.knows_links:
             return None
-        if links.current(session, link.person_id, view.id) is not None:
-            return None  # the person has linked again under the same subject, and telling would end the new link
         named = None if view.kind in NAME_THE_SUBJECT else links.matched(house.keys, link)
+        if named is not None:
+            if links.is_of_anybody(session, house.keys, view.id, named.customer):
+                return None  # herself again, or who has this number with her: telling would end that link
+        elif links.current(session, link.person_id, view.id) is not None:
+            return None  # the person has linked again under the same subject, and telling would end the new link
         body = {"customer_number": named.customer} if named else {}
         return partial(_unlink, house, view, link.subject, body, now)
 

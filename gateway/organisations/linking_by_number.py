@@ -1,15 +1,11 @@
 """Linking by a customer number and a code: one that the organisation sends now, or that it gave her before (files)."""
 
 import re
-from contextlib import AbstractContextManager
 from datetime import datetime
 
 from gateway.ground.http.connector import ConnectorError
-from gateway.ground.store.contract import Store
-from gateway.ground.store.together import one_at_a_time
 from gateway.house import House
 from gateway.organisations import calls, file_codes, file_rules, link_attempts, linking, links
-from gateway.organisations.files import spelled
 from gateway.organisations.link_attempts import TRIES, Attempt, Linked, NotLinked
 from gateway.organisations.token_endpoint import reason_of
 from gateway.organisations.views import OrganisationView
@@ -25,7 +21,7 @@ def begin(house: House, person: str, view: OrganisationView, number: str, return
     code is right no more would tell that the other number is known. In one turn, so that hers are voided whichever of
     two is begun first. Raises ConnectorError.
     """
-    with _her_turn(house.store, person, view) as held:
+    with linking.her_turn(house.store, person, view.id) as held:
         if not held:
             raise ConnectorError("organisation_slow", "another attempt of hers waits for it")
         known = view.kind == file_rules.KIND or _code_sent(house, person, view, number, now)
@@ -44,11 +40,6 @@ def _code_sent(house: House, person: str, view: OrganisationView, number: str, n
     return status == 202
 
 
-def _her_turn(store: Store, person: str, view: OrganisationView) -> AbstractContextManager[bool]:
-    """What is asked of the organisation about her codes takes turns. Yields whether this may be done now."""
-    return one_at_a_time(store, f"linking {person} {view.id}")
-
-
 def confirm(
     house: House, person: str, view: OrganisationView, state: str, code: str, now: datetime
 ) -> Linked | NotLinked:
@@ -56,7 +47,7 @@ def confirm(
 
     Raises LogFrozen: a link made now would be lost when the newest database is put back.
     """
-    with _her_turn(house.store, person, view) as held:
+    with linking.her_turn(house.store, person, view.id) as held:
         if not held:
             return NotLinked("organisation_slow")
         return _try_code(house, person, view, state, code, now)
@@ -86,7 +77,7 @@ def _try_code(
     if status != 200:
         return NotLinked("wrong_code" if left else "no_tries", attempt.return_to, left)
     number = attempt.secret["customer_number"]
-    return linking.keep(house, person, view, attempt, number, now, shown=number, spelled=spelled(number))
+    return linking.keep(house, person, view, attempt, number, now, shown=number, spelled=links.spelled(number))
 
 
 def _confirmed(

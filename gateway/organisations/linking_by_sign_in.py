@@ -38,7 +38,7 @@ class Back:
 class Way(Generic[Asked, Got]):
     """Whom to ask, as it is at one moment; what they give for the code; and how she is linked with that."""
 
-    ends_of: Callable[[Session, House, str], Asked]
+    ends_of: Callable[[Session, House, str, str], Asked]  # …, the organisation, the person
     exchanged: Callable[[Asked, Attempt, str, str, datetime], Got]  # …, code, our redirect URI, now
     kept: Callable[[House, OrganisationView, str, Asked, Attempt, Got, datetime], Linked | NotLinked]
 
@@ -88,7 +88,11 @@ def finish(house: House, view: OrganisationView, back: Back, now: datetime) -> L
 
 
 def _arrived(
-    house: House, view: OrganisationView, back: Back, ends_of: Callable[[Session, House, str], Asked], now: datetime
+    house: House,
+    view: OrganisationView,
+    back: Back,
+    ends_of: Callable[[Session, House, str, str], Asked],
+    now: datetime,
 ) -> tuple[Attempt, Asked] | NotLinked:
     """The attempt, spent, and whom to ask, as it is in the same moment."""
     with house.store.write() as session:
@@ -97,7 +101,7 @@ def _arrived(
         attempt = link_attempts.find(session, house.keys, back.person, view.id, back.state, now)
         if isinstance(attempt, NotLinked):
             return attempt
-        asked = ends_of(session, house, view.id)  # where the attempt was made: it would be gone otherwise
+        asked = ends_of(session, house, view.id, back.person)  # where the attempt was made: it would be gone otherwise
         if not asked.organisation.active:
             return NotLinked("suspended", attempt.return_to)
         if not link_attempts.spend(session, attempt.id, now):
@@ -156,12 +160,12 @@ def _keep_granted(
 # ---- at whoever signs people in for it
 
 
-def issuer_of(session: Session, house: House, organisation: str) -> Issuer:
+def issuer_of(session: Session, house: House, organisation: str, whose: str) -> Issuer:
     """As `tokens.ends_of`: where to ask, with our secret there, of one moment."""
     view = views.view(session, organisation)
     if view is None:
         raise ConnectorError("not_linked", "organisation gone")
-    return Issuer(house, view, declare.secrets(session, house.keys, organisation).get("sign_in", ""))
+    return Issuer(house, view, declare.secrets(session, house.keys, organisation).get("sign_in", ""), whose)
 
 
 def _named(issuer: Issuer, attempt: Attempt, code: str, redirect_uri: str, now: datetime) -> str:

@@ -47,6 +47,7 @@ class Matched:
 
 
 DECLARED = "declared"
+EARLY_SECONDS = 30  # an access token this close to its end is renewed before it is used
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class LinkView:
     kind: str  # oauth | assertion | declared: calls are made as the declaration says
     accounts: tuple[str, ...]  # native identifiers
     access_token: str | None
-    expires_at: datetime | None  # of the access token
+    expires_at: datetime | None  # of an access token that can be renewed; one that cannot is used until it is refused
     resource: str = ""
     whose: str = ""  # see `whose`
     customer: str = ""  # see `Matched`
@@ -128,13 +129,23 @@ def _view(
         kind="oauth" if held else "assertion",
         accounts=tuple(account.native for account in known.accounts or ()),
         access_token=held.access_token if held else None,
-        expires_at=datetime.fromtimestamp(held.expires_at, UTC) if held else None,
+        expires_at=datetime.fromtimestamp(held.expires_at, UTC) if held and held.refresh_token else None,
         resource=held.resource if held else "",
         whose=known.whose,
     )
 
 
+def runs_out(link: LinkView, now: datetime) -> bool:
+    """Whether its access token is to be renewed before it is used."""
+    return link.expires_at is not None and (link.expires_at - now).total_seconds() < EARLY_SECONDS
+
+
 # ---- whose accounts
+
+
+def spelled(number: str) -> str:
+    """A customer number, the same however a person writes it."""
+    return "".join(number.upper().split())
 
 
 def whose(keys: KeyRing, organisation: str, customer: str) -> str:
@@ -223,6 +234,13 @@ def found_accounts(session: Session, keys: KeyRing, person: str, organisation: s
 
 def accounts_of(keys: KeyRing, link: Link) -> list[FoundAccount]:
     return _opened(keys, link.id, link.accounts_sealed).accounts or []
+
+
+def is_of_anybody(session: Session, keys: KeyRing, organisation: str, customer: str) -> bool:
+    """Whether somebody is linked there as this customer. Opens one link after the other: no row says whose it is."""
+    live = select(Link).where(Link.organisation_id == organisation, col(Link.ended_at).is_(None))
+    held = (matched(keys, link) for link in session.exec(live.execution_options(yield_per=500)))
+    return any(each is not None and spelled(each.customer) == spelled(customer) for each in held)
 
 
 # ---- changes

@@ -16,7 +16,7 @@ from gateway.ground.keys.jose import encoded
 from gateway.house import House
 from gateway.organisations import token_endpoint
 from gateway.organisations.links import Credentials
-from gateway.organisations.token_endpoint import GrantRefused, TokenClient, reason_of
+from gateway.organisations.token_endpoint import TokenClient, reason_of
 from gateway.organisations.views import OAuthEnds, OrganisationView, target
 
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,128}")
@@ -30,6 +30,7 @@ class Ends:
     organisation: OrganisationView
     secret: str
     request_id: str
+    whose: str = ""  # as in `TokenClient`
 
     def __repr__(self) -> str:
         return f"Ends({self.organisation.id})"
@@ -50,8 +51,7 @@ class Ends:
         return self._tokens(form, now, None)
 
     def renew(self, old: Credentials, now: datetime) -> Credentials:
-        if old.refresh_token is None:
-            raise GrantRefused
+        assert old.refresh_token is not None, "a token that cannot be renewed is used until it is refused"
         return self._tokens({"grant_type": "refresh_token", "refresh_token": old.refresh_token}, now, old)
 
     def revoke(self, held: Credentials) -> None:
@@ -67,7 +67,8 @@ class Ends:
 
     def _post(self, path: str, form: Mapping[str, str]) -> tuple[int, str, bytes]:
         """(status, media type, body)."""
-        client = TokenClient(target(self.organisation), path, self._oauth.client_id, "client_secret_basic", self.secret)
+        where, name = target(self.organisation), self._oauth.client_id
+        client = TokenClient(where, path, name, "client_secret_basic", self.secret, self.whose)
         return token_endpoint.ask(self.house, client, form, self.house.clock(), self.request_id)
 
 

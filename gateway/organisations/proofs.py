@@ -150,7 +150,8 @@ def token_key(proof: Proof, link: LinkView | None) -> Key | None:
     kind = proof.connection.kind
     if proof.connection.client is None:
         return None
-    whose = _subject(link) if kind == "token_exchange" else ""
+    # she may be linked anew under the same subject, as another customer: what was exchanged before is of the one before
+    whose = f"{link.id} {link.whose or link.generation}" if kind == "token_exchange" and link is not None else ""
     return proof.organisation.id, proof.organisation.declaration_sha256, proof.mark, kind, whose
 
 
@@ -165,7 +166,7 @@ def obtained(house: House, proof: Proof, link: LinkView | None, now: datetime) -
     key, ends = token_key(proof, link), proof.connection.client
     assert key is not None and ends is not None
     where, path = token_endpoint.at(target(proof.organisation), ends.token)
-    client = TokenClient(where, path, ends.client_id, ends.auth, proof.secret)
+    client = TokenClient(where, path, ends.client_id, ends.auth, proof.secret, whose="" if link is None else link.id)
     form = _exchange(house, ends, client, link, now) if key[3] == "token_exchange" else _own(ends)
     try:
         answer = token_endpoint.granted(*token_endpoint.ask(house, client, form, now, fresh(16)))

@@ -41,6 +41,7 @@ class Issuer:
     house: House
     organisation: OrganisationView
     secret: str = field(repr=False)
+    whose: str = ""  # as in `TokenClient`
 
     @property
     def ends(self) -> SignInEnds:
@@ -58,7 +59,7 @@ class Issuer:
             "redirect_uri": redirect_uri,
         }
         where, path = token_endpoint.at(_plain(self.organisation), self.ends.token)
-        client = TokenClient(where, path, self.ends.client_id, self.ends.auth, self.secret)
+        client = TokenClient(where, path, self.ends.client_id, self.ends.auth, self.secret, self.whose)
         answer = token_endpoint.granted(*token_endpoint.ask(self.house, client, form, now, fresh(16)))
         claims = self._claims(answer.get("id_token"))
         check(claims, self.ends, nonce, now)
@@ -79,7 +80,7 @@ class Issuer:
         """As they are published now: people link seldom, and a key that was taken back is not trusted any more."""
         where, path = token_endpoint.at(_plain(self.organisation), self.ends.jwks)
         headers = [(b"accept", b"application/json"), (b"x-request-id", fresh(16).encode())]
-        status, _, body = self.house.connector.ask(where, "GET", path, headers, b"", KEYS_LIMIT)
+        status, _, body = self.house.connector.ask(where, "GET", path, headers, b"", KEYS_LIMIT, self.whose)
         if status != 200:
             raise ConnectorError(token_endpoint.reason_of(status), f"keys of the issuer: {status}")
         try:

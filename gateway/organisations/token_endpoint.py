@@ -41,6 +41,7 @@ class TokenClient:
     client_id: str
     auth: str
     secret: str = field(default="", repr=False)
+    whose: str = ""  # the link or the person for whom it is asked; "": for all
 
     @property
     def address(self) -> str:
@@ -67,7 +68,9 @@ def ask(house: House, client: TokenClient, form: Form, now: datetime, request_id
         (b"x-request-id", request_id.encode()),
     ]
     body = urlencode({**form, **members}).encode()
-    status, found, answer = house.connector.ask(client.target, "POST", client.path, headers, body, ANSWER_LIMIT)
+    status, found, answer = house.connector.ask(
+        client.target, "POST", client.path, headers, body, ANSWER_LIMIT, client.whose
+    )
     return status, dict(found).get(b"content-type", b"").decode("latin-1"), answer
 
 
@@ -164,6 +167,7 @@ def seconds(answer: Mapping[str, Any]) -> int:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return DEFAULT_SECONDS
     try:
-        return max(0, min(int(float(value)), LONGEST_SECONDS))
+        found = int(float(value))
     except (ValueError, OverflowError):
         return DEFAULT_SECONDS
+    return min(found, LONGEST_SECONDS) if found > 0 else DEFAULT_SECONDS  # 0 is written for "it does not end", too

@@ -35,7 +35,6 @@ from gateway.organisations.tables import Link
 from gateway.organisations.token_endpoint import GrantRefused
 from gateway.settings import Settings
 
-EARLY_SECONDS = 30  # an access token this close to its end is renewed before it is used
 AGAIN_SECONDS = 0.25  # between two tries to store what an organisation has given
 DROP_SECONDS = 3.0  # left for revoking what could not be stored
 
@@ -61,9 +60,11 @@ def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None 
             link, held = _now(session, house.keys, link_id)
             if link is None:
                 return None
-            if held is None or (held.access_token != refused and held.lives(now, EARLY_SECONDS)):
+            if held is None or held.refresh_token is None:
                 return links.view_of(house.keys, link)
-            ends = ends_of(session, house, link.organisation_id)
+            if held.access_token != refused and held.lives(now, links.EARLY_SECONDS):
+                return links.view_of(house.keys, link)
+            ends = ends_of(session, house, link.organisation_id, link_id)
         try:
             renewed = ends.renew(held, now)  # 3.
         except GrantRefused:
@@ -77,13 +78,16 @@ def refreshed(house: House, link_id: str, now: datetime, *, refused: str | None 
             return links.view_of(house.keys, link) if link else None
 
 
-def ends_of(session: Session, house: House, organisation: str) -> Ends:
-    """Where an organisation's OAuth server is. Whoever sends it what belongs to a person reads both in one session, of
-    one moment: another organisation may take its place in the next (`moving`), and must not get it."""
+def ends_of(session: Session, house: House, organisation: str, whose: str) -> Ends:
+    """Where an organisation's OAuth server is. `whose`: as in `TokenClient`.
+
+    Whoever sends it what belongs to a person reads both in one session, of one moment: another organisation may take
+    its place in the next (`moving`), and must not get it.
+    """
     view = views.view(session, organisation)
     if view is None:
         raise ConnectorError("not_linked", "organisation gone")
-    return Ends(house, view, declare.client_secret(session, house.keys, organisation), fresh(16))
+    return Ends(house, view, declare.client_secret(session, house.keys, organisation), fresh(16), whose)
 
 
 def storing(store: Store, ends: Ends, held: Credentials, work: Callable[[Session], Result]) -> Result:

@@ -12,7 +12,8 @@ from gateway.formats import filed
 from gateway.formats.drift import Seen
 from gateway.formats.filed import BadFile, Filed
 from gateway.organisations import file_rules
-from gateway.organisations.files import TWO_SPELLINGS, seeming, spelled
+from gateway.organisations.files import TWO_SPELLINGS, seeming
+from gateway.organisations.links import spelled
 
 SOME = 4  # customers that are named
 

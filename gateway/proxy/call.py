@@ -217,7 +217,7 @@ class DataPlane:
             return await self._refused(call, judged, Refusal("organisation_refused"), status=404)
         except ConnectorError as fault:
             _log.info("organisation %s: %s, %s, call %s", call.organisation, fault.reason, fault.detail, call.id)
-            return await self._refused(call, judged, Refusal(fault.reason))
+            return await self._refused(call, judged, Refusal(fault.reason, retry_after=fault.retry_after))
         except UnknownShape as shape:  # `where` is a place in the format, never a value
             _log.info("organisation %s: unknown shape at %s, call %s", call.organisation, shape.where, call.id)
             if self._house.undeclared is not None:

@@ -3,6 +3,7 @@
 The credential never leaves this module but towards the organisation that gave it.
 """
 
+import re
 from datetime import datetime
 from functools import partial
 
@@ -11,7 +12,7 @@ from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Header
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.pools import Full
 from gateway.house import House
-from gateway.organisations import assertion, proofs, tokens
+from gateway.organisations import assertion, links, proofs, tokens
 from gateway.organisations.file_rules import KIND as FILES
 from gateway.organisations.links import DECLARED, LinkView
 from gateway.organisations.proofs import Outgoing, Proof
@@ -22,6 +23,8 @@ from gateway.proxy.grants import Field, Grant
 from gateway.settings import Settings
 
 SMALL = 64 * 1024
+WAIT_SECONDS = 86_400  # that an app is told to wait, at most
+_SECONDS = re.compile(rb"[0-9]{1,9}")
 REUSED_SECONDS = 45  # of an assertion's 60: reads of one link share it, as they would share an access token
 
 
@@ -47,7 +50,7 @@ async def fetch(
     if link.kind == DECLARED:
         answer = await _declared(house, permit, link, request_id, now, may_renew, goes_on)
     else:
-        if may_renew and _runs_out(link, now):
+        if may_renew and links.runs_out(link, now):
             await _renew(house, permit.grant, link, now, refused=None)
         credential = _credential(house.keys, house.settings, permit, link, now)
         sent = headers.upstream(credential, upstream.accept, request_id)
@@ -59,13 +62,20 @@ async def fetch(
     if answer.status == 200:
         return answer
     await _throw_away(answer)
-    if answer.status == 401 and link.kind == "oauth" and may_renew:
+    if answer.status == 401 and link.expires_at is not None and may_renew:
         await _renew(house, permit.grant, link, now, refused=link.access_token)
     if answer.status in (404, 410):
         raise NotThere
     # Redirects are not followed: nobody declared where they lead. A part, or nothing, is not what was asked for.
     by_hundred = _REASON_OF_HUNDRED.get(answer.status // 100, "organisation_answer_invalid")
-    raise ConnectorError(_REASON.get(answer.status, by_hundred), f"status {answer.status}")
+    reason = _REASON.get(answer.status, by_hundred)
+    raise ConnectorError(reason, f"status {answer.status}", _wait(answer) if answer.status in (429, 503) else None)
+
+
+def _wait(answer: Answer) -> int | None:
+    """The seconds of its Retry-After (RFC 9110 §10.2.3), within reason; None: it says none, or a date."""
+    said = next((value for name, value in answer.headers if name == b"retry-after"), b"")
+    return min(max(int(said), 1), WAIT_SECONDS) if _SECONDS.fullmatch(said) else None
 
 
 async def _declared(
@@ -129,12 +139,6 @@ def _credential(keys: KeyRing, settings: Settings, permit: Permit, link: LinkVie
     made = assertion.header(keys, settings.public_url, organisation.base_url, link.subject, now, fresh(16))
     permit.grant.assertions[link.subject] = now, made
     return made
-
-
-def _runs_out(link: LinkView, now: datetime) -> bool:
-    if link.kind != "oauth":
-        return False
-    return link.expires_at is None or (link.expires_at - now).total_seconds() < tokens.EARLY_SECONDS
 
 
 async def _renew(house: House, grant: Grant, link: LinkView, now: datetime, refused: str | None) -> None:

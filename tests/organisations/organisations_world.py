@@ -53,7 +53,14 @@ class PlainConnector:
         self.before: Callable[[str], None] = lambda path: None  # a test may make something happen first
 
     def ask(
-        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes = b"",
+        limit: int = 2**20,
+        whose: str = "",
     ) -> tuple[int, Headers, bytes]:
         self.calls.append(f"{method} {path.split('?')[0]}")
         self.targets.append(target.base_url)

@@ -32,7 +32,7 @@ def linked(world: World, browser: Browser) -> Credentials | None:
 
 def ends(world: World) -> Ends:
     with world.house.store.read() as session:
-        return tokens.ends_of(session, world.house, "city-energy")
+        return tokens.ends_of(session, world.house, "city-energy", "")
 
 
 def replaces(world: World, base_url: str = "https://energy.example") -> None:
@@ -590,9 +590,9 @@ def test_a_renewal_goes_to_who_gave_the_token(
     link, asked = world.link(alice, "city-energy"), tokens.ends_of
     assert link
 
-    def replaced_first(session: Session, house: House, organisation: str) -> Ends:
+    def replaced_first(session: Session, house: House, organisation: str, whose: str) -> Ends:
         replaces(world)
-        return asked(session, house, organisation)
+        return asked(session, house, organisation, whose)
 
     monkeypatch.setattr(tokens, "ends_of", replaced_first)
     world.connector.targets.clear()

@@ -136,6 +136,25 @@ def test_one_persons_slow_calls_do_not_open_it_for_others_and_those_of_many_do(o
     on(organisation, play, total_seconds=1.0)
 
 
+def test_pages_of_one_person_that_are_slow_there_do_not_open_it_for_others(organisation: RawOrganisation) -> None:
+    async def play(transport: Transport, target: Target) -> None:
+        def page(whose: str) -> str:
+            try:
+                transport.ask(target, "GET", "/", [], whose=whose)
+            except ConnectorError as fault:
+                return fault.detail
+            return "good"
+
+        organisation.says(BEGUN.replace(b"99999999", b"99"), 20.0)
+        transport.start(asyncio.get_running_loop())
+        mallory = [asyncio.to_thread(page, "mallory's link") for _ in range(2 * FAULTS_TO_OPEN)]
+        assert set(await asyncio.gather(*mallory)) == {"deadline"}
+        organisation.says(answer(b"{}"))
+        assert await asyncio.to_thread(page, "alice's link") == "good"
+
+    on(organisation, play, total_seconds=1.0)
+
+
 def test_an_app_that_reads_slowly_does_not_open_it_for_others(organisation: RawOrganisation) -> None:
     async def play(transport: Transport, target: Target) -> None:
         organisation.says(BEGUN, *[b" " * 100_000] * 100)

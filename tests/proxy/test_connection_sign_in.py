@@ -110,6 +110,7 @@ def refused(at: Connection, issuer: Issuer, caplog: pytest.LogCaptureFixture, to
         ({"customer_number": ["HB-1"]}, "claim"),
         ({"customer_number": ""}, "claim"),
         ({"customer_number": "../HB-1"}, "claim"),
+        ({"customer_number": "."}, "claim"),
         ({"customer_number": "HB-1\r\nX-Api-Key: x"}, "claim"),
         ({"customer_number": True}, "claim"),
     ],

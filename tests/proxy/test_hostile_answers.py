@@ -291,3 +291,16 @@ def test_the_organisations_credential_never_reaches_the_app(
     assert TOKEN.encode() not in found.body and TOKEN not in str(found.headers)
     assert "location" not in found.headers and "set-cookie" not in found.headers
     assert TOKEN not in json.dumps(bank.log())
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [("120", "120"), ("0", "1"), ("99999999", "86400"), ("Fri, 31 Dec 2027 23:59:59 GMT", ""), ("-5", "")],
+)
+@pytest.mark.parametrize(("status", "usual"), [("429 Too Many Requests", "1"), ("503 Service Unavailable", None)])
+def test_how_long_an_organisation_says_to_wait_reaches_the_app(
+    bank: Bank, status: str, usual: str | None, said: str, told: str
+) -> None:
+    bank.organisation.says(answer(b"{}", status, Retry_After=said))
+    found = bank.reads()
+    assert found.status in (502, 503) and found.headers.get("retry-after") == (told or usual)

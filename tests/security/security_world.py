@@ -110,7 +110,14 @@ class Organisations:
         return Answer(*self._reply(target, method, path, headers))
 
     def ask(
-        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes = b"",
+        limit: int = 2**20,
+        whose: str = "",
     ) -> tuple[int, Headers, bytes]:
         status, media_type, found = self._reply(target, method, path, headers)
         return status, [(b"content-type", media_type.encode())], found

@@ -39,10 +39,11 @@ class Target:
 class ConnectorError(Exception):
     """The organisation could not be asked, or its answer is unusable. `reason`: one of errors.REASONS."""
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", retry_after: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.detail = detail  # for the operator's log: the kind of fault; never content, host or port
+        self.retry_after = retry_after  # seconds, where the organisation said so
 
 
 class Withdrawn(Exception):
@@ -88,10 +89,17 @@ class Connector(Protocol):
         """
 
     def ask(
-        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes = b"",
+        limit: int = 2**20,
+        whose: str = "",
     ) -> tuple[int, Headers, bytes]:
         """Send one call and read the whole answer: status, headers, body. For threads of a pool, within the time that
-        the pool's work has left (`gateway.ground.pools`).
+        the pool's work has left (`gateway.ground.pools`). `whose`: as in `get`, or the person before there is a link.
 
         Never call it on the event loop, in a thread of the doors, or inside a transaction.
         """

@@ -363,7 +363,14 @@ class Transport:
     # ---- calls from worker threads
 
     def ask(
-        self, target: Target, method: str, path: str, headers: Headers, body: bytes = b"", limit: int = 2**20
+        self,
+        target: Target,
+        method: str,
+        path: str,
+        headers: Headers,
+        body: bytes = b"",
+        limit: int = 2**20,
+        whose: str = "",
     ) -> tuple[int, Headers, bytes]:
         seconds = min(self._total, left())
         if seconds <= 0:
@@ -373,7 +380,7 @@ class Transport:
             async with asyncio.timeout(seconds + 1):  # includes connecting and waiting for a place
                 pool = self._pool(target)
                 request = _request(pool, method, path, headers, body)
-                answer = await self._send(Call(pool, request, method == "GET", "", None, seconds))
+                answer = await self._send(Call(pool, request, method == "GET", whose, None, seconds))
                 return answer.status, answer.headers, await answer.read(limit)
 
         waiting = asyncio.run_coroutine_threadsafe(whole(), self._serving_loop())
