@@ -20,6 +20,7 @@ from gateway.organisations.tables import Organisation, Undeclared
 from gateway.organisations.views import OrganisationView
 
 PLACES_MOST = 200  # kept of one organisation: more are told as one place
+BESIDE_MOST = 12  # kept in one object: so many new names at once may be data, as people's own are in an address book
 WRITE_SECONDS = 5
 _POSITIONS = re.compile(r"\[[0-9]+\]")
 
@@ -90,8 +91,8 @@ def _add(session: Session, place: Place, count: _Count) -> None:
     if session.get(Organisation, organisation) is None:
         return
     row = session.get(Undeclared, place, with_for_update=True)
-    if row is None and len(_paths(session, organisation)) >= PLACES_MOST:
-        path = OTHER
+    if row is None:
+        path = _kept_as(path, _paths(session, organisation))
         row = session.get(Undeclared, (organisation, dataset, path), with_for_update=True)
     if row is None:
         row = Undeclared(
@@ -105,6 +106,14 @@ def _add(session: Session, place: Place, count: _Count) -> None:
     row.answers, row.last_at = row.answers + count.answers, max(row.last_at, count.last)
     row.refused = row.refused or count.refused
     session.add(row)
+
+
+def _kept_as(path: str, known: list[str]) -> str:
+    """A new place, or the one that stands for those beside it, or for all."""
+    above = path.rpartition(".")[0]
+    if sum(each.rpartition(".")[0] == above for each in known) >= BESIDE_MOST:
+        path = f"{above}.{OTHER}" if above else OTHER
+    return path if len(known) < PLACES_MOST else OTHER
 
 
 def _paths(session: Session, organisation: str) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.cli.opening import opened
-from gateway.organisations.undeclared import PLACES_MOST, Undeclareds
+from gateway.organisations.undeclared import BESIDE_MOST, PLACES_MOST, Undeclareds
 
 FILE = Path(__file__).parents[1] / "proxy" / "declared.toml"
 AT = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
@@ -56,9 +56,25 @@ def test_what_was_seen_to_is_forgotten(cap: Callable[..., Any]) -> None:
 
 def test_an_organisation_that_sends_ever_new_names_fills_no_table(cap: Callable[..., Any]) -> None:
     for begin in range(0, PLACES_MOST + 40, 20):
-        tells(*(f"items.a{number}x" for number in range(begin, begin + 20)))
+        tells(*(f"items.of{number}.new" for number in range(begin, begin + 20)))
     rows = json.loads(cap("organisations", "drift", "--json").out)
-    assert len(rows) <= PLACES_MOST + 1 and {row["place"] for row in rows} >= {"…", "items.a0x"}
+    assert len(rows) <= PLACES_MOST + 1 and {row["place"] for row in rows} >= {"…", "items.of0.new"}
+
+
+def test_ever_new_names_in_one_object_may_be_data_and_are_not_all_told(cap: Callable[..., Any]) -> None:
+    """An address book with its people's names for members, as its declaration did not say."""
+    people = [f"contacts.person{chr(97 + number)}" for number in range(20)]
+    for person in people:
+        tells(person)
+    tells("items.new", "new")
+    places = [row["place"] for row in json.loads(cap("organisations", "drift", "--json").out)]
+    assert sorted(places) == sorted([*people[:BESIDE_MOST], "contacts.…", "items.new", "new"])
+    assert (
+        next(row for row in json.loads(cap("organisations", "drift", "--json").out) if row["place"] == "contacts.…")[
+            "answers"
+        ]
+        == len(people) - BESIDE_MOST
+    )
 
 
 def test_of_an_organisation_that_has_gone_nothing_is_kept(cap: Callable[..., Any]) -> None:

@@ -189,7 +189,7 @@ class translated:
 def name_of(error: BaseException) -> str:
     """The kind of a fault: its message may hold what was asked for."""
     cause = getattr(error, "orig", None) or error
-    state = getattr(cause, "sqlstate", None)
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None)
     return f"{type(cause).__name__} {state}" if state else type(cause).__name__
 
 
