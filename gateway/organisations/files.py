@@ -181,7 +181,7 @@ def looked_at(name: str, folder: int | None = None) -> os.stat_result | None:
         raise
 
 
-class State(NamedTuple):
+class FileState(NamedTuple):
     """Which file it is, and of what moment."""
 
     device: int
@@ -191,8 +191,8 @@ class State(NamedTuple):
     changed: int  # nanoseconds, by the machine
 
 
-def state_of(found: os.stat_result) -> State:
-    return State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+def state_of(found: os.stat_result) -> FileState:
+    return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def opened(name: str | Path, folder: int | None = None) -> IO[bytes]:

@@ -26,7 +26,7 @@ from gateway.ground.store import Connection
 from gateway.house import House
 from gateway.organisations import file_codes, files, views
 from gateway.organisations.file_rules import KIND, FileName, FilesView
-from gateway.organisations.files import SUM_DIGITS, GivenFile, State
+from gateway.organisations.files import SUM_DIGITS, GivenFile, FileState
 from gateway.organisations.views import OrganisationView
 
 LOOK_SECONDS = 60
@@ -165,20 +165,20 @@ def _age(found: os.stat_result) -> float:
     return time.time() - found.st_ctime
 
 
-def _state(folder: int, name: str) -> State | None:
+def _state(folder: int, name: str) -> FileState | None:
     """None: there is no such file."""
     found = files.looked_at(name, folder)
     return None if found is None or stat.S_ISDIR(found.st_mode) else files.state_of(found)
 
 
-def _unchanged(folder: int, read: Mapping[str, State | None]) -> Iterator[str]:
+def _unchanged(folder: int, read: Mapping[str, FileState | None]) -> Iterator[str]:
     """The names under which still is what was read."""
     for name, state in read.items():
         if state is not None and _state(folder, name) == state:
             yield name
 
 
-def _refuse(folder: int, name: str, read: Mapping[str, State | None], why: str, now: datetime) -> None:
+def _refuse(folder: int, name: str, read: Mapping[str, FileState | None], why: str, now: datetime) -> None:
     with _opened(REFUSED, folder, make=True) as there:
         kept = _stamped(name, now)
         _write(there, f"{kept}.why", f"{why}\n")
