@@ -42,6 +42,7 @@ REASONS: dict[str, tuple[int, str]] = {
     "strong_sign_in_needed": (403, "The person has to sign in again first."),
     "not_linked": (403, "The person has no live link with this organisation."),
     "no_data": (404, "The organisation gives its data in files, and none of this type is kept at the moment."),
+    "not_there": (404, "There is no such record, or none within what the person agreed to."),
     "organisation_unavailable": (502, "The organisation did not answer."),
     "organisation_slow": (504, "The organisation did not answer in time."),
     "organisation_refused": (502, "The organisation refused the call."),

@@ -172,11 +172,19 @@ def dataset(row: FileTable, sector: str, format_: str) -> Dataset:
         long=row.words("long"),
         sensitivity=sensitivity,
         account=row.words("account"),
-        time=row.words("time"),
+        time=_time(row),
         fields={field.id: field for field in fields},
         frequency=_frequency(row) if "frequency" in row.table else None,
         strict=row.flag("strict"),
     )
+
+
+def _time(row: FileTable) -> Words:
+    found = row.words("time")
+    if not isinstance(found.get("find", ""), str):
+        row.wrong("time.find", 'write one member, as a text: "Type/member"')
+        return {key: text for key, text in found.items() if key != "find"}
+    return found
 
 
 def _frequency(row: FileTable) -> tuple[int, str]:

@@ -90,7 +90,7 @@ def read(file: FileTable, name: str, *more: str) -> Format:
         accounts=_accounts(file, calls, table) if "accounts" in file.table else None,
         download=_download(file, calls),
         files=_files(file),
-        separator=csv.one_of("separator", SEPARATORS, ","),
+        separator=_separator(csv),
         decimal=csv.one_of("decimal", (".", ","), "."),
         encoding=(file if driver == "xml" else csv).one_of("encoding", ENCODINGS, "utf-8"),
         namespaces=_namespaces(file),
@@ -455,10 +455,10 @@ def _download(file: FileTable, calls: Mapping[str, FormatCall]) -> tuple[str, ..
 
 
 def _whole(calls: Mapping[str, FormatCall]) -> Iterator[str]:
-    """Of each type of data the first call that asks for all of it, or all of one account."""
+    """Of each type of data the first call that asks for all of it, or all of one account: a list, if there is one."""
     seen: set[str] = set()
-    for name, call in calls.items():
-        if call.dataset not in seen and set(PLACED.findall(call.path)) <= {"account"} and not call.one:
+    for name, call in sorted(calls.items(), key=lambda named: named[1].one):
+        if call.dataset not in seen and set(PLACED.findall(call.path)) <= {"account"}:
             seen.add(call.dataset)
             yield name
 
@@ -470,6 +470,11 @@ def _files(file: FileTable) -> tuple[str, ...]:
         file.wrong("download.files", f"a list of {', '.join(FILES)}")
         return ("native",)
     return tuple(named)
+
+
+def _separator(csv: FileTable) -> str:
+    found = csv.table.get("separator")
+    return found if found == "\t" else SEPARATORS[csv.one_of("separator", tuple(SEPARATORS), ",")]
 
 
 def _namespaces(file: FileTable) -> dict[str, str]:

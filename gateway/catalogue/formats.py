@@ -38,7 +38,7 @@ STAMPS = (
 )  # fmt: skip
 AROUND = ("same", "only-page", "not-before", "not-after", "account")
 PAGING = ("link-header", "link", "cursor", "page", "offset")
-SEPARATORS = (",", ";", "\t", "|")
+SEPARATORS = {",": ",", ";": ";", "tab": "\t", "|": "|"}  # as a declaration writes them
 ENCODINGS = ("utf-8", "iso-8859-1", "windows-1252")
 # renumber, in XML: an element's own number in its list, told anew; one with nothing else left of it is not given
 WAYS = ("keep", "drop_record", "refuse", "renumber")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from gateway.catalogue import fields as governing
 from gateway.catalogue import shapes
 from gateway.catalogue.datasets import Dataset, Field, Member
-from gateway.catalogue.formats import Format, FormatCall, along
+from gateway.catalogue.formats import PLACED, Format, FormatCall, along
 from gateway.catalogue.words import Words
 from gateway.settings import LANGUAGES
 
@@ -32,6 +32,8 @@ WHY: Mapping[str, str] = {
     "no-time": "Without a time of its own every record is given, however old, whatever period was agreed.",
     "may-widen": "Such a parameter may make the organisation answer with more than the person agreed to.",
     "one-page": "Asked for page 2 of what has one page, many an API gives the first again, and again.",
+    "any-id": "A key for everybody opens everybody's records: an organisation that does not compare would answer for"
+    " an id that is another customer's.",
     "no-account": "The gateway cannot see whose such a record is, and relies on the organisation's answer alone.",
     "accounts-unknown": "A link would know one account, called self: where the organisation has none of that name,"
     " nothing is ever given.",
@@ -339,6 +341,16 @@ def _said_around(form: Format, call: FormatCall) -> list[Member]:
         return []
     reached = set(shapes.reached(form.shapes, call.envelope))
     return [member for member, rule in form.around.items() if rule == "account" and member[0] in reached]
+
+
+def any_ids(form: Format) -> Iterator[Risk]:
+    """Calls with an id of the app's choice, of which neither the call nor the answer says whose it is."""
+    better = "name the account of [format.records], or say `account` in [format.around], or ask with {customer}"
+    for call in form.calls.values():
+        chosen = [word for word in PLACED.findall(call.path) if word != "account"]
+        if chosen and not naming(form, call) and "customer" not in call.placed and call.records in form.records:
+            what = f"an app may put any {' and '.join(chosen)} into its path, and nothing says whose it is"
+            yield Risk("any-id", "", f"calls.{call.name}", what, better)
 
 
 def accounts_unknown(form: Format, kind: str) -> Risk | None:

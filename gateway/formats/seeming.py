@@ -44,7 +44,7 @@ def _driver(text: bytes) -> str:
     lines = [line for line in text.splitlines() if line.strip()]
     if text[:1] in b"{[":
         return "ndjson" if len(lines) > 1 and _is_json(lines[0]) else ""
-    counts = [{line.count(each.encode()) for line in lines[:_LINES]} for each in SEPARATORS]
+    counts = [{line.count(each.encode()) for line in lines[:_LINES]} for each in SEPARATORS.values()]
     return "csv" if len(lines) > 1 and any(len(found) == 1 and 0 not in found for found in counts) else ""
 
 
@@ -92,8 +92,8 @@ def _seems(form: Format, name: str) -> str:
 def _separator(form: Format, body: bytes, known: Collection[str]) -> str:
     text = body.decode(CODECS[form.encoding], "replace").removeprefix("\ufeff")
     first = next((line for line in text.splitlines() if line.strip()), "")
-    heads = {each: _names(first, each) for each in SEPARATORS}
-    seems = max(SEPARATORS, key=lambda each: (len(heads[each] & set(known)), len(heads[each])))
+    heads = {each: _names(first, each) for each in SEPARATORS.values()}
+    seems = max(heads, key=lambda each: (len(heads[each] & set(known)), len(heads[each])))
     here, there = heads[form.separator], heads[seems]
     if seems == form.separator or len(there) < 2 or len(there & set(known)) < len(here & set(known)):
         return ""

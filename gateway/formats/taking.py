@@ -20,6 +20,7 @@ from gateway.catalogue.formats import Format, FormatCall, Path
 from gateway.catalogue.shapes import inner, members
 from gateway.formats import everything
 from gateway.formats.explaining import Number, parsed
+from gateway.formats.xml_table import XSI
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,17}(?:[.,][0-9]{1,9})?")
 _BOOLEANS = {"true": True, "false": False}
@@ -168,9 +169,17 @@ class TakingXml:
     def _root(self, body: bytes) -> Any:
         parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
         try:
-            return etree.fromstring(body, parser)
+            return self._prefixed(etree.fromstring(body, parser))
         except etree.XMLSyntaxError as error:
             raise ValueError(str(error)) from None
+
+    def _prefixed(self, root: Any) -> Any:
+        """Namespaces that are not declared are named by the answer's own prefixes."""
+        for element in root.iter(etree.Element):
+            for prefix, space in element.nsmap.items():
+                if (prefix or "ns") not in self._prefixes.values():
+                    self._prefixes.setdefault(space, prefix or "ns")
+        return root
 
     def _known(self, kind: str) -> Mapping[str, str]:
         return members(self._form.shapes, kind) if kind in self._form.shapes else {}
@@ -191,6 +200,8 @@ class TakingXml:
             return _typed(word, text)
         made: dict[str, Any] = {}
         for name, value in node.attrib.items():
+            if str(name).startswith(f"{{{XSI}}}"):  # a hint of schemas, and no data
+                continue
             spelt = f"@{self._name(name)}"
             made[spelt] = _typed(known.get(spelt, ""), value)
         if text or "." in known:

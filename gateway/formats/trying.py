@@ -50,6 +50,7 @@ from gateway.formats.trials import UNNAMED, Fate, NotTried, Trial, TrialTerms
 from gateway.ground.calendar.instants import Window
 
 ALWAYS = everything.ALWAYS
+NONE_GIVEN = "its one record is not given, and the app is told that there is none"
 _WORD = re.compile(r"\{([a-z_]+)\}")
 
 
@@ -135,6 +136,8 @@ class Tried:
         if explain:
             if call.answer is None or trial.denied is not None:
                 self._explain(trial, plan, item, body, terms)
+            if trial.refusal == NONE_GIVEN and trial.records and trial.records[0].reason is not None:
+                trial.refusal += f": {trial.records[0].reason.text}"
             trial.warnings += (each for each in self._hardly_meant(terms, there, body) if each not in trial.refusal)
         return trial
 
@@ -193,7 +196,7 @@ class Tried:
             cut = plan.cut(trial.sent, trial.media_type, body, terms.window)  # type: ignore[attr-defined]  # each engine's
         except NotThere:
             trial.counts = Counts(0, 1)
-            trial.refusal = "the app is told that there is no such record"
+            trial.refusal = NONE_GIVEN
             return
         except (TooLarge, UnknownShape) as error:
             trial.refusal = self._refusal(trial, body, error)

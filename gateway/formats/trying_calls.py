@@ -45,7 +45,7 @@ def _fit(tried: Tried, body: bytes, call: FormatCall) -> Fit:
     except (UnknownShape, ValueError, RecursionError) as error:
         where = error.where if isinstance(error, UnknownShape) else ""
         return Fit(call, known=_known_in(tried, call, body), why_not=tried.refusals.told(call, body, where))
-    if trial.refusal:
+    if trial.refusal and not trial.counts.records_withheld:
         return Fit(call, known=_known_in(tried, call, body), why_not=trial.refusal)
     return Fit(
         call,

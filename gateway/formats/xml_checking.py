@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator
 
+from lxml import etree
+
 from gateway.catalogue.formats import Format, Path, along
 from gateway.catalogue.shapes import inner, members
 from gateway.formats.xml_table import ATTRIBUTE, ELEMENT, TEXT, XML, placed
@@ -34,6 +36,16 @@ def _namespaces(form: Format) -> Found:
             yield "", f"namespaces.{prefix}", "a prefix is a name of letters and digits that does not begin with xml"
         if uri in _RESERVED or list(form.namespaces.values()).count(uri) > 1 or " " in uri:
             yield "", f"namespaces.{prefix}", "write each namespace once, without blanks; xml: needs none"
+        elif not _is_uri(uri):
+            yield "", f"namespaces.{prefix}", "write the address that stands behind xmlns in the organisation's answers"
+
+
+def _is_uri(text: str) -> bool:
+    try:
+        etree.Element("x", nsmap={"x": text})
+    except ValueError:
+        return False
+    return True
 
 
 def _type(form: Format, kind: str) -> Found:
@@ -85,7 +97,7 @@ def _read(form: Format) -> Found:
         for path in (table.native, table.label, table.number, table.kind, *table.closed):
             yield from _one_text(form, "accounts", kind, path, several=True)
     if form.pages is not None:
-        for kind in dict.fromkeys(call.envelope for call in form.calls.values()):
+        for kind in dict.fromkeys(call.envelope for call in form.calls.values() if call.pages):
             for path in (form.pages.at, form.pages.own, form.pages.start, form.pages.before):
                 yield from _one_text(form, "pages", kind, path)
     for (kind, name), only in form.only.items():
@@ -99,6 +111,8 @@ def _one_text(form: Format, key: str, kind: str, path: Path, several: bool = Fal
     if words and inner(words[-1]) in form.shapes:
         right = f"{'.'.join(path)}.." if TEXT in members(form.shapes, inner(words[-1])) else "one of its members"
         yield "", key, f"{'.'.join(path)} is an element with members: name {right}"
+    elif path and path[0] not in members(form.shapes, kind):
+        yield "", key, f"{path[0]} is not in {kind}: a call without further pages has pages = false"
     elif not several and path and (not words or words[-1].endswith("*")):
         yield "", key, f"{'.'.join(path)} may stand there several times"
 

@@ -100,6 +100,10 @@ class Writing:
         without: frozenset[str] = frozenset(),
     ) -> None:
         kind = part.kind
+        if _is_nil(node):
+            attributes = "" if kind is None else self._attributes(kind, node, where, outward, without)
+            out.append(f'<{part.tag}{attributes} xmlns:xsi="{XSI}" xsi:nil="true"></{part.tag}>')
+            return
         if kind is None:
             value = self._text(part, self.text_of(node, part, where), where, outward)
             if node.attributes:
@@ -299,6 +303,14 @@ def _told(there: bool) -> str:
 
 def _whether(part: Part, there: Set[str]) -> str:
     return f"<{part.tag}>{_told(part.name in there)}</{part.tag}>"
+
+
+def _is_nil(node: Node) -> bool:
+    """Whether an element says that it has no value (XML Schema Part 1, 2.6.2), which is another thing than an empty
+    text."""
+    if not node.attributes or dict(node.pairs()).get(f"{XSI} nil", "").strip(BLANK) not in ("true", "1"):
+        return False
+    return not any(isinstance(item, Node) or item.strip(BLANK) for item in node.items)
 
 
 def _as_it_is(_part: Part, text: str, _: Writing) -> str:

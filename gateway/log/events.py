@@ -327,6 +327,7 @@ WHY: Mapping[str, str] = {
     "strong_sign_in_needed": N_("you have to sign in again first"),
     "not_linked": N_("your account at the organisation is not linked"),
     "no_data": N_("there is no data of this type at the moment"),
+    "not_there": N_("there is nothing of this within what you agreed to"),
     "organisation_unavailable": N_("the organisation did not answer"),
     "organisation_slow": N_("the organisation did not answer in time"),
     "organisation_refused": N_("the organisation refused"),

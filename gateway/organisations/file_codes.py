@@ -35,6 +35,7 @@ def bring(house: House, view: OrganisationView, given: GivenFile, now: datetime)
     if view.files is None:
         raise BadFile(f"{view.id} has an API and gives no files")
     rows = dict(_rows(given))
+    given.require_some(len(rows))
     given.require_whole()
     until = view.files.kept.after(now)
     with house.store.write() as session:

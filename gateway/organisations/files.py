@@ -155,10 +155,13 @@ class GivenFile:
         """Raises BadFile if what was read is not the whole file, as whoever gave it meant it."""
         if self.state != state_of(os.fstat(self.file.fileno())) or self.summed.size != self.state.size:
             raise BadFile("it was changed while it was read: give it again when it is whole")
-        if not self.state.size and not self.expected:
-            raise BadFile("it is empty: where there is really nothing any more, give its checksum as well")
         if self.expected and self.expected != self.sha256:
             raise BadFile("its checksum is another: it did not arrive whole, give it again")
+
+    def require_some(self, count: int) -> None:
+        """Raises BadFile for a file with nothing in it, unless its checksum says that it is meant so."""
+        if not count and not self.expected:
+            raise BadFile("there is nothing in it: where there is really nothing any more, give its checksum as well")
 
     @property
     def sha256(self) -> str:
@@ -317,6 +320,7 @@ class _Importing:
             if self._held > SEALED_AT_ONCE:
                 self._seal()
         self._check(some)
+        self.given.require_some(self._records)
         filed.require_times(self._its, not self._records or self._timed)
         self._seal()
 

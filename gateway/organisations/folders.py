@@ -26,7 +26,7 @@ from gateway.ground.store import Connection
 from gateway.house import House
 from gateway.organisations import file_codes, files, views
 from gateway.organisations.file_rules import KIND, FileName, FilesView
-from gateway.organisations.files import SUM_DIGITS, GivenFile, FileState
+from gateway.organisations.files import SUM_DIGITS, FileState, GivenFile
 from gateway.organisations.views import OrganisationView
 
 LOOK_SECONDS = 60

@@ -66,10 +66,12 @@ def accounts(connected: DeclaredConnection | None, forms: list[Format]) -> Known
 def risks(
     document: Mapping[str, Any], catalogue: Catalogue, own: Format | None, defined: Mapping[str, Dataset]
 ) -> Iterator[linting.Risk]:
-    """That nothing would ever be given of what names an account. `own`: the file's format."""
+    """That nothing would ever be given of what names an account, or too much. `own`: the file's format."""
     if own is None or not own.described or any(True for _ in shapes.faults(own.shapes)):
         return
     connected, named = connection(document), document.get("format")
+    if connected is not None and not connected.names_itself and not connected.place.path:
+        yield from linting.any_ids(own)
     said = isinstance(named, dict) and "accounts" in named  # a fault of its own, or still to be filled in
     known = accounts(connected, _forms(document, catalogue, own, defined))
     if connected is None or known is None or known.how != NOBODY or said:

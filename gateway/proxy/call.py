@@ -214,7 +214,7 @@ class DataPlane:
         except Withdrawn:
             return "again"
         except NotThere:
-            return await self._refused(call, judged, Refusal("organisation_refused"), status=404)
+            return await self._refused(call, judged, Refusal("not_there"))
         except ConnectorError as fault:
             _log.info("organisation %s: %s, %s, call %s", call.organisation, fault.reason, fault.detail, call.id)
             return await self._refused(call, judged, Refusal(fault.reason, retry_after=fault.retry_after))

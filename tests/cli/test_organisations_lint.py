@@ -193,6 +193,16 @@ RISKS = {
         ('"until", "limit"]', '"until", "limit", "page"]'),
         ("[format.pages]", LINES.replace("[[format.calls]]", "\n[[format.calls]]", 1)),
     ],
+    "any-id": [
+        ('kind = "assertion"', 'kind = "basic"\nmatch = "number"'),
+        (
+            "[connection.link]",
+            '[connection.basic]\nuser = "u"\nsecret = { env = "S" }\n'
+            '[connection.person]\nheader = "X-C"\n\n[connection.link]',
+        ),
+        ('account = "msisdn"\n', 'whose = "person"\n'),
+        ('path = "/calls"', 'path = "/users/{user}/calls"'),
+    ],
     "no-account": [
         ('account = "msisdn"\n', ""),
         ('path = "/calls"', 'path = "/lines/{account}/calls"'),

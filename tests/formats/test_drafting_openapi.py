@@ -481,6 +481,19 @@ def test_the_customer_of_a_path_is_the_one_that_the_link_knows(tmp_path: Path) -
     assert "asks" not in call, "links of a bare assertion know no customer"
 
 
+def test_an_id_that_is_the_account_in_one_path_is_no_choice_of_the_apps_in_another(tmp_path: Path) -> None:
+    paths = {"/plants/{plantId}/calls/{callId}/parts": get(CALLS), "/plants/{plantId}/calls": get(CALLS)}
+    found = tomllib.loads(drafted("openapi", described(tmp_path, paths)))["format"]["calls"]
+    assert [call["path"].removeprefix("/v2") for call in found] == [
+        "/plants/{account}/calls/{call_id}/parts",
+        "/plants/{account}/calls",
+    ]
+    paths = {"/users/{userId}/calls/{callId}/parts": get(CALLS)}
+    unknown = secured(tmp_path, paths, its={"type": "apiKey", "in": "query", "name": "key"})
+    (call,) = tomllib.loads(drafted("openapi", unknown))["format"]["calls"]
+    assert "{customer}" in call["asks"] and "user" not in call["path"].replace("/users", "")
+
+
 def test_a_page_that_only_some_calls_have_is_told(tmp_path: Path) -> None:
     calls = {"type": "array", "items": CALL}
     paths = {"/calls": get(calls, query("page", type="integer")), "/lines": get({"type": "array", "items": ACCOUNT})}

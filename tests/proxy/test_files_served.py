@@ -177,7 +177,11 @@ def test_lines_of_which_none_has_come_or_none_has_its_time_are_refused(axiome: W
     filed.declared(axiome.house, changed)
     filed.given(axiome.house, tmp_path, in_lines(record(ALICE, 1)))
     alice = Subscriber(axiome, "alice", ALICE)
-    for body, told in ((b"", "it is empty"), (in_lines(record(ALICE, timestamp=None)), "no record has its timestamp")):
+    for body, told in (
+        (b"", "nothing in it"),
+        (b"\n", "nothing in it"),
+        (in_lines(record(ALICE, timestamp=None)), "no record has its timestamp"),
+    ):
         with pytest.raises(BadFile, match=told):
             filed.given(axiome.house, tmp_path, body)
     assert b"canary-of-1001-1" in alice.reads().body

@@ -304,3 +304,11 @@ def test_how_long_an_organisation_says_to_wait_reaches_the_app(
     bank.organisation.says(answer(b"{}", status, Retry_After=said))
     found = bank.reads()
     assert found.status in (502, 503) and found.headers.get("retry-after") == (told or usual)
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "410 Gone"])
+def test_what_is_not_there_and_what_is_withheld_are_told_alike_and_blame_nobody(bank: Bank, status: str) -> None:
+    bank.organisation.says(answer(b"{}", status))
+    found = bank.reads()
+    assert (found.status, found.reason) == (404, "not_there")
+    assert bank.log()[-1]["reason"] == "not_there"

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.catalogue.formats import SEPARATORS
 from gateway.formats.drafting import guesses
 from gateway.formats.drafting.nodes import Remark, Unreadable
 
-SEPARATORS = {",": ",", ";": ";", "\t": "tab", "|": "|"}
+_WORDS = {mark: word for word, mark in SEPARATORS.items()}
 _TRIED = 200  # lines from which the separator is guessed
 _WIDEST = 2000  # columns
 _NO_NAME = guesses.TIMES | {"uuid", "mail", "iban", "phone", "digits", "decimal", "comma"}
@@ -72,7 +73,7 @@ def read(path: Path, body: bytes) -> Columns:
         )
     _check(path, names, number, rows, notes)
     fitting = [row for row in rows if len(row) == wide]
-    keys = {"separator": SEPARATORS[separator], "decimal": _decimal(fitting), "encoding": coding}
+    keys = {"separator": _WORDS[separator], "decimal": _decimal(fitting), "encoding": coding}
     return Columns(names, fitting, keys, notes, number)
 
 
@@ -88,7 +89,7 @@ def _separator(text: str) -> str:
         columns, lines = wide.most_common(1)[0] if wide else (1, 0)
         return (lines / max(1, sum(wide.values())), columns) if columns > 1 else (0.0, 1)
 
-    return max(SEPARATORS, key=fits)
+    return max(_WORDS, key=fits)
 
 
 def _check(path: Path, names: list[str], number: int, rows: list[list[str]], notes: list[Remark]) -> None:

@@ -63,7 +63,7 @@ _NUMBERED = set(
     "account compte customer client contract contrat card policy police member invoice facture order".split()
 )
 _NUMBERED |= set("reference serial document licence license passport party person subscriber meter id".split())
-CUSTOMERS = set("customer client subscriber member person user kunde cliente abonne".split())
+CUSTOMERS = set("customer client subscriber member person user patient insured kunde cliente abonne assure".split())
 _OF_NO_TEXT = set("type code kind id status count total url uri link href amount currency format lang language".split())
 _OF_PERSONS = {  # words of a name → what it most likely is
     "mail": set("email mail courriel".split()),

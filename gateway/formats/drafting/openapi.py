@@ -80,12 +80,25 @@ def read(path: Path, only: list[str]) -> Reading:
             f"{path}: no GET path{of} answers 200 with JSON; for one of its types write "
             f"--schema {path} --root '#/components/schemas/NAME'"
         )
+    _agree(reading)
     _place(reading)
     version = document.get("openapi") or document.get("swagger")
     reading.told.append(f"OpenAPI {version}: {many(len(reading.answers), 'call')} read as JSON")
     if reader.left:
         reading.told.append(f"left out: {', '.join(many(count, why) for why, count in reader.left.items())}")
     return reading
+
+
+def _agree(reading: Reading) -> None:
+    """What is the account in one path is the account in all that begin alike, and no id of the app's choice."""
+    of_accounts = {answer.path.partition("{account}")[0] for answer in reading.answers if "{account}" in answer.path}
+    for answer in reading.answers:
+        begin, _, rest = answer.path.partition("{")
+        word, _, behind = rest.partition("}")
+        if word != "account" and begin in of_accounts and "{account}" not in answer.path:
+            answer.path = f"{begin}{{account}}{behind}"
+            if answer.asks:
+                answer.asks = answer.asks.replace(f"{{{word}}}", "{account}", 1)
 
 
 def _place(reading: Reading) -> None:
@@ -199,9 +212,9 @@ class _Calls:
                 return
 
     def _customer(self, names: list[str]) -> str:
-        """The word of a path that names the customer, where a link knows one; "": none."""
+        """The word of a path that names the customer, where a link knows one, or may; "": none."""
         proof = self.reading.proof
-        if proof is None or not proof.knows_customer:
+        if proof is not None and not proof.knows_customer:
             return ""
         return next((name for name in names if set(ascii_words(name)) & guesses.CUSTOMERS), "")
 

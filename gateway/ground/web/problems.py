@@ -28,6 +28,7 @@ ADVICE = {
     "invalid_token": "Get a new access token with your refresh token. An access token lives five minutes at most.",
     "method_not_allowed": "Read with GET or HEAD. Nothing can be written through the gateway.",
     "no_data": "Try again when the organisation may have given its next file, tomorrow at the earliest.",
+    "not_there": "Do not repeat the call: take ids and addresses from lists that you were given.",
     "not_linked": "The person has to link her account again. Tell her; a new request leads her there.",
 }
 OTHERWISE = "Try again later. Nothing of the answer was given out."
