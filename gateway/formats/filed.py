@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Raw
 
 from gateway.catalogue.formats import Format, FormatCall, Path, Records
-from gateway.catalogue.shapes import members
+from gateway.catalogue.shapes import NEVER, members
 from gateway.formats import xml_filed
 from gateway.formats.csv_cut import places
 from gateway.formats.csv_judging import RowTimes, judged_columns, unlike
@@ -374,6 +374,16 @@ def require_customers(form: Format, head: bytes, path: Path) -> None:
     """Raises BadFile where a table has no column that says whose a record is."""
     if form.driver == "csv" and path[0] not in [cell.strip() for cell in _cells(form, head)]:
         raise BadFile(f"there is no column {path[0]}, which says whose a record is")
+
+
+def columns_missing(form: Format, call: FormatCall, head: bytes) -> tuple[str, ...]:
+    """The columns that a declaration gives away and a table has not: that an organisation renamed one is not seen in
+    the rows."""
+    if form.driver != "csv":
+        return ()
+    there = {cell.strip() for cell in _cells(form, head)}
+    known = members(form.shapes, call.records).items()
+    return tuple(name for name, word in known if word not in NEVER and name not in there)
 
 
 def require_declared(form: Format, call: FormatCall, head: bytes, records: Sequence[Filed], seen: Seen | None) -> None:

@@ -61,7 +61,7 @@ SECRETS = {
 # Fields that the gateway writes itself or that say where a message ends.
 TAKEN = frozenset(
     ("host", "connection", "content-length", "content-type", "content-encoding", "content-digest", "transfer-encoding")
-    + ("te", "trailer", "upgrade", "expect", "accept", "accept-encoding", "x-request-id", "signature")
+    + ("te", "trailer", "upgrade", "expect", "accept", "accept-encoding", "user-agent", "x-request-id", "signature")
     + ("signature-input", "cookie", "keep-alive", "proxy-authorization", "proxy-connection", "forwarded")
 )
 WORD = "{customer}"

@@ -73,6 +73,7 @@ class Imported:
     sha256: str
     until: datetime
     undeclared: tuple[str, ...] = ()  # places that the declaration does not know: they never leave
+    missing: tuple[str, ...] = ()  # declared columns of a table that are not in it
     too_large: int = 0  # customers with more than one answer may have
     seems: str = ""  # that its texts are spelt wrongly as they are read; "": nothing speaks for it
 
@@ -81,6 +82,8 @@ def told(organisation: str, done: Imported) -> str:
     """One line for the operator: on the terminal, in the log and beside the file."""
     what = counted(done.records, "record" if done.call else "code")
     more = f"; not declared, and given to nobody: {', '.join(done.undeclared)}" if done.undeclared else ""
+    if done.missing:
+        more += f"; declared, and not in it: {', '.join(done.missing)}"
     if done.too_large:
         have = "has" if done.too_large == 1 else "have"
         more += (
@@ -399,6 +402,7 @@ class _Importing:
             self.given.sha256,
             until,
             tuple(self._places),
+            filed.columns_missing(self.form, self.call, self._head),
             too_large,
             guesses.encoding(self.form, self.given.begin) if self.form.driver == "csv" else "",
         )

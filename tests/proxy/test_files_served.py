@@ -189,6 +189,20 @@ def test_lines_of_which_none_has_come_or_none_has_its_time_are_refused(axiome: W
     assert alice.reads().body == b""
 
 
+def test_a_declared_column_that_is_not_in_a_table_is_told(axiome: World, tmp_path: Path) -> None:
+    """An organisation that writes another name over it gives nothing of it any more."""
+    changed = filed.document()
+    changed["format"] |= {"driver": "csv"}
+    changed["format"]["records"]["PhoneCall"].pop("at")
+    for kind in ("Answer", "Result"):
+        changed["format"]["shapes"].pop(kind)
+    filed.declared(axiome.house, changed)
+    assert filed.given(axiome.house, tmp_path, in_csv(record(ALICE)).replace(b";", b",")).missing == ()
+    renamed = filed.given(axiome.house, tmp_path, in_csv(record(ALICE)).replace(b";", b",").replace(b"length", b"Dur"))
+    assert (renamed.missing, renamed.undeclared) == (("length",), ("Dur",))
+    assert "declared, and not in it: length" in files.told("axiome", renamed)
+
+
 def test_accounts_of_one_customer_are_told_apart(axiome: World, tmp_path: Path) -> None:
     other = record(ALICE, 2, msisdn="+33600000011")
     filed.given(axiome.house, tmp_path, text(record(ALICE, 1), other))

@@ -191,7 +191,7 @@ class _Calls:
         customer = self._customer(names)
         names = [name for name in names if name != customer]
         single = names[0] if len(names) == 1 and not set(ascii_words(names[0])) & _OTHER else ""
-        account = next((name for name in names if _of_account(name)), single)
+        account = next((name for name in names if _of_account(name)), single or _of_customer(names))
         own = len(names) == 1 and not _of_account(account) and route.rstrip("/").endswith("}")
         path = self.base + route.replace("{" + customer + "}", "{customer}") if customer else self.base + route
         for name in names:
@@ -212,11 +212,9 @@ class _Calls:
                 return
 
     def _customer(self, names: list[str]) -> str:
-        """The word of a path that names the customer, where a link knows one, or may; "": none."""
+        """The word of a path that names the customer, where a link knows one; "": none."""
         proof = self.reading.proof
-        if proof is not None and not proof.knows_customer:
-            return ""
-        return next((name for name in names if set(ascii_words(name)) & guesses.CUSTOMERS), "")
+        return _of_customer(names) if proof is not None and proof.knows_customer else ""
 
     def _parameter(self, answer: AnswerShape, parameter: Mapping[str, Any], place: Pointer) -> None:
         name, stands = str(parameter.get("name")), parameter.get("in")
@@ -313,6 +311,11 @@ def _written(words: list[str], schema: Mapping[str, Any], said: str) -> str:
     if "month" in joined or "yyyy-mm " in f"{said.lower()} ":
         return "month"
     return "date" if "date" in joined and "time" not in joined else "rfc3339"
+
+
+def _of_customer(names: list[str]) -> str:
+    """The word of a path that names a customer; "": none."""
+    return next((name for name in names if set(ascii_words(name)) & guesses.CUSTOMERS), "")
 
 
 def _of_account(name: str) -> bool:

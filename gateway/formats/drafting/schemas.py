@@ -116,7 +116,9 @@ class Schemas:
             return
         key = (where.file.resolve(), where.pointer)
         if key in self._open:
-            yield self._anything(at.place / "$ref", "a type that contains itself, cut here")
+            instead = "`-` is written, which gives it to nobody; `j` would give it whole"
+            self._note(at.place / "$ref", "a type that contains itself, cut here", instead)
+            yield PlainValue(UNKNOWN)
             return
         if key not in self._known:
             self._open.append(key)

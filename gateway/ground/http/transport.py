@@ -432,6 +432,8 @@ def _request(pool: Pool, method: str, path: str, headers: Headers, body: bytes) 
     head += [b"%b: %b\r\n" % field for field in headers]
     if b"accept-encoding" not in names:
         head.append(b"accept-encoding: identity\r\n")
+    if b"user-agent" not in names:  # some refuse whoever does not say what it is
+        head.append(b"user-agent: Aval\r\n")
     if body or method not in ("GET", "HEAD"):
         head.append(b"content-length: %d\r\n" % len(body))
     head += (b"\r\n", body)
