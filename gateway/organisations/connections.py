@@ -171,7 +171,10 @@ def faults(document: Document, look_up: Resolve) -> Iterator[Fault]:
     yield from _person(document, kind, match)
     for place in ("client_credentials", "token_exchange", "sign_in"):
         if isinstance(connection.get(place), dict):
-            yield from _client(connection, place, look_up)
+            yield from _client(connection, place)
+    for place in ("oauth", "client_credentials", "token_exchange", "sign_in"):
+        if isinstance(connection.get(place), dict):
+            yield from _addresses(connection, place, look_up)
     if isinstance(connection.get("tls"), dict):
         yield from _tls(connection)
 
@@ -239,7 +242,7 @@ def _in_every_path(document: Document) -> bool:
     return bool(named) and all(WORD in text for text in named)
 
 
-def _client(connection: Document, place: str, look_up: Resolve) -> Iterator[Fault]:
+def _client(connection: Document, place: str) -> Iterator[Fault]:
     table = connection[place]
     auth, secret = table.get("auth", CLIENT_AUTH[0]), table.get("client_secret")
     if auth in WITH_SECRET and secret is None:
@@ -249,10 +252,13 @@ def _client(connection: Document, place: str, look_up: Resolve) -> Iterator[Faul
     if auth == "tls_client_auth" and (connection.get("tls") is None or place == "sign_in"):
         # the certificate is for the organisation, and not shown to whoever signs people in for it
         yield Fault(f"connection.{place}.auth", "is not right", f"one of {', '.join(CLIENT_AUTH[:3])}")
+
+
+def _addresses(connection: Document, place: str, look_up: Resolve) -> Iterator[Fault]:
     listed = connection.get("networks")
     networks = [str(each) for each in listed] if isinstance(listed, list) else []
-    for key in ("issuer", "authorize", "token", "jwks"):
-        value = table.get(key)
+    for key in ("issuer", "authorize", "token", "revoke", "jwks"):
+        value = connection[place].get(key)
         if isinstance(value, str) and not _PATH.fullmatch(value):
             for wrong in base_url_faults(value.rstrip("/") if key == "issuer" else value, networks, look_up):
                 yield Fault(f"connection.{place}.{key}", wrong)
@@ -382,12 +388,12 @@ def parsed(connection: Document) -> DeclaredConnection:
 
 def _client_ends(table: Document, base: str) -> ClientEnds:
     kept = {key: value for key, value in table.items() if key != "client_secret"}
-    return ClientEnds(**{**kept, "token": _address(table["token"], base)})
+    return ClientEnds(**{**kept, "token": address(table["token"], base)})
 
 
 def _sign_in_ends(table: Document) -> SignInEnds:
     issuer = table["issuer"]
-    ends = {name: _address(table[name], issuer.rstrip("/")) for name in ("authorize", "token", "jwks")}
+    ends = {name: address(table[name], issuer.rstrip("/")) for name in ("authorize", "token", "jwks")}
     return SignInEnds(
         name=table["name"],
         issuer=issuer,
@@ -399,5 +405,6 @@ def _sign_in_ends(table: Document) -> SignInEnds:
     )
 
 
-def _address(text: str, base: str) -> str:
+def address(text: str, base: str) -> str:
+    """Of an end that a declaration writes as a path, or whole."""
     return base + text if text.startswith("/") else text

@@ -160,7 +160,7 @@ def add(
         _same_nature(row, declaration)
         if moved is None and (fault := moving.unsaid(session, row.id, row.declaration, document)):
             raise DeclarationError(declaration.file, [fault])
-        if not moved and moving.origin(row.declaration) != moving.origin(document):
+        if not moved and moving.elsewhere(row.declaration, document):
             moving.replaced(session, house.log, row.id, row.declaration["name"][house.settings.default_language], now)
     same_secret = _secrets_of(row, house.keys) == declaration.secrets
     if row.status == LEAVING:
@@ -180,7 +180,7 @@ def leave(house: House, declaration: OrganisationDeclaration, told: Callable[[in
     people at a time (`moving.leave`). Raises DeclarationError for a change of what it is, before anything ends."""
     with house.store.read() as session:
         row = session.get(Organisation, declaration.id)
-        if row is None or moving.origin(row.declaration) == moving.origin(declaration.document):
+        if row is None or not moving.elsewhere(row.declaration, declaration.document):
             return
         _same_nature(row, declaration)
     moving.leave(house, declaration.id, told)

@@ -91,7 +91,7 @@ def is_elsewhere(session: Session, asked: OrganisationView) -> bool:
     """
     stays(session, asked.id)
     now = views.view(session, asked.id)
-    return now is None or now.leaving or now.base_url != asked.base_url
+    return now is None or now.leaving or now.places != asked.places
 
 
 def stays(session: Session, organisation: str) -> None:

@@ -30,6 +30,7 @@ from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.house import House
 from gateway.log import Event, Log
 from gateway.organisations import links
+from gateway.organisations.connections import address
 from gateway.organisations.tables import LEAVING, Link, LinkAttempt, Organisation
 
 PEOPLE_AT_ONCE = 200  # of whom a transaction ends links: each of their turns is a lock in the database
@@ -43,15 +44,32 @@ AGAIN = "`aval organisations add FILE --replaced` was broken off: give it again,
 
 def origin(document: Mapping[str, Any]) -> tuple[str, str, int]:
     """Scheme, host and port (RFC 6454 §4) of a checked declaration."""
-    parts = urlsplit(document["connection"].get("base_url", ""))
+    return _origin(document["connection"].get("base_url", ""))
+
+
+def _origin(text: str) -> tuple[str, str, int]:
+    parts = urlsplit(text)
     if not parts.scheme:  # it has no address: it gives files
         return "", "", 0
     return parts.scheme, parts.hostname or "", parts.port or PORTS[parts.scheme]
 
 
+def origins(document: Mapping[str, Any]) -> set[tuple[str, str, int]]:
+    """Of all places to which people's tokens go."""
+    connection = document["connection"]
+    oauth, base = connection.get("oauth", {}), connection.get("base_url", "").rstrip("/")
+    ends = [address(oauth[key], base) for key in ("token", "revoke") if key in oauth]
+    return {origin(document), *(_origin(end) for end in ends)}
+
+
+def elsewhere(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether what people linked with would go to another server."""
+    return origin(old) != origin(new) or not origins(new) <= origins(old)
+
+
 def unsaid(session: Session, organisation: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Fault | None:
     """The fault, if the origin changes while anybody is linked and the operator has not said why."""
-    if origin(old) == origin(new):
+    if not elsewhere(old, new):
         return None
     some = select(Link.id).where(*_live(organisation)).limit(MOST_COUNTED + 1)
     count = session.exec(select(func.count()).select_from(some.subquery())).one()
@@ -59,9 +77,13 @@ def unsaid(session: Session, organisation: str, old: Mapping[str, Any], new: Map
         return None
     many = f"more than {MOST_COUNTED}" if count > MOST_COUNTED else count
     was, people = old["connection"]["base_url"], "one person has" if count == 1 else f"{many} people have"
+    if origin(old) == origin(new):
+        key, wrong = "connection.oauth", f"leads to another server than it did, and {people} linked an account"
+    else:
+        key, wrong = "connection.base_url", f"was {was}, where {people} linked an account"
     return Fault(
-        "connection.base_url",
-        f"was {was}, where {people} linked an account",
+        key,
+        wrong,
         "say --moved if the same organisation answers at the new address (links stay), "
         "or --replaced if it is another one (they end)",
     )

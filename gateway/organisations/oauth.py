@@ -55,7 +55,10 @@ class Ends:
         return self._tokens({"grant_type": "refresh_token", "refresh_token": old.refresh_token}, now, old)
 
     def revoke(self, held: Credentials) -> None:
-        """Revoke both tokens, the longer-lived refresh token first. Raises ConnectorError if that did not succeed."""
+        """Revoke both tokens, where there is an end for it, the longer-lived refresh token first. Raises ConnectorError
+        if that did not succeed."""
+        if not self._oauth.revoke:
+            return
         for token, hint in ((held.refresh_token, "refresh_token"), (held.access_token, "access_token")):
             if token:
                 status, _, _ = self._post(self._oauth.revoke, {"token": token, "token_type_hint": hint})
@@ -65,9 +68,9 @@ class Ends:
     def _tokens(self, form: Mapping[str, str], now: datetime, old: Credentials | None) -> Credentials:
         return _credentials(token_endpoint.granted(*self._post(self._oauth.token, form)), now, old)
 
-    def _post(self, path: str, form: Mapping[str, str]) -> tuple[int, str, bytes]:
+    def _post(self, address: str, form: Mapping[str, str]) -> tuple[int, str, bytes]:
         """(status, media type, body)."""
-        where, name = target(self.organisation), self._oauth.client_id
+        (where, path), name = token_endpoint.at(target(self.organisation), address), self._oauth.client_id
         client = TokenClient(where, path, name, "client_secret_basic", self.secret, self.whose)
         return token_endpoint.ask(self.house, client, form, self.house.clock(), self.request_id)
 
@@ -85,7 +88,7 @@ def authorize_address(organisation: OrganisationView, redirect_uri: str, state: 
         "code_challenge": challenge,
         "code_challenge_method": "S256",
     }
-    return f"{organisation.base_url}{organisation.oauth.authorize}?{urlencode(query, quote_via=quote)}"
+    return f"{organisation.oauth.authorize}?{urlencode(query, quote_via=quote)}"
 
 
 def challenge_of(verifier: str) -> str:

@@ -72,9 +72,9 @@ FORM = Form(
         },
         **connections.TABLES,
         "connection.oauth": {
-            "authorize": ("path", REQUIRED),
-            "token": ("path", REQUIRED),
-            "revoke": ("path", REQUIRED),
+            "authorize": ("endpoint", REQUIRED),
+            "token": ("endpoint", REQUIRED),
+            "revoke": ("endpoint", None),
             "client_id": ("visible", REQUIRED),
             "client_secret": ("secret", REQUIRED),
             "scope": ("visible", REQUIRED),

@@ -16,7 +16,7 @@ from gateway.ground.http.connector import Target
 from gateway.ground.store import Connection
 from gateway.house import House
 from gateway.organisations import file_rules, owned
-from gateway.organisations.connections import DeclaredConnection, parsed
+from gateway.organisations.connections import DeclaredConnection, address, parsed
 from gateway.organisations.file_rules import FilesView
 from gateway.organisations.tables import LEAVING, Organisation
 
@@ -27,9 +27,9 @@ KEPT = 512  # parsed declarations cached; with more organisations than that some
 
 @dataclass(frozen=True, slots=True)
 class OAuthEnds:
-    authorize: str
+    authorize: str  # these three are addresses
     token: str
-    revoke: str
+    revoke: str  # "": the organisation is not told of the end of a link
     client_id: str
     scope: str
     subscription: str = "lasting"  # lasting: the same each time a customer links, so it identifies the customer | new
@@ -77,7 +77,14 @@ class OrganisationView:
     @property
     def knows_links(self) -> bool:
         """Whether the organisation is told of the end of a link, because it knows that there is one."""
-        return self.kind == "oauth" or (self.match == "number" and self.kind != file_rules.KIND)
+        if self.kind == "oauth":
+            return self.oauth is not None and bool(self.oauth.revoke)
+        return self.match == "number" and self.kind != file_rules.KIND
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where credentials of people go: to nobody else, if one of these is declared anew."""
+        return self.base_url, *((self.oauth.token, self.oauth.revoke) if self.oauth is not None else ())
 
     @property
     def active(self) -> bool:
@@ -103,6 +110,12 @@ def view_of(row: Organisation) -> OrganisationView:
     return replace(found, status=row.status, status_reason=row.status_reason)
 
 
+def _oauth_ends(table: Mapping[str, Any], base: str) -> OAuthEnds:
+    kept = {key: value for key, value in table.items() if key != "client_secret"}
+    ends = {key: address(table[key], base) if key in table else "" for key in ("authorize", "token", "revoke")}
+    return OAuthEnds(**{**kept, **ends})
+
+
 def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
     connection = document["connection"]
     oauth, link = connection.get("oauth"), connection.get("link")
@@ -125,7 +138,7 @@ def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
         networks=tuple(connection.get("networks", ())),
         timeout_seconds=float(connection.get("timeout_seconds", 10)),
         max_calls=int(connection.get("max_calls", 32)),
-        oauth=OAuthEnds(**{key: value for key, value in oauth.items() if key != "client_secret"}) if oauth else None,
+        oauth=_oauth_ends(oauth, connection["base_url"].rstrip("/")) if oauth else None,
         link=LinkEnds(**link) if link else None,
         files=file_rules.view(connection["files"]) if "files" in connection else None,
         declaration_sha256=sha256,

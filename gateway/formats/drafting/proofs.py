@@ -118,7 +118,7 @@ def _oauth2(why: str, scheme: Mapping[str, Any], server: str) -> ProofDraft | st
         token = str(flow.get("tokenUrl") or "")
         if kind == "oauth":
             authorize = str(flow.get("authorizationUrl") or "")
-            return ProofDraft(kind, why, _oauth(_path(authorize, server), _path(token, server), scope))
+            return ProofDraft(kind, why, _oauth(_endpoint(authorize, server), _endpoint(token, server), scope))
         keys = {"token": _endpoint(token, server), "client_id": TO_FILL, "client_secret": _SECRET}
         return ProofDraft(kind, why, {**keys, **({"scope": scope} if scope else {})})
     return f"the gateway proves itself by the OAuth flow {' or '.join(map(str, flows)) or 'that is not said'}"
@@ -127,12 +127,6 @@ def _oauth2(why: str, scheme: Mapping[str, Any], server: str) -> ProofDraft | st
 def _oauth(authorize: str, token: str, scope: str) -> dict[str, Any]:
     found: dict[str, Any] = {"authorize": authorize, "token": token, "revoke": TO_FILL, "client_id": TO_FILL}
     return {**found, "client_secret": _SECRET, "scope": scope or TO_FILL}
-
-
-def _path(address: str, server: str) -> str:
-    """Of an endpoint at the organisation; elsewhere it is to be filled, since it must be there."""
-    found = _endpoint(address, server)
-    return found if found.startswith("/") else TO_FILL
 
 
 def _endpoint(address: str, server: str) -> str:
