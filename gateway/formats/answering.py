@@ -38,7 +38,8 @@ class Answering:
         self._totals = Totals(self._how, plan.source.zone, ".".join(plan.form.place(self._call)))
         self._pages: set[bytes] = set()  # of this part, as they came
         self._asked: Window | None = None  # the part
-        self._before, self._edge = Counter[Row](), Counter[Row]()  # rows at the end of the part before, and of this one
+        self._lasting = Counter[Row]()  # rows that counted, and last until the end of their part or longer
+        self._before = Counter[Row]()  # those of earlier parts that may come again in this one
         self._found = self._counted = 0
         self._reach: Span | None = None
 
@@ -72,25 +73,27 @@ class Answering:
         """Raises UnknownShape where a page comes again: its records would count twice."""
         if sent.part != self._asked:
             self._asked, self._pages = sent.part, set()
-            self._before, self._edge = self._edge, Counter()
+            start = None if sent.part is None else sent.part.start
+            self._lasting = Counter({row: n for row, n in self._lasting.items() if start is None or row[1] >= start})
+            self._before = self._lasting.copy()
         digest = hashlib.blake2b(body).digest()
         if found and digest in self._pages:
             raise UnknownShape(leading(self._plan.form))
         self._pages.add(digest)
 
     def _of_part(self, part: Window, rows: list[Row]) -> list[Row]:
-        """The rows that are of a part of the period. One that lies at its edge may stand in two, and counts once."""
+        """The rows that are of a part of the period. One that lies at its edge, or lasts for several, counts once."""
         assert part.start is not None and part.end is not None, "a part has two ends"
         kept = []
         for row in rows:
             if row[0] > part.end or row[1] < part.start:
                 continue
-            if row[1] >= part.end:
-                self._edge[row] += 1
             if self._before[row] > 0:
                 self._before[row] -= 1
-            else:
-                kept.append(row)
+                continue
+            kept.append(row)
+            if row[1] >= part.end:
+                self._lasting[row] += 1
         return kept
 
     def _reaches(self, first: datetime, last: datetime) -> None:

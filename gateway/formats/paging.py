@@ -129,5 +129,6 @@ def opened(source: Source, token: str, *context: str) -> Following | None:
     if plain is None:
         return None
     path, pairs, edges, *rest = json.loads(plain)
+    rest = rest or [""]  # one of before listings were told apart is of a listing of its own
     start, end = (None if edge is None else datetime.fromisoformat(edge) for edge in edges)
     return Following((path, tuple((name, value) for name, value in pairs)), Window(start, end), *rest)

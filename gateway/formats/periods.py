@@ -4,7 +4,7 @@ the app's from and to ──► inside the window ──► whole units of what 
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.catalogue.formats import Format, FormatCall
@@ -13,6 +13,8 @@ from gateway.formats.model import Denied, Source, Upstream
 from gateway.formats.stamps import read_edge, write_edge
 from gateway.ground.calendar.instants import Window, local_day, midnight, narrowed, window_text
 from gateway.ground.http.connector import Pairs
+
+FIRST, LAST = datetime(1000, 1, 1, tzinfo=UTC), datetime(9000, 1, 1, tzinfo=UTC)
 
 
 def with_use(form: Format, call: FormatCall, *uses: str) -> list[str]:
@@ -36,6 +38,7 @@ class Periods:
             try:
                 zone = known.zone or self._source.zone
                 edges[known.use] = read_edge(text, known.written, zone, included=known.included)
+                edges = _reasonable(edges)
                 self.whole(Window(edges["from"], edges["to"]), unit)
             except (ValueError, OverflowError):
                 return Denied("period", name, asked="malformed", allowed=window_text(window))
@@ -60,7 +63,7 @@ class Periods:
             return None
         last = self._last(call, period, ahead=ahead)
         until = self._until(call, period.start, call.days)
-        if until == last and call.days > 1 and self._stamped_at_end(call):
+        if until == period.end and call.days > 1 and self._stamped_at_end(call):
             until = self._until(call, period.start, call.days - 1)  # the last has room for a moment more
         return Window(period.start, min(until, last))
 
@@ -73,10 +76,7 @@ class Periods:
 
     def _until(self, call: FormatCall, start: datetime, days: int) -> datetime:
         zone = self._source.zone
-        try:
-            return midnight(local_day(start, zone) + timedelta(days=days), zone)
-        except OverflowError:
-            return start
+        return midnight(local_day(start, zone) + timedelta(days=days), zone)
 
     def _last(self, call: FormatCall, period: Window, *, ahead: bool) -> datetime:
         """Where the last part ends: with the period. Where nobody named its end (`ahead`), no later than now, unless
@@ -100,7 +100,7 @@ class Periods:
         end = asked.end
         whole = part is None or (call.days > 1 and end == period.end)
         if end is not None and whole and self._stamped_at_end(call):
-            asked = Window(asked.start, _later(end))
+            asked = Window(asked.start, end + timedelta(seconds=1))
         return tuple(self._edges(call, asked))
 
     def _edges(self, call: FormatCall, period: Window) -> Iterator[tuple[str, str]]:
@@ -113,11 +113,13 @@ class Periods:
                 yield name, write_edge(edge, known.written, zone, is_end=is_end, included=known.included)
 
 
-def _later(end: datetime) -> datetime:
-    try:
-        return end + timedelta(seconds=1)
-    except OverflowError:
-        return end
+def _reasonable(edges: dict[str, Any]) -> dict[str, Any]:
+    """A period that begins or ends where nobody's records do is open there, since the calendar ends soon behind it.
+    Raises ValueError for one that lies there."""
+    start, end = edges["from"], edges["to"]
+    if (start is not None and start > LAST) or (end is not None and end < FIRST):
+        raise ValueError
+    return {"from": None if start is None or start < FIRST else start, "to": None if end is None or end > LAST else end}
 
 
 def period_of(sent: Upstream) -> Window:

@@ -68,6 +68,7 @@ class XmlCutter:
         self.encoded_pair = lambda text: pair(text.strip().decode()).encode() if text.strip() else text
         self._around = XmlAround(table, periods.whole, source.zone, self.refs, self._leads)
         self._told: dict[str, None] = {}
+        self._instead = False  # something that is not declared stands where the records do
         self.most = part.records_max if rows is None else None
         # what was found and given
         self.found = self.kept = self.fields = 0
@@ -121,6 +122,8 @@ class XmlCutter:
             raise UnknownShape("xml") from None
         if self._deepest < len(self._table.steps) - 1:
             raise UnknownShape(self._where(self._deepest))
+        if self._instead and not self.found:  # the records may have another name now
+            raise UnknownShape(self._where(len(self._table.steps) - 1, self._table.steps[-1]))
         if self._table.single and not self.kept and self._rows is None:
             raise NotThere
         if self._around.judges and not self._around.judged and not self._owned:
@@ -233,6 +236,7 @@ class XmlCutter:
         if part is None:
             self._skipped = self._depth
             self._writing.undeclared("", key, self._where(level))
+            self._instead = self._instead or level == len(steps) - 1
             return
         counts = part is step or self._around.matters(part, kind)
         if part.refused or (counts and part.name in self._seen_here() and not part.many):

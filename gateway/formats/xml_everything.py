@@ -75,6 +75,9 @@ class _Reading:
             if not found and not (len(steps) == 1 and self._found):
                 raise UnknownShape(step.name)
             node = found[0] if found else node
+        kind = steps[-2].kind if len(steps) > 1 else None
+        if kind is not None and not self._found and any(each.key not in kind.elements for each in node.elements()):
+            raise UnknownShape(steps[-1].name)  # the records may have another name now
         return XmlPage(self._found, self._top)
 
     def _start(self, key: str, attributes: list[str]) -> None:

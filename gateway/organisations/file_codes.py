@@ -7,8 +7,9 @@ code of a customer takes the place of her unused one; other customers keep their
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Session, col, delete, or_, select, update
 
@@ -17,9 +18,9 @@ from gateway.ground.keys import KeyRing
 from gateway.ground.store.statements import insert, turn
 from gateway.house import House
 from gateway.organisations import links
-from gateway.organisations.files import GivenFile, Imported
+from gateway.organisations.files import CURRENT, OTHER_SPELLING, GivenFile, Imported, as_written
 from gateway.organisations.links import spelled
-from gateway.organisations.tables import FileCode
+from gateway.organisations.tables import FileCode, FileImport, FilePart
 from gateway.organisations.views import OrganisationView
 
 CODE = re.compile(r"[A-Za-z0-9](?:[ -]?[A-Za-z0-9]){7,39}")
@@ -34,19 +35,19 @@ def bring(house: House, view: OrganisationView, given: GivenFile, now: datetime)
     """Take in a file of codes: CSV with the line `customer,code`. Raises BadFile; then nothing changes."""
     if view.files is None:
         raise BadFile(f"{view.id} has an API and gives no files")
-    rows = dict(_rows(given))
+    rows = list(_rows(given))
     given.require_some(len(rows))
     given.require_whole()
     until = view.files.kept.after(now)
     with house.store.write() as session:
         turn(session, f"files {view.id} codes")
         for begin in range(0, len(rows), AT_ONCE):
-            _keep(session, house.keys, view.id, list(rows.items())[begin : begin + AT_ONCE], now, until)
+            _keep(session, house.keys, view.id, rows[begin : begin + AT_ONCE], now, until)
     return Imported("", len(rows), len(rows), given.summed.size, given.sha256, until)
 
 
-def _rows(given: GivenFile) -> Iterator[tuple[str, str]]:
-    """(customer, code), both as they are spelled for comparing."""
+def _rows(given: GivenFile) -> Iterator[tuple[str, str, str]]:
+    """(customer, code), both as they are spelled for comparing, and the customer as it is written."""
     seen: set[str] = set()
     for number, cells in enumerate(_cells(given), 1):
         if number == 1:
@@ -63,7 +64,7 @@ def _rows(given: GivenFile) -> Iterator[tuple[str, str]]:
         if len(seen) == MOST:
             raise BadFile(f"row {number}: more than {MOST} codes; give them in several files")
         seen.add(customer)
-        yield customer, plain(cells[1])
+        yield customer, plain(cells[1]), cells[0]
 
 
 def _cells(given: GivenFile) -> Iterator[list[str]]:
@@ -95,14 +96,16 @@ def _mac(keys: KeyRing, organisation: str, customer: str, code: str) -> str:
 
 
 def _keep(
-    session: Session, keys: KeyRing, organisation: str, rows: list[tuple[str, str]], now: datetime, until: datetime
+    session: Session, keys: KeyRing, organisation: str, rows: list[tuple[str, str, str]], now: datetime, until: datetime
 ) -> None:
-    """One that was used stays used, also where it comes again."""
-    made = []
-    for number, code in rows:
+    """One that was used stays used, also where it comes again. Raises BadFile."""
+    made: list[dict[str, Any]] = []
+    for number, code, text in rows:
         customer = links.whose(keys, organisation, number)
-        mac = _mac(keys, organisation, customer, code)
-        made.append({"organisation_id": organisation, "customer": customer, "code": mac, "at": now, "until": until})
+        mac, written = _mac(keys, organisation, customer, code), as_written(keys, organisation, text)
+        its = {"organisation_id": organisation, "customer": customer, "code": mac, "written": written}
+        made.append({**its, "at": now, "until": until})
+    _require_as_before(session, organisation, {row["customer"]: row["written"] for row in made}, now)
     customers, codes = [row["customer"] for row in made], [row["code"] for row in made]
     session.execute(
         delete(FileCode).where(
@@ -115,6 +118,22 @@ def _keep(
     again = insert(session, FileCode).values(made)
     key = ["organisation_id", "customer", "code"]
     session.execute(again.on_conflict_do_update(index_elements=key, set_={"until": until}))
+
+
+def _require_as_before(session: Session, organisation: str, written: Mapping[str, str], now: datetime) -> None:
+    """Raises BadFile where a customer's number is written otherwise than in what is kept."""
+    codes = select(FileCode.customer, FileCode.written).where(
+        FileCode.organisation_id == organisation, FileCode.until > now, col(FileCode.customer).in_(written)
+    )
+    parts = (
+        select(FilePart.customer, FilePart.written)
+        .join(FileImport, col(FileImport.id) == col(FilePart.import_id))
+        .where(FileImport.organisation_id == organisation, FileImport.state == CURRENT, FileImport.until > now)
+        .where(col(FilePart.customer).in_(written))
+    )
+    for known in (codes, parts):
+        if any(before and before != written[customer] for customer, before in session.exec(known)):
+            raise BadFile(OTHER_SPELLING)
 
 
 def spent(house: House, organisation: str, number: str, code: str, attempt: str, now: datetime) -> bool:

@@ -24,6 +24,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, BinaryIO, NamedTuple
 
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select, update
 
 from gateway.catalogue import Format
@@ -40,7 +41,7 @@ from gateway.ground.store.statements import insert, turn
 from gateway.house import House
 from gateway.organisations import file_rules, links
 from gateway.organisations.file_rules import KIND, FilesView
-from gateway.organisations.tables import FileImport, FilePart, Organisation
+from gateway.organisations.tables import FileCode, FileImport, FilePart, Organisation
 from gateway.organisations.views import OrganisationView, is_strict
 
 __all__ = ["KIND", "BadFile", "GivenFile", "Imported", "accounts", "all_of", "bring", "part"]
@@ -53,10 +54,15 @@ ROWS_AT_ONCE = 1000  # of one transaction, so that others can write between them
 LOOKED_AT = 1 << 16  # bytes of a file by which it is guessed what it is
 SUM_BYTES = 400  # of a file with a checksum
 SUM_DIGITS = 64
+NAMED = 12  # places of one line
 WRITTEN = 16  # characters by which two spellings of a number are told apart
 TWO_SPELLINGS = (
     "two customer numbers differ in capital letters or blanks alone, which a person may write as she likes: "
     "write each number the same everywhere, or take a member whose texts differ in more"
+)
+OTHER_SPELLING = (
+    "a customer number is written with other capital letters or blanks than in what is kept, another file or codes: it "
+    "may be another customer's. Write it as before; or wait until that has run out, if all are written anew"
 )
 _SUM = re.compile(r"([0-9a-fA-F]{64})(?:[ \t].*)?", re.DOTALL)
 _log = logging.getLogger("gateway.organisations")
@@ -81,7 +87,8 @@ class Imported:
 def told(organisation: str, done: Imported) -> str:
     """One line for the operator: on the terminal, in the log and beside the file."""
     what = counted(done.records, "record" if done.call else "code")
-    more = f"; not declared, and given to nobody: {', '.join(done.undeclared)}" if done.undeclared else ""
+    named = [*done.undeclared[:NAMED], *([f"{len(done.undeclared) - NAMED} more"] if done.undeclared[NAMED:] else [])]
+    more = f"; not declared, and given to nobody: {', '.join(named)}" if named else ""
     if done.missing:
         more += f"; declared, and not in it: {', '.join(done.missing)}"
     if done.too_large:
@@ -271,6 +278,11 @@ def _described(view: OrganisationView) -> tuple[Format, FilesView]:
     return view.form, view.files
 
 
+def as_written(keys: KeyRing, organisation: str, number: str) -> str:
+    """How a customer's number is written, so that two spellings of it are told apart."""
+    return keys.mac("customer as written", organisation, number.strip())[:WRITTEN]
+
+
 class _Waiting(NamedTuple):
     """Records of one customer that are to be sealed. `written`: her number, as the file has it."""
 
@@ -355,7 +367,7 @@ class _Importing:
                     "customer": whose,
                     "piece": self._pieces,
                     "records": len(records),
-                    "written": self.house.keys.mac("customer as written", self._id, written)[:WRITTEN],
+                    "written": as_written(self.house.keys, self.view.id, written),
                     "sealed": sealed,
                 }
             )
@@ -372,10 +384,11 @@ class _Importing:
             spellings = self._by_customer().having(func.min(FilePart.written) != func.max(FilePart.written))
             if session.exec(select(func.count()).select_from(spellings.subquery())).one():
                 raise BadFile(TWO_SPELLINGS)
+            if session.exec(self._written_before()).first() or session.exec(self._written_in_codes()).first():
+                raise BadFile(OTHER_SPELLING)
             size = func.sum(func.length(FilePart.sealed))
-            too_large = session.exec(
-                select(func.count()).select_from(self._by_customer().having(size > limit).subquery())
-            ).one()
+            large = select(func.count()).select_from(self._by_customer().having(size > limit).subquery())
+            too_large = session.exec(large).one() if self.form.driver == "json" else 0  # others are given as streams
             twice = self._by_customer().having(func.sum(FilePart.records) > 1).subquery()
             if self.form.single(self.call) and session.exec(select(func.count()).select_from(twice)).one():
                 raise BadFile("a customer has more than one record, and the declaration says one = true")
@@ -405,6 +418,28 @@ class _Importing:
             filed.columns_missing(self.form, self.call, self._head),
             too_large,
             guesses.encoding(self.form, self.given.begin) if self.form.driver == "csv" else "",
+        )
+
+    def _written_before(self) -> Any:
+        """Customers whose number is written otherwise in what is kept."""
+        before = aliased(FilePart)
+        same = (col(before.customer) == col(FilePart.customer)) & (col(before.written) != col(FilePart.written))
+        return (
+            select(FilePart.customer)
+            .join(before, same & (col(before.written) != ""))
+            .join(FileImport, col(FileImport.id) == col(before.import_id))
+            .where(FilePart.import_id == self._id, FileImport.organisation_id == self.view.id)
+            .where(FileImport.state == CURRENT, FileImport.until > self.now)
+            .limit(1)
+        )
+
+    def _written_in_codes(self) -> Any:
+        same = (col(FileCode.customer) == col(FilePart.customer)) & (col(FileCode.written) != col(FilePart.written))
+        return (
+            select(FilePart.customer)
+            .join(FileCode, same & (col(FileCode.written) != ""))
+            .where(FilePart.import_id == self._id, FileCode.organisation_id == self.view.id, FileCode.until > self.now)
+            .limit(1)
         )
 
     def _by_customer(self) -> Any:

@@ -17,8 +17,9 @@ import stat
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
+from functools import partial
 
 from gateway.errors import GatewayError, where
 from gateway.formats.filed import BadFile
@@ -31,6 +32,7 @@ from gateway.organisations.views import OrganisationView
 
 LOOK_SECONDS = 60
 STILL_SECONDS = 10
+AGAIN = timedelta(hours=1)
 KEPT_BYTES = 200  # of a name, behind the moment: a file's name has 255 at most
 DONE, REFUSED = "done", "refused"
 _log = logging.getLogger("gateway.organisations")
@@ -43,6 +45,7 @@ class Folders:
     def __init__(self, house: House) -> None:
         self._house = house
         self._told: set[tuple[str, str]] = set()
+        self._read: dict[tuple[str, FileState], datetime] = {}  # files that could not be put away: when to try again
 
     def look(self) -> bool:
         """Take what is there. A fault of one folder keeps nobody from another. Returns False: once is enough."""
@@ -82,8 +85,8 @@ class Folders:
             return
         known = next((each for each in declared.names if fnmatchcase(name, each.pattern)), None)
         if known is None:
-            # not its name: people name files after people
-            self._once(view.id, f"name {name}", "a file of no declared name lies in its folder and is left there")
+            # not its name: people name files after people; and once for all, since there may be thousands
+            self._once(view.id, "name", "files of no declared name lie in its folder and are left there")
         elif _ready(folder, name):
             try:
                 self._take(view, declared, known, folder, name)
@@ -100,6 +103,9 @@ class Folders:
     def _take(self, view: OrganisationView, declared: FilesView, known: FileName, folder: int, name: str) -> None:
         now = self._house.clock()
         read = {each: _state(folder, each) for each in (name, f"{name}.sha256")}
+        state = read[name]
+        if state is None or self._read.get((view.id, state), now) > now:
+            return
         with _opened(DONE, folder, make=True) as receipts:  # first: what could not be put away would come every minute
             try:
                 with files.opened(name, folder) as file:
@@ -110,13 +116,16 @@ class Folders:
                         done = file_codes.bring(self._house, view, given, now)
             except BadFile as wrong:
                 _log.warning("files: %s: a file for %s is refused: %s", view.id, known.call or "codes", wrong)
-                _refuse(folder, name, read, str(wrong), now)
+                put_away = partial(_refuse, folder, name, read, str(wrong), now)
             else:
                 told = f"{files.told(view.id, done)}\nSHA-256 {done.sha256}\n"
-                _write(receipts, f"{_stamped(name, now)}.txt", told)
-                if given.state == read[name]:  # and not one that came between
-                    for each in _unchanged(folder, read):
-                        os.unlink(each, dir_fd=folder)
+                its = read if given.state == state else {}  # and not one that came between
+                put_away = partial(_receipt, receipts, folder, name, its, told, now)
+            try:
+                put_away()
+            except OSError:
+                self._read[view.id, state] = now + AGAIN
+                raise
 
 
 def unusable(folder: str) -> str:
@@ -176,6 +185,14 @@ def _unchanged(folder: int, read: Mapping[str, FileState | None]) -> Iterator[st
     for name, state in read.items():
         if state is not None and _state(folder, name) == state:
             yield name
+
+
+def _receipt(
+    receipts: int, folder: int, name: str, read: Mapping[str, FileState | None], told: str, now: datetime
+) -> None:
+    _write(receipts, f"{_stamped(name, now)}.txt", told)
+    for each in _unchanged(folder, read):
+        os.unlink(each, dir_fd=folder)
 
 
 def _refuse(folder: int, name: str, read: Mapping[str, FileState | None], why: str, now: datetime) -> None:

@@ -88,6 +88,7 @@ class FileCode(SQLModel, table=True):
     organisation_id: str = Field(foreign_key="organisation.id", primary_key=True)
     customer: str = Field(primary_key=True)  # `links.whose`
     code: str = Field(primary_key=True)  # a MAC, keyed and of this customer
+    written: str = Field(default="", sa_column_kwargs={"server_default": ""})  # as of a file's part
     at: datetime
     until: datetime = Field(index=True)
     spent_by: str | None = None  # the attempt to link that used it; no other may

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.formats import paging, stamps
 from gateway.formats.answering import Answering
-from gateway.formats.model import Asked, Plan, UnknownShape, Upstream
+from gateway.formats.model import Asked, Denied, Plan, UnknownShape, Upstream
 from gateway.formats.table_plan import TablePlan
 from gateway.ground.calendar.instants import Window
 from tests.formats.flat_calls import (
@@ -77,6 +77,33 @@ def test_parts_end_now_where_no_end_was_named_and_go_on_when_it_is_later() -> No
     assert again is not None and edges(again)[0] == edges(first)[1]
 
 
+def test_parts_of_records_stamped_at_their_end_stop_now_as_all_others() -> None:
+    its = planned(exact("json", 7, 'instant = "at"\nends = true\nlength = 3600\n'), "blurred.calls", FIELDS)
+    sent: Upstream | None = ask(its, ("since", "2026-10-20T00:00:00Z"))
+    asked = []
+    while sent is not None and len(asked) < 9:
+        asked.append(edges(sent))
+        sent = following(its, sent)
+    assert len(asked) == 4 and asked[-1][0] <= "2026-11-15T12:00:00Z" < asked[-1][1]
+
+
+@pytest.mark.parametrize("written", ["rfc3339", "date", "epoch-ms"])
+@pytest.mark.parametrize("more", ["", "ends = true\nlength = 3600\n"])
+@pytest.mark.parametrize("query", [("until", "9999-12-31"), ("since", "9999-12-20"), ("since", "0500-01-01")])
+def test_the_ends_of_the_calendar_are_open_or_outside_and_no_fault(
+    query: tuple[str, str], more: str, written: str
+) -> None:
+    text = exact("json", 7, f'instant = "at"\n{more}').replace('written = "rfc3339"', f'written = "{written}"')
+    edge = datetime.fromisoformat(query[1]).replace(tzinfo=UTC)
+    said = stamps.write_edge(edge, written, "UTC", is_end=False)
+    its = planned(text, "blurred.calls", FIELDS)
+    sent = its.request(Asked("GET", f"/lines/{MINE.ref}/calls", ((query[0], said),)), WINDOW)
+    if edge.year == 9999 and query[0] == "since":
+        assert isinstance(sent, Denied) and sent.reason == "period"
+    else:
+        assert isinstance(sent, Upstream) and sent.part is not None and sent.part.start == WINDOW.start
+
+
 @pytest.mark.parametrize("days", [2, 7, 31])
 @pytest.mark.parametrize("counts", ["low <= at < high", "low < at <= high", "low <= at <= high", "True"])
 def test_of_records_stamped_at_their_end_the_last_is_asked_for_and_none_twice(days: int, counts: str) -> None:
@@ -130,6 +157,30 @@ def test_a_record_that_lasts_beyond_what_was_agreed_is_in_no_total() -> None:
     assert (october["count"], october["sum"]) == (1, "10")
 
 
+def test_a_record_that_lasts_for_several_parts_counts_once_wherever_it_is_sent() -> None:
+    """One bill of 23 days, of an organisation that gives what begins or ends in the part that it is asked for."""
+    text = declaration("json").replace('query = ["since", "until"]\n', 'query = ["since", "until"]\ndays = 7\n')
+    text = text.replace('instant = "at"\n', 'span = ["at", "place"]\n').replace('made = { date = "month" }\n', "")
+    its = planned(text.replace("made = { keep = 2 }", "structural = true"), "blurred.monthly", ("which", "sum", "more"))
+    agreed = Window(datetime(2026, 8, 31, 22, tzinfo=UTC), datetime(2026, 10, 31, 23, tzinfo=UTC))
+    start, end = datetime(2026, 9, 2, tzinfo=UTC), datetime(2026, 9, 25, tzinfo=UTC)
+    bill = one(at=start.isoformat(), place=end.isoformat(), price="10")
+    query: tuple[tuple[str, str], ...] = ()
+    answering: Answering | None = None
+    token = "first"
+    while token:
+        sent = its.request(Asked("GET", f"/lines/{MINE.ref}/monthly", query), agreed)
+        assert isinstance(sent, Upstream) and isinstance(its, TablePlan)
+        answering = answering or Answering(its, sent, agreed)
+        low, high = (datetime.fromisoformat(edge) for edge in edges(sent))
+        there = low <= start < high or low <= end < high
+        token = answering.page(sent, TYPES["json"], document("json", [bill] if there else []))
+        query = (("page_token", token),)
+    assert answering is not None
+    [september] = json.loads(answering.cut().body)
+    assert (september["count"], september["sum"]) == (1, "10")
+
+
 # ---- listings
 
 
@@ -169,6 +220,32 @@ def test_a_number_of_which_so_many_characters_stay_is_read_with_its_decimal_mark
     plain = value.replace(",", ".").replace(" ", "")
     [same] = records_of("json", cut(in_json, "json", "calls", document("json", [one(price=plain)])).body)
     assert records_of("csv", found.body)[0].get("price") == same.get("price")
+
+
+@pytest.mark.parametrize("what", ["calls", "monthly"])
+@pytest.mark.parametrize("tag", ["Anruf", 'Call xmlns="urn:x"'])
+def test_records_of_xml_under_another_name_are_no_empty_answer(tag: str, what: str) -> None:
+    its = planned(declaration("xml"), f"blurred.{what}", ("line", "month", "which", "sum", "more"))
+    body = document("xml", [one()]).replace(b"<Call>", b"<%b>" % tag.encode())
+    body = body.replace(b"</Call>", b"</%b>" % tag.split(" ")[0].encode())
+    assert body != document("xml", [one()])
+    sent = ask(its, what=what)
+    with pytest.raises(UnknownShape, match=r"Calls\.Call"):
+        if what == "calls":
+            its.cut(sent, TYPES["xml"], body, WINDOW)
+        else:
+            assert isinstance(its, TablePlan)
+            Answering(its, sent, WINDOW).page(sent, TYPES["xml"], body)
+
+
+def test_a_token_of_before_listings_is_of_a_listing_of_its_own() -> None:
+    its = planned(exact(days=400), "blurred.calls", FIELDS)
+    assert isinstance(its, TablePlan)
+    sent = ask(its)
+    context = its.calls.context(its.form.calls["calls"], its.parts["blurred.calls"].names, MINE.ref)
+    old = its.source.sealer.seal(json.dumps(["", [["p", "2"]], [None, None]]), "page", *context)
+    later = ask(its, ("page_token", old))
+    assert dict(later.query)["p"] == "2" and paging.listing(later) != paging.listing(sent)
 
 
 def test_the_place_told_is_of_what_is_wrong_and_not_of_what_nobody_declared() -> None:

@@ -280,3 +280,32 @@ def test_a_customer_is_never_taken_for_another_whose_number_is_nearly_hers(
     dropped.put("calls-3.json", text(record("kab", 1), record("kab ", 2)))
     dropped.folders.look()
     assert dropped.kept() == [("calls", 2)]
+    # nor for one of another file, or of codes
+    dropped.put("calls-4.json", text(record("KAB", 1), record("m", 2)))
+    dropped.put("codes-1.csv", b"customer,code\nKab,AAAA-BBBB\n")
+    dropped.put("codes-2.csv", b"customer,code\nkab,AAAA-BBBB\nZed,AAAA-CCCC\n")
+    dropped.put("codes-3.csv", b"customer,code\nzed,AAAA-CCCC\n")
+    dropped.put("codes-4.csv", b"customer,code\nkab,AAAA-DDDD\n")
+    dropped.folders.look()
+    assert dropped.names("done") == ["calls-3.json.txt", "codes-2.csv.txt", "codes-4.csv.txt"]
+    dropped.put("calls-5.json", text(record("ZED", 1)))
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 2)]
+    assert "than in what is kept" in sorted((dropped.folder / "refused").glob("*.why"))[-1].read_text()
+
+
+def test_what_cannot_be_put_away_is_not_taken_again_every_minute(
+    dropped: Dropped, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*given: Any, **more: Any) -> None:
+        raise PermissionError(1, "Operation not permitted", "calls-1.json")
+
+    dropped.put("calls-1.json", text(record(ALICE, 1)))
+    with monkeypatch.context() as patched:
+        patched.setattr(folders.os, "unlink", fails)
+        for _ in range(3):
+            dropped.folders.look()
+    assert len(dropped.names("done")) == 1 and "cannot be taken or put away" in caplog.text
+    dropped.world.passes(hours=2)
+    dropped.folders.look()
+    assert dropped.names() == ["done"] and len(dropped.names("done")) == 2

@@ -1,4 +1,4 @@
-"""Of each piece of a file it is known how the customer's number was written, so that no two customers become one."""
+"""Of each piece of a file, and of codes, it is known how the customer's number was written: so no two become one."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,4 +10,5 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column("filecode", sa.Column("written", sa.String(), nullable=False, server_default=""))
     op.add_column("filepart", sa.Column("written", sa.String(), nullable=False, server_default=""))
