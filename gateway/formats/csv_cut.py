@@ -21,7 +21,7 @@ from gateway.catalogue.formats import Format, FormatCall, Member, Only
 from gateway.catalogue.shapes import NEVER, inner, members
 from gateway.formats.coarser import stays_number
 from gateway.formats.csv_coarser import Otherwise, changed, plain_number
-from gateway.formats.csv_judging import KEPT, RowTimes, judged_columns, unlike
+from gateway.formats.csv_judging import Room, RowTimes, judged_columns, unlike
 from gateway.formats.csv_reading import HEADER, Block, TableReader
 from gateway.formats.drift import COLUMN, Seen, told
 from gateway.formats.model import Counts, UnknownShape
@@ -78,8 +78,9 @@ class TableCutter:
         self._reader = TableReader(form.encoding, form.separator)
         self._times = RowTimes(self._records.time, zone, window)
         self._pair = pair
-        self._made: dict[str, dict[str, str]] = {}  # column → text → what is made of it
+        self._made: dict[str, tuple[dict[str, str], Room]] = {}  # column → text → what is made of it
         self._rows = rows
+        self._owners_room = Room()
         self._owners: dict[str, str | None] = {}  # cell of the account's column → reference; None: of no account here
         self._places: dict[str, int] = {}
         self._columns: list[Column] = []
@@ -218,10 +219,10 @@ class TableCutter:
 
     def _owned(self, block: Block, chosen: list[bool] | None) -> list[bool]:
         owners = block.column(self._places[self._account])
-        known = self._owners
-        if len(known) > KEPT:
+        known, distinct = self._owners, set(owners)
+        if not self._owners_room.has(distinct.difference(known)):
             known.clear()
-        distinct = set(owners)
+            self._owners_room.has(distinct)
         for text in distinct.difference(known):
             known[text] = self._refs.get(text) or self._refs.get(text.strip())
         found = [known[text] is not None for text in owners]
@@ -284,10 +285,11 @@ class TableCutter:
 
     def _changed(self, column: str, change: Change, cells: Cells) -> Cells:
         """What is made of each cell: once of a text that comes again."""
-        made = self._made.setdefault(column, {})
-        if len(made) > KEPT:
+        (made, room), distinct = self._made.setdefault(column, ({}, Room())), set(cells)
+        if not room.has(distinct.difference(made)):
             made.clear()
-        for text in set(cells).difference(made):
+            room.has(distinct)
+        for text in distinct.difference(made):
             made[text] = change(text)
         return [made[text] for text in cells]
 

@@ -4,7 +4,7 @@ Times mean what they mean in JSON (`stamps`, the same functions): here a distinc
 that have it, there each record. An empty cell is a member that is not there.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
@@ -14,8 +14,25 @@ from gateway.formats import stamps
 from gateway.ground.calendar.instants import Span, Window
 
 KEPT = 1 << 15  # distinct texts that are remembered
+CHARACTERS = 1 << 22  # of them all
 Key = Any  # the text of one column, or a tuple of those of several
 Texts = tuple[str, ...]
+
+
+class Room:
+    """For texts that are remembered, of one column: so many, and so many characters of them."""
+
+    def __init__(self) -> None:
+        self._texts = self._characters = 0
+
+    def has(self, more: Collection[Key]) -> bool:
+        """Whether these fit beside those before; they are counted then. If not, all are to be forgotten."""
+        size = sum(len(each) if isinstance(each, str) else sum(map(len, each)) for each in more)
+        if self._texts + len(more) > KEPT or self._characters + size > CHARACTERS:
+            self._texts = self._characters = 0
+            return False
+        self._texts, self._characters = self._texts + len(more), self._characters + size
+        return True
 
 
 _BLANKS = " \u00a0\u202f"
@@ -53,6 +70,7 @@ class RowTimes:
         self._own = own_time(time, zone)
         self._agreed = (_overlaps if time.how == "state" else _within)(window)
         self._has_reach = time.how != "state"
+        self._room = Room()
         self._inside: dict[Key, bool] = {}
         self._spans: dict[Key, Any] = {}  # of those that are inside
         self._unreadable: set[Key] = set()
@@ -63,12 +81,12 @@ class RowTimes:
 
     def verdicts(self, keys: Sequence[Key]) -> tuple[list[bool], set[Key]]:
         """For each row whether it is inside; and the keys that are no time at all."""
-        known = self._inside
-        if len(known) > KEPT:
+        known, distinct = self._inside, set(keys)
+        if not self._room.has(distinct.difference(known)):
             known.clear()
             self._spans.clear()
             self._unreadable.clear()
-        distinct = set(keys)
+            self._room.has(distinct)
         for key in distinct.difference(known):
             try:
                 span = self._own(key)

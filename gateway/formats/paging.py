@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
-from gateway.catalogue.formats import Pages
+from gateway.catalogue.formats import CUSTOMER, Pages
 from gateway.formats.model import Source, Upstream
 from gateway.ground.calendar.instants import Window
 from gateway.ground.http.connector import Pairs
@@ -75,13 +75,19 @@ def of_address(source: Source, sent: Upstream, address: str) -> Step:
         raise Unusable
     own = urlsplit(source.upstream_url)
     path = parts.path.rstrip("/")
-    if not path or sent.path.rstrip("/").endswith(path) or path.endswith(sent.path.rstrip("/")):
+    if not path or sent.path.rstrip("/").endswith(path) or _is_of(path, sent.path.rstrip("/")):
         return "", query
     if not _PLAIN_PATH.fullmatch(path) or not {".", ".."}.isdisjoint(path.split("/")):
         raise Unusable
     if (parts.scheme, parts.netloc) in (("", ""), (own.scheme, own.netloc)) and path.startswith(own.path + "/"):
         return path.removeprefix(own.path), query
     raise Unusable
+
+
+def _is_of(path: str, sent: str) -> bool:
+    """Whether a path ends as the call's does. Whatever customer stands in it: hers is written in the next, too."""
+    known = sent.split(f"{{{CUSTOMER}}}")
+    return path.endswith(sent) if len(known) == 1 else bool(re.search("[^/]+".join(map(re.escape, known)) + "$", path))
 
 
 def by_number(pages: Pages, sent: Upstream, count: int, last: str = "") -> Pairs | None:

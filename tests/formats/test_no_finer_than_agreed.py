@@ -177,13 +177,17 @@ def test_a_value_that_would_end_what_it_stands_in_is_not_written_there() -> None
     assert isinstance(its.request(Asked("GET", f"/lines/{MINE.ref}/calls"), WINDOW), Denied)
 
 
-def test_no_link_leads_to_another_customers_path() -> None:
+@pytest.mark.parametrize("address", ["/customers/C-2/calls?p=2", "https://blurred.example/customers/C-1/calls?p=2"])
+def test_a_link_with_a_customer_in_its_path_leads_to_hers(address: str) -> None:
     text = declaration("json").replace('path = "/lines/{account}/calls"\n',
         'path = "/lines/{account}/calls"\nasks = "/customers/{customer}/calls?line={account}"\n')  # fmt: skip
     its = planned(text, "blurred.calls", ALL)
-    body = document("json", [one()])[:-1] + b',"next":"/customers/C-2/calls?p=2"}'
+    body = document("json", [one()])[:-1] + b',"next":"%b"}' % address.encode()
     found = its.cut(ask(its, "calls"), TYPES["json"], body, WINDOW)
-    assert (found.following, found.notice) == ("", "next-page-unusable")
+    later = ask(its, "calls", token_of(found))
+    assert later.path == "/customers/{customer}/calls" and dict(later.query)["p"] == "2"
+    other = its.cut(ask(its, "calls"), TYPES["json"], body.replace(b"/calls?p", b"/else?p"), WINDOW)
+    assert (other.following, other.notice) == ("", "next-page-unusable")
 
 
 @pytest.mark.parametrize(
