@@ -21,6 +21,7 @@ from gateway.organisations.views import OrganisationView
 
 PLACES_MOST = 200  # kept of one organisation: more are told as one place
 BESIDE_MOST = 12  # kept in one object: so many new names at once may be data, as people's own are in an address book
+WAITING_MOST = 1000  # places that wait to be written: more are told as one place
 WRITE_SECONDS = 5
 _POSITIONS = re.compile(r"\[[0-9]+\]")
 
@@ -56,11 +57,11 @@ class Undeclareds:
             self.told(organisation, answers)
         with self._lock:
             for place in places:
-                known = self._counts.get((organisation, dataset, place))
-                if known is None:
-                    self._counts[organisation, dataset, place] = _Count(answers, now, now)
-                else:
-                    known.answers, known.last = known.answers + answers, now
+                key = organisation, dataset, place
+                if key not in self._counts and len(self._counts) >= WAITING_MOST:
+                    key = organisation, dataset, OTHER
+                known = self._counts.setdefault(key, _Count(0, now, now))
+                known.answers, known.last = known.answers + answers, now
 
     def refused(self, organisation: str, dataset: str, place: str) -> None:
         """An answer was refused because of what stands at a place, told with its positions in lists."""
@@ -78,23 +79,27 @@ class Undeclareds:
             return
         try:
             with store.write() as session:
+                known: dict[str, list[str]] = {}  # organisation → its places
                 for place, count in sorted(counts.items()):
-                    _add(session, place, count)
+                    _add(session, place, count, known)
         except BaseException:
             with self._lock:
                 self._counts = {**counts, **self._counts}
             raise
 
 
-def _add(session: Session, place: Place, count: _Count) -> None:
+def _add(session: Session, place: Place, count: _Count, known: dict[str, list[str]]) -> None:
     organisation, dataset, path = place
     if session.get(Organisation, organisation) is None:
         return
     row = session.get(Undeclared, place, with_for_update=True)
     if row is None:
-        path = _kept_as(path, _paths(session, organisation))
+        if organisation not in known:
+            known[organisation] = _paths(session, organisation)
+        path = _kept_as(path, known[organisation])
         row = session.get(Undeclared, (organisation, dataset, path), with_for_update=True)
     if row is None:
+        known[organisation].append(path)
         row = Undeclared(
             organisation_id=organisation,
             dataset=dataset,
