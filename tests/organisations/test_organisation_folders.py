@@ -115,6 +115,7 @@ def test_links_folders_pipes_and_other_names_are_left(
     os.mkfifo(dropped.folder / "calls-pipe.json")
     (dropped.folder / "calls-folder.json").mkdir()
     dropped.put("canary-dupont.json", b"x")
+    dropped.still()
     with caplog.at_level(logging.WARNING, "gateway.organisations"):
         dropped.folders.look()
         dropped.folders.look()
@@ -177,6 +178,43 @@ def test_a_folder_that_is_not_there_is_told_once(
     dropped.folders.look()
     dropped.folders.look()
     assert caplog.text.count("its folder cannot be used") == 1
+
+
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_file_that_is_written_while_it_is_read_is_refused(
+    dropped: Dropped, monkeypatch: pytest.MonkeyPatch, grows: bool
+) -> None:
+    """Also one that becomes larger than any may be, which is noticed before its end."""
+    path = dropped.put("calls-1.json", text(record(ALICE, 1)), sum=None)
+    init = files.GivenFile.__post_init__
+
+    def then(given: files.GivenFile) -> None:
+        init(given)
+        more = b" " * 300_000 if grows else b" "
+        path.write_bytes(path.read_bytes() + more)
+
+    monkeypatch.setattr(files.GivenFile, "__post_init__", then)
+    dropped.still()
+    dropped.folders.look()
+    assert dropped.kept() == [] and dropped.names("refused") == ["calls-1.json.why"]
+    why = next((dropped.folder / "refused").glob("*.why")).read_text()
+    assert ("larger than 200000 bytes" if grows else "changed while it was read") in why
+
+
+def test_a_declaration_that_changes_meanwhile_refuses_the_file(
+    dropped: Dropped, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = files._Importing.read
+
+    def meanwhile(importing: Any, progress: Any) -> None:
+        read(importing, progress)
+        filed.declared(dropped.world.house, filed.document(folder=str(dropped.folder), kept="P39D"))
+
+    monkeypatch.setattr(files._Importing, "read", meanwhile)
+    dropped.put("calls-1.json", text(record(ALICE, 1)))
+    dropped.folders.look()
+    assert dropped.kept() == []
+    assert "declaration was changed" in next((dropped.folder / "refused").glob("*.why")).read_text()
 
 
 def test_what_comes_under_its_name_while_a_file_is_read_is_taken_next(

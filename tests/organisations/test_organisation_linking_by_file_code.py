@@ -83,6 +83,9 @@ def test_a_code_links_once_also_when_it_comes_again_in_a_file(
     codes(axiome, tmp_path, f"{ALICE},{CODE}")
     assert links_as(mallory, ALICE, CODE)[0] == 400 and axiome.link(mallory, ID) is None
     codes(axiome, tmp_path, f"{ALICE},NEW0-NEW0")
+    codes(axiome, tmp_path, f"{ALICE},{CODE}")  # the old one once more, behind a new one
+    assert links_as(mallory, ALICE, CODE)[0] == 400 and axiome.link(mallory, ID) is None
+    codes(axiome, tmp_path, f"{ALICE},NEW0-NEW0")
     assert links_as(mallory, ALICE, "NEW0NEW0")[0] == 303  # whoever has the new code is a customer, too
 
 
