@@ -271,6 +271,13 @@ def test_yes_or_no_is_counted_limited_and_logged(blurred: Blurred) -> None:
     assert any(entry.get("reason") == "frequency" for entry in told)
 
 
+def test_a_limit_that_was_declared_tighter_than_what_she_agreed_to_holds(blurred: Blurred) -> None:
+    wide = [{"times": 5, "per": "month", "zone": "Europe/Paris"}]
+    blurred.agrees("blurred.much", ["much.yes"], frequency=wide)
+    blurred.says(call())
+    assert [blurred.reads("much").status for _ in range(3)] == [200, 200, 429]
+
+
 def test_a_tighter_limit_of_the_agreement_stays(blurred: Blurred) -> None:
     tight = [{"times": 1, "per": "month", "zone": "Europe/Paris"}]
     blurred.agrees("blurred.much", ["much.yes"], frequency=tight)

@@ -97,6 +97,21 @@ def test_following_pages_of_a_listing_are_the_same_use(bank: Bank) -> None:
     assert bank.world.kinds(bank.person).count("access") == 4
 
 
+def test_the_same_call_a_month_later_is_for_the_history_as_it_is_then(bank: Bank) -> None:
+    clock, at = bank.world.clock, datetime(2026, 1, 20, 12, tzinfo=UTC)
+    try:
+        bank.world.clock = lambda: at
+        bank.agrees(period={"history": "P1M", "from": None, "to": None, "future": True})
+        for month in ("2025-12", "2026-01"):
+            assert bank.reads().status == 200
+            since = dict(parse_qsl(urlsplit(bank.organisation.seen[-1].target).query))["fromBookingDateTime"]
+            assert since.startswith(month)
+            at += timedelta(days=31)
+            bank.token = bank.world.token(bank.consent, [bank.id], bank.app)
+    finally:
+        bank.world.clock = clock
+
+
 def test_a_following_page_of_another_listing_is_another_use(bank: Bank) -> None:
     """An old page would else be a way to read again and again what was agreed once a day."""
     clock, at = bank.world.clock, datetime(2026, 1, 20, 22, 30, tzinfo=UTC)  # 23:30 in Paris
