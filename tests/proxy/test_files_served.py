@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from gateway import retention
+from gateway.consent.rules import Act
 from gateway.errors import Unavailable
 from gateway.ground.keys import fresh
 from gateway.ground.store import pruning
@@ -53,7 +54,8 @@ class Subscriber:
 
     def agrees(self, fields: list[str], **item: Any) -> "Subscriber":
         found = self.world.item(ID, "telecom.calls", fields, [self.ref], **item)
-        self.token = self.world.token(self.world.consent(self.person, "calls-app", [found]), [ID], "calls-app")
+        self.consent = self.world.consent(self.person, "calls-app", [found])
+        self.token = self.world.token(self.consent, [ID], "calls-app")
         return self
 
     def reads(self, query: str = "") -> Answer:
@@ -335,6 +337,22 @@ def test_the_file_before_leaves_once_it_is_replaced_and_the_one_that_counts_stay
         pass
     assert axiome.row("SELECT count(*) FROM filepart")[0] == 1
     assert Subscriber(axiome, "alice", ALICE).partners() == ["canary-of-1001-2"]
+
+
+def test_a_sharing_that_stops_while_a_file_is_read_gives_nothing(
+    axiome: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filed.given(axiome.house, tmp_path, text(record(ALICE, 1)))
+    alice, asked = Subscriber(axiome, "alice", ALICE), files.asked
+
+    def meanwhile(*given: Any) -> tuple[str, bytes]:
+        found = asked(*given)
+        axiome.change(alice.consent, Act.ENDED)
+        return found
+
+    monkeypatch.setattr(files, "asked", meanwhile)
+    stopped = alice.reads()
+    assert (stopped.status, stopped.reason) == (403, "ended") and b"canary" not in stopped.body
 
 
 def test_suspended_or_unlinked_it_gives_nothing(axiome: World, tmp_path: Path) -> None:
