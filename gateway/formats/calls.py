@@ -9,7 +9,7 @@ what the app sends reaches the organisation but values that were judged here.
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode
@@ -265,6 +265,14 @@ class Calls:
         if "{account}" in path:
             path = path.replace("{account}", names.ref[sent.accounts[0].native])
         return link(self._source.gateway_url, path, query)
+
+    def count_parts(self, sent: Upstream) -> int:
+        """In how many parts its period is asked for, from this one on."""
+        call, count = self._form.calls[sent.operation], 1
+        while (rest := self._periods.after(call, sent)) is not None:
+            sent = replace(sent, period=rest, part=self._periods.part(call, rest, ahead=sent.ahead))
+            count += 1
+        return count
 
     def after(self, sent: Upstream) -> Leading | None:
         """The next part of a period, from its first page on; None: there is none."""

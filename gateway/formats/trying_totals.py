@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from math import ceil
 
 from gateway.catalogue.formats import FormatCall, Member
 from gateway.catalogue.made import OverRecords, reveals
@@ -52,7 +51,7 @@ def answering(
     """The answer over as many samples as follow each other. Raises UnknownShape, TooLarge."""
     call = plan.form.calls[sent.operation]
     assert call.answer is not None, "only asked of a call that gives one"
-    tried = OverTrial(call.answer, parts=parts(plan, call, sent))
+    tried = OverTrial(call.answer, parts=plan.calls.count_parts(sent))
     made = Answering(plan, sent, window)
     step: Upstream | None = sent
     for body in bodies:
@@ -81,14 +80,6 @@ def _following(plan: TablePlan, path: str, token: str, window: Window) -> Upstre
     if not isinstance(found, Upstream):
         raise UnknownShape(leading(plan.form))
     return found
-
-
-def parts(plan: TablePlan, call: FormatCall, sent: Upstream) -> int:
-    if sent.part is None or sent.period is None or sent.period.start is None:
-        return 1
-    zone = plan.source.zone
-    days = local_day(sent.period.end or plan.source.clock(), zone) - local_day(sent.period.start, zone)
-    return max(1, ceil(days.days / call.days))
 
 
 # ---- records

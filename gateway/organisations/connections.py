@@ -214,7 +214,10 @@ def _person(document: Document, kind: str, match: str) -> Iterator[Fault]:
     person, key = connection.get("person"), connection.get("api_key")
     if person is None:
         if not names_itself(kind, match) and not _in_every_path(document):
-            yield Fault("connection.person", "is missing", "say where a call names the customer: header, query or path")
+            right = "say where a call names the customer: header, query or path"
+            some = _without_customer(document)
+            more = f"; or ask with {WORD} in {', '.join(some)}, too" if some else ""
+            yield Fault("connection.person", "is missing", right + more)
         return
     if not isinstance(person, dict):
         return
@@ -240,6 +243,16 @@ def _in_every_path(document: Document) -> bool:
     named = [f"{call.get('asks') or call.get('path')}{call.get('body') or ''}" for call in own]
     named += [str(path) for paths in shared for path in (paths if isinstance(paths, list) else [""])]
     return bool(named) and all(WORD in text for text in named)
+
+
+def _without_customer(document: Document) -> list[str]:
+    """The calls of the organisation's own that do not name the customer, where others do."""
+    form = document.get("format")
+    calls = form.get("calls") if isinstance(form, dict) else None
+    own = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
+    found = [str(call.get("name")) for call in own
+             if WORD not in f"{call.get('asks') or call.get('path')}{call.get('body') or ''}"]  # fmt: skip
+    return found if len(found) < len(own) else []
 
 
 def _client(connection: Document, place: str) -> Iterator[Fault]:

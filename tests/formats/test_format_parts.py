@@ -84,6 +84,7 @@ def test_parts_of_records_stamped_at_their_end_stop_now_as_all_others() -> None:
     while sent is not None and len(asked) < 9:
         asked.append(edges(sent))
         sent = following(its, sent)
+    assert isinstance(its, TablePlan) and its.calls.count_parts(ask(its, ("since", "2026-10-20T00:00:00Z"))) == 4
     assert len(asked) == 4 and asked[-1][0] <= "2026-11-15T12:00:00Z" < asked[-1][1]
 
 
