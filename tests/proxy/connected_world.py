@@ -96,13 +96,13 @@ class Connection:
         world.app(self.app)
         self.declare(text)
 
-    def declare(self, text: str) -> str:
-        """As `aval organisations add` does it."""
+    def declare(self, text: str, *, moved: bool | None = True) -> str:
+        """As `aval organisations add` does it; `moved`: as `declare.add` has it."""
         file = self.world.folder / f"{self.id}.toml"
         file.write_text(HEAD.format(id=self.id, base_url=self.clerk.url) + text)
         found = declare.read(file, self.world.house.catalogue, environ=self.secrets)
         with self.world.house.store.write() as session:
-            return declare.add(session, self.world.house, found, self.world.clock())
+            return declare.add(session, self.world.house, found, self.world.clock(), moved=moved)
 
     def person(self, name: str = "alice") -> "Person":
         return Person(self, name)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.errors import DeclarationError
 from gateway.organisations import linking, telling
 from tests.proxy.clerk import Clerk, Said, Sent
 from tests.proxy.connected_world import HEADER, NUMBER, Connected, Connection, query_of
@@ -131,3 +132,54 @@ def test_nothing_is_told_while_she_is_linking_there_again(world: Connected, cler
         assert ended(clerk) == []
     telling.tell_pending(world.house, world.clock())
     assert ended(clerk) == ["HB-1"]
+
+
+# ---- an OAuth server of its own
+
+
+def elsewhere(text: str, server: Clerk, *names: str) -> str:
+    for name in names:
+        text = text.replace(f'{name} = "/{name}"', f'{name} = "{server.url}/{name}"')
+    return text
+
+
+def test_the_oauth_server_may_be_another_and_need_have_no_end_for_revoking(world: Connected, clerk: Clerk) -> None:
+    clerk.customer = lambda sent: "HB-1" if sent.bearer == "t" else ""
+    with Clerk().running() as server:
+        server.also["/token"] = granting(expires_in=300)
+        text = elsewhere(TOKENS, server, "authorize", "token").replace('revoke = "/revoke"\n', "")
+        alice = Connection(world, clerk, text, OAUTH_SECRET="o").person()
+        address = alice.leaves()
+        assert address.startswith(f"{server.url}/authorize?")
+        assert alice.comes_back(query_of(address)["state"]).status == 303
+        assert alice.shares().reads().status == 200
+        assert len(server.of("/token")) == 1 and not clerk.of("/token")
+        ended = alice.unlinks()
+        assert ended.status == 200 and b"has been told" not in ended.body
+        assert {sent.path for sent in server.seen} == {"/token"} and not clerk.of("/revoke")
+        assert alice.reads().reason == "not_linked"
+
+
+@pytest.mark.parametrize("name", ["token", "revoke"])
+def test_peoples_tokens_go_to_no_other_server_because_a_file_says_so(world: Connected, clerk: Clerk, name: str) -> None:
+    clerk.also |= {"/token": granting(expires_in=300, refresh_token="r"), "/revoke": lambda sent: (200, {})}
+    clerk.customer = lambda sent: "HB-1"
+    with Clerk().running() as server:
+        at = Connection(world, clerk, TOKENS, OAUTH_SECRET="o")
+        at.declare(elsewhere(TOKENS, server, name), moved=None)  # nobody is linked yet
+        at.declare(TOKENS, moved=None)
+        alice = at.person()
+        assert alice.comes_back(query_of(alice.leaves())["state"]).status == 303
+        with pytest.raises(DeclarationError, match="leads to another server"):
+            at.declare(elsewhere(TOKENS, server, name), moved=None)
+        at.declare(elsewhere(TOKENS, clerk, "token", "revoke"), moved=None)  # written whole, it is the same one
+        at.declare(elsewhere(TOKENS, server, "authorize"), moved=None)  # where she signs in gets none of them
+        assert alice.shares().reads().status == 200 and not server.seen
+        at.declare(elsewhere(TOKENS, server, name), moved=False)
+        assert alice.link is None and not server.seen and alice.reads().reason == "not_linked"
+
+
+def test_an_end_that_is_no_address_is_told(world: Connected, clerk: Clerk) -> None:
+    for text in ("ftp://x.example/token", "http://x.example/token", "https://x.example/token?a=1", "token"):
+        with pytest.raises(DeclarationError, match=r"connection\.oauth\.token"):
+            Connection(world, clerk, TOKENS.replace('token = "/token"', f'token = "{text}"'), OAUTH_SECRET="o")
