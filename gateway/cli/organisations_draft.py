@@ -62,6 +62,7 @@ def draft(
     from gateway.formats.drafting.nodes import Unreadable
     from gateway.formats.drafting.sources import read
     from gateway.formats.drafting.writing import report, toml
+    from gateway.organisations.rules import FORM
 
     given = {"--openapi": openapi, "--schema": schema, "--xsd": xsd, "--sample": sample, "--csv": csv}
     named = [option for option, value in given.items() if value]
@@ -70,6 +71,8 @@ def draft(
     for option, used, goes_with in (("--only", only, ("--openapi",)), ("--root", root, ("--schema", "--xsd"))):
         if used and named[0] not in goes_with:
             stop(f"{option} goes with {' or '.join(goes_with)}, not with {named[0]}", CANNOT)
+    if id and not FORM.fits("id", id):
+        stop(f"--id: {id!r} is none: 1 to 40 of a-z, 0-9 and -, as in city-energy", CANNOT)
     known = read_policies(policies).sectors
     if sector and sector not in known:
         stop(f"--sector: {sector!r} is none of {', '.join(sorted(known))}", CANNOT)

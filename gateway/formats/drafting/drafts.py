@@ -312,20 +312,16 @@ def _shown(keys: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in told.items())
 
 
-def _unpaged(draft: DeclarationDraft) -> Iterator[Remark]:
-    """[format.pages] is of all calls: one that has no parameter for a page would be asked for a second one with it."""
+def unpaged(draft: DeclarationDraft) -> list[str]:
+    """[format.pages] is of all calls: those that have no parameter for a page, where others have one."""
     parameter = draft.pages.keys.get("parameter") if draft.pages is not None else None
     calls = [each.answer for dataset in draft.datasets for each in dataset.found if not each.one and each.answer.path]
     without = [each.name for each in calls if parameter not in each.query]
-    if parameter and without and len(without) < len(calls):
-        what = f"the calls {', '.join(without)} have no parameter {parameter}, and [format.pages] is of all calls"
-        instead = "they would be asked for further pages with it: draft those with and without pages apart (--only)"
-        yield Remark("format.pages", what, instead)
+    return without if parameter and len(without) < len(calls) else []
 
 
 def _tell(draft: DeclarationDraft) -> None:
     """What the draft itself could not decide."""
-    draft.reading.notes += _unpaged(draft)
     if len(draft.datasets) > _MANY_DATASETS:
         what = f"{len(draft.datasets)} types of data in one declaration"
         draft.reading.notes.append(

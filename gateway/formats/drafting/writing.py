@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from gateway.formats.drafting import guesses
-from gateway.formats.drafting.drafts import TO_FILL, DatasetDraft, DeclarationDraft
+from gateway.formats.drafting.drafts import TO_FILL, DatasetDraft, DeclarationDraft, unpaged
 from gateway.formats.drafting.fields import FieldDraft
 from gateway.formats.drafting.nodes import (
     NOT_ENFORCED,
@@ -201,6 +201,8 @@ def _call(draft: DeclarationDraft, dataset: DatasetDraft, each: Found, own: Foun
         yield f"at = {_text(each.at)}"
     if each.envelope is not None and (whole := draft.name_of(each.envelope)) != "Answer":
         yield f"envelope = {_text(whole)}"
+    if answer.name in unpaged(draft):
+        yield "pages = false  # guessed: it has no parameter for a page, and others have"
     if each.one:
         yield "one = true  # guessed: one record, not a list"
 
