@@ -40,12 +40,12 @@ def test_answers_are_private_and_carry_only_listed_fields(bank: Bank) -> None:
 def test_nothing_of_the_apps_request_reaches_the_organisation(bank: Bank) -> None:
     bank.reads(Cookie="session=1", Proxy_Authorization="Basic x", X_Forwarded_For="1.2.3.4", X_User_Id="bob",
                Connection="close, X-Internal-User, Authorization", X_HTTP_Method_Override="DELETE",
-               Range="bytes=0-1", If_None_Match="*")  # fmt: skip
+               Range="bytes=0-1", If_None_Match="*", User_Agent="mallory")  # fmt: skip
     sent = bank.organisation.seen[-1]
     assert {name.lower() for name in sent.headers} == {
-        "host", "authorization", "accept", "accept-encoding", "x-request-id"
+        "host", "authorization", "accept", "accept-encoding", "user-agent", "x-request-id"
     }  # fmt: skip
-    assert sent.headers["authorization"] == "Bearer organisation-token"
+    assert (sent.headers["authorization"], sent.headers["user-agent"]) == ("Bearer organisation-token", "Aval")
     assert sent.target.startswith(f"{BASE}/accounts/{NATIVE}/transactions")
 
 

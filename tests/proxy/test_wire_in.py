@@ -352,7 +352,7 @@ def test_another_protocol_is_not_spoken_and_nothing_of_the_hop_goes_on(bank: Ban
     assert b"101 " not in said[:20] and b"upgrade:" not in said.lower()
     for sent in bank.organisation.seen:
         assert {name.lower() for name in sent.headers} == {
-            "host", "authorization", "accept", "accept-encoding", "x-request-id"
+            "host", "authorization", "accept", "accept-encoding", "user-agent", "x-request-id"
         }  # fmt: skip
 
 
