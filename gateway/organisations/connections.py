@@ -67,6 +67,8 @@ TAKEN = frozenset(
 WORD = "{customer}"
 CUSTOMER = re.compile(r"(?!\.$)(?!.*\.\.)[!-~](?:[ -~]{0,126}[!-~])?")  # no way up a path, however it is written
 _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+MOST_HEADERS = 20
+_SECRET_NAME = re.compile("authori[sz]ation|key|token|secret|password|session")
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/\{customer\}(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _VISIBLE = r"[\x21\x23-\x5b\x5d-\x7e ]{1,400}"
@@ -87,6 +89,19 @@ def _field(value: object) -> str | None:
     return "the gateway writes this field itself; take another one" if value.lower() in TAKEN else None
 
 
+def _headers(value: object) -> str | None:
+    if not isinstance(value, dict) or not value or len(value) > MOST_HEADERS:
+        return f'write a table of 1 to {MOST_HEADERS}: {{ "X-Api-Version" = "3" }}'
+    for name, text in value.items():
+        if wrong := _field(name):
+            return f"{name}: {wrong}"
+        if _SECRET_NAME.search(name.lower()):
+            return f"{name}: a secret never stands in this file; kind = 'api_key' sends one"
+        if not isinstance(text, str) or not _HEADER.fullmatch(text) or len(text) > 200:
+            return f"{name}: write 1 to 200 characters of visible ASCII"
+    return None
+
+
 def _file(value: object) -> str | None:
     fine = isinstance(value, str) and value.startswith("/") and "\0" not in value
     return None if fine else "write the whole path of a file, as in /etc/aval/client.pem"
@@ -105,6 +120,7 @@ KEYS: Keys = {
     "match": ("match", None),
     "person": ("table", None),
     "tls": ("table", None),
+    "headers": ("headers", None),
     **{name: ("table", None) for name in TABLES_OF_ONE if name not in ("oauth", "link")},
 }
 TABLES: Mapping[str, Keys] = {
@@ -134,6 +150,7 @@ KINDS_OF_VALUE: Mapping[str, Kind] = {
     "match": MATCHES,
     "endpoint": _endpoint,
     "field": _field,
+    "headers": _headers,
     "file": _file,
     "user": checks.matches(r"[\x21-\x39\x3b-\x7e]{1,200}", "write visible ASCII without a colon"),
     "client_auth": CLIENT_AUTH,
@@ -169,6 +186,7 @@ def faults(document: Document, look_up: Resolve) -> Iterator[Fault]:
     if kind == file_rules.KIND:
         return  # the rest is about calls; `file_rules` has what belongs to none
     yield from _person(document, kind, match)
+    yield from _constant(connection)
     for place in ("client_credentials", "token_exchange", "sign_in"):
         if isinstance(connection.get(place), dict):
             yield from _client(connection, place)
@@ -243,6 +261,13 @@ def _in_every_path(document: Document) -> bool:
     named = [f"{call.get('asks') or call.get('path')}{call.get('body') or ''}" for call in own]
     named += [str(path) for paths in shared for path in (paths if isinstance(paths, list) else [""])]
     return bool(named) and all(WORD in text for text in named)
+
+
+def _constant(connection: Document) -> Iterator[Fault]:
+    headers, person, key = (connection.get(name) for name in ("headers", "person", "api_key"))
+    own = {str(table.get("header", "")).lower() for table in (person, key) if isinstance(table, dict)}
+    if isinstance(headers, dict) and own & {str(name).lower() for name in headers}:
+        yield Fault("connection.headers", "has a field that another table writes", "leave it out")
 
 
 def _without_customer(document: Document) -> list[str]:
@@ -367,6 +392,7 @@ class DeclaredConnection:
     sign_in: SignInEnds | None = None
     api_key_header: str = ""
     basic_user: str = ""
+    headers: tuple[tuple[str, str], ...] = ()  # of every call
     whole_address: bool = True  # signed: @target-uri, else its parts
 
     @property
@@ -395,6 +421,7 @@ def parsed(connection: Document) -> DeclaredConnection:
         sign_in=_sign_in_ends(connection["sign_in"]) if "sign_in" in connection else None,
         api_key_header=connection.get("api_key", {}).get("header", "").lower(),
         basic_user=connection.get("basic", {}).get("user", ""),
+        headers=tuple((name.lower(), text) for name, text in connection.get("headers", {}).items()),
         whole_address=connection.get("signed", {}).get("address", "target-uri") == "target-uri",
     )
 

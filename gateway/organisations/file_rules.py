@@ -29,7 +29,7 @@ NAME_KEYS = {"pattern": ("pattern", REQUIRED), "call": ("text", None), "codes": 
 TABLES = {"connection.files": KEYS, "connection.files.names[]": NAME_KEYS}
 NUMBER_LABEL = {"fr": "Numéro de client", "en": "Customer number"}
 _PATTERN = re.compile(r"[A-Za-z0-9_*?][A-Za-z0-9._*?-]{0,99}")
-_ONLY_BY_CALLS = ("base_url", "networks", "timeout_seconds", "max_calls", "tls", "person")
+_ONLY_BY_CALLS = ("base_url", "networks", "timeout_seconds", "max_calls", "tls", "person", "headers")
 _ONLY_BY_CALLS_OF_A_CALL = {"asks": "", "method": "GET", "body": None, "days": 0}
 
 

@@ -37,12 +37,14 @@ def connection(document: Mapping[str, Any]) -> DeclaredConnection | None:
         return None
     person, key, basic = (_table(table, name) for name in ("person", "api_key", "basic"))
     place = {name: person[name] for name, kind in _PLACES.items() if name in person and FORM.fits(kind, person[name])}
+    headers = table.get("headers") if FORM.fits("headers", table.get("headers")) else {}
     return DeclaredConnection(
         kind=table["kind"],
         match=match,
         place=CustomerPlace(**place),
         api_key_header=str(key.get("header", "")),
         basic_user=str(basic.get("user", "")),
+        headers=tuple((headers or {}).items()),
     )
 
 

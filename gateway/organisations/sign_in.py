@@ -95,7 +95,7 @@ class Issuer:
 
 def _plain(organisation: OrganisationView) -> Target:
     """The issuer is another party than the organisation: it is not shown the certificate."""
-    return replace(target(organisation), tls=None)
+    return replace(target(organisation), tls=None, headers=())
 
 
 def _is_long_enough(key: object) -> bool:

@@ -196,7 +196,7 @@ def upstream_call(prepared: Prepared, trial: Trial) -> UpstreamCall | None:
     stands = dict(_standing(sent.path, place, placed.path + placed.body.decode("utf-8", "replace")))
     if connection is not None:
         field, value, what = _PROOFS[connection.kind]
-        fields.append((field or connection.api_key_header, value))
+        fields += [(field or connection.api_key_header, value), *connection.headers]
         stands[_STANDING.findall(value)[0]] = what
     return UpstreamCall(
         sent.method,

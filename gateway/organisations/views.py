@@ -187,6 +187,7 @@ def target(organisation: OrganisationView) -> Target:
         timeout_seconds=organisation.timeout_seconds,
         max_calls=organisation.max_calls,
         tls=organisation.connection.tls,
+        headers=organisation.connection.headers,
     )
 
 

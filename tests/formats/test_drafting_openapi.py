@@ -233,6 +233,7 @@ def test_a_header_that_every_call_must_have_is_told(tmp_path: Path) -> None:
     header = {"name": "X-Key", "in": "header", "required": True, "schema": {"type": "string"}}
     told = drafted("openapi", described(tmp_path, {"/calls": get(CALLS, header, {**header, "name": "Authorization"})}))
     assert "a header that every call must have: X-Key" in told and "have: Authorization" not in told
+    assert "write it into headers of [connection]" in " ".join(told.replace("#", " ").split())
 
 
 def test_calls_about_consents_are_left_out_unless_named_or_alone(tmp_path: Path) -> None:

@@ -143,6 +143,33 @@ def test_the_customer_stands_where_the_declaration_says(
     assert {where(sent) for sent in clerk.data} == {"HB-1"}
 
 
+VERSION = '[connection.headers]\n"X-Api-Version" = "3"\nAccept-Version = "2"\n'
+
+
+def test_fields_that_are_always_the_same_stand_on_every_call(connected: Connect, clerk: Clerk) -> None:
+    clerk.proof = api_key("x-api-key", SECRET)
+    reads_all(connected(KEY + VERSION + NUMBER + HEADER).person())
+    assert len(clerk.seen) > 3
+    assert {(sent.headers["x-api-version"], sent.headers["accept-version"]) for sent in clerk.seen} == {("3", "2")}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('"X-Api-Key" = "s"', "X-Api-Key: a secret never stands in this file"),
+        ('Authorization = "Bearer x"', "Authorization: a secret never stands"),
+        ('Host = "elsewhere"', "Host: the gateway writes this field itself"),
+        ('X-A = "a\\r\\nX-B: c"', "X-A: write 1 to 200 characters of visible ASCII"),
+        ("X-A = 3", "X-A: write 1 to 200"),
+        ('x-customer = "HB-2"', "has a field that another table writes"),
+    ],
+)
+def test_a_field_that_would_say_something_else_is_told(connected: Connect, text: str, told: str) -> None:
+    with pytest.raises(DeclarationError) as wrong:
+        connected(KEY + f"[connection.headers]\n{text}\n" + NUMBER + HEADER)
+    assert "connection.headers" in str(wrong.value) and told in str(wrong.value)
+
+
 # ---- the gateway's own tokens
 
 

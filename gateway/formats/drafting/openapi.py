@@ -222,7 +222,13 @@ class _Calls:
             standard = name.lower() in ("authorization", "accept", "content-type") or name in self._headers
             if parameter.get("required") and not standard:
                 self._headers.add(name)
-                self._note(place, f"a {stands} that every call must have: {name}", "a declaration has no words for it")
+                instead = "write it into headers of [connection], unless it is a secret or says who the person is"
+                missing = "a declaration has no words for it"
+                self._note(
+                    place,
+                    f"a {stands} that every call must have: {name}",
+                    instead if stands == "header" else missing,
+                )
             return
         if stands != "query" or f"{name}={{account}}" in answer.asks:
             return

@@ -34,6 +34,7 @@ class Target:
     timeout_seconds: float = 10.0  # to the first byte
     max_calls: int = 32
     tls: TlsFiles | None = None
+    headers: tuple[tuple[str, str], ...] = ()  # of every request
 
 
 class ConnectorError(Exception):

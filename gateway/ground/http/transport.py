@@ -101,10 +101,12 @@ class Pool:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def _lines(self, method: str, path: str) -> bytes:
-        """The request line and the host field. Raises ConnectorError if `method` or `path` would break the line."""
+        """The request line, the host field, and those of every request. Raises ConnectorError if `method` or `path`
+        would break the line."""
         if not _TARGET.fullmatch(path) or "#" in path or not method.isalpha():
             raise ConnectorError("organisation_unavailable", "unfit path")
-        return f"{method} {self.origin.path}{path} HTTP/1.1\r\nhost: {self.origin.host_header}\r\n".encode()
+        line = f"{method} {self.origin.path}{path} HTTP/1.1\r\nhost: {self.origin.host_header}\r\n"
+        return (line + "".join(f"{name}: {value}\r\n" for name, value in self.target.headers)).encode()
 
     @property
     def full(self) -> bool:
