@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.organisations import undeclared
+from gateway.formats.model import FoundAccount
+from gateway.organisations import links, undeclared
 from gateway.organisations.undeclared import Undeclareds
 from tests.proxy.bank import Answer, Bank
 from tests.proxy.proxy_world import World
@@ -127,3 +128,35 @@ def test_a_server_may_have_another_base_than_the_usual_one(
     assert Bank.reads(server, link.removeprefix(world.settings.public_url)).status == 200
     assert organisation.seen[-1].target.startswith(f"{base}?") and "_getpages=8f3c" in organisation.seen[-1].target
     assert Bank.reads(server, server.path).status == 403
+
+
+def test_a_claim_of_before_what_was_agreed_is_not_there_and_one_within_is(
+    world: World, organisation: RawOrganisation
+) -> None:
+    """The app cannot tell it from one that does not exist."""
+    server = Server(world, organisation, CLAIMS, f"{CLAIMS}/{{id}}")
+    item = world.item(server.id, "health.claims", ["claims.dates", "claims.type", "claims.ids"], [server.ref])
+    server.token = world.token(world.consent(server.person, server.app, [item]), [server.id], server.app)
+    told = []
+    for start in ("2026-10-01", "1999-10-01"):
+        body = json.dumps(claim(billablePeriod={"start": start, "end": start}, created=start)).encode()
+        organisation.says(answer(body, kind="application/fhir+json"))
+        told.append(Bank.reads(server, f"{server.path}/c1"))
+    organisation.says(answer(b"{}", "404 Not Found", kind="application/fhir+json"))
+    told.append(Bank.reads(server, f"{server.path}/c1"))
+    assert [each.status for each in told] == [200, 404, 404], told[0].body
+    assert told[1].reason == told[2].reason == "not_there" and told[1].json.keys() == told[2].json.keys()
+    assert server.log()[-2]["reason"] == "not_there"
+
+
+def test_where_nobody_is_left_of_whom_she_agreed_to_nothing_is_asked(server: Server) -> None:
+    assert server.says(claim()).status == 200
+    asked = len(server.organisation.seen)
+    keys = server.world.house.keys
+    with server.world.house.store.write() as session:
+        link = links.current(session, server.person, server.id)
+        assert link is not None
+        links.store_accounts(session, keys, link.id, [FoundAccount("another-patient", "another", "")])
+    refused = server.reads()
+    assert (refused.status, refused.reason, refused.json["term"]) == (403, "account", "accounts")
+    assert len(server.organisation.seen) == asked
