@@ -68,7 +68,8 @@ class XmlCutter:
         self.encoded_pair = lambda text: pair(text.strip().decode()).encode() if text.strip() else text
         self._around = XmlAround(table, periods.whole, source.zone, self.refs, self._leads)
         self._told: dict[str, None] = {}
-        self._instead = False  # something that is not declared stands where the records do
+        self._instead = False  # something that is not declared, and has members, stands where the records do
+        self._aside = False  # what is skipped stands there
         self.most = part.records_max if rows is None else None
         # what was found and given
         self.found = self.kept = self.fields = 0
@@ -225,6 +226,7 @@ class XmlCutter:
             stack.append(node)
             return
         if self._skipped:
+            self._instead = self._instead or self._aside
             return
         node = Node(key, attributes)
         steps, level = self._table.steps, self._level
@@ -236,7 +238,8 @@ class XmlCutter:
         if part is None:
             self._skipped = self._depth
             self._writing.undeclared("", key, self._where(level))
-            self._instead = self._instead or level == len(steps) - 1
+            self._aside = level == len(steps) - 1
+            self._instead = self._instead or (self._aside and bool(attributes))
             return
         counts = part is step or self._around.matters(part, kind)
         if part.refused or (counts and part.name in self._seen_here() and not part.many):
@@ -248,7 +251,7 @@ class XmlCutter:
             self._stack.append(node)
             self._read_part, self._begun = part, self._parser.CurrentByteIndex
         else:
-            self._skipped = self._depth
+            self._skipped, self._aside = self._depth, False
 
     def _end(self, _key: str) -> None:
         self._depth -= 1

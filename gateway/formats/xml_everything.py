@@ -76,8 +76,10 @@ class _Reading:
                 raise UnknownShape(step.name)
             node = found[0] if found else node
         kind = steps[-2].kind if len(steps) > 1 else None
-        if kind is not None and not self._found and any(each.key not in kind.elements for each in node.elements()):
-            raise UnknownShape(steps[-1].name)  # the records may have another name now
+        if kind is not None and not self._found:
+            others = (each for each in node.elements() if each.key not in kind.elements)
+            if any(each.attributes or next(iter(each.elements()), None) is not None for each in others):
+                raise UnknownShape(steps[-1].name)  # the records may have another name now
         return XmlPage(self._found, self._top)
 
     def _start(self, key: str, attributes: list[str]) -> None:

@@ -100,7 +100,7 @@ class Writing:
         without: frozenset[str] = frozenset(),
     ) -> None:
         kind = part.kind
-        if _is_nil(node):
+        if _is_nil(node) and self._is_exact(part, without):
             attributes = "" if kind is None else self._attributes(kind, node, where, outward, without)
             out.append(f'<{part.tag}{attributes} xmlns:xsi="{XSI}" xsi:nil="true"></{part.tag}>')
             return
@@ -126,6 +126,16 @@ class Writing:
             else:
                 self.fields += bool(text.strip(BLANK))
         out.append(f"</{part.tag}>")
+
+    def _is_exact(self, part: Part, without: frozenset[str]) -> bool:
+        """Whether its text is given as it is: only then it is told that there is none."""
+        kind = part.kind
+        if kind is None:
+            return part.coarse is None and not part.whether
+        text = kind.text
+        if text is None or kind.elements or kind.asked or f"{XSI} nil" in kind.attributes:
+            return False
+        return self._gives(text) and text.coarse is None and not text.whether and TEXT not in without
 
     def _attributes(self, kind: XmlKind, node: Node, where: str, outward: "Outward", without: frozenset[str]) -> str:
         text = ""

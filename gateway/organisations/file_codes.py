@@ -40,7 +40,7 @@ def bring(house: House, view: OrganisationView, given: GivenFile, now: datetime)
     given.require_whole()
     until = view.files.kept.after(now)
     with house.store.write() as session:
-        turn(session, f"files {view.id} codes")
+        turn(session, f"files {view.id}")  # as of all its files: they must spell numbers alike
         for begin in range(0, len(rows), AT_ONCE):
             _keep(session, house.keys, view.id, rows[begin : begin + AT_ONCE], now, until)
     return Imported("", len(rows), len(rows), given.summed.size, given.sha256, until)
@@ -117,7 +117,9 @@ def _keep(
     )
     again = insert(session, FileCode).values(made)
     key = ["organisation_id", "customer", "code"]
-    session.execute(again.on_conflict_do_update(index_elements=key, set_={"until": until}))
+    session.execute(
+        again.on_conflict_do_update(index_elements=key, set_={"until": until, "written": again.excluded.written})
+    )
 
 
 def _require_as_before(session: Session, organisation: str, written: Mapping[str, str], now: datetime) -> None:

@@ -384,8 +384,6 @@ class _Importing:
             spellings = self._by_customer().having(func.min(FilePart.written) != func.max(FilePart.written))
             if session.exec(select(func.count()).select_from(spellings.subquery())).one():
                 raise BadFile(TWO_SPELLINGS)
-            if session.exec(self._written_before()).first() or session.exec(self._written_in_codes()).first():
-                raise BadFile(OTHER_SPELLING)
             size = func.sum(func.length(FilePart.sealed))
             large = select(func.count()).select_from(self._by_customer().having(size > limit).subquery())
             too_large = session.exec(large).one() if self.form.driver == "json" else 0  # others are given as streams
@@ -393,7 +391,9 @@ class _Importing:
             if self.form.single(self.call) and session.exec(select(func.count()).select_from(twice)).one():
                 raise BadFile("a customer has more than one record, and the declaration says one = true")
         with self.house.store.write() as session:
-            turn(session, f"files {self.view.id} {self.call.name}")
+            turn(session, f"files {self.view.id}")
+            if session.exec(self._written_before()).first() or session.exec(self._written_in_codes()).first():
+                raise BadFile(OTHER_SPELLING)
             organisation = session.get(Organisation, self.view.id)
             if organisation is None or organisation.declaration_sha256 != self.view.declaration_sha256:
                 raise BadFile("the declaration was changed meanwhile: give it again")

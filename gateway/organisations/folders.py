@@ -16,8 +16,8 @@ import os
 import stat
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import partial
 
@@ -32,7 +32,6 @@ from gateway.organisations.views import OrganisationView
 
 LOOK_SECONDS = 60
 STILL_SECONDS = 10
-AGAIN = timedelta(hours=1)
 KEPT_BYTES = 200  # of a name, behind the moment: a file's name has 255 at most
 DONE, REFUSED = "done", "refused"
 _log = logging.getLogger("gateway.organisations")
@@ -45,7 +44,8 @@ class Folders:
     def __init__(self, house: House) -> None:
         self._house = house
         self._told: set[tuple[str, str]] = set()
-        self._read: dict[tuple[str, FileState], datetime] = {}  # files that could not be put away: when to try again
+        # (organisation, states of the file and its checksum) → how it is put away, where that could not be done yet
+        self._left: dict[tuple[str | FileState | None, ...], Callable[[int], None]] = {}
 
     def look(self) -> bool:
         """Take what is there. A fault of one folder keeps nobody from another. Returns False: once is enough."""
@@ -103,29 +103,38 @@ class Folders:
     def _take(self, view: OrganisationView, declared: FilesView, known: FileName, folder: int, name: str) -> None:
         now = self._house.clock()
         read = {each: _state(folder, each) for each in (name, f"{name}.sha256")}
-        state = read[name]
-        if state is None or self._read.get((view.id, state), now) > now:
-            return
-        with _opened(DONE, folder, make=True) as receipts:  # first: what could not be put away would come every minute
-            try:
-                with files.opened(name, folder) as file:
-                    given = GivenFile(file, files.beside(name, folder), declared.most_bytes)
-                    if known.call:
-                        done = files.bring(self._house, view, known.call, given, now)
-                    else:
-                        done = file_codes.bring(self._house, view, given, now)
-            except BadFile as wrong:
-                _log.warning("files: %s: a file for %s is refused: %s", view.id, known.call or "codes", wrong)
-                put_away = partial(_refuse, folder, name, read, str(wrong), now)
-            else:
-                told = f"{files.told(view.id, done)}\nSHA-256 {done.sha256}\n"
-                its = read if given.state == state else {}  # and not one that came between
-                put_away = partial(_receipt, receipts, folder, name, its, told, now)
-            try:
-                put_away()
-            except OSError:
-                self._read[view.id, state] = now + AGAIN
-                raise
+        key = (view.id, *read.values())
+        if key not in self._left:
+            # first: what could not be put away would come every minute
+            with _opened(DONE, folder, make=True):
+                self._left[key] = self._read(view, declared, known, folder, name, read, now)
+        self._left[key](folder)
+        del self._left[key]
+
+    def _read(
+        self,
+        view: OrganisationView,
+        declared: FilesView,
+        known: FileName,
+        folder: int,
+        name: str,
+        read: Mapping[str, FileState | None],
+        now: datetime,
+    ) -> Callable[[int], None]:
+        """Take the file in, or not. Returns how it is put away, which may be tried again."""
+        try:
+            with files.opened(name, folder) as file:
+                given = GivenFile(file, files.beside(name, folder), declared.most_bytes)
+                if known.call:
+                    done = files.bring(self._house, view, known.call, given, now)
+                else:
+                    done = file_codes.bring(self._house, view, given, now)
+        except BadFile as wrong:
+            _log.warning("files: %s: a file for %s is refused: %s", view.id, known.call or "codes", wrong)
+            return partial(_refuse, name=name, read=read, why=str(wrong), now=now)
+        told = f"{files.told(view.id, done)}\nSHA-256 {done.sha256}\n"
+        its = read if given.state == read[name] else {}  # and not one that came between
+        return partial(_receipt, name=name, read=its, told=told, now=now)
 
 
 def unusable(folder: str) -> str:
@@ -187,10 +196,9 @@ def _unchanged(folder: int, read: Mapping[str, FileState | None]) -> Iterator[st
             yield name
 
 
-def _receipt(
-    receipts: int, folder: int, name: str, read: Mapping[str, FileState | None], told: str, now: datetime
-) -> None:
-    _write(receipts, f"{_stamped(name, now)}.txt", told)
+def _receipt(folder: int, name: str, read: Mapping[str, FileState | None], told: str, now: datetime) -> None:
+    with _opened(DONE, folder, make=True) as there, contextlib.suppress(FileExistsError):
+        _write(there, f"{_stamped(name, now)}.txt", told)
     for each in _unchanged(folder, read):
         os.unlink(each, dir_fd=folder)
 
@@ -198,7 +206,8 @@ def _receipt(
 def _refuse(folder: int, name: str, read: Mapping[str, FileState | None], why: str, now: datetime) -> None:
     with _opened(REFUSED, folder, make=True) as there:
         kept = _stamped(name, now)
-        _write(there, f"{kept}.why", f"{why}\n")
+        with contextlib.suppress(FileExistsError):
+            _write(there, f"{kept}.why", f"{why}\n")
         for each in _unchanged(folder, read):
             os.rename(each, kept + each.removeprefix(name), src_dir_fd=folder, dst_dir_fd=there)
 

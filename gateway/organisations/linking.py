@@ -15,8 +15,9 @@ not, so that nobody can find out.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
+from enum import StrEnum
 from functools import partial
 
 from sqlmodel import Session
@@ -161,27 +162,44 @@ def _ended(session: Session, log: Log, link: Link, event: Event) -> bool:
     return True
 
 
-def tell_end(house: House, ended: Link, now: datetime) -> bool:
-    """Have the organisation forget an ended link: revoke its tokens, or call its `unlink`. False: it must be told
-    later, also while she is linking there again: it could take the new link for the one to be forgotten."""
-    with her_turn(house.store, ended.person_id, ended.organisation_id) as held:
-        if not held:
-            return False
+class Ending(StrEnum):
+    """What became of telling an organisation that a link has ended."""
+
+    TOLD = "told"
+    NOTHING = "nothing"  # there was nothing to tell it
+    BUSY = "busy"  # to be told later: she, or somebody with her number, is linking there
+    DOWN = "down"  # to be told later: it did not answer
+
+
+def tell_end(house: House, ended: Link, now: datetime) -> Ending:
+    """Have the organisation forget an ended link: revoke its tokens, or call its `unlink`. Not while somebody links
+    there whose link it could take for the one to be forgotten."""
+    held = links.matched(house.keys, ended)
+    with ExitStack() as turns:
+        if not turns.enter_context(her_turn(house.store, ended.person_id, ended.organisation_id)):
+            return Ending.BUSY
+        if held is not None and not turns.enter_context(number_turn(house, ended.organisation_id, held.customer)):
+            return Ending.BUSY
         try:
             tell = _telling(house, ended, now)
             if tell is not None:
                 tell()
         except ConnectorError as fault:
             calls.tell(ended.organisation_id, fault)
-            return False
+            return Ending.DOWN
         with house.store.write() as session:
             links.told(session, ended.id, now)
-    return True
+    return Ending.NOTHING if tell is None else Ending.TOLD
 
 
 def her_turn(store: Store, person: str, organisation: str) -> AbstractContextManager[bool]:
     """What is asked of the organisation about her codes and links takes turns. Yields whether it may be done now."""
     return one_at_a_time(store, f"linking {person} {organisation}")
+
+
+def number_turn(house: House, organisation: str, number: str) -> AbstractContextManager[bool]:
+    """The same of a customer number, inside a person's turn: several people may have it."""
+    return one_at_a_time(house.store, f"number {links.whose(house.keys, organisation, links.spelled(number))}")
 
 
 def _telling(house: House, ended: Link, now: datetime) -> Callable[[], None] | None:

@@ -65,7 +65,23 @@ def _try_code(
             link_attempts.spend(session, attempt.id, now)
             return NotLinked("spent", attempt.return_to)
         left = TRIES - link_attempts.count_try(session, attempt, now)
-    status = _confirmed(house, person, view, attempt, code, now)
+    number = attempt.secret["customer_number"]
+    with linking.number_turn(house, view.id, number) as held:
+        if not held:
+            return NotLinked("organisation_slow", attempt.return_to)
+        return _told(house, person, view, attempt, _confirmed(house, person, view, attempt, code, now), left, now)
+
+
+def _told(
+    house: House,
+    person: str,
+    view: OrganisationView,
+    attempt: Attempt,
+    status: int | ConnectorError,
+    left: int,
+    now: datetime,
+) -> Linked | NotLinked:
+    """What follows from the organisation's answer about a code."""
     if isinstance(status, ConnectorError):
         with house.store.write() as session:
             link_attempts.uncount_try(session, attempt.id)  # the organisation did not check the code

@@ -113,13 +113,12 @@ def unlink(ctx: Context) -> Response | Later:
     if link is None:
         return ctx.go(here.HOME)  # a second click on the same button
 
-    def ended(told: bool) -> Response:
+    def ended(told: linking.Ending) -> Response:
         page = "organisations/unlinked.html"
         return ctx.page(page, view=view, told=told, affected=affected, at=ctx.now, return_to=here.HOME)
 
-    return Later(
-        "unlink", view.id, lambda: ended(linking.tell_end(ctx.house, link, ctx.now)), partial(ended, told=False)
-    )
+    later = partial(ended, told=linking.Ending.BUSY)
+    return Later("unlink", view.id, lambda: ended(linking.tell_end(ctx.house, link, ctx.now)), later)
 
 
 def _affected(ctx: Context, session: Session, organisation: str) -> list[Affected]:

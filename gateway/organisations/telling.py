@@ -9,7 +9,7 @@ from functools import partial
 
 from gateway.house import House
 from gateway.organisations import links, views
-from gateway.organisations.linking import tell_end
+from gateway.organisations.linking import Ending, tell_end
 
 PATIENCE = timedelta(days=30)  # how long to try; by then most refresh tokens have expired by themselves
 AT_ONCE = 50
@@ -30,9 +30,9 @@ def tell_pending(house: House, now: datetime) -> tuple[int, int]:
             with house.store.write() as session:
                 links.told(session, link.id, now)
         elif view.id not in down:
-            if house.pools.submit("telling", view.id, partial(tell_end, house, link, now)).result():
-                told += 1
-            else:
+            ending = house.pools.submit("telling", view.id, partial(tell_end, house, link, now)).result()
+            told += ending in (Ending.TOLD, Ending.NOTHING)
+            if ending == Ending.DOWN:
                 down.add(view.id)
     with house.store.read() as session:
         return told, len(links.untold(session))

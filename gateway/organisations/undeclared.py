@@ -79,7 +79,7 @@ class Undeclareds:
             return
         try:
             with store.write() as session:
-                known: dict[str, list[str]] = {}  # organisation → its places
+                known: dict[str, list[tuple[str, str]]] = {}  # organisation → its types of data and places
                 for place, count in sorted(counts.items()):
                     _add(session, place, count, known)
         except BaseException:
@@ -88,7 +88,7 @@ class Undeclareds:
             raise
 
 
-def _add(session: Session, place: Place, count: _Count, known: dict[str, list[str]]) -> None:
+def _add(session: Session, place: Place, count: _Count, known: dict[str, list[tuple[str, str]]]) -> None:
     organisation, dataset, path = place
     if session.get(Organisation, organisation) is None:
         return
@@ -96,10 +96,10 @@ def _add(session: Session, place: Place, count: _Count, known: dict[str, list[st
     if row is None:
         if organisation not in known:
             known[organisation] = _paths(session, organisation)
-        path = _kept_as(path, known[organisation])
+        path = _kept_as(dataset, path, known[organisation], refused=count.refused)
         row = session.get(Undeclared, (organisation, dataset, path), with_for_update=True)
     if row is None:
-        known[organisation].append(path)
+        known[organisation].append((dataset, path))
         row = Undeclared(
             organisation_id=organisation,
             dataset=dataset,
@@ -113,16 +113,19 @@ def _add(session: Session, place: Place, count: _Count, known: dict[str, list[st
     session.add(row)
 
 
-def _kept_as(path: str, known: list[str]) -> str:
-    """A new place, or the one that stands for those beside it, or for all."""
+def _kept_as(dataset: str, path: str, known: list[tuple[str, str]], *, refused: bool) -> str:
+    """A new place, or the one that stands for those beside it, or for all. Where answers are refused stays as it is: it
+    is declared."""
     above = path.rpartition(".")[0]
-    if sum(each.rpartition(".")[0] == above for each in known) >= BESIDE_MOST:
+    beside = sum(of == dataset and each.rpartition(".")[0] == above for of, each in known)
+    if beside >= BESIDE_MOST and not refused:
         path = f"{above}.{OTHER}" if above else OTHER
     return path if len(known) < PLACES_MOST else OTHER
 
 
-def _paths(session: Session, organisation: str) -> list[str]:
-    return list(session.exec(select(Undeclared.place).where(col(Undeclared.organisation_id) == organisation)))
+def _paths(session: Session, organisation: str) -> list[tuple[str, str]]:
+    found = select(Undeclared.dataset, Undeclared.place).where(col(Undeclared.organisation_id) == organisation)
+    return list(session.exec(found))
 
 
 def all_of(session: Session, organisation: str | None = None) -> list[Undeclared]:

@@ -77,6 +77,17 @@ def test_ever_new_names_in_one_object_may_be_data_and_are_not_all_told(cap: Call
     )
 
 
+def test_what_refuses_answers_keeps_its_name_and_types_of_data_do_not_share_the_limit(cap: Callable[..., Any]) -> None:
+    tells(*(f"items.new{chr(97 + number)}" for number in range(BESIDE_MOST)))
+    found = Undeclareds()
+    found.refused("cap-mobile", "telecom.calls", "items.length")
+    found._told("cap-mobile", "telecom.bills", ("items.other",), 1, AT)
+    with opened() as house:
+        found.write(house.store)
+    places = {row["place"] for row in json.loads(cap("organisations", "drift", "--json").out)}
+    assert {"items.length", "items.other"} <= places and "items.…" not in places
+
+
 def test_of_an_organisation_that_has_gone_nothing_is_kept(cap: Callable[..., Any]) -> None:
     tells("items.new", organisation="nobody")
     assert json.loads(cap("organisations", "drift", "--json").out) == []

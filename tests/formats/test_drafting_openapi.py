@@ -495,6 +495,16 @@ def test_an_id_that_is_the_account_in_one_path_is_no_choice_of_the_apps_in_anoth
     assert call["path"].removeprefix("/v2") == "/users/{account}/calls/{call_id}/parts"
 
 
+def test_what_a_path_ends_with_is_the_id_of_a_record(tmp_path: Path) -> None:
+    account = {**query("accountId", type="string"), "required": True}
+    paths = {"/calls": get(CALLS, account), "/calls/{callId}": get(CALL), "/documents/{documentId}/pages": get(CALLS),
+             "/documents/{documentId}": get(CALL)}  # fmt: skip
+    found = tomllib.loads(drafted("openapi", described(tmp_path, paths)))["format"]["calls"]
+    assert {call["path"].removeprefix("/v2") for call in found} == {
+        "/calls/{account}", "/calls/{call_id}", "/documents/{account}/pages", "/documents/{document_id}"
+    }  # fmt: skip
+
+
 def test_a_call_without_the_parameter_of_pages_that_others_have_has_none(tmp_path: Path) -> None:
     calls = {"type": "array", "items": CALL}
     paths = {"/calls": get(calls, query("page", type="integer")), "/lines": get({"type": "array", "items": ACCOUNT})}

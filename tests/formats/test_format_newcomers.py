@@ -91,6 +91,24 @@ def test_an_element_that_says_it_has_no_value_says_so_to_the_app(said: bytes, ni
     assert (b'xsi:nil="true"' in found.body) == nil and b"<place" in found.body and found.counts.records == 1
 
 
+MONEY = 'Call = "at:s line:s partner:s length:i price:Money @tax:d @note:x place:s"\nMoney = "@currency:s .:n"\n'
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_that_there_is_no_value_is_told_to_whom_the_value_would_be(given: bool) -> None:
+    text = declaration("xml").replace('find = ["Call/line"]', 'find = ["Call/line", "Call/price", "Money/@currency"]')
+    text = text.replace('find = ["Call/price"]\nmade = { round = "0.5" }', 'find = ["Money/."]')
+    start, end = text.index('Call = "'), text.index('Total = "')
+    text = text[:start] + MONEY + text[end:]
+    text = text.replace('of = "price"', 'of = "length"')
+    its = planned(text, "blurred.calls", ALL if given else [each for each in ALL if each != "about"])
+    price = b'<price currency="EUR"%b></price>'
+    bodies = [document("xml", [one()]).replace(b"<price>1</price>", price % nil) for nil in (NIL % b"true", b"")]
+    nil, empty = (cut(its, "xml", "calls", body).body for body in bodies)
+    assert (b"xsi:nil" in nil) == given and b"xsi:nil" not in empty
+    assert given or nil == empty
+
+
 # ---- downloads
 
 

@@ -239,6 +239,18 @@ def test_records_of_xml_under_another_name_are_no_empty_answer(tag: str, what: s
             Answering(its, sent, WINDOW).page(sent, TYPES["xml"], body)
 
 
+def test_something_new_beside_no_records_is_no_record_of_another_name() -> None:
+    its = planned(exact("xml"), "blurred.calls", FIELDS, heard=True)
+    body = document("xml", []).replace(b"</Calls>", b"<total>0</total></Calls>")
+    assert b"<total>" in body or body.endswith(b"<Calls/>")
+    body = b"<Calls><total>0</total></Calls>"
+    assert its.cut(ask(its), TYPES["xml"], body, WINDOW).counts.records == 0
+    with pytest.raises(UnknownShape):
+        its.cut(ask(its), TYPES["xml"], b"<Calls><Anruf><at>x</at></Anruf></Calls>", WINDOW)
+    with pytest.raises(UnknownShape):
+        its.cut(ask(its), TYPES["xml"], b"<Calls><Anruf at='x'/></Calls>", WINDOW)
+
+
 def test_a_token_of_before_listings_is_of_a_listing_of_its_own() -> None:
     its = planned(exact(days=400), "blurred.calls", FIELDS)
     assert isinstance(its, TablePlan)

@@ -329,7 +329,7 @@ def unlinks_through_another_process(world: World, alice: Browser) -> None:
             view = views.view(session, "harbour-bank")
         assert view
         ended = linking.unlink(other, alice.person, view, world.now)
-        assert ended and linking.tell_end(other, ended, world.now)
+        assert ended and linking.tell_end(other, ended, world.now) is linking.Ending.TOLD
 
 
 def is_suspended(world: World, alice: Browser) -> None:

@@ -343,7 +343,21 @@ def test_what_cannot_be_put_away_is_not_taken_again_every_minute(
         patched.setattr(folders.os, "unlink", fails)
         for _ in range(3):
             dropped.folders.look()
-    assert len(dropped.names("done")) == 1 and "cannot be taken or put away" in caplog.text
-    dropped.world.passes(hours=2)
+        assert len(dropped.names("done")) == 1 and "cannot be taken or put away" in caplog.text
+        dropped.put("calls-2.json", text(record(ALICE, 1), record(ALICE, 2)))
+        dropped.world.passes(hours=2)
+        dropped.folders.look()
+        assert dropped.kept() == [("calls", 2)], "the old one is not taken in again"
     dropped.folders.look()
-    assert dropped.names() == ["done"] and len(dropped.names("done")) == 2
+    assert dropped.names() == ["done"] and dropped.kept() == [("calls", 2)] and len(dropped.names("done")) == 2
+
+
+def test_a_checksum_that_was_put_right_is_looked_at_though_the_file_could_not_be_put_away(dropped: Dropped) -> None:
+    body = text(record(ALICE, 1))
+    dropped.put("calls-1.json", body, sum="0" * 64)
+    (dropped.folder / "refused").write_text("no folder")
+    dropped.folders.look()
+    (dropped.folder / "refused").unlink()
+    (dropped.folder / "calls-1.json.sha256").write_text(hashlib.sha256(body).hexdigest())
+    dropped.folders.look()
+    assert dropped.kept() == [("calls", 1)] and dropped.names() == ["done"]

@@ -578,7 +578,7 @@ def test_what_is_still_to_be_told_is_not_told_to_who_has_taken_the_place(
     energy.fault("none")
     replaces(world)
     world.connector.calls.clear()
-    assert linking.tell_end(world.house, listed, world.now)
+    assert linking.tell_end(world.house, listed, world.now) is linking.Ending.NOTHING
     assert world.connector.calls == []
 
 

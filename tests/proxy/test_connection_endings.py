@@ -1,5 +1,6 @@
 """Links that end, or seem to: by the organisation, by her, and by somebody with the same customer number."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -103,8 +104,9 @@ def test_who_has_the_same_number_keeps_her_link(world: Connected, clerk: Clerk) 
     at = Connection(world, clerk, KEY + NUMBER + HEADER, SECRET="s")
     alice, bob = at.person(), at.person("bob")
     assert [alice.links_by_number().status, bob.links_by_number().status] == [303, 303]
-    alice.unlinks()
+    page = alice.unlinks()
     assert ended(clerk) == [] and alice.link is None
+    assert b"has been told" not in page.body and b"could not be reached" not in page.body
     assert bob.shares().reads().status == 200
     bob.unlinks()
     assert ended(clerk) == ["HB-1"]
@@ -132,6 +134,42 @@ def test_nothing_is_told_while_she_is_linking_there_again(world: Connected, cler
         assert ended(clerk) == []
     telling.tell_pending(world.house, world.clock())
     assert ended(clerk) == ["HB-1"]
+
+
+def test_one_who_is_linking_again_keeps_nobody_elses_end_from_being_told(
+    world: Connected, clerk: Clerk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = Connection(world, clerk, KEY + NUMBER + HEADER, SECRET="s")
+    alice, bob = at.person(), at.person("bob")
+    assert (alice.links_by_number("HB-1").status, bob.links_by_number("HB-2").status) == (303, 303)
+    clerk.also["/link/end"] = lambda sent: (503, {})
+    alice.unlinks()
+    bob.unlinks()
+    del clerk.also["/link/end"]
+    clerk.seen.clear()
+    turn = linking.her_turn
+
+    def busy(store: Any, person: str, organisation: str) -> Any:
+        return contextlib.nullcontext(False) if person == alice.id else turn(store, person, organisation)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(linking, "her_turn", busy)
+        telling.tell_pending(world.house, world.clock())
+    assert ended(clerk) == ["HB-2"]
+    telling.tell_pending(world.house, world.clock())
+    assert ended(clerk) == ["HB-2", "HB-1"]
+
+
+def test_a_number_is_not_ended_while_somebody_links_with_it(world: Connected, clerk: Clerk) -> None:
+    at = Connection(world, clerk, KEY + NUMBER + HEADER, SECRET="s")
+    alice, bob = at.person(), at.person("bob")
+    assert alice.links_by_number("HB-1").status == 303
+    with linking.number_turn(world.house, at.id, "hb-1"):
+        alice.unlinks()
+        assert ended(clerk) == []
+    assert bob.links_by_number("HB-1").status == 303
+    telling.tell_pending(world.house, world.clock())
+    assert ended(clerk) == [] and bob.shares().reads().status == 200
 
 
 # ---- an OAuth server of its own

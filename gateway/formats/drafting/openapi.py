@@ -91,11 +91,13 @@ def read(path: Path, only: list[str]) -> Reading:
 
 def _agree(reading: Reading) -> None:
     """What is the account in one path is the account in all that begin alike, and no id of the app's choice."""
-    of_accounts = {answer.path.partition("{account}")[0] for answer in reading.answers if "{account}" in answer.path}
+    of_accounts = {answer.path.partition("{account}")[0] for answer in reading.answers
+                   if "{account}" in answer.path and "?" not in answer.asks}  # fmt: skip
     for answer in reading.answers:
         begin, _, rest = answer.path.partition("{")
         word, _, behind = rest.partition("}")
-        if word != "account" and begin in of_accounts and "{account}" not in answer.path:
+        # what a path ends with is the id of a record
+        if word != "account" and behind and begin in of_accounts and "{account}" not in answer.path:
             answer.path = f"{begin}{{account}}{behind}"
             if answer.asks:
                 answer.asks = answer.asks.replace(f"{{{word}}}", "{account}", 1)
