@@ -16,7 +16,8 @@ from gateway.errors import NotFound, Unavailable
 if TYPE_CHECKING:
     from gateway.ground.store import Store
     from gateway.house import House
-    from gateway.organisations.files import GivenFile, Imported
+    from gateway.organisations.files import Imported
+    from gateway.organisations.given_files import GivenFile
     from gateway.organisations.views import OrganisationView
 
 Id = Annotated[str, typer.Argument(help="Its id, as `aval organisations list` shows it.")]
@@ -84,13 +85,13 @@ def _tell(house: "House", view: "OrganisationView", path: Path, bring: Callable[
 
 
 def _records(house: "House", view: "OrganisationView", path: Path, call: str, sha256: str) -> "Imported":
-    from gateway.organisations import files
+    from gateway.organisations import files, given_files
 
     call = call or _by_name(view, path.name)
     if view.form is None or call not in view.form.calls:
         known = ", ".join(view.form.calls) if view.form is not None else "none"
         raise files.BadFile(f"no call has files of this name: say --call, one of {known}")
-    with files.opened(path) as file:
+    with given_files.opened(path) as file:
         return files.bring(house, view, call, _given(view, file, path, sha256), datetime.now(UTC), _progress(path))
 
 
@@ -100,17 +101,17 @@ def _by_name(view: "OrganisationView", name: str) -> str:
 
 
 def _codes(house: "House", view: "OrganisationView", path: Path, sha256: str) -> "Imported":
-    from gateway.organisations import file_codes, files
+    from gateway.organisations import file_codes, given_files
 
-    with files.opened(path) as file:
+    with given_files.opened(path) as file:
         return file_codes.bring(house, view, _given(view, file, path, sha256), datetime.now(UTC))
 
 
 def _given(view: "OrganisationView", file: IO[bytes], path: Path, sha256: str) -> "GivenFile":
-    from gateway.organisations import files
+    from gateway.organisations import given_files
 
-    expected = files.checksum(sha256) if sha256 else files.beside(str(path))
-    return files.GivenFile(file, expected, view.files.most_bytes if view.files is not None else 0)
+    expected = given_files.checksum(sha256) if sha256 else given_files.beside(str(path))
+    return given_files.GivenFile(file, expected, view.files.most_bytes if view.files is not None else 0)
 
 
 def _progress(path: Path) -> Callable[[int, int], None]:

@@ -3,6 +3,7 @@
 request   the same for all (`calls`)          cut   by `json_plan`, `csv_plan`, `xml_plan`
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -111,7 +112,7 @@ class PageRows(NamedTuple):
     timed: bool
 
 
-class TablePlan:
+class TablePlan(ABC):
     """Of one format. The classes below add how an answer is cut."""
 
     def __init__(
@@ -138,6 +139,7 @@ class TablePlan:
 
         self.compile()
 
+    @abstractmethod
     def compile(self) -> None:
         """Whatever of the parts above a driver makes ready for all calls."""
 
@@ -192,10 +194,10 @@ class TablePlan:
                     return records.time.written
         return "iso"
 
+    @abstractmethod
     def page_rows(self, sent: Upstream, media_type: str, body: bytes, window: Window, period: Window) -> PageRows:
         """What counts for an answer over records, on one page. `period`: in which a record counts. What stands around
         the records is judged, and nothing of it leaves. Raises UnknownShape, TooLarge."""
-        raise NotImplementedError
 
     def cells(self, part: TablePart, kind: str, told: Mapping[str, Value]) -> list[Cell]:
         """The members that are given of an answer over records."""

@@ -18,7 +18,8 @@ from gateway.ground.keys import KeyRing
 from gateway.ground.store.statements import insert, turn
 from gateway.house import House
 from gateway.organisations import links
-from gateway.organisations.files import CURRENT, OTHER_SPELLING, GivenFile, Imported, as_written
+from gateway.organisations.files import CURRENT, OTHER_SPELLING, Imported, as_written
+from gateway.organisations.given_files import GivenFile
 from gateway.organisations.links import spelled
 from gateway.organisations.tables import FileCode, FileImport, FilePart
 from gateway.organisations.views import OrganisationView

@@ -11,18 +11,11 @@ to it. So nothing of another customer's can be in what is read for a link.
 """
 
 import contextlib
-import errno
-import hashlib
-import io
 import logging
-import os
-import re
-import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import IO, Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select, update
@@ -41,19 +34,17 @@ from gateway.ground.store.statements import insert, turn
 from gateway.house import House
 from gateway.organisations import file_rules, links
 from gateway.organisations.file_rules import KIND, FilesView
+from gateway.organisations.given_files import GivenFile
 from gateway.organisations.tables import FileCode, FileImport, FilePart, Organisation
 from gateway.organisations.views import OrganisationView, is_strict
 
-__all__ = ["KIND", "BadFile", "GivenFile", "Imported", "accounts", "all_of", "bring", "part"]
+__all__ = ["KIND", "BadFile", "Imported", "accounts", "all_of", "bring", "part"]
 
 COMING, CURRENT, OVER = "coming", "current", "over"
 COMING_FOR = timedelta(days=1)
 CHECKED_AT_ONCE = 500  # records
 SEALED_AT_ONCE = 4_000_000  # bytes of records held before they are sealed
 ROWS_AT_ONCE = 1000  # of one transaction, so that others can write between them
-LOOKED_AT = 1 << 16  # bytes of a file by which it is guessed what it is
-SUM_BYTES = 400  # of a file with a checksum
-SUM_DIGITS = 64
 NAMED = 12  # places of one line
 WRITTEN = 16  # characters by which two spellings of a number are told apart
 TWO_SPELLINGS = (
@@ -64,7 +55,6 @@ OTHER_SPELLING = (
     "a customer number is written with other capital letters or blanks than in what is kept, another file or codes: it "
     "may be another customer's. Write it as before; or wait until that has run out, if all are written anew"
 )
-_SUM = re.compile(r"([0-9a-fA-F]{64})(?:[ \t].*)?", re.DOTALL)
 _log = logging.getLogger("gateway.organisations")
 
 
@@ -113,131 +103,6 @@ def seeming(form: Format, begin: bytes, wrong: str) -> str:
     if not seems and form.driver == "csv":
         seems = guesses.table(form, begin, set(guesses.columns(form)))
     return f"{wrong}; {seems}" if seems else wrong
-
-
-# ---- a file that was given
-
-
-class _Summed(io.RawIOBase):
-    """A file that is read once, from the beginning to the end: its checksum and size are of exactly what was read."""
-
-    def __init__(self, file: IO[bytes], most: int) -> None:
-        self._file, self._most = file, most
-        self.sum, self.size, self.begin = hashlib.sha256(), 0, b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        count: int = self._file.readinto(buffer)  # type: ignore[attr-defined]
-        self.size += count
-        if self.size > self._most:
-            raise _too_large(self._most)
-        self.sum.update(memoryview(buffer)[:count])
-        if len(self.begin) < LOOKED_AT:
-            self.begin += bytes(memoryview(buffer)[: min(count, LOOKED_AT - len(self.begin))])
-        return count
-
-
-def _too_large(most: int) -> BadFile:
-    return BadFile(f"it is larger than {most} bytes: raise most_bytes in [connection.files], or split what it is")
-
-
-@dataclass
-class GivenFile:
-    """A regular file, opened. `expected`: its checksum, where there is one."""
-
-    file: IO[bytes]
-    expected: str
-    most: int
-    summed: _Summed = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.state = state_of(os.fstat(self.file.fileno()))
-        if self.state.size > self.most:
-            raise _too_large(self.most)
-        self.summed = _Summed(self.file, self.most)
-
-    def reader(self) -> BinaryIO:
-        return io.BufferedReader(self.summed, 1 << 16)
-
-    def require_whole(self) -> None:
-        """Raises BadFile if what was read is not the whole file, as whoever gave it meant it."""
-        if self.state != state_of(os.fstat(self.file.fileno())) or self.summed.size != self.state.size:
-            raise BadFile("it was changed while it was read: give it again when it is whole")
-        if self.expected and self.expected != self.sha256:
-            raise BadFile("its checksum is another: it did not arrive whole, give it again")
-
-    def require_some(self, count: int) -> None:
-        """Raises BadFile for a file with nothing in it, unless its checksum says that it is meant so."""
-        if not count and not self.expected:
-            raise BadFile("there is nothing in it: where there is really nothing any more, give its checksum as well")
-
-    @property
-    def sha256(self) -> str:
-        return self.summed.sum.hexdigest()
-
-    @property
-    def begin(self) -> bytes:
-        """Of what was read, whole lines or all of it, to guess what the file is."""
-        begin = self.summed.begin
-        return begin if len(begin) < LOOKED_AT else begin[: begin.rfind(b"\n") + 1] or begin
-
-
-def looked_at(name: str, folder: int | None = None) -> os.stat_result | None:
-    """What stands under a name, also a link; None: nothing, or nothing may have so long a name."""
-    try:
-        return os.stat(name, dir_fd=folder, follow_symlinks=False)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENAMETOOLONG):
-            return None
-        raise
-
-
-class FileState(NamedTuple):
-    """Which file it is, and of what moment."""
-
-    device: int
-    number: int
-    size: int
-    written: int  # nanoseconds; who writes may set it
-    changed: int  # nanoseconds, by the machine
-
-
-def state_of(found: os.stat_result) -> FileState:
-    return FileState(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
-def opened(name: str | Path, folder: int | None = None) -> IO[bytes]:
-    """A regular file, never through a link. `folder`: in which the name is. Raises BadFile."""
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    try:
-        handle = os.open(name, flags, dir_fd=folder)
-    except OSError as error:
-        raise BadFile(f"it cannot be read ({error.strerror}), or is a link: name the file itself") from None
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        raise BadFile("it is no file: name a regular one")
-    return os.fdopen(handle, "rb", buffering=0)
-
-
-def checksum(text: str) -> str:
-    """Of `sha256sum`, or the 64 digits alone. Raises BadFile."""
-    found = _SUM.fullmatch(text.strip())
-    if not found:
-        raise BadFile("the checksum is none: write the 64 digits of its SHA-256, as sha256sum does")
-    return found[1].lower()
-
-
-def beside(name: str, folder: int | None = None) -> str:
-    """The checksum in NAME.sha256; "" where there is no such file. Raises BadFile."""
-    if looked_at(f"{name}.sha256", folder) is None:
-        return ""
-    try:
-        with opened(f"{name}.sha256", folder) as file:
-            return checksum((file.read(SUM_BYTES) or b"").decode("ascii", "replace"))
-    except BadFile as wrong:
-        raise BadFile(f"its .sha256: {wrong}") from None
 
 
 # ---- taking it in

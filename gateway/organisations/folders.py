@@ -25,9 +25,9 @@ from gateway.errors import GatewayError, where
 from gateway.formats.filed import BadFile
 from gateway.ground.store import Connection
 from gateway.house import House
-from gateway.organisations import file_codes, files, views
+from gateway.organisations import file_codes, files, given_files, views
 from gateway.organisations.file_rules import KIND, FileName, FilesView
-from gateway.organisations.files import SUM_DIGITS, FileState, GivenFile
+from gateway.organisations.given_files import SUM_DIGITS, FileState, GivenFile
 from gateway.organisations.views import OrganisationView
 
 LOOK_SECONDS = 60
@@ -123,8 +123,8 @@ class Folders:
     ) -> Callable[[int], None]:
         """Take the file in, or not. Returns how it is put away, which may be tried again."""
         try:
-            with files.opened(name, folder) as file:
-                given = GivenFile(file, files.beside(name, folder), declared.most_bytes)
+            with given_files.opened(name, folder) as file:
+                given = GivenFile(file, given_files.beside(name, folder), declared.most_bytes)
                 if known.call:
                     done = files.bring(self._house, view, known.call, given, now)
                 else:
@@ -170,7 +170,7 @@ def _opened(path: str, inside: int | None = None, *, make: bool = False) -> Iter
 
 def _ready(folder: int, name: str) -> bool:
     """Whether it is a whole file, as far as one can see."""
-    found, beside = files.looked_at(name, folder), files.looked_at(f"{name}.sha256", folder)
+    found, beside = given_files.looked_at(name, folder), given_files.looked_at(f"{name}.sha256", folder)
     if found is None or not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         return False
     if beside is not None and beside.st_size >= SUM_DIGITS:  # else it may be half written itself
@@ -185,8 +185,8 @@ def _age(found: os.stat_result) -> float:
 
 def _state(folder: int, name: str) -> FileState | None:
     """None: there is no such file."""
-    found = files.looked_at(name, folder)
-    return None if found is None or stat.S_ISDIR(found.st_mode) else files.state_of(found)
+    found = given_files.looked_at(name, folder)
+    return None if found is None or stat.S_ISDIR(found.st_mode) else given_files.state_of(found)
 
 
 def _unchanged(folder: int, read: Mapping[str, FileState | None]) -> Iterator[str]:

@@ -28,7 +28,7 @@ from gateway.formats.everything import ALONE
 from gateway.formats.model import Account, Asked, Cut, FoundAccount, Granted, Plan, Source, Upstream
 from gateway.ground.calendar.instants import Window
 from gateway.ground.keys import fresh
-from gateway.organisations import declare, files, links, owned, views
+from gateway.organisations import declare, files, given_files, links, owned, views
 from gateway.organisations.tables import Organisation
 from gateway.settings import LANGUAGES, shipped_policies
 from tests.proxy.proxy_world import World
@@ -498,8 +498,8 @@ def bring(world: World, organisation: str, call: FormatCall, body: bytes, folder
     with world.house.store.read() as session:
         declared = views.view(session, organisation)
     assert declared is not None
-    with files.opened(path) as file:
-        done = files.bring(world.house, declared, call.name, files.GivenFile(file, "", 10**7), world.clock())
+    with given_files.opened(path) as file:
+        done = files.bring(world.house, declared, call.name, given_files.GivenFile(file, "", 10**7), world.clock())
     assert (done.records, done.customers) == (2 * len(rows), 2)
 
 

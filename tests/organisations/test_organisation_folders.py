@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from organisations_world import World
 
-from gateway.organisations import files, folders
+from gateway.organisations import files, folders, given_files
 from gateway.organisations.folders import Folders
 from tests.worlds import filed
 from tests.worlds.filed import ALICE, ID, record, text
@@ -186,14 +186,14 @@ def test_a_file_that_is_written_while_it_is_read_is_refused(
 ) -> None:
     """Also one that becomes larger than any may be, which is noticed before its end."""
     path = dropped.put("calls-1.json", text(record(ALICE, 1)), sum=None)
-    init = files.GivenFile.__post_init__
+    init = given_files.GivenFile.__post_init__
 
-    def then(given: files.GivenFile) -> None:
+    def then(given: given_files.GivenFile) -> None:
         init(given)
         more = b" " * 300_000 if grows else b" "
         path.write_bytes(path.read_bytes() + more)
 
-    monkeypatch.setattr(files.GivenFile, "__post_init__", then)
+    monkeypatch.setattr(given_files.GivenFile, "__post_init__", then)
     dropped.still()
     dropped.folders.look()
     assert dropped.kept() == [] and dropped.names("refused") == ["calls-1.json.why"]

@@ -7,7 +7,7 @@ import pytest
 from organisations_world import Browser, World
 
 from gateway.formats.filed import BadFile
-from gateway.organisations import file_codes, files, links, views
+from gateway.organisations import file_codes, files, given_files, links, views
 from tests.databases import everything
 from tests.worlds import filed
 from tests.worlds.filed import ALICE, BOB, ID, record, text
@@ -21,8 +21,8 @@ def codes(world: World, folder: Path, *rows: str, head: str = "customer,code") -
     with world.house.store.read() as session:
         view = views.view(session, ID)
     assert view is not None and view.files is not None
-    with files.opened(path) as file:
-        return file_codes.bring(world.house, view, files.GivenFile(file, "", view.files.most_bytes), world.now)
+    with given_files.opened(path) as file:
+        return file_codes.bring(world.house, view, given_files.GivenFile(file, "", view.files.most_bytes), world.now)
 
 
 @pytest.fixture

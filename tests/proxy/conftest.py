@@ -8,6 +8,7 @@ import pytest
 from gateway.organisations.undeclared import Undeclareds
 from tests.proxy.bank import Bank
 from tests.proxy.blurred import NOW, Blurred
+from tests.proxy.clerk import Clerk
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
 from tests.proxy.supplier import Supplier
@@ -25,6 +26,13 @@ def world(tmp_path_factory: pytest.TempPathFactory, organisation: RawOrganisatio
     made = World(folder, total_seconds=6.0, answer_limit_bytes=2**18)
     with made.serving():
         yield made
+
+
+@pytest.fixture
+def clerk() -> Iterator[Clerk]:
+    """A bank that asks for proof, of this test alone."""
+    with Clerk().running() as running:
+        yield running
 
 
 @pytest.fixture

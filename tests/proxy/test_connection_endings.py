@@ -22,12 +22,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connected]:
         yield serving
 
 
-@pytest.fixture
-def clerk() -> Iterator[Clerk]:
-    with Clerk().running() as running:
-        yield running
-
-
 # ---- a token of one customer
 
 
@@ -192,8 +186,11 @@ def test_the_oauth_server_may_be_another_and_need_have_no_end_for_revoking(world
         assert alice.comes_back(query_of(address)["state"]).status == 303
         assert alice.shares().reads().status == 200
         assert len(server.of("/token")) == 1 and not clerk.of("/token")
+        asked = alice.asks("GET", f"/organisations/{alice.at.id}/unlink")
         ended = alice.unlinks()
         assert ended.status == 200 and b"has been told" not in ended.body
+        for page in (asked, ended):
+            assert b"end that access on its own pages" in page.body and b"there is nothing to end" not in page.body
         assert {sent.path for sent in server.seen} == {"/token"} and not clerk.of("/revoke")
         assert alice.reads().reason == "not_linked"
 

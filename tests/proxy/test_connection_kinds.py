@@ -27,12 +27,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connected]:
 
 
 @pytest.fixture
-def clerk() -> Iterator[Clerk]:
-    with Clerk().running() as running:
-        yield running
-
-
-@pytest.fixture
 def connected(world: Connected, clerk: Clerk) -> Callable[..., Connection]:
     return lambda text, **secrets: Connection(world, clerk, text, **{"SECRET": SECRET, **secrets})
 

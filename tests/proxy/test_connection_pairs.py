@@ -34,12 +34,6 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connected]:
         yield serving
 
 
-@pytest.fixture
-def clerk() -> Iterator[Clerk]:
-    with Clerk().running() as running:
-        yield running
-
-
 def token(sent: Sent) -> Said:
     """For the gateway itself, for the subject of an assertion, or for a code."""
     exchanged = {"issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.house import House
-from gateway.organisations import declare, files
+from gateway.organisations import declare, files, given_files
 
 FILE = Path(__file__).parents[1] / "proxy" / "filed.toml"
 ID = "axiome"
@@ -59,5 +59,5 @@ def given(house: House, folder: Path, body: bytes, call: str = "calls", sum: str
     with house.store.read() as session:
         view = views.view(session, ID)
     assert view is not None and view.files is not None
-    with files.opened(path) as file:
-        return files.bring(house, view, call, files.GivenFile(file, sum, view.files.most_bytes), house.clock())
+    with given_files.opened(path) as file:
+        return files.bring(house, view, call, given_files.GivenFile(file, sum, view.files.most_bytes), house.clock())
