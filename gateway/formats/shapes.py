@@ -169,7 +169,8 @@ class Reader:
     ) -> None:
         self._table, self._root, self._nulls = table, root, nulls
         self._compiled = partial(_compile, table, root, withheld, record, unread, neutral, nulls)
-        self._decode = msgspec.json.Decoder(self._compiled(strict), dec_hook=_hook).decode
+        # a withheld number may be beyond all floats: its text is as good
+        self._decode = msgspec.json.Decoder(self._compiled(strict), dec_hook=_hook, float_hook=str).decode
         self._gather = _gatherer(table, root, withheld, neutral)
 
     def read(self, text: bytes | Raw, where: str = "", seen: Seen | None = None) -> tuple[Any, int]:
@@ -213,7 +214,7 @@ class Reader:
 
     @cached_property
     def _tolerant(self) -> Callable[[bytes | Raw], Any]:
-        return msgspec.json.Decoder(self._compiled(False), dec_hook=_hook).decode
+        return msgspec.json.Decoder(self._compiled(False), dec_hook=_hook, float_hook=str).decode
 
 
 def remover(

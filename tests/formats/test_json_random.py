@@ -853,6 +853,12 @@ def test_a_member_that_nobody_declared_is_withheld_and_told_or_refused():
                                                         ".owner.whole")}  # fmt: skip
 
 
+@pytest.mark.parametrize("value", ["1e400", "[9000299e400]", '{"q":-1e309}'])
+def test_a_withheld_number_beyond_all_floats_is_withheld(value):
+    case = replace(small("n", "1"), granted=frozenset({"own"}), body=b'[{"way":"in","a":%b}]' % value.encode())
+    assert cut(case, nobody()).body == cut(case, None).body == b'[{"way":"in"}]'
+
+
 def test_an_unknown_member_beside_a_number_beyond_all_floats_is_withheld_and_told_without_its_place():
     case = replace(small("n", "1e400"), body=b'[{"way":"in","a":1e400,"unheard":"q00000q"}]')
     heard: list[str] = []
