@@ -338,6 +338,17 @@ class Cluster(Server):
         ended = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
         self.execute(f"{ended} AND pid <> pg_backend_pid()", ADMINISTRATOR, database)
 
+    def wait_for_standbys(self, names: str) -> None:
+        """Whom each commit waits for from now on, also those of sessions that are open; "": nobody.
+
+        One process after the other reads the settings again, and it is the checkpointer that tells all sessions whether
+        to wait. A new session shows that it has been woken; a checkpoint begins only after it has read them.
+        """
+        self.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
+        self.execute("SELECT pg_reload_conf()")
+        until(lambda: self.execute("SHOW synchronous_standby_names") == [(names,)], "the settings are read again")
+        self.execute("CHECKPOINT")
+
     def cpu_seconds(self) -> float:
         """User and system time of all its processes so far, also of those that have ended.
 
@@ -421,7 +432,7 @@ class Standby(Cluster):
     def start(self) -> None:
         super().start()
         if self.synchronous and self.primary.running and self.follows():
-            self._wait_for("*")
+            self.primary.wait_for_standbys("*")
             until(lambda: self._state() == [("sync",)], "the standby is synchronous")
 
     def follows(self) -> bool:
@@ -434,7 +445,7 @@ class Standby(Cluster):
 
     def close(self) -> None:
         if self.synchronous and self.primary.running:
-            self._wait_for("")
+            self.primary.wait_for_standbys("")
         super().close()
 
     def _make(self) -> None:
@@ -442,11 +453,6 @@ class Standby(Cluster):
             tool("pg_basebackup"), "--dbname", self.primary.url(ADMINISTRATOR), "--pgdata", self.data,
             "--wal-method=stream", "--checkpoint=fast", "--write-recovery-conf", "--no-sync",
         )  # fmt: skip
-
-    def _wait_for(self, names: str) -> None:
-        """Whom the primary waits for at each commit."""
-        self.primary.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{names}'")
-        self.primary.execute("SELECT pg_reload_conf()")
 
     def _state(self) -> list[tuple[Any, ...]]:
         return self.primary.execute("SELECT sync_state FROM pg_stat_replication WHERE state = 'streaming'")

@@ -186,7 +186,7 @@ def test_a_commit_that_an_operator_tells_not_to_wait_gives_nothing(
     with served(tmp_path, server.url("alone")) as both, ThreadPoolExecutor(1) as pool:
         bank = Bank(both.world, organisation)
         assert both.reads(bank, both.all[0]).status == 200
-        set_standby(server, "nobody")
+        server.wait_for_standbys("nobody")
         try:
             call = pool.submit(both.reads, bank, both.all[0])
             waiting = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND application_name = 'aval'"
@@ -195,15 +195,10 @@ def test_a_commit_that_an_operator_tells_not_to_wait_gives_nothing(
                 server.execute(f"SELECT pg_cancel_backend(pid) {waiting}")
                 time.sleep(0.05)
         finally:
-            set_standby(server, "")
+            server.wait_for_standbys("")
         assert call.result().status == 503
         assert both.reads(bank, both.all[0]).status == 200
     server.drop("alone")
-
-
-def set_standby(server: Cluster, name: str) -> None:
-    server.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
-    server.execute("SELECT pg_reload_conf()")
 
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
@@ -250,7 +245,7 @@ def test_looking_for_a_commit_leaves_no_more_than_one_connection_behind(
     with served(tmp_path, server.url("looks"), count=1) as one, ThreadPoolExecutor(1) as pool:
         bank = Bank(one.world, organisation)
         assert one.reads(bank, one.all[0]).status == 200
-        set_standby(server, "nobody")
+        server.wait_for_standbys("nobody")
         try:
             waits = "FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = 'looks'"
             call = pool.submit(one.reads, bank, one.all[0])
@@ -262,7 +257,7 @@ def test_looking_for_a_commit_leaves_no_more_than_one_connection_behind(
                 assert one.reads(bank, one.all[0]).status == 503
                 seen.append(server.execute(f"SELECT count(*) {waits} AND application_name = 'aval'")[0][0])
         finally:
-            set_standby(server, "")
+            server.wait_for_standbys("")
         assert max(seen) - seen[0] <= 1, seen
         until(lambda: one.reads(bank, one.all[0]).status == 200, "all is well again")
     server.drop("looks")
