@@ -80,7 +80,8 @@ postgres: ## Debian's PostgreSQL and pgbouncer for the tests on PostgreSQL
 bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
 
-torture: compiled postgres ## long runs: random lives of a consent, 500 MB streams, races and faults of many processes
+torture: compiled postgres ## long runs: new random cases, lives of a consent, 500 MB streams, races, faults of many processes
+	for round in $$(seq 20); do TORTURE=1 $(PYTEST) -n 2 -m hypothesis tests || exit 1; done
 	RUNS=2000 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_terms_machine.py \
 	  tests/security/test_state_machine.py tests/proxy/test_long_streams.py
 	RACES=1000 FAULTS=100 TORTURE=1 $(PY) -m pytest -q --timeout 3600 tests/proxy/test_proxy_processes.py \

@@ -21,8 +21,11 @@ ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 
 
-# Timings are never asserted in tests: a busy machine is no fault.
-hypothesis.settings.register_profile("aval", deadline=None, database=None)
+# Timings are never asserted in tests: a busy machine is no fault. What is random is the same in each run, so that a
+# change is judged by what it does and not by chance; new cases are looked for by `make torture`.
+hypothesis.settings.register_profile(
+    "aval", deadline=None, database=None, derandomize=not os.environ.get("TORTURE"), print_blob=True
+)
 hypothesis.settings.load_profile("aval")
 
 

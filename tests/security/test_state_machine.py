@@ -489,10 +489,6 @@ def test_what_is_read_is_what_the_terms_allow(tmp_path: Path, _ring: KeyRing) ->
             settings=settings(
                 max_examples=RUNS,
                 stateful_step_count=STEPS,
-                deadline=None,
-                database=None,
-                derandomize=not os.environ.get("TORTURE"),
                 suppress_health_check=list(HealthCheck),
-                print_blob=True,
             ),
         )
