@@ -112,6 +112,12 @@ def test_utf_16_is_told_with_the_command_that_changes_it(tmp_path: Path) -> None
         drafted("csv", file(tmp_path, "A,B\n1,2\n", "utf-16"))
 
 
+def test_lines_that_end_in_cr_alone_are_told_with_the_command_that_changes_them(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match=r"tr '\\r' '\\n' < ") as refused:
+        drafted("csv", file(tmp_path, "A,B\r1,2\r"))
+    assert "universal-newline" not in str(refused.value)
+
+
 def test_no_cell_is_written_or_told(tmp_path: Path) -> None:
     text = (
         "name,iban,note,born\nZoé Kanarie,FR7630006000011234567890189,called Kanarie back on Monday then,1987-11-23\n"

@@ -254,6 +254,17 @@ def test_an_answer_that_is_no_record_is_left_out_and_told(tmp_path: Path) -> Non
     assert len(tomllib.loads(text)["format"]["calls"]) == 1 and "/version: an answer without records; left out" in text
 
 
+def test_the_variables_of_a_server_are_filled_with_what_the_description_gives(tmp_path: Path) -> None:
+    operation = {"get": {"responses": answers(CALLS)}}
+    server = {
+        "url": "https://{region}.telecom.example/{version}",
+        "variables": {"region": {"default": "eu", "enum": ["eu", "us"]}, "version": {"default": "v2"}},
+    }
+    found = tomllib.loads(drafted("openapi", described(tmp_path, {"/calls": operation}, servers=[server])))
+    assert found["connection"]["base_url"] == "https://eu.telecom.example"
+    assert found["format"]["calls"][0]["path"] == "/v2/calls"
+
+
 def test_another_media_type_of_json_is_asked_for(tmp_path: Path) -> None:
     operation = {"get": {"responses": answers(CALLS, "application/vnd.calls+json; version=2")}}
     form = tomllib.loads(drafted("openapi", described(tmp_path, {"/calls": operation})))["format"]

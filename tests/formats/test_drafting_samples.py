@@ -104,6 +104,12 @@ def test_names_of_members_are_written_as_they_are(tmp_path: Path) -> None:
     assert found == {"Date d’opération": "s", "a:b": "b", "@id": "p", "prix€": "n"}
 
 
+def test_a_member_without_a_name_is_left_out_and_told(tmp_path: Path) -> None:
+    text = drafted("sample", sample(tmp_path, [{"": "x", "cost": 1.5}]))
+    assert shapes(tomllib.loads(text))["Record"] == {"cost": "n"}
+    assert "or no name" in text and not faults(text)
+
+
 @pytest.mark.parametrize(
     "values, word",
     [
@@ -289,6 +295,9 @@ def test_another_encoding_is_told_with_the_command_that_changes_it(tmp_path: Pat
     path = tmp_path / "answer.json"
     path.write_bytes('[{"a": "é"}]'.encode("latin-1"))
     with pytest.raises(Unreadable, match="is not UTF-8; convert it first: iconv -f WINDOWS-1252 -t UTF-8"):
+        drafted("sample", path)
+    path.write_bytes('[{"a": "é"}]'.encode("utf-16"))
+    with pytest.raises(Unreadable, match="is not UTF-8; convert it first: iconv -f UTF-16 -t UTF-8"):
         drafted("sample", path)
     path.write_bytes(b"\xef\xbb\xbf" + '[{"a": "é"}]'.encode())
     assert not faults(drafted("sample", path))

@@ -112,6 +112,52 @@ def test_elements_of_no_namespace_are_told_from_those_of_one(tmp_path: Path) -> 
     assert list(shapes(tomllib.loads(text))["Calls"]) == ["Call", "o:Call"]
 
 
+@pytest.mark.parametrize(
+    "default, form, name",
+    [
+        ("", "", "@by"),
+        ("", 'form="qualified"', "@own:by"),
+        ('attributeFormDefault="qualified"', "", "@own:by"),
+        ('attributeFormDefault="qualified"', 'form="unqualified"', "@by"),
+    ],
+)
+def test_an_attribute_is_of_the_namespace_where_the_schema_says_so(
+    tmp_path: Path, default: str, form: str, name: str
+) -> None:
+    body = f"""<xs:element name="Call"><xs:complexType>
+      <xs:attribute name="by" type="xs:string" {form}/></xs:complexType></xs:element>
+      <xs:element name="Calls"><xs:complexType><xs:sequence>
+      <xs:element ref="Call" maxOccurs="unbounded"/></xs:sequence></xs:complexType></xs:element>"""
+    head = f'{HEAD} elementFormDefault="qualified" {default}>'
+    found, text = table(schema(tmp_path, body, head), root="Calls")
+    assert list(found["Call"]) == [name]
+    spaces = tomllib.loads(text)["format"]["namespaces"]
+    assert (spaces.get("own") == "urn:calls") is (":" in name)
+
+
+@pytest.mark.parametrize("declared, word", [("ISO-8859-1", "iso-8859-1"), ("Windows-1252", "windows-1252")])
+def test_the_encoding_that_a_sample_declares_is_written(tmp_path: Path, declared: str, word: str) -> None:
+    path = tmp_path / "answer.xml"
+    text = f'<?xml version="1.0" encoding="{declared}"?><Calls><Call><At>2026-01-02</At><By>Zoé</By></Call></Calls>'
+    path.write_bytes(text.encode(word))
+    found = drafted("sample", path)
+    assert tomllib.loads(found)["format"]["encoding"] == word and not faults(found)
+    other = tmp_path / "other.xml"
+    other.write_text("<Calls><Call><At>2026-01-02</At></Call></Calls>", encoding="utf-8")
+    with pytest.raises(Unreadable, match=f"{other}: is in another encoding than the file before"):
+        drafted("sample", path, other)
+
+
+def test_an_encoding_that_no_declaration_can_say_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "answer.xml"
+    text = '<?xml version="1.0" encoding="ISO-8859-15"?><Calls><Call><At>2026-01-02</At></Call></Calls>'
+    path.write_bytes(text.encode("iso-8859-15"))
+    with pytest.raises(
+        Unreadable, match="is in ISO-8859-15, and no format can be; have the organisation send it in utf-8"
+    ):
+        drafted("sample", path)
+
+
 def test_no_text_and_no_attribute_of_a_sample_is_written_or_told(tmp_path: Path) -> None:
     path = tmp_path / "answer.xml"
     call = '<Call by="Zoé Kanarie"><At>1987-11-23</At>Kanarie<Note>Kanarie called about 98765</Note></Call>'

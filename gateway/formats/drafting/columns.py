@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shlex
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,6 +43,12 @@ def decoded(path: Path, body: bytes) -> tuple[str, str]:
 def read(path: Path, body: bytes) -> Columns:
     """Raises Unreadable."""
     text, coding = decoded(path, body)
+    if "\r" in text and "\n" not in text:
+        name = shlex.quote(str(path))
+        raise Unreadable(
+            f"{path}: has lines that end in CR alone, which is no CSV (RFC 4180); convert it: "
+            f"tr '\\r' '\\n' < {name} > lines.csv"
+        )
     notes: list[Remark] = []
     if text[:4].lower() == "sep=":
         notes.append(Remark("line 1", "a line that only says the separator", "have the organisation leave it out"))

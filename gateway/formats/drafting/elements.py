@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from gateway.catalogue.formats import ENCODINGS
 from gateway.formats.drafting import files
 from gateway.formats.drafting.namespaces import XS, XmlNames
 from gateway.formats.drafting.nodes import (
@@ -20,6 +21,7 @@ from gateway.formats.drafting.nodes import (
 )
 from gateway.formats.drafting.reading import Reading
 from gateway.formats.drafting.seen import SeenValues, Settled
+from gateway.formats.xml_parsing import same_encoding
 
 _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 
@@ -30,7 +32,10 @@ def read(bodies: list[tuple[Path, bytes]]) -> Reading:
     documents = [(path, files.xml_root(path, body)) for path, body in bodies]
     bare = any(not str(element.tag).startswith("{") for _, root in documents for element in root.iter())
     names, seen, roots = XmlNames(bare=bare), Element(), set[str]()
+    reading.encoding = _encoding(*documents[0])
     for path, root in documents:
+        if _encoding(path, root) != reading.encoding:
+            raise Unreadable(f"{path}: is in another encoding than the file before; draft from one kind at a time")
         if root.tag == f"{XS}schema":
             raise Unreadable(f"{path}: is an XML Schema; write --xsd {path}")
         for prefix, namespace in root.nsmap.items():
@@ -46,6 +51,17 @@ def read(bodies: list[tuple[Path, bytes]]) -> Reading:
         raise Unreadable(f"{bodies[0][0]}: has no element inside its root; give an answer with records in it")
     reading.namespaces = names.used
     return reading.of_records(document(outermost, node), f"XML: {many(len(bodies), 'file')}, read from <{local}>")
+
+
+def _encoding(path: Path, root: etree._Element) -> str:
+    """The word for the encoding that the document declares. Raises Unreadable for what no declaration can say."""
+    declared = root.getroottree().docinfo.encoding or "UTF-8"
+    known = next((word for word in ENCODINGS if same_encoding(declared, word)), "")
+    if not known:
+        raise Unreadable(
+            f"{path}: is in {declared}, and no format can be; have the organisation send it in {' or '.join(ENCODINGS)}"
+        )
+    return known
 
 
 def document(outermost: str, node: Object) -> Object:

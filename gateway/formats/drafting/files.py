@@ -12,7 +12,7 @@ from lxml import etree
 from gateway.formats.drafting.nodes import Unreadable
 
 LIMIT = 32 * 2**20  # bytes of one file
-_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _XML: dict[str, Any] = {
     "resolve_entities": False,
     "no_network": True,
@@ -51,7 +51,7 @@ def text(path: Path, body: bytes) -> str:
     try:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError:
-        coding = _MARKS.get(body[:2], "WINDOWS-1252")
+        coding = MARKS.get(body[:2], "WINDOWS-1252")
         name = shlex.quote(str(path))
         raise Unreadable(
             f"{path}: is not UTF-8; convert it first: iconv -f {coding} -t UTF-8 {name} > utf8{path.suffix}"

@@ -196,7 +196,9 @@ def says_code(name: str) -> bool:
 @lru_cache(maxsize=10_000)
 def is_data(key: str) -> bool:
     """A key that no programmer wrote: a date, a number, an identifier, an address. It must not be told."""
-    if not key or len(key) > 80 or "@" in key[1:] or any(mark in key for mark in "\n\r\t"):  # @id is of JSON-LD
+    if not key:
+        return False  # of nothing; no declaration can say it, so it is left out
+    if len(key) > 80 or "@" in key[1:] or any(mark in key for mark in "\n\r\t"):  # @id is of JSON-LD
         return True
     if sum(letter.isdigit() for letter in key) >= 6 or not any(letter.isalpha() for letter in key):
         return True

@@ -340,13 +340,21 @@ def _server(document: Mapping[str, Any]) -> tuple[str, str]:
         return (f"{scheme}://{host}" if host else ""), _base(base)
     servers = document.get("servers")
     first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], Mapping) else {}
-    address = str(first.get("url") or "")
+    address = _filled(str(first.get("url") or ""), first.get("variables"))
     try:
         parts = urlsplit(address)
     except ValueError:
         return "", ""
     host = f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc and "{" not in parts.netloc else ""
     return host, _base(parts.path)
+
+
+def _filled(address: str, variables: Any) -> str:
+    """With what the description gives its variables where nobody says otherwise (OpenAPI 3.1, 4.8.6)."""
+    for name, variable in variables.items() if isinstance(variables, Mapping) else ():
+        if isinstance(variable, Mapping) and isinstance(variable.get("default"), str):
+            address = address.replace(f"{{{name}}}", variable["default"])
+    return address
 
 
 def _base(path: str) -> str:

@@ -34,6 +34,7 @@ class Reading:
     server: str = ""
     media_types: list[str] = field(default_factory=list)
     csv: Mapping[str, str] = field(default_factory=dict)
+    encoding: str = "utf-8"  # of XML
     namespaces: Mapping[str, str] = field(default_factory=dict)
     proof: ProofDraft | None = None  # how the organisation is called, where that is said
     person: str = ""  # the path before all others that names the customer; empty: there is none

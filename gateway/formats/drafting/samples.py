@@ -32,6 +32,8 @@ def _driver(path: Path, body: bytes) -> str:
         return "xml"
     if suffix in (".ndjson", ".jsonl"):
         return "ndjson"
+    if body[:2] in files.MARKS:
+        files.text(path, body)
     lines = [line for line in body.splitlines() if line.strip()][:2]
     if start not in (b"{", b"[", b'"') and not start.isdigit():
         raise Unreadable(f"{path}: is neither JSON nor XML, nor called .csv; for CSV write --csv {path}")

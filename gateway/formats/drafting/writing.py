@@ -161,6 +161,8 @@ def _format(draft: DeclarationDraft) -> Iterator[str]:
         "[format]",
         f"driver = {_text(draft.reading.driver)}",
     )
+    if draft.reading.encoding != "utf-8":
+        yield f"encoding = {_text(draft.reading.encoding)}"
     kinds = draft.reading.media_types
     if draft.reading.driver == "json" and kinds and kinds != ["application/json"]:
         yield f"accept = {_text(kinds[0])}"

@@ -310,10 +310,7 @@ class Xsd:
     def _children(self, child: etree._Element) -> Iterator[tuple[str, Node, str]]:
         reference = child.get("ref")
         if not reference:
-            root = child.getroottree().getroot()
-            qualified = child.get("form") == "qualified" or (child.get("form") is None and self._qualified[root][0])
-            space = self._space(child) if qualified else ""
-            yield self.names.of(_tag(space, child.get("name"))), self._element(child), _said(child)
+            yield self.names.of(self._local_tag(child)), self._element(child), _said(child)
             return
         tag = self._resolved(child, reference)
         part = self._parts.get(("element", tag))
@@ -325,6 +322,13 @@ class Xsd:
             yield self.names.of(tag), self._element(part), _said(child) or _said(part)
         for other in self._substitutes.get(tag, [])[:_SUBSTITUTES]:
             yield self.names.of(other), self._element(self._parts["element", other]), ""
+
+    def _local_tag(self, child: etree._Element) -> str:
+        """Of what is declared inside another: with the namespace only where the schema says so (XSD 1.0, 3.3.2)."""
+        elements, attributes = self._qualified[child.getroottree().getroot()]
+        default = attributes if _local(child) == "attribute" else elements
+        qualified = child.get("form") == "qualified" if child.get("form") else default
+        return _tag(self._space(child) if qualified else "", child.get("name"))
 
     def _attributes(self, part: etree._Element, found: Object, depth: int = 0) -> None:
         for child in part.iterchildren(f"{XS}attribute", f"{XS}attributeGroup", f"{XS}anyAttribute"):
@@ -341,13 +345,12 @@ class Xsd:
                 found.members[f"@{name}"] = Member(node, _said(child))
 
     def _attribute(self, child: etree._Element) -> tuple[str, Node]:
-        tag = _tag("", child.get("name"))
         part: etree._Element | None = child
         if reference := child.get("ref"):
             tag = self._resolved(child, reference)
             part = self._parts.get(("attribute", tag))
-        elif child.get("form") == "qualified":
-            tag = _tag(self._space(child), child.get("name"))
+        else:
+            tag = self._local_tag(child)
         name = self.names.of(tag, attribute=True)
         if part is None:
             return name, PlainValue("s")
