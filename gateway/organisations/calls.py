@@ -20,7 +20,7 @@ from gateway.formats import registry
 from gateway.formats.everything import ALONE
 from gateway.formats.media import CHARSETS, UTF_8, expect
 from gateway.formats.model import FoundAccount, Source, TooLarge, UnknownShape, Upstream
-from gateway.ground.http.connector import Connector, ConnectorError, Headers
+from gateway.ground.http.connector import Connector, ConnectorError, Headers, OutboundRequest
 from gateway.ground.keys import KeyRing, fresh, strict
 from gateway.house import House
 from gateway.organisations import assertion, file_rules, files, links, placing, proofs, tokens, views
@@ -93,7 +93,8 @@ class Line:
         limit = self.house.settings.answer_limit_bytes
         self._require_linked()  # last: renewing a credential may have taken long
         where = views.target(self.organisation)
-        return self.house.connector.ask(where, request.method, request.path, headers, request.body, limit, self.link.id)
+        out = OutboundRequest(where, request.method, request.path, headers, request.body, self.link.id)
+        return self.house.connector.ask(out, limit)
 
     def _require_linked(self) -> None:
         """Raises ConnectorError if what was linked at the start is not any more, as it is committed now."""
@@ -197,7 +198,8 @@ def _post(
         (b"accept", b"application/json"),
         (b"x-request-id", fresh(16).encode()),
     ]
-    status, _, answer = connector.ask(views.target(organisation), "POST", path, headers, sent, SMALL, subject)
+    request = OutboundRequest(views.target(organisation), "POST", path, headers, sent, subject)
+    status, _, answer = connector.ask(request, SMALL)
     return status, answer
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from gateway.ground.http.connector import ConnectorError, Target
+from gateway.ground.http.connector import ConnectorError, OutboundRequest, Target
 from gateway.ground.keys import fresh, same, strict
 from gateway.ground.keys.jose import Malformed, TokenKind, numeric_date, read, verified
 from gateway.house import House
@@ -80,7 +80,8 @@ class Issuer:
         """As they are published now: people link seldom, and a key that was taken back is not trusted any more."""
         where, path = token_endpoint.at(_plain(self.organisation), self.ends.jwks)
         headers = [(b"accept", b"application/json"), (b"x-request-id", fresh(16).encode())]
-        status, _, body = self.house.connector.ask(where, "GET", path, headers, b"", KEYS_LIMIT, self.whose)
+        request = OutboundRequest(where, "GET", path, headers, whose=self.whose)
+        status, _, body = self.house.connector.ask(request, KEYS_LIMIT)
         if status != 200:
             raise ConnectorError(token_endpoint.reason_of(status), f"keys of the issuer: {status}")
         try:

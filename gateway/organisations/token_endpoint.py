@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote_plus, urlencode, urlsplit
 
-from gateway.ground.http.connector import ConnectorError, Headers, Target
+from gateway.ground.http.connector import ConnectorError, Headers, OutboundRequest, Target
 from gateway.ground.keys import KeyRing, fresh, strict
 from gateway.house import House
 
@@ -68,9 +68,8 @@ def ask(house: House, client: TokenClient, form: Form, now: datetime, request_id
         (b"x-request-id", request_id.encode()),
     ]
     body = urlencode({**form, **members}).encode()
-    status, found, answer = house.connector.ask(
-        client.target, "POST", client.path, headers, body, ANSWER_LIMIT, client.whose
-    )
+    request = OutboundRequest(client.target, "POST", client.path, headers, body, client.whose)
+    status, found, answer = house.connector.ask(request, ANSWER_LIMIT)
     return status, dict(found).get(b"content-type", b"").decode("latin-1"), answer
 
 

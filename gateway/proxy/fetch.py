@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from gateway.formats.model import NotThere
-from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Headers, Withdrawn
+from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Headers, OutboundRequest, Withdrawn
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.pools import Full
 from gateway.house import House
@@ -56,9 +56,8 @@ async def fetch(
         sent = headers.upstream(credential, upstream.accept, request_id)
         if permit.route.body:
             sent.append((b"content-type", upstream.content_type.encode("latin-1")))
-        answer = await house.connector.get(
-            target, permit.route.path, sent, link.id, goes_on, upstream.method, permit.route.body
-        )
+        out = OutboundRequest(target, upstream.method, permit.route.path, sent, permit.route.body, link.id)
+        answer = await house.connector.get(out, goes_on)
     if answer.status == 200:
         return answer
     await _throw_away(answer)
@@ -94,7 +93,8 @@ async def _declared(
     sent: Headers = proofs.fields(house, proof, link, request, token, now) + request.described
     sent.append((b"accept", upstream.accept.encode("latin-1")))
     sent.append((b"x-request-id", request_id.encode()))
-    answer = await house.connector.get(grant.target, route.path, sent, link.id, goes_on, upstream.method, route.body)
+    out = OutboundRequest(grant.target, upstream.method, route.path, sent, route.body, link.id)
+    answer = await house.connector.get(out, goes_on)
     if answer.status == 401 and may_renew and proofs.forgotten(house.lasting, proof, token, link):
         await _throw_away(answer)
         raise Renewed

@@ -26,6 +26,7 @@ WINDOW = Window(datetime(2026, 2, 10, tzinfo=UTC), None)
 NOW = datetime(2026, 11, 15, 12, tzinfo=UTC)
 DRIVERS = ("json", "ndjson", "csv", "xml")
 TYPES = {"json": "application/json", "ndjson": "application/x-ndjson", "csv": "text/csv", "xml": "application/xml"}
+FIELDS = ("line", "when", "code", "band", "about", "cut", "noted", "area")  # of `exact`
 MEMBERS = ("at", "line", "partner", "length", "price", "tax", "note", "place")
 WORDS = {"at": "s", "line": "s", "partner": "s", "length": "i", "price": "n", "tax": "d", "note": "x", "place": "s"}
 
@@ -109,6 +110,12 @@ instant = "at"
 {lines}Call = "{shape}"
 Total = "from:s sum:d count:i first:d"
 """
+
+
+def exact(driver: str = "json") -> str:
+    """A declaration whose times leave as they are: `when` in the place of `month`."""
+    text = declaration(driver).replace('made = { date = "month" }\n', "")
+    return text.replace('id = "month"', 'id = "when"', 1)
 
 
 def planned(

@@ -12,6 +12,7 @@ from gateway.formats.table_plan import TablePlan
 from gateway.ground.calendar.instants import Window
 from tests.formats.flat_calls import (
     DRIVERS,
+    FIELDS,
     MINE,
     NOW,
     TYPES,
@@ -19,18 +20,13 @@ from tests.formats.flat_calls import (
     cut,
     declaration,
     document,
+    exact,
     one,
     planned,
     records_of,
 )
 
-FIELDS = ("line", "when", "code", "band", "about", "cut", "noted", "area")
 TOTALS = ("which", "sum", "more")
-
-
-def exact(driver: str = "json") -> str:
-    text = declaration(driver).replace('made = { date = "month" }\n', "")
-    return text.replace('id = "month"', 'id = "when"', 1)
 
 
 def requested(its: Plan, what: str, *query: tuple[str, str], window: Window = WINDOW) -> Upstream | Denied:

@@ -12,6 +12,7 @@ from gateway.formats.model import Asked, Denied, Plan, UnknownShape, Upstream
 from gateway.formats.table_plan import TablePlan
 from gateway.ground.calendar.instants import Window
 from tests.formats.flat_calls import (
+    FIELDS,
     MINE,
     NOW,
     TYPES,
@@ -19,21 +20,16 @@ from tests.formats.flat_calls import (
     cut,
     declaration,
     document,
+    exact,
     one,
     planned,
     records_of,
 )
 
-FIELDS = ("line", "when", "code", "band", "about", "cut", "noted", "area")
 
-
-def exact(driver: str = "json", days: int = 7, time: str = 'instant = "at"\n') -> str:
-    """A declaration whose times leave as they are."""
-    text = declaration(driver).replace(
-        'query = ["since", "until"]\n', f'query = ["since", "until"]\ndays = {days}\n', 1
-    )
-    text = text.replace('made = { date = "month" }\n', "").replace('instant = "at"\n', time)
-    return text.replace('id = "month"', 'id = "when"', 1)
+def in_parts(driver: str = "json", days: int = 7, time: str = 'instant = "at"\n') -> str:
+    text = exact(driver).replace('query = ["since", "until"]\n', f'query = ["since", "until"]\ndays = {days}\n', 1)
+    return text.replace('instant = "at"\n', time)
 
 
 def ask(its: Plan, *query: tuple[str, str], what: str = "calls") -> Upstream:
@@ -57,7 +53,7 @@ def edges(sent: Upstream) -> tuple[str, str]:
 
 def test_parts_go_on_to_the_end_that_an_app_named_also_ahead_of_now() -> None:
     """A timetable, appointments, a tariff of next year: what is ahead is asked for in the same way."""
-    its = planned(exact(), "blurred.calls", FIELDS)
+    its = planned(in_parts(), "blurred.calls", FIELDS)
     sent: Upstream | None = ask(its, ("since", "2026-11-10T00:00:00Z"), ("until", "2026-12-05T00:00:00Z"))
     asked = []
     while sent is not None:
@@ -69,7 +65,7 @@ def test_parts_go_on_to_the_end_that_an_app_named_also_ahead_of_now() -> None:
 
 def test_parts_end_now_where_no_end_was_named_and_go_on_when_it_is_later() -> None:
     now = [NOW]
-    its = planned(exact(), "blurred.calls", FIELDS, clock=lambda: now[0])
+    its = planned(in_parts(), "blurred.calls", FIELDS, clock=lambda: now[0])
     first = ask(its, ("since", "2026-11-10T00:00:00Z"))
     assert following(its, first) is None
     now[0] = NOW + timedelta(days=3)
@@ -78,7 +74,7 @@ def test_parts_end_now_where_no_end_was_named_and_go_on_when_it_is_later() -> No
 
 
 def test_parts_of_records_stamped_at_their_end_stop_now_as_all_others() -> None:
-    its = planned(exact("json", 7, 'instant = "at"\nends = true\nlength = 3600\n'), "blurred.calls", FIELDS)
+    its = planned(in_parts("json", 7, 'instant = "at"\nends = true\nlength = 3600\n'), "blurred.calls", FIELDS)
     sent: Upstream | None = ask(its, ("since", "2026-10-20T00:00:00Z"))
     asked = []
     while sent is not None and len(asked) < 9:
@@ -94,7 +90,7 @@ def test_parts_of_records_stamped_at_their_end_stop_now_as_all_others() -> None:
 def test_the_ends_of_the_calendar_are_open_or_outside_and_no_fault(
     query: tuple[str, str], more: str, written: str
 ) -> None:
-    text = exact("json", 7, f'instant = "at"\n{more}').replace('written = "rfc3339"', f'written = "{written}"')
+    text = in_parts("json", 7, f'instant = "at"\n{more}').replace('written = "rfc3339"', f'written = "{written}"')
     edge = datetime.fromisoformat(query[1]).replace(tzinfo=UTC)
     said = stamps.write_edge(edge, written, "UTC", is_end=False)
     its = planned(text, "blurred.calls", FIELDS)
@@ -109,7 +105,7 @@ def test_the_ends_of_the_calendar_are_open_or_outside_and_no_fault(
 @pytest.mark.parametrize("counts", ["low <= at < high", "low < at <= high", "low <= at <= high", "True"])
 def test_of_records_stamped_at_their_end_the_last_is_asked_for_and_none_twice(days: int, counts: str) -> None:
     hours = [datetime(2026, 10, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(1, 241)]
-    its = planned(exact("json", days, 'instant = "at"\nends = true\nlength = 3600\n'), "blurred.calls", FIELDS)
+    its = planned(in_parts("json", days, 'instant = "at"\nends = true\nlength = 3600\n'), "blurred.calls", FIELDS)
     sent: Upstream | None = ask(its, ("since", "2026-10-01T00:00:00Z"), ("until", "2026-10-11T00:00:00Z"))
     given: list[str] = []
     while sent is not None:
@@ -202,7 +198,7 @@ def listings(its: Plan, *query: tuple[str, str]) -> list[str]:
 
 def test_all_pages_of_a_listing_and_no_others_are_of_it() -> None:
     """What one use of an agreement is: a page of another period, or of another choice, is no page of this listing."""
-    its = planned(exact(days=400), "blurred.calls", FIELDS)
+    its = planned(in_parts(days=400), "blurred.calls", FIELDS)
     one_month = listings(its, ("since", "2026-10-01T00:00:00Z"), ("until", "2026-11-01T00:00:00Z"))
     another = listings(its, ("since", "2026-09-01T00:00:00Z"), ("until", "2026-11-01T00:00:00Z"))
     assert len(set(one_month)) == len(set(another)) == 1 and one_month[0] != another[0]
@@ -214,10 +210,10 @@ def test_all_pages_of_a_listing_and_no_others_are_of_it() -> None:
 
 @pytest.mark.parametrize("value", ["1234,56", "1 234,56", "-1234,56", "1234"])
 def test_a_number_of_which_so_many_characters_stay_is_read_with_its_decimal_mark(value: str) -> None:
-    text = exact("csv").replace('round = "0.5"', "keep = 2")
+    text = in_parts("csv").replace('round = "0.5"', "keep = 2")
     its = planned(text, "blurred.calls", FIELDS)
     found = cut(its, "csv", "calls", document("csv", [one(price="PRICE")]).replace(b"PRICE", value.encode()))
-    in_json = planned(exact("json").replace('round = "0.5"', "keep = 2"), "blurred.calls", FIELDS)
+    in_json = planned(in_parts("json").replace('round = "0.5"', "keep = 2"), "blurred.calls", FIELDS)
     plain = value.replace(",", ".").replace(" ", "")
     [same] = records_of("json", cut(in_json, "json", "calls", document("json", [one(price=plain)])).body)
     assert records_of("csv", found.body)[0].get("price") == same.get("price")
@@ -240,7 +236,7 @@ def test_records_of_xml_under_another_name_are_no_empty_answer(tag: str, what: s
 
 
 def test_something_new_beside_no_records_is_no_record_of_another_name() -> None:
-    its = planned(exact("xml"), "blurred.calls", FIELDS, heard=True)
+    its = planned(in_parts("xml"), "blurred.calls", FIELDS, heard=True)
     body = document("xml", []).replace(b"</Calls>", b"<total>0</total></Calls>")
     assert b"<total>" in body or body.endswith(b"<Calls/>")
     body = b"<Calls><total>0</total></Calls>"
@@ -252,7 +248,7 @@ def test_something_new_beside_no_records_is_no_record_of_another_name() -> None:
 
 
 def test_a_token_of_before_listings_is_of_a_listing_of_its_own() -> None:
-    its = planned(exact(days=400), "blurred.calls", FIELDS)
+    its = planned(in_parts(days=400), "blurred.calls", FIELDS)
     assert isinstance(its, TablePlan)
     sent = ask(its)
     context = its.calls.context(its.form.calls["calls"], its.parts["blurred.calls"].names, MINE.ref)
@@ -262,7 +258,7 @@ def test_a_token_of_before_listings_is_of_a_listing_of_its_own() -> None:
 
 
 def test_the_place_told_is_of_what_is_wrong_and_not_of_what_nobody_declared() -> None:
-    its = planned(exact(), "blurred.calls", FIELDS, heard=True)
+    its = planned(in_parts(), "blurred.calls", FIELDS, heard=True)
     body = document("json", [one(), one(price="2")]).replace(b'"place"', b'"canary":1,"place"')
     assert its.cut(ask(its), TYPES["json"], body, WINDOW).counts.records == 2
     with pytest.raises(UnknownShape, match=r"^items\[1\]"):

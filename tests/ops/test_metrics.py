@@ -18,7 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.app import Application, build_house
 from gateway.errors import REASONS, Unavailable
-from gateway.ground.http.connector import ConnectorError, Target
+from gateway.ground.http.connector import ConnectorError, OutboundRequest, Target
 from gateway.ground.http.transport import Transport
 from gateway.ground.ops import scrapes
 from gateway.ground.ops.metrics import CALLED, METRICS, OUTCOMES, PARTS, Measured, Metrics, Sample
@@ -172,7 +172,8 @@ def test_the_time_of_an_organisation_that_does_not_answer_counts_too(metrics: Me
         transport.told = metrics.waited
         base = f"http://127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(ConnectorError):
-            await transport.get(Target("city-energy", base, ("127.0.0.0/8",), timeout_seconds=0.05), "/", [])
+            target = Target("city-energy", base, ("127.0.0.0/8",), timeout_seconds=0.05)
+            await transport.get(OutboundRequest(target, "GET", "/", []))
         await transport.close()
 
     with socket.create_server(("127.0.0.1", 0)) as silent:

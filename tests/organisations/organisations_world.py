@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from gateway.catalogue import Catalogue
-from gateway.ground.http.connector import ConnectorError, Headers, Target
+from gateway.ground.http.connector import ConnectorError, Headers, OutboundRequest
 from gateway.ground.keys import KeyRing
 from gateway.ground.web.context import Caller
 from gateway.ground.web.doors import route
@@ -52,24 +52,16 @@ class PlainConnector:
         self.targets: list[str] = []  # the address of each call
         self.before: Callable[[str], None] = lambda path: None  # a test may make something happen first
 
-    def ask(
-        self,
-        target: Target,
-        method: str,
-        path: str,
-        headers: Headers,
-        body: bytes = b"",
-        limit: int = 2**20,
-        whose: str = "",
-    ) -> tuple[int, Headers, bytes]:
+    def ask(self, request: OutboundRequest, limit: int = 2**20) -> tuple[int, Headers, bytes]:
+        target, method, path = request.target, request.method, request.path
         self.calls.append(f"{method} {path.split('?')[0]}")
         self.targets.append(target.base_url)
         self.before(path)
         parts = urlsplit(target.base_url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=target.timeout_seconds)
         try:
-            sent = {name.decode(): value.decode() for name, value in headers}
-            connection.request(method, parts.path + path, body or None, sent)
+            sent = {name.decode(): value.decode() for name, value in request.headers}
+            connection.request(method, parts.path + path, request.body or None, sent)
             answer = connection.getresponse()
             data = answer.read(limit + 1)
         except TimeoutError:

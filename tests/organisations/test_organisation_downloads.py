@@ -93,17 +93,14 @@ def test_no_cell_of_her_tables_runs_as_a_formula(
 ) -> None:
     """What others wrote into her transactions is text in a spreadsheet, whatever it begins with (D18)."""
     alice.links_by_number(bank, "HB-2001")
-    ask, hostile = world.connector.ask, iter(HOSTILE)
+    hostile = iter(HOSTILE)
 
-    def planted(target: Any, method: str, path: str, *more: Any) -> Any:
-        status, headers, body = ask(target, method, path, *more)
-        found = json.loads(body)
-        for row in found.get("Data", {}).get("Transaction", ()):
+    def hide(found: Any) -> None:
+        for row in found["Data"].get("Transaction", ()):
             row.pop("MerchantDetails", None)
             row["TransactionInformation"] = next(hostile, "end")
-        return status, headers, json.dumps(found).encode()
 
-    monkeypatch.setattr(world.connector, "ask", planted)
+    answers_with(world, monkeypatch, hide)
     files = opened(alice.post(DOOR).content)
     tables = {name: list(csv.reader(io.StringIO(body.decode(), newline=""))) for name, body in files.items()
               if name.endswith(".csv")}  # fmt: skip
@@ -118,8 +115,8 @@ def answers_with(world: World, monkeypatch: pytest.MonkeyPatch, plant: Callable[
     """From now on every answer of the bank's data has this done to it."""
     ask = world.connector.ask
 
-    def planted(target: Any, method: str, path: str, *rest: Any) -> Any:
-        status, headers, body = ask(target, method, path, *rest)
+    def planted(*call: Any) -> Any:
+        status, headers, body = ask(*call)
         found = json.loads(body)
         if "Data" in found:
             plant(found)

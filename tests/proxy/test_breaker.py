@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.ground.http.connector import ConnectorError, Target
+from gateway.ground.http.connector import ConnectorError, OutboundRequest, Target
 from gateway.ground.http.transport import FAULTS_TO_OPEN, OPEN_SECONDS, Breaker, Transport
 from gateway.ground.pools import within
 from gateway.settings import Settings
@@ -102,9 +102,9 @@ def on(organisation: RawOrganisation, play: Callable[[Transport, Target], Awaita
     return asyncio.run(run())
 
 
-async def read(transport: Transport, target: Target, **more: Any) -> str:
+async def read(transport: Transport, target: Target, whose: str = "") -> str:
     try:
-        await (await transport.get(target, "/", [], **more)).read(2**30)
+        await (await transport.get(OutboundRequest(target, "GET", "/", [], whose=whose))).read(2**30)
     except ConnectorError as fault:
         return fault.detail
     return "good"
@@ -140,7 +140,7 @@ def test_pages_of_one_person_that_are_slow_there_do_not_open_it_for_others(organ
     async def play(transport: Transport, target: Target) -> None:
         def page(whose: str) -> str:
             try:
-                transport.ask(target, "GET", "/", [], whose=whose)
+                transport.ask(OutboundRequest(target, "GET", "/", [], whose=whose))
             except ConnectorError as fault:
                 return fault.detail
             return "good"
@@ -159,7 +159,7 @@ def test_an_app_that_reads_slowly_does_not_open_it_for_others(organisation: RawO
     async def play(transport: Transport, target: Target) -> None:
         organisation.says(BEGUN, *[b" " * 100_000] * 100)
         for _ in range(FAULTS_TO_OPEN + 1):
-            exchange = await transport.get(target, "/", [])
+            exchange = await transport.get(OutboundRequest(target, "GET", "/", []))
             await exchange.chunks().__anext__()
             while exchange.fault is None:  # nobody takes what comes
                 await asyncio.sleep(0.05)
@@ -186,7 +186,7 @@ def test_a_page_that_had_little_time_left_says_nothing_about_the_organisation(or
     async def play(transport: Transport, target: Target) -> None:
         def hurried() -> None:
             with within(0.1), pytest.raises(ConnectorError) as fault:
-                transport.ask(target, "GET", "/", [])
+                transport.ask(OutboundRequest(target, "GET", "/", []))
             assert fault.value.detail == "deadline"
 
         organisation.says(20.0)

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.formats.json_plan import JsonPlan
 from gateway.formats.model import Denied, Upstream
-from gateway.ground.http.connector import ConnectorError, Target
+from gateway.ground.http.connector import ConnectorError, OutboundRequest, Target
 from gateway.ground.keys import fresh
 from gateway.organisations import calls, links
 from gateway.organisations.links import Matched
@@ -149,7 +149,7 @@ def ask(world: Connected, target: Target, method: str, body: bytes = b"", times:
         connector: Any = world.house.connector
         found = []
         for _ in range(times):
-            got = await connector.get(target, "/x", [], "", None, method, body)
+            got = await connector.get(OutboundRequest(target, method, "/x", [], body))
             found.append(got.status)
             await got.read(1000)
         return found

@@ -147,13 +147,7 @@ def in_lines(*records: dict[str, Any]) -> bytes:
 def test_each_driver_gives_her_records_of_the_period_asked_for(
     axiome: World, tmp_path: Path, driver: str, write: Callable[..., bytes], changes: dict[str, Any]
 ) -> None:
-    changed = filed.document()
-    changed["format"] |= {"driver": driver, **changes}
-    if driver != "xml":
-        changed["format"]["records"]["PhoneCall"].pop("at")
-        for kind in ("Answer", "Result"):
-            changed["format"]["shapes"].pop(kind)
-    filed.declared(axiome.house, changed)
+    filed.declared(axiome.house, filed.written(driver, **changes))
     filed.given(
         axiome.house,
         tmp_path,
@@ -171,12 +165,7 @@ def test_each_driver_gives_her_records_of_the_period_asked_for(
 
 
 def test_lines_of_which_none_has_come_or_none_has_its_time_are_refused(axiome: World, tmp_path: Path) -> None:
-    changed = filed.document()
-    changed["format"] |= {"driver": "ndjson"}
-    changed["format"]["records"]["PhoneCall"].pop("at")
-    for kind in ("Answer", "Result"):
-        changed["format"]["shapes"].pop(kind)
-    filed.declared(axiome.house, changed)
+    filed.declared(axiome.house, filed.written("ndjson"))
     filed.given(axiome.house, tmp_path, in_lines(record(ALICE, 1)))
     alice = Subscriber(axiome, "alice", ALICE)
     for body, told in (
@@ -193,12 +182,7 @@ def test_lines_of_which_none_has_come_or_none_has_its_time_are_refused(axiome: W
 
 def test_a_declared_column_that_is_not_in_a_table_is_told(axiome: World, tmp_path: Path) -> None:
     """An organisation that writes another name over it gives nothing of it any more."""
-    changed = filed.document()
-    changed["format"] |= {"driver": "csv"}
-    changed["format"]["records"]["PhoneCall"].pop("at")
-    for kind in ("Answer", "Result"):
-        changed["format"]["shapes"].pop(kind)
-    filed.declared(axiome.house, changed)
+    filed.declared(axiome.house, filed.written("csv"))
     assert filed.given(axiome.house, tmp_path, in_csv(record(ALICE)).replace(b";", b",")).missing == ()
     renamed = filed.given(axiome.house, tmp_path, in_csv(record(ALICE)).replace(b";", b",").replace(b"length", b"Dur"))
     assert (renamed.missing, renamed.undeclared) == (("length",), ("Dur",))

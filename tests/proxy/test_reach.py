@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.ground.http.connector import ConnectorError, Target
+from gateway.ground.http.connector import ConnectorError, OutboundRequest, Target
 from gateway.ground.http.reach import addresses, is_public, origin
 from gateway.ground.http.transport import Transport
 from gateway.organisations.addresses import base_url_faults
@@ -135,7 +135,7 @@ def ask(url: str, settings: Settings | None = None, networks: tuple[str, ...] = 
     async def run() -> bytes:
         transport = Transport(settings or Settings(), look_up=look_up)
         try:
-            found = await transport.get(target(url, networks), "/x", [])
+            found = await transport.get(OutboundRequest(target(url, networks), "GET", "/x", []))
             return await found.read(1000)
         finally:
             assert len(looked_up) <= 1
@@ -182,7 +182,7 @@ def test_one_call_is_one_request(organisation: RawOrganisation, path: str, field
 
     async def run() -> None:
         transport = Transport(Settings())
-        await transport.get(target(organisation.url), path, [(b"x-a", field)])
+        await transport.get(OutboundRequest(target(organisation.url), "GET", path, [(b"x-a", field)]))
 
     with pytest.raises(ConnectorError):
         asyncio.run(run())
@@ -192,9 +192,9 @@ def test_one_call_is_one_request(organisation: RawOrganisation, path: str, field
 def test_asking_from_a_command_without_a_server(organisation: RawOrganisation) -> None:
     organisation.says(answer(b"hello"))
     transport = Transport(Settings())
-    assert transport.ask(target(organisation.url), "POST", "/x", [], b"body")[2] == b"hello"
+    assert transport.ask(OutboundRequest(target(organisation.url), "POST", "/x", [], b"body"))[2] == b"hello"
     with pytest.raises(ConnectorError) as caught:
-        transport.ask(target(organisation.url), "GET", "/x", [], limit=3)
+        transport.ask(OutboundRequest(target(organisation.url), "GET", "/x", []), limit=3)
     assert caught.value.reason == "too_large"
     transport.shut()
 
@@ -279,7 +279,7 @@ def test_a_name_that_is_slow_to_be_found_holds_up_its_own_callers_only(
 
         async def get(name: str) -> bytes:
             target = Target(name, f"http://{name}.test:{organisation.port}", LOOPBACK)
-            return await (await transport.get(target, "/", [])).read(2**16)
+            return await (await transport.get(OutboundRequest(target, "GET", "/", []))).read(2**16)
 
         slow = [asyncio.ensure_future(get("slow")) for _ in range(20)]
         while "slow.test" not in asked:

@@ -25,7 +25,7 @@ from gateway.app import Application
 from gateway.apps import declare as app_declare
 from gateway.apps import verbs
 from gateway.formats.model import FoundAccount
-from gateway.ground.http.connector import ConnectorError, Headers, Target
+from gateway.ground.http.connector import ConnectorError, Headers, OutboundRequest
 from gateway.ground.keys import KeyRing, fresh, hashed
 from gateway.ground.web import cookies
 from gateway.ground.web.translations import Translations
@@ -97,40 +97,23 @@ class Organisations:
     async def close(self) -> None:
         return None
 
-    async def get(
-        self,
-        target: Target,
-        path: str,
-        headers: Headers,
-        whose: str = "",
-        goes_on: Any = None,
-        method: str = "GET",
-        body: bytes = b"",
-    ) -> Answer:
-        return Answer(*self._reply(target, method, path, headers))
+    async def get(self, request: OutboundRequest, goes_on: Any = None) -> Answer:
+        return Answer(*self._reply(request))
 
-    def ask(
-        self,
-        target: Target,
-        method: str,
-        path: str,
-        headers: Headers,
-        body: bytes = b"",
-        limit: int = 2**20,
-        whose: str = "",
-    ) -> tuple[int, Headers, bytes]:
-        status, media_type, found = self._reply(target, method, path, headers)
+    def ask(self, request: OutboundRequest, limit: int = 2**20) -> tuple[int, Headers, bytes]:
+        status, media_type, found = self._reply(request)
         return status, [(b"content-type", media_type.encode())], found
 
-    def _reply(self, target: Target, method: str, path: str, headers: Headers) -> Reply:
-        self.asked.append((target.organisation, method, path))
+    def _reply(self, request: OutboundRequest) -> Reply:
+        organisation = request.target.organisation
+        self.asked.append((organisation, request.method, request.path))
         if self.during:
             happens, self.during = self.during, None
             happens()
-        token = dict(headers)[b"authorization"].decode().removeprefix("Bearer ")
+        token = dict(request.headers)[b"authorization"].decode().removeprefix("Bearer ")
         subject = claims(token)["sub"] if token.count(".") == 2 else token
-        plain, _, query = path.partition("?")
-        return self.responders[target.organisation](subject, plain, query)
+        plain, _, query = request.path.partition("?")
+        return self.responders[organisation](subject, plain, query)
 
 
 class Page:

@@ -37,6 +37,22 @@ class Target:
     headers: tuple[tuple[str, str], ...] = ()  # of every request
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class OutboundRequest:
+    """One request to an organisation, as it goes out.
+
+    `path`: with its query, begins with "/". `whose`: the link for which it is made, or the person before there is one;
+    the circuit breaker counts slow requests for one of them only once.
+    """
+
+    target: Target
+    method: str
+    path: str
+    headers: Headers
+    body: bytes = b""
+    whose: str = ""
+
+
 class ConnectorError(Exception):
     """The organisation could not be asked, or its answer is unusable. `reason`: one of errors.REASONS."""
 
@@ -69,38 +85,18 @@ class Answer(Protocol):
 
 
 class Connector(Protocol):
-    def get(
-        self,
-        target: Target,
-        path: str,
-        headers: Headers,
-        whose: str = "",
-        goes_on: GoesOn | None = None,
-        method: str = "GET",
-        body: bytes = b"",
-    ) -> Awaitable[Answer]:
-        """Make one data call. `path` begins with "/" and includes the query. Returns when the answer's headers are
-        there.
+    def get(self, request: OutboundRequest, goes_on: GoesOn | None = None) -> Awaitable[Answer]:
+        """Make one data call. Returns when the answer's headers are there.
 
-        `whose`: the link for which the call is made. The circuit breaker counts slow calls of one link only once.
         `goes_on` is asked whenever the call has had to wait, for its turn or a connection, before it is sent.
         A GET is sent a second time only if a pooled connection turns out to be closed before any byte of the answer;
         any other method never: each has a new connection, so that nothing but its own failure can end it.
         Raises ConnectorError, Withdrawn.
         """
 
-    def ask(
-        self,
-        target: Target,
-        method: str,
-        path: str,
-        headers: Headers,
-        body: bytes = b"",
-        limit: int = 2**20,
-        whose: str = "",
-    ) -> tuple[int, Headers, bytes]:
+    def ask(self, request: OutboundRequest, limit: int = 2**20) -> tuple[int, Headers, bytes]:
         """Send one call and read the whole answer: status, headers, body. For threads of a pool, within the time that
-        the pool's work has left (`gateway.ground.pools`). `whose`: as in `get`, or the person before there is a link.
+        the pool's work has left (`gateway.ground.pools`). Raises ConnectorError: too_large above `limit` bytes.
 
         Never call it on the event loop, in a thread of the doors, or inside a transaction.
         """

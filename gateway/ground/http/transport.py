@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from gateway.ground.http.connector import ConnectorError, GoesOn, Headers, Target, Withdrawn
+from gateway.ground.http.connector import ConnectorError, GoesOn, Headers, OutboundRequest, Target, Withdrawn
 from gateway.ground.http.reach import Resolve, addresses, origin, resolver
 from gateway.ground.http.sends import Outbox
 from gateway.ground.http.shown import Shown, context
@@ -275,20 +275,13 @@ class Transport:
 
     # ---- calls
 
-    def get(
-        self,
-        target: Target,
-        path: str,
-        headers: Headers,
-        whose: str = "",
-        goes_on: GoesOn | None = None,
-        method: str = "GET",
-        body: bytes = b"",
-    ) -> Awaitable[Exchange]:
-        pool = self._pool(target)
-        request = _request(pool, method, path, headers, body)
-        begun = self._send(Call(pool, request, method == "GET", whose, goes_on, self._total))
-        return begun if self.told is None else _timed(begun, target.organisation, self.told)
+    def get(self, request: OutboundRequest, goes_on: GoesOn | None = None) -> Awaitable[Exchange]:
+        begun = self._send(self._call(request, goes_on, self._total))
+        return begun if self.told is None else _timed(begun, request.target.organisation, self.told)
+
+    def _call(self, request: OutboundRequest, goes_on: GoesOn | None, seconds: float) -> Call:
+        pool = self._pool(request.target)
+        return Call(pool, _written(pool, request), request.method == "GET", request.whose, goes_on, seconds)
 
     def _pool(self, target: Target) -> Pool:
         pool = self._pools.get(target)
@@ -364,25 +357,14 @@ class Transport:
 
     # ---- calls from worker threads
 
-    def ask(
-        self,
-        target: Target,
-        method: str,
-        path: str,
-        headers: Headers,
-        body: bytes = b"",
-        limit: int = 2**20,
-        whose: str = "",
-    ) -> tuple[int, Headers, bytes]:
+    def ask(self, request: OutboundRequest, limit: int = 2**20) -> tuple[int, Headers, bytes]:
         seconds = min(self._total, left())
         if seconds <= 0:
             raise ConnectorError("organisation_slow", "no time left")
 
         async def whole() -> tuple[int, Headers, bytes]:
             async with asyncio.timeout(seconds + 1):  # includes connecting and waiting for a place
-                pool = self._pool(target)
-                request = _request(pool, method, path, headers, body)
-                answer = await self._send(Call(pool, request, method == "GET", whose, None, seconds))
+                answer = await self._send(self._call(request, None, seconds))
                 return answer.status, answer.headers, await answer.read(limit)
 
         waiting = asyncio.run_coroutine_threadsafe(whole(), self._serving_loop())
@@ -423,20 +405,20 @@ async def _timed(begun: Awaitable[Exchange], organisation: str, told: Callable[[
         told(organisation, time.perf_counter() - began)
 
 
-def _request(pool: Pool, method: str, path: str, headers: Headers, body: bytes) -> bytes:
-    """The bytes of one request. Raises ConnectorError if a part would smuggle in a second request."""
-    names, values = zip(*headers, strict=True) if headers else ((), ())
+def _written(pool: Pool, request: OutboundRequest) -> bytes:
+    """Its bytes. Raises ConnectorError if a part would smuggle in a second request."""
+    names, values = zip(*request.headers, strict=True) if request.headers else ((), ())
     if b"".join(names).translate(None, _NAME_CHARACTERS) or b"".join(values).translate(None, _VALUE_CHARACTERS):
         raise ConnectorError("organisation_unavailable", "unfit field")
     if b"" in names:
         raise ConnectorError("organisation_unavailable", "unfit field")
-    head = [pool.lines(method, path)]
-    head += [b"%b: %b\r\n" % field for field in headers]
+    head = [pool.lines(request.method, request.path)]
+    head += [b"%b: %b\r\n" % field for field in request.headers]
     if b"accept-encoding" not in names:
         head.append(b"accept-encoding: identity\r\n")
     if b"user-agent" not in names:  # some refuse whoever does not say what it is
         head.append(b"user-agent: Aval\r\n")
-    if body or method not in ("GET", "HEAD"):
-        head.append(b"content-length: %d\r\n" % len(body))
-    head += (b"\r\n", body)
+    if request.body or request.method not in ("GET", "HEAD"):
+        head.append(b"content-length: %d\r\n" % len(request.body))
+    head += (b"\r\n", request.body)
     return b"".join(head)
