@@ -23,10 +23,9 @@ LEDGER = {
     "gateway.ledger.sqlite": {"consent", "tokenfamily", "directory", "link", "person", "use"},
     "gateway.ledger.postgres_once": {"consent", "tokenfamily", "directory", "link", "person"},
     "gateway.ledger.postgres_reading": {"consent", "tokenfamily", "directory", "link", "person"},
-    "gateway.ledger.postgres": {
-        *("consent", "tokenfamily", "directory", "link", "person", "use"),
-        *("logentry", "logchain", "logtally"),
-    },
+    "gateway.ledger.postgres": {"consent", "tokenfamily", "directory", "link", "person", "use", "logchain"},
+    "gateway.ledger.postgres_parts": {"consent", "use", "logentry", "logchain", "logtally"},
+    "gateway.ledger.postgres_commits": {"logentry"},
 }
 
 # Third-party library → the rooms (or files) that may import it.
@@ -49,7 +48,10 @@ DOORS = {
     "structlog": {"gateway.ground.ops"},
     "prometheus_client": {"gateway.ground.ops"},
     "psycopg": {"gateway.ground.store", "gateway.settings"},  # the latter only reads an address
-    "asyncpg": {"gateway.ground.store.postgres", "gateway.ledger.postgres", "gateway.ledger.postgres_reading"},
+    "asyncpg": {
+        *("gateway.ground.store.postgres", "gateway.ledger.postgres"),
+        *("gateway.ledger.postgres_reading", "gateway.ledger.postgres_commits"),
+    },
 }
 
 

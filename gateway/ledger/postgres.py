@@ -14,13 +14,13 @@ somebody who takes no turn is met by FOR SHARE: whoever comes second waits for t
 only those that rest on a row that is locked wait, for a later batch. Notices (LISTEN) only tell what to read again; one
 that is lost costs a second judgement, never a byte.
 
-What is rare (a consent that ends with its use) is written by `postgres_once`.
+What is rare (a consent that ends with its use) is written by `postgres_once`; step 3 is put together by
+`postgres_parts`; of step 4 and what may become of it knows `postgres_commits`.
 """
 
 import asyncio
 import json
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,20 +31,17 @@ import asyncpg
 from gateway.errors import Unavailable, where
 from gateway.ground.store import TRIES, Clash
 from gateway.ground.store.contract import CLASHES, DIRECTORY, key_of
-from gateway.ground.store.postgres.engine import WITNESS, PostgresStore
-from gateway.ground.store.postgres.native import FAULTS, connected, is_lost, is_now
+from gateway.ground.store.postgres.engine import PostgresStore
+from gateway.ground.store.postgres.native import FAULTS, is_now
 from gateway.ledger.contract import LISTING_SECONDS, PROOF_SECONDS, Item, Key, Told, Verdict
+from gateway.ledger.postgres_commits import CommitNotAnswered, Commits, Proof
 from gateway.ledger.postgres_once import SingleUses
-from gateway.ledger.postgres_reading import ASKED, PLANS, ROW, StandingMemory, StandingReader, closed
+from gateway.ledger.postgres_parts import composed
+from gateway.ledger.postgres_reading import ASKED, ROW, StandingMemory, StandingReader
 from gateway.ledger.standing import Standing
 from gateway.ledger.transaction import Transaction, totals
 from gateway.log import Log
 from gateway.log.record import Heads, person_turn, proof_of
-
-# A commit that waits for a synchronous standby which is away is not answered. A call is answered after both of these.
-# Then nothing more is begun, as it would only wait behind that commit, until it is known that this one has ended.
-COMMIT_SECONDS = 7.0
-RESOLVE_SECONDS = 3.0  # how long its outcome is asked for
 
 # Of a permitted call family and link are there: a row that is missing here has changed. The directory is not locked as
 # a row, which all batches of all processes would share, but by its turn.
@@ -80,49 +77,6 @@ _USED = """
 _STILL_OPEN = "SELECT id FROM openstream WHERE id = ANY($1::text[])"
 _LISTED = "SELECT 1 FROM listing WHERE id = $1 AND expires_at > $2"
 
-# The parts of step 3, each with its arrays. A batch uses those it needs.
-_PARTS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "entries": (
-        "INSERT INTO logentry (person_id, seq, salt, sealed, commitment) SELECT * FROM unnest({})",
-        ("text", "bigint", "bytea", "bytea", "bytea"),
-    ),
-    "chains": (
-        "INSERT INTO logchain (person_id, seq, head, key_sealed, tally) SELECT * FROM unnest({})"
-        " ON CONFLICT (person_id) DO UPDATE SET seq = excluded.seq, head = excluded.head, tally = excluded.tally",
-        ("text", "bigint", "bytea", "bytea", "bytea"),
-    ),
-    "tallies": (
-        "INSERT INTO logtally (person_id, seq, day, sealed) SELECT * FROM unnest({})"
-        " ON CONFLICT (person_id, seq) DO UPDATE SET day = excluded.day, sealed = excluded.sealed",
-        ("text", "bigint", "text", "bytea"),
-    ),
-    "uses": (
-        'INSERT INTO "use" AS u (consent_id, item, "window", start, used)'
-        " SELECT w.c, w.i, w.w, w.s, w.n FROM unnest({}) AS w (c, i, w, s, n, most)"
-        ' ON CONFLICT (consent_id, item, "window", start) DO UPDATE SET used = u.used + excluded.used'
-        ' RETURNING u.consent_id, u.item, u."window", u.start, u.used',
-        ("text", "text", "text", "bigint", "integer", "integer"),
-    ),
-    "proofs": (
-        "INSERT INTO spentproof (id, expires_at) SELECT * FROM unnest({}) ON CONFLICT DO NOTHING RETURNING id",
-        ("bytea", "timestamptz"),
-    ),
-    "listings": (
-        "INSERT INTO listing (id, expires_at) SELECT * FROM unnest({})"
-        " ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at",
-        ("bytea", "timestamptz"),
-    ),
-    "opened": (
-        "INSERT INTO openstream (id, person_id, process, facts, begun_at) SELECT * FROM unnest({})",
-        ("text", "text", "text", "text", "timestamptz"),
-    ),
-    "closed": ("DELETE FROM openstream WHERE id IN (SELECT * FROM unnest({}))", ("text",)),
-    "accessed": (
-        "UPDATE consent SET last_access_at = w.at FROM unnest({}) AS w (id, at) WHERE consent.id = w.id",
-        ("text", "timestamptz"),
-    ),
-}
-
 _log = logging.getLogger("gateway.proxy")
 
 
@@ -142,18 +96,6 @@ class _Passed(Exception):
         self.left = left
 
 
-Proof = tuple[str, int, bytes]  # finds an entry of a transaction (`record.PROOF`)
-Backend = tuple[int, datetime]  # a process of the server: its number, and when it began
-
-
-class _Unknown(Exception):
-    """The connection was lost while the commit was under way, or it was not answered. `proof`: of it."""
-
-    def __init__(self, proof: Proof) -> None:
-        super().__init__()
-        self.proof = proof
-
-
 class PostgresLedger:
     exact = False
 
@@ -161,16 +103,10 @@ class PostgresLedger:
         self._store = store
         self._log = log
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._writing: asyncpg.Connection[Any] | None = None
         self._work: asyncio.Task[None] | None = None
         self._transaction = Transaction(log, store.process, lambda _c, _s: True)
         self._held: set[int] = set()  # turns that were not free a moment ago: they are not waited for
-        self._warned = False  # by the server, while a transaction of `_writing` was committed
-        self._statements: dict[tuple[str, ...], str] = {}
-        self._backend: Backend | None = None  # of `_writing`
-        # of a commit that may still go on at the server, and by whom
-        self._unanswered: tuple[Proof, Backend | None] | None = None
-        self._asking: Backend | None = None  # whose own commit, when it asked for that one, was not answered either
+        self._commits = Commits(store)
         self.memory = StandingMemory()
         self._single = SingleUses(store, self._transaction, self.memory)
         self._reader = StandingReader(store, self.memory)
@@ -187,8 +123,7 @@ class PostgresLedger:
             await asyncio.gather(self._work, return_exceptions=True)
         self._single.stop()
         await self._reader.stop()
-        await closed(self._writing)
-        self._writing = None
+        await self._commits.close()
 
     def fault(self) -> str:
         """A server that has gone comes back: then all goes on by itself."""
@@ -224,8 +159,7 @@ class PostgresLedger:
     async def _committed(self, batch: list[Item], told: Told) -> None:
         fault: Exception | None = None
         try:
-            if self._unanswered is not None:
-                await self._refuse_unanswered(*self._unanswered)
+            await self._commits.refuse_unanswered()
             if usual := [item for item in batch if not item.once]:
                 await self._all(usual)
             await self._ending([item for item in batch if item.once])
@@ -301,53 +235,21 @@ class PostgresLedger:
 
     async def _once_through(self, batch: list[Item]) -> None:
         try:
-            connection = await self._connection()
+            connection = await self._commits.connection()
             try:
                 await self._write(connection, batch)
             except BaseException as error:
                 self._transaction.undone()
-                if is_lost(error):  # one that did not answer would be waited for once more
-                    connection.terminate()
-                await self._undone(connection)
+                await self._commits.undo(connection, error)
                 raise
-        except _Unknown as unknown:
-            await self._resolved(unknown.proof)
+        except CommitNotAnswered as commit:
+            await self._commits.resolve(commit.proof)
         except FAULTS as error:
             if getattr(error, "sqlstate", None) in CLASHES:
                 raise Clash(f"database: {type(error).__name__}") from error
             if is_now(error):
                 raise Unavailable(f"database: {type(error).__name__}") from error
             raise
-
-    async def _connection(self) -> "asyncpg.Connection[Any]":
-        if self._writing is None or self._writing.is_closed():
-            made = await connected(self._store.direct)
-            try:
-                made.add_log_listener(self._heard)
-                await made.execute(PLANS)
-                self._backend = tuple(await made.fetchrow(_BACKEND))
-            except BaseException:
-                made.terminate()
-                raise
-            self._writing = made
-        return self._writing
-
-    def _heard(self, _: Any, message: Any) -> None:
-        self._warned = self._warned or message.sqlstate == _WARNING
-
-    def _refuse_warned(self) -> None:
-        """A commit that somebody told not to wait for its standby is on this server's disk, and perhaps nowhere else:
-        data that leaves now would be without its entry after a fail-over. Raises Unavailable."""
-        if self._warned:
-            raise Unavailable("database: the commit was told not to wait for a standby")
-
-    async def _undone(self, connection: "asyncpg.Connection[Any]") -> None:
-        if connection.is_closed():
-            return
-        try:
-            await connection.execute("ROLLBACK")
-        except FAULTS:
-            connection.terminate()
 
     # ---- one transaction
 
@@ -358,15 +260,7 @@ class PostgresLedger:
             await connection.execute("ROLLBACK")
             return
         proof = await self._written(connection, accepted, heads)
-        self._warned = False
-        try:
-            await connection.execute("COMMIT", timeout=COMMIT_SECONDS)
-        except FAULTS as error:
-            if is_lost(error):
-                connection.terminate()
-                raise _Unknown(proof) from error
-            raise
-        self._refuse_warned()
+        await self._commits.commit(connection, proof)
 
     async def _begun(self, connection: "asyncpg.Connection[Any]", batch: list[Item]) -> list[Item]:
         """Begin, and take the turns. Returns the items whose turns were free; the others have no verdict."""
@@ -466,85 +360,13 @@ class PostgresLedger:
         }
         parts = tuple(name for name, some in rows.items() if some)
         columns = [list(column) for name in parts for column in zip(*rows[name], strict=True)]
-        found = await connection.fetchrow(self._statement(parts), *columns)
+        found = await connection.fetchrow(composed(parts), *columns)
         assert found is not None
         if rows["proofs"] and len(found["proofs"] or []) < len(proofs):
             raise _Replayed(set(proofs) - set(found["proofs"] or []))
         if rows["uses"] and found["passed"]:  # all of it is rolled back
             raise _Passed({rows["uses"][place - 1][:4]: left for place, left in found["passed"]})
         return proof_of(entries[0])
-
-    def _statement(self, parts: tuple[str, ...]) -> str:
-        known = self._statements.get(parts)
-        if known is None:
-            known = self._statements[parts] = _composed(parts)
-        return known
-
-    # ---- a commit whose outcome is not known
-
-    async def _resolved(self, proof: Proof) -> None:
-        """Returns when the transaction was committed. Raises Unavailable when it was not, or nobody knows:
-        the next batch then asks again (`_refuse_unanswered`)."""
-        until, backend = time.monotonic() + RESOLVE_SECONDS, self._backend
-        while (left := until - time.monotonic()) > 0:
-            try:
-                found = await self._is_proven(proof, backend, left)
-            except FAULTS:
-                await asyncio.sleep(0.1)
-                continue
-            if not found:
-                raise Unavailable("database: not committed")
-            return
-        self._unanswered = proof, backend
-        raise Unavailable("database: nobody knows whether this was committed")
-
-    async def _refuse_unanswered(self, proof: Proof, backend: Backend | None) -> None:
-        """Raises Unavailable until that commit has ended, in whatever way: who waited for it was told already."""
-        try:
-            await self._is_proven(proof, backend, RESOLVE_SECONDS)
-        except FAULTS as error:
-            raise Unavailable("database: an earlier commit is not answered") from error
-        self._unanswered = None
-
-    async def _is_proven(self, proof: Proof, backend: Backend | None, seconds: float) -> bool:
-        """Whether the transaction was committed. Raises one of FAULTS when that is not known.
-
-        The turn comes first: until it is free the server may still be busy with that commit (postgres/engine.py). When
-        that process of the server is gone its commit has ended, whoever else has the turn now."""
-        turn = key_of(person_turn(proof[0]))
-        try:
-            async with asyncio.timeout(seconds):
-                connection = await self._connection()
-                self._warned = False
-                if self._asking and await connection.fetchval(_GOES_ON, *self._asking):
-                    raise asyncpg.LockNotAvailableError("another look would wait behind the one before")
-                self._asking = None
-                goes_on = backend is None or await connection.fetchval(_GOES_ON, *backend)
-                await connection.execute(_BEGIN_SOON.format(turn=turn) if goes_on else "BEGIN")
-                found = await connection.fetchval(_PROVEN, *proof)
-                if found is not None:
-                    await connection.execute(WITNESS)
-                    self._asking = self._backend
-                await connection.execute("COMMIT")
-                self._asking = None
-                self._refuse_warned()
-        except FAULTS as error:
-            if not is_lost(error) and not isinstance(error, asyncpg.LockNotAvailableError):
-                self._asking = None
-            if self._writing is not None:
-                if is_lost(error):  # one that did not answer in time, too: it would be waited for once more
-                    self._writing.terminate()
-                await self._undone(self._writing)
-            raise
-        return found is not None
-
-
-_WARNING = "01000"
-_BACKEND = "SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()"
-_GOES_ON = "SELECT 1 FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2"
-# Asked for again and again, on one connection.
-_BEGIN_SOON = "BEGIN; SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock({turn})"
-_PROVEN = "SELECT 1 FROM logentry WHERE person_id = $1 AND seq = $2 AND commitment = $3"
 
 
 def _unavailable(error: Exception) -> Unavailable:
@@ -576,24 +398,3 @@ def _fitting(batch: list[Item], left: dict[Key, int]) -> list[Item]:
                 left[count.key] -= 1
         fitting.append(item)
     return fitting
-
-
-_PASSED = """
-    SELECT array_agg(ARRAY[w.place, w.most - u.used + w.n])
-      FROM uses_ u JOIN unnest({}) WITH ORDINALITY AS w (c, i, w, s, n, most, place)
-        ON w.c = u.consent_id AND w.i = u.item AND w.w = u."window" AND w.s = u.start WHERE u.used > w.most"""
-
-
-def _composed(parts: tuple[str, ...]) -> str:
-    """One statement that does all of these parts, and tells what they returned."""
-    written, told, at = [], [], 1
-    for name in parts:
-        statement, types = _PARTS[name]
-        arrays = ", ".join(f"${at + n}::{kind}[]" for n, kind in enumerate(types))
-        at += len(types)
-        written.append(f"{name}_ AS ({statement.replace('{}', arrays)})")
-        if name == "uses":
-            told.append(f"({_PASSED.replace('{}', arrays)}) AS passed")
-        if name == "proofs":
-            told.append("(SELECT array_agg(id) FROM proofs_) AS proofs")
-    return f"WITH {', '.join(written)} SELECT {', '.join(['1', *told])}"

@@ -472,7 +472,10 @@ def test_after_a_commit_that_nobody_knows_others_go_on_when_its_process_is_gone(
             ledger = PostgresLedger(cast(PostgresStore, world.house.store), world.house.log)
             writer = Writer(ledger)
             await writer.start(asyncio.get_running_loop())
-            ledger._unanswered = ("alice", 1, b"commitment"), backend if there else (backend[0], datetime.now(UTC))
+            ledger._commits.unanswered = (
+                ("alice", 1, b"commitment"),
+                backend if there else (backend[0], datetime.now(UTC)),
+            )
             [found] = await asyncio.gather(
                 writer.commit(Item(Event("sign_in", "bob", datetime.now(UTC)))), return_exceptions=True
             )
