@@ -54,7 +54,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.exports.readings import download
-from gateway.formats.espi import feed
+from gateway.formats.espi import atom, feed
 from gateway.formats.espi.accounts import accounts
 from gateway.formats.espi.calls import NONE, PUBLICATION, PUBLISHED, USAGE_TIME
 from gateway.formats.espi.ids import Ids, is_id
@@ -175,7 +175,7 @@ def test_an_id_may_be_whatever_an_address_may_hold(own, way, espi):
     if isinstance(call, Denied):  # told apart and not called
         assert "/ReadingType/d." in address and (len(own) > 128 or "%2F" in own)
     else:
-        assert feed.path_of(call.path, "") == feed.path_of(f"{BASES['energy']}/ReadingType/{own}", "")
+        assert atom.path_of(call.path, "") == atom.path_of(f"{BASES['energy']}/ReadingType/{own}", "")
 
 
 @WAYS
@@ -278,7 +278,7 @@ def test_whatever_an_id_is_no_name_leaves_and_what_can_be_called_leads_back(befo
     ids = her_ids()
     for own in (name, before + name, before + name + after):
         try:
-            own = feed.path_of(f"/x/{own}", "").rpartition("/")[2]
+            own = atom.path_of(f"/x/{own}", "").rpartition("/")[2]
         except UnknownShape:
             continue
         if not is_id(own):

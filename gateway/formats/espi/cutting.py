@@ -19,8 +19,9 @@ from gateway.formats.espi.calls import (
     own_address,
 )
 from gateway.formats.espi.family import Family
-from gateway.formats.espi.feed import Feed, FeedEntry, FeedHead, count_withheld, integers, written_children
+from gateway.formats.espi.feed import Feed, FeedEntry, FeedHead
 from gateway.formats.espi.readings import EARLIEST, LATEST, Run
+from gateway.formats.espi.resources import count_withheld, integers, written_children
 from gateway.formats.espi.shapes import ATOM, ESPI, SHARED, SUMMARIES, TITLES
 from gateway.formats.espi.terms import EnergyTerms
 from gateway.formats.model import Counts, NotThere, UnknownShape, Upstream

@@ -7,7 +7,8 @@ everything is learned: withheld, it would pass for another's.
 import re
 from collections.abc import Iterable
 
-from gateway.formats.espi.feed import FeedEntry, FeedPlace, written_children
+from gateway.formats.espi.feed import FeedEntry, FeedPlace
+from gateway.formats.espi.resources import written_children
 from gateway.formats.espi.shapes import SHARED
 from gateway.formats.model import UnknownShape
 
