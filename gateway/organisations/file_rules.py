@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.catalogue import Format, format_files
+from gateway.catalogue import Format, format_paths
 from gateway.catalogue.formats import FormatCall, Path
 from gateway.errors import Fault
 from gateway.formats import filed
@@ -85,7 +85,7 @@ def customer_of(form: Format, call: FormatCall, named: str) -> Path:
     records = form.records[call.records]
     if records.customer or not named:
         return records.customer or records.account
-    return format_files.led_to(form.shapes, records.kind, named)
+    return format_paths.led_to(form.shapes, records.kind, named)
 
 
 def faults(document: Mapping[str, Any]) -> Iterator[Fault]:
