@@ -10,24 +10,20 @@ that ends where the bytes given to it end.
 """
 
 import codecs
-from collections.abc import Mapping
-from datetime import datetime
 from pyexpat import ExpatError
 from typing import NamedTuple
 
-from gateway.formats import drift, xml_coarser, xml_plain
-from gateway.formats.model import DEPTH, LIMIT, Counts, NotThere, Source, TooLarge, UnknownShape, Upstream
+from gateway.formats import drift, xml_plain
+from gateway.formats.model import DEPTH, LIMIT, Counts, NotThere, TooLarge, UnknownShape, Upstream
 from gateway.formats.paging import Unusable
-from gateway.formats.table_plan import AT_ANY_TIME, UNUSABLE, TablePart, TablePlan
+from gateway.formats.table_plan import UNUSABLE, TablePart, TablePlan
 from gateway.formats.totals import Row
 from gateway.formats.xml_around import XmlAround
-from gateway.formats.xml_judging import judge
-from gateway.formats.xml_parsing import BLANK, Node, no_base, parser, tree, wrapped
-from gateway.formats.xml_table import Part, XmlKind, XmlTable, escaped, quoted
-from gateway.formats.xml_writing import Writing, put_at, text_at
-from gateway.ground.calendar.instants import Span, Window
+from gateway.formats.xml_parsing import BLANK, Node, no_base, parser
+from gateway.formats.xml_records import HEAD, XmlRecords
+from gateway.formats.xml_table import Part, XmlKind, XmlTable
+from gateway.ground.calendar.instants import Window
 
-HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 TAGS = 256  # before the records that are read one by one, so that the first record is met at its beginning
 SLICE = 4096  # bytes that are read at once where no end of a record tells how many
 WIDEST = 1 << 16
@@ -54,27 +50,14 @@ class XmlCutter:
         rows: list[Row] | None = None,
     ) -> None:
         self._plan, self._table, self._part, self._sent, self._link = plan, table, part, sent, link
-        source: Source = plan.source
-        call = plan.form.calls[sent.operation]
         self.media_type = table.form.accept  # it is written in UTF-8, whatever it was read in
-        self.refs: Mapping[str, str] = part.refs(sent)
-        self.inside = judge(table.time, periods.judged, source.zone)
-        self.names, pair = part.names, plan.pair(part)
-        changes = xml_coarser.changes(table.form, table.coarse, part.makers)
-        self._writing = Writing(table, part.names, pair, self._tell, changes)
+        self.records = XmlRecords(plan, table, part, sent, periods.judged, rows, self._require_owner, self._tell)
+        self._writing = self.records.writing
         self._rows = rows
-        self._of = table.along(table.record, call.answer.of) if rows is not None and call.answer is not None else ()
-        self.encoded_refs = {native.encode(): escaped(ref).encode() for native, ref in self.refs.items()}
-        self.encoded_pair = lambda text: pair(text.strip().decode()).encode() if text.strip() else text
-        self._around = XmlAround(table, periods.whole, source.zone, self.refs, self._leads)
+        self._around = XmlAround(table, periods.whole, plan.source.zone, self.records.refs, self._leads)
         self._told: dict[str, None] = {}
         self._instead = False  # something that is not declared, and has members, stands where the records do
         self._aside = False  # what is skipped stands there
-        self.most = part.records_max if rows is None else None
-        # what was found and given
-        self.found = self.kept = self.fields = 0
-        self.first: Span | None = None
-        self.last: Span | None = None
         self.led = ""  # what the answer says of its next page
         self.following = self.notice = ""
         # the bytes: decoded, and not yet read
@@ -82,7 +65,6 @@ class XmlCutter:
         self._utf_8 = table.form.encoding == "utf-8"
         self._buffer = b""
         self._at = 0
-        self._out: list[bytes] = []
         # where the document stands
         self._parser = parser(self._start, self._end, self._data, table.form.encoding)
         self._parser.StartNamespaceDeclHandler = self._bound
@@ -99,7 +81,6 @@ class XmlCutter:
         self._plain: xml_plain.Plain | None = None
         self._tags = 0
         self._step = 0  # bytes behind which the end of a record is looked for
-        self.window = xml_plain.LEAST  # bytes that are tried at once
         self._unlike = 0  # records that were not plain, less those that were
 
     # ---- the bytes
@@ -123,9 +104,9 @@ class XmlCutter:
             raise UnknownShape("xml") from None
         if self._deepest < len(self._table.steps) - 1:
             raise UnknownShape(self._where(self._deepest))
-        if self._instead and not self.found:  # the records may have another name now
+        if self._instead and not self.records.found:  # the records may have another name now
             raise UnknownShape(self._where(len(self._table.steps) - 1, self._table.steps[-1]))
-        if self._table.single and not self.kept and self._rows is None:
+        if self._table.single and not self.records.kept and self._rows is None:
             raise NotThere
         if self._around.judges and not self._around.judged and not self._owned:
             raise UnknownShape(self._where(0))
@@ -136,8 +117,7 @@ class XmlCutter:
         return self._taken()
 
     def counts(self) -> Counts:
-        start, end = (None, None) if self.first is None or self.last is None else (self.first[0], self.last[1])
-        return Counts(self.kept, self.found - self.kept, self._writing.fields + self.fields, start, end)
+        return self.records.counts()
 
     def _decoded(self, chunk: bytes, final: bool = False) -> bytes:
         """The same in UTF-8. Raises UnknownShape for what is none."""
@@ -149,10 +129,10 @@ class XmlCutter:
 
     def _taken(self) -> bytes:
         """What may be sent now: of an answer of one record nothing before that record was given."""
-        if self._table.single and not self.kept:
+        if self._table.single and not self.records.kept:
             return b""
-        out = b"".join(self._out)
-        self._out.clear()
+        out = b"".join(self.records.out)
+        self.records.out.clear()
         return out
 
     def _advance(self, hold: int) -> None:
@@ -195,10 +175,10 @@ class XmlCutter:
             raise TooLarge("one element")
 
     def _run(self, plain: "xml_plain.Plain") -> None:
-        before = self.found
-        self._at = plain.run(self, self._buffer, self._at)
-        if self.found > before:
-            self._unlike -= self.found - before
+        before = self.records.found
+        self._at = plain.run(self.records, self._buffer, self._at)
+        if self.records.found > before:
+            self._unlike -= self.records.found - before
         elif self._buffer.find(self._close, self._at) >= 0:
             self._unlike += 1
         self._unlike = max(self._unlike, -xml_plain.PATIENCE)
@@ -273,7 +253,7 @@ class XmlCutter:
         part, self._read_part = self._read_part, None
         assert part is not None
         if part is self._table.steps[-1] and self._level == len(self._table.steps) - 1:
-            self._record(node)
+            self.records.add(node)
             self._ended = self._parser.CurrentByteIndex
         else:
             out: list[str] = []
@@ -321,16 +301,14 @@ class XmlCutter:
                 self._ended = self._fed - len(self._close)  # what was read ends with this tag: its children follow
 
     def _write(self, text: str) -> None:
-        self._out.append(text.encode())
+        self.records.out.append(text.encode())
 
     def _tell(self, place: str) -> None:
         """Of a member that is not declared."""
         if self._part.seen is None:
             raise UnknownShape(place)
         if len(self._told) <= drift.MOST:
-            self._told[place.replace(f"[{self.found}]", "", 1)] = None
-
-    # ---- records
+            self._told[place.replace(f"[{self.records.found}]", "", 1)] = None
 
     @property
     def _owned(self) -> bool:
@@ -338,95 +316,10 @@ class XmlCutter:
         form = self._plan.form
         return form.says_whose(form.calls[self._sent.operation])
 
-    def where_record(self) -> str:
-        return f"{'.'.join(self._table.at)}[{self.found}]"
-
-    def wrong_time(self) -> UnknownShape:
-        paths = self._table.records.time.paths
-        return UnknownShape(f"{self.where_record()}.{'.'.join(paths[0]) if paths else ''}")
-
-    def wrong_account(self) -> UnknownShape:
-        return UnknownShape(f"{self.where_record()}.{'.'.join(self._table.records.account)}")
-
-    def may_be_whose(self) -> None:
+    def _require_owner(self) -> None:
         """Raises UnknownShape where the answer says whose its records are, and has not said it yet."""
         if self._around.judges and not self._around.judged and not self._owned:
             raise UnknownShape(self._where(self._level))
-
-    def _record(self, node: Node) -> None:
-        text = self.cut(node)
-        self.found += 1
-        if text is not None:
-            self.kept += 1
-            if len(self._table.steps) == 1:
-                text = self._with_namespaces(text)
-            self._out.append(text)
-
-    def cut(self, node: Node) -> bytes | None:
-        """The record as it is given; None: it is withheld."""
-        self.may_be_whose()
-        table, where = self._table, self.where_record()
-        paths = (*table.times, table.length) if table.length else table.times
-        texts = [text_at(node, path, where) for path in paths]
-        try:
-            span = self.inside(*texts)
-        except (ValueError, OverflowError):
-            raise self.wrong_time() from None
-        if span is False:
-            return None
-        ref = None
-        if table.account:
-            owner = text_at(node, table.account, where)
-            if not owner and not table.time.lenient:
-                raise self.wrong_account()
-            ref = self.refs.get(owner) if owner else None
-            if ref is None:
-                return None
-        if self.most is not None and self.kept >= self.most:
-            return None
-        value = text_at(node, self._of, where) if self._of else ""
-        if ref is not None:
-            put_at(node, table.account, ref)
-        text = self._writing.record(node, where)
-        if self._rows is not None:
-            self._rows.append((*(AT_ANY_TIME if isinstance(span, bool) else span), value or None))
-        if not isinstance(span, bool):
-            self._lasts(span)
-        return text
-
-    def _lasts(self, span: Span) -> None:
-        if self.first is None or span < self.first:
-            self.first = span
-        if self.last is None or span[1] > self.last[1]:
-            self.last = span
-
-    def _with_namespaces(self, text: bytes) -> bytes:
-        """The record that is the whole document."""
-        begin = b"<" + self._table.steps[0].tag.encode()
-        return HEAD.encode() + begin + self._table.namespaces.encode() + text[len(begin) :]
-
-    def take(self, count: int, texts: list[bytes], fields: int, spans: list[Span]) -> None:
-        """Records that were cut as bytes."""
-        if count:
-            self.may_be_whose()
-        self.found += count
-        self.kept += len(texts)
-        self.fields += fields
-        self._out += texts
-        if spans:
-            self._lasts(min(spans))
-            self._lasts(max(spans, key=_end_of))
-
-    def rewritten(self, piece: bytes, bindings: Mapping[str, str]) -> bytes:
-        """A record that was cut as bytes, without the names of accounts in it."""
-        node = tree(wrapped(piece, bindings, quoted)).elements()[0]
-        where = self.where_record()
-        if self._table.account:
-            put_at(node, self._table.account, self.refs[text_at(node, self._table.account, where)])
-        before = self._writing.fields
-        text = self._writing.record(node, where)
-        self._writing.fields = before
-        return text
 
     # ---- pages
 
@@ -452,7 +345,7 @@ class XmlCutter:
         """Of the next page; "": there is none, or what is said of it leads nowhere."""
         try:
             return self._plan.following(
-                self._part, self._sent, self._plan.leads_on(self._sent, led, self._link, self.found)
+                self._part, self._sent, self._plan.leads_on(self._sent, led, self._link, self.records.found)
             )
         except Unusable:
             self.notice = UNUSABLE
@@ -461,7 +354,3 @@ class XmlCutter:
     def _lead_on(self) -> None:
         token = self._token(self.led)
         self.following = self._plan.address(self._part, self._sent, token) if token else ""
-
-
-def _end_of(span: Span) -> datetime:
-    return span[1]

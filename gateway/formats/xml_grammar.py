@@ -287,9 +287,9 @@ class Grammar:
         times = [self._heard[tuple(part.name for part in path)] for path in (*table.times, table.length) if path]
         texts = ", ".join(f"{name}.strip().decode()" for name in times)
         lines = [
-            "def window(cutter, body):",
-            " inside, refs, pair = cutter.inside, cutter.encoded_refs, cutter.encoded_pair",
-            " room = len(body) if cutter.most is None else cutter.most - cutter.kept",
+            "def window(records, body):",
+            " inside, refs, pair = records.inside, records.encoded_refs, records.encoded_pair",
+            " room = len(body) if records.most is None else records.most - records.kept",
             " at = found = fields = 0",
             " kept, places, spans = [], [], []",
             " while (record := match(body, at)) is not None:",
@@ -299,15 +299,15 @@ class Grammar:
             "  try:",
             f"   span = inside({texts})",
             "  except (ValueError, OverflowError):",
-            "   cutter.found += found - 1",
-            "   raise cutter.wrong_time() from None",
+            "   records.found += found - 1",
+            "   raise records.wrong_time() from None",
             "  if span is False: continue",
         ]
         if self._account:
             owner = self._heard[self._account]
             lines += [f"  owner = {owner}.strip()"]
             if not table.time.lenient:
-                lines += ["  if not owner:", "   cutter.found += found - 1", "   raise cutter.wrong_account()"]
+                lines += ["  if not owner:", "   records.found += found - 1", "   raise records.wrong_account()"]
             lines += ["  ref = refs.get(owner)", "  if ref is None: continue"]
         lines += ["  if len(kept) >= room: continue"]
         for number, (part, other, _) in enumerate(table.only):

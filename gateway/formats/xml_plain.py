@@ -19,7 +19,7 @@ from gateway.formats.xml_table import (
 from gateway.formats.xml_writing import names_stand_in, read
 
 if TYPE_CHECKING:
-    from gateway.formats.xml_cutter import XmlCutter
+    from gateway.formats.xml_records import XmlRecords
 
 PATIENCE = 64  # records more that are not plain than are, after which no more are tried
 LEAST, MOST = 1 << 11, 1 << 16  # bytes that are recognised at once: more where all before were plain
@@ -43,24 +43,24 @@ class Plain:
         """`ampersands`: with references in texts, which makes the grammar slower."""
         return Grammar(self._table, self._prefixes, ampersands).function()
 
-    def run(self, cutter: "XmlCutter", body: bytes, at: int) -> int:
+    def run(self, records: "XmlRecords", body: bytes, at: int) -> int:
         """Cut the plain records that stand at a place between two children of their list. Returns where they end."""
         while True:
-            end = body.rfind(self.close, at, at + cutter.window)
+            end = body.rfind(self.close, at, at + records.window)
             if end < 0:
-                end = body.find(self.close, at + cutter.window - len(self.close))
+                end = body.find(self.close, at + records.window - len(self.close))
                 if end < 0:
                     return at
             end += len(self.close)
             window = body[at:end]
-            done = self._window(cutter, window)
+            done = self._window(records, window)
             at += done
             if done < len(window):
-                cutter.window = LEAST
+                records.window = LEAST
                 return at
-            cutter.window = min(2 * cutter.window, MOST)
+            records.window = min(2 * records.window, MOST)
 
-    def _window(self, cutter: "XmlCutter", window: bytes) -> int:
+    def _window(self, records: "XmlRecords", window: bytes) -> int:
         if len(window.translate(None, _CONTROLS)) != len(window):
             return 0
         if not window.isascii() and any(each in window for each in _NO_CHARACTER):
@@ -68,21 +68,21 @@ class Plain:
         ampersands = b"&" in window
         if ampersands not in self._made:
             self._made[ampersands] = self._compiled(ampersands)
-        done, count, kept, places, fields, spans = self._made[ampersands](cutter, window)
-        texts = self._without_names(cutter, kept, places)
+        done, count, kept, places, fields, spans = self._made[ampersands](records, window)
+        texts = self._without_names(records, kept, places)
         if self._rename is not None:
             texts = [self._rename(text) for text in texts]
-        cutter.take(count, texts, fields, spans)
+        records.take(count, texts, fields, spans)
         return int(done)
 
-    def _without_names(self, cutter: "XmlCutter", kept: list[bytes], places: list[re.Match[bytes]]) -> list[bytes]:
+    def _without_names(self, records: "XmlRecords", kept: list[bytes], places: list[re.Match[bytes]]) -> list[bytes]:
         """The same where no text names an account; those that may are written the long way."""
-        if not kept or not cutter.names.may_stand_in(read(b"".join(kept))):
+        if not kept or not records.names.may_stand_in(read(b"".join(kept))):
             return kept
         again = []
         for text, place in zip(kept, places, strict=True):
-            if names_stand_in(cutter.names, text):
-                text = _Renamed(cutter.rewritten(place[0].strip(), self.bindings))
+            if names_stand_in(records.names, text):
+                text = _Renamed(records.rewritten(place[0].strip(), self.bindings))
             again.append(text)
         return again
 

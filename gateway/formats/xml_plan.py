@@ -46,7 +46,7 @@ class XmlPlan(TablePlan):
         cutter = self._cutter(sent, media_type, JudgedPeriods(window, period), rows=rows)
         cutter.feed(body)
         cutter.close()
-        return PageRows(rows, cutter.found, cutter.led, cutter.first is not None)
+        return PageRows(rows, cutter.records.found, cutter.led, cutter.records.first is not None)
 
     def _period(self, sent: Upstream, window: Window) -> JudgedPeriods:
         window = self.inside(sent, window)

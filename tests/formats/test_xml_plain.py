@@ -7,7 +7,7 @@ from xml_documents import ALWAYS, MINE, dataset_of, form_of, plan_of, sent_of
 
 from gateway.formats import xml_plain
 from gateway.formats.drift import Seen
-from gateway.formats.xml_cutter import XmlCutter
+from gateway.formats.xml_records import XmlRecords
 
 FORMAT = """
 driver = "xml"
@@ -80,6 +80,6 @@ def test_every_member_and_every_two_are_withheld_alike_from_bytes_and_from_trees
 )
 def test_such_records_never_become_trees(without, monkeypatch):
     trees = []
-    monkeypatch.setattr(XmlCutter, "_record", lambda self, node: trees.append(node))
+    monkeypatch.setattr(XmlRecords, "add", lambda self, node: trees.append(node))
     found = cut(plan(without), f'<Rows xmlns="urn:rows">{ROW * 3}</Rows>'.encode())
     assert found.counts.records == 3 and trees == []
