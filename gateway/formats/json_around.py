@@ -1,7 +1,8 @@
 """What stands around the records of a JSON answer, written anew: a member without a rule never leaves.
 
-Rules stand at members (`[format.around]`, `[format.pages]`): a value that stays, a number of pages that only tells of
-this one, a date cut to the window, an account's number, an address of the gateway's own.
+Rules stand at members ([format.around]): a value that stays, a number of pages that only tells of this one, a date cut
+to the window, an account's number. Those of addresses of pages ([format.pages]) stand at one place of the answer, since
+a type may be that of other links, too.
 """
 
 from collections.abc import Callable, Mapping
@@ -41,27 +42,33 @@ class Around:
     def __init__(self, form: Format, answer: str, at: Path, beside: Beside, withheld: frozenset[Member]) -> None:
         """`answer`: the type of the table that the whole answer is."""
         self._form, self._answer, self._at, self._withheld = form, answer, at, withheld
-        self.rules: dict[Member, str] = dict(form.around)
+        self._rules = form.around
+        self._pages: dict[Path, str] = {}  # where an address of a page stands → which
         pages = form.pages
         if pages is not None:
             for rule in ("own", "start", "before"):
                 self._rule(rule, getattr(pages, rule))
             if pages.by in ("link", "cursor"):
                 self._rule("next", pages.at)
-        self.beside = [each for each in beside if self._matters(each[1], each[2])]
+        self.beside = [each for each in beside if self._matters(each[1], (*at[: each[0]], each[2]))]
 
     def _rule(self, rule: str, path: Path) -> None:
-        found = along(self._form.shapes, self._answer, path) if path else None
-        if found:
-            self.rules[found[-1]] = rule
+        if path and along(self._form.shapes, self._answer, path):
+            self._pages[path] = rule
 
-    def _matters(self, kind: str, name: str) -> bool:
-        """Whether the member, or something inside it, has a rule."""
-        if (kind, name) in self.rules:
+    @property
+    def rules(self) -> dict[Member, str]:
+        """All of them by member, for words about them."""
+        ends = {path: along(self._form.shapes, self._answer, path) or [] for path in self._pages}
+        return {**self._rules, **{steps[-1]: self._pages[path] for path, steps in ends.items()}}
+
+    def _matters(self, kind: str, path: Path) -> bool:
+        """Whether the member of this type at a place, or something inside it, has a rule."""
+        if (kind, path[-1]) in self._rules or any(page[: len(path)] == path for page in self._pages):
             return True
-        below = inner(members(self._form.shapes, kind)[name])
+        below = inner(members(self._form.shapes, kind)[path[-1]])
         return below in self._form.shapes and any(
-            self._matters(below, each) for each in members(self._form.shapes, below)
+            self._matters(below, (*path, each)) for each in members(self._form.shapes, below)
         )
 
     def led(self, texts: Mapping[Member, Raw], path: Path) -> str:
@@ -86,7 +93,7 @@ class Around:
             kept: dict[str, Any] = {}
             for level, kind, member, _ in self.beside:
                 if level == depth:
-                    value = self._kept(kind, member, texts.get((kind, member)), how)
+                    value = self._kept(kind, (*self._at[:depth], member), texts.get((kind, member)), how)
                     if value is not UNSET:
                         kept[member] = value
             before += b"{" + encode(name) + b":"
@@ -94,13 +101,14 @@ class Around:
             behind = (b"," + inside if inside else b"") + b"}" + behind
         return before, behind
 
-    def _kept(self, kind: str, member: str, text: Raw | None, how: Rewriting) -> Any:
-        """The member's value as it leaves; UNSET: it does not."""
+    def _kept(self, kind: str, path: Path, text: Raw | None, how: Rewriting) -> Any:
+        """The value of the member of this type at a place, as it leaves; UNSET: it does not."""
+        member = path[-1]
         if (kind, member) in self._withheld:
             return UNSET
-        rule = self.rules.get((kind, member))
-        if rule in ("own", "start", "before", "next"):
-            return how.addresses.get(rule) or UNSET
+        if path in self._pages:
+            return how.addresses.get(self._pages[path]) or UNSET
+        rule = self._rules.get((kind, member))
         if rule == "account" and text is None and how.judges:
             raise UnknownShape(member)
         if rule is not None:
@@ -109,8 +117,8 @@ class Around:
         value = _inside(text, member)
         made: dict[str, Any] = {}
         for each in members(self._form.shapes, below):
-            if self._matters(below, each):
-                found = self._kept(below, each, (value or {}).get(each), how)
+            if self._matters(below, (*path, each)):
+                found = self._kept(below, (*path, each), (value or {}).get(each), how)
                 if found is not UNSET:
                     made[each] = found
         return made if made or value is not None else UNSET

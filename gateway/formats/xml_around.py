@@ -1,7 +1,7 @@
 """What stands around the records of an XML answer, written anew where it stands: without a rule it never leaves.
 
-The rules are those of `json_around`. An element or attribute has its rule by its type and name ([format.around],
-[format.pages]); an element is written only if it has one, or something in it has.
+The rules are those of `json_around`. An element or attribute has its rule by its type and name ([format.around]) or by
+its place ([format.pages]); an element is written only if it has one, or something in it has.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Protocol
 
 from msgspec import UNSET
 
-from gateway.catalogue.formats import Format
+from gateway.catalogue.formats import Format, Path
 from gateway.formats.json_around import RULES
 from gateway.formats.model import UnknownShape
 from gateway.formats.xml_parsing import BLANK, Node, no_base
@@ -31,69 +31,75 @@ class Leads(Protocol):
 class XmlAround:
     def __init__(self, table: XmlTable, window: Window, zone: str, refs: Mapping[str, str], leads: Leads) -> None:
         self._window, self._zone, self._refs, self._leads = window, zone, refs, leads
-        self.rules = rules(table.form, table)
-        self._matters = _matters(table, self.rules)
-        self.judges = ACCOUNT in self.rules.values()
+        self._rules, self._pages = table.form.around, pages(table.form)
+        self._on_the_way = {place[: len(place) - n] for place in self._pages for n in range(len(place))}
+        self._matters = _matters(table, self._rules)
+        self.judges = ACCOUNT in self._rules.values()
         self.judged = False  # the account that all records are of was found, and is one of those granted
 
-    def matters(self, part: Part, kind: XmlKind) -> bool:
-        return (kind.name, part.name) in self._matters
+    def matters(self, part: Part, kind: XmlKind, place: Path) -> bool:
+        """Whether the part of this type at a place has a rule, or something inside it has."""
+        return (kind.name, part.name) in self._matters or place in self._on_the_way
 
-    def attributes(self, kind: XmlKind, node: Node, writing: Writing, where: str) -> str:
+    def _rule(self, kind: XmlKind, part: Part, place: Path) -> str | None:
+        return self._pages.get(place) or self._rules.get((kind.name, part.name))
+
+    def attributes(self, kind: XmlKind, node: Node, writing: Writing, where: Path) -> str:
         """Those of an element around the records, as they leave."""
         text = ""
         for key, value in node.pairs():
             part = kind.attributes.get(key)
             if part is None:
-                writing.undeclared("@", key, where)
+                writing.undeclared("@", key, dotted(where))
                 continue
-            found = self._value(kind, part, value, writing, f"{where}.{part.name}")
+            found = self._value(kind, part, value, writing, (*where, part.name))
             if found is not None:
                 text += f' {part.tag}="{quoted(found)}"'
         return text
 
-    def element(self, kind: XmlKind, part: Part, node: Node, writing: Writing, where: str, out: list[str]) -> None:
+    def element(self, kind: XmlKind, part: Part, node: Node, writing: Writing, where: Path, out: list[str]) -> None:
         """A child of an element of type `kind`."""
-        place = f"{where}.{part.name}"
+        place = (*where, part.name)
         no_base(node.attributes)
         if part.refused:
-            raise UnknownShape(place)
-        rule = self.rules.get((kind.name, part.name))
+            raise UnknownShape(dotted(place))
+        rule = self._rule(kind, part, place)
         if not part.given or part.coarse is not None or (rule is None and part.kind is None):
             return
         if rule == "same":
-            writing.beside(part, node, out, place)
+            writing.beside(part, node, out, dotted(place))
         elif part.kind is None:
-            found = self._value(kind, part, writing.text_of(node, part, place), writing, place)
+            found = self._value(kind, part, writing.text_of(node, part, dotted(place)), writing, place)
             if found is not None:
                 out.append(f"<{part.tag}>{escaped(found)}</{part.tag}>")
-        elif self.matters(part, kind):
+        elif self.matters(part, kind, place):
             self._inside(part, part.kind, node, writing, place, out)
 
-    def _inside(self, part: Part, kind: XmlKind, node: Node, writing: Writing, where: str, out: list[str]) -> None:
+    def _inside(self, part: Part, kind: XmlKind, node: Node, writing: Writing, where: Path, out: list[str]) -> None:
         out.append(f"<{part.tag}{self.attributes(kind, node, writing, where)}>")
         seen: set[str] = set()
         for item in node.items:
             if not isinstance(item, Node):
                 if item.strip(BLANK) and kind.text is None:
-                    raise UnknownShape(where)
+                    raise UnknownShape(dotted(where))
                 continue
             below = kind.elements.get(item.key)
             if below is None:
-                writing.undeclared("", item.key, where)
+                writing.undeclared("", item.key, dotted(where))
                 continue
             if below.name in seen and not below.many:
-                raise UnknownShape(f"{where}.{below.name}")
+                raise UnknownShape(dotted((*where, below.name)))
             seen.add(below.name)
             self.element(kind, below, item, writing, where, out)
         if kind.text is not None and not kind.elements:
-            found = self._value(kind, kind.text, writing.text_of(node, kind.text, where), writing, where)
+            said = writing.text_of(node, kind.text, dotted(where))
+            found = self._value(kind, kind.text, said, writing, (*where, kind.text.name))
             out.append(escaped(found or ""))
         out.append(f"</{part.tag}>")
 
-    def _value(self, kind: XmlKind, part: Part, text: str, writing: Writing, where: str) -> str | None:
+    def _value(self, kind: XmlKind, part: Part, text: str, writing: Writing, place: Path) -> str | None:
         """A text as it leaves; None: it does not."""
-        rule = self.rules.get((kind.name, part.name))
+        rule, where = self._rule(kind, part, place), dotted(place)
         if part.refused:
             raise UnknownShape(where)
         if rule is None or not part.given or part.coarse is not None:
@@ -108,21 +114,17 @@ class XmlAround:
         return None if found is UNSET else str(found)
 
 
-def rules(form: Format, table: XmlTable) -> Rules:
-    found = dict(form.around)
-    pages = form.pages
-    if pages is not None:
-        for rule, path in (("own", pages.own), ("start", pages.start), ("before", pages.before), ("next", pages.at)):
-            if path:
-                found[_owner(table, path)] = rule
-    return found
+def pages(form: Format) -> Mapping[Path, str]:
+    """Where an address of a page stands, and which: a type may be that of other links, too."""
+    said = form.pages
+    if said is None:
+        return {}
+    found = {said.own: "own", said.start: "start", said.before: "before", said.at: "next"}
+    return {place: rule for place, rule in found.items() if place}
 
 
-def _owner(table: XmlTable, path: tuple[str, ...]) -> tuple[str, str]:
-    kind = table.answer
-    for part in table.along(table.answer, path)[:-1]:
-        kind = part.kind or kind
-    return kind.name, path[-1]
+def dotted(place: Path) -> str:
+    return ".".join(place) or "root"
 
 
 def _matters(table: XmlTable, found: Rules) -> set[tuple[str, str]]:

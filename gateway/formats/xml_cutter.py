@@ -13,12 +13,13 @@ import codecs
 from pyexpat import ExpatError
 from typing import NamedTuple
 
+from gateway.catalogue.formats import Path
 from gateway.formats import drift, xml_plain
 from gateway.formats.model import DEPTH, LIMIT, Counts, NotThere, TooLarge, UnknownShape, Upstream
 from gateway.formats.paging import Unusable
 from gateway.formats.table_plan import UNUSABLE, TablePart, TablePlan
 from gateway.formats.totals import Row
-from gateway.formats.xml_around import XmlAround
+from gateway.formats.xml_around import XmlAround, dotted
 from gateway.formats.xml_parsing import BLANK, Node, no_base, parser
 from gateway.formats.xml_records import HEAD, XmlRecords
 from gateway.formats.xml_table import Part, XmlKind, XmlTable
@@ -221,7 +222,7 @@ class XmlCutter:
             self._aside = level == len(steps) - 1
             self._instead = self._instead or (self._aside and bool(attributes))
             return
-        counts = part is step or self._around.matters(part, kind)
+        counts = part is step or self._around.matters(part, kind, (*self._place(level), part.name))
         if part.refused or (counts and part.name in self._seen_here() and not part.many):
             raise UnknownShape(self._where(level, part))
         self._seen_here().add(part.name)
@@ -258,7 +259,7 @@ class XmlCutter:
         else:
             out: list[str] = []
             before = self._writing.fields
-            self._around.element(self._kind(), part, node, self._writing, self._where(self._level), out)
+            self._around.element(self._kind(), part, node, self._writing, self._place(self._level), out)
             self._writing.fields = before
             self._write("".join(out))
 
@@ -281,16 +282,18 @@ class XmlCutter:
             self._seen.append(set())
         return self._seen[self._level]
 
+    def _place(self, level: int) -> Path:
+        return tuple(step.name for step in self._table.steps[:level])
+
     def _where(self, level: int, part: Part | None = None) -> str:
-        names = [step.name for step in self._table.steps[:level]]
-        return ".".join([*names, part.name] if part is not None else names) or "root"
+        return dotted((*self._place(level), part.name) if part is not None else self._place(level))
 
     def _open(self, part: Part, node: Node) -> None:
         self._level += 1
         self._deepest = max(self._deepest, self._level)
         self._seen_here()
         assert part.kind is not None
-        attributes = self._around.attributes(part.kind, node, self._writing, self._where(self._level))
+        attributes = self._around.attributes(part.kind, node, self._writing, self._place(self._level))
         head, names = (HEAD, self._table.namespaces) if self._level == 1 else ("", "")
         self._write(f"{head}<{part.tag}{names}{attributes}>")
         if self._level == len(self._table.steps) - 1:

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -132,6 +133,34 @@ def test_a_number_of_pages_is_given_where_there_is_one(count: int, given: bool) 
     body = document("json", [one()])[:-1] + b',"pages":%d}' % count
     found = json.loads(cut(planned(text, "blurred.calls", FIELDS), "json", "calls", body).body)
     assert ("pages" in found) == given
+
+
+LINKS = 'Links = "self:Link next:Link prev:Link"\n'
+
+
+@pytest.mark.parametrize("order", [("self", "next", "prev"), ("next", "prev", "self"), ("prev", "self", "next")])
+@pytest.mark.parametrize("driver", ["json", "xml"])
+def test_of_several_links_of_one_type_only_the_next_page_is_followed_and_written(
+    driver: str, order: tuple[str, ...]
+) -> None:
+    text = exact(driver)
+    leads = {name: f"/lines/{MINE.native}/calls?p={page}" for name, page in (("prev", 1), ("self", 2), ("next", 3))}
+    if driver == "json":
+        text = text.replace("next:s owner:s", "links:Links").replace('at = "next"', 'at = "links.next.href"')
+        text += LINKS + 'Link = "href:s"\n'
+        links = json.dumps({name: {"href": leads[name]} for name in order})
+        body = document("json", [one()])[:-1] + f',"links":{links}}}'.encode()
+    else:
+        text = text.replace("Call:Call* @next:s", "links:Links Call:Call*")
+        text = text.replace('at = "Calls.@next"', 'at = "Calls.links.next.@href"') + LINKS + 'Link = "@href:s"\n'
+        links = "".join(f'<{name} href="{leads[name]}"/>' for name in order)
+        body = document("xml", [one()]).replace(b"<Calls>", f"<Calls><links>{links}</links>".encode())
+    its = planned(text, "blurred.calls", FIELDS)
+    found = cut(its, driver, "calls", body)
+    token = dict(parse_qsl(urlsplit(found.following).query))
+    following = requested(its, "calls", *token.items())
+    assert isinstance(following, Upstream) and ("p", "3") in following.query
+    assert found.body.count(b"page_token") == 1 and b"prev" not in found.body and b"self" not in found.body
 
 
 @pytest.mark.parametrize("made", ["month", "year"])
