@@ -130,9 +130,20 @@ def test_an_attribute_is_of_the_namespace_where_the_schema_says_so(
       <xs:element ref="Call" maxOccurs="unbounded"/></xs:sequence></xs:complexType></xs:element>"""
     head = f'{HEAD} elementFormDefault="qualified" {default}>'
     found, text = table(schema(tmp_path, body, head), root="Calls")
+    prefix = name.rpartition(":")[0].removeprefix("@")
     assert list(found["Call"]) == [name]
-    spaces = tomllib.loads(text)["format"]["namespaces"]
-    assert (spaces.get("own") == "urn:calls") is (":" in name)
+    assert tomllib.loads(text)["format"]["namespaces"] == {prefix: "urn:calls"}
+
+
+def test_a_sample_with_attributes_of_its_own_namespace_has_a_prefix_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "answer.xml"
+    call = '<Call t:id="{}"><At>2026-01-02</At></Call>'
+    path.write_text(f'<Calls xmlns="urn:t" xmlns:t="urn:t">{call.format(5)}{call.format(6)}</Calls>')
+    text = drafted("sample", path)
+    assert not faults(text)
+    found = tomllib.loads(text)
+    [prefix] = found["format"]["namespaces"]
+    assert prefix and set(shapes(found)["Call"]) == {f"@{prefix}:id", f"{prefix}:At"}
 
 
 @pytest.mark.parametrize("declared, word", [("ISO-8859-1", "iso-8859-1"), ("Windows-1252", "windows-1252")])

@@ -6,7 +6,7 @@ from lxml import etree
 
 from gateway.catalogue.formats import ENCODINGS
 from gateway.formats.drafting import files
-from gateway.formats.drafting.namespaces import XS, XmlNames
+from gateway.formats.drafting.namespaces import XS, PrefixNeeded, XmlNames
 from gateway.formats.drafting.nodes import (
     MIXED_TEXT,
     Listed,
@@ -28,9 +28,16 @@ _INSTANCE = "{http://www.w3.org/2001/XMLSchema-instance}"
 
 def read(bodies: list[tuple[Path, bytes]]) -> Reading:
     """Raises Unreadable."""
-    reading = Reading("xml", seen=True)
     documents = [(path, files.xml_root(path, body)) for path, body in bodies]
     bare = any(not str(element.tag).startswith("{") for _, root in documents for element in root.iter())
+    try:
+        return _read(documents, bare)
+    except PrefixNeeded:
+        return _read(documents, True)
+
+
+def _read(documents: list[tuple[Path, etree._Element]], bare: bool) -> Reading:
+    reading = Reading("xml", seen=True)
     names, seen, roots = XmlNames(bare=bare), Element(), set[str]()
     reading.encoding = _encoding(*documents[0])
     for path, root in documents:
@@ -43,14 +50,14 @@ def read(bodies: list[tuple[Path, bytes]]) -> Reading:
         roots.add(str(root.tag))
         seen.add(root, names)
     if len(roots) > 1:
-        raise Unreadable(f"{bodies[0][0]}: and others begin with different elements; draft from one kind at a time")
+        raise Unreadable(f"{documents[0][0]}: and others begin with different elements; draft from one kind at a time")
     outermost = names.of(roots.pop())
     local = outermost.rpartition(":")[2]
     node = seen.node(local, f"/{local}", reading.notes)
     if not isinstance(node, Object):
-        raise Unreadable(f"{bodies[0][0]}: has no element inside its root; give an answer with records in it")
+        raise Unreadable(f"{documents[0][0]}: has no element inside its root; give an answer with records in it")
     reading.namespaces = names.used
-    return reading.of_records(document(outermost, node), f"XML: {many(len(bodies), 'file')}, read from <{local}>")
+    return reading.of_records(document(outermost, node), f"XML: {many(len(documents), 'file')}, read from <{local}>")
 
 
 def _encoding(path: Path, root: etree._Element) -> str:

@@ -4,9 +4,13 @@ XS = "{http://www.w3.org/2001/XMLSchema}"
 _XML = "http://www.w3.org/XML/1998/namespace"
 
 
+class PrefixNeeded(Exception):
+    """An attribute is of the namespace that goes without a prefix: read again, with one for every namespace."""
+
+
 class XmlNames:
-    """The names of one document. `bare`: there are elements of no namespace, so none of the namespaces can go without a
-    prefix."""
+    """The names of one document. `bare`: there are elements of no namespace, or attributes of one, so none of the
+    namespaces can go without a prefix. Raises PrefixNeeded."""
 
     def __init__(self, *, bare: bool = False) -> None:
         self._bare = bare
@@ -39,7 +43,6 @@ class XmlNames:
             return f"xml:{local}"
         prefix = self.learn("ns", namespace)
         if attribute and not prefix:  # an attribute without a prefix is of no namespace
-            prefix = next(name for name in ("own", "own2", "own3") if self._prefixes.get(name, namespace) == namespace)
-            self._prefixes[prefix] = namespace
+            raise PrefixNeeded
         self._used.add(prefix)
         return f"{prefix}:{local}" if prefix else local

@@ -10,7 +10,7 @@ from lxml import etree
 
 from gateway.formats.drafting import files, guesses
 from gateway.formats.drafting.elements import document
-from gateway.formats.drafting.namespaces import XS, XmlNames
+from gateway.formats.drafting.namespaces import XS, PrefixNeeded, XmlNames
 from gateway.formats.drafting.nodes import (
     MIXED_TEXT,
     NOT_ENFORCED,
@@ -63,9 +63,9 @@ Tag = str  # {namespace}local
 class Xsd:
     """One schema and what it includes. Names of components are looked up by kind and tag."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, bare: bool) -> None:
         self.notes: list[Remark] = []
-        self.names = XmlNames()
+        self._bare, self.names = bare, XmlNames(bare=bare)
         self._parts: dict[tuple[str, Tag], etree._Element] = {}
         self._spaces: dict[etree._Element, str] = {}  # root of a file → its target namespace
         self._qualified: dict[etree._Element, tuple[bool, bool]] = {}
@@ -95,7 +95,7 @@ class Xsd:
         )
         if target and not referring:
             own = next((prefix for prefix, known in root.nsmap.items() if prefix and known == target), "own")
-            self.names.learn(None if self._qualified[root][0] else own, target)
+            self.names.learn(None if self._qualified[root][0] and not self._bare else own, target)
         for prefix, known in root.nsmap.items():
             if prefix and f"{{{known}}}" != XS and known != target:
                 self.names.learn(prefix, known)
@@ -423,7 +423,13 @@ def _weight(node: Node) -> int:
 
 def read(path: Path, root: str) -> Reading:
     """Raises Unreadable."""
-    schema = Xsd(path)
+    try:
+        return _read(Xsd(path, bare=False), path, root)
+    except PrefixNeeded:
+        return _read(Xsd(path, bare=True), path, root)
+
+
+def _read(schema: Xsd, path: Path, root: str) -> Reading:
     name, node = schema.start(root)
     if not isinstance(node, Object):
         local = name.rpartition(":")[2]
