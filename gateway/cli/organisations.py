@@ -42,6 +42,12 @@ def add(
             " or another one, and links end.",
         ),
     ] = None,
+    wider: Annotated[
+        bool,
+        typer.Option(
+            "--wider", help="If fields give more members than before: their words say so, and agreements give them."
+        ),
+    ] = False,
 ) -> None:
     """Put a declaration into force, or a changed one in place of the old.
 
@@ -58,6 +64,9 @@ def add(
     organisation has moved or was replaced: credentials from the old address must not go to another organisation.
     If it was replaced, people read in their logs that the service ended their links, and may link again. Until all
     have ended no call goes to it, as in a suspension; if the command is broken off, give it again.
+
+    While anybody is linked, a field that gives members which it did not is refused until you say --wider: people
+    agreed to its words, and only you can tell whether those say the new member, too, or it is one with a new name.
     """
     from gateway.organisations import declare
 
@@ -68,7 +77,7 @@ def add(
                 for declaration in found:
                     declare.leave(house, declaration, partial(_leaving, declaration.id))
             with house.store.write() as session:
-                made = [_added(session, house, declaration, moved) for declaration in found]
+                made = [_added(session, house, declaration, moved, wider) for declaration in found]
         except DeclarationError as error:
             stop(str(error), NO)
     for told in made:
@@ -92,14 +101,14 @@ def _leaving(organisation: str, done: int, people: int) -> None:
     typer.echo(f"{organisation}: links ended of {done} of {people} people", err=True)
 
 
-def _added(session: Session, house: House, declaration: Any, moved: bool | None) -> str:
+def _added(session: Session, house: House, declaration: Any, moved: bool | None, wider: bool) -> str:
     """What to tell, once it is kept."""
     from gateway.organisations import declare
     from gateway.organisations.tables import Organisation
 
     row = session.get(Organisation, declaration.id)
     before = dict(row.declaration) if row else None
-    outcome = declare.add(session, house, declaration, datetime.now(UTC), moved=moved)
+    outcome = declare.add(session, house, declaration, datetime.now(UTC), moved=moved, wider=wider)
     secret = "client secret: another one" if outcome == "changed" else ""
     return changes.told(declaration.id, before, declaration.document, added=outcome, otherwise=secret)
 

@@ -7,7 +7,7 @@ Names only suggest what a member holds, so nothing here is a fault: `gateway.for
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.catalogue import fields as governing
@@ -35,6 +35,7 @@ WHY: Mapping[str, str] = {
     "any-id": "A key for everybody opens everybody's records: an organisation that does not compare would answer for"
     " an id that is another customer's.",
     "no-account": "The gateway cannot see whose such a record is, and relies on the organisation's answer alone.",
+    "other-account": "What names no account of hers is left out, every record of it, or its answer is refused.",
     "accounts-unknown": "A link would know one account, called self: where the organisation has none of that name,"
     " nothing is ever given.",
     "no-call": "People can agree to this type of data, and no app can ever get it.",
@@ -72,7 +73,7 @@ def risks(form: Format | None, datasets: Mapping[str, Dataset]) -> Iterator[Risk
         for field in dataset.fields.values():
             yield from of.field(dataset, field)
     yield from of.around()
-    for check in (_unused, _timeless, _widening, _one_page, _ownerless):
+    for check in (_unused, _timeless, _widening, _one_page, _ownerless, _other_account):
         yield from check(form)
 
 
@@ -120,6 +121,9 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_CUSTOMERS = _set(
+    "customer client person user member holder subscriber patient abonne usager adherent assure titulaire"
+)
 _IDENTIFIES = _set(
     "id ids uuid guid iban bban pan msisdn imsi imei iccid email mail courriel phone telephone tel mobile ssn nir "
     "siret passport client clientid customer customerid contract contractid contrat subscriber subscriberid abonne "
@@ -314,9 +318,30 @@ def _ownerless(form: Format) -> Iterator[Risk]:
     if form.accounts is None or any(rule == "account" for rule in form.around.values()):
         return
     for kind, records in form.records.items():
-        if not along(form.shapes, kind, records.account):
-            better = 'write account = "MEMBER", if the record names it'
+        if not along(form.shapes, kind, records.account) and not records.of_person:
+            better = 'write account = "MEMBER", if the record names it; or whose = "person", if it is of no account'
             yield Risk("no-account", "", f"records.{kind}", "nothing in the record says whose it is", better)
+
+
+def _other_account(form: Format) -> Iterator[Risk]:
+    """Records and answers that name a customer, where the accounts are something that a customer has several of."""
+    if form.accounts is None or _names_customer(form.accounts.native):
+        return
+    known = ".".join(form.accounts.native)
+    what = f"says whose it is by {{}}, and accounts are known by {known}"
+    better = (
+        f'if the two are not one number: whose = "person", and no rule "account" in [format.around]; or name {known}'
+    )
+    for kind, records in form.records.items():
+        if _names_customer(records.account):
+            yield Risk("other-account", "", f"records.{kind}", what.format(".".join(records.account)), better)
+    for (kind, name), rule in form.around.items():
+        if rule == "account" and _names_customer((name,)):
+            yield Risk("other-account", "", f"around.{kind}/{name}", what.format(name), better)
+
+
+def _names_customer(path: Sequence[str]) -> bool:
+    return bool(path) and bool(_CUSTOMERS & set(tokens(path[-1])))
 
 
 # ---- accounts that a link has to know

@@ -9,9 +9,8 @@ last use. The room owns the tables of open streams, spent proofs and listings.
     writer       gathers what calls want written while a batch is on its way
     transaction  the one order: holds → spend → end → entries
     sqlite       the hot statements on SQLite, and the disk thread
-    postgres     the same on PostgreSQL, and why stopping is exact in every process
-    postgres_reading    what is read there, and remembered       postgres_once    calls that end their consents
-    postgres_parts      what a batch writes, in one statement    postgres_commits what has become of a commit
+    postgres     the same on PostgreSQL, and why stopping is exact    postgres_reading   what is read, and remembered
+    postgres_parts, postgres_once   what is written there            postgres_commits   what has become of a commit
     standing     what a decision depends on, as one row      uses       counted uses, per calendar window
     live         a consent and its terms, as they are now    recovery   streams whose process has ended
 

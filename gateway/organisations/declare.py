@@ -21,7 +21,7 @@ from gateway.ground.declarations import digest, load, unknown
 from gateway.ground.keys import KeyRing
 from gateway.ground.store.tables import directory_changed, directory_turn
 from gateway.house import House
-from gateway.organisations import connections, file_rules, gaps, moving, owned
+from gateway.organisations import connections, file_rules, gaps, moving, owned, widening
 from gateway.organisations.addresses import Resolve, base_url_faults, resolve
 from gateway.organisations.rules import FORM
 from gateway.organisations.tables import LEAVING, Organisation
@@ -141,12 +141,19 @@ def _read_secret(key: str, where: object, folder: Path, environ: Mapping[str, st
 
 
 def add(
-    session: Session, house: House, declaration: OrganisationDeclaration, now: datetime, *, moved: bool | None = True
+    session: Session,
+    house: House,
+    declaration: OrganisationDeclaration,
+    now: datetime,
+    *,
+    moved: bool | None = True,
+    wider: bool = True,
 ) -> str:
     """Insert or update; "added", "changed" or "unchanged". Raises DeclarationError for a change of what it is.
 
     `moved`: whether a changed address still belongs to the same organisation. True: links stay. False: they end.
     None: the operator has not said; refused while anybody is linked (see `moving`).
+    `wider`: whether fields may give members that they did not; else refused while anybody is linked (`widening`).
     """
     directory_turn(session)
     document = dict(declaration.document)
@@ -160,6 +167,9 @@ def add(
         _same_nature(row, declaration)
         if moved is None and (fault := moving.unsaid(session, row.id, row.declaration, document)):
             raise DeclarationError(declaration.file, [fault])
+        if not wider and (faults := list(widening.widened(row.declaration, document))):
+            if moving.linked(session, row.id):
+                raise DeclarationError(declaration.file, faults)
         if not moved and moving.elsewhere(row.declaration, document):
             moving.replaced(session, house.log, row.id, row.declaration["name"][house.settings.default_language], now)
     same_secret = _secrets_of(row, house.keys) == declaration.secrets

@@ -71,12 +71,10 @@ def unsaid(session: Session, organisation: str, old: Mapping[str, Any], new: Map
     """The fault, if the origin changes while anybody is linked and the operator has not said why."""
     if not elsewhere(old, new):
         return None
-    some = select(Link.id).where(*_live(organisation)).limit(MOST_COUNTED + 1)
-    count = session.exec(select(func.count()).select_from(some.subquery())).one()
-    if not count:
+    people = linked(session, organisation)
+    if not people:
         return None
-    many = f"more than {MOST_COUNTED}" if count > MOST_COUNTED else count
-    was, people = old["connection"]["base_url"], "one person has" if count == 1 else f"{many} people have"
+    was = old["connection"]["base_url"]
     if origin(old) == origin(new):
         key, wrong = "connection.oauth", f"leads to another server than it did, and {people} linked an account"
     else:
@@ -87,6 +85,14 @@ def unsaid(session: Session, organisation: str, old: Mapping[str, Any], new: Map
         "say --moved if the same organisation answers at the new address (links stay), "
         "or --replaced if it is another one (they end)",
     )
+
+
+def linked(session: Session, organisation: str) -> str:
+    """How many people are linked, for a sentence; "": nobody is."""
+    some = select(Link.id).where(*_live(organisation)).limit(MOST_COUNTED + 1)
+    count = session.exec(select(func.count()).select_from(some.subquery())).one()
+    many = f"more than {MOST_COUNTED}" if count > MOST_COUNTED else count
+    return "" if not count else "one person has" if count == 1 else f"{many} people have"
 
 
 def leave(house: House, organisation: str, told: Callable[[int, int], None]) -> None:

@@ -208,6 +208,12 @@ RISKS = {
         ('path = "/calls"', 'path = "/lines/{account}/calls"'),
         ("[format.pages]", LINES),
     ],
+    "other-account": [
+        ('account = "msisdn"\n', 'account = "clientId"\n'),
+        ("msisdn:s", "msisdn:s clientId:s"),
+        ('"PhoneCall/msisdn", ', '"PhoneCall/msisdn", "PhoneCall/clientId", '),
+        ("[format.pages]", LINES),
+    ],
     "accounts-unknown": [],  # the file has it
     "no-call": [('id = "telecom.calls"', 'id = "telecom.calls"\npaths = ["/elsewhere"]')],
     "same-words": [('en = "Length"', 'en = "Durée"')],

@@ -1,4 +1,4 @@
-"""Another address for an organisation that people have linked, from the operator's command line."""
+"""What an operator must say where people have linked: of another address, and of fields that give more."""
 
 import contextlib
 import json
@@ -26,6 +26,7 @@ from gateway.settings import Settings
 
 OLD, NEW = "http://localhost:8401", "http://localhost:9401"
 CITY = DECLARATIONS / "city-energy.toml"
+WATER = DECLARATIONS / "panel" / "eau-metropole.toml"
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def aval(*arguments: str | Path) -> tuple[int, str, str]:
     return done.exit_code, done.stdout, done.stderr
 
 
-def people_link(settings: Settings, *people: str) -> None:
+def people_link(settings: Settings, *people: str, organisation: str = "city-energy") -> None:
     house = build_house(settings)
     now = datetime.now(UTC)
     with house.store.write() as session:
@@ -50,12 +51,12 @@ def people_link(settings: Settings, *people: str) -> None:
             session.add(Person(id=person, email=f"{person}@example.org", name=person.title(), created_at=now))
         for person in people:
             held = links.Credentials("access", "refresh", int(now.timestamp()) + 300)
-            links.make(session, house.keys, person, "city-energy", now, new_id=fresh(), held=held)
+            links.make(session, house.keys, person, organisation, now, new_id=fresh(), held=held)
     house.store.close()
 
 
-def alice_links(settings: Settings) -> None:
-    people_link(settings, "alice")
+def alice_links(settings: Settings, organisation: str = "city-energy") -> None:
+    people_link(settings, "alice", organisation=organisation)
 
 
 def linked(settings: Settings, *people: str) -> list[str]:
@@ -205,3 +206,39 @@ def test_a_suspension_is_not_lifted_by_another_address(settings: Settings) -> No
     assert aval("organisations", "add", CITY, "--base-url", NEW, "--replaced")[0] == 0
     assert status(settings) == ("suspended (Its certificate has expired.)", NEW)
     assert not is_linked(settings)
+
+
+VOLUME = 'find = ["WaterDay/consommation"]'
+TOLD = "datasets[0].field[1].find: water.volume gives more than it did: WaterDay/debit; say --wider"
+
+
+def wider(folder: Path, shape: str = "consommation:n debit:n") -> Path:
+    """The water company's file, whose field of the volume gives these members."""
+    text = WATER.read_text(encoding="utf-8")
+    find = ", ".join(f'"WaterDay/{word[:-2]}"' for word in shape.split())
+    path = folder / "water.toml"
+    path.write_text(text.replace(VOLUME, f"find = [{find}]").replace("consommation:n", shape), "utf-8")
+    return path
+
+
+def test_a_field_gives_more_only_if_the_operator_says_that_its_words_do(settings: Settings, tmp_path: Path) -> None:
+    more = wider(tmp_path)
+    assert aval("organisations", "add", WATER)[0] == 0
+    alice_links(settings, "eau-metropole")
+    code, out, error = aval("organisations", "add", more)
+    assert (code, out) == (1, "") and TOLD in error and "field of its own" in error
+    assert aval("organisations", "add", WATER)[1] == "eau-metropole: unchanged\n"
+    assert aval("organisations", "add", more, "--wider")[0] == 0
+    assert aval("organisations", "add", WATER)[0] == 0, "a field may give less"
+
+
+def test_who_has_agreed_to_nothing_yet_is_not_asked_about(settings: Settings, tmp_path: Path) -> None:
+    assert aval("organisations", "add", WATER)[0] == 0
+    assert aval("organisations", "add", wider(tmp_path))[0] == 0
+
+
+def test_a_new_name_in_place_of_the_old_is_more_too(settings: Settings, tmp_path: Path) -> None:
+    assert aval("organisations", "add", WATER)[0] == 0
+    alice_links(settings, "eau-metropole")
+    renamed = wider(tmp_path, "debit:n")
+    assert TOLD in aval("organisations", "add", renamed)[2]
