@@ -67,6 +67,7 @@ class Dataset:
     fields: Mapping[str, Field]
     frequency: tuple[int, str] | None = None  # of any grant, however often the app asked for: times, per
     strict: bool = False  # an answer with a member that is not declared is refused
+    whole: bool = False  # it is of the person as a whole: no choice of accounts changes it
 
     def structural(self) -> tuple[str, ...]:
         return tuple(field.id for field in self.fields.values() if field.structural)
@@ -194,8 +195,12 @@ def _frequency(row: FileTable) -> tuple[int, str]:
 
 
 def answering(dataset: Dataset, form: Format | None) -> Dataset:
-    """The same type of data, whose fields know what they give of answers over records, where its calls give such."""
-    found = form.answers(dataset.id) if form is not None else []
+    """The same type of data as its format gives it: whether it is of accounts, and what its fields give of answers over
+    records, where its calls give such."""
+    if form is None:
+        return dataset
+    dataset = replace(dataset, whole=form.of_person(dataset.id))
+    found = form.answers(dataset.id)
     if not found:
         return dataset
     gives = {(how.kind, name) for how in found for name in how.gives}

@@ -235,6 +235,11 @@ class Format:
         calls = (call for call in self.calls.values() if call.dataset == dataset)
         return [call.answer for call in calls if call.answer is not None]
 
+    def of_person(self, dataset: str) -> bool:
+        """Whether all of a type of data is of the person as a whole, and of none of her accounts."""
+        records = [self.records.get(kind) for kind in self.judged(dataset)]
+        return bool(records) and all(each is not None and each.of_person for each in records)
+
     def judged(self, dataset: str) -> list[str]:
         """The types of record of a type of data."""
         return list(dict.fromkeys(call.records for call in self.calls.values() if call.dataset == dataset))

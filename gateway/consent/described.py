@@ -33,11 +33,12 @@ def dataset_facts(known: Dataset | None, dataset: str, fields: Sequence[str], la
     """A type of data in the words of the catalogue or the organisation. One that is there no longer is shown by its
     id."""
     if known is None:
-        return {"label": dataset, "short": "", "long": "", "fields": []}
+        return {"label": dataset, "short": "", "long": "", "whole": False, "fields": []}
     return {
         "label": known.label[language],
         "short": known.short[language],
         "long": known.long[language],
+        "whole": known.whole,
         "fields": [
             {
                 "id": name,

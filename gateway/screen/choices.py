@@ -25,10 +25,15 @@ def accounts_name(organisation: str) -> str:
 
 
 def parse(
-    form: Mapping[str, Sequence[str]], ask: Ask, accounts: Mapping[str, Sequence[Offered]], shareable: Collection[str]
+    form: Mapping[str, Sequence[str]],
+    ask: Ask,
+    accounts: Mapping[str, Sequence[Offered]],
+    shareable: Collection[str],
+    whole: Collection[tuple[str, str]] = (),
 ) -> Choices | list[Problem]:
     """What was chosen, or what is missing. Names and values that were not offered are ignored, and so is optional data
-    of an organisation that is not `shareable` (`Showing.shareable`)."""
+    of an organisation that is not `shareable` (`Showing.shareable`). `whole`: data that is of no account, so that there
+    is none to choose."""
     granted = frozenset(
         (item.organisation, item.dataset)
         for item in ask.items
@@ -40,7 +45,8 @@ def parse(
         problems.append(Problem("items", N_("Choose at least one type of data, or refuse.")))
     picked: dict[str, tuple[str, ...]] = {}
     for organisation in dict.fromkeys(name for name, _ in sorted(granted)):
-        picked[organisation] = _picked(form, organisation, accounts.get(organisation, ()))
+        chooses = any(name == organisation and (name, data) not in whole for name, data in granted)
+        picked[organisation] = _picked(form if chooses else None, organisation, accounts.get(organisation, ()))
         if not picked[organisation]:
             problems.append(
                 Problem(accounts_name(organisation), N_("%(organisation)s: choose at least one %(account)s."))
@@ -51,10 +57,11 @@ def parse(
     return problems or Choices(granted, picked, duration)
 
 
-def _picked(form: Mapping[str, Sequence[str]], organisation: str, offered: Sequence[Offered]) -> tuple[str, ...]:
-    """The ticked accounts. If only one is available there is nothing to tick: the screen names it."""
+def _picked(form: Mapping[str, Sequence[str]] | None, organisation: str, offered: Sequence[Offered]) -> tuple[str, ...]:
+    """The ticked accounts. If only one is available there is nothing to tick: the screen names it. Without a form: all
+    of them."""
     available = [account.ref for account in offered if account.available]
-    if len(available) == 1:
+    if form is None or len(available) == 1:
         return tuple(available)
     ticked = set(form.get(accounts_name(organisation), ()))
     return tuple(ref for ref in available if ref in ticked)

@@ -64,6 +64,15 @@ def _named(problem: Problem, organisations: Sequence[Mapping[str, Any]]) -> dict
     return {}
 
 
+def whole(catalogue: Catalogue, showing: Showing) -> frozenset[tuple[str, str]]:
+    """The data of a request that no choice of accounts changes."""
+    return frozenset(
+        (item.organisation, item.dataset)
+        for item in showing.ask.items
+        if catalogue.at(showing.directory[item.organisation], item.dataset).whole
+    )
+
+
 def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, language: str) -> dict[str, Any]:
     items = [item for item in ask.items if item.organisation == id_]
     place = showing.directory[id_]
@@ -90,6 +99,7 @@ def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, la
         "linked": id_ in showing.linked,
         "shareable": id_ in showing.shareable,
         "account": account[language],
+        "whole": all(catalogue.at(place, item.dataset).whole for item in items),
         "accounts_name": accounts_name(id_),
         "accounts": [
             {"ref": one.ref, "label": one.label, "available": one.available, "why_not": one.why_not}

@@ -134,7 +134,8 @@ def _allow(others: Facts, ctx: Context, consent: Consent, resume: str) -> Respon
         return _sign_in_again(ctx, showing, resume)
     if ctx.form.get("decision") != "allow":  # the Enter key in a field: the same screen, with what is marked so far
         return _again(ctx, showing, resume, [], status=200)
-    chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts, showing.shareable)
+    whole = contents.whole(ctx.house.catalogue, showing)
+    chosen = choices.parse(ctx.form_lists, showing.ask, showing.accounts, showing.shareable, whole)
     shown = contents.facts(ctx.house.catalogue, ctx.house.settings, showing, seen.language, ctx.now)
     if rendering.text_hash(shown, seen.language, ctx.house.translations.of(seen.language)) != seen.text_sha256:
         return _again(ctx, showing, resume, [_CHANGED])
