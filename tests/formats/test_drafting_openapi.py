@@ -265,6 +265,16 @@ def test_the_variables_of_a_server_are_filled_with_what_the_description_gives(tm
     assert found["format"]["calls"][0]["path"] == "/v2/calls"
 
 
+@pytest.mark.parametrize(("url", "told"), [("/{tenant}/v1", True), ("/../x", True), ("/v1.2", False), ("/", False)])
+def test_a_path_in_front_of_every_call_that_cannot_be_written_is_told(tmp_path: Path, url: str, told: bool) -> None:
+    operation = {"get": {"responses": answers(CALLS)}}
+    server = {"url": f"https://telecom.example{url}"}
+    text = drafted("openapi", described(tmp_path, {"/calls": operation}, servers=[server]))
+    assert ("a path in front of every call" in text) == told
+    path = tomllib.loads(text)["format"]["calls"][0]["path"]
+    assert path == ("/calls" if told else f"{url.rstrip('/')}/calls")
+
+
 def test_another_media_type_of_json_is_asked_for(tmp_path: Path) -> None:
     operation = {"get": {"responses": answers(CALLS, "application/vnd.calls+json; version=2")}}
     form = tomllib.loads(drafted("openapi", described(tmp_path, {"/calls": operation})))["format"]

@@ -60,7 +60,11 @@ def read(path: Path, only: list[str]) -> Reading:
     references = References(path, document)
     info = document.get("info")
     reading.title = str(info.get("title", "")) if isinstance(info, Mapping) else ""
-    reading.server, base = _server(document)
+    reading.server, before = _server(document)
+    base = _base(before)
+    if before.rstrip("/") and not base:
+        what = "a path in front of every call that is no plain one, or has a variable without a value"
+        reading.notes.append(Remark("servers", what, "write it in front of each path of [[format.calls]]"))
     reading.proof = proofs.proof(references, document, reading.server, reading.notes.append)
     reader = _Calls(references, reading, base)
     paths = document.get("paths")
@@ -332,12 +336,12 @@ def _of_account(name: str) -> bool:
 
 
 def _server(document: Mapping[str, Any]) -> tuple[str, str]:
-    """(address of the first server without its path; the path in front of every call)"""
+    """(address of the first server without its path; that path, which is in front of every call)"""
     if "swagger" in document:
         schemes = document.get("schemes")
         scheme = str(schemes[0]) if isinstance(schemes, list) and schemes else "https"
         host, base = str(document.get("host") or ""), str(document.get("basePath") or "")
-        return (f"{scheme}://{host}" if host else ""), _base(base)
+        return (f"{scheme}://{host}" if host else ""), base
     servers = document.get("servers")
     first = servers[0] if isinstance(servers, list) and servers and isinstance(servers[0], Mapping) else {}
     address = _filled(str(first.get("url") or ""), first.get("variables"))
@@ -346,7 +350,7 @@ def _server(document: Mapping[str, Any]) -> tuple[str, str]:
     except ValueError:
         return "", ""
     host = f"{parts.scheme}://{parts.netloc}" if parts.scheme and parts.netloc and "{" not in parts.netloc else ""
-    return host, _base(parts.path)
+    return host, parts.path
 
 
 def _filled(address: str, variables: Any) -> str:
@@ -358,8 +362,9 @@ def _filled(address: str, variables: Any) -> str:
 
 
 def _base(path: str) -> str:
+    """A plain one, without the slash at its end; "": it is none."""
     path = path.rstrip("/")
-    return path if re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path) else ""
+    return path if re.fullmatch(r"(/(?!\.+(/|$))[A-Za-z0-9._~-]+)+", path) else ""
 
 
 def _said(operation: Mapping[str, Any]) -> str:
