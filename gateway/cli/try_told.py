@@ -168,7 +168,7 @@ def agreed(prepared: "Prepared", trial: "Trial", terms: "TrialTerms") -> Iterato
     if trial.whose:
         yield "customer", trial.whose
     named = [f"{native}, for the app {ref}" for native, ref in trial.refs.items() if native != UNNAMED]
-    yield "accounts", "; ".join(named) or "the answer names none"
+    yield "accounts", "; ".join(named) or f"the {'file' if prepared.filed else 'answer'} names none"
     if live := trying.live_accounts(prepared, trial):
         these = "as --accounts says" if terms.accounts else "taken from the answer"
         yield "in a live call", f"{live}; these are {these}" if named else live
