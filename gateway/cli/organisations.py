@@ -256,6 +256,8 @@ def drift(
                 }
                 for row in found
             ]
+    if not as_json:
+        rows = [{**row, "line to add": undeclared.said(str(row["line to add"]))} for row in rows]
     table(rows, as_json, "Every organisation sends what its declaration says, and nothing else.")
 
 

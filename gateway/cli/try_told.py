@@ -228,9 +228,8 @@ def proposals(trial: "Trial") -> list[str]:
     for each in trial.unknown:
         lacking.setdefault(each.kind, []).append(shapes.written(each.name, each.word))
         types |= each.types
-    return [f'{kind} = "… {" ".join(found)}"' for kind, found in lacking.items()] + [
-        f'{kind} = "{line}"' for kind, line in types.items()
-    ]
+    lines = [(kind, f"… {' '.join(found)}") for kind, found in lacking.items()] + list(types.items())
+    return [f"{kind} = {shapes.toml(words)}" for kind, words in lines]
 
 
 def summary(trial: "Trial") -> list[tuple[str, str, int]]:
