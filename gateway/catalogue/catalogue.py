@@ -43,9 +43,7 @@ class Catalogue:
             self.formats[path.stem] = format_files.read(file, path.stem)
         for path, file in files(folder, "sectors", faults, shipped_policies()):
             whole.update(path.read_bytes())
-            file.only("sector", "category")
-            self.sectors.update(row.text("id") for row in file.entries("sector"))
-            self._take_categories(file)
+            self._take_sectors(file)
         for path, file in files(folder, "datasets", faults):
             whole.update(path.read_bytes())
             for dataset in datasets(file):
@@ -92,6 +90,16 @@ class Catalogue:
     def title(self, sensitivity: str, category: str) -> Words:
         """The heading above data of this sensitivity. There is none for sensitivity "none"."""
         return self.categories[category].titles[sensitivity]
+
+    def _take_sectors(self, file: FileTable) -> None:
+        """A file of sectors/ has some, or categories, or both."""
+        file.only("sector", "category")
+        if not file.table.keys() & {"sector", "category"}:
+            file.wrong("sector", "list at least one [[sector]] or [[category]]")
+        if "sector" in file.table:
+            self.sectors.update(row.text("id") for row in file.entries("sector"))
+        if "category" in file.table:
+            self._take_categories(file)
 
     def _take_categories(self, file: FileTable) -> None:
         for category in categories(file):

@@ -13,6 +13,7 @@ One line for each type, one `member:word` for each member. A name with blanks or
 In XML `@name` is an attribute and `.` the text of the element. A type may not contain itself.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -64,6 +65,13 @@ def written(name: str, word: str) -> str:
     plain = re.fullmatch(r'[^\s"]+', name) is not None
     quoted = name if plain else '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return f"{quoted}:{word}"
+
+
+def toml(words: str) -> str:
+    """A line's words as a text of TOML: in single quotes where names stand in double ones, if these can hold it."""
+    if '"' in words and "'" not in words and words.isprintable():
+        return f"'{words}'"
+    return json.dumps(words, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def reached(table: Table, root: str) -> Iterator[str]:

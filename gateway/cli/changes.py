@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from typing import Any
@@ -13,12 +13,12 @@ LEADING = 20  # of what two values have in common, before the first difference
 Document = Mapping[str, Any]
 
 
-def told(name: str, before: Document | None, after: Document, *, added: str, otherwise: str = "") -> str:
+def told(name: str, before: Document | None, after: Document, *, added: str, otherwise: Sequence[str] = ()) -> str:
     """One line, and one for each key that has another value. `added`: the word for what was not there `before`;
-    `otherwise`: what has changed although no key did; empty: nothing."""
+    `otherwise`: what else has changed, which no key says."""
     if before is None:
         return f"{name}: {added}"
-    lines = [f"  {line}" for line in differences(before, after)] or ([f"  {otherwise}"] if otherwise else [])
+    lines = [f"  {line}" for line in (*differences(before, after), *otherwise)]
     return "\n".join([f"{name}: {'changed' if lines else 'unchanged'}", *lines])
 
 

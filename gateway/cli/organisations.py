@@ -104,13 +104,18 @@ def _leaving(organisation: str, done: int, people: int) -> None:
 def _added(session: Session, house: House, declaration: Any, moved: bool | None, wider: bool) -> str:
     """What to tell, once it is kept."""
     from gateway.organisations import declare
+    from gateway.organisations.connections import SECRETS
     from gateway.organisations.tables import Organisation
 
     row = session.get(Organisation, declaration.id)
-    before = dict(row.declaration) if row else None
+    before, status = (dict(row.declaration), row.status) if row else (None, "")
+    secrets = declare.secrets(session, house.keys, declaration.id)
     outcome = declare.add(session, house, declaration, datetime.now(UTC), moved=moved, wider=wider)
-    secret = "client secret: another one" if outcome == "changed" else ""
-    return changes.told(declaration.id, before, declaration.document, added=outcome, otherwise=secret)
+    others = [place for place, secret in declaration.secrets.items() if secrets.get(place) != secret]
+    otherwise = [f"connection.{place}.{SECRETS[place]}: another one" for place in others]
+    if row is not None and row.status != status:
+        otherwise.append(f"status: {status} → {row.status}")
+    return changes.told(declaration.id, before, declaration.document, added=outcome, otherwise=otherwise)
 
 
 @commands.command("list")
@@ -265,6 +270,8 @@ def drift(
                 }
                 for row in found
             ]
+    if not as_json:
+        rows = [{**row, "line to add": undeclared.said(str(row["line to add"]))} for row in rows]
     table(rows, as_json, "Every organisation sends what its declaration says, and nothing else.")
 
 

@@ -75,7 +75,11 @@ def draft(
         stop(f"--id: {id!r} is none: 1 to 40 of a-z, 0-9 and -, as in city-energy", CANNOT)
     known = read_policies(policies).sectors
     if sector and sector not in known:
-        stop(f"--sector: {sector!r} is none of {', '.join(sorted(known))}", CANNOT)
+        stop(
+            f"--sector: {sector!r} is none of {', '.join(sorted(known))}. A sector of your own is two lines,"
+            f' [[sector]] and id = "{sector}", in a file of sectors/ in your folder of policies',
+            CANNOT,
+        )
     value = given[named[0]]
     paths = value if isinstance(value, list) else [value] if value else []
     if out is not None and out.exists() and (not force or out.resolve() in {path.resolve() for path in paths}):

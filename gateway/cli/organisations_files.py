@@ -87,11 +87,12 @@ def _tell(house: "House", view: "OrganisationView", path: Path, bring: Callable[
 def _records(house: "House", view: "OrganisationView", path: Path, call: str, sha256: str) -> "Imported":
     from gateway.organisations import files, given_files
 
-    call = call or _by_name(view, path.name)
-    if view.form is None or call not in view.form.calls:
-        known = ", ".join(view.form.calls) if view.form is not None else "none"
-        raise files.BadFile(f"no call has files of this name: say --call, one of {known}")
     with given_files.opened(path) as file:
+        named, call = bool(call), call or _by_name(view, path.name)
+        if view.form is None or call not in view.form.calls:
+            known = ", ".join(view.form.calls) if view.form is not None else "none"
+            wrong = f"--call {call}: there is no such call" if named else "no call has files of this name: say --call"
+            raise files.BadFile(f"{wrong}, one of {known}")
         return files.bring(house, view, call, _given(view, file, path, sha256), datetime.now(UTC), _progress(path))
 
 

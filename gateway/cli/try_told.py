@@ -168,7 +168,7 @@ def agreed(prepared: "Prepared", trial: "Trial", terms: "TrialTerms") -> Iterato
     if trial.whose:
         yield "customer", trial.whose
     named = [f"{native}, for the app {ref}" for native, ref in trial.refs.items() if native != UNNAMED]
-    yield "accounts", "; ".join(named) or "the answer names none"
+    yield "accounts", "; ".join(named) or f"the {'file' if prepared.filed else 'answer'} names none"
     if live := trying.live_accounts(prepared, trial):
         these = "as --accounts says" if terms.accounts else "taken from the answer"
         yield "in a live call", f"{live}; these are {these}" if named else live
@@ -228,9 +228,8 @@ def proposals(trial: "Trial") -> list[str]:
     for each in trial.unknown:
         lacking.setdefault(each.kind, []).append(shapes.written(each.name, each.word))
         types |= each.types
-    return [f'{kind} = "… {" ".join(found)}"' for kind, found in lacking.items()] + [
-        f'{kind} = "{line}"' for kind, line in types.items()
-    ]
+    lines = [(kind, f"… {' '.join(found)}") for kind, found in lacking.items()] + list(types.items())
+    return [f"{kind} = {shapes.toml(words)}" for kind, words in lines]
 
 
 def summary(trial: "Trial") -> list[tuple[str, str, int]]:

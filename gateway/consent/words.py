@@ -15,6 +15,7 @@ from babel.lists import format_list
 
 from gateway.catalogue import Words
 from gateway.ground.calendar.durations import parse as parse_duration
+from gateway.ground.calendar.instants import last_day
 from gateway.ground.web.languages import locale, written_day, written_moment
 from gateway.ground.web.marks import N2_, N_
 
@@ -165,7 +166,10 @@ class Wording:
     def period(self, period: Mapping[str, Any]) -> str:
         """The period the data comes from. `period`: history, or from and to; future."""
         if period["history"] is None:
-            start, end = self.date(period["from"]), self.date(period["to"])
+            first, after = datetime.fromisoformat(period["from"]), datetime.fromisoformat(period["to"])
+            start, end = self.date(first), self.date(last_day(first, after, self._zone.key))
+            if start == end:
+                return self(N_("on %(day)s"), day=start)
             return self(N_("from %(start)s to %(end)s"), start=start, end=end)
         units = _units(period["history"])
         if len(units) == 1:

@@ -125,6 +125,9 @@ class Explains(Protocol):
     def replaced(self, member: Member) -> bool:
         """Whether the member is another as a whole, whatever is in it."""
 
+    def emptied(self, member: Member) -> bool:
+        """Whether no text in its place is the member withheld, as of an element of XML that stays for what it holds."""
+
 
 def rows(
     table: Table, word: str, left: Any, right: Any, why: Explains, path: str = "", at: Member = ("", "")
@@ -152,7 +155,7 @@ def _of_object(
     for name, value in left.items():
         member = (word, name) if word in table else at
         inside = f"{path}.{name}" if path else name
-        if name in right and name in known:
+        if name in right and name in known and not (right[name] == "" != value and why.emptied(member)):
             yield from rows(table, known[name], value, right[name], why, inside, member)
         else:
             reason = why.missing(word, name) if name in known else Reason.of("undeclared")
@@ -232,6 +235,9 @@ class Reasons:
     def replaced(self, member: Member) -> bool:
         return member in self.withheld and member in self._form.instead and member not in self.coarse
 
+    def emptied(self, member: Member) -> bool:
+        return self._form.driver == "xml" and member in self.withheld and member not in self._form.instead
+
 
 class Beside:
     """The same of what stands beside the records. `rules`: those of the format, for members and for paging."""
@@ -253,6 +259,9 @@ class Beside:
 
     def replaced(self, member: Member) -> bool:
         return False
+
+    def emptied(self, member: Member) -> bool:
+        return self._reasons.emptied(member)
 
 
 _BESIDE = {"only-page": "only-page", "own": "no-page", "start": "no-page", "before": "no-page", "next": "no-page",

@@ -35,6 +35,8 @@ class Refusals:
     def _unlike(self, call: FormatCall, body: bytes, where: str, natives: Sequence[str]) -> str:
         if self._form.driver in ("json", "ndjson") and body.startswith(BOM_UTF8):
             return "it begins with a byte order mark, which JSON does not have: save it as UTF-8 without one"
+        if self._form.driver == "xml" and where == "encoding":
+            return self._seeming(f"it cannot be read as XML 1.0 in {self._form.encoding}", call, body)
         try:
             value, word = self._taking(call).whole(body)
         except (ValueError, RecursionError) as error:
@@ -66,6 +68,8 @@ class Refusals:
         seems = seeming.driver(self._form, body)
         if not seems and self._form.driver == "csv":
             seems = seeming.table(self._form, body, members(self._form.shapes, call.records))
+        if not seems and self._form.driver == "xml":
+            seems = seeming.xml(self._form, body)
         return f"{wrong}; {seems}" if seems else wrong
 
     def no_table(self, call: FormatCall, body: bytes, where: str) -> str:

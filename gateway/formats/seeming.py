@@ -1,6 +1,7 @@
 """What a sample seems to be, where it is not what the declaration says. Only trials ask; a guess, told as one.
 
 driver()   another driver      table()   a table with another separator, or in another encoding
+xml()      XML in another encoding, or that says another than it is in
 """
 
 import csv
@@ -8,9 +9,10 @@ import json
 import re
 from collections.abc import Collection, Iterator
 
-from gateway.catalogue.formats import SEPARATORS, Format
+from gateway.catalogue.formats import ENCODINGS, SEPARATORS, Format
 from gateway.catalogue.shapes import members
 from gateway.formats.csv_reading import CODECS
+from gateway.formats.xml_parsing import same_encoding
 
 _SHOWN = {"\t": "tabs", ",": "commas", ";": "semicolons", "|": "|"}
 _WRITTEN = {"\t": "\\t"}
@@ -78,15 +80,48 @@ def encoding(form: Format, body: bytes) -> str:
         return f"the file seems to be UTF-16, which is not read: save it as {form.encoding}"
     if body.isascii():
         return ""
-    if form.encoding != "utf-8":
-        return _seems(form, "utf-8") if _is_utf8(body) else ""
-    if _is_utf8(body):
+    seems = _unlike(form.encoding, body)
+    return _seems(form, seems, "the file", "[format.csv]") if seems else ""
+
+
+def _unlike(encoding: str, body: bytes) -> str:
+    """The encoding that a text seems to be in, if it is not this one; "": it may be."""
+    if body.isascii() or _is_utf8(body) == (encoding == "utf-8"):
         return ""
-    return _seems(form, "windows-1252" if _BEFORE_ISO.search(body) else "iso-8859-1")
+    if encoding != "utf-8":
+        return "utf-8"
+    return "windows-1252" if _BEFORE_ISO.search(body) else "iso-8859-1"
 
 
-def _seems(form: Format, name: str) -> str:
-    return f'the file seems to be {name}, and is read as {form.encoding}: write encoding = "{name}" in [format.csv]'
+def _seems(form: Format, name: str, what: str, where: str) -> str:
+    return f'{what} seems to be {name}, and is read as {form.encoding}: write encoding = "{name}" in {where}'
+
+
+# ---- XML
+
+_NAMED = re.compile(rb"""(?:\xef\xbb\xbf)?<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+
+
+def named(body: bytes) -> str:
+    """The encoding that the first line of XML says; "": it says none."""
+    found = _NAMED.match(body)
+    return found[1].decode() if found else ""
+
+
+def xml(form: Format, body: bytes) -> str:
+    """A sentence on the encoding; "": it may be as declared."""
+    says = named(body)
+    known = next((each for each in ENCODINGS if same_encoding(says, each)), "") if says else form.encoding
+    if not known:
+        return f"its first line says {says}, which is not read: it has to come in one of {', '.join(ENCODINGS)}"
+    seems = _unlike(known, body)
+    if says and seems:
+        return f"its first line says {says}, and it seems to be {seems}: the organisation has to send what it says"
+    if seems:
+        return _seems(form, seems, "it", "[format]")
+    if known == form.encoding or (says and same_encoding(says, form.encoding)):
+        return ""
+    return f'its first line says {says}, and it is read as {form.encoding}: write encoding = "{known}" in [format]'
 
 
 def _separator(form: Format, body: bytes, known: Collection[str]) -> str:

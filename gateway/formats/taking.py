@@ -18,7 +18,7 @@ from msgspec import Raw
 
 from gateway.catalogue.formats import Format, FormatCall, Path
 from gateway.catalogue.shapes import inner, members
-from gateway.formats import everything
+from gateway.formats import everything, seeming
 from gateway.formats.explaining import Number, parsed
 from gateway.formats.xml_table import XSI
 
@@ -167,7 +167,10 @@ class TakingXml:
         return space.lstrip("{"), local
 
     def _root(self, body: bytes) -> Any:
-        parser = etree.XMLParser(resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True)
+        unsaid = None if seeming.named(body) else self._form.encoding
+        parser = etree.XMLParser(
+            resolve_entities=False, no_network=True, remove_comments=True, remove_pis=True, encoding=unsaid
+        )
         try:
             return self._prefixed(etree.fromstring(body, parser))
         except etree.XMLSyntaxError as error:

@@ -145,7 +145,8 @@ class Tried:
         strange = [native for native in terms.accounts if there and native not in there]
         if strange:
             yield f"{', '.join(strange)}, of --accounts, stands nowhere in the answer, which names {some(there)}"
-        if self.form.driver == "csv" and (seems := seeming.encoding(self.form, body)):
+        judged = {"csv": seeming.encoding, "xml": seeming.xml}.get(self.form.driver)
+        if judged is not None and (seems := judged(self.form, body)):
             yield seems
 
     def _why_denied(self, call: FormatCall, asked: Asked, denied: Denied) -> str:

@@ -88,6 +88,8 @@ def _of_none(tried: Tried, body: bytes, found: Sequence[Fit]) -> str:
     seems = seeming.driver(tried.form, body)
     if not seems and tried.form.driver == "csv":
         seems = seeming.table(tried.form, body, set(seeming.columns(tried.form)))
+    if not seems and tried.form.driver == "xml":
+        seems = seeming.xml(tried.form, body)
     if seems:
         return f"it is of none of the calls: {seems}"
     if len(set(why.values())) == 1:

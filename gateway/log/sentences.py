@@ -15,6 +15,7 @@ from babel.lists import format_list
 from babel.numbers import format_decimal
 from sqlmodel import Session
 
+from gateway.ground.calendar.instants import last_day
 from gateway.ground.web.languages import locale, written_day
 from gateway.ground.web.marks import N_
 from gateway.log.events import EVENTS, TERMS, WHY, EventKind, EventWording
@@ -185,7 +186,10 @@ class Voice:
         return written_day(moment.astimezone(self.zone), "long", self.language) if moment else ""
 
     def period(self, facts: Facts) -> str:
-        start, end = self.day(facts.get("period_from")), self.day(facts.get("period_to"))
+        """From its first day to its last: facts have where it ends, which may be the midnight behind that day."""
+        first, after = instant(facts.get("period_from")), instant(facts.get("period_to"))
+        start = self.day(facts.get("period_from"))
+        end = written_day(last_day(first, after, self.zone.key), "long", self.language) if after else ""
         if start and end and start != end:
             return self._(N_("{start} to {end}")).format(start=start, end=end)
         return start or end

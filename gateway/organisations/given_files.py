@@ -116,6 +116,8 @@ def opened(name: str | Path, folder: int | None = None) -> IO[bytes]:
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         handle = os.open(name, flags, dir_fd=folder)
+    except FileNotFoundError:
+        raise BadFile("there is no such file") from None
     except OSError as error:
         raise BadFile(f"it cannot be read ({error.strerror}), or is a link: name the file itself") from None
     if not stat.S_ISREG(os.fstat(handle).st_mode):

@@ -2,6 +2,7 @@
 
     listed   by [format.accounts], when she links           number   one: the customer number that her link keeps
     filed    as the records of her files name them          nobody   none: neither a list nor a number
+    alone    one, with all rows of her files, of which no record names an account
 
 A file with faults is read as far as it can be.
 """
@@ -16,7 +17,7 @@ from gateway.organisations import connections, file_rules
 from gateway.organisations.connections import CustomerPlace, DeclaredConnection
 from gateway.organisations.rules import FORM
 
-LISTED, NUMBER, FILED, NOBODY = "listed", "number", "filed", "nobody"
+LISTED, NUMBER, FILED, ALONE, NOBODY = "listed", "number", "filed", "alone", "nobody"
 _PLACES = {"header": "field", "query": "parameter", "path": "prefix"}  # of [connection.person] → kind of value
 
 
@@ -61,7 +62,8 @@ def accounts(connected: DeclaredConnection | None, forms: list[Format]) -> Known
     if listing is not None:
         return KnownAccounts(LISTED, listing.call, ".".join(listing.native))
     if connected.kind == file_rules.KIND:
-        return KnownAccounts(FILED)
+        named = any(records.account for form in forms for records in form.records.values())
+        return KnownAccounts(FILED if named else ALONE)
     return KnownAccounts(NUMBER if connected.declared else NOBODY)
 
 

@@ -238,7 +238,11 @@ def live_accounts(prepared: Prepared, trial: Trial) -> str:
     say."""
     known = prepared.known
     form = next(tried.form for tried in prepared.formats if trial.call in tried.form.calls.values())
-    if known is None or not naming(form, trial.call):
+    if known is None:
+        return ""
+    if known.how == knowing.ALONE:
+        return "one, of the customer herself, with all the records of her files"
+    if not naming(form, trial.call):
         return ""
     listed = f"those that the call {known.call} listed when she linked, by {known.native}"
     return {

@@ -170,6 +170,16 @@ def proposed(view: OrganisationView | None, catalogue: Catalogue, row: Undeclare
     return ""
 
 
+def said(proposal: str) -> str:
+    """What `proposed` gives, for people: what to write, and where."""
+    kind, _, member = proposal.partition(": ")
+    if not member:
+        return ""
+    escaped = member.replace("\\", "\\\\").replace('"', '\\"')
+    quoted = f" (or {escaped} if that line is in double quotes)" if escaped != member else ""
+    return f"in [format.shapes], at the end of {kind}: {member}{quoted}"
+
+
 def _type_at(form: Format, word: str, path: list[str]) -> str:
     kind = shapes.inner(word)
     for name in path:

@@ -131,3 +131,22 @@ def test_a_key_of_a_purpose_that_is_none_is_told_with_its_file(policies: Path) -
     assert faults(policies) == (f"purposes/{path.name}: datasets: bank.nothing is in no file of datasets/",)
     path.write_text(whole)
     Catalogue(policies)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['[[sector]]\nid = "water"\n', f'[[category]]\nid = "water"\n{TITLE}'],
+    ids=["sector", "category"],
+)
+def test_a_file_of_ones_own_adds_sectors_or_categories_alone(policies: Path, text: str) -> None:
+    (policies / "sectors" / "water.toml").write_text(text, encoding="utf-8")
+    catalogue = Catalogue(policies)
+    assert "bank" in catalogue.sectors and "home" in catalogue.categories
+    assert ("water" in catalogue.sectors) != ("water" in catalogue.categories)
+
+
+@pytest.mark.parametrize("text", ["", "sector = []\n", 'category = "water"\n'])
+def test_a_file_that_adds_neither_sector_nor_category_is_refused(policies: Path, text: str) -> None:
+    (policies / "sectors" / "water.toml").write_text(text, encoding="utf-8")
+    (told,) = faults(policies)
+    assert told.startswith("sectors/water.toml: ") and "list at least one" in told

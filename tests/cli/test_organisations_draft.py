@@ -218,6 +218,7 @@ def test_the_help_has_two_examples_that_name_options_there_are(draft: Run) -> No
 def test_a_sector_that_nobody_knows_is_told(draft: Run, sample: Path) -> None:
     done = draft("--sample", sample, "--sector", "telekom")
     assert done.code == 2 and not done.out and "'telekom' is none of bank, " in done.err
+    assert '[[sector]] and id = "telekom", in a file of sectors/' in done.err
 
 
 def test_a_sector_of_ones_own_policies_is_known(draft: Run, sample: Path, tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from gateway.catalogue import shapes
 from gateway.cli.opening import opened
-from gateway.organisations.undeclared import BESIDE_MOST, PLACES_MOST, Undeclareds
+from gateway.organisations.undeclared import BESIDE_MOST, PLACES_MOST, Undeclareds, said
 
 FILE = Path(__file__).parents[1] / "proxy" / "declared.toml"
 AT = datetime(2026, 11, 30, 9, 0, tzinfo=UTC)
@@ -40,10 +41,19 @@ def test_places_are_listed_with_how_often_and_the_line_to_add(cap: Callable[...,
         ("result.items.place.floor", 3, "Place: floor:-"),
         ("result.items.roaming", 5, "PhoneCall: roaming:-"),
     ]
+    told = cap("organisations", "drift", "cap-mobile").out
+    assert "in [format.shapes], at the end of Place: floor:-" in told
     assert (rows[1]["since"], rows[1]["last"]) == ("2026-11-30 09:00", "2026-11-30 09:05")
     [listed] = json.loads(cap("organisations", "list", "--json").out)
     assert listed["undeclared"] == 2
     assert "in 2 places" in cap("doctor").out
+
+
+def test_a_name_that_needs_quotes_is_told_as_each_kind_of_line_takes_it() -> None:
+    told = said(f"Reading: {shapes.written('Code fuite', '-')}")
+    assert told.startswith('in [format.shapes], at the end of Reading: "Code fuite":-')
+    assert told.endswith('(or \\"Code fuite\\":- if that line is in double quotes)')
+    assert said("") == ""
 
 
 def test_what_was_seen_to_is_forgotten(cap: Callable[..., Any]) -> None:

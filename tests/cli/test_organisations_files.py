@@ -57,6 +57,17 @@ def test_a_file_is_taken_in_listed_and_replaced(axiome: Run, calls: Path) -> Non
     assert "CUSTOMERS" in axiome("files", "axiome").out and "axiome" in axiome("list").out
 
 
+def test_a_file_that_is_not_there_is_told_before_its_name_is_judged(axiome: Run, calls: Path, tmp_path: Path) -> None:
+    for path in (tmp_path / "gone.txt", tmp_path / "calls-gone.json"):
+        done = axiome("import", "axiome", path)
+        assert done.code == 1 and f"{path}: there is no such file" in done.err and "no call" not in done.err
+    strange = calls.rename(tmp_path / "strange.txt")
+    assert "no call has files of this name: say --call, one of calls" in axiome("import", "axiome", strange).err
+    assert (
+        "--call cals: there is no such call, one of calls" in axiome("import", "axiome", strange, "--call", "cals").err
+    )
+
+
 def test_codes_are_taken_in(axiome: Run, tmp_path: Path) -> None:
     path = tmp_path / "c.csv"
     path.write_text(f"customer,code\n{ALICE},AAAA-BBBB\n{BOB},CCCC-DDDD\n")

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import stat
+import tomllib
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from cli_run import ORGANISATIONS, Aval
 from telecom import ANSWER, answer, call, declared
+
+from gateway.catalogue import shapes
 
 Run = Callable[..., Aval]
 
@@ -67,6 +70,17 @@ def test_the_two_sides_stand_beside_each_other_with_a_reason_for_what_is_missing
         "not chosen Length: How long it took.",
     ):
         assert str(text) in lines, (text, done.out)
+
+
+@pytest.mark.parametrize("name", ["Code fuite", 'a "b" c', "l'été dernier", "back\\slash d"])
+def test_a_proposed_line_is_a_line_of_toml(aval: Run, tmp_path: Path, name: str) -> None:
+    sample = answer(call(3, **{name: "abc"}, other={name: "abc"}))
+    done = aval("organisations", "try", declared(tmp_path), "--answer", "-", stdin=sample)
+    lines = [line.strip() for line in done.out.splitlines() if line.startswith(("  PhoneCall = ", "  Other = "))]
+    read = tomllib.loads("\n".join(lines))
+    added, other = shapes.written(name, "s"), read["Other"]
+    assert read == {"PhoneCall": f"… {added} other:Other", "Other": added}
+    assert shapes.members({"Other": other}, "Other") == {name: "s"}
 
 
 def test_nothing_of_what_is_withheld_is_in_what_the_app_gets(aval: Run, tmp_path: Path, sample: Path) -> None:

@@ -1,6 +1,7 @@
 """`aval organisations try` on fields that are coarser than the data: how each is made, and the sentence people read."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,15 @@ def test_how_often_an_app_may_ask_at_most_is_told(aval: Run, tmp_path: Path) -> 
     often = ('id = "telecom.calls"\n', 'id = "telecom.calls"\nfrequency = { times = 4, per = "month" }\n')
     done = aval("organisations", "try", declared(tmp_path, often), "--answer", "-", stdin=answer(call(3)))
     assert "4 times a month, however often an app asked for" in " ".join(done.out.split())
+
+
+def test_the_text_of_an_element_that_nothing_can_be_made_of_is_withheld(aval: Run, tmp_path: Path) -> None:
+    path, text = as_xml(tmp_path)
+    declaration = path.read_text(encoding="utf-8").replace("partner:s", "partner:Side")
+    declaration = declaration.replace("[format.shapes]\n", '[format.shapes]\nSide = "@kind:s .:s"\n')
+    declaration = declaration.replace(PARTNER, 'find = ["PhoneCall/partner", "Side/@kind", "Side/."]\nmade = MADE')
+    for element in ("<partner>", "<partner kind='a'>"):
+        sample = re.sub("<partner>[^<]*", f"{element}84,20", text)
+        path.write_text(declaration.replace("made = MADE", 'made = { round = "10" }'), encoding="utf-8")
+        told = row(tried(aval, path, sample), "partner..")
+        assert told["fate"] == "withheld" and told["reason"]["text"] == "nothing can be made of it by round 10"

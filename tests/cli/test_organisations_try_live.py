@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cli_run import Aval
-from telecom import ANSWER, declared
+from telecom import ANSWER, answer, call, declared
 
 Run = Callable[..., Aval]
 SECRET = "do-not-show-me"
@@ -168,6 +168,21 @@ def test_an_organisation_of_files_is_not_called(aval: Run, tmp_path: Path, sampl
     done = aval("organisations", "try", path, "--answer", sample)
     told = " ".join(done.out.split())
     assert "the organisation is not called: the gateway answers from the files of the call calls" in told
+
+
+def test_a_file_that_names_no_account_has_one_of_the_customer_herself(aval: Run, tmp_path: Path) -> None:
+    path = declared(
+        tmp_path,
+        ('kind = "assertion"\nbase_url = "https://api.north-telecom.example"', 'kind = "files"'),
+        ('[connection.link]\nstart = "/link/start"\nconfirm = "/link/confirm"\nunlink = "/link/end"\n',
+         '[connection.files]\nkept = "P40D"\ncustomer = "msisdn"\n'),
+        ('[format.pages]\nby = "link"\nat = "paging.next"\n', ""),
+        ('account = "msisdn"\n', ""),
+        ('path = "/calls"', 'path = "/lines/{account}/calls"'),
+    )  # fmt: skip
+    (tmp_path / "one.json").write_text(answer(call(3), call(4)), encoding="utf-8")
+    told = " ".join(aval("organisations", "try", path, "--answer", tmp_path / "one.json").out.split())
+    assert "accounts the file names none in a live call one, of the customer herself, with all the records" in told
 
 
 # ---- whose accounts

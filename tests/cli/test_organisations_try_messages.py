@@ -148,6 +148,42 @@ def test_an_xml_of_another_root_or_namespace_is_told(aval: Run, tmp_path: Path) 
     assert refusal(aval, path, text[:-3].encode()).startswith("it is not XML (line ")
 
 
+LATIN = "its first line says ISO-8859-1, and it"
+
+
+@pytest.mark.parametrize(
+    ("declares", "says", "written", "told"),
+    [
+        ("utf-8", "ISO-8859-1", "iso-8859-1", f'{LATIN} is read as utf-8: write encoding = "iso-8859-1" in [format]'),
+        ("iso-8859-1", "UTF-8", "utf-8", 'is read as iso-8859-1: write encoding = "utf-8" in [format]'),
+        ("iso-8859-1", "windows-1252", "iso-8859-1", 'write encoding = "windows-1252" in [format]'),
+        ("utf-8", "", "iso-8859-1", 'it seems to be iso-8859-1, and is read as utf-8: write encoding = "iso-8859-1"'),
+        ("utf-8", "ISO-8859-15", "iso-8859-15", "its first line says ISO-8859-15, which is not read"),
+        ("utf-8", "ISO-8859-1", "utf-8", f"{LATIN} seems to be utf-8: the organisation has to send what it says"),
+        ("utf-8", "UTF-8", "utf-16", "it seems to be UTF-16: save it as UTF-8"),
+    ],
+)
+def test_an_xml_in_another_encoding_is_told(
+    aval: Run, tmp_path: Path, declares: str, says: str, written: str, told: str
+) -> None:
+    path, text = as_xml(tmp_path)
+    path.write_text(path.read_text().replace('driver = "xml"', f'driver = "xml"\nencoding = "{declares}"'))
+    text = text.replace("call mum", "été").replace('"1.0"', f'"1.0" encoding="{says}"' if says else '"1.0"')
+    assert told in refusal(aval, path, text.encode(written))
+    assert not refusal(aval, path, (text.replace(says, declares) if says else text).encode(declares))
+
+
+def test_an_xml_that_names_no_encoding_is_tried_in_the_declared_one(aval: Run, tmp_path: Path) -> None:
+    path, text = as_xml(tmp_path)
+    path.write_text(path.read_text().replace('driver = "xml"', 'driver = "xml"\nencoding = "iso-8859-1"'))
+    (tmp_path / "sample").write_bytes(text.replace("call mum", "été").encode("latin-1"))
+    found = whole(aval, path, tmp_path / "sample")
+    assert not found["refusal"] and "été on" in str(found["records"]) and "seems" not in str(found["warnings"])
+    (tmp_path / "sample").write_bytes(text.replace("call mum", "été").encode())
+    told = 'it seems to be utf-8, and is read as iso-8859-1: write encoding = "utf-8" in [format]'
+    assert told in whole(aval, path, tmp_path / "sample")["warnings"]
+
+
 def test_records_that_are_elsewhere_are_told_with_their_whole_place(aval: Run, tmp_path: Path) -> None:
     path = declared(
         tmp_path,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import telecom
 from cli_run import APPS, ORGANISATIONS, Aval
 
 from gateway.cli import changes
@@ -41,7 +42,28 @@ def test_an_organisation_that_is_there_is_unchanged_or_told_key_by_key(
     )
     monkeypatch.setenv("CITY_ENERGY_CLIENT_SECRET", "quite another one")
     told = aval("organisations", "add", ORGANISATIONS / "city-energy.toml").out
-    assert told == "city-energy: changed\n  client secret: another one\n"
+    assert told == "city-energy: changed\n  connection.oauth.client_secret: another one\n"
+
+
+def test_another_secret_is_told_by_its_key(
+    aval: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = """kind = "api_key"
+match = "number"
+base_url = "http://localhost:9402"
+networks = ["127.0.0.0/8", "::1/128"]
+person = { header = "X-Customer" }
+api_key = { header = "X-Key", secret = { env = "NORTH_KEY" } }"""
+    assertion = 'kind = "assertion"\nbase_url = "https://api.north-telecom.example"'
+    path = telecom.declared(tmp_path, (assertion, connection))
+    monkeypatch.setenv("NORTH_KEY", "one")
+    added = aval("organisations", "add", path)
+    assert added.code == 0, added.err
+    monkeypatch.setenv("NORTH_KEY", "another")
+    assert aval("organisations", "add", path).out == (
+        "north-telecom: changed\n  connection.api_key.secret: another one\n"
+    )
+    assert aval("organisations", "add", path).out == "north-telecom: unchanged\n"
 
 
 def test_nothing_is_said_to_be_added_that_was_not_kept(aval: Run, registered: None, tmp_path: Path) -> None:

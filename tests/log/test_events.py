@@ -87,6 +87,31 @@ def test_an_access_is_told_as_a_person_would_tell_it() -> None:
     )
 
 
+JULY = "2026-06-30T22:00:00Z"  # begins, in Paris
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "english", "french"),
+    [
+        (
+            "2026-06-30T22:00:00Z",
+            "2026-09-30T22:00:00Z",
+            "1 July 2026 to 30 September 2026",
+            "1er juillet 2026 au 30 septembre",
+        ),
+        (JULY, "2026-09-30T22:00:01Z", "1 July 2026 to 1 October 2026", "1er juillet 2026 au 1er octobre"),
+        (JULY, "2026-07-01T22:00:00Z", ", 1 July 2026: ", "1er juillet 2026"),
+        (JULY, JULY, ", 1 July 2026: ", "1er juillet 2026"),
+    ],
+)
+def test_a_period_that_ends_at_a_midnight_is_told_to_the_day_before(
+    start: str, end: str, english: str, french: str
+) -> None:
+    facts = {**ACCESS, "period_from": start, "period_to": end}
+    assert english in told("access", **facts)
+    assert french in told("access", "fr", **facts)
+
+
 def test_one_record_and_many_are_counted_in_the_right_number() -> None:
     assert "1 record." in told("access", **{**ACCESS, "records": 1})
     assert "0 records" in told("access", **{**ACCESS, "records": 0})

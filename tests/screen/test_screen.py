@@ -199,8 +199,18 @@ def test_the_purpose_is_stated_once_and_as_the_apps_own(world: World, alice: Vis
         ({"history": "P1M10D"}, "the last 1 month and 10 days", "les derniers 1 mois et 10 jours"),
         (
             {"from": "2026-01-01T00:00:00+01:00", "to": "2026-02-01T00:00:00+01:00"},
+            "from 1 January 2026 to 31 January 2026",
+            "du 1er janvier 2026 au 31 janvier 2026",
+        ),
+        (
+            {"from": "2026-01-01T00:00:00+01:00", "to": "2026-02-01T10:00:00+01:00"},
             "from 1 January 2026 to 1 February 2026",
             "du 1er janvier 2026 au 1er février 2026",
+        ),
+        (
+            {"from": "2026-01-31T00:00:00+01:00", "to": "2026-02-01T00:00:00+01:00"},
+            "on 31 January 2026",
+            "le 31 janvier 2026",
         ),
     ],
 )

@@ -80,6 +80,14 @@ def local_day(moment: datetime, zone_name: str) -> date:
     return moment.astimezone(zone(zone_name)).date()
 
 
+def last_day(start: datetime | None, end: datetime, zone_name: str) -> date:
+    """The last day of a period, as people name it. One that ends at a midnight does not reach into the day that begins
+    there; a single instant at midnight (`start` is the same) lies in it."""
+    day = local_day(end, zone_name)
+    reached = start == end or midnight(day, zone_name) < end
+    return day if reached else local_day(end - timedelta(microseconds=1), zone_name)
+
+
 def inside(window: Window, start: datetime, end: datetime) -> bool:
     """Whether the span is wholly inside the window. An instant exactly at the window's end is outside."""
     low, high = window.start, window.end
