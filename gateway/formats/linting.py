@@ -32,6 +32,7 @@ WHY: Mapping[str, str] = {
     "no-time": "Without a time of its own every record is given, however old, whatever period was agreed.",
     "may-widen": "Such a parameter may make the organisation answer with more than the person agreed to.",
     "one-page": "Asked for page 2 of what has one page, many an API gives the first again, and again.",
+    "no-next": "Only the first page would ever be given, and a total would be of that page alone.",
     "any-id": "A key for everybody opens everybody's records: an organisation that does not compare would answer for"
     " an id that is another customer's.",
     "no-account": "The gateway cannot see whose such a record is, and relies on the organisation's answer alone.",
@@ -73,7 +74,7 @@ def risks(form: Format | None, datasets: Mapping[str, Dataset]) -> Iterator[Risk
         for field in dataset.fields.values():
             yield from of.field(dataset, field)
     yield from of.around()
-    for check in (_unused, _timeless, _widening, _one_page, _ownerless, _other_account):
+    for check in (_unused, _timeless, _widening, _one_page, _no_next, _ownerless, _other_account):
         yield from check(form)
 
 
@@ -308,6 +309,17 @@ def _one_page(form: Format) -> Iterator[Risk]:
             what = f"it takes no {pages.parameter}, as {sorted(with_it)[0]} does"
             better = f"write pages = false, or {pages.parameter} into its query"
             yield Risk("one-page", "", f"calls.{name}", what, better)
+
+
+def _no_next(form: Format) -> Iterator[Risk]:
+    """Calls that follow pages by a member which their answers do not have."""
+    pages = form.pages
+    if pages is None or pages.by not in ("link", "cursor") or form.driver not in ("json", "xml"):
+        return
+    for name, call in form.calls.items():
+        if call.pages and along(form.shapes, form.root(call), pages.at) is None:
+            what = f"its answer, {form.root(call)}, has no {'.'.join(pages.at)}, by which pages follow"
+            yield Risk("no-next", "", f"calls.{name}", what, "write pages = false, or the member into its envelope")
 
 
 def _widens(name: str, values: Iterable[str]) -> bool:

@@ -193,6 +193,10 @@ RISKS = {
         ('"until", "limit"]', '"until", "limit", "page"]'),
         ("[format.pages]", LINES.replace("[[format.calls]]", "\n[[format.calls]]", 1)),
     ],
+    "no-next": [
+        ("[format.pages]", LINES.replace('path = "/lines"', 'path = "/lines"\nenvelope = "Other"')),
+        ("[format.shapes]", '[format.shapes]\nOther = "items:PhoneCall*"'),
+    ],
     "any-id": [
         ('kind = "assertion"', 'kind = "basic"\nmatch = "number"'),
         (
