@@ -17,9 +17,9 @@ CALLS, BILLS = "energy.point", "energy.electricity.usage"  # those that the purp
 NAMES = {"telecom.calls": CALLS, "telecom.bills": BILLS}
 SAID = {
     "en": "This does not depend on your choice below.",
-    "fr": "Cela ne dépend pas de ce que vous cochez ci-dessous.",
+    "fr": "Le choix ci-dessous n’y change rien.",
 }
-NONE = {"en": "there is none to choose", "fr": "il n’y a rien à cocher"}
+NONE = {"en": "there is none to choose", "fr": "aucun n’est à choisir"}
 
 
 def own() -> Mapping[str, Dataset]:
