@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from gateway.catalogue.formats import Format, FormatCall, Path, Records
 from gateway.catalogue.shapes import NEVER, members
-from gateway.formats import xml_filed
+from gateway.formats import json_values, xml_filed
 from gateway.formats.csv_cut import places
 from gateway.formats.csv_judging import RowTimes, judged_columns, unlike
 from gateway.formats.csv_reading import CODECS, COLUMNS, HEADER
@@ -93,8 +93,8 @@ def _filed(number: int, text: bytes) -> Filed:
     if len(text) > RECORD:
         raise BadFile(f"record {number}: it is larger than {RECORD} bytes")
     try:
-        value = msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        value = json_values.members(text)
+    except ValueError:
         raise BadFile(f"record {number}: it is no JSON object, or it breaks off") from None
     return Filed(number, text, value)
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from msgspec import UNSET, Raw
 
 from gateway.catalogue.formats import Format, FormatCall, Path, Records
@@ -339,7 +338,3 @@ def reading(
 ) -> JsonReading:
     _FORMS[id(form)] = form
     return _reading(id(form), call, governed, given, withheld, frozenset(coarse.items()))
-
-
-def decoded(text: Raw | None) -> Any:
-    return None if text is None else msgspec.json.decode(text)
