@@ -60,10 +60,10 @@ def _epoch(of: int) -> Stamp:
         text = text_of(value)
         if not _WHOLE.fullmatch(text):
             raise ValueError("not a number of seconds")
+        whole, _, part = text.partition(".")
+        billionths = int(whole + part.ljust(9, "0"))
         try:
-            whole, _, part = text.partition(".")
-            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(whole) * (1_000_000 // of))
-            moment += timedelta(microseconds=int(part.ljust(6, "0")[:6]) // of if part else 0)
+            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=billionths // (1000 * of))
         except OverflowError:
             raise ValueError("beyond the calendar") from None
         return moment, moment
