@@ -49,6 +49,20 @@ class Filed:
     text: bytes  # as it stands there
     value: Mapping[str, Any]
 
+    def at(self, path: Path) -> Any:
+        """What stands at a path; None: nothing."""
+        value: Any = self.value
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class FiledJson(Filed):
+    def at(self, path: Path) -> Any:
+        """An empty list where a name stands twice, which is no text."""
+        return [] if json_values.stands_twice(self.text, path) else Filed.at(self, path)
+
 
 @dataclass(frozen=True, slots=True)
 class Driver:
@@ -96,7 +110,7 @@ def _filed(number: int, text: bytes) -> Filed:
         value = json_values.members(text)
     except ValueError:
         raise BadFile(f"record {number}: it is no JSON object, or it breaks off") from None
-    return Filed(number, text, value)
+    return FiledJson(number, text, value)
 
 
 def _json_answer(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes]) -> bytes:
@@ -152,6 +166,9 @@ class _Any(dict[str, str]):
 def _json_fault(
     form: Format, call: FormatCall, zone: str, head: bytes, records: Sequence[bytes], seen: Seen | None
 ) -> str | None:
+    account = form.records[call.records].account
+    if account and any(json_values.stands_twice(record, account) for record in records):
+        return ".".join((*form.place(call), *account))
     how = reading(form, call.name, frozenset(), frozenset(), frozenset(), {})
     body = DRIVERS[form.driver].answer(form, call, head, records)
     try:
@@ -347,24 +364,18 @@ DRIVERS: Mapping[str, Driver] = {
 
 
 def identified(record: Filed, path: Path) -> str:
-    """What stands at a path and identifies somebody: a text or a whole number. Raises BadFile where there is none."""
-    value = _at(record, path)
+    """What stands at a path and identifies somebody: a text or a whole number. Raises BadFile where there is none, or
+    more than one."""
+    value = record.at(path)
     found = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(found, str) or not found.strip():
-        raise BadFile(f"record {record.number}: {'.'.join(path)} must be there, as a text or a whole number")
+        raise BadFile(f"record {record.number}: {'.'.join(path)} must be there once, as a text or a whole number")
     return found
-
-
-def _at(record: Filed, path: Path) -> Any:
-    value: Any = record.value
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def has_time(record: Filed, its: Records) -> bool:
     """Whether something stands where its own time does, if such records have one."""
-    return its.time.how == "none" or any(_at(record, path) not in (None, "") for path in its.time.paths)
+    return its.time.how == "none" or any(record.at(path) not in (None, "") for path in its.time.paths)
 
 
 def require_times(its: Records, some: bool) -> None:

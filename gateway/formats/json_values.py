@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from gateway.catalogue.formats import Path
+
 _decode = msgspec.json.Decoder(float_hook=float).decode
 
 
@@ -32,6 +34,22 @@ def members(text: bytes | Raw) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("no object")
     return found
+
+
+def stands_twice(text: bytes, path: Path) -> bool:
+    """Whether a name on a path into an object, which was read as one, stands twice where it should stand."""
+    if b"\\" not in text and all(text.count(b'"%b"' % name.encode()) < 2 for name in path):
+        return False
+    try:
+        found = json.loads(text, object_pairs_hook=tuple, parse_int=str, parse_float=str)
+    except RecursionError:
+        return True
+    for name in path:
+        inside = [each for key, each in found if key == name] if isinstance(found, tuple) else []
+        if len(inside) != 1:
+            return len(inside) > 1
+        found = inside[0]
+    return False
 
 
 def _whole(text: str) -> int | float:

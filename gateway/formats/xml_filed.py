@@ -33,7 +33,7 @@ class XmlFile:
 
 def taken(form: Format, call: FormatCall, body: bytes) -> XmlFile:
     """Raises UnknownShape, and TooLarge for what is too deep."""
-    found = xml_everything.page(form, call, body, most=len(body)).records
+    found = xml_everything.page(form, call, body, most=len(body), exact=True).records
     around = {(record.opening, record.closing) for record in found} or {xml_everything.empty(as_declared(form, call))}
     if len(around) > 1:
         raise UnknownShape("the start tags around the records, which are not the same for all,")

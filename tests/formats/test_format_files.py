@@ -10,7 +10,7 @@ import pytest
 
 from gateway.catalogue import Format
 from gateway.catalogue.formats import FormatCall
-from gateway.formats import csv_everything, filed
+from gateway.formats import csv_everything, filed, json_values
 from gateway.formats.drift import Seen
 from gateway.formats.filed import BadFile, Filed
 from gateway.organisations import owned
@@ -149,7 +149,7 @@ def test_lines_are_the_same_wherever_the_pieces_of_a_file_end(size: int, monkeyp
 
 @pytest.mark.parametrize("value", [None, "", " ", True, 1.5, ["A"], {"a": 1}])
 def test_only_a_text_or_a_whole_number_says_whose_a_record_is(value: Any) -> None:
-    with pytest.raises(BadFile, match="record 3: contractId must be there"):
+    with pytest.raises(BadFile, match="record 3: contractId must be there once"):
         filed.identified(Filed(3, b"", {"contractId": value}), PATH)
 
 
@@ -233,6 +233,75 @@ def test_what_is_no_such_xml_is_refused(body: bytes) -> None:
     its, of_all = xml_form()
     with pytest.raises(BadFile, match="no XML as"):
         filed.DRIVERS["xml"].opened(its, of_all, io.BytesIO(body))
+
+
+# ---- whose a record is, where that stands twice
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"contractId":"A","contractId":"B"}',
+        '{"contractId":"A","contractId":"A"}',
+        '{"contractId":"A","length":1,"contract\\u0049d":"B"}',
+        '{"contractId":"A","contractId":null}',
+    ],
+)
+@pytest.mark.parametrize("driver", ["json", "ndjson"])
+def test_a_customer_who_stands_twice_in_json_is_nobody(driver: str, record: str) -> None:
+    [found] = read(form(driver), (f'{{"result":{{"items":[{record}]}}}}' if driver == "json" else record).encode())[1]
+    with pytest.raises(BadFile, match="record 1: contractId must be there once"):
+        filed.identified(found, PATH)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"contractId":"A","in":{"contractId":"B"}}',
+        '{"in":{"contractId":"B","contractId":"C"},"contractId":"A"}',
+        '{"in":["contractId","contractId"],"contractId":"A","x":"\\""}',
+        '{"contractId":"A","x":1,"x":2}',
+    ],
+)
+def test_the_same_name_elsewhere_is_another_members(record: str) -> None:
+    [found] = read(form("ndjson"), record.encode())[1]
+    assert filed.identified(found, PATH) == "A"
+    assert json_values.stands_twice(b'{"a":{"b":1,"b":2}}', ("a", "b"))
+    assert not json_values.stands_twice(b'{"a":{"b":1},"b":2}', ("a", "b"))
+
+
+@pytest.mark.parametrize("driver", ["json", "ndjson"])
+def test_an_account_that_stands_twice_in_json_refuses_the_file(driver: str) -> None:
+    its, _ = owned.read(tomllib.loads(flat_calls.exact(driver)))
+    assert its is not None
+    body = flat_calls.document(driver, [flat_calls.one(), flat_calls.one()])
+    head, found = read(its, body.replace(b'"line"', b'"line":"other","line"', 1))
+    with pytest.raises(BadFile, match="record 1: what stands at .*line is not as"):
+        filed.require_declared(its, call(its), ZONE, head, found, Seen(lambda *_: None))
+
+
+@pytest.mark.parametrize(
+    ("written", "customer"),
+    [
+        ("<place>A</place><place>B</place>", None),
+        ("<place>A</place><place>A</place>", None),
+        ("<place>A<i/>B</place>", None),
+        ("<place><i>A</i></place>", None),
+        ("<place>A<!-- x -->B</place>", "AB"),
+        ("<place><![CDATA[A]]></place>", "A"),
+        ('<place>A</place><place xmlns="urn:other">B</place>', "A"),
+    ],
+)
+def test_a_customer_in_xml_stands_once_and_has_nothing_inside(written: str, customer: str | None) -> None:
+    its, _ = owned.read(tomllib.loads(flat_calls.exact("xml")))
+    assert its is not None
+    body = flat_calls.document("xml", [flat_calls.one(place="P")]).replace(b"<place>P</place>", written.encode())
+    _, [found] = read(its, body)
+    if customer is not None:
+        assert filed.identified(found, ("place",)) == customer
+        return
+    with pytest.raises(BadFile, match="record 1: place must be there once"):
+        filed.identified(found, ("place",))
 
 
 # ---- times
