@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-import msgspec
 from msgspec import Raw
 
 from gateway.exports.bluebutton import written
+from gateway.formats import json_values
 from gateway.formats.fhir.accounts import call, resources
 from gateway.formats.fhir.calls import MEDIA_TYPE, base
 from gateway.formats.fhir.reading import OUTCOME
@@ -38,8 +38,8 @@ def download(source: Source, fetch: Fetch, accounts: tuple[Account, ...]) -> lis
 def _plain(text: Raw) -> dict[str, Any]:
     try:
         bytes(text).decode()
-        found = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        found = json_values.value(text)
+    except ValueError:
         raise UnknownShape("entry.resource") from None
     if not isinstance(found, dict) or not isinstance(found.get("resourceType"), str):
         raise UnknownShape("entry.resource.resourceType")

@@ -9,7 +9,9 @@ import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from gateway.catalogue.made import NUMBERS, UNITS, Made
 from gateway.formats.model import Source
@@ -114,13 +116,20 @@ def _date(how: Made, zone_name: str, stamped: str) -> Make:
     def make(text: str) -> str | None:
         try:
             start, end = read(text, zone_name)
-            local = start.astimezone(place)
         except (ValueError, OverflowError):
             return None
+        local = _local(start, place)
         own = 2 if (end - start).days > 31 else 1 if (end - start).days > 1 else 0  # of what it says itself
         return local.date().isoformat()[: _LENGTHS[max(least, own)]]
 
     return make
+
+
+def _local(moment: datetime, place: ZoneInfo) -> datetime:
+    try:
+        return moment.astimezone(place)
+    except OverflowError:  # where the calendar ends
+        return moment
 
 
 def _pseudonym(source: Source, pair: str) -> Make:

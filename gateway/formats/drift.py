@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import msgspec
-
 from gateway.catalogue.shapes import NEVER, Table, members
+from gateway.formats import json_values
 
 FIRST = 8  # answers with such members that are all looked through; after that one in so many, counted so often
 MOST = 32  # places told of one answer
@@ -43,8 +42,8 @@ class Seen:
         if not self._looks():
             return
         try:
-            read = msgspec.json.decode(text)
-        except (msgspec.MsgspecError, RecursionError):  # such as a number beyond all floats, which was kept as text
+            read = json_values.value(text)
+        except ValueError:
             self._told((OTHER,))
         else:
             self._told(unknown(table, root, read, where))

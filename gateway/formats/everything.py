@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from gateway.catalogue.formats import AccountsTable, Format, FormatCall, Path
-from gateway.formats import csv_everything, paging, xml_everything
+from gateway.formats import csv_everything, json_values, paging, xml_everything
 from gateway.formats.calls import Calls
 from gateway.formats.csv_everything import TableRow
 from gateway.formats.model import Account, Fetch, FoundAccount, NotThere, Source, UnknownShape, Upstream
@@ -84,7 +84,7 @@ def _read(form: Format, call: FormatCall, body: bytes) -> tuple[list[Any], Any]:
     body = within_limit(body)
     found = records(form, call, body)
     led = _inside(body, at) if at else None
-    return found, None if led is None else _decoded(led, Any, ".".join(at))
+    return found, None if led is None else _leading(led, ".".join(at))
 
 
 def records(form: Format, call: FormatCall, body: bytes) -> list[Raw]:
@@ -120,6 +120,21 @@ def _decoded(text: bytes | Raw, kind: Any, where: str) -> Any:
         raise UnknownShape(where) from None
 
 
+def _value(text: Raw, where: str) -> Any:
+    try:
+        return json_values.value(text)
+    except ValueError:
+        raise UnknownShape(where) from None
+
+
+def _leading(text: Raw, where: str) -> Any:
+    """What leads to another page, which no fraction does."""
+    found = _value(text, where)
+    if isinstance(found, float):
+        raise UnknownShape(where)
+    return found
+
+
 def _next(
     form: Format, source: Source, call: FormatCall, sent: Upstream, led: Any, count: int, link: str
 ) -> Step | None:
@@ -145,7 +160,7 @@ def value(record: Record) -> Any:
     """A record as Python values."""
     if isinstance(record, TableRow):
         return record.record
-    return _decoded(record.value if isinstance(record, XmlRecord) else record, Any, "")
+    return _value(record.value if isinstance(record, XmlRecord) else record, "")
 
 
 # ---- the person's accounts

@@ -20,7 +20,7 @@ from msgspec import Raw
 
 from gateway.catalogue.formats import Format, FormatCall, Path, Records
 from gateway.catalogue.shapes import NEVER, members
-from gateway.formats import xml_filed
+from gateway.formats import json_values, xml_filed
 from gateway.formats.csv_cut import places
 from gateway.formats.csv_judging import RowTimes, judged_columns, unlike
 from gateway.formats.csv_reading import CODECS, COLUMNS, HEADER
@@ -49,6 +49,20 @@ class Filed:
     text: bytes  # as it stands there
     value: Mapping[str, Any]
 
+    def at(self, path: Path) -> Any:
+        """What stands at a path; None: nothing."""
+        value: Any = self.value
+        for name in path:
+            value = value.get(name) if isinstance(value, dict) else None
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class FiledJson(Filed):
+    def at(self, path: Path) -> Any:
+        """An empty list where a name stands twice, which is no text."""
+        return [] if json_values.stands_twice(self.text, path) else Filed.at(self, path)
+
 
 @dataclass(frozen=True, slots=True)
 class Driver:
@@ -56,7 +70,7 @@ class Driver:
 
     opened: Callable[[Format, FormatCall, BinaryIO], tuple[bytes, Iterator[Filed]]]
     answer: Callable[[Format, FormatCall, bytes, Sequence[bytes]], bytes]
-    fault: Callable[[Format, FormatCall, bytes, Sequence[bytes], Seen | None], str | None]
+    fault: Callable[[Format, FormatCall, str, bytes, Sequence[bytes], Seen | None], str | None]
 
 
 # ---- JSON
@@ -93,10 +107,10 @@ def _filed(number: int, text: bytes) -> Filed:
     if len(text) > RECORD:
         raise BadFile(f"record {number}: it is larger than {RECORD} bytes")
     try:
-        value = msgspec.json.decode(text, type=dict[str, Any])
-    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        value = json_values.members(text)
+    except ValueError:
         raise BadFile(f"record {number}: it is no JSON object, or it breaks off") from None
-    return Filed(number, text, value)
+    return FiledJson(number, text, value)
 
 
 def _json_answer(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes]) -> bytes:
@@ -149,12 +163,17 @@ class _Any(dict[str, str]):
         return name
 
 
-def _json_fault(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes], seen: Seen | None) -> str | None:
+def _json_fault(
+    form: Format, call: FormatCall, zone: str, head: bytes, records: Sequence[bytes], seen: Seen | None
+) -> str | None:
+    account = form.records[call.records].account
+    if account and any(json_values.stands_twice(record, account) for record in records):
+        return ".".join((*form.place(call), *account))
     how = reading(form, call.name, frozenset(), frozenset(), frozenset(), {})
     body = DRIVERS[form.driver].answer(form, call, head, records)
     try:
         _, found, inside = how.answer(body, seen)
-        how.cut(found, inside, None, None, _Any(), len(found), "UTC", [], [])
+        how.cut(found, inside, None, None, _Any(), len(found), zone, [], [])
     except UnknownShape as shape:
         return shape.where or "the outermost place"
     return None
@@ -265,7 +284,9 @@ def _csv_answer(form: Format, call: FormatCall, head: bytes, records: Sequence[b
     return head + b"".join(record + b"\n" for record in records)
 
 
-def _csv_fault(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes], seen: Seen | None) -> str | None:
+def _csv_fault(
+    form: Format, call: FormatCall, zone: str, head: bytes, records: Sequence[bytes], seen: Seen | None
+) -> str | None:
     """Columns that are not declared are told, or refused where nobody is told. Each row must have what it is judged by,
     or fewer cells than there are columns: such a one is given to nobody."""
     known, its = members(form.shapes, call.records), form.records[call.records]
@@ -284,12 +305,12 @@ def _csv_fault(form: Format, call: FormatCall, head: bytes, records: Sequence[by
     for name, number in where.items():
         if unlike(known[name], [row[number] for row in whole]) is not None:
             return f"column {name}"
-    return _csv_unjudged(its, where, whole)
+    return _csv_unjudged(its, zone, where, whole)
 
 
-def _csv_unjudged(its: Records, where: Mapping[str, int], rows: Sequence[Sequence[str]]) -> str | None:
-    """The column in which a row has nothing that it can be judged by. A time in any zone is one in every zone."""
-    times = RowTimes(its.time, "UTC", Window(None, None))
+def _csv_unjudged(its: Records, zone: str, where: Mapping[str, int], rows: Sequence[Sequence[str]]) -> str | None:
+    """The column in which a row has nothing that it can be judged by."""
+    times = RowTimes(its.time, zone, Window(None, None))
     if times.columns and rows:
         keys = times.keys([[row[where[name]] for row in rows] for name in times.columns])
         if times.verdicts(keys)[1]:
@@ -343,24 +364,18 @@ DRIVERS: Mapping[str, Driver] = {
 
 
 def identified(record: Filed, path: Path) -> str:
-    """What stands at a path and identifies somebody: a text or a whole number. Raises BadFile where there is none."""
-    value = _at(record, path)
+    """What stands at a path and identifies somebody: a text or a whole number. Raises BadFile where there is none, or
+    more than one."""
+    value = record.at(path)
     found = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(found, str) or not found.strip():
-        raise BadFile(f"record {record.number}: {'.'.join(path)} must be there, as a text or a whole number")
+        raise BadFile(f"record {record.number}: {'.'.join(path)} must be there once, as a text or a whole number")
     return found
-
-
-def _at(record: Filed, path: Path) -> Any:
-    value: Any = record.value
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
 
 
 def has_time(record: Filed, its: Records) -> bool:
     """Whether something stands where its own time does, if such records have one."""
-    return its.time.how == "none" or any(_at(record, path) not in (None, "") for path in its.time.paths)
+    return its.time.how == "none" or any(record.at(path) not in (None, "") for path in its.time.paths)
 
 
 def require_times(its: Records, some: bool) -> None:
@@ -386,15 +401,17 @@ def columns_missing(form: Format, call: FormatCall, head: bytes) -> tuple[str, .
     return tuple(name for name, word in known if word not in NEVER and name not in there)
 
 
-def require_declared(form: Format, call: FormatCall, head: bytes, records: Sequence[Filed], seen: Seen | None) -> None:
-    """Judge records as they are judged when they are given. Raises BadFile. `seen` is told of members that are not
-    declared; None: one is refused."""
+def require_declared(
+    form: Format, call: FormatCall, zone: str, head: bytes, records: Sequence[Filed], seen: Seen | None
+) -> None:
+    """Judge records as they are judged when they are given. `zone`: the organisation's. Raises BadFile. `seen` is told
+    of members that are not declared; None: one is refused."""
     fault, alone = DRIVERS[form.driver].fault, 1 if form.single(call) else len(records)
     for begin in range(0, len(records), alone or 1):
         some = records[begin : begin + alone]
-        if fault(form, call, head, [record.text for record in some], seen) is not None:
+        if fault(form, call, zone, head, [record.text for record in some], seen) is not None:
             for record in some:
-                if where := fault(form, call, head, [record.text], seen):
+                if where := fault(form, call, zone, head, [record.text], seen):
                     place = where.replace("[0]", "", 1)
                     raise BadFile(f"record {record.number}: what stands at {place} is not as [format] says")
             raise BadFile(f"records {some[0].number} to {some[-1].number}: they are not as [format] says")

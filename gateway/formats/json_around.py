@@ -15,7 +15,7 @@ from msgspec import UNSET, Raw
 
 from gateway.catalogue.formats import Format, Member, Path, along
 from gateway.catalogue.shapes import inner, members
-from gateway.formats import stamps
+from gateway.formats import json_values, stamps
 from gateway.formats.model import UnknownShape
 from gateway.formats.shapes import Reader, encode
 from gateway.ground.calendar.instants import Window, utc_text
@@ -76,7 +76,7 @@ class Around:
         steps = along(self._form.shapes, self._answer, path) or []
         for depth, step in enumerate(steps):
             if step in texts:
-                value = msgspec.json.decode(texts[step])
+                value = json_values.value(texts[step])
                 for name in path[depth + 1 :]:
                     value = value.get(name) if isinstance(value, dict) else None
                 if value is None or isinstance(value, str):
@@ -130,7 +130,7 @@ class Around:
                 return None
             reader = Reader(self._form.shapes, word, self._withheld, nulls=True, strict=False)
             return Raw(how.shown(encode(reader.read(text, member)[0])))
-        return RULES[rule](msgspec.json.decode(text), how.window, how.zone, how.refs, member)
+        return RULES[rule](json_values.value(text), how.window, how.zone, how.refs, member)
 
 
 _EMPTY = (b"null", b"[]", b'""', b"false")

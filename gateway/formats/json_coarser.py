@@ -10,6 +10,9 @@ from gateway.catalogue.made import Made
 from gateway.formats.coarser import Make, stays_number
 from gateway.formats.stamps import text_of
 
+_BLANKS = b" \t\r\n"
+_NOTHING = (b"null", b"[]", b"{}")
+
 
 def changed(how: Made, make: Make | None, otherwise: Any) -> Callable[[Any], Any]:
     """The function for one member, of a decoded value. `make` of its text; None: whether it is there. `otherwise`:
@@ -39,7 +42,10 @@ def changed(how: Made, make: Make | None, otherwise: Any) -> Callable[[Any], Any
 
 def _is_there(value: Any) -> bool:
     if isinstance(value, Raw):
-        value = msgspec.json.decode(value)
+        text = bytes(value)
+        if text[:1] != b'"':
+            return text.translate(None, _BLANKS) not in _NOTHING
+        value = msgspec.json.decode(value, type=str)
     if isinstance(value, str):
         return bool(value.strip())
     return value is not UNSET and value is not None and value != [] and value != {}

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-import msgspec
 from msgspec import UNSET, Raw
 
-from gateway.catalogue.formats import Format, FormatCall, Path, Records
+from gateway.catalogue.formats import Format, FormatCall, Path, Records, along
 from gateway.catalogue.made import Made
 from gateway.catalogue.shapes import NEVER, Table, inner, members, reached, written
 from gateway.formats import stamps
@@ -218,6 +217,13 @@ def _reached(table: Table, kind: str, path: Path, into: str) -> list[str]:
     return lines
 
 
+def _said(table: Table, kind: str, path: Path, into: str) -> list[str]:
+    """The same of a time: an empty text says nothing either."""
+    *_, (owner, name) = along(table, kind, path) or []
+    empty = f"bytes({into}) == b'\"\"'" if members(table, owner)[name] in AS_TEXT else f"not {into} and {into} == ''"
+    return [*_reached(table, kind, path, into), f"if {into} is not None and {empty}: {into} = None"]
+
+
 def _judging(table: Table, records: Records, where: str) -> list[str]:
     """Statements that go on to the next record unless this one is given."""
     lines = [*_timed(table, records), *_owned(table, records, where)]
@@ -232,7 +238,7 @@ def _timed(table: Table, records: Records) -> list[str]:
     if time.how == "none":
         return []
     names = [f"t{number}" for number in range(len(time.paths))]
-    lines = [line for name, path in zip(names, time.paths, strict=True) for line in _reached(table, kind, path, name)]
+    lines = [line for name, path in zip(names, time.paths, strict=True) for line in _said(table, kind, path, name)]
     if time.empty:
         lines += [f"if {name} is not None and text_of({name}) in empty: {name} = None" for name in names]
     if time.how == "state":
@@ -260,7 +266,7 @@ def _lasting(table: Table, records: Records) -> list[str]:
         return []
     lines = [f"lasts = length({str(time.length)!r})"]
     if time.length_path:
-        lines = [*_reached(table, records.kind, time.length_path, "lasts"), "if lasts is None: continue"]
+        lines = [*_said(table, records.kind, time.length_path, "lasts"), "if lasts is None: continue"]
         lines += ["lasts = length(lasts)"]
     # of a whole day the day counts as well
     return [*lines, "start = start - lasts" if time.ends else "end = max(end, start + lasts)"]
@@ -339,7 +345,3 @@ def reading(
 ) -> JsonReading:
     _FORMS[id(form)] = form
     return _reading(id(form), call, governed, given, withheld, frozenset(coarse.items()))
-
-
-def decoded(text: Raw | None) -> Any:
-    return None if text is None else msgspec.json.decode(text)

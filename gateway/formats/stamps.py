@@ -20,8 +20,10 @@ _TOKENS = {"yyyy": "(?P<year>[0-9]{4})", "mm": "(?P<month>[0-9]{1,2})", "dd": "(
 _LENGTH = re.compile(r"P(?:([0-9]{1,3})D)?(?:T(?:([0-9]{1,4})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,8})S)?)?")
 _WHOLE = re.compile(r"-?[0-9]{1,17}(?:\.[0-9]{1,9})?")
 
-
-_ENDS = {"9999": datetime.max.replace(tzinfo=UTC), "0001": datetime.min.replace(tzinfo=UTC)}
+_FIRST, _LAST = (each.replace(tzinfo=UTC) for each in (datetime.min, datetime.max))
+# dates at the ends of the calendar, written for "always" and "for ever" → the other edge of what they cover
+_ALWAYS = {"0001": "0002-01-01", "0001-01": "0001-02-01", "0001-01-01": "0001-01-02"}
+_FOR_EVER = {"9999": "9999-01-01", "9999-12": "9999-12-01", "9999-12-31": "9999-12-31T00:00"}
 
 
 def text_of(value: Any) -> str:
@@ -38,13 +40,20 @@ def text_of(value: Any) -> str:
 
 
 def _iso_once(text: str, zone_name: str) -> Span:
+    return _covered(text.replace(" ", "T", 1), zone_name)
+
+
+def _covered(text: str, zone_name: str) -> Span:
+    """The span of a date or date-time in ISO 8601; open where the calendar ends. Raises ValueError."""
+    if text in _FOR_EVER:
+        return span(_FOR_EVER[text], zone_name)[0], _LAST
+    if text in _ALWAYS:
+        return _FIRST, span(_ALWAYS[text], zone_name)[0]
     try:
-        return span(text.replace(" ", "T", 1), zone_name)
-    except OverflowError:
-        for year, moment in _ENDS.items():  # written for "always" and "for ever"
-            if text.startswith(year):
-                return moment, moment
-        raise
+        return span(text, zone_name)
+    except OverflowError:  # a moment so near to an end that it is beyond it in UTC
+        moment = _LAST if text.startswith("9999") else _FIRST
+        return moment, moment
 
 
 _iso = lru_cache(maxsize=8192)(_iso_once)
@@ -60,10 +69,10 @@ def _epoch(of: int) -> Stamp:
         text = text_of(value)
         if not _WHOLE.fullmatch(text):
             raise ValueError("not a number of seconds")
+        whole, _, part = text.partition(".")
+        billionths = int(whole + part.ljust(9, "0"))
         try:
-            whole, _, part = text.partition(".")
-            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(whole) * (1_000_000 // of))
-            moment += timedelta(microseconds=int(part.ljust(6, "0")[:6]) // of if part else 0)
+            moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=billionths // (1000 * of))
         except OverflowError:
             raise ValueError("beyond the calendar") from None
         return moment, moment
@@ -88,12 +97,12 @@ def _written(word: str) -> Stamp:
         if found is None:
             raise ValueError(f"not written as {word}")
         parts = {name: int(number) for name, number in found.groupdict().items()}
-        if "day" not in parts:
-            return span(f"{parts['year']:04}-{parts['month']:02}", zone_name)
-        if "hour" not in parts:
-            return span(f"{parts['year']:04}-{parts['month']:02}-{parts['day']:02}", zone_name)
-        moment = datetime(**parts, tzinfo=zone(zone_name)).astimezone(UTC)
-        return moment, moment
+        iso = f"{parts['year']:04}-{parts['month']:02}"
+        if "day" in parts:
+            iso += f"-{parts['day']:02}"
+        if "hour" in parts:
+            iso += f"T{parts['hour']:02}:{parts['minute']:02}:{parts.get('second', 0):02}"
+        return _covered(iso, zone_name)
 
     return lambda value, zone_name: read_text(text_of(value), zone_name)
 
@@ -119,7 +128,7 @@ def of_parts(values: tuple[Any, ...], months_from: int, zone_name: str) -> Span:
         numbers[1] += 1 - months_from
     if not (1 <= numbers[0] <= 9999 and all(0 < number < 32 for number in numbers[1:])):
         raise ValueError("no day of the calendar")
-    return span("-".join(f"{number:0{4 if place == 0 else 2}}" for place, number in enumerate(numbers)), zone_name)
+    return _covered("-".join(f"{number:0{4 if place == 0 else 2}}" for place, number in enumerate(numbers)), zone_name)
 
 
 def length(value: Any) -> timedelta:

@@ -36,9 +36,10 @@ class XmlPage:
     around: Node  # the document without its records
 
 
-def page(form: Format, call: FormatCall, body: bytes, most: int = LIMIT) -> XmlPage:
-    """`most`: bytes that are read. Raises TooLarge, and UnknownShape if the records are not where they should be."""
-    return _Reading(form, as_declared(form, call), _utf_8(form, body, most)).page()
+def page(form: Format, call: FormatCall, body: bytes, most: int = LIMIT, *, exact: bool = False) -> XmlPage:
+    """`most`: bytes that are read. `exact`: as for `value_of`. Raises TooLarge, and UnknownShape if the records are not
+    where they should be."""
+    return _Reading(form, as_declared(form, call), _utf_8(form, body, most), exact).page()
 
 
 def as_declared(form: Format, call: FormatCall) -> XmlTable:
@@ -57,8 +58,8 @@ def _utf_8(form: Format, body: bytes, most: int) -> bytes:
 
 
 class _Reading:
-    def __init__(self, form: Format, own: XmlTable, body: bytes) -> None:
-        self._table, self._body = own, body
+    def __init__(self, form: Format, own: XmlTable, body: bytes, exact: bool) -> None:
+        self._table, self._body, self._exact = own, body, exact
         self._top = Node("", [])
         self._stack = [(self._top, 0)]
         self._found: list[XmlRecord] = []
@@ -100,7 +101,7 @@ class _Reading:
         ):
             tags = [self._tag(begin) for _, begin in self._stack[1:-1]]
             closing = b"".join(b"</%b>" % (tag[1:].split(None, 1)[0].rstrip(b">")) for tag in reversed(tags))
-            value = Raw(encode(value_of(self._table.record, node)))
+            value = Raw(encode(value_of(self._table.record, node, exact=self._exact)))
             self._found.append(XmlRecord(value, self._source(start), b"".join(tags), closing))
             self._stack[-2][0].items.pop()
         self._stack.pop()
@@ -117,17 +118,22 @@ class _Reading:
         return self._body[start : self._body.index(b">", self._parser.CurrentByteIndex) + 1]
 
 
-def value_of(kind: XmlKind, node: Node) -> Any:
-    """The declared members of an element, as JSON has them."""
+def value_of(kind: XmlKind, node: Node, *, exact: bool = False) -> Any:
+    """The declared members of an element, as JSON has them. One that stands twice is the first of them, and of one that
+    should be a text its texts count; `exact`: then it is an empty list, or object, and no text."""
     made: dict[str, Any] = {part.name: value for key, value in node.pairs() if (part := kind.attributes.get(key))}
     if kind.text is not None:
         made[TEXT] = node.text
     for item in node.elements():
         part = kind.elements.get(item.key)
         if part is not None:
-            value = item.text if part.kind is None else value_of(part.kind, item)
+            value: Any = value_of(part.kind, item, exact=exact) if part.kind is not None else item.text
+            if part.kind is None and exact and item.elements():
+                value = {}
             if part.many:
                 made.setdefault(part.name, []).append(value)
+            elif exact and part.name in made:
+                made[part.name] = []
             else:
                 made.setdefault(part.name, value)
     return made

@@ -33,7 +33,7 @@ class XmlFile:
 
 def taken(form: Format, call: FormatCall, body: bytes) -> XmlFile:
     """Raises UnknownShape, and TooLarge for what is too deep."""
-    found = xml_everything.page(form, call, body, most=len(body)).records
+    found = xml_everything.page(form, call, body, most=len(body), exact=True).records
     around = {(record.opening, record.closing) for record in found} or {xml_everything.empty(as_declared(form, call))}
     if len(around) > 1:
         raise UnknownShape("the start tags around the records, which are not the same for all,")
@@ -49,7 +49,9 @@ def document(form: Format, head: bytes, records: Iterable[bytes]) -> bytes:
     return f'<?xml version="1.0" encoding="{form.encoding}"?>\n{text}'.encode(form.encoding)
 
 
-def fault(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes], seen: Seen | None) -> str | None:
+def fault(
+    form: Format, call: FormatCall, zone: str, head: bytes, records: Sequence[bytes], seen: Seen | None
+) -> str | None:
     """The place that is not as declared; None: there is none. It is judged with the functions that cut an answer."""
     own, told, number = as_declared(form, call), dict[str, None](), 0
 
@@ -62,7 +64,7 @@ def fault(form: Format, call: FormatCall, head: bytes, records: Sequence[bytes],
     opening, _, closing = head.partition(_BETWEEN)
     try:
         for number, node in enumerate(_nodes(own, tree(b"".join([opening, *records, closing])))):
-            _judged(own, node, f"{'.'.join(own.at)}[{number}]", writing)
+            _judged(own, node, zone, f"{'.'.join(own.at)}[{number}]", writing)
     except UnknownShape as shape:
         return shape.where or "the outermost place"
     if told and seen is not None:
@@ -77,10 +79,10 @@ def _nodes(own: XmlTable, root: Node) -> Iterator[Node]:
     yield from nodes
 
 
-def _judged(own: XmlTable, node: Node, where: str, writing: Writing) -> None:
+def _judged(own: XmlTable, node: Node, zone: str, where: str, writing: Writing) -> None:
     paths = (*own.times, own.length) if own.length else own.times
-    try:  # a time in any zone is one in every zone
-        judge(own.time, Window(None, None), "UTC")(*[text_at(node, path, where) for path in paths])
+    try:
+        judge(own.time, Window(None, None), zone)(*[text_at(node, path, where) for path in paths])
     except (ValueError, OverflowError):
         raise UnknownShape(f"{where}.{'.'.join(own.records.time.paths[0])}") from None
     if own.account and not own.time.lenient and not text_at(node, own.account, where):

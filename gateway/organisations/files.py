@@ -208,7 +208,7 @@ class _Importing:
         """A new `Seen` each time looks through all of them, and not through samples as of answers."""
         strict = is_strict(self.view, self.call.dataset)
         seen = None if strict else Seen(lambda places, answers, at: self._places.update(dict.fromkeys(places)))
-        filed.require_declared(self.form, self.call, self._head, records, seen)
+        filed.require_declared(self.form, self.call, self.view.zone, self._head, records, seen)
 
     def _keep(self, customer: str, record: Filed) -> None:
         self._records = record.number

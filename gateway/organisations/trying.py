@@ -55,7 +55,7 @@ class Prepared:
         """Whose records are in a file of the call; None: the organisation has an API."""
         if not self.filed:
             return None
-        return trying_files.tried(tried.form, call, self.customer, body, strict=tried.strict(call.dataset))
+        return trying_files.tried(tried.form, call, self.zone, self.customer, body, strict=tried.strict(call.dataset))
 
 
 def prepare(path: Path, catalogue: Catalogue) -> Prepared:

@@ -36,8 +36,8 @@ class FileTried:
         return known.get(spelled(customer))
 
 
-def tried(form: Format, call: FormatCall, named: str, body: bytes, *, strict: bool) -> FileTried:
-    """`named`: the member of [connection.files] that says whose a record is."""
+def tried(form: Format, call: FormatCall, zone: str, named: str, body: bytes, *, strict: bool) -> FileTried:
+    """`named`: the member of [connection.files] that says whose a record is. `zone`: the organisation's."""
     found = FileTried()
     whose = file_rules.customer_of(form, call, named)
     names: dict[str, str] = {}
@@ -54,7 +54,7 @@ def tried(form: Format, call: FormatCall, named: str, body: bytes, *, strict: bo
             found.customers.setdefault(name, []).append(record)
             records.append(record)
         seen = None if strict else Seen(lambda *_: None)
-        filed.require_declared(form, call, found.head, records, seen)
+        filed.require_declared(form, call, zone, found.head, records, seen)
         its = form.records[call.records]
         filed.require_times(its, not records or any(filed.has_time(record, its) for record in records))
     except BadFile as wrong:

@@ -3,20 +3,22 @@
 import dataclasses
 import io
 import json
+import tomllib
 from typing import Any
 
 import pytest
 
 from gateway.catalogue import Format
 from gateway.catalogue.formats import FormatCall
-from gateway.formats import csv_everything, filed
+from gateway.formats import csv_everything, filed, json_values
 from gateway.formats.drift import Seen
 from gateway.formats.filed import BadFile, Filed
 from gateway.organisations import owned
-from tests.formats import xml_documents
+from tests.formats import flat_calls, xml_documents
 from tests.worlds.filed import document
 
 PATH = ("contractId",)
+ZONE = "Europe/Paris"
 NAMES = "contractId;timestamp;msisdn;partner;length\r\n"
 
 
@@ -88,10 +90,10 @@ def test_what_is_no_table_is_refused(body: bytes, told: str) -> None:
 def test_columns_that_are_not_declared_are_told_or_refused() -> None:
     its, places = form("csv"), []
     head, found = read(its, b"contractId,timestamp,msisdn,colour\nA,2026-11-01T10:00:00Z,1,red\n")
-    filed.require_declared(its, call(its), head, found, Seen(lambda some, answers, at: places.extend(some)))
+    filed.require_declared(its, call(its), ZONE, head, found, Seen(lambda some, answers, at: places.extend(some)))
     assert places == ["colour"]
     with pytest.raises(BadFile, match="column colour"):
-        filed.require_declared(its, call(its), head, found, None)
+        filed.require_declared(its, call(its), ZONE, head, found, None)
 
 
 AT = "2026-11-01T10:00:00Z"
@@ -109,7 +111,7 @@ AT = "2026-11-01T10:00:00Z"
 def test_tables_are_taken_as_they_come(body: str) -> None:
     its = form("csv")
     head, found = read(its, body.encode())
-    filed.require_declared(its, call(its), head, found, Seen(lambda *_: None))
+    filed.require_declared(its, call(its), ZONE, head, found, Seen(lambda *_: None))
     assert [(each.number, each.value["contractId"], each.value["length"]) for each in found] == [
         (1, "A", "61"),
         (2, "B", "5"),
@@ -131,10 +133,10 @@ def test_a_whole_row_must_have_what_it_is_judged_by(row: str, told: str) -> None
     its = form("csv")
     head, found = read(its, f"contractId,timestamp,msisdn,length\nA,{AT},1,61\n{row}\n".encode())
     if not told:  # of fewer cells, such as a sum: it is taken and given to nobody
-        filed.require_declared(its, call(its), head, found, None)
+        filed.require_declared(its, call(its), ZONE, head, found, None)
         return
     with pytest.raises(BadFile, match=told):
-        filed.require_declared(its, call(its), head, found, None)
+        filed.require_declared(its, call(its), ZONE, head, found, None)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
@@ -147,7 +149,7 @@ def test_lines_are_the_same_wherever_the_pieces_of_a_file_end(size: int, monkeyp
 
 @pytest.mark.parametrize("value", [None, "", " ", True, 1.5, ["A"], {"a": 1}])
 def test_only_a_text_or_a_whole_number_says_whose_a_record_is(value: Any) -> None:
-    with pytest.raises(BadFile, match="record 3: contractId must be there"):
+    with pytest.raises(BadFile, match="record 3: contractId must be there once"):
         filed.identified(Filed(3, b"", {"contractId": value}), PATH)
 
 
@@ -184,7 +186,7 @@ def test_xml_keeps_the_bytes_of_each_record_and_the_tags_around_them() -> None:
     mine = xml_call("A", 1, "<partner>caf\u00e9 &amp; co</partner><e:cell><![CDATA[<x>]]></e:cell>")
     head, found = read_xml(mine, xml_call("B", 2))
     assert [filed.identified(each, ("@id",)) for each in found] == ["A", "B"]
-    filed.require_declared(its, of_all, head, found, None)
+    filed.require_declared(its, of_all, ZONE, head, found, None)
     body = filed.answer(its, of_all, head, [found[0].text])
     assert mine in body and b"33600000002" not in body and body.count(b"<Call ") == 1
     [again] = filed.DRIVERS["xml"].opened(its, of_all, io.BytesIO(body))[1]
@@ -206,14 +208,14 @@ def test_a_record_in_xml_is_judged_before_it_is_taken(record: bytes, told: str) 
     its, of_all = xml_form()
     head, found = read_xml(xml_call("B"), record)
     with pytest.raises(BadFile, match=told):
-        filed.require_declared(its, of_all, head, found, None)
+        filed.require_declared(its, of_all, ZONE, head, found, None)
 
 
 def test_elements_that_are_not_declared_are_told() -> None:
     its, of_all = xml_form()
     places: list[str] = []
     head, found = read_xml(xml_call("B"), xml_call("A", more="<colour>red</colour>"))
-    filed.require_declared(its, of_all, head, found, Seen(lambda some, answers, at: places.extend(some)))
+    filed.require_declared(its, of_all, ZONE, head, found, Seen(lambda some, answers, at: places.extend(some)))
     assert [place.rpartition(".")[2] for place in places] == ["colour"]
 
 
@@ -231,3 +233,90 @@ def test_what_is_no_such_xml_is_refused(body: bytes) -> None:
     its, of_all = xml_form()
     with pytest.raises(BadFile, match="no XML as"):
         filed.DRIVERS["xml"].opened(its, of_all, io.BytesIO(body))
+
+
+# ---- whose a record is, where that stands twice
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"contractId":"A","contractId":"B"}',
+        '{"contractId":"A","contractId":"A"}',
+        '{"contractId":"A","length":1,"contract\\u0049d":"B"}',
+        '{"contractId":"A","contractId":null}',
+    ],
+)
+@pytest.mark.parametrize("driver", ["json", "ndjson"])
+def test_a_customer_who_stands_twice_in_json_is_nobody(driver: str, record: str) -> None:
+    [found] = read(form(driver), (f'{{"result":{{"items":[{record}]}}}}' if driver == "json" else record).encode())[1]
+    with pytest.raises(BadFile, match="record 1: contractId must be there once"):
+        filed.identified(found, PATH)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        '{"contractId":"A","in":{"contractId":"B"}}',
+        '{"in":{"contractId":"B","contractId":"C"},"contractId":"A"}',
+        '{"in":["contractId","contractId"],"contractId":"A","x":"\\""}',
+        '{"contractId":"A","x":1,"x":2}',
+    ],
+)
+def test_the_same_name_elsewhere_is_another_members(record: str) -> None:
+    [found] = read(form("ndjson"), record.encode())[1]
+    assert filed.identified(found, PATH) == "A"
+    assert json_values.stands_twice(b'{"a":{"b":1,"b":2}}', ("a", "b"))
+    assert not json_values.stands_twice(b'{"a":{"b":1},"b":2}', ("a", "b"))
+
+
+@pytest.mark.parametrize("driver", ["json", "ndjson"])
+def test_an_account_that_stands_twice_in_json_refuses_the_file(driver: str) -> None:
+    its, _ = owned.read(tomllib.loads(flat_calls.exact(driver)))
+    assert its is not None
+    body = flat_calls.document(driver, [flat_calls.one(), flat_calls.one()])
+    head, found = read(its, body.replace(b'"line"', b'"line":"other","line"', 1))
+    with pytest.raises(BadFile, match="record 1: what stands at .*line is not as"):
+        filed.require_declared(its, call(its), ZONE, head, found, Seen(lambda *_: None))
+
+
+@pytest.mark.parametrize(
+    ("written", "customer"),
+    [
+        ("<place>A</place><place>B</place>", None),
+        ("<place>A</place><place>A</place>", None),
+        ("<place>A<i/>B</place>", None),
+        ("<place><i>A</i></place>", None),
+        ("<place>A<!-- x -->B</place>", "AB"),
+        ("<place><![CDATA[A]]></place>", "A"),
+        ('<place>A</place><place xmlns="urn:other">B</place>', "A"),
+    ],
+)
+def test_a_customer_in_xml_stands_once_and_has_nothing_inside(written: str, customer: str | None) -> None:
+    its, _ = owned.read(tomllib.loads(flat_calls.exact("xml")))
+    assert its is not None
+    body = flat_calls.document("xml", [flat_calls.one(place="P")]).replace(b"<place>P</place>", written.encode())
+    _, [found] = read(its, body)
+    if customer is not None:
+        assert filed.identified(found, ("place",)) == customer
+        return
+    with pytest.raises(BadFile, match="record 1: place must be there once"):
+        filed.identified(found, ("place",))
+
+
+# ---- times
+
+
+def spanned(driver: str, start: str, end: str) -> None:
+    text = flat_calls.exact(driver).replace('instant = "at"', 'span = ["at", "place"]')
+    its, _ = owned.read(tomllib.loads(text.replace("made = { keep = 2 }", "structural = true")))
+    assert its is not None
+    head, found = read(its, flat_calls.document(driver, [flat_calls.one(at=start, place=end)]))
+    filed.require_declared(its, call(its), ZONE, head, found, None)
+
+
+@pytest.mark.parametrize("driver", flat_calls.DRIVERS)
+def test_times_are_judged_in_the_zone_of_the_organisation(driver: str) -> None:
+    spanned(driver, "2026-03-02T00:00:00", "2026-03-01T23:30:00Z")  # half an hour, in Paris alone
+    with pytest.raises(BadFile, match="at is not as"):
+        spanned(driver, "2026-03-01T23:30:00Z", "2026-03-02T00:00:00")  # its end would be before its start there

@@ -97,6 +97,24 @@ def test_the_first_time_that_says_something_counts(driver: str) -> None:
     assert places(driver, text, *records) == ["aa", "cc", "dd"]
 
 
+@pytest.mark.parametrize("word", ["s", "v"])
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_empty_text_says_nothing_of_time(driver: str, word: str) -> None:
+    def left(time: str, *records: Record) -> list[str | None]:
+        return places(
+            driver,
+            declared(driver, time).replace("at:s", f"at:{word}").replace("partner:s", f"partner:{word}"),
+            *records,
+        )
+
+    empty, inside = at("", "aa", partner=""), at(INSIDE, "bb", partner="")
+    assert left(WHEN, empty, inside) == ["bb"]
+    assert left('instant = ["at", "partner"]\n', empty, inside, at("", "cc", partner=INSIDE)) == ["bb", "cc"]
+    assert left('state = ["at", "partner"]\n', empty, inside, at("", "cc", partner=BEFORE)) == ["aa", "bb"]
+    assert left('span = ["at", "partner"]\n', empty, inside, at(INSIDE, "cc", partner=INSIDE)) == ["cc"]
+    assert left(f'{WHEN}length = "partner"\n', inside, at(INSIDE, "cc", partner="PT1M")) == ["cc"]
+
+
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_each_of_them_must_be_given(driver: str) -> None:
     """Else an app could tell nothing of the time by which a record was judged."""

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Raw
 
+from gateway.formats import json_values
 from gateway.formats.fhir.shapes import TABLE
 from gateway.formats.model import UnknownShape
 from gateway.formats.shapes import Reader
@@ -118,11 +119,11 @@ def _coded(target: Any) -> str:
 
 def _spoken(name: Raw) -> str:
     try:
-        found = msgspec.json.decode(name)
+        found = json_values.value(name)
         if isinstance(found, str):
             return found
         human, _ = _human.read(_list(name)[0])
-    except (UnknownShape, IndexError):
+    except (UnknownShape, ValueError, IndexError):
         return ""
     if human.text is not UNSET:
         return str(human.text)

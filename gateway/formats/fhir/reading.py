@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
-import msgspec
 from msgspec import UNSET, Raw
 
+from gateway.formats import json_values
 from gateway.formats.drift import Seen
 from gateway.formats.fhir.repair import neutral
 from gateway.formats.fhir.shapes import TABLE, bundle_of, with_extended_values, with_modifiers
@@ -166,7 +166,7 @@ def _without(body: bytes, others: Mapping[int, str]) -> bytes:
     """The answer as somebody is told of it: of a resource of another kind only which kind it is."""
     if not others:
         return body
-    document = msgspec.json.decode(body)
+    document = json_values.value(body)
     for at, kind in others.items():
         document["entry"][at]["resource"] = {kind: None} if kind else None
     return encode(document)
