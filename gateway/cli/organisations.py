@@ -113,7 +113,7 @@ def _added(session: Session, house: House, declaration: Any, moved: bool | None,
     outcome = declare.add(session, house, declaration, datetime.now(UTC), moved=moved, wider=wider)
     others = [place for place, secret in declaration.secrets.items() if secrets.get(place) != secret]
     otherwise = [f"connection.{place}.{SECRETS[place]}: another one" for place in others]
-    if row is not None and row.status != status:
+    if row is not None and row.status != status and before == declaration.document:  # one that had been broken off
         otherwise.append(f"status: {status} → {row.status}")
     return changes.told(declaration.id, before, declaration.document, added=outcome, otherwise=otherwise)
 
