@@ -5,10 +5,19 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
+
+
+def _noon() -> str:
+    hour = datetime.now(UTC).hour
+    return f"Etc/GMT{hour - 12:+d}"  # the sign of these zones is the other way round
+
+
+NOON = _noon()  # a zone in which it is about noon: what counts by the day there meets no midnight
 
 BASE = "/open-banking/v4.0/aisp"
 PATHS = {

@@ -30,7 +30,7 @@ from gateway.log.record import person_turn
 from gateway.organisations import declare, links
 from gateway.settings import Settings
 from tests.postgres import Cluster, TcpFaults, until
-from tests.proxy.bank import NATIVE, Bank
+from tests.proxy.bank import NATIVE, NOON, Bank
 from tests.proxy.endings import REASONS, ends
 from tests.proxy.held_key import Key
 from tests.proxy.processes import Processes, served
@@ -101,7 +101,7 @@ def _race(processes: Processes, banks: list[Bank]) -> None:
 
 def test_a_limit_of_uses_is_one_for_all_processes(processes: Processes, organisation: RawOrganisation) -> None:
     organisation.reset()
-    bank = Bank(processes.world, organisation).agrees(frequency=[{"times": 7, "per": "day", "zone": "UTC"}])
+    bank = Bank(processes.world, organisation).agrees(frequency=[{"times": 7, "per": "day", "zone": NOON}])
     with ThreadPoolExecutor(10) as pool:
         calls = [pool.submit(processes.reads, bank, processes.all[number % 2]) for number in range(30)]
         statuses = sorted(call.result().status for call in calls)
@@ -117,7 +117,7 @@ def feed(processes: Processes, organisation: RawOrganisation) -> Iterator[Suppli
 
 
 def test_a_limit_of_uses_is_one_for_the_streams_of_all_processes(processes: Processes, feed: Supplier) -> None:
-    feed.agrees(frequency=[{"times": 3, "per": "day", "zone": "UTC"}])
+    feed.agrees(frequency=[{"times": 3, "per": "day", "zone": NOON}])
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda number: processes.reads(feed, processes.all[number % 2]), range(10)))
     assert sorted(each.status for each in answers) == [200] * 3 + [429] * 7
@@ -369,7 +369,7 @@ def test_the_limit_that_is_told_is_the_one_that_is_used_up(
 ) -> None:
     """Each process has counted a use that the other has not seen. No other limit is taken for used up."""
     organisation.reset()
-    limits = [{"times": 2, "per": "day", "zone": "UTC"}, {"times": 50, "per": "month", "zone": "UTC"}]
+    limits = [{"times": 2, "per": "day", "zone": NOON}, {"times": 50, "per": "month", "zone": "UTC"}]
     bank = Bank(processes.world, organisation).agrees(frequency=limits)
     one, other = processes.all
     assert [processes.reads(bank, at).status for at in (one, other)] == [200, 200]

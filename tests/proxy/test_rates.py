@@ -17,7 +17,7 @@ from gateway.proxy import rates
 from gateway.proxy.rates import Buckets, Rates
 from gateway.proxy.tokens import Token
 from gateway.settings import Settings
-from tests.proxy.bank import BASE, FIELDS, NATIVE, Bank
+from tests.proxy.bank import BASE, FIELDS, NATIVE, NOON, Bank
 from tests.proxy.proxy_world import World, exchange, statuses
 from tests.proxy.raw import RawOrganisation
 
@@ -258,7 +258,7 @@ def test_fifty_calls_at_once_are_counted_one_by_one(tmp_path: Path, organisation
 
 def test_a_call_that_came_too_soon_uses_up_no_use(tmp_path: Path, organisation: RawOrganisation) -> None:
     with limited(tmp_path, organisation, person=2) as world:
-        alice = Bank(world, organisation).agrees(frequency=[{"times": 3, "per": "day", "zone": "UTC"}])
+        alice = Bank(world, organisation).agrees(frequency=[{"times": 3, "per": "day", "zone": NOON}])
         assert [alice.reads().reason if n > 1 else alice.reads().status for n in range(12)][2:] == [
             "too_many_calls"
         ] * 10

@@ -14,7 +14,7 @@ from gateway.errors import Unavailable
 from gateway.ledger import sqlite
 from gateway.ledger.contract import Item, Verdict
 from gateway.log import Event, Log
-from tests.proxy.bank import Bank
+from tests.proxy.bank import NOON, Bank
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import RawOrganisation
 
@@ -30,7 +30,7 @@ def test_the_entry_can_be_read_by_others_before_the_answer_arrives(bank: Bank) -
 
 @pytest.mark.inside
 def test_without_the_log_nothing_is_given_and_nothing_is_counted(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
-    bank.agrees(frequency=[{"times": 1, "per": "day", "zone": "UTC"}])
+    bank.agrees(frequency=[{"times": 1, "per": "day", "zone": NOON}])
 
     def broken(*_: object) -> None:
         raise Unavailable("database: disk full")

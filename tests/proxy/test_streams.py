@@ -18,7 +18,7 @@ from gateway.formats import registry
 from gateway.formats.model import Asked, Counts, Cut, Granted, Source, UnknownShape, Upstream
 from gateway.ground.calendar.instants import Window
 from gateway.proxy.admit import Admission
-from tests.proxy.bank import Bank
+from tests.proxy.bank import NOON, Bank
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation
 from tests.proxy.supplier import Supplier, feed
@@ -261,7 +261,7 @@ def meanwhile(bank: Bank, happens: Callable[[], object]) -> None:
 
 
 def test_a_stream_whose_last_use_another_takes_first_is_told_as_used_up(stream: Bank) -> None:
-    stream.agrees(frequency=[{"times": 2, "per": "day", "zone": "UTC"}])
+    stream.agrees(frequency=[{"times": 2, "per": "day", "zone": NOON}])
     assert stream.reads().status == 200
     with contextlib.closing(stream.world.house.store.connect()) as other:
         taken = 'UPDATE "use" SET used = used + 1 WHERE consent_id = ?'

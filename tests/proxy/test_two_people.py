@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.proxy.bank import BASE, NATIVE, PATHS, Answer, Bank
+from tests.proxy.bank import BASE, NATIVE, NOON, PATHS, Answer, Bank
 from tests.proxy.proxy_world import World
 from tests.proxy.raw import Exchange, RawOrganisation, answer
 
@@ -132,5 +132,5 @@ def test_a_part_or_nothing_from_the_organisation_is_no_answer_and_is_logged(bank
 
 
 def test_a_head_uses_up_a_use_like_a_get(bank: Bank) -> None:
-    bank.agrees(frequency=[{"times": 2, "per": "day", "zone": "UTC"}])
+    bank.agrees(frequency=[{"times": 2, "per": "day", "zone": NOON}])
     assert [bank.reads(method=method).status for method in ("HEAD", "GET", "HEAD")] == [200, 200, 429]
