@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import __version__, errors, retention
 from gateway.apps import pages as app_pages
 from gateway.authorization import api as authorization_api
-from gateway.authorization import families
+from gateway.authorization import endpoints, families
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import CODE, REFRESH
@@ -74,12 +74,9 @@ SOON_SECONDS = 0.05  # pause before the next part of such work, in which others 
 # What the authorization server offers. Doors, grants and metadata follow from it.
 PROTOCOL = Protocol(
     endpoints=(
-        authorization_api.AUTHORIZE,
-        authorization_api.PAR,
-        authorization_api.TOKEN,
-        authorization_api.REVOKE,
-        authorization_api.INTROSPECT,
-        authorization_api.JWKS,
+        endpoints.AUTHORIZE,
+        *endpoints.STEPPED,
+        endpoints.JWKS,
     ),
     grants=(CODE, REFRESH),
 )
@@ -135,7 +132,7 @@ def doors(house: House) -> list[Door]:
         *app_pages.DOORS,
         *organisation_pages.doors(rooms.waiting),
         *authorization_api.doors(PROTOCOL),
-        *authorization_pages.doors(rooms, partial(screen_pages.screen, rooms)),
+        *authorization_pages.doors(PROTOCOL, rooms, partial(screen_pages.screen, rooms)),
         *screen_pages.doors(rooms),
         *sharing_pages.doors(rooms),
         *log_pages.doors(rooms),

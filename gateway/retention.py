@@ -15,7 +15,7 @@ from gateway.authorization.tables import (
     FailedAuthentication,
     RefreshSuccessor,
     RefreshToken,
-    SpentAssertion,
+    SpentOnce,
     TokenFamily,
 )
 from gateway.consent.rules import EndReason
@@ -64,7 +64,7 @@ LEAVING = (
             & ~exists().where(col(RefreshToken.family_id) == col(TokenFamily.id))
         ),
     ),
-    Leaving(SpentAssertion, lambda now: col(SpentAssertion.expires_at) < now),
+    Leaving(SpentOnce, lambda now: col(SpentOnce.expires_at) < now),
     # a count holds for its own minute
     Leaving(FailedAuthentication, lambda now: col(FailedAuthentication.minute) < _minute(now - MINUTE)),
     Leaving(SpentChallenge, lambda now: col(SpentChallenge.expires_at) < now),

@@ -123,6 +123,11 @@ class Settings(BaseSettings):
         description="for so long a public app that lost the answer to a refresh gets the same new token again, while"
         " unused; a thief of its old one gets it too, unnoticed while in step; 0: any reuse ends the tokens",
     )
+    dpop_nonces: bool = Field(
+        False,
+        description="every DPoP proof must carry a nonce of this gateway: apps ask once more, and no proof can be made"
+        " ahead",
+    )
     request_seconds: int = Field(90, ge=5, lt=600, description="time in which a pushed request must first be opened")
     ask_seconds: int = Field(3600, ge=300, le=86400, description="time a person has to answer a request once opened")
     session_hours: int = Field(12, ge=1, le=24 * 30, description="longest life of a sign-in")

@@ -10,5 +10,6 @@ change of its name, addresses, keys or data changes the hash, so that agreements
 before and after the change can be told apart.
 
     declare    read and check a file                          verbs   register, suspend, resume, verify
-    addresses, keysets, logos   rules for parts of the file   views   what other rooms see of an app
+    addresses, logos   rules for parts of the file            views   what other rooms see of an app
+    profiles   which rules an app keeps as a client           registration   what it registered as a client
 """

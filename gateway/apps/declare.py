@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.apps import addresses, keysets, logos
+from gateway.apps import addresses, logos, profiles
+from gateway.apps.profiles import AUTH_METHODS, PROFILES
 from gateway.catalogue import Catalogue
 from gateway.consent.facts import OrganisationFacts
 from gateway.errors import DeclarationError, Fault
 from gateway.ground.declarations import REQUIRED, Form, checks, digest, load, unknown
+from gateway.ground.declarations.form import Keys
 from gateway.ground.declarations.texts import look_alike
+from gateway.ground.keys import keysets
 
-AUTH_METHODS = ("none", "client_secret_basic", "private_key_jwt")
+GRANTS = ("authorization_code", "refresh_token", "client_credentials")
 NECESSITIES = ("required", "optional")
 REASON_LENGTH = 140  # characters; short enough to be read on the consent screen
 NAME_LENGTH = 60
@@ -45,6 +48,19 @@ class AppDeclaration:
 
 # ---- what may be said
 
+# Keys that came later, by the names of RFC 7591. One that has its default is left out of the document that is kept:
+# what an app declared before there was the key has the hash that it had, and who agreed to it is not asked again.
+LATER: Keys = {
+    "profile": ("profile", profiles.DEFAULT),
+    "grant_types": ("grants", []),  # []: codes and refreshing
+    "token_endpoint_auth_signing_alg": ("algorithm", ""),
+    "dpop_bound_access_tokens": ("flag", False),
+    "tls_client_certificate_bound_access_tokens": ("flag", False),
+    "require_signed_request_object": ("flag", False),
+    "request_object_signing_alg": ("algorithm", ""),
+    "authorization_signed_response_alg": ("ours", ""),
+    "introspection_signed_response_alg": ("ours", ""),
+}
 FORM = Form(
     tables={
         "": {
@@ -61,11 +77,12 @@ FORM = Form(
             "redirect_uris": ("list", REQUIRED),
             "token_endpoint_auth_method": ("method", REQUIRED),
             "jwks": ("table", None),
-            "require_pushed_authorization_requests": ("flag", True),
+            "require_pushed_authorization_requests": ("flag", None),
             "verified": ("flag", False),
             "purposes": ("list", REQUIRED),
             "recipients": ("recipients", []),
             "data": ("data", REQUIRED),
+            **LATER,
         },
         "data[]": {
             "organisation": ("text", REQUIRED),
@@ -91,6 +108,10 @@ FORM = Form(
         "contact": checks.contact,
         "application": ("web", "native"),
         "method": AUTH_METHODS,
+        "profile": tuple(PROFILES),
+        "grants": checks.some_of(GRANTS),
+        "algorithm": (*keysets.STRONG, "RS256"),
+        "ours": ("ES256",),
         "necessity": NECESSITIES,
         "country": checks.matches(r"[A-Z]{2}", "write two capitals, as in FR"),
         "list": checks.texts,
@@ -121,7 +142,10 @@ def parse(document: Mapping[str, Any], path: Path) -> AppDeclaration:
         faults.append(Fault("logo", logo_fault))
     if faults:
         raise DeclarationError(str(path), faults)
-    whole = FORM.filled(document) | {"logo": logo}
+    whole = {key: value for key, value in FORM.filled(document).items() if key not in LATER or value != LATER[key][1]}
+    whole["logo"] = logo
+    if whole["require_pushed_authorization_requests"] is None:
+        whole["require_pushed_authorization_requests"] = PROFILES[whole.get("profile", profiles.DEFAULT)].pushes
     del whole["verified"]  # the operator's word, not a part of what the app says
     return AppDeclaration(
         file=str(path),
@@ -135,7 +159,7 @@ def parse(document: Mapping[str, Any], path: Path) -> AppDeclaration:
 def check(document: Mapping[str, Any]) -> list[Fault]:
     """Every fault of a parsed declaration, in the order of the form. Does not compare with this gateway's data."""
     faults = FORM.faults(document)
-    return faults or [*_redirects(document), *_keys(document)]
+    return faults or [*_redirects(document), *_keys(document), *profiles.faults(document)]
 
 
 def _redirects(document: Mapping[str, Any]) -> Iterator[Fault]:
@@ -147,12 +171,11 @@ def _redirects(document: Mapping[str, Any]) -> Iterator[Fault]:
 
 def _keys(document: Mapping[str, Any]) -> Iterator[Fault]:
     method, jwks = document["token_endpoint_auth_method"], document.get("jwks")
-    if method == "private_key_jwt" and jwks is None:
-        yield Fault("jwks", "is missing", "private_key_jwt needs the public keys: jwks = { keys = [ … ] }")
-    elif method != "private_key_jwt" and jwks is not None:
-        yield Fault("jwks", f"does not belong to {method}", "leave it out")
-    elif jwks is not None:
-        yield from (Fault("jwks", "is not right", wrong) for wrong in keysets.faults(jwks))
+    signs = PROFILES[document.get("profile", profiles.DEFAULT)].signs
+    if jwks is None and (method == "private_key_jwt" or document.get("require_signed_request_object")):
+        yield Fault("jwks", "is missing", "what the app signs needs its public keys: jwks = { keys = [ … ] }")
+    if jwks is not None:
+        yield from (Fault("jwks", "is not right", wrong) for wrong in keysets.faults(jwks, signs))
 
 
 def _logo(name: object, folder: Path) -> tuple[dict[str, str] | None, str | None]:

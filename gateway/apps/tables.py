@@ -11,7 +11,7 @@ class App(SQLModel, table=True):
     client_id: str = Field(primary_key=True)
     metadata_: dict[str, Any] = Field(sa_column=Column("metadata", JSON, nullable=False))  # the checked declaration
     metadata_sha256: str  # changes with every change of the declaration
-    auth_method: str  # none | client_secret_basic | private_key_jwt
+    auth_method: str  # profiles.AUTH_METHODS
     secret_sha256: str | None = None
     verified: bool = False
     status: str = "active"  # active | suspended

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlmodel import Session
 
 from gateway.apps.declare import AppDeclaration, against
+from gateway.apps.profiles import BY_SECRET
 from gateway.apps.tables import App
 from gateway.catalogue import Catalogue
 from gateway.errors import BadRequest, DeclarationError, NotFound
@@ -25,7 +26,7 @@ def register(
     """Insert or change an app. A newly made secret is returned once and stored only as a hash.
 
     A changed declaration keeps the secret as long as the method of authentication stays
-    `client_secret_basic`. Raises DeclarationError when it names purposes, organisations or data
+    one by a secret. Raises DeclarationError when it names purposes, organisations or data
     that this gateway does not have.
     """
     directory_turn(session)
@@ -42,7 +43,7 @@ def register(
             registered_at=now,
             changed_at=now,
         )
-    if declaration.auth_method != "client_secret_basic":
+    if declaration.auth_method not in BY_SECRET:
         row.secret_sha256 = None
     elif row.secret_sha256 is None:
         secret = new_secret()
@@ -60,8 +61,8 @@ def renew_secret(session: Session, client_id: str, now: datetime, new_secret: Ca
     """Replace the secret. The old one stops working at once."""
     directory_turn(session)
     row = _row(session, client_id)
-    if row.auth_method != "client_secret_basic":
-        kind = "is a public client" if row.auth_method == "none" else "signs with a key of its own"
+    if row.auth_method not in BY_SECRET:
+        kind = "is a public client" if row.auth_method == "none" else "proves who it is with a key of its own"
         raise BadRequest(f"{client_id} {kind} and has no secret")
     secret = new_secret()
     row.secret_sha256, row.changed_at = hashed(secret), now

@@ -64,17 +64,3 @@ def logo(row: App) -> tuple[str, bytes] | None:
     """(media type, bytes) of the app's logo."""
     kept = row.metadata_["logo"]
     return (kept["media_type"], base64.b64decode(kept["base64"])) if kept else None
-
-
-def is_native(row: App) -> bool:
-    return bool(row.metadata_["application_type"] == "native")
-
-
-def must_push(row: App) -> bool:
-    """Whether this app must push its authorization requests (RFC 9126 §6)."""
-    return bool(row.metadata_["require_pushed_authorization_requests"])
-
-
-def jwks(row: App) -> dict[str, Any]:
-    keys: dict[str, Any] = row.metadata_["jwks"] or {"keys": []}
-    return keys

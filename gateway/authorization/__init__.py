@@ -8,11 +8,13 @@ The one invariant: token → family → consent. A token is valid only while its
 consent are. Ending one of these two rows ends every token below it, so no list of tokens
 has to be kept or cleaned up.
 
-    requests     an authorization request, from first sight to spent code     steps      what comes next for it
-    parameters   what each endpoint takes, once each                          details    authorization_details, strictly
-    clients      who calls                                                    assertions   private_key_jwt
-    families     what descends from one code                                  tokens     access tokens: made, read
-    metadata     what we say about ourselves                                  server, adapter   Authlib, untyped
-    pages        /authorize                                                   api        /par /token /revoke …
-    protocol     which endpoints and grants there are                         checks     what each parameter must be
+    endpoints    each endpoint's steps, in their order        steps, calls      the steps; what they hand on
+    parameters   what each endpoint takes, once each          checks, details   what each parameter must be
+    clients      who calls                                    assertions        private_key_jwt
+    binding      the key that the caller holds                request_objects   requests that the app has signed
+    requests     a request, from first sight to spent code    dispatch          what comes next for it
+    responses    the answer to it, plain or signed            pages             /authorize
+    families     what descends from one code                  tokens            access tokens: made, read
+    spending     what is good once                            metadata          what we say about ourselves
+    server, adapter   Authlib, untyped                        api, protocol, tabled   the doors; all of it as tables
 """

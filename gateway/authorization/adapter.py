@@ -9,30 +9,30 @@ from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Payload, OAuth2Request
 
-from gateway.apps.tables import App
+from gateway.apps.registration import Registration
+from gateway.authorization.calls import EndpointCall
 from gateway.authorization.tables import AuthorizationRequest, RefreshToken, TokenFamily
-from gateway.ground.web.context import Context
 
 
 class Payload(OAuth2Payload):
-    def __init__(self, ctx: Context) -> None:
-        self._ctx = ctx
+    def __init__(self, call: EndpointCall) -> None:
+        self._form = call.form
 
     @property
     def data(self) -> dict[str, str]:
-        return dict(self._ctx.form)
+        return dict(self._form)
 
     @property
     def datalist(self) -> dict[str, list[str]]:
-        return dict(self._ctx.form_lists)
+        return {name: [value] for name, value in self._form.items()}
 
 
 class Request(OAuth2Request):
-    def __init__(self, ctx: Context) -> None:
-        path = ctx.request.url.path
-        super().__init__(ctx.request.method, f"{ctx.house.settings.public_url}{path}", headers=ctx.request.headers)
-        self.payload = Payload(ctx)
-        self.ctx = ctx
+    def __init__(self, call: EndpointCall) -> None:
+        request, settings = call.ctx.request, call.ctx.house.settings
+        super().__init__(request.method, f"{settings.public_url}{request.url.path}", headers=request.headers)
+        self.payload = Payload(call)
+        self._form = call.form
 
     @property
     def args(self) -> dict[str, str]:
@@ -40,28 +40,24 @@ class Request(OAuth2Request):
 
     @property
     def form(self) -> dict[str, str]:
-        return dict(self.ctx.form)
+        return dict(self._form)
 
 
 class Client(ClientMixin):
     """An authenticated app."""
 
-    def __init__(self, app: App) -> None:
-        self.app = app
-        self.client_id = app.client_id
-
-    @property
-    def is_public(self) -> bool:
-        return self.app.auth_method == "none"
+    def __init__(self, registered: Registration) -> None:
+        self.registered = registered
+        self.client_id = registered.client_id
 
     def get_client_id(self) -> str:
         return self.client_id
 
     def check_grant_type(self, grant_type: str) -> bool:
-        return True  # every app may use every grant the server offers
+        return grant_type in self.registered.grant_types
 
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
-        return method == self.app.auth_method  # the one registered method, at every endpoint
+        return method == self.registered.auth_method  # the one registered method, at every endpoint
 
 
 class Code:

@@ -4,13 +4,12 @@ from functools import partial
 
 from starlette.responses import Response
 
-from gateway.authorization import clients, metadata, parameters, requests
-from gateway.authorization.protocol import ANYONE, PROVEN, Endpoint, Handler, Protocol, refusal
+from gateway.authorization import metadata
+from gateway.authorization.calls import EndpointCall
+from gateway.authorization.endpoints import JWKS
+from gateway.authorization.protocol import Endpoint, Protocol, refusal
 from gateway.authorization.rules import Refused
-from gateway.authorization.server import Server, authenticated
 from gateway.errors import NotFound
-from gateway.ground.http.peers import client_network
-from gateway.ground.keys import fresh
 from gateway.ground.web import answers
 from gateway.ground.web.context import Context
 from gateway.ground.web.doors import Door
@@ -20,55 +19,22 @@ from gateway.organisations import views
 PUBLIC = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
 
 
-def _door(endpoint: Endpoint, handler: Handler, protocol: Protocol) -> Door:
+def _door(endpoint: Endpoint, protocol: Protocol) -> Door:
     """The door of an endpoint that takes one url-encoded form. It turns a Refused into the error answer."""
 
     def door(ctx: Context) -> Response:
+        call = EndpointCall(ctx, endpoint.name, protocol)
         try:
-            return handler(protocol, parameters.of_form(ctx, endpoint.name))
+            for step in endpoint.steps:
+                answer = step(call)
+                if answer is not None:
+                    return answer
         except Refused as refused:
             return refusal(ctx, refused)
+        raise AssertionError("the last step answers")
 
-    door.__doc__ = handler.__doc__
+    door.__doc__ = endpoint.does
     return Door(endpoint.path, door, ("POST",), "oauth", "write", gives=endpoint.gives, csrf=False, name=endpoint.name)
-
-
-def par(_: Protocol, ctx: Context) -> Response:
-    """Take a pushed authorization request (RFC 9126): 201 with its `request_uri`, or 400 with what is wrong with it."""
-    app = authenticated(ctx)
-    if "request_uri" in ctx.form:
-        raise Refused("invalid_request", "request_uri has no place in a pushed request.")
-    if app.auth_method == "none":
-        clients.count_request(ctx.session, app.client_id, client_network(ctx.request, ctx.house.settings), ctx.now)
-    checked = requests.check(ctx.session, ctx.house, app, ctx.form)
-    seconds = ctx.house.settings.request_seconds
-    request_uri = requests.push(ctx.session, checked, fresh(), ctx.now, seconds)
-    return answers.json({"request_uri": request_uri, "expires_in": seconds}, 201)
-
-
-def token(protocol: Protocol, ctx: Context) -> Response:
-    """Give tokens for a code or a refresh token (RFC 6749 §3.2), with `authorization_details` as granted (RFC 9396).
-
-    Asking for less than was granted is a new request, not a parameter here.
-    """
-    if "grant_type" not in ctx.form:
-        raise Refused("invalid_request", "grant_type is missing.")
-    if "authorization_details" in ctx.form:
-        raise Refused("invalid_authorization_details", "Not taken here: the token carries what was granted.")
-    response: Response = Server(ctx, protocol.grants).create_token_response()
-    return response
-
-
-def revoke(protocol: Protocol, ctx: Context) -> Response:
-    """Give a token back (RFC 7009): its whole family ends, the person's agreement stays. 200 for an unknown one too."""
-    response: Response = Server(ctx, protocol.grants).create_endpoint_response("revocation")
-    return response
-
-
-def introspect(protocol: Protocol, ctx: Context) -> Response:
-    """Say whether one of the app's own tokens is worth anything now, and what it carries (RFC 7662)."""
-    response: Response = Server(ctx, protocol.grants).create_endpoint_response("introspection")
-    return response
 
 
 def jwks(ctx: Context) -> Response:
@@ -90,19 +56,11 @@ def resource_metadata(ctx: Context) -> Response:
     return answers.json(metadata.resource(ctx.house.settings, organisation), headers=PUBLIC)
 
 
-AUTHORIZE = Endpoint(parameters.AUTHORIZE, "/authorize", "authorization_endpoint")  # its doors: pages.py
-PAR = Endpoint(parameters.PAR, "/par", "pushed_authorization_request_endpoint", par, gives=True)
-TOKEN = Endpoint(parameters.TOKEN, "/token", "token_endpoint", token, ANYONE, gives=True)
-REVOKE = Endpoint(parameters.REVOKE, "/revoke", "revocation_endpoint", revoke, ANYONE)
-INTROSPECT = Endpoint(parameters.INTROSPECT, "/introspect", "introspection_endpoint", introspect, PROVEN, gives=True)
-JWKS = Endpoint("jwks", "/jwks.json", "jwks_uri")
-
-
 def doors(protocol: Protocol) -> list[Door]:
     about = "/.well-known/oauth-authorization-server"
     resource = "/.well-known/oauth-protected-resource/data/{organisation}"
     return [
-        *(_door(one, one.handler, protocol) for one in protocol.endpoints if one.handler),
+        *(_door(one, protocol) for one in protocol.endpoints if one.steps),
         Door(JWKS.path, jwks, ("GET",), "api", "none", name="jwks"),
         Door(about, partial(server_metadata, protocol), ("GET",), "api", name="server_metadata"),
         Door(resource, resource_metadata, ("GET",), "api", name="resource_metadata"),

@@ -9,14 +9,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlmodel import Session, col
+from sqlmodel import Session
 
+from gateway.apps.profiles import PROFILES
+from gateway.apps.registration import Registration
 from gateway.authorization import rules
-from gateway.authorization.tables import SpentAssertion
-from gateway.ground.keys import hashed, jose
-from gateway.ground.store import insert
+from gateway.authorization.spending import first_use
+from gateway.ground.keys import jose
 
-_KIND = jose.TokenKind(types=("jwt", "client-authentication+jwt"), algorithms=rules.SIGNING, untyped=True)
+ALGORITHMS = tuple(dict.fromkeys(one for profile in PROFILES.values() for one in profile.signs))
+_KIND = jose.TokenKind(types=("jwt", "client-authentication+jwt"), algorithms=ALGORITHMS, untyped=True)
 
 
 def subject(assertion: str) -> str | None:
@@ -26,21 +28,34 @@ def subject(assertion: str) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def proves(
-    session: Session, assertion: str, client_id: str, jwks: Mapping[str, Any], public_url: str, now: datetime
-) -> bool:
-    """Whether the assertion is this client's, meant for us, valid now and not used before. If so, it is spent."""
+def proves(session: Session, assertion: str, client: Registration, public_url: str, path: str, now: datetime) -> bool:
+    """Whether the assertion is this client's, meant for us, valid now and not used before. If so, it is spent.
+
+    `path`: of the endpoint that is called.
+    """
     token = _read(assertion)  # 1
-    if token is None or not jose.verified(token, jwks["keys"]):  # 2
+    if token is None or token.header["alg"] not in client.profile.signs:
+        return False
+    if not jose.verified(token, client.jwks["keys"]):  # 2
         return False
     claims = token.unverified  # verified by now
-    if claims.get("iss") != client_id or claims.get("sub") != client_id:  # 3
+    if claims.get("iss") != client.client_id or claims.get("sub") != client.client_id:  # 3
         return False
-    # Only a single string: with a list, an assertion made for another server could be used here (CVE-2025-27370).
-    if claims.get("aud") not in (public_url, f"{public_url}/token"):  # 4
+    if not _for_us(claims.get("aud"), client, public_url, path):  # 4
         return False
     until = _until(claims, now.timestamp())  # 5
-    return until is not None and _first_use(session, client_id, claims.get("jti"), until, now)  # 6
+    return until is not None and _first_use(session, client.client_id, claims.get("jti"), until, now)  # 6
+
+
+def _for_us(audience: object, client: Registration, public_url: str, path: str) -> bool:
+    """By the client's profile. With a list, or the address of an endpoint, an assertion that was made for another
+    server can be used here (CVE-2025-27370), so only clients that always wrote one may still."""
+    ours = (public_url, f"{public_url}/token", public_url + path)
+    if client.profile.audience == "issuer":
+        return audience == public_url
+    if client.profile.audience == "listed" and isinstance(audience, list):
+        return any(one in ours for one in audience)
+    return audience in ours
 
 
 def _read(assertion: str) -> jose.Signed | None:
@@ -65,8 +80,4 @@ def _first_use(session: Session, client_id: str, jti: object, until: float, now:
     if not isinstance(jti, str) or not 1 <= len(jti) <= 512:
         return False
     expires = datetime.fromtimestamp(until + rules.CLOCK_LATE, UTC)
-    spent = insert(session, SpentAssertion).values(id=hashed(f"{client_id}\n{jti}"), expires_at=expires)
-    again = spent.on_conflict_do_update(
-        index_elements=["id"], set_={"expires_at": expires}, where=col(SpentAssertion.expires_at) < now
-    )
-    return bool(session.execute(again).rowcount)  # type: ignore[attr-defined]
+    return first_use(session, f"{client_id}\n{jti}", expires, now)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from sqlmodel import Session
 
 from gateway.apps import addresses
+from gateway.apps.registration import Registration, registration
 from gateway.apps.tables import App
-from gateway.apps.views import is_native, view
+from gateway.apps.views import view
 from gateway.authorization import details, rules
 from gateway.authorization.rules import Refused
 from gateway.consent.asking import may_ask
@@ -33,12 +34,16 @@ class Asking:
     app: App
     sent: Mapping[str, str]
 
+    @property
+    def client(self) -> Registration:
+        return registration(self.app)
+
 
 def redirect_uri(value: str, asking: Asking) -> str:
     """The registered address to answer to. Always required, even if only one is registered (FAPI 2.0)."""
     if not value:
         raise Refused("invalid_request", "redirect_uri is missing.")
-    if not addresses.matches(value, view(asking.app).redirect_uris, native=is_native(asking.app)):
+    if not addresses.matches(value, asking.client.redirect_uris, native=asking.client.native):
         raise Refused("invalid_request", "redirect_uri is not one of those registered.")
     return value
 
@@ -58,13 +63,6 @@ def _echoed(name: str, value: str, limit: int) -> str | None:
     return value or None
 
 
-def request(value: str, asking: Asking) -> None:
-    if value and "request_uri" in asking.sent:
-        raise Refused("invalid_request", "request and request_uri together.")
-    if value:
-        raise Refused("request_not_supported", "Signed request objects are not offered.")
-
-
 def response_type(value: str, _: Asking) -> None:
     if not value:
         raise Refused("invalid_request", "response_type is missing.")
@@ -72,9 +70,14 @@ def response_type(value: str, _: Asking) -> None:
         raise Refused("unsupported_response_type")
 
 
-def response_mode(value: str, _: Asking) -> None:
+def response_mode(value: str, asking: Asking) -> str:
+    """How the answer is given; signed, where the app registered for it (JARM §3)."""
     if value and value not in rules.RESPONSE_MODES:
-        raise Refused("invalid_request", "response_mode: only query is offered.")
+        raise Refused("invalid_request", f"response_mode: offered are {', '.join(rules.RESPONSE_MODES)}.")
+    signed = bool(asking.client.response_alg)
+    if signed and value and value not in rules.SIGNED_MODES:
+        raise Refused("invalid_request", "response_mode: this client registered for signed answers, jwt.")
+    return value or ("jwt" if signed else "query")
 
 
 def scope(value: str, _: Asking) -> str:
@@ -83,16 +86,36 @@ def scope(value: str, _: Asking) -> str:
     return " ".join(rules.SCOPES)
 
 
-def code_challenge_method(value: str, _: Asking) -> None:
-    """PKCE with S256 is required of every app (RFC 9700 §2.1.1). It must be checked here: Authlib does not insist."""
-    if value not in rules.CHALLENGE_METHODS:
+def code_challenge_method(value: str, asking: Asking) -> None:
+    """PKCE with S256 (RFC 9700 §2.1.1), required by most profiles. It is checked here, as Authlib does not insist."""
+    wanted = asking.client.profile.challenged or "code_challenge" in asking.sent or value
+    if wanted and value not in rules.CHALLENGE_METHODS:
         raise Refused("invalid_request", "code_challenge_method must be S256.")
 
 
-def code_challenge(value: str, _: Asking) -> str:
-    if not _CHALLENGE.fullmatch(value):
+def code_challenge(value: str, asking: Asking) -> str:
+    wanted = asking.client.profile.challenged or "code_challenge_method" in asking.sent or value
+    if wanted and not _CHALLENGE.fullmatch(value):
         raise Refused("invalid_request", "code_challenge must be 43 characters of base64url.")
     return value
+
+
+def dpop_jkt(value: str, _: Asking) -> str:
+    """The thumbprint of the key to which the code is to be bound (RFC 9449 §10)."""
+    if value and not _CHALLENGE.fullmatch(value):
+        raise Refused("invalid_request", "dpop_jkt must be 43 characters of base64url.")
+    return value
+
+
+def resource(value: str, asking: Asking) -> str:
+    """The organisations to which the tokens are to be limited, by their addresses (RFC 8707 §2)."""
+    prefix, known = f"{asking.house.settings.public_url}/data/", directory(asking.session)
+    named = list(dict.fromkeys(value.split()))
+    if len(named) > rules.RESOURCES_LIMIT or any(
+        not one.startswith(prefix) or one.removeprefix(prefix) not in known for one in named
+    ):
+        raise Refused("invalid_target")
+    return " ".join(named)
 
 
 def ui_locales(value: str, _: Asking) -> str:

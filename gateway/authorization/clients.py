@@ -20,8 +20,9 @@ from urllib.parse import unquote_plus
 from sqlalchemy import case, or_
 from sqlmodel import Session, col
 
+from gateway.apps.profiles import BY_SECRET
+from gateway.apps.registration import registration
 from gateway.apps.tables import App
-from gateway.apps.views import jwks
 from gateway.authorization import assertions, rules
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import FailedAuthentication
@@ -40,6 +41,7 @@ class Presented:
     form: Mapping[str, str]
     authorization: tuple[str, ...]  # every Authorization header
     network: str  # where the call comes from; only a trusted reverse proxy can name another address
+    path: str = "/token"  # of the endpoint that is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def authenticate(session: Session, presented: Presented, public_url: str, now: d
     too_many = TooMany("client authentication", retry_after=60 - int(now.timestamp()) % 60)
     if _used_up(session, key, minute):
         raise too_many
-    if not _proved(session, app, credentials, public_url, now) or app is None:
+    if not _proved(session, app, credentials, public_url, presented.path, now) or app is None:
         turn(session, f"client {key}")
         if not _counted(session, key, minute, rules.FAILURES_A_MINUTE):
             raise too_many
@@ -78,14 +80,14 @@ def _used_up(session: Session, key: str, minute: int) -> bool:
     return failed is not None and failed.minute == minute and failed.count >= rules.FAILURES_A_MINUTE
 
 
-def _proved(session: Session, app: App | None, shown: _Credentials, public_url: str, now: datetime) -> bool:
-    if shown.method == "client_secret_basic":
+def _proved(session: Session, app: App | None, shown: _Credentials, public_url: str, path: str, now: datetime) -> bool:
+    if shown.method in BY_SECRET:
         kept = app.secret_sha256 if app else None
         return same(hashed(shown.proof), kept or _NOBODY) and app is not None and app.auth_method == shown.method
     if app is None or app.auth_method != shown.method:
         return False
     if shown.method == "private_key_jwt":
-        return assertions.proves(session, shown.proof, app.client_id, jwks(app), public_url, now)
+        return assertions.proves(session, shown.proof, registration(app), public_url, path, now)
     return shown.method == "none"
 
 
@@ -104,10 +106,10 @@ def _credentials(presented: Presented) -> _Credentials:
             raise Refused("invalid_client", "Unknown client_assertion_type.", status=401)
         assertion = form.get("client_assertion", "")
         return _Credentials("private_key_jwt", assertions.subject(assertion) or "", assertion)
-    if "client_secret" in form:
-        raise Refused("invalid_client", "Send the secret by HTTP Basic.", status=401)
     if not form.get("client_id"):
         raise Refused("invalid_client", "No client authentication.", status=401)
+    if "client_secret" in form:
+        return _Credentials("client_secret_post", form["client_id"], form["client_secret"])
     return _Credentials("none", form["client_id"])
 
 

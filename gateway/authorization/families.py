@@ -49,8 +49,13 @@ class GrantedFamily:
     terms: dict[str, Any]
 
 
-def redeem(session: Session, log: Log, request: AuthorizationRequest, new_id: str, now: datetime) -> TokenFamily | None:
-    """Spend the code and start its family. None: refused, expired, or already spent; then its family is ended."""
+def redeem(
+    session: Session, log: Log, request: AuthorizationRequest, jkt: str, new_id: str, now: datetime
+) -> TokenFamily | None:
+    """Spend the code and start its family. None: refused, expired, or already spent; then its family is ended.
+
+    `jkt`: the key by which alone the family may be refreshed; "": its client proves who it is.
+    """
     consent = session.get(Consent, request.consent_id) if request.consent_id else None
     if consent is None:
         return None
@@ -81,6 +86,8 @@ def redeem(session: Session, log: Log, request: AuthorizationRequest, new_id: st
         person_id=consent.person_id,
         auth_time=request.auth_time or 0,
         started_at=now,
+        resource=request.resource,
+        jkt=jkt,
     )
     session.add(family)
     return family

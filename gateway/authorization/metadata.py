@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.authorization import rules
+from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.protocol import Protocol
 from gateway.organisations.views import OrganisationView
@@ -23,7 +24,7 @@ def server(settings: Settings, protocol: Protocol, organisations: list[str]) -> 
         said[endpoint.member] = settings.public_url + endpoint.path
         if endpoint.methods:
             said[f"{endpoint.member}_auth_methods_supported"] = list(endpoint.methods)
-            said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(rules.SIGNING)
+            said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(ALGORITHMS)
     for parameter in PARAMETERS:
         said |= parameter.says
     return said

@@ -1,15 +1,15 @@
-"""/authorize: the only dispatcher of the flow. Every step comes back here, and here alone the next one is decided.
+"""/authorize: the only dispatcher of the flow. Every page comes back here, and here alone the next one is decided.
 
-    1. no parameter is given twice                   4. what comes next (steps.py)
-    2. the app is known, and so is the address       5. sign in, link, consent: a page of that room
-    3. the request is kept, and is this caller's     6. issue, refuse: a page that goes on to the app
+ASKING and OPENING are its steps: a link that holds a request is checked and kept like a pushed one; a link to one that
+is kept opens it, and leads the person on (dispatch.py): to sign in, to link, to agree, and back to the app.
 
 The end is a page and not a redirect: browsers block a redirect chain that leaves the origin
 of the form it began with. Only prompt=none, which no form precedes, is answered by redirect.
 Whatever is wrong before the app and its address are known ends on a page of ours.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 from urllib.parse import quote
@@ -17,9 +17,12 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from gateway.apps import addresses
+from gateway.apps.registration import registration
 from gateway.apps.tables import App
-from gateway.apps.views import must_push, view
-from gateway.authorization import checks, clients, parameters, requests, rules, steps
+from gateway.apps.views import view
+from gateway.authorization import checks, clients, dispatch, parameters, requests, responses, rules, steps
+from gateway.authorization.calls import EndpointCall
+from gateway.authorization.protocol import Protocol as ServerProtocol
 from gateway.authorization.protocol import note
 from gateway.authorization.rules import Refused, Step
 from gateway.authorization.tables import AuthorizationRequest
@@ -55,8 +58,35 @@ class Screen(Protocol):
     def __call__(self, ctx: Context, consent: Consent, *, resume: str, redirect_uri: str) -> Response: ...
 
 
-def doors(facts: Facts, screen: Screen) -> list[Door]:
-    handler = partial(authorize, facts, screen)
+@dataclass(frozen=True, slots=True)
+class Others:
+    """What the dispatcher is handed of other rooms."""
+
+    facts: Facts
+    screen: Screen
+
+
+@dataclass
+class Visit(EndpointCall):
+    """A call of /authorize: by a person's browser."""
+
+    rooms: Others | None = None
+    returns: "_Returns | None" = None  # once it is known where errors are answered
+
+
+@dataclass(frozen=True, slots=True)
+class _Returns:
+    uri: str
+    state: str | None
+    mode: str
+    silent: bool  # no page may be shown
+
+
+VisitStep = Callable[[Visit], Response | None]
+
+
+def doors(protocol: ServerProtocol, facts: Facts, screen: Screen) -> list[Door]:
+    handler = partial(authorize, protocol, Others(facts, screen))
     return [
         Door("/authorize", handler, ("GET",), opens="write", name="authorize"),
         # an app may send its request as a form of its own; nothing is decided by it
@@ -74,59 +104,150 @@ def doors(facts: Facts, screen: Screen) -> list[Door]:
     ]
 
 
-def authorize(others: Facts, screen: Screen, ctx: Context) -> Response:
+def authorize(protocol: ServerProtocol, rooms: Others, ctx: Context) -> Response:
     """Lead a person through an app's request, one step after the other: sign in, link, agree, back to the app (RFC 6749
     §3.1).
     """
-    try:  # 1
-        sent = parameters.given(ctx, parameters.AUTHORIZE, ctx.form if ctx.request.method == "POST" else ctx.query)
-    except Refused:
-        return _problem(ctx, "malformed")
-    app = ctx.session.get(App, sent.get("client_id", ""))  # 2
+    visit = Visit(ctx, parameters.AUTHORIZE, protocol, rooms=rooms)
+    try:
+        given = ctx.form_lists if ctx.request.method == "POST" else ctx.query_lists
+        visit.sent = parameters.given(ctx, parameters.AUTHORIZE, given)
+        for step in OPENING if "request_uri" in visit.sent else ASKING:
+            answer = step(visit)
+            if answer is not None:
+                return answer
+    except Refused as refused:
+        note(ctx, refused)
+        return _refused(visit, refused)
+    raise AssertionError("the last step answers")
+
+
+def _refused(visit: Visit, refused: Refused) -> Response:
+    """To the app, where its address is known to be right; else to the person, on a page."""
+    if visit.returns is None:
+        return _problem(visit.ctx, refused.members.get("page", "malformed"), refused.status)
+    to, said = visit.returns, {"error": refused.error, "error_description": refused.description or None}
+    return _on_to_app(visit.ctx, visit.app, to, said, plain=to.silent)
+
+
+# ---- the steps
+
+
+def load_client(visit: Visit) -> None:
+    """The app that the link names."""
+    app = visit.ctx.session.get(App, visit.sent.get("client_id", ""))
     if app is None:
-        return _problem(ctx, "unknown_app")
+        raise Refused("invalid_client", page="unknown_app")
     if app.status != "active":
-        return _problem(ctx, "suspended", 403)
-    if "request_uri" not in sent or "request" in sent:
-        return _plain(ctx, app, sent)
-    request_uri = sent["request_uri"]
-    row = requests.held(ctx.session, ctx.house.log, request_uri, app, ctx.now)  # 3
-    if row is None:
-        return _problem(ctx, "over")
-    if ctx.request.method == "POST":
-        return ctx.go(requests.resume_path(app.client_id, request_uri))
-    silent = "none" in row.prompt.split()
-    if not silent:
+        raise Refused("unauthorized_client", status=403, page="suspended")
+    visit.app = app
+
+
+def load_pushed_request(visit: Visit) -> None:
+    """The request that was pushed, or kept from the link: nobody else goes on with it at the same time."""
+    if "request" in visit.sent:
+        raise Refused("invalid_request", "request and request_uri together.")
+    ctx = visit.ctx
+    visit.row = requests.held(ctx.session, ctx.house.log, visit.sent["request_uri"], visit.app, ctx.now)
+    if visit.row is None:
+        raise Refused("invalid_request_uri", page="over")
+
+
+def come_by_get(visit: Visit) -> Response | None:
+    """A form of the app's own that names a pushed request leads to the page of that request."""
+    if visit.ctx.request.method == "POST":
+        return visit.ctx.go(_resume(visit))
+    return None
+
+
+def open_request(visit: Visit) -> None:
+    """The time to answer begins; the pages speak the language that the person or the app prefers."""
+    ctx, row = visit.ctx, _row(visit)
+    if not _is_silent(row.prompt):
         ctx.house.log.require_whole()
     requests.open_(row, ctx.now, ctx.house.settings.ask_seconds)
     preferred = ctx.caller.language if ctx.caller else None
     ctx.language = choose_language(ctx.request, ctx.house.settings, preferred, row.ui_locales)
-    if silent:
-        return _silent(others, ctx, row)
-    return _interactive(others, screen, ctx, app, row, requests.resume_path(app.client_id, request_uri))
 
 
-def _plain(ctx: Context, app: App, sent: Mapping[str, str]) -> Response:
-    """A request in the address itself: kept like a pushed one, for apps that may, and opened by its request_uri."""
-    if "request_uri" in sent:
-        return _problem(ctx, "malformed")
+def answer_silently(visit: Visit) -> Response | None:
+    """prompt=none: no page, ever (OpenID Connect Core §3.1.2.1)."""
+    row = _row(visit)
+    return _silent(_rooms(visit).facts, visit.ctx, visit.app, row) if _is_silent(row.prompt) else None
+
+
+def show_next(visit: Visit) -> Response:
+    """Sign in, link, agree, or back to the app: dispatch.py decides."""
+    rooms = _rooms(visit)
+    return _interactive(rooms.facts, rooms.screen, visit.ctx, visit.app, _row(visit), _resume(visit))
+
+
+def load_return_address(visit: Visit) -> None:
+    """Where the app wants its answer: from here on it is told of errors there (RFC 6749 §4.1.2.1)."""
+    asking = checks.Asking(visit.ctx.session, visit.ctx.house, visit.app, visit.sent)
     try:
-        asking = checks.Asking(ctx.session, ctx.house, app, sent)
-        to = checks.redirect_uri(sent.get("redirect_uri", ""), asking)
-        state = checks.state(sent.get("state", ""), asking)
-    except Refused:
-        return _problem(ctx, "unknown_address")
-    try:
-        if must_push(app):
-            raise Refused("invalid_request", "This client pushes its requests (PAR).")
-        clients.count_request(ctx.session, app.client_id, client_network(ctx.request, ctx.house.settings), ctx.now)
-        checked = requests.check(ctx.session, ctx.house, app, sent)
+        to = checks.redirect_uri(visit.sent.get("redirect_uri", ""), asking)
+        state = checks.state(visit.sent.get("state", ""), asking)
     except Refused as refused:
-        note(ctx, refused)
-        answer = {"error": refused.error, "error_description": refused.description or None, "state": state}
-        return _on_to_app(ctx, app, to, answer, plain="none" in sent.get("prompt", "").split())
-    request_uri = requests.push(ctx.session, checked, fresh(), ctx.now, ctx.house.settings.request_seconds)
-    return ctx.go(requests.resume_path(app.client_id, request_uri))
+        raise Refused(refused.error, refused.description, page="unknown_address") from None
+    signed = visit.client.response_alg or visit.sent.get("response_mode") in rules.SIGNED_MODES
+    visit.returns = _Returns(to, state, "jwt" if signed else "query", _is_silent(visit.sent.get("prompt", "")))
+
+
+def check_may_be_plain(visit: Visit) -> None:
+    """A client that registered to push its requests must (RFC 9126 §6)."""
+    if visit.client.pushes:
+        raise Refused("invalid_request", "This client pushes its requests (PAR).")
+
+
+def count_request(visit: Visit) -> None:
+    """Every request is stored, and anyone can make such a link: so many in a minute and no more."""
+    ctx = visit.ctx
+    network = client_network(ctx.request, ctx.house.settings)
+    clients.count_request(ctx.session, visit.app.client_id, network, ctx.now)
+
+
+def keep_request(visit: Visit) -> Response:
+    """Kept like a pushed one, and opened by its request_uri."""
+    assert visit.checked is not None
+    ctx = visit.ctx
+    request_uri = requests.push(ctx.session, visit.checked, fresh(), ctx.now, ctx.house.settings.request_seconds)
+    return ctx.go(requests.resume_path(visit.app.client_id, request_uri))
+
+
+# A link with a request_uri, and one with the request itself.
+OPENING: tuple[VisitStep, ...] = (
+    load_client, load_pushed_request, come_by_get, open_request, answer_silently, show_next,
+)  # fmt: skip
+ASKING: tuple[VisitStep, ...] = (
+    load_client, steps.load_request_object, load_return_address, steps.check_signed, check_may_be_plain,
+    count_request, steps.check_request, keep_request,
+)  # fmt: skip
+
+
+def _row(visit: Visit) -> AuthorizationRequest:
+    assert visit.row is not None
+    return visit.row
+
+
+def _rooms(visit: Visit) -> Others:
+    assert visit.rooms is not None
+    return visit.rooms
+
+
+def _resume(visit: Visit) -> str:
+    return requests.resume_path(visit.app.client_id, visit.sent["request_uri"])
+
+
+def _is_silent(prompt: str) -> bool:
+    return "none" in prompt.split()
+
+
+def _to(row: AuthorizationRequest) -> _Returns:
+    return _Returns(row.redirect_uri, row.state, row.response_mode, _is_silent(row.prompt))
+
+
+# ---- what follows from each
 
 
 def _interactive(
@@ -137,15 +258,15 @@ def _interactive(
         return _sign_in(resume)
     consent, person = _hers(others, ctx, app, row, caller)
     ask = Ask.from_json(row.ask)
-    facts = steps.standing(ctx.session, consent, ask, person, caller, ctx.now)
-    match steps.next_step(row, caller, facts, ctx.house.settings, ctx.now):  # 4
-        case Step.ISSUE:  # 6
+    facts = dispatch.standing(ctx.session, consent, ask, person, caller, ctx.now)
+    match dispatch.next_step(row, caller, facts, ctx.house.settings, ctx.now):
+        case Step.ISSUE:
             code = requests.grant(row, ctx.house.keys, caller.auth_time, ctx.now, ctx.house.settings.code_seconds)
-            return _on_to_app(ctx, app, row.redirect_uri, {"code": code, "state": row.state})
+            return _on_to_app(ctx, app, _to(row), {"code": code})
         case Step.REFUSED:
             requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
-            return _on_to_app(ctx, app, row.redirect_uri, {"error": "access_denied", "state": row.state})
-        case Step.SIGN_IN_AGAIN:  # 5
+            return _on_to_app(ctx, app, _to(row), {"error": "access_denied"})
+        case Step.SIGN_IN_AGAIN:
             return see_other(answers.sign_in_again(resume))
         case Step.LINK if ask.still_fits(ctx.house.catalogue, directory(ctx.session)):
             return _link(ctx, app, consent, facts.unlinked, person if person.id != caller.person else None, resume)
@@ -160,7 +281,7 @@ def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person:
     there any more."""
     if "consent" in row.prompt.split():
         return None
-    earlier = steps.agreed_before(ctx.session, row, person.id, ctx.now)
+    earlier = dispatch.agreed_before(ctx.session, row, person.id, ctx.now)
     terms = deciding.current(ctx.session, earlier) if earlier else None
     for item in granted_items(terms) if terms else ():
         known = others.accounts(ctx.session, row.client_id, person.id, item["organisation"])
@@ -177,9 +298,9 @@ def go_on(others: Facts, ctx: Context) -> Response:
     if app is None or row is None or app.status != "active":
         return _problem(ctx, "over")
     consent, person = _hers(others, ctx, app, row, ctx.person)
-    facts = steps.standing(ctx.session, consent, Ask.from_json(row.ask), person, ctx.person, ctx.now)
+    facts = dispatch.standing(ctx.session, consent, Ask.from_json(row.ask), person, ctx.person, ctx.now)
     earlier = _to_continue(others, ctx, row, person)
-    if earlier and steps.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
+    if earlier and dispatch.next_step(row, ctx.person, facts, ctx.house.settings, ctx.now) is Step.CONSENT:
         row.consent_id = earlier.id
         deciding.go_on(ctx.session, ctx.house.log, consent, earlier, acting(ctx.person.person, person.id), ctx.now)
     return ctx.go(requests.resume_path(app.client_id, ctx.form["request_uri"]))
@@ -205,30 +326,29 @@ def _hers(
             consent = deciding.holding(ctx.session, consent, ctx.now)
             row.consent_id = consent.id
             return consent, person
-    taken = steps.take(ctx.session, ctx.house, row, caller, view(app), fresh(), ctx.now)
+    taken = dispatch.take(ctx.session, ctx.house, row, caller, view(app), fresh(), ctx.now)
     return taken, others.person(ctx.session, caller.person)
 
 
-def _silent(others: Facts, ctx: Context, row: AuthorizationRequest) -> Response:
-    """prompt=none: no page, ever (OpenID Connect Core §3.1.2.1). A code only if this very request is agreed to."""
+def _silent(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) -> Response:
+    """A code only if this very request is agreed to."""
     caller, settings = ctx.caller, ctx.house.settings
     if row.opened_by and caller and row.opened_by != caller.person:
         raise Forbidden("request of another person", say="This request was answered by somebody else.")
     if ctx.house.log.frozen:
-        answer: dict[str, str | None] = {"error": "temporarily_unavailable", "state": row.state}
-        return see_other(_answer_uri(ctx, row.redirect_uri, answer))
-    facts, consent = steps.StepFacts(), None
+        return see_other(_address(ctx, app, _to(row), {"error": "temporarily_unavailable"}))
+    facts, consent = dispatch.StepFacts(), None
     if caller:
         person = others.person(ctx.session, caller.person)
-        consent = steps.agreed_before(ctx.session, row, person.id, ctx.now)
-        facts = steps.standing(ctx.session, consent, Ask.from_json(row.ask), person, caller, ctx.now)
-    step = steps.next_step(row, caller, facts, settings, ctx.now)
+        consent = dispatch.agreed_before(ctx.session, row, person.id, ctx.now)
+        facts = dispatch.standing(ctx.session, consent, Ask.from_json(row.ask), person, caller, ctx.now)
+    step = dispatch.next_step(row, caller, facts, settings, ctx.now)
     answer = {"error": rules.SILENT.get(step, "consent_required")}
     if step is Step.ISSUE and caller and consent:
         row.opened_by, row.consent_id = caller.person, consent.id
         code = requests.grant(row, ctx.house.keys, caller.auth_time, ctx.now, settings.code_seconds)
         answer = {"code": code}
-    return see_other(_answer_uri(ctx, row.redirect_uri, {**answer, "state": row.state}))
+    return see_other(_address(ctx, app, _to(row), answer))
 
 
 def _continue(
@@ -285,21 +405,23 @@ def _link(
     )
 
 
-def _answer_uri(ctx: Context, uri: str, answer: Mapping[str, str | None]) -> str:
-    """With `iss`, in success and error alike (RFC 9207)."""
-    return requests.answer_uri(uri, {**answer, "iss": ctx.house.settings.public_url})
+def _address(ctx: Context, app: App, to: _Returns, answer: Mapping[str, str | None]) -> str:
+    said = {**answer, "state": to.state}
+    return responses.address(ctx.house, registration(app), to.uri, to.mode, said, ctx.now)
 
 
-def _on_to_app(ctx: Context, app: App, uri: str, answer: Mapping[str, str | None], *, plain: bool = False) -> Response:
+def _on_to_app(
+    ctx: Context, app: App, to: _Returns, answer: Mapping[str, str | None], *, plain: bool = False
+) -> Response:
     """The page that goes on to the app: by itself, and by a link that names where it leads."""
-    target = _answer_uri(ctx, uri, answer)
+    target = _address(ctx, app, to, answer)
     if plain:
         return see_other(target)
     return ctx.page(
         "authorization/back.html",
         target=target,
         app_name=view(app).name[ctx.language],
-        place=addresses.place(uri),
+        place=addresses.place(to.uri),
         granted="code" in answer,
         refused=answer.get("error") == "access_denied",
     )

@@ -6,13 +6,15 @@ unknown         ignored, however often it is sent
 in the address  refused at endpoints that take a form: addresses end up in logs (RFC 6749 §2.3.1, §3.2)
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.authorization import checks, rules
+from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.checks import Asking
 from gateway.authorization.rules import Refused
+from gateway.ground.keys import dpop
 from gateway.ground.web.context import Context
 from gateway.settings import LANGUAGES
 
@@ -30,7 +32,19 @@ class Parameter:
     endpoints: tuple[str, ...]  # that know it
     check: Check | None = None  # in an authorization request: value ("": not sent) → what is kept of it
     says: Mapping[str, Any] = field(default_factory=dict)  # members of the server's metadata
+    many: bool = False  # may be given several times
 
+
+_SIGNED = {
+    "request_parameter_supported": True,
+    "require_signed_request_object": False,
+    "request_object_signing_alg_values_supported": list(ALGORITHMS),
+}
+_MODES = {
+    "response_modes_supported": list(rules.RESPONSE_MODES),
+    "authorization_signing_alg_values_supported": list(rules.SIGNS),
+}
+SIGNED_FROM = ("client_id", "client_secret", "client_assertion", "client_assertion_type")  # count beside an object
 
 # In the order in which an authorization request is checked: redirect_uri and state first, because errors of the later
 # parameters are answered with them.
@@ -42,10 +56,10 @@ PARAMETERS = (
     Parameter("redirect_uri", (*_ASKING, TOKEN), checks.redirect_uri),
     Parameter("state", _ASKING, checks.state),
     # False must be said: a missing member would mean true (OpenID Connect Discovery §3).
-    Parameter("request", _ASKING, checks.request, {"request_parameter_supported": False}),
+    Parameter("request", _ASKING, says=_SIGNED),
     Parameter("request_uri", _ASKING, says={"request_uri_parameter_supported": False}),
     Parameter("response_type", _ASKING, checks.response_type, {"response_types_supported": list(rules.RESPONSE_TYPES)}),
-    Parameter("response_mode", _ASKING, checks.response_mode, {"response_modes_supported": list(rules.RESPONSE_MODES)}),
+    Parameter("response_mode", _ASKING, checks.response_mode, _MODES),
     Parameter("scope", (*_ASKING, TOKEN), checks.scope, {"scopes_supported": list(rules.SCOPES)}),
     Parameter(
         "code_challenge_method",
@@ -54,6 +68,8 @@ PARAMETERS = (
         {"code_challenge_methods_supported": list(rules.CHALLENGE_METHODS)},
     ),
     Parameter("code_challenge", _ASKING, checks.code_challenge),
+    Parameter("dpop_jkt", _ASKING, checks.dpop_jkt, {"dpop_signing_alg_values_supported": list(dpop.ALGORITHMS)}),
+    Parameter("resource", (*_ASKING, TOKEN), checks.resource, many=True),
     Parameter("nonce", _ASKING, checks.nonce),
     Parameter("ui_locales", _ASKING, checks.ui_locales, {"ui_locales_supported": list(LANGUAGES)}),
     Parameter("prompt", _ASKING, checks.prompt, {"prompt_values_supported": sorted(rules.PROMPTS)}),
@@ -72,22 +88,31 @@ PARAMETERS = (
     Parameter("token_type_hint", (REVOKE, INTROSPECT)),
 )
 _NAMES = frozenset(parameter.name for parameter in PARAMETERS)
+_MANY = frozenset(parameter.name for parameter in PARAMETERS if parameter.many)
 
 
-def given(ctx: Context, endpoint: str, sent: Mapping[str, str]) -> dict[str, str]:
-    """The parameters in `sent` (query or form) that this endpoint knows and that are not empty. Raises Refused."""
-    known = {parameter.name for parameter in PARAMETERS if endpoint in parameter.endpoints}
-    if known & ctx.repeated:
+def given(ctx: Context, endpoint: str, sent: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The parameters in `sent` (query or form) that this endpoint knows and that are not empty. Those that may be given
+    several times have their values joined by spaces. Raises Refused."""
+    names = {parameter.name for parameter in PARAMETERS if endpoint in parameter.endpoints}
+    if (names - _MANY) & ctx.repeated:
         raise Refused("invalid_request", "A parameter is given twice.")
-    return {name: value for name, value in sent.items() if value and name in known}
+    if any(" " in value for name in _MANY & names for value in sent.get(name, ())):
+        raise Refused("invalid_target")
+    return known(endpoint, {name: " ".join(filter(None, values)) for name, values in sent.items()})
 
 
-def of_form(ctx: Context, endpoint: str) -> Context:
-    """The same call, its form reduced to the parameters that count. Raises Refused, also when any is in the address."""
+def known(endpoint: str, sent: Mapping[str, str]) -> dict[str, str]:
+    """Those of `sent` that this endpoint knows and that are not empty."""
+    names = {parameter.name for parameter in PARAMETERS if endpoint in parameter.endpoints}
+    return {name: value for name, value in sent.items() if value and name in names}
+
+
+def of_form(ctx: Context, endpoint: str) -> dict[str, str]:
+    """The parameters of a form that count. Raises Refused, also when any is in the address."""
     media_type = ctx.request.headers.get("content-type", "").split(";")[0].strip().lower()
     if media_type != "application/x-www-form-urlencoded":
         raise Refused("invalid_request", "Send a form: application/x-www-form-urlencoded.")
     if _NAMES & ctx.query.keys():
         raise Refused("invalid_request", "Send parameters in the body, not in the address.")
-    form = given(ctx, endpoint, ctx.form)
-    return replace(ctx, form=form, form_lists={name: [value] for name, value in form.items()})
+    return given(ctx, endpoint, ctx.form_lists)

@@ -3,22 +3,16 @@
 From that list follow the doors of the endpoints, the grants that the token endpoint accepts, and the metadata.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from starlette.responses import Response
 
+from gateway.authorization.calls import EndpointStep
 from gateway.authorization.rules import Refused
 from gateway.ground.ops.logs import logger
 from gateway.ground.web import answers
 from gateway.ground.web.context import Context
-
-ANYONE = ("none", "client_secret_basic", "private_key_jwt")
-PROVEN = ("client_secret_basic", "private_key_jwt")
-
-
-Handler = Callable[["Protocol", Context], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +28,8 @@ class Endpoint:
     name: str  # as used in `Parameter.endpoints`
     path: str
     member: str  # of the metadata that gives its address
-    handler: Handler | None = None  # None: its doors are made elsewhere
+    does: str  # in one sentence
+    steps: tuple[EndpointStep, ...] = ()  # (): its doors are made elsewhere
     methods: tuple[str, ...] = ()  # of client authentication, if the metadata has a member for them
     gives: bool = False  # see `ground.web.doors.Door`
 

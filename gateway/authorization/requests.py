@@ -8,7 +8,7 @@ the request, so that loading the last page again gives the same code. It can be 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import quote, urlencode
 
@@ -37,6 +37,9 @@ class Checked:
     scope: str
     code_challenge: str
     nonce: str | None
+    resource: str
+    dpop_jkt: str
+    response_mode: str
     ui_locales: str
     prompt: str
     max_age: int | None
@@ -49,6 +52,11 @@ def check(session: Session, house: House, app: App, sent: Mapping[str, str]) -> 
     kept = {one.name: one.check(sent.get(one.name, ""), asking) for one in PARAMETERS if one.check}
     named = {name: kept[name] for name in Checked.__slots__ if name in kept}
     return Checked(client_id=app.client_id, ask=kept["authorization_details"], **named)
+
+
+def bound(checked: Checked, jkt: str) -> Checked:
+    """The same request, its code bound to the key of this thumbprint."""
+    return replace(checked, dpop_jkt=jkt)
 
 
 # ---- the row
@@ -138,9 +146,3 @@ def by_code(session: Session, code: str, client_id: str) -> AuthorizationRequest
     """The request that this client's code was issued for, spent or not."""
     row = session.exec(select(AuthorizationRequest).where(AuthorizationRequest.code_sha256 == hashed(code))).first()
     return row if row and same(row.client_id, client_id) else None
-
-
-def answer_uri(row_uri: str, answer: Mapping[str, str | None]) -> str:
-    """The redirect address with the answer appended. A query in the registered address is kept byte for byte."""
-    given = urlencode({name: value for name, value in answer.items() if value is not None}, quote_via=quote)
-    return row_uri + ("&" if "?" in row_uri else "?") + given

@@ -1,26 +1,29 @@
 """The rules of this server as tables: known names, limits, texts of errors."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
 TYPE = "data_access"  # the one authorization_details type (RFC 9396)
 SCOPES = ("data_access",)  # means nothing beyond the details; exists for client libraries that must send a scope
 RESPONSE_TYPES = ("code",)
-RESPONSE_MODES = ("query",)
+SIGNED_MODES = ("jwt", "query.jwt")  # JARM §2.3: for a code, jwt means query.jwt
+RESPONSE_MODES = ("query", *SIGNED_MODES)
 CHALLENGE_METHODS = ("S256",)
+SIGNS = ("ES256",)  # algorithms of what this server signs for others
 PROMPTS = frozenset(("none", "login", "consent", "select_account"))
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-# Algorithms of client assertions. Ed25519 is the name of RFC 9864; many clients still send the older EdDSA.
-SIGNING = ("ES256", "PS256", "EdDSA", "Ed25519")
 
 STATE_LIMIT = 8192  # characters; longer ones are refused, never cut
 NONCE_LIMIT = 512
 DETAILS_LIMIT = 64 * 1024  # bytes
 DETAILS_DEPTH = 20
 DETAILS_COUNT = 50
-ASSERTION_LIMIT = 16 * 1024
+ASSERTION_LIMIT = 16 * 1024  # characters
+OBJECT_LIMIT = 48 * 1024  # … of a signed request
+OBJECT_SECONDS = 3600  # from `nbf` of a signed request to its `exp`; so old may it be (FAPI 2.0 Message Signing §5.3.1)
+RESOURCES_LIMIT = 20  # of one request (RFC 8707)
 ASSERTION_SECONDS = 3600  # furthest `exp` of a client assertion
 CLOCK_EARLY = 60  # seconds that a peer's clock may run ahead; it may not run behind by more than
 CLOCK_LATE = 10
@@ -31,7 +34,11 @@ REQUESTS_A_MINUTE = 120  # unauthenticated requests for one app from one network
 DESCRIPTIONS = {
     "invalid_client": "Client authentication failed.",
     "invalid_grant": "The code or token is unknown, expired, used, ended, or of another client.",
-    "unsupported_grant_type": "Supported: authorization_code, refresh_token.",
+    "invalid_dpop_proof": "The DPoP proof is not good for this call, or was used before.",
+    "invalid_request_object": "The signed request is not good.",
+    "invalid_target": "Supported: the addresses of organisations at this gateway, as in authorization_details.",
+    "use_dpop_nonce": "Put the nonce of the DPoP-Nonce header into the proof.",
+    "unsupported_grant_type": "The metadata of this server lists the grants that it supports.",
     "unsupported_response_type": "Supported: code.",
     "unauthorized_client": "This client may not do this.",
     "invalid_scope": "Supported: data_access.",
@@ -55,13 +62,14 @@ class Refused(Exception):
         description: str = "",
         *,
         status: int = 400,
+        headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
         super().__init__(error)
         self.error = error
         self.description = description or DESCRIPTIONS.get(error, "")
         self.status = status
-        self.headers = CHALLENGE if status == 401 else {}
+        self.headers = {**(CHALLENGE if status == 401 else {}), **(headers or {})}
         self.members = members  # members beyond the standard: reason, term, asked, allowed, why
 
 

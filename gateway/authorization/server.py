@@ -8,7 +8,6 @@ pass them on to Authlib.
 import hashlib
 import logging
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,13 +18,14 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from starlette.responses import Response
 
-from gateway.authorization import clients, families, requests, rules, tokens
+from gateway.apps.profiles import AUTH_METHODS
+from gateway.authorization import families, requests, rules, tokens
 from gateway.authorization.adapter import Client, Code, Held, Refresh, Request
+from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
-from gateway.authorization.protocol import ANYONE, GrantKind, refusal
+from gateway.authorization.protocol import GrantKind, refusal
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import RefreshToken, TokenFamily
-from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh, same
 from gateway.ground.keys.jose import encoded
 from gateway.ground.web import answers
@@ -34,7 +34,7 @@ from gateway.ground.web.context import Context
 # Authlib's debug messages contain whole token responses, with their secrets.
 logging.getLogger("authlib").setLevel(logging.INFO)
 
-METHODS = list(ANYONE)
+METHODS = list(AUTH_METHODS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +46,25 @@ class Given:
 
 
 class Server(AuthorizationServer):
-    def __init__(self, ctx: Context, grants: Sequence[GrantKind]) -> None:
+    def __init__(self, call: EndpointCall) -> None:
         super().__init__(scopes_supported=list(rules.SCOPES))
-        self.ctx = ctx
-        for grant in grants:
+        self.call, self.ctx = call, call.ctx
+        for grant in call.protocol.grants:
             self.register_grant(grant.kind, list(grant.extensions))
         self.register_endpoint(Revocation)
         self.register_endpoint(Introspection)
 
     def authenticate_client(self, request: Request, methods: list[str], endpoint: str = "token") -> Client:
-        """Instead of Authlib's own: the app's one registered method at every endpoint, strictly decoded, throttled."""
-        client = Client(authenticated(self.ctx))
-        request.client, request.auth_method = client, client.app.auth_method
+        """The client that the endpoint's steps have authenticated before."""
+        client = Client(self.call.client)
+        request.client, request.auth_method = client, client.registered.auth_method
         return client
 
     def generate_token(self, grant_type: str, client: Client, user: Given, **_: Any) -> dict[str, Any]:
         """By the terms agreed to, not by what was asked. `user` is what the grant's authenticate_user returned."""
-        house = self.ctx.house
-        body = tokens.response(house.keys, house.settings, user.granted, fresh(), self.ctx.now)
+        house, call = self.ctx.house, self.call
+        audience = tokens.audience(user.granted, call.form.get("resource", ""), house.settings.public_url)
+        body = tokens.response(house.keys, house.settings, user.granted, audience, call.binding, fresh(), self.ctx.now)
         if body["expires_in"] < 1:
             raise InvalidGrantError()
         if user.refresh_token is not None:
@@ -77,7 +78,7 @@ class Server(AuthorizationServer):
         """Authlib's signals are not used: what happens is recorded where it happens, in the same transaction."""
 
     def create_oauth2_request(self, request: Any) -> Request:
-        return request if isinstance(request, Request) else Request(self.ctx)
+        return request if isinstance(request, Request) else Request(self.call)
 
     def handle_response(self, status: int, body: Any, headers: Any) -> Response:
         return answers.json(body, status, {"Pragma": "no-cache"})
@@ -89,16 +90,6 @@ class Server(AuthorizationServer):
         return refusal(self.ctx, refused)
 
 
-def authenticated(ctx: Context) -> Any:
-    """The authenticated app of this call."""
-    shown = clients.Presented(
-        form=ctx.form,
-        authorization=tuple(ctx.request.headers.getlist("authorization")),
-        network=client_network(ctx.request, ctx.house.settings),
-    )
-    return clients.authenticate(ctx.session, shown, ctx.house.settings.public_url, ctx.now)
-
-
 class S256(CodeChallenge):
     """PKCE with S256. Every authorization request must carry a challenge, so every token request needs its verifier."""
 
@@ -107,12 +98,15 @@ class S256(CodeChallenge):
 
     def validate_code_verifier(self, grant: Any, result: Any) -> None:
         verifier = grant.request.form.get("code_verifier")
-        if verifier is None:
+        challenged = grant.request.authorization_code.code_challenge
+        if verifier is None and not challenged:
+            return
+        if verifier is None or not challenged:  # the second: RFC 9700 §2.1.1, a downgrade
             raise InvalidGrantError()
         if not re.fullmatch(r"[A-Za-z0-9\-._~]{43,128}", verifier):
             raise InvalidRequestError()
         challenge = encoded(hashlib.sha256(verifier.encode("ascii")).digest())
-        if not same(challenge, grant.request.authorization_code.code_challenge):
+        if not same(challenge, challenged):
             raise InvalidGrantError()
 
 
@@ -128,7 +122,13 @@ class CodeGrant(AuthorizationCodeGrant):
         """The first hook after PKCE and before minting: here the code is spent, in the
         transaction that makes the tokens (RFC 6749 §4.1.2: once only)."""
         ctx: Context = self.server.ctx
-        family = families.redeem(ctx.session, ctx.house.log, authorization_code.row, fresh(), ctx.now)
+        call: EndpointCall = self.server.call
+        row = authorization_code.row
+        if row.dpop_jkt and row.dpop_jkt != call.binding.jkt:  # RFC 9449 §10
+            raise Refused("invalid_dpop_proof", "The code is bound to another key.")
+        tokens.check_target(call.form.get("resource", ""), row.resource)
+        jkt = call.binding.jkt if call.client.public else ""
+        family = families.redeem(ctx.session, ctx.house.log, row, jkt, fresh(), ctx.now)
         if family is None:
             return None
         granted = families.standing(ctx.session, family, ctx.now)
@@ -155,7 +155,11 @@ class RefreshGrant(RefreshTokenGrant):
         One that is spent already stays so, also when its app has become confidential since.
         """
         ctx: Context = self.server.ctx
+        call: EndpointCall = self.server.call
         family = ctx.session.get_one(TokenFamily, refresh_token.row.family_id)
+        if family.jkt and family.jkt != call.binding.jkt:  # RFC 9449 §5: of a public client
+            raise Refused("invalid_dpop_proof", "The refresh token is bound to another key.")
+        tokens.check_target(call.form.get("resource", ""), family.resource)
         ctx.house.log.turn(ctx.session, family.person_id)
         granted = families.standing(ctx.session, family, ctx.now)
         if granted == "paused":
@@ -163,7 +167,7 @@ class RefreshGrant(RefreshTokenGrant):
             raise Refused("access_denied", "The sharing is paused.", status=403, reason="paused")
         if not isinstance(granted, GrantedFamily):
             raise InvalidGrantError()
-        if not self.request.client.is_public and refresh_token.row.spent_at is None:
+        if not call.client.public and refresh_token.row.spent_at is None:
             return Given(granted, None)
         successor = families.rotate(ctx.session, ctx.house, granted, refresh_token.row, fresh(), ctx.now)
         if successor is None:
@@ -220,12 +224,6 @@ class Introspection(_OwnTokens, IntrospectionEndpoint):
     """RFC 7662: for an authenticated client and its own tokens. For anything else the answer is `{"active": false}`."""
 
     CLIENT_AUTH_METHODS = METHODS
-
-    def authenticate_endpoint_client(self, request: Request) -> Client:
-        client: Client = super().authenticate_endpoint_client(request)
-        if client.is_public:
-            raise Refused("invalid_client", "A public client cannot be authenticated.", status=401)
-        return client
 
     def authenticate_token(self, request: Request, client: Client) -> dict[str, Any] | None:
         self.check_params(request, client)

@@ -1,97 +1,135 @@
-"""What comes next for an authorization request.
+"""The steps of the endpoints: check_…, load_…, bind_…, and what the endpoint is there for. endpoints.py says where each
+is used, and in which order.
 
-`standing` reads the facts, `next_step` decides. Every page of the flow returns to
-/authorize, and only `next_step` says which page follows.
+A step raises Refused for what the caller got wrong; whatever it has written by then is committed, because a failed try
+must count.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from starlette.responses import Response
 
-from sqlmodel import Session, select
-
-from gateway.authorization.rules import Step
-from gateway.authorization.tables import AuthorizationRequest
-from gateway.consent import asking, deciding
-from gateway.consent.facts import AppView, PersonFacts
-from gateway.consent.request import Ask
-from gateway.consent.rules import State
-from gateway.consent.tables import Consent
-from gateway.errors import Forbidden
-from gateway.ground.web.context import Caller
-from gateway.house import House
-from gateway.organisations import links
-from gateway.settings import Settings
+from gateway.authorization import binding, clients, parameters, request_objects, requests
+from gateway.authorization.calls import EndpointCall
+from gateway.authorization.parameters import SIGNED_FROM
+from gateway.authorization.rules import Refused
+from gateway.authorization.server import Server
+from gateway.ground.http.peers import client_network
+from gateway.ground.keys import fresh
+from gateway.ground.web import answers
 
 
-@dataclass(frozen=True, slots=True)
-class StepFacts:
-    """The facts about one request and the person who has opened it, as they are now."""
-
-    state: str = ""  # of its consent; "" when none has been opened
-    live: bool = False
-    unlinked: tuple[str, ...] = ()  # organisations asked for that the person has no link with
-    needs_guardian: bool = False  # the person signed in is under age and asked for her own data
-    sensitive: bool = False
+def check_form(call: EndpointCall) -> None:
+    """The call is one url-encoded form, no parameter stands in the address, none is given twice."""
+    call.form = call.sent = parameters.of_form(call.ctx, call.endpoint)
 
 
-def next_step(
-    row: AuthorizationRequest, caller: Caller | None, facts: StepFacts, settings: Settings, now: datetime
-) -> Step:
-    if caller is None:
-        return Step.SIGN_IN
-    if not _recent_enough(row, caller):
-        return Step.SIGN_IN_AGAIN
-    if facts.state == State.ACTIVE and facts.live:
-        return Step.ISSUE
-    if facts.state not in (State.REQUESTED, ""):
-        return Step.REFUSED
-    if facts.sensitive and now - caller.auth_time > timedelta(minutes=settings.recent_minutes):
-        return Step.SIGN_IN_AGAIN
-    if facts.unlinked:
-        return Step.LINK
-    return Step.GUARDIAN_NEEDED if facts.needs_guardian else Step.CONSENT
-
-
-def _recent_enough(row: AuthorizationRequest, caller: Caller) -> bool:
-    """prompt=login and max_age (OpenID Connect Core §3.1.2.1). The age of the sign-in is measured when the request is
-    first opened, so that nobody must sign in again for reading the screen slowly."""
-    opened = row.opened_at or row.created_at
-    if "login" in row.prompt.split() or row.max_age == 0:
-        return caller.auth_time >= opened
-    return row.max_age is None or caller.auth_time >= opened - timedelta(seconds=row.max_age)
-
-
-def standing(
-    session: Session, consent: Consent | None, ask: Ask, person: PersonFacts, caller: Caller, now: datetime
-) -> StepFacts:
-    """`person`: whose data is asked for. `caller`: this person or her guardian."""
-    linked = links.of_person(session, person.id)
-    return StepFacts(
-        state=consent.state if consent else "",
-        live=consent is not None and deciding.is_live(consent, now),
-        unlinked=tuple(name for name in ask.required_organisations() if name not in linked),
-        needs_guardian=person.minor and person.id == caller.person,
-        sensitive=any(item.sensitivity != "none" for item in ask.items),
+def authenticate_client(call: EndpointCall) -> None:
+    """The app that calls, by the one method it registered (RFC 6749 §2.3)."""
+    ctx, settings = call.ctx, call.ctx.house.settings
+    shown = clients.Presented(
+        form=call.form,
+        authorization=tuple(ctx.request.headers.getlist("authorization")),
+        network=client_network(ctx.request, settings),
+        path=ctx.request.url.path,
     )
+    call.app = clients.authenticate(ctx.session, shown, settings.public_url, ctx.now)
 
 
-def take(
-    session: Session, house: House, row: AuthorizationRequest, caller: Caller, app: AppView, new_id: str, now: datetime
-) -> Consent:
-    """Give an undecided request to another person, who has opened it in turn: the caller gets a consent of her own,
-    and the one that the first person was asked for lapses. Raises Forbidden when the first person has decided."""
-    before = session.get(Consent, row.consent_id) if row.consent_id else None
-    if before and (before.state != State.REQUESTED or row.outcome):
-        raise Forbidden("request of another person", say="This request was answered by somebody else.")
-    if before:
-        asking.lapse(session, house.log, before, now)
-    consent = asking.open_ask(session, house, caller.person, app, Ask.from_json(row.ask), now, new_id)
-    row.opened_by, row.consent_id = caller.person, consent.id
-    return consent
+def count_unauthenticated(call: EndpointCall) -> None:
+    """A request of a public client is stored, and anyone can name the client: so many in a minute and no more."""
+    if call.client.public:
+        ctx = call.ctx
+        network = client_network(ctx.request, ctx.house.settings)
+        clients.count_request(ctx.session, call.app.client_id, network, ctx.now)
 
 
-def agreed_before(session: Session, row: AuthorizationRequest, person: str, now: datetime) -> Consent | None:
-    """A live consent whose request was exactly the same: registration of the app, data, purpose and limits.
-    The person is asked about any other request."""
-    found = session.exec(select(Consent).where(Consent.person_id == person, Consent.app_id == row.client_id))
-    return next((one for one in found if one.asked == row.ask and deciding.is_live(one, now)), None)
+def check_confidential(call: EndpointCall) -> None:
+    """The client has proved who it is: anybody can name a public one."""
+    if call.client.public:
+        raise Refused("invalid_client", "A public client cannot be authenticated.", status=401)
+
+
+def bind_key(call: EndpointCall) -> None:
+    """The key that the caller proves to hold (RFC 9449 §5), if it shows a proof."""
+    call.binding = binding.shown(call.ctx)
+
+
+def check_binding(call: EndpointCall) -> None:
+    """A client whose tokens are to be bound has proved to hold something."""
+    binding.check_enough(call.binding, call.client)
+
+
+def check_no_request_uri(call: EndpointCall) -> None:
+    """What is pushed does not point to something else (RFC 9126 §2.1)."""
+    if "request_uri" in call.form:
+        raise Refused("invalid_request", "request_uri has no place in a pushed request.")
+
+
+def load_request_object(call: EndpointCall) -> None:
+    """The parameters of the signed object, if there is one (RFC 9101 §6.3), in place of those beside it."""
+    if "request" in call.sent:
+        ctx = call.ctx
+        now, issuer = ctx.now.timestamp(), ctx.house.settings.public_url
+        found = request_objects.parameters(call.sent["request"], call.client, issuer, now)
+        beside = {name: call.sent[name] for name in SIGNED_FROM if name in call.sent}
+        call.sent, call.signed = {**parameters.known(call.endpoint, found), **beside}, True
+
+
+def check_signed(call: EndpointCall) -> None:
+    """A client that registered to sign its requests has done so (RFC 9101 §10.5)."""
+    if call.client.signed_requests and not call.signed:
+        raise Refused("invalid_request", "This client signs its requests: send them as request.")
+
+
+def check_request(call: EndpointCall) -> None:
+    """Every parameter of the authorization request, in the order of the table in parameters.py."""
+    call.checked = requests.check(call.ctx.session, call.ctx.house, call.app, call.sent)
+
+
+def bind_request(call: EndpointCall) -> None:
+    """The code will be of use only to who holds the key: of `dpop_jkt`, or of the proof (RFC 9449 §10.1)."""
+    shown = call.binding.jkt
+    if call.checked and shown and call.checked.dpop_jkt not in ("", shown):
+        raise Refused("invalid_dpop_proof", "dpop_jkt names another key than the one of the proof.")
+    if call.checked and shown:
+        call.checked = requests.bound(call.checked, shown)
+
+
+def store_request(call: EndpointCall) -> Response:
+    """Keep the request for a while: 201 with its `request_uri` (RFC 9126 §2.2)."""
+    assert call.checked is not None
+    seconds = call.ctx.house.settings.request_seconds
+    request_uri = requests.push(call.ctx.session, call.checked, fresh(), call.ctx.now, seconds)
+    return answers.json({"request_uri": request_uri, "expires_in": seconds}, 201)
+
+
+def check_grant_type(call: EndpointCall) -> None:
+    """The client registered for this way to get a token (RFC 6749 §5.2)."""
+    if "grant_type" not in call.form:
+        raise Refused("invalid_request", "grant_type is missing.")
+    known = [grant.kind.GRANT_TYPE for grant in call.protocol.grants]
+    if call.form["grant_type"] in known and call.form["grant_type"] not in call.client.grant_types:
+        raise Refused("unauthorized_client", "The client did not register for this grant_type.")
+
+
+def check_no_details(call: EndpointCall) -> None:
+    """Asking for less than was granted is a new request, not a parameter of this one."""
+    if "authorization_details" in call.form:
+        raise Refused("invalid_authorization_details", "Not taken here: the token carries what was granted.")
+
+
+def issue_tokens(call: EndpointCall) -> Response:
+    """By the grant that grant_type names (server.py)."""
+    response: Response = Server(call).create_token_response()
+    return response
+
+
+def end_tokens(call: EndpointCall) -> Response:
+    """The token's whole family, if it is the client's own (RFC 7009 §2.1)."""
+    response: Response = Server(call).create_endpoint_response("revocation")
+    return response
+
+
+def tell_of_token(call: EndpointCall) -> Response:
+    """What the token is worth now, if it is the client's own (RFC 7662 §2.2)."""
+    response: Response = Server(call).create_endpoint_response("introspection")
+    return response

@@ -20,8 +20,11 @@ class AuthorizationRequest(SQLModel, table=True):
     redirect_uri: str
     state: str | None = None
     scope: str = ""
-    code_challenge: str  # always S256
+    code_challenge: str  # always S256; "" where the client's profile does without
     nonce: str | None = None
+    resource: str = ""  # addresses of organisations, space separated (RFC 8707); "": no choice among those agreed to
+    dpop_jkt: str = ""  # thumbprint of the key to which the code is bound (RFC 9449 §10)
+    response_mode: str = ""  # rules.RESPONSE_MODES
     ui_locales: str = ""
     prompt: str = ""
     max_age: int | None = None
@@ -47,6 +50,8 @@ class TokenFamily(SQLModel, table=True):
     client_id: str
     person_id: str
     auth_time: int = Field(sa_type=BIG)  # epoch seconds of the sign-in behind it
+    resource: str = ""  # to which its tokens are limited, as in the request
+    jkt: str = ""  # of a public client: the key by which alone it may refresh (RFC 9449 §5)
     started_at: datetime
     expires_at: datetime | None = Field(default=None, index=True)  # when its last refresh token expires
     ended_at: datetime | None = None
@@ -72,10 +77,11 @@ class RefreshSuccessor(SQLModel, table=True):
     expires_at: datetime = Field(index=True)  # end of the grace
 
 
-class SpentAssertion(SQLModel, table=True):
-    """The jti of a client assertion that was used, kept until the assertion expires."""
+class SpentOnce(SQLModel, table=True):
+    """What was used and may not be used again: the jti of an assertion, a DPoP proof. Kept until it expires anyhow."""
 
-    id: str = Field(primary_key=True)  # SHA-256 of client_id and jti
+    __tablename__ = "spentassertion"  # of which it held the first
+    id: str = Field(primary_key=True)  # SHA-256 of what it is
     expires_at: datetime = Field(index=True)
 
 

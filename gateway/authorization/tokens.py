@@ -12,7 +12,9 @@ from typing import Any
 from sqlmodel import Session
 
 from gateway.authorization import families, rules
+from gateway.authorization.binding import Binding
 from gateway.authorization.families import GrantedFamily
+from gateway.authorization.rules import Refused
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.consent import granting
 from gateway.ground.keys import KeyRing, access, jose
@@ -25,14 +27,42 @@ def seconds_left(granted: GrantedFamily, longest: int, now: datetime) -> int:
     return min(longest, int((end - now) / timedelta(seconds=1)))
 
 
-def response(keys: KeyRing, settings: Settings, granted: GrantedFamily, jti: str, now: datetime) -> dict[str, Any]:
+def check_target(asked: str, limit: str) -> None:
+    """Refuse a token request for organisations beyond those that the authorization request named (RFC 8707 §2.2)."""
+    if limit and set(asked.split()) - set(limit.split()):
+        raise Refused("invalid_target")
+
+
+def audience(granted: GrantedFamily, asked: str, public_url: str) -> list[str]:
+    """The addresses of the organisations for which a token is made: those granted, as far as they are asked for.
+
+    `asked`: the `resource` of the token request; "": that of the authorization request. Raises Refused where nothing is
+    left.
+    """
+    agreed = [f"{public_url}/data/{name}" for name in granting.organisations(granted.terms)]
+    wanted = (asked or granted.family.resource).split()
+    found = [one for one in agreed if one in wanted] if wanted else agreed
+    if not found:
+        raise Refused("invalid_target", "Nothing is granted there.")
+    return found
+
+
+def response(
+    keys: KeyRing,
+    settings: Settings,
+    granted: GrantedFamily,
+    audience: list[str],
+    binding: Binding,
+    jti: str,
+    now: datetime,
+) -> dict[str, Any]:
     """The token response without a refresh token (RFC 6749 §5.1, RFC 9396 §7, Grant Management §6)."""
     public_url = settings.public_url
     lifetime = seconds_left(granted, settings.token_seconds, now)
     claims = {
         "iss": public_url,
         "sub": keys.pairwise(granted.consent.person_id, granted.family.client_id),
-        "aud": [f"{public_url}/data/{name}" for name in granting.organisations(granted.terms)],
+        "aud": audience,
         "client_id": granted.family.client_id,
         "iat": int(now.timestamp()),
         "exp": int(now.timestamp()) + lifetime,
@@ -42,16 +72,19 @@ def response(keys: KeyRing, settings: Settings, granted: GrantedFamily, jti: str
         "grant_id": granted.consent.id,
         "grant_version": granted.consent.version,
         "fam": granted.family.id,
+        **({"cnf": binding.confirmation} if binding.confirmation else {}),
     }
     token = keys.sign(claims, typ="at+jwt")
     if len(token) > access.LIMIT:  # the data plane would refuse it at every call
         raise ValueError(f"an access token of {len(token)} characters")
     return {
         "access_token": token,
-        "token_type": "Bearer",
+        "token_type": binding.token_type,
         "expires_in": lifetime,
         "scope": claims["scope"],
-        "authorization_details": granting.details(granted.terms, public_url),
+        "authorization_details": [
+            detail for detail in granting.details(granted.terms, public_url) if detail["locations"][0] in audience
+        ],
         "grant_id": claims["grant_id"],
     }
 
@@ -101,7 +134,13 @@ def _of_access(claims: Mapping[str, Any], family: TokenFamily, now: datetime) ->
     if claims["client_id"] != family.client_id or claims["exp"] <= now.timestamp():
         return None
     kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "auth_time", "scope", "grant_id")
-    return {"token_type": "Bearer", **{name: claims[name] for name in kept}}
+    bound = claims.get("cnf") or {}
+    token_type = "DPoP" if "jkt" in bound else "Bearer"
+    return {
+        "token_type": token_type,
+        **{name: claims[name] for name in kept},
+        **({"cnf": dict(bound)} if bound else {}),
+    }
 
 
 def _of_refresh(

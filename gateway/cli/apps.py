@@ -35,7 +35,8 @@ def add(
 
     What it changes of an app that is there already is printed, key by key.
 
-    An app with token_endpoint_auth_method = "client_secret_basic" gets its secret here, once: only its hash is kept.
+    An app that proves who it is by a secret (client_secret_basic, client_secret_post) gets it here, once: only its hash
+    is kept.
     If a file is wrong, prints all its faults (file, key, what is wrong, what would be right) and ends 1.
     """
     from gateway.apps import declare

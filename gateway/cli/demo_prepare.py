@@ -55,6 +55,7 @@ def _add_organisations(session: Session, house: House, addresses: dict[str, str]
 def _add_apps(session: Session, catalogue: "Catalogue", addresses: dict[str, str], folder: Path, now: datetime) -> None:
     """Register the apps. A secret is only told at registration, so the demo stores it for the app's process."""
     from gateway.apps import declare, verbs
+    from gateway.apps.profiles import BY_SECRET
 
     kept = folder / "demo.json"
     shared = json.loads(kept.read_text())
@@ -64,7 +65,7 @@ def _add_apps(session: Session, catalogue: "Catalogue", addresses: dict[str, str
         _, secret = verbs.register(session, catalogue, declaration, now)
         if secret:
             shared[name] = secret
-        elif declaration.auth_method == "client_secret_basic" and name not in shared:
+        elif declaration.auth_method in BY_SECRET and name not in shared:
             shared[name] = verbs.renew_secret(session, name, now)
     draft = kept.with_suffix(".new")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -97,6 +97,8 @@ def sections(commands: Any, policies: Path | None = None) -> list[Section]:
         _settings(),
         _commands(commands),
         _doors(),
+        _steps(),
+        _profiles(),
         _purposes(catalogue),
         _data(catalogue),
         _refusals(),
@@ -105,6 +107,57 @@ def sections(commands: Any, policies: Path | None = None) -> list[Section]:
         _life_cycle(),
         _metrics(),
     ]
+
+
+def _steps() -> Section:
+    """Each step once, in an order that all endpoints keep."""
+    from gateway.authorization.tabled import TABLE
+
+    endpoints = list(TABLE)
+    steps = dict.fromkeys(step for name in endpoints for step in TABLE[name])
+    return Section(
+        "Steps of the authorization server",
+        "Which checks a call of an endpoint takes; the numbers are their order. `authorize` is a link that holds the"
+        " request, `authorize (kept)` one to a request that was pushed. The code: gateway/authorization/endpoints.py.",
+        ("step", *endpoints, "meaning"),
+        tuple(
+            (
+                f"`{step.__name__}`",
+                *(str(TABLE[name].index(step) + 1) if step in TABLE[name] else "" for name in endpoints),
+                (step.__doc__ or "").strip().partition("\n\n")[0],
+            )
+            for step in steps
+        ),
+    )
+
+
+def _profiles() -> Section:
+    from gateway.apps.profiles import DEFAULT, PROFILES
+
+    audiences = {
+        "issuer": "the issuer, as one string",
+        "endpoint": "the issuer, the token endpoint or the endpoint called, as one string",
+        "listed": "the same, also as a list",
+    }
+    names = list(PROFILES)
+    found = PROFILES.values()
+    return Section(
+        "Client profiles",
+        f"`profile` of an app's file, {DEFAULT} unless it says so: which rules its requests keep.",
+        ("rule", *names),
+        (
+            ("client authentication", *(", ".join(one.auth_methods) for one in found)),
+            ("`aud` of a client assertion", *(audiences[one.audience] for one in found)),
+            ("pushed requests (PAR)", *(_asked(one.must_push, one.pushes) for one in found)),
+            ("PKCE, S256", *("required" if one.challenged else "where the app uses it" for one in found)),
+            ("access tokens", *("bound by DPoP or certificate" if one.bound else "bound or bearer" for one in found)),
+            ("algorithms of what the app signs", *(", ".join(one.signs) for one in found)),
+        ),
+    )
+
+
+def _asked(must: bool, usual: bool) -> str:
+    return "required" if must else "required unless the app's file says otherwise" if usual else "where it says so"
 
 
 def _settings() -> Section:

@@ -30,7 +30,7 @@ from gateway.ground.http import guard, problems
 from gateway.ground.http.connector import Answer, ConnectorError, GoesOn, Withdrawn
 from gateway.ground.http.guard import Receive, Scope, Send
 from gateway.ground.keys import fresh
-from gateway.ground.keys.dpop import Proofs, Replays
+from gateway.ground.keys.dpop import NonceNeeded, Nonces, Proofs, Replays
 from gateway.house import House
 from gateway.ledger import recovery
 from gateway.ledger.contract import Item, Verdict
@@ -78,7 +78,8 @@ class DataPlane:
         self._settings = house.settings
         self._tokens = Tokens(house.keys, house.settings.public_url)
         since = house.clock().timestamp() if house.store.alone else 0.0  # else others may know the proofs before
-        self._proofs = Proofs(house.settings.public_url, Replays(house.clock().timestamp(), since))
+        self._nonces = Nonces(house.keys, "resource", house.settings.dpop_nonces)
+        self._proofs = Proofs(house.settings.public_url, Replays(house.clock().timestamp(), since), self._nonces)
         self.writer = Writer(open_ledger(house.store, house.log))
         self._denials = Denials(self.writer)
         self._rates = Rates(house.settings)
@@ -248,15 +249,20 @@ class DataPlane:
         if token.key is not None:
             method, path = call.scope["method"], call.scope["path"]
             proof = fields.get(b"dpop", b"").decode("latin-1")
-            call.proof = self._proofs.held(proof, token.key or "", token.ath, method, path, now)
+            try:
+                call.proof = self._proofs.held(proof, token.key or "", token.ath, method, path, now)
+            except NonceNeeded as needed:
+                await self._challenged(call, "use_dpop_nonce", dpop=True, nonce=needed.nonce)
+                return None
             if call.proof is None:
                 await self._challenged(call, "invalid_dpop_proof", dpop=True)
                 return None
         return token
 
-    async def _challenged(self, call: DataCall, error: str, *, dpop: bool) -> Done:
+    async def _challenged(self, call: DataCall, error: str, *, dpop: bool, nonce: str = "") -> Done:
         resource = f"/data/{call.organisation}"
-        await refuse.challenge(call.send, resource, error, dpop=dpop, public_url=self._settings.public_url)
+        public_url = self._settings.public_url
+        await refuse.challenge(call.send, resource, error, dpop=dpop, public_url=public_url, nonce=nonce)
         return "answered"
 
     # ---- 5. filter

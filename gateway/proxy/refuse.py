@@ -2,6 +2,9 @@
 
 from gateway.errors import REASONS, Refusal
 from gateway.ground.http.problems import TITLES, Send, answer, plain
+from gateway.ground.keys.dpop import ALGORITHMS
+
+_ALGORITHMS = " ".join(ALGORITHMS)
 
 
 async def refused(send: Send, refusal: Refusal, request_id: str, status: int | None = None) -> None:
@@ -25,13 +28,15 @@ async def refused(send: Send, refusal: Refusal, request_id: str, status: int | N
     await answer(send, status, problem, fields)
 
 
-async def challenge(send: Send, resource: str, error: str, *, dpop: bool, public_url: str) -> None:
-    """401. `error` is of RFC 6750 §3.1 or RFC 9449 §7; empty when no token was sent at all."""
+async def challenge(send: Send, resource: str, error: str, *, dpop: bool, public_url: str, nonce: str = "") -> None:
+    """401. `error` is of RFC 6750 §3.1 or RFC 9449 §7; empty when no token was sent at all. `nonce`: RFC 9449 §9."""
     metadata = f"{public_url}/.well-known/oauth-protected-resource{resource}"
     said = f', error="{error}"' if error else ""
     bearer = f'Bearer resource_metadata="{metadata}"' + ("" if dpop else said)
-    proof = f'DPoP algs="ES256", resource_metadata="{metadata}"' + (said if dpop else "")
+    proof = f'DPoP algs="{_ALGORITHMS}", resource_metadata="{metadata}"' + (said if dpop else "")
     fields = [(b"www-authenticate", (proof if dpop else bearer).encode())]
+    if nonce:
+        fields.append((b"dpop-nonce", nonce.encode()))
     if not error:
         fields.append((b"www-authenticate", proof.encode()))
     await plain(send, 401, fields, **({"error": error} if error else {}))

@@ -81,6 +81,7 @@ def _context(house: House, session: Session, language: str, now: datetime) -> Co
         language=language,
         path={},
         query={},
+        query_lists={},
         form={},
         form_lists={},
         raw_body=b"",

@@ -78,7 +78,7 @@ def test_a_file_that_is_not_toml_is_told_so(tmp_path, content):
         ({"terms": 'https://x.example/"><script>'}, "terms"),
         ({"terms": "https://user@x.example/"}, "terms"),
         ({"deletion_contact": "call us"}, "deletion_contact"),
-        ({"token_endpoint_auth_method": "client_secret_post"}, "token_endpoint_auth_method"),
+        ({"token_endpoint_auth_method": "client_secret_jwt"}, "token_endpoint_auth_method"),
         ({"token_endpoint_auth_method": "private_key_jwt"}, "jwks"),
         ({"jwks": {"keys": []}}, "jwks"),
         ({"redirect_uris": []}, "redirect_uris"),

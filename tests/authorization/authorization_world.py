@@ -177,7 +177,7 @@ class World:
         rooms = Rooms(self.house)
         doors = [
             *api.doors(PROTOCOL),
-            *pages.doors(rooms, partial(consent_pages.screen, rooms)),
+            *pages.doors(PROTOCOL, rooms, partial(consent_pages.screen, rooms)),
             *consent_pages.doors(rooms),
             *app_pages.DOORS,
         ]

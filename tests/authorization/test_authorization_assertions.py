@@ -7,62 +7,11 @@ import threading
 
 import pytest
 from authorization_world import CALLBACK, ISSUER, VERIFIER, answered
+from client_keys import EC, KEYS, NEVER, b64
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric import ec
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-
-
-def b64(data):
-    if not isinstance(data, bytes):
-        data = (data if isinstance(data, str) else json.dumps(data)).encode()
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def number(value, size):
-    return b64(value.to_bytes(size, "big"))
-
-
-class EC:
-    def __init__(self, kid="ec"):
-        self.key, self.kid = ec.generate_private_key(ec.SECP256R1()), kid
-
-    @property
-    def jwk(self):
-        point = self.key.public_key().public_numbers()
-        return {"kty": "EC", "crv": "P-256", "kid": self.kid, "x": number(point.x, 32), "y": number(point.y, 32)}
-
-    def sign(self, message):
-        r, s = decode_dss_signature(self.key.sign(message, ec.ECDSA(hashes.SHA256())))
-        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
-
-
-class RSA:
-    key = rsa.generate_private_key(65537, 2048)
-
-    @property
-    def jwk(self):
-        public = self.key.public_key().public_numbers()
-        return {"kty": "RSA", "kid": "rsa", "n": number(public.n, 256), "e": "AQAB"}
-
-    def sign(self, message):
-        return self.key.sign(message, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
-
-
-class OKP:
-    key = ed25519.Ed25519PrivateKey.generate()
-
-    @property
-    def jwk(self):
-        return {"kty": "OKP", "crv": "Ed25519", "kid": "okp", "x": b64(self.key.public_key().public_bytes_raw())}
-
-    def sign(self, message):
-        return self.key.sign(message)
-
-
-KEYS = {"ES256": EC(), "PS256": RSA(), "EdDSA": OKP(), "Ed25519": OKP()}
-NEVER = object()
 
 
 @pytest.fixture
@@ -159,7 +108,7 @@ NOW = 1795426200  # the clock of the fixture
         {"aud": [ISSUER]},
         {"aud": [ISSUER, "https://other.example"]},
         {"aud": f"{ISSUER}/"},
-        {"aud": f"{ISSUER}/par"},
+        {"aud": f"{ISSUER}/revoke"},
         {"aud": "https://other.example"},
         {"exp": NEVER},
         {"exp": NOW - 300},

@@ -6,8 +6,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from authorization_world import CALLBACK, ISSUER, Page, answered, bank, link_row, usage, visible
 
+from gateway.authorization.dispatch import StepFacts, next_step
 from gateway.authorization.rules import Step
-from gateway.authorization.steps import StepFacts, next_step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import deciding
 from gateway.consent.actors import herself

@@ -167,8 +167,8 @@ def test_a_state_that_could_not_be_echoed_is_refused(world):
     assert error(answer) == "invalid_request"
 
 
-def test_request_objects_are_not_offered(world):
-    assert error(world.push(request="eyJhbGciOiJub25lIn0.e30.")) == "request_not_supported"
+def test_requests_inside_of_requests(world):
+    assert error(world.push(request="eyJhbGciOiJub25lIn0.e30.")) == "invalid_request_object"
     assert error(world.push(request_uri="urn:ietf:params:oauth:request_uri:" + "x" * 43)) == "invalid_request"
     both = {"client_id": "meter", "request": "x", "request_uri": "https://evil.example/"}
     assert world.browser("alice").get("/authorize", params=both).status_code == 400

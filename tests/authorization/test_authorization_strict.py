@@ -6,10 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.authorization import details
-from gateway.authorization.requests import answer_uri
+from gateway.apps.registration import registration
+from gateway.apps.tables import App
+from gateway.authorization import details, responses
 from gateway.consent.request import InvalidDetails
 from gateway.ground.keys import jose, strict
+
+ISS = "&iss=http%3A%2F%2Flocalhost%3A8400"
+
+
+def app(world, client_id):
+    with world.session() as session:
+        return registration(session.get_one(App, client_id))
 
 
 def test_public_json_vectors(shared):
@@ -64,5 +72,7 @@ def test_no_text_breaks_the_reader_of_tokens(text):
         ("com.example:/cb", "com.example:/cb?state=a%20b%26c"),
     ],
 )
-def test_the_answer_is_appended_to_the_registered_address(uri, expected):
-    assert answer_uri(uri, {"state": "a b&c", "code": None}) == expected
+def test_the_answer_is_appended_to_the_registered_address(world, uri, expected):
+    said = {"state": "a b&c", "code": None}
+    meter = app(world, "meter")
+    assert responses.address(world.house, meter, uri, "query", said, world.clock.now) == expected + ISS

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.authorization.client_keys import EC, KEYS, jws, thumbprint
 from tests.proxy.bank import Answer, Bank
 from tests.proxy.held_key import Key, b64
 
@@ -106,6 +107,22 @@ def test_whoever_holds_the_key_reads(bank: Bank, key: Key, bound: str) -> None:
         shows(bank, bound, key.proof(bank, bound, htu=bank.world.settings.public_url + bank.path + "?a=1")).status
         == 200
     )
+
+
+@pytest.mark.parametrize("alg", ["PS256", "EdDSA", "Ed25519"])
+def test_keys_of_all_kinds(bank: Bank, alg: str) -> None:
+    key = KEYS[alg]
+    token = bank.world.token(bank.consent, [bank.id], bank.app, cnf={"jkt": thumbprint(key)})
+    claims = {"jti": f"one of {alg}", "htm": "GET", "iat": int(time.time())}
+    claims["htu"] = bank.world.settings.public_url + bank.path
+    claims["ath"] = b64(hashlib.sha256(token.encode()).digest())
+    jwk = {name: value for name, value in key.jwk.items() if name != "kid"}
+    shown = jws(claims, {"typ": "dpop+jwt", "jwk": jwk}, alg)
+    assert shows(bank, token, jws({**claims, "htm": "POST"}, {"typ": "dpop+jwt", "jwk": jwk}, alg)).status == 401
+    assert shows(bank, token, jws(claims, {"typ": "dpop+jwt", "jwk": jwk}, alg, EC())).status == 401
+    assert shows(bank, token, shown[:-4] + "AAAA").status == 401
+    assert shows(bank, token, shown).status == 200
+    assert shows(bank, token, shown).status == 401
 
 
 def test_a_stolen_token_without_its_key_is_worth_nothing(bank: Bank, key: Key, bound: str) -> None:

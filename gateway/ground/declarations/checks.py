@@ -1,7 +1,7 @@
 """Checks that more than one kind of declaration needs. Each returns what would be right; None: the value is fine."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -65,6 +65,16 @@ def texts(value: object) -> str | None:
     strings = [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
     fine = isinstance(value, list) and 0 < len(value) <= 50 and len(set(strings)) == len(value)
     return None if fine else "write a list of 1 to 50 different texts"
+
+
+def some_of(words: Collection[str]) -> Check:
+    """A list of some of these words, none of them twice."""
+
+    def check(value: object) -> str | None:
+        fine = isinstance(value, list) and all(one in words for one in value) and len(set(value)) == len(value)
+        return None if fine else f"write a list of some of {', '.join(words)}"
+
+    return check
 
 
 def flag(value: object) -> str | None:

@@ -9,6 +9,7 @@ database: with another key than it was used with nothing starts. Only token keys
     ring     the keys, signing, sealing        opaque  secrets that are only looked up
     jose     reads tokens and public keys      strict  reads JSON
     access   reads our own access tokens       dpop    reads proofs of possession of a token's key
+    keysets  others' public keys, checked
     sealing  values that leave and come back
 
 It knows no row and no person. Whatever claims to be signed is read here and nowhere else: two

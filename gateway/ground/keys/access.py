@@ -50,5 +50,7 @@ def _check_binding(confirmation: object) -> None:
     """RFC 9449 §6.1. A token bound in any other way is refused, because that binding cannot be checked here."""
     if confirmation is None:
         return
-    if not isinstance(confirmation, dict) or confirmation.keys() != {"jkt"} or not isinstance(confirmation["jkt"], str):
+    if not isinstance(confirmation, dict) or confirmation.keys() != {"jkt"}:
+        raise Malformed("cnf")
+    if not isinstance(confirmation["jkt"], str) or not confirmation["jkt"]:
         raise Malformed("cnf")

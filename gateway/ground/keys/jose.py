@@ -7,6 +7,7 @@ from its header. The hot path verifies with `cryptography` alone: half the cost 
 
 import binascii
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ __all__ = [
     "may_verify",
     "p256_key",
 ]
-__all__ += ["numeric_date", "read", "split", "verified", "verify", "whole_number"]
+__all__ += ["numeric_date", "read", "split", "thumbprint", "verified", "verify", "verify_by", "whole_number"]
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST = (_ALPHABET, b"", _ALPHABET[::16], _ALPHABET[::4])  # valid last characters by length modulo 4: spare bits are 0
@@ -145,6 +146,12 @@ def _verify_es256(key: ec.EllipticCurvePublicKey, message: bytes, raw: bytes) ->
         raise Malformed("signature") from None
 
 
+def verify_by(jwk: Mapping[str, Any], algorithm: str, message: bytes, signature: str) -> None:
+    """The same for a key of any kind and an algorithm that it is for (`may_verify`). Raises Malformed."""
+    if not _made(message, decoded(signature), jwk, algorithm):
+        raise Malformed("signature")
+
+
 def whole_number(claims: Mapping[str, Any], name: str) -> int:
     """A time in one of our own tokens: whole seconds since 1970. Raises Malformed."""
     value = claims.get(name)
@@ -183,19 +190,19 @@ def verified(token: Signed, keys: Iterable[object]) -> bool:
     passed over."""
     algorithm, kid = token.header["alg"], token.header.get("kid")
     fitting = [key for key in keys if isinstance(key, Mapping) and (kid is None or key.get("kid") == kid)]
-    return any(may_verify(key, algorithm) and _made(token, key, algorithm) for key in fitting)
+    return any(may_verify(key, algorithm) and _made(token.message, token.signature, key, algorithm) for key in fitting)
 
 
-def _made(token: Signed, jwk: Mapping[str, Any], algorithm: str) -> bool:
+def _made(message: bytes, signature: bytes, jwk: Mapping[str, Any], algorithm: str) -> bool:
     try:
         if algorithm == "ES256":
-            _verify_es256(p256_key(jwk)[0], token.message, token.signature)
+            _verify_es256(p256_key(jwk)[0], message, signature)
         elif algorithm in _RSA:
             modulus, exponent = (int.from_bytes(decoded(jwk[name]), "big") for name in ("n", "e"))
             key = rsa.RSAPublicNumbers(exponent, modulus).public_key()
-            key.verify(token.signature, token.message, _RSA[algorithm], hashes.SHA256())
+            key.verify(signature, message, _RSA[algorithm], hashes.SHA256())
         else:
-            _verify_ed25519(decoded(jwk["x"]), token.message, token.signature)
+            _verify_ed25519(decoded(jwk["x"]), message, signature)
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError, KeyError, AttributeError):
         return False
     return True
@@ -217,6 +224,13 @@ def is_of_small_order(encoded: bytes) -> bool:
         return True
     # order 8: y² = (1 ± sqrt(1 + d)) / -d on -x² + y² = 1 + dx²y²; then d·y⁴ + 2·y² - 1 = 0
     return (_D * y**4 + 2 * y * y - 1) % _P25519 == 0
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """RFC 7638: SHA-256 of the members that make the key, in base64url."""
+    members = {"EC": ("crv", "kty", "x", "y"), "RSA": ("e", "kty", "n"), "OKP": ("crv", "kty", "x")}[jwk["kty"]]
+    canonical = json.dumps({name: jwk[name] for name in members}, sort_keys=True, separators=(",", ":"))
+    return encoded(hashlib.sha256(canonical.encode()).digest())
 
 
 def p256_key(jwk: object) -> tuple[ec.EllipticCurvePublicKey, str]:

@@ -41,6 +41,7 @@ class Context:
     language: str
     path: Mapping[str, str]
     query: Mapping[str, str]
+    query_lists: Mapping[str, list[str]]
     form: Mapping[str, str]
     form_lists: Mapping[str, list[str]]
     raw_body: bytes

@@ -306,6 +306,7 @@ def _context(house: House, request: Request, body: bytes) -> Context:
         language=choose_language(request, house.settings, None),
         path={name: str(value) for name, value in request.path_params.items()},
         query=dict(query),
+        query_lists=_lists(query),
         form=dict(form),
         form_lists=_lists(form),
         raw_body=body,

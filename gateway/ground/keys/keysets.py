@@ -1,16 +1,17 @@
-"""An app's public keys (RFC 7517), checked mathematically before they are used.
+"""Others' public keys (RFC 7517), checked mathematically before they are used.
 
 Only public keys of the kinds whose signatures are accepted: P-256, RSA of 2048 bits
 and more, Ed25519 (RFC 8725 §3.2).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from gateway.ground.keys import jose
 
-ALGORITHMS = {"EC": ("ES256",), "RSA": ("PS256",), "OKP": ("EdDSA", "Ed25519")}
+ALGORITHMS = {"EC": ("ES256",), "RSA": ("PS256", "RS256"), "OKP": ("EdDSA", "Ed25519")}
+STRONG = ("ES256", "PS256", "EdDSA", "Ed25519")  # Ed25519 is RFC 9864's name of EdDSA, which many still write
 MAX_KEYS = 10
 _LONGEST = 2000  # characters of one member
 
@@ -18,14 +19,14 @@ _P = 2**256 - 2**224 + 2**192 + 2**96 - 1  # the field of P-256 (FIPS 186-5)
 _B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
 
-def faults(jwks: object) -> Iterator[str]:
-    """Everything that is wrong with a set of keys. No text repeats a key."""
+def faults(jwks: object, signs: Collection[str] = STRONG) -> Iterator[str]:
+    """Everything that is wrong with a set of keys for these algorithms. No text repeats a key."""
     keys = jwks.get("keys") if isinstance(jwks, dict) else None
     if not isinstance(keys, list) or not keys or len(keys) > MAX_KEYS:
         yield f"write {{ keys = [ … ] }} with 1 to {MAX_KEYS} public keys"
         return
     for position, key in enumerate(keys):
-        wrong = _fault(key) if isinstance(key, dict) else "is not a key"
+        wrong = fault(key, signs) if isinstance(key, dict) else "is not a key"
         if wrong:
             yield f"keys[{position}]: {wrong}"
     kids = [key.get("kid") for key in keys if isinstance(key, dict)]
@@ -33,7 +34,8 @@ def faults(jwks: object) -> Iterator[str]:
         yield "give every key a kid of its own"
 
 
-def _fault(key: Mapping[str, Any]) -> str | None:
+def fault(key: Mapping[str, Any], signs: Collection[str] = STRONG) -> str | None:
+    """What is wrong with one public key for signatures; None: nothing. No text repeats it."""
     if any(member in key for member in jose.PRIVATE):
         return "holds a private or symmetric key; write the public part only"
     kid = key.get("kid", "x")
@@ -42,8 +44,9 @@ def _fault(key: Mapping[str, Any]) -> str | None:
     kind = key.get("kty")
     if kind not in ALGORITHMS:
         return "kty: one of EC (P-256), RSA, OKP (Ed25519)"
-    if key.get("alg", ALGORITHMS[kind][0]) not in ALGORITHMS[kind]:
-        return f"alg: for {kind} write {' or '.join(ALGORITHMS[kind])}"
+    fitting = [name for name in ALGORITHMS[kind] if name in signs]
+    if key.get("alg", fitting[0]) not in fitting:
+        return f"alg: for {kind} write {' or '.join(fitting)}"
     if key.get("use", "sig") != "sig":
         return "use: only keys for signatures (sig) belong here"
     uses = key.get("key_ops", ["verify"])

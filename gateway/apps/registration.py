@@ -1,0 +1,56 @@
+"""What an app has registered about itself as an OAuth client, by the names of RFC 7591, read from its row."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.apps.profiles import DEFAULT, PROFILES, Profile
+from gateway.apps.tables import App
+
+GRANTS = ("authorization_code", "refresh_token")  # of an app that does not say
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    client_id: str
+    active: bool
+    auth_method: str
+    profile: Profile
+    native: bool
+    redirect_uris: tuple[str, ...]
+    grant_types: tuple[str, ...]
+    pushes: bool  # its authorization requests must come by PAR (RFC 9126 §6)
+    dpop_bound: bool  # its access tokens are bound to a key by DPoP (RFC 9449 §5.2)
+    certificate_bound: bool  # … or to its TLS certificate (RFC 8705 §3.4)
+    signed_requests: bool  # its authorization requests are signed objects (RFC 9101 §10.5)
+    request_alg: str  # … by this algorithm; "": any of its profile
+    response_alg: str  # authorization responses are JWTs, signed so (JARM §3); "": only where it asks for it
+    introspection_alg: str  # introspection answers are JWTs, signed so (RFC 9701 §6); "": only where it asks for it
+    jwks: Mapping[str, Any]
+
+    @property
+    def public(self) -> bool:
+        return self.auth_method == "none"
+
+
+def registration(row: App) -> Registration:
+    said: Mapping[str, Any] = row.metadata_
+    profile = PROFILES[said.get("profile", DEFAULT)]
+    pushes = said.get("require_pushed_authorization_requests")
+    return Registration(
+        client_id=row.client_id,
+        active=row.status == "active",
+        auth_method=row.auth_method,
+        profile=profile,
+        native=said["application_type"] == "native",
+        redirect_uris=tuple(said["redirect_uris"]),
+        grant_types=tuple(said.get("grant_types") or GRANTS),
+        pushes=profile.pushes if pushes is None else pushes,
+        dpop_bound=said.get("dpop_bound_access_tokens", False),
+        certificate_bound=said.get("tls_client_certificate_bound_access_tokens", False),
+        signed_requests=said.get("require_signed_request_object", False),
+        request_alg=said.get("request_object_signing_alg") or "",
+        response_alg=said.get("authorization_signed_response_alg") or "",
+        introspection_alg=said.get("introspection_signed_response_alg") or "",
+        jwks=said["jwks"] or {"keys": []},
+    )

@@ -1,0 +1,53 @@
+"""One call of an endpoint, on its way through the endpoint's steps.
+
+A step reads what the steps before it have found, adds what it finds itself, and returns None; or it returns the answer,
+or raises Refused. The tables of endpoints.py say which steps a call takes, in which order.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response
+
+from gateway.apps.registration import Registration, registration
+from gateway.apps.tables import App
+from gateway.authorization.binding import UNBOUND, Binding
+from gateway.authorization.tables import AuthorizationRequest
+from gateway.ground.web.context import Context
+
+if TYPE_CHECKING:
+    from gateway.authorization.protocol import Protocol
+    from gateway.authorization.requests import Checked
+
+
+@dataclass
+class EndpointCall:
+    ctx: Context
+    endpoint: str  # as used in `Parameter.endpoints`
+    protocol: "Protocol"
+    form: Mapping[str, str] = field(default_factory=dict)  # the parameters of the call that the endpoint knows
+    sent: Mapping[str, str] = field(default_factory=dict)  # of an authorization request: the form, or its signed object
+    signed: bool = False  # `sent` is a signed object
+    binding: Binding = UNBOUND  # what the caller has proved to hold
+    checked: "Checked | None" = None  # the authorization request, valid
+    row: AuthorizationRequest | None = None  # … as it was kept
+    _app: App | None = None
+
+    @property
+    def app(self) -> App:
+        """The client. Only after the step that finds it."""
+        if self._app is None:
+            raise RuntimeError("no step has found the client")
+        return self._app
+
+    @app.setter
+    def app(self, app: App) -> None:
+        self._app = app
+
+    @property
+    def client(self) -> Registration:
+        return registration(self.app)
+
+
+EndpointStep = Callable[[EndpointCall], Response | None]

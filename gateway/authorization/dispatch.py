@@ -1,0 +1,97 @@
+"""What comes next for an authorization request.
+
+`standing` reads the facts, `next_step` decides. Every page of the flow returns to
+/authorize, and only `next_step` says which page follows.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlmodel import Session, select
+
+from gateway.authorization.rules import Step
+from gateway.authorization.tables import AuthorizationRequest
+from gateway.consent import asking, deciding
+from gateway.consent.facts import AppView, PersonFacts
+from gateway.consent.request import Ask
+from gateway.consent.rules import State
+from gateway.consent.tables import Consent
+from gateway.errors import Forbidden
+from gateway.ground.web.context import Caller
+from gateway.house import House
+from gateway.organisations import links
+from gateway.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class StepFacts:
+    """The facts about one request and the person who has opened it, as they are now."""
+
+    state: str = ""  # of its consent; "" when none has been opened
+    live: bool = False
+    unlinked: tuple[str, ...] = ()  # organisations asked for that the person has no link with
+    needs_guardian: bool = False  # the person signed in is under age and asked for her own data
+    sensitive: bool = False
+
+
+def next_step(
+    row: AuthorizationRequest, caller: Caller | None, facts: StepFacts, settings: Settings, now: datetime
+) -> Step:
+    if caller is None:
+        return Step.SIGN_IN
+    if not _recent_enough(row, caller):
+        return Step.SIGN_IN_AGAIN
+    if facts.state == State.ACTIVE and facts.live:
+        return Step.ISSUE
+    if facts.state not in (State.REQUESTED, ""):
+        return Step.REFUSED
+    if facts.sensitive and now - caller.auth_time > timedelta(minutes=settings.recent_minutes):
+        return Step.SIGN_IN_AGAIN
+    if facts.unlinked:
+        return Step.LINK
+    return Step.GUARDIAN_NEEDED if facts.needs_guardian else Step.CONSENT
+
+
+def _recent_enough(row: AuthorizationRequest, caller: Caller) -> bool:
+    """prompt=login and max_age (OpenID Connect Core §3.1.2.1). The age of the sign-in is measured when the request is
+    first opened, so that nobody must sign in again for reading the screen slowly."""
+    opened = row.opened_at or row.created_at
+    if "login" in row.prompt.split() or row.max_age == 0:
+        return caller.auth_time >= opened
+    return row.max_age is None or caller.auth_time >= opened - timedelta(seconds=row.max_age)
+
+
+def standing(
+    session: Session, consent: Consent | None, ask: Ask, person: PersonFacts, caller: Caller, now: datetime
+) -> StepFacts:
+    """`person`: whose data is asked for. `caller`: this person or her guardian."""
+    linked = links.of_person(session, person.id)
+    return StepFacts(
+        state=consent.state if consent else "",
+        live=consent is not None and deciding.is_live(consent, now),
+        unlinked=tuple(name for name in ask.required_organisations() if name not in linked),
+        needs_guardian=person.minor and person.id == caller.person,
+        sensitive=any(item.sensitivity != "none" for item in ask.items),
+    )
+
+
+def take(
+    session: Session, house: House, row: AuthorizationRequest, caller: Caller, app: AppView, new_id: str, now: datetime
+) -> Consent:
+    """Give an undecided request to another person, who has opened it in turn: the caller gets a consent of her own,
+    and the one that the first person was asked for lapses. Raises Forbidden when the first person has decided."""
+    before = session.get(Consent, row.consent_id) if row.consent_id else None
+    if before and (before.state != State.REQUESTED or row.outcome):
+        raise Forbidden("request of another person", say="This request was answered by somebody else.")
+    if before:
+        asking.lapse(session, house.log, before, now)
+    consent = asking.open_ask(session, house, caller.person, app, Ask.from_json(row.ask), now, new_id)
+    row.opened_by, row.consent_id = caller.person, consent.id
+    return consent
+
+
+def agreed_before(session: Session, row: AuthorizationRequest, person: str, now: datetime) -> Consent | None:
+    """A live consent whose request was exactly the same: registration of the app, data, purpose and limits.
+    The person is asked about any other request."""
+    found = session.exec(select(Consent).where(Consent.person_id == person, Consent.app_id == row.client_id))
+    return next((one for one in found if one.asked == row.ask and deciding.is_live(one, now)), None)

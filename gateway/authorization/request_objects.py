@@ -1,0 +1,81 @@
+"""Signed authorization requests (JAR, RFC 9101; FAPI 2.0 Message Signing §5.3.1).
+
+1. one strict JWS of this kind, signed by a key of the client     4. not expired, not old, not from the future
+2. made by this client                                            5. no request inside of the request
+3. for us
+
+All parameters come from the object; those beside it count for nothing, but for how the client proves who it is.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.apps.registration import Registration
+from gateway.authorization import rules
+from gateway.authorization.rules import Refused
+from gateway.ground.keys import jose
+
+TYPE = "oauth-authz-req+jwt"
+_NOT_PARAMETERS = ("iss", "aud", "exp", "nbf", "iat", "jti", "sub")
+_MANY = ("resource",)  # that may be given several times, here as a list
+
+
+def parameters(text: str, client: Registration, issuer: str, now: float) -> dict[str, str]:
+    """The parameters in the object, each as it would stand in a form. `now`: epoch seconds. Raises Refused."""
+    claims = _verified(text, client)  # 1
+    if claims.get("iss") != client.client_id or claims.get("client_id", client.client_id) != client.client_id:  # 2
+        raise _wrong("It is not this client's.")
+    if claims.get("sub") == client.client_id:  # it could be shown as a client assertion (RFC 9101 §10.8)
+        raise _wrong("Leave out sub.")
+    audience = claims.get("aud")
+    if audience != issuer and not (isinstance(audience, list) and issuer in audience):  # 3
+        raise _wrong("aud must be the issuer.")
+    _check_times(claims, now)  # 4
+    if "request" in claims or "request_uri" in claims:  # 5
+        raise _wrong("No request inside of a request.")
+    return {name: _text(name, value) for name, value in claims.items() if name not in _NOT_PARAMETERS}
+
+
+def _verified(text: str, client: Registration) -> Mapping[str, Any]:
+    algorithms = (client.request_alg,) if client.request_alg else client.profile.signs
+    kind = jose.TokenKind(types=(TYPE, "jwt"), algorithms=algorithms, untyped=True)
+    try:
+        token = jose.read(text, rules.OBJECT_LIMIT, kind)
+    except jose.Malformed:
+        raise _wrong("It is not a signed object of the form and algorithm expected.") from None
+    typ = str(token.header.get("typ", TYPE)).lower().removeprefix("application/")
+    # The general "JWT" is what clients of OpenID Connect write. FAPI tells its objects from other signed ones by it.
+    if typ != TYPE and client.profile.must_push:
+        raise _wrong(f"typ must be {TYPE}.")
+    if not jose.verified(token, client.jwks["keys"]):
+        raise _wrong("No registered key of this client has signed it.")
+    return token.unverified
+
+
+def _check_times(claims: Mapping[str, Any], now: float) -> None:
+    try:
+        begins, ends = jose.numeric_date(claims, "nbf"), jose.numeric_date(claims, "exp")
+        made = jose.numeric_date(claims, "iat") if "iat" in claims else begins
+    except jose.Malformed:
+        raise _wrong("nbf and exp are needed, in seconds since 1970.") from None
+    if ends <= now - rules.CLOCK_LATE:
+        raise _wrong("It has expired.")
+    if max(begins, made) > now + rules.CLOCK_EARLY:
+        raise _wrong("It is not valid yet.")
+    if begins < now - rules.OBJECT_SECONDS or ends > begins + rules.OBJECT_SECONDS:
+        raise _wrong("nbf and exp lie more than an hour back or apart.")
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if name in _MANY and isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return " ".join(value)
+    if isinstance(value, bool) or not isinstance(value, int | list | dict):
+        raise _wrong("A parameter is of the wrong type.")
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _wrong(why: str) -> Refused:
+    return Refused("invalid_request_object", why)
