@@ -25,7 +25,7 @@ from gateway.authorization import api as authorization_api
 from gateway.authorization import endpoints, families
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
-from gateway.authorization.server import CODE, REFRESH
+from gateway.authorization.server import CLIENT, CODE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry, meanwhile
 from gateway.formats.registry import checked
@@ -78,7 +78,7 @@ PROTOCOL = Protocol(
         *endpoints.STEPPED,
         endpoints.JWKS,
     ),
-    grants=(CODE, REFRESH),
+    grants=(CODE, REFRESH, CLIENT),
 )
 
 

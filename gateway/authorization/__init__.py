@@ -14,7 +14,7 @@ has to be kept or cleaned up.
     binding      the key that the caller holds                request_objects   requests that the app has signed
     requests     a request, from first sight to spent code    dispatch          what comes next for it
     responses    the answer to it, plain or signed            pages             /authorize
-    families     what descends from one code                  tokens            access tokens: made, read
+    families     what descends from one code                  tokens, client_tokens   access tokens, of either kind
     spending     what is good once                            metadata          what we say about ourselves
     server, adapter   Authlib, untyped                        api, protocol, tabled   the doors; all of it as tables
 """

@@ -30,7 +30,8 @@ TOKEN = Endpoint(
     parameters.TOKEN,
     "/token",
     "token_endpoint",
-    "Give tokens for a code or a refresh token (RFC 6749 §3.2), with `authorization_details` as granted (RFC 9396).",
+    "Give tokens for a code or a refresh token (RFC 6749 §3.2), with `authorization_details` as granted (RFC 9396); also"
+    " to a client itself (`client_credentials`).",
     (
         steps.check_form,
         steps.authenticate_client,

@@ -60,7 +60,7 @@ PARAMETERS = (
     Parameter("request_uri", _ASKING, says={"request_uri_parameter_supported": False}),
     Parameter("response_type", _ASKING, checks.response_type, {"response_types_supported": list(rules.RESPONSE_TYPES)}),
     Parameter("response_mode", _ASKING, checks.response_mode, _MODES),
-    Parameter("scope", (*_ASKING, TOKEN), checks.scope, {"scopes_supported": list(rules.SCOPES)}),
+    Parameter("scope", (*_ASKING, TOKEN), checks.scope, {"scopes_supported": [*rules.SCOPES, *rules.CLIENT_SCOPES]}),
     Parameter(
         "code_challenge_method",
         _ASKING,

@@ -6,6 +6,11 @@ from typing import Any
 
 TYPE = "data_access"  # the one authorization_details type (RFC 9396)
 SCOPES = ("data_access",)  # means nothing beyond the details; exists for client libraries that must send a scope
+# Of tokens for a client itself, with no person behind them (RFC 6749 §4.4): what each lets it do with its own grants.
+CLIENT_SCOPES = {
+    "grant_management_query": "Read what is granted to it now (Grant Management §6.3).",
+    "grant_management_revoke": "End a grant (Grant Management §6.4).",
+}
 RESPONSE_TYPES = ("code",)
 SIGNED_MODES = ("jwt", "query.jwt")  # JARM §2.3: for a code, jwt means query.jwt
 RESPONSE_MODES = ("query", *SIGNED_MODES)
@@ -41,7 +46,10 @@ DESCRIPTIONS = {
     "unsupported_grant_type": "The metadata of this server lists the grants that it supports.",
     "unsupported_response_type": "Supported: code.",
     "unauthorized_client": "This client may not do this.",
-    "invalid_scope": "Supported: data_access.",
+    "invalid_scope": "Supported: data_access; by client_credentials grant_management_query, grant_management_revoke.",
+    "invalid_token": "The access token is missing, expired, ended, or not for this address.",
+    "insufficient_scope": "The access token has not the scope for this.",
+    "not_found": "There is no such grant of this client.",
     "invalid_request": "The request is malformed.",
     "access_denied": "The person did not agree.",
     "login_required": "The person has to sign in.",

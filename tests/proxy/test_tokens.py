@@ -58,6 +58,14 @@ def test_a_token_that_is_not_for_here_and_now_is_refused(bank: Bank, claims: dic
     assert not bank.organisation.seen
 
 
+def test_a_token_of_the_client_itself_opens_no_data(bank: Bank) -> None:
+    settings, now = bank.world.settings, int(time.time())
+    own = {"iss": settings.public_url, "aud": settings.public_url, "sub": bank.app, "client_id": bank.app,
+           "scope": "grant_management_query", "jti": "own", "iat": now, "exp": now + 300}  # fmt: skip
+    found = bank.reads(token=bank.world.house.keys.sign(own, typ="at+jwt"))
+    assert (found.status, bank.organisation.seen) == (401, [])
+
+
 def test_another_key_or_a_changed_token_is_refused(bank: Bank) -> None:
     head, body, signature = bank.token.split(".")
     key = Key()
