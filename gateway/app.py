@@ -76,6 +76,7 @@ PROTOCOL = Protocol(
     endpoints=(
         endpoints.AUTHORIZE,
         *endpoints.STEPPED,
+        *endpoints.GRANTS,
         endpoints.JWKS,
     ),
     grants=(CODE, REFRESH, CLIENT),

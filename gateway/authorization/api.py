@@ -1,4 +1,4 @@
-"""The JSON endpoints of the server: PAR, token, revocation, introspection, metadata, keys."""
+"""The JSON endpoints of the server: PAR, token, revocation, introspection, grants, metadata, keys."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ PUBLIC = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin":
 
 
 def _door(endpoint: Endpoint, protocol: Protocol) -> Door:
-    """The door of an endpoint that takes one url-encoded form. It turns a Refused into the error answer."""
+    """The door of an endpoint. It turns a Refused into the error answer."""
 
     def door(ctx: Context) -> Response:
         call = EndpointCall(ctx, endpoint.name, protocol)
@@ -34,7 +34,8 @@ def _door(endpoint: Endpoint, protocol: Protocol) -> Door:
         raise AssertionError("the last step answers")
 
     door.__doc__ = endpoint.does
-    return Door(endpoint.path, door, ("POST",), "oauth", "write", gives=endpoint.gives, csrf=False, name=endpoint.name)
+    methods, name = (endpoint.http,), endpoint.name
+    return Door(endpoint.path, door, methods, "oauth", "write", gives=endpoint.gives, csrf=False, name=name)
 
 
 def jwks(ctx: Context) -> Response:

@@ -4,6 +4,7 @@ Once used, a proof is kept in the database until it would have expired, so that 
 also after a restart.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from gateway.apps.registration import Registration
 from gateway.authorization.rules import Refused
 from gateway.authorization.spending import first_use
 from gateway.ground.keys.dpop import WINDOW_SECONDS, NonceNeeded, Nonces, Proofs, Replays
+from gateway.ground.keys.jose import encoded
 from gateway.ground.web.context import Context
 
 
@@ -56,6 +58,24 @@ def shown(ctx: Context) -> Binding:
     if proved is None or not _unused(ctx.session, proved.id, ctx.now):
         raise Refused("invalid_dpop_proof")
     return Binding(jkt=proved.thumbprint)
+
+
+def proves(ctx: Context, jkt: str, token: str) -> bool:
+    """Whether this call, made with `token`, has one proof, not used before, of the key that the token is bound to
+    (RFC 9449 §7.1). Raises Refused for a proof that needs a nonce."""
+    proofs = ctx.request.headers.getlist("dpop")
+    if len(proofs) != 1:
+        return False
+    house, now = ctx.house, ctx.now.timestamp()
+    nonces = Nonces(house.keys, "authorization", house.settings.dpop_nonces)
+    reader = Proofs(house.settings.public_url, Replays(now, 0), nonces)
+    ath = encoded(hashlib.sha256(token.encode()).digest())
+    try:
+        used = reader.held(proofs[0], jkt, ath, ctx.request.method, ctx.request.url.path, now)
+    except NonceNeeded as needed:
+        headers = {"DPoP-Nonce": needed.nonce, "WWW-Authenticate": 'DPoP error="use_dpop_nonce"'}
+        raise Refused("use_dpop_nonce", status=401, headers=headers) from None
+    return used is not None and _unused(ctx.session, used, ctx.now)
 
 
 def _unused(session: Session, proof: bytes, now: datetime) -> bool:

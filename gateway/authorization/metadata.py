@@ -21,7 +21,8 @@ def server(settings: Settings, protocol: Protocol, organisations: list[str]) -> 
         "protected_resources": [resource_url(settings, name) for name in organisations],
     }
     for endpoint in protocol.endpoints:
-        said[endpoint.member] = settings.public_url + endpoint.path
+        if endpoint.member:
+            said[endpoint.member] = settings.public_url + endpoint.path.partition("/{")[0]
         if endpoint.methods:
             said[f"{endpoint.member}_auth_methods_supported"] = list(endpoint.methods)
             said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(ALGORITHMS)

@@ -19,8 +19,10 @@ from gateway.ground.web.context import Context
 from gateway.settings import LANGUAGES
 
 AUTHORIZE, PAR, TOKEN, REVOKE, INTROSPECT = "authorize", "par", "token", "revoke", "introspect"
+GRANT, GRANT_END, UK_CONSENT, UK_CONSENT_END = "grant", "grant_end", "uk_consent", "uk_consent_end"
+ARRANGEMENT_END = "arrangement_end"
 _ASKING = (AUTHORIZE, PAR)
-_APPS = (PAR, TOKEN, REVOKE, INTROSPECT)  # where an app says who it is
+_APPS = (PAR, TOKEN, REVOKE, INTROSPECT, ARRANGEMENT_END)  # where an app says who it is
 
 
 Check = Callable[[str, Asking], Any]
@@ -86,6 +88,7 @@ PARAMETERS = (
     Parameter("refresh_token", (TOKEN,)),
     Parameter("token", (REVOKE, INTROSPECT)),
     Parameter("token_type_hint", (REVOKE, INTROSPECT)),
+    Parameter("cdr_arrangement_id", (ARRANGEMENT_END,)),
 )
 _NAMES = frozenset(parameter.name for parameter in PARAMETERS)
 _MANY = frozenset(parameter.name for parameter in PARAMETERS if parameter.many)

@@ -27,11 +27,12 @@ class GrantKind:
 class Endpoint:
     name: str  # as used in `Parameter.endpoints`
     path: str
-    member: str  # of the metadata that gives its address
+    member: str  # of the metadata that gives its address, up to the first variable part; "": none does
     does: str  # in one sentence
     steps: tuple[EndpointStep, ...] = ()  # (): its doors are made elsewhere
     methods: tuple[str, ...] = ()  # of client authentication, if the metadata has a member for them
     gives: bool = False  # see `ground.web.doors.Door`
+    http: str = "POST"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,12 @@ CLIENT_SCOPES = {
     "grant_management_query": "Read what is granted to it now (Grant Management §6.3).",
     "grant_management_revoke": "End a grant (Grant Management §6.4).",
 }
+SCOPE_NEEDED = {
+    "grant": "grant_management_query",
+    "uk_consent": "grant_management_query",
+    "grant_end": "grant_management_revoke",
+    "uk_consent_end": "grant_management_revoke",
+}
 RESPONSE_TYPES = ("code",)
 SIGNED_MODES = ("jwt", "query.jwt")  # JARM §2.3: for a code, jwt means query.jwt
 RESPONSE_MODES = ("query", *SIGNED_MODES)

@@ -29,6 +29,8 @@ class Act(StrEnum):
     CONTINUED = "continued"  # the person lets an earlier agreement go on instead
     GRANTED = "granted"
     NARROWED = "narrowed"
+    EXTENDED = "extended"  # the app asked for more, and the person said yes
+    CHANGED = "changed"  # the app asked for something else in its place, and the person said yes
     RENEWED = "renewed"
     PAUSED = "paused"
     RESUMED = "resumed"
@@ -53,10 +55,15 @@ NEXT: dict[tuple[State, Act], State] = {
     (State.REQUESTED, Act.LAPSED): State.ENDED,
     (State.REQUESTED, Act.CONTINUED): State.ENDED,
     (State.ACTIVE, Act.NARROWED): State.ACTIVE,
+    (State.ACTIVE, Act.EXTENDED): State.ACTIVE,
+    (State.ACTIVE, Act.CHANGED): State.ACTIVE,
     (State.ACTIVE, Act.RENEWED): State.ACTIVE,
     (State.ACTIVE, Act.PAUSED): State.PAUSED,
     (State.ACTIVE, Act.ENDED): State.ENDED,
     (State.PAUSED, Act.NARROWED): State.PAUSED,
+    (State.PAUSED, Act.EXTENDED): State.ACTIVE,  # she is told that it goes on
+    (State.PAUSED, Act.CHANGED): State.ACTIVE,
+    (State.PAUSED, Act.RENEWED): State.ACTIVE,
     (State.PAUSED, Act.RESUMED): State.ACTIVE,
     (State.PAUSED, Act.ENDED): State.ENDED,
 }
