@@ -17,6 +17,7 @@ def server(settings: Settings, protocol: Protocol, organisations: list[str]) -> 
         "authorization_response_iss_parameter_supported": True,
         # Whether an app must push its requests depends on its registration (by default it must), so the server as a
         # whole cannot say true.
+        "grant_management_action_required": settings.grant_management_action_required,
         "require_pushed_authorization_requests": False,
         "protected_resources": [resource_url(settings, name) for name in organisations],
     }

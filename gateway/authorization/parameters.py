@@ -46,6 +46,7 @@ _MODES = {
     "response_modes_supported": list(rules.RESPONSE_MODES),
     "authorization_signing_alg_values_supported": list(rules.SIGNS),
 }
+_ACTIONS = {"grant_management_actions_supported": ["query", "revoke", *rules.GRANT_ACTIONS]}
 SIGNED_FROM = ("client_id", "client_secret", "client_assertion", "client_assertion_type")  # count beside an object
 
 # In the order in which an authorization request is checked: redirect_uri and state first, because errors of the later
@@ -76,6 +77,8 @@ PARAMETERS = (
     Parameter("ui_locales", _ASKING, checks.ui_locales, {"ui_locales_supported": list(LANGUAGES)}),
     Parameter("prompt", _ASKING, checks.prompt, {"prompt_values_supported": sorted(rules.PROMPTS)}),
     Parameter("max_age", _ASKING, checks.max_age),
+    Parameter("grant_management_action", _ASKING, checks.grant_management_action, _ACTIONS),
+    Parameter("grant_id", _ASKING, checks.grant_id),
     Parameter(
         "authorization_details",
         (*_ASKING, TOKEN),

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 from sqlmodel import Session, select
 
 from gateway.apps.tables import App
-from gateway.authorization import rules
+from gateway.authorization import checks, rules
 from gateway.authorization.checks import Asking
 from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.tables import AuthorizationRequest
@@ -43,6 +43,8 @@ class Checked:
     ui_locales: str
     prompt: str
     max_age: int | None
+    grant_management_action: str
+    grant_id: str
     ask: Ask
 
 
@@ -50,6 +52,9 @@ def check(session: Session, house: House, app: App, sent: Mapping[str, str]) -> 
     """A valid request. Raises Refused with the error of the standard, for the first fault in the table's order."""
     asking = Asking(session, house, app, sent)
     kept = {one.name: one.check(sent.get(one.name, ""), asking) for one in PARAMETERS if one.check}
+    if kept["grant_id"]:
+        ask, action = kept["authorization_details"], kept["grant_management_action"]
+        checks.may_change(asking, ask, action, kept["grant_id"])
     named = {name: kept[name] for name in Checked.__slots__ if name in kept}
     return Checked(client_id=app.client_id, ask=kept["authorization_details"], **named)
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from gateway.consent.rules import CREATE, MERGE, REPLACE
+
 TYPE = "data_access"  # the one authorization_details type (RFC 9396)
 SCOPES = ("data_access",)  # means nothing beyond the details; exists for client libraries that must send a scope
 # Of tokens for a client itself, with no person behind them (RFC 6749 §4.4): what each lets it do with its own grants.
@@ -17,6 +19,8 @@ SCOPE_NEEDED = {
     "grant_end": "grant_management_revoke",
     "uk_consent_end": "grant_management_revoke",
 }
+# What an authorization request may do with grants (Grant Management §5.3).
+GRANT_ACTIONS = (CREATE, MERGE, REPLACE)
 RESPONSE_TYPES = ("code",)
 SIGNED_MODES = ("jwt", "query.jwt")  # JARM §2.3: for a code, jwt means query.jwt
 RESPONSE_MODES = ("query", *SIGNED_MODES)
@@ -54,6 +58,7 @@ DESCRIPTIONS = {
     "unauthorized_client": "This client may not do this.",
     "invalid_scope": "Supported: data_access; by client_credentials grant_management_query, grant_management_revoke.",
     "invalid_token": "The access token is missing, expired, ended, or not for this address.",
+    "invalid_grant_id": "There is no such grant of this client and this person, or it has ended.",
     "insufficient_scope": "The access token has not the scope for this.",
     "not_found": "There is no such grant of this client.",
     "invalid_request": "The request is malformed.",

@@ -40,6 +40,7 @@ REASONS = {
     "invalidated": N_("ended by the service"),
     "lapsed": N_("not answered in time"),
     "continued": N_("an earlier sharing goes on"),
+    "amended": N_("an earlier sharing was changed"),
 }
 SUSPENDED = {
     "service": N_("suspended by the service"),
@@ -87,6 +88,13 @@ HISTORY = {
     ("granted", "*"): N_("You agreed."),
     ("narrowed", "guardian"): N_("The guardian removed some data."),
     ("narrowed", "*"): N_("You removed some data."),
+    ("amended", "guardian"): N_("The guardian agreed. An earlier sharing was changed."),
+    ("amended", "*"): N_("You agreed. An earlier sharing was changed."),
+    ("extended", "guardian"): N_("The guardian agreed to share more."),
+    ("extended", "*"): N_("You agreed to share more."),
+    ("changed", "guardian"): N_("The guardian agreed to other data in its place."),
+    ("changed", "*"): N_("You agreed to other data in its place."),
+    ("renewed", "guardian"): N_("The guardian renewed the sharing."),
     ("renewed", "*"): N_("You renewed the sharing."),
     ("paused", "guardian"): N_("The guardian paused the sharing."),
     ("paused", "*"): N_("You paused the sharing."),

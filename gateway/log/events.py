@@ -52,7 +52,7 @@ _REFUSED = frozenset(
     """resource operation term asked allowed status outcome present token fields_delivered fields_withheld more
     reasons""".split()
 )
-_TERMS = frozenset("removed evidence terms_sha256 history frequency once renews of_age".split())
+_TERMS = frozenset("added removed evidence terms_sha256 history frequency once renews of_age".split())
 _ACCOUNT = frozenset("method methods name tries network".split())
 
 
@@ -150,6 +150,37 @@ EVENTS: Mapping[str, EventKind] = {
             _W(N_("You removed from the sharing with {app}: {removed}."), "removed"),
             _W(N_("{organisation} reduced what {app} may read."), "organisation", actor="organisation"),
             _W(N_("You reduced what {app} may read.")),
+        ),
+        _TERMS,
+    ),
+    "consent_extended": EventKind(
+        "agreement",
+        (
+            _W(N_("{guardian} agreed that {app} reads more: {added}."), "added", actor="guardian"),
+            _W(N_("{guardian} agreed that {app} reads more."), actor="guardian"),
+            _W(N_("You agreed that {app} reads more: {added}."), "added"),
+            _W(N_("You agreed that {app} reads more.")),
+        ),
+        _TERMS,
+    ),
+    "consent_changed": EventKind(
+        "agreement",
+        (
+            _W(
+                N_("{guardian} changed what {app} may read: from now on {data} at {organisation}, until {until}."),
+                "data",
+                "organisation",
+                "until",
+                actor="guardian",
+            ),
+            _W(N_("{guardian} changed what {app} may read."), actor="guardian"),
+            _W(
+                N_("You changed what {app} may read: from now on {data} at {organisation}, until {until}."),
+                "data",
+                "organisation",
+                "until",
+            ),
+            _W(N_("You changed what {app} may read.")),
         ),
         _TERMS,
     ),

@@ -7,7 +7,7 @@ from typing import Any
 from gateway.catalogue import Catalogue, Dataset
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.request import Ask, AskItem
-from gateway.consent.rules import DURATIONS
+from gateway.consent.rules import DURATIONS, KEPT
 from gateway.consent.terms import granted_items, offered_durations, until
 from gateway.ground.calendar.instants import local_day
 from gateway.screen.choices import Problem, accounts_name
@@ -31,6 +31,7 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
         "gateway": settings.host_header,
         "ward": showing.ward,
         "running_until": showing.running["valid"]["until"] if showing.running else None,
+        "amends": _amends(showing, catalogue, language),
         "app": app_facts(app, language, now, settings.zone),
         "purpose": {
             "code": purpose.code,
@@ -45,7 +46,7 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
             lambda item: _limits(item, known(item), catalogue, ask.purpose),
             lambda item: known(item).label[language],
         ),
-        "durations": _durations(ask, now, showing.decider.until, settings.zone),
+        "durations": _durations(showing, now, settings.zone),
         "of_age": _of_age(ask, now, showing.decider.until, settings.zone),
         "once": ask.once,
         "retention": ask.retention,
@@ -53,6 +54,33 @@ def facts(catalogue: Catalogue, settings: Settings, showing: Showing, language: 
         "redirect": {"host": showing.redirect_host, "scheme": showing.redirect_scheme},
         "chosen": {name: sorted(values) for name, values in sorted(showing.chosen.items())},
         "problems": [[one.field, one.text, _named(one, organisations)] for one in showing.problems],
+    }
+
+
+def _amends(showing: Showing, catalogue: Catalogue, language: str) -> dict[str, Any] | None:
+    """What becomes of the running sharing that the app asks to change: what stays, or what is shared no longer."""
+    found = showing.amendment
+    if found is None:
+        return None
+
+    def told(item: Mapping[str, Any], fields: Sequence[str]) -> dict[str, Any]:
+        known = catalogue.of(showing.directory.get(item["organisation"]), item["dataset"])
+        facts = dataset_facts(known, item["dataset"], fields, language)
+        details = [field["label"] for field in facts["fields"] if not field["structural"]]
+        return {"organisation": item["organisation_name"][language], "label": facts["label"], "details": details}
+
+    asked = {(item.organisation, item.dataset): item.fields for item in showing.ask.items}
+    gone = []
+    for key, item in found.granted.items():
+        lost = [name for name in item["fields"] if name not in asked.get(key, ())]
+        if lost and not found.merges:
+            gone.append({**told(item, lost), "whole": key not in asked})
+    return {
+        "merges": found.merges,
+        "nothing_new": not showing.ask.items,
+        "paused": found.target.state == "paused",
+        "stays": [told(item, item["fields"]) for item in found.granted.values()] if found.merges else [],
+        "gone": gone,
     }
 
 
@@ -80,6 +108,7 @@ def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, la
     for item in items:
         kind = (item.sensitivity, catalogue.at(place, item.dataset).category if item.sensitivity != "none" else "")
         new = showing.running is not None and (id_, item.dataset) not in _granted(showing.running)
+        new = new or (showing.amendment is not None and showing.amendment.merges)
         groups.setdefault(kind, []).append(
             {**item_facts(item, catalogue.at(place, item.dataset), language), "new": new}
         )
@@ -99,6 +128,7 @@ def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, la
         "linked": id_ in showing.linked,
         "shareable": id_ in showing.shareable,
         "account": account[language],
+        "fixed": id_ in showing.fixed,
         "whole": all(catalogue.at(place, item.dataset).whole for item in items),
         "accounts_name": accounts_name(id_),
         "accounts": [
@@ -154,11 +184,15 @@ def _alike(items: Sequence[AskItem], value: Any, label: Any) -> list[dict[str, A
     return groups
 
 
-def _durations(ask: Ask, now: datetime, latest: datetime | None, zone: str) -> list[dict[str, Any]]:
+def _durations(showing: Showing, now: datetime, zone: str) -> list[dict[str, Any]]:
     """The choices, each with its end date. `cut`: something ends it before its own length is over, so only the date is
     told. Where a coming of age cuts several choices to the same date, only the first is offered."""
+    ask, latest, found = showing.ask, showing.decider.until, showing.amendment
     offered: list[dict[str, Any]] = []
-    for key in offered_durations(ask):
+    for key in showing.durations:
+        if key == KEPT and found is not None:
+            offered.append({"key": key, "until": _day(found.until, zone), "cut": True})
+            continue
         days, end = dict(DURATIONS)[key], until(ask, key, now, latest)
         cut = days is not None and end < now + timedelta(days=days)
         if not (cut and end == latest and offered[-1]["cut"]):
@@ -187,7 +221,7 @@ def preselected(durations: Sequence[Mapping[str, Any]]) -> str:
 def first_marks(showing: Showing) -> dict[str, list[str]]:
     """What is marked when the screen opens: a duration; and if this would replace a running sharing, what the person
     chose there. Never data or accounts she has not chosen herself (no consent by pre-ticked boxes: GDPR recital 32)."""
-    marks = {"duration": [preselected([{"key": key} for key in offered_durations(showing.ask)])]}
+    marks = {"duration": [preselected([{"key": key} for key in showing.durations])]}
     for item in granted_items(showing.running) if showing.running else ():
         if item["organisation"] not in showing.shareable:
             continue
