@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from gateway import __version__, errors, retention
 from gateway.apps import pages as app_pages
 from gateway.authorization import api as authorization_api
-from gateway.authorization import endpoints, families
+from gateway.authorization import endpoints, families, unclaimed
 from gateway.authorization import pages as authorization_pages
 from gateway.authorization.protocol import Protocol
 from gateway.authorization.server import CLIENT, CODE, REFRESH
@@ -65,7 +65,7 @@ from gateway.settings import Settings
 from gateway.sharings import pages as sharing_pages
 
 TELL_SECONDS = 30  # how often to try again to tell organisations of ended links
-ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed
+ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed, or that no app came for
 PRUNE_SECONDS = 30  # how often to delete expired rows
 MONTHS_SECONDS = 3600  # how often to see whether the months to come are ready in the database
 RECOVER_SECONDS = 10  # how often to look for streams whose process has ended
@@ -275,7 +275,9 @@ class Application:
         return False
 
     def _write_endings(self) -> bool:
-        return expiry.write_due(self.house, self.house.clock()) == expiry.AT_ONCE
+        now = self.house.clock()
+        more = expiry.write_due(self.house, now) == expiry.AT_ONCE
+        return unclaimed.end_due(self.house, now) == unclaimed.AT_ONCE or more
 
     def _write_undeclared(self) -> bool:
         if self.house.undeclared is not None:

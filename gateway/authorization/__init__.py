@@ -15,6 +15,7 @@ has to be kept or cleaned up.
     requests     a request, from first sight to spent code    dispatch          what comes next for it
     responses    the answer to it, plain or signed            pages             /authorize
     families     what descends from one code                  tokens, client_tokens   access tokens, of either kind
+    grants       as apps see and end them                     unclaimed         what no app came for
     spending     what is good once                            metadata          what we say about ourselves
     server, adapter   Authlib, untyped                        api, protocol, tabled   the doors; all of it as tables
 """

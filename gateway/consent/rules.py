@@ -53,6 +53,7 @@ class EndReason(StrEnum):
     INVALIDATED = "invalidated"  # by operator or organisation
     LAPSED = "lapsed"  # asked, never answered
     CONTINUED = "continued"  # the app asked again for what was agreed before; the earlier agreement goes on
+    UNCLAIMED = "unclaimed"  # agreed to, but the app never fetched its tokens
     AMENDED = "amended"  # the app asked to change an earlier agreement, which has changed
 
 

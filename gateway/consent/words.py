@@ -41,6 +41,7 @@ REASONS = {
     "lapsed": N_("not answered in time"),
     "continued": N_("an earlier sharing goes on"),
     "amended": N_("an earlier sharing was changed"),
+    "unclaimed": N_("the app did not take it up"),
 }
 SUSPENDED = {
     "service": N_("suspended by the service"),
@@ -112,6 +113,7 @@ ENDINGS = {
     "replaced": N_("It was replaced by a newer agreement."),
     "expired": N_("It reached its end date."),
     "used_up": N_("It was for one use and has been used."),
+    "unclaimed": N_("The app did not take it up in time. Nothing was shared."),
 }
 
 

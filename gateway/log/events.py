@@ -230,6 +230,10 @@ EVENTS: Mapping[str, EventKind] = {
             _W(N_("The sharing with {app} reached its end date."), reason="expired"),
             _W(N_("The sharing with {app} was for one use and has been used."), reason="used_up"),
             _W(N_("The sharing with {app} was replaced by a new one."), reason="replaced"),
+            _W(
+                N_("{app} did not take up the sharing in time. It has ended; nothing was shared."),
+                reason="unclaimed",
+            ),
             _W(N_("What {app} asked for was not answered. Nothing new is shared."), reason="lapsed"),
             _W(N_("{app} ended the sharing."), reason="by_app"),
             _W(N_("{app} ended the sharing."), actor="app"),

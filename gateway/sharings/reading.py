@@ -111,7 +111,7 @@ class Sharing:
         """When it was answered or, if it was not, asked. The rest orders two of one instant: answers last."""
         consent = self.consent
         answered = consent.granted_at
-        if self.state == State.REFUSED or self.reason == EndReason.CONTINUED:
+        if self.state == State.REFUSED or self.reason in (EndReason.CONTINUED, EndReason.AMENDED):
             answered = consent.ended_at
         return answered or consent.created_at, answered is not None, consent.id
 

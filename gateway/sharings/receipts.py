@@ -48,6 +48,7 @@ _ENDED = {
     EndReason.USED_UP: "dpv:ConsentExpired",
     EndReason.REPLACED: "dpv:ConsentGiven",
     EndReason.INVALIDATED: "dpv:ConsentInvalidated",
+    EndReason.UNCLAIMED: "dpv:ConsentExpired",
 }
 _SENSITIVE = {"sensitive": "dpv:SensitivePersonalData", "special": "dpv:SpecialCategoryPersonalData"}
 _RIGHTS = ("eu-gdpr:A7-3", "eu-gdpr:A15", "eu-gdpr:A17", "eu-gdpr:A20")
