@@ -96,6 +96,8 @@ def of(session: Session, request: Consent, now: datetime) -> Amendment | None:
     agreed = deciding.current(session, target) if target else None
     if target is None or agreed is None:
         return None
+    if (target.person_id, target.app_id) != (request.person_id, request.app_id):
+        raise ValueError("a request changes an agreement of its own person and app")
     runs = target.state in (State.ACTIVE, State.PAUSED) and not deciding.is_over(target, now)
     return Amendment(request.action, target, agreed, runs)
 
