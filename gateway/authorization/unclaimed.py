@@ -16,6 +16,7 @@ from gateway.consent.rules import EndReason, State
 from gateway.consent.tables import Consent
 from gateway.ground.store import Clash
 from gateway.house import House
+from gateway.log import Log
 
 WAITS = timedelta(days=1)  # after the last request for it could no longer be answered
 LOOKS_BACK = timedelta(days=7)  # further back none is left: this runs every few minutes
@@ -40,17 +41,17 @@ def end_due(house: House, now: datetime) -> int:
         found = [one for one in session.exec(due.distinct().limit(AT_ONCE)) if one]
     for consent_id in found:
         with contextlib.suppress(Clash), house.store.write() as session:
-            _end(session, house, consent_id, now)
+            _end(session, house.log, consent_id, now)
     return len(found)
 
 
-def _end(session: Session, house: House, consent_id: str, now: datetime) -> None:
+def _end(session: Session, log: Log, consent_id: str, now: datetime) -> None:
     consent = session.get(Consent, consent_id)
     if consent is None:
         return
-    house.log.turn(session, consent.person_id)  # a code is redeemed in it as well
+    log.turn(session, consent.person_id)  # a code is redeemed in it as well
     if not _claimed(session, consent_id, now):
-        deciding.end(session, house.log, consent, SYSTEM, EndReason.UNCLAIMED, now)
+        deciding.end(session, log, consent, SYSTEM, EndReason.UNCLAIMED, now)
 
 
 def _claimed(session: Session, consent_id: str, now: datetime) -> bool:
