@@ -107,11 +107,8 @@ def _organisation(showing: Showing, ask: Ask, id_: str, catalogue: Catalogue, la
     groups: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for item in items:
         kind = (item.sensitivity, catalogue.at(place, item.dataset).category if item.sensitivity != "none" else "")
-        new = showing.running is not None and (id_, item.dataset) not in _granted(showing.running)
-        new = new or (showing.amendment is not None and showing.amendment.merges)
-        groups.setdefault(kind, []).append(
-            {**item_facts(item, catalogue.at(place, item.dataset), language), "new": new}
-        )
+        said = item_facts(item, catalogue.at(place, item.dataset), language)
+        groups.setdefault(kind, []).append({**said, "new": _is_new(item, showing), "more": _more(item, said, showing)})
     account = catalogue.at(place, items[0].dataset).account
     return {
         "id": id_,
@@ -150,8 +147,26 @@ def item_facts(item: AskItem, dataset: Dataset, language: str) -> dict[str, Any]
     }
 
 
-def _granted(terms: Mapping[str, Any]) -> set[tuple[str, str]]:
-    return {(item["organisation"], item["dataset"]) for item in granted_items(terms)}
+def _is_new(item: AskItem, showing: Showing) -> bool:
+    """Whether this, as it is asked, is more than she agreed to before, if she did."""
+    if showing.amendment is not None and showing.amendment.merges:
+        return True
+    return showing.running is not None and not any(_covers(had, item) for had in granted_items(showing.running))
+
+
+def _covers(had: Mapping[str, Any], item: AskItem) -> bool:
+    """`had`: of the terms of a running sharing."""
+    period = {"history": item.period.history, "from": item.period.start, "to": item.period.end}
+    same = (had["organisation"], had["dataset"]) == (item.organisation, item.dataset)
+    return same and set(item.fields) <= set(had["fields"]) and had["period"] == {**period, "future": item.period.future}
+
+
+def _more(item: AskItem, said: Mapping[str, Any], showing: Showing) -> list[str]:
+    """The details that are asked for beside those of the same data that are part of the sharing already."""
+    found = showing.amendment
+    if found is None or not found.merges or (item.organisation, item.dataset) not in found.granted:
+        return []
+    return [field["label"] for field in said["fields"] if not field["structural"]]
 
 
 def _period(item: AskItem, dataset: Dataset) -> dict[str, Any] | None:
@@ -225,6 +240,8 @@ def first_marks(showing: Showing) -> dict[str, list[str]]:
     for item in granted_items(showing.running) if showing.running else ():
         if item["organisation"] not in showing.shareable:
             continue
+        if not any(_covers(item, one) for one in showing.ask.items):
+            continue  # not asked for any more, or more of it than she chose then
         marks[item_name(item["organisation"], item["dataset"])] = ["yes"]
         marks[accounts_name(item["organisation"])] = list(item["accounts"])
     return marks

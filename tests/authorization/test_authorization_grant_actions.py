@@ -370,6 +370,7 @@ def test_new_details_of_data_that_is_granted_are_asked_alone(world, ledger):
     address = ledger.pushed(wants(USAGE, "interval.value", "interval.cost"), **merge(grant))
     shown = world.browser("alice").get(address).text
     assert "<code>interval.cost</code>" in shown and "<code>interval.value</code>" not in shown
+    assert "New details: Cost" in text_of(shown)
     assert told(ledger.granted(address, USAGE))[USAGE] == ["interval.start", "interval.value", "interval.cost"]
     assert kinds(world)[-2] == "consent_extended"
 
@@ -524,6 +525,19 @@ def test_the_screen_of_replace_says_what_is_shared_no_longer(world, ledger):
     assert "If you allow, this is no longer shared:" in shown
     listed = shown.partition("no longer shared:")[2][:200]
     assert "Electricity use" in listed and "Cost" in listed and "(city-energy)" in listed.lower()
+
+
+def test_what_she_chose_before_is_ticked_only_where_no_more_of_it_is_asked(world, ledger):
+    grant = ledger.first(USAGE, POINT)["grant_id"]
+    ticked = 'name="{}" value="yes" checked'
+    same = world.browser("alice").get(ledger.pushed(wants(USAGE), wants(SUMMARY), **replace(grant))).text
+    assert ticked.format(box(USAGE)) in same and ticked.format(box(SUMMARY)) not in same
+    for more in (
+        wants(USAGE, "interval.value", "interval.cost"),
+        wants(USAGE, period={"history": "P24M", "future": True}),
+    ):
+        wider = world.browser("alice").get(ledger.pushed(more, **replace(grant))).text
+        assert ticked.format(box(USAGE)) not in wider and "New Optional" in text_of(wider)
 
 
 def test_replace_may_shorten(world, ledger):
