@@ -131,7 +131,7 @@ def doors(house: House) -> list[Door]:
         *people_pages.doors(links.count),
         *app_pages.DOORS,
         *organisation_pages.doors(rooms.waiting),
-        *authorization_api.doors(PROTOCOL),
+        *authorization_api.doors(PROTOCOL, rooms),
         *authorization_pages.doors(PROTOCOL, rooms, partial(screen_pages.screen, rooms)),
         *screen_pages.doors(rooms),
         *sharing_pages.doors(rooms),

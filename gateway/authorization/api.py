@@ -1,5 +1,6 @@
 """The JSON endpoints of the server: PAR, token, revocation, introspection, metadata, keys."""
 
+from collections.abc import Iterator
 from functools import partial
 
 from starlette.responses import Response
@@ -9,6 +10,7 @@ from gateway.authorization.calls import EndpointCall
 from gateway.authorization.endpoints import JWKS
 from gateway.authorization.protocol import Endpoint, Protocol, refusal
 from gateway.authorization.rules import Refused
+from gateway.consent.facts import Facts
 from gateway.errors import NotFound
 from gateway.ground.web import answers
 from gateway.ground.web.context import Context
@@ -19,11 +21,11 @@ from gateway.organisations import views
 PUBLIC = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
 
 
-def _door(endpoint: Endpoint, protocol: Protocol) -> Door:
-    """The door of an endpoint that takes one url-encoded form. It turns a Refused into the error answer."""
+def _doors(endpoint: Endpoint, protocol: Protocol, facts: Facts) -> Iterator[Door]:
+    """The doors of an endpoint, which take the steps of its table and turn a Refused into the error answer."""
 
     def door(ctx: Context) -> Response:
-        call = EndpointCall(ctx, endpoint.name, protocol)
+        call = EndpointCall(ctx, endpoint.name, protocol, facts)
         try:
             for step in endpoint.steps:
                 answer = step(call)
@@ -34,7 +36,9 @@ def _door(endpoint: Endpoint, protocol: Protocol) -> Door:
         raise AssertionError("the last step answers")
 
     door.__doc__ = endpoint.does
-    return Door(endpoint.path, door, ("POST",), "oauth", "write", gives=endpoint.gives, csrf=False, name=endpoint.name)
+    for verb in endpoint.verbs:
+        name = endpoint.name if verb == endpoint.verbs[0] else f"{endpoint.name}_{verb.lower()}"
+        yield Door(endpoint.path, door, (verb,), "oauth", "write", gives=endpoint.gives, csrf=False, name=name)
 
 
 def jwks(ctx: Context) -> Response:
@@ -45,7 +49,12 @@ def jwks(ctx: Context) -> Response:
 def server_metadata(protocol: Protocol, ctx: Context) -> Response:
     """What this authorization server can do, and where (RFC 8414)."""
     names = [name for name, facts in views.directory(ctx.session).items() if facts.active]
-    return answers.json(metadata.server(ctx.house.settings, protocol, sorted(names)), headers=PUBLIC)
+    return answers.json(metadata.server(ctx.house, protocol, sorted(names)), headers=PUBLIC)
+
+
+def openid_metadata(protocol: Protocol, ctx: Context) -> Response:
+    """The same, at the address where clients of OpenID Connect look (OpenID Connect Discovery §4)."""
+    return server_metadata(protocol, ctx)
 
 
 def resource_metadata(ctx: Context) -> Response:
@@ -56,12 +65,13 @@ def resource_metadata(ctx: Context) -> Response:
     return answers.json(metadata.resource(ctx.house.settings, organisation), headers=PUBLIC)
 
 
-def doors(protocol: Protocol) -> list[Door]:
-    about = "/.well-known/oauth-authorization-server"
+def doors(protocol: Protocol, facts: Facts) -> list[Door]:
+    about = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
     resource = "/.well-known/oauth-protected-resource/data/{organisation}"
     return [
-        *(_door(one, protocol) for one in protocol.endpoints if one.steps),
+        *(door for one in protocol.endpoints if one.steps for door in _doors(one, protocol, facts)),
         Door(JWKS.path, jwks, ("GET",), "api", "none", name="jwks"),
-        Door(about, partial(server_metadata, protocol), ("GET",), "api", name="server_metadata"),
+        Door(about[0], partial(server_metadata, protocol), ("GET",), "api", name="server_metadata"),
+        Door(about[1], partial(openid_metadata, protocol), ("GET",), "api", name="openid_metadata"),
         Door(resource, resource_metadata, ("GET",), "api", name="resource_metadata"),
     ]

@@ -4,6 +4,7 @@ Once used, a proof is kept in the database until it would have expired, so that 
 also after a restart.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from gateway.apps.registration import Registration
 from gateway.authorization.rules import Refused
 from gateway.authorization.spending import first_use
 from gateway.ground.keys.dpop import WINDOW_SECONDS, NonceNeeded, Nonces, Proofs, Replays
+from gateway.ground.keys.jose import encoded
 from gateway.ground.web.context import Context
 
 
@@ -60,6 +62,25 @@ def shown(ctx: Context) -> Binding:
 
 def _unused(session: Session, proof: bytes, now: datetime) -> bool:
     return first_use(session, f"dpop\n{proof.hex()}", now + timedelta(seconds=2 * WINDOW_SECONDS), now)
+
+
+def shows(ctx: Context, token: str, confirmation: Mapping[str, str] | None) -> bool:
+    """Whether the caller of a resource of ours holds what its access token is bound to (RFC 9449 §7, RFC 8705 §3).
+
+    Raises NonceNeeded.
+    """
+    proofs = ctx.request.headers.getlist("dpop")
+    if confirmation is None:
+        return True
+    if "jkt" not in confirmation or len(proofs) != 1:
+        return False
+    house, now = ctx.house, ctx.now.timestamp()
+    nonces = Nonces(house.keys, "resource", house.settings.dpop_nonces)
+    reader = Proofs(house.settings.public_url, Replays(now, 0), nonces)
+    ath = encoded(hashlib.sha256(token.encode()).digest())
+    method, path = ctx.request.method, ctx.request.url.path
+    known = reader.held(proofs[0], confirmation["jkt"], ath, method, path, now)
+    return known is not None and _unused(ctx.session, known, ctx.now)
 
 
 def check_enough(binding: Binding, client: Registration) -> None:

@@ -14,9 +14,11 @@ from gateway.apps.registration import Registration, registration
 from gateway.apps.tables import App
 from gateway.authorization.binding import UNBOUND, Binding
 from gateway.authorization.tables import AuthorizationRequest
+from gateway.consent.facts import Facts
 from gateway.ground.web.context import Context
 
 if TYPE_CHECKING:
+    from gateway.authorization.families import GrantedFamily
     from gateway.authorization.protocol import Protocol
     from gateway.authorization.requests import Checked
 
@@ -26,12 +28,14 @@ class EndpointCall:
     ctx: Context
     endpoint: str  # as used in `Parameter.endpoints`
     protocol: "Protocol"
+    facts: Facts
     form: Mapping[str, str] = field(default_factory=dict)  # the parameters of the call that the endpoint knows
     sent: Mapping[str, str] = field(default_factory=dict)  # of an authorization request: the form, or its signed object
     signed: bool = False  # `sent` is a signed object
     binding: Binding = UNBOUND  # what the caller has proved to hold
     checked: "Checked | None" = None  # the authorization request, valid
     row: AuthorizationRequest | None = None  # … as it was kept
+    granted: "GrantedFamily | None" = None  # what the access token of the call stands on
     _app: App | None = None
 
     @property

@@ -6,6 +6,7 @@
 from gateway.apps.profiles import AUTH_METHODS
 from gateway.authorization import parameters, steps
 from gateway.authorization.protocol import Endpoint
+from gateway.consent.itself import USERINFO
 
 PAR = Endpoint(
     parameters.PAR,
@@ -60,7 +61,16 @@ INTROSPECT = Endpoint(
     methods=AUTH_METHODS[1:],
     gives=True,
 )
-STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT)
+USER_INFO = Endpoint(
+    parameters.USERINFO,
+    USERINFO,
+    "userinfo_endpoint",
+    "Tell an app what the person agreed that it learns of her account here (OpenID Connect Core §5.3).",
+    (steps.load_access_token, steps.check_openid, steps.check_permitted, steps.tell_of_person),
+    verbs=("GET", "POST"),
+    gives=True,
+)
+STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, USER_INFO)
 # Their doors are made elsewhere.
 AUTHORIZE = Endpoint(parameters.AUTHORIZE, "/authorize", "authorization_endpoint", "")
 JWKS = Endpoint("jwks", "/jwks.json", "jwks_uri", "")

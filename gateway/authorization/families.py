@@ -86,6 +86,10 @@ def redeem(
         person_id=consent.person_id,
         auth_time=request.auth_time or 0,
         started_at=now,
+        amr=request.amr,
+        sign_in=request.sign_in,
+        scope=request.scope,
+        claims=request.claims,
         resource=request.resource,
         jkt=jkt,
     )

@@ -2,15 +2,18 @@
 
 from typing import Any
 
-from gateway.authorization import rules
+from gateway.authorization import openid, rules
 from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.protocol import Protocol
+from gateway.house import House
 from gateway.organisations.views import OrganisationView
 from gateway.settings import LANGUAGES, Settings
 
 
-def server(settings: Settings, protocol: Protocol, organisations: list[str]) -> dict[str, Any]:
+def server(house: House, protocol: Protocol, organisations: list[str]) -> dict[str, Any]:
+    settings, claims = house.settings, openid.known(house.catalogue)
+    scopes = [scope for scope, dataset in openid.SCOPES.items() if dataset in house.catalogue.datasets]
     said: dict[str, Any] = {
         "issuer": settings.public_url,
         "grant_types_supported": [grant.kind.GRANT_TYPE for grant in protocol.grants],
@@ -18,6 +21,11 @@ def server(settings: Settings, protocol: Protocol, organisations: list[str]) -> 
         # Whether an app must push its requests depends on its registration (by default it must), so the server as a
         # whole cannot say true.
         "require_pushed_authorization_requests": False,
+        "scopes_supported": [*scopes, rules.DATA, rules.OFFLINE],
+        "claims_supported": sorted({*claims, "sid"}),
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": list(rules.SIGNS),
+        "userinfo_signing_alg_values_supported": list(rules.SIGNS),
         "protected_resources": [resource_url(settings, name) for name in organisations],
     }
     for endpoint in protocol.endpoints:
@@ -34,7 +42,7 @@ def resource(settings: Settings, organisation: OrganisationView) -> dict[str, An
     return {
         "resource": resource_url(settings, organisation.id),
         "authorization_servers": [settings.public_url],
-        "scopes_supported": list(rules.SCOPES),
+        "scopes_supported": [rules.DATA],
         "bearer_methods_supported": ["header"],
         "authorization_details_types_supported": [rules.TYPE],
         "resource_name": organisation.name[settings.default_language],

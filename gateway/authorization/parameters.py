@@ -19,6 +19,7 @@ from gateway.ground.web.context import Context
 from gateway.settings import LANGUAGES
 
 AUTHORIZE, PAR, TOKEN, REVOKE, INTROSPECT = "authorize", "par", "token", "revoke", "introspect"
+USERINFO = "userinfo"
 _ASKING = (AUTHORIZE, PAR)
 _APPS = (PAR, TOKEN, REVOKE, INTROSPECT)  # where an app says who it is
 
@@ -60,7 +61,9 @@ PARAMETERS = (
     Parameter("request_uri", _ASKING, says={"request_uri_parameter_supported": False}),
     Parameter("response_type", _ASKING, checks.response_type, {"response_types_supported": list(rules.RESPONSE_TYPES)}),
     Parameter("response_mode", _ASKING, checks.response_mode, _MODES),
-    Parameter("scope", (*_ASKING, TOKEN), checks.scope, {"scopes_supported": list(rules.SCOPES)}),
+    Parameter("scope", (*_ASKING, TOKEN), checks.scope),
+    Parameter("claims", _ASKING, checks.claims, {"claims_parameter_supported": True}),
+    Parameter("acr_values", _ASKING, says={"acr_values_supported": list(rules.ACRS)}),
     Parameter(
         "code_challenge_method",
         _ASKING,

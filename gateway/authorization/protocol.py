@@ -31,6 +31,7 @@ class Endpoint:
     does: str  # in one sentence
     steps: tuple[EndpointStep, ...] = ()  # (): its doors are made elsewhere
     methods: tuple[str, ...] = ()  # of client authentication, if the metadata has a member for them
+    verbs: tuple[str, ...] = ("POST",)
     gives: bool = False  # see `ground.web.doors.Door`
 
 

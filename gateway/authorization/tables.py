@@ -20,6 +20,7 @@ class AuthorizationRequest(SQLModel, table=True):
     redirect_uri: str
     state: str | None = None
     scope: str = ""
+    claims: str = ""  # that are wanted in the ID token (OpenID Connect Core §5.5), space separated
     code_challenge: str  # always S256; "" where the client's profile does without
     nonce: str | None = None
     resource: str = ""  # addresses of organisations, space separated (RFC 8707); "": no choice among those agreed to
@@ -36,6 +37,8 @@ class AuthorizationRequest(SQLModel, table=True):
     consent_id: str | None = None
     outcome: str = ""  # "" | granted | refused
     auth_time: int | None = Field(default=None, sa_type=BIG)  # epoch seconds of the sign-in behind the outcome
+    amr: str = ""  # its methods
+    sign_in: str = ""  # its id
     code_sha256: str | None = Field(default=None, unique=True)
     code_expires_at: datetime | None = None
     redeemed_at: datetime | None = None  # set once, by the conditional UPDATE that spends the code
@@ -50,6 +53,10 @@ class TokenFamily(SQLModel, table=True):
     client_id: str
     person_id: str
     auth_time: int = Field(sa_type=BIG)  # epoch seconds of the sign-in behind it
+    amr: str = ""  # methods of that sign-in
+    sign_in: str = ""  # its id
+    scope: str = "data_access"
+    claims: str = ""  # as in the request
     resource: str = ""  # to which its tokens are limited, as in the request
     jkt: str = ""  # of a public client: the key by which alone it may refresh (RFC 9449 §5)
     started_at: datetime

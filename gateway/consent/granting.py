@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.consent.itself import location
 from gateway.consent.terms import granted_items
 
 
@@ -19,7 +20,7 @@ def _detail(item: Mapping[str, Any], terms: Mapping[str, Any], public_url: str) 
     period = {name: value for name, value in item["period"].items() if value is not None}
     detail: dict[str, Any] = {
         "type": "data_access",
-        "locations": [f"{public_url}/data/{item['organisation']}"],
+        "locations": [location(public_url, item["organisation"])],
         "datatypes": [item["dataset"]],
         "actions": ["read"],
         "purpose": terms["purpose"]["code"],

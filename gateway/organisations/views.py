@@ -9,6 +9,8 @@ from typing import Any
 from sqlmodel import Session, select
 
 from gateway.catalogue import Catalogue, Dataset, Format
+from gateway.consent.facts import OrganisationFacts
+from gateway.consent.itself import itself
 from gateway.formats import registry
 from gateway.formats.drift import Listening, Seen
 from gateway.formats.model import Source
@@ -150,6 +152,13 @@ def directory(session: Session) -> dict[str, OrganisationView]:
     """Every organisation by id, suspended ones too, in the order in which they joined."""
     rows = session.exec(select(Organisation).order_by(Organisation.added_at, Organisation.id))  # type: ignore[arg-type]
     return {row.id: view_of(row) for row in rows}
+
+
+def everyone(session: Session, house: House) -> dict[str, OrganisationFacts]:
+    """The same with the gateway itself, for whoever looks at what is asked for or agreed to."""
+    settings = house.settings
+    own = itself(settings.operator_name, settings.zone, house.latest.catalogue.datasets)
+    return {**directory(session), own.id: own}
 
 
 def ids(session: Session) -> list[str]:

@@ -6,6 +6,7 @@ from gateway.ground.keys import jose
 from gateway.ground.keys.jose import Malformed
 from gateway.ground.keys.ring import KeyRing
 
+USERINFO = "/userinfo"
 LIMIT = 16 * 1024  # characters; used when a token is made and when it is read
 EARLY_SECONDS = 10  # how far another machine's clock may run ahead
 KIND = jose.TokenKind(types=("at+jwt",), algorithms=("ES256",))
@@ -33,7 +34,7 @@ def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any
         raise Malformed("issuer or time")
     if not all(isinstance(claims.get(name), str) and claims[name] for name in ("grant_id", "fam", "client_id")):
         raise Malformed("consent, family or client")
-    if not organisations(claims, public_url):
+    if not organisations(claims, public_url) and not is_for_userinfo(claims, public_url):
         raise Malformed("audience")
     _check_binding(claims.get("cnf"))
     return claims
@@ -44,6 +45,12 @@ def organisations(claims: dict[str, Any], public_url: str) -> frozenset[str]:
     prefix, audience = f"{public_url}/data/", claims.get("aud")
     listed = audience if isinstance(audience, list) else [audience]
     return frozenset(one[len(prefix) :] for one in listed if isinstance(one, str) and one.startswith(prefix))
+
+
+def is_for_userinfo(claims: dict[str, Any], public_url: str) -> bool:
+    """Whether what the gateway itself knows of the person may be asked for with it."""
+    audience = claims.get("aud")
+    return f"{public_url}{USERINFO}" in (audience if isinstance(audience, list) else [audience])
 
 
 def _check_binding(confirmation: object) -> None:
