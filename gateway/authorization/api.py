@@ -1,10 +1,11 @@
 """The JSON endpoints of the server: PAR, token, revocation, introspection, metadata, keys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from starlette.responses import Response
 
+from gateway.apps import origins
 from gateway.authorization import metadata
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.endpoints import JWKS
@@ -38,7 +39,36 @@ def _doors(endpoint: Endpoint, protocol: Protocol, facts: Facts) -> Iterator[Doo
     door.__doc__ = endpoint.does
     for verb in endpoint.verbs:
         name = endpoint.name if verb == endpoint.verbs[0] else f"{endpoint.name}_{verb.lower()}"
-        yield Door(endpoint.path, door, (verb,), "oauth", "write", gives=endpoint.gives, csrf=False, name=name)
+        yield Door(
+            endpoint.path,
+            door,
+            (verb,),
+            "oauth",
+            "write",
+            gives=endpoint.gives,
+            also=_readable if endpoint.browsers else None,
+            csrf=False,
+            name=name,
+        )
+    if endpoint.browsers:
+        asked = partial(preflight, endpoint.verbs)
+        yield Door(endpoint.path, asked, ("OPTIONS",), "oauth", csrf=False, name=f"{endpoint.name}_options")
+
+
+def _readable(ctx: Context) -> Mapping[str, str]:
+    """Fields by which a browser lets a page of a registered origin read the answer, whatever it is."""
+    origin = ctx.request.headers.get("origin")
+    if not origin:
+        return {}
+    with ctx.house.store.read() as session:
+        return origins.allowed(origin) if origins.is_registered(session, origin) else {"Vary": "Origin"}
+
+
+def preflight(methods: Sequence[str], ctx: Context) -> Response:
+    """What a page of a registered browser app may send here (CORS); another origin is told nothing."""
+    origin = ctx.request.headers.get("origin", "")
+    known = origin and origins.is_registered(ctx.session, origin)
+    return Response(status_code=204, headers=origins.preflight(origin, methods) if known else {"Vary": "Origin"})
 
 
 def jwks(ctx: Context) -> Response:

@@ -25,6 +25,7 @@ PAR = Endpoint(
         steps.bind_request,
         steps.store_request,
     ),
+    browsers=True,
     gives=True,
 )
 TOKEN = Endpoint(
@@ -42,6 +43,7 @@ TOKEN = Endpoint(
         steps.issue_tokens,
     ),
     methods=AUTH_METHODS,
+    browsers=True,
     gives=True,
 )
 REVOKE = Endpoint(
@@ -51,6 +53,7 @@ REVOKE = Endpoint(
     "Give a token back (RFC 7009): its whole family ends, the person's agreement stays. 200 for an unknown one too.",
     (steps.check_form, steps.authenticate_client, steps.end_tokens),
     methods=AUTH_METHODS,
+    browsers=True,
 )
 INTROSPECT = Endpoint(
     parameters.INTROSPECT,
@@ -68,6 +71,7 @@ USER_INFO = Endpoint(
     "Tell an app what the person agreed that it learns of her account here (OpenID Connect Core §5.3).",
     (steps.load_access_token, steps.check_openid, steps.check_permitted, steps.tell_of_person),
     verbs=("GET", "POST"),
+    browsers=True,
     gives=True,
 )
 STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, USER_INFO)

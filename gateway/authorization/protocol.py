@@ -32,6 +32,7 @@ class Endpoint:
     steps: tuple[EndpointStep, ...] = ()  # (): its doors are made elsewhere
     methods: tuple[str, ...] = ()  # of client authentication, if the metadata has a member for them
     verbs: tuple[str, ...] = ("POST",)
+    browsers: bool = False  # apps that run in a browser may call it (CORS)
     gives: bool = False  # see `ground.web.doors.Door`
 
 

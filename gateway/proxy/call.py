@@ -40,6 +40,7 @@ from gateway.log import Event
 from gateway.log.record import instant as instant_of
 from gateway.proxy import admit, headers, pages, refuse
 from gateway.proxy.admit import Admission, Changing, Judged, Permit
+from gateway.proxy.browsers import Browsers
 from gateway.proxy.denials import Denials
 from gateway.proxy.fetch import Renewed, fetch
 from gateway.proxy.filtering import filtered
@@ -80,6 +81,7 @@ class DataPlane:
         since = house.clock().timestamp() if house.store.alone else 0.0  # else others may know the proofs before
         self._nonces = Nonces(house.keys, "resource", house.settings.dpop_nonces)
         self._proofs = Proofs(house.settings.public_url, Replays(house.clock().timestamp(), since), self._nonces)
+        self._browsers = Browsers(house)
         self.writer = Writer(open_ledger(house.store, house.log))
         self._denials = Denials(self.writer)
         self._rates = Rates(house.settings)
@@ -131,6 +133,10 @@ class DataPlane:
         return f"{self._prefix}-{self._number:x}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if any(name == b"origin" for name, _ in scope["headers"]):
+            if scope["method"] == "OPTIONS" and await self._browsers.asked(scope, send):
+                return
+            send = await self._browsers.sender(scope, send)
         if scope["method"] not in ("GET", "HEAD"):
             await problems.plain(send, 405, [(b"allow", b"GET, HEAD")])
             return

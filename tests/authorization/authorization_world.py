@@ -256,7 +256,7 @@ class World:
     def request(self, app: str = "meter", details: Any = None, **changes: Any) -> dict[str, Any]:
         """The parameters of a good authorization request, with changes; None leaves one out."""
         redirect = {"budget": BUDGET["redirect_uris"][0], "native": "com.example.native:/callback"}.get(app, CALLBACK)
-        if details is None and "openid" in changes.get("scope", ""):
+        if details is None and "openid" in (changes.get("scope") or ""):
             changes = {"authorization_details": None, **changes}
         if details is None:
             details = [bank()] if app == "budget" else [usage()]
