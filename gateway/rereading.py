@@ -25,7 +25,7 @@ from gateway.settings import PACKAGED_POLICIES
 
 LOOK_SECONDS = 0.25  # twice that, and the reading, within a second
 PATTERNS = ("*.cedar", "*.cedarschema", "*.json", "formats/*.toml", "sectors/*.toml", "datasets/*.toml",
-            "purposes/*.toml")  # fmt: skip
+            "purposes/*.toml", "scopes/*.toml")  # fmt: skip
 
 State = tuple[tuple[str, ...], ...]
 

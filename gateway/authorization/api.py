@@ -78,8 +78,8 @@ def jwks(ctx: Context) -> Response:
 
 def server_metadata(protocol: Protocol, ctx: Context) -> Response:
     """What this authorization server can do, and where (RFC 8414)."""
-    names = [name for name, facts in views.directory(ctx.session).items() if facts.active]
-    return answers.json(metadata.server(ctx.house, protocol, sorted(names)), headers=PUBLIC)
+    active = [facts for _, facts in sorted(views.directory(ctx.session).items()) if facts.active]
+    return answers.json(metadata.server(ctx.house, protocol, active), headers=PUBLIC)
 
 
 def openid_metadata(protocol: Protocol, ctx: Context) -> Response:
@@ -92,7 +92,7 @@ def resource_metadata(ctx: Context) -> Response:
     organisation = views.view(ctx.session, ctx.path["organisation"])
     if organisation is None:
         raise NotFound("organisation")
-    return answers.json(metadata.resource(ctx.house.settings, organisation), headers=PUBLIC)
+    return answers.json(metadata.resource(ctx.house, organisation), headers=PUBLIC)
 
 
 def doors(protocol: Protocol, facts: Facts) -> list[Door]:

@@ -14,6 +14,7 @@ from gateway.apps.registration import Registration, registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
 from gateway.authorization import details, openid, rules
+from gateway.authorization import scopes as scoped
 from gateway.authorization.rules import Refused
 from gateway.consent.asking import may_ask
 from gateway.consent.itself import SIGN_IN
@@ -88,7 +89,8 @@ def scope(value: str, asking: Asking) -> str:
         raise Refused("invalid_scope")
     if openid.OPENID in asked and SIGN_IN not in asking.house.catalogue.datasets:
         raise Refused("invalid_scope")
-    if openid.OPENID not in asked or "authorization_details" in asking.sent:
+    alone = asked.keys() - {rules.DATA, rules.OFFLINE}
+    if not alone or "authorization_details" in asking.sent:
         asked |= {rules.DATA: None}
     elif rules.DATA in asked:
         del asked[rules.DATA]
@@ -158,11 +160,14 @@ def authorization_details(value: str, asking: Asking) -> Ask:
     house, known, app = asking.house, everyone(asking.session, asking.house), view(asking.app)
     settings = house.settings
     scopes, wanted = asking.sent.get("scope", "").split(), openid.claims_asked(asking.sent.get("claims", ""))
-    if not value and openid.OPENID not in scopes:
-        raise Refused("invalid_request", "authorization_details is missing.")
+    named = asking.sent.get("resource", "").split()
+    meant = scoped.meant(scopes, named, known, house.catalogue, settings.public_url)
+    if not value and not meant.rows and openid.OPENID not in scopes:
+        raise Refused("invalid_request", "authorization_details is missing, and no scope stands for data.")
     try:
-        rows = details.parse(value) if value else []
+        rows = [*(details.parse(value) if value else []), *meant.rows]
         rows = [*rows, *openid.details(scopes, wanted, rows, house.catalogue, settings.public_url)]
+        app = scoped.registered(app, meant)
         ask = validate(rows, app, known, house.catalogue, settings.public_url, house.clock())
     except InvalidDetails as error:
         raise Refused(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.authorization import openid, rules
+from gateway.authorization import scopes as scoped
 from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.protocol import Protocol
@@ -11,7 +12,7 @@ from gateway.organisations.views import OrganisationView
 from gateway.settings import LANGUAGES, Settings
 
 
-def server(house: House, protocol: Protocol, organisations: list[str]) -> dict[str, Any]:
+def server(house: House, protocol: Protocol, organisations: list[OrganisationView]) -> dict[str, Any]:
     settings, claims = house.settings, openid.known(house.catalogue)
     scopes = [scope for scope, dataset in openid.SCOPES.items() if dataset in house.catalogue.datasets]
     said: dict[str, Any] = {
@@ -21,12 +22,12 @@ def server(house: House, protocol: Protocol, organisations: list[str]) -> dict[s
         # Whether an app must push its requests depends on its registration (by default it must), so the server as a
         # whole cannot say true.
         "require_pushed_authorization_requests": False,
-        "scopes_supported": [*scopes, rules.DATA, rules.OFFLINE],
+        "scopes_supported": [*scopes, rules.DATA, rules.OFFLINE, *scoped.names(house.catalogue, organisations)],
         "claims_supported": sorted({*claims, "sid"}),
         "subject_types_supported": ["pairwise"],
         "id_token_signing_alg_values_supported": list(rules.SIGNS),
         "userinfo_signing_alg_values_supported": list(rules.SIGNS),
-        "protected_resources": [resource_url(settings, name) for name in organisations],
+        "protected_resources": [resource_url(settings, one.id) for one in organisations],
     }
     for endpoint in protocol.endpoints:
         said[endpoint.member] = settings.public_url + endpoint.path
@@ -38,11 +39,12 @@ def server(house: House, protocol: Protocol, organisations: list[str]) -> dict[s
     return said
 
 
-def resource(settings: Settings, organisation: OrganisationView) -> dict[str, Any]:
+def resource(house: House, organisation: OrganisationView) -> dict[str, Any]:
+    settings = house.settings
     return {
         "resource": resource_url(settings, organisation.id),
         "authorization_servers": [settings.public_url],
-        "scopes_supported": [rules.DATA],
+        "scopes_supported": [rules.DATA, *scoped.names(house.catalogue, [organisation])],
         "bearer_methods_supported": ["header"],
         "authorization_details_types_supported": [rules.TYPE],
         "resource_name": organisation.name[settings.default_language],

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from sqlmodel import Session
 
-from gateway.catalogue import Dataset, Words
+from gateway.catalogue import Dataset, Scope, Words
 from gateway.log.sentences import Names
 
 
@@ -70,6 +70,10 @@ class OrganisationFacts(Protocol):
     @property
     def own(self) -> Mapping[str, Dataset]:
         """The types of data that it defines itself."""
+
+    @property
+    def scopes(self) -> Mapping[str, Scope]:
+        """The scopes that it defines itself, by name."""
 
 
 @dataclass(frozen=True, slots=True)

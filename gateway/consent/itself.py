@@ -7,7 +7,7 @@ is no organisation that somebody has declared: nobody links an account there, an
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gateway.catalogue import Dataset, Words
+from gateway.catalogue import Dataset, Scope, Words
 from gateway.catalogue.datasets import ACCOUNT
 
 ITSELF = "@self"  # in the place of an organisation's id, none of which begins so
@@ -26,6 +26,7 @@ class Itself:
     id: str = ITSELF
     active: bool = True
     own: Mapping[str, Dataset] = field(default_factory=dict)
+    scopes: Mapping[str, Scope] = field(default_factory=dict)
 
     @property
     def name(self) -> Words:

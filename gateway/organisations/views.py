@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from gateway.catalogue import Catalogue, Dataset, Format
+from gateway.catalogue import Catalogue, Dataset, Format, Scope
 from gateway.consent.facts import OrganisationFacts
 from gateway.consent.itself import itself
 from gateway.formats import registry
@@ -65,6 +65,7 @@ class OrganisationView:
     declaration_sha256: str
     files: FilesView | None = None
     own: Mapping[str, Dataset] = field(default_factory=dict)  # types of data that its declaration defines
+    scopes: Mapping[str, Scope] = field(default_factory=dict)  # by which apps may ask for its data
     form: Format | None = None  # its own format
     published: str = ""  # ESPI: what `published-min` is taken for
     strict: bool = False  # refuse an answer with a member that is not declared
@@ -132,6 +133,7 @@ def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
         contact=document["contact"],
         datasets={row["id"]: tuple(row.get("paths", ())) for row in document["datasets"]},
         own=own,
+        scopes=owned.scopes(document),
         form=form,
         published=str(document.get("espi", {}).get("published", "")),
         strict=bool(document.get("strict", False)),
