@@ -41,7 +41,7 @@ class Listener(HttpToolsProtocol):
         self.outbox = outbox
         self.deadline = NEVER
         self._doorstep = doorstep
-        self._place: str | None = None  # at the doorstep
+        self.place: str | None = None  # at the doorstep, from here or from who has let it in before (entrance.py)
         self._head: RequestHead | None = (
             RequestHead()
         )  # of the request under way, until it is whole; None: its body comes
@@ -56,16 +56,17 @@ class Listener(HttpToolsProtocol):
         super().connection_made(transport)
         self.deadline = self.loop.time() + HEAD_SECONDS
         _watched(self.loop).add(self)
-        self._place = self._doorstep.enter(self.client[0] if self.client else "")
-        if self._place is None:
+        if self.place is None:
+            self.place = self._doorstep.enter(self.client[0] if self.client else "")
+        if self.place is None:
             self._refuse(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
         _watched(self.loop).discard(self)
         self._waits_no_more()
-        if self._place is not None:
-            self._doorstep.leave(self._place)
-            self._place = None
+        if self.place is not None:
+            self._doorstep.leave(self.place)
+            self.place = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -118,13 +119,13 @@ class Listener(HttpToolsProtocol):
         """The head is not complete yet. The number of unfinished heads of one address is limited, so that it cannot
         keep the loop busy with tiny pieces."""
         if not self._waits:
-            self._waits = self._place is not None and self._doorstep.wait(self._place)
+            self._waits = self.place is not None and self._doorstep.wait(self.place)
             if not self._waits:
                 self._refuse(503)
 
     def _waits_no_more(self) -> None:
-        if self._waits and self._place is not None:
-            self._doorstep.wait_no_more(self._place)
+        if self._waits and self.place is not None:
+            self._doorstep.wait_no_more(self.place)
         self._waits = False
 
     def _refuse(self, status: int) -> None:
@@ -145,6 +146,10 @@ class Listener(HttpToolsProtocol):
             answer = f"HTTP/1.1 {status} {reason}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
             self.transport.write(answer.encode())
         self.transport.close()
+
+    def refuse_all(self) -> None:
+        """Whatever comes on this connection is not read."""
+        self._refused = True
 
     def shutdown(self) -> None:
         self.outbox.send()
@@ -393,7 +398,7 @@ def _sweep(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(SWEEP_SECONDS, _sweep, loop)
 
 
-def listeners(settings: Settings) -> Callable[..., Listener]:
+def listeners(settings: Settings) -> "partial[Listener]":
     """A factory for the listeners of one server, which share a doorstep and an outbox."""
     return partial(Listener, Doorstep(settings), Outbox())
 
