@@ -14,27 +14,37 @@
 
 `gateway` takes settings by name (`AVAL_MODE="production"`), more options of the command (`"--processes", "2"`), and
 `prepare`, called with the environment before it starts, for `aval migrate`, apps and organisations.
+
+    with serving(app, settings(tmp_path), registered) as server:      # the server alone, in a thread, with a test's app
+        server.asked(mutual=True, client=client_files(tmp_path, "meter"))
 """
 
 import contextlib
 import http.client
 import os
 import signal
+import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from gateway.ground.http import listener
+from gateway.ground.http.server import HttpServer, Ports
+from gateway.ground.http.tls import NOBODY, Registered
+from gateway.settings import Settings
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -275,3 +285,83 @@ def _until_ready(served: TlsGateway) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError(served.log.read_text())
+
+
+def settings(folder: Path, **more: Any) -> Settings:
+    """Of a server with both ports, for `serving`, which chooses them. Names of hosts are those of the ports."""
+    certificate, key = server_files(folder, "localhost")
+    given: dict[str, Any] = {
+        "public_url": "https://localhost",
+        "mtls_public_url": "https://mtls.localhost",
+        "mtls_port": 1,
+        "tls_certificate_file": certificate,
+        "tls_key_file": key,
+        "mtls_ca_file": authority(folder).file,
+    }
+    return Settings(**{**given, **more})
+
+
+@dataclass
+class ServingThread:
+    """A server of the gateway in this process."""
+
+    server: HttpServer
+    port: int
+    mtls_port: int
+    ca_file: Path
+
+    def greeted(self) -> int:
+        """Handshakes under way."""
+        return sum(len(getattr(each, "_greeting", ())) for each in self.server.servers)
+
+    @contextlib.contextmanager
+    def connected(
+        self, mutual: bool = False, client: Files | None = None, context: ssl.SSLContext | None = None, **more: Any
+    ) -> Iterator[ssl.SSLSocket]:
+        context = context or client_context(self.ca_file, client)
+        port = self.mtls_port if mutual else self.port
+        with socket.create_connection(("127.0.0.1", port), 15) as made:
+            with context.wrap_socket(made, server_hostname="localhost", **more) as connection:
+                yield connection
+
+    def asked(self, *fields: str, host: str = "", **how: Any) -> bytes:
+        """The whole answer to a GET on a connection of its own. Raises OSError if there was none."""
+        name = host or ("mtls.localhost" if how.get("mutual") else "localhost")
+        with self.connected(**how) as connection:
+            return spoken(connection, name, *fields)
+
+
+def spoken(connection: socket.socket, host: str, *fields: str) -> bytes:
+    lines = ("GET / HTTP/1.1", f"Host: {host}", "Connection: close", *fields)
+    connection.sendall("".join(f"{line}\r\n" for line in (*lines, "")).encode())
+    said = b"".join(iter(lambda: connection.recv(65536), b""))
+    if not said:
+        raise ConnectionError("no answer")
+    return said
+
+
+@contextlib.contextmanager
+def serving(app: Any, using: Settings, registered: Registered = NOBODY) -> Iterator[ServingThread]:
+    """Ends with the server's thread, and fails if that does not end."""
+    made = [socket.create_server(("127.0.0.1", 0)) for _ in range(2 if using.mtls_port else 1)]
+    ports = [int(each.getsockname()[1]) for each in made]
+    config = listener.config(app, using, log_config=None, lifespan="off")
+    server = HttpServer(config, using, Ports(made[:1], made[1:]), registered)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        yield ServingThread(server, ports[0], ports[-1], authority_file(using))
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        for each in made:
+            each.close()
+        assert not thread.is_alive()
+
+
+def authority_file(using: Settings) -> Path:
+    """Whom clients of a server with these settings trust; without TLS nobody asks."""
+    return (using.tls_certificate_file or Path()).parent / "authority" / "test-authority.pem"
