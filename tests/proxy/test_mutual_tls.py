@@ -4,11 +4,13 @@ import base64
 import hashlib
 import json
 import ssl
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -265,6 +267,21 @@ def test_no_session_outlives_a_registration(served: ServingThread, apps: Apps, t
     apps.are()
     with pytest.raises(OSError):
         served.asked(mutual=True, context=context, session=session)
+
+
+def test_no_session_outlives_its_certificate(
+    served: ServingThread, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = resumable(served, client_files(tmp_path, "meter"))
+    with served.connected(True, context=context) as first:
+        session = first.session
+        spoken(first, "mtls.localhost")
+    later = SimpleNamespace(time=lambda: time.time() + 8 * 86400, monotonic=time.monotonic)
+    monkeypatch.setattr("gateway.ground.http.tls.time", later)
+    with pytest.raises(OSError):
+        served.asked(mutual=True, context=context, session=session)
+    monkeypatch.undo()
+    assert b" 200 " in served.asked(mutual=True, context=context, session=session).partition(b"\r\n")[0]
 
 
 # ---- what is told of one
