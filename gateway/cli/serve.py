@@ -62,6 +62,7 @@ def serve(
     place = Place.read(child) if child else None
     refuse_contradictions(using)
     refuse_unsafe(using)
+    refuse_certificate(using)
     refuse_old_sqlite(using)
     refuse_several(using, processes)
     several = place is None and processes > 1
@@ -142,6 +143,19 @@ def refuse_contradictions(using: Settings) -> None:
     faults = [f"{name}: {why}" for name, why in contradictions(using)]
     if faults:
         stop("\n".join(["refuses to start with these settings:", *faults]))
+
+
+def refuse_certificate(using: Settings) -> None:
+    """Stop if a port cannot speak TLS with these files. Those that come later are used, or the old ones go on."""
+    from gateway.ground.http import tls
+
+    if not using.speaks_tls:
+        return
+    try:
+        tls.plain_port(using)
+        tls.mutual_port(using)
+    except (OSError, ValueError) as error:
+        stop(f"tls_certificate_file, tls_key_file or mtls_ca_file: {tls.why(error)}; `aval doctor` says more")
 
 
 def refuse_unsafe(using: Settings) -> None:
@@ -241,11 +255,9 @@ def _run(application: "Application", using: Settings, host: str, port: int, plac
 
     config = listener.config(application, using, host=host, port=port, log_config=None)
     ports = _bound(using, host, port) if place is None else place.ports
-    try:
-        server = _Server(config, using, ports, application.registered)
-    except (OSError, ValueError) as error:
-        stop(f"tls_certificate_file, tls_key_file or mtls_ca_file: {tls_fault(error)}; `aval doctor` says more")
+    server = _Server(config, using, ports, application.registered)
     if using.speaks_tls:
+        health.watch(application.house, tls=lambda: "")  # it serves, whatever becomes of the files
         health.watch_lesser(application.house, tls=server.fault)
 
     def end(*_: object) -> None:
@@ -259,26 +271,21 @@ def _run(application: "Application", using: Settings, host: str, port: int, plac
         stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why. {ANOTHER_PORT}")
 
 
-def tls_fault(error: Exception) -> str:
-    from gateway.ground.http import tls
-
-    return tls.why(error)
-
-
 def _bound(using: Settings, host: str, port: int) -> "Ports":
     """The sockets of a process that is alone. Without TLS there are none: uvicorn makes its own."""
-    from gateway.cli.processes import bound
+    from gateway.cli.processes import bound, close
     from gateway.ground.http.server import Ports
 
-    found: dict[str, list[socket.socket]] = {}
-    for name, number in (("main", port), ("mutual", using.mtls_port)):
-        if using.speaks_tls and (name == "main" or number):
-            try:
-                found[name] = bound(host, number, shared=False)
-            except OSError as error:
-                more = f". {ANOTHER_PORT if name == 'main' else ANOTHER_MTLS_PORT}" * (error.errno == errno.EADDRINUSE)
-                stop(f"could not listen on {host}:{number}: {error.strerror}{more}")
-    return Ports(**found)
+    found: list[list[socket.socket]] = []
+    for number, another in ((port, ANOTHER_PORT), (using.mtls_port, ANOTHER_MTLS_PORT)) if using.speaks_tls else ():
+        try:
+            found.append(bound(host, number, shared=False) if number or not found else [])
+        except OSError as error:
+            for sockets in found:
+                close(sockets)
+            more = f". {another}" if error.errno == errno.EADDRINUSE else ""
+            stop(f"could not listen on {host}:{number}: {error.strerror}{more}")
+    return Ports(*found)
 
 
 def _run_several(processes: int, using: Settings, host: str, port: int) -> None:

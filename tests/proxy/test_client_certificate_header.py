@@ -52,9 +52,7 @@ class Front:
     def told(self, *fields: str, **how: str) -> dict[str, Any]:
         status, found = self.says(*fields, **how)
         assert status == 200, found
-        assert not [name for name in found["fields"] if "cert" in name or "ssl" in name], (
-            "the field itself goes no further"
-        )
+        assert not [name for name in found["fields"] if "cert" in name or "ssl" in name], "the field goes no further"
         return found
 
 
