@@ -266,7 +266,7 @@ def _run(application: "Application", using: Settings, host: str, port: int, plac
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     with contextlib.suppress(SystemExit):
-        server.run()
+        server.run(ports.main or None)
     if not server.started:
         stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why. {ANOTHER_PORT}")
 

@@ -1,7 +1,7 @@
 """The certificate that a client has shown, as one value in the ASGI scope (RFC 8705).
 
-It comes from the connection, where this gateway ends TLS (`mutual.py`), or from the header of a trusted proxy that ends
-it (`guard.py`). Nothing else writes it, and whoever needs it asks `client_certificate`.
+It comes from the connection, where this gateway ends TLS (`entrance.py`), or from the header of a trusted proxy that
+ends it (`guard.py`). Nothing else writes it, and whoever needs it asks `client_certificate`.
 """
 
 import base64
