@@ -23,8 +23,7 @@ Verified = Literal["ca", "registered", "unchecked"]
 
 _PEM = re.compile(rb"-----BEGIN CERTIFICATE-----\s+([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----\s*")
 _BYTE_SEQUENCE = re.compile(rb":([A-Za-z0-9+/]+={0,2}):")  # RFC 9651 §3.3.5
-_ENVOY_PAIR = rb'[A-Za-z]+=(?:"(?:[^"\\]|\\.)*"|[^",;]*)'
-_ENVOY = re.compile(rb'(?:%b;)*Cert="([^"\\]+)"(?:;%b)*' % (_ENVOY_PAIR, _ENVOY_PAIR))
+_ENVOY_PAIR = re.compile(rb'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|[^",;]*)(?:;|$)')
 # How people and other software write attributes for which RFC 4514 has no name, or whose name it spells otherwise.
 _NAMES = {
     "emailAddress": NameOID.EMAIL_ADDRESS,
@@ -150,10 +149,22 @@ def _der(value: bytes) -> bytes:
     try:
         if sequence := _BYTE_SEQUENCE.fullmatch(value):
             return base64.b64decode(sequence[1], validate=True)
-        envoy = _ENVOY.fullmatch(value)
-        pem = _PEM.fullmatch(unquote_to_bytes(envoy[1] if envoy else value))
+        pem = _PEM.fullmatch(unquote_to_bytes(_of_envoy(value) or value))
         if pem is None:
             raise ValueError("one certificate, in none of the forms that are known")
         return base64.b64decode(b"".join(pem[1].split()), validate=True)
     except binascii.Error as error:
         raise ValueError("not base64") from error
+
+
+def _of_envoy(value: bytes) -> bytes:
+    """The one Cert of x-forwarded-client-cert; empty: that is not what this is, or there are several."""
+    found, at = [], 0
+    while at < len(value):
+        pair = _ENVOY_PAIR.match(value, at)
+        if pair is None:  # a comma too: another proxy before that one has said something
+            return b""
+        at = pair.end()
+        if pair[1] == b"Cert":
+            found.append(pair[2] or b"")
+    return found[0] if len(found) == 1 else b""

@@ -13,9 +13,8 @@ import ssl
 from collections.abc import Callable
 from typing import Any
 
-from gateway.ground.http.client_certificates import SCOPE, ClientCertificate
 from gateway.ground.http.listener import Doorstep, Listener
-from gateway.ground.http.tls import Mutual, NotBelieved, Renewing
+from gateway.ground.http.tls import Mutual, Renewing
 
 HANDSHAKE_SECONDS = 10.0
 GOODBYE_SECONDS = 5.0  # for the client's part of the end of a connection
@@ -24,25 +23,6 @@ REST_SECONDS = 1.0  # when the process has no file descriptor left
 
 _logger = logging.getLogger("gateway.http")
 Make = Callable[..., Listener]
-
-
-class MutualListener(Listener):
-    """A connection of the port on which certificates are asked for."""
-
-    mutual: Mutual
-    shown: ClientCertificate | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        try:
-            self.shown = self.mutual.shown(transport.get_extra_info("ssl_object"))
-        except NotBelieved:
-            self.refuse_all()
-            transport.abort()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope[SCOPE] = self.shown  # type: ignore[literal-required]
 
 
 class Entrance:
@@ -115,7 +95,6 @@ class Entrance:
             listener = self._make(_loop=self._loop)
             listener.place = place
             if isinstance(found, Mutual):
-                assert isinstance(listener, MutualListener)
                 listener.mutual = found
             await self._loop.connect_accepted_socket(
                 lambda: listener,

@@ -16,9 +16,11 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from gateway.ground.http.client_certificates import SCOPE, ClientCertificate
 from gateway.ground.http.heads import RequestHead, Unfit, line_ends
 from gateway.ground.http.peers import Proxies, network
 from gateway.ground.http.sends import Outbox
+from gateway.ground.http.tls import Mutual, NotBelieved
 from gateway.settings import Settings
 
 HEAD_SECONDS = 10.0  # from the first byte of a request to the end of its fields
@@ -42,6 +44,8 @@ class Listener(HttpToolsProtocol):
         self.deadline = NEVER
         self._doorstep = doorstep
         self.place: str | None = None  # at the doorstep, from here or from who has let it in before (entrance.py)
+        self.mutual: Mutual | None = None  # on the port that asks for certificates: whose are believed (entrance.py)
+        self._shown: ClientCertificate | None = None
         self._head: RequestHead | None = (
             RequestHead()
         )  # of the request under way, until it is whole; None: its body comes
@@ -60,6 +64,15 @@ class Listener(HttpToolsProtocol):
             self.place = self._doorstep.enter(self.client[0] if self.client else "")
         if self.place is None:
             self._refuse(503)
+        elif self.mutual is not None:
+            self._look_at_certificate(self.mutual)
+
+    def _look_at_certificate(self, mutual: Mutual) -> None:
+        try:
+            self._shown = mutual.shown(self.transport.get_extra_info("ssl_object"))
+        except NotBelieved:
+            self._refused = True
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         _watched(self.loop).discard(self)
@@ -147,10 +160,6 @@ class Listener(HttpToolsProtocol):
             self.transport.write(answer.encode())
         self.transport.close()
 
-    def refuse_all(self) -> None:
-        """Whatever comes on this connection is not read."""
-        self._refused = True
-
     def shutdown(self) -> None:
         self.outbox.send()
         super().shutdown()
@@ -169,6 +178,8 @@ class Listener(HttpToolsProtocol):
         if self._in_body:
             raise ValueError("a request behind chunks: its head was not seen")
         super().on_message_begin()
+        if self.mutual is not None:
+            self.scope[SCOPE] = self._shown  # type: ignore[literal-required]
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is None:

@@ -5,15 +5,13 @@ The sockets of its ports are made by who starts it, so that a port that is taken
 
 import logging
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import uvicorn
 
 from gateway.ground.http import listener, tls
-from gateway.ground.http.entrance import Entrance, MutualListener
+from gateway.ground.http.entrance import Entrance
 from gateway.settings import Settings
 
 _logger = logging.getLogger("gateway.http")
@@ -38,7 +36,7 @@ class HttpServer(uvicorn.Server):
         self, config: uvicorn.Config, settings: Settings, ports: Ports, registered: tls.Registered = tls.NOBODY
     ) -> None:
         super().__init__(config)
-        self._ports, self._registered, self._settings = ports, registered, settings
+        self._ports = ports
         self._plain = tls.plain_port(settings) if settings.speaks_tls else None
         self._mutual = tls.mutual_port(settings, registered) if ports.mutual else None
 
@@ -58,17 +56,8 @@ class HttpServer(uvicorn.Server):
         _logger.info("TLS is spoken on these ports: %s", named)
 
     def _entrances(self) -> list[Entrance]:
-        assert self._plain is not None
-        made: partial[listener.Listener] = self.config.http_protocol_class  # type: ignore[assignment]
-        doorstep, outbox = made.args
-        given: dict[str, Any] = {
-            "config": self.config,
-            "server_state": self.server_state,
-            "app_state": self.lifespan.state,
-        }
-
-        def entrance(sockets: list[socket.socket], contexts: Any, kind: Callable[..., listener.Listener]) -> Entrance:
-            return Entrance(sockets, contexts, doorstep, partial(kind, doorstep, outbox, **given), self.config.backlog)
-
-        found = [entrance(self._ports.main, self._plain, listener.Listener)]
-        return [*found, entrance(self._ports.mutual, self._mutual, MutualListener)] if self._mutual else found
+        protocol: partial[listener.Listener] = self.config.http_protocol_class  # type: ignore[assignment]
+        state = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+        doorstep, make, backlog = protocol.args[0], partial(protocol, **state), self.config.backlog
+        both = ((self._ports.main, self._plain), (self._ports.mutual, self._mutual))
+        return [Entrance(sockets, contexts, doorstep, make, backlog) for sockets, contexts in both if contexts]
