@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,14 @@ def test_at_the_address_of_browsers_nobody_is_asked_and_nobody_is_believed(front
     assert ask(front, None, mutual=False, X_SSL_Client_Cert=pem, X_SSL_Client_Verify="SUCCESS") == unasked
     # nginx knows one name here, whatever port the caller writes behind it
     assert ask(front, None, mutual=False, Host=f"{HOST}:{front.mutual}", X_SSL_Client_Cert=pem) == unasked
+
+
+@needs_nginx
+def test_another_name_gets_no_certificate_here_either(front: Front) -> None:
+    context = client_context(front.folder / "tls-certificate")
+    with socket.create_connection(("127.0.0.1", front.mutual), 15) as plain:
+        with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+            context.wrap_socket(plain, server_hostname="other.example.org")
 
 
 def test_the_settings_of_compose_are_those_that_nginx_serves(monkeypatch: pytest.MonkeyPatch) -> None:
