@@ -7,7 +7,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from gateway.ground.http.client_certificates import SCOPE, ClientCertificate, client_certificate
@@ -183,7 +185,55 @@ def test_an_app_cannot_sign_for_others_with_what_it_has_registered(
     assert refused(served, forged)
     assert refused(served, written(tmp_path, "deeper", deeper, key, between.certificate))
     apps.are(der(mallory.certificate), der(forged[0]))
-    assert told(served, forged)["verified"] == "registered", "and is never one of a CA's"
+    assert refused(served, forged)
+
+
+def mimic(name: str, of: Authority | None = None) -> bytes:
+    """Mallory's own certificate in another's name, with the identifier of that one's key: issuers are found by both."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(named(name)).issuer_name(named(name)).public_key(key.public_key())
+    made = made.serial_number(7).not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=3))
+    if of:
+        identifier = x509.SubjectKeyIdentifier.from_public_key(of.key.public_key())
+        made = made.add_extension(identifier, critical=False)
+        made = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    return der(made.sign(key, hashes.SHA256()))
+
+
+@pytest.mark.parametrize("name", ["test authority", "TEST  Authority "])
+def test_nobody_shuts_the_apps_of_an_authority_out_by_registering_its_name(
+    served: ServingThread, apps: Apps, tmp_path: Path, name: str
+) -> None:
+    root, meter = authority(tmp_path), client_files(tmp_path, "meter")
+    between = Authority(tmp_path / "between", "between", root)
+    certificate, key = between.signs(named("meter"))
+    whole = written(tmp_path, "whole", certificate, key, between.certificate)
+    # with its own identifier it is no issuer of others, so the name alone does no harm
+    apps.are(*(der(self_signed_files(tmp_path, each)[0]) for each in (name, "between")))
+    assert told(served, meter)["verified"] == told(served, whole)["verified"] == "ca"
+    apps.are(mimic(name), mimic(name, root), mimic("between"), mimic("between", between))
+    assert told(served, meter)["verified"] == told(served, whole)["verified"] == "ca"
+
+
+def test_nobody_shuts_another_app_out_by_registering_its_name(
+    served: ServingThread, apps: Apps, tmp_path: Path
+) -> None:
+    (tmp_path / "mallory").mkdir()
+    solo, as_ca = self_signed_files(tmp_path, "solo"), self_signed_files(tmp_path, "two", ca=True)
+    mimics = [der(self_signed_files(tmp_path / "mallory", name, ca=True)[0]) for name in ("solo", "two")]
+    for order in ([*mimics, der(solo[0]), der(as_ca[0])], [der(solo[0]), der(as_ca[0]), *mimics]):
+        apps.are(*order)
+        assert told(served, solo)["verified"] == told(served, as_ca)["verified"] == "registered"
+
+
+def test_only_what_has_signed_itself_is_believed_because_it_is_registered(
+    served: ServingThread, apps: Apps, tmp_path: Path
+) -> None:
+    other = Authority(tmp_path / "other", "other")
+    theirs = written(tmp_path, "theirs", *other.signs(named("theirs")))
+    apps.are(der(theirs[0]))
+    assert refused(served, theirs)
 
 
 def test_a_registered_certificate_of_the_authority_is_still_the_authoritys(

@@ -8,9 +8,14 @@ those that apps have registered, which mostly have signed themselves. OpenSSL kn
 So a registered certificate that may sign others would be a CA there, and its owner could make a certificate in any
 name. Therefore it is looked to which anchor a chain led: only a CA of the file makes a certificate one of a CA's, and
 of the registered ones only they themselves are believed.
+
+And OpenSSL finds an issuer by its name and the identifier of its key, and tries no second one: a registered certificate
+that claims both would shut out all whose issuer it mimics. So one is left out that has not signed itself, or is in the
+name of a CA of the file; and where there are CAs, one whose identifier was not made from its own key.
 """
 
 import asyncio
+import hashlib
 import logging
 import os
 import ssl
@@ -20,6 +25,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway.ground.http.client_certificates import ClientCertificate, Verified, certificates_of, thumbprint
 from gateway.settings import Settings
@@ -36,6 +45,7 @@ REMEMBERED = 20_480  # sessions that OpenSSL keeps for one context
 
 _logger = logging.getLogger("gateway.http")
 Stamp = tuple[object, ...]
+Name = tuple[frozenset[tuple[str, str]], ...]
 T = TypeVar("T")
 
 
@@ -45,7 +55,8 @@ class Registered:
 
     `generation` changes whenever `certificates` would give others; it is asked for each new connection, on the event
     loop, and must neither wait nor fail. `certificates` (DER) is called in a thread, and may wait and fail: those known
-    before are believed until it succeeds. One that is no certificate is passed over.
+    before are believed until it succeeds. One is passed over that is none, has not signed itself, has the name of a CA,
+    or, where there are CAs, has no subject key identifier that is a hash of its key.
     """
 
     generation: Callable[[], int]
@@ -160,7 +171,9 @@ class Mutual:
         made.num_tickets = 0
         for each in cas:
             made.load_verify_locations(cadata=each)
-        return cls(made, frozenset(cas), frozenset(each for each in registered if _is_loaded(made, each)), {})
+        taken = {name for each in cas for name in _names(each)}
+        theirs = [each for each in registered if _is_alone(each, taken) and _is_loaded(made, each)]
+        return cls(made, frozenset(cas), frozenset(theirs), {})
 
     def shown(self, tls: ssl.SSLObject) -> ClientCertificate | None:
         """What a client has shown whose handshake is done; None: nothing. Raises NotBelieved."""
@@ -187,6 +200,44 @@ class Mutual:
                 self._seen.pop(next(iter(self._seen)))
             self._seen[print_] = found
         return found
+
+
+def _is_alone(der: bytes, taken: set[Name]) -> bool:
+    """Whether OpenSSL can take it for the issuer of none but itself. `taken`: the names of the CAs."""
+    names = _names(der)
+    return len(set(names)) == 1 and names[0] not in taken and (not taken or _identifies_itself(der))
+
+
+def _identifies_itself(der: bytes) -> bool:
+    """Whether its subject key identifier is a hash of its key, as RFC 5280 §4.2.1.2 and RFC 7093 §2 make them."""
+    try:
+        found = x509.load_der_x509_certificate(der)
+        given = found.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
+        key = found.public_key()
+        whole = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        own = x509.SubjectKeyIdentifier.from_public_key(key).digest  # SHA-1 of the bits of the key
+    except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound, x509.DuplicateExtension):
+        return False
+    return given in (own, hashlib.sha1(whole).digest(), hashlib.sha256(whole).digest())
+
+
+def _names(der: bytes) -> list[Name]:
+    """(subject, issuer), so that two names that are one for OpenSSL are equal; empty: they cannot be read."""
+    try:
+        found = x509.load_der_x509_certificate(der)
+        return [_plain(found.subject), _plain(found.issuer)]
+    except ValueError:
+        return []
+
+
+def _plain(name: x509.Name) -> Name:
+    """OpenSSL compares without regard to capitals and blanks (X509_NAME_cmp(3)); more may be equal here, not less."""
+    parts = [frozenset((each.oid.dotted_string, _folded(each.value)) for each in rdn) for rdn in name.rdns]
+    return tuple(parts)
+
+
+def _folded(value: str | bytes) -> str:
+    return " ".join(str(value).casefold().split())
 
 
 def _is_loaded(made: ssl.SSLContext, der: bytes) -> bool:
