@@ -29,6 +29,7 @@ from gateway.authorization.server import CODE, REFRESH
 from gateway.catalogue import Catalogue
 from gateway.consent import expiry, meanwhile
 from gateway.formats.registry import checked
+from gateway.ground.http import tls
 from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing
@@ -161,6 +162,7 @@ class Application:
         self.folders = Folders(house)
         health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.keys.fault)
         self.together = Together(house.store, __version__, self._counted)
+        self.registered = tls.NOBODY  # whose own client certificates are believed on the port for mutual TLS
         self._loop: asyncio.AbstractEventLoop | None = None
         routes = [route(door, house, identify) for door in doors(house)]
         unrouted = otherwise(house, identify)

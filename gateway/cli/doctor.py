@@ -19,12 +19,13 @@ from urllib.parse import urlsplit
 import typer
 
 from gateway import compiled
+from gateway.cli import doctor_tls
 from gateway.cli.check import Check
 from gateway.cli.opening import FOREIGN_KEY, KEYS_BACK, NO, demo_of, nothing_sealed, settings, source, tell_of_demo
 from gateway.errors import Unavailable
 from gateway.ground.store import Connection, migrate, open_store
 from gateway.ground.store.sqlite.engine import sqlite_fault, sqlite_version
-from gateway.settings import Settings, unsafe
+from gateway.settings import Settings, contradictions, unsafe
 
 OLDEST_PYTHON = (3, 11)
 NEWER_SQLITE = "install pysqlite3, which carries a newer one, or a Python that does"
@@ -79,6 +80,7 @@ def checks(using: Settings) -> Iterator[Check]:
     yield from _settings(using)
     yield from _limits(using)
     yield from _addresses(using)
+    yield from doctor_tls.checks(using, datetime.now(UTC))
     if not using.database_url or using.data_dir.exists():
         yield _data_dir(using)
         yield from _disk(using)
@@ -105,7 +107,7 @@ def _sqlite(using: Settings) -> Check:
 
 
 def _settings(using: Settings) -> Iterator[Check]:
-    faults = list(unsafe(using))
+    faults = [*contradictions(using), *unsafe(using)]
     for name, why in faults:
         yield Check(f"settings.{name}", "fail", why)
     if not faults:
@@ -130,7 +132,7 @@ def _addresses(using: Settings) -> Iterator[Check]:
     if using.local and port != using.port and demo_of(using) != using.public_url:  # a demo chooses its ports itself
         do = "set AVAL_PORT or AVAL_PUBLIC_URL so that both name one port"
         yield Check("public_url", "warn", f"{using.public_url} is not where the gateway listens ({using.port})", do)
-    elif using.secure and not using.trusted_proxies:
+    elif using.secure and not using.trusted_proxies and not using.speaks_tls:
         found = f"{using.public_url} needs a proxy that ends TLS in front of {using.host}:{using.port}"
         yield Check(
             "public_url", "warn", found, "name its address in AVAL_TRUSTED_PROXIES, else all callers look like one"
