@@ -6,6 +6,7 @@
     peers               whose address a call comes from                problems   answers of this level (RFC 9457)
     sends               what goes out together in one turn             connector  what a call to an organisation is
     wire, transport     doing it: pools, times, breaker                reach      which addresses may be reached
+    fetching            addresses that apps have given us, through the same way out
     shown               what a TLS connection shows of the gateway, and whom it trusts
 
 It knows no person, no app and no consent.
