@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import __version__, errors, retention
 from gateway.apps import pages as app_pages
+from gateway.apps.certificates import RegisteredCertificates
 from gateway.authorization import api as authorization_api
 from gateway.authorization import endpoints, families
 from gateway.authorization import pages as authorization_pages
@@ -68,6 +69,7 @@ from gateway.sharings import pages as sharing_pages
 TELL_SECONDS = 30  # how often to try again to tell organisations of ended links
 ENDINGS_SECONDS = 600  # how often to record the consents whose end date has passed
 PRUNE_SECONDS = 30  # how often to delete expired rows
+CERTIFICATES_SECONDS = 1  # how often to see whether apps have registered other certificates
 MONTHS_SECONDS = 3600  # how often to see whether the months to come are ready in the database
 RECOVER_SECONDS = 10  # how often to look for streams whose process has ended
 SOON_SECONDS = 0.05  # pause before the next part of such work, in which others can write
@@ -162,7 +164,8 @@ class Application:
         self.folders = Folders(house)
         health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.keys.fault)
         self.together = Together(house.store, __version__, self._counted)
-        self.registered = tls.NOBODY  # whose own client certificates are believed on the port for mutual TLS
+        self.certificates = RegisteredCertificates(house)
+        self.registered = tls.Registered(lambda: self.certificates.generation, self.certificates.all)
         self._loop: asyncio.AbstractEventLoop | None = None
         routes = [route(door, house, identify) for door in doors(house)]
         unrouted = otherwise(house, identify)
@@ -208,6 +211,7 @@ class Application:
                 _repeating(self._led(self._prune), PRUNE_SECONDS),
                 _repeating(self._led(self._prepare_months), MONTHS_SECONDS),
                 _repeating(self.rereading.look, LOOK_SECONDS),
+                _repeating(self.certificates.look, CERTIFICATES_SECONDS),
                 _repeating(self._write_undeclared, WRITE_SECONDS),
                 _repeating(self._led(self.folders.look), FOLDER_SECONDS),
             ):

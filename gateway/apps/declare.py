@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.apps import addresses, logos, profiles
+from gateway.apps import addresses, certificates, logos, profiles
 from gateway.apps.profiles import AUTH_METHODS, PROFILES
 from gateway.apps.registration import scopes_of
 from gateway.catalogue import Catalogue
@@ -57,6 +57,11 @@ LATER: Keys = {
     "token_endpoint_auth_signing_alg": ("algorithm", ""),
     "dpop_bound_access_tokens": ("flag", False),
     "tls_client_certificate_bound_access_tokens": ("flag", False),
+    "tls_client_auth_subject_dn": ("text", ""),
+    "tls_client_auth_san_dns": ("text", ""),
+    "tls_client_auth_san_uri": ("text", ""),
+    "tls_client_auth_san_ip": ("text", ""),
+    "tls_client_auth_san_email": ("text", ""),
     "require_signed_request_object": ("flag", False),
     "request_object_signing_alg": ("algorithm", ""),
     "authorization_signed_response_alg": ("ours", ""),
@@ -164,7 +169,13 @@ def parse(document: Mapping[str, Any], path: Path) -> AppDeclaration:
 def check(document: Mapping[str, Any]) -> list[Fault]:
     """Every fault of a parsed declaration, in the order of the form. Does not compare with this gateway's data."""
     faults = FORM.faults(document)
-    return faults or [*_redirects(document), *_keys(document), *_asks(document), *profiles.faults(document)]
+    return faults or [
+        *_redirects(document),
+        *_keys(document),
+        *_asks(document),
+        *profiles.faults(document),
+        *certificates.faults(document),
+    ]
 
 
 def _asks(document: Mapping[str, Any]) -> Iterator[Fault]:

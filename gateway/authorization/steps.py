@@ -24,6 +24,7 @@ from gateway.authorization.parameters import SIGNED_FROM
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server
 from gateway.errors import REASONS
+from gateway.ground.http.client_certificates import client_certificate
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
@@ -42,6 +43,7 @@ def authenticate_client(call: EndpointCall) -> None:
         authorization=tuple(ctx.request.headers.getlist("authorization")),
         network=client_network(ctx.request, settings),
         path=ctx.request.url.path,
+        certificate=client_certificate(ctx.request),
     )
     call.app = clients.authenticate(ctx.session, shown, settings.public_url, ctx.now)
 
@@ -61,8 +63,8 @@ def check_confidential(call: EndpointCall) -> None:
 
 
 def bind_key(call: EndpointCall) -> None:
-    """The key that the caller proves to hold (RFC 9449 §5), if it shows a proof."""
-    call.binding = binding.shown(call.ctx)
+    """What the caller proves to hold: a key, by a proof (RFC 9449 §5), or its TLS certificate (RFC 8705 §3)."""
+    call.binding = binding.shown(call.ctx, call.client)
 
 
 def check_binding(call: EndpointCall) -> None:

@@ -20,6 +20,7 @@ class Token:
     client: str
     organisations: frozenset[str]  # of its audience
     key: str | None  # thumbprint of the key it is bound to (cnf.jkt)
+    certificate: str | None  # … or of the certificate (cnf.x5t#S256)
     expires: int  # epoch seconds
     digest: str  # hex SHA-256, first half: names the token in the log
     ath: str  # base64url SHA-256: how a proof names it (RFC 9449 §4.2)
@@ -57,12 +58,14 @@ class Tokens:
         claims = access.read(text, self._keys, self._issuer, now)
         if now >= claims["exp"]:
             raise jose.Malformed("expired")
+        bound = claims.get("cnf") or {}
         return Token(
             consent=claims["grant_id"],
             family=claims["fam"],
             client=claims["client_id"],
             organisations=access.organisations(claims, self._issuer),
-            key=claims["cnf"]["jkt"] if claims.get("cnf") is not None else None,
+            key=bound.get("jkt"),
+            certificate=bound.get("x5t#S256"),
             expires=claims["exp"],
             digest=digest.hex()[:32],
             ath=jose.encoded(digest),

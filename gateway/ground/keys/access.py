@@ -54,10 +54,10 @@ def is_for_userinfo(claims: dict[str, Any], public_url: str) -> bool:
 
 
 def _check_binding(confirmation: object) -> None:
-    """RFC 9449 §6.1. A token bound in any other way is refused, because that binding cannot be checked here."""
+    """RFC 9449 §6.1, RFC 8705 §3.1. A token bound in any other way is refused: that cannot be checked here."""
     if confirmation is None:
         return
-    if not isinstance(confirmation, dict) or confirmation.keys() != {"jkt"}:
+    if not isinstance(confirmation, dict) or confirmation.keys() not in ({"jkt"}, {"x5t#S256"}):
         raise Malformed("cnf")
-    if not isinstance(confirmation["jkt"], str) or not confirmation["jkt"]:
+    if not all(isinstance(value, str) and value for value in confirmation.values()):
         raise Malformed("cnf")
