@@ -45,7 +45,7 @@ BOTH := tests/journeys tests/store tests/log tests/proxy tests/authorization tes
 PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -q --dist loadfile --no-loadscope-reorder
 
 # Three at a time on two cores: one of them mostly waits for a process that a test has started.
-test: venv browser postgres ## all tests, browser journeys too: a quarter of an hour
+test: venv browser postgres clients ## all tests, browser journeys too: a quarter of an hour
 	AVAL_INTERPRETED=1 $(PYTEST) -n 3 -m "not browser"
 	AVAL_INTERPRETED=1 $(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser
 
@@ -77,6 +77,16 @@ postgres: ## Debian's PostgreSQL and pgbouncer for the tests on PostgreSQL
 	command -v pgbouncer >/dev/null \
 	  || echo "pgbouncer is missing: the tests through it are skipped. As root: apt-get install pgbouncer"
 
+# Scripts of packages are not run. The lock names no host, so packages come from where npm of this machine gets them.
+CLIENTS := tests/clients/node
+clients: ## OAuth clients of Node, by npm, for the tests in tests/clients
+	@if ! command -v npm >/dev/null; then \
+	  echo "npm is missing: the tests with clients of Node are skipped. As root: apt-get install npm, with Node 20 or newer"; \
+	elif ! test $(CLIENTS)/node_modules/.package-lock.json -nt $(CLIENTS)/package-lock.json; then \
+	  npm ci --prefix $(CLIENTS) --ignore-scripts --no-fund --no-audit --loglevel=error \
+	    || echo "npm could not install the clients: the tests with them are skipped"; \
+	fi
+
 bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
 
@@ -94,12 +104,15 @@ torture: compiled postgres ## long runs: new random cases, lives of a consent, 5
 docs: venv ## write the reference again from the code
 	@.venv/bin/aval reference > gateway/docs/reference.md
 
-lock: venv ## resolve requirements.lock again
+lock: venv ## resolve requirements.lock again, and the clients' package-lock.json
 	$(PY) -m pip install --quiet --disable-pip-version-check uv
 	.venv/bin/uv pip compile pyproject.toml --extra dev --generate-hashes --universal --python-version 3.11 \
 	  --no-emit-index-url --no-emit-find-links --no-header --quiet -o requirements.lock
+	rm -rf $(CLIENTS)/package-lock.json $(CLIENTS)/node_modules
+	npm install --prefix $(CLIENTS) --package-lock-only --ignore-scripts --no-fund --no-audit
+	node $(CLIENTS)/lib/without_addresses.mjs $(CLIENTS)/package-lock.json
 
 clean: ## remove the environment and the demo's data
 	rm -rf .venv .demo
 
-.PHONY: help venv compiled demo story check test test-again browser postgres bench torture docs lock clean
+.PHONY: help venv compiled demo story check test test-again browser postgres clients bench torture docs lock clean
