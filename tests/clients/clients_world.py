@@ -65,6 +65,11 @@ class RegisteredApp:
     secret: str | None = None
     key: Mapping[str, Any] | None = None  # a private JWK, with `alg`
 
+    @property
+    def public_key(self) -> dict[str, Any]:
+        key = self.key or {}
+        return {name: key[name] for name in ("kty", "crv", "x", "y", "n", "e", "kid", "alg") if name in key}
+
     def arguments(self) -> dict[str, Any]:
         """What a client library is configured with."""
         told = {"client_id": self.client_id, "method": self.method, "redirect_uri": self.redirect_uri}
@@ -140,7 +145,7 @@ class World:
         }
         wanted = {"redirect_uris": [made.redirect_uri], "purposes": ["energy-advice"], "data": [data], **metadata}
         if made.key and "jwks" not in wanted:
-            wanted["jwks"] = {"keys": [_public(made.key)]}
+            wanted["jwks"] = {"keys": [made.public_key]}
         path = self.folder / f"{name}.toml"
         lines = [f"{key} = {_toml(value)}" for key, value in apps.declaration(name, **wanted).items()]
         path.write_text("\n".join(lines) + "\n")
@@ -266,10 +271,6 @@ def _pem(key: Any) -> bytes:
     from cryptography.hazmat.primitives import serialization as s
 
     return bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))
-
-
-def _public(key: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: key[name] for name in ("kty", "crv", "x", "y", "n", "e", "kid", "alg") if name in key}
 
 
 def _toml(value: Any) -> str:

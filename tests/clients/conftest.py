@@ -7,6 +7,8 @@ import pytest
 from clients_world import Robot, World
 from play import Plays, missing_node, played
 
+pytest.register_assert_rewrite("stories")
+
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:

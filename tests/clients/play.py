@@ -61,7 +61,7 @@ def played(script: str, arguments: Mapping[str, Any], visits: Visits, trust: Pat
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=_environment(trust),
+        env=environment(trust),
     )
     timer = threading.Timer(SECONDS, process.kill)
     timer.start()
@@ -73,7 +73,7 @@ def played(script: str, arguments: Mapping[str, Any], visits: Visits, trust: Pat
         process.communicate()
 
 
-def _environment(trust: Path) -> dict[str, str]:
+def environment(trust: Path) -> dict[str, str]:
     """The test's own root beside those of the system; no proxy of this machine is asked for localhost."""
     kept = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     own = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"), str(trust))

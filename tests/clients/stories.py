@@ -45,3 +45,61 @@ def check_renewed(before: Mapping[str, Any], after: Mapping[str, Any], *, rotate
         assert after["refresh_token"] != before["refresh_token"]
     else:
         assert after.get("refresh_token", before["refresh_token"]) == before["refresh_token"]
+
+
+# ---- what a flow must have shown at any server that has it
+
+
+def check_dpop(seen: Mapping[str, Any]) -> None:
+    """RFC 9449: nothing without the key, or with another; the nonces of both servers were asked for and given."""
+    assert seen["tokens"]["token_type"].lower() == "dpop" and "ES256" in seen["algorithms"]
+    assert seen["bound"] == seen["thumbprint"]
+    assert seen["data"]["status"] == 200 and seen["again"]["status"] == 200
+    assert (seen["asBearer"], seen["withOtherKey"]) == (401, 401)
+    assert seen["renewedWithOtherKey"]["error"] in ("invalid_grant", "invalid_dpop_proof")
+    assert seen["nonces"] == {"server": True, "data": True}
+
+
+def check_jar(seen: Mapping[str, Any]) -> None:
+    """RFC 9101, pushed (RFC 9126 §3); who registered that it signs is refused unsigned."""
+    assert "ES256" in seen["metadata"]["request_object_signing_alg_values_supported"]
+    assert seen["data"]["status"] == 200
+    assert seen["unsigned"]["error"] in ("invalid_request", "invalid_request_object")
+
+
+def check_jarm(seen: Mapping[str, Any]) -> None:
+    assert "jwt" in seen["metadata"]["response_modes_supported"]
+    assert "ES256" in seen["metadata"]["authorization_signing_alg_values_supported"]
+    assert seen["data"]["status"] == 200
+
+
+def check_oidc(seen: Mapping[str, Any], issuer: str, client_id: str) -> None:
+    """OpenID Connect Core §2, §5.3."""
+    claims = seen["claims"]
+    assert (claims["iss"], claims["aud"], claims["nonce"]) == (issuer, client_id, seen["nonce"])
+    assert claims["sub"] == seen["userinfo"]["sub"] and claims["auth_time"] <= claims["iat"] < claims["exp"]
+    assert "openid" in seen["metadata"]["scopes_supported"] and "ES256" in _signs(seen["metadata"])
+    assert seen["other"]["code"] == "OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED"
+
+
+def _signs(metadata: Mapping[str, Any]) -> list[str]:
+    found: list[str] = metadata["id_token_signing_alg_values_supported"]
+    return found
+
+
+def check_device(seen: Mapping[str, Any]) -> None:
+    """RFC 8628."""
+    assert seen["shown"]["user_code"] and seen["shown"]["verification_uri"].startswith("https://")
+    assert seen["data"]["status"] == 200
+
+
+def check_ciba(seen: Mapping[str, Any]) -> None:
+    assert seen["begun"]["auth_req_id"] and seen["begun"]["expires_in"] > 0
+    assert seen["data"]["status"] == 200
+
+
+def check_machine(seen: Mapping[str, Any]) -> None:
+    """RFC 6749 §4.4.3: no refresh token. A token that is about no person reads nobody's data."""
+    assert "client_credentials" in seen["metadata"]["grant_types_supported"]
+    assert seen["tokens"]["access_token"] and "refresh_token" not in seen["tokens"]
+    assert seen["data"]["status"] in (401, 403)

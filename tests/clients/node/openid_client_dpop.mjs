@@ -36,7 +36,7 @@ await play(async () => {
       ? await refused(() => client.refreshTokenGrant(config, tokens.refresh_token, undefined, { DPoP: other }))
       : undefined,
     nonces: {
-      token: exchanged('/token').some((step) => step.answer.includes('use_dpop_nonce')),
+      server: exchanged('').some((step) => step.status === 400 && step.answer.includes('use_dpop_nonce')),
       data: exchanged(new URL(args.data).pathname).some((step) => step.answered['www-authenticate']?.includes('use_dpop_nonce')),
     },
   }

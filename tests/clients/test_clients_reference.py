@@ -1,0 +1,58 @@
+"""The judges are judged: what Aval does not have yet, the same scripts do at a server by other hands.
+
+So a flow of test_clients_not_yet.py that stumbles does so for want of something in Aval, not in the script.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import stories
+from play import missing_node, played
+from reference import Reference
+
+Judged = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    if why := missing_node():
+        pytest.skip(why)
+    with Reference(tmp_path_factory.mktemp("reference")).serving() as started:
+        yield started
+
+
+@pytest.fixture
+def judged(reference: Reference) -> Judged:
+    def judge(script: str, name: str, **more: Any) -> dict[str, Any]:
+        return played(script, reference.arguments(name, **more), reference.visits, reference.root.file)
+
+    return judge
+
+
+def test_dpop(judged: Judged) -> None:
+    stories.check_dpop(judged("openid_client_dpop.mjs", "dpop"))
+
+
+def test_signed_request(judged: Judged) -> None:
+    stories.check_jar(judged("openid_client_jar.mjs", "jar"))
+
+
+def test_signed_answer(judged: Judged) -> None:
+    stories.check_jarm(judged("openid_client_jarm.mjs", "jarm"))
+
+
+def test_openid_connect(judged: Judged, reference: Reference) -> None:
+    stories.check_oidc(judged("openid_client_oidc.mjs", "oidc"), reference.issuer, "oidc")
+
+
+def test_device(judged: Judged) -> None:
+    stories.check_device(judged("openid_client_device.mjs", "device"))
+
+
+def test_backchannel(judged: Judged) -> None:
+    stories.check_ciba(judged("openid_client_ciba.mjs", "ciba"))
+
+
+def test_machine(judged: Judged) -> None:
+    stories.check_machine(judged("openid_client_credentials.mjs", "machine", scope=""))
