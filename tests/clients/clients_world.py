@@ -10,11 +10,11 @@ import re
 import ssl
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx2
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -228,6 +228,18 @@ class Robot:
         if page.status != 0 and page.status != 200:
             raise Stumble("her browser", f"{page.status} at {urlsplit(page.url).path}: {page.text[:500]}", [])
         return page.url
+
+    def mixed_up(self, parameter: str, value: str) -> Callable[[str], str]:
+        """`visits`, with Mallory on the way back: she puts another value in the place of one; "": none."""
+
+        def visits(address: str) -> str:
+            back = urlsplit(self.visits(address))
+            query = dict(parse_qsl(back.query))
+            assert query["iss"] == self.world.gateway and query["state"]
+            changed = {name: each for name, each in (query | {parameter: value}).items() if each}
+            return urlunsplit(back._replace(query=urlencode(changed)))
+
+        return visits
 
     def _decides(self, page: WebPage) -> WebPage:
         try:

@@ -1,7 +1,5 @@
 """openid-client, Node's certified OpenID client: what works today, and what it must refuse."""
 
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
-
 import pytest
 from clients_world import Robot, World
 from play import Plays, Stumble
@@ -55,14 +53,7 @@ def test_an_answer_that_mallory_mixed_up_is_refused_by_the_client(
     world: World, plays: Plays, alice: Robot, parameter: str, value: str
 ) -> None:
     """RFC 9207 and state: the answer carries both, so that a client can tell."""
-
-    def visits(address: str) -> str:
-        back = urlsplit(alice.visits(address))
-        query = dict(parse_qsl(back.query))
-        assert query["iss"] == world.gateway and query["state"]
-        changed = {name: each for name, each in (query | {parameter: value}).items() if each}
-        return urlunsplit(back._replace(query=urlencode(changed)))
-
+    visits = alice.mixed_up(parameter, value)
     with pytest.raises(Stumble) as stumble:
         plays("openid_client_code.mjs", world.app("basic"), visits=visits, introspects=True)
     assert stumble.value.error["code"] == "OAUTH_INVALID_RESPONSE" and parameter in stumble.value.why
