@@ -217,6 +217,12 @@ class Robot:
         page = self.visitor.submit(page, page.forms[0], press="yes")
         assert page.status == 200 and page.url.startswith(self.world.gateway), page.text
 
+    def cookies(self) -> list[dict[str, Any]]:
+        """Her sign-in, for a browser with a window."""
+        jar = self.visitor._cookies[self.world.gateway]
+        own = {"url": self.world.gateway, "secure": True, "httpOnly": True}
+        return [{"name": name, "value": value, **own} for name, value in jar.items() if value]
+
     def visits(self, address: str) -> str:
         """Open what an app sends her to, answer, and say at which address her browser ends."""
         page = self.visitor.get(address)
