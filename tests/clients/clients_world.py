@@ -49,12 +49,12 @@ ALGORITHMS = {"signed-ps256": "PS256", "signed-ed25519": "Ed25519"}
 
 @dataclass
 class Town(Demo):
-    """The demo's processes; the gateway is reached through TLS."""
+    """The demo's processes; the gateway is reached through TLS, if there is a port for that."""
 
     tls_port: int = 0
 
     def url(self, name: str) -> str:
-        return f"https://localhost:{self.tls_port}" if name == "gateway" else super().url(name)
+        return f"https://localhost:{self.tls_port}" if name == "gateway" and self.tls_port else super().url(name)
 
 
 @dataclass(frozen=True)
@@ -77,22 +77,24 @@ class RegisteredApp:
 
 
 class World:
-    def __init__(self, folder: Path) -> None:
+    """`tls=False`: on plain http, as `aval demo` is."""
+
+    def __init__(self, folder: Path, tls: bool = True) -> None:
         self.folder = folder
         self.root = Root(folder / "certificates")
         self.trust = ssl.create_default_context(cafile=str(self.root.file))
-        self.town = Town(**vars(demo_setup.prepare(folder / "town", 0)), tls_port=free_port())
+        self.town = Town(**vars(demo_setup.prepare(folder / "town", 0)), tls_port=free_port() if tls else 0)
         self.apps: dict[str, RegisteredApp] = {}
 
     @contextlib.contextmanager
     def serving(self) -> Iterator["World"]:
-        certificate = self.root.gives("gateway")
-        with tls_in_front(self.town.tls_port, self.town.ports["gateway"], certificate):
-            try:
-                self._start()
-                yield self
-            finally:
-                demo_setup.stop(self.town)
+        with contextlib.ExitStack() as stack:
+            if self.town.tls_port:
+                certificate = self.root.gives("gateway")
+                stack.enter_context(tls_in_front(self.town.tls_port, self.town.ports["gateway"], certificate))
+            stack.callback(demo_setup.stop, self.town)
+            self._start()
+            yield self
 
     def _start(self) -> None:
         town = self.town

@@ -8,10 +8,13 @@ const AUTHENTICATION = {
   private_key_jwt: async () => client.PrivateKeyJwt({ key: await privateKey(), kid: app.key.kid }),
 }
 
+/** What a developer writes for a gateway on plain http, as that of `make demo` is. */
+const plain = args.plain ? [client.allowInsecureRequests] : []
+
 /** Discovery (RFC 8414, or OpenID Connect's with algorithm 'oidc') and client authentication. */
 export async function configured({ algorithm = 'oauth2', metadata = {}, execute = [] } = {}) {
   const authentication = await AUTHENTICATION[app.method]()
-  const options = { algorithm, execute, [client.customFetch]: tracing }
+  const options = { algorithm, execute: [...execute, ...plain], [client.customFetch]: tracing }
   return client.discovery(new URL(args.issuer), app.client_id, metadata, authentication, options)
 }
 
