@@ -17,14 +17,14 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx2
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
-from joserfc.jwk import ECKey, OKPKey, RSAKey
+from app_keys import jwk_of, new_key, own_certificate, public, signed_certificate
 from play import Stumble
 from tls_front import tls_in_front
 
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import PASSWORD, Demo
 from gateway.cli.demo_visitor import Visitor, WebPage
+from gateway.settings import Settings
 from tests.ports import free_port
 from tests.proxy.certificates import Root
 from tests.worlds import apps
@@ -34,6 +34,9 @@ CUSTOMER = "CE-1001"
 DATA = "/espi/1_1/resource/Batch/Subscription/mine"
 FIELDS = ["interval.start", "interval.value"]
 CALLBACK = "https://app.example/callback"  # nobody has to answer there: the robot stops in front of it
+
+# Whether `aval serve` speaks TLS itself; until then tls_front.py stands in front of it.
+OWN_TLS = "tls_certificate_file" in Settings.model_fields
 
 # By name: what an app says of itself when it registers, in the words of RFC 7591 and its registry.
 APPS: dict[str, dict[str, Any]] = {
@@ -49,12 +52,19 @@ ALGORITHMS = {"signed-ps256": "PS256", "signed-ed25519": "Ed25519"}
 
 @dataclass
 class Town(Demo):
-    """The demo's processes; the gateway is reached through TLS, if there is a port for that."""
+    """The demo's processes; the gateway is reached through TLS, unless neither is set."""
 
-    tls_port: int = 0
+    front: int = 0  # port of TLS in front of it
+    own: dict[str, str] = field(default_factory=dict)  # its settings for TLS of its own
 
     def url(self, name: str) -> str:
-        return f"https://localhost:{self.tls_port}" if name == "gateway" and self.tls_port else super().url(name)
+        plain = super().url(name)
+        if name != "gateway" or not (self.front or self.own):
+            return plain
+        return f"https://localhost:{self.front}" if self.front else plain.replace("http:", "https:")
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | self.own
 
 
 @dataclass(frozen=True)
@@ -64,16 +74,24 @@ class RegisteredApp:
     redirect_uri: str = CALLBACK
     secret: str | None = None
     key: Mapping[str, Any] | None = None  # a private JWK, with `alg`
+    certificate: Mapping[str, str] = field(default_factory=dict)  # and its key, in PEM
 
     @property
-    def public_key(self) -> dict[str, Any]:
-        key = self.key or {}
-        return {name: key[name] for name in ("kty", "crv", "x", "y", "n", "e", "kid", "alg") if name in key}
+    def jwks(self) -> dict[str, Any] | None:
+        """What it registers of its keys."""
+        if self.method == "self_signed_tls_client_auth":
+            return {"keys": [jwk_of(self.certificate["certificate"])]}
+        return {"keys": [public(self.key)]} if self.key else None
 
     def arguments(self) -> dict[str, Any]:
         """What a client library is configured with."""
         told = {"client_id": self.client_id, "method": self.method, "redirect_uri": self.redirect_uri}
-        return told | ({"secret": self.secret} if self.secret else {}) | ({"key": self.key} if self.key else {})
+        return (
+            told
+            | ({"secret": self.secret} if self.secret else {})
+            | ({"key": self.key} if self.key else {})
+            | self.certificate
+        )
 
 
 class World:
@@ -83,15 +101,32 @@ class World:
         self.folder = folder
         self.root = Root(folder / "certificates")
         self.trust = ssl.create_default_context(cafile=str(self.root.file))
-        self.town = Town(**vars(demo_setup.prepare(folder / "town", 0)), tls_port=free_port() if tls else 0)
+        self.town = Town(**vars(demo_setup.prepare(folder / "town", 0)))
+        self.mtls = ""  # where apps show certificates
+        if tls and OWN_TLS:
+            self._speaks_tls()
+        elif tls:
+            self.town.front = free_port()
         self.apps: dict[str, RegisteredApp] = {}
+
+    def _speaks_tls(self) -> None:
+        certificate, key = self.root.gives("gateway")
+        port = free_port()
+        self.mtls = f"https://localhost:{port}"
+        self.town.own = {
+            "AVAL_TLS_CERTIFICATE_FILE": str(certificate),
+            "AVAL_TLS_KEY_FILE": str(key),
+            "AVAL_MTLS_PORT": str(port),
+            "AVAL_MTLS_PUBLIC_URL": self.mtls,
+            "AVAL_MTLS_CA_FILE": str(self.root.file),
+        }
 
     @contextlib.contextmanager
     def serving(self) -> Iterator["World"]:
         with contextlib.ExitStack() as stack:
-            if self.town.tls_port:
+            if self.town.front:
                 certificate = self.root.gives("gateway")
-                stack.enter_context(tls_in_front(self.town.tls_port, self.town.ports["gateway"], certificate))
+                stack.enter_context(tls_in_front(self.town.front, self.town.ports["gateway"], certificate))
             stack.callback(demo_setup.stop, self.town)
             self._start()
             yield self
@@ -112,6 +147,11 @@ class World:
     def gateway(self) -> str:
         return self.town.url("gateway")
 
+    @property
+    def mtls_data(self) -> str:
+        """The address of the data for who shows a certificate."""
+        return f"{self.mtls or self.gateway}/data/{ORGANISATION}{DATA}"
+
     # ---- apps
 
     def app(self, name: str, **metadata: Any) -> RegisteredApp:
@@ -128,7 +168,7 @@ class World:
 
     def register(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
         """With one `aval apps add` for all."""
-        made = {name: _app(name, metadata) for name, metadata in wanted.items()}
+        made = {name: new_app(self.root, name, metadata) for name, metadata in wanted.items()}
         files = [str(self._declared(name, metadata, made[name])) for name, metadata in wanted.items()]
         try:
             told = demo_setup.aval(self.town, "apps", "add", *files)
@@ -146,8 +186,8 @@ class World:
             "reason": {"fr": "Pour voir quand vous consommez.", "en": "To see when you use electricity."},
         }
         wanted = {"redirect_uris": [made.redirect_uri], "purposes": ["energy-advice"], "data": [data], **metadata}
-        if made.key and "jwks" not in wanted:
-            wanted["jwks"] = {"keys": [made.public_key]}
+        if made.jwks:
+            wanted["jwks"] = made.jwks
         path = self.folder / f"{name}.toml"
         lines = [f"{key} = {_toml(value)}" for key, value in apps.declaration(name, **wanted).items()]
         path.write_text("\n".join(lines) + "\n")
@@ -269,28 +309,18 @@ class Robot:
 # ---- registrations as a developer writes them
 
 
-def _app(name: str, metadata: Mapping[str, Any]) -> RegisteredApp:
+def new_app(root: Root, name: str, metadata: Mapping[str, Any]) -> RegisteredApp:
+    """With all that its method of client authentication needs."""
     method = str(metadata.get("token_endpoint_auth_method", "none"))
-    signs = method == "private_key_jwt" or metadata.get("require_signed_request_object")
-    key = new_key(ALGORITHMS.get(name, "ES256")) if signs else None
-    return RegisteredApp(name, method, str(metadata.get("redirect_uris", [CALLBACK])[0]), key=key)
-
-
-def new_key(algorithm: str) -> dict[str, Any]:
-    """A private JWK."""
-    if algorithm == "PS256":
-        made: Any = RSAKey.import_key(_pem(rsa.generate_private_key(65537, 2048)))
-    elif algorithm == "Ed25519":
-        made = OKPKey.import_key(_pem(ed25519.Ed25519PrivateKey.generate()))
-    else:
-        made = ECKey.import_key(_pem(ec.generate_private_key(ec.SECP256R1())))
-    return {**made.as_dict(private=True), "kid": "one", "alg": algorithm}
-
-
-def _pem(key: Any) -> bytes:
-    from cryptography.hazmat.primitives import serialization as s
-
-    return bytes(key.private_bytes(s.Encoding.PEM, s.PrivateFormat.PKCS8, s.NoEncryption()))
+    redirect_uri = next(iter(metadata.get("redirect_uris", [])), CALLBACK)
+    app = RegisteredApp(name, method, redirect_uri)
+    if method == "private_key_jwt":
+        return replace(app, key=new_key(ALGORITHMS.get(name, "ES256")))
+    if method == "tls_client_auth":
+        return replace(app, certificate=signed_certificate(root, name))
+    if method == "self_signed_tls_client_auth":
+        return replace(app, certificate=own_certificate(name))
+    return app
 
 
 def _toml(value: Any) -> str:

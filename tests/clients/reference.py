@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-from clients_world import CALLBACK, RegisteredApp, new_key
+from app_keys import own_certificate
+from clients_world import CALLBACK, RegisteredApp, new_app
 from play import NODE, SECONDS, BrokenScript, environment
 
 from gateway.cli.demo_visitor import Visitor, WebPage
@@ -35,6 +36,17 @@ APPS: dict[str, dict[str, Any]] = {
         "token_endpoint_auth_method": "private_key_jwt",
         "backchannel_token_delivery_mode": "poll",
     },
+    "mtls": {
+        **_CODE,
+        "token_endpoint_auth_method": "tls_client_auth",
+        "tls_client_auth_subject_dn": "CN=mtls",
+        "tls_client_certificate_bound_access_tokens": True,
+    },
+    "mtls-alone": {
+        **_CODE,
+        "token_endpoint_auth_method": "self_signed_tls_client_auth",
+        "tls_client_certificate_bound_access_tokens": True,
+    },
     "machine": {**_NO_CODE, "grant_types": ["client_credentials"], "token_endpoint_auth_method": "private_key_jwt"},
 }
 
@@ -44,7 +56,7 @@ class Reference:
         self.root = Root(folder / "certificates")
         self.port = free_port()
         self.issuer = f"https://localhost:{self.port}"
-        self.apps = {name: _app(name, metadata) for name, metadata in APPS.items()}
+        self.apps = {name: new_app(self.root, name, metadata) for name, metadata in APPS.items()}
 
     @contextlib.contextmanager
     def serving(self) -> Iterator["Reference"]:
@@ -60,7 +72,8 @@ class Reference:
         timer.start()
         certificate, key = map(str, self.root.gives("reference"))
         clients = [_registered(self.apps[name], metadata) for name, metadata in APPS.items()]
-        told = {"port": self.port, "certificate": certificate, "key": key, "clients": clients}
+        files = {"certificate": certificate, "key": key, "ca": str(self.root.file)}
+        told = {"port": self.port, **files, "clients": clients}
         assert process.stdin and process.stdout and process.stderr
         try:
             process.stdin.write(json.dumps(told) + "\n")
@@ -77,6 +90,7 @@ class Reference:
     def arguments(self, name: str, **more: Any) -> dict[str, Any]:
         data = f"{self.issuer}/me"
         told = {"issuer": self.issuer, "app": self.apps[name].arguments(), "data": data, "resource": data}
+        more = {"other": own_certificate("other"), **more}
         return {**told, "scope": "openid", "login_hint": "alice", "opaque": True, **more}
 
     def visits(self, address: str) -> str:
@@ -100,11 +114,6 @@ class Reference:
         return visitor.submit(page, form, **known)
 
 
-def _app(name: str, metadata: Mapping[str, Any]) -> RegisteredApp:
-    method = metadata["token_endpoint_auth_method"]
-    return RegisteredApp(name, method, key=new_key("ES256") if method == "private_key_jwt" else None)
-
-
 def _registered(app: RegisteredApp, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    keys = {"jwks": {"keys": [app.public_key]}} if app.key else {}
+    keys = {"jwks": app.jwks} if app.jwks else {}
     return {"client_id": app.client_id, **metadata, **keys}

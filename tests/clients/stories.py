@@ -61,6 +61,14 @@ def check_dpop(seen: Mapping[str, Any]) -> None:
     assert seen["nonces"] == {"server": True, "data": True}
 
 
+def check_mtls(seen: Mapping[str, Any]) -> None:
+    """RFC 8705: nothing without the certificate, or with another."""
+    assert seen["metadata"]["tls_client_certificate_bound_access_tokens"] is True
+    assert seen["bound"] == seen["thumbprint"]
+    assert seen["data"]["status"] == 200 and seen["renewed"]["access_token"]
+    assert (seen["without"], seen["withOther"]) == (401, 401)
+
+
 def check_jar(seen: Mapping[str, Any]) -> None:
     """RFC 9101, pushed (RFC 9126 §3); who registered that it signs is refused unsigned."""
     assert "ES256" in seen["metadata"]["request_object_signing_alg_values_supported"]

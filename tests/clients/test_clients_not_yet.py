@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import stories
+from app_keys import own_certificate
 from clients_world import World
 from play import Plays, Stumble
 
@@ -19,6 +20,15 @@ SIGNED = {"token_endpoint_auth_method": "private_key_jwt"}
 APPS: dict[str, dict[str, Any]] = {
     "dpop": {"token_endpoint_auth_method": "none", "dpop_bound_access_tokens": True},
     "fapi2": {**SIGNED, "profile": "fapi2", "dpop_bound_access_tokens": True},
+    "mtls": {
+        "token_endpoint_auth_method": "tls_client_auth",
+        "tls_client_auth_subject_dn": "CN=mtls",
+        "tls_client_certificate_bound_access_tokens": True,
+    },
+    "mtls-alone": {
+        "token_endpoint_auth_method": "self_signed_tls_client_auth",
+        "tls_client_certificate_bound_access_tokens": True,
+    },
     "jar": {**SIGNED, "require_signed_request_object": True, "request_object_signing_alg": ES256},
     "jarm": {**SIGNED, "authorization_signed_response_alg": ES256},
     "oidc": {**SIGNED, "profile": "oidc", "id_token_signed_response_alg": ES256, "subject_type": "pairwise"},
@@ -46,6 +56,15 @@ def test_fapi2(world: World, plays: Plays) -> None:
     seen = plays("openid_client_dpop.mjs", world.app("fapi2", **APPS["fapi2"]))
     stories.check_granted(world, seen["tokens"], token_type="dpop")
     assert seen["bound"] == seen["thumbprint"] and (seen["asBearer"], seen["withOtherKey"]) == (401, 401)
+
+
+@not_yet("mutual TLS (RFC 8705)")
+@pytest.mark.parametrize("name", ["mtls", "mtls-alone"])
+def test_mutual_tls(world: World, plays: Plays, name: str) -> None:
+    app = world.app(name, **APPS[name])
+    seen = plays("openid_client_mtls.mjs", app, data=world.mtls_data, other=own_certificate("other"))
+    stories.check_granted(world, seen["tokens"])
+    stories.check_mtls(seen)
 
 
 @not_yet("signed requests (JAR, RFC 9101)")

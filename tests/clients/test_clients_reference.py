@@ -34,6 +34,11 @@ def test_dpop(judged: Judged) -> None:
     stories.check_dpop(judged("openid_client_dpop.mjs", "dpop"))
 
 
+@pytest.mark.parametrize("name", ["mtls", "mtls-alone"])
+def test_mutual_tls(judged: Judged, name: str) -> None:
+    stories.check_mtls(judged("openid_client_mtls.mjs", name))
+
+
 def test_signed_request(judged: Judged) -> None:
     stories.check_jar(judged("openid_client_jar.mjs", "jar"))
 

@@ -1,5 +1,5 @@
 // An authorization server by other hands (oidc-provider), at which the flows are tried that Aval does not have yet: so that
-// a flow that fails at Aval fails because of Aval. Told on standard input: port, certificate, key, clients; says {"ready"},
+// a flow that fails at Aval fails because of Aval. Told on standard input: port, certificate, key, ca, clients; says {"ready"},
 // and ends when its standard input does.
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import Provider from 'oidc-provider'
 
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
-const { port, certificate, key, clients } = JSON.parse((await input.next()).value)
+const { port, certificate, key, ca, clients } = JSON.parse((await input.next()).value)
 const signing = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
 
 const provider = new Provider(`https://localhost:${port}`, {
@@ -17,6 +17,7 @@ const provider = new Provider(`https://localhost:${port}`, {
   jwks: { keys: [{ ...signing, kid: 'reference', alg: 'ES256', use: 'sig' }] },
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
+  clientAuthMethods: ['none', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
   cookies: { keys: [randomBytes(16).toString('hex')] },
   features: {
     ciba: {
@@ -32,6 +33,15 @@ const provider = new Provider(`https://localhost:${port}`, {
     deviceFlow: { enabled: true },
     dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => true },
     introspection: { enabled: true },
+    mTLS: {
+      enabled: true,
+      certificateBoundAccessTokens: true,
+      selfSignedTlsClientAuth: true,
+      tlsClientAuth: true,
+      getCertificate: (ctx) => ctx.socket.getPeerX509Certificate(),
+      certificateAuthorized: (ctx) => ctx.socket.authorized,
+      certificateSubjectMatches: (ctx, _, expected) => ctx.socket.getPeerX509Certificate().subject === expected,
+    },
     jwtResponseModes: { enabled: true },
     requestObjects: { enabled: true },
     revocation: { enabled: true },
@@ -52,8 +62,9 @@ provider.use((ctx, next) => {
   return next()
 })
 
-const files = { cert: readFileSync(certificate), key: readFileSync(key) }
-createServer(files, provider.callback()).listen(port, '127.0.0.1', () => {
+const files = { cert: readFileSync(certificate), key: readFileSync(key), ca: readFileSync(ca) }
+const asking = { requestCert: true, rejectUnauthorized: false }
+createServer({ ...files, ...asking }, provider.callback()).listen(port, '127.0.0.1', () => {
   process.stdout.write(JSON.stringify({ ready: true }) + '\n')
 })
 await input.next()

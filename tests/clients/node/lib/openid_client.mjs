@@ -6,6 +6,8 @@ const AUTHENTICATION = {
   none: () => client.None(),
   client_secret_basic: () => client.ClientSecretBasic(app.secret),
   private_key_jwt: async () => client.PrivateKeyJwt({ key: await privateKey(), kid: app.key.kid }),
+  tls_client_auth: () => client.TlsClientAuth(),
+  self_signed_tls_client_auth: () => client.TlsClientAuth(),
 }
 
 /** What a developer writes for a gateway on plain http, as that of `make demo` is. */

@@ -2,6 +2,7 @@
 // the last line. See tests/clients/play.py.
 import { createInterface } from 'node:readline'
 import * as jose from 'jose'
+import { showing } from './certificate.mjs'
 
 const input = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 const heard = async () => JSON.parse((await input.next()).value)
@@ -17,13 +18,14 @@ export async function person(address) {
 }
 
 const steps = []
+const fetching = app.certificate ? showing(app) : fetch
 
 /** fetch, with every exchange kept for who reads of a stumble. */
 export async function tracing(address, options = {}) {
   const body = options.body === undefined || options.body === null ? undefined : String(options.body)
   const step = { method: options.method ?? 'GET', address: String(address), headers: fields(options.headers), body }
   steps.push(step)
-  const answer = await fetch(address, options)
+  const answer = await fetching(address, options)
   step.status = answer.status
   step.answered = fields(answer.headers)
   step.answer = (await answer.clone().text()).slice(0, 1000)
