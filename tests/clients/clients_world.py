@@ -111,6 +111,7 @@ class World:
 
     def _speaks_tls(self) -> None:
         certificate, key = self.root.gives("gateway")
+        key.chmod(0o600)
         port = free_port()
         self.mtls = f"https://localhost:{port}"
         self.town.own = {
