@@ -45,9 +45,9 @@ BOTH := tests/journeys tests/store tests/log tests/proxy tests/authorization tes
 PYTEST := PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -q --dist loadfile --no-loadscope-reorder
 
 # Three at a time on two cores: one of them mostly waits for a process that a test has started.
-test: venv browser postgres clients ## all tests, browser journeys too: a quarter of an hour
+test: venv browser postgres clients apache ## all tests, browser journeys too: a quarter of an hour
 	AVAL_INTERPRETED=1 $(PYTEST) -n 3 -m "not browser"
-	AVAL_INTERPRETED=1 $(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser
+	AVAL_INTERPRETED=1 $(PYTEST) -n 2 -m browser tests/people tests/screen tests/browser tests/clients
 
 test-again: compiled postgres ## tests again: of the data plane as machine code, and on PostgreSQL
 	$(PYTEST) -n 3 tests/formats tests/proxy tests/security
@@ -87,6 +87,16 @@ clients: ## OAuth clients of Node, by npm, for the tests in tests/clients
 	    || echo "npm could not install the clients: the tests with them are skipped"; \
 	fi
 
+# Its program and modules alone: Debian's package apache2 would start a server.
+apache: ## Debian's Apache with its modules for OAuth, for the tests in tests/clients
+	@modules=/usr/lib/apache2/modules; \
+	has_all() { command -v apache2 >/dev/null && test -e $$modules/mod_auth_openidc.so && test -e $$modules/mod_oauth2.so; }; \
+	has_all || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null && apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    apache2-bin libapache2-mod-auth-openidc libapache2-mod-oauth2 >/dev/null; } \
+	  || echo "Apache is missing: the tests with it are skipped. As root: apt-get install apache2-bin" \
+	    "libapache2-mod-auth-openidc libapache2-mod-oauth2"
+
 bench: compiled ## side-by-side measurements, as ratios (ONLY=data-plane)
 	@ONLY=$(ONLY) $(PY) -m tests.bench
 
@@ -115,4 +125,4 @@ lock: venv ## resolve requirements.lock again, and the clients' package-lock.jso
 clean: ## remove the environment and the demo's data
 	rm -rf .venv .demo
 
-.PHONY: help venv compiled demo story check test test-again browser postgres clients bench torture docs lock clean
+.PHONY: help venv compiled demo story check test test-again browser postgres clients apache bench torture docs lock clean

@@ -134,13 +134,13 @@ class World:
 
     def _start(self) -> None:
         town = self.town
-        demo_setup._prepare_gateway(town)
-        self.register(APPS)
         with warnings.catch_warnings():  # each process's log file is left for the garbage collector to close
             warnings.simplefilter("ignore", ResourceWarning)
-            demo_setup._launch(town, "gateway", [sys.executable, "-m", "gateway", "serve"], town.environment())
             command, environment = demo_setup._command(town, ORGANISATION), demo_setup._environment(town, ORGANISATION)
             demo_setup._launch(town, ORGANISATION, command, environment)
+            demo_setup._prepare_gateway(town)
+            self.register(APPS)
+            demo_setup._launch(town, "gateway", [sys.executable, "-m", "gateway", "serve"], town.environment())
         for name in ("gateway", ORGANISATION):
             demo_setup._await_ready(town, name)
 

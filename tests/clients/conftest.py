@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from clients_world import Robot, World
 from play import Plays, missing_node, played
+from reference import Reference
 
 pytest.register_assert_rewrite("stories")
 
@@ -42,3 +43,11 @@ def plays(world: World, alice: Robot) -> Plays:
         return played(script, world.arguments(app, **more), visits or alice.visits, world.root.file)
 
     return play
+
+
+@pytest.fixture(scope="session")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    if why := missing_node():
+        pytest.skip(why)
+    with Reference(tmp_path_factory.mktemp("reference")).serving() as started:
+        yield started

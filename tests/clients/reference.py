@@ -21,6 +21,7 @@ from tests.proxy.certificates import Root
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 CIBA = "urn:openid:params:grant-type:ciba"
 _CODE = {"grant_types": ["authorization_code", "refresh_token"], "redirect_uris": [CALLBACK]}
+SECRET = "a-secret-of-the-reference"
 _NO_CODE: dict[str, Any] = {"redirect_uris": [], "response_types": []}
 
 # The same names as in test_clients_not_yet.py, in the words of OpenID Connect's registration.
@@ -56,6 +57,7 @@ class Reference:
         self.root = Root(folder / "certificates")
         self.port = free_port()
         self.issuer = f"https://localhost:{self.port}"
+        self.apache_port = free_port()
         self.apps = {name: new_app(self.root, name, metadata) for name, metadata in APPS.items()}
 
     @contextlib.contextmanager
@@ -72,6 +74,7 @@ class Reference:
         timer.start()
         certificate, key = map(str, self.root.gives("reference"))
         clients = [_registered(self.apps[name], metadata) for name, metadata in APPS.items()]
+        clients.append(self._apache())
         files = {"certificate": certificate, "key": key, "ca": str(self.root.file)}
         told = {"port": self.port, **files, "clients": clients}
         assert process.stdin and process.stdout and process.stderr
@@ -86,6 +89,14 @@ class Reference:
             timer.cancel()
             process.kill()
             process.communicate()
+
+    def _apache(self) -> dict[str, Any]:
+        return {
+            "client_id": "apache",
+            "client_secret": SECRET,
+            "token_endpoint_auth_method": "client_secret_basic",
+            "redirect_uris": [f"http://localhost:{self.apache_port}/members/callback"],
+        }
 
     def arguments(self, name: str, **more: Any) -> dict[str, Any]:
         data = f"{self.issuer}/me"

@@ -3,23 +3,15 @@
 So a flow of test_clients_not_yet.py that stumbles does so for want of something in Aval, not in the script.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import stories
-from play import missing_node, played
+from play import played
 from reference import Reference
 
 Judged = Callable[..., dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
-    if why := missing_node():
-        pytest.skip(why)
-    with Reference(tmp_path_factory.mktemp("reference")).serving() as started:
-        yield started
 
 
 @pytest.fixture

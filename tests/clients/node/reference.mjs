@@ -17,7 +17,7 @@ const provider = new Provider(`https://localhost:${port}`, {
   jwks: { keys: [{ ...signing, kid: 'reference', alg: 'ES256', use: 'sig' }] },
   findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id }) }),
   issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
-  clientAuthMethods: ['none', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
+  clientAuthMethods: ['none', 'client_secret_basic', 'private_key_jwt', 'tls_client_auth', 'self_signed_tls_client_auth'],
   cookies: { keys: [randomBytes(16).toString('hex')] },
   features: {
     ciba: {
