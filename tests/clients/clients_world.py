@@ -20,7 +20,9 @@ import httpx2
 from app_keys import jwk_of, new_key, own_certificate, public, signed_certificate
 from play import Stumble
 from tls_front import tls_in_front
+from typer.testing import CliRunner
 
+from gateway.cli import app as cli
 from gateway.cli import demo_setup
 from gateway.cli.demo_setup import PASSWORD, Demo
 from gateway.cli.demo_visitor import Visitor, WebPage
@@ -138,7 +140,8 @@ class World:
             warnings.simplefilter("ignore", ResourceWarning)
             command, environment = demo_setup._command(town, ORGANISATION), demo_setup._environment(town, ORGANISATION)
             demo_setup._launch(town, ORGANISATION, command, environment)
-            demo_setup._prepare_gateway(town)
+            addresses = json.dumps({name: town.url(name) for name in demo_setup.PORTS})
+            self.aval("demo-prepare", "--dir", str(town.folder), "--urls", addresses)
             self.register(APPS)
             demo_setup._launch(town, "gateway", [sys.executable, "-m", "gateway", "serve"], town.environment())
         for name in ("gateway", ORGANISATION):
@@ -152,6 +155,16 @@ class World:
     def mtls_data(self) -> str:
         """The address of the data for who shows a certificate."""
         return f"{self.mtls or self.gateway}/data/{ORGANISATION}{DATA}"
+
+    def aval(self, *arguments: str) -> str:
+        """What that command has printed: run in this process, since each start of Python takes longer than the work.
+        Raises Stumble when it does not end well."""
+        done = CliRunner().invoke(cli, arguments, env=self.town.environment(), prog_name="aval")
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        if done.exit_code:
+            raise Stumble(f"aval {' '.join(arguments[:2])}", done.stderr, [])
+        return done.stdout
 
     # ---- apps
 
@@ -171,10 +184,7 @@ class World:
         """With one `aval apps add` for all."""
         made = {name: new_app(self.root, name, metadata) for name, metadata in wanted.items()}
         files = [str(self._declared(name, metadata, made[name])) for name, metadata in wanted.items()]
-        try:
-            told = demo_setup.aval(self.town, "apps", "add", *files)
-        except RuntimeError as refused:
-            raise Stumble("registration", str(refused), [{"registered": dict(wanted)}]) from None
+        told = self.aval("apps", "add", *files)
         for name, secret in re.findall(r"^([a-z0-9-]+): .*(?:\n  client_secret: (\S+))?", told, re.MULTILINE):
             self.apps[name] = replace(made[name], secret=secret or None)
 
