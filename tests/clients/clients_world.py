@@ -124,6 +124,10 @@ class World:
             "AVAL_MTLS_CA_FILE": str(self.root.file),
         }
 
+    def _tells_commands(self) -> None:
+        """`aval demo` leaves its address in its folder, and commands compare it with their settings."""
+        (self.town.folder / "demo.lock").write_text(f"{self.gateway}\n\n")
+
     @contextlib.contextmanager
     def serving(self) -> Iterator["World"]:
         with contextlib.ExitStack() as stack:
@@ -131,6 +135,7 @@ class World:
                 certificate = self.root.gives("gateway")
                 stack.enter_context(tls_in_front(self.town.front, self.town.ports["gateway"], certificate))
             stack.callback(demo_setup.stop, self.town)
+            self._tells_commands()
             self._start()
             yield self
 
