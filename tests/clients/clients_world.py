@@ -283,7 +283,9 @@ class Robot:
 
     def visits(self, address: str) -> str:
         """Open what an app sends her to, answer, and say at which address her browser ends."""
-        page = self.visitor.get(address)
+        if address.startswith("inbox:"):
+            raise Stumble("her inbox", "no page tells her of requests that wait for her", [])
+        page = self._confirmed(self.visitor.get(address))
         if "/authorize/continue" in page.body:  # agreed to the same before: she wants to see the whole screen
             page = self.visitor.get(page.url + "&change=1")
         if page.status == 0:  # sent back to the app at once
@@ -304,6 +306,13 @@ class Robot:
             return urlunsplit(back._replace(query=urlencode(changed)))
 
         return visits
+
+    def _confirmed(self, page: WebPage) -> WebPage:
+        """Of a device (RFC 8628 §3.3.1): it is her own, whose code she sees."""
+        for form in page.forms:
+            if "user_code" in form.fields:
+                return self.visitor.submit(page, form)
+        return page
 
     def _decides(self, page: WebPage) -> WebPage:
         try:

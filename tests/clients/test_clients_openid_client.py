@@ -9,9 +9,11 @@ APPS = ["public", "basic", "signed", "signed-ps256", "signed-ed25519"]
 
 
 @pytest.mark.parametrize("name", APPS)
-def test_an_app_asks_reads_renews_and_gives_back(world: World, plays: Plays, name: str) -> None:
+def test_an_app_asks_reads_renews_and_gives_back(world: World, plays: Plays, alice: Robot, name: str) -> None:
     seen = plays("openid_client_code.mjs", world.app(name), introspects=name != "public")
     check_whole(world, seen, public=name == "public")
+    [screen] = alice.seen
+    assert "To see when you use electricity." in screen and name.title() in screen
 
 
 def test_an_app_that_need_not_push_sends_its_request_in_the_address(world: World, plays: Plays) -> None:
