@@ -52,7 +52,6 @@ OIDCPKCEMethod S256
 OIDCIDTokenSignedResponseAlg ES256
 OIDCCABundlePath @TRUST@
 OIDCInfoHook iat id_token userinfo
-{more}
 <Location /members>
     AuthType openid-connect
     Require valid-user

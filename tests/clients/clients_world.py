@@ -40,10 +40,13 @@ CALLBACK = "https://app.example/callback"  # nobody has to answer there: the rob
 # Whether `aval serve` speaks TLS itself; until then tls_front.py stands in front of it.
 OWN_TLS = "tls_certificate_file" in Settings.model_fields
 
+NONCES = {"AVAL_DPOP_NONCES": "true"}  # so that clients have to ask once more (RFC 9449 §8)
+
 # By name: what an app says of itself when it registers, in the words of RFC 7591 and its registry.
 APPS: dict[str, dict[str, Any]] = {
     "public": {"token_endpoint_auth_method": "none"},
     "basic": {"token_endpoint_auth_method": "client_secret_basic"},
+    "posted": {"token_endpoint_auth_method": "client_secret_post"},
     "signed": {"token_endpoint_auth_method": "private_key_jwt"},
     "signed-ps256": {"token_endpoint_auth_method": "private_key_jwt"},
     "signed-ed25519": {"token_endpoint_auth_method": "private_key_jwt"},
@@ -54,19 +57,16 @@ ALGORITHMS = {"signed-ps256": "PS256", "signed-ed25519": "Ed25519"}
 
 @dataclass
 class Town(Demo):
-    """The demo's processes; the gateway is reached through TLS, unless neither is set."""
+    """The demo's processes; the gateway is reached through TLS, unless `tls_port` is 0."""
 
-    front: int = 0  # port of TLS in front of it
-    own: dict[str, str] = field(default_factory=dict)  # its settings for TLS of its own
+    tls_port: int = 0  # the gateway's own, or of what stands in front of it
+    settings: dict[str, str] = field(default_factory=dict)  # of the gateway, beyond those of a demo
 
     def url(self, name: str) -> str:
-        plain = super().url(name)
-        if name != "gateway" or not (self.front or self.own):
-            return plain
-        return f"https://localhost:{self.front}" if self.front else plain.replace("http:", "https:")
+        return f"https://localhost:{self.tls_port}" if name == "gateway" and self.tls_port else super().url(name)
 
     def environment(self) -> dict[str, str]:
-        return super().environment() | self.own
+        return super().environment() | self.settings
 
 
 @dataclass(frozen=True)
@@ -105,18 +105,17 @@ class World:
         self.trust = ssl.create_default_context(cafile=str(self.root.file))
         self.town = Town(**vars(demo_setup.prepare(folder / "town", 0)))
         self.mtls = ""  # where apps show certificates
-        if tls and OWN_TLS:
-            self._speaks_tls()
-        elif tls:
-            self.town.front = free_port()
+        if tls:
+            self.town.tls_port = self.town.ports["gateway"] if OWN_TLS else free_port()
+            self.town.settings = NONCES | (self._own_tls() if OWN_TLS else {})
         self.apps: dict[str, RegisteredApp] = {}
 
-    def _speaks_tls(self) -> None:
+    def _own_tls(self) -> dict[str, str]:
         certificate, key = self.root.gives("gateway")
         key.chmod(0o600)
         port = free_port()
         self.mtls = f"https://localhost:{port}"
-        self.town.own = {
+        return {
             "AVAL_TLS_CERTIFICATE_FILE": str(certificate),
             "AVAL_TLS_KEY_FILE": str(key),
             "AVAL_MTLS_PORT": str(port),
@@ -131,9 +130,9 @@ class World:
     @contextlib.contextmanager
     def serving(self) -> Iterator["World"]:
         with contextlib.ExitStack() as stack:
-            if self.town.front:
+            if self.town.tls_port not in (0, self.town.ports["gateway"]):
                 certificate = self.root.gives("gateway")
-                stack.enter_context(tls_in_front(self.town.front, self.town.ports["gateway"], certificate))
+                stack.enter_context(tls_in_front(self.town.tls_port, self.town.ports["gateway"], certificate))
             stack.callback(demo_setup.stop, self.town)
             self._tells_commands()
             self._start()

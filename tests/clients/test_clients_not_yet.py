@@ -11,15 +11,12 @@ from app_keys import own_certificate
 from clients_world import World
 from play import Plays, Stumble
 
-ES256 = "ES256"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 CIBA = "urn:openid:params:grant-type:ciba"
 
 # By name: the registration that the flow needs. Keys are those of RFC 7591 and its registry; `profile` is Aval's own.
 SIGNED = {"token_endpoint_auth_method": "private_key_jwt"}
 APPS: dict[str, dict[str, Any]] = {
-    "dpop": {"token_endpoint_auth_method": "none", "dpop_bound_access_tokens": True},
-    "fapi2": {**SIGNED, "profile": "fapi2", "dpop_bound_access_tokens": True},
     "mtls": {
         "token_endpoint_auth_method": "tls_client_auth",
         "tls_client_auth_subject_dn": "CN=mtls",
@@ -29,9 +26,6 @@ APPS: dict[str, dict[str, Any]] = {
         "token_endpoint_auth_method": "self_signed_tls_client_auth",
         "tls_client_certificate_bound_access_tokens": True,
     },
-    "jar": {**SIGNED, "require_signed_request_object": True, "request_object_signing_alg": ES256},
-    "jarm": {**SIGNED, "authorization_signed_response_alg": ES256},
-    "oidc": {**SIGNED, "profile": "oidc", "id_token_signed_response_alg": ES256, "subject_type": "pairwise"},
     "device": {"token_endpoint_auth_method": "none", "grant_types": [DEVICE, "refresh_token"]},
     "ciba": {**SIGNED, "grant_types": [CIBA, "refresh_token"], "backchannel_token_delivery_mode": "poll"},
     "machine": {**SIGNED, "grant_types": ["client_credentials"]},
@@ -43,21 +37,6 @@ def not_yet(what: str) -> pytest.MarkDecorator:
     return pytest.mark.xfail(strict=True, raises=Stumble, reason=f"no {what} yet")
 
 
-@not_yet("DPoP (RFC 9449)")
-def test_dpop(world: World, plays: Plays) -> None:
-    seen = plays("openid_client_dpop.mjs", world.app("dpop", **APPS["dpop"]))
-    stories.check_granted(world, seen["tokens"], token_type="dpop")
-    stories.check_dpop(seen)
-
-
-@not_yet("profile of FAPI 2.0")
-def test_fapi2(world: World, plays: Plays) -> None:
-    """The app proves who it is, so its refresh token is bound to that and not to the key of the first proof."""
-    seen = plays("openid_client_dpop.mjs", world.app("fapi2", **APPS["fapi2"]))
-    stories.check_granted(world, seen["tokens"], token_type="dpop")
-    assert seen["bound"] == seen["thumbprint"] and (seen["asBearer"], seen["withOtherKey"]) == (401, 401)
-
-
 @not_yet("mutual TLS (RFC 8705)")
 @pytest.mark.parametrize("name", ["mtls", "mtls-alone"])
 def test_mutual_tls(world: World, plays: Plays, name: str) -> None:
@@ -65,29 +44,6 @@ def test_mutual_tls(world: World, plays: Plays, name: str) -> None:
     seen = plays("openid_client_mtls.mjs", app, data=world.mtls_data, other=own_certificate("other"))
     stories.check_granted(world, seen["tokens"])
     stories.check_mtls(seen)
-
-
-@not_yet("signed requests (JAR, RFC 9101)")
-def test_signed_request(world: World, plays: Plays) -> None:
-    seen = plays("openid_client_jar.mjs", world.app("jar", **APPS["jar"]))
-    stories.check_granted(world, seen["tokens"])
-    stories.check_jar(seen)
-
-
-@not_yet("signed answers (JARM)")
-def test_signed_answer(world: World, plays: Plays) -> None:
-    seen = plays("openid_client_jarm.mjs", world.app("jarm", **APPS["jarm"]))
-    stories.check_granted(world, seen["tokens"])
-    stories.check_jarm(seen)
-
-
-@not_yet("OpenID Connect")
-def test_openid_connect(world: World, plays: Plays) -> None:
-    seen = plays("openid_client_oidc.mjs", world.app("oidc", **APPS["oidc"]), scope="openid data_access")
-    stories.check_granted(world, seen["tokens"])
-    stories.check_oidc(seen, world.gateway, "oidc")
-    stories.check_read(seen["data"])
-    assert "pairwise" in seen["metadata"]["subject_types_supported"]
 
 
 @not_yet("device grant (RFC 8628)")

@@ -5,7 +5,7 @@ from clients_world import Robot, World
 from play import Plays, Stumble
 from stories import check_granted, check_read, check_whole
 
-APPS = ["public", "basic", "signed", "signed-ps256", "signed-ed25519"]
+APPS = ["public", "basic", "posted", "signed", "signed-ps256", "signed-ed25519"]
 
 
 @pytest.mark.parametrize("name", APPS)

@@ -5,6 +5,7 @@ import { app, args, person, privateKey, tracing, wanted } from './play.mjs'
 const AUTHENTICATION = {
   none: () => client.None(),
   client_secret_basic: () => client.ClientSecretBasic(app.secret),
+  client_secret_post: () => client.ClientSecretPost(app.secret), // what the library takes unless it is told otherwise
   private_key_jwt: async () => client.PrivateKeyJwt({ key: await privateKey(), kid: app.key.kid }),
   tls_client_auth: () => client.TlsClientAuth(),
   self_signed_tls_client_auth: () => client.TlsClientAuth(),
