@@ -72,3 +72,22 @@ def test_openid_connect(world: World, plays: Plays) -> None:
     stories.check_oidc(seen, world.gateway, "oidc")
     assert seen["metadata"]["subject_types_supported"] == ["pairwise"]
     assert (seen["userinfo"]["name"], seen["userinfo"]["email"]) == ("Alice Martin", "alice@example.org")
+
+
+def test_signing_in_and_data_in_one_request(world: World, plays: Plays) -> None:
+    """`openid` beside authorization_details: one request, one screen, one agreement."""
+    app = world.app("both", **SIGNED, profile="oidc", purposes=["sign-in", "energy-advice"])
+    seen = plays("openid_client_oidc.mjs", app, scope="openid data_access")
+    stories.check_oidc(seen, world.gateway, "both")
+    stories.check_read(seen["data"])
+    given = [detail["datatypes"] for detail in seen["tokens"]["authorization_details"]]
+    assert given == [["energy.electricity.usage"], ["identity.sign-in"]]
+    assert seen["userinfo"] == {"sub": seen["claims"]["sub"]}
+
+
+def test_a_website_that_nobody_configured_for_es256(world: World, plays: Plays) -> None:
+    """The algorithm is then the one of the server's metadata; the secret goes by HTTP Basic."""
+    method = {"token_endpoint_auth_method": "client_secret_basic"}
+    app = world.app("website", **method, profile="oidc", purposes=["sign-in"], data=[])
+    seen = plays("openid_client_oidc.mjs", app, scope="openid", details=None, algorithm=None)
+    stories.check_oidc(seen, world.gateway, "website")

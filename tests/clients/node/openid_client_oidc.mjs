@@ -7,7 +7,7 @@ import { configured, granted, read } from './lib/openid_client.mjs'
 await play(async () => {
   const config = await configured({
     algorithm: 'oidc',
-    metadata: { id_token_signed_response_alg: 'ES256' },
+    metadata: args.algorithm === null ? {} : { id_token_signed_response_alg: 'ES256' },
     execute: [client.enableNonRepudiationChecks],
   })
   const nonce = client.randomNonce()
