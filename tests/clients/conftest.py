@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from clients_world import Robot, World
-from play import Plays, missing_node, played
+from play import Plays, need_node, played
 from reference import Reference
 
 pytest.register_assert_rewrite("stories")
@@ -37,9 +37,8 @@ def plays(world: World, alice: Robot) -> Plays:
     """plays("script.mjs", app, …): the result of that flow, with Alice at the browser."""
 
     def play(script: str, app: Any, *, visits: Any = None, **more: Any) -> dict[str, Any]:
-        why = missing_node() if script.endswith(".mjs") else ""
-        if why:
-            pytest.skip(why)
+        if script.endswith(".mjs"):
+            need_node()
         return played(script, world.arguments(app, **more), visits or alice.visits, world.root.file)
 
     return play
@@ -47,7 +46,6 @@ def plays(world: World, alice: Robot) -> Plays:
 
 @pytest.fixture(scope="session")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
-    if why := missing_node():
-        pytest.skip(why)
+    need_node()
     with Reference(tmp_path_factory.mktemp("reference")).serving() as started:
         yield started

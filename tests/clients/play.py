@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HERE = Path(__file__).parent
 NODE = HERE / "node"
 SECONDS = 60
@@ -49,6 +51,14 @@ def missing_node() -> str:
     if not (NODE / "node_modules" / "openid-client").is_dir():
         return "the clients are not installed: make clients (needs npm)"
     return ""
+
+
+def need_node() -> None:
+    """Skip with the reason; where continuous integration could have had it (there is npm), fail with it."""
+    if why := missing_node():
+        if os.environ.get("CI") == "true" and shutil.which("npm"):
+            pytest.fail(f"{why}, and this run is meant to have it", pytrace=False)
+        pytest.skip(why)
 
 
 def played(script: str, arguments: Mapping[str, Any], visits: Visits, trust: Path) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from clients_world import Robot, World
-from play import Stumble, missing_node
+from play import Stumble, need_node
 from playwright.sync_api import Browser
 from spa_served import SinglePageApp, single_page_app, walked
 from stories import check_read
@@ -19,8 +19,7 @@ PUSHES = {"oidc_client_ts": False, "oauth4webapi": True}  # script: whether it p
 
 @pytest.fixture(scope="module")
 def spa() -> Iterator[SinglePageApp]:
-    if why := missing_node():
-        pytest.skip(why)
+    need_node()
     with single_page_app() as app:
         yield app
 

@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 from clients_world import World
-from play import Stumble, missing_node, played
+from play import Stumble, need_node, played
 from stories import check_whole
 
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    if why := missing_node():
-        pytest.skip(why)
+    need_node()
     with World(tmp_path_factory.mktemp("plain"), tls=False).serving() as started:
         yield started
 
