@@ -14,7 +14,7 @@ import uvicorn
 from playwright.sync_api import Browser, Error, sync_playwright
 
 PROGRAM = shutil.which("chromium")
-QUIET = [
+_QUIET = [
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -31,7 +31,7 @@ def launched() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(
-                executable_path=PROGRAM, headless=True, chromium_sandbox=False, args=QUIET
+                executable_path=PROGRAM, headless=True, chromium_sandbox=False, args=_QUIET
             )
         except Error as error:
             _without(f"chromium does not start: {error.message.splitlines()[0]}")
