@@ -174,6 +174,8 @@ class Application:
             exception_handlers={404: unrouted, 405: unrouted, Exception: unrouted},
             lifespan=self._lifespan,
         )
+        # One address, one spelling. Starlette would send a form on with its secrets (307), behind TLS to plain http.
+        self._pages.router.redirect_slashes = False
         self._doors: ASGIApp = Requests(self._pages)
         self._app: ASGIApp = Guarded(self._dispatch, house.settings)
         if metrics is not None:
