@@ -28,7 +28,7 @@ from gateway.ground.http import listener
 from gateway.ground.http.guard import Guarded
 from gateway.ground.http.transport import Transport
 from gateway.ground.keys import KeyRing, fresh
-from gateway.ground.store import open_store
+from gateway.ground.store import open_store, signing_keys
 from gateway.ground.store.tables import directory_changed
 from gateway.ground.store.together import Together
 from gateway.house import House
@@ -59,6 +59,7 @@ class World:
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         store = open_store(self.settings)
         made(store)
+        signing_keys.begin(store, keys, datetime.now(UTC))
         catalogue, policies = read(self.settings.policies)
         self.house = House(
             settings=self.settings,
