@@ -307,9 +307,14 @@ class Application:
         days = self.house.settings.key_rotation_days
         with self.house.store.write() as session:
             for made in signing_keys.scheduled(session, self.house.keys, days, now, settle):
-                logger().info("the next key", algorithm=made.algorithm, kid=made.key, signs=made.signs_from.isoformat())
+                logger().info(
+                    "the next key",
+                    algorithm=made.algorithm,
+                    kid=signing_keys.short(made.key),
+                    signs=made.signs_from.isoformat(),
+                )
             for kid in signing_keys.retire(session, now):
-                logger().info("a key signs no more", kid=kid)
+                logger().info("a key signs no more", kid=signing_keys.short(kid))
 
     def _prune(self) -> bool:
         return pruning.prune(self.house.store, retention.LEAVING, self.house.clock())

@@ -176,15 +176,15 @@ class Rereading:
         keys = self._house.keys
         before, signers = keys.signing, _signers(keys)
         wrong = signing_keys.read(self._house.store, keys, time.time())
-        faults = tuple([f"keys: token key {kid} {signing_keys.UNSEALED}" for kid in wrong])
+        faults = tuple([f"keys: token key {signing_keys.short(kid)} {signing_keys.UNSEALED}" for kid in wrong])
         if faults and faults != self._unopened:
             logger().error("token keys are not accepted", faults=list(faults))
         self._unopened = faults
         if keys.signing is not before:
-            logger().info("token keys taken", accepted=[key.kid for key in keys.signing])
+            logger().info("token keys taken", accepted=[signing_keys.short(key.kid) for key in keys.signing])
         for algorithm, kid in _signers(keys).items():
             if signers.get(algorithm) != kid:
-                logger().info("another key signs", algorithm=algorithm, kid=kid)
+                logger().info("another key signs", algorithm=algorithm, kid=signing_keys.short(kid))
         return False
 
 

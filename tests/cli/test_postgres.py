@@ -162,7 +162,7 @@ def test_a_second_machine_without_the_keys_makes_none_and_does_not_serve(
         second = machine(tmp_path / "two", tmp_path / "two.log")
         assert second.process.wait(60) == second.ends() == 2
         said = (tmp_path / "two.log").read_text()
-        assert f"token-0001.pem is {kid} in its /jwks.json" in said and LOST in said
+        assert f"whose newest token key is {kid} in its /jwks.json" in said and LOST in said
         assert not (tmp_path / "two").exists()
         monkeypatch.setenv("AVAL_DATA_DIR", str(tmp_path / "two"))
         assert aval("organisations", "add", ORGANISATIONS / "city-energy.toml").code == 2

@@ -23,6 +23,7 @@ from gateway.consent.actors import herself
 from gateway.consent.rules import Act
 from gateway.consent.tables import Consent, Terms
 from gateway.consent.terms import canonical, sha256
+from gateway.errors import Unavailable
 from gateway.formats.model import FoundAccount
 from gateway.ground.http import listener
 from gateway.ground.http.guard import Guarded
@@ -38,6 +39,7 @@ from gateway.organisations.links import Credentials
 from gateway.organisations.tables import Link, Organisation
 from gateway.people.tables import Person
 from gateway.proxy.call import DataPlane
+from gateway.rereading import Rereading
 from gateway.settings import Settings
 from tests import databases
 from tests.databases import made
@@ -268,15 +270,27 @@ class World:
             transport.start(asyncio.get_running_loop())
             together.start()
             await plane.start()
+            keys = threading.Thread(target=self._look_at_keys, args=[over := threading.Event()])
+            keys.start()
             self.loop = asyncio.get_running_loop()
             await send({"type": "lifespan.startup.complete"})
             await receive()
+            over.set()
+            await asyncio.to_thread(keys.join)
             await plane.stop()
             await transport.close()
             together.stop()
             await send({"type": "lifespan.shutdown.complete"})
 
         return Guarded(app, self.settings)
+
+    def _look_at_keys(self, over: threading.Event) -> None:
+        """As the composition root does."""
+        rereading = Rereading(self.house)
+        with rereading.watching_keys():
+            while not over.wait(signing_keys.LOOK_SECONDS):
+                with contextlib.suppress(Unavailable):
+                    rereading.look_at_token_keys()
 
     def recover(self, *living: str) -> None:
         """As the composition root does at the start and now and then."""

@@ -34,6 +34,7 @@ KEPT = timedelta(days=730)  # of a key that is not accepted any more: for who ch
 LOOK_SECONDS = 0.5  # how often a process looks for other keys
 
 UNSEALED = "is not sealed for its row, or not by this sealing key"
+BACK = "put the key files back from where you keep them"
 _TURN = "signing keys"
 
 
@@ -104,10 +105,10 @@ def _begin(session: Session, ring: KeyRing, found: Sequence[TokenFile], now: dat
 def _require_own(ring: KeyRing, found: Sequence[TokenFile], pinned: Mapping[str, str]) -> None:
     """Raises Unavailable where the files are not those of this database."""
     if pinned and not found:
-        raise Unavailable(f"keys: no {TOKENS} in {ring.folder}, which this database was used with")
+        raise Unavailable(f"keys: no {TOKENS} in {ring.folder}, which this database was used with; {BACK}")
     for each in found:
         if pinned.get(each.path.name, each.key.kid) != each.key.kid:
-            raise Unavailable(f"keys: {each.path}: holds another key than this database was used with")
+            raise Unavailable(f"keys: {each.path}: holds another key than this database was used with; {BACK}")
 
 
 def unused_files(ring: KeyRing) -> list[str]:
@@ -235,6 +236,11 @@ def state(row: SigningKeyRow, signs: bool, now: datetime) -> str:
     if signs:
         return "signs"
     return f"signs from {_minute(row.signs_from)}" if row.signs_from > now else "accepted"
+
+
+def short(kid: str) -> str:
+    """For log lines, which hide whatever is as long as a secret."""
+    return kid[:12]
 
 
 def _minute(at: datetime) -> str:
