@@ -58,7 +58,7 @@ def _ended(session: Session, log: Log, people: Sequence[str], began: datetime, n
     )
     found = session.exec(select(TokenFamily.person_id, TokenFamily.consent_id).where(*these)).all()
     consents = session.exec(select(Consent).where(col(Consent.id).in_({consent for _, consent in found})))
-    live = {consent.id for consent in consents if not deciding.is_over(consent, now)}
+    live = {consent.id for consent in consents if consent.ended_at is None and not deciding.is_over(consent, now)}
     told = sorted({person for person, consent in found if consent in live})
     session.execute(
         update(TokenFamily)

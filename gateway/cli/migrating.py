@@ -18,9 +18,8 @@ def migrate() -> None:
     One transaction: if it is interrupted, the old schema stays. Ends 2 on a database of a newer version, and on
     one that holds the tables of something else.
 
-    A new database is pinned to the keys of AVAL_KEYS_DIR, if they are there; it makes no file. Of a database that has
-    no token key yet the first is made then, or taken from the token-*.pem of a release before; where the keys are not
-    there, that is left to the first that serves.
+    A new database is pinned to the keys of AVAL_KEYS_DIR, if they are there; it makes none. The token-*.pem of a
+    release before become rows of the database then, where they are there; else at the first start.
     """
     from gateway.ground.store import migrate as steps
 
