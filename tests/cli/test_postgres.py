@@ -199,7 +199,7 @@ def test_of_two_machines_that_start_at_the_same_moment_one_serves(at: str, tmp_p
         assert WON in winner.log.read_text() and LOST not in winner.log.read_text()
         said = loser.log.read_text()
         assert LOST in said and WON not in said
-        assert said.count(opening.FOREIGN_KEY) == (4 if have else 0)
+        assert said.count(opening.FOREIGN_KEY) == (3 if have else 0)
         assert (tmp_path / names[machines.index(loser)]).exists() is have
     finally:
         assert sorted(each.ends() for each in machines) == [0, 2]

@@ -33,6 +33,7 @@ SMALL = {
     "openstream": "answers that are on their way out",
     "alembic_version": "one row",
     "keycheck": "one row for each key file",
+    "signingkey": "a few rows a year, and each leaves two years later",
     "logname": "one row",
     "schemaserves": "one row",
     "process": "one row for each process",
@@ -231,6 +232,8 @@ def _commands(demo: Demo) -> None:
         ("people", "guardian", "chloe@example.org", "--by", "alice@example.org"),
         ("log", "show", "--person", "alice@example.org"),
         ("keys", "list"),
+        ("keys", "rotate"),
+        ("keys", "rotate", "--emergency"),
     )
     given = [sys.executable, "-c", _JOBS, json.dumps(commands)]
     subprocess.run(given, env=demo.environment(), cwd=CHECKOUT, check=True)
