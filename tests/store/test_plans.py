@@ -47,6 +47,7 @@ WHOLE = {
     "UPDATE directory SET generation = 0 WHERE 0": "finds nothing, and looks for nothing",
     "SELECT min(entry_id) FROM logwaiting": "the first row by its key",
     "SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
+    "SELECT DISTINCT tokenfamily.person_id": "the next living ones, by an index that has no others",
     "FROM person ORDER BY person.email": "`aval people list` lists everybody",
 }
 _JOBS = """
