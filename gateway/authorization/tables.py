@@ -48,6 +48,7 @@ class AuthorizationRequest(SQLModel, table=True):
 class TokenFamily(SQLModel, table=True):
     """All tokens that come from one redeemed code. Ending this row ends them all."""
 
+    __table_args__ = (Index("ix_tokenfamily_living", "person_id", **where("ended_at IS NULL")),)
     id: str = Field(primary_key=True)
     consent_id: str = Field(foreign_key="consent.id", index=True)
     client_id: str
@@ -62,7 +63,7 @@ class TokenFamily(SQLModel, table=True):
     started_at: datetime
     expires_at: datetime | None = Field(default=None, index=True)  # when its last refresh token expires
     ended_at: datetime | None = None
-    ended_reason: str = ""  # revoked_by_app | code_replayed | refresh_replayed
+    ended_reason: str = ""  # revoked_by_app | code_replayed | refresh_replayed | keys_ended
 
 
 class RefreshToken(SQLModel, table=True):

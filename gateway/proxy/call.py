@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import time
 from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -250,6 +251,8 @@ class DataPlane:
             return None
         now = call.now.timestamp()
         token = self._tokens.read(shown, now)
+        if token is None and self._tokens.may_be_of_new_key(shown):
+            token = await self._read_again(shown, now)
         # A key-bound token without its proof is a stolen one; a proof beside an unbound token proves nothing.
         if token is None or (token.key is not None) != (scheme == b"dpop"):
             await self._challenged(call, "invalid_token", dpop=scheme == b"dpop")
@@ -272,6 +275,15 @@ class DataPlane:
                 await self._challenged(call, "invalid_dpop_proof", dpop=True)
                 return None
         return token
+
+    async def _read_again(self, shown: bytes, now: float) -> Token | None:
+        """Once the keys have been read anew: another process may have signed with one that this one did not know."""
+        since = time.monotonic()
+        for _ in range(2):  # whoever shares a reading that began before needs the next one
+            work = partial(self._house.keys.read_again, since)
+            if await self._house.pools.share("keys", "", "token keys", work):
+                break
+        return self._tokens.read(shown, now)
 
     async def _challenged(self, call: DataCall, error: str, *, dpop: bool, nonce: str = "") -> Done:
         resource = f"/data/{call.organisation}"

@@ -34,7 +34,9 @@ class Tokens:
         self._by = keys.signing  # the keys of those in `_known`
 
     def read(self, shown: bytes, now: float) -> Token | None:
-        """The token if it is ours and unexpired at `now` (epoch seconds); None for any other."""
+        """The token if it is ours and unexpired at `now` (epoch seconds); None for any other. Raises Unavailable while
+        it is not known which keys have ended."""
+        self._keys.require_fresh()
         signing = self._keys.signing
         if signing is not self._by:  # what a key has signed that is not there any more is worth nothing
             self._known.clear()
@@ -54,8 +56,12 @@ class Tokens:
             return None
         return token
 
+    def may_be_of_new_key(self, shown: bytes) -> bool:
+        """Of one that was not read: whether that may be because this process does not know its key yet."""
+        return access.may_be_of_new_key(shown.decode("latin-1"), self._keys)
+
     def _verified(self, text: str, digest: bytes, now: float) -> Token:
-        claims = access.read(text, self._keys, self._issuer, now)
+        claims = access.read(text, self._keys, self._issuer, now, waits=False)
         if now >= claims["exp"]:
             raise jose.Malformed("expired")
         bound = claims.get("cnf") or {}

@@ -36,6 +36,7 @@ SMALL = {
     "openstream": "answers that are on their way out",
     "alembic_version": "one row",
     "keycheck": "one row for each key file",
+    "signingkey": "a few rows a year, and each leaves two years later",
     "logname": "one row",
     "schemaserves": "one row",
     "process": "one row for each process",
@@ -49,6 +50,7 @@ WHOLE = {
     "UPDATE directory SET generation = 0 WHERE 0": "finds nothing, and looks for nothing",
     "SELECT min(entry_id) FROM logwaiting": "the first row by its key",
     "SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
+    "SELECT DISTINCT tokenfamily.person_id": "the next living ones, by an index that has no others",
     "FROM person ORDER BY person.email": "`aval people list` lists everybody",
 }
 _JOBS = """
@@ -273,6 +275,8 @@ def _commands(demo: Demo) -> None:
         ("people", "guardian", "chloe@example.org", "--by", "alice@example.org"),
         ("log", "show", "--person", "alice@example.org"),
         ("keys", "list"),
+        ("keys", "rotate"),
+        ("keys", "rotate", "--emergency"),
     )
     given = [sys.executable, "-c", _JOBS, json.dumps(commands)]
     subprocess.run(given, env=demo.environment(), cwd=CHECKOUT, check=True)

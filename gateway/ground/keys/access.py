@@ -12,10 +12,11 @@ EARLY_SECONDS = 10  # how far another machine's clock may run ahead
 KIND = jose.TokenKind(types=("at+jwt",), algorithms=("ES256",))
 
 
-def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any]:
+def read(text: str, keys: KeyRing, public_url: str, now: float, *, waits: bool = True) -> dict[str, Any]:
     """The claims of an access token issued by this gateway, even if it has expired: the caller must compare `exp`.
 
-    `now`: epoch seconds. Raises Malformed for any other text.
+    `now`: epoch seconds. `waits`: another process may have signed it with a key that this one has not read yet, so an
+    unknown one is looked for in the database; on the event loop it must not be. Raises Malformed for any other text.
     """
     if len(text) > LIMIT:
         raise Malformed("length")
@@ -23,7 +24,9 @@ def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any
     head, body, signature = jose.split(text)
     kid = jose.header_of(head, KIND).get("kid")
     # 2. made by one of our own keys
-    key = keys.public_key(kid) if kid else None
+    key = None
+    if kid:
+        key = keys.awaited_key(kid) if waits else keys.public_key(kid)
     if key is None:
         raise Malformed("unknown key")
     jose.verify(key, f"{head}.{body}".encode(), signature)
@@ -38,6 +41,15 @@ def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any
         raise Malformed("audience")
     _check_binding(claims.get("cnf"))
     return claims
+
+
+def may_be_of_new_key(text: str, keys: KeyRing) -> bool:
+    """Whether this text names a key that is not known, and that another process may have made a moment ago."""
+    try:
+        kid = jose.header_of(jose.split(text)[0], KIND).get("kid") if len(text) <= LIMIT else None
+    except Malformed:
+        return False
+    return isinstance(kid, str) and keys.public_key(kid) is None and keys.may_come(kid)
 
 
 def organisations(claims: dict[str, Any], public_url: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0206"
-down_revision = "0204"
+down_revision = "0205"
 branch_labels = None
 depends_on = None
 
