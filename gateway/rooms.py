@@ -18,6 +18,7 @@ from gateway.authorization import requests
 from gateway.catalogue import Catalogue, Dataset, Words
 from gateway.consent import asking
 from gateway.consent.facts import AppView, Offered, OrganisationFacts, PersonFacts
+from gateway.consent.itself import ITSELF
 from gateway.consent.request import Ask
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
@@ -27,6 +28,7 @@ from gateway.organisations import links, views
 from gateway.organisations.linking_pages import Waiting
 from gateway.people import accounts
 from gateway.people.tables import Person
+from gateway.settings import LANGUAGES
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,11 @@ class Rooms:
         return found
 
     def directory(self, session: Session) -> Mapping[str, OrganisationFacts]:
-        return views.directory(session)
+        return views.everyone(session, self.house)
 
     def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
+        if organisation_id == ITSELF:
+            return [self._account(session, client_id, person_id)]
         return [
             Offered(
                 ref=ref,
@@ -56,20 +60,30 @@ class Rooms:
             for ref, account in links.known_to(session, self.house.keys, client_id, person_id, organisation_id)
         ]
 
+    def _account(self, session: Session, client_id: str, person_id: str) -> Offered:
+        """The person's account here: one, by the identifier under which the app knows her."""
+        return Offered(
+            ref=self.house.keys.pairwise(person_id, client_id),
+            label=session.get_one(Person, person_id).email,
+            kind="account",
+            available=True,
+        )
+
     def linked(self, session: Session, person_id: str) -> Collection[str]:
-        return links.of_person(session, person_id).keys()
+        return {ITSELF, *links.of_person(session, person_id)}
 
     def person(self, session: Session, person_id: str) -> PersonFacts:
         row = session.get_one(Person, person_id)
         minor = minor_now(row.birth_date, self.house.clock(), self.house.settings)
         of_age = comes_of_age(row.birth_date, self.house.settings) if row.birth_date else None
-        return PersonFacts(row.id, row.name, minor=minor, guardian_id=row.guardian_id, of_age_at=of_age)
+        claims = accounts.claims(row)
+        return PersonFacts(row.id, row.name, minor=minor, guardian_id=row.guardian_id, of_age_at=of_age, claims=claims)
 
     def wards(self, session: Session, guardian: str) -> Sequence[str]:
         return [child.id for child in accounts.children(session, guardian)]
 
     def names(self, session: Session) -> "RoomNames":
-        return RoomNames(session, self.house.latest.catalogue)
+        return RoomNames(session, self.house.latest.catalogue, self.house.settings.operator_name)
 
     def legal_entity(self, session: Session, client: str) -> str:
         return apps.legal_entity(session, client)
@@ -89,7 +103,7 @@ class Rooms:
         if app is None or row is None or row.opened_by != person or not consent or consent.state != State.REQUESTED:
             return None
         ask, catalogue = Ask.from_json(row.ask), self.house.latest.catalogue
-        directory = views.directory(session)
+        directory = views.everyone(session, self.house)
         if not ask.still_fits(catalogue, directory):
             return None
         place = directory[organisation] if organisation in directory else None
@@ -102,11 +116,16 @@ class Rooms:
 class RoomNames:
     """Implements log.sentences.Names for one session. Each name is looked up once."""
 
-    def __init__(self, session: Session, catalogue: Catalogue) -> None:
-        self._session, self._catalogue = session, catalogue
+    def __init__(self, session: Session, catalogue: Catalogue, operator: str = "") -> None:
+        self._session, self._catalogue, self._operator = session, catalogue, operator
         self.app = cache(partial(apps.name, session))
-        self.organisation = cache(partial(views.name, session))
+        self.organisation = cache(self._organisation)
         self._own = cache(self._own)  # type: ignore[method-assign]  # looked up once
+
+    def _organisation(self, organisation: str) -> Words | None:
+        if organisation == ITSELF:
+            return dict.fromkeys(LANGUAGES, self._operator)
+        return views.name(self._session, organisation)
 
     def dataset(self, dataset: str, places: Sequence[str]) -> Words | None:
         known = (found[dataset] for found in self._known(tuple(places)) if dataset in found)

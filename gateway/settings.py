@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from gateway.compiled import INTERPRETED
@@ -98,8 +98,24 @@ class Settings(BaseSettings):
         600,
         ge=0,
         le=7 * 86400,
-        description="a new token key is accepted and published at once, and signs after this time: longer than it takes"
-        " until all processes have it, and than the 300 seconds for which others may keep /jwks.json",
+        description="a new token key is accepted and published at once, and signs after this time: longer than the 300"
+        " seconds for which others may keep /jwks.json",
+    )
+    key_rotation_days: int = Field(
+        90, ge=0, le=3650, description="for how long a token key signs before the next one does, by itself; 0: for ever"
+    )
+    sealing_key_file: Path | None = Field(
+        None,
+        description="file with the key under which the database keeps secrets: 64 hexadecimal digits, such as a systemd"
+        " credential; unset: kek.hex in keys_dir",
+    )
+    sealing_key_variable: str = Field(
+        "", description="environment variable that holds that key, in place of a file; its name must not begin by AVAL_"
+    )
+    sealing_key_command: str = Field(
+        "",
+        description="command that prints that key, asked once at the start, in place of a file: the client of a key"
+        " management service or a hardware module; no shell runs it",
     )
     mark_file: Path | None = Field(
         None,
@@ -139,7 +155,37 @@ class Settings(BaseSettings):
     session_idle_minutes: int = Field(60, ge=5, description="a sign-in ends after this long without a page")
     recent_minutes: int = Field(10, ge=1, le=60, description="how young a sign-in must be to share sensitive data")
     majority_age: int = Field(15, ge=13, le=18, description="age from which a person consents alone (GDPR art. 8)")
-    trusted_proxies: tuple[str, ...] = Field((), description="networks whose X-Forwarded-For is believed; empty: none")
+    tls_certificate_file: Path | None = Field(
+        None,
+        description="PEM, with what is between it and its root; the port then speaks https; read again when it changes",
+    )
+    tls_key_file: Path | None = Field(None, description="the key of tls_certificate_file, PEM without a password")
+    mtls_port: int = Field(
+        0, ge=0, le=65535, description="second port, on which apps are asked for a certificate (RFC 8705); 0: none"
+    )
+    mtls_public_url: str = Field(
+        "", description="the address under which apps that show a certificate reach the gateway; empty: none"
+    )
+    mtls_ca_file: Path | None = Field(
+        None,
+        description="CAs (PEM) whose client certificates are believed on mtls_port; unset: none but registered ones",
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        (), description="networks whose X-Forwarded-For and client_certificate_header are believed; empty: none"
+    )
+    client_certificate_header: str = Field(
+        "",
+        description="header in which a trusted proxy passes on the certificate that it was shown at mtls_public_url, as"
+        " X-SSL-Client-Cert (escaped PEM), Client-Cert (RFC 9440) or X-Forwarded-Client-Cert; empty: none",
+    )
+    client_certificate_verify_header: str = Field(
+        "",
+        description="header in which that proxy says SUCCESS if a CA of its own has signed the certificate, as nginx's"
+        " $ssl_client_verify; empty: it does not say",
+    )
+    client_certificate_proxy_verifies: bool = Field(
+        False, description="that proxy lets no certificate pass that no CA of its own has signed"
+    )
     outbound_networks: tuple[str, ...] = Field(
         (), description="private networks every outbound call may reach; better: `networks` of one organisation"
     )
@@ -178,9 +224,21 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return _UnknownVariables(settings_cls), init_settings, env_settings, _TomlFile(settings_cls)
 
-    @field_validator("public_url")
+    @field_validator("sealing_key_variable", "sealing_key_command")
     @classmethod
-    def _an_origin(cls, url: str) -> str:
+    def _one_source(cls, value: str, info: ValidationInfo) -> str:
+        if value.upper().startswith(PREFIX):
+            raise ValueError(f"{value}: variables that begin by {PREFIX} are settings")
+        others = [name for name in ("sealing_key_file", "sealing_key_variable") if value and info.data.get(name)]
+        if others:
+            raise ValueError(f"{others[0]} is set as well; name one place")
+        return value
+
+    @field_validator("public_url", "mtls_public_url")
+    @classmethod
+    def _an_origin(cls, url: str, info: ValidationInfo) -> str:
+        if info.field_name == "mtls_public_url" and not url:
+            return url
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
             raise ValueError("write it as https://host or http://localhost:port")
@@ -206,6 +264,14 @@ class Settings(BaseSettings):
         if address and not (plain and fits and int(plain[3]) <= 65535):
             raise ValueError("write it as 127.0.0.1:9400 or [::1]:9400, or leave it empty for no metrics")
         return address
+
+    @field_validator("client_certificate_header", "client_certificate_verify_header")
+    @classmethod
+    def _about_certificates(cls, name: str) -> str:
+        """Taken away from every request, so it must not be one that requests need."""
+        if name and not (re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", name) and re.search("cert|ssl|tls", name.lower())):
+            raise ValueError("write the name of a header about certificates, with letters, digits and hyphens")
+        return name
 
     @field_validator("trusted_proxies", "outbound_networks")
     @classmethod
@@ -240,6 +306,14 @@ class Settings(BaseSettings):
         return urlsplit(self.public_url).netloc
 
     @property
+    def mtls_host_header(self) -> str:
+        return urlsplit(self.mtls_public_url).netloc
+
+    @property
+    def speaks_tls(self) -> bool:
+        return self.tls_certificate_file is not None and self.tls_key_file is not None
+
+    @property
     def secure(self) -> bool:
         return self.public_url.startswith("https://")
 
@@ -271,6 +345,55 @@ def shipped_policies() -> Path:
     """policies/ of a checkout, or the copy inside an installed wheel."""
     beside = Path(__file__).parents[1] / "policies"
     return beside if beside.is_dir() else PACKAGED_POLICIES
+
+
+def contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """(setting, why and what to do) for each setting that cannot be used beside the others, in whatever mode."""
+    if settings.tls_certificate_file and not settings.tls_key_file:
+        yield "tls_key_file", "tls_certificate_file needs its key; name that file too"
+    if settings.tls_key_file and not settings.tls_certificate_file:
+        yield "tls_certificate_file", "tls_key_file needs its certificate; name that file too"
+    if settings.speaks_tls and not settings.secure:
+        yield "public_url", "the port speaks https (tls_certificate_file), and this is another address; write https://"
+    yield from _of_mutual_tls(settings)
+    yield from _of_the_header(settings)
+
+
+def _of_mutual_tls(settings: Settings) -> Iterator[tuple[str, str]]:
+    url = settings.mtls_public_url
+    if settings.mtls_port and not settings.speaks_tls:
+        yield "mtls_port", "it speaks TLS; name tls_certificate_file and tls_key_file"
+    if settings.mtls_port and settings.mtls_port == settings.port:
+        yield "mtls_port", "browsers must not be asked for certificates; it is another port than `port`"
+    if settings.mtls_port and not url:
+        yield "mtls_public_url", "mtls_port needs the address under which apps reach it"
+    if url and not (settings.mtls_port or settings.client_certificate_header):
+        yield "mtls_public_url", "nobody answers there; set mtls_port, or client_certificate_header of a trusted proxy"
+    if url and not url.startswith("https://"):
+        yield "mtls_public_url", "certificates are shown in TLS only; write https://"
+    if url and _authority(url) == _authority(settings.public_url):
+        why = "browsers must not be asked for certificates; it is another host or port than public_url"
+        yield "mtls_public_url", why
+
+
+def _authority(url: str) -> tuple[str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.hostname, parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+
+
+def _of_the_header(settings: Settings) -> Iterator[tuple[str, str]]:
+    header, verify = settings.client_certificate_header, settings.client_certificate_verify_header
+    if header and not settings.trusted_proxies:
+        yield "client_certificate_header", "anybody could forge it; name the proxy in trusted_proxies"
+    if header and not settings.mtls_public_url:
+        yield "mtls_public_url", "client_certificate_header is read only there; name the address"
+    if verify and not header:
+        yield "client_certificate_verify_header", "it says something of client_certificate_header; name that too"
+    if verify and verify.lower() == header.lower():
+        yield "client_certificate_verify_header", "it is another header than client_certificate_header"
+    if settings.client_certificate_proxy_verifies and (verify or not header):
+        why = "the proxy says so of each certificate in client_certificate_verify_header" if verify else "of no header"
+        yield "client_certificate_proxy_verifies", f"{why}; leave it false"
 
 
 def unsafe(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -35,7 +35,7 @@ DOORS = {
     "jwt": {"gateway.ground.keys", "gateway.authorization"},
     "cedarpy": {"gateway.policy"},
     "lxml": {"gateway.formats"},
-    "uvicorn": {"gateway.cli", "gateway.ground.http.listener"},
+    "uvicorn": {"gateway.cli", "gateway.ground.http.listener", "gateway.ground.http.server"},
     "alembic": {"gateway.ground.store"},
     "webauthn": {"gateway.people"},
     "argon2": {"gateway.people"},

@@ -14,6 +14,7 @@ The gateway answers only under its own name, so that goes along (Host), from whe
 import http.client
 import json
 import os
+import ssl
 import sys
 import tomllib
 from pathlib import Path
@@ -30,11 +31,21 @@ def setting(name: str, default: str) -> str:
     return str(tomllib.loads(Path(config).read_text(encoding="utf-8")).get(name, default)) if config else default
 
 
+def connection(port: int) -> http.client.HTTPConnection:
+    """Over TLS where the gateway ends it itself. The certificate is for another name than localhost, and who listens
+    here is not in question."""
+    if not setting("tls_certificate_file", ""):
+        return http.client.HTTPConnection("localhost", port, timeout=SECONDS)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection("localhost", port, timeout=SECONDS, context=context)
+
+
 def fault(page: str, although: set[str]) -> str:
     """Why it is not well; empty: it is."""
     port = int(setting("port", "8400"))
     host = urlsplit(setting("public_url", "http://localhost:8400")).netloc
-    asked = http.client.HTTPConnection("localhost", port, timeout=SECONDS)
+    asked = connection(port)
     try:
         asked.request("GET", f"/{page}", headers={"Host": host})
         answer = asked.getresponse()

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.apps import addresses, logos, profiles
+from gateway.apps import addresses, certificates, logos, profiles
 from gateway.apps.profiles import AUTH_METHODS, PROFILES
+from gateway.apps.registration import scopes_of
 from gateway.catalogue import Catalogue
 from gateway.consent.facts import OrganisationFacts
 from gateway.errors import DeclarationError, Fault
@@ -56,10 +57,18 @@ LATER: Keys = {
     "token_endpoint_auth_signing_alg": ("algorithm", ""),
     "dpop_bound_access_tokens": ("flag", False),
     "tls_client_certificate_bound_access_tokens": ("flag", False),
+    "tls_client_auth_subject_dn": ("text", ""),
+    "tls_client_auth_san_dns": ("text", ""),
+    "tls_client_auth_san_uri": ("text", ""),
+    "tls_client_auth_san_ip": ("text", ""),
+    "tls_client_auth_san_email": ("text", ""),
     "require_signed_request_object": ("flag", False),
     "request_object_signing_alg": ("algorithm", ""),
     "authorization_signed_response_alg": ("ours", ""),
     "introspection_signed_response_alg": ("ours", ""),
+    "id_token_signed_response_alg": ("ours", ""),
+    "userinfo_signed_response_alg": ("ours", ""),
+    "scope": ("scopes", ""),
 }
 FORM = Form(
     tables={
@@ -81,7 +90,7 @@ FORM = Form(
             "verified": ("flag", False),
             "purposes": ("list", REQUIRED),
             "recipients": ("recipients", []),
-            "data": ("data", REQUIRED),
+            "data": ("data", []),
             **LATER,
         },
         "data[]": {
@@ -112,13 +121,14 @@ FORM = Form(
         "grants": checks.some_of(GRANTS),
         "algorithm": (*keysets.STRONG, "RS256"),
         "ours": ("ES256",),
+        "scopes": checks.matches(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*", "write scopes, as in openid email"),
         "necessity": NECESSITIES,
         "country": checks.matches(r"[A-Z]{2}", "write two capitals, as in FR"),
         "list": checks.texts,
         "flag": checks.flag,
         "table": checks.table,
         "recipients": checks.tables("recipients"),
-        "data": checks.tables("data", least=1),
+        "data": checks.tables("data"),
     },
 )
 
@@ -159,7 +169,19 @@ def parse(document: Mapping[str, Any], path: Path) -> AppDeclaration:
 def check(document: Mapping[str, Any]) -> list[Fault]:
     """Every fault of a parsed declaration, in the order of the form. Does not compare with this gateway's data."""
     faults = FORM.faults(document)
-    return faults or [*_redirects(document), *_keys(document), *profiles.faults(document)]
+    return faults or [
+        *_redirects(document),
+        *_keys(document),
+        *_asks(document),
+        *profiles.faults(document),
+        *certificates.faults(document),
+    ]
+
+
+def _asks(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Who registers nothing to ask for has nothing to do here."""
+    if not document.get("data") and not scopes_of(document):
+        yield Fault("data", "is missing", 'list [[data]], or purposes = ["sign-in"], or scope = "openid"')
 
 
 def _redirects(document: Mapping[str, Any]) -> Iterator[Fault]:

@@ -26,11 +26,21 @@ class Registration:
     request_alg: str  # … by this algorithm; "": any of its profile
     response_alg: str  # authorization responses are JWTs, signed so (JARM §3); "": only where it asks for it
     introspection_alg: str  # introspection answers are JWTs, signed so (RFC 9701 §6); "": only where it asks for it
+    id_token_alg: str  # ID tokens are signed so
+    userinfo_alg: str  # the answer of /userinfo is a JWT, signed so; "": plain JSON
+    scopes: tuple[str, ...]  # that it may ask for, besides those that mean nothing
     jwks: Mapping[str, Any]
 
     @property
     def public(self) -> bool:
         return self.auth_method == "none"
+
+
+def scopes_of(said: Mapping[str, Any]) -> tuple[str, ...]:
+    """The scopes of a registration; of one that signs people in and does not say, those of OpenID Connect."""
+    if said.get("scope"):
+        return tuple(said["scope"].split())
+    return ("openid", "profile", "email") if "sign-in" in said["purposes"] else ()
 
 
 def registration(row: App) -> Registration:
@@ -52,5 +62,8 @@ def registration(row: App) -> Registration:
         request_alg=said.get("request_object_signing_alg") or "",
         response_alg=said.get("authorization_signed_response_alg") or "",
         introspection_alg=said.get("introspection_signed_response_alg") or "",
+        id_token_alg=said.get("id_token_signed_response_alg") or "ES256",
+        userinfo_alg=said.get("userinfo_signed_response_alg") or "",
+        scopes=scopes_of(said),
         jwks=said["jwks"] or {"keys": []},
     )

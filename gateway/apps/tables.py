@@ -18,3 +18,10 @@ class App(SQLModel, table=True):
     status_reason: str = ""
     registered_at: datetime
     changed_at: datetime
+
+
+class AppOrigin(SQLModel, table=True):
+    """An origin from which a browser app calls (`origins`)."""
+
+    origin: str = Field(primary_key=True)
+    client_id: str = Field(foreign_key="app.client_id", primary_key=True, index=True)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlmodel import Session
 
+from gateway.apps import origins
 from gateway.apps.declare import AppDeclaration, against
 from gateway.apps.profiles import BY_SECRET
 from gateway.apps.tables import App
@@ -52,6 +53,8 @@ def register(
         row.metadata_, row.metadata_sha256 = dict(declaration.document), declaration.sha256
         row.auth_method, row.verified, row.changed_at = declaration.auth_method, declaration.verified, now
         session.add(row)
+        session.flush()
+        origins.keep(session, row)
         directory_changed(session)
     session.flush()
     return row, secret

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlmodel import Session, select
 
+from gateway.apps.registration import scopes_of
 from gateway.apps.tables import App
 from gateway.catalogue import Words
 from gateway.consent.facts import AppView, DeclaredData
@@ -46,6 +47,7 @@ def view(row: App) -> AppView:
         auth_method=row.auth_method,
         purposes=tuple(data["purposes"]),
         data=tuple(_declared(each) for each in data["data"]),
+        scopes=scopes_of(data),
         recipients=tuple(data["recipients"]),
         verified=row.verified,
         active=row.status == "active",

@@ -14,10 +14,12 @@ from gateway.apps.registration import Registration, registration
 from gateway.apps.tables import App
 from gateway.authorization.binding import UNBOUND, Binding
 from gateway.authorization.tables import AuthorizationRequest
+from gateway.consent.facts import Facts
 from gateway.consent.tables import Consent
 from gateway.ground.web.context import Context
 
 if TYPE_CHECKING:
+    from gateway.authorization.families import GrantedFamily
     from gateway.authorization.protocol import Protocol
     from gateway.authorization.requests import Checked
 
@@ -27,6 +29,7 @@ class EndpointCall:
     ctx: Context
     endpoint: str  # as used in `Parameter.endpoints`
     protocol: "Protocol"
+    facts: Facts
     form: Mapping[str, str] = field(default_factory=dict)  # the parameters of the call that the endpoint knows
     sent: Mapping[str, str] = field(default_factory=dict)  # of an authorization request: the form, or its signed object
     signed: bool = False  # `sent` is a signed object
@@ -35,6 +38,7 @@ class EndpointCall:
     row: AuthorizationRequest | None = None  # … as it was kept
     claims: Mapping[str, Any] = field(default_factory=dict)  # of the access token of the call
     _grant: Consent | None = None
+    granted: "GrantedFamily | None" = None  # what the access token of the call stands on
     _app: App | None = None
 
     @property

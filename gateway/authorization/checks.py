@@ -13,15 +13,17 @@ from gateway.apps import addresses
 from gateway.apps.registration import Registration, registration
 from gateway.apps.tables import App
 from gateway.apps.views import view
-from gateway.authorization import details, rules
+from gateway.authorization import details, openid, rules
+from gateway.authorization import scopes as scoped
 from gateway.authorization.rules import Refused
 from gateway.consent import amending, deciding, granting
 from gateway.consent.asking import may_ask
+from gateway.consent.itself import SIGN_IN
 from gateway.consent.request import Ask, InvalidDetails, validate
 from gateway.consent.rules import MERGE, REPLACE
 from gateway.consent.tables import Consent
 from gateway.house import House
-from gateway.organisations.views import directory
+from gateway.organisations.views import directory, everyone
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -83,10 +85,24 @@ def response_mode(value: str, asking: Asking) -> str:
     return value or ("jwt" if signed else "query")
 
 
-def scope(value: str, _: Asking) -> str:
-    if set(value.split()) - set(rules.SCOPES):
+def scope(value: str, asking: Asking) -> str:
+    """The scopes asked for, each once. `data_access` stands for the authorization_details, and is there with them."""
+    asked = dict.fromkeys(value.split())
+    if asked.keys() - {rules.DATA, rules.OFFLINE, *asking.client.scopes}:
         raise Refused("invalid_scope")
-    return " ".join(rules.SCOPES)
+    if openid.OPENID in asked and SIGN_IN not in asking.house.catalogue.datasets:
+        raise Refused("invalid_scope")
+    alone = asked.keys() - {rules.DATA, rules.OFFLINE}
+    if not alone or "authorization_details" in asking.sent:
+        asked |= {rules.DATA: None}
+    elif rules.DATA in asked:
+        del asked[rules.DATA]
+    return " ".join(asked)
+
+
+def claims(value: str, asking: Asking) -> str:
+    """The claims that are wanted in the ID token itself (OpenID Connect Core §5.5)."""
+    return " ".join(name for name in openid.claims_asked(value).id_token if " " not in name)
 
 
 def code_challenge_method(value: str, asking: Asking) -> None:
@@ -192,12 +208,19 @@ def _refused_details(error: InvalidDetails) -> Refused:
 
 
 def authorization_details(value: str, asking: Asking) -> Ask:
-    if not value:
-        raise Refused("invalid_request", "authorization_details is missing.")
-    house, known, app = asking.house, directory(asking.session), view(asking.app)
+    """What is asked for, by these details, by scopes and by claims together (RFC 9396 §3)."""
+    house, known, app = asking.house, everyone(asking.session, asking.house), view(asking.app)
     settings = house.settings
+    scopes, wanted = asking.sent.get("scope", "").split(), openid.claims_asked(asking.sent.get("claims", ""))
+    named = asking.sent.get("resource", "").split()
+    meant = scoped.meant(scopes, named, known, house.catalogue, settings.public_url)
+    if not value and not meant.rows and openid.OPENID not in scopes:
+        raise Refused("invalid_request", "authorization_details is missing, and no scope stands for data.")
     try:
-        ask = validate(details.parse(value), app, known, house.catalogue, settings.public_url, house.clock())
+        rows = [*(details.parse(value) if value else []), *meant.rows]
+        rows = [*rows, *openid.details(scopes, wanted, rows, house.catalogue, settings.public_url)]
+        app = scoped.registered(app, meant)
+        ask = validate(rows, app, known, house.catalogue, settings.public_url, house.clock())
     except InvalidDetails as error:
         raise _refused_details(error) from None
     decision = may_ask(house.policies, app, ask, {name: facts.active for name, facts in known.items()})

@@ -86,7 +86,7 @@ def introspect(session: Session, claims: Mapping[str, Any], now: datetime) -> di
     kept = ("iss", "sub", "aud", "client_id", "iat", "exp", "jti", "scope")
     return {
         "active": True,
-        "token_type": "DPoP" if bound else "Bearer",
+        "token_type": "DPoP" if "jkt" in (bound or {}) else "Bearer",
         **{name: claims[name] for name in kept},
         **({"cnf": dict(bound)} if bound else {}),
     }

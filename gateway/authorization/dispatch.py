@@ -13,6 +13,7 @@ from gateway.authorization.rules import Step
 from gateway.authorization.tables import AuthorizationRequest
 from gateway.consent import asking, deciding, granting
 from gateway.consent.facts import AppView, Facts, PersonFacts
+from gateway.consent.itself import ITSELF
 from gateway.consent.request import Ask
 from gateway.consent.rules import State
 from gateway.consent.tables import Consent
@@ -69,7 +70,7 @@ def standing(
     return StepFacts(
         state=consent.state if consent else "",
         live=consent is not None and deciding.is_live(consent, now),
-        unlinked=tuple(name for name in ask.required_organisations() if name not in linked),
+        unlinked=tuple(name for name in ask.required_organisations() if name not in linked and name != ITSELF),
         needs_guardian=person.minor and person.id == caller.person,
         sensitive=any(item.sensitivity != "none" for item in ask.items),
     )

@@ -6,6 +6,7 @@
 from gateway.apps.profiles import AUTH_METHODS
 from gateway.authorization import grants, parameters, steps
 from gateway.authorization.protocol import Endpoint
+from gateway.consent.itself import USERINFO
 
 PAR = Endpoint(
     parameters.PAR,
@@ -24,6 +25,7 @@ PAR = Endpoint(
         steps.bind_request,
         steps.store_request,
     ),
+    browsers=True,
     gives=True,
 )
 TOKEN = Endpoint(
@@ -42,6 +44,7 @@ TOKEN = Endpoint(
         steps.issue_tokens,
     ),
     methods=AUTH_METHODS,
+    browsers=True,
     gives=True,
 )
 REVOKE = Endpoint(
@@ -51,6 +54,7 @@ REVOKE = Endpoint(
     "Give a token back (RFC 7009): its whole family ends, the person's agreement stays. 200 for an unknown one too.",
     (steps.check_form, steps.authenticate_client, steps.end_tokens),
     methods=AUTH_METHODS,
+    browsers=True,
 )
 INTROSPECT = Endpoint(
     parameters.INTROSPECT,
@@ -63,14 +67,14 @@ INTROSPECT = Endpoint(
 )
 # ---- grants (Grant Management for OAuth 2.0), under their own name and under those of two countries' rules
 
-_OF_GRANT = (grants.load_access_token, grants.check_scope, grants.load_grant)
+_OF_GRANT = (grants.load_client_token, grants.check_scope, grants.load_grant)
 GRANT = Endpoint(
     parameters.GRANT,
     "/grants/{grant_id}",
     "grant_management_endpoint",
     "What is granted to the app by one grant now (Grant Management §6.3); 404 for one that is over or not the app's.",
     (*_OF_GRANT, grants.tell_grant),
-    http="GET",
+    verbs=("GET",),
     gives=True,
 )
 GRANT_END = Endpoint(
@@ -79,7 +83,7 @@ GRANT_END = Endpoint(
     "",
     "End a grant: 204, and all its tokens are worth nothing at once (Grant Management §6.4).",
     (*_OF_GRANT, grants.end_grant),
-    http="DELETE",
+    verbs=("DELETE",),
 )
 UK_CONSENT = Endpoint(
     parameters.UK_CONSENT,
@@ -87,7 +91,7 @@ UK_CONSENT = Endpoint(
     "",
     "The state of a grant, in the words of UK Open Banking.",
     (*_OF_GRANT, grants.tell_uk_consent),
-    http="GET",
+    verbs=("GET",),
     gives=True,
 )
 UK_CONSENT_END = Endpoint(
@@ -96,7 +100,7 @@ UK_CONSENT_END = Endpoint(
     "",
     "The same as `DELETE /grants/{grant_id}`, under its address of UK Open Banking.",
     (*_OF_GRANT, grants.end_grant),
-    http="DELETE",
+    verbs=("DELETE",),
 )
 ARRANGEMENT_END = Endpoint(
     parameters.ARRANGEMENT_END,
@@ -111,8 +115,18 @@ ARRANGEMENT_END = Endpoint(
         grants.end_grant,
     ),
 )
-STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, ARRANGEMENT_END)  # that take a form
-GRANTS = (GRANT, GRANT_END, UK_CONSENT, UK_CONSENT_END)
+GRANTS = (GRANT, GRANT_END, UK_CONSENT, UK_CONSENT_END, ARRANGEMENT_END)
+USER_INFO = Endpoint(
+    parameters.USERINFO,
+    USERINFO,
+    "userinfo_endpoint",
+    "Tell an app what the person agreed that it learns of her account here (OpenID Connect Core §5.3).",
+    (steps.load_access_token, steps.check_openid, steps.check_permitted, steps.tell_of_person),
+    verbs=("GET", "POST"),
+    browsers=True,
+    gives=True,
+)
+STEPPED = (PAR, TOKEN, REVOKE, INTROSPECT, USER_INFO, *GRANTS)
 # Their doors are made elsewhere.
 AUTHORIZE = Endpoint(parameters.AUTHORIZE, "/authorize", "authorization_endpoint", "")
 JWKS = Endpoint("jwks", "/jwks.json", "jwks_uri", "")

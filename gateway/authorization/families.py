@@ -37,6 +37,7 @@ ENDINGS = {
     "revoked_by_app": "app_disconnected",
     "code_replayed": "token_replay",
     "refresh_replayed": "token_replay",
+    "keys_ended": "tokens_ended",  # all at once: families_ending
 }
 
 
@@ -87,6 +88,10 @@ def redeem(
         auth_time=request.auth_time or 0,
         started_at=now,
         version=consent.version,
+        amr=request.amr,
+        sign_in=request.sign_in,
+        scope=request.scope,
+        claims=request.claims,
         resource=request.resource,
         jkt=jkt,
     )

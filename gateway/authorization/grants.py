@@ -11,17 +11,14 @@ from typing import Any
 
 from starlette.responses import Response
 
-from gateway.apps.registration import registration
-from gateway.apps.tables import App
-from gateway.authorization import binding, client_tokens, rules
+from gateway.authorization import access_tokens, openid, rules
 from gateway.authorization.calls import EndpointCall
-from gateway.authorization.metadata import resource_url
 from gateway.authorization.rules import Refused
 from gateway.consent import deciding, granting
 from gateway.consent.actors import APP
+from gateway.consent.itself import ITSELF, USERINFO, location
 from gateway.consent.rules import EndReason, State
 from gateway.consent.tables import Consent
-from gateway.ground.keys import dpop
 from gateway.ground.web import answers
 
 _UK_STATUS = {State.ACTIVE: "AUTH", State.PAUSED: "AUTH"}  # it has no word for a pause
@@ -32,32 +29,16 @@ _CDR_UNKNOWN = {
 }
 
 
-def load_access_token(call: EndpointCall) -> None:
-    """The client's own token, shown as it is to be (RFC 6750 §2.1, RFC 9449 §7.1), and the client, which may still."""
-    ctx, shown = call.ctx, call.ctx.request.headers.getlist("authorization")
-    if not shown:
-        raise _unauthorized(error="")
-    scheme, _, token = shown[0].partition(" ")
-    claims = client_tokens.read(token, ctx.house.keys, ctx.house.settings.public_url, ctx.now)
-    if len(shown) > 1 or claims is None or not client_tokens.lives(ctx.session, claims, ctx.now):
-        raise _unauthorized()
-    bound = claims["cnf"]["jkt"] if claims.get("cnf") else ""
-    if scheme.lower() != ("dpop" if bound else "bearer"):
-        raise _unauthorized()
-    if bound and not binding.proves(ctx, bound, token):
-        raise _unauthorized(error="invalid_dpop_proof")
-    app = ctx.session.get(App, claims["client_id"])
-    if app is None or app.status != "active" or client_tokens.GRANT_TYPE not in registration(app).grant_types:
-        raise _unauthorized()
-    call.app, call.claims = app, claims
+def load_client_token(call: EndpointCall) -> None:
+    """The client's own token, shown by who holds it (RFC 6750 §2, RFC 9449 §7.1), and the client, which may still."""
+    call.app, call.claims = access_tokens.own(call.ctx)
 
 
 def check_scope(call: EndpointCall) -> None:
     """The token is for this (RFC 6750 §3.1)."""
     needed = rules.SCOPE_NEEDED[call.endpoint]
     if needed not in call.claims["scope"].split():
-        challenge = f'Bearer realm="aval", error="insufficient_scope", scope="{needed}"'
-        raise Refused("insufficient_scope", status=403, headers={"WWW-Authenticate": challenge})
+        raise access_tokens.insufficient(call.ctx, needed)
 
 
 def load_grant(call: EndpointCall) -> None:
@@ -79,14 +60,13 @@ def load_arrangement(call: EndpointCall) -> Response | None:
 
 def tell_grant(call: EndpointCall) -> Response:
     """What is in force now (Grant Management §6.3)."""
-    said, settings = _told(call), call.ctx.house.settings
-    organisations = granting.organisations(said.terms)
+    said, house = _told(call), call.ctx.house
+    claims = openid.claims_granted(said.terms, house.catalogue)
     return answers.json(
         {
-            "scopes": [
-                {"scope": " ".join(rules.SCOPES), "resource": [resource_url(settings, name) for name in organisations]}
-            ],
-            "authorization_details": granting.details(said.terms, settings.public_url),
+            "scopes": _scopes(said.terms, house.settings.public_url),
+            **({"claims": claims} if claims else {}),
+            "authorization_details": granting.details(said.terms, house.settings.public_url),
             "created_at": _seconds(said.granted_at),
             "last_updated_at": _seconds(said.changed_at),
             "expires_at": _seconds(said.until),
@@ -151,13 +131,13 @@ def _told(call: EndpointCall) -> _Told:
     return _Told(terms, consent.granted_at, consent.until, *granting.changed(session, consent))
 
 
+def _scopes(terms: Mapping[str, Any], public_url: str) -> list[dict[str, Any]]:
+    """Each scope with the addresses for which it was agreed to."""
+    names = granting.organisations(terms)
+    data = [location(public_url, name) for name in names if name != ITSELF]
+    found = [{"scope": rules.DATA, "resource": data}] if data else []
+    return [*found, {"scope": openid.OPENID, "resource": [public_url + USERINFO]}] if ITSELF in names else found
+
+
 def _seconds(at: datetime) -> int:
     return int(at.timestamp())
-
-
-def _unauthorized(error: str = "invalid_token") -> Refused:
-    """`error`: what the challenge says; "": no token was shown, so nothing is wrong with it (RFC 6750 §3)."""
-    said = f', error="{error}"' if error else ""
-    algs = " ".join(dpop.ALGORITHMS)
-    challenge = f'Bearer realm="aval"{said}, DPoP algs="{algs}"{said}'
-    return Refused(error or "invalid_token", status=401, headers={"WWW-Authenticate": challenge})

@@ -2,41 +2,68 @@
 
 from typing import Any
 
-from gateway.authorization import rules
+from gateway.apps.profiles import BY_CERTIFICATE
+from gateway.authorization import openid, rules
+from gateway.authorization import scopes as scoped
 from gateway.authorization.assertions import ALGORITHMS
 from gateway.authorization.parameters import PARAMETERS
 from gateway.authorization.protocol import Protocol
+from gateway.house import House
 from gateway.organisations.views import OrganisationView
 from gateway.settings import LANGUAGES, Settings
 
 
-def server(settings: Settings, protocol: Protocol, organisations: list[str]) -> dict[str, Any]:
+def server(house: House, protocol: Protocol, organisations: list[OrganisationView]) -> dict[str, Any]:
+    settings, claims = house.settings, openid.known(house.catalogue)
+    scopes = [scope for scope, dataset in openid.SCOPES.items() if dataset in house.catalogue.datasets]
     said: dict[str, Any] = {
         "issuer": settings.public_url,
         "grant_types_supported": [grant.kind.GRANT_TYPE for grant in protocol.grants],
         "authorization_response_iss_parameter_supported": True,
+        "grant_management_action_required": settings.grant_management_action_required,
         # Whether an app must push its requests depends on its registration (by default it must), so the server as a
         # whole cannot say true.
-        "grant_management_action_required": settings.grant_management_action_required,
         "require_pushed_authorization_requests": False,
-        "protected_resources": [resource_url(settings, name) for name in organisations],
+        "scopes_supported": [
+            *scopes,
+            rules.DATA,
+            rules.OFFLINE,
+            *scoped.names(house.catalogue, organisations),
+            *rules.CLIENT_SCOPES,
+        ],
+        "claims_supported": sorted({*claims, "sid"}),
+        "subject_types_supported": ["pairwise"],
+        "id_token_signing_alg_values_supported": list(rules.SIGNS),
+        "userinfo_signing_alg_values_supported": list(rules.SIGNS),
+        "protected_resources": [resource_url(settings, one.id) for one in organisations],
     }
+    hidden = () if settings.mtls_public_url else BY_CERTIFICATE
+    if settings.mtls_public_url:
+        said["tls_client_certificate_bound_access_tokens"] = True
+        said["mtls_endpoint_aliases"] = {
+            endpoint.member: settings.mtls_public_url + endpoint.address
+            for endpoint in protocol.endpoints
+            if endpoint.steps and endpoint.member
+        }
     for endpoint in protocol.endpoints:
         if endpoint.member:
-            said[endpoint.member] = settings.public_url + endpoint.path.partition("/{")[0]
+            said[endpoint.member] = settings.public_url + endpoint.address
         if endpoint.methods:
-            said[f"{endpoint.member}_auth_methods_supported"] = list(endpoint.methods)
+            said[f"{endpoint.member}_auth_methods_supported"] = [
+                name for name in endpoint.methods if name not in hidden
+            ]
             said[f"{endpoint.member}_auth_signing_alg_values_supported"] = list(ALGORITHMS)
     for parameter in PARAMETERS:
         said |= parameter.says
     return said
 
 
-def resource(settings: Settings, organisation: OrganisationView) -> dict[str, Any]:
+def resource(house: House, organisation: OrganisationView) -> dict[str, Any]:
+    settings = house.settings
     return {
         "resource": resource_url(settings, organisation.id),
         "authorization_servers": [settings.public_url],
-        "scopes_supported": list(rules.SCOPES),
+        "scopes_supported": [rules.DATA, *scoped.names(house.catalogue, [organisation])],
         "bearer_methods_supported": ["header"],
         "authorization_details_types_supported": [rules.TYPE],
         "resource_name": organisation.name[settings.default_language],

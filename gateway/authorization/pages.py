@@ -40,7 +40,7 @@ from gateway.ground.web.context import Caller, Context
 from gateway.ground.web.doors import Door
 from gateway.ground.web.headers import see_other
 from gateway.ground.web.languages import choose_language
-from gateway.organisations.views import directory
+from gateway.organisations.views import everyone
 
 # What is wrong with a link from an app, as the person reads it. Keys: `why` of _problem().
 PROBLEMS = {
@@ -58,19 +58,11 @@ class Screen(Protocol):
     def __call__(self, ctx: Context, consent: Consent, *, resume: str, redirect_uri: str) -> Response: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Others:
-    """What the dispatcher is handed of other rooms."""
-
-    facts: Facts
-    screen: Screen
-
-
 @dataclass
 class Visit(EndpointCall):
     """A call of /authorize: by a person's browser."""
 
-    rooms: Others | None = None
+    screen: Screen | None = None
     returns: "_Returns | None" = None  # once it is known where errors are answered
 
 
@@ -86,7 +78,7 @@ VisitStep = Callable[[Visit], Response | None]
 
 
 def doors(protocol: ServerProtocol, facts: Facts, screen: Screen) -> list[Door]:
-    handler = partial(authorize, protocol, Others(facts, screen))
+    handler = partial(authorize, protocol, facts, screen)
     return [
         Door("/authorize", handler, ("GET",), opens="write", name="authorize"),
         # an app may send its request as a form of its own; nothing is decided by it
@@ -104,11 +96,11 @@ def doors(protocol: ServerProtocol, facts: Facts, screen: Screen) -> list[Door]:
     ]
 
 
-def authorize(protocol: ServerProtocol, rooms: Others, ctx: Context) -> Response:
+def authorize(protocol: ServerProtocol, facts: Facts, screen: Screen, ctx: Context) -> Response:
     """Lead a person through an app's request, one step after the other: sign in, link, agree, back to the app (RFC 6749
     §3.1).
     """
-    visit = Visit(ctx, parameters.AUTHORIZE, protocol, rooms=rooms)
+    visit = Visit(ctx, parameters.AUTHORIZE, protocol, facts, screen=screen)
     try:
         given = ctx.form_lists if ctx.request.method == "POST" else ctx.query_lists
         visit.sent = parameters.given(ctx, parameters.AUTHORIZE, given)
@@ -173,13 +165,13 @@ def open_request(visit: Visit) -> None:
 def answer_silently(visit: Visit) -> Response | None:
     """prompt=none: no page, ever (OpenID Connect Core §3.1.2.1)."""
     row = _row(visit)
-    return _silent(_rooms(visit).facts, visit.ctx, visit.app, row) if _is_silent(row.prompt) else None
+    return _silent(visit.facts, visit.ctx, visit.app, row) if _is_silent(row.prompt) else None
 
 
 def show_next(visit: Visit) -> Response:
     """Sign in, link, agree, or back to the app: dispatch.py decides."""
-    rooms = _rooms(visit)
-    return _interactive(rooms.facts, rooms.screen, visit.ctx, visit.app, _row(visit), _resume(visit))
+    assert visit.screen is not None
+    return _interactive(visit.facts, visit.screen, visit.ctx, visit.app, _row(visit), _resume(visit))
 
 
 def load_return_address(visit: Visit) -> None:
@@ -230,11 +222,6 @@ def _row(visit: Visit) -> AuthorizationRequest:
     return visit.row
 
 
-def _rooms(visit: Visit) -> Others:
-    assert visit.rooms is not None
-    return visit.rooms
-
-
 def _resume(visit: Visit) -> str:
     return requests.resume_path(visit.app.client_id, visit.sent["request_uri"])
 
@@ -258,19 +245,20 @@ def _interactive(
         return _sign_in(resume)
     if not dispatch.may_change_grant(ctx.session, row, others, caller, ctx.now):
         return _no_such_grant(ctx, app, row)
+    _sign_in_as_before(ctx, row, caller)
     consent, person = _hers(others, ctx, app, row, caller)
     ask = Ask.from_json(row.ask)
     facts = dispatch.standing(ctx.session, consent, ask, person, caller, ctx.now)
     match dispatch.next_step(row, caller, facts, ctx.house.settings, ctx.now):
         case Step.ISSUE:
-            code = requests.grant(row, ctx.house.keys, caller.auth_time, ctx.now, ctx.house.settings.code_seconds)
+            code = requests.grant(row, ctx.house.keys, caller, ctx.now, ctx.house.settings.code_seconds)
             return _on_to_app(ctx, app, _to(row), {"code": code})
         case Step.REFUSED:
             requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
             return _on_to_app(ctx, app, _to(row), {"error": "access_denied"}, goes_on=bool(row.grant_id))
         case Step.SIGN_IN_AGAIN:
             return see_other(answers.sign_in_again(resume))
-        case Step.LINK if ask.still_fits(ctx.house.catalogue, directory(ctx.session)):
+        case Step.LINK if ask.still_fits(ctx.house.catalogue, everyone(ctx.session, ctx.house)):
             return _link(ctx, app, consent, facts.unlinked, person if person.id != caller.person else None, resume)
         case Step.CONSENT if "change" not in ctx.query and (earlier := _to_continue(others, ctx, row, person)):
             return _continue(ctx, app, row, earlier, consent, resume)
@@ -286,6 +274,16 @@ def _no_such_grant(ctx: Context, app: App, row: AuthorizationRequest) -> Respons
     requests.refuse(row, ctx.now, ctx.house.settings.code_seconds)
     said = {"error": "invalid_grant_id", "error_description": rules.DESCRIPTIONS["invalid_grant_id"]}
     return _on_to_app(ctx, app, _to(row), said)
+
+
+def _sign_in_as_before(ctx: Context, row: AuthorizationRequest, caller: Caller) -> None:
+    """Who agreed that an app signs her in is not asked each time: the request hangs from that agreement."""
+    if row.consent_id is not None or row.grant_management_action or "consent" in row.prompt.split():
+        return
+    if Ask.from_json(row.ask).is_sign_in:
+        earlier = dispatch.agreed_before(ctx.session, row, caller.person, ctx.now)
+        if earlier:
+            row.opened_by, row.consent_id = caller.person, earlier.id
 
 
 def _to_continue(others: Facts, ctx: Context, row: AuthorizationRequest, person: PersonFacts) -> Consent | None:
@@ -361,7 +359,7 @@ def _silent(others: Facts, ctx: Context, app: App, row: AuthorizationRequest) ->
         answer = {"error": "invalid_grant_id"}
     if step is Step.ISSUE and caller and consent:
         row.opened_by, row.consent_id = caller.person, consent.id
-        code = requests.grant(row, ctx.house.keys, caller.auth_time, ctx.now, settings.code_seconds)
+        code = requests.grant(row, ctx.house.keys, caller, ctx.now, settings.code_seconds)
         answer = {"code": code}
     return see_other(_address(ctx, app, _to(row), answer))
 
@@ -370,7 +368,7 @@ def _continue(
     ctx: Context, app: App, row: AuthorizationRequest, earlier: Consent, consent: Consent, resume: str
 ) -> Response:
     terms = deciding.current(ctx.session, earlier)
-    catalogue, language, known = ctx.house.catalogue, ctx.language, directory(ctx.session)
+    catalogue, language, known = ctx.house.catalogue, ctx.language, everyone(ctx.session, ctx.house)
     return ctx.page(
         "authorization/continue.html",
         app_name=view(app).name[language],
@@ -400,7 +398,7 @@ def _link(
     ctx: Context, app: App, consent: Consent, unlinked: tuple[str, ...], ward: PersonFacts | None, resume: str
 ) -> Response:
     """What has to be linked before there is anything to choose from; refusing is possible without linking."""
-    known, catalogue, language = directory(ctx.session), ctx.house.catalogue, ctx.language
+    known, catalogue, language = everyone(ctx.session, ctx.house), ctx.house.catalogue, ctx.language
     ask = Ask.from_json(consent.asked)
     data = {
         name: [

@@ -21,6 +21,7 @@ from gateway.settings import LANGUAGES
 AUTHORIZE, PAR, TOKEN, REVOKE, INTROSPECT = "authorize", "par", "token", "revoke", "introspect"
 GRANT, GRANT_END, UK_CONSENT, UK_CONSENT_END = "grant", "grant_end", "uk_consent", "uk_consent_end"
 ARRANGEMENT_END = "arrangement_end"
+USERINFO = "userinfo"
 _ASKING = (AUTHORIZE, PAR)
 _APPS = (PAR, TOKEN, REVOKE, INTROSPECT, ARRANGEMENT_END)  # where an app says who it is
 
@@ -63,7 +64,9 @@ PARAMETERS = (
     Parameter("request_uri", _ASKING, says={"request_uri_parameter_supported": False}),
     Parameter("response_type", _ASKING, checks.response_type, {"response_types_supported": list(rules.RESPONSE_TYPES)}),
     Parameter("response_mode", _ASKING, checks.response_mode, _MODES),
-    Parameter("scope", (*_ASKING, TOKEN), checks.scope, {"scopes_supported": [*rules.SCOPES, *rules.CLIENT_SCOPES]}),
+    Parameter("scope", (*_ASKING, TOKEN), checks.scope),
+    Parameter("claims", _ASKING, checks.claims, {"claims_parameter_supported": True}),
+    Parameter("acr_values", _ASKING, says={"acr_values_supported": list(rules.ACRS)}),
     Parameter(
         "code_challenge_method",
         _ASKING,

@@ -27,12 +27,18 @@ class GrantKind:
 class Endpoint:
     name: str  # as used in `Parameter.endpoints`
     path: str
-    member: str  # of the metadata that gives its address, up to the first variable part; "": none does
+    member: str  # of the metadata that gives its address, "": none does
     does: str  # in one sentence
     steps: tuple[EndpointStep, ...] = ()  # (): its doors are made elsewhere
     methods: tuple[str, ...] = ()  # of client authentication, if the metadata has a member for them
+    verbs: tuple[str, ...] = ("POST",)
+    browsers: bool = False  # apps that run in a browser may call it (CORS)
     gives: bool = False  # see `ground.web.doors.Door`
-    http: str = "POST"
+
+    @property
+    def address(self) -> str:
+        """The path up to its first variable part, as the metadata gives it."""
+        return self.path.partition("/{")[0]
 
 
 @dataclass(frozen=True, slots=True)

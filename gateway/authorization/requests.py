@@ -23,6 +23,7 @@ from gateway.consent.request import Ask
 from gateway.consent.tables import Consent
 from gateway.ground.keys import KeyRing, hashed, same
 from gateway.ground.store import Clash
+from gateway.ground.web.context import Caller
 from gateway.house import House
 from gateway.log import Log
 
@@ -35,6 +36,7 @@ class Checked:
     redirect_uri: str
     state: str | None
     scope: str
+    claims: str
     code_challenge: str
     nonce: str | None
     resource: str
@@ -133,11 +135,12 @@ def resume_path(client_id: str, request_uri: str) -> str:
     return "/authorize?" + urlencode({"client_id": client_id, "request_uri": request_uri}, quote_via=quote)
 
 
-def grant(row: AuthorizationRequest, keys: KeyRing, auth_time: datetime, now: datetime, seconds: int) -> str:
+def grant(row: AuthorizationRequest, keys: KeyRing, caller: Caller, now: datetime, seconds: int) -> str:
     """The code. The first call makes it valid for `seconds`; later calls return the same code."""
     code = keys.mac("code", row.id)
     if not row.outcome:
-        row.outcome, row.auth_time = "granted", int(auth_time.timestamp())
+        row.outcome, row.auth_time = "granted", int(caller.auth_time.timestamp())
+        row.amr, row.sign_in = " ".join(caller.methods), caller.sign_in
         row.code_sha256, row.code_expires_at = hashed(code), now + timedelta(seconds=seconds)
     return code
 

@@ -7,7 +7,6 @@ from typing import Any
 from gateway.consent.rules import CREATE, MERGE, REPLACE
 
 TYPE = "data_access"  # the one authorization_details type (RFC 9396)
-SCOPES = ("data_access",)  # means nothing beyond the details; exists for client libraries that must send a scope
 # Of tokens for a client itself, with no person behind them (RFC 6749 §4.4): what each lets it do with its own grants.
 CLIENT_SCOPES = {
     "grant_management_query": "Read what is granted to it now (Grant Management §6.3).",
@@ -21,6 +20,12 @@ SCOPE_NEEDED = {
 }
 # What an authorization request may do with grants (Grant Management §5.3).
 GRANT_ACTIONS = (CREATE, MERGE, REPLACE)
+DATA = "data_access"  # means nothing beyond the details; exists for client libraries that must send a scope
+OFFLINE = "offline_access"  # means nothing either: a refresh token comes with every agreement that lasts
+# acr of an ID token: how surely it was the person (OpenID Connect Core §2). RFC 8176's methods, as people/ writes them.
+ONE_FACTOR, TWO_FACTORS = "urn:aval:acr:one-factor", "urn:aval:acr:two-factors"
+ACRS = (ONE_FACTOR, TWO_FACTORS)  # weakest first
+STRONG_METHODS = (frozenset(("otp",)), frozenset(("hwk", "user")))  # any of these sets makes it two factors
 RESPONSE_TYPES = ("code",)
 SIGNED_MODES = ("jwt", "query.jwt")  # JARM §2.3: for a code, jwt means query.jwt
 RESPONSE_MODES = ("query", *SIGNED_MODES)
@@ -50,17 +55,17 @@ DESCRIPTIONS = {
     "invalid_client": "Client authentication failed.",
     "invalid_grant": "The code or token is unknown, expired, used, ended, or of another client.",
     "invalid_dpop_proof": "The DPoP proof is not good for this call, or was used before.",
+    "invalid_token": "The access token is unknown, expired, ended, not for here, or not of this caller.",
+    "insufficient_scope": "The access token lacks a scope.",
     "invalid_request_object": "The signed request is not good.",
     "invalid_target": "Supported: the addresses of organisations at this gateway, as in authorization_details.",
     "use_dpop_nonce": "Put the nonce of the DPoP-Nonce header into the proof.",
     "unsupported_grant_type": "The metadata of this server lists the grants that it supports.",
     "unsupported_response_type": "Supported: code.",
     "unauthorized_client": "This client may not do this.",
-    "invalid_scope": "Supported: data_access; by client_credentials grant_management_query, grant_management_revoke.",
-    "invalid_token": "The access token is missing, expired, ended, or not for this address.",
     "invalid_grant_id": "There is no such grant of this client and this person, or it has ended.",
-    "insufficient_scope": "The access token has not the scope for this.",
     "not_found": "There is no such grant of this client.",
+    "invalid_scope": "A scope that this server does not know, or that the client did not register.",
     "invalid_request": "The request is malformed.",
     "access_denied": "The person did not agree.",
     "login_required": "The person has to sign in.",

@@ -19,7 +19,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from starlette.responses import Response
 
 from gateway.apps.profiles import AUTH_METHODS
-from gateway.authorization import client_tokens, families, requests, rules, tokens
+from gateway.authorization import client_tokens, families, id_tokens, openid, requests, tokens
 from gateway.authorization.adapter import Client, Code, Held, HeldByClient, Refresh, Request
 from gateway.authorization.calls import EndpointCall
 from gateway.authorization.families import GrantedFamily
@@ -43,6 +43,7 @@ class Given:
 
     granted: GrantedFamily
     refresh_token: str | None  # None: the client keeps the one it has
+    nonce: str | None = None  # of the authorization request
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class ForItself:
 
 class Server(AuthorizationServer):
     def __init__(self, call: EndpointCall) -> None:
-        super().__init__(scopes_supported=list(rules.SCOPES))
+        super().__init__(scopes_supported=None)
         self.call, self.ctx = call, call.ctx
         for grant in call.protocol.grants:
             self.register_grant(grant.kind, list(grant.extensions))
@@ -79,6 +80,8 @@ class Server(AuthorizationServer):
             raise InvalidGrantError()
         if user.refresh_token is not None:
             body["refresh_token"] = user.refresh_token
+        if openid.OPENID in user.granted.family.scope.split():
+            body["id_token"] = id_tokens.issue(self.ctx, call, user.granted, user.nonce)
         return body
 
     def save_token(self, token: dict[str, Any], request: Request) -> None:
@@ -145,7 +148,7 @@ class CodeGrant(AuthorizationCodeGrant):
         if not isinstance(granted, GrantedFamily):
             return None
         families.record(ctx.session, ctx.house.log, "token_issued", family, ctx.now, grant_type=self.GRANT_TYPE)
-        return Given(granted, families.add_refresh(ctx.session, granted, fresh(), ctx.now))
+        return Given(granted, families.add_refresh(ctx.session, granted, fresh(), ctx.now), row.nonce)
 
     def delete_authorization_code(self, authorization_code: Code) -> None:
         """Nothing: Authlib calls this after making the token, too late to spend the code. The row stays, so that a
@@ -157,7 +160,7 @@ class RefreshGrant(RefreshTokenGrant):
 
     def authenticate_refresh_token(self, refresh_token: str) -> Refresh | None:
         row = families.find_refresh(self.server.ctx.session, refresh_token)
-        return Refresh(row, " ".join(rules.SCOPES)) if row and row.expires_at > self.server.ctx.now else None
+        return Refresh(row, _scope_of(self.server.ctx, row)) if row and row.expires_at > self.server.ctx.now else None
 
     def authenticate_user(self, refresh_token: Refresh) -> Given:
         """What the family stands on now. A public client's token is spent here, before minting.
@@ -186,6 +189,10 @@ class RefreshGrant(RefreshTokenGrant):
 
     def revoke_old_credential(self, refresh_token: Refresh) -> None:
         """Nothing: `authenticate_user` has already spent it, before the new one was made."""
+
+
+def _scope_of(ctx: Context, token: RefreshToken) -> str:
+    return ctx.session.get_one(TokenFamily, token.family_id).scope
 
 
 class ClientGrant(ClientCredentialsGrant):

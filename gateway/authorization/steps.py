@@ -7,11 +7,24 @@ must count.
 
 from starlette.responses import Response
 
-from gateway.authorization import binding, clients, parameters, request_objects, requests
+from gateway.apps.tables import App
+from gateway.authorization import (
+    access_tokens,
+    binding,
+    clients,
+    disclosing,
+    openid,
+    parameters,
+    request_objects,
+    requests,
+)
 from gateway.authorization.calls import EndpointCall
+from gateway.authorization.families import GrantedFamily
 from gateway.authorization.parameters import SIGNED_FROM
 from gateway.authorization.rules import Refused
 from gateway.authorization.server import Server
+from gateway.errors import REASONS
+from gateway.ground.http.client_certificates import client_certificate
 from gateway.ground.http.peers import client_network
 from gateway.ground.keys import fresh
 from gateway.ground.web import answers
@@ -30,6 +43,7 @@ def authenticate_client(call: EndpointCall) -> None:
         authorization=tuple(ctx.request.headers.getlist("authorization")),
         network=client_network(ctx.request, settings),
         path=ctx.request.url.path,
+        certificate=client_certificate(ctx.request),
     )
     call.app = clients.authenticate(ctx.session, shown, settings.public_url, ctx.now)
 
@@ -49,8 +63,8 @@ def check_confidential(call: EndpointCall) -> None:
 
 
 def bind_key(call: EndpointCall) -> None:
-    """The key that the caller proves to hold (RFC 9449 §5), if it shows a proof."""
-    call.binding = binding.shown(call.ctx)
+    """What the caller proves to hold: a key, by a proof (RFC 9449 §5), or its TLS certificate (RFC 8705 §3)."""
+    call.binding = binding.shown(call.ctx, call.client)
 
 
 def check_binding(call: EndpointCall) -> None:
@@ -121,6 +135,45 @@ def issue_tokens(call: EndpointCall) -> Response:
     """By the grant that grant_type names (server.py)."""
     response: Response = Server(call).create_token_response()
     return response
+
+
+def load_access_token(call: EndpointCall) -> None:
+    """The access token of the call, for this resource of ours, by who may use it (RFC 6750 §2, RFC 9449 §7)."""
+    call.granted = access_tokens.granted(call.ctx)
+    app = call.ctx.session.get(App, call.granted.family.client_id)
+    assert app is not None
+    call.app = app
+
+
+def check_openid(call: EndpointCall) -> None:
+    """The token was asked for with the scope openid (OpenID Connect Core §5.3.1)."""
+    if openid.OPENID not in _granted(call).family.scope.split():
+        raise access_tokens.insufficient(call.ctx, openid.OPENID)
+
+
+def check_permitted(call: EndpointCall) -> None:
+    """No policy forbids it: the app is not suspended, the person is of age or her guardian agreed."""
+    reason = disclosing.forbidden(call, _granted(call))
+    if reason:
+        raise Refused("access_denied", REASONS[reason][1], status=403, reason=reason)
+
+
+def tell_of_person(call: EndpointCall) -> Response:
+    """The claims that she agreed to, and the entry in her log (OpenID Connect Core §5.3.2)."""
+    ctx, granted = call.ctx, _granted(call)
+    said: dict[str, object] = {"sub": ctx.house.keys.pairwise(granted.consent.person_id, granted.family.client_id)}
+    said |= openid.told(granted.terms, disclosing.account(call, granted), ctx.house.catalogue)
+    disclosing.record(ctx, granted, "userinfo")
+    if not call.client.userinfo_alg:
+        return answers.json(said)
+    said |= {"iss": ctx.house.settings.public_url, "aud": granted.family.client_id}
+    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    return Response(ctx.house.keys.sign(said, typ="JWT"), 200, headers, "application/jwt")
+
+
+def _granted(call: EndpointCall) -> GrantedFamily:
+    assert call.granted is not None
+    return call.granted
 
 
 def end_tokens(call: EndpointCall) -> Response:

@@ -8,5 +8,5 @@ from gateway.authorization import endpoints, pages
 TABLE: Mapping[str, tuple[Callable[..., Any], ...]] = {
     "authorize": pages.ASKING,
     "authorize (kept)": pages.OPENING,
-    **{one.name: one.steps for one in (*endpoints.STEPPED, *endpoints.GRANTS)},
+    **{one.name: one.steps for one in endpoints.STEPPED},
 }

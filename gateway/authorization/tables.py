@@ -20,6 +20,7 @@ class AuthorizationRequest(SQLModel, table=True):
     redirect_uri: str
     state: str | None = None
     scope: str = ""
+    claims: str = ""  # that are wanted in the ID token (OpenID Connect Core §5.5), space separated
     code_challenge: str  # always S256; "" where the client's profile does without
     nonce: str | None = None
     resource: str = ""  # addresses of organisations, space separated (RFC 8707); "": no choice among those agreed to
@@ -38,6 +39,8 @@ class AuthorizationRequest(SQLModel, table=True):
     consent_id: str | None = None
     outcome: str = ""  # "" | granted | refused
     auth_time: int | None = Field(default=None, sa_type=BIG)  # epoch seconds of the sign-in behind the outcome
+    amr: str = ""  # its methods
+    sign_in: str = ""  # its id
     code_sha256: str | None = Field(default=None, unique=True)
     code_expires_at: datetime | None = None
     redeemed_at: datetime | None = None  # set once, by the conditional UPDATE that spends the code
@@ -47,18 +50,23 @@ class AuthorizationRequest(SQLModel, table=True):
 class TokenFamily(SQLModel, table=True):
     """All tokens that come from one redeemed code. Ending this row ends them all."""
 
+    __table_args__ = (Index("ix_tokenfamily_living", "person_id", **where("ended_at IS NULL")),)
     id: str = Field(primary_key=True)
     consent_id: str = Field(foreign_key="consent.id", index=True)
     client_id: str
     person_id: str
     auth_time: int = Field(sa_type=BIG)  # epoch seconds of the sign-in behind it
     version: int = 0  # of the terms when it started (consent.tables.Consent.tokens_from)
+    amr: str = ""  # methods of that sign-in
+    sign_in: str = ""  # its id
+    scope: str = "data_access"
+    claims: str = ""  # as in the request
     resource: str = ""  # to which its tokens are limited, as in the request
     jkt: str = ""  # of a public client: the key by which alone it may refresh (RFC 9449 §5)
     started_at: datetime
     expires_at: datetime | None = Field(default=None, index=True)  # when its last refresh token expires
     ended_at: datetime | None = None
-    ended_reason: str = ""  # revoked_by_app | code_replayed | refresh_replayed
+    ended_reason: str = ""  # revoked_by_app | code_replayed | refresh_replayed | keys_ended
 
 
 class RefreshToken(SQLModel, table=True):

@@ -11,12 +11,13 @@ from typing import Any
 
 from sqlmodel import Session
 
-from gateway.authorization import families, rules
+from gateway.authorization import families
 from gateway.authorization.binding import Binding
 from gateway.authorization.families import GrantedFamily
 from gateway.authorization.rules import Refused
 from gateway.authorization.tables import RefreshToken, TokenFamily
 from gateway.consent import granting
+from gateway.consent.itself import location
 from gateway.ground.keys import KeyRing, access, jose
 from gateway.settings import Settings
 
@@ -39,7 +40,7 @@ def audience(granted: GrantedFamily, asked: str, public_url: str) -> list[str]:
     `asked`: the `resource` of the token request; "": that of the authorization request. Raises Refused where nothing is
     left.
     """
-    agreed = [f"{public_url}/data/{name}" for name in granting.organisations(granted.terms)]
+    agreed = [location(public_url, name) for name in granting.organisations(granted.terms)]
     wanted = (asked or granted.family.resource).split()
     found = [one for one in agreed if one in wanted] if wanted else agreed
     if not found:
@@ -68,7 +69,7 @@ def response(
         "exp": int(now.timestamp()) + lifetime,
         "jti": jti,
         "auth_time": granted.family.auth_time,
-        "scope": " ".join(rules.SCOPES),
+        "scope": granted.family.scope,
         "grant_id": granted.consent.id,
         "grant_version": granted.consent.version,
         "fam": granted.family.id,
@@ -157,6 +158,6 @@ def _of_refresh(
         "iat": int(token.issued_at.timestamp()),
         "exp": int(token.expires_at.timestamp()),
         "auth_time": granted.family.auth_time,
-        "scope": " ".join(rules.SCOPES),
+        "scope": granted.family.scope,
         "grant_id": granted.consent.id,
     }

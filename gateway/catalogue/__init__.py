@@ -8,7 +8,7 @@ formats take from here what a field is.
     fields      the same, as formats cut them                 purposes   fixed words, and the most that may be asked
     formats     answers and calls of an organisation          shapes     every member of every type of a format
     made        fields coarser than the data, and answers in place of records: the words, and what each reveals
-    words       text in every language, and faults of files
+    scopes      names by which apps ask for data              words      text in every language, faults of files
 
 The one invariant: what a page says of a field and what the field lets out stand in one file.
 """
@@ -17,6 +17,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.datasets import Category, Dataset, Field
 from gateway.catalogue.formats import Format
 from gateway.catalogue.purposes import Caps, Purpose
+from gateway.catalogue.scopes import Scope
 from gateway.catalogue.words import SENSITIVITIES, CatalogueError, Words
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "Field",
     "Format",
     "Purpose",
+    "Scope",
     "Words",
 ]

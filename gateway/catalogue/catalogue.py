@@ -12,6 +12,8 @@ from gateway.catalogue import format_files
 from gateway.catalogue.datasets import Category, Dataset, answering, categories, datasets
 from gateway.catalogue.formats import Format
 from gateway.catalogue.purposes import Purpose, purpose
+from gateway.catalogue.scopes import Scope, scopes
+from gateway.catalogue.scopes import faults as scope_faults
 from gateway.catalogue.words import SENSITIVITIES, CatalogueError, FileTable, Words, files
 from gateway.settings import shipped_policies
 
@@ -63,6 +65,16 @@ class Catalogue:
                 file.wrong(found.code, "stands in another file of purposes/ too")
             self.purposes[found.code] = found
             where[found.code] = file.where
+        self.scopes: dict[str, Scope] = {}
+        if (folder / "scopes").is_dir():
+            for path, file in files(folder, "scopes", faults):
+                whole.update(path.read_bytes())
+                found_scopes = scopes(file)
+                for name in sorted(self.scopes.keys() & found_scopes.keys()):
+                    file.wrong(name, "stands in another file of scopes/ too")
+                self.scopes |= found_scopes
+                wrong = scope_faults(found_scopes, self.purposes, self.datasets)
+                faults += [f"{file.where}: {each}" for each in wrong]
         self.schema = _schema(folder, faults)  # of one object of a request's authorization_details
         whole.update(json.dumps(self.schema).encode())
         self.sha256 = whole.hexdigest()

@@ -156,6 +156,7 @@ def datasets(file: FileTable) -> list[Dataset]:
     return found
 
 
+ACCOUNT = "account"  # in the place of a format: given by the gateway itself, from the person's account here
 KEYS = ("id", "category", "label", "short", "long", "sensitivity", "account", "time", "field", "frequency", "strict")
 
 
@@ -177,6 +178,7 @@ def dataset(row: FileTable, sector: str, format_: str) -> Dataset:
         fields={field.id: field for field in fields},
         frequency=_frequency(row) if "frequency" in row.table else None,
         strict=row.flag("strict"),
+        whole=format_ == ACCOUNT,
     )
 
 

@@ -57,7 +57,7 @@ def _caps(caps: FileTable) -> Caps:
     caps.only(*CAPPED, "frequency")
     texts = {key: caps.text(key) for key in CAPPED}
     lengths = {key: _duration(caps, key, text) for key, text in texts.items()}
-    rows = caps.entries("frequency")
+    rows = caps.entries("frequency") if "frequency" in caps.table else []  # none: as often as it likes
     for row in rows:
         row.only("times", "per")
     frequency = tuple((_number(row, "times"), row.text("per")) for row in rows)

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from gateway.ground.http.server import Ports
 from gateway.ground.ops import logs
 
 SPREADS = sys.platform == "linux"  # elsewhere one of the sockets gets all connections
@@ -86,12 +87,16 @@ class Place:
 
     number: int
     channel: socket.socket
-    sockets: list[socket.socket] = field(default_factory=list)
+    ports: Ports = field(default_factory=Ports)
 
     @classmethod
     def read(cls, text: str) -> "Place":
-        number, channel, *sockets = map(int, text.split(","))
-        return cls(number, socket.socket(fileno=channel), [socket.socket(fileno=each) for each in sockets])
+        """`text`: number, channel, sockets of the port; behind a semicolon those of the port for mutual TLS."""
+        first, _, second = text.partition(";")
+        number, channel, *main = map(int, first.split(","))
+        mutual = map(int, second.split(",")) if second else ()
+        ports = Ports([socket.socket(fileno=each) for each in main], [socket.socket(fileno=each) for each in mutual])
+        return cls(number, socket.socket(fileno=channel), ports)
 
     def serves(self) -> None:
         with contextlib.suppress(OSError):  # the parent is gone; `follow` sees it
@@ -128,16 +133,25 @@ class Processes:
     """The parent's work. Use: `with Processes(…) as processes: processes.run()`. Raises OSError if the port is taken.
 
     `command`: starts a process, behind which the text of its Place is put. `ended`: told the number of each process
-    that has ended, before it is started again.
+    that has ended, before it is started again. `mtls_port`: a second port; 0: none.
     """
 
     def __init__(
-        self, command: list[str], count: int, host: str, port: int, ended: Callable[[int], None] = lambda number: None
+        self,
+        command: list[str],
+        count: int,
+        host: str,
+        port: int,
+        ended: Callable[[int], None] = lambda number: None,
+        mtls_port: int = 0,
     ) -> None:
         self._command, self._host, self._tell_ended = command, host, ended
-        close(bound(host, port, shared=False))  # or else another gateway of this user would share its port with us
-        self._reserved = reserved(host, port)  # as long as we live, whoever of ours dies
-        self.port = int(self._reserved[0].getsockname()[1])
+        self._mtls_port = mtls_port
+        wanted = (port, mtls_port) if mtls_port else (port,)
+        for each in wanted:  # or else another gateway of this user would share its port with us
+            close(bound(host, each, shared=False))
+        self._reserved = [reserved(host, each) for each in wanted]  # as long as we live, whoever of ours dies
+        self.port = int(self._reserved[0][0].getsockname()[1])
         self._children = [Child(number) for number in range(1, count + 1)]
         self._selector = selectors.DefaultSelector()
         self._ending = False
@@ -147,7 +161,8 @@ class Processes:
         return self
 
     def __exit__(self, *_: object) -> None:
-        close(self._reserved)
+        for sockets in self._reserved:
+            close(sockets)
         self._selector.close()
 
     def run(self) -> None:
@@ -185,11 +200,14 @@ class Processes:
     def _start(self, child: Child) -> None:
         """Raises OSError, and then nothing of the try is left."""
         channel, theirs = socket.socketpair()
-        sockets: list[socket.socket] = []
+        made: list[list[socket.socket]] = []
         try:
-            sockets = bound(self._host, self.port, shared=True) if SPREADS else []
-            handed = [each.fileno() for each in (theirs, *(sockets or self._reserved))]
-            place = ",".join(map(str, (child.number, *handed)))
+            for port in (self.port, self._mtls_port)[: len(self._reserved)] if SPREADS else ():
+                made.append(bound(self._host, port, shared=True))
+            main, *mutual = [[each.fileno() for each in sockets] for sockets in made or self._reserved]
+            place = ",".join(map(str, (child.number, theirs.fileno(), *main)))
+            place += "".join(";" + ",".join(map(str, sockets)) for sockets in mutual)
+            handed = [theirs.fileno(), *main, *(each for sockets in mutual for each in sockets)]
             self._selector.register(channel, selectors.EVENT_READ, child)
             child.channel = channel
             child.process = subprocess.Popen([*self._command, place], pass_fds=handed, stdin=subprocess.DEVNULL)
@@ -198,7 +216,7 @@ class Processes:
             channel.close()
             raise
         finally:
-            close([theirs, *sockets])
+            close([theirs, *(each for sockets in made for each in sockets)])
 
     def _not_started(self, child: Child, error: OSError) -> None:
         """The others serve on. Only for want of what may come again it is tried for ever, also when none serves."""

@@ -9,20 +9,23 @@ import socket
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway import __version__, compiled
 from gateway.cli.opening import NO, alone, opened, settings, stop
 from gateway.ground.store.sqlite.engine import sqlite_fault
-from gateway.settings import Settings, unsafe
+from gateway.settings import Settings, contradictions, unsafe
 
 if TYPE_CHECKING:
+    from gateway.app import Application
     from gateway.cli.processes import Place
+    from gateway.ground.http.server import Ports
     from gateway.ground.ops.metrics import Metrics
     from gateway.house import House
 
+ANOTHER_MTLS_PORT = "If the port is taken, stop what listens there, or name another in AVAL_MTLS_PORT"
 ANOTHER_PORT = "If the port is taken, stop what listens there, or name another in AVAL_PORT"
 
 
@@ -43,6 +46,9 @@ def serve(
     AVAL_MODE=production AVAL_PUBLIC_URL=https://gw.example … aval serve
     AVAL_DATABASE_URL=postgresql://… aval serve --processes 4
 
+    With AVAL_TLS_CERTIFICATE_FILE and AVAL_TLS_KEY_FILE the port speaks https; AVAL_MTLS_PORT opens a second one, on
+    which apps show certificates.
+
     Refuses to start with key files that others can read, on a database of a newer version, or beside another gateway
     on the same data; in production also with unsafe settings, with a database that others can read, or with an SQLite
     that can lose data. SIGTERM lets running requests finish. Of several processes, one that dies is started again.
@@ -54,7 +60,9 @@ def serve(
     processes = processes or using.processes
     host, port = host or using.host, using.port if port is None else port
     place = Place.read(child) if child else None
+    refuse_contradictions(using)
     refuse_unsafe(using)
+    refuse_certificate(using)
     refuse_old_sqlite(using)
     refuse_several(using, processes)
     several = place is None and processes > 1
@@ -131,6 +139,25 @@ def tell_start(house: "House") -> None:
     )
 
 
+def refuse_contradictions(using: Settings) -> None:
+    faults = [f"{name}: {why}" for name, why in contradictions(using)]
+    if faults:
+        stop("\n".join(["refuses to start with these settings:", *faults]))
+
+
+def refuse_certificate(using: Settings) -> None:
+    """Stop if a port cannot speak TLS with these files. Those that come later are used, or the old ones go on."""
+    from gateway.ground.http import tls
+
+    if not using.speaks_tls:
+        return
+    try:
+        tls.plain_port(using)
+        tls.mutual_port(using)
+    except (OSError, ValueError) as error:
+        stop(f"tls_certificate_file, tls_key_file or mtls_ca_file: {tls.why(error)}; `aval doctor` says more")
+
+
 def refuse_unsafe(using: Settings) -> None:
     faults = [f"{name}: {why}" for name, why in unsafe(using)]
     if faults:
@@ -157,9 +184,10 @@ def allow_files(using: Settings) -> None:
 
 def refuse_open_files(using: Settings) -> None:
     """Stop if group or others can read the private keys or, in production, the database or its password."""
-    from gateway.cli.doctor import open_database_files, open_key_files
+    from gateway.cli.doctor import open_database_files, open_key_files, open_sealing_file
+    from gateway.cli.doctor_tls import open_key_file
 
-    found = [*open_key_files(using.keys)]
+    found = [*open_key_files(using.keys), *open_sealing_file(using), *open_key_file(using)]
     if using.mode == "production":
         found += [(path, "600") for path in open_database_files(using)]
         if using.database_url:
@@ -214,19 +242,23 @@ def all_measured(using: Settings) -> Iterator[Callable[[int], None]]:
         yield found.ended
 
 
-def _run(application: Any, using: Settings, host: str, port: int, place: "Place | None") -> None:
-    import uvicorn
-
+def _run(application: "Application", using: Settings, host: str, port: int, place: "Place | None") -> None:
     from gateway.ground.http import listener
+    from gateway.ground.http.server import HttpServer
+    from gateway.ground.ops import health
 
-    class _Server(uvicorn.Server):
+    class _Server(HttpServer):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if place is not None and self.started:
                 place.serves()
 
     config = listener.config(application, using, host=host, port=port, log_config=None)
-    server = _Server(config)
+    ports = _bound(using, host, port) if place is None else place.ports
+    server = _Server(config, using, ports, application.registered)
+    if using.speaks_tls:
+        health.watch(application.house, tls=lambda: "")  # it serves, whatever becomes of the files
+        health.watch_lesser(application.house, tls=server.fault)
 
     def end(*_: object) -> None:
         server.should_exit = True  # uvicorn raises the signal again after shutdown; then it is too late to matter
@@ -234,9 +266,26 @@ def _run(application: Any, using: Settings, host: str, port: int, place: "Place 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     with contextlib.suppress(SystemExit):
-        server.run(place.sockets if place else None)
+        server.run(ports.main or None)
     if not server.started:
         stop(f"could not listen on {host}:{port}, or a part did not start; the line above says why. {ANOTHER_PORT}")
+
+
+def _bound(using: Settings, host: str, port: int) -> "Ports":
+    """The sockets of a process that is alone. Without TLS there are none: uvicorn makes its own."""
+    from gateway.cli.processes import bound, close
+    from gateway.ground.http.server import Ports
+
+    found: list[list[socket.socket]] = []
+    for number, another in ((port, ANOTHER_PORT), (using.mtls_port, ANOTHER_MTLS_PORT)) if using.speaks_tls else ():
+        try:
+            found.append(bound(host, number, shared=False) if number or not found else [])
+        except OSError as error:
+            for sockets in found:
+                close(sockets)
+            more = f". {another}" if error.errno == errno.EADDRINUSE else ""
+            stop(f"could not listen on {host}:{number}: {error.strerror}{more}")
+    return Ports(*found)
 
 
 def _run_several(processes: int, using: Settings, host: str, port: int) -> None:
@@ -244,10 +293,11 @@ def _run_several(processes: int, using: Settings, host: str, port: int) -> None:
 
     command = [sys.executable, *sys.orig_argv[1:], "--child"]
     try:
-        with all_measured(using) as ended, Processes(command, processes, host, port, ended) as parent:
+        with all_measured(using) as ended, Processes(command, processes, host, port, ended, using.mtls_port) as parent:
             parent.run()
     except OSError as error:
         more = f". {ANOTHER_PORT}" if error.errno == errno.EADDRINUSE else ""
-        stop(f"could not listen on {host}:{port}: {error.strerror}{more}")
+        also = f" or :{using.mtls_port}" if using.mtls_port else ""
+        stop(f"could not listen on {host}:{port}{also}: {error.strerror}{more}")
     except GaveUp:
         stop("no process serves: each ended at once, again and again; the lines above say why", NO)

@@ -5,13 +5,13 @@ The rooms that own these facts lie above this one and cannot be imported here, s
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
 from sqlmodel import Session
 
-from gateway.catalogue import Dataset, Words
+from gateway.catalogue import Dataset, Scope, Words
 from gateway.log.sentences import Names
 
 
@@ -49,6 +49,7 @@ class AppView:
     registered_at: datetime
     metadata_sha256: str
     has_logo: bool
+    scopes: tuple[str, ...] = ()  # that it registered (`authorization` knows what they mean)
 
 
 class OrganisationFacts(Protocol):
@@ -70,6 +71,10 @@ class OrganisationFacts(Protocol):
     def own(self) -> Mapping[str, Dataset]:
         """The types of data that it defines itself."""
 
+    @property
+    def scopes(self) -> Mapping[str, Scope]:
+        """The scopes that it defines itself, by name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Offered:
@@ -89,6 +94,8 @@ class PersonFacts:
     minor: bool  # under the age at which a person consents alone
     guardian_id: str | None
     of_age_at: datetime | None = None  # from when on this person consents alone; None: birth date not known
+    # what the account here says of the person, by the names of OpenID Connect Core §5.1; no member: not known
+    claims: Mapping[str, object] = field(default_factory=dict)
 
     def decided_by(self, reader: str) -> bool:
         """Whether `reader` may see and decide about this person's data: the person herself, and her guardian while she

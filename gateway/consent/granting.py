@@ -7,6 +7,7 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from gateway.consent import deciding
+from gateway.consent.itself import location
 from gateway.consent.rules import Act, State
 from gateway.consent.tables import Consent, ConsentEvent
 from gateway.consent.terms import granted_items
@@ -44,7 +45,7 @@ def _detail(item: Mapping[str, Any], terms: Mapping[str, Any], public_url: str) 
     period = {name: value for name, value in item["period"].items() if value is not None}
     detail: dict[str, Any] = {
         "type": "data_access",
-        "locations": [f"{public_url}/data/{item['organisation']}"],
+        "locations": [location(public_url, item["organisation"])],
         "datatypes": [item["dataset"]],
         "actions": ["read"],
         "purpose": terms["purpose"]["code"],

@@ -18,6 +18,7 @@ import jsonschema
 
 from gateway.catalogue import Caps, Catalogue, Dataset, Purpose, Words
 from gateway.consent.facts import AppView, DeclaredData, OrganisationFacts
+from gateway.consent.itself import ITSELF, SIGN_IN, USERINFO
 from gateway.ground.calendar.durations import parse as parse_duration
 
 _PER_DAYS = {"hour": 1 / 24, "day": 1.0, "week": 7.0, "month": 365.2425 / 12, "year": 365.2425}
@@ -66,6 +67,11 @@ class Ask:
     once: bool
     retention: str
 
+    @property
+    def is_sign_in(self) -> bool:
+        """Whether it asks for nothing beyond the person's account here."""
+        return all(item.organisation == ITSELF for item in self.items)
+
     def organisations(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(item.organisation for item in self.items))
 
@@ -84,7 +90,7 @@ class Ask:
         )
 
     def _still_fits(self, item: AskItem, purpose: Purpose, catalogue: Catalogue, dataset: Dataset | None) -> bool:
-        if dataset is None or item.dataset not in purpose.datasets:
+        if dataset is None or (item.dataset not in purpose.datasets and item.dataset != SIGN_IN):
             return False
         if not set(dataset.structural()) <= set(item.fields) <= dataset.fields.keys():
             return False
@@ -267,13 +273,13 @@ def _items(
             known = catalogue.of(organisation, dataset)
             if dataset not in organisation.datasets or known is None:
                 raise InvalidDetails("this organisation does not hold this data", "datatypes", dataset)
-            if dataset not in purpose.datasets:
+            if dataset not in purpose.datasets and dataset != SIGN_IN:
                 raise InvalidDetails(
                     "the purpose does not cover this data", "datatypes", dataset, " ".join(purpose.datasets)
                 )
             if "frequency" in row and known.frequency is not None:
                 _frequency_within(row["frequency"], [known.frequency], "the type of data's")
-            declared = _declared(app, organisation.id, dataset)
+            declared = _declared(app, organisation.id, dataset, known)
             fields = _fields(row.get("fields"), declared, known)
             if row.get("necessity") == "required" and declared.necessity != "required":
                 raise InvalidDetails("declared optional at registration", "necessity", "required", "optional")
@@ -296,13 +302,17 @@ def _items(
 
 def _organisation(location: str, directory: Mapping[str, OrganisationFacts], public_url: str) -> OrganisationFacts:
     prefix = f"{public_url}/data/"
-    found = directory.get(location.removeprefix(prefix).rstrip("/")) if location.startswith(prefix) else None
+    name = location.removeprefix(prefix).rstrip("/") if location.startswith(prefix) else ""
+    found = directory.get(ITSELF if location == public_url + USERINFO else name)
     if found is None:
         raise InvalidDetails("unknown location", "locations", location[:200], f"{prefix}{{organisation}}")
     return found
 
 
-def _declared(app: AppView, organisation: str, dataset: str) -> DeclaredData:
+def _declared(app: AppView, organisation: str, dataset: str, known: Dataset) -> DeclaredData:
+    """What the app registered. Of people's accounts here it may ask for all if it registered to sign people in."""
+    if organisation == ITSELF and "openid" in app.scopes:
+        return DeclaredData(organisation, dataset, tuple(known.fields), "required", {})
     for declared in app.data:
         if declared.organisation == organisation and declared.dataset == dataset:
             return declared

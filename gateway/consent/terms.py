@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.catalogue import Catalogue, Purpose
+from gateway.catalogue.datasets import ACCOUNT
 from gateway.consent.agreement import Agreement, Decider
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS, OFFERED_DURATIONS, ONCE_HOURS
@@ -129,7 +130,8 @@ def _item(item: AskItem, agreement: Agreement, catalogue: Catalogue, purpose: Pu
     fields = [name for name in item.fields if chosen is None or name in chosen or name in structural]
     tightest: dict[str, int] = {}  # only the lowest limit per window counts: two would count each call twice
     own = [limit for limit in (item.frequency, known.frequency) if limit is not None]
-    for times, per in [*own, *purpose.caps.frequency]:
+    capped = purpose.caps.frequency if known.format != ACCOUNT else ()  # nobody is asked for what we have ourselves
+    for times, per in [*own, *capped]:
         tightest[per] = min(int(times), tightest.get(per, int(times)))
     made = known.made(fields) if granted else {}
     return {

@@ -73,6 +73,7 @@ def check(document: Mapping[str, Any], catalogue: Catalogue, look_up: Resolve = 
     if FORM.fits("datasets", document.get("datasets")):
         faults += _datasets(document, catalogue)
         faults += owned.faults(document, catalogue)
+        faults += owned.scope_faults(document, catalogue)
         faults += file_rules.faults(document)
     return faults
 

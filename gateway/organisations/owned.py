@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gateway.catalogue import SENSITIVITIES, Catalogue, Dataset, Format, format_files, shapes
+from gateway.catalogue import SENSITIVITIES, Catalogue, Dataset, Format, Scope, format_files, shapes
 from gateway.catalogue import datasets as types
+from gateway.catalogue import scopes as named
 from gateway.catalogue.formats import CUSTOMER
 from gateway.catalogue.words import FileTable
 from gateway.errors import Fault
@@ -52,6 +53,28 @@ def _read(document: Mapping[str, Any], found: list[Fault]) -> tuple[Format | Non
             dataset = types.dataset(file, str(document.get("sector")), "")
             own[dataset.id] = dataset
     return form, own if form is None else {name: types.answering(each, form) for name, each in own.items()}
+
+
+def scopes(document: Mapping[str, Any]) -> Mapping[str, Scope]:
+    """The scopes of a checked declaration."""
+    return _scopes(document, [])
+
+
+def _scopes(document: Mapping[str, Any], found: list[Fault]) -> Mapping[str, Scope]:
+    return named.scopes(DeclaredTable("scope", document, [], found)) if "scope" in document else {}
+
+
+def scope_faults(document: Mapping[str, Any], catalogue: Catalogue) -> list[Fault]:
+    """What is wrong with the [[scope]] tables of a declaration. It speaks of its own data only."""
+    found: list[Fault] = []
+    declared = _scopes(document, found)
+    foreign = [name for name, scope in declared.items() if any(data.organisation for data in scope.data)]
+    found += [Fault(f"scope.{name}", "names an organisation", "leave it out: it is this one") for name in foreign]
+    _, own = _read(document, [])
+    every = {**catalogue.datasets, **own}
+    named_here = [row["id"] for row in _rows(document) if isinstance(row.get("id"), str)]
+    here = {name: every[name] for name in named_here if name in every}
+    return found or [Fault("scope", wrong) for wrong in named.faults(declared, catalogue.purposes, here)]
 
 
 def _rows(document: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

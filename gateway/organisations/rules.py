@@ -54,6 +54,7 @@ FORM = Form(
             "contact": ("table", REQUIRED),
             "connection": ("table", REQUIRED),
             "datasets": ("datasets", REQUIRED),
+            "scope": ("scopes", []),
             "format": ("table", None),
             "strict": ("flag", None),
             "espi": ("table", None),
@@ -119,5 +120,6 @@ FORM = Form(
         "subscription": checks.matches("lasting|new", 'write "lasting" or "new"'),
         "table": checks.table,
         "datasets": checks.tables("datasets", least=1),
+        "scopes": checks.tables("scope"),
     },
 )

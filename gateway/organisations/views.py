@@ -8,7 +8,9 @@ from typing import Any
 
 from sqlmodel import Session, select
 
-from gateway.catalogue import Catalogue, Dataset, Format
+from gateway.catalogue import Catalogue, Dataset, Format, Scope
+from gateway.consent.facts import OrganisationFacts
+from gateway.consent.itself import itself
 from gateway.formats import registry
 from gateway.formats.drift import Listening, Seen
 from gateway.formats.model import Source
@@ -63,6 +65,7 @@ class OrganisationView:
     declaration_sha256: str
     files: FilesView | None = None
     own: Mapping[str, Dataset] = field(default_factory=dict)  # types of data that its declaration defines
+    scopes: Mapping[str, Scope] = field(default_factory=dict)  # by which apps may ask for its data
     form: Format | None = None  # its own format
     published: str = ""  # ESPI: what `published-min` is taken for
     strict: bool = False  # refuse an answer with a member that is not declared
@@ -130,6 +133,7 @@ def _parse(document: Mapping[str, Any], sha256: str) -> OrganisationView:
         contact=document["contact"],
         datasets={row["id"]: tuple(row.get("paths", ())) for row in document["datasets"]},
         own=own,
+        scopes=owned.scopes(document),
         form=form,
         published=str(document.get("espi", {}).get("published", "")),
         strict=bool(document.get("strict", False)),
@@ -150,6 +154,13 @@ def directory(session: Session) -> dict[str, OrganisationView]:
     """Every organisation by id, suspended ones too, in the order in which they joined."""
     rows = session.exec(select(Organisation).order_by(Organisation.added_at, Organisation.id))  # type: ignore[arg-type]
     return {row.id: view_of(row) for row in rows}
+
+
+def everyone(session: Session, house: House) -> dict[str, OrganisationFacts]:
+    """The same with the gateway itself, for whoever looks at what is asked for or agreed to."""
+    settings = house.settings
+    own = itself(settings.operator_name, settings.zone, house.latest.catalogue.datasets)
+    return {**directory(session), own.id: own}
 
 
 def ids(session: Session) -> list[str]:

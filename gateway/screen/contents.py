@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.catalogue import Catalogue, Dataset
+from gateway.catalogue.datasets import ACCOUNT
 from gateway.consent.described import app_facts, dataset_facts, item_name, said
 from gateway.consent.request import Ask, AskItem
 from gateway.consent.rules import DURATIONS, KEPT
@@ -179,7 +180,7 @@ def _period(item: AskItem, dataset: Dataset) -> dict[str, Any] | None:
 
 def _limits(item: AskItem, dataset: Dataset, catalogue: Catalogue, purpose: str) -> list[dict[str, Any]]:
     own = [limit for limit in (item.frequency, dataset.frequency) if limit is not None]
-    caps = catalogue.purposes[purpose].caps.frequency
+    caps = catalogue.purposes[purpose].caps.frequency if dataset.format != ACCOUNT else ()
     return [{"times": times, "per": per} for times, per in dict.fromkeys([*own, *caps])]
 
 

@@ -27,6 +27,7 @@ from gateway.apps import declare, verbs, views
 from gateway.apps import pages as app_pages
 from gateway.authorization import api, pages
 from gateway.consent.facts import AppView, Offered, PersonFacts
+from gateway.consent.itself import ITSELF
 from gateway.formats.model import FoundAccount
 from gateway.ground.keys import KeyRing, fresh
 from gateway.ground.web import cookies
@@ -176,7 +177,7 @@ class World:
     def _routes(self) -> list[Route]:
         rooms = Rooms(self.house)
         doors = [
-            *api.doors(PROTOCOL),
+            *api.doors(PROTOCOL, rooms),
             *pages.doors(PROTOCOL, rooms, partial(consent_pages.screen, rooms)),
             *consent_pages.doors(rooms),
             *app_pages.DOORS,
@@ -255,6 +256,8 @@ class World:
     def request(self, app: str = "meter", details: Any = None, **changes: Any) -> dict[str, Any]:
         """The parameters of a good authorization request, with changes; None leaves one out."""
         redirect = {"budget": BUDGET["redirect_uris"][0], "native": "com.example.native:/callback"}.get(app, CALLBACK)
+        if details is None and "openid" in (changes.get("scope") or ""):
+            changes = {"authorization_details": None, **changes}
         if details is None:
             details = [bank()] if app == "budget" else [usage()]
         parameters = {
@@ -332,19 +335,22 @@ class Rooms:
         return found
 
     def directory(self, session: Session) -> Any:
-        return organisations.directory(session)
+        return organisations.everyone(session, self.house)
 
     def accounts(self, session: Session, client_id: str, person_id: str, organisation_id: str) -> Sequence[Offered]:
+        if organisation_id == ITSELF:
+            ref = self.house.keys.pairwise(person_id, client_id)
+            return [Offered(ref, f"{person_id}@example.org", "account", True)]
         found = links.found_accounts(session, self.house.keys, person_id, organisation_id)
         return [Offered(account.native, account.label, account.kind, account.available) for account in found]
 
     def linked(self, session: Session, person_id: str) -> set[str]:
-        return set(links.of_person(session, person_id))
+        return {ITSELF, *links.of_person(session, person_id)}
 
     def person(self, session: Session, person_id: str) -> PersonFacts:
         row = session.get_one(Person, person_id)
         minor = row.birth_date is not None and row.birth_date > date(2011, 11, 23)
-        return PersonFacts(row.id, row.name, minor, row.guardian_id)
+        return PersonFacts(row.id, row.name, minor, row.guardian_id, claims=people.claims(row))
 
     def names(self, session: Session) -> RoomNames:
         return RoomNames(session, self.house.catalogue)

@@ -378,12 +378,22 @@ def test_new_details_of_data_that_is_granted_are_asked_alone(world, ledger):
 def test_old_data_is_never_taken_from_a_new_account_nor_new_data_from_one_that_was_not_chosen(world, ledger):
     grant = ledger.first(USAGE)["grant_id"]
     address = ledger.pushed(wants(SUMMARY), **merge(grant))
-    assert "Taken from what you chose before" in text_of(world.browser("alice").get(address).text)
+    assert "Point-2" not in text_of(world.browser("alice").get(address).text)
     ledger.granted(address, SUMMARY, **{"accounts:city-energy": ["point-1", "point-2"]})
     assert {one["dataset"]: one["accounts"] for one in terms(world, grant)["items"]} == {
         USAGE: ["point-1"],
         SUMMARY: ["point-1"],
     }
+
+
+def test_several_accounts_that_she_chose_before_are_named_and_not_chosen_again(world, ledger):
+    both = ["point-1", "point-2"]
+    grant = ledger.first(USAGE, **{"accounts:city-energy": both})["grant_id"]
+    address = ledger.pushed(wants(SUMMARY), **merge(grant))
+    html = world.browser("alice").get(address).text
+    assert "Taken from what you chose before: Point-1 and Point-2" in text_of(html) and "accounts:" not in html
+    ledger.granted(address, SUMMARY, **{"accounts:city-energy": "point-2"})
+    assert [one["accounts"] for one in terms(world, grant)["items"]] == [both, both]
 
 
 def test_T1_without_an_action_no_older_grant_is_enlarged_and_none_is_given_silently(world, ledger):
@@ -578,3 +588,29 @@ def test_a_childs_grant_is_changed_by_her_guardian_and_not_by_herself(world, led
     assert (
         answered(world.browser("bob").get(ledger.pushed(wants(POINT), **merge(grant))))["error"] == "invalid_grant_id"
     )
+
+
+# ---- what her account here says
+
+
+def test_G22_the_grant_tells_claims_and_keeps_each_scope_with_its_addresses(world):
+    world.register("ledger", **CONFIDENTIAL, scope="openid email")
+    ledger = Asking(world)
+    old = ledger.first(USAGE)
+    address = ledger.pushed(wants(SUMMARY), scope="openid", **merge(old["grant_id"]))
+    shown = text_of(world.browser("alice").get(address).text)
+    assert "This stays as agreed: Electricity use" in shown
+    new = ledger.granted(address, SUMMARY)
+    assert new["grant_id"] == old["grant_id"] and "id_token" in new
+    token = world.post("/token", {"grant_type": "client_credentials", "scope": "grant_management_query"}, "ledger")
+    headers = {"authorization": f"Bearer {token.json()['access_token']}"}
+    said = world.browser().get(f"/grants/{old['grant_id']}", headers=headers).json()
+    assert said["scopes"] == [
+        {"scope": "data_access", "resource": ["http://localhost:8400/data/city-energy"]},
+        {"scope": "openid", "resource": ["http://localhost:8400/userinfo"]},
+    ]
+    assert said["claims"] == ["acr", "amr", "auth_time", "sub"]
+    info = world.browser().get("/userinfo", headers={"authorization": f"Bearer {old['access_token']}"})
+    assert info.status_code == 401
+    info = world.browser().get("/userinfo", headers={"authorization": f"Bearer {new['access_token']}"})
+    assert set(info.json()) == {"sub"}

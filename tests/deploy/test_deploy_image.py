@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from deploy_files import DEPLOY, ROOT, instructions
 from gateway.ground.keys import KeyRing
 from gateway.log import mark
 from gateway.settings import LANGUAGES, Settings, unsafe
+from tests.worlds.tls import server_files
 
 CONTAINERFILE = instructions((DEPLOY / "Containerfile").read_text())
 STAGES = [at for at, (word, _) in enumerate(CONTAINERFILE) if word == "FROM"]
@@ -246,6 +248,20 @@ def test_a_gateway_that_answers_is_well_under_its_own_name_only(
     (tmp_path / "aval.toml").write_text('public_url = "https://consent.example.org"\n')
     monkeypatch.setenv("AVAL_CONFIG", str(tmp_path / "aval.toml"))
     assert asked("healthz") == 0
+
+
+def test_a_gateway_that_ends_tls_itself_is_asked_over_tls(
+    served: HTTPServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    certificate, key = server_files(tmp_path, "consent.example.org")
+    monkeypatch.setenv("AVAL_TLS_CERTIFICATE_FILE", str(certificate))
+    assert asked("healthz") == 1, "plain http answers there"
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    served.socket = context.wrap_socket(served.socket, server_side=True)
+    assert asked("healthz") == 0 and asked("readyz") == 0
+    monkeypatch.delenv("AVAL_TLS_CERTIFICATE_FILE")
+    assert asked("healthz") == 1
 
 
 @pytest.mark.parametrize(

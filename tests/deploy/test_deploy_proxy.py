@@ -1,62 +1,20 @@
 """nginx in front: its file is taken, and what it does is what the gateway counts on."""
 
 import re
-import shutil
-import socket
 import ssl
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
-from deploy_files import DEPLOY
+from deploy_nginx import CONFIG, HOST, NGINX, Front, certificate, here, needs_nginx, running
 
 from gateway.ground.http import guard, listener
 from gateway.settings import Settings
 from tests.ports import free_port
-
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-CONFIG = (DEPLOY / "nginx.conf").read_text()
-HOST = "consent.example.org"
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="nginx is not here")
-
-
-def certificate(folder: Path) -> None:
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = (
-        builder.serial_number(1).not_valid_before(now - timedelta(hours=1)).not_valid_after(now + timedelta(days=1))
-    )
-    made = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), False).sign(key, hashes.SHA256())
-    (folder / "tls-certificate").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "tls-key").write_bytes(pem)
-
-
-def here(folder: Path, gateway: int, tls: int, plain: int) -> Path:
-    """The file with this machine's ports and folders in place of those of the containers."""
-    text = CONFIG.replace("/tmp/", f"{folder}/").replace("/run/secrets/", f"{folder}/")
-    text = text.replace("/dev/stdout", f"{folder}/log")
-    text = re.sub(r"server gateway-\d:8400", f"server 127.0.0.1:{gateway}", text, count=1)
-    text = re.sub(r"server gateway-\d:8400", f"server 127.0.0.1:{free_port()}", text)  # nobody is there
-    text = (
-        re.sub(r" *listen \[::\].*\n", "", text)
-        .replace("8443", f"127.0.0.1:{tls}")
-        .replace("8080", f"127.0.0.1:{plain}")
-    )
-    file = folder / "nginx.conf"
-    file.write_text("daemon off;\n" + text.replace("worker_processes auto", "worker_processes 1"))
-    return file
 
 
 class Behind(BaseHTTPRequestHandler):
@@ -80,44 +38,12 @@ class Behind(BaseHTTPRequestHandler):
         pass
 
 
-@dataclass
-class Front:
-    folder: Path
-    tls: int
-    plain: int
-
-    def open(self, host: str = HOST) -> ssl.SSLSocket:
-        context = ssl.create_default_context(cafile=str(self.folder / "tls-certificate"))
-        context.check_hostname = host == HOST
-        return context.wrap_socket(socket.create_connection(("127.0.0.1", self.tls), 10), server_hostname=host)
-
-    def ask(self, path: str, fields: str = "") -> str:
-        with self.open() as made:
-            made.sendall(f"GET {path} HTTP/1.1\r\nHost: {HOST}\r\n{fields}Connection: close\r\n\r\n".encode())
-            return b"".join(iter(lambda: made.recv(65536), b"")).decode()
-
-
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
-    assert NGINX
-    folder = tmp_path_factory.mktemp("nginx")
-    folder.chmod(0o755)
-    certificate(folder)
     behind = ThreadingHTTPServer(("127.0.0.1", 0), Behind)
     Thread(target=behind.serve_forever, daemon=True).start()
-    made = Front(folder, free_port(), free_port())
-    file = here(folder, behind.server_port, made.tls, made.plain)
-    process = subprocess.Popen([NGINX, "-p", str(folder), "-c", str(file)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", made.tls), 1).close()
-            break
-        except OSError:
-            time.sleep(0.05)
-    yield made
-    process.terminate()
-    process.wait(10)
+    with running(tmp_path_factory.mktemp("nginx"), behind.server_port) as made:
+        yield made
     behind.shutdown()
     behind.server_close()
 

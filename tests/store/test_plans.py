@@ -4,6 +4,8 @@ A demo runs with every statement of the gateway's processes written down; somebo
 commands; then the database is asked how it would answer each statement.
 """
 
+import base64
+import hashlib
 import json
 import re
 import subprocess
@@ -27,12 +29,14 @@ RECORDING = Path(__file__).parent / "recording"
 # Tables that may be read whole, and why they stay small.
 SMALL = {
     "app": "an operator adds each by a file",
+    "apporigin": "a few of each app",
     "organisation": "an operator adds each by a file",
     "directory": "one row",
     "undeclared": "a few hundred places of an organisation at most",
     "openstream": "answers that are on their way out",
     "alembic_version": "one row",
     "keycheck": "one row for each key file",
+    "signingkey": "a few rows a year, and each leaves two years later",
     "logname": "one row",
     "schemaserves": "one row",
     "process": "one row for each process",
@@ -46,6 +50,7 @@ WHOLE = {
     "UPDATE directory SET generation = 0 WHERE 0": "finds nothing, and looks for nothing",
     "SELECT min(entry_id) FROM logwaiting": "the first row by its key",
     "SELECT at_ms FROM logcheckpoint ORDER BY size DESC LIMIT 1": "the last row by its key",
+    "SELECT DISTINCT tokenfamily.person_id": "the next living ones, by an index that has no others",
     "FROM person ORDER BY person.email": "`aval people list` lists everybody",
 }
 _JOBS = """
@@ -70,6 +75,19 @@ for words in json.loads(sys.argv[1]):
         assert not ended.code, words
 """
 
+WHO = """
+client_id = "who"
+name = { fr = "Qui", en = "Who" }
+legal_entity = "Who Ltd"
+website = "https://who.example"
+privacy_policy = "https://who.example/privacy"
+terms = "https://who.example/terms"
+deletion_contact = "delete@who.example"
+redirect_uris = ["https://who.example/callback"]
+token_endpoint_auth_method = "none"
+purposes = ["sign-in"]
+"""
+
 pytestmark = pytest.mark.sqlite
 
 
@@ -88,6 +106,7 @@ class Tour:
         consent = self.story.grants["clear-budget"].consent
         self.agrees_once_more()
         self.asks_about_tokens()
+        self.signs_in_elsewhere()
         self.looks_at_everything(consent)
         self.decides_otherwise(consent)
         self.story.stop_sharing()
@@ -145,6 +164,31 @@ class Tour:
         successor = self.story.http.post(f"{self.at}/token", data=spent).json()["refresh_token"]
         self.story.grants["watt-coach"].refresh = successor
         self.story.http.post(f"{self.at}/revoke", data={"client_id": "watt-coach", "token": "unknown"})
+
+    def signs_in_elsewhere(self) -> None:
+        """A website that knows her by her account here, in her browser and in the site's own."""
+        file = self.demo.folder / "who.toml"
+        file.write_text(WHO, encoding="utf-8")
+        add = [sys.executable, "-m", "gateway", "apps", "add", str(file)]
+        subprocess.run(add, env=self.demo.environment(), cwd=CHECKOUT, check=True, capture_output=True)
+        verifier = "v" * 43
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        app = {"client_id": "who", "redirect_uri": "https://who.example/callback"}
+        asked = {**app, "response_type": "code", "scope": "openid email", "code_challenge": challenge}
+        form = {**asked, "code_challenge_method": "S256"}
+        for path in ("/par", "/token", "/revoke", "/userinfo"):
+            self.story.http.options(f"{self.at}{path}", headers={"origin": "https://who.example"})
+        pushed = self.story.http.post(f"{self.at}/par", data=form, headers={"origin": "https://who.example"}).json()
+        uri = quote(pushed["request_uri"], safe="")
+        page = self.browser.get(f"{self.at}/authorize?client_id=who&request_uri={uri}")
+        page = self.browser.submit(page, page.form("/consent/"), press="allow")
+        (code,) = re.findall(r"[?&]code=([\w-]+)", page.url)
+        token = {**app, "grant_type": "authorization_code", "code": code, "code_verifier": verifier}
+        given = self.story.http.post(f"{self.at}/token", data=token).json()
+        bearer = {"authorization": f"Bearer {given['access_token']}"}
+        for method in ("GET", "POST"):
+            told = self.story.http.request(method, f"{self.at}/userinfo", headers=bearer)
+            assert told.status_code == 200, told.text
 
     def looks_at_everything(self, consent: str) -> None:
         known = {
@@ -231,6 +275,8 @@ def _commands(demo: Demo) -> None:
         ("people", "guardian", "chloe@example.org", "--by", "alice@example.org"),
         ("log", "show", "--person", "alice@example.org"),
         ("keys", "list"),
+        ("keys", "rotate"),
+        ("keys", "rotate", "--emergency"),
     )
     given = [sys.executable, "-c", _JOBS, json.dumps(commands)]
     subprocess.run(given, env=demo.environment(), cwd=CHECKOUT, check=True)

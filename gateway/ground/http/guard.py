@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from gateway.ground.http import problems
+from gateway.ground.http.client_certificates import SCOPE, Verified, from_header
 from gateway.ground.http.connector import Pairs
 from gateway.ground.http.peers import Proxies
 from gateway.settings import Settings
@@ -30,10 +31,12 @@ _ONCE = frozenset(
     (b"host", b"authorization", b"dpop", b"content-type", b"content-length", b"transfer-encoding", b"expect",
      b"content-encoding", b"cookie")
 )  # fmt: skip
-# Header fields by which a client could pretend to be our reverse proxy, or claim another method or address.
-_FORGED = re.compile(
+# Header fields by which a client could pretend to be our reverse proxy, or claim another method or address, or a
+# certificate that it has not shown.
+_FORGED = (
     rb"forwarded|x-forwarded-.*|x-real-ip|x-original-.*|x-rewrite-.*|x-http-method.*|x-method-override"
-    rb"|x-ssl-.*|x-client-cert.*|x-user-.*|x-internal-.*|true-client-ip|proxy-.*|.*_.*"
+    rb"|x-ssl-.*|x-tls-.*|ssl-.*|client-cert.*|x-client-cert.*|x-amzn-mtls-.*|x-arr-clientcert.*"
+    rb"|x-user-.*|x-internal-.*|true-client-ip|proxy-.*|.*_.*"
 )
 # Fields that nearly every request has and that are not forged: they need not be matched with the pattern above.
 _USUAL = _ONCE | {b"accept", b"accept-encoding", b"accept-language", b"connection", b"user-agent", b"x-request-id"}
@@ -52,6 +55,8 @@ class Guarded:
         self._app = app
         self._host = settings.host_header.lower().encode()
         self._trusted = Proxies(settings)
+        self._said = _SaidByProxy(settings)
+        self._forged = re.compile(b"|".join((_FORGED, *map(re.escape, self._said.names))))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
@@ -89,9 +94,10 @@ class Guarded:
         fields = dict(headers)
         if len(fields) != len(names) and any(names.count(name) > 1 for name in _ONCE):
             return 400, "repeated field"
-        if fields.get(b"host", b"").lower() != self._host:
-            return 400, "host"
-        if not _USUAL.issuperset(names) and any(map(_FORGED.fullmatch, names)):
+        host = fields.get(b"host", b"").lower()
+        if (host != self._host or SCOPE in scope) and (fault := self._elsewhere(scope, host)):
+            return fault
+        if not _USUAL.issuperset(names) and any(map(self._forged.fullmatch, names)):
             self._drop_forged(scope)
         return _body_fault(method, scope["http_version"], fields) if not _BODY.isdisjoint(names) else None
 
@@ -101,7 +107,54 @@ class Guarded:
             address, port = scope["client"]
             caller = self._trusted.caller(address, [v.decode("latin-1") for n, v in headers if n == b"x-forwarded-for"])
             scope["client"] = (caller, port if caller == address else 0)
-        scope["headers"] = [field for field in headers if not _FORGED.fullmatch(field[0])]
+        scope["headers"] = [field for field in headers if not self._forged.fullmatch(field[0])]
+
+    def _elsewhere(self, scope: Scope, host: bytes) -> Fault | None:
+        """Of a request that was not sent to the public address. The only other one is that for mutual TLS: on a port of
+        its own, or through a trusted proxy, which then says what it was shown."""
+        if host != self._said.host or not host:
+            return 400, "host"
+        if SCOPE in scope:  # the connection has said it
+            return None
+        if not self._said.names or not scope.get("client") or not self._trusted.trusts(scope["client"][0]):
+            return 400, "host"
+        return self._said.read(scope)
+
+
+class _SaidByProxy:
+    """What a trusted proxy says of the certificate that it was shown.
+
+    It is read at the address for mutual TLS alone: there the proxy always sets these fields, and what a client has sent
+    at another of its addresses, where it may pass them on as they come, is nothing.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.host = settings.mtls_host_header.lower().encode()
+        self._certificate = settings.client_certificate_header.lower().encode()
+        self._verify = settings.client_certificate_verify_header.lower().encode()
+        self._all_verified = settings.client_certificate_proxy_verifies
+        self.names = tuple(name for name in (self._certificate, self._verify) if name)
+
+    def read(self, scope: Scope) -> Fault | None:
+        """Write the certificate into the scope; None where there is none."""
+        certificates = [value for name, value in scope["headers"] if name == self._certificate]
+        verdicts = [value for name, value in scope["headers"] if name == self._verify]
+        if len(certificates) > 1 or len(verdicts) > 1:
+            return 400, "repeated client certificate"
+        value, verdict = b"".join(certificates), b"".join(verdicts)
+        try:
+            scope[SCOPE] = from_header(value, self._verified(verdict)) if value else None
+        except ValueError:
+            return 400, "client certificate"
+        return None
+
+    def _verified(self, verdict: bytes) -> Verified:
+        """Raises ValueError: a certificate, and the proxy says that there is none, or nothing."""
+        if not self._verify:
+            return "ca" if self._all_verified else "unchecked"
+        if verdict != b"SUCCESS" and not verdict.startswith(b"FAILED"):
+            raise ValueError
+        return "ca" if verdict == b"SUCCESS" else "unchecked"
 
 
 def _is_plain(path: bytes) -> bool:

@@ -16,9 +16,11 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from gateway.ground.http.client_certificates import SCOPE, ClientCertificate
 from gateway.ground.http.heads import RequestHead, Unfit, line_ends
 from gateway.ground.http.peers import Proxies, network
 from gateway.ground.http.sends import Outbox
+from gateway.ground.http.tls import Mutual, NotBelieved
 from gateway.settings import Settings
 
 HEAD_SECONDS = 10.0  # from the first byte of a request to the end of its fields
@@ -41,7 +43,9 @@ class Listener(HttpToolsProtocol):
         self.outbox = outbox
         self.deadline = NEVER
         self._doorstep = doorstep
-        self._place: str | None = None  # at the doorstep
+        self.place: str | None = None  # at the doorstep, from here or from who has let it in before (entrance.py)
+        self.mutual: Mutual | None = None  # on the port that asks for certificates: whose are believed (entrance.py)
+        self._shown: ClientCertificate | None = None
         self._head: RequestHead | None = (
             RequestHead()
         )  # of the request under way, until it is whole; None: its body comes
@@ -56,16 +60,26 @@ class Listener(HttpToolsProtocol):
         super().connection_made(transport)
         self.deadline = self.loop.time() + HEAD_SECONDS
         _watched(self.loop).add(self)
-        self._place = self._doorstep.enter(self.client[0] if self.client else "")
-        if self._place is None:
+        if self.place is None:
+            self.place = self._doorstep.enter(self.client[0] if self.client else "")
+        if self.place is None:
             self._refuse(503)
+        elif self.mutual is not None:
+            self._look_at_certificate(self.mutual)
+
+    def _look_at_certificate(self, mutual: Mutual) -> None:
+        try:
+            self._shown = mutual.shown(self.transport.get_extra_info("ssl_object"))
+        except NotBelieved:
+            self._refused = True
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         _watched(self.loop).discard(self)
         self._waits_no_more()
-        if self._place is not None:
-            self._doorstep.leave(self._place)
-            self._place = None
+        if self.place is not None:
+            self._doorstep.leave(self.place)
+            self.place = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -118,13 +132,13 @@ class Listener(HttpToolsProtocol):
         """The head is not complete yet. The number of unfinished heads of one address is limited, so that it cannot
         keep the loop busy with tiny pieces."""
         if not self._waits:
-            self._waits = self._place is not None and self._doorstep.wait(self._place)
+            self._waits = self.place is not None and self._doorstep.wait(self.place)
             if not self._waits:
                 self._refuse(503)
 
     def _waits_no_more(self) -> None:
-        if self._waits and self._place is not None:
-            self._doorstep.wait_no_more(self._place)
+        if self._waits and self.place is not None:
+            self._doorstep.wait_no_more(self.place)
         self._waits = False
 
     def _refuse(self, status: int) -> None:
@@ -164,6 +178,8 @@ class Listener(HttpToolsProtocol):
         if self._in_body:
             raise ValueError("a request behind chunks: its head was not seen")
         super().on_message_begin()
+        if self.mutual is not None:
+            self.scope[SCOPE] = self._shown  # type: ignore[literal-required]
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is None:
@@ -393,7 +409,7 @@ def _sweep(loop: asyncio.AbstractEventLoop) -> None:
     loop.call_later(SWEEP_SECONDS, _sweep, loop)
 
 
-def listeners(settings: Settings) -> Callable[..., Listener]:
+def listeners(settings: Settings) -> "partial[Listener]":
     """A factory for the listeners of one server, which share a doorstep and an outbox."""
     return partial(Listener, Doorstep(settings), Outbox())
 

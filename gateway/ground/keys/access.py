@@ -10,27 +10,29 @@ from gateway.ground.keys import jose
 from gateway.ground.keys.jose import Malformed
 from gateway.ground.keys.ring import KeyRing
 
+USERINFO = "/userinfo"
 LIMIT = 16 * 1024  # characters; used when a token is made and when it is read
 EARLY_SECONDS = 10  # how far another machine's clock may run ahead
 KIND = jose.TokenKind(types=("at+jwt",), algorithms=("ES256",))
 
 
-def read(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any]:
+def read(text: str, keys: KeyRing, public_url: str, now: float, *, waits: bool = True) -> dict[str, Any]:
     """The claims of an access token to data, even if it has expired: the caller must compare `exp`.
 
-    `now`: epoch seconds. Raises Malformed for any other text.
+    `now`: epoch seconds. `waits`: another process may have signed it with a key that this one has not read yet, so an
+    unknown one is looked for in the database; on the event loop it must not be. Raises Malformed for any other text.
     """
-    claims = _verified(text, keys, public_url, now)
+    claims = _verified(text, keys, public_url, now, waits)
     if not all(isinstance(claims.get(name), str) and claims[name] for name in ("grant_id", "fam", "client_id")):
         raise Malformed("consent, family or client")
-    if not organisations(claims, public_url):
+    if not organisations(claims, public_url) and not is_for_userinfo(claims, public_url):
         raise Malformed("audience")
     return claims
 
 
 def read_client(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any]:
     """The claims of a client's own access token, even if it has expired. Raises Malformed for any other text."""
-    claims = _verified(text, keys, public_url, now)
+    claims = _verified(text, keys, public_url, now, waits=True)
     if "grant_id" in claims or "fam" in claims or claims.get("aud") != public_url:
         raise Malformed("of another kind")
     if not all(isinstance(claims.get(name), str) and claims[name] for name in ("client_id", "scope", "jti")):
@@ -40,7 +42,7 @@ def read_client(text: str, keys: KeyRing, public_url: str, now: float) -> dict[s
     return claims
 
 
-def _verified(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str, Any]:
+def _verified(text: str, keys: KeyRing, public_url: str, now: float, waits: bool) -> dict[str, Any]:
     """What both kinds have in common."""
     if len(text) > LIMIT:
         raise Malformed("length")
@@ -48,7 +50,9 @@ def _verified(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str
     head, body, signature = jose.split(text)
     kid = jose.header_of(head, KIND).get("kid")
     # 2. made by one of our own keys
-    key = keys.public_key(kid) if kid else None
+    key = None
+    if kid:
+        key = keys.awaited_key(kid) if waits else keys.public_key(kid)
     if key is None:
         raise Malformed("unknown key")
     jose.verify(key, f"{head}.{body}".encode(), signature)
@@ -61,6 +65,15 @@ def _verified(text: str, keys: KeyRing, public_url: str, now: float) -> dict[str
     return claims
 
 
+def may_be_of_new_key(text: str, keys: KeyRing) -> bool:
+    """Whether this text names a key that is not known, and that another process may have made a moment ago."""
+    try:
+        kid = jose.header_of(jose.split(text)[0], KIND).get("kid") if len(text) <= LIMIT else None
+    except Malformed:
+        return False
+    return isinstance(kid, str) and keys.public_key(kid) is None and keys.may_come(kid)
+
+
 def organisations(claims: dict[str, Any], public_url: str) -> frozenset[str]:
     """The organisations in the token's audience."""
     prefix, audience = f"{public_url}/data/", claims.get("aud")
@@ -68,11 +81,17 @@ def organisations(claims: dict[str, Any], public_url: str) -> frozenset[str]:
     return frozenset(one[len(prefix) :] for one in listed if isinstance(one, str) and one.startswith(prefix))
 
 
+def is_for_userinfo(claims: dict[str, Any], public_url: str) -> bool:
+    """Whether what the gateway itself knows of the person may be asked for with it."""
+    audience = claims.get("aud")
+    return f"{public_url}{USERINFO}" in (audience if isinstance(audience, list) else [audience])
+
+
 def _check_binding(confirmation: object) -> None:
-    """RFC 9449 §6.1. A token bound in any other way is refused, because that binding cannot be checked here."""
+    """RFC 9449 §6.1, RFC 8705 §3.1. A token bound in any other way is refused: that cannot be checked here."""
     if confirmation is None:
         return
-    if not isinstance(confirmation, dict) or confirmation.keys() != {"jkt"}:
+    if not isinstance(confirmation, dict) or confirmation.keys() not in ({"jkt"}, {"x5t#S256"}):
         raise Malformed("cnf")
-    if not isinstance(confirmation["jkt"], str) or not confirmation["jkt"]:
+    if not all(isinstance(value, str) and value for value in confirmation.values()):
         raise Malformed("cnf")

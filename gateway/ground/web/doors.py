@@ -15,7 +15,7 @@ processes they reach. Where the database undoes a transaction because another wa
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -71,6 +71,7 @@ class Door:
     opens: Literal["read", "write", "none"] = "read"
     person: bool = False  # True: anonymous callers are sent to sign in
     gives: bool = False  # a right to data: closed as long as the log is frozen
+    also: Callable[[Context], Mapping[str, str]] | None = None  # fields of every answer, errors too
     outlived: Handler | None = None  # answers a form whose sign-in or visit is over; it must not decide anything
     csrf: bool = True  # POST from pages only; APIs that authenticate apps set False
     name: str = ""
@@ -148,7 +149,12 @@ def _run(
     response = _or_refused(door, context, partial(_handled, door, identify, context))
     context._session = None
     _note_seen(house.store, context.caller)
-    return (context, response) if isinstance(response, Later) else _sent(response, context)
+    if isinstance(response, Later):
+        return context, response
+    if door.also:
+        with contextlib.suppress(errors.Unavailable):
+            response.headers.update(door.also(context))
+    return _sent(response, context)
 
 
 def _handled(door: Door, identify: Identify, context: Context) -> Response | Later:

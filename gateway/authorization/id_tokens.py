@@ -1,0 +1,50 @@
+"""ID tokens (OpenID Connect Core §2): who signed in, for one app, as a signed statement."""
+
+from typing import Any
+
+from gateway.authorization import disclosing, openid, rules
+from gateway.authorization.calls import EndpointCall
+from gateway.authorization.families import GrantedFamily
+from gateway.authorization.tables import TokenFamily
+from gateway.ground.web.context import Context
+
+LIFE_SECONDS = 300
+
+
+def issue(ctx: Context, call: EndpointCall, granted: GrantedFamily, nonce: str | None) -> str:
+    """Claims that were asked for in the token itself are in it; that is recorded like a call of /userinfo.
+
+    `nonce`: of the authorization request; None on refreshing.
+    """
+    house, family = ctx.house, granted.family
+    issued = int(ctx.now.timestamp())
+    claims: dict[str, Any] = {
+        "iss": house.settings.public_url,
+        "sub": house.keys.pairwise(family.person_id, family.client_id),
+        "aud": family.client_id,
+        "exp": issued + LIFE_SECONDS,
+        "iat": issued,
+        "auth_time": family.auth_time,
+        "acr": acr(family),
+        "amr": family.amr.split(),
+        "sid": sid(ctx, family),
+    }
+    if nonce is not None:
+        claims["nonce"] = nonce
+    wanted = set(family.claims.split())
+    if wanted:
+        told = openid.told(granted.terms, disclosing.account(call, granted), house.catalogue)
+        claims |= {name: value for name, value in told.items() if name in wanted}
+        if wanted & told.keys():
+            disclosing.record(ctx, granted, "id_token")
+    return house.keys.sign(claims, typ="JWT")
+
+
+def acr(family: TokenFamily) -> str:
+    methods = set(family.amr.split())
+    return rules.TWO_FACTORS if any(strong <= methods for strong in rules.STRONG_METHODS) else rules.ONE_FACTOR
+
+
+def sid(ctx: Context, family: TokenFamily) -> str:
+    """Names the sign-in to this app, and to no other (Back-Channel Logout §2.1)."""
+    return ctx.house.keys.mac("sid", family.sign_in, family.client_id)

@@ -1,0 +1,151 @@
+"""OpenID Connect: what scopes and `claims` ask for, and what is told of a person (OpenID Connect Core §5).
+
+Claims are fields of types of data that the gateway itself holds (consent/itself.py, policies/datasets/identity.toml). A
+scope or the `claims` parameter is turned into the authorization_details that ask for the same, so there is one request,
+one screen and one agreement for all of it.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.authorization.rules import Refused
+from gateway.catalogue import Catalogue
+from gateway.catalogue.datasets import ACCOUNT
+from gateway.consent.itself import ITSELF, SIGN_IN, SIGN_IN_PURPOSE, USERINFO
+from gateway.consent.terms import granted_items
+from gateway.ground.keys import strict
+
+OPENID = "openid"
+SCOPES: Mapping[str, str] = {OPENID: SIGN_IN, "profile": "identity.profile", "email": "identity.email"}
+TYPE_OF_CLAIM = "claims"  # in the `find` of identity.toml
+# Of a request that asks for nothing else: how long the app may sign her in unasked, and keep what it is told.
+VALID_FOR, RETENTION = "P12M", "P12M"
+ALWAYS = frozenset(("sub", "auth_time", "acr", "amr"))  # of every ID token; `sub` of userinfo too
+_CLAIMS_DEPTH, _CLAIMS_LIMIT = 8, 8192
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimsAsked:
+    """The `claims` parameter: name of a claim → whether it is essential."""
+
+    userinfo: Mapping[str, bool]
+    id_token: Mapping[str, bool]
+
+    @property
+    def all(self) -> Mapping[str, bool]:
+        names = dict.fromkeys([*self.userinfo, *self.id_token])
+        return {name: self.userinfo.get(name, False) or self.id_token.get(name, False) for name in names}
+
+
+NO_CLAIMS = ClaimsAsked({}, {})
+
+
+def claims_asked(text: str) -> ClaimsAsked:
+    """Core §5.5. Members that are not known are passed over. Raises Refused."""
+    if not text:
+        return NO_CLAIMS
+    try:
+        found = strict.loads(text, depth=_CLAIMS_DEPTH) if len(text) <= _CLAIMS_LIMIT else None
+    except strict.Malformed:
+        found = None
+    if not isinstance(found, dict):
+        raise Refused("invalid_request", "claims is not a JSON object, or is too large.")
+    return ClaimsAsked(_section(found.get("userinfo")), _section(found.get("id_token")))
+
+
+def _section(section: object) -> dict[str, bool]:
+    if section is None:
+        return {}
+    if not isinstance(section, dict) or not all(one is None or isinstance(one, dict) for one in section.values()):
+        raise Refused("invalid_request", "claims: userinfo and id_token name claims, each with null or an object.")
+    return {name: bool(one and one.get("essential") is True) for name, one in section.items()}
+
+
+def known(catalogue: Catalogue) -> Mapping[str, tuple[str, str]]:
+    """Every claim that can be asked for: its type of data and field."""
+    return {
+        claim: (dataset.id, field.id)
+        for dataset in catalogue.datasets.values()
+        if dataset.format == ACCOUNT
+        for field in dataset.fields.values()
+        for kind, claim in field.find
+        if kind == TYPE_OF_CLAIM
+    }
+
+
+def details(
+    scopes: Collection[str],
+    claims: ClaimsAsked,
+    rows: list[Any],
+    catalogue: Catalogue,
+    public_url: str,
+) -> list[Any]:
+    """authorization_details that ask for what these scopes and claims mean, beside the `rows` that the app sent."""
+    if OPENID not in scopes:
+        return []
+    fields: dict[str, dict[str, None]] = {}
+    needed: dict[str, bool] = {}
+    for scope in scopes:
+        if scope in SCOPES:
+            fields[SCOPES[scope]], needed[SCOPES[scope]] = dict.fromkeys(catalogue.datasets[SCOPES[scope]].fields), True
+    claimed = known(catalogue)
+    for claim, essential in claims.all.items():
+        dataset, field = claimed.get(claim, ("", ""))
+        if dataset and needed.get(dataset) is not True:
+            fields.setdefault(dataset, {})[field] = None
+            needed[dataset] = needed.get(dataset, False) or essential
+    asked_already = {name for row in rows if isinstance(row, dict) for name in _names(row)}
+    return [
+        {
+            "type": "data_access",
+            "locations": [public_url + USERINFO],
+            "datatypes": [dataset],
+            "actions": ["read"],
+            "purpose": _of_first(rows, "purpose", SIGN_IN_PURPOSE),
+            "fields": list(names),
+            "period": {"history": "P1D", "future": True},
+            "valid_for": _of_first(rows, "valid_for", VALID_FOR),
+            "retention": _of_first(rows, "retention", RETENTION),
+            **({"once": True} if _of_first(rows, "once", False) else {}),
+            "necessity": "required" if needed[dataset] else "optional",
+        }
+        for dataset, names in fields.items()
+        if dataset not in asked_already
+    ]
+
+
+def _names(row: Mapping[str, Any]) -> Iterable[str]:
+    named = row.get("datatypes")
+    return [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
+
+
+def _of_first(rows: list[Any], member: str, otherwise: Any) -> Any:
+    """As the app's own objects say it, because all of one request say the same."""
+    first = rows[0] if rows and isinstance(rows[0], dict) else {}
+    return first.get(member, otherwise)
+
+
+def claims_granted(terms: Mapping[str, Any], catalogue: Catalogue) -> list[str]:
+    """The names of the claims that these terms let out."""
+    return sorted(
+        {
+            member
+            for item in granted_items(terms)
+            if item["organisation"] == ITSELF and item["dataset"] in catalogue.datasets
+            for kind, member in catalogue.datasets[item["dataset"]].members(frozenset(item["fields"]))
+            if kind == TYPE_OF_CLAIM
+        }
+    )
+
+
+def told(terms: Mapping[str, Any], claims: Mapping[str, object], catalogue: Catalogue) -> dict[str, object]:
+    """Of what the account says of a person, what these terms let out at /userinfo; without `sub`."""
+    granted = claims_granted(terms, catalogue)
+    return {name: value for name, value in claims.items() if name in granted and name not in ALWAYS}
+
+
+def fields_of(terms: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """(types of data, fields) of the account that these terms grant, for the log."""
+    items = [item for item in granted_items(terms) if item["organisation"] == ITSELF]
+    return [item["dataset"] for item in items], [name for item in items for name in item["fields"]]

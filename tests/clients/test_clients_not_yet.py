@@ -1,0 +1,67 @@
+"""What Aval does not have yet, as flows of real clients. Each turns red when it comes: then take its mark away.
+
+The scripts are known to be right: test_clients_reference.py runs them at another server.
+"""
+
+from typing import Any
+
+import pytest
+import stories
+from app_keys import own_certificate
+from clients_world import World
+from play import Plays, Stumble
+
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+CIBA = "urn:openid:params:grant-type:ciba"
+
+# By name: the registration that the flow needs. Keys are those of RFC 7591 and its registry; `profile` is Aval's own.
+SIGNED = {"token_endpoint_auth_method": "private_key_jwt"}
+APPS: dict[str, dict[str, Any]] = {
+    "mtls": {
+        "token_endpoint_auth_method": "tls_client_auth",
+        "tls_client_auth_subject_dn": "CN=mtls",
+        "tls_client_certificate_bound_access_tokens": True,
+    },
+    "mtls-alone": {
+        "token_endpoint_auth_method": "self_signed_tls_client_auth",
+        "tls_client_certificate_bound_access_tokens": True,
+    },
+    "device": {"token_endpoint_auth_method": "none", "grant_types": [DEVICE, "refresh_token"]},
+    "ciba": {**SIGNED, "grant_types": [CIBA, "refresh_token"], "backchannel_token_delivery_mode": "poll"},
+    "machine": {**SIGNED, "grant_types": ["client_credentials"]},
+}
+
+
+def not_yet(what: str) -> pytest.MarkDecorator:
+    """Only a stumble is expected: a script that breaks, or a wrong answer, is a failure today as well."""
+    return pytest.mark.xfail(strict=True, raises=Stumble, reason=f"no {what} yet")
+
+
+@not_yet("mutual TLS (RFC 8705)")
+@pytest.mark.parametrize("name", ["mtls", "mtls-alone"])
+def test_mutual_tls(world: World, plays: Plays, name: str) -> None:
+    app = world.app(name, **APPS[name])
+    seen = plays("openid_client_mtls.mjs", app, data=world.mtls_data, other=own_certificate("other"))
+    stories.check_granted(world, seen["tokens"])
+    stories.check_mtls(seen)
+
+
+@not_yet("device grant (RFC 8628)")
+def test_device(world: World, plays: Plays) -> None:
+    seen = plays("openid_client_device.mjs", world.app("device", **APPS["device"]))
+    stories.check_granted(world, seen["tokens"])
+    stories.check_device(seen)
+
+
+@not_yet("backchannel request (CIBA)")
+def test_backchannel(world: World, plays: Plays) -> None:
+    app = world.app("ciba", **APPS["ciba"])
+    seen = plays("openid_client_ciba.mjs", app, scope="openid", login_hint="alice@example.org")
+    stories.check_granted(world, seen["tokens"])
+    stories.check_ciba(seen)
+
+
+@not_yet("client credentials")
+def test_machine(world: World, plays: Plays) -> None:
+    seen = plays("openid_client_credentials.mjs", world.app("machine", **APPS["machine"]))
+    stories.check_machine(seen)
