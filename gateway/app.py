@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import __version__, errors, retention
 from gateway.apps import pages as app_pages
-from gateway.apps import views as apps
+from gateway.apps import signing
 from gateway.apps.certificates import RegisteredCertificates
 from gateway.authorization import api as authorization_api
 from gateway.authorization import endpoints, families, families_ending
@@ -313,14 +313,12 @@ class Application:
         return families_ending.go_on(self.house, now)
 
     def _make_needed_keys(self) -> bool:
-        """A key for each algorithm by which something is to be signed for an app that has been registered."""
+        """Where an app was registered or changed: a key for each algorithm by which something is signed for it."""
         with self.house.store.read() as session:
             generation = directory_generation(session)
-            needed = apps.algorithms(session) if generation != self._needed_at else frozenset()
-        for algorithm in sorted(needed - set(self.house.keys.algorithms)):
-            with self.house.store.write() as session:
-                signing_keys.rotate(session, self.house.keys, algorithm, self.house.clock(), timedelta(0))
-        self._needed_at = generation
+        if generation != self._needed_at:
+            signing.make_missing(self.house, self.house.clock())
+            self._needed_at = generation
         return False
 
     def _turn_keys(self, now: datetime, settle: timedelta) -> None:
