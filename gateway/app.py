@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway import __version__, errors, retention
 from gateway.apps import pages as app_pages
+from gateway.apps import signing
 from gateway.apps.certificates import RegisteredCertificates
 from gateway.authorization import api as authorization_api
 from gateway.authorization import endpoints, families, families_ending, unclaimed
@@ -41,6 +42,7 @@ from gateway.ground.ops.metrics import Measured, Metrics, Sample
 from gateway.ground.ops.requests import Requests
 from gateway.ground.pools import Pools
 from gateway.ground.store import Store, migrate, open_store, pruning, signing_keys
+from gateway.ground.store.tables import directory_generation
 from gateway.ground.store.threads import Trouble
 from gateway.ground.store.together import Together
 from gateway.ground.web import documents, problems
@@ -173,6 +175,7 @@ class Application:
         health.watch_lesser(house, policies=self.rereading.policies.fault, keys=self.rereading.key_fault)
         self.together = Together(house.store, __version__, self._counted)
         self.certificates = RegisteredCertificates(house)
+        self._needed_at = -1  # generation of the directory whose apps' algorithms have their keys
         self.registered = tls.Registered(lambda: self.certificates.generation, self.certificates.all)
         self._loop: asyncio.AbstractEventLoop | None = None
         routes = [route(door, house, identify) for door in doors(house)]
@@ -225,6 +228,7 @@ class Application:
                 self.rereading.watching_keys(),
                 _repeating(self.rereading.look_at_token_keys, signing_keys.LOOK_SECONDS),
                 _repeating(self._led(self._keep_keys), KEYS_SECONDS),
+                _repeating(self._led(self._make_needed_keys), CERTIFICATES_SECONDS),
                 _repeating(self._write_undeclared, WRITE_SECONDS),
                 _repeating(self._led(self.folders.look), FOLDER_SECONDS),
             ):
@@ -309,6 +313,15 @@ class Application:
         if is_due:
             self._turn_keys(now, timedelta(seconds=using.key_settle_seconds))
         return families_ending.go_on(self.house, now)
+
+    def _make_needed_keys(self) -> bool:
+        """Where an app was registered or changed: a key for each algorithm by which something is signed for it."""
+        with self.house.store.read() as session:
+            generation = directory_generation(session)
+        if generation != self._needed_at:
+            signing.make_missing(self.house, self.house.clock())
+            self._needed_at = generation
+        return False
 
     def _turn_keys(self, now: datetime, settle: timedelta) -> None:
         days = self.house.settings.key_rotation_days

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from gateway.apps.tables import App
 from gateway.errors import Fault
 from gateway.ground.http.client_certificates import ClientCertificate
-from gateway.ground.store import raw
+from gateway.ground.store.tables import directory_generation
 from gateway.house import House
 
 NAMES = {  # registered (RFC 8705 §2.1.2) → the names of that kind in a certificate
@@ -77,7 +77,7 @@ class RegisteredCertificates:
 
     def look(self) -> bool:
         with self._house.store.read() as session:
-            seen = raw(session).execute("SELECT generation FROM directory").fetchone()
+            seen = directory_generation(session)
         if seen != self._seen:
             self._seen, self.generation = seen, self.generation + 1
         return False

@@ -120,7 +120,7 @@ FORM = Form(
         "profile": tuple(PROFILES),
         "grants": checks.some_of(GRANTS),
         "algorithm": (*keysets.STRONG, "RS256"),
-        "ours": ("ES256",),
+        "ours": ("ES256", "PS256", "RS256", "EdDSA"),
         "scopes": checks.matches(r"[!#-\[\]-~]+( [!#-\[\]-~]+)*", "write scopes, as in openid email"),
         "necessity": NECESSITIES,
         "country": checks.matches(r"[A-Z]{2}", "write two capitals, as in FR"),

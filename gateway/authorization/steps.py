@@ -168,7 +168,9 @@ def tell_of_person(call: EndpointCall) -> Response:
         return answers.json(said)
     said |= {"iss": ctx.house.settings.public_url, "aud": granted.family.client_id}
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-    return Response(ctx.house.keys.sign(said, typ="JWT"), 200, headers, "application/jwt")
+    return Response(
+        ctx.house.keys.sign(said, typ="JWT", algorithm=call.client.userinfo_alg), 200, headers, "application/jwt"
+    )
 
 
 def _granted(call: EndpointCall) -> GrantedFamily:

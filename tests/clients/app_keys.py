@@ -50,6 +50,7 @@ def own_certificate(name: str) -> dict[str, str]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=2))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     return {"certificate": made.public_bytes(PEM).decode(), "certificate_key": _pem(key).decode()}

@@ -66,7 +66,8 @@ def check_mtls(seen: Mapping[str, Any]) -> None:
     assert seen["metadata"]["tls_client_certificate_bound_access_tokens"] is True
     assert seen["bound"] == seen["thumbprint"]
     assert seen["data"]["status"] == 200 and seen["renewed"]["access_token"]
-    assert (seen["without"], seen["withOther"]) == (401, 401)
+    assert seen["without"] == 401
+    assert seen["withOther"] in (401, "ECONNRESET"), "the handshake itself may refuse what nobody knows"
 
 
 def check_jar(seen: Mapping[str, Any]) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import stories
-from app_keys import own_certificate
 from clients_world import World
 from play import Plays, Stumble
 
@@ -17,15 +16,6 @@ CIBA = "urn:openid:params:grant-type:ciba"
 # By name: the registration that the flow needs. Keys are those of RFC 7591 and its registry; `profile` is Aval's own.
 SIGNED = {"token_endpoint_auth_method": "private_key_jwt"}
 APPS: dict[str, dict[str, Any]] = {
-    "mtls": {
-        "token_endpoint_auth_method": "tls_client_auth",
-        "tls_client_auth_subject_dn": "CN=mtls",
-        "tls_client_certificate_bound_access_tokens": True,
-    },
-    "mtls-alone": {
-        "token_endpoint_auth_method": "self_signed_tls_client_auth",
-        "tls_client_certificate_bound_access_tokens": True,
-    },
     "device": {"token_endpoint_auth_method": "none", "grant_types": [DEVICE, "refresh_token"]},
     "ciba": {**SIGNED, "grant_types": [CIBA, "refresh_token"], "backchannel_token_delivery_mode": "poll"},
     "machine": {**SIGNED, "grant_types": ["client_credentials"]},
@@ -35,15 +25,6 @@ APPS: dict[str, dict[str, Any]] = {
 def not_yet(what: str) -> pytest.MarkDecorator:
     """Only a stumble is expected: a script that breaks, or a wrong answer, is a failure today as well."""
     return pytest.mark.xfail(strict=True, raises=Stumble, reason=f"no {what} yet")
-
-
-@not_yet("mutual TLS (RFC 8705)")
-@pytest.mark.parametrize("name", ["mtls", "mtls-alone"])
-def test_mutual_tls(world: World, plays: Plays, name: str) -> None:
-    app = world.app(name, **APPS[name])
-    seen = plays("openid_client_mtls.mjs", app, data=world.mtls_data, other=own_certificate("other"))
-    stories.check_granted(world, seen["tokens"])
-    stories.check_mtls(seen)
 
 
 @not_yet("device grant (RFC 8628)")

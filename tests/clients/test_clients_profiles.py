@@ -1,10 +1,12 @@
 """Client profiles and what hangs on them, each played by openid-client: DPoP, FAPI 2.0, signed requests and answers,
 OpenID Connect. The same scripts pass at another server (test_clients_reference.py)."""
 
+import time
 from typing import Any
 
 import pytest
 import stories
+from app_keys import own_certificate
 from clients_world import World
 from play import Plays, Stumble
 
@@ -16,6 +18,15 @@ APPS: dict[str, dict[str, Any]] = {
     "fapi2": {**SIGNED, "profile": "fapi2", "dpop_bound_access_tokens": True},
     "jar": {**SIGNED, "require_signed_request_object": True, "request_object_signing_alg": ES256},
     "jarm": {**SIGNED, "authorization_signed_response_alg": ES256},
+    "mtls": {
+        "token_endpoint_auth_method": "tls_client_auth",
+        "tls_client_auth_subject_dn": "CN=mtls",
+        "tls_client_certificate_bound_access_tokens": True,
+    },
+    "mtls-alone": {
+        "token_endpoint_auth_method": "self_signed_tls_client_auth",
+        "tls_client_certificate_bound_access_tokens": True,
+    },
     "oidc": {**SIGNED, "profile": "oidc", "purposes": ["sign-in"], "data": [], "id_token_signed_response_alg": ES256},
 }
 
@@ -24,6 +35,15 @@ def test_dpop(world: World, plays: Plays) -> None:
     seen = plays("openid_client_dpop.mjs", world.app("dpop", **APPS["dpop"]))
     stories.check_granted(world, seen["tokens"], token_type="dpop")
     stories.check_dpop(seen)
+
+
+@pytest.mark.parametrize("name", ["mtls", "mtls-alone"])
+def test_mutual_tls(world: World, plays: Plays, name: str) -> None:
+    app = world.app(name, **APPS[name])
+    time.sleep(3)  # a certificate that an app has just registered is believed within a second or two
+    seen = plays("openid_client_mtls.mjs", app, data=world.mtls_data, other=own_certificate("other"))
+    stories.check_granted(world, seen["tokens"])
+    stories.check_mtls(seen)
 
 
 def test_an_app_that_registered_dpop_gets_no_token_without_it(world: World, plays: Plays) -> None:
@@ -76,7 +96,9 @@ def test_openid_connect(world: World, plays: Plays) -> None:
 
 def test_signing_in_and_data_in_one_request(world: World, plays: Plays) -> None:
     """`openid` beside authorization_details: one request, one screen, one agreement."""
-    app = world.app("both", **SIGNED, profile="oidc", purposes=["sign-in", "energy-advice"])
+    app = world.app(
+        "both", **SIGNED, profile="oidc", purposes=["sign-in", "energy-advice"], id_token_signed_response_alg=ES256
+    )
     seen = plays("openid_client_oidc.mjs", app, scope="openid data_access")
     stories.check_oidc(seen, world.gateway, "both")
     stories.check_read(seen["data"])

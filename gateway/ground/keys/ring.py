@@ -235,6 +235,8 @@ class KeyRing:
 
     def sign(self, claims: dict[str, Any], *, typ: str, algorithm: str = DEFAULT) -> str:
         """A compact JWS by the token key of this algorithm whose turn it is. Raises Unavailable where there is none."""
+        if algorithm not in self._tokens.signers:  # made a moment ago, perhaps, by another process
+            self.read_again(time.monotonic())
         key = self.signer_of(algorithm)
         return jwt.encode(claims, key.private, algorithm=algorithm, headers={"kid": key.kid, "typ": typ})
 

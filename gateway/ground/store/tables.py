@@ -81,6 +81,12 @@ class Try(SQLModel, table=True):
     until: datetime = Field(index=True)  # when no limit counts it any more
 
 
+def directory_generation(session: Session) -> int:
+    """The present generation of the directory; 0: there was no change yet."""
+    row = session.get(Directory, 1, populate_existing=True)
+    return row.generation if row else 0
+
+
 def directory_turn(session: Session) -> None:
     """Call this before reading what is changed of an app or organisation: one change after the other. Data calls share
     the turn: none that was judged before the change is recorded after it. It comes before any person's turn."""
